@@ -131,6 +131,23 @@ def _visible(text: str) -> str:
     return "".join(each for each in text if unicodedata.category(each) != "Cf").strip()
 
 
+def parse_chat(text: str) -> str:
+    """The jid of a chat that a person names exactly: a number with `+`, or the jid of a person or group.
+
+    Raises:
+        InvalidArgument: It is neither; a name is not exact.
+    """
+    given = text.strip()
+    if given.startswith("+"):
+        return str(parse_number(given))
+    jid = Jid.parse(given) if looks_like_jid(given) else None
+    if jid is None or not (jid.is_person or jid.is_group):
+        raise InvalidArgument(
+            f"{text!r} names no chat.", "Give a number with + and country code, or the jid of a chat."
+        )
+    return str(jid.bare)
+
+
 def parse_number(text: str, region: str | None = None) -> Jid:
     """The PN jid of a phone number in any usual form.
 

@@ -222,6 +222,7 @@ class FakeSource:
     starting: bool = False
     page: str | None = None
     feed: ChangeFeed = field(default_factory=ChangeFeed)
+    chat: str = ""
 
     async def services(self) -> Services:
         """The services, unless the source is starting for ever."""

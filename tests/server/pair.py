@@ -52,6 +52,7 @@ class Source:
     home: Path
     worker: Worker = field(default_factory=Worker)
     account: str = "default"
+    chat: str = ""
     policy: Policy = field(default_factory=lambda: Policy.in_mode("open"))
 
     async def services(self) -> Services:

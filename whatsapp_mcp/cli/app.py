@@ -73,6 +73,12 @@ def serve(
             help="Return data with the text; some applications then show the model only the data.",
         ),
     ] = None,
+    chat: Annotated[
+        str,
+        typer.Option(
+            metavar="CHAT", help="Let every caller read and act in this chat alone: +number or jid."
+        ),
+    ] = "",
     account: Account = "default",
 ) -> None:
     """Serve MCP over stdio or HTTP.
@@ -90,6 +96,7 @@ def serve(
             auth=not no_auth,
             toolsets=toolsets,
             structured=structured,
+            chat=chat,
         )
     )
 

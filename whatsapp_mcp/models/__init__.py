@@ -30,7 +30,7 @@ from whatsapp_mcp.models.archive import (
     Statistics,
     meant,
 )
-from whatsapp_mcp.models.caller import PERSON, SYSTEM, UNKNOWN, Caller
+from whatsapp_mcp.models.caller import PERSON, SYSTEM, UNKNOWN, Caller, chat_principal
 from whatsapp_mcp.models.chat_facts import ChatFacts
 from whatsapp_mcp.models.connection_states import ConnectionState
 from whatsapp_mcp.models.directory import (
@@ -229,6 +229,7 @@ __all__ = [
     "SubGroup",
     "TextContent",
     "VoteContent",
+    "chat_principal",
     "content_is_strangers",
     "file_words_are_senders",
     "file_words_are_strangers",

@@ -15,14 +15,16 @@ class Caller:
     """Who asks, and with which tool.
 
     Attributes:
-        principal: `stdio:CLIENT`, `token:NAME` or `oauth:SUBJECT` of an MCP client; `person` at a terminal or
-            on a page; `system` for the leader itself; `unknown` for whatever does not say. Words that were
-            handed out, approvals and the audit are kept by it.
+        principal: `stdio:CLIENT`, `token:NAME` or `oauth:SUBJECT` of an MCP client; `chat:JID` of an agent
+            that answers a chat; `person` at a terminal or on a page; `system` for the leader itself;
+            `unknown` for whatever does not say. Words that were handed out, approvals and the audit are kept
+            by it.
         client: The name by which the MCP client introduced itself; it proves nothing.
         tool: The tool that asks; empty where none does.
         asks: The server asks the person itself, through its host: the leader need not, unless it is told to.
         hinted: The host was told that the tool is destructive, on which it asks the person.
         approval: The question whose yes the call goes on with.
+        chat: Jid of the one chat that it may read and act in; empty for all. Its principal is `chat:JID`.
     """
 
     principal: str
@@ -31,11 +33,12 @@ class Caller:
     asks: bool = False
     hinted: bool = False
     approval: str = ""
+    chat: str = ""
 
     @property
     def is_person(self) -> bool:
         """Whether a person acts directly, at a terminal or on a page."""
-        return self.principal == PERSON_PRINCIPAL
+        return self.principal == PERSON_PRINCIPAL and not self.chat
 
     @property
     def is_unknown(self) -> bool:
@@ -45,7 +48,12 @@ class Caller:
     @property
     def is_trusted(self) -> bool:
         """Whether no model stands behind it: a person, or the leader itself."""
-        return self.principal in {PERSON_PRINCIPAL, SYSTEM_PRINCIPAL}
+        return self.principal in {PERSON_PRINCIPAL, SYSTEM_PRINCIPAL} and not self.chat
+
+
+def chat_principal(jid: str) -> str:
+    """The principal of an agent that answers a chat."""
+    return f"chat:{jid}"
 
 
 PERSON: Final = Caller(PERSON_PRINCIPAL)

@@ -20,6 +20,7 @@ class Act:
         chats: The chats and people that it reaches or is about; none where it is about none.
         concerns: What in its content wants a person's look: sentences of ours, such as "it has a card
             number in it".
+        in_chat: A caller that is bound to one chat may do it, if these are that chat.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Act:
     audience: Audience
     chats: Sequence[ChatFacts] = ()
     concerns: Sequence[str] = ()
+    in_chat: bool = False
 
     @property
     def is_seen(self) -> bool:

@@ -10,6 +10,7 @@
 
 A principal is tainted by strangers' words, in `lockdown` by anybody's. `open` allows everything that no rule
 forbids, `read_only` nothing but reading and exporting. A person who acts without an agent is asked nothing.
+A caller that is bound to one chat is refused whatever reaches beyond it, in every mode.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def denied(act: Act, decision: Decision) -> Denied:
 def forbidden(policy: Policy, act: Act, situation: Situation) -> Decision | None:
     """The decision about an act that no answer of a person could change; None if one could."""
     caller = situation.caller
+    if caller.chat and not _is_inside(act, caller.chat):
+        return Decision("deny", "--chat", "this agent is bound to one chat")
     if act.effect is Effect.PERSON:
         if caller.is_trusted:
             return Decision("allow", "person", "a person does it")
@@ -92,6 +95,11 @@ def forbidden(policy: Policy, act: Act, situation: Situation) -> Decision | None
             if ruling is not None and ruling.verdict == "deny" and not caller.is_person:
                 return Decision("deny", ruling.rule, f"a rule forbids to {purpose} there")
     return None
+
+
+def _is_inside(act: Act, chat: str) -> bool:
+    """Whether an act stays within a chat."""
+    return act.in_chat and all(chat in {each.jid, each.lid} for each in act.chats)
 
 
 def _asked(policy: Policy, act: Act, situation: Situation) -> Decision:

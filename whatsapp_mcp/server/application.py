@@ -18,7 +18,7 @@ import whatsapp_mcp
 from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.policy import SCOPES, check_scope
 from whatsapp_mcp.server import tools
-from whatsapp_mcp.server.calls import RegisteredTool, Resources, build, error_result, principal_of
+from whatsapp_mcp.server.calls import RegisteredTool, Resources, build, error_result, principal_of, spec_of
 from whatsapp_mcp.server.fencing import new_code
 from whatsapp_mcp.server.invalid_requests import answering_invalid
 
@@ -250,6 +250,8 @@ def create(
 
     def make() -> list[Tool]:
         chosen = tools.load_tools(selection) if functions is None else functions
+        if source.chat:
+            chosen = [function for function in chosen if spec_of(function).in_chat]
         # Told once, as the list of tools is: the leader lets acts pass only for a server that told it so.
         hint_acts = source.policy.leaves_to_host
         return build(chosen, source, structured=structured, new_code=new_code, hint_acts=hint_acts)
@@ -257,7 +259,8 @@ def create(
     def make_resources() -> Iterable[ResourceFunction]:
         from whatsapp_mcp.server import resources
 
-        return resources.selected(tools.parse_selection(selection)) if functions is None else ()
+        chosen = tools.parse_selection(selection)
+        return resources.selected(chosen, in_chat=bool(source.chat)) if functions is None else ()
 
     return Application(
         make,

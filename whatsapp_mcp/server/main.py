@@ -15,6 +15,7 @@ import anyio
 
 from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.errors import InvalidArgument, cause
+from whatsapp_mcp.jid import parse_chat
 from whatsapp_mcp.memory import share_arenas
 from whatsapp_mcp.private_file import read_or_make
 from whatsapp_mcp.server.application import create
@@ -38,6 +39,8 @@ class ServeOptions:
     Attributes:
         auth: Whether HTTP asks for the bearer token; only loopback may go without.
         structured: Whether results carry structured content beside their text.
+        chat: The one chat that every caller is bound to: a number with `+` or a jid; empty for none but that
+            of the environment.
     """
 
     account: str = "default"
@@ -47,6 +50,7 @@ class ServeOptions:
     auth: bool = True
     toolsets: str | None = None
     structured: bool | None = None
+    chat: str = ""
 
 
 def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
@@ -62,7 +66,8 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     log_to_stderr(loaded.log_level)
     folder = loaded.account_folder(options.account)
     folder.create()
-    runtime = Runtime(loaded, options.account)
+    chat = _narrowed(options.chat, os.environ.get(settings_module.CHAT_VARIABLE, ""))
+    runtime = Runtime(loaded, options.account, chat=chat)
     application = create(
         runtime,
         options.toolsets or loaded.server.toolsets,
@@ -84,6 +89,24 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
         )
     anyio.run(_serve, runtime, speak)
     raise AssertionError("serving ends the process")
+
+
+def _narrowed(given: str, inherited: str) -> str:
+    """Jid of the chat that every caller is bound to; empty for none.
+
+    Args:
+        given: The chat of the command line.
+        inherited: The chat that an agent's environment carries: whatever the agent starts stays bound to it.
+
+    Raises:
+        InvalidArgument: One of them names no chat, or they name two.
+    """
+    chats = {parse_chat(each) for each in (given, inherited) if each}
+    if len(chats) > 1:
+        raise InvalidArgument(
+            f"{settings_module.CHAT_VARIABLE} binds this server to another chat.", "Leave --chat out."
+        )
+    return next(iter(chats), "")
 
 
 def _state_key(folder: AccountFolder) -> bytes:

@@ -52,13 +52,17 @@ class Runtime:
     """The services of one account while the process serves; `run` owns them.
 
     Attributes:
+        chat: Jid of the one chat that every caller is bound to; empty for none.
         page: The command that lets a person in to this server's pages; None unless it serves HTTP.
         feed: What changes in the archive, as it happens.
     """
 
-    def __init__(self, settings: Settings, account: str, opener: Opener | None = None) -> None:
+    def __init__(
+        self, settings: Settings, account: str, opener: Opener | None = None, *, chat: str = ""
+    ) -> None:
         self.settings = settings
         self.account = account
+        self.chat = chat
         self.page: str | None = None
         self.feed = ChangeFeed()
         self._current = CurrentSettings(settings)

@@ -7,7 +7,7 @@ its leader.
 
 from whatsapp_mcp.settings.account_folder import AccountFolder, make_private, runtime_folder
 from whatsapp_mcp.settings.current import CurrentSettings
-from whatsapp_mcp.settings.environment import ENV_PREFIX, HOME_VARIABLE
+from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, HOME_VARIABLE
 from whatsapp_mcp.settings.loading import load
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
 from whatsapp_mcp.settings.sections import (
@@ -25,6 +25,7 @@ from whatsapp_mcp.settings.server_section import OAuthScopes, OAuthSettings, Ser
 from whatsapp_mcp.settings.voice_section import VoiceSettings
 
 __all__ = [
+    "CHAT_VARIABLE",
     "ENV_PREFIX",
     "HOME_VARIABLE",
     "AccountFolder",

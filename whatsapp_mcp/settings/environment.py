@@ -9,7 +9,9 @@ from whatsapp_mcp.errors import InvalidArgument
 
 ENV_PREFIX: Final = "WHATSAPP_MCP_"
 HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
-_FILE_ONLY: Final = ("account", "encryption", "policy", "voice")
+CHAT_VARIABLE: Final = f"{ENV_PREFIX}CHAT"
+"""Names the one chat that a server is bound to (`serve --chat`); no setting."""
+_FILE_ONLY: Final = ("account", "agent", "encryption", "policy", "voice")
 
 
 def overlay_environment(values: dict[str, Any]) -> None:
@@ -19,7 +21,7 @@ def overlay_environment(values: dict[str, Any]) -> None:
         InvalidArgument: A variable names a section that only the file may set, or a section as a value.
     """
     for variable, value in os.environ.items():
-        if not variable.startswith(ENV_PREFIX) or variable == HOME_VARIABLE:
+        if not variable.startswith(ENV_PREFIX) or variable in {HOME_VARIABLE, CHAT_VARIABLE}:
             continue
         section, _, key = variable.removeprefix(ENV_PREFIX).lower().partition("__")
         if section in _FILE_ONLY:

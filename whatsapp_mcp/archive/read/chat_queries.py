@@ -33,6 +33,7 @@ def chats(
     unread: bool | None = None,
     unanswered: bool | None = None,
     archived: bool | None = None,
+    jid: str | None = None,
     limit: int = 20,
     cursor: str | None = None,
 ) -> Page[Chat]:
@@ -44,11 +45,12 @@ def chats(
         unread: Only chats with (or without) unread messages.
         unanswered: Only direct chats and groups in which somebody else had the last word (or all where we
             had it).
+        jid: This chat alone.
 
     Raises:
         InvalidArgument: The cursor is not one of this list, or the limit is not 1–500.
     """
-    mark = cursors.fingerprint("chats", query, kind, unread, unanswered, archived)
+    mark = cursors.fingerprint("chats", query, kind, unread, unanswered, archived, jid)
     cursors.check_limit(limit)
     where, values = ["c.last_id > 0"], list[Any]()
     start: Sequence[int] = ()
@@ -74,6 +76,9 @@ def chats(
     if archived is not None:
         where.append("c.archived = ?")
         values.append(int(archived))
+    if jid is not None:
+        where.append("c.jid = ?")
+        values.append(jid)
     if cursor is None:
         where[0] = "1"
     rest = f"WHERE {' AND '.join(where)} ORDER BY c.last_id DESC, c.id DESC LIMIT ?"

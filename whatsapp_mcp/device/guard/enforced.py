@@ -82,4 +82,5 @@ class EnforcedDevice(GeneratedDevice):
             result = await self._device.send(arguments["request"], has_ended)
             await self._gate.sent(self.caller, result.send_id, result.message_id)
             return result
-        return await getattr(self._device, operation.name)(**arguments)
+        answer = await getattr(self._device, operation.name)(**arguments)
+        return await self._gate.seen(answer, self.caller) if operation.name == "activity" else answer

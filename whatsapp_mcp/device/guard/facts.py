@@ -60,7 +60,7 @@ async def acts_of(archive: Archive, operation: Operation, arguments: Mapping[str
     """The acts that an operation consists of; the strictest decision about one is that about all."""
     chats = [await archive.chat_facts(jid) for jid in reached(operation, arguments)]
     declared, request = operation.declared, arguments.get("request")
-    acts = [Act(operation.name, declared.effect, declared.audience, chats)]
+    acts = [Act(operation.name, declared.effect, declared.audience, chats, in_chat=declared.in_chat)]
     content = request.content if isinstance(request, SendRequest) else None
     if isinstance(content, TextContent) and content.link_preview:
         acts.append(Act("link_preview", Effect.FETCH, Audience.NOBODY))

@@ -14,6 +14,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
 from whatsapp_mcp.device.guard.facts import acts_of, file_digests, reached, referred, with_concerns
+from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
 from whatsapp_mcp.device.guard.phone_questions import touches_question
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
@@ -21,6 +22,7 @@ from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.ledger import HeldAct, Ledger, Question
 from whatsapp_mcp.models import (
+    Activity,
     Approval,
     ApprovalState,
     ApprovalWay,
@@ -108,6 +110,7 @@ class Gate:
             ApprovalRequired: A person has to approve it, and is asked now.
             RateLimited: A person would have to approve it, and the budgets have no room for it.
         """
+        await require_inside(self._archive, self._ledger, arguments, caller)
         if caller.approval and operation is _SEND:
             # Before all else: whatever the policy says by now, what has gone out is not sent again.
             released = await self._released(arguments, caller)
@@ -117,7 +120,8 @@ class Gate:
         if isinstance(request, SendRequest) and await touches_question(request, self._archive, self._ledger):
             raise Denied("That message asks the user something; nobody but the user answers or changes it.")
         if _needs_no_facts(policy, operation, caller):
-            acts = [Act(operation.name, operation.effect, operation.declared.audience)]
+            declared = operation.declared
+            acts = [Act(operation.name, declared.effect, declared.audience, in_chat=declared.in_chat)]
         else:
             acts = await acts_of(self._archive, operation, arguments)
         act, decision = await self._decide(policy, acts, caller)
@@ -131,13 +135,19 @@ class Gate:
             return Admission(decision, await self._ask(operation, arguments, caller, decision))
         return Admission(decision)
 
+    async def seen(self, activity: Activity, caller: Caller) -> Activity:
+        """What goes on, as far as a caller may know."""
+        return await seen_from(self._archive, activity, caller)
+
     async def permit(self, wanted: Permit, caller: Caller) -> Admission:
         """See `Device.permit`."""
         policy = Policy.of(self._settings.now())
+        await require_inside(self._archive, self._ledger, {"wanted": wanted}, caller)
         chats = [await self._archive.chat_facts(jid) for jid in wanted.chats]
         name = caller.tool or wanted.wants
         effect = _PERMIT_EFFECTS.get(wanted.wants, Effect.READ)
-        act, decision = await self._decide(policy, [Act(name, effect, Audience.NOBODY, chats)], caller)
+        wants = Act(name, effect, Audience.NOBODY, chats, in_chat=effect is Effect.READ)
+        act, decision = await self._decide(policy, [wants], caller)
         if decision.verdict == "deny":
             raise denied(act, decision)
         is_free = decision.verdict == "allow" and not caller.is_trusted
@@ -379,6 +389,8 @@ def _needs_no_facts(policy: Policy, operation: Operation, caller: Caller) -> boo
     """Whether no answer depends on the chats that are reached."""
     if caller.is_trusted or operation.effect is Effect.PERSON:
         return True
+    if caller.chat and operation.declared.reaches:
+        return False
     if operation.effect is Effect.READ:
         return not (operation.declared.reaches and policy.rules_reading)
     return policy.mode == "read_only" or (policy.mode == "open" and not policy.policy.chats)

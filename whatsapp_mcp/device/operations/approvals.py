@@ -17,7 +17,7 @@ class ApprovalOperations(Protocol):
         """What waits for a person, the oldest first."""
         ...
 
-    @has_effect(Effect.READ)
+    @has_effect(Effect.READ, in_chat=True)
     async def approval(self, number: str, wait: float = 0.0) -> Approval:
         """One question; waits up to `wait` seconds for a person to decide it.
 
@@ -26,7 +26,7 @@ class ApprovalOperations(Protocol):
         """
         ...
 
-    @has_effect(Effect.READ)
+    @has_effect(Effect.READ, in_chat=True)
     async def ask_on_phone(self, number: str) -> None:
         """Ask on the phone as well: the host, which should have shown the question, gave no decision.
 
@@ -44,7 +44,7 @@ class ApprovalOperations(Protocol):
         """
         ...
 
-    @has_effect(Effect.READ)
+    @has_effect(Effect.READ, in_chat=True)
     async def permit(self, wanted: Permit) -> None:
         """Let a server do something itself, if the policy allows it or a person has said yes.
 

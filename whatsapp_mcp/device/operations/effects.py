@@ -21,24 +21,30 @@ class Declared:
         effect: What is done.
         audience: Who sees it.
         reaches: The parameters that hold the jids of the chats and people that it reaches or is about.
+        in_chat: A caller that is bound to one chat may do it there (`device/guard/one_chat.py`).
     """
 
     effect: Effect
     audience: Audience
     reaches: tuple[str, ...] = ()
+    in_chat: bool = False
 
 
-def has_effect(effect: Effect, audience: Audience = Audience.NOBODY, *reaches: str) -> Callable[[F], F]:
+def has_effect(
+    effect: Effect, audience: Audience = Audience.NOBODY, *reaches: str, in_chat: bool = False
+) -> Callable[[F], F]:
     """Declare what the method below does; `operations.OPERATIONS` has no operation without it.
 
     Args:
         effect: What is done.
         audience: Who sees it; what others see is never left to the default, since acts name theirs.
         reaches: Parameters with the jids of chats and people: one jid or a tuple of them each.
+        in_chat: Whether a caller that is bound to one chat may do it there. Then it reads, or is seen by the
+            chat that it reaches; what else it touches is checked in `device/guard/one_chat.py`.
 
     Raises:
         TypeError: An act without an audience of its own, one that people of a chat see without the
-            parameter that says which, or a parameter that is not there.
+            parameter that says which, or a parameter that is not there; or something else done in a chat.
     """
 
     def declare(method: F) -> F:
@@ -47,7 +53,10 @@ def has_effect(effect: Effect, audience: Audience = Audience.NOBODY, *reaches: s
             raise TypeError(f"{method.__name__} has no parameter {missing[0]!r}")
         if effect is Effect.ACT and audience is Audience.NOBODY:
             raise TypeError(f"{method.__name__} acts: declare who sees it")
-        setattr(method, _ATTRIBUTE, Declared(effect, audience, reaches))
+        acts_there = effect is Effect.ACT and audience is Audience.CHAT and reaches
+        if in_chat and not (effect is Effect.READ or acts_there):
+            raise TypeError(f"{method.__name__} reaches beyond a chat")
+        setattr(method, _ATTRIBUTE, Declared(effect, audience, reaches, in_chat))
         return method
 
     return declare

@@ -36,7 +36,7 @@ class Device(TopicOperations, ApprovalOperations, Protocol):
     connection.
     """
 
-    @has_effect(Effect.READ)
+    @has_effect(Effect.READ, in_chat=True)
     async def status(self) -> ConnectionStatus:
         """The state of the connection; never blocks and never fails."""
         ...
@@ -101,7 +101,7 @@ class Device(TopicOperations, ApprovalOperations, Protocol):
         """
         ...
 
-    @has_effect(Effect.ACT, Audience.CHAT, "request")
+    @has_effect(Effect.ACT, Audience.CHAT, "request", in_chat=True)
     async def send(self, request: SendRequest) -> SendResult:
         """Put one message into the outbox and report what is known of it after `request.wait` seconds.
 
@@ -113,7 +113,7 @@ class Device(TopicOperations, ApprovalOperations, Protocol):
         """
         ...
 
-    @has_effect(Effect.READ)
+    @has_effect(Effect.READ, in_chat=True)
     async def activity(self, after: int, wait: float = 0.0) -> Activity:
         """What goes on: answers once the archive's change feed is beyond `after`, or in `wait` seconds."""
         ...
@@ -127,7 +127,7 @@ class Device(TopicOperations, ApprovalOperations, Protocol):
         """
         ...
 
-    @has_effect(Effect.ACT, Audience.CHAT, "chat")
+    @has_effect(Effect.ACT, Audience.CHAT, "chat", in_chat=True)
     async def mark_read(self, chat: str) -> int:
         """Send read receipts for everything in this chat; answers for how many messages.
 
@@ -136,7 +136,7 @@ class Device(TopicOperations, ApprovalOperations, Protocol):
         """
         ...
 
-    @has_effect(Effect.READ)
+    @has_effect(Effect.READ, in_chat=True)
     async def download(self, ref: int) -> str:
         """Fetch the file of a message, unless it is here; answers its path.
 
@@ -146,7 +146,7 @@ class Device(TopicOperations, ApprovalOperations, Protocol):
         """
         ...
 
-    @has_effect(Effect.READ)
+    @has_effect(Effect.READ, in_chat=True)
     async def read_file(self, ref: int) -> None:
         """Fetch the file of a message and read it, unless that was done: then the archive has its reading.
 
@@ -168,7 +168,7 @@ class Device(TopicOperations, ApprovalOperations, Protocol):
         """
         ...
 
-    @has_effect(Effect.ACT, Audience.CHAT, "chat")
+    @has_effect(Effect.ACT, Audience.CHAT, "chat", in_chat=True)
     async def typing(self, chat: str, state: Literal["composing", "recording", "paused"]) -> None:
         """Show (or stop showing) that the account's owner is writing or recording."""
         ...

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
+from whatsapp_mcp.models.caller import Caller, chat_principal
 from whatsapp_mcp.policy import Act, Situation, check_scope, require
 from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
 
@@ -32,10 +33,20 @@ def begun(source: ServicesSource, requester: Requester, act: Act, *, hinted: boo
         Denied: The scopes do not allow it, or the policy forbids it whatever a person would answer.
     """
     check_scope(requester.scopes, act.name, act.effect)
-    caller = replace(requester.caller, tool=act.name, hinted=hinted)
+    caller = bound(replace(requester.caller, tool=act.name, hinted=hinted), source.chat)
     # Early, for what nothing could change; the leader decides about acts once more, and finally.
     require(source.policy, act, Situation(caller))
     return Call(source, requester.progress, caller, over_http=requester.over_http, roots=requester.roots)
+
+
+def bound(caller: Caller, chat: str) -> Caller:
+    """The caller, bound to a chat if there is one: then it is that chat's agent, whatever else it is.
+
+    Args:
+        caller: Who asks.
+        chat: Jid of the chat (`ServicesSource.chat`).
+    """
+    return replace(caller, principal=chat_principal(chat), chat=chat) if chat else caller
 
 
 async def contained(name: str, answer: Callable[[], Awaitable[T]]) -> T:

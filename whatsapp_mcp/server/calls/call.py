@@ -107,6 +107,11 @@ class ServicesSource(Protocol):
         ...
 
     @property
+    def chat(self) -> str:
+        """Jid of the one chat that every caller is bound to; empty for none."""
+        ...
+
+    @property
     def policy(self) -> Policy:
         """What the account allows; known before anything is open."""
         ...

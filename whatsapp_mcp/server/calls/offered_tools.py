@@ -59,7 +59,8 @@ class OfferedTool:
             InvalidArgument: An argument is missing, unknown or invalid.
         """
         spec = self.spec
-        call = begun(self.source, requester, Act(spec.name, spec.effect, spec.audience), hinted=hinted)
+        does = Act(spec.name, spec.effect, spec.audience, in_chat=spec.in_chat)
+        call = begun(self.source, requester, does, hinted=hinted)
         values = self._validated(arguments)
 
         async def act(caller: Caller) -> Result:

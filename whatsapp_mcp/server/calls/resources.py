@@ -59,6 +59,7 @@ class ResourceSpec:
         effect: What reading it does.
         audience: Who sees that.
         toolset: With which it is offered.
+        in_chat: A caller that is bound to one chat may read it, as far as it is of that chat.
     """
 
     name: str
@@ -68,18 +69,25 @@ class ResourceSpec:
     effect: Effect
     audience: Audience
     toolset: str
+    in_chat: bool
     function: ResourceFunction
 
 
 def resource(
-    template: str, tool: str, effect: Effect, audience: Audience, *, toolset: str = "core"
+    template: str,
+    tool: str,
+    effect: Effect,
+    audience: Audience,
+    *,
+    toolset: str = "core",
+    in_chat: bool = False,
 ) -> Callable[[ResourceFunction], ResourceFunction]:
     """Mark a function as a resource; its parameters after the call are those of the template."""
 
     def mark(function: ResourceFunction) -> ResourceFunction:
         description = " ".join((inspect.getdoc(function) or "").split())
         spec = ResourceSpec(
-            function.__name__, template, description, tool, effect, audience, toolset, function
+            function.__name__, template, description, tool, effect, audience, toolset, in_chat, function
         )
         setattr(function, _SPEC, spec)
         return function
@@ -168,7 +176,8 @@ class Resources:
     async def _called(
         self, spec: ResourceSpec, values: dict[str, Any], context: Context[Any, Any]
     ) -> Sequence[Content] | InputRequiredResult:
-        call = begun(self._source, requester_of(context), Act(spec.tool, spec.effect, spec.audience))
+        reads = Act(spec.tool, spec.effect, spec.audience, in_chat=spec.in_chat)
+        call = begun(self._source, requester_of(context), reads)
 
         async def act(caller: Caller) -> Sequence[Content]:
             return await spec.function(replace(call, caller=caller), **values)

@@ -37,6 +37,7 @@ class ToolSpec:
         open_world: It talks to WhatsApp rather than to what is stored here (`openWorldHint`).
         result: Shape of the structured content: the output schema, where results are structured.
         card: URI of the MCP App that hosts may draw beside its result; empty for none.
+        in_chat: A caller that is bound to one chat may use it; else it is not offered to one.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ToolSpec:
     open_world: bool
     result: type | None
     card: str = ""
+    in_chat: bool = False
 
     @property
     def title(self) -> str:
@@ -92,6 +94,7 @@ def tool(
     name: str | None = None,
     result: type | None = None,
     card: str = "",
+    in_chat: bool = False,
 ) -> Callable[[ToolFunction], ToolFunction]:
     """Mark a function as a tool of this toolset, and declare what it does and who sees it.
 
@@ -111,6 +114,7 @@ def tool(
             open_world=open_world,
             result=result,
             card=card,
+            in_chat=in_chat,
         )
         setattr(function, _SPEC, spec)
         return function

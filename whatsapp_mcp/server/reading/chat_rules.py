@@ -16,23 +16,29 @@ if TYPE_CHECKING:
 
 
 class ChatRules:
-    """The rules for reading, as far as they are about the chats of one call.
+    """The rules for reading, as far as they are about the chats of one call, and the chat it is bound to.
 
     Args:
         archive: Tells what the rules ask.
         policy: Has them.
+        only: Jid of the one chat that may be read; empty for all.
     """
 
-    def __init__(self, archive: ReadingArchive, policy: Policy) -> None:
+    def __init__(self, archive: ReadingArchive, policy: Policy, only: str = "") -> None:
         self._archive = archive
         self._policy = policy
+        self._only = only
         self._known: dict[str, Verdict | None] = {}
 
     async def verdicts(self, chats: Iterable[str]) -> dict[str, Verdict]:
         """What rules say of these chats, by jid; a chat that no rule is about is left out."""
         wanted = set(chats)
         for jid in wanted - self._known.keys():
-            ruling = self._policy.ruling(await self._archive.chat_facts(jid), "read")
+            facts = await self._archive.chat_facts(jid)
+            if self._only and self._only not in {facts.jid, facts.lid}:
+                self._known[jid] = "deny"
+                continue
+            ruling = self._policy.ruling(facts, "read")
             self._known[jid] = ruling.verdict if ruling else None
         return {jid: verdict for jid in wanted if (verdict := self._known[jid]) is not None}
 

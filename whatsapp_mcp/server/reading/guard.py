@@ -69,8 +69,8 @@ class Guard:
         self._whole = whole
         self._agreed: set[Permit] = set()
         self._withholds = policy.withholds and not caller.is_trusted
-        has_rules = policy.rules_reading and not caller.is_trusted
-        self._rules = ChatRules(archive, policy) if has_rules else None
+        has_rules = (policy.rules_reading and not caller.is_trusted) or bool(caller.chat)
+        self._rules = ChatRules(archive, policy, caller.chat) if has_rules else None
 
     def view(self) -> View:
         """How people and chats are seen."""
@@ -98,6 +98,21 @@ class Guard:
     async def verdicts(self, chats: Iterable[str]) -> dict[str, Verdict] | None:
         """What rules for reading say of these chats, by jid, where there are any."""
         return None if self._rules is None else await self._rules.verdicts(chats)
+
+    async def only_chat(self) -> str | None:
+        """Jid of the chat that the caller is bound to, as the archive has it; None for all chats."""
+        if not self._caller.chat:
+            return None
+        return (await self._archive.chat_facts(self._caller.chat)).jid
+
+    async def require_inside(self, jid: str) -> None:
+        """Refuse to tell anything of a chat to a caller that is bound to another.
+
+        Raises:
+            Denied: It is.
+        """
+        if self._caller.chat:
+            await self.require_readable(jid)
 
     async def require_readable(self, jid: str | None) -> None:
         """Refuse to read a chat that is named.

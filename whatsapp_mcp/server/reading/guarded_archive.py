@@ -4,7 +4,7 @@
 |---|---|---|
 | a stranger's words, and those whose author nobody knows | stay back | `context`, or naming their chat |
 | a chat of which a rule says `ask` | stays back | the same, once a person has agreed |
-| a chat of which a rule says `deny` | is not there | never |
+| a chat of which a rule says `deny`, or beyond the one that the caller is bound to | is not there | never |
 | one-time codes | are masked | `context(…, reveal=True)`, once a person has agreed |
 | words in documents, pictures, recordings | stay back, but for where they are | `reading` |
 
@@ -17,12 +17,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from whatsapp_mcp.models import Caller, Change, Coverage, MessageKey, SendReport
 from whatsapp_mcp.server.reading.chosen_names import cut_name
 from whatsapp_mcp.server.reading.guard import Ask
 from whatsapp_mcp.server.reading.guarded_messages import GuardedMessages
 from whatsapp_mcp.server.reading.guarded_people import GuardedPeople
+
+_ELSEWHERE: Final = "elsewhere"
 
 
 class GuardedArchive(GuardedMessages, GuardedPeople):
@@ -55,6 +58,7 @@ class GuardedArchive(GuardedMessages, GuardedPeople):
     ) -> SendReport:
         """As `ReadingArchive.send_report`."""
         report = await self._archive.send_report(key, send_id=send_id, cursor=cursor)
+        await self.require_inside(report.result.chat)
         if not self._withholds:
             return report
         return replace(
@@ -71,6 +75,7 @@ class GuardedArchive(GuardedMessages, GuardedPeople):
 
     async def coverage(self, chat: str) -> Coverage:
         """As `ReadingArchive.coverage`."""
+        await self.require_inside(chat)
         return await self._archive.coverage(chat)
 
     async def last_change(self) -> int:
@@ -79,11 +84,14 @@ class GuardedArchive(GuardedMessages, GuardedPeople):
 
     async def last_send(self, since: datetime, *, chat: str | None = None) -> int | None:
         """As `ReadingArchive.last_send`."""
-        return await self._archive.last_send(since, chat=chat)
+        return await self._archive.last_send(since, chat=await self.only_chat() or chat)
 
     async def changes(self, after: int, *, limit: int = 200) -> tuple[Change, ...]:
-        """As `ReadingArchive.changes`."""
-        return await self._archive.changes(after, limit=limit)
+        """As `ReadingArchive.changes`; of what a bound caller may not read it tells the number alone."""
+        found = await self._archive.changes(after, limit=limit)
+        if (only := await self.only_chat()) is None:
+            return found
+        return tuple(each if each.chat == only else Change(each.seq, each.at, _ELSEWHERE) for each in found)
 
     async def readable(self, changes: Sequence[Change]) -> tuple[Change, ...]:
         """The changes that the caller may hear of: none in a chat that a rule forbids to read."""

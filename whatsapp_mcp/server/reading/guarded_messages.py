@@ -47,10 +47,17 @@ class GuardedMessages(Guard):
         cursor: str | None = None,
     ) -> Page[Chat]:
         """As `ReadingArchive.chats`."""
+        only = await self.only_chat()
 
         async def read(after: str | None) -> Page[Chat]:
             return await self._archive.chats(
-                query=query, kind=kind, unread=unread, unanswered=unanswered, limit=limit, cursor=after
+                query=query,
+                kind=kind,
+                unread=unread,
+                unanswered=unanswered,
+                jid=only,
+                limit=limit,
+                cursor=after,
             )
 
         return await self.pages(read, cursor, self.shown_chats)
@@ -73,7 +80,7 @@ class GuardedMessages(Guard):
         Raises:
             Denied: The chat that is named may not be read.
         """
-        await self.require_readable(where.chat)
+        where = await self._inside(where)
 
         async def read(after: str | None) -> Page[Message]:
             page = await self._archive.messages(where, oldest_first=oldest_first, limit=limit, cursor=after)
@@ -81,6 +88,16 @@ class GuardedMessages(Guard):
 
         named = self._named is not None and where.chat == self._named
         return await self.pages(read, cursor, lambda found: self.shown(found, named=named))
+
+    async def _inside(self, where: MessageFilter) -> MessageFilter:
+        """A filter, as far as its chat may be read.
+
+        Raises:
+            Denied: It may not.
+        """
+        await self.require_readable(where.chat)
+        only = await self.only_chat()
+        return where if only is None else replace(where, chat=only)
 
     async def message(self, key: MessageKey, *, chat: str | None = None) -> Message:
         """As `ReadingArchive.message`.
@@ -168,7 +185,7 @@ class GuardedMessages(Guard):
         cursor: str | None = None,
     ) -> Page[Message]:
         """As `ReadingArchive.search`, without what is found only in words that stay back or are masked."""
-        await self.require_readable(where.chat)
+        where = await self._inside(where)
         named = self._named is not None and where.chat == self._named
 
         async def read(after: str | None) -> Page[Message]:

@@ -36,6 +36,7 @@ class GuardedPeople(Guard):
 
     async def members(self, chat: str) -> tuple[GroupMember, ...]:
         """As `ReadingArchive.members`."""
+        await self.require_inside(chat)
         view = self.view()
         return tuple(
             [replace(each, contact=view.contact(each.contact)) for each in await self._archive.members(chat)]
@@ -43,6 +44,7 @@ class GuardedPeople(Guard):
 
     async def without_vote(self, key: MessageKey) -> tuple[Actor, ...]:
         """As `ReadingArchive.without_vote`."""
+        await self.require_inside((await self._archive.message(key)).chat)
         return tuple(map(self.view().actor, await self._archive.without_vote(key)))
 
     async def common_groups(self, jid: str) -> tuple[Chat, ...]:
@@ -78,7 +80,7 @@ class GuardedPeople(Guard):
         candidates: list[ChatCandidate] = []
         for each in found:
             if verdicts and verdicts.get(each.chat.jid) == "deny":
-                if each.matched in {"jid", "number"}:
+                if not self._caller.chat and each.matched in {"jid", "number"}:
                     jid = each.chat.jid
                     name = Jid.parse(jid).number or jid
                     hidden = Chat(jid, name, each.chat.kind, stranger=each.chat.stranger)

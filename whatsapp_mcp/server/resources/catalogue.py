@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 RESOURCES: Final[Sequence[ResourceFunction]] = (media,)
 
 
-def selected(toolsets: Collection[str]) -> tuple[ResourceFunction, ...]:
-    """The resources that belong to these toolsets."""
-    return tuple(each for each in RESOURCES if resource_spec_of(each).toolset in toolsets)
+def selected(toolsets: Collection[str], *, in_chat: bool = False) -> tuple[ResourceFunction, ...]:
+    """The resources that belong to these toolsets; for callers that are bound to one chat, those for them."""
+    specs = ((each, resource_spec_of(each)) for each in RESOURCES)
+    return tuple(each for each, spec in specs if spec.toolset in toolsets and (spec.in_chat or not in_chat))

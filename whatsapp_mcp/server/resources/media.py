@@ -18,7 +18,7 @@ LARGEST: Final = 10_000_000
 _TEXT: Final = "text/plain"
 
 
-@resource(MEDIA_URI, "download_media", Effect.READ, Audience.NOBODY)
+@resource(MEDIA_URI, "download_media", Effect.READ, Audience.NOBODY, in_chat=True)
 async def media(call: Call, ref: str) -> Sequence[Content]:
     """The file of the message with this ref (1042), up to 10 MB, and as text what was read in it."""
     services = await call.services()

@@ -45,7 +45,7 @@ _LINKED_ALREADY: Final = "Linked already; unlink_device first to change."
 _NOW_LINKED: Final = "The phone is linked; history arrives in the next minutes."
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=StatusData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=StatusData, in_chat=True)
 async def connection_status(call: Call) -> Result:
     """Connection state, its reason, and what to do."""
     end = anyio.current_time() + FIRST_ANSWER_LIMIT

@@ -115,7 +115,7 @@ def _file_told(content: FileContent | AlbumContent) -> str:
     return f"{told} {in_quotes(content.caption, _SHOWN)}" if content.caption else told
 
 
-@tool("core", Effect.READ, Audience.NOBODY)
+@tool("core", Effect.READ, Audience.NOBODY, in_chat=True)
 async def download_media(call: Call, message: MessageArg) -> Result:
     """Download the file of a message; pictures and stills of videos are shown."""
     services = await call.services()
@@ -165,7 +165,7 @@ async def _thumbnail_left(services: Services, found: Message, error: MediaUnavai
     return Result(f"{said} Its thumbnail is shown.", {"ref": f"#{found.ref}", "expired": True}, (image,))
 
 
-@tool("core", Effect.READ, Audience.NOBODY, result=ReadingData)
+@tool("core", Effect.READ, Audience.NOBODY, result=ReadingData, in_chat=True)
 async def read_file(
     call: Call,
     message: MessageArg,

@@ -168,7 +168,7 @@ async def send_contact(
     return await _say(services, chat, ContactCardContent(name or known, number), idempotency_key)
 
 
-@tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
+@tool("messages", Effect.ACT, Audience.CHAT, result=SentData, in_chat=True)
 async def send_poll(
     call: Call,
     chat: ChatArg,
@@ -189,7 +189,7 @@ async def send_poll(
     return await _say(await call.services(), chat, poll, idempotency_key)
 
 
-@tool("messages", Effect.ACT, Audience.CHAT, idempotent=True, result=SentData)
+@tool("messages", Effect.ACT, Audience.CHAT, idempotent=True, result=SentData, in_chat=True)
 async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
     """Vote in a poll with these option names; an empty list removes the vote."""
     services = await call.services()
@@ -223,7 +223,7 @@ def _option(poll: Message, text: str) -> str:
     )
 
 
-@tool("messages", Effect.READ, Audience.NOBODY, open_world=False, result=PollData)
+@tool("messages", Effect.READ, Audience.NOBODY, open_world=False, result=PollData, in_chat=True)
 async def get_poll_results(call: Call, message: MessageArg) -> Result:
     """Votes of a poll, by option and by person, and who has not voted."""
     services = await call.services()
@@ -251,7 +251,7 @@ async def pin_message(
     return await change(services, found, PinContent(found.message_id, seconds), done, span)
 
 
-@tool("messages", Effect.ACT, Audience.CHAT, idempotent=True)
+@tool("messages", Effect.ACT, Audience.CHAT, idempotent=True, in_chat=True)
 async def send_typing(
     call: Call, chat: ChatArg, state: Literal["composing", "recording", "paused"] = "composing"
 ) -> Result:

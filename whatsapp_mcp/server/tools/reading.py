@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.reading import GuardedArchive
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ChatsData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ChatsData, in_chat=True)
 async def list_chats(
     call: Call,
     query: Annotated[str | None, Field(description="Words of the name")] = None,
@@ -77,7 +77,7 @@ async def list_chats(
     return Result(chats_text(data, stamp(services.now(), services.zone), detail, width), data)
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData, in_chat=True)
 async def list_messages(
     call: Call,
     chat: ChatArg | None = None,

@@ -61,7 +61,7 @@ _NAME_WORD: Final = 4
 """Words of a query that are looked for in names, and letters that each has at least."""
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData, in_chat=True)
 async def search_messages(
     call: Call,
     query: Annotated[
@@ -142,7 +142,7 @@ async def _chats_named(services: Services, query: str) -> list[Chat]:
     return list(found.values())[:_NAMED]
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData, in_chat=True)
 async def get_message_context(
     call: Call,
     message: MessageArg,

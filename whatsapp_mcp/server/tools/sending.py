@@ -53,7 +53,7 @@ _SUBSCRIBER_DIGITS: Final = 7
 """Last digits by which a number is recognised although its country or area code is another."""
 
 
-@tool("core", Effect.ACT, Audience.CHAT, result=SentData)
+@tool("core", Effect.ACT, Audience.CHAT, result=SentData, in_chat=True)
 async def send_message(
     call: Call,
     chat: ChatArg,
@@ -134,7 +134,7 @@ async def send(services: Services, request: SendRequest) -> SendResult:
     return await outbox.send_through_takeover(services.devices, request)
 
 
-@tool("core", Effect.ACT, Audience.CHAT, idempotent=True, result=SentData)
+@tool("core", Effect.ACT, Audience.CHAT, idempotent=True, result=SentData, in_chat=True)
 async def react(
     call: Call, message: MessageArg, emoji: Annotated[str, Field(description="Empty removes it")]
 ) -> Result:
@@ -153,7 +153,7 @@ def of_whom(message: Message) -> str:
     return f" ({whose}{place})"
 
 
-@tool("core", Effect.ACT, Audience.CHAT, idempotent=True)
+@tool("core", Effect.ACT, Audience.CHAT, idempotent=True, in_chat=True)
 async def mark_read(call: Call, chat: ChatArg) -> Result:
     """Mark a chat as read; the senders see it."""
     services = await call.services()

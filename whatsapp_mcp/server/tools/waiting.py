@@ -54,7 +54,7 @@ _NAMED: Final = 5
 """Chats with other new messages that are named."""
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ReportData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ReportData, in_chat=True)
 async def message_status(
     call: Call,
     message: MessageArg | None = None,
@@ -103,7 +103,7 @@ class ApprovalData(TypedDict):
     send: NotRequired[ReportData]
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ApprovalData, card=URI)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ApprovalData, card=URI, in_chat=True)
 async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result:
     """Wait for the user's decision."""
     services = await call.services()
@@ -136,7 +136,7 @@ _BECAME: Final = {
 }
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData, in_chat=True)
 async def wait_for_messages(
     call: Call,
     chat: ChatArg | None = None,

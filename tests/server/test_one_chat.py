@@ -1,0 +1,164 @@
+"""A server that is bound to one chat tells nothing of any other, whichever tool or method is asked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.types import CallToolResult
+
+from tests.archive import events as ev
+from tests.archive.events import journal
+from tests.server.fakes import CODE, NOON, FakeDevice, FakeSource, ledger_in, text_of
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
+from whatsapp_mcp.media import Worker
+from whatsapp_mcp.models import EVERYTHING, Caller, ContactUpdate, GroupUpdate, MessageFilter
+from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.main import _narrowed  # pyright: ignore[reportPrivateUsage]
+from whatsapp_mcp.server.reading import GuardedArchive
+from whatsapp_mcp.settings import Settings
+
+pytestmark = pytest.mark.anyio
+ME, ANN, BOB = (f"1555000{each}@s.whatsapp.net" for each in (1111, 2222, 4444))
+CLUB = "120363000000000001@g.us"
+SECRET = "zebracorn"
+"""Stands in every word and name beyond the chat with Ann."""
+AT = int(NOON.timestamp()) - 7200
+TOOLS = {
+    "connection_status", "list_chats", "list_messages", "search_messages", "get_message_context",
+    "send_message", "react", "mark_read", "download_media", "read_file", "message_status", "await_approval",
+    "wait_for_messages", "send_poll", "vote_poll", "get_poll_results", "send_typing",
+}  # fmt: skip
+ELSEWHERE = {
+    "chat": (BOB, CLUB, "Bob"),
+    "sender": (BOB,),
+    "query": (SECRET[:-1], "keys"),
+    "message": ("#2",),
+}
+
+
+@pytest.fixture
+async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
+    folder = Settings(home=tmp_path).account_folder()
+    folder.create()
+    async with open_archive(folder, write=True) as opened:
+        await opened.set_own(ME, None, "Me")
+        await opened.record_contacts(
+            [ContactUpdate(ANN, saved_name="Ann"), ContactUpdate(BOB, saved_name=f"Bob {SECRET}")]
+        )
+        await opened.record_groups([GroupUpdate(CLUB, f"Club {SECRET}")])
+        await opened.ingest(
+            journal(
+                [
+                    ev.message("A1", "hello from Ann", chat=ANN, at=AT),
+                    ev.message("B1", f"the keys {SECRET}", chat=BOB, at=AT + 60),
+                    ev.message("C1", f"the keys {SECRET} too", chat=CLUB, sender=ANN, at=AT + 120),
+                ]
+            )
+        )
+        yield opened
+
+
+@pytest.fixture
+async def bound(archive: Archive, tmp_path: Path, worker: Worker) -> AsyncIterator[Client]:
+    """A client of a server that is bound to the chat with Ann."""
+    source = FakeSource(FakeDevice(), archive, tmp_path, worker=worker, chat=ANN)
+    async with Client(create(source, "all", structured=True, new_code=lambda: CODE)) as client:
+        yield client
+
+
+def guarded(archive: Archive, home: Path) -> GuardedArchive:
+    caller = Caller(f"chat:{ANN}", chat=ANN)
+    return GuardedArchive(archive, ledger_in(home), Policy.in_mode("open"), caller)
+
+
+async def test_what_needs_no_other_chat_is_offered_and_nothing_else(bound: Client) -> None:
+    assert {tool.name for tool in (await bound.list_tools()).tools} == TOOLS
+
+
+@pytest.mark.parametrize("tool", sorted(TOOLS))
+async def test_no_tool_tells_of_another_chat(bound: Client, tool: str) -> None:
+    listed = {each.name: each for each in (await bound.list_tools()).tools}
+    properties = listed[tool].input_schema["properties"]
+    base: dict[str, Any] = {name: 0 for name in ("wait",) if name in properties}
+    base |= {"emoji": "👍"} if tool == "react" else {}
+    calls = [
+        base,
+        *(
+            {**base, name: value}
+            for name, values in ELSEWHERE.items()
+            if name in properties
+            for value in values
+        ),
+    ]
+    for arguments in calls:
+        answer = await bound.call_tool(tool, arguments)
+        assert isinstance(answer, CallToolResult)
+        told = f"{text_of(answer.content)} {answer.structured_content}"
+        assert SECRET not in told, arguments
+
+
+HELPERS = {
+    "view_of", "verdicts", "require_readable", "require_inside", "shown", "shown_chats", "hand_out", "agree",
+    "pages", "is_named", "only_chat",
+}  # fmt: skip
+"""Of `Guard`: they are given what was read."""
+METHODS = sorted(
+    name
+    for name, method in inspect.getmembers(GuardedArchive, inspect.iscoroutinefunction)
+    if not name.startswith("_") and name not in HELPERS
+)
+GIVEN: dict[str, Any] = {
+    "jid": BOB, "chat": BOB, "key": 2, "keys": [2, 3], "count": 1, "text": "Bob",
+    "name": "Bob", "query": SECRET[:-1], "after": 0, "since": NOON, "timeout": 0.0, "where": EVERYTHING,
+    "mime_type": "image/png",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_no_method_of_the_archive_tells_of_another_chat(
+    archive: Archive, tmp_path: Path, method: str
+) -> None:
+    asked = guarded(archive, tmp_path)
+    call = getattr(asked, method)
+    given = {name: GIVEN[name] for name in inspect.signature(call).parameters if name in GIVEN}
+    variants = [given, *([{**given, "where": MessageFilter(chat=BOB)}] if "where" in given else [])]
+    variants += [{key: value for key, value in given.items() if key != "query"}] if method != "search" else []
+    for arguments in variants:
+        try:
+            told = repr(await call(**arguments))
+        except (WhatsAppError, TypeError) as error:
+            told = str(error)
+        assert SECRET not in told
+        assert BOB not in told
+
+
+async def test_the_chat_itself_is_read(bound: Client) -> None:
+    for tool in ("list_messages", "list_chats"):
+        assert "hello from Ann" in text_of((await bound.call_tool(tool, {})).content)
+    found = await bound.call_tool("search_messages", {"query": "hello"})
+    assert "**hello** from Ann" in text_of(found.content)
+
+
+async def test_a_bound_caller_is_the_agent_of_its_chat(bound: Client, tmp_path: Path) -> None:
+    await bound.call_tool("list_messages", {})
+    audit = ledger_in(tmp_path).audit
+    await audit.flush()
+    rows = [row for row in audit.rows() if row.entry.operation == "messages"]
+    assert [(row.entry.caller.principal, row.entry.chats) for row in rows] == [(f"chat:{ANN}", (ANN,))]
+
+
+async def test_the_environment_binds_and_the_command_line_only_narrows() -> None:
+    assert _narrowed("", "") == ""
+    assert _narrowed("+15550002222", "") == ANN == _narrowed("", ANN) == _narrowed("+15550002222", ANN)
+    with pytest.raises(InvalidArgument):
+        _narrowed(BOB, ANN)
+    for name in ("Ann", "self", "status@broadcast"):
+        with pytest.raises(InvalidArgument):
+            _narrowed(name, "")
