@@ -111,7 +111,7 @@ HELPERS = {
 """Of `Guard`: they are given what was read."""
 METHODS = sorted(
     name
-    for name, method in inspect.getmembers(GuardedArchive, inspect.iscoroutinefunction)
+    for name, _ in inspect.getmembers(GuardedArchive, inspect.iscoroutinefunction)
     if not name.startswith("_") and name not in HELPERS
 )
 GIVEN: dict[str, Any] = {
