@@ -18,6 +18,7 @@ from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.decoding import content
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import (
+    PERSON,
     BridgeMessage,
     BridgePage,
     ContactUpdate,
@@ -28,6 +29,7 @@ from whatsapp_mcp.models import (
     MessageKind,
     Passage,
     ReadingKind,
+    Scheduling,
     SendRequest,
     TextContent,
 )
@@ -150,7 +152,23 @@ async def _sends(archive: Archive) -> None:
                 await archive.outbox_withdrawn(entry.send_id, "Too late.")
     held, _ = await archive.outbox_add(request("if I may", "key held"), held=True)
     await archive.outbox_released(held.send_id, at + timedelta(hours=1))
+    await _scheduled_sends(archive, at)
     await archive.outbox_quarantine()
+
+
+async def _scheduled_sends(archive: Archive, at: datetime) -> None:
+    known, later = Scheduling(PERSON, ("stranger",), "digest"), at + timedelta(days=400)
+
+    def request(text: str, *, replaces: int | None = None) -> SendRequest:
+        return SendRequest(ANA, TextContent(text), at=later, unless_reply=True, replaces=replaces)
+
+    first, _ = await archive.outbox_add(request("later"), scheduling=known)
+    second, _ = await archive.outbox_add(request("or later", replaces=first.send_id), scheduling=known)
+    await archive.outbox_asked(second.send_id, later)
+    await archive.outbox_postponed(second.send_id)
+    await archive.outbox_due(second.send_id, later)
+    with suppress(WhatsAppError):
+        await archive.outbox_due(second.send_id, later)
 
 
 async def _imports(archive: Archive) -> None:

@@ -126,6 +126,7 @@ READS = methods(ReadingArchive) | {
     "outbox_get",
     "outbox_held",
     "outbox_last_sent",
+    "outbox_scheduled",
     "outbox_unsettled",
     "outbox_album",
     "outbox_result",

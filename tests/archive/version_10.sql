@@ -37,7 +37,8 @@ CREATE TABLE calls ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_
 CREATE TABLE sealed ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, own_id TEXT NOT NULL, name TEXT NOT NULL, sender_jid TEXT, payload BLOB NOT NULL, iv BLOB NOT NULL, PRIMARY KEY (wa_id, chat_address, sender_address, at, own_id) );
 CREATE TABLE early_receipts ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, kind INTEGER NOT NULL, PRIMARY KEY (wa_id, chat_address, sender_address, at, kind) ) WITHOUT ROWID;
 CREATE TABLE read_marks ( chat_id INTEGER NOT NULL, address_id INTEGER NOT NULL, kind INTEGER NOT NULL, up_to INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (chat_id, address_id, kind) ) WITHOUT ROWID;
-CREATE TABLE outbox ( id INTEGER PRIMARY KEY AUTOINCREMENT, idempotency_key TEXT UNIQUE, chat TEXT NOT NULL, chat_id INTEGER NOT NULL, request TEXT NOT NULL, status TEXT NOT NULL, created_at INTEGER NOT NULL, handed_at INTEGER, expires_at INTEGER, message_id TEXT, sent_at INTEGER, reason TEXT, secret BLOB, handed_to TEXT );
+CREATE TABLE outbox ( id INTEGER PRIMARY KEY AUTOINCREMENT, idempotency_key TEXT UNIQUE, chat TEXT NOT NULL, chat_id INTEGER NOT NULL, request TEXT NOT NULL, status TEXT NOT NULL, created_at INTEGER NOT NULL, handed_at INTEGER, expires_at INTEGER, message_id TEXT, sent_at INTEGER, reason TEXT, secret BLOB, handed_to TEXT, due_at INTEGER, scheduling TEXT, replies_after INTEGER );
+CREATE INDEX outbox_scheduled ON outbox (due_at) WHERE status = 'scheduled';
 CREATE INDEX outbox_unsettled ON outbox (id) WHERE status IN ('queued', 'sending', 'unknown');
 CREATE INDEX outbox_message ON outbox (message_id) WHERE message_id IS NOT NULL;
 CREATE TABLE used_keys ( digest BLOB PRIMARY KEY ) WITHOUT ROWID;

@@ -181,11 +181,12 @@ class Archive(ReadingArchive):
     record_reading = operation(write.record_reading)
     record_file_problem = operation(write.record_file_problem)
 
-    # Sends that were accepted, until they are settled: `held`, `queued`, `sending`, `sent`, `failed` or
-    # `unknown`. What receipts add to `sent` is read with the message.
+    # Sends that were accepted, until they are settled: `held`, `scheduled`, `queued`, `sending`, `sent`,
+    # `failed` or `unknown`. What receipts add to `sent` is read with the message.
     outbox_get = in_thread(read.outbox_get)
     outbox_album = in_thread(read.outbox_album)
     outbox_held = in_thread(read.outbox_held)
+    outbox_scheduled = in_thread(read.outbox_scheduled)
     outbox_result = in_thread(read.outbox_result)
     outbox_last_sent = in_thread(read.outbox_last_sent)
     outbox_unsettled = in_thread(read.outbox_unsettled)
@@ -193,6 +194,9 @@ class Archive(ReadingArchive):
     outbox_sending = operation(write.outbox_sending)
     outbox_queued = operation(write.outbox_queued)
     outbox_released = operation(write.outbox_released)
+    outbox_due = operation(write.outbox_due)
+    outbox_asked = operation(write.outbox_asked)
+    outbox_postponed = operation(write.outbox_postponed)
     outbox_withdrawn = operation(write.outbox_withdrawn)
     outbox_failed = operation(write.outbox_failed)
     outbox_unknown = operation(write.outbox_unknown)

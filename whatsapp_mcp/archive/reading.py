@@ -107,6 +107,8 @@ class ReadingArchive:
 
     # What is known of sends, of the account and of the archive itself.
     send_report = in_thread(read.send_report)
+    scheduled_sends = at_once(read.scheduled_sends)
+    next_due = at_once(read.next_due)
     forwards_since = at_once(read.forwards_since)
     own = in_thread(read.own)
     meta_get = in_thread(read.meta_get)

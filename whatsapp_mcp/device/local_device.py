@@ -8,7 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ from whatsapp_mcp.errors import (
     TIMELOCKED,
     Busy,
     DeadlineExceeded,
+    MessageNotFound,
     NotConnected,
     NotLinked,
     WhatsAppError,
@@ -69,6 +70,9 @@ _LOOK_AT_DISK: Final = (
     "Tell the user to look at the disk's free space and at these files (a damaged one may be restored or "
     "moved away); it is tried again by itself."
 )
+
+_CAUGHT_UP: Final = timedelta(seconds=10)
+"""After so long a connection has brought what was said while there was none."""
 
 logger = logging.getLogger(__name__)
 
@@ -365,6 +369,27 @@ class LocalDevice(ConnectionOperations, MessageActions, FileOperations, Topics, 
             why = self._unavailable()
             result = replace(result, reason=f"{why.message} {why.action}")
         return result
+
+    async def cancel_send(self, chat: str, send_id: int) -> SendResult:
+        """See `Device.cancel_send`."""
+        entry = await self._archive.outbox_get(send_id)
+        wanted, found = [await self._archive.chat_facts(one) for one in (chat, entry.request.chat)]
+        if wanted.jid != found.jid:
+            raise MessageNotFound(f"There is no send {send_id} to this chat.", "Look at scheduled.")
+        await self._outbox.cancel(send_id)
+        return (await self._archive.outbox_get(send_id)).result
+
+    def may_send(self, after_replies: bool = False) -> bool:
+        """Whether a send can go out now.
+
+        Args:
+            after_replies: Whether what came while the connection was down has to be known before.
+        """
+        online = self._is_online()
+        if not after_replies:
+            return online
+        steady = self._clock.now() - self._loop.connection.since >= _CAUGHT_UP
+        return online and steady and self._archiver.waiting == 0
 
     @property
     def outbox(self) -> Outbox:

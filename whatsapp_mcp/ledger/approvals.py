@@ -233,6 +233,12 @@ class Approvals:
             )
         )
 
+    def allowed(self, send_id: int, digest: str, principal: str) -> Approval | None:
+        """A person's yes, used already, that let exactly this send go."""
+        where = "send_id = ? AND digest = ? AND principal = ? AND state = 'used' ORDER BY decided_at DESC"
+        found = self._file.read(lambda db: self._all(db, where, (send_id, digest, principal)))
+        return next((held.approval for held in found if self._is_sealed(held)), None)
+
     def open(self, now: datetime) -> tuple[HeldAct, ...]:
         """What waits for a person, the oldest first."""
         where = "state = 'open' AND expires_at > ? ORDER BY created_at, id"
@@ -253,7 +259,9 @@ class Approvals:
     def _is_sealed(self, held: HeldAct) -> bool:
         expires = int(held.approval.expires_at.timestamp())
         approval = held.approval
-        expected = self._seal(approval.state, approval.id, held.digest, held.principal, expires)
+        # A yes that is used is the same yes.
+        state = ApprovalState.APPROVED if approval.state is ApprovalState.USED else approval.state
+        expected = self._seal(state, approval.id, held.digest, held.principal, expires)
         return hmac.compare_digest(expected, held.seal)
 
     def _get(self, db: sqlite3.Connection, number: str) -> HeldAct:

@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol
 
 from whatsapp_mcp.models.file_readings import FileProblem
 from whatsapp_mcp.models.messages import Chat, Contact, MessageKind, SendStatus
-from whatsapp_mcp.models.send_requests import SendRequest, SendResult
+from whatsapp_mcp.models.send_requests import Scheduling, SendRequest, SendResult
 
 CALL_KEY: Final = "call:"
 """Begins an idempotency key that names one call, not one message: twins are refused as without a key."""
@@ -315,6 +315,8 @@ class OutboxEntry:
     Attributes:
         secret: The `messageSecret` of the message that was handed over, if it carries one.
         handed_to: The client that it was handed to; None before, and when nothing can be found out there.
+        due_at: When a scheduled send is to go out: as asked for, or when a person has allowed a late one.
+        scheduling: What was known when a scheduled send was accepted.
     """
 
     send_id: int
@@ -328,6 +330,8 @@ class OutboxEntry:
     ref: int | None = None
     secret: bytes | None = None
     handed_to: str | None = None
+    due_at: datetime | None = None
+    scheduling: Scheduling | None = None
 
     @property
     def result(self) -> SendResult:
@@ -340,6 +344,7 @@ class OutboxEntry:
             self.ref,
             self.timestamp,
             self.reason,
+            self.due_at,
         )
 
 

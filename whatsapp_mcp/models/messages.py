@@ -52,13 +52,15 @@ class MessageKind(StrEnum):
 class SendStatus(StrEnum):
     """What is known of a message we sent.
 
-    `held` waits for a person's yes; `queued` accepted and kept; `sending` handed over; `sent` WhatsApp has
-    it; `delivered`, `read` as receipts say; `failed` refused or expired, the reason is kept; `unknown` the
-    client died or timed out between handing over and the answer: it is sent again only when it is proved
-    that it never left, and otherwise settled by whatever names it, as a receipt does.
+    `held` waits for a person's yes; `scheduled` for its moment; `queued` accepted and kept; `sending` handed
+    over; `sent` WhatsApp has it; `delivered`, `read` as receipts say; `failed` refused, expired or
+    withdrawn, the reason is kept; `unknown` the client died or timed out between handing over and the
+    answer: it is sent again only when it is proved that it never left, and otherwise settled by whatever
+    names it, as a receipt does.
     """
 
     HELD = "held"
+    SCHEDULED = "scheduled"
     QUEUED = "queued"
     SENDING = "sending"
     SENT = "sent"

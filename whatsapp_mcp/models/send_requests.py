@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Discriminator
 
+from whatsapp_mcp.models.caller import Caller
 from whatsapp_mcp.models.messages import SendStatus
 
 
@@ -201,6 +202,9 @@ class SendRequest:
         idempotency_key: The same key never sends twice.
         wait: Seconds to wait for the outcome before answering with what is known by then.
         queue: Whether it may wait in the outbox for the connection to come back; else it fails at once.
+        at: When it is to go out; None: now.
+        unless_reply: Whether it is not sent if anybody else writes in the chat before it goes out.
+        replaces: The number of a scheduled send to the same chat that never goes out once this is accepted.
     """
 
     chat: str
@@ -210,11 +214,37 @@ class SendRequest:
     idempotency_key: str | None = None
     wait: float = 20.0
     queue: bool = True
+    at: datetime | None = None
+    unless_reply: bool = False
+    replaces: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduling:
+    """What was known when a scheduled send was accepted, to decide about it anew when it is due.
+
+    Attributes:
+        caller: For whom.
+        sources: Whose words had been handed out to the caller.
+        digest: Of all that was decided about: content, recipients, files.
+    """
+
+    caller: Caller
+    sources: tuple[str, ...]
+    digest: str
+
+
+REPLIED: Final = "Somebody wrote in the chat after it was scheduled, so it was not sent."
+"""Why a send that was not to go out after a reply has `failed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What is known of a send. `message_id` and `timestamp` come from WhatsApp, `ref` from the archive."""
+    """What is known of a send. `message_id` and `timestamp` come from WhatsApp, `ref` from the archive.
+
+    Attributes:
+        due_at: When it is to go out, while it is scheduled.
+    """
 
     send_id: int
     chat: str
@@ -223,6 +253,7 @@ class SendResult:
     ref: int | None = None
     timestamp: datetime | None = None
     reason: str | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,8 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
         (span.chat, 1000 * (span.before if span.before is not None else state.FAR_FUTURE)),
     )
     where, values = span.where("chat_id", "created_at", 1000)
+    if span.before is not None:  # what is to go out later is not of a time that has passed
+        where += " AND status <> 'scheduled' AND (status <> 'held' OR due_at IS NULL)"
     requests = _delete_sends(db, where, values)
     _undecoded(db, span)
     if span.before is None:

@@ -353,7 +353,7 @@ CREATE TABLE outbox (
     chat TEXT NOT NULL,                 -- jid as it was given
     chat_id INTEGER NOT NULL,
     request TEXT NOT NULL,              -- JSON of the SendRequest
-    status TEXT NOT NULL,               -- held, queued, sending, sent, failed, unknown
+    status TEXT NOT NULL,               -- held, scheduled, queued, sending, sent, failed, unknown
     created_at INTEGER NOT NULL,        -- milliseconds
     handed_at INTEGER,                  -- milliseconds; given to the client library
     expires_at INTEGER,                 -- milliseconds; not sent any more after that
@@ -361,8 +361,12 @@ CREATE TABLE outbox (
     sent_at INTEGER,                    -- seconds, by WhatsApp's clock
     reason TEXT,                        -- why it failed or is unknown, or why queued it may be out already
     secret BLOB,                        -- of the message, while it may lead to its id
-    handed_to TEXT                      -- which client had it, while something may still be found out there
+    handed_to TEXT,                     -- which client had it, while something may still be found out there
+    due_at INTEGER,                     -- milliseconds; when a scheduled send is to go out
+    scheduling TEXT,                    -- JSON of its Scheduling: for whom, and what was decided about
+    replies_after INTEGER               -- the newest ref then, if it is not to go out after a reply
 );
+CREATE INDEX outbox_scheduled ON outbox (due_at) WHERE status = 'scheduled';
 CREATE INDEX outbox_unsettled ON outbox (id) WHERE status IN ('queued', 'sending', 'unknown');
 CREATE INDEX outbox_message ON outbox (message_id) WHERE message_id IS NOT NULL;
 

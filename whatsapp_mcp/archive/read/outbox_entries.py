@@ -12,14 +12,17 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter
 
-from whatsapp_mcp.archive.database import placeholders
+from whatsapp_mcp.archive.database import ID_BITS, placeholders
 from whatsapp_mcp.archive.state import send_progress
+from whatsapp_mcp.decoding import KIND_NUMBER
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     ALBUM_KEY,
     AlbumContent,
+    MessageKind,
     OutboxEntry,
+    Scheduling,
     SendRequest,
     SendResult,
     SendStatus,
@@ -27,11 +30,13 @@ from whatsapp_mcp.models import (
 )
 
 SEND_REQUEST: Final = TypeAdapter(SendRequest)
+SCHEDULING: Final = TypeAdapter(Scheduling)
 _SELECT: Final = """SELECT o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at,
- o.reason, o.chat_id, o.chat, o.secret, o.handed_to FROM outbox AS o
+ o.reason, o.chat_id, o.chat, o.secret, o.handed_to, o.due_at, o.scheduling FROM outbox AS o
 """
 _TYPES: Final = (
     int, str, str, int, int | None, str | None, int | None, str | None, int, str, bytes | None, str | None,
+    int | None, str | None,
 )  # fmt: skip
 """What the columns hold; SQLite itself takes any value into any column."""
 
@@ -51,9 +56,14 @@ class SendRow(NamedTuple):
     chat: str
     secret: bytes | None
     handed_to: str | None
+    due_at: int | None
+    scheduling: str | None
 
 
 DAMAGED_SEND: Final = "The stored send is damaged"
+_OLDEST_REPLY: Final = 600
+"""Seconds before a send was scheduled from which on what arrives after it counts as a reply."""
+_NOTICE: Final = KIND_NUMBER[MessageKind.SYSTEM]
 UNSETTLED_SENDS: Final = "('queued', 'sending', 'unknown')"
 SEND_CHATS: Final = """SELECT ? UNION SELECT c.id FROM number_history AS h
  JOIN addresses AS a ON a.jid = h.lid JOIN chats AS c USING (contact_id) WHERE h.pn = ?"""
@@ -106,6 +116,8 @@ def _read(db: sqlite3.Connection, row: SendRow) -> OutboxEntry:
         ref,
         row.secret,
         row.handed_to,
+        None if row.due_at is None else send_time(row.due_at / 1000),
+        None if row.scheduling is None else SCHEDULING.validate_json(row.scheduling),
     )
 
 
@@ -194,11 +206,7 @@ def outbox_unsettled(
         AND (?1 IS NULL OR chat = ?1) ORDER BY id LIMIT ?2""",
         (chat, limit),
     )
-    entries: list[OutboxEntry] = []
-    for row in rows:
-        with suppress(MessageNotFound):
-            entries.append(send_entry(db, row))
-    return tuple(entries)
+    return _legible(db, rows)
 
 
 def damaged_sends(db: sqlite3.Connection) -> tuple[int, ...]:
@@ -214,8 +222,49 @@ def damaged_sends(db: sqlite3.Connection) -> tuple[int, ...]:
 
 def outbox_held(db: sqlite3.Connection) -> tuple[OutboxEntry, ...]:
     """Entries that wait for a person's yes."""
+    return _legible(db, send_rows(db, "WHERE status = 'held' ORDER BY id"))
+
+
+def outbox_scheduled(db: sqlite3.Connection) -> tuple[OutboxEntry, ...]:
+    """Entries that wait for their moment, the next one first."""
+    return _legible(db, send_rows(db, "WHERE status = 'scheduled' ORDER BY due_at, id"))
+
+
+def scheduled_sends(db: sqlite3.Connection) -> tuple[OutboxEntry, ...]:
+    """Scheduled sends that have not gone out: `scheduled`, or `held` for a yes; the next one first."""
+    rows = send_rows(db, "WHERE status IN ('scheduled', 'held') AND due_at IS NOT NULL ORDER BY due_at, id")
+    return _legible(db, rows)
+
+
+def next_due(db: sqlite3.Connection) -> datetime | None:
+    """When the next scheduled send is to go out; None if none is scheduled."""
+    due = db.execute("SELECT min(due_at) FROM outbox WHERE status = 'scheduled'").fetchone()[0]
+    return None if due is None else send_time(due / 1000)
+
+
+def is_replied(db: sqlite3.Connection, send_id: int) -> bool:
+    """Whether a send is not to go out after a reply, and anybody else has written in its chat since.
+
+    What has arrived since then counts, not what was written: neither clocks nor messages that were on their
+    way decide. What arrives late, as the phone's past does, is no reply.
+    """
+    chat, jid, after, created = db.execute(
+        "SELECT chat_id, chat, replies_after, created_at / 1000 FROM outbox WHERE id = ?", (send_id,)
+    ).fetchone()
+    if after is None:
+        return False
+    (is_any,) = db.execute(
+        f"""SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id IN ({SEND_CHATS})
+        AND sender_id > 0 AND ref > ? AND id >= ? AND kind <> ?)""",  # noqa: S608
+        (chat, jid, after, (created - _OLDEST_REPLY) << ID_BITS, _NOTICE),
+    ).fetchone()
+    return bool(is_any)
+
+
+def _legible(db: sqlite3.Connection, rows: Sequence[SendRow]) -> tuple[OutboxEntry, ...]:
+    """The entries of those rows that are not damaged."""
     entries: list[OutboxEntry] = []
-    for row in send_rows(db, "WHERE status = 'held' ORDER BY id"):
+    for row in rows:
         with suppress(MessageNotFound):
             entries.append(send_entry(db, row))
     return tuple(entries)
@@ -233,5 +282,5 @@ def forwards_since(db: sqlite3.Connection, since: datetime) -> int:
 
 def send_files(db: sqlite3.Connection) -> frozenset[str]:
     """Paths of the files of sends that may still go out."""
-    contents = (entry.request.content for entry in (*outbox_unsettled(db), *outbox_held(db)))
-    return frozenset(file.path for content in contents for file in files_of(content))
+    entries = (*outbox_unsettled(db), *outbox_held(db), *outbox_scheduled(db))
+    return frozenset(file.path for entry in entries for file in files_of(entry.request.content))

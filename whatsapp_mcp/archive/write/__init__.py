@@ -19,7 +19,6 @@ from whatsapp_mcp.archive.write.outbox import (
     outbox_failed,
     outbox_quarantine,
     outbox_queued,
-    outbox_released,
     outbox_sending,
     outbox_sent,
     outbox_unknown,
@@ -41,6 +40,12 @@ from whatsapp_mcp.archive.write.recording import (
 )
 from whatsapp_mcp.archive.write.sealed_addons import open_waiting_addons
 from whatsapp_mcp.archive.write.send_acceptance import outbox_add
+from whatsapp_mcp.archive.write.waiting_sends import (
+    outbox_asked,
+    outbox_due,
+    outbox_postponed,
+    outbox_released,
+)
 
 __all__ = [
     "Applying",
@@ -53,7 +58,10 @@ __all__ = [
     "open_addons",
     "open_waiting_addons",
     "outbox_add",
+    "outbox_asked",
+    "outbox_due",
     "outbox_failed",
+    "outbox_postponed",
     "outbox_quarantine",
     "outbox_queued",
     "outbox_released",

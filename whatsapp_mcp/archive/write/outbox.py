@@ -25,7 +25,7 @@ from whatsapp_mcp.errors import (
     InvalidArgument,
     MessageNotFound,
 )
-from whatsapp_mcp.models import AlbumContent, AlbumFileContent, OutboxEntry, SendRequest, SendStatus
+from whatsapp_mcp.models import REPLIED, AlbumContent, AlbumFileContent, OutboxEntry, SendRequest, SendStatus
 
 
 def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
@@ -43,13 +43,30 @@ def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
 _CLOCKS_APART: Final = 600
 """Seconds by which WhatsApp's clock may be behind ours."""
 _ENTERED_FROM: Final = {
-    SendStatus.HELD: (SendStatus.FAILED,),
+    SendStatus.HELD: (SendStatus.FAILED, SendStatus.SCHEDULED),
+    SendStatus.SCHEDULED: (SendStatus.FAILED, SendStatus.HELD, SendStatus.QUEUED),
     SendStatus.SENDING: (SendStatus.QUEUED,),
-    SendStatus.QUEUED: (SendStatus.HELD, SendStatus.SENDING, SendStatus.UNKNOWN, SendStatus.FAILED),
+    SendStatus.QUEUED: (
+        SendStatus.HELD,
+        SendStatus.SCHEDULED,
+        SendStatus.SENDING,
+        SendStatus.UNKNOWN,
+        SendStatus.FAILED,
+    ),
     SendStatus.UNKNOWN: (SendStatus.SENDING, SendStatus.UNKNOWN),
-    SendStatus.FAILED: (SendStatus.HELD, SendStatus.QUEUED, SendStatus.SENDING, SendStatus.UNKNOWN),
+    SendStatus.FAILED: (
+        SendStatus.HELD,
+        SendStatus.SCHEDULED,
+        SendStatus.QUEUED,
+        SendStatus.SENDING,
+        SendStatus.UNKNOWN,
+    ),
 }
 """From which states each state is entered; `sent` is from any: WhatsApp has said it."""
+
+
+_WAITING: Final = frozenset({SendStatus.HELD, SendStatus.SCHEDULED, SendStatus.QUEUED})
+"""States in which a send waits, and can still be withdrawn."""
 
 
 def move(
@@ -90,10 +107,10 @@ def outbox_withdrawn(on: Applying, send_id: int, reason: str) -> OutboxEntry:
     """Expired, refused or given up while it waited: it never goes out, and ends as with `outbox_failed`.
 
     Raises:
-        InvalidArgument: It neither is held nor queued (any more): it may be on its way.
+        InvalidArgument: It neither is held, scheduled nor queued (any more): it may be on its way.
     """
     entry = read.outbox_get(on.db, send_id)
-    if entry.status not in {SendStatus.HELD, SendStatus.QUEUED}:
+    if entry.status not in _WAITING:
         raise InvalidArgument(f"Send {send_id} is {entry.status} already.", "Look at message_status.")
     return outbox_failed(on, send_id, reason)
 
@@ -123,26 +140,10 @@ def outbox_queued(
     return move(on.db, read.outbox_get(on.db, send_id), SendStatus.QUEUED, reason, handed_to)
 
 
-def outbox_released(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
-    """A person said yes: `held` becomes `queued`, and waits for the connection until then.
-
-    Of an album that WhatsApp has, the files that failed before they were handed over are queued once more.
-
-    Raises:
-        InvalidArgument: It is not held, and has no such files.
-    """
-    entry, expires = read.outbox_get(on.db, send_id), int(expires_at.timestamp() * 1000)
-    if entry.status is SendStatus.HELD:
-        return move(on.db, entry, SendStatus.QUEUED, expires_at=expires)
-    if not retry_album_files(on.db, entry, expires):
-        raise InvalidArgument(f"Send {send_id} is {entry.status}, not held.", "Look at message_status.")
-    return entry
-
-
 def outbox_sending(
     on: Applying, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
 ) -> OutboxEntry:
-    """`queued` becomes `sending`: about to be handed over.
+    """`queued` becomes `sending`: about to be handed over; `failed` if it was not to go out after a reply.
 
     Args:
         handed_to: To which client.
@@ -152,6 +153,8 @@ def outbox_sending(
         InvalidArgument: It is in another state.
     """
     entry = read.outbox_get(on.db, send_id)
+    if entry.reason is None and entry.request.unless_reply and read.is_replied(on.db, send_id):
+        return move(on.db, entry, SendStatus.FAILED, REPLIED)
     handed: dict[str, Any] = {"handed_at": on.at, "handed_to": handed_to, "secret": secret}
     return move(on.db, entry, SendStatus.SENDING, entry.reason, **handed)
 

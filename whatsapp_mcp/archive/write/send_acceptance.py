@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import PlainSerializer, PlainValidator
 
@@ -14,9 +15,18 @@ from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.outbox import announce, move, retry_album_files
+from whatsapp_mcp.archive.write.waiting_sends import replace_waiting
 from whatsapp_mcp.errors import InvalidArgument, SendUnknown, WhatsAppError, from_payload
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import ALBUM_KEY, CALL_KEY, OutboxEntry, SendRequest, SendStatus
+from whatsapp_mcp.models import (
+    ADDON_KINDS,
+    ALBUM_KEY,
+    CALL_KEY,
+    OutboxEntry,
+    Scheduling,
+    SendRequest,
+    SendStatus,
+)
 
 
 def _error_to_json(error: WhatsAppError | None) -> dict[str, Any] | None:
@@ -40,10 +50,12 @@ def outbox_add(
     handed_to: str | None = None,
     secret: bytes | None = None,
     held: bool = False,
+    scheduling: Scheduling | None = None,
 ) -> tuple[OutboxEntry, bool]:
-    """Accept a send as `queued`; with an idempotency key that was used before, return the entry that it made.
+    """Accept a send as `queued`, or as `scheduled` if it is for later.
 
-    What failed without being handed over (refused before, expired, withdrawn) is accepted once more.
+    With an idempotency key that was used before, return the entry that it made; what failed without being
+    handed over (refused before, expired, withdrawn) is accepted once more.
 
     Args:
         obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
@@ -51,30 +63,35 @@ def outbox_add(
             transaction, unless an earlier send to its chat is not settled.
         secret: As of `outbox_sending`.
         held: Whether it waits for a person's yes: `held` instead of `queued`.
+        scheduling: For whom a scheduled send is, and what was decided about.
 
     Returns:
         The entry, and whether it was accepted by this call.
 
     Raises:
         InvalidArgument: The key was used for another content or chat, or for a send that was deleted since;
-            or the chat is no address.
+            the chat is no address; what is scheduled changes a message; or what it replaces waits no more.
         SendUnknown: No key, and the same content to the same chat is unsettled.
     """
     db = on.db
     if (request.idempotency_key or "").startswith(ALBUM_KEY):
         raise InvalidArgument(f"An idempotency key does not begin with {ALBUM_KEY}.", "Use another key.")
+    if request.at is not None and request.content.kind in ADDON_KINDS:
+        raise InvalidArgument("Only messages can be scheduled.", "Change the message when it is time.")
     Jid.parse(request.chat)
     chat = Identities(db).chat(request.chat)
-    body = read.SEND_REQUEST.dump_json(_bare(request)).decode()
-    waits = SendStatus.HELD if held else SendStatus.QUEUED
+    body = _body(request)
+    is_scheduled = request.at is not None
+    waits = SendStatus.HELD if held else SendStatus.SCHEDULED if is_scheduled else SendStatus.QUEUED
+    later = _later(on, request, scheduling)
     if request.idempotency_key is not None:
         for row in read.send_rows(db, "WHERE idempotency_key = ?", (request.idempotency_key,)):
-            if (row.chat_id != chat and row.chat != request.chat) or row.request != body:
+            if (row.chat_id != chat and row.chat != request.chat) or not _is_same(row.request, body):
                 raise InvalidArgument(
                     "This idempotency key was already used for another message.",
                     "Use a new key for a new message.",
                 )
-            return _accept_again(db, read.send_entry(db, row), expires_at, obstacle, waits)
+            return _accept_again(db, read.send_entry(db, row), body, expires_at, obstacle, waits, later)
         _refuse_used(db, request.idempotency_key)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, request.chat, body)
@@ -87,7 +104,27 @@ def outbox_add(
     if handed_to is not None and _is_one_unsettled(db, request.chat):
         handed_to = None
     key = request.idempotency_key
-    return _insert(on, key, stored, chat, body, expires_at, handed_to, secret, waits), True
+    entry = _insert(on, key, stored, chat, body, expires_at, handed_to, secret, waits)
+    if is_scheduled:
+        db.execute(f"UPDATE outbox SET {_LATER} WHERE id = ?", (*later, entry.send_id))  # noqa: S608
+        entry = read.outbox_get(db, entry.send_id)
+    if not held:
+        replace_waiting(on, request, entry.send_id)
+    return entry, True
+
+
+_LATER: Final = "due_at = ?, scheduling = ?, replies_after = ?"
+
+
+def _later(
+    on: Applying, request: SendRequest, scheduling: Scheduling | None
+) -> tuple[int | None, str | None, int | None]:
+    """What a scheduled send has beside others: the columns of `_LATER`."""
+    if request.at is None:
+        return None, None, None
+    known = None if scheduling is None else read.SCHEDULING.dump_json(scheduling).decode()
+    newest = value(on.db, "SELECT coalesce(max(ref), 0) FROM refs") if request.unless_reply else None
+    return _milliseconds(request.at), known, newest
 
 
 def _insert(
@@ -137,17 +174,20 @@ def _is_one_unsettled(db: sqlite3.Connection, chat: str) -> bool:
 def _accept_again(
     db: sqlite3.Connection,
     entry: OutboxEntry,
+    body: str,
     expires_at: datetime | None,
     obstacle: WhatsAppError | None,
     waits: SendStatus,
+    later: tuple[int | None, str | None, int | None],
 ) -> tuple[OutboxEntry, bool]:
     """The entry of a key that is used again: what failed before it was handed over gets another try.
 
     So do the files of an album of which WhatsApp has the rest; where a person is asked first, after the yes.
     """
     tried = db.execute(
-        "UPDATE outbox SET expires_at = ? WHERE id = ? AND status = 'failed' AND handed_at IS NULL",
-        (_milliseconds(expires_at), entry.send_id),
+        f"""UPDATE outbox SET expires_at = ?, request = ?, {_LATER}
+        WHERE id = ? AND status = 'failed' AND handed_at IS NULL""",  # noqa: S608
+        (_milliseconds(expires_at), body, *later, entry.send_id),
     )
     if tried.rowcount == 0:
         if obstacle is None and waits is not SendStatus.HELD:
@@ -173,7 +213,7 @@ def _refuse_used(db: sqlite3.Connection, key: str) -> None:
 def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None:
     twin = db.execute(
         f"""SELECT id, status FROM outbox WHERE (chat_id = ? OR chat = ?) AND request = ?
-        AND status IN {read.UNSETTLED_SENDS} ORDER BY id DESC LIMIT 1""",  # noqa: S608
+        AND (status IN {read.UNSETTLED_SENDS} OR status = 'scheduled') ORDER BY id DESC LIMIT 1""",  # noqa: S608
         (chat, jid, body),
     ).fetchone()
     if twin is not None:
@@ -186,4 +226,30 @@ def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None
 
 def _bare(request: SendRequest) -> SendRequest:
     """What makes a send the same send in its chat: neither its key nor how long the caller waits."""
-    return SendRequest("", request.content, request.reply_to, request.reply_chat)
+    return SendRequest(
+        "",
+        request.content,
+        request.reply_to,
+        request.reply_chat,
+        at=request.at,
+        unless_reply=request.unless_reply,
+        replaces=request.replaces,
+    )
+
+
+def _body(request: SendRequest) -> str:
+    """A request as it is stored and compared; what is not scheduled, as it was before sends could be."""
+    unset = {name for name in _OF_SCHEDULED if not getattr(request, name)}
+    return read.SEND_REQUEST.dump_json(_bare(request), exclude=unset).decode()
+
+
+_OF_SCHEDULED: Final = ("at", "unless_reply", "replaces")
+
+
+def _is_same(stored: str, body: str) -> bool:
+    """Whether two requests are the same but for the moment, which "in two hours" moves with every call."""
+    if stored == body:
+        return True
+    one, other = json.loads(stored), json.loads(body)
+    is_later = one.pop("at", None) is not None, other.pop("at", None) is not None
+    return is_later == (True, True) and one == other

@@ -1,7 +1,8 @@
 """The leader's check: every operation passes the policy here, from whichever server or program it comes."""
 
+from whatsapp_mcp.device.guard.due_sends import LATE, DueSends
 from whatsapp_mcp.device.guard.enforced import EnforcedDevice
 from whatsapp_mcp.device.guard.gate import Asker, Gate
 from whatsapp_mcp.device.guard.phone_questions import PhoneQuestions
 
-__all__ = ["Asker", "EnforcedDevice", "Gate", "PhoneQuestions"]
+__all__ = ["LATE", "Asker", "DueSends", "EnforcedDevice", "Gate", "PhoneQuestions"]

@@ -65,7 +65,7 @@ class Bookkeeper:
         Raises:
             RateLimited: It is too much now; `retry_after` says when to try again.
         """
-        if _is_counted(operation, caller):
+        if _is_counted(operation, arguments, caller):
             planned = await self._planned(operation, arguments)
             audit = self._ledger.audit
             self._check(audit.past(), replace(planned, text=audit.mark(_text(arguments))))
@@ -87,7 +87,7 @@ class Bookkeeper:
         if not _is_act(operation):
             yield
             return
-        counted, policy = _is_counted(operation, caller), self._settings.now().policy
+        counted, policy = _is_counted(operation, arguments, caller), self._settings.now().policy
         planned = await self._planned(operation, arguments)
         check = self._check if admission.approval is None else self._check_approved
         try:
@@ -121,15 +121,16 @@ class Bookkeeper:
             number = error.approval if isinstance(error, ApprovalRequired) else None
             await self._ledger.audit.note(replace(entry, outcome=error.code, approval=number))
 
-    async def released(self, held: HeldAct, chats: tuple[str, ...]) -> None:
-        """Write down that a held send goes out after a yes."""
+    async def released(self, held: HeldAct, chats: tuple[str, ...], *, is_later: bool) -> None:
+        """Write down that a held send goes out after a yes; one for later counts when it does."""
         approval = held.approval
         caller = Caller(held.principal, approval.client, approval.tool)
         entry = AuditEntry(
             caller, held.operation, chats, verdict="ask", approval=approval.id, way=approval.way
         )
+        counted = not (caller.is_trusted or is_later)
         await self._ledger.audit.note(
-            replace(entry, digest=held.digest, outcome="released", is_counted=not caller.is_trusted)
+            replace(entry, digest=held.digest, outcome="released", is_counted=counted)
         )
 
     def _entry(
@@ -187,8 +188,11 @@ def _is_act(operation: Operation) -> bool:
     return operation.effect in _ACTS or operation.name == "permit"
 
 
-def _is_counted(operation: Operation, caller: Caller) -> bool:
-    """Whether it is an act of an agent that others see."""
+def _is_counted(operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> bool:
+    """Whether it is an act of an agent that others see; what is scheduled counts when it goes out."""
+    request = arguments.get("request")
+    if isinstance(request, SendRequest) and request.at is not None:
+        return False
     is_seen = operation.declared.audience in SEEN and operation.effect in _ACTS
     return is_seen and not caller.is_trusted and operation.name not in _NOT_COUNTED
 

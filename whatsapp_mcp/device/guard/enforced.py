@@ -17,7 +17,7 @@ from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import GeneratedDevice, Operation
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import Approval
+from whatsapp_mcp.models import Approval, SendRequest
 
 _OF_THE_GATE: Final = frozenset({"approvals", "approval", "ask_on_phone", "decide", "clear_exposures"})
 """Operations that the gate itself does."""
@@ -79,7 +79,11 @@ class EnforcedDevice(GeneratedDevice):
         if operation.name == "send":
             if approval is not None and approval.send_id is not None:  # it is on its way since the yes
                 return await self._device.outbox.outcome(approval.send_id, arguments["request"].wait)
-            result = await self._device.send(arguments["request"], has_ended)
+            request = arguments["request"]
+            if isinstance(request, SendRequest) and request.at is not None:
+                result = await self._gate.schedule(request, self.caller)
+            else:
+                result = await self._device.send(request, has_ended)
             await self._gate.sent(self.caller, result.send_id, result.message_id)
             return result
         answer = await getattr(self._device, operation.name)(**arguments)

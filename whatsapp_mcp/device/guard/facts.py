@@ -32,12 +32,22 @@ from whatsapp_mcp.models import (
     TextContent,
     files_of,
 )
-from whatsapp_mcp.policy import SCANNED_BYTES, Act, Audience, Effect, find_secret, find_secret_in_file
+from whatsapp_mcp.policy import (
+    SCANNED_BYTES,
+    Act,
+    Audience,
+    Effect,
+    digest_of,
+    find_secret,
+    find_secret_in_file,
+)
 
 _THIRD_PARTY: Final = frozenset({MessageKind.CONTACT, MessageKind.LOCATION, MessageKind.LIVE_LOCATION})
 MOST_FORWARDS: Final = 3
 """Forwards that are not asked about within `_FORWARDS_WITHIN`."""
 _FORWARDS_WITHIN: Final = timedelta(hours=1)
+_NOT_BOUND: Final = ("idempotency_key", "wait", "queue")
+"""Parts of a send that are no part of what a person is asked about."""
 _PATHS: Final = ("path", "photo")
 """Names of arguments and fields that hold the path of a file."""
 
@@ -142,6 +152,18 @@ def words_of(content: Content) -> list[str]:
             return [content.name]
         case _:
             return []
+
+
+async def digest(
+    operation: Operation, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], words: Sequence[str]
+) -> str:
+    """Of an operation with whom it reaches and the words of other messages that go out with it."""
+    dumped = operation.dump(dict(arguments))
+    request = dumped.get("request")
+    if isinstance(request, dict):
+        dumped["request"] = {key: value for key, value in request.items() if key not in _NOT_BOUND}
+    dumped["referred"] = list(words)
+    return digest_of(operation.name, dumped, chats, await file_digests(arguments))
 
 
 async def file_digests(arguments: Mapping[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import anyio
@@ -13,14 +14,15 @@ import anyio
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
-from whatsapp_mcp.device.guard.facts import acts_of, file_digests, reached, referred, with_concerns
+from whatsapp_mcp.device.guard.facts import acts_of, digest, reached, referred, with_concerns
+from whatsapp_mcp.device.guard.moments import obstacle
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
 from whatsapp_mcp.device.guard.phone_questions import touches_question
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, MessageNotFound, WhatsAppError
-from whatsapp_mcp.ledger import HeldAct, Ledger, Question
+from whatsapp_mcp.ledger import HeldAct, Ledger, Question, Taint
 from whatsapp_mcp.models import (
     Activity,
     Approval,
@@ -28,8 +30,12 @@ from whatsapp_mcp.models import (
     ApprovalWay,
     Caller,
     ChatFacts,
+    OutboxEntry,
     Permit,
+    Scheduling,
     SendRequest,
+    SendResult,
+    SendStatus,
 )
 from whatsapp_mcp.policy import (
     Act,
@@ -40,7 +46,6 @@ from whatsapp_mcp.policy import (
     Situation,
     decide,
     denied,
-    digest_of,
 )
 from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.zone import local
@@ -51,8 +56,6 @@ _PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
 _NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})
 """What is decided whatever was handed out before."""
 _STRICTNESS: Final = ("allow", "ask", "deny")
-_NOT_BOUND: Final = ("idempotency_key", "wait", "queue")
-"""Parts of a send that are no part of what a person is asked about."""
 _SEND: Final = OPERATIONS["send"]
 
 logger = logging.getLogger(__name__)
@@ -116,6 +119,29 @@ class Gate:
             released = await self._released(arguments, caller)
             if released is not None:
                 return Admission(Decision("allow", "approval", "a person said yes"), released)
+        decision = await self.judge(operation, arguments, caller)
+        if decision.verdict == "ask":
+            return Admission(decision, await self._ask(operation, arguments, caller, decision))
+        return Admission(decision)
+
+    async def judge(
+        self,
+        operation: Operation,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        taint: Taint | None = None,
+    ) -> Decision:
+        """What the policy says of an operation now: `allow` or `ask`.
+
+        Args:
+            operation: Which.
+            arguments: By name.
+            caller: For whom.
+            taint: Whose words had been handed out when it was asked for; None: it is asked for now.
+
+        Raises:
+            Denied: The policy forbids it.
+        """
         policy, request = Policy.of(self._settings.now()), arguments.get("request")
         if isinstance(request, SendRequest) and await touches_question(request, self._archive, self._ledger):
             raise Denied("That message asks the user something; nobody but the user answers or changes it.")
@@ -124,16 +150,14 @@ class Gate:
             acts = [Act(operation.name, declared.effect, declared.audience, in_chat=declared.in_chat)]
         else:
             acts = await acts_of(self._archive, operation, arguments)
-        act, decision = await self._decide(policy, acts, caller)
+        act, decision = await self._decide(policy, acts, caller, taint)
         if decision.verdict == "allow" and policy.withholds and isinstance(request, SendRequest):
             # Last, since it searches the archive.
             acts = await with_concerns(self._archive, request, acts, self.clock.now())
-            act, decision = await self._decide(policy, acts, caller)
+            act, decision = await self._decide(policy, acts, caller, taint)
         if decision.verdict == "deny":
             raise denied(act, decision)
-        if decision.verdict == "ask":
-            return Admission(decision, await self._ask(operation, arguments, caller, decision))
-        return Admission(decision)
+        return decision
 
     async def seen(self, activity: Activity, caller: Caller) -> Activity:
         """What goes on, as far as a caller may know."""
@@ -161,21 +185,24 @@ class Gate:
             )
         return Admission(decision)
 
-    async def _decide(self, policy: Policy, acts: Sequence[Act], caller: Caller) -> tuple[Act, Decision]:
+    async def _decide(
+        self, policy: Policy, acts: Sequence[Act], caller: Caller, taint: Taint | None = None
+    ) -> tuple[Act, Decision]:
         """The strictest decision, and about which act it is."""
         asks_for_taint = not all(act.effect in _NEVER_TAINTED for act in acts)
-        situation = Situation(caller, asks_for_taint and await self.is_tainted(caller))
+        situation = Situation(caller, asks_for_taint and await self.is_tainted(caller, taint))
         decisions = [(act, decide(policy, act, situation)) for act in acts]
         return max(decisions, key=lambda each: _STRICTNESS.index(each[1].verdict))
 
-    async def is_tainted(self, caller: Caller) -> bool:
-        """Whether words that the mode distrusts were handed out to this principal."""
+    async def is_tainted(self, caller: Caller, taint: Taint | None = None) -> bool:
+        """Whether words that the mode distrusts were handed out to this principal, or had been then."""
         mode = self._settings.now().policy.mode
         if caller.is_trusted or mode in {"open", "read_only"}:
             return False
         if caller.is_unknown:
             return True
-        return (await self._ledger.taint(caller.principal)).counts(mode)
+        taint = await self._ledger.taint(caller.principal) if taint is None else taint
+        return taint.counts(mode)
 
     # Asking.
 
@@ -189,39 +216,55 @@ class Gate:
     ) -> Approval:
         """The answer of a person who has said yes to exactly this; else ask, or say what waits."""
         now, approvals = self.clock.now(), self._ledger.approvals
-        chats = chats or await self._chats(operation, arguments)
-        words = await referred(self._archive, arguments)
-        digest = await _digest(operation, arguments, chats, words)
-        held = approvals.found(digest, caller.principal, now)
+        question = await self.question(operation, arguments, decision.reason, chats)
+        held = approvals.found(question.digest, caller.principal, now)
         if held is not None and held.approval.state is ApprovalState.APPROVED:
             if held.approval.send_id is None and await approvals.use(held.approval.id):
                 return held.approval
         elif held is None:
             await self.books.check(operation, arguments, caller)
-            lines = lines_of(operation.name, arguments, chats, words)
-            dumped = operation.dump(dict(arguments))
-            question = Question(lines, decision.reason, digest, operation.name, dumped)
             held = await approvals.hold(question, caller, now)
             held = await self._hold_send(held, arguments, caller)
             if not caller.asks:
-                await self._ask_on_phone(held)
+                await self.ask_elsewhere(held)
         raise self._waits(held.approval)
 
+    async def question(
+        self,
+        operation: Operation,
+        arguments: Mapping[str, Any],
+        reason: str,
+        chats: Sequence[ChatFacts] = (),
+    ) -> Question:
+        """What a person is asked about an operation, for this reason."""
+        chats = chats or await self._chats(operation, arguments)
+        words = await referred(self._archive, arguments)
+        lines = lines_of(operation.name, arguments, chats, words, self._settings.now().zone)
+        bound = await digest(operation, arguments, chats, words)
+        return Question(lines, reason, bound, operation.name, operation.dump(dict(arguments)))
+
     async def _released(self, arguments: Mapping[str, Any], caller: Caller) -> Approval | None:
-        """The yes that let a held send go, if the call that goes on with it is still the same."""
-        held = self._ledger.approvals.get(caller.approval)
+        """The yes that let a held send go, if the call that goes on with it is still the same.
+
+        A moment that is counted from now ("in two hours") is the one that was asked about.
+        """
+        held, request = self._ledger.approvals.get(caller.approval), arguments["request"]
         if held.approval.send_id is None or held.approval.state is not ApprovalState.USED:
             return None
-        digest = await self._send_digest(arguments)
-        return held.approval if (held.digest, held.principal) == (digest, caller.principal) else None
+        stored = await self._stored(held.approval.send_id)
+        if request.at is not None and stored is not None and stored.at is not None:
+            request = replace(request, at=stored.at)
+        bound = held.digest, held.principal
+        return held.approval if bound == (await self.send_digest(request), caller.principal) else None
 
     async def ask_on_phone(self, number: str) -> None:
         """See `Device.ask_on_phone`."""
         held = self._ledger.approvals.get(number)
         if held.approval.state is ApprovalState.OPEN and held.question_id is None:
-            await self._ask_on_phone(held)
+            await self.ask_elsewhere(held)
 
-    async def _ask_on_phone(self, held: HeldAct) -> None:
+    async def ask_elsewhere(self, held: HeldAct) -> None:
+        """Ask in each way that needs no host of the caller's."""
         if Policy.of(self._settings.now()).asks_on_phone:
             for asker in self._askers:
                 await asker.ask(held)
@@ -241,9 +284,11 @@ class Gate:
     async def _chats(self, operation: Operation, arguments: Mapping[str, Any]) -> list[ChatFacts]:
         return [await self._archive.chat_facts(jid) for jid in reached(operation, arguments)]
 
-    async def _send_digest(self, arguments: Mapping[str, Any]) -> str:
+    async def send_digest(self, request: SendRequest) -> str:
+        """The digest of a send, as it would go out now."""
+        arguments = {"request": request}
         words = await referred(self._archive, arguments)
-        return await _digest(_SEND, arguments, await self._chats(_SEND, arguments), words)
+        return await digest(_SEND, arguments, await self._chats(_SEND, arguments), words)
 
     async def _hold_send(self, held: HeldAct, arguments: Mapping[str, Any], caller: Caller) -> HeldAct:
         """Keep a send in the outbox, so that a yes releases it though the agent has gone."""
@@ -251,7 +296,7 @@ class Gate:
         if not isinstance(request, SendRequest):
             return held
         try:
-            entry = await self._outbox().hold(request, held.approval.expires_at)
+            entry = await self._hold(request, caller, held.approval.expires_at, held.digest)
         except WhatsAppError:
             await self._ledger.approvals.void(held.approval.id)
             raise
@@ -259,6 +304,32 @@ class Gate:
             await self._ledger.tainted_sends.add(entry.send_id, None)
         await self._ledger.approvals.note_send(held.approval.id, entry.send_id)
         return replace(held, approval=replace(held.approval, send_id=entry.send_id))
+
+    # Sends for later.
+
+    async def schedule(self, request: SendRequest, caller: Caller) -> SendResult:
+        """Accept a send that waits for its moment; it is decided about anew then.
+
+        Raises:
+            WhatsAppError: As `Device.send`.
+        """
+        return (await self._hold(request, caller, None, await self.send_digest(request))).result
+
+    async def _hold(
+        self, request: SendRequest, caller: Caller, until: datetime | None, bound: str
+    ) -> OutboxEntry:
+        """Accept a send that waits: until then for a person's yes, or for its moment."""
+        if request.at is None:
+            return await self._outbox().hold(request, until)
+        scheduled = len(await self._archive.scheduled_sends())
+        why_not = obstacle(request.at, self.clock.now(), scheduled, self._settings.now(), caller)
+        scheduling = await self._scheduling(caller, bound)
+        return await self._outbox().hold(request, until, scheduling, why_not)
+
+    async def _scheduling(self, caller: Caller, bound: str) -> Scheduling:
+        taint = Taint() if caller.is_trusted else await self._ledger.taint(caller.principal)
+        asking = replace(caller, asks=False, approval="")
+        return Scheduling(asking, tuple(sorted(taint.sources)), bound)
 
     # Deciding.
 
@@ -279,9 +350,9 @@ class Gate:
         held = await self._ledger.approvals.decide(number, approved, way, self.clock.now())
         if held.approval.send_id is not None:
             if approved:
-                await self._release(held)
+                await self.release(held)
             else:
-                await self._refuse(held.approval.send_id, Denied("The user said no."))
+                await self.refuse(held.approval.send_id, Denied("The user said no."))
         self._tell()
         return self._ledger.approvals.get(number).approval
 
@@ -294,26 +365,29 @@ class Gate:
         held = self._ledger.approvals.get(number)
         await self._ledger.approvals.void(number)
         if held.approval.send_id is not None:
-            await self._refuse(held.approval.send_id, Denied("The question to the user was changed."))
+            await self.refuse(held.approval.send_id, Denied("The question to the user was changed."))
         self._tell()
 
-    async def _release(self, held: HeldAct) -> None:
-        """Let a held send go if it is still what the person was asked about."""
+    async def release(self, held: HeldAct) -> None:
+        """A person said yes: let a held send go if it is still what the person was asked about."""
         send_id, number = held.approval.send_id, held.approval.id
         assert send_id is not None
         # The digest of what would go out: what was noted beside the question proves nothing about it.
         request = await self._stored(send_id)
-        is_same = request is not None and await self._send_digest({"request": request}) == held.digest
+        is_same = request is not None and await self.send_digest(request) == held.digest
         if request is None or not is_same or not await self._ledger.approvals.use(number):
             await self._ledger.approvals.void(number)
             changed = "Its recipients or its file have changed since the user was asked."
-            await self._refuse(send_id, Denied(changed, "Send it again: the user is then asked again."))
+            await self.refuse(send_id, Denied(changed, "Send it again: the user is then asked again."))
             return
-        await self.books.released(held, tuple(reached(_SEND, {"request": request})))
+        chats = tuple(reached(_SEND, {"request": request}))
+        await self.books.released(held, chats, is_later=request.at is not None)
         try:
             await self._outbox().release(send_id)
         except (InvalidArgument, MessageNotFound):
             logger.info("guard: send %d was settled or deleted before it was released", send_id)
+            if request.replaces is not None:
+                await self.refuse(send_id, Denied("What it was to replace has gone out or was cancelled."))
 
     async def _stored(self, send_id: int) -> SendRequest | None:
         """What a send of the outbox carries; None if it was deleted with its chat."""
@@ -322,7 +396,14 @@ class Gate:
         except MessageNotFound:
             return None
 
-    async def _refuse(self, send_id: int, error: WhatsAppError) -> None:
+    async def _is_withdrawn(self, send_id: int) -> bool:
+        try:
+            return (await self._archive.outbox_get(send_id)).status is SendStatus.FAILED
+        except MessageNotFound:
+            return True
+
+    async def refuse(self, send_id: int, error: WhatsAppError) -> None:
+        """A send that waits shall never go out; what is settled or deleted stays so."""
         try:
             await self._outbox().refuse(send_id, error)
         except (InvalidArgument, MessageNotFound):
@@ -340,17 +421,17 @@ class Gate:
         while True:
             for held in await self._ledger.approvals.expire(self.clock.now()):
                 if held.approval.send_id is not None:
-                    await self._refuse(held.approval.send_id, Denied("Nobody approved it within an hour."))
+                    await self.refuse(held.approval.send_id, Denied("Nobody approved it within an hour."))
                 self._tell()
             await self._end_withdrawn()
             await self._name_tainted_sends()
             await self.clock.sleep(_LOOK)
 
     async def _end_withdrawn(self) -> None:
-        """End the questions about sends that were deleted with their chat."""
+        """End the questions about sends that were deleted with their chat, or cancelled."""
         for held in self._ledger.approvals.open(self.clock.now()):
             send_id = held.approval.send_id
-            if send_id is not None and await self._stored(send_id) is None:
+            if send_id is not None and await self._is_withdrawn(send_id):
                 await self.void(held.approval.id)
 
     async def _name_tainted_sends(self) -> None:
@@ -366,12 +447,16 @@ class Gate:
         approved = self._ledger.approvals.approved()
         for held in approved:
             if held.approval.send_id is not None:
-                await self._release(held)
+                await self.release(held)
         asked = {held.approval.send_id for held in self._ledger.approvals.open(self.clock.now())}
         for entry in await self._archive.outbox_held():
             # One that is held just now has its question noted a moment later.
-            if entry.created_at < self._began_at and entry.send_id not in asked:
-                await self._refuse(entry.send_id, Denied("The question about it was lost.", "Send it again."))
+            if entry.created_at >= self._began_at or entry.send_id in asked:
+                continue
+            if entry.due_at is not None:
+                await self._archive.outbox_postponed(entry.send_id)
+            else:
+                await self.refuse(entry.send_id, Denied("The question about it was lost.", "Send it again."))
 
     async def sent(self, caller: Caller, send_id: int, message_id: str | None) -> None:
         """Remember a message that a tainted call has sent."""
@@ -394,15 +479,3 @@ def _needs_no_facts(policy: Policy, operation: Operation, caller: Caller) -> boo
     if operation.effect is Effect.READ:
         return not (operation.declared.reaches and policy.rules_reading)
     return policy.mode == "read_only" or (policy.mode == "open" and not policy.policy.chats)
-
-
-async def _digest(
-    operation: Operation, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], words: Sequence[str]
-) -> str:
-    """Of an operation with whom it reaches and the words of other messages that go out with it."""
-    dumped = operation.dump(dict(arguments))
-    request = dumped.get("request")
-    if isinstance(request, dict):
-        dumped["request"] = {key: value for key, value in request.items() if key not in _NOT_BOUND}
-    dumped["referred"] = list(words)
-    return digest_of(operation.name, dumped, chats, await file_digests(arguments))

@@ -27,7 +27,7 @@ from whatsapp_mcp.models import (
 
 _SENT: Final = (TextContent, PollContent, ReactionContent, VoteContent)
 """What it may send: its own words. Files and cards could hold what other chats, or this computer, told; what
-is edited, deleted or pinned may be the person's."""
+is edited, deleted, pinned or replaced may be the person's."""
 
 
 async def require_inside(
@@ -54,7 +54,8 @@ async def _are_inside(archive: Archive, ledger: Ledger, arguments: Mapping[str, 
     if isinstance(wanted := arguments.get("wanted"), Permit):
         return wanted.wants in {"reveal", "release"} and bool(wanted.chats)
     if isinstance(request := arguments.get("request"), SendRequest):
-        return isinstance(request.content, _SENT) and request.reply_chat in {None, request.chat}
+        is_reply = request.reply_chat in {None, request.chat}
+        return isinstance(request.content, _SENT) and is_reply and request.replaces is None
     return True
 
 

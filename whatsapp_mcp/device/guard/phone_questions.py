@@ -115,6 +115,15 @@ class PhoneQuestions:
             self._unposted[held.approval.id] = held
             self._wake.set()
 
+    async def tell(self, text: str) -> None:
+        """Tell the person something in the chat with oneself; without a connection it is not told."""
+        from whatsapp_mcp.protobufs import E2E
+
+        try:
+            await self._send(E2E.Message(conversation=text[:LONGEST]))
+        except WhatsAppError as error:
+            logger.info("phone questions: a notice cannot be posted: %s", error.code)
+
     async def _try_to_post(self, held: HeldAct) -> bool:
         """False if there is no connection."""
         number = held.approval.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from whatsapp_mcp.models import (
@@ -26,6 +27,8 @@ from whatsapp_mcp.models import (
     TextContent,
     VoteContent,
 )
+from whatsapp_mcp.policy import visible
+from whatsapp_mcp.zone import local
 
 _LONGEST: Final = 70_000
 """Characters of a line: a text message has at most 65,536."""
@@ -38,7 +41,11 @@ _WANTS: Final = {
 
 
 def lines_of(
-    operation: str, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], words: Sequence[str] = ()
+    operation: str,
+    arguments: Mapping[str, Any],
+    chats: Sequence[ChatFacts],
+    words: Sequence[str] = (),
+    zone: tzinfo = UTC,
 ) -> tuple[str, ...]:
     """The question about an operation.
 
@@ -47,12 +54,13 @@ def lines_of(
         arguments: Its arguments.
         chats: Whom it reaches.
         words: What the messages say that a send forwards or answers.
+        zone: The person's time zone.
     """
     request = arguments.get("request")
     if isinstance(request, SendRequest):
         quoted = [f"> {line}" for line in words]
         # The recipient first: a phone shows the beginning of what is long.
-        return (*_recipients(chats), *_content_lines(request), *_cut(quoted))
+        return (*_recipients(chats), *_when(request, zone), *_content_lines(request), *_cut(quoted))
     wanted = arguments.get("wanted")
     if isinstance(wanted, Permit):
         return (_WANTS[wanted.wants], *_cut(wanted.details), *_recipients(chats, "about"))
@@ -61,6 +69,13 @@ def lines_of(
         given = asdict(value) if is_dataclass(value) and not isinstance(value, type) else {name: value}
         words += [f"{key}: {one}" for key, one in given.items() if one not in (None, "", ())]
     return (*_cut(words), *_recipients(chats))
+
+
+def not_sent(send_id: int, chat: ChatFacts, reason: str) -> str:
+    """What the person is told of a scheduled send that has failed."""
+    return visible(
+        f"The message to {_called(chat)} that was scheduled (send {send_id}) was not sent: {reason}"
+    )
 
 
 def _cut(lines: Sequence[str]) -> tuple[str, ...]:
@@ -81,6 +96,19 @@ def _called(chat: ChatFacts) -> str:
     named = f" “{chat.name}”" if chat.name else f" {chat.jid}"
     people = f" ({len(chat.members)} people)" if chat.kind is ChatKind.GROUP and chat.members else ""
     return f"the {chat.kind.value}{named}{people}"
+
+
+def _when(request: SendRequest, zone: tzinfo) -> list[str]:
+    """When a send is to go out, if not now."""
+    if request.at is None:
+        return []
+    due = local(request.at, zone)
+    when = [f"Not now, but on {due:%A, %d %B %Y, at %H:%M} (UTC{due:%z})"]
+    if request.unless_reply:
+        when.append("unless somebody writes there before")
+    if request.replaces is not None:
+        when.append(f"in place of the scheduled send {request.replaces}")
+    return when
 
 
 def _content_lines(request: SendRequest) -> list[str]:

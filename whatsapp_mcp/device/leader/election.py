@@ -24,7 +24,7 @@ from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection import Accessor, LinkPicture, StoredDevice, stored_device
-from whatsapp_mcp.device.guard import EnforcedDevice, Gate, PhoneQuestions
+from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, PhoneQuestions
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
@@ -149,6 +149,16 @@ class LeaderElection:
                 gate = Gate(archive, ledger, self._settings, lambda: opened.outbox, SystemClock(), [phone])
                 await self._devices.replace(lambda _: as_device(EnforcedDevice(opened, gate)))
                 tasks.start_soon(supervised, "approvals", gate.run)
+                due_sends = DueSends(
+                    archive,
+                    ledger,
+                    gate,
+                    lambda: opened.outbox,
+                    SystemClock(),
+                    ready=opened.may_send,
+                    tell=phone.tell,
+                )
+                tasks.start_soon(supervised, "scheduled sends", due_sends.run)
                 tasks.start_soon(supervised, "audit", ledger.audit.run)
                 tasks.start_soon(supervised, "phone questions", partial(phone.run, gate.decide, gate.void))
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))

@@ -105,11 +105,24 @@ class Device(TopicOperations, ApprovalOperations, Protocol):
     async def send(self, request: SendRequest) -> SendResult:
         """Put one message into the outbox and report what is known of it after `request.wait` seconds.
 
+        One for later (`request.at`) is `scheduled` at once, and decided about anew when it is due.
+
         Raises:
             NotLinked: No phone is linked.
             NotConnected: The connection is down and `request.queue` is false.
+            InvalidArgument: Its moment has passed, is in quiet hours, or more than a year away.
             SendUnknown: An earlier send of the same content to the same chat is unsettled.
             Rejected, NotOnWhatsApp, RateLimited: WhatsApp refused.
+        """
+        ...
+
+    @has_effect(Effect.ACT, Audience.ONESELF, "chat")
+    async def cancel_send(self, chat: str, send_id: int) -> SendResult:
+        """Cancel a send to this chat that is scheduled, held or queued: it never goes out.
+
+        Raises:
+            MessageNotFound: There is no such send to this chat.
+            InvalidArgument: It waits no more: it has gone out, may have, or was cancelled before.
         """
         ...
 

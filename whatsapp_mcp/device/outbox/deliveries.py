@@ -34,7 +34,7 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
-from whatsapp_mcp.models import OutboxEntry, SendRequest
+from whatsapp_mcp.models import OutboxEntry, SendRequest, SendStatus
 
 SEND_DEADLINE: Final = 30.0
 """Seconds after which an unanswered hand-over counts as unknown; its answer is still taken when it comes."""
@@ -135,13 +135,18 @@ class Deliveries:
             return
         composed, handed_to = prepared
         try:
-            await self._archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=composed.secret)
+            begun = await self._archive.outbox_sending(
+                entry.send_id, handed_to=handed_to, secret=composed.secret
+            )
         except (InvalidArgument, MessageNotFound) as error:
             # It was withdrawn, or its row is damaged by now.
             logger.info("outbox: send %d is not handed over: %s", entry.send_id, error.code)
             return
         except WhatsAppError as error:
             await self._outcomes.refused(entry, error)
+            return
+        if begun.status is not SendStatus.SENDING:  # somebody has replied
+            self._outcomes.callers.settle(entry.send_id, begun)
             return
         await self.hand_over(entry, prepared, tasks)
 

@@ -38,7 +38,15 @@ from whatsapp_mcp.errors import (
     WhatsAppError,
     cause,
 )
-from whatsapp_mcp.models import CALL_KEY, AlbumContent, OutboxEntry, SendRequest, SendResult, SendStatus
+from whatsapp_mcp.models import (
+    CALL_KEY,
+    AlbumContent,
+    OutboxEntry,
+    Scheduling,
+    SendRequest,
+    SendResult,
+    SendStatus,
+)
 
 KEPT_FOR: Final = timedelta(days=1)
 """How long a queued send waits for the connection before it fails."""
@@ -144,15 +152,39 @@ class Outbox:
             await self._settled(file.send_id, left.total_seconds())
         return await self._archive.outbox_result(entry.send_id)
 
-    async def hold(self, request: SendRequest, until: datetime) -> OutboxEntry:
+    async def hold(
+        self,
+        request: SendRequest,
+        until: datetime | None,
+        scheduling: Scheduling | None = None,
+        obstacle: WhatsAppError | None = None,
+    ) -> OutboxEntry:
         """Accept a send that waits for a person's yes until then; one with the same key is answered as it is.
+
+        Args:
+            request: What is sent.
+            until: When it ends; None: it is allowed already, and waits for its moment.
+            scheduling: Of a send for later.
+            obstacle: Why no new one can be accepted.
 
         Raises:
             WhatsAppError: As `submit`.
         """
-        obstacle = None if self._linked() else self._unavailable()
-        entry, _ = await self._archive.outbox_add(request, expires_at=until, obstacle=obstacle, held=True)
+        obstacle = obstacle if self._linked() else self._unavailable()
+        held = until is not None
+        entry, _ = await self._archive.outbox_add(
+            request, expires_at=until, obstacle=obstacle, held=held, scheduling=scheduling
+        )
         return entry
+
+    async def due(self, send_id: int, until: datetime) -> None:
+        """The moment of a scheduled send has come: it goes out, until then at the latest.
+
+        Raises:
+            InvalidArgument: It is not scheduled.
+        """
+        await self._archive.outbox_due(send_id, until)
+        self._wake.set()
 
     async def release(self, send_id: int) -> None:
         """A person said yes to a held send, or to the files of an album that failed: it goes out.
@@ -164,6 +196,15 @@ class Outbox:
         if self._pacer is not None:
             self._pacer.excuse((await self._archive.outbox_get(send_id)).request.chat)
         self._wake.set()
+
+    async def cancel(self, send_id: int) -> None:
+        """A send that waits shall never go out: who asked for it, or the person, has changed their mind.
+
+        Raises:
+            InvalidArgument: It waits no more.
+        """
+        ended = await self._archive.outbox_withdrawn(send_id, "Cancelled.")
+        self._outcomes.callers.settle(send_id, ended)
 
     async def refuse(self, send_id: int, error: WhatsAppError) -> None:
         """A held send shall never go out.
@@ -288,12 +329,17 @@ class Outbox:
             if entry.status is not SendStatus.QUEUED:
                 continue
             if not self._linked():
-                # The next phone may be another person's.
-                await self._give_up(entry, NotLinked("The phone was unlinked before it went out."))
+                await self._give_up(entry, _unlinked())
+            elif self._is_late(entry) and entry.due_at is not None and entry.reason is None:
+                # Too late for its moment: it is decided about once more.
+                await self._archive.outbox_postponed(entry.send_id)
             elif self._is_late(entry):
                 what_to_do = None if self._online() else self._unavailable().action
                 late = NotConnected("It expired before the connection to WhatsApp came back.", what_to_do)
                 await self._give_up(entry, late)
+        if not self._linked():
+            for entry in await self._archive.scheduled_sends():
+                await self._give_up(entry, _unlinked())
         if self._online():
             for chat, entry in self._heads(entries).items():
                 if self._claim(chat):
@@ -372,3 +418,8 @@ class Outbox:
         for entry in unknown:
             await self._unknown_sends.look_for(entry)
         return bool(unknown)
+
+
+def _unlinked() -> NotLinked:
+    # The next phone may be another person's.
+    return NotLinked("The phone was unlinked before it went out.")

@@ -1,0 +1,244 @@
+"""Scheduled sends under a gate, an outbox and a clock of the test's own; any step may be the last one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, journal
+from tests.device.fake_clock import FakeClock
+from tests.device.guarded import AGENT, Noted, write_policy
+from tests.device.outbox_rig import Wire, WireSender, never_called, no_preview
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate
+from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import Device, as_device
+from whatsapp_mcp.device.outbox.addresses import Addresses
+from whatsapp_mcp.device.outbox.composing import compose
+from whatsapp_mcp.device.outbox.outbox import Outbox
+from whatsapp_mcp.ledger import Ledger, open_ledger
+from whatsapp_mcp.models import PERSON, Caller, ContactUpdate, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
+
+OWN = "15550001111@s.whatsapp.net"
+MINUTE = timedelta(minutes=1)
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+@dataclass
+class Fuse:
+    """Ends a process at one of its writes.
+
+    Attributes:
+        left: Writes until then; below zero, never.
+        after: Whether that write is still done.
+        steps: Writes so far.
+    """
+
+    left: int = -1
+    after: bool = False
+    steps: int = 0
+
+    def around(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            self.steps += 1
+            self.left -= 1
+            if self.left == 0 and not self.after:
+                raise Killed
+            done = write(*args, **kwargs)
+            if self.left == 0:
+                raise Killed
+            return done
+
+        return guarded
+
+
+@dataclass
+class LaterDevice:
+    """As much of a local device as a scheduled send needs."""
+
+    outbox: Outbox
+    archive: Archive
+
+    async def send(self, request: SendRequest, has_ended: Callable[[], bool]) -> Any:
+        """See `LocalDevice.send`."""
+        return await self.outbox.submit(request)
+
+    async def cancel_send(self, chat: str, send_id: int) -> Any:
+        """See `LocalDevice.cancel_send`."""
+        await self.outbox.cancel(send_id)
+        return (await self.archive.outbox_get(send_id)).result
+
+
+@dataclass
+class Later:
+    """One leader.
+
+    Attributes:
+        told: What the person was told in the chat with oneself.
+        asked: The questions on the phone.
+    """
+
+    archive: Archive
+    ledger: Ledger
+    gate: Gate
+    enforced: EnforcedDevice
+    wire: Wire
+    clock: FakeClock
+    phone: Noted
+    told: list[str]
+    fuse: Fuse
+    knows_replies: list[bool] = field(default_factory=lambda: [True])
+
+    def acting_for(self, caller: Caller) -> Device:
+        return as_device(self.enforced.acting_for(caller))
+
+    @property
+    def agent(self) -> Device:
+        return self.acting_for(AGENT)
+
+    @property
+    def person(self) -> Device:
+        return self.acting_for(PERSON)
+
+    async def status(self, send_id: int) -> SendStatus:
+        return (await self.archive.outbox_get(send_id)).status
+
+    async def act(self) -> None:
+        """Let everybody act; what is written is written in threads."""
+        for _ in range(6):
+            await self.clock.advance(0)
+            await anyio.sleep(0.002)
+
+    async def passes(self, length: timedelta) -> None:
+        """Let so much time pass, in the end a look of everybody's at a time."""
+        end = self.clock.now() + length
+        await self.act()
+        await self.clock.advance(length.total_seconds() - 20)
+        await self.act()
+        while (left := (end - self.clock.now()).total_seconds()) > 0:
+            await self.clock.advance(min(left, 5.0))
+            await self.act()
+        await self.clock.advance(0)
+        await self.act()
+
+    async def sleeps(self, length: timedelta) -> None:
+        """The computer is asleep for so long."""
+        await self.clock.suspend(length.total_seconds())
+        await self.passes(timedelta(seconds=16))
+
+    async def until(self, send_id: int, *statuses: SendStatus) -> SendStatus:
+        with anyio.fail_after(10):
+            while (found := await self.status(send_id)) not in statuses:
+                await self.clock.advance(1)
+                await anyio.sleep(0.005)
+        return found
+
+    async def hears(self, wa_id: str, text: str = "hello", **more: Any) -> None:
+        """Ana writes."""
+        at = int(self.clock.now().timestamp())
+        event = ev.message(wa_id, text, at=at, **more)
+        await self.archive.ingest(journal([event], after=await self.archive.position()))
+        await self.act()
+
+    def later(self, text: str = "hi", *, minutes: float = 60, chat: str = ANA, **more: Any) -> SendRequest:
+        at = self.clock.now() + timedelta(minutes=minutes)
+        return SendRequest(chat, TextContent(text), at=at, **more)
+
+
+@asynccontextmanager
+async def leading(
+    folder: AccountFolder,
+    *,
+    wire: Wire | None = None,
+    clock: FakeClock | None = None,
+    policy: str | None = None,
+    fuse: Fuse | None = None,
+    known: bool = True,
+) -> AsyncIterator[Later]:
+    """A leader of this account; another one, after it has ended, finds what it left.
+
+    Args:
+        folder: The account's files.
+        wire: Client and WhatsApp; they outlast a leader.
+        clock: Time, which does too.
+        policy: Text of `config.toml`; None leaves it.
+        fuse: Ends the leader.
+        known: Whether Ana is in the address book.
+    """
+    wire, clock, fuse = wire or Wire(), clock or FakeClock(), fuse or Fuse()
+    if policy is not None:
+        write_policy(folder, policy)
+    async with (
+        open_archive(folder, write=True, now=clock.now) as archive,
+        open_ledger(folder, clock.now) as ledger,
+        background_tasks() as tasks,
+    ):
+        if known:
+            await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
+        if (await archive.own())[0] is None:
+            await archive.set_own(OWN, None, "Me")
+        _arm(archive, ledger, fuse)
+        composing = partial(
+            compose,
+            archive=archive,
+            addresses=Addresses(folder.client_db),
+            call=never_called,
+            preview=no_preview,
+        )
+        outbox = Outbox(
+            archive,
+            clock,
+            WireSender(wire, composing),
+            wire.open(folder),
+            online=lambda: wire.online,
+            linked=lambda: wire.linked,
+            unavailable=wire.unavailable,
+        )
+        settings = CurrentSettings(Settings(home=folder.path.parent.parent))
+        phone, told = Noted(), list[str]()
+        gate = Gate(archive, ledger, settings, lambda: outbox, clock, [phone])
+        enforced = EnforcedDevice(cast("LocalDevice", LaterDevice(outbox, archive)), gate)
+        led = Later(archive, ledger, gate, enforced, wire, clock, phone, told, fuse)
+
+        async def tell(text: str) -> None:
+            told.append(text)
+
+        def ready(after_replies: bool) -> bool:
+            return wire.online and (not after_replies or led.knows_replies[0])
+
+        due = DueSends(archive, ledger, gate, lambda: outbox, clock, ready=ready, tell=tell)
+        for run in (outbox.run, gate.run, due.run):
+            tasks.start_soon(_ends_with_a_kill, run)
+        yield led
+
+
+async def _ends_with_a_kill(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
+
+
+def _arm(archive: Archive, ledger: Ledger, fuse: Fuse) -> None:
+    committer: Any = vars(archive)["_committer"]
+    committer.commit = fuse.around(committer.commit)
+    file: Any = vars(ledger)["_file"]
+    file.write_here = fuse.around(file.write_here)
+
+
+def media(folder: AccountFolder, name: str, content: bytes) -> Path:
+    """A file that may be sent."""
+    folder.media.mkdir(exist_ok=True)
+    path = folder.media / name
+    path.write_bytes(content)
+    return path

@@ -1,0 +1,99 @@
+"""Accepted sends that wait: for a person's yes, or for their moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from whatsapp_mcp.archive import read
+from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.archive.write.outbox import move, outbox_withdrawn, retry_album_files
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import REPLIED, OutboxEntry, SendRequest, SendStatus
+
+
+def outbox_released(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
+    """A person said yes: `held` becomes `queued`, and waits for the connection until then.
+
+    A scheduled send becomes `scheduled`; one whose moment has passed is due now. Of an album that WhatsApp
+    has, the files that failed before they were handed over are queued once more.
+
+    Raises:
+        InvalidArgument: It is not held, and has no such files; or the send that it replaces has gone out.
+    """
+    entry, expires = read.outbox_get(on.db, send_id), _milliseconds(expires_at)
+    if entry.status is not SendStatus.HELD:
+        if not retry_album_files(on.db, entry, expires):
+            raise InvalidArgument(f"Send {send_id} is {entry.status}, not held.", "Look at message_status.")
+        return entry
+    replace_waiting(on, entry.request, send_id)
+    if entry.due_at is None:
+        return move(on.db, entry, SendStatus.QUEUED, expires_at=expires)
+    # The yes is about now: a send that was late is late no more.
+    due = max(_milliseconds(entry.due_at), on.at)
+    return move(on.db, entry, SendStatus.SCHEDULED, due_at=due, expires_at=None)
+
+
+def outbox_due(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
+    """The moment of a `scheduled` send has come: `queued`, until then; `failed` if somebody has replied.
+
+    Raises:
+        InvalidArgument: It is in another state.
+    """
+    entry = _in_state(on, send_id, SendStatus.SCHEDULED)
+    if read.is_replied(on.db, send_id):
+        return move(on.db, entry, SendStatus.FAILED, REPLIED)
+    return move(on.db, entry, SendStatus.QUEUED, expires_at=_milliseconds(expires_at))
+
+
+def outbox_asked(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
+    """A person is asked about a `scheduled` send whose moment has come: `held`, until then.
+
+    Raises:
+        InvalidArgument: It is in another state.
+    """
+    entry = _in_state(on, send_id, SendStatus.SCHEDULED)
+    return move(on.db, entry, SendStatus.HELD, expires_at=_milliseconds(expires_at))
+
+
+def outbox_postponed(on: Applying, send_id: int) -> OutboxEntry:
+    """A scheduled send that is `queued` or `held` goes back to `scheduled`: it is decided about once more.
+
+    Raises:
+        InvalidArgument: It is in another state, is not a scheduled send, or may have gone out.
+    """
+    entry = read.outbox_get(on.db, send_id)
+    if entry.due_at is None or entry.reason is not None:
+        raise InvalidArgument(f"Send {send_id} cannot be scheduled again.", "Look at message_status.")
+    return move(on.db, entry, SendStatus.SCHEDULED, expires_at=None)
+
+
+def replace_waiting(on: Applying, request: SendRequest, send_id: int) -> None:
+    """Withdraw the send that another one replaces, in the transaction in which that one is accepted.
+
+    Args:
+        on: The operation.
+        request: Of the send that replaces it.
+        send_id: Its number.
+
+    Raises:
+        InvalidArgument: The former is of another chat, was not scheduled, or waits no more.
+    """
+    if request.replaces is None:
+        return
+    former = read.outbox_get(on.db, request.replaces)
+    if former.due_at is None or former.request.chat != request.chat or former.send_id == send_id:
+        raise InvalidArgument(
+            f"Send {request.replaces} is no scheduled send of this chat.", "Take the number from scheduled."
+        )
+    outbox_withdrawn(on, former.send_id, f"Replaced by send {send_id}.")
+
+
+def _in_state(on: Applying, send_id: int, status: SendStatus) -> OutboxEntry:
+    entry = read.outbox_get(on.db, send_id)
+    if entry.status is not status:
+        raise InvalidArgument(f"Send {send_id} is {entry.status}, not {status}.", "Look at message_status.")
+    return entry
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

@@ -1,0 +1,177 @@
+"""`DueSends`: decides anew about each scheduled send whose moment has come, and lets it go, asks or refuses.
+
+A send that is due is only ever moved on by one transaction of the archive: to the queue, to a question, or to
+its end. So a process that ends between any two steps leaves it as it was, or where it belongs, and the next
+leader goes on from there; what is queued is then sent once, as any other send.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.guard.bookkeeping import Admission
+from whatsapp_mcp.device.guard.gate import Gate
+from whatsapp_mcp.device.guard.questions import not_sent
+from whatsapp_mcp.device.operations import OPERATIONS
+from whatsapp_mcp.device.outbox import Outbox
+from whatsapp_mcp.errors import Denied, RateLimited, WhatsAppError
+from whatsapp_mcp.ledger import Exposure, Ledger, Taint
+from whatsapp_mcp.models import REPLIED, UNKNOWN, ApprovalState, Caller, OutboxEntry, SendStatus
+
+LATE: Final = timedelta(minutes=15)
+"""How long after its moment a send still goes out unasked; the chat with oneself knows no late."""
+_LOOK: Final = 5.0
+"""Seconds between looks: a computer that slept, or whose clock was set, has no other alarm."""
+_CHANGED: Final = "its recipients or its file have changed since it was scheduled"
+_SEND: Final = OPERATIONS["send"]
+
+logger = logging.getLogger(__name__)
+
+
+class DueSends:
+    """Looks after the scheduled sends of an account.
+
+    Args:
+        archive: Has them.
+        ledger: Has what a person has allowed.
+        gate: Decides and asks.
+        outbox: Lets them go.
+        clock: The leader's.
+        ready: Whether a send can go out now; one that a reply forbids (True), only once what came while the
+            connection was down is known.
+        tell: Tells the person, in the chat with oneself, what became of a send.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        ledger: Ledger,
+        gate: Gate,
+        outbox: Callable[[], Outbox],
+        clock: Clock,
+        *,
+        ready: Callable[[bool], bool],
+        tell: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._archive = archive
+        self._ledger = ledger
+        self._gate = gate
+        self._outbox = outbox
+        self._clock = clock
+        self._ready = ready
+        self._tell = tell
+        self._not_before: dict[int, datetime] = {}
+
+    async def run(self) -> None:
+        """Let scheduled sends go when they are due, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                await self._look(tasks)
+                due = await self._archive.next_due()
+                left = _LOOK if due is None else (due - self._clock.now()).total_seconds()
+                await self._clock.sleep(left if 0 < left < _LOOK else _LOOK)
+
+    async def _look(self, tasks: TaskGroup) -> None:
+        now = self._clock.now()
+        entries = await self._archive.outbox_scheduled()
+        self._not_before = {
+            entry.send_id: self._not_before[entry.send_id]
+            for entry in entries
+            if self._not_before.get(entry.send_id, now) > now
+        }
+        for entry in entries:
+            if entry.due_at is None or entry.due_at > now:
+                return  # they stand in the order of their moments
+            if entry.send_id in self._not_before or not self._ready(entry.request.unless_reply):
+                continue
+            try:
+                await self._settle(entry, entry.due_at, tasks)
+            except RateLimited as error:
+                again = now + timedelta(seconds=error.retry_after or _LOOK)
+                # Once it is late a person is asked.
+                self._not_before[entry.send_id] = min(again, entry.due_at + LATE)
+            except Denied as error:
+                await self._gate.refuse(entry.send_id, error)
+                await self._say(entry, error.message)
+            except WhatsAppError as error:
+                logger.warning("due sends: send %d cannot be decided about yet: %s", entry.send_id, error)
+
+    async def _settle(self, entry: OutboxEntry, due: datetime, tasks: TaskGroup) -> None:
+        """Move a send that is due on.
+
+        Raises:
+            Denied: It may not go out.
+            RateLimited: There is no room for it now.
+        """
+        now, request, known = self._clock.now(), replace(entry.request, at=None), entry.scheduling
+        caller = known.caller if known else UNKNOWN
+        taint = Taint(frozenset(map(Exposure, known.sources))) if known else None
+        decision = await self._gate.judge(_SEND, {"request": request}, caller, taint)
+        digest = await self._gate.send_digest(entry.request)
+        approval = self._ledger.approvals.allowed(entry.send_id, digest, caller.principal)
+        is_own = (await self._archive.chat_facts(request.chat)).is_own
+        is_same = known is not None and known.digest == digest
+        if now - due > LATE and not is_own:
+            await self._ask(entry, caller, f"it is {_length(now - due)} late and would go out at once")
+        elif approval is None and not is_same:
+            await self._ask(entry, caller, _CHANGED)
+        elif approval is None and decision.verdict == "ask":
+            await self._ask(entry, caller, decision.reason)
+        else:
+            until = (now if is_own else due) + LATE
+            await self._let_go(entry, caller, Admission(decision, approval), until)
+            tasks.start_soon(self._follow, entry, until)
+
+    async def _let_go(
+        self, entry: OutboxEntry, caller: Caller, admission: Admission, until: datetime
+    ) -> None:
+        arguments = {"request": replace(entry.request, at=None)}
+        async with self._gate.books.act(_SEND, arguments, caller, admission):
+            await self._outbox().due(entry.send_id, until)
+
+    async def _ask(self, entry: OutboxEntry, caller: Caller, reason: str) -> None:
+        """Ask a person about a send that is due: it is held until the answer.
+
+        Raises:
+            Denied: A person has just said no to it.
+            RateLimited: Too many questions are open.
+        """
+        approvals, send_id = self._ledger.approvals, entry.send_id
+        question = await self._gate.question(_SEND, {"request": entry.request}, reason)
+        # The question first: what is held without one, the next leader schedules again.
+        held = await approvals.hold(question, caller, self._clock.now())
+        if held.approval.send_id not in {None, send_id}:
+            return  # the same message is scheduled twice: one after the other
+        await self._archive.outbox_asked(send_id, held.approval.expires_at)
+        await approvals.note_send(held.approval.id, send_id)
+        held = approvals.get(held.approval.id)
+        if held.approval.state is ApprovalState.APPROVED:
+            await self._gate.release(held)
+        else:
+            await self._gate.ask_elsewhere(held)
+
+    async def _follow(self, entry: OutboxEntry, until: datetime) -> None:
+        """Tell the person if a send that was let go fails: no agent waits for it."""
+        result = await self._outbox().outcome(entry.send_id, (until - self._clock.now()).total_seconds())
+        if result.status is SendStatus.FAILED and result.reason != REPLIED:
+            await self._say(entry, result.reason or "WhatsApp refused it.")
+
+    async def _say(self, entry: OutboxEntry, reason: str) -> None:
+        chat = await self._archive.chat_facts(entry.request.chat)
+        await self._tell(not_sent(entry.send_id, chat, reason))
+
+
+def _length(late: timedelta) -> str:
+    minutes = int(late.total_seconds() // 60)
+    if minutes < 120:
+        return f"{minutes} minutes"
+    return f"{minutes // 60} hours" if minutes < 48 * 60 else f"{minutes // 1440} days"
