@@ -47,6 +47,7 @@ INNARDS = {
     "voice install small --yes": "whatsapp_mcp.media.open_hub",
     "voice list": "whatsapp_mcp.media.installed_models",
     "voice remove small": "whatsapp_mcp.media.remove_model",
+    "webhooks list": "whatsapp_mcp.cli.webhooks.commands.known_account",
     "people list": "whatsapp_mcp.cli.people.known_account",
     "token list": "whatsapp_mcp.cli.token._tokens",
     "page": "whatsapp_mcp.cli.app.known_account",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.device.leader.lock import LeaderLock, _LockFile  # pyright: ignore[reportPrivateUsage]
+from whatsapp_mcp.device.leader import LeaderLock, LockFile
 from whatsapp_mcp.settings import AccountFolder
 
 
@@ -26,7 +26,7 @@ def path(folder: AccountFolder, request: pytest.FixtureRequest) -> Path:
 
 
 def test_a_version_that_knows_only_the_former_lock_never_leads_beside_this_one(folder: AccountFolder) -> None:
-    former, lock = _LockFile(folder.path / "host.lock"), LeaderLock(folder)
+    former, lock = LockFile(folder.path / "host.lock"), LeaderLock(folder)
     assert former.acquire()
     assert not lock.acquire()
     assert lock.holder() == os.getpid()

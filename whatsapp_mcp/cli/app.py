@@ -16,6 +16,7 @@ from whatsapp_mcp.cli import people as people_commands
 from whatsapp_mcp.cli import service as service_commands
 from whatsapp_mcp.cli import token as token_commands
 from whatsapp_mcp.cli import voice as voice_commands
+from whatsapp_mcp.cli import webhooks as webhook_commands
 from whatsapp_mcp.cli.client_config import Application
 from whatsapp_mcp.cli.command_line import App, CommandLine
 from whatsapp_mcp.cli.options import Account, AsJson, end_of_length, known_account, port_number
@@ -324,3 +325,4 @@ app.add_typer(people_commands.app, name="people")
 app.add_typer(encryption_commands.app, name="encryption")
 app.add_typer(agents.app, name="policy")
 app.add_typer(voice_commands.app, name="voice")
+app.add_typer(webhook_commands.app, name="webhooks")

@@ -6,6 +6,7 @@ from whatsapp_mcp.ledger.audit_chain import Fault
 from whatsapp_mcp.ledger.exposures import Exposure, Taint
 from whatsapp_mcp.ledger.ledger import Ledger, open_ledger
 from whatsapp_mcp.ledger.pauses import PauseRecord
+from whatsapp_mcp.ledger.webhooks import FailedDelivery, WebhookProgress, WebhookRecord
 
 __all__ = [
     "Approvals",
@@ -13,11 +14,14 @@ __all__ = [
     "AuditEntry",
     "AuditRow",
     "Exposure",
+    "FailedDelivery",
     "Fault",
     "HeldAct",
     "Ledger",
     "PauseRecord",
     "Question",
     "Taint",
+    "WebhookProgress",
+    "WebhookRecord",
     "open_ledger",
 ]

@@ -21,7 +21,7 @@ _SCHEMA_VERSION: Final = 1
 _PATIENCE: Final = 5.0
 """Seconds that a statement waits for another process."""
 _TABLES: Final = """
-CREATE TABLE exposures (
+CREATE TABLE IF NOT EXISTS exposures (
     principal TEXT NOT NULL,
     source TEXT NOT NULL,               -- whose words: stranger, contact
     last_call INTEGER NOT NULL,         -- seconds since 1970, as all times here
@@ -29,13 +29,13 @@ CREATE TABLE exposures (
 ) STRICT, WITHOUT ROWID;
 
 -- Messages that a tainted call sent: read again, their words are as little to be trusted as what led to them.
-CREATE TABLE tainted_sends (
+CREATE TABLE IF NOT EXISTS tainted_sends (
     send_id INTEGER PRIMARY KEY,
     message_id TEXT
 ) STRICT;
-CREATE UNIQUE INDEX tainted_messages ON tainted_sends (message_id) WHERE message_id IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS tainted_messages ON tainted_sends (message_id) WHERE message_id IS NOT NULL;
 
-CREATE TABLE approvals (
+CREATE TABLE IF NOT EXISTS approvals (
     id TEXT PRIMARY KEY,
     state TEXT NOT NULL,
     digest TEXT NOT NULL,               -- of all that the person's answer is about
@@ -54,10 +54,10 @@ CREATE TABLE approvals (
     send_id INTEGER,
     question_id TEXT                    -- the message on the person's phone that asks
 ) STRICT;
-CREATE INDEX approvals_state ON approvals (state, digest);
+CREATE INDEX IF NOT EXISTS approvals_state ON approvals (state, digest);
 
 -- Every act and every reading of a chat. A row is never changed; the oldest are dropped.
-CREATE TABLE audit (
+CREATE TABLE IF NOT EXISTS audit (
     seq INTEGER PRIMARY KEY,            -- without a gap
     at INTEGER NOT NULL,                -- milliseconds since 1970
     kind TEXT NOT NULL,                 -- act, outcome, reading
@@ -81,10 +81,10 @@ CREATE TABLE audit (
     text TEXT,
     hash BLOB NOT NULL                  -- of this row and all before
 ) STRICT;
-CREATE INDEX audit_counted ON audit (at) WHERE counted = 1;
+CREATE INDEX IF NOT EXISTS audit_counted ON audit (at) WHERE counted = 1;
 
 -- The last row that was dropped and the newest, sealed.
-CREATE TABLE audit_chain (
+CREATE TABLE IF NOT EXISTS audit_chain (
     id INTEGER PRIMARY KEY CHECK (id = 0),
     first_seq INTEGER NOT NULL,
     first_hash BLOB NOT NULL,
@@ -94,11 +94,31 @@ CREATE TABLE audit_chain (
 ) STRICT;
 
 -- What WhatsApp has imposed, and when the phone was linked.
-CREATE TABLE pauses (
+CREATE TABLE IF NOT EXISTS pauses (
     kind TEXT PRIMARY KEY,              -- linked, timelock, ban
     until INTEGER NOT NULL,             -- of linked: since when
     times INTEGER NOT NULL              -- how often in a row
 ) STRICT;
+
+-- How far each webhook has come in the change feed.
+CREATE TABLE IF NOT EXISTS webhooks (
+    name TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,               -- up to this change all is delivered, or kept as failed
+    refusals INTEGER NOT NULL DEFAULT 0,
+    retry_at INTEGER,                   -- of the event after it
+    reason TEXT NOT NULL DEFAULT '',
+    delivered_at INTEGER
+) STRICT;
+
+-- Events that a webhook could not deliver, by their change: no words.
+CREATE TABLE IF NOT EXISTS failed_deliveries (
+    webhook TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    failed_at INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    replay INTEGER NOT NULL,            -- 1: it is about to be tried again
+    PRIMARY KEY (webhook, seq)
+) STRICT, WITHOUT ROWID;
 """
 
 
@@ -198,9 +218,10 @@ def _prepare(db: sqlite3.Connection) -> None:
                 "The ledger was written by a newer version of whatsapp-mcp.",
                 "Upgrade whatsapp-mcp and restart it.",
             )
+        # Of every file: one that an earlier version made has no table that came later.
+        for statement in _TABLES.split(";\n"):
+            db.execute(statement)
         if not found:
-            for statement in _TABLES.split(";\n"):
-                db.execute(statement)
             db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
 

@@ -14,6 +14,7 @@ from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.ledger.exposures import Exposure, Exposures, Taint
 from whatsapp_mcp.ledger.pauses import PauseRecord
 from whatsapp_mcp.ledger.tainted_sends import TaintedSends
+from whatsapp_mcp.ledger.webhooks import WebhookRecord
 from whatsapp_mcp.settings import AccountFolder
 
 
@@ -33,6 +34,7 @@ class Ledger:
         audit: What was done and read.
         pauses: What WhatsApp has imposed.
         tainted_sends: The messages that tainted calls have sent.
+        webhooks: How far webhooks have come.
 
     Raises:
         Busy: The file cannot be used.
@@ -46,6 +48,7 @@ class Ledger:
         self.audit = Audit(self._file, folder.approval_key, now)
         self.pauses = PauseRecord(self._file)
         self.tainted_sends = TaintedSends(self._file)
+        self.webhooks = WebhookRecord(self._file)
 
     def close(self) -> None:
         """Write what waits to be written, and close the file."""

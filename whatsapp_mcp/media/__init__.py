@@ -40,7 +40,7 @@ from whatsapp_mcp.media.speech import (
     speech_options,
     why_no_speech,
 )
-from whatsapp_mcp.media.web import fetch
+from whatsapp_mcp.media.web import Place, fetch, locate
 from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker, open_worker
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Made",
     "ModelOffer",
     "ModelRecord",
+    "Place",
     "Preview",
     "Reader",
     "ReaderOptions",
@@ -69,6 +70,7 @@ __all__ = [
     "installed_model",
     "installed_models",
     "listen",
+    "locate",
     "look_at_picture",
     "look_at_recording",
     "looping_video",

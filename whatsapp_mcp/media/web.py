@@ -1,4 +1,4 @@
-"""Fetching from the public web, with no way into private networks (SSRF).
+"""The public web, with no way into private networks (SSRF).
 
 A name is resolved once, every address it has must be public, and the address that was looked at is the one
 that is asked; so after each redirect. Neither cookies nor credentials are used, and no proxy but one that is
@@ -90,7 +90,7 @@ async def fetch(
 
 async def _ask(http: httpx2.AsyncClient, url: str, size: int, cut: bool) -> Fetched | str:
     """What one URL answers, or the URL that it redirects to."""
-    place = await _located(url)
+    place = await locate(url)
     async with http.stream(
         "GET", place.pinned, headers={"Host": place.host}, extensions={"sni_hostname": place.name}
     ) as answer:
@@ -110,7 +110,7 @@ async def _ask(http: httpx2.AsyncClient, url: str, size: int, cut: bool) -> Fetc
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """A name, the `Host` to ask for, and the URL with the address that was looked at in place of the name."""
 
     name: str
@@ -118,7 +118,18 @@ class _Place:
     pinned: str
 
 
-async def _located(url: str) -> _Place:
+async def locate(url: str, *, private: bool = False) -> Place:
+    """Look up where an http(s) URL leads.
+
+    Args:
+        url: The URL.
+        private: Whether it may lead to this computer or a private network.
+
+    Raises:
+        InvalidArgument: It is no URL of the web.
+        FileNotAllowed: It leads to an address that is not public.
+        MediaUnavailable: Its host does not exist.
+    """
     try:
         parts = urlsplit(url)
         given = parts.port
@@ -136,14 +147,14 @@ async def _located(url: str) -> _Place:
     except (OSError, UnicodeError) as error:
         raise MediaUnavailable("The host of the URL does not exist.", "Check the URL.") from error
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    if not addresses or not all(map(is_public, addresses)):
+    if not addresses or not (private or all(map(is_public, addresses))):
         raise FileNotAllowed(
             "The URL, or one that it redirects to, is not on the public internet.",
             "Give a public URL, or a path.",
         )
     address = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
     shown = f"[{name}]" if ":" in name else name
-    return _Place(
+    return Place(
         name,
         shown if given is None else f"{shown}:{given}",
         parts._replace(netloc=f"{address}:{port}", fragment="").geturl(),

@@ -147,6 +147,7 @@ class Runtime:
                 self._opened.set()
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self.feed.run, *opened)
+                    tasks.start_soon(self._run_webhooks, opened[1], ledger)
                     tasks.start_soon(ledger.audit.run)
         except (WhatsAppError, OSError) as error:
             logger.exception("runtime: the account could not be opened")
@@ -157,6 +158,12 @@ class Runtime:
             )
             self._open = None
             self._opened.set()
+
+    async def _run_webhooks(self, archive: ReadingArchive, ledger: Ledger) -> None:
+        from whatsapp_mcp.device.supervise import supervised
+        from whatsapp_mcp.server.webhooks import Webhooks
+
+        await supervised("webhooks", Webhooks(self.feed, archive, ledger, self._current).run)
 
     async def settle(self) -> None:
         """Wait until the address book of a phone that was just linked is fetched: exiting would lose it."""

@@ -1,8 +1,8 @@
 """Settings and the places of files.
 
 `config.toml` in the home folder, overridden by `WHATSAPP_MCP_*` variables. What concerns an account
-(`[account]`, `[encryption]`, `[policy]`, `[voice]`) is read from `config.toml` alone: any server may become
-its leader.
+(`[account]`, `[encryption]`, `[policy]`, `[voice]`, `[[webhooks]]`) is read from `config.toml` alone: any
+server may become its leader.
 """
 
 from whatsapp_mcp.settings.account_folder import AccountFolder, make_private, runtime_folder
@@ -23,6 +23,7 @@ from whatsapp_mcp.settings.sections import (
 )
 from whatsapp_mcp.settings.server_section import OAuthScopes, OAuthSettings, ServerSettings
 from whatsapp_mcp.settings.voice_section import VoiceSettings
+from whatsapp_mcp.settings.webhooks_section import WebhookEvent, WebhookSettings
 
 __all__ = [
     "CHAT_VARIABLE",
@@ -45,6 +46,8 @@ __all__ = [
     "Settings",
     "Verdict",
     "VoiceSettings",
+    "WebhookEvent",
+    "WebhookSettings",
     "load",
     "make_private",
     "runtime_folder",

@@ -128,6 +128,10 @@ class AccountFolder:
         """Locked by the leader as well, for versions that know no other lock."""
         return self.path / "host.lock"
 
+    def webhook_lock(self, name: str) -> Path:
+        """Locked by the server that delivers the events of a webhook."""
+        return self.path / f"webhook-{name}.lock"
+
     @property
     def client_log(self) -> Path:
         """What the client process writes to its standard error."""

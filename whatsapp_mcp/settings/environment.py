@@ -11,7 +11,7 @@ ENV_PREFIX: Final = "WHATSAPP_MCP_"
 HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 CHAT_VARIABLE: Final = f"{ENV_PREFIX}CHAT"
 """Names the one chat that a server is bound to (`serve --chat`); no setting."""
-_FILE_ONLY: Final = ("account", "agent", "encryption", "policy", "voice")
+_FILE_ONLY: Final = ("account", "agent", "encryption", "policy", "voice", "webhooks")
 
 
 def overlay_environment(values: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from whatsapp_mcp.settings.media_section import MediaSettings
 from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.server_section import ServerSettings
 from whatsapp_mcp.settings.voice_section import VoiceSettings
+from whatsapp_mcp.settings.webhooks_section import WebhookSettings
 from whatsapp_mcp.zone import SystemZone
 
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -231,6 +232,7 @@ class Settings(Section):
     network: NetworkSettings = NetworkSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     retention: RetentionSettings = RetentionSettings()
+    webhooks: tuple[WebhookSettings, ...] = ()
 
     @field_validator("timezone")
     @classmethod
@@ -240,6 +242,13 @@ class Settings(Section):
                 zoneinfo.ZoneInfo(value)
             except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
                 raise ValueError(f"{value!r} is no IANA time zone") from None
+        return value
+
+    @field_validator("webhooks")
+    @classmethod
+    def _each_has_a_name(cls, value: tuple[WebhookSettings, ...]) -> tuple[WebhookSettings, ...]:
+        if len({webhook.name for webhook in value}) < len(value):
+            raise ValueError("two webhooks have the same name")
         return value
 
     @property

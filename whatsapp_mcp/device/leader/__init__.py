@@ -5,6 +5,7 @@ from whatsapp_mcp.device.leader.background import (
 )
 from whatsapp_mcp.device.leader.lock import (
     LeaderLock,
+    LockFile,
 )
 from whatsapp_mcp.device.leader.observer import (
     observed_status,
@@ -19,6 +20,7 @@ from whatsapp_mcp.device.leader.runtime import (
 
 __all__ = [
     "LeaderLock",
+    "LockFile",
     "background_tasks",
     "observed_status",
     "open_device",

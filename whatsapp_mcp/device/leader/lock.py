@@ -56,7 +56,7 @@ class LeaderLock:
 
     def __init__(self, folder: AccountFolder) -> None:
         # The former file first, so that a version which knows only that one can never get in between.
-        self._files = _LockFile(folder.former_leader_lock), _LockFile(folder.leader_lock)
+        self._files = LockFile(folder.former_leader_lock), LockFile(folder.leader_lock)
 
     def acquire(self) -> bool:
         """Take the lock if it is free; never waits.
@@ -87,8 +87,8 @@ class LeaderLock:
         return next((pid for file in self._files if (pid := file.holder()) is not None), None)
 
 
-class _LockFile:
-    """One file of the lock; it holds the holder's process id."""
+class LockFile:
+    """A file that one process at a time has locked; it holds that process's id."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

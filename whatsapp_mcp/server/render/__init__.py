@@ -14,6 +14,7 @@ from whatsapp_mcp.server.render.data import (
     messages_data,
     profile_data,
 )
+from whatsapp_mcp.server.render.events import ABOUT_A_MESSAGE, EventData, event_data
 from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.kinds import duration_text, kind_text
 from whatsapp_mcp.server.render.message_line import (
@@ -43,6 +44,7 @@ from whatsapp_mcp.server.render.text import (
 from whatsapp_mcp.server.render.times import clock, rfc3339, short, stamp
 
 __all__ = [
+    "ABOUT_A_MESSAGE",
     "CHAT_TEXT",
     "CONCISE_TEXT",
     "CONTEXT",
@@ -51,6 +53,7 @@ __all__ = [
     "ChatData",
     "ChatsData",
     "ContactsData",
+    "EventData",
     "LinkData",
     "MessagesData",
     "PollData",
@@ -68,6 +71,7 @@ __all__ = [
     "contacts_data",
     "contacts_text",
     "duration_text",
+    "event_data",
     "fitting_texts",
     "kind_text",
     "link_data",
