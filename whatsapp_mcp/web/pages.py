@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.web.approvals import approval_routes
+from whatsapp_mcp.web.archive import chat_routes, file_routes, search_routes
 from whatsapp_mcp.web.connection import connection_routes, status_of
 from whatsapp_mcp.web.layout import HOME, SCRIPT, STYLE, headers, render, static_routes
 from whatsapp_mcp.web.site import Site
@@ -49,6 +50,9 @@ def site_routes(site: Site, logins: Logins) -> list[Route]:
         *static_routes(),
         *connection_routes(site),
         *approval_routes(site),
+        *chat_routes(site),
+        *search_routes(site),
+        *file_routes(site),
     ]
 
 

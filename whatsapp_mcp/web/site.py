@@ -10,7 +10,7 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs
@@ -18,7 +18,15 @@ from urllib.parse import parse_qs
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
+from whatsapp_mcp.errors import (
+    Busy,
+    ChatNotFound,
+    ContactNotFound,
+    InvalidArgument,
+    MediaUnavailable,
+    MessageNotFound,
+    WhatsAppError,
+)
 from whatsapp_mcp.web import formats
 from whatsapp_mcp.web.layout import headers, render
 
@@ -28,8 +36,8 @@ if TYPE_CHECKING:
     from whatsapp_mcp.web.sources import Opened, PageSource
 
 Handler = Callable[["Request"], Awaitable[Response]]
+_NOT_THERE: Final = (ChatNotFound, ContactNotFound, MessageNotFound, MediaUnavailable)
 _MOST_FIELDS: Final = 32
-_WITHOUT_BODY: Final = frozenset({"GET"})
 
 
 class Place(NamedTuple):
@@ -39,9 +47,19 @@ class Place(NamedTuple):
     name: str
 
 
+class Tab(NamedTuple):
+    """A part of a list that a page can show."""
+
+    key: str
+    path: str
+    name: str
+
+
 PLACES: Final = (
     Place("/", "Connection"),
     Place("/approvals", "Approvals"),
+    Place("/chats", "Chats"),
+    Place("/search", "Search"),
 )
 """The navigation of every page."""
 
@@ -77,6 +95,11 @@ class Site:
             raise Busy("The server is starting.", "Wait a moment.")
         return opened
 
+    @property
+    def zone(self) -> tzinfo:
+        """The person's time zone."""
+        return self.source.current.now().zone
+
     def route(self, path: str, handler: Handler, *methods: str) -> Route:
         """A route whose errors are pages; for GET if no method is named."""
 
@@ -108,7 +131,7 @@ class Site:
             code: The HTTP status.
             values: What the template shows.
         """
-        zone = self.source.current.now().zone
+        zone = self.zone
         frame = {
             "title": title,
             "account": self.source.account,
@@ -133,7 +156,7 @@ class Site:
 
     def failed(self, request: Request, error: WhatsAppError) -> Response:
         """The page that says what went wrong."""
-        code = 503 if isinstance(error, Busy) else 400
+        code = 503 if isinstance(error, Busy) else 404 if isinstance(error, _NOT_THERE) else 400
         live = self.source.opened() is None
         return self.page(request, "error.html", "WhatsApp", live=live, code=code, error=error)
 

@@ -1,0 +1,246 @@
+"""The archive as a person reads it in a browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.server.fakes import FakeDevice
+from tests.web.site import Source, browser, fields
+from tests.web.world import ANN, CLUB, EVE, NOON, fill, picture
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+async def archive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Archive]:
+    """The archive of the world; no test writes to it."""
+    folder = Settings(home=tmp_path_factory.mktemp("home")).account_folder()
+    folder.create()
+    async with open_archive(folder, write=True, now=lambda: NOON) as opened:
+        await fill(opened)
+        yield opened
+
+
+@pytest.fixture
+async def http(device: FakeDevice, archive: Archive, tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    """A signed-in browser."""
+    async with browser(Source(device, tmp_path, archive)) as client:
+        yield client
+
+
+async def ref(archive: Archive, wa_id: str) -> int:
+    return (await archive.message(wa_id)).ref
+
+
+async def test_chats_are_listed_with_what_was_said_last(http: httpx2.AsyncClient):
+    page = (await http.get("/chats")).text
+
+    assert page.index("Ann Lee") < page.index("Boat club")
+    assert "Thanks for yesterday" in page
+    assert f'href="/chats/{ANN}"' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "there", "away"),
+    [
+        ("?q=boat", "Boat club", "Ann Lee"),
+        ("?show=groups", "Boat club", "Ann Lee"),
+        ("?show=people", "Ann Lee", "Boat club"),
+    ],
+)
+async def test_the_list_is_narrowed(http: httpx2.AsyncClient, query: str, there: str, away: str):
+    page = (await http.get(f"/chats{query}")).text
+
+    assert (there in page, away in page) == (True, False)
+
+
+async def test_a_chat_shows_its_messages_from_old_to_new_with_days_and_files(
+    http: httpx2.AsyncClient, archive: Archive
+):
+    page = (await http.get(f"/chats/{ANN}")).text
+
+    assert page.index("Did you book") < page.index("Two nights") < page.index("Eight o&#39;clock")
+    assert "Sunday, 22 November 2026" in page
+    assert f'src="/media/{await ref(archive, "A3")}"' in page
+    assert "The key is under the third stone" in page
+    assert "Deleted message" in page
+    assert "secret" not in page
+    assert "WhatsApp no longer has this file." in page
+    assert "Messages may be missing" in page
+
+
+async def test_a_chat_is_paged_in_both_directions(
+    http: httpx2.AsyncClient, archive: Archive, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("whatsapp_mcp.web.archive.chats.MESSAGES_SHOWN", 4)
+    path, seen = f"/chats/{ANN}", list[str]()
+    while path:
+        page = (await http.get(path)).text
+        seen = [*re.findall(r'id="m(\d+)"', page), *seen]
+        earlier = re.search(r'href="([^"]+before=\d+)"', page)
+        path = earlier[1] if earlier and re.search(r'id="m', page) else ""
+    whole = [str(each.ref) for each in (await archive.context("A1", before=0, after=50)).items]
+    assert seen == whole
+
+    page = (await http.get(f"/chats/{ANN}?after={whole[0]}")).text
+    assert re.findall(r'id="m(\d+)"', page) == whole[1:5]
+    assert f"after={whole[4]}" in page
+
+
+async def test_a_message_is_found_in_its_chat(http: httpx2.AsyncClient, archive: Archive):
+    number = await ref(archive, "A5")
+    answer = await http.get(f"/messages/{number}/there")
+
+    assert answer.headers["location"] == f"/chats/{ANN}?at={number}#m{number}"
+    assert (
+        f'<article id="m{number}" class="bubble marked"' in (await http.get(answer.headers["location"])).text
+    )
+
+
+async def test_a_message_of_another_chat_is_not_shown_in_this_one(http: httpx2.AsyncClient, archive: Archive):
+    answer = await http.get(f"/chats/{ANN}?at={await ref(archive, 'G1')}")
+
+    assert (answer.status_code, "boat house" in answer.text) == (404, False)
+
+
+async def test_the_page_of_a_message_shows_all_that_was_read_edited_and_received(
+    http: httpx2.AsyncClient, archive: Archive
+):
+    document = (await http.get(f"/messages/{await ref(archive, 'A5')}")).text
+    edited = (await http.get(f"/messages/{await ref(archive, 'A8')}")).text
+
+    assert "Bring your own firewood." in document
+    assert "pypdf" in document
+    assert "Eigth o&#39;clock" in edited
+
+
+@pytest.mark.parametrize(
+    "path", ["/chats/1@s.whatsapp.net", "/messages/999999", "/media/999999", "/messages/x"]
+)
+async def test_what_is_not_there_is_said(http: httpx2.AsyncClient, path: str):
+    assert (await http.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize("place", ["at=x", "before=-1", "after=" + "9" * 40])
+async def test_a_place_that_is_no_number_is_refused(http: httpx2.AsyncClient, place: str):
+    assert (await http.get(f"/chats/{ANN}?{place}")).status_code == 400
+
+
+async def test_a_search_marks_what_it_found_in_texts_and_files(http: httpx2.AsyncClient, archive: Archive):
+    page = (await http.get("/search", params={"q": "deposit"})).text
+
+    assert page.count("<mark>deposit</mark>") == 2
+    assert f'href="/chats/{ANN}?at={await ref(archive, "A5")}' in page
+
+
+async def test_a_search_understands_operators_and_offers_chats_of_that_name(http: httpx2.AsyncClient):
+    assert "Who has the <mark>key" in (await http.get("/search", params={"q": "in:boat from:ann key"})).text
+    assert f'href="/chats/{CLUB}"' in (await http.get("/search", params={"q": "boat"})).text
+
+
+async def test_a_search_without_a_hit_shows_what_comes_closest(http: httpx2.AsyncClient):
+    page = (await http.get("/search", params={"q": "deposit zebra"})).text
+
+    assert "No message has all of it" in page
+    assert "<mark>deposit</mark>" in page
+
+
+async def test_a_search_inside_of_words_is_a_choice(http: httpx2.AsyncClient):
+    assert "No message" in (await http.get("/search", params={"q": "eposi"})).text
+    assert "<mark>eposi</mark>" in (await http.get("/search", params={"q": "eposi", "inside": "yes"})).text
+
+
+@pytest.mark.parametrize(
+    "path", ["/chats", f"/chats/{EVE}", f"/chats/{CLUB}", "/search?q=alert", "/search?q=prize"]
+)
+async def test_nothing_that_others_wrote_is_markup(http: httpx2.AsyncClient, path: str):
+    page = (await http.get(path)).text
+
+    assert re.findall(r"<script(?! src=\"/live)|<svg|onerror=alert\(2\)>|onload=alert\(3\)>", page) == []
+    assert "49png" not in page
+
+
+async def test_what_others_wrote_is_whole_and_has_a_direction_of_its_own(http: httpx2.AsyncClient):
+    page = (await http.get(f"/chats/{EVE}")).text
+
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&gt;&lt;img src=x" in page
+    assert "{{7*7}}" in page
+    body = page[page.index("<body>") :]
+    turned = [found.start() for found in re.finditer("\u202e", body)]
+    assert len(turned) >= 3
+    for at in turned:
+        around = body[:at].rpartition("<")[2]
+        assert re.match(r"bdi|[a-z]+ [^<>]*(dir=\"auto\"|value=|alt=|aria-label=)", around), around
+            around
+        )
+
+
+async def test_a_picture_is_shown_by_its_content_and_a_part_of_it_can_be_had(
+    http: httpx2.AsyncClient, archive: Archive
+):
+    url = f"/media/{await ref(archive, 'A3')}"
+    whole = await http.get(url)
+    part = await http.get(url, headers={"Range": "bytes=0-9"})
+
+    assert (whole.headers["content-type"], whole.content) == ("image/jpeg", picture())
+    assert whole.headers["content-disposition"].startswith("inline")
+    assert (part.status_code, part.content) == (206, picture()[:10])
+
+
+@pytest.mark.parametrize("wa_id", ["E2", "E3", "A5"])
+async def test_a_file_that_a_browser_could_run_is_a_download_of_no_type(
+    http: httpx2.AsyncClient, archive: Archive, wa_id: str
+):
+    answer = await http.get(f"/media/{await ref(archive, wa_id)}")
+
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert re.match(r'attachment; filename="\d+\.\w+(\.bin)?"$', answer.headers["content-disposition"])
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+
+
+async def test_a_thumbnail_is_a_picture_or_not_there(http: httpx2.AsyncClient, archive: Archive):
+    there = await http.get(f"/media/{await ref(archive, 'A10')}/thumbnail")
+
+    assert there.headers["content-type"] == "image/jpeg"
+    assert (await http.get(f"/media/{await ref(archive, 'A1')}/thumbnail")).status_code == 404
+
+
+async def test_a_file_that_is_not_here_is_fetched_by_a_button_of_the_page(
+    http: httpx2.AsyncClient, archive: Archive, device: FakeDevice
+):
+    number = await ref(archive, "A10")
+    assert (await http.get(f"/media/{number}")).status_code == 404
+    assert "not valid" in (await http.post(f"/media/{number}/fetch", data={"token": "0"})).text
+    assert device.asked == []
+
+    form = fields((await http.get(f"/chats/{ANN}")).text, f"/media/{number}/fetch")
+    answer = await http.post(f"/media/{number}/fetch", data=form)
+
+    assert (answer.headers["location"], device.asked) == (f"/messages/{number}", [f"download {number}"])
+
+
+async def test_a_message_that_is_very_long_is_cut_in_the_chat_and_whole_on_its_page(
+    tmp_path: Path, device: FakeDevice
+):
+    from tests.archive import events as ev
+
+    folder = Settings(home=tmp_path).account_folder()
+    folder.create()
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(ev.journal([ev.message("L1", "word " * 2_000 + "end", chat=ANN)]))
+        async with browser(Source(device, tmp_path, archive)) as http:
+            assert "end" not in _texts(await http.get(f"/chats/{ANN}"))
+            assert "end" in _texts(await http.get(f"/messages/{await ref(archive, 'L1')}"))
+
+
+def _texts(answer: Any) -> str:
+    return " ".join(re.findall(r'<p class="said"[^>]*>(.*?)</p>', answer.text, re.DOTALL))[-40:]

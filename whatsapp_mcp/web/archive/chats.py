@@ -1,0 +1,164 @@
+"""Chats, their messages, and the page of one message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from whatsapp_mcp.errors import ChatNotFound, InvalidArgument, MessageNotFound, WhatsAppError
+from whatsapp_mcp.models import ChatKind, MessageFilter
+from whatsapp_mcp.web.archive.bubbles import bubbles, preview
+from whatsapp_mcp.web.site import Site, Tab, see
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.models import Chat, Message
+
+CHATS: Final = "/chats"
+CHATS_SHOWN: Final = 40
+MESSAGES_SHOWN: Final = 40
+_QUERY: Final = 200
+"""Characters of what is looked for among names."""
+_TABS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
+    ("", "All", {}),
+    ("unread", "Unread", {"unread": True}),
+    ("unanswered", "They wrote last", {"unanswered": True}),
+    ("people", "People", {"kind": ChatKind.DIRECT}),
+    ("groups", "Groups", {"kind": ChatKind.GROUP}),
+    ("channels", "Channels", {"kind": ChatKind.CHANNEL}),
+    ("archived", "Archived", {"archived": True}),
+)
+
+
+def chat_routes(site: Site) -> list[Route]:
+    """The routes of chats and messages."""
+    pages = _Chats(site)
+    return [
+        site.route(CHATS, pages.chats),
+        site.route(f"{CHATS}/{{jid}}", pages.chat),
+        site.route("/messages/{ref:int}", pages.message),
+        site.route("/messages/{ref:int}/there", pages.there),
+    ]
+
+
+def chat_path(jid: str, ref: int | None = None) -> str:
+    """The page of a chat; with a message's ref, where that stands."""
+    place = "" if ref is None else f"?at={ref}#m{ref}"
+    return f"{CHATS}/{quote(jid, safe='@')}{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Chats:
+    site: Site
+
+    async def chats(self, request: Request) -> Response:
+        given = request.query_params
+        query, shown = given.get("q", "")[:_QUERY].strip(), given.get("show", "")
+        filters = next((filters for name, _, filters in _TABS if name == shown), {})
+        archive = self.site.opened().archive
+        page = await archive.chats(
+            query=query or None, limit=CHATS_SHOWN, cursor=given.get("cursor") or None, **filters
+        )
+        rows = [(chat, chat_path(chat.jid), preview(chat.last_message)) for chat in page.items]
+        tabs = [Tab(name, f"{CHATS}?show={name}" if name else CHATS, label) for name, label, _ in _TABS]
+        return self.site.page(
+            request,
+            "archive/chats.html",
+            "Chats",
+            rows=rows,
+            tabs=tabs,
+            shown=shown,
+            query=query,
+            following=page.next_cursor,
+        )
+
+    async def chat(self, request: Request) -> Response:
+        archive = self.site.opened().archive
+        chat = await archive.chat(request.path_params["jid"])
+        if chat is None:
+            raise ChatNotFound("There is no such chat.", "Choose one of the list.")
+        messages, is_newest, notes = await _part(archive, chat, request)
+        zone = self.site.zone
+        return self.site.page(
+            request,
+            "archive/chat.html",
+            chat.name,
+            chat=chat,
+            path=chat_path(chat.jid),
+            bubbles=list(bubbles(messages, zone)),
+            marked=_ref(request, "at"),
+            earlier=messages[0].ref if messages else None,
+            later=None if is_newest or not messages else messages[-1].ref,
+            notes=notes,
+            in_group=chat.kind is not ChatKind.DIRECT,
+        )
+
+    async def message(self, request: Request) -> Response:
+        """All that is known of one message."""
+        ref: int = request.path_params["ref"]
+        archive = self.site.opened().archive
+        message = await archive.message(ref)
+        reading = await archive.reading(ref) if message.reading else None
+        report = None
+        if message.from_me:
+            try:
+                report = await archive.send_report(ref, limit=200)
+            except WhatsAppError:
+                report = None
+        return self.site.page(
+            request,
+            "archive/message.html",
+            f"Message #{ref}",
+            path=chat_path(message.chat, ref),
+            bubbles=list(bubbles([message], self.site.zone, whole=True)),
+            message=message,
+            reading=reading,
+            report=report,
+            in_group=True,
+            marked=None,
+        )
+
+    async def there(self, request: Request) -> Response:
+        """Where a message stands in its chat."""
+        message = await self.site.opened().archive.message(request.path_params["ref"])
+        return see(chat_path(message.chat, message.ref))
+
+
+def _ref(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name, "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 16):
+        raise InvalidArgument("That is not the number of a message.", "Follow a link of the page.")
+    return int(text)
+
+
+async def _part(
+    archive: ReadingArchive, chat: Chat, request: Request
+) -> tuple[list[Message], bool, tuple[str, ...]]:
+    """The messages that are asked for, oldest first; whether the newest is among them; notes on gaps."""
+    around = {
+        "at": (MESSAGES_SHOWN // 2, MESSAGES_SHOWN // 2),
+        "before": (MESSAGES_SHOWN, 0),
+        "after": (0, MESSAGES_SHOWN),
+    }
+    for name, (before, after) in around.items():
+        ref = _ref(request, name)
+        if ref is None:
+            continue
+        page = await archive.context(ref, before=before, after=after)
+        messages = list(page.items)
+        if any(message.chat != chat.jid for message in messages):
+            raise MessageNotFound("There is no such message in this chat.", "Follow a link of the page.")
+        found = next(at for at, message in enumerate(messages) if message.ref == ref)
+        is_newest = name != "before" and len(messages) - found - 1 < after
+        if name != "at":
+            del messages[found]
+        return messages, is_newest, page.notes
+    newest = await archive.messages(MessageFilter(chat=chat.jid), limit=MESSAGES_SHOWN)
+    return list(newest.items[::-1]), True, newest.notes
