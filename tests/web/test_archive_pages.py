@@ -179,8 +179,6 @@ async def test_what_others_wrote_is_whole_and_has_a_direction_of_its_own(http: h
     for at in turned:
         around = body[:at].rpartition("<")[2]
         assert re.match(r"bdi|[a-z]+ [^<>]*(dir=\"auto\"|value=|alt=|aria-label=)", around), around
-            around
-        )
 
 
 async def test_a_picture_is_shown_by_its_content_and_a_part_of_it_can_be_had(
