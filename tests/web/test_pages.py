@@ -10,11 +10,13 @@ import httpx2
 import pytest
 
 from tests.server.fakes import FakeDevice, ledger_in
-from tests.web.site import NOON, RELOADS, Source, fields
+from tests.web.site import NOON, RELOADS, Logins, Source, fields
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.ledger import Question
 from whatsapp_mcp.models import Caller, ConnectionState, LinkState, QrCode
-from whatsapp_mcp.web.pages import OPEN_PATHS
+from whatsapp_mcp.server.transports.guard import MCP_PARTS
+from whatsapp_mcp.web.pages import OPEN_PATHS, site_routes
+from whatsapp_mcp.web.site import Site
 
 pytestmark = pytest.mark.anyio
 
@@ -162,3 +164,10 @@ async def test_a_pairing_code_is_shown_beside_the_qr_code(
     page = (await http.get("/link")).text
 
     assert page.index(">ABCD-EFGH</code>") < page.index("<svg")
+
+
+async def test_no_page_has_a_path_that_a_token_opens(source: Source):
+    """The guard takes a bearer token for everything below these parts."""
+    parts = {route.path.split("/")[1] for route in site_routes(Site(source, "page"), Logins())}
+
+    assert parts & MCP_PARTS == set()

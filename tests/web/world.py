@@ -142,6 +142,14 @@ STORY: Final = (
         -30,
         chat=ANN,
     ),
+    _says(
+        "A11",
+        _file(
+            "video", "video/mp4", 4_000_000, seconds=75, width=640, height=360, JPEGThumbnail=picture(64, 36)
+        ),
+        -25,
+        chat=ANN,
+    ),
     _says("G1", "Who has the key of the boat house?", -500, chat=CLUB, sender=ANN, name="Ann"),
     _says("G2", _poll(), -480, chat=CLUB, sender=BEN, name="Ben"),
     _says(

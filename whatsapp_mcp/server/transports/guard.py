@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 WELL_KNOWN: Final = "/.well-known/"
 """Metadata for clients that have no token yet (RFC 8615); what is not there is answered with 404."""
-_MCP: Final = frozenset({"mcp", "sse", "messages"})
+MCP_PARTS: Final = frozenset({"mcp", "sse", "messages"})
 """First parts of paths that a bearer token opens. The rest are pages, or nothing, and need a session."""
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -151,7 +151,7 @@ class Guard:
 
     async def _admit(self, request: Request) -> Response | None:
         """Write down whom the request is admitted for, or refuse it."""
-        if request.scope["path"].lstrip("/").partition("/")[0] in _MCP:
+        if request.scope["path"].lstrip("/").partition("/")[0] in MCP_PARTS:
             try:
                 principal = await self._bearer(request)
             except WhatsAppError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from whatsapp_mcp.errors import ChatNotFound, InvalidArgument, MessageNotFound, WhatsAppError
@@ -41,8 +41,8 @@ def chat_routes(site: Site) -> list[Route]:
     return [
         site.route(CHATS, pages.chats),
         site.route(f"{CHATS}/{{jid}}", pages.chat),
-        site.route("/messages/{ref:int}", pages.message),
-        site.route("/messages/{ref:int}/there", pages.there),
+        site.route("/message/{ref:int}", pages.message),
+        site.route("/message/{ref:int}/there", pages.there),
     ]
 
 
@@ -82,7 +82,8 @@ class _Chats:
         chat = await archive.chat(request.path_params["jid"])
         if chat is None:
             raise ChatNotFound("There is no such chat.", "Choose one of the list.")
-        messages, is_newest, notes = await _part(archive, chat, request)
+        part = await _part(archive, chat, request)
+        messages = part.messages
         zone = self.site.zone
         return self.site.page(
             request,
@@ -92,9 +93,9 @@ class _Chats:
             path=chat_path(chat.jid),
             bubbles=list(bubbles(messages, zone)),
             marked=_ref(request, "at"),
-            earlier=messages[0].ref if messages else None,
-            later=None if is_newest or not messages else messages[-1].ref,
-            notes=notes,
+            earlier=messages[0].ref if messages and not part.has_oldest else None,
+            later=messages[-1].ref if messages and not part.has_newest else None,
+            notes=part.notes,
             in_group=chat.kind is not ChatKind.DIRECT,
         )
 
@@ -138,10 +139,17 @@ def _ref(request: Request, name: str) -> int | None:
     return int(text)
 
 
-async def _part(
-    archive: ReadingArchive, chat: Chat, request: Request
-) -> tuple[list[Message], bool, tuple[str, ...]]:
-    """The messages that are asked for, oldest first; whether the newest is among them; notes on gaps."""
+class _Part(NamedTuple):
+    """Messages of a chat, oldest first, and notes on gaps among them."""
+
+    messages: list[Message]
+    has_oldest: bool
+    has_newest: bool
+    notes: tuple[str, ...]
+
+
+async def _part(archive: ReadingArchive, chat: Chat, request: Request) -> _Part:
+    """The messages that are asked for; the newest if none are."""
     around = {
         "at": (MESSAGES_SHOWN // 2, MESSAGES_SHOWN // 2),
         "before": (MESSAGES_SHOWN, 0),
@@ -156,9 +164,10 @@ async def _part(
         if any(message.chat != chat.jid for message in messages):
             raise MessageNotFound("There is no such message in this chat.", "Follow a link of the page.")
         found = next(at for at, message in enumerate(messages) if message.ref == ref)
-        is_newest = name != "before" and len(messages) - found - 1 < after
+        has_oldest = name != "after" and found < before
+        has_newest = name != "before" and len(messages) - found - 1 < after
         if name != "at":
             del messages[found]
-        return messages, is_newest, page.notes
+        return _Part(messages, has_oldest, has_newest, page.notes)
     newest = await archive.messages(MessageFilter(chat=chat.jid), limit=MESSAGES_SHOWN)
-    return list(newest.items[::-1]), True, newest.notes
+    return _Part(list(newest.items[::-1]), newest.next_cursor is None, True, newest.notes)

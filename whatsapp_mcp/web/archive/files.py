@@ -79,7 +79,7 @@ class _Files:
         self.site.check(request, await self.site.form(request), fetch_purpose(ref))
         async with self.site.opened().devices.use() as device:
             await device.download(ref)
-        return see(f"/messages/{ref}")
+        return see(f"/message/{ref}")
 
 
 async def _path(opened: Opened, source: MediaSource) -> Path:

@@ -1,0 +1,101 @@
+"""The pages of a filled account on a real port, behind the guard, and a Chromium that is signed in there."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+
+from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
+from tests.web.world import NOON, fill
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.models import Approval, ApprovalState
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.server.transports.connections import limits_of_this_process
+from whatsapp_mcp.server.transports.http import asgi_app, uvicorn_server
+from whatsapp_mcp.server.transports.page_login import PageLogins, announce, login_url
+from whatsapp_mcp.settings import load
+from whatsapp_mcp.web.sources import Opened
+
+CHROMIUM: Final = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+QUESTION: Final = Approval(
+    "k7mq2x",
+    ApprovalState.OPEN,
+    "send_message",
+    "claude-code",
+    ("Send this text:", "The code of the door is 4711. <b>Come in!</b>\u202e\nSee you", "to +15550009999"),
+    "the recipient is not in the address book",
+    NOON,
+    NOON + timedelta(minutes=42),
+)
+
+
+class _Runtime(Runtime):
+    """A server whose device is a stand-in and whose archive is the world's."""
+
+    device: FakeDevice
+    archive: Archive
+
+    def opened(self) -> Opened | None:
+        return Opened(FakeDevices(self.device), self.archive, ledger_in(self.settings.home))
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that runs."""
+
+    url: str
+    home: Path
+    device: FakeDevice
+    archive: Archive
+
+    def login_url(self) -> str:
+        """What `whatsapp-mcp page` prints."""
+        return login_url(load(self.home).account_folder())
+
+
+@asynccontextmanager
+async def served(home: Path) -> AsyncIterator[Served]:
+    """Serve the pages of the world until the end of the block."""
+    settings = load(home)
+    folder = settings.account_folder()
+    folder.create()
+    device = FakeDevice(held=QUESTION)
+    async with open_archive(folder, write=True, now=lambda: NOON) as archive:
+        await fill(archive)
+        runtime = _Runtime(settings, "default")
+        runtime.device, runtime.archive = device, archive
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = listener.getsockname()
+            url = f"http://127.0.0.1:{address[1]}"
+            logins = PageLogins(f"page_{address[1]}")
+            application = create(runtime)
+            app = asgi_app(application, runtime, host="127.0.0.1", verify=None, logins=logins)
+            server = uvicorn_server(app, limits_of_this_process())
+            async with anyio.create_task_group() as tasks, application.session_manager.run():
+                tasks.start_soon(lambda: server._serve(sockets=[listener]))
+                announce(folder, logins, url, address)
+                yield Served(url, home, device, archive)
+                tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Any]:
+    """A Chromium without a screen (Playwright's `Browser`)."""
+    playwright: Any = importlib.import_module("playwright.async_api")
+    async with playwright.async_playwright() as driver:
+        # Chromium has no sandbox of its own for root.
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()

@@ -1,0 +1,24 @@
+"""Every page there is, by a name of its own."""
+
+from __future__ import annotations
+
+from tests.web.world import ANN, CLUB, EVE
+from whatsapp_mcp.archive import ReadingArchive
+
+
+async def paths(archive: ReadingArchive) -> dict[str, str]:
+    """The paths of all pages of the world."""
+    document = (await archive.message("A5")).ref
+    return {
+        "connection": "/",
+        "approvals": "/approvals",
+        "chats": "/chats",
+        "chats-none": "/chats?q=nobody",
+        "chat": f"/chats/{ANN}",
+        "chat-group": f"/chats/{CLUB}",
+        "chat-hostile": f"/chats/{EVE}",
+        "message": f"/message/{document}",
+        "search-empty": "/search",
+        "search": "/search?q=deposit",
+        "not-there": "/chats/1@s.whatsapp.net",
+    }
