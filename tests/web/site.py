@@ -15,6 +15,7 @@ import httpx2
 from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
+from whatsapp_mcp.models import ConnectionStatus
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.web.pages import site_routes
 from whatsapp_mcp.web.site import Site
@@ -23,6 +24,24 @@ from whatsapp_mcp.web.sources import Opened
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RELOADS = 'http-equiv="refresh"'
 COOKIE = "page"
+
+
+class PageDevice(FakeDevice):
+    """Notes what pages ask for beyond what tools do."""
+
+    async def pause(self, until: datetime | None = None) -> ConnectionStatus:
+        self._act(f"pause {until and f'{until:%d %H:%M}'}")
+        return await self.status()
+
+    async def resume(self) -> ConnectionStatus:
+        self._act("resume")
+        return await self.status()
+
+    async def confirm_person(self, jid: str, known: bool) -> None:
+        self._act(f"confirm {jid} {known}")
+
+    async def clear_exposures(self, principal: str | None = None) -> None:
+        self._act(f"clear {principal}")
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +11,11 @@ import pytest
 
 from tests.server.fakes import FakeDevice
 from tests.web.site import Source, Texts, browser, fields
-from tests.web.world import ANN, CLUB, EVE, HOSTILE, NOON, fill, picture
+from tests.web.world import ANN, CLUB, EVE, HOSTILE, picture
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-async def archive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Archive]:
-    """The archive of the world; no test writes to it."""
-    folder = Settings(home=tmp_path_factory.mktemp("home")).account_folder()
-    folder.create()
-    async with open_archive(folder, write=True, now=lambda: NOON) as opened:
-        await fill(opened)
-        yield opened
-
-
-@pytest.fixture
-async def http(device: FakeDevice, archive: Archive, tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
-    """A signed-in browser."""
-    async with browser(Source(device, tmp_path, archive)) as client:
-        yield client
 
 
 async def ref(archive: Archive, wa_id: str) -> int:

@@ -115,6 +115,7 @@ class ReadingArchive:
     position = in_thread(write.position)
     arrived = in_thread(read.arrived)
     coverage = in_thread(read.coverage)
+    gaps = at_once(read.gaps)
     history_progress = in_thread(history_progress)
 
     # The change feed.

@@ -1,7 +1,7 @@
 """What was handed out to agents, what was asked of a person, and what was done: `ledger.db` of an account."""
 
 from whatsapp_mcp.ledger.approvals import Approvals, HeldAct, Question
-from whatsapp_mcp.ledger.audit import Audit, AuditEntry, AuditRow
+from whatsapp_mcp.ledger.audit import Audit, AuditEntry, AuditPage, AuditRow
 from whatsapp_mcp.ledger.audit_chain import Fault
 from whatsapp_mcp.ledger.exposures import Exposure, Taint
 from whatsapp_mcp.ledger.ledger import Ledger, open_ledger
@@ -12,6 +12,7 @@ __all__ = [
     "Approvals",
     "Audit",
     "AuditEntry",
+    "AuditPage",
     "AuditRow",
     "Exposure",
     "FailedDelivery",

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_bytes
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import anyio
 
@@ -34,12 +34,18 @@ MOST: Final = 200_000
 """Rows that are kept; the oldest are dropped, some more at a time (`_ROTATE_EVERY`)."""
 BATCH: Final = 0.4
 """Seconds in which readings are gathered."""
+LOOKED_AT: Final = 20_000
+"""Rows among which those of a page are looked for."""
+OUTCOME_WITHIN: Final = 2_000
+"""Rows after an act among which its outcome is looked for."""
 _MOST_WAITING: Final = 10_000
 """Readings that wait for a disk which takes nothing."""
 _ROTATE_EVERY: Final = 256
 _COUNTED: Final = timedelta(days=1)
 """How far back budgets count."""
 _ROW: Final = f"INSERT INTO audit ({audit_chain.COLUMNS}, text, hash) VALUES ({', '.join('?' * 22)})"  # noqa: S608
+
+Kind = Literal["act", "outcome", "reading"]
 
 logger = logging.getLogger(__name__)
 
@@ -86,10 +92,17 @@ class AuditRow:
 
     seq: int
     at: datetime
-    kind: Literal["act", "outcome", "reading"]
+    kind: Kind
     entry: AuditEntry
     about: int | None = None
     text: str | None = None
+
+
+class AuditPage(NamedTuple):
+    """Some rows, newest first, and below which number the next page goes on; None on the last one."""
+
+    rows: tuple[AuditRow, ...]
+    following: int | None
 
 
 class Audit:
@@ -211,6 +224,33 @@ class Audit:
         found = self._file.read(lambda db: db.execute(query, (at, -1 if limit is None else limit)).fetchall())
         return [_row(*row) for row in reversed(found)]
 
+    def page(self, kinds: Sequence[Kind], limit: int, before: int | None = None) -> AuditPage:
+        """Rows of these kinds among the `LOOKED_AT` newest with numbers below `before`, newest first."""
+        places = ", ".join("?" * len(kinds))
+
+        def read(db: sqlite3.Connection) -> AuditPage:
+            first, last = db.execute("SELECT min(seq), max(seq) FROM audit").fetchone()
+            if first is None:
+                return AuditPage((), None)
+            end = min(before if before is not None else last + 1, last + 1)
+            floor = max(first, end - LOOKED_AT)
+            query = f"""SELECT {audit_chain.COLUMNS}, text FROM audit WHERE seq >= ? AND seq < ?
+            AND kind IN ({places}) ORDER BY seq DESC LIMIT ?"""  # noqa: S608
+            found = [_row(*row) for row in db.execute(query, (floor, end, *kinds, limit))]
+            reached = found[-1].seq if len(found) == limit else floor
+            return AuditPage(tuple(found), reached if reached > first else None)
+
+        return self._file.read(read)
+
+    def outcomes(self, acts: Sequence[int]) -> dict[int, str]:
+        """What became of acts, by number, as far as one of the `OUTCOME_WITHIN` next rows says it."""
+        if not acts:
+            return {}
+        query = f"""SELECT about, outcome FROM audit WHERE seq > ? AND seq <= ? AND kind = 'outcome'
+        AND about IN ({", ".join("?" * len(acts))})"""  # noqa: S608
+        span = min(acts), max(acts) + OUTCOME_WITHIN
+        return dict(self._file.read(lambda db: db.execute(query, (*span, *acts)).fetchall()))
+
     def verify(self) -> list[Fault]:
         """Where the chain does not hold; none where it does.
 
@@ -288,7 +328,7 @@ def _rotated(db: sqlite3.Connection, ends: Ends, oldest: datetime) -> Ends:
 
 
 def _row(
-    seq: int, at: int, kind: Literal["act", "outcome", "reading"], about: int | None, principal: str,
+    seq: int, at: int, kind: Kind, about: int | None, principal: str,
     client: str, tool: str, operation: str, chats: str, refs: str, verdict: str, rule: str,
     approval: str | None, way: str | None,
     digest: str | None, outcome: str, counted: int, new_chat: int, _mac: str | None, _hash: str | None,

@@ -1,11 +1,14 @@
-"""The connection to WhatsApp: its state, and the QR code and pairing code of a phone that is being linked."""
+"""The connection to WhatsApp: its state and its past, what may have been missed, and linking a phone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.errors import WhatsAppError
+import anyio.to_thread
+
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.web.layout import HOME, qr_svg
 from whatsapp_mcp.web.site import Site, see
@@ -15,11 +18,17 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
+    from whatsapp_mcp.device.connection import PastState
     from whatsapp_mcp.models import ConnectionStatus
-    from whatsapp_mcp.web.sources import PageSource
+    from whatsapp_mcp.web.sources import Opened, PageSource
 
 LINK: Final = "/link"
+UNLINK: Final = "/unlink"
 _LINK_FORM: Final = "link"
+_CONTROL_FORM: Final = "connection"
+_UNLINK_FORM: Final = "unlink"
+_PAUSES: Final = {"hour": timedelta(hours=1), "night": timedelta(hours=8), "day": timedelta(days=1), "": None}
+"""How long a pause lasts; the last one has no end."""
 
 
 def connection_routes(site: Site) -> list[Route]:
@@ -27,8 +36,11 @@ def connection_routes(site: Site) -> list[Route]:
     pages = _Connection(site)
     return [
         site.route(HOME, pages.show),
+        site.route("/connection", pages.control, "POST"),
         site.route(LINK, pages.link),
         site.route(LINK, pages.start_linking, "POST"),
+        site.route(UNLINK, pages.ask_to_unlink),
+        site.route(UNLINK, pages.unlink, "POST"),
     ]
 
 
@@ -44,14 +56,52 @@ async def status_of(source: PageSource) -> ConnectionStatus | None:
         return None
 
 
+async def _past(opened: Opened) -> tuple[PastState, ...]:
+    from whatsapp_mcp.device.connection import past_states
+
+    return await anyio.to_thread.run_sync(past_states, opened.archive.folder.path)
+
+
 @dataclass(frozen=True, slots=True)
 class _Connection:
     site: Site
 
     async def show(self, request: Request) -> Response:
         status = await status_of(self.site.source)
+        opened = self.site.source.opened()
+        current = self.site.source.current
+        current.now()  # reads the file, so that its fault is that of now
         live = status is None or status.state is not ConnectionState.ONLINE
-        return self.site.page(request, "connection.html", "Connection", live=live, status=status)
+        return self.site.page(
+            request,
+            "connection.html",
+            "Connection",
+            live=live,
+            status=status,
+            fault=current.fault,
+            past=await _past(opened) if opened else (),
+            gaps=await opened.archive.gaps() if opened else (),
+            history=await opened.archive.history_progress() if opened else None,
+            form=_CONTROL_FORM,
+        )
+
+    async def control(self, request: Request) -> Response:
+        """Reconnect, pause or resume."""
+        form = await self.site.form(request)
+        self.site.check(request, form, _CONTROL_FORM)
+        length = form.get("for", "")
+        async with self.site.opened().devices.use() as device:
+            match form.get("do"):
+                case "reconnect":
+                    await device.reconnect()
+                case "pause" if length in _PAUSES:
+                    lasts = _PAUSES[length]
+                    await device.pause(None if lasts is None else self.site.now() + lasts)
+                case "resume":
+                    await device.resume()
+                case _:
+                    raise InvalidArgument("This form is not valid any more.", "Load the page again.")
+        return see(HOME)
 
     async def link(self, request: Request) -> Response:
         """The current code; after linking, its outcome."""
@@ -65,7 +115,19 @@ class _Connection:
 
     async def start_linking(self, request: Request) -> Response:
         """Start linking, then redirect to the page that shows the code."""
-        self.site.check(request, await self.site.form(request), _LINK_FORM)
+        form = await self.site.form(request)
+        self.site.check(request, form, _LINK_FORM)
+        phone = form.get("phone", "").strip()
         async with self.site.opened().devices.use() as device:
-            await device.link()
+            await device.link(phone or None)
         return see(LINK)
+
+    async def ask_to_unlink(self, request: Request) -> Response:
+        return self.site.page(request, "unlink.html", "Unlink this computer?", form=_UNLINK_FORM)
+
+    async def unlink(self, request: Request) -> Response:
+        """Log this companion out."""
+        self.site.check(request, await self.site.form(request), _UNLINK_FORM)
+        async with self.site.opened().devices.use() as device:
+            await device.unlink()
+        return see(HOME)

@@ -9,10 +9,12 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.web.acts import act_routes
 from whatsapp_mcp.web.approvals import approval_routes
 from whatsapp_mcp.web.archive import chat_routes, file_routes, search_routes
 from whatsapp_mcp.web.connection import connection_routes, status_of
 from whatsapp_mcp.web.layout import HOME, SCRIPT, STYLE, headers, render, static_routes
+from whatsapp_mcp.web.people import people_routes
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ def site_routes(site: Site, logins: Logins) -> list[Route]:
         *chat_routes(site),
         *search_routes(site),
         *file_routes(site),
+        *people_routes(site),
+        *act_routes(site),
     ]
 
 

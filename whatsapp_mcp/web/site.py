@@ -60,6 +60,8 @@ PLACES: Final = (
     Place("/approvals", "Approvals"),
     Place("/chats", "Chats"),
     Place("/search", "Search"),
+    Place("/people", "People"),
+    Place("/acts", "What agents did"),
 )
 """The navigation of every page."""
 

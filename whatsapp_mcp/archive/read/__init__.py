@@ -9,7 +9,7 @@ from whatsapp_mcp.archive.read.chat_queries import (
     members,
     without_vote,
 )
-from whatsapp_mcp.archive.read.completeness import coverage, history_progress
+from whatsapp_mcp.archive.read.completeness import coverage, gaps, history_progress
 from whatsapp_mcp.archive.read.facts import chat_facts, is_new_chat
 from whatsapp_mcp.archive.read.files import (
     file_counts,
@@ -93,6 +93,7 @@ __all__ = [
     "files_to_read",
     "find",
     "forwards_since",
+    "gaps",
     "history_progress",
     "is_new_chat",
     "is_replied",

@@ -59,6 +59,16 @@ def _gaps(db: sqlite3.Connection, since: int, until: int) -> list[Gap]:
     ]
 
 
+def gaps(db: sqlite3.Connection, *, limit: int = 50) -> tuple[Gap, ...]:
+    """The newest stretches of time in which messages may be missing from every chat, newest first."""
+    found = db.execute("SELECT since, until, reason FROM gaps ORDER BY since DESC, id DESC LIMIT ?", (limit,))
+    return tuple(
+        Gap(start, moment(end), reason)
+        for begin, end, reason in found.fetchall()
+        if (start := moment(begin)) is not None
+    )
+
+
 def notes(
     db: sqlite3.Connection, page: Sequence[MessageRow], where: MessageFilter, *, last_page: bool
 ) -> tuple[str, ...]:

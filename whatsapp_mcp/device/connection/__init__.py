@@ -15,6 +15,8 @@ from whatsapp_mcp.device.connection.client_reports import (
 )
 from whatsapp_mcp.device.connection.connection_record import (
     ConnectionRecord,
+    PastState,
+    past_states,
 )
 from whatsapp_mcp.device.connection.controls import (
     CALL_DEADLINE,
@@ -78,6 +80,7 @@ __all__ = [
     "Linking",
     "Moment",
     "Opened",
+    "PastState",
     "PauseAsked",
     "ReconnectLoop",
     "ResumeAsked",
@@ -93,6 +96,7 @@ __all__ = [
     "lid_of",
     "notice_sleep",
     "opened",
+    "past_states",
     "step",
     "stored_device",
     "unavailable",

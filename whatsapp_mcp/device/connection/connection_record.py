@@ -2,7 +2,7 @@
 
 Generation numbers, so that they only grow; the resting states, so that the next leader fights no replaced
 session, waits out a ban and keeps a pause; the count of failures, so that ten servers in turn do not each
-start from zero.
+start from zero; the last states, so that a person sees when the connection was down and why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio.to_thread
 
@@ -21,8 +21,30 @@ from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.private_file import write_private
 
 FILE_NAME: Final = "link.json"
+STATES_KEPT: Final = 100
+"""Past states that are kept; the oldest go."""
 
 logger = logging.getLogger(__name__)
+
+
+class PastState(NamedTuple):
+    """A state of the connection, from when on it was, and why."""
+
+    state: ConnectionState
+    since: datetime
+    reason: str | None
+
+
+def past_states(folder: Path) -> tuple[PastState, ...]:
+    """The last states of an account's connection, newest first; none where nothing is known."""
+    try:
+        kept = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        return tuple(
+            PastState(ConnectionState(one["state"]), datetime.fromisoformat(one["since"]), one["reason"])
+            for one in reversed(kept["history"])
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ()
 
 
 class ConnectionRecord:
@@ -34,6 +56,7 @@ class ConnectionRecord:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
         self._kept: dict[str, Any] = {}
+        self._history: list[dict[str, Any]] = []
 
     def load(self, now: datetime) -> Connection:
         """The connection as the last leader left it, without a client; a new one without a record."""
@@ -47,6 +70,8 @@ class ConnectionRecord:
                 until=datetime.fromisoformat(kept["until"]) if kept["until"] else None,
                 failures=int(kept["failures"]),
             )
+            # Former versions wrote none.
+            self._history = [one for one in kept.get("history", []) if isinstance(one, dict)]
         except FileNotFoundError:
             connection = Connection(ConnectionState.UNLINKED, now)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -65,6 +90,7 @@ class ConnectionRecord:
         )
         if kept != self._kept:
             self._kept = kept
+            self._note(kept)
             await anyio.to_thread.run_sync(self._write)
 
     async def following(self) -> int:
@@ -73,9 +99,17 @@ class ConnectionRecord:
         await anyio.to_thread.run_sync(self._write)
         return self._kept["generation"]
 
+    def _note(self, kept: dict[str, Any]) -> None:
+        """Add a state to the history; the reason of the last one may still change."""
+        entry = {name: kept[name] for name in ("state", "since", "reason")}
+        if self._history and all(self._history[-1].get(name) == entry[name] for name in ("state", "since")):
+            self._history.pop()
+        self._history = [*self._history[1 - STATES_KEPT :], entry]
+
     def _write(self) -> None:
         try:
-            write_private(self._path, json.dumps(self._kept).encode(), synced=True)
+            record = {**self._kept, "history": self._history}
+            write_private(self._path, json.dumps(record).encode(), synced=True)
         except OSError:
             logger.exception("connection: %s cannot be written", FILE_NAME)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import quote
 
 from whatsapp_mcp.errors import ChatNotFound, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import ChatKind, MessageFilter
 from whatsapp_mcp.web.archive.bubbles import bubbles, preview
+from whatsapp_mcp.web.links import CHATS, chat_path
 from whatsapp_mcp.web.site import Site, Tab, see
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.models import Chat, Message
 
-CHATS: Final = "/chats"
 CHATS_SHOWN: Final = 40
 MESSAGES_SHOWN: Final = 40
 _QUERY: Final = 200
@@ -44,12 +43,6 @@ def chat_routes(site: Site) -> list[Route]:
         site.route("/message/{ref:int}", pages.message),
         site.route("/message/{ref:int}/there", pages.there),
     ]
-
-
-def chat_path(jid: str, ref: int | None = None) -> str:
-    """The page of a chat; with a message's ref, where that stands."""
-    place = "" if ref is None else f"?at={ref}#m{ref}"
-    return f"{CHATS}/{quote(jid, safe='@')}{place}"
 
 
 @dataclass(frozen=True, slots=True)
