@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mcp.types import ResourceTemplate
     from pydantic import AnyUrl
 
-    from whatsapp_mcp.server.calls import ResourceFunction, ServicesSource, ToolFunction
+    from whatsapp_mcp.server.calls import OfferedTool, ResourceFunction, ServicesSource, ToolFunction
 
 NAME: Final = "whatsapp-mcp"
 INSTRUCTIONS: Final = (
@@ -164,6 +164,11 @@ class Application(MCPServer[Any]):
             check_scope(scopes, spec.name, spec.effect)
         elif tool is not None and not scopes.issuperset(SCOPES):
             raise Denied("This tool needs every scope.")
+
+    def offered_tools(self) -> list[OfferedTool]:
+        """Ours, for an interface beside MCP."""
+        tools = self._tool_manager.list_tools()
+        return [tool.offered for tool in tools if isinstance(tool, RegisteredTool)]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """Ours, then those that were added to the application (conformance fixtures)."""

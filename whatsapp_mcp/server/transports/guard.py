@@ -24,6 +24,7 @@ from starlette.responses import PlainTextResponse, Response
 from whatsapp_mcp.errors import Denied, WhatsAppError
 from whatsapp_mcp.models.caller import PERSON_PRINCIPAL
 from whatsapp_mcp.server.calls import ANYBODY, Principal, admit, admitted
+from whatsapp_mcp.server.rest import API, JsonProblems
 from whatsapp_mcp.server.transports.limits import ADMITTED, UNADMITTED, Buckets, address_key
 from whatsapp_mcp.server.transports.streams import CheckedStream
 from whatsapp_mcp.web.pages import OPEN_PATHS, sign_in_page
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 WELL_KNOWN: Final = "/.well-known/"
 """Metadata for clients that have no token yet (RFC 8615); what is not there is answered with 404."""
-MCP_PARTS: Final = frozenset({"mcp", "sse", "messages"})
+BEARER_PARTS: Final = frozenset({"mcp", "sse", "messages", "api"})
 """First parts of paths that a bearer token opens. The rest are pages, or nothing, and need a session."""
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -100,7 +101,7 @@ class Guard:
     Attributes:
         app: The application behind it.
         host: What the server is bound to.
-        verify: Looks at the bearer token of a request for MCP; None when none is asked for.
+        verify: Looks at the bearer token of a request for MCP or REST; None when none is asked for.
         sessions: Who may open pages.
         allowed_hosts: Further host names that this server answers to, in lower case; `*.` in front stands for
             one label.
@@ -125,6 +126,8 @@ class Guard:
         """Answer the refusal, or let the application answer."""
         if scope["type"] != "http":
             return
+        if scope["path"].startswith(API):
+            send = JsonProblems(send)
         request = Request(scope)
         answer = self._misdirected(request)
         if answer is None and not _is_open(scope["path"]):
@@ -151,7 +154,7 @@ class Guard:
 
     async def _admit(self, request: Request) -> Response | None:
         """Write down whom the request is admitted for, or refuse it."""
-        if request.scope["path"].lstrip("/").partition("/")[0] in MCP_PARTS:
+        if request.scope["path"].lstrip("/").partition("/")[0] in BEARER_PARTS:
             try:
                 principal = await self._bearer(request)
             except WhatsAppError as error:

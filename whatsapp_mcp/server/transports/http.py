@@ -1,4 +1,4 @@
-"""Streamable HTTP (`/mcp`), legacy SSE (`/sse`, `/messages/`), health and pages on one port."""
+"""Streamable HTTP (`/mcp`), legacy SSE (`/sse`, `/messages/`), REST, health and pages on one port."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.server.calls import Principal
+from whatsapp_mcp.server.rest import rest_routes
 from whatsapp_mcp.server.transports.connections import (
     ConnectionLimits,
     bounded_protocol,
@@ -66,7 +67,12 @@ def asgi_app(
     `application.session_manager.run()` has to be entered around serving it.
     """
     streamable = application.streamable_http_app(transport_security=_CHECKED_OUTSIDE)
-    routes = [*streamable.routes, *_sse_routes(application), *page_routes(runtime, logins)]
+    routes = [
+        *streamable.routes,
+        *_sse_routes(application),
+        *rest_routes(application.offered_tools, runtime),
+        *page_routes(runtime, logins),
+    ]
     if oauth is not None:
         routes += oauth.routes()
     settings = runtime.settings.server

@@ -1,0 +1,128 @@
+"""The HTTP API of an application, in this process: behind its guard, with or without a socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx2
+
+from whatsapp_mcp.policy import SCOPES, Policy
+from whatsapp_mcp.server.application import Application, create
+from whatsapp_mcp.server.calls import Principal, Services, ServicesSource
+from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.server.transports.connections import ConnectionLimits
+from whatsapp_mcp.server.transports.guard import Guard
+from whatsapp_mcp.server.transports.http import asgi_app, uvicorn_server
+from whatsapp_mcp.server.transports.page_login import PageLogins
+from whatsapp_mcp.settings import Settings
+
+URL = "http://127.0.0.1:8808"
+TOKEN = "a-token-of-this-test"
+LIMIT = 30.0
+
+
+class SourceRuntime(Runtime):
+    """A runtime whose services are those of a test."""
+
+    def __init__(self, source: Any) -> None:
+        super().__init__(Settings(home=source.home), "default")
+        self.source: ServicesSource = source
+        self.feed = self.source.feed
+
+    @property
+    def policy(self) -> Policy:
+        return self.source.policy
+
+    async def services(self) -> Services:
+        return await self.source.services()
+
+
+async def verify(token: str) -> Principal | None:
+    """A token that may do everything, and one for each scope."""
+    if token == TOKEN:
+        return Principal("token:test", frozenset(SCOPES))
+    return Principal(f"token:{token}", frozenset({token})) if token in SCOPES else None
+
+
+def guarded(source: Any, selection: str = "all", application: Application | None = None) -> Guard:
+    """The application behind its guard."""
+    served = application or create(source, selection, structured=True)
+    app = asgi_app(served, SourceRuntime(source), host="127.0.0.1", verify=verify, logins=PageLogins("page"))
+    assert isinstance(app, Guard)
+    return app
+
+
+@asynccontextmanager
+async def api(
+    source: Any, selection: str = "all", *, token: str | None = TOKEN, application: Application | None = None
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client without a socket."""
+    transport = httpx2.ASGITransport(app=guarded(source, selection, application))
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with httpx2.AsyncClient(transport=transport, base_url=URL, headers=headers) as http:
+        yield http
+
+
+@asynccontextmanager
+async def listening(source: Any) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a server on loopback, whose feed goes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn_server(guarded(source), ConnectionLimits())
+    services = await source.services()
+    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with listener:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server._serve, [listener])  # pyright: ignore[reportPrivateUsage]
+            async with (
+                anyio.create_task_group() as feeding,
+                httpx2.AsyncClient(base_url=base, headers=headers, trust_env=False, timeout=LIMIT) as http,
+            ):
+                feeding.start_soon(source.feed.run, services.devices, source.archive)
+                yield http
+                feeding.cancel_scope.cancel()
+            server.force_exit = server.should_exit = True
+
+
+@dataclass
+class Event:
+    """One server-sent event; without a name it only says where to go on."""
+
+    id: str = ""
+    name: str = ""
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@asynccontextmanager
+async def events(
+    http: httpx2.AsyncClient, query: str = "", *, after: str = ""
+) -> AsyncIterator[AsyncGenerator[Event]]:
+    """The events of one connection, after the one with this id."""
+    headers = {"Last-Event-ID": after} if after else {}
+    with anyio.fail_after(LIMIT):
+        async with http.stream("GET", f"/api/v1/events{query}", headers=headers) as response:
+            assert response.status_code == 200, await response.aread()
+            told = _parsed(response)
+            yield told
+            await told.aclose()
+
+
+async def _parsed(response: httpx2.Response) -> AsyncGenerator[Event]:
+    event = Event()
+    async for line in response.aiter_lines():
+        name, _, value = line.partition(": ")
+        if not line:
+            yield event
+            event = Event()
+        elif name == "id":
+            event.id = value
+        elif name == "event":
+            event.name = value
+        elif name == "data":
+            event.data = json.loads(value)

@@ -1,0 +1,139 @@
+"""`GET /api/v1/events`: what changes, as server-sent events.
+
+The id of each event is a cursor of `wait_for_messages`: a client that sends the last one again
+(`Last-Event-ID`) goes on after it. What is told passes the guard that tools read through.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, NotRequired
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from typing_extensions import TypedDict
+
+from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
+from whatsapp_mcp.policy import Act, Audience, Effect
+from whatsapp_mcp.server.calls import error_payload
+from whatsapp_mcp.server.fencing import identifier, known_identifier
+from whatsapp_mcp.server.render import MessageData, message_data, stamp
+from whatsapp_mcp.server.rest.problems import HEADERS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from whatsapp_mcp.models import Change
+    from whatsapp_mcp.server.calls import Call, Services
+
+ACT: Final = Act("wait_for_messages", Effect.READ, Audience.NOBODY)
+"""The tool that gives the same: its policy holds for events."""
+PING_SECONDS: Final = 15
+"""Between comments that keep the connection open."""
+_PREFIX: Final = "w"
+PATTERN: Final = f"^{_PREFIX}[0-9]{{1,18}}$"
+"""Of the id of an event."""
+
+
+class EventData(TypedDict):
+    """What is told of one change.
+
+    Attributes:
+        message: The message as it is now, with what the change did to it.
+        by: Who did it, where that is known.
+    """
+
+    at: str
+    chat: NotRequired[str]
+    message: NotRequired[MessageData]
+    by: NotRequired[str]
+    send_id: NotRequired[int]
+    status: NotRequired[str]
+
+
+def position(cursor: str | None) -> int | None:
+    """The number of a change that a client has seen last; None where it names none.
+
+    Raises:
+        InvalidArgument: It is none of ours.
+    """
+    if not cursor:
+        return None
+    if re.fullmatch(PATTERN, cursor) is None:
+        raise InvalidArgument(
+            "Last-Event-ID is not the id of an event of this server.", "Leave it out to begin now."
+        )
+    return int(cursor.removeprefix(_PREFIX))
+
+
+async def events_answer(begin: Callable[[], Call], after: int | None) -> EventSourceResponse:
+    """A stream of events that ends with the client's connection.
+
+    Args:
+        begin: Begins a call, with the policy as it is then.
+        after: The last change that the client knows; None begins now.
+
+    Raises:
+        WhatsAppError: The account cannot be opened.
+    """
+    services = await begin().services()
+    if after is None:
+        after = await services.archive.last_change()
+    return EventSourceResponse(_told(begin, after), ping=PING_SECONDS, headers=HEADERS)
+
+
+async def _told(begin: Callable[[], Call], after: int) -> AsyncGenerator[ServerSentEvent]:
+    # A client that loses the connection before the first event begins again here.
+    yield ServerSentEvent(id=f"{_PREFIX}{after}")
+    async with aclosing(begin().source.feed.follow(after)) as batches:
+        async for batch in batches:
+            if batch.missed:
+                yield ServerSentEvent("{}", event="missed")
+            try:
+                # A call for each batch: the policy may have changed, and what is handed out counts from now.
+                services = await begin().services()
+                for change in await services.archive.readable(batch.changes):
+                    data = await _event(change, services)
+                    if data is not None:
+                        told = json.dumps(data, ensure_ascii=False)
+                        yield ServerSentEvent(told, event=change.kind, id=f"{_PREFIX}{change.seq}")
+            except WhatsAppError as error:
+                # Without an id: a client that comes back gets what it has not seen.
+                yield ServerSentEvent(json.dumps({"error": error_payload(error)}), event="error")
+                return
+            yield ServerSentEvent(id=f"{_PREFIX}{batch.seq}")
+
+
+async def _event(change: Change, services: Services) -> EventData | None:
+    """What is told of a change; None where it is of a message that is gone or may not be read."""
+    data = EventData(at=stamp(change.at, services.zone))
+    if change.chat is not None:
+        data["chat"] = known_identifier(change.chat)
+    if change.ref is not None:
+        try:
+            message = await services.archive.message(change.ref)
+        except (MessageNotFound, Denied):
+            return None
+        data["message"] = message_data(message, services.zone)
+    if change.actor is not None:
+        data["by"] = known_identifier(change.actor)
+    if change.kind == "send" and change.detail:
+        number, _, status = change.detail.partition(" ")
+        data["send_id"], data["status"] = int(number), identifier(status)
+    return data
+
+
+EVENTS: Final = {
+    "message": "a new message, received or sent",
+    "edit": "a message was edited",
+    "revoke": "a message was deleted for everyone",
+    "reaction": "a reaction was added or removed",
+    "vote": "somebody voted in a poll",
+    "receipt": "a sent message was delivered, read or played",
+    "send": "the state of a send changed",
+    "history": "the phone handed over a part of the past",
+    "missed": "changes before the next event are no longer kept",
+    "error": "the stream ends; connect again with Last-Event-ID",
+}
+"""The names of events, and what each means."""

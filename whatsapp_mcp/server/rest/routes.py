@@ -1,0 +1,129 @@
+"""The routes of the HTTP API: each request is a call of a tool, as an MCP request is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
+from whatsapp_mcp.policy import is_in_scope
+from whatsapp_mcp.server.calls import begun, bounded, contained
+from whatsapp_mcp.server.rest import events, files
+from whatsapp_mcp.server.rest.openapi import document
+from whatsapp_mcp.server.rest.problems import HEADERS, problem
+from whatsapp_mcp.server.rest.requests import arguments_of, is_json, requester_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.requests import Request
+
+    from whatsapp_mcp.policy import Act
+    from whatsapp_mcp.server.calls import Call, OfferedTool, ServicesSource
+
+API: Final = "/api/"
+"""Begins the path of every route."""
+VERSION: Final = f"{API}v1"
+_SEND_JSON: Final = "Send JSON with `Content-Type: application/json`."
+
+
+def rest_routes(offered: Callable[[], Sequence[OfferedTool]], source: ServicesSource) -> list[Route]:
+    """The routes.
+
+    Args:
+        offered: The tools of the server, asked at each request.
+        source: Where calls take their services from.
+    """
+    api = _Api(offered, source)
+    return [
+        Route(f"{VERSION}/openapi.json", api.openapi, methods=["GET"]),
+        Route(f"{VERSION}/events", api.events, methods=["GET"]),
+        Route(f"{VERSION}/media/{{ref}}", api.media, methods=["GET"]),
+        Route(f"{VERSION}/{{tool}}", api.call, methods=["POST"]),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Api:
+    offered: Callable[[], Sequence[OfferedTool]]
+    source: ServicesSource
+    _documents: dict[frozenset[str], Response] = field(default_factory=dict[frozenset[str], Response])
+    """The documents that were asked for, by the tools in them: each is made once."""
+
+    async def openapi(self, request: Request) -> Response:
+        """The document of what this principal may call."""
+        scopes = requester_of(request).scopes
+        tools = [
+            tool
+            for tool in self.offered()
+            if scopes is None or is_in_scope(scopes, tool.spec.name, tool.spec.effect)
+        ]
+        names = frozenset(tool.spec.name for tool in tools)
+        if names not in self._documents:
+            self._documents[names] = JSONResponse(document(tools, VERSION), headers=HEADERS)
+        return self._documents[names]
+
+    async def call(self, request: Request) -> Response:
+        """Call a tool."""
+        name = request.path_params["tool"]
+        tool = self._tool(name)
+        if tool is None:
+            return _no_such_tool(name)
+        if not is_json(request):
+            return problem(InvalidArgument("The body is not JSON by its type.", _SEND_JSON), 415)
+        return await _answered(name, partial(_called, tool, request))
+
+    async def events(self, request: Request) -> Response:
+        """Stream what changes."""
+
+        async def answer() -> Response:
+            after = events.position(request.headers.get("last-event-id") or request.query_params.get("after"))
+            begin = partial(self._begun, request, events.ACT)
+            if request.method == "HEAD":
+                begin()
+                return Response(media_type="text/event-stream", headers=HEADERS)
+            return await events.events_answer(begin, after)
+
+        return await self._beside(events.ACT, answer)
+
+    async def media(self, request: Request) -> Response:
+        """Hand out the file of a message."""
+
+        async def answer() -> Response:
+            return await files.file_answer(self._begun(request, files.ACT), request.path_params["ref"])
+
+        return await self._beside(files.ACT, answer)
+
+    async def _beside(self, act: Act, answer: Callable[[], Awaitable[Response]]) -> Response:
+        """What is answered beside a tool; where the tool is not offered, this is not either."""
+        return await _answered(act.name, answer) if self._tool(act.name) else _no_such_tool(act.name)
+
+    def _begun(self, request: Request, act: Act) -> Call:
+        return begun(self.source, requester_of(request), act)
+
+    def _tool(self, name: str) -> OfferedTool | None:
+        return next((tool for tool in self.offered() if tool.spec.name == name), None)
+
+
+async def _called(tool: OfferedTool, request: Request) -> Response:
+    # No host was told that the tool is destructive, and none can ask a person: the leader does.
+    call, act = tool.begin(await arguments_of(request, tool), requester_of(request))
+    result = await act(call.caller)
+    data: dict[str, Any] = bounded(result.data)
+    return JSONResponse(data, headers=HEADERS)
+
+
+async def _answered(name: str, answer: Callable[[], Awaitable[Response]]) -> Response:
+    try:
+        return await contained(name, answer)
+    except WhatsAppError as error:
+        return problem(error)
+
+
+def _no_such_tool(name: str) -> Response:
+    error = InvalidArgument(f"There is no tool {name!r} here.", f"GET {VERSION}/openapi.json lists them.")
+    return problem(error, 404)
