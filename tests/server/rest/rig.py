@@ -31,7 +31,7 @@ class SourceRuntime(Runtime):
     """A runtime whose services are those of a test."""
 
     def __init__(self, source: Any) -> None:
-        super().__init__(Settings(home=source.home), "default")
+        super().__init__(Settings(home=source.home), "default", chat=source.chat)
         self.source: ServicesSource = source
         self.feed = self.source.feed
 

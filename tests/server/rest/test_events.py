@@ -122,6 +122,18 @@ async def test_a_chat_that_a_rule_keeps_is_not_heard_of(source: FakeSource, arch
     assert CLUB not in str(heard)
 
 
+async def test_an_agent_of_one_chat_hears_of_no_other(source: FakeSource, archive: Archive) -> None:
+    source.chat = BOB
+    async with listening(source) as http, events(http) as told:
+        await anext(told)
+        await says(archive, 50, "secret plan", ANN_LEE)
+        await says(archive, 51, "hello", BOB)
+        heard = [each async for each in named(told, 1)]
+
+    assert [each.data["message"]["text"] for each in heard] == ["hello"]
+    assert ANN_LEE not in str(heard)
+
+
 async def test_a_strangers_words_stay_back_and_being_told_of_them_does_not_taint(
     source: FakeSource, archive: Archive
 ) -> None:
