@@ -1,7 +1,7 @@
 """A tool call: its registration, the services it uses, its result or its error."""
 
 from whatsapp_mcp.server.calls.argument_models import EmptyRemoves, Neutral, lean_schema
-from whatsapp_mcp.server.calls.beginning import begun, contained
+from whatsapp_mcp.server.calls.beginning import contained
 from whatsapp_mcp.server.calls.call import Call, Requester, Services, ServicesSource
 from whatsapp_mcp.server.calls.offered_tools import OfferedTool
 from whatsapp_mcp.server.calls.principals import (
@@ -48,7 +48,6 @@ __all__ = [
     "ToolSpec",
     "admit",
     "admitted",
-    "begun",
     "bounded",
     "build",
     "candidate_text",

@@ -46,25 +46,37 @@ class OfferedTool:
         """The tool of this declaration."""
         return cls(spec, arguments_model(spec), source)
 
-    def begin(self, arguments: Mapping[str, Any], requester: Requester, *, hinted: bool = False) -> BegunCall:
-        """Check scopes, arguments and policy.
+    def call_of(self, requester: Requester, *, hinted: bool = False) -> Call:
+        """The call of a request, if scopes and policy allow it.
 
         Args:
-            arguments: As they came.
             requester: Who calls.
             hinted: Whether the host was told that the tool is destructive, so that it asks.
 
         Raises:
-            Denied: The scopes or the policy do not allow it, whatever a person would answer.
-            InvalidArgument: An argument is missing, unknown or invalid.
+            Denied: They do not, whatever a person would answer.
         """
         spec = self.spec
         does = Act(spec.name, spec.effect, spec.audience, in_chat=spec.in_chat)
-        call = begun(self.source, requester, does, hinted=hinted)
+        return begun(self.source, requester, does, hinted=hinted)
+
+    def begin(self, arguments: Mapping[str, Any], requester: Requester, *, hinted: bool = False) -> BegunCall:
+        """Check scopes, policy and arguments.
+
+        Args:
+            arguments: As they came.
+            requester: As in `call_of`.
+            hinted: As in `call_of`.
+
+        Raises:
+            Denied: As `call_of`.
+            InvalidArgument: An argument is missing, unknown or invalid.
+        """
+        call = self.call_of(requester, hinted=hinted)
         values = self._validated(arguments)
 
         async def act(caller: Caller) -> Result:
-            return await spec.function(replace(call, caller=caller), **values)
+            return await self.spec.function(replace(call, caller=caller), **values)
 
         return BegunCall(call, act)
 

@@ -15,7 +15,6 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
-from whatsapp_mcp.policy import Act, Audience, Effect
 from whatsapp_mcp.server.calls import error_payload
 from whatsapp_mcp.server.fencing import identifier, known_identifier
 from whatsapp_mcp.server.render import MessageData, message_data, stamp
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.models import Change
     from whatsapp_mcp.server.calls import Call, Services
 
-ACT: Final = Act("wait_for_messages", Effect.READ, Audience.NOBODY)
+TOOL: Final = "wait_for_messages"
 """The tool that gives the same: its policy holds for events."""
 PING_SECONDS: Final = 15
 """Between comments that keep the connection open."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import FileResponse
 
-from whatsapp_mcp.policy import Act, Audience, Effect
 from whatsapp_mcp.server.resources import fetch_file
 from whatsapp_mcp.server.rest.problems import HEADERS
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.server.calls import Call
 
-ACT: Final = Act("download_media", Effect.READ, Audience.NOBODY)
+TOOL: Final = "download_media"
 """The tool that gives the same: its policy holds for the file."""
 _AS_IT_IS: Final = {
     **HEADERS,

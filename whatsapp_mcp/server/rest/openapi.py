@@ -60,9 +60,9 @@ def document(tools: Sequence[OfferedTool], base: str) -> dict[str, Any]:
     shapes, schemas = _schemas(tools)
     names = {tool.spec.name for tool in tools}
     paths: dict[str, Any] = {f"{base}/{tool.spec.name}": {"post": _operation(tool, shapes)} for tool in tools}
-    if events.ACT.name in names:
+    if events.TOOL in names:
         paths[f"{base}/events"] = {"get": _events()}
-    if files.ACT.name in names:
+    if files.TOOL in names:
         paths[f"{base}/media/{{ref}}"] = {"get": _media()}
     toolsets = dict.fromkeys(tool.spec.toolset for tool in tools)
     return {

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.policy import is_in_scope
-from whatsapp_mcp.server.calls import begun, bounded, contained
+from whatsapp_mcp.server.calls import bounded, contained
 from whatsapp_mcp.server.rest import events, files
 from whatsapp_mcp.server.rest.openapi import document
 from whatsapp_mcp.server.rest.problems import HEADERS, problem
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from whatsapp_mcp.policy import Act
-    from whatsapp_mcp.server.calls import Call, OfferedTool, ServicesSource
+    from whatsapp_mcp.server.calls import OfferedTool
 
 API: Final = "/api/"
 """Begins the path of every route."""
@@ -31,14 +30,13 @@ VERSION: Final = f"{API}v1"
 _SEND_JSON: Final = "Send JSON with `Content-Type: application/json`."
 
 
-def rest_routes(offered: Callable[[], Sequence[OfferedTool]], source: ServicesSource) -> list[Route]:
+def rest_routes(offered: Callable[[], Sequence[OfferedTool]]) -> list[Route]:
     """The routes.
 
     Args:
         offered: The tools of the server, asked at each request.
-        source: Where calls take their services from.
     """
-    api = _Api(offered, source)
+    api = _Api(offered)
     return [
         Route(f"{VERSION}/openapi.json", api.openapi, methods=["GET"]),
         Route(f"{VERSION}/events", api.events, methods=["GET"]),
@@ -50,7 +48,6 @@ def rest_routes(offered: Callable[[], Sequence[OfferedTool]], source: ServicesSo
 @dataclass(frozen=True, slots=True)
 class _Api:
     offered: Callable[[], Sequence[OfferedTool]]
-    source: ServicesSource
     _documents: dict[frozenset[str], Response] = field(default_factory=dict[frozenset[str], Response])
     """The documents that were asked for, by the tools in them: each is made once."""
 
@@ -80,30 +77,24 @@ class _Api:
     async def events(self, request: Request) -> Response:
         """Stream what changes."""
 
-        async def answer() -> Response:
+        async def answer(tool: OfferedTool) -> Response:
             after = events.position(request.headers.get("last-event-id") or request.query_params.get("after"))
-            begin = partial(self._begun, request, events.ACT)
-            if request.method == "HEAD":
-                begin()
-                return Response(media_type="text/event-stream", headers=HEADERS)
-            return await events.events_answer(begin, after)
+            return await events.events_answer(partial(tool.call_of, requester_of(request)), after)
 
-        return await self._beside(events.ACT, answer)
+        return await self._beside(events.TOOL, answer)
 
     async def media(self, request: Request) -> Response:
         """Hand out the file of a message."""
 
-        async def answer() -> Response:
-            return await files.file_answer(self._begun(request, files.ACT), request.path_params["ref"])
+        async def answer(tool: OfferedTool) -> Response:
+            return await files.file_answer(tool.call_of(requester_of(request)), request.path_params["ref"])
 
-        return await self._beside(files.ACT, answer)
+        return await self._beside(files.TOOL, answer)
 
-    async def _beside(self, act: Act, answer: Callable[[], Awaitable[Response]]) -> Response:
+    async def _beside(self, name: str, answer: Callable[[OfferedTool], Awaitable[Response]]) -> Response:
         """What is answered beside a tool; where the tool is not offered, this is not either."""
-        return await _answered(act.name, answer) if self._tool(act.name) else _no_such_tool(act.name)
-
-    def _begun(self, request: Request, act: Act) -> Call:
-        return begun(self.source, requester_of(request), act)
+        tool = self._tool(name)
+        return await _answered(name, partial(answer, tool)) if tool else _no_such_tool(name)
 
     def _tool(self, name: str) -> OfferedTool | None:
         return next((tool for tool in self.offered() if tool.spec.name == name), None)

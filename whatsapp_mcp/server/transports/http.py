@@ -70,7 +70,7 @@ def asgi_app(
     routes = [
         *streamable.routes,
         *_sse_routes(application),
-        *rest_routes(application.offered_tools, runtime),
+        *rest_routes(application.offered_tools),
         *page_routes(runtime, logins),
     ]
     if oauth is not None:
