@@ -96,6 +96,21 @@ def ahead(text: str, zone: tzinfo, now: datetime) -> datetime:
     return moment
 
 
+def coming(text: str, zone: tzinfo, now: datetime) -> datetime:
+    """A moment to come: where a written date or time begins, or the end of a written length of time from now.
+
+    Raises:
+        InvalidArgument: It is neither, or past.
+    """
+    given = text.strip().casefold()
+    found = None if _AGE.fullmatch(given) else read(text, zone, now)
+    if found is None:
+        return ahead(text, zone, now)
+    if found.start <= now:
+        raise InvalidArgument(f"{text[:40]!r} is past.", f"Give a date or time to come, or {LENGTHS}.")
+    return found.start
+
+
 def _required(text: str, zone: tzinfo, now: datetime) -> Span:
     found = read(text, zone, now)
     if found is None:

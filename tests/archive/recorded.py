@@ -107,6 +107,10 @@ async def _looked_up(archive: Archive) -> None:
     muted = datetime(2027, 1, 1, tzinfo=UTC)
     await archive.record_chat_settings(ANA, archived=True, pinned=False, muted_until=muted)
     await archive.record_timer(BOB, 3_600)
+    await archive.record_aside(BOB, None)
+    await archive.record_aside(BOB, muted)
+    await archive.record_aside(BOB, None, False)
+    await archive.record_aside(ANA, None)
     await archive.record_gap(datetime.fromtimestamp(NOON, UTC), None, "The disk was full.")
     newest = (await archive.messages(limit=1)).items[0]
     await archive.record_read(newest.chat, newest.ref)

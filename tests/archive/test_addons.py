@@ -44,6 +44,7 @@ NOT_DUMPED = {
     "readings": "no event comes from it",
     "file_problems": "no event comes from it",
     "kept_files": "no event comes from it",
+    "set_aside": "no event comes from it",
     "used_keys": "no event comes from it",
     "read_marks": "what they say of each message is dumped",
 }

@@ -15,6 +15,7 @@ CREATE INDEX chats_recent ON chats (last_id DESC);
 CREATE VIEW chat_addresses AS SELECT c.id AS chat_id, a.id AS address_id FROM chats AS c JOIN addresses AS a ON a.contact_id = c.contact_id UNION ALL SELECT c.id, a.id FROM chats AS c JOIN addresses AS a ON a.jid = c.jid WHERE c.contact_id IS NULL UNION ALL SELECT c.id, n.id FROM chats AS c JOIN addresses AS l ON l.contact_id = c.contact_id AND l.reassigned JOIN number_history AS h ON h.lid = l.jid JOIN addresses AS n ON n.jid = h.pn AND n.contact_id != c.contact_id;
 CREATE TABLE chat_settings ( address_id INTEGER NOT NULL, field TEXT NOT NULL, at INTEGER NOT NULL, value NOT NULL, PRIMARY KEY (address_id, field, at, value) ) WITHOUT ROWID;
 CREATE TABLE members ( chat_id INTEGER NOT NULL, address_id INTEGER NOT NULL, at INTEGER NOT NULL, role INTEGER NOT NULL, PRIMARY KEY (chat_id, address_id, at, role) ) WITHOUT ROWID;
+CREATE TABLE set_aside ( address_id INTEGER PRIMARY KEY, at INTEGER NOT NULL, handled_to INTEGER NOT NULL, until INTEGER NOT NULL ) WITHOUT ROWID;
 CREATE TABLE chat_aliases ( old_id INTEGER PRIMARY KEY, chat_id INTEGER NOT NULL );
 CREATE TABLE contact_aliases ( old_id INTEGER PRIMARY KEY, contact_id INTEGER NOT NULL );
 CREATE TABLE messages ( id INTEGER PRIMARY KEY, ref INTEGER NOT NULL, chat_id INTEGER NOT NULL, sender_id INTEGER NOT NULL, wa_id TEXT NOT NULL, kind INTEGER NOT NULL, flags INTEGER NOT NULL DEFAULT 0, text TEXT NOT NULL DEFAULT '', original TEXT, reply_wa_id TEXT, edited_at INTEGER, revoked_at INTEGER, details TEXT, via INTEGER );

@@ -39,7 +39,8 @@ pytestmark = pytest.mark.anyio
 
 ACTS = """block cancel_send change_group change_members change_privacy change_profile create_channel
 create_group follow_channel forget_chat join_group leave_group link_group mark_read react_in_channel
-reject_call reset_group_invite save_contact send set_timer show_presence typing unlink"""
+reject_call reset_group_invite save_contact send set_aside
+set_timer show_presence typing unlink"""
 ANN = "15550002222@s.whatsapp.net"
 OPEN = '[policy]\nmode = "open"\n'
 READ_ONLY = '[policy]\nmode = "read_only"\n'

@@ -234,6 +234,7 @@ GOOD: dict[str, Arguments] = {
     "send_typing": {"chat": "Ann"},
     "update_chat": {"chat": "Ann", "timer": "7d"},
     "delete_chat": {"chat": "Eve"},
+    "set_aside": {"chat": "Eve"},
     "export_chat": {"chat": "Ann"},
     "get_group": {"chat": "Rowers"},
     "create_group": {"name": "Saturday", "members": ["Ann"]},

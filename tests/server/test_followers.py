@@ -361,6 +361,14 @@ async def does_set_timer(pair: Pair) -> None:
     assert (await ann.receives()).message.protocolMessage.ephemeralExpiration == 604_800
 
 
+async def does_set_aside(pair: Pair) -> None:
+    ann = pair.wa.person("Ann")
+    await pair.says(ann, "are you coming?")
+    await pair.both("set_aside", chat=ann.number)
+    waiting = await pair.both("list_chats", waiting_for="me")
+    assert ann.name not in [chat["name"] for chat in waiting["chats"]]
+
+
 async def does_forget_chat(pair: Pair) -> None:
     ann = pair.wa.person("Ann")
     await pair.says(ann, "one")

@@ -33,13 +33,13 @@ TOOLS = {
     for toolset in ("all", "lharries")
     for function in toolsets.load_tools(toolset)
 }
-HERE = {"link_device", "save_contact", "delete_chat", "export_chat"}
+HERE = {"link_device", "save_contact", "delete_chat", "export_chat", "set_aside"}
 """Acts of which WhatsApp sees nothing."""
 OFFLINE = {
     "connection_status", "link_device", "list_chats", "list_messages", "search_messages",
     "get_message_context", "search_contacts", "get_contact", "message_status", "wait_for_messages",
     "await_approval",
-    "get_poll_results", "list_calls", "export_chat", "delete_chat", "save_contact",
+    "get_poll_results", "list_calls", "export_chat", "delete_chat", "save_contact", "set_aside",
     "lharries.search_contacts", "lharries.list_messages", "lharries.list_chats", "lharries.get_chat",
     "lharries.get_direct_chat_by_contact", "lharries.get_contact_chats", "lharries.get_last_interaction",
     "lharries.get_message_context",

@@ -176,6 +176,7 @@ class Archive(ReadingArchive):
     record_chat_settings = operation(write.record_chat_settings)
     record_timer = operation(write.record_timer)
     record_read = operation(write.record_read)
+    record_aside = operation(write.record_aside)
     record_gap = operation(write.record_gap)
     record_media_path = operation(write.record_media_path)
     record_reading = operation(write.record_reading)

@@ -40,6 +40,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
         write.record_chat_settings,
         write.record_timer,
         write.record_read,
+        write.record_aside,
         write.record_gap,
         write.record_media_path,
         write.record_reading,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.archive import read, state, write
+from whatsapp_mcp.archive import pending, read, state, write
 from whatsapp_mcp.archive.database import Readers, raw_form
 from whatsapp_mcp.archive.read import history_progress
 from whatsapp_mcp.decoding import thumbnail_of
@@ -82,6 +82,9 @@ class ReadingArchive:
     edits = in_thread(read.edits)
     media_source = in_thread(read.media_source)
     search = at_once(read.search)
+
+    # What is pending.
+    waiting_chats = in_thread(pending.waiting_chats)
 
     # The files of messages.
     reading = in_thread(read.reading)

@@ -4,15 +4,16 @@ Pure: plain values in, plain values out. The vocabulary is English, German, Span
 languages a question mark still makes a question.
 """
 
+from whatsapp_mcp.triage.conversation_end import READ, Content, Side, Turn, Waiting, waiting
 from whatsapp_mcp.triage.dates import NamedDay, named_days
 from whatsapp_mcp.triage.speech import LONGEST, Speech, fold, read
-from whatsapp_mcp.triage.waiting import READ, Content, Turn, Waiting, waiting
 
 __all__ = [
     "LONGEST",
     "READ",
     "Content",
     "NamedDay",
+    "Side",
     "Speech",
     "Turn",
     "Waiting",

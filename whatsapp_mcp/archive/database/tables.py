@@ -140,6 +140,14 @@ CREATE TABLE members (
     PRIMARY KEY (chat_id, address_id, at, role)
 ) WITHOUT ROWID;
 
+-- Chats that were dealt with or put off: meanwhile nobody waits there. The newest row of a chat counts.
+CREATE TABLE set_aside (
+    address_id INTEGER PRIMARY KEY,     -- the chat's: one that is never reassigned, where it has one
+    at INTEGER NOT NULL,                -- milliseconds
+    handled_to INTEGER NOT NULL,        -- what was said up to then is dealt with; 0: nothing is
+    until INTEGER NOT NULL              -- put off until then; 0: it is not
+) WITHOUT ROWID;
+
 -- Numbers of chats and contacts that turned out to be others: the search index still holds the old number.
 CREATE TABLE chat_aliases (
     old_id INTEGER PRIMARY KEY,

@@ -27,6 +27,7 @@ from whatsapp_mcp.archive.write.outbox import (
 from whatsapp_mcp.archive.write.recording import (
     confirm_person,
     meta_set,
+    record_aside,
     record_channels,
     record_chat_settings,
     record_contacts,
@@ -70,6 +71,7 @@ __all__ = [
     "outbox_unknown",
     "outbox_withdrawn",
     "position",
+    "record_aside",
     "record_channels",
     "record_chat_settings",
     "record_contacts",

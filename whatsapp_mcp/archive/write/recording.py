@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from whatsapp_mcp.archive import identity, read, state
+from whatsapp_mcp.archive.database import ID_BITS
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.ingestion import write_updates
@@ -132,6 +133,26 @@ def record_read(on: Applying, chat: str, up_to: MessageKey) -> None:
     state.seen(on.db, number, None, message, on.seconds)
     state.receipted(on.db, number)
     identity.refresh_chat(on.db, number)
+
+
+def record_aside(on: Applying, chat: str, until: datetime | None, aside: bool = True) -> None:
+    """Remember that a chat was put off, or (`until` None) dealt with; `aside` False: that it is neither.
+
+    Raises:
+        ChatNotFound: There is no such chat.
+    """
+    number = read.chat_id(on.db, chat)
+    if number is None:
+        raise ChatNotFound("There is no such chat.")
+    addresses = "SELECT address_id FROM chat_addresses WHERE chat_id = ?"
+    on.db.execute(f"DELETE FROM set_aside WHERE address_id IN ({addresses})", (number,))  # noqa: S608
+    if aside:
+        on.db.execute(
+            """INSERT OR REPLACE INTO set_aside SELECT a.id, ?, iif(?, 0, max(c.last_id >> ?, 1)), ?
+            FROM chats AS c LEFT JOIN contacts AS p ON p.id = c.contact_id
+            JOIN addresses AS a ON a.jid = coalesce(p.lid, p.pn, c.jid) WHERE c.id = ?""",
+            (on.at, until is not None, ID_BITS, int(until.timestamp()) if until else 0, number),
+        )
 
 
 def record_gap(on: Applying, since: datetime, until: datetime | None, reason: str) -> None:

@@ -6,6 +6,7 @@ library sends it without the name of its collection (neonize 0.5.2), so WhatsApp
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from whatsapp_mcp.device.operations.base import Topic
@@ -21,6 +22,14 @@ class ChatOperations(Protocol):
         """Let new messages of a chat disappear after so many seconds; 0 is never."""
         ...
 
+    @has_effect(Effect.ACT, Audience.ONESELF, "chat")
+    async def set_aside(self, chat: str, until: datetime | None = None, aside: bool = True) -> None:
+        """Put a chat off until a time, or (None) until more is said there; `aside` False takes that back.
+
+        It is kept here alone: the phone knows nothing of it.
+        """
+        ...
+
     @has_effect(Effect.DESTROY, Audience.NOBODY, "chat")
     async def forget_chat(self, chat: str) -> int:
         """Delete the messages of a chat from the archive, for good; answers how many."""
@@ -34,6 +43,10 @@ class Chats(Topic):
         """See `ChatOperations.set_timer`."""
         await self.call("set_disappearing_timer", {"chat": chat, "seconds": seconds})
         await self._archive.record_timer(chat, seconds)
+
+    async def set_aside(self, chat: str, until: datetime | None = None, aside: bool = True) -> None:
+        """See `ChatOperations.set_aside`."""
+        await self._archive.record_aside(chat, until, aside)
 
     async def forget_chat(self, chat: str) -> int:
         """See `ChatOperations.forget_chat`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict
 
 from anyio import to_thread
 
@@ -28,9 +28,20 @@ from whatsapp_mcp.policy import has_code
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
 from whatsapp_mcp.server.reading.withholding import View, masked_reading, tells_codes
+from whatsapp_mcp.triage import Side
 
 _LOOKED_AT: Final = 50_000
 """Characters of a document up to which it is looked for codes that a search must not tell."""
+
+
+class _Chosen(TypedDict):
+    """What a list of chats is asked for."""
+
+    query: str | None
+    kind: ChatKind | None
+    unread: bool | None
+    unanswered: bool | None
+    jid: str | None
 
 
 class GuardedMessages(Guard):
@@ -43,21 +54,21 @@ class GuardedMessages(Guard):
         kind: ChatKind | None = None,
         unread: bool | None = None,
         unanswered: bool | None = None,
+        waiting_for: Side | None = None,
+        now: datetime | None = None,
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Chat]:
-        """As `ReadingArchive.chats`."""
-        only = await self.only_chat()
+        """As `ReadingArchive.chats`; with `waiting_for` and `now` as `ReadingArchive.waiting_chats`."""
+        chosen = _Chosen(
+            query=query, kind=kind, unread=unread, unanswered=unanswered, jid=await self.only_chat()
+        )
 
         async def read(after: str | None) -> Page[Chat]:
-            return await self._archive.chats(
-                query=query,
-                kind=kind,
-                unread=unread,
-                unanswered=unanswered,
-                jid=only,
-                limit=limit,
-                cursor=after,
+            if waiting_for is None or now is None:
+                return await self._archive.chats(**chosen, limit=limit, cursor=after)
+            return await self._archive.waiting_chats(
+                waiting_for, now=now, **chosen, limit=limit, cursor=after
             )
 
         return await self.pages(read, cursor, self.shown_chats)

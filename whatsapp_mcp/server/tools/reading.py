@@ -58,6 +58,7 @@ async def list_chats(
     kind: Annotated[Literal["direct", "group", "channel"] | None, Neutral("any")] = None,
     unread: Either = None,
     unanswered: Annotated[Either, Field(description="True: they wrote last")] = None,
+    waiting_for: Annotated[Literal["me", "them"] | None, Neutral("any")] = None,
     limit: Limit = 20,
     cursor: str | None = None,
     detail: Detail = "concise",
@@ -69,11 +70,13 @@ async def list_chats(
         kind=ChatKind(kind) if kind else None,
         unread=unread,
         unanswered=unanswered,
+        waiting_for=waiting_for,
+        now=services.now(),
         limit=limit,
         cursor=cursor,
     )
     data = chats_data(page, services.zone)
-    width = QUESTION_TEXT if unanswered else CHAT_TEXT
+    width = QUESTION_TEXT if unanswered or waiting_for else CHAT_TEXT
     return Result(chats_text(data, stamp(services.now(), services.zone), detail, width), data)
 
 

@@ -18,6 +18,7 @@ TOOLSETS: Final = {
     "groups": ("groups",),
     "contacts": ("contacts",),
     "chats": ("chats",),
+    "planning": ("planning",),
     "profile": ("profile",),
     "channels": ("channels",),
     "lharries": ("lharries",),

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Literal
 
 from whatsapp_mcp.triage.speech import Speech, asks_everybody, read
 
 READ: Final = 8
 """Messages at the end of a conversation that tell who waits: what is older is over, or was asked again."""
+
+
+Side = Literal["me", "them"]
+"""Who owes an answer or what was promised: the owner, or the other side."""
 
 
 class Content(Enum):

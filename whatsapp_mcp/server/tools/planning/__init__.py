@@ -1,0 +1,14 @@
+"""The toolset `planning`: what is owed, and what is to happen later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatsapp_mcp.server.tools.planning import waiting_chats
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whatsapp_mcp.server.calls import ToolFunction
+
+TOOLS: Sequence[ToolFunction] = (*waiting_chats.TOOLS,)
