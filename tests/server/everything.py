@@ -235,6 +235,7 @@ GOOD: dict[str, Arguments] = {
     "update_chat": {"chat": "Ann", "timer": "7d"},
     "delete_chat": {"chat": "Eve"},
     "set_aside": {"chat": "Eve"},
+    "digest": {},
     "export_chat": {"chat": "Ann"},
     "get_group": {"chat": "Rowers"},
     "create_group": {"name": "Saturday", "members": ["Ann"]},

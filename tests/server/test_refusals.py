@@ -39,7 +39,7 @@ OFFLINE = {
     "connection_status", "link_device", "list_chats", "list_messages", "search_messages",
     "get_message_context", "search_contacts", "get_contact", "message_status", "wait_for_messages",
     "await_approval",
-    "get_poll_results", "list_calls", "export_chat", "delete_chat", "save_contact", "set_aside",
+    "get_poll_results", "list_calls", "export_chat", "delete_chat", "save_contact", "set_aside", "digest",
     "lharries.search_contacts", "lharries.list_messages", "lharries.list_chats", "lharries.get_chat",
     "lharries.get_direct_chat_by_contact", "lharries.get_contact_chats", "lharries.get_last_interaction",
     "lharries.get_message_context",

@@ -16,7 +16,9 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.settings import ChatRule, PolicySettings
 
+HOUR = timedelta(hours=1)
 LATER = NOON + timedelta(hours=7)
 pytestmark = pytest.mark.anyio
 
@@ -105,3 +107,78 @@ async def test_what_a_stranger_asks_is_listed_without_its_words(source: FakeSour
 async def test_what_is_said_in_a_group_between_others_waits_for_nobody(client: Client) -> None:
     _, data = await answer(client, "list_chats", waiting_for="me", kind="group")
     assert CLUB not in [chat["jid"] for chat in data["chats"]]
+
+
+async def test_a_digest_tells_who_waits_and_what_was_promised_for_when(
+    client: Client, archive: Archive
+) -> None:
+    await archive.ingest(
+        [
+            incoming(20, ANN_LEE, ANN_LEE, "can you pick me up on friday at 17:30?", NOON - HOUR),
+            incoming(21, CLUB, BOB, "lol", NOON - HOUR),
+            incoming(22, BOB, ME, "I'll bring the keys tomorrow", NOON - HOUR, from_me=True),
+        ]
+    )
+    text, data = await answer(client, "digest", since="2h")
+    lines = text.splitlines()
+    assert "5 new messages in 3 chats" in lines[0]
+    assert any(line.startswith("Ann Lee, 1 new") for line in lines)
+    assert any(", to answer, Fri 2026-11-27 17:30: can you pick me up" in line for line in lines)
+    assert any(" me, promised, Wed 2026-11-25: I'll bring the keys" in line for line in lines)
+    assert "1 chat with nothing of that: Boat club (group) 2" in text
+    facts = {chat["name"]: chat["facts"] for chat in data["chats"]}
+    assert [fact["owes"] for fact in facts["Ann Lee"]] == ["me"]
+    assert ["promised" in fact for fact in facts["Bob"]] == [True, False]
+
+
+async def test_a_digest_keeps_back_what_strangers_say_and_masks_codes(
+    source: FakeSource, archive: Archive
+) -> None:
+    stranger = "15559990000@s.whatsapp.net"
+    await archive.ingest(
+        [
+            incoming(20, stranger, stranger, "Can you send the secret on friday?", NOON - HOUR, name="Eve"),
+            incoming(21, stranger, stranger, "I will attack on sunday at 7", NOON - HOUR, name="Eve"),
+            incoming(22, BOB, BOB, "Your code is 824193, can you enter it?", NOON - HOUR),
+        ]
+    )
+    source.policy = Policy.in_mode("standard")
+    async with Client(create(source, "all", structured=True)) as client:
+        text, data = await answer(client, "digest", since="2h")
+    told = f"{text} {data}"
+    for word in ("secret", "attack", "824193", "2026-11-27", "2026-11-29"):
+        assert word not in told
+    assert "to answer: [a stranger wrote: open #" in text
+    assert "can you enter it?" in text
+
+
+async def test_a_chat_that_a_rule_hides_is_in_no_digest(source: FakeSource, archive: Archive) -> None:
+    await archive.ingest([incoming(20, BOB, BOB, "can you call me?", NOON - HOUR)])
+    source.policy = Policy(PolicySettings(chats=(ChatRule(jid=BOB, read="deny"),)))
+    async with Client(create(source, "all", structured=True)) as client:
+        text, data = await answer(client, "digest", since="2h")
+    assert "1 new message in 1 chat" in text
+    assert [chat["name"] for chat in data["chats"]] == ["Boat club"]
+
+
+async def test_a_chat_that_is_set_aside_has_nothing_to_answer_in_a_digest(
+    client: Client, archive: Archive
+) -> None:
+    await archive.ingest([incoming(20, ANN_LEE, ANN_LEE, "can you call me?", NOON - HOUR)])
+    text, _ = await answer(client, "digest", since="2h")
+    assert "to answer: can you call me?" in text
+    await answer(client, "set_aside", chat="Ann Lee")
+    text, _ = await answer(client, "digest", since="2h")
+    assert "to answer: can you call me?" not in text
+
+
+async def test_what_is_left_out_of_a_digest_is_counted(client: Client, archive: Archive) -> None:
+    asked = [
+        incoming(20 + n, ANN_LEE, ANN_LEE, f"can you bring the {'big ' * 20}thing number {n}?", NOON - HOUR)
+        for n in range(30)
+    ]
+    await archive.ingest(asked)
+    text, _ = await answer(client, "digest", since="2h", tokens=200)
+    assert "more facts left out" in text
+    error = await refusal(client, "digest", tokens=100)
+    assert error["code"] == "INVALID_ARGUMENT"

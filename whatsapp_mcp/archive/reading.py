@@ -84,6 +84,7 @@ class ReadingArchive:
     search = at_once(read.search)
 
     # What is pending.
+    digest = in_thread(pending.digest)
     waiting_chats = in_thread(pending.waiting_chats)
 
     # The files of messages.

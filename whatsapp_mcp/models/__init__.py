@@ -33,6 +33,7 @@ from whatsapp_mcp.models.archive import (
 from whatsapp_mcp.models.caller import PERSON, SYSTEM, UNKNOWN, Caller, chat_principal
 from whatsapp_mcp.models.chat_facts import ChatFacts
 from whatsapp_mcp.models.connection_states import ConnectionState
+from whatsapp_mcp.models.digest import ChatNews, Digest, Fact
 from whatsapp_mcp.models.directory import (
     Channel,
     ChannelPost,
@@ -159,6 +160,7 @@ __all__ = [
     "ChatCandidate",
     "ChatFacts",
     "ChatKind",
+    "ChatNews",
     "ConnectionState",
     "ConnectionStatus",
     "Contact",
@@ -168,8 +170,10 @@ __all__ = [
     "Content",
     "Coverage",
     "Delivery",
+    "Digest",
     "EditContent",
     "ExportedMessage",
+    "Fact",
     "FileContent",
     "FileProblem",
     "FileReading",

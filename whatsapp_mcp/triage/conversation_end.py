@@ -52,86 +52,91 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Who waits, each by the place of the message that says so; None: nobody.
+    """Who waits, each by the place of the message that says so, oldest first.
 
     Attributes:
-        for_me: The owner owes an answer, or what they promised.
-        for_them: The other owes it.
-        promises: The places of promises, of either side, that nothing says were kept.
+        to_answer: What the owner is asked and has not answered.
+        asked: What the owner has asked and nobody has answered.
+        own_promises: What the owner has promised, and nothing says is done.
+        promises: What the other side has promised, and nothing says is done.
     """
 
-    for_me: int | None = None
-    for_them: int | None = None
+    to_answer: tuple[int, ...] = ()
+    asked: tuple[int, ...] = ()
+    own_promises: tuple[int, ...] = ()
     promises: tuple[int, ...] = ()
+
+    @property
+    def for_me(self) -> int | None:
+        """The newest message by which the owner owes something; None if they owe nothing."""
+        return max((*self.to_answer, *self.own_promises), default=None)
+
+    @property
+    def for_them(self) -> int | None:
+        """The newest message by which the other owes something; None if they owe nothing."""
+        return max((*self.asked, *self.promises), default=None)
 
 
 def waiting(turns: Sequence[Turn], *, group: bool = False) -> Waiting:
     """Who waits after these messages, the last of a conversation, oldest first."""
-    state = _State(turns, group)
+    reader = _Reader(turns, group)
     for place, turn in enumerate(turns):
         if turn.content is not Content.NOTHING:
-            (state.own if turn.from_me else state.incoming)(place, turn)
-    return Waiting(state.for_me, state.for_them, tuple(state.promises))
+            (reader.own if turn.from_me else reader.incoming)(place, turn)
+    return Waiting(*map(tuple, (reader.to_answer, reader.asked, reader.own_promises, reader.promises)))
 
 
-class _State:
-    """What is open while the messages are read one by one."""
+class _Reader:
+    """Reads a conversation message by message; the lists are those of `Waiting`.
+
+    A question is answered by anything but a promise to answer; a promise is kept by doing it, whatever is
+    said in between.
+    """
 
     def __init__(self, turns: Sequence[Turn], group: bool) -> None:
         self.turns = turns
         self.group = group
-        self.for_me: int | None = None
-        self.for_them: int | None = None
+        self.to_answer: list[int] = []
+        self.asked: list[int] = []
+        self.own_promises: list[int] = []
         self.promises: list[int] = []
-        self._own_promise = False
-        self._their_promise = False
 
     def incoming(self, place: int, turn: Turn) -> None:
         """A message of the other side."""
         if not self._matters(place, turn):
             return
         says = read(turn.text)
-        delivers = self._delivers(turn, says)
-        if self.for_them is not None and not _leaves_open(says, self._their_promise, delivers):
-            self.for_them = None
+        if _delivers(turn, says):
+            self.promises.clear()
+        if _answers(turn, says):
+            self.asked.clear()
+        if Speech.CANCELS in says:
+            self.to_answer.clear()
         if Speech.PROMISES in says and self._concerns_me(place, turn):
-            self.for_them, self._their_promise = place, True
             self.promises.append(place)
-        if Speech.CANCELS in says and not self._own_promise:
-            self.for_me = None
-        if self._wants_me(turn, says):
-            self.for_me, self._own_promise = place, False
-        if turn.reacted and self.for_me == place:
-            self.for_me = None
+        if self._wants_me(turn, says) and not turn.reacted:
+            self.to_answer.append(place)
 
     def own(self, place: int, turn: Turn) -> None:
         """A message of the owner."""
         says = read(turn.text)
-        delivers = self._delivers(turn, says)
-        if self.for_me is not None and not _leaves_open(says, self._own_promise, delivers):
-            self.for_me = None
-        if Speech.PROMISES in says and Speech.ASKS not in says:
-            self.for_me, self._own_promise = place, True
-            self.promises.append(place)
-        if Speech.CANCELS in says and not self._their_promise:
-            self.for_them = None
-        if Speech.ASKS in says and turn.content is not Content.FILE:
-            self.for_them, self._their_promise = place, False
-        if turn.reacted and self.for_them == place:
-            self.for_them = None
+        if _delivers(turn, says):
+            self.own_promises.clear()
+        if _answers(turn, says):
+            self.to_answer.clear()
+        if Speech.CANCELS in says:
+            self.asked.clear()
+        asks = Speech.ASKS in says and turn.content is not Content.FILE
+        if Speech.PROMISES in says and not asks:
+            self.own_promises.append(place)
+        if asks and not turn.reacted:
+            self.asked.append(place)
 
     def _matters(self, place: int, turn: Turn) -> bool:
         """Whether a message can change anything: most of what is said in a group is between others."""
-        if not self.group or turn.for_me or self.for_them is not None or self._is_beside_own(place):
+        if not self.group or turn.for_me or self.asked or self._is_beside_own(place):
             return True
         return asks_everybody(turn.text)
-
-    def _delivers(self, turn: Turn, says: Speech) -> bool:
-        """Whether a message may keep a promise; it then does for all that its side has promised."""
-        delivers = turn.content is not Content.TEXT or Speech.FULFILS in says
-        if delivers and self.promises:
-            self.promises = [one for one in self.promises if self.turns[one].from_me != turn.from_me]
-        return delivers
 
     def _is_beside_own(self, place: int) -> bool:
         """Whether the owner speaks right before or after."""
@@ -151,12 +156,10 @@ class _State:
         return Speech.EVERYBODY in says and Speech.ONE_OF_MANY not in says and not turn.for_other
 
 
-def _leaves_open(says: Speech, promised: bool, delivers: bool) -> bool:
-    """Whether what is owed stays so after a message of whoever owes it.
+def _delivers(turn: Turn, says: Speech) -> bool:
+    """Whether a message may keep a promise; it then does for all that its side has promised."""
+    return turn.content is not Content.TEXT or Speech.FULFILS in says
 
-    A promise is kept by doing it, whatever is said in between; a question is answered by anything but a
-    promise to answer.
-    """
-    if delivers:
-        return False
-    return promised or bool(says & (Speech.NOT_YET | Speech.PROMISES | Speech.AGREES))
+
+def _answers(turn: Turn, says: Speech) -> bool:
+    return _delivers(turn, says) or not says & (Speech.NOT_YET | Speech.PROMISES | Speech.AGREES)

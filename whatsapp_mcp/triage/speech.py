@@ -16,7 +16,8 @@ LONGEST: Final = 600
 
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
 _SENTENCE: Final = re.compile(r"[^.!?\n…]+[.!?…]*|[.!?…]+")
-_URL: Final = re.compile(r"https?:\S+|www\.\S+")
+_NO_WORDS: Final = re.compile(r"https?:\S+|www\.\S+|@\w+")
+"""Addresses and mentions."""
 _WORD: Final = re.compile(r"[^\W_]")
 _FILLERS: Final = re.compile(rf"(?:(?:{vocabulary.FILLERS})\b[\s,:;]*|[\s¿¡,:;\-*@]+)+")
 _ASKS: Final = compiled(vocabulary.ASKS)
@@ -75,7 +76,7 @@ def read(text: str) -> Speech:
         return Speech.ASKS if _is_only_marks(folded) else Speech.NOTHING
     if _AUTOMATED.search(folded):
         return Speech.NOTHING
-    plain = _URL.sub(" ", folded) if "/" in folded or "www" in folded else folded
+    plain = _NO_WORDS.sub(" ", folded) if "/" in folded or "@" in folded else folded
     # Numbers until the end: an operation on members of an enum takes as long as a search.
     found = _ASKED if _asks(plain) else 0
     for pattern, says in _OTHERS:

@@ -157,7 +157,8 @@ PROMISES: Final = "|".join(
         r"|tell|have|give)\b"
         r"|(?:im|i'?m|we'?re) (?:gonna|going to) (?!be\b)(?:send|ask|check|bring|call|do|get|make|pay"
         r"|book|look|find|forward|pick|order|give)\b"
-        r"|let me (?:check|see|ask|find|look|get back|think|talk)\b|i can (?:book|bring|do|send|pick"
+        r"|let me (?:check|see|ask|find|look|get back|think|talk)\b|(?<!so )(?<!if )i can (?:book"
+        r"|bring|do|send|pick"
         r"|make|take|call)\b|i promise\b|doing it (?:now|tonight|today|tomorrow)\b"
         r"|will (?:send|get back|let you know|call|check|forward|transfer|pay)\b|get back to (?:u"
         r"|you)\b|hold on\b.{0,12}\bcheck\w*",
@@ -228,7 +229,12 @@ THANKS: Final = (
     r"|gracia+s+\b|(?:obrigad[ao]+|valeu|vlw|brigad[ao])\b"
 )
 
-ONE_OF_MANY: Final = r"(?:any(?:one|body)|someone|somebody|jemand|irgendwer|alguien|alguem)\b"
+ONE_OF_MANY: Final = (
+    r"(?:any(?:one|body)|someone|somebody|jemand|irgendwer|alguien|alguem)\b"
+    r"|who (?:left|was|took|did|has|ate|used|broke|made|wrote|said|knows|cleans?|can)\b|wer (?:war|hat"
+    r"|weiss|macht|kann)\b"
+    r"|quien (?:fue|ha|tiene|dejo|sabe|puede)\b|quem (?:foi|deixou|tem|ta com|sabe|pegou|esqueceu|pode)\b"
+)
 """Asks a group for one of it, whoever it is."""
 
 EVERYBODY: Final = (

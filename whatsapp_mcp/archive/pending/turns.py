@@ -71,16 +71,25 @@ class SaidRow(NamedTuple):
         return Target(self.chat, self.wa_id, self.sender)
 
     @property
+    def own_text(self) -> str:
+        """What its sender says themselves."""
+        return "" if self.flags & _PASSED_ON or self.revoked_at is not None else self.text or ""
+
+    @property
+    def for_owner(self) -> bool:
+        """Whether it mentions the owner or answers them."""
+        return bool(self.flags & _MENTIONS_ME) or self.answers == OWNER
+
+    @property
     def turn(self) -> Turn:
         """The message as triage takes it."""
-        mentions_me = bool(self.flags & _MENTIONS_ME)
-        content, text = self._content, self.text or ""
+        content, for_me = self._content, self.for_owner
         return Turn(
-            text if content is not Content.NOTHING and not self.flags & _PASSED_ON else "",
+            "" if content is Content.NOTHING else self.own_text,
             self.sender == OWNER,
             content=content,
-            for_me=mentions_me or self.answers == OWNER,
-            for_other=not mentions_me and (bool(self.mentions) or self.answers not in (None, OWNER)),
+            for_me=for_me,
+            for_other=not for_me and (bool(self.mentions) or self.answers is not None),
         )
 
     @property
@@ -103,8 +112,8 @@ def who_waits(db: sqlite3.Connection, said: Sequence[SaidRow], *, group: bool) -
     """Who waits after these messages of one chat, oldest first."""
     turns = [row.turn for row in said]
     found = waiting(turns, group=group)
-    places = [place for place in (found.for_me, found.for_them) if place is not None]
-    reacted = _reacted(db, [said[place] for place in places]) if places else frozenset[int]()
+    open_ends = {*found.to_answer, *found.asked}
+    reacted = _reacted(db, [said[place] for place in open_ends]) if open_ends else frozenset[int]()
     if not reacted:
         return found
     return waiting(

@@ -3,6 +3,7 @@
 from whatsapp_mcp.archive.read.chat_queries import (
     chat,
     chats,
+    chats_of,
     common_groups,
     contact,
     expires_in,
@@ -27,6 +28,7 @@ from whatsapp_mcp.archive.read.message_queries import (
     media_source,
     message,
     messages,
+    messages_of,
     preceding,
 )
 from whatsapp_mcp.archive.read.outbox_entries import (
@@ -79,6 +81,7 @@ __all__ = [
     "chat_shown_as",
     "chats",
     "chats_named_alike",
+    "chats_of",
     "common_groups",
     "confirmed",
     "contact",
@@ -104,6 +107,7 @@ __all__ = [
     "members",
     "message",
     "messages",
+    "messages_of",
     "meta_get",
     "next_due",
     "outbox_album",

@@ -104,6 +104,12 @@ def one_chat(db: sqlite3.Connection, where: str, value: int | None) -> Chat | No
     return found[0] if found else None
 
 
+def chats_of(db: sqlite3.Connection, numbers: Collection[int]) -> dict[int, Chat]:
+    """Chats by their numbers in the archive."""
+    rows = chat_rows.chat_rows(db, f"WHERE c.id IN ({placeholders(numbers)})", [*numbers])
+    return dict(zip((row.id for row in rows), chat_rows.chats(db, rows), strict=True))
+
+
 def expires_in(db: sqlite3.Connection, chat: str) -> int:
     """Seconds after which new messages of a chat disappear; 0: never, or not known."""
     return value(db, "SELECT expires_in FROM chats WHERE id = ?", (chat_id(db, chat),)) or 0

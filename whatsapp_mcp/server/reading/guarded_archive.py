@@ -22,13 +22,14 @@ from typing import Final
 from whatsapp_mcp.models import Caller, Change, Coverage, MessageKey, SendReport
 from whatsapp_mcp.server.reading.chosen_names import cut_name
 from whatsapp_mcp.server.reading.guard import Ask
+from whatsapp_mcp.server.reading.guarded_digest import GuardedDigest
 from whatsapp_mcp.server.reading.guarded_messages import GuardedMessages
 from whatsapp_mcp.server.reading.guarded_people import GuardedPeople
 
 _ELSEWHERE: Final = "elsewhere"
 
 
-class GuardedArchive(GuardedMessages, GuardedPeople):
+class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
     """What a caller's tools see of the archive."""
 
     def bound_to(self, caller: Caller, ask: Ask) -> GuardedArchive:

@@ -16,6 +16,7 @@ from whatsapp_mcp.server.render.data import (
     messages_data,
     profile_data,
 )
+from whatsapp_mcp.server.render.digest import DigestData, digest_data, digest_text
 from whatsapp_mcp.server.render.events import ABOUT_A_MESSAGE, EventData, event_data
 from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.kinds import duration_text, kind_text
@@ -55,6 +56,7 @@ __all__ = [
     "ChatData",
     "ChatsData",
     "ContactsData",
+    "DigestData",
     "EventData",
     "LinkData",
     "MessageData",
@@ -73,6 +75,8 @@ __all__ = [
     "clock",
     "contacts_data",
     "contacts_text",
+    "digest_data",
+    "digest_text",
     "duration_text",
     "event_data",
     "fitting_texts",
