@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
 from whatsapp_mcp.models import ConnectionStatus
+from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.web.pages import site_routes
 from whatsapp_mcp.web.site import Site
@@ -74,7 +75,7 @@ class Logins:
 @asynccontextmanager
 async def browser(source: Source) -> AsyncIterator[httpx2.AsyncClient]:
     """A signed-in one; it is noon."""
-    app = Starlette(routes=site_routes(Site(source, COOKIE, lambda: NOON), Logins()))
+    app = Starlette(routes=site_routes(Site(source, COOKIE, lambda: NOON), Logins(), Tokens(source.home)))
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
         http.cookies.set(COOKIE, "mine")

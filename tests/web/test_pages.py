@@ -15,6 +15,7 @@ from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.ledger import Question
 from whatsapp_mcp.models import Caller, ConnectionState, LinkState, QrCode
 from whatsapp_mcp.server.transports.guard import BEARER_PARTS
+from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.web.pages import OPEN_PATHS, site_routes
 from whatsapp_mcp.web.site import Site
 
@@ -168,6 +169,8 @@ async def test_a_pairing_code_is_shown_beside_the_qr_code(
 
 async def test_no_page_has_a_path_that_a_token_opens(source: Source):
     """The guard takes a bearer token for everything below these parts."""
-    parts = {route.path.split("/")[1] for route in site_routes(Site(source, "page"), Logins())}
+    parts = {
+        route.path.split("/")[1] for route in site_routes(Site(source, "page"), Logins(), Tokens(source.home))
+    }
 
     assert parts & BEARER_PARTS == set()

@@ -7,8 +7,9 @@ server may become its leader.
 
 from whatsapp_mcp.settings.account_folder import AccountFolder, make_private, runtime_folder
 from whatsapp_mcp.settings.current import CurrentSettings
+from whatsapp_mcp.settings.editing import Addition, Assignment, Removal, edited
 from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, HOME_VARIABLE
-from whatsapp_mcp.settings.loading import load
+from whatsapp_mcp.settings.loading import config_text, load, parse
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
 from whatsapp_mcp.settings.sections import (
     AccountSettings,
@@ -31,6 +32,8 @@ __all__ = [
     "HOME_VARIABLE",
     "AccountFolder",
     "AccountSettings",
+    "Addition",
+    "Assignment",
     "BudgetSettings",
     "ChatRule",
     "CurrentSettings",
@@ -41,6 +44,7 @@ __all__ = [
     "PolicyMode",
     "PolicySettings",
     "QuietHours",
+    "Removal",
     "RetentionSettings",
     "ServerSettings",
     "Settings",
@@ -48,7 +52,10 @@ __all__ = [
     "VoiceSettings",
     "WebhookEvent",
     "WebhookSettings",
+    "config_text",
+    "edited",
     "load",
     "make_private",
+    "parse",
     "runtime_folder",
 ]

@@ -15,12 +15,15 @@ from whatsapp_mcp.web.archive import chat_routes, file_routes, search_routes
 from whatsapp_mcp.web.connection import connection_routes, status_of
 from whatsapp_mcp.web.layout import HOME, SCRIPT, STYLE, headers, render, static_routes
 from whatsapp_mcp.web.people import people_routes
+from whatsapp_mcp.web.settings import settings_routes
 from whatsapp_mcp.web.site import Site
+from whatsapp_mcp.web.tokens import token_routes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from whatsapp_mcp.web.sources import Logins, PageSource
+    from whatsapp_mcp.web.tokens import TokenStore
 
 LOGIN: Final = "/login"
 """Where the URL leads that `whatsapp-mcp page` prints; the only page that needs no session."""
@@ -32,17 +35,18 @@ HOW_TO_SIGN_IN: Final = (
 )
 
 
-def page_routes(source: PageSource, logins: Logins) -> list[Route]:
+def page_routes(source: PageSource, logins: Logins, tokens: TokenStore) -> list[Route]:
     """The routes of health and pages.
 
     Args:
         source: The server.
         logins: Takes the code of a login URL.
+        tokens: Keeps the tokens of applications.
     """
-    return site_routes(Site(source, logins.cookie), logins)
+    return site_routes(Site(source, logins.cookie), logins, tokens)
 
 
-def site_routes(site: Site, logins: Logins) -> list[Route]:
+def site_routes(site: Site, logins: Logins, tokens: TokenStore) -> list[Route]:
     """As `page_routes`, of a site with a clock and a key of its own."""
     entrance = _Entrance(site.source, logins)
     return [
@@ -57,6 +61,8 @@ def site_routes(site: Site, logins: Logins) -> list[Route]:
         *file_routes(site),
         *people_routes(site),
         *act_routes(site),
+        *settings_routes(site),
+        *token_routes(site, tokens),
     ]
 
 

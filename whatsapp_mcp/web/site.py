@@ -62,6 +62,8 @@ PLACES: Final = (
     Place("/search", "Search"),
     Place("/people", "People"),
     Place("/acts", "What agents did"),
+    Place("/settings", "Settings"),
+    Place("/tokens", "Tokens"),
 )
 """The navigation of every page."""
 

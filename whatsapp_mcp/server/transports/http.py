@@ -71,7 +71,7 @@ def asgi_app(
         *streamable.routes,
         *_sse_routes(application),
         *rest_routes(application.offered_tools),
-        *page_routes(runtime, logins),
+        *page_routes(runtime, logins, Tokens(runtime.settings.home)),
     ]
     if oauth is not None:
         routes += oauth.routes()
