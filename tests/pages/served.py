@@ -7,22 +7,26 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
 
-from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
-from tests.web.world import NOON, fill
+from tests.server.fakes import FakeDevices, ledger_in
+from tests.web.site import PageDevice
+from tests.web.world import ANN, CLUB, EVE, HOSTILE, NOON, fill
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.models import Approval, ApprovalState
+from whatsapp_mcp.device.connection.connection_record import ConnectionRecord
+from whatsapp_mcp.ledger import AuditEntry, Exposure
+from whatsapp_mcp.models import Approval, ApprovalState, Caller, ConnectionState
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.server.transports.connections import limits_of_this_process
 from whatsapp_mcp.server.transports.http import asgi_app, uvicorn_server
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce, login_url
+from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import load
 from whatsapp_mcp.web.sources import Opened
 
@@ -44,7 +48,7 @@ QUESTION: Final = Approval(
 class _Runtime(Runtime):
     """A server whose device is a stand-in and whose archive is the world's."""
 
-    device: FakeDevice
+    device: PageDevice
     archive: Archive
 
     def opened(self) -> Opened | None:
@@ -57,7 +61,7 @@ class Served:
 
     url: str
     home: Path
-    device: FakeDevice
+    device: PageDevice
     archive: Archive
 
     def login_url(self) -> str:
@@ -71,7 +75,7 @@ async def served(home: Path) -> AsyncIterator[Served]:
     settings = load(home)
     folder = settings.account_folder()
     folder.create()
-    device = FakeDevice(held=QUESTION)
+    device = PageDevice(held=QUESTION)
     async with open_archive(folder, write=True, now=lambda: NOON) as archive:
         await fill(archive)
         runtime = _Runtime(settings, "default")
@@ -83,11 +87,36 @@ async def served(home: Path) -> AsyncIterator[Served]:
             application = create(runtime)
             app = asgi_app(application, runtime, host="127.0.0.1", verify=None, logins=logins)
             server = uvicorn_server(app, limits_of_this_process())
+            await _record(settings.home)
             async with anyio.create_task_group() as tasks, application.session_manager.run():
                 tasks.start_soon(lambda: server._serve(sockets=[listener]))
                 announce(folder, logins, url, address)
                 yield Served(url, home, device, archive)
                 tasks.cancel_scope.cancel()
+
+
+async def _record(home: Path) -> None:
+    """Two agents have acted, an application has a token, and the connection was down."""
+    ledger = ledger_in(home)
+    agent = Caller("token:n8n", "n8n", "send_message")
+    sent = AuditEntry(agent, "send", (ANN,), verdict="allow", rule='mode = "standard"')
+    await ledger.audit.end(await ledger.audit.begin(sent))
+    asked = AuditEntry(agent, "send", (EVE,), verdict="ask", approval="k7mq2x", outcome="APPROVAL_REQUIRED")
+    await ledger.audit.note(asked)
+    denied = AuditEntry(agent, "delete_chat", (CLUB,), verdict="deny", rule="tools_off", outcome="DENIED")
+    await ledger.audit.note(denied)
+    ledger.audit.read(
+        AuditEntry(Caller("stdio:claude", HOSTILE, "search_messages"), "search", (ANN, CLUB), (3, 5))
+    )
+    await ledger.audit.flush()
+    await ledger.expose("stdio:claude", Exposure.STRANGER)
+    Tokens(home).create("n8n", ["read", "send"])
+    record = ConnectionRecord(load(home).account_folder().path)
+    for state, reason in (
+        (ConnectionState.ONLINE, None),
+        (ConnectionState.RECONNECTING, "The network is down."),
+    ):
+        await record.save(replace(record.load(NOON), state=state, since=NOON, reason=reason))
 
 
 @asynccontextmanager
