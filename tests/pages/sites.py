@@ -23,6 +23,7 @@ async def paths(archive: ReadingArchive) -> dict[str, str]:
         "people": "/people",
         "person": f"/people/{ANN}",
         "person-stranger": f"/people/{EVE}",
+        "scheduled": "/scheduled",
         "acts": "/acts",
         "acts-readings": "/acts?show=readings",
         "acts-verify": "/acts/verify",

@@ -35,12 +35,21 @@ async def signed_in(site: Served, browser: Any, **options: Any) -> AsyncIterator
     context = await browser.new_context(**{"bypass_csp": True, **options})
     page = await context.new_page()
     faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("dialog", lambda dialog: faults.append(f"dialog {dialog.message}"))
-    page.on(
-        "console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None
-    )
-    page.on("request", lambda asked: None if asked.url.startswith(site.url) else faults.append(asked.url))
+
+    def note(event: Any) -> None:
+        """An error, a dialog, a request to elsewhere, or what the browser says of the policy."""
+        said = str(getattr(event, "text", event))
+        if not hasattr(event, "text") or POLICY in said:
+            faults.append(said)
+
+    def check(request: Any) -> None:
+        if not request.url.startswith(site.url):
+            faults.append(request.url)
+
+    page.on("pageerror", note)
+    page.on("dialog", note)
+    page.on("console", note)
+    page.on("request", check)
     await page.goto(site.login_url())
     yield page
     await context.close()

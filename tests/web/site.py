@@ -41,6 +41,9 @@ class PageDevice(FakeDevice):
     async def confirm_person(self, jid: str, known: bool) -> None:
         self._act(f"confirm {jid} {known}")
 
+    async def cancel_send(self, chat: str, send_id: int) -> None:
+        self._act(f"cancel {chat} {send_id}")
+
     async def clear_exposures(self, principal: str | None = None) -> None:
         self._act(f"clear {principal}")
 

@@ -15,6 +15,7 @@ from whatsapp_mcp.web.archive import chat_routes, file_routes, search_routes
 from whatsapp_mcp.web.connection import connection_routes, status_of
 from whatsapp_mcp.web.layout import HOME, SCRIPT, STYLE, headers, render, static_routes
 from whatsapp_mcp.web.people import people_routes
+from whatsapp_mcp.web.scheduled import scheduled_routes
 from whatsapp_mcp.web.settings import settings_routes
 from whatsapp_mcp.web.site import Site
 from whatsapp_mcp.web.tokens import token_routes
@@ -60,6 +61,7 @@ def site_routes(site: Site, logins: Logins, tokens: TokenStore) -> list[Route]:
         *search_routes(site),
         *file_routes(site),
         *people_routes(site),
+        *scheduled_routes(site),
         *act_routes(site),
         *settings_routes(site),
         *token_routes(site, tokens),

@@ -61,6 +61,7 @@ PLACES: Final = (
     Place("/chats", "Chats"),
     Place("/search", "Search"),
     Place("/people", "People"),
+    Place("/scheduled", "Scheduled"),
     Place("/acts", "What agents did"),
     Place("/settings", "Settings"),
     Place("/tokens", "Tokens"),

@@ -2,7 +2,8 @@
 
 from whatsapp_mcp.device.guard.due_sends import LATE, DueSends
 from whatsapp_mcp.device.guard.enforced import EnforcedDevice
+from whatsapp_mcp.device.guard.facts import words_of
 from whatsapp_mcp.device.guard.gate import Asker, Gate
 from whatsapp_mcp.device.guard.phone_questions import PhoneQuestions
 
-__all__ = ["LATE", "Asker", "DueSends", "EnforcedDevice", "Gate", "PhoneQuestions"]
+__all__ = ["LATE", "Asker", "DueSends", "EnforcedDevice", "Gate", "PhoneQuestions", "words_of"]

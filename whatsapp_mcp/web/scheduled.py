@@ -1,0 +1,104 @@
+"""Messages that wait for their moment: what, to whom, when; moved, sent now, cancelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.jid import number_of
+from whatsapp_mcp.web.links import chat_path
+from whatsapp_mcp.web.site import Site, see
+from whatsapp_mcp.zone import local
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from whatsapp_mcp.models import OutboxEntry, SendRequest
+
+SCHEDULED: Final = "/scheduled"
+
+
+def scheduled_routes(site: Site) -> list[Route]:
+    """The routes of scheduled messages."""
+    pages = _Scheduled(site)
+    return [site.route(SCHEDULED, pages.show), site.route(SCHEDULED, pages.change, "POST")]
+
+
+def _purpose(send_id: int) -> str:
+    return f"scheduled {send_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A send with the name of its chat, what it says, and its moment as a form holds it."""
+
+    entry: OutboxEntry
+    chat: str
+    path: str
+    words: tuple[str, ...]
+    moment: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Scheduled:
+    site: Site
+
+    async def show(self, request: Request) -> Response:
+        entries = await self.site.opened().archive.scheduled_sends()
+        shown = [await self._shown(entry) for entry in entries]
+        return self.site.page(request, "scheduled.html", "Scheduled messages", shown=shown, purpose=_purpose)
+
+    async def _shown(self, entry: OutboxEntry) -> _Shown:
+        from whatsapp_mcp.device.guard import words_of
+
+        jid = entry.request.chat
+        chat = await self.site.opened().archive.chat(jid)
+        words = tuple(text for text in words_of(entry.request.content) if text)
+        due = local(entry.due_at, self.site.zone) if entry.due_at else None
+        moment = f"{due:%Y-%m-%dT%H:%M}" if due else ""
+        return _Shown(entry, chat.name if chat else number_of(jid) or jid, chat_path(jid), words, moment)
+
+    async def change(self, request: Request) -> Response:
+        """Cancel, move or send one of them."""
+        form = await self.site.form(request)
+        entries = await self.site.opened().archive.scheduled_sends()
+        entry = next((one for one in entries if str(one.send_id) == form.get("id")), None)
+        if entry is None:
+            raise InvalidArgument("This message does not wait any more.", "Load the page again.")
+        self.site.check(request, form, _purpose(entry.send_id))
+        async with self.site.opened().devices.use() as device:
+            match form.get("do"):
+                case "cancel":
+                    await device.cancel_send(entry.request.chat, entry.send_id)
+                case "now":
+                    await device.send(_moved(entry, None))
+                case "move":
+                    await device.send(_moved(entry, self._moment(form.get("at", ""))))
+                case _:
+                    raise InvalidArgument("This form is not valid any more.", "Load the page again.")
+        return see(SCHEDULED)
+
+    def _moment(self, text: str) -> datetime:
+        """The moment that a form names in the person's zone.
+
+        Raises:
+            InvalidArgument: It is none, or it has passed, or clocks are set forward over it.
+        """
+        try:
+            named = datetime.fromisoformat(text).replace(tzinfo=self.site.zone)
+            moment = named.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise InvalidArgument("That is not a time.", "Give a day and a time.") from None
+        if moment <= self.site.now():
+            raise InvalidArgument("That time has passed.", "Give a later one.")
+        if local(moment, self.site.zone).replace(tzinfo=None) != named.replace(tzinfo=None):
+            raise InvalidArgument("That time does not exist: clocks are set forward.", "Give another.")
+        return moment
+
+
+def _moved(entry: OutboxEntry, at: datetime | None) -> SendRequest:
+    return replace(entry.request, at=at, replaces=entry.send_id, wait=0.0)
