@@ -12,6 +12,7 @@ import pytest
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
 from tests.web.site import fields
+from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
@@ -37,8 +38,8 @@ class OpenRuntime(Runtime):
     device = FakeDevice()
 
     def opened(self) -> Opened | None:
-        """The fake, without an archive."""
-        archive: Any = None
+        """The fake, with an archive that is not there yet."""
+        archive = ReadingArchive(self.settings.account_folder())
         return Opened(FakeDevices(self.device), archive, ledger_in(self.settings.home))
 
 
