@@ -110,6 +110,7 @@ async def paths(archive: ReadingArchive, corpus: Corpus) -> dict[str, str]:
         "scheduled": "/scheduled",
         "acts": "/acts",
         "acts: readings": "/acts?show=readings",
+        "imports": "/imports",
         "settings": "/settings",
         "tokens": "/tokens",
         "sign-in (reads nothing)": "/login",

@@ -27,6 +27,7 @@ async def paths(archive: ReadingArchive) -> dict[str, str]:
         "acts": "/acts",
         "acts-readings": "/acts?show=readings",
         "acts-verify": "/acts/verify",
+        "imports": "/imports",
         "settings": "/settings",
         "tokens": "/tokens",
         "token-revoke": "/tokens/n8n/revoke",

@@ -204,6 +204,22 @@ async def does_confirm_person(pair: Pair) -> None:
     assert [each.jid for each in await pair.archive.confirmed()] == [jid]
 
 
+async def does_begin_import(pair: Pair) -> None:
+    path = pair.home / "chat.txt"
+    path.write_text("[24/11/2026, 12:00:00] D: Taken over\n", encoding="utf-8")
+    async with pair.person() as device:
+        await device.begin_import(str(path), str(pair.wa.person("D").pn), "Nobody")
+        with anyio.fail_after(30):
+            while (await device.imports())[0].ended is None:  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+    assert len((await pair.archive.search("taken")).items) == 1
+
+
+async def does_imports(pair: Pair) -> None:
+    async with pair.person() as device:
+        assert {one.file for one in await device.imports()} <= {"chat.txt"}
+
+
 async def does_clear_exposures(pair: Pair) -> None:
     await ledger_in(pair.home).expose("stdio:agent", Exposure.STRANGER)
     async with pair.person() as device:

@@ -15,7 +15,7 @@ import httpx2
 from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
-from whatsapp_mcp.models import ConnectionStatus
+from whatsapp_mcp.models import ConnectionStatus, ImportProgress
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.web.pages import site_routes
@@ -28,7 +28,15 @@ COOKIE = "page"
 
 
 class PageDevice(FakeDevice):
-    """Notes what pages ask for beyond what tools do."""
+    """Notes what pages ask for beyond what tools do; `running` are its imports."""
+
+    running: tuple[ImportProgress, ...] = ()
+
+    async def begin_import(self, path: str, chat: str | None = None, me: str | None = None) -> None:
+        self._act(f"import {path} {chat} {me}")
+
+    async def imports(self) -> tuple[ImportProgress, ...]:
+        return self.running
 
     async def pause(self, until: datetime | None = None) -> ConnectionStatus:
         self._act(f"pause {until and f'{until:%d %H:%M}'}")

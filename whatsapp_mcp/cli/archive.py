@@ -167,7 +167,7 @@ def import_messages(
 
     An exported chat needs --chat; messages.db is that of lharries' bridge.
     """
-    from whatsapp_mcp.cli.importing import import_bridge, import_chat
+    from whatsapp_mcp.device.importing import import_bridge, import_chat
     from whatsapp_mcp.media import open_worker
 
     loaded = settings.load()

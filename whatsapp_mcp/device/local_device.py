@@ -35,6 +35,7 @@ from whatsapp_mcp.device.connection import (
 )
 from whatsapp_mcp.device.counters import Counters
 from whatsapp_mcp.device.files import FileOperations, Files, readers_of
+from whatsapp_mcp.device.imports import ImportOperations, Imports
 from whatsapp_mcp.device.name_lookups import Names
 from whatsapp_mcp.device.operations import Topics
 from whatsapp_mcp.device.outbox import ClientSender, DeliveryEvidence, MessageActions, Outbox, Pacer
@@ -77,7 +78,9 @@ _CAUGHT_UP: Final = timedelta(seconds=10)
 logger = logging.getLogger(__name__)
 
 
-class LocalDevice(ConnectionOperations, MessageActions, FileOperations, Topics, ClientEvents):
+class LocalDevice(
+    ConnectionOperations, MessageActions, FileOperations, ImportOperations, Topics, ClientEvents
+):
     """The linked device of an account whose lock this server holds.
 
     Args:
@@ -147,6 +150,7 @@ class LocalDevice(ConnectionOperations, MessageActions, FileOperations, Topics, 
         self.pauses: PauseRecord | None = None
         self._outbox = self._make_outbox()
         self._files = self._make_files()
+        self._imports = Imports(archive, settings, self._clock)
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
         self._address_book = AddressBook(folder.client_db, self._clock, self._names.poke)
         self._unnamed = self._make_unnamed()
@@ -258,6 +262,7 @@ class LocalDevice(ConnectionOperations, MessageActions, FileOperations, Topics, 
             ("unnamed", self._unnamed.run),
             ("keeping files", self._files.keeper.run),
             ("reading files", self._files.reading.run),
+            ("imports", self._imports.run),
             ("watch", self._watch),
             ("sleep", partial(notice_sleep, self._clock, partial(self._loop.post, connection.Woken()))),
             ("counters", self._counters.run),

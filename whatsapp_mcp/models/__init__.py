@@ -61,7 +61,7 @@ from whatsapp_mcp.models.file_readings import (
     ReadingExcerpt,
     ReadingKind,
 )
-from whatsapp_mcp.models.imports import BridgeMessage, BridgePage, ExportedMessage
+from whatsapp_mcp.models.imports import BridgeMessage, BridgePage, ExportedMessage, ImportProgress
 from whatsapp_mcp.models.link import (
     ADDRESS_BOOK_MISSING,
     AddressBookState,
@@ -187,6 +187,7 @@ __all__ = [
     "GroupMember",
     "GroupUpdate",
     "HistoryProgress",
+    "ImportProgress",
     "ImportResult",
     "ImportedChat",
     "IngestResult",

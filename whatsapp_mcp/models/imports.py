@@ -9,6 +9,34 @@ from pydantic import Base64Bytes
 
 
 @dataclass(frozen=True, slots=True)
+class ImportProgress:
+    """How far an import is that a person has begun.
+
+    Attributes:
+        file: The name of the file, without its folder.
+        chat: Jid of the chat that it is; None where the file names its chats.
+        began: When.
+        ended: When it was done or failed; None while it runs.
+        messages, duplicates, skipped, left_out: As in `ImportResult`, so far.
+        stored: Files of messages that are looked at.
+        files: How many there are.
+        error: Why it failed, and what to do.
+    """
+
+    file: str
+    chat: str | None
+    began: datetime
+    ended: datetime | None = None
+    messages: int = 0
+    duplicates: int = 0
+    skipped: int = 0
+    left_out: int = 0
+    stored: int = 0
+    files: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ExportedMessage:
     """One message of a chat that WhatsApp exported.
 

@@ -13,6 +13,7 @@ from whatsapp_mcp.web.acts import act_routes
 from whatsapp_mcp.web.approvals import approval_routes
 from whatsapp_mcp.web.archive import chat_routes, file_routes, search_routes
 from whatsapp_mcp.web.connection import connection_routes, status_of
+from whatsapp_mcp.web.imports import import_routes
 from whatsapp_mcp.web.layout import HOME, SCRIPT, STYLE, headers, render, static_routes
 from whatsapp_mcp.web.people import people_routes
 from whatsapp_mcp.web.scheduled import scheduled_routes
@@ -63,6 +64,7 @@ def site_routes(site: Site, logins: Logins, tokens: TokenStore) -> list[Route]:
         *people_routes(site),
         *scheduled_routes(site),
         *act_routes(site),
+        *import_routes(site),
         *settings_routes(site),
         *token_routes(site, tokens),
     ]

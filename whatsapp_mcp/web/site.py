@@ -63,6 +63,7 @@ PLACES: Final = (
     Place("/people", "People"),
     Place("/scheduled", "Scheduled"),
     Place("/acts", "What agents did"),
+    Place("/imports", "Imports"),
     Place("/settings", "Settings"),
     Place("/tokens", "Tokens"),
 )

@@ -22,6 +22,7 @@ from whatsapp_mcp.models import (
     Activity,
     ConnectionStatus,
     ContactDetails,
+    ImportProgress,
     LinkState,
     SendRequest,
     SendResult,
@@ -170,6 +171,26 @@ class Device(TopicOperations, ApprovalOperations, Protocol):
             TooLong: It is over a limit.
             DeadlineExceeded: It takes longer than a caller waits; it is read all the same.
         """
+        ...
+
+    @has_effect(Effect.PERSON)
+    async def begin_import(self, path: str, chat: str | None = None, me: str | None = None) -> None:
+        """Begin to take over an exported chat, or the `messages.db` of a bridge; see `imports`.
+
+        Args:
+            path: The file, on the computer of the server that leads.
+            chat: Jid of the chat that an exported one is.
+            me: The owner's name in it.
+
+        Raises:
+            InvalidArgument: There is no such file, or an exported chat without the chat that it is.
+            Busy: Another import runs.
+        """
+        ...
+
+    @has_effect(Effect.PERSON)
+    async def imports(self) -> tuple[ImportProgress, ...]:
+        """The last imports that were begun, newest first."""
         ...
 
     @has_effect(Effect.READ)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import anyio
 import anyio.to_thread
@@ -20,6 +21,18 @@ from whatsapp_mcp.models import ImportResult
 logger = logging.getLogger(__name__)
 
 
+class Told(Protocol):
+    """Hears how far an import is."""
+
+    def __call__(self, result: ImportResult, stored: int, of: int) -> None:
+        """What was taken over so far; of so many files, so many are stored."""
+        ...
+
+
+def _tell_nobody(result: ImportResult, stored: int, of: int) -> None:
+    pass
+
+
 async def import_chat(
     archive: Archive,
     worker: Worker,
@@ -29,6 +42,7 @@ async def import_chat(
     me: str | None,
     zone: tzinfo,
     most_bytes: int,
+    told: Told = _tell_nobody,
 ) -> ImportResult:
     """Take over a chat that WhatsApp exported, with its files.
 
@@ -40,6 +54,7 @@ async def import_chat(
         me: The owner's name in it.
         zone: The zone of its times.
         most_bytes: Of one file; a message whose file is larger stays without it.
+        told: Called with what is done so far, and how many of how many files are stored.
 
     Raises:
         InvalidArgument: It is no such export, or it is unclear which of two people is the owner.
@@ -48,16 +63,25 @@ async def import_chat(
     with await anyio.to_thread.run_sync(_opened, path) as file:
         messages = await read_chat_export(worker, file)
         done = await archive.import_chat_export(messages, chat, title=path.stem, me=me, zone=zone)
-        left_out = await _import_files(archive, worker, file, chat, done.files, most_bytes)
+        told(done.result, 0, len(done.files))
+        count = partial(told, done.result, of=len(done.files))
+        left_out = await _import_files(archive, worker, file, chat, done.files, most_bytes, count)
     return replace(done.result, left_out=left_out)
 
 
 async def _import_files(
-    archive: Archive, worker: Worker, file: BinaryIO, chat: str, names: Mapping[str, str], most_bytes: int
+    archive: Archive,
+    worker: Worker,
+    file: BinaryIO,
+    chat: str,
+    names: Mapping[str, str],
+    most_bytes: int,
+    count: Callable[[int], None],
 ) -> int:
     """Store the files of messages; answers how many could not be taken over."""
     left_out = 0
-    for message_id, name in names.items():
+    for number, (message_id, name) in enumerate(names.items()):
+        count(number)
         try:
             content = await read_exported_file(worker, file, name, most_bytes)
         except (InvalidArgument, MediaUnavailable, TooLong, Unsupported) as error:
@@ -68,7 +92,9 @@ async def _import_files(
     return left_out
 
 
-async def import_bridge(archive: Archive, worker: Worker, path: Path, *, zone: tzinfo) -> ImportResult:
+async def import_bridge(
+    archive: Archive, worker: Worker, path: Path, *, zone: tzinfo, told: Told = _tell_nobody
+) -> ImportResult:
     """Take over the `messages.db` of lharries' bridge.
 
     Args:
@@ -76,6 +102,7 @@ async def import_bridge(archive: Archive, worker: Worker, path: Path, *, zone: t
         worker: Reads it.
         path: The database.
         zone: The zone of times that have none.
+        told: Called with what is done so far.
 
     Raises:
         InvalidArgument: It is no such database.
@@ -94,6 +121,7 @@ async def import_bridge(archive: Archive, worker: Worker, path: Path, *, zone: t
                 total.duplicates + done.duplicates,
                 total.skipped + done.skipped,
             )
+            told(total, 0, 0)
     return total
 
 
