@@ -148,13 +148,23 @@ async def mcp_client(
     mode: Mode = "auto",
     *,
     log: IO[str] | None = None,
+    heard: Callable[[Any], None] | None = None,
 ) -> AsyncGenerator[Client]:
-    """An MCP client of a server process of its own, which logs to `log`; both end with the block."""
+    """An MCP client of a server process of its own, which logs to `log`; both end with the block.
+
+    Over stdio, `heard` gets what the server sends without being asked.
+    """
+
+    async def handle(message: Any) -> None:
+        if heard is not None:
+            heard(message)
+
     if transport == "stdio":
         program, *arguments = command("serve", "--structured")
         server = StdioServerParameters(command=program, args=arguments, env=environment(whatsapp, home))
         streams = stdio_client(server, errlog=cast("TextIO", log or sys.stderr))
-        async with Client(streams, mode=mode, read_timeout_seconds=ANSWER_LIMIT) as client:
+        limit = ANSWER_LIMIT
+        async with Client(streams, mode=mode, read_timeout_seconds=limit, message_handler=handle) as client:
             yield client
         return
     async with http_server(whatsapp, home, log=log) as server, client_of(server, transport, mode) as client:

@@ -140,8 +140,9 @@ async def test_a_server_says_what_it_is_and_offers_only_what_it_serves(
     application = create(source, "core")
     async with Client(application, mode=mode) as client:
         offered = client.server_capabilities.model_dump(exclude_none=True)
-        assert offered.keys() - {"extensions"} == {"tools", "resources"}
-        assert offered["tools"] == {"list_changed": False}
+        assert offered.keys() - {"extensions"} == {"tools", "resources", "completions"}
+        assert offered["tools"] == {"list_changed": True}
+        assert offered["resources"] == {"subscribe": True, "list_changed": True}
         if mode == "auto":
             assert offered["extensions"].keys() == {"io.modelcontextprotocol/ui"}
         server = client.server_info
@@ -154,4 +155,4 @@ async def test_a_server_says_what_it_is_and_offers_only_what_it_serves(
     application.resource("test://one", name="one")(lambda: "hello")
     async with Client(application, mode=mode) as client:
         offered = client.server_capabilities.model_dump(exclude_none=True)
-        assert offered.keys() - {"extensions"} == {"prompts", "resources", "tools"}
+        assert offered.keys() - {"extensions"} == {"prompts", "resources", "tools", "completions"}

@@ -14,17 +14,20 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from mcp import Client
-from mcp.types import CallToolResult
+from mcp import Client, MCPError
+from mcp.shared.uri_template import UriTemplate
+from mcp.types import CallToolResult, TextResourceContents
 
 from tests.server.everything import GOOD, Everything
 from tests.server.fakes import CODE, FENCE, FakeSource, text_of
 from tests.server.hostile import CHANNEL, WORDS, Hostile, HostileArchive, HostileDevice, evil
 from tests.server.test_refusals import TOOLS
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.calls import resource_spec_of
 from whatsapp_mcp.server.calls.results import DATA_LIMIT
 from whatsapp_mcp.server.fencing.fence import LIMIT
 from whatsapp_mcp.server.fencing.sanitise import NAME, chosen_name, clean
+from whatsapp_mcp.server.push.resources import RESOURCES
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -143,6 +146,16 @@ async def answers(tool: str, home: Path) -> list[CallToolResult]:
     return told
 
 
+def assert_kept_apart(text: str, home: Path) -> None:
+    """Nobody else's words stand in this answer where ours stand."""
+    assert len(text) <= LIMIT
+    outside, inside = parted(re.sub(rf"{re.escape(str(home))}[\w./-]{{1,160}}", "PATH", text))
+    assert not seems_a_tag("\n".join(outside + inside))
+    assert leaked("\n".join(outside), marked=True) == []
+    heads = [QUOTED.sub("", line.partition(": ")[0]) for line in inside]
+    assert [found for head in heads for found in leaked(head, marked=False)] == []
+
+
 @pytest.mark.parametrize("tool", sorted(TOOLS))
 async def test_nobody_elses_words_pass_for_ours(tool: str, tmp_path: Path) -> None:
     told = await answers(tool, tmp_path)
@@ -150,13 +163,29 @@ async def test_nobody_elses_words_pass_for_ours(tool: str, tmp_path: Path) -> No
     for answer in told:
         text, data = text_of(answer.content), answer.structured_content or {}
         assert "Something in this server failed" not in text
-        assert len(text) <= LIMIT
-        outside, inside = parted(re.sub(rf"{re.escape(str(tmp_path))}[\w./-]{{1,160}}", "PATH", text))
-        assert not seems_a_tag("\n".join(outside + inside))
-        assert leaked("\n".join(outside), marked=True) == []
-        heads = [QUOTED.sub("", line.partition(": ")[0]) for line in inside]
-        assert [found for head in heads for found in leaked(head, marked=False)] == []
+        assert_kept_apart(text, tmp_path)
         others = [each.model_dump(mode="json") for each in answer.content if each.type != "text"]
         assert leaked(json.dumps(others), marked=True) == []
         assert len(json.dumps(data, ensure_ascii=False)) <= DATA_LIMIT
         assert [each for each in strings(data) if clean(each) != each] == []
+
+
+@pytest.mark.parametrize("template", sorted(resource_spec_of(each).template for each in RESOURCES))
+async def test_nobody_elses_words_pass_for_ours_in_a_resource(template: str, tmp_path: Path) -> None:
+    uri = UriTemplate.parse(template).expand({"jid": "15550004444@s.whatsapp.net", "ref": "1"})
+    hostile = Hostile(0, str(file_of(tmp_path)))
+    source = FakeSource(HostileDevice(hostile), HostileArchive(hostile), tmp_path)  # pyright: ignore[reportArgumentType]
+    async with Client(create(source, "core", new_code=lambda: CODE)) as client:
+        told: list[str] = []
+        refused: list[str] = []
+        for hostile.variant in VARIANTS:
+            try:
+                contents = (await client.read_resource(uri)).contents
+            except MCPError as error:
+                refused.append(error.error.message)
+            else:
+                told += [each.text for each in contents if isinstance(each, TextResourceContents)]
+    assert [found for text in refused for found in leaked(text, marked=True)] == []
+    assert told or template == "whatsapp://media/{ref}"
+    for text in told:
+        assert_kept_apart(text, tmp_path)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import anyio
 import pytest
-from mcp import Client
-from mcp.types import CallToolResult
+from mcp import Client, MCPError
+from mcp.types import CallToolResult, ResourceTemplateReference
 
 from tests.archive import events as ev
 from tests.archive.events import journal
-from tests.server.fakes import CODE, NOON, FakeDevice, FakeSource, ledger_in, text_of
+from tests.server.fakes import CODE, NOON, FakeDevice, FakeDevices, FakeSource, ledger_in, text_of
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.media import Worker
@@ -162,3 +163,54 @@ async def test_the_environment_binds_and_the_command_line_only_narrows() -> None
     for name in ("Ann", "self", "status@broadcast"):
         with pytest.raises(InvalidArgument):
             _narrowed(name, "")
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_no_resource_and_no_completion_tells_of_another_chat(
+    archive: Archive, tmp_path: Path, worker: Worker, mode: Literal["auto", "legacy"]
+) -> None:
+    source = FakeSource(FakeDevice(), archive, tmp_path, worker=worker, chat=ANN)
+    template = "whatsapp://chats/{jid}/messages"
+    async with Client(create(source, "all", new_code=lambda: CODE), mode=mode) as client:
+        listed = [each.uri for each in (await client.list_resources()).resources]
+        read = [await client.read_resource(uri) for uri in listed if uri.startswith("whatsapp:")]
+        read.append(await client.read_resource(template.format(jid=ANN)))
+        for uri in (template.format(jid=BOB), template.format(jid=CLUB), f"whatsapp://contacts/{BOB}"):
+            with pytest.raises(MCPError):
+                await client.read_resource(uri)
+        reference = ResourceTemplateReference(uri=template)
+        found = [
+            await client.complete(reference, {"name": "jid", "value": typed})
+            for typed in ("", "Bob", "Club", BOB)
+        ]
+    assert SECRET not in str(read)
+    assert "hello from Ann" in str(read)
+    assert {value for each in found for value in each.completion.values} <= {ANN}
+
+
+async def test_nobody_is_told_of_changes_in_another_chat(
+    archive: Archive, tmp_path: Path, worker: Worker
+) -> None:
+    source = FakeSource(FakeDevice(), archive, tmp_path, worker=worker, chat=ANN)
+    chats, of_bob = "whatsapp://chats", f"whatsapp://chats/{BOB}/messages"
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(source.feed.run, FakeDevices(FakeDevice()), archive)
+        async with (
+            Client(create(source, "core")) as client,
+            client.listen(resource_subscriptions=[chats, of_bob]) as changes,
+        ):
+            assert changes.honored.resource_subscriptions == [chats]
+            told: list[str] = []
+
+            async def listen() -> None:
+                told.append(str(await anext(aiter(changes))))
+
+            tasks.start_soon(listen)
+            await archive.ingest(journal([ev.message("B2", "psst", chat=BOB, at=AT + 200)], after=3))
+            await anyio.sleep(1.0)
+            assert told == []
+            await archive.ingest(journal([ev.message("A2", "hello again", chat=ANN, at=AT + 300)], after=4))
+            with anyio.fail_after(20):
+                while not told:  # noqa: ASYNC110
+                    await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()

@@ -4,7 +4,7 @@ from whatsapp_mcp.models import ChatFacts
 from whatsapp_mcp.policy.acts import Act, Situation
 from whatsapp_mcp.policy.budgets import check_budgets, check_pauses, check_quiet, gap
 from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts
-from whatsapp_mcp.policy.decisions import Decision, decide, denied, require
+from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
 from whatsapp_mcp.policy.digest import digest_of
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
 from whatsapp_mcp.policy.hidden_characters import INVISIBLE, LINE_BREAKS, LINE_MARK, is_shown, visible
@@ -41,6 +41,7 @@ __all__ = [
     "gap",
     "has_code",
     "is_in_scope",
+    "is_offered",
     "is_shown",
     "mask_codes",
     "mask_parts",

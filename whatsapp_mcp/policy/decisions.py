@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from whatsapp_mcp.errors import Denied
-from whatsapp_mcp.models import ChatFacts, ChatKind
+from whatsapp_mcp.models import UNKNOWN, ChatFacts, ChatKind
 from whatsapp_mcp.policy.acts import Act, Situation
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
 from whatsapp_mcp.policy.rules import Policy
@@ -63,6 +63,12 @@ def require(policy: Policy, act: Act, situation: Situation) -> None:
     decision = forbidden(policy, act, situation)
     if decision is not None and decision.verdict == "deny":
         raise denied(act, decision)
+
+
+def is_offered(policy: Policy, act: Act) -> bool:
+    """Whether agents may do an act at all, whomever it is about and whatever a person would answer."""
+    decision = forbidden(policy, act, Situation(UNKNOWN))
+    return decision is None or decision.verdict != "deny"
 
 
 def denied(act: Act, decision: Decision) -> Denied:

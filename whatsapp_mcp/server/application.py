@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server.apps import Apps
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.tools import ToolManager
 from mcp.server.request_state import RequestStateSecurity
 from mcp.server.stdio import stdio_server
@@ -16,22 +16,30 @@ from mcp.types import CallToolResult, Icon, InputRequiredResult
 
 import whatsapp_mcp
 from whatsapp_mcp.errors import Denied, InvalidArgument
-from whatsapp_mcp.policy import SCOPES, check_scope
+from whatsapp_mcp.policy import SCOPES, Policy, check_scope, is_offered
 from whatsapp_mcp.server import tools
-from whatsapp_mcp.server.calls import RegisteredTool, Resources, build, error_result, principal_of, spec_of
+from whatsapp_mcp.server.calls import (
+    RegisteredTool,
+    Resources,
+    build,
+    error_result,
+    principal_of,
+    requester_of,
+    spec_of,
+)
 from whatsapp_mcp.server.fencing import new_code
 from whatsapp_mcp.server.invalid_requests import answering_invalid
+from whatsapp_mcp.server.push import Offered, publishing, serve_push
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
     from mcp.server.lowlevel.helper_types import ReadResourceContents
-    from mcp.server.mcpserver import Context
     from mcp.server.mcpserver.tools import Tool
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
-    from mcp.types import ResourceTemplate
+    from mcp.types import Resource, ResourceTemplate
     from pydantic import AnyUrl
 
     from whatsapp_mcp.server.calls import OfferedTool, ResourceFunction, ServicesSource, ToolFunction
@@ -60,9 +68,10 @@ _GREETINGS: Final = frozenset({"initialize", "server/discover"})
 class Tools(ToolManager):
     """The tools, built at first use: the handshake must not wait for them."""
 
-    def __init__(self, make: Callable[[], list[Tool]]) -> None:
+    def __init__(self, make: Callable[[], list[Tool]], policy: Callable[[], Policy]) -> None:
         super().__init__()
         self._make = make
+        self._policy = policy
 
     @cached_property
     def _made(self) -> dict[str, Tool]:
@@ -73,8 +82,13 @@ class Tools(ToolManager):
         return self._made.get(name) or super().get_tool(name)
 
     def list_tools(self) -> list[Tool]:
-        """All of them, then those that were added to the application (conformance fixtures)."""
-        return [*self._made.values(), *super().list_tools()]
+        """Those that the policy allows at all, then those that were added to the application (fixtures)."""
+        policy = self._policy()
+        return [*(tool for tool in self._made.values() if _is_offered(tool, policy)), *super().list_tools()]
+
+
+def _is_offered(tool: Tool, policy: Policy) -> bool:
+    return not isinstance(tool, RegisteredTool) or is_offered(policy, tool.offered.spec.act)
 
 
 class Application(MCPServer[Any]):
@@ -82,6 +96,7 @@ class Application(MCPServer[Any]):
 
     def __init__(
         self,
+        source: ServicesSource,
         make: Callable[[], list[Tool]],
         read: Resources,
         middleware: Sequence[ServerMiddleware[Any]],
@@ -98,28 +113,43 @@ class Application(MCPServer[Any]):
             instructions=instructions,
             middleware=[*middleware, self._keep_to_scopes, self._advertise_what_is_served],
             subscriptions=False,
+            lifespan=lambda _: publishing(source, read, self._offers),
             extensions=[_cards()],
             request_state_security=RequestStateSecurity(keys=[state_key], ttl=_STATE_LIFETIME)
             if state_key
             else None,
             log_level="WARNING",
         )
-        self._tool_manager = Tools(make)
+        self._tool_manager = Tools(make, lambda: source.policy)
         self._resources = read
         self._structured = structured
+        serve_push(self._lowlevel_server, read, lambda ctx: requester_of(self._context(ctx)))
+
+    def _context(self, ctx: ServerRequestContext[Any, Any]) -> Context[Any, Any]:
+        return Context(request_context=ctx, mcp_server=self)
+
+    def _offers(self) -> Offered:
+        """What is offered at the moment."""
+        listed = [*self._resources.listed(), *self._resources.templates()]
+        return Offered(
+            tuple(tool.name for tool in self._tool_manager.list_tools()),
+            tuple(each.name for each in listed),
+        )
 
     async def _advertise_what_is_served(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
-        """SDK middleware: the SDK advertises prompts and resources whether or not there are any."""
+        """SDK middleware: the SDK advertises prompts whether or not there are any."""
         result = await call_next(ctx)
         if ctx.method not in _GREETINGS or not isinstance(result, dict):
             return result
         kept = dict(result["capabilities"])
+        # Before 2026-07-28 the SDK is not told that these lists change; the list of prompts never does.
+        kept["tools"] = {**kept["tools"], "listChanged": True}
+        kept["resources"] = {**kept["resources"], "listChanged": True}
+        kept["prompts"] = {**kept["prompts"], "listChanged": False}
         if not await self.list_prompts():
             kept.pop("prompts", None)
-        if not (await self.list_resources() or await self.list_resource_templates()):
-            kept.pop("resources", None)
         return {**result, "capabilities": kept}
 
     async def _keep_to_scopes(
@@ -140,6 +170,13 @@ class Application(MCPServer[Any]):
         if ctx.method == "tools/list":
             listed = [tool for tool in result["tools"] if self._is_in_scope(principal.scopes, tool["name"])]
             return {**result, "tools": listed}
+        if ctx.method == "resources/list":
+            kept = [
+                each
+                for each in result["resources"]
+                if self._resources.is_in_scope(principal.scopes, each["uri"])
+            ]
+            return {**result, "resources": kept}
         if ctx.method == "resources/templates/list":
             listed = [
                 template
@@ -169,6 +206,10 @@ class Application(MCPServer[Any]):
         """Ours, for an interface beside MCP."""
         tools = self._tool_manager.list_tools()
         return [tool.offered for tool in tools if isinstance(tool, RegisteredTool)]
+
+    async def list_resources(self) -> list[Resource]:
+        """Ours, then those that were added to the application (cards, conformance fixtures)."""
+        return [*self._resources.listed(), *await super().list_resources()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """Ours, then those that were added to the application (conformance fixtures)."""
@@ -262,12 +303,13 @@ def create(
         return build(chosen, source, structured=structured, new_code=new_code, hint_acts=hint_acts)
 
     def make_resources() -> Iterable[ResourceFunction]:
-        from whatsapp_mcp.server import resources
+        from whatsapp_mcp.server.push import resources
 
         chosen = tools.parse_selection(selection)
         return resources.selected(chosen, in_chat=bool(source.chat)) if functions is None else ()
 
     return Application(
+        source,
         make,
         Resources(make_resources, source, new_code),
         middleware,

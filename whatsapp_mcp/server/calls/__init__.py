@@ -1,8 +1,9 @@
 """A tool call: its registration, the services it uses, its result or its error."""
 
 from whatsapp_mcp.server.calls.argument_models import EmptyRemoves, Neutral, lean_schema
-from whatsapp_mcp.server.calls.beginning import contained
+from whatsapp_mcp.server.calls.beginning import bound, contained
 from whatsapp_mcp.server.calls.call import Call, Requester, Services, ServicesSource
+from whatsapp_mcp.server.calls.mcp_requests import requester_of
 from whatsapp_mcp.server.calls.offered_tools import OfferedTool
 from whatsapp_mcp.server.calls.principals import (
     ANYBODY,
@@ -26,6 +27,7 @@ from whatsapp_mcp.server.calls.results import (
     candidate_text,
     error_payload,
     error_result,
+    error_text,
 )
 from whatsapp_mcp.server.calls.specs import ToolFunction, ToolSpec, spec_of, tool
 
@@ -48,6 +50,7 @@ __all__ = [
     "ToolSpec",
     "admit",
     "admitted",
+    "bound",
     "bounded",
     "build",
     "candidate_text",
@@ -55,8 +58,10 @@ __all__ = [
     "contained",
     "error_payload",
     "error_result",
+    "error_text",
     "lean_schema",
     "principal_of",
+    "requester_of",
     "resource",
     "resource_spec_of",
     "spec_of",

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from whatsapp_mcp.models.caller import Caller
-from whatsapp_mcp.policy import Act
 from whatsapp_mcp.server.calls.argument_models import StrictArguments, arguments_model, explained
 from whatsapp_mcp.server.calls.beginning import begun
 from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
@@ -56,9 +55,7 @@ class OfferedTool:
         Raises:
             Denied: They do not, whatever a person would answer.
         """
-        spec = self.spec
-        does = Act(spec.name, spec.effect, spec.audience, in_chat=spec.in_chat)
-        return begun(self.source, requester, does, hinted=hinted)
+        return begun(self.source, requester, self.spec.act, hinted=hinted)
 
     def begin(self, arguments: Mapping[str, Any], requester: Requester, *, hinted: bool = False) -> BegunCall:
         """Check scopes, policy and arguments.

@@ -24,29 +24,32 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.shared.uri_template import UriTemplate
 from mcp.types import InputRequiredResult
+from mcp.types import Resource as Listing
 from mcp.types import ResourceTemplate as TemplateListing
 
-from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, WhatsAppError
+from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models.caller import Caller
-from whatsapp_mcp.policy import Act, Audience, Effect, is_in_scope
+from whatsapp_mcp.policy import Act, Audience, Effect, is_in_scope, is_offered
 from whatsapp_mcp.server.calls.beginning import begun, contained
-from whatsapp_mcp.server.calls.call import ServicesSource
+from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
 from whatsapp_mcp.server.calls.elicitation import asking
 from whatsapp_mcp.server.calls.mcp_requests import requester_of
 from whatsapp_mcp.server.calls.results import error_text
-from whatsapp_mcp.server.fencing import Text, new_code
+from whatsapp_mcp.server.fencing import Text, cut, new_code
 
 _SPEC: Final = "_resource_spec"
 
 
 class Content(NamedTuple):
-    """One part of what a resource holds; a `Text` comes fenced."""
+    """One part of what a resource holds; a `Text` comes fenced, a `str` holds no words of others."""
 
-    data: bytes | Text
+    data: bytes | Text | str
     mime_type: str
 
 
 ResourceFunction = Callable[..., Awaitable[Sequence[Content]]]
+Completer = Callable[[Call, str], Awaitable[Sequence[str]]]
+"""Gives values for the parameter of a template, those first that fit best what was typed of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class ResourceSpec:
         audience: Who sees that.
         toolset: With which it is offered.
         in_chat: A caller that is bound to one chat may read it, as far as it is of that chat.
+        complete: Completes its parameter; None for one without parameters.
     """
 
     name: str
@@ -71,6 +75,17 @@ class ResourceSpec:
     toolset: str
     in_chat: bool
     function: ResourceFunction
+    complete: Completer | None = None
+
+    @property
+    def title(self) -> str:
+        """What a person is shown: the name in words."""
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def act(self) -> Act:
+        """What reading it does, under the name of its tool."""
+        return Act(self.tool, self.effect, self.audience, in_chat=self.in_chat)
 
 
 def resource(
@@ -81,13 +96,23 @@ def resource(
     *,
     toolset: str = "core",
     in_chat: bool = False,
+    complete: Completer | None = None,
 ) -> Callable[[ResourceFunction], ResourceFunction]:
     """Mark a function as a resource; its parameters after the call are those of the template."""
 
     def mark(function: ResourceFunction) -> ResourceFunction:
         description = " ".join((inspect.getdoc(function) or "").split())
         spec = ResourceSpec(
-            function.__name__, template, description, tool, effect, audience, toolset, in_chat, function
+            function.__name__,
+            template,
+            description,
+            tool,
+            effect,
+            audience,
+            toolset,
+            in_chat,
+            function,
+            complete,
         )
         setattr(function, _SPEC, spec)
         return function
@@ -125,16 +150,27 @@ class Resources:
         specs = map(resource_spec_of, self._make())
         return [(UriTemplate.parse(spec.template), spec) for spec in specs]
 
+    def _offered(self) -> list[tuple[UriTemplate, ResourceSpec]]:
+        """Those whose tools the policy does not forbid altogether."""
+        policy = self._source.policy
+        return [each for each in self._specs if is_offered(policy, each[1].act)]
+
     def templates(self) -> list[TemplateListing]:
-        """As they are listed."""
+        """Those with parameters, as they are listed."""
         return [
             TemplateListing(
-                name=spec.name,
-                title=spec.name.replace("_", " ").capitalize(),
-                uri_template=spec.template,
-                description=spec.description,
+                name=spec.name, title=spec.title, uri_template=spec.template, description=spec.description
             )
-            for _, spec in self._specs
+            for template, spec in self._offered()
+            if template.variables
+        ]
+
+    def listed(self) -> list[Listing]:
+        """Those without parameters, as they are listed."""
+        return [
+            Listing(name=spec.name, title=spec.title, uri=spec.template, description=spec.description)
+            for template, spec in self._offered()
+            if not template.variables
         ]
 
     def is_in_scope(self, scopes: frozenset[str], template: str) -> bool:
@@ -145,6 +181,38 @@ class Resources:
             if spec.template == template
         )
 
+    def match(self, uri: str) -> tuple[ResourceSpec, dict[str, Any]] | None:
+        """The resource that a URI, or a template, belongs to, and its parameters; None if it is not ours."""
+        for template, spec in self._specs:
+            if (values := template.match(uri)) is not None:
+                return spec, values
+        return None
+
+    def begin(self, spec: ResourceSpec, requester: Requester) -> Call:
+        """The call that reads it, or tells of it.
+
+        Raises:
+            Denied: Scopes or policy do not allow it.
+        """
+        return begun(self._source, requester, spec.act)
+
+    async def complete(self, template: str, typed: str, requester: Requester) -> Sequence[str]:
+        """Values for the parameter of a template; none for what is not ours or has no parameter.
+
+        Args:
+            template: As it is listed.
+            typed: What was typed of the value.
+            requester: Who asks.
+
+        Raises:
+            WhatsAppError: They cannot be told to whom asks.
+        """
+        for _, spec in self._specs:
+            if spec.template == template and spec.complete is not None:
+                call = self.begin(spec, requester)
+                return await contained(spec.name, partial(spec.complete, call, typed))
+        return ()
+
     async def read(
         self, uri: str, context: Context[Any, Any]
     ) -> list[ReadResourceContents] | InputRequiredResult | None:
@@ -154,18 +222,15 @@ class Resources:
             ResourceNotFoundError: There is nothing of that kind.
             ResourceError: Any other error, in our form.
         """
-        for template, spec in self._specs:
-            values = template.match(uri)
-            if values is not None:
-                return await self._answer(spec, values, context)
-        return None
+        found = self.match(uri)
+        return None if found is None else await self._answer(*found, context)
 
     async def _answer(
         self, spec: ResourceSpec, values: dict[str, Any], context: Context[Any, Any]
     ) -> list[ReadResourceContents] | InputRequiredResult:
         try:
             found = await contained(spec.name, partial(self._called, spec, values, context))
-        except (MessageNotFound, InvalidArgument) as error:
+        except (MessageNotFound, ChatNotFound, ContactNotFound, InvalidArgument) as error:
             raise ResourceNotFoundError(error_text(error)) from error
         except WhatsAppError as error:
             raise ResourceError(error_text(error)) from error
@@ -176,8 +241,7 @@ class Resources:
     async def _called(
         self, spec: ResourceSpec, values: dict[str, Any], context: Context[Any, Any]
     ) -> Sequence[Content] | InputRequiredResult:
-        reads = Act(spec.tool, spec.effect, spec.audience, in_chat=spec.in_chat)
-        call = begun(self._source, requester_of(context), reads)
+        call = self.begin(spec, requester_of(context))
 
         async def act(caller: Caller) -> Sequence[Content]:
             return await spec.function(replace(call, caller=caller), **values)
@@ -185,5 +249,9 @@ class Resources:
         return await asking(context, call, act)
 
     def _content(self, content: Content) -> ReadResourceContents:
-        data = content.data if isinstance(content.data, bytes) else content.data.rendered(self._new_code())
+        data = content.data
+        if isinstance(data, str):
+            data = cut(data)
+        elif isinstance(data, Text):
+            data = data.rendered(self._new_code())
         return ReadResourceContents(content=data, mime_type=content.mime_type)

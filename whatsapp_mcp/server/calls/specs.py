@@ -18,7 +18,7 @@ from typing import Final, cast
 
 from mcp.types import ToolAnnotations
 
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Act, Audience, Effect
 from whatsapp_mcp.server.calls.results import Result
 
 ToolFunction = Callable[..., Awaitable[Result]]
@@ -62,6 +62,11 @@ class ToolSpec:
     def reads(self) -> bool:
         """It changes nothing (`readOnlyHint`)."""
         return self.effect is Effect.READ
+
+    @property
+    def act(self) -> Act:
+        """What it does, before its arguments say to whom."""
+        return Act(self.name, self.effect, self.audience, in_chat=self.in_chat)
 
     @property
     def acts(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import TooLong
+from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.calls import Call, Content, resource
 from whatsapp_mcp.server.render import Wanted
@@ -15,10 +16,20 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 10_000_000
 """Bytes of a file that is handed out; in base64 it has a third more."""
+_COMPLETED: Final = 100
+"""Messages among whose refs a ref is completed."""
 _TEXT: Final = "text/plain"
 
 
-@resource(MEDIA_URI, "download_media", Effect.READ, Audience.NOBODY, in_chat=True)
+async def refs_of_files(call: Call, typed: str) -> Sequence[str]:
+    """The refs of the newest messages with files that begin with these digits."""
+    archive = (await call.services()).archive
+    page = await archive.messages(MessageFilter(media=True), limit=_COMPLETED)
+    digits = typed.strip().lstrip("#")
+    return [ref for message in page.items if (ref := str(message.ref)).startswith(digits)]
+
+
+@resource(MEDIA_URI, "download_media", Effect.READ, Audience.NOBODY, in_chat=True, complete=refs_of_files)
 async def media(call: Call, ref: str) -> Sequence[Content]:
     """The file of the message with this ref (1042), up to 10 MB, and as text what was read in it."""
     services = await call.services()

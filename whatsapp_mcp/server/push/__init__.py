@@ -1,0 +1,7 @@
+"""What an application reads by a URI, and how it is told that it has changed."""
+
+from whatsapp_mcp.server.push.handlers import serve_push
+from whatsapp_mcp.server.push.publisher import Offered, publishing
+from whatsapp_mcp.server.push.subscriber import QUIET
+
+__all__ = ["QUIET", "Offered", "publishing", "serve_push"]
