@@ -97,3 +97,11 @@ def test_the_inspector_finds_no_fault_in_the_schema_of_any_tool(tmp_path: Path) 
     done = run_tool("inspector", "--cli", *serve, "--method", "tools/list", "--strict", home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert '"send_message"' in done.stdout
+
+
+def test_the_inspector_verifies_the_digest_of_every_skill(tmp_path: Path) -> None:
+    serve = (sys.executable, "-m", "whatsapp_mcp", "serve", "--toolsets", "all")
+    asked = ("--protocol-era", "modern", "--method", "skills/list", "--verify")
+    done = run_tool("inspector", "--cli", *serve, *asked, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Verified 6 skills and 6 files: no conformance errors." in done.stderr

@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import types
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, time
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -110,6 +110,10 @@ class Hostile:
             return name.endswith("stranger") or bool((self.variant + len(name)) % 2)
         if kind is datetime:
             return NOON
+        if kind is date:
+            return NOON.date()
+        if kind is time:
+            return NOON.time()
         if kind is bytes:
             return b"k" * 32
         if isinstance(kind, type) and issubclass(kind, enum.Enum):

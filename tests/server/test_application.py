@@ -140,11 +140,12 @@ async def test_a_server_says_what_it_is_and_offers_only_what_it_serves(
     application = create(source, "core")
     async with Client(application, mode=mode) as client:
         offered = client.server_capabilities.model_dump(exclude_none=True)
-        assert offered.keys() - {"extensions"} == {"tools", "resources", "completions"}
+        assert offered.keys() - {"extensions"} == {"tools", "prompts", "resources", "completions"}
         assert offered["tools"] == {"list_changed": True}
         assert offered["resources"] == {"subscribe": True, "list_changed": True}
         if mode == "auto":
-            assert offered["extensions"].keys() == {"io.modelcontextprotocol/ui"}
+            extensions = {"io.modelcontextprotocol/ui", "io.modelcontextprotocol/skills"}
+            assert offered["extensions"].keys() == extensions
         server = client.server_info
         assert server is not None
         assert (server.title, server.website_url) == ("WhatsApp", None)

@@ -1,7 +1,7 @@
 """A tool call: its registration, the services it uses, its result or its error."""
 
 from whatsapp_mcp.server.calls.argument_models import EmptyRemoves, Neutral, lean_schema
-from whatsapp_mcp.server.calls.beginning import bound, contained
+from whatsapp_mcp.server.calls.beginning import begun, bound, contained
 from whatsapp_mcp.server.calls.call import Call, Requester, Services, ServicesSource
 from whatsapp_mcp.server.calls.mcp_requests import requester_of
 from whatsapp_mcp.server.calls.offered_tools import OfferedTool
@@ -50,6 +50,7 @@ __all__ = [
     "ToolSpec",
     "admit",
     "admitted",
+    "begun",
     "bound",
     "bounded",
     "build",

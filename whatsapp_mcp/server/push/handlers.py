@@ -15,7 +15,7 @@ from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.server.calls import error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from mcp.server.connection import Connection
     from mcp.server.context import ServerRequestContext
@@ -30,13 +30,17 @@ _COMPLETED: Final = 100
 
 
 def serve_push(
-    server: Server[Any], resources: Resources, requester_of: Callable[[_Context], Requester]
+    server: Server[Any],
+    resources: Resources,
+    complete_prompt: Callable[[Requester, str, str, str], Awaitable[Sequence[str]]],
+    requester_of: Callable[[_Context], Requester],
 ) -> None:
     """Have a server answer subscriptions and completion; its lifespan gives the `Publisher`.
 
     Args:
         server: The SDK's.
-        resources: What can be completed.
+        resources: What can be subscribed to, and completed.
+        complete_prompt: Completes, for who asks, the argument of a prompt by their names and what was typed.
         requester_of: Who sent a request.
     """
 
@@ -60,12 +64,14 @@ def serve_push(
         ctx.lifespan_context.opened(_connection_of(ctx))
 
     async def complete(ctx: _Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        values: Sequence[str] = ()
-        if isinstance(params.ref, types.ResourceTemplateReference):
-            try:
-                values = await resources.complete(params.ref.uri, params.argument.value, requester_of(ctx))
-            except WhatsAppError as error:
-                raise MCPError(types.INVALID_PARAMS, error_text(error)) from error
+        requester, ref, argument = requester_of(ctx), params.ref, params.argument
+        try:
+            if isinstance(ref, types.ResourceTemplateReference):
+                values = await resources.complete(ref.uri, argument.value, requester)
+            else:
+                values = await complete_prompt(requester, ref.name, argument.name, argument.value)
+        except WhatsAppError as error:
+            raise MCPError(types.INVALID_PARAMS, error_text(error)) from error
         shown = list(values[:_COMPLETED])
         return types.CompleteResult(
             completion=types.Completion(values=shown, has_more=len(shown) < len(values))
