@@ -9,6 +9,7 @@ from tests.device.conftest import Lead, Leader
 from whatsapp_mcp.client.protocol import LOGIN_EVENT
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.device.connection.events import ClientEvent, LinkingFailed, Outdated
+from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.adv import LinkingError
@@ -109,12 +110,75 @@ async def test_a_server_that_asks_for_a_passkey_ends_linking_with_what_to_try(
     await leader.until(ConnectionState.ONLINE)
 
 
+@pytest.mark.slow
+async def test_a_phone_that_has_four_linked_devices_is_named_as_a_reason_when_the_codes_run_out(
+    wa: WhatsApp, leader: Leader
+) -> None:
+    wa.fill_linked_devices()
+    wa.offer_codes(1)
+    shown = await leader.device.link()
+    assert shown.qr is not None
+    with pytest.raises(LinkingError, match="four linked devices"):
+        await wa.me.scan(shown.qr.text)
+    ended = await leader.until(ConnectionState.UNLINKED, within=90.0)
+    assert ended.reason is not None
+    assert "four linked devices" in ended.reason
+
+
+async def test_a_client_that_is_too_old_gets_no_code_and_is_told_what_to_do(
+    wa: WhatsApp, leader: Leader
+) -> None:
+    wa.failure(405)
+    with pytest.raises(NotConnected) as caught:
+        await leader.device.link()
+    assert "no longer accepts" in caught.value.message
+    assert "Upgrade" in caught.value.action
+    assert (await leader.device.status()).state is ConnectionState.OUTDATED
+
+
+async def unlink_and_forget_nothing(leader: Leader, wa: WhatsApp) -> None:
+    """The account is unlinked; its messages stay."""
+    ann = wa.person("Ann")
+    await ann.says("for the first owner")
+    change = 0
+    with anyio.fail_after(10):
+        while not (await leader.archive.search("owner")).items:
+            change = await leader.archive.wait_change(change, 1.0)
+    await leader.device.unlink()
+    await leader.until(ConnectionState.UNLINKED)
+
+
+@pytest.mark.parametrize("by_code", [False, True])
+async def test_the_phone_of_another_person_is_refused_before_a_message_of_theirs_comes(
+    wa: WhatsApp, linked: Leader, by_code: bool
+) -> None:
+    await unlink_and_forget_nothing(linked, wa)
+    other = wa.account("+4915100000002", "Jonas")
+    shown = await linked.device.link(other.pn.number if by_code else None)
+    assert shown.qr is not None
+    if by_code:
+        assert shown.code is not None
+        await other.enter_code(shown.code)
+    else:
+        await other.scan(shown.qr.text)
+    status = await linked.until(ConnectionState.UNLINKED)
+    assert status.reason is not None
+    assert "+4915100000002" in status.reason
+    assert f"those of {wa.me.pn.number}" in status.reason
+    assert not linked.archive.folder.client_db.exists()
+    assert (status.number, await linked.archive.own()) != (other.pn.number, (str(other.pn), None, None))
+    again = await linked.device.link()
+    assert again.qr is not None
+    await wa.me.scan(again.qr.text)
+    await linked.until(ConnectionState.ONLINE)
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
         ("success", None),
         ("err-client-outdated", Outdated(1)),
-        ("timeout", "codes ran out"),
+        ("timeout", "four linked devices"),
         ("err-scanned-without-multidevice", "too old"),
         ("err-unexpected-state", "out of turn"),
         ("passkey-confirmation", "passkey"),

@@ -333,7 +333,8 @@ def test_linking_that_times_out_says_whether_there_was_a_code() -> None:
     shown, _ = after(asked, m.Code(1, 20))
     assert shown.reason is None
     expired, _ = after(shown, m.Tick(), seconds=1000)
-    assert (expired.state, expired.reason) == (S.UNLINKED, "The code expired before a phone took it.")
+    assert expired.state is S.UNLINKED
+    assert (expired.reason or "").startswith("The code expired before a phone took it.")
 
 
 def test_a_pause_ends_the_client_and_lasts_until_a_person_ends_it() -> None:

@@ -55,6 +55,7 @@ ROWS = (
     ("QR codes run out", "wa.offer_codes(1)", "simulator/test_faults.py::run_out"),
     ("cut while a QR code is shown", "await wa.cut()", "simulator/test_faults.py::offered_again"),
     ("wrong ADV HMAC", "wa.wrong_adv()", "simulator/test_faults.py::wrong_adv_secret"),
+    ("four linked devices", "wa.fill_linked_devices()", "device/test_link.py::four_linked_devices"),
     ("passkey requested", "wa.ask_for_passkey()", "device/test_link.py::asks_for_a_passkey"),
     ("ack never comes", "wa.no_acks()", "simulator/test_faults.py::never_answered"),
     ("cut between send and ack", "wa.cut_before_ack()", "simulator/test_faults.py::cut_before_its_ack"),

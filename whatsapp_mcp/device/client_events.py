@@ -122,6 +122,10 @@ class ClientEvents:
             self._archiver.announce(int(params["seq"]))
             if method == protocol.STATE and params["code"] == EventCode.CONNECTED:
                 await self._owner.look_up()
+            elif method == protocol.STATE and params["code"] == EventCode.PAIR_STATUS:
+                refusal = await self._owner.refusal()
+                if refusal is not None:  # before the client says that it is paired, and so before it logs in
+                    self._loop.post(connection.LinkingFailed(generation, refusal))
 
     def _changed(self, before: Connection, after: Connection) -> None:
         if after.linked and not before.linked:

@@ -40,6 +40,26 @@ class Owner:
         except sqlite3.OperationalError as error:
             logger.warning("owner: keys cannot be read now; the known owner stays: %s", error)
 
+    async def refusal(self) -> str | None:
+        """Why the phone that has just taken a code may not be this account's; None if it may.
+
+        Another person's phone would mix their messages with those that are archived. A person whose number
+        has changed keeps their LID.
+        """
+        former, lid, _ = await self._archive.own()
+        try:
+            taken = await anyio.to_thread.run_sync(connection.stored_device, self._client_db)
+        except sqlite3.OperationalError as error:
+            logger.warning("owner: keys cannot be read now; the phone is not compared: %s", error)
+            return None
+        if taken is None or former is None or str(taken.jid.bare) == former or (lid and taken.lid == lid):
+            return None
+        return (
+            f"That phone is {taken.number}, and the messages here are those of {Jid.parse(former).number}. "
+            "Remove the new entry among the linked devices of that phone. Link the right phone, or this one "
+            "under another name with `whatsapp-mcp link --account NAME`."
+        )
+
     async def record(self) -> None:
         """Record in the archive who the owner is."""
         owner = self.device

@@ -126,6 +126,10 @@ class FaultInjection(ABC):
         """Ask for a passkey after a phone has accepted a QR or pairing code, until `recover`."""
         self.faults.passkey = True
 
+    def fill_linked_devices(self) -> None:
+        """Let phones refuse QR and pairing codes: they have four linked devices already, until `recover`."""
+        self.faults.full = True
+
     # The session
 
     async def stream_error(self, code: str | int | None, *content: Node, close: bool = True) -> None:

@@ -112,6 +112,8 @@ class Faults:
     """The phone's answer to a QR or pairing code carries a wrong HMAC."""
     passkey: bool = False
     """After a phone has accepted a QR or pairing code, the server asks the companion for a passkey."""
+    full: bool = False
+    """Phones refuse to link a device: they have four already. WhatsApp tells the companion nothing."""
     login_failure: dict[str, str] | None = None
     """Every login is answered with `<failure>` and these attributes."""
     close_delay: float = 0.1

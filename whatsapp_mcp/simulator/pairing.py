@@ -124,9 +124,11 @@ async def link(account: Account, registration: Registration, adv_secret: bytes) 
     """Sign a companion's identity and let it log in.
 
     Raises:
-        LinkingError: The companion refused.
+        LinkingError: The phone, the server or the companion refused.
     """
     network, connection = account.network, registration.connection
+    if network.faults.full:
+        raise LinkingError("the phone has four linked devices already")
     if network.faults.passkey:
         connection.send(_passkey_request(network))
         raise LinkingError("the server asks for a passkey")

@@ -142,7 +142,9 @@ class WhatsApp(FaultInjection):
         self._connections.add(connection)
         try:
             unlinked = connection.client_payload.HasField("devicePairingData")
-            await (pairing if unlinked else login).serve(self.network, connection)
+            # A client that is too old gets no codes either.
+            refused = (self.faults.login_failure or {}).get("reason") == "405"
+            await (pairing if unlinked and not refused else login).serve(self.network, connection)
         finally:
             self._connections.discard(connection)
             self.network.notify()

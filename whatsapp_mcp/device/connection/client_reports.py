@@ -46,7 +46,7 @@ _UNREACHABLE: Final = {
 """What Go's network errors mean, by words in them; their whole text may quote what a server answered."""
 
 _LINKING_FAILURES: Final = {
-    "timeout": "The codes ran out before a phone took one. Ask for a new one and have the phone ready.",
+    "timeout": f"The codes ran out before a phone took one. Have the phone ready. {state.PHONE_REFUSED}",
     "error": "The phone's answer could not be verified. Remove the new entry on the phone, then link again.",
     "err-scanned-without-multidevice": "The phone's WhatsApp is too old for linked devices. Update it there.",
     "err-unexpected-state": "WhatsApp answered out of turn. Link again.",

@@ -57,7 +57,8 @@ class ConnectionOperations:
             ),
         )
         if shown.state is not ConnectionState.LINKING:
-            raise NotConnected(shown.reason or "Linking was given up.", "Try again.")
+            advice = None if shown.state is ConnectionState.UNLINKED else shown.state.traits.what_to_do()
+            raise NotConnected(shown.reason or "Linking was given up.", advice or "Try again.")
         if number is not None and shown.code is None:
             code = await self.call("pair_phone", {"number": number.user}, deadline=CALL_DEADLINE)
             self._linking.show_code(str(code), _PAIR_CODE_LIFETIME)

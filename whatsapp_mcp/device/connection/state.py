@@ -70,7 +70,12 @@ REFUSED_BASE: Final = 30.0
 REFUSED_CAP: Final = 900.0
 _NO_CODE: Final = "WhatsApp has not given a code yet."
 _NO_KEYS: Final = "The last linking was not finished, or its keys were lost or damaged."
-_CODE_EXPIRED: Final = "The code expired before a phone took it."
+PHONE_REFUSED: Final = (
+    "If the phone said that it could not link a device: it may be offline, or have four linked devices "
+    "already (log one out there)."
+)
+"""Of a refusal by the phone nothing comes here: the codes run out as if nobody had taken one."""
+_CODE_EXPIRED: Final = f"The code expired before a phone took it. {PHONE_REFUSED}"
 _WOKEN: Final = "The computer has slept; whether the connection has survived is being checked."
 _PAUSED: Final = "Paused with `whatsapp-mcp pause`; a queued send waits for a day at most."
 WALL_CLOCK_CHECK: Final = 60.0
