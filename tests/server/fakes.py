@@ -65,6 +65,8 @@ class FakeDevice:
     file: str = ""
     reads: Callable[[int], Awaitable[None]] = field(default=_reads_nothing)
     qr_file: str | None = None
+    shown: QrCode | None = None
+    history: int | None = None
     typing_in: tuple[str, ...] = ()
     held: Approval | None = None
     """What every act waits for, once a person has said yes."""
@@ -78,7 +80,8 @@ class FakeDevice:
 
     async def status(self) -> ConnectionStatus:
         """As the fields say."""
-        return ConnectionStatus(self.state, NOON, "default", number=self.number, name="Me", generation=3)
+        status = ConnectionStatus(self.state, NOON, "default", number=self.number, name="Me", generation=3)
+        return replace(status, history_progress=self.history)
 
     async def link(self, phone: str | None = None) -> LinkState:
         """A QR, and beside it a code for a phone."""
@@ -89,7 +92,9 @@ class FakeDevice:
         return LinkState(ConnectionState.LINKING, 1, qr)
 
     async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
-        """The next of `link_states`."""
+        """The next of `link_states`; without one, the QR that is `shown`."""
+        if not self.link_states:
+            return LinkState(self.state, 1, self.shown)
         return self.link_states.pop(0)
 
     async def unlink(self) -> None:

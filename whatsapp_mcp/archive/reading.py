@@ -113,6 +113,7 @@ class ReadingArchive:
     send_report = in_thread(read.send_report)
     scheduled_sends = at_once(read.scheduled_sends)
     next_due = at_once(read.next_due)
+    files_of_send = in_thread(read.files_of_send)
     forwards_since = at_once(read.forwards_since)
     own = in_thread(read.own)
     meta_get = in_thread(read.meta_get)

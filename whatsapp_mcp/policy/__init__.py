@@ -7,7 +7,14 @@ from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
 from whatsapp_mcp.policy.digest import digest_of
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
-from whatsapp_mcp.policy.hidden_characters import INVISIBLE, LINE_BREAKS, LINE_MARK, is_shown, visible
+from whatsapp_mcp.policy.hidden_characters import (
+    INVISIBLE,
+    LINE_BREAKS,
+    LINE_MARK,
+    is_shown,
+    visible,
+    visible_lines,
+)
 from whatsapp_mcp.policy.rules import Policy, Ruling
 from whatsapp_mcp.policy.scopes import SCOPES, Scope, check_scope, is_in_scope, parse_scopes, scope_of
 from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, find_secret_in_file
@@ -49,4 +56,5 @@ __all__ = [
     "require",
     "scope_of",
     "visible",
+    "visible_lines",
 ]

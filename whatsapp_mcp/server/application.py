@@ -17,7 +17,7 @@ from mcp.types import CallToolResult, Icon, InputRequiredResult
 import whatsapp_mcp
 from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.policy import SCOPES, Policy, check_scope, is_offered
-from whatsapp_mcp.server import tools
+from whatsapp_mcp.server import cards, tools
 from whatsapp_mcp.server.calls import (
     RegisteredTool,
     Resources,
@@ -246,10 +246,11 @@ class Application(MCPServer[Any]):
 
 
 def _cards() -> Apps:
-    """The extension with which hosts draw the card of an approval."""
-    cards = Apps()
-    cards.add_html_resource(tools.APPROVAL_CARD, tools.APPROVAL_HTML, name="approval")
-    return cards
+    """The extension with which hosts draw cards."""
+    apps = Apps()
+    for card in cards.CARDS:
+        apps.add_html_resource(card.uri, card.html(), name=card.name, prefers_border=True)
+    return apps
 
 
 def _icon() -> Icon:

@@ -20,6 +20,7 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     ALBUM_KEY,
     AlbumContent,
+    FileContent,
     MessageKind,
     OutboxEntry,
     Scheduling,
@@ -135,6 +136,15 @@ def outbox_get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:
     for row in send_rows(db, "WHERE id = ?", (send_id,)):
         return send_entry(db, row)
     raise MessageNotFound(f"There is no send {send_id}.", "Take the number from send_message.")
+
+
+def files_of_send(db: sqlite3.Connection, send_id: int) -> tuple[FileContent, ...]:
+    """The files that a send carries, an album's in its order.
+
+    Raises:
+        MessageNotFound: No such send.
+    """
+    return files_of(outbox_get(db, send_id).request.content)
 
 
 def key_digest(key: str) -> bytes:

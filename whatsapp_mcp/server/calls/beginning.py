@@ -36,7 +36,14 @@ def begun(source: ServicesSource, requester: Requester, act: Act, *, hinted: boo
     caller = bound(replace(requester.caller, tool=act.name, hinted=hinted), source.chat)
     # Early, for what nothing could change; the leader decides about acts once more, and finally.
     require(source.policy, act, Situation(caller))
-    return Call(source, requester.progress, caller, over_http=requester.over_http, roots=requester.roots)
+    return Call(
+        source,
+        requester.progress,
+        caller,
+        over_http=requester.over_http,
+        roots=requester.roots,
+        draws_cards=requester.draws_cards,
+    )
 
 
 def bound(caller: Caller, chat: str) -> Caller:

@@ -142,6 +142,7 @@ class Requester:
         over_http: Whether the application need not be on this computer.
         progress: Tells it how far a call is.
         roots: The folders that it names as its own.
+        draws_cards: Whether it draws MCP Apps.
     """
 
     caller: Caller
@@ -149,13 +150,14 @@ class Requester:
     over_http: bool
     progress: Progress = no_progress
     roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
+    draws_cards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of one tool.
 
-    `over_http` says that the application need not be on this computer.
+    `over_http` says that the application need not be on this computer, `draws_cards` that it draws MCP Apps.
     """
 
     source: ServicesSource
@@ -163,6 +165,7 @@ class Call:
     caller: Caller = UNKNOWN
     over_http: bool = False
     roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
+    draws_cards: bool = False
 
     async def services(self) -> Services:
         """The services of the account; waits while the server is still starting."""

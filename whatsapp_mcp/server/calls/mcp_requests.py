@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from mcp.server.apps import client_supports_apps
 from mcp.server.mcpserver import Context
 
 from whatsapp_mcp.models import Caller
@@ -31,4 +32,5 @@ def requester_of(context: Context[Any, Any]) -> Requester:
         over_http=context.headers is not None,
         progress=context.report_progress,
         roots=partial(client_roots, context),
+        draws_cards=client_supports_apps(context),
     )

@@ -63,6 +63,7 @@ class ResourceSpec:
         audience: Who sees that.
         toolset: With which it is offered.
         in_chat: A caller that is bound to one chat may read it, as far as it is of that chat.
+        is_listed: Whether applications are told of it; what is for a card of this server alone is not.
         complete: Completes its parameter; None for one without parameters.
     """
 
@@ -74,6 +75,7 @@ class ResourceSpec:
     audience: Audience
     toolset: str
     in_chat: bool
+    is_listed: bool
     function: ResourceFunction
     complete: Completer | None = None
 
@@ -96,6 +98,7 @@ def resource(
     *,
     toolset: str = "core",
     in_chat: bool = False,
+    is_listed: bool = True,
     complete: Completer | None = None,
 ) -> Callable[[ResourceFunction], ResourceFunction]:
     """Mark a function as a resource; its parameters after the call are those of the template."""
@@ -111,6 +114,7 @@ def resource(
             audience,
             toolset,
             in_chat,
+            is_listed,
             function,
             complete,
         )
@@ -151,9 +155,9 @@ class Resources:
         return [(UriTemplate.parse(spec.template), spec) for spec in specs]
 
     def _offered(self) -> list[tuple[UriTemplate, ResourceSpec]]:
-        """Those whose tools the policy does not forbid altogether."""
+        """Those that are listed, as far as the policy does not forbid their tools altogether."""
         policy = self._source.policy
-        return [each for each in self._specs if is_offered(policy, each[1].act)]
+        return [each for each in self._specs if each[1].is_listed and is_offered(policy, each[1].act)]
 
     def templates(self) -> list[TemplateListing]:
         """Those with parameters, as they are listed."""

@@ -26,11 +26,13 @@ class Result:
         text: What the model reads; a `str` holds no words of others but short, marked names.
         data: The same facts for programs, JSON-able.
         extra: Further content blocks (an image, a resource link), shown before the text.
+        meta: For the card that the host draws, by name; no host gives it to the model.
     """
 
     text: Text | str
     data: Mapping[str, Any]
     extra: tuple[ContentBlock, ...] = ()
+    meta: Mapping[str, Any] | None = None
 
     @property
     def summary(self) -> str:
@@ -48,6 +50,7 @@ class Result:
         return CallToolResult(
             content=[*self.extra, TextContent(type="text", text=text)],
             structured_content=bounded(self.data) if structured else None,
+            _meta=None if self.meta is None else dict(self.meta),
         )
 
 

@@ -16,7 +16,7 @@ from whatsapp_mcp.server.calls import Call, Content, resource, resource_spec_of
 from whatsapp_mcp.server.push.completion import chat_jids, person_jids
 from whatsapp_mcp.server.push.topics import CHATS, MESSAGES, STATUS, UNREAD, address_of
 from whatsapp_mcp.server.render import profile_data, profile_text, stamp
-from whatsapp_mcp.server.resources import media_resource
+from whatsapp_mcp.server.resources import link_resource, media_resource
 from whatsapp_mcp.server.tools import declared
 
 if TYPE_CHECKING:
@@ -75,7 +75,15 @@ async def contact(call: Call, jid: str) -> Sequence[Content]:
     return [Content(text, _TEXT)]
 
 
-RESOURCES: Final[Sequence[ResourceFunction]] = (status, chats, unread, chat_messages, contact, media_resource)
+RESOURCES: Final[Sequence[ResourceFunction]] = (
+    status,
+    chats,
+    unread,
+    chat_messages,
+    contact,
+    media_resource,
+    link_resource,
+)
 
 
 def selected(toolsets: Collection[str], *, in_chat: bool = False) -> tuple[ResourceFunction, ...]:

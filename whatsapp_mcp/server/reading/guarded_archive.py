@@ -19,7 +19,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from whatsapp_mcp.models import Caller, Change, Coverage, MessageKey, SendReport
+from whatsapp_mcp.models import (
+    Caller,
+    Change,
+    Coverage,
+    FileContent,
+    HistoryProgress,
+    MessageKey,
+    SendReport,
+)
 from whatsapp_mcp.server.reading.chosen_names import cut_name
 from whatsapp_mcp.server.reading.guard import Ask
 from whatsapp_mcp.server.reading.guarded_digest import GuardedDigest
@@ -78,6 +86,14 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
         """As `ReadingArchive.coverage`."""
         await self.require_inside(chat)
         return await self._archive.coverage(chat)
+
+    async def history_progress(self) -> HistoryProgress:
+        """As `ReadingArchive.history_progress`."""
+        return await self._archive.history_progress()
+
+    async def files_of_send(self, send_id: int) -> tuple[FileContent, ...]:
+        """As `ReadingArchive.files_of_send`."""
+        return await self._archive.files_of_send(send_id)
 
     async def last_change(self) -> int:
         """As `ReadingArchive.last_change`."""

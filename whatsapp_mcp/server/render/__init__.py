@@ -1,6 +1,13 @@
 """Archived data as text for a model, in few tokens, and as structured content."""
 
-from whatsapp_mcp.server.render.connection import LinkData, StatusData, link_data, status_data
+from whatsapp_mcp.server.render.connection import (
+    LinkData,
+    StatusData,
+    link_card_data,
+    link_data,
+    qr_png,
+    status_data,
+)
 from whatsapp_mcp.server.render.data import (
     ChatData,
     ChatsData,
@@ -81,6 +88,7 @@ __all__ = [
     "event_data",
     "fitting_texts",
     "kind_text",
+    "link_card_data",
     "link_data",
     "media_data",
     "message_data",
@@ -95,6 +103,7 @@ __all__ = [
     "poll_text",
     "profile_data",
     "profile_text",
+    "qr_png",
     "quoted",
     "reading_data",
     "reading_text",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import asdict
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from typing_extensions import TypedDict
 
-from whatsapp_mcp.models import ConnectionStatus, LinkState
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 from whatsapp_mcp.server.fencing import full_name
 from whatsapp_mcp.server.render.times import rfc3339
 
@@ -58,6 +60,25 @@ class QrData(TypedDict):
 
     text: str
     expires_at: str | None
+
+
+class LinkCardData(TypedDict):
+    """What the card of linking shows.
+
+    `qr` is a picture as a data URI, `seconds` how long it or the code is valid, `history` the percentage of
+    the phone's history that has come, None when none is coming.
+    """
+
+    state: str
+    number: str | None
+    name: str | None
+    reason: str | None
+    action: str | None
+    qr: str | None
+    code: str | None
+    seconds: int | None
+    history: int | None
+    messages: int
 
 
 class LinkData(TypedDict):
@@ -113,3 +134,40 @@ def link_data(link: LinkState, zone: tzinfo) -> LinkData:
         number=link.number,
         reason=link.reason,
     )
+
+
+def link_card_data(
+    status: ConnectionStatus, link: LinkState, name: str | None, messages: int, now: datetime
+) -> LinkCardData:
+    """How far linking has come, for the card.
+
+    Args:
+        status: Of the connection.
+        link: The codes, as far as there are any.
+        name: The owner's, if it is known.
+        messages: How many are in the archive.
+        now: From when on the seconds count.
+    """
+    is_linking = status.state is link.state is ConnectionState.LINKING
+    ends = link.code_expires_at if link.code else link.qr.expires_at if link.qr else None
+    return LinkCardData(
+        state=status.state.value,
+        number=status.number,
+        name=None if name is None else full_name(name),
+        reason=status.reason,
+        action=status.action,
+        qr=f"data:image/png;base64,{qr_png(link.qr.text)}" if is_linking and link.qr else None,
+        code=link.code if is_linking else None,
+        seconds=max(0, round((ends - now).total_seconds())) if is_linking and ends else None,
+        history=status.history_progress,
+        messages=messages,
+    )
+
+
+def qr_png(text: str) -> str:
+    """The QR of a text as PNG in base64, large enough to scan from a screen."""
+    import segno
+
+    buffer = io.BytesIO()
+    segno.make(text, error="l").save(buffer, kind="png", scale=6, border=4)
+    return base64.b64encode(buffer.getvalue()).decode()

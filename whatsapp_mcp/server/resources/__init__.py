@@ -2,6 +2,7 @@
 
 from whatsapp_mcp.server.resources.blocks import content_blocks, thumbnail_block
 from whatsapp_mcp.server.resources.files import FetchedFile, described, fetch_file, media_uri, told_reading
+from whatsapp_mcp.server.resources.linking import link_resource
 from whatsapp_mcp.server.resources.media import media as media_resource
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "content_blocks",
     "described",
     "fetch_file",
+    "link_resource",
     "media_resource",
     "media_uri",
     "thumbnail_block",

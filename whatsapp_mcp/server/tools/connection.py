@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sqlite3
 from contextlib import suppress
 from dataclasses import replace
@@ -25,8 +24,9 @@ from whatsapp_mcp.models import (
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import Wait
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.cards import LINK
 from whatsapp_mcp.server.fencing import clean_name
-from whatsapp_mcp.server.render import LinkData, StatusData, clock, link_data, short, status_data
+from whatsapp_mcp.server.render import LinkData, StatusData, clock, link_data, qr_png, short, status_data
 from whatsapp_mcp.zone import SystemZone
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _status_text(status: ConnectionStatus, services: Services) -> str:
     return " ".join(parts)
 
 
-@tool("core", Effect.LINK, Audience.ONESELF, idempotent=True, result=LinkData)
+@tool("core", Effect.LINK, Audience.ONESELF, idempotent=True, result=LinkData, card=LINK.uri)
 async def link_device(
     call: Call,
     phone: Annotated[str | None, Field(description="For a pairing code instead of a QR")] = None,
@@ -212,17 +212,6 @@ def _linking_ways(qr: QrCode, services: Services) -> str:
             "Then call again with wait.",
         ]
     )
-
-
-def qr_png(text: str) -> str:
-    """The QR of a text as PNG in base64, large enough to scan from a screen."""
-    import base64
-
-    import segno
-
-    buffer = io.BytesIO()
-    segno.make(text, error="l").save(buffer, kind="png", scale=6, border=4)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 @tool("core", Effect.DESTROY, Audience.ONESELF, destructive=True, idempotent=True)

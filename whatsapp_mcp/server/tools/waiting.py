@@ -12,10 +12,21 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound
-from whatsapp_mcp.models import ApprovalState, Chat, ChatKind, Delivery, Message, Page, SendReport, SendStatus
+from whatsapp_mcp.models import (
+    Approval,
+    ApprovalState,
+    Chat,
+    ChatKind,
+    Delivery,
+    Message,
+    Page,
+    SendReport,
+    SendStatus,
+)
 from whatsapp_mcp.policy import Audience, Effect, visible
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.cards import APPROVAL
 from whatsapp_mcp.server.feed import SLICE, next_change
 from whatsapp_mcp.server.fencing import Text, called, clean_line, identifier, in_quotes
 from whatsapp_mcp.server.reading import collapsed
@@ -29,7 +40,7 @@ from whatsapp_mcp.server.render import (
     place_of,
     report_data,
 )
-from whatsapp_mcp.server.tools.approval_card import URI
+from whatsapp_mcp.server.tools.approval_card import KEY, approval_card_data
 from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
@@ -103,7 +114,15 @@ class ApprovalData(TypedDict):
     send: NotRequired[ReportData]
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ApprovalData, card=URI, in_chat=True)
+@tool(
+    "core",
+    Effect.READ,
+    Audience.NOBODY,
+    open_world=False,
+    result=ApprovalData,
+    card=APPROVAL.uri,
+    in_chat=True,
+)
 async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result:
     """Wait for the user's decision."""
     services = await call.services()
@@ -115,6 +134,15 @@ async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result
         told = f"not answered yet; the user can answer until {until}. Call again to wait on."
     else:
         told = _BECAME[decided.state].format(tool=identifier(decided.tool))
+    answer = await _decision(services, decided, told, data)
+    if not call.draws_cards:
+        return answer
+    card = await approval_card_data(services, decided, _CARD_SAYS[decided.state])
+    return replace(answer, meta={KEY: card})
+
+
+async def _decision(services: Services, decided: Approval, told: str, data: ApprovalData) -> Result:
+    """What the model is told; of a send that went out, also how far it has come."""
     head = f"{identifier(decided.id)} {decided.state}: {told}"
     if decided.state is ApprovalState.OPEN:
         # For a person who looks at the call, or at its card: what is asked, as the leader has it.
@@ -127,6 +155,14 @@ async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result
     return Result(replace(text, head=f"{head} It is {text.head}"), data)
 
 
+_CARD_SAYS: Final = {
+    ApprovalState.OPEN: "Not answered yet.",
+    ApprovalState.APPROVED: "You said yes.",
+    ApprovalState.USED: "You said yes, and it was done.",
+    ApprovalState.DENIED: "You said no. It was not done.",
+    ApprovalState.EXPIRED: "Nobody answered in time, so it was not done.",
+    ApprovalState.VOID: "What was asked about has changed, so it was not done.",
+}
 _BECAME: Final = {
     ApprovalState.APPROVED: "the user said yes. Call {tool} again now with the same arguments.",
     ApprovalState.USED: "the user said yes, and it was done.",
