@@ -36,6 +36,18 @@ def test_a_code_is_worthless_in_another_state(tmp_path: Path) -> None:
     assert (linking.now.qr, linking.now.reason) == (None, "expired")
 
 
+def test_why_an_attempt_failed_is_kept_through_the_next_one_and_no_longer(tmp_path: Path) -> None:
+    linking = linking_in(tmp_path)
+    for state in (S.LINKING, S.UNLINKED, S.LINKING):
+        linking.enter(state, "passkey" if state is S.UNLINKED else None, None)
+    linking.show_qr("2@code", 60.0)
+    assert (linking.now.failed, linking.now.reason) == ("passkey", None)
+    linking.enter(S.CONNECTING, None, None)
+    linking.enter(S.UNLINKED, "Unlinked here.", None)
+    linking.enter(S.LINKING, None, None)
+    assert linking.now.failed is None
+
+
 def test_every_change_has_a_higher_revision_and_no_change_has_none(tmp_path: Path) -> None:
     linking = linking_in(tmp_path)
     revisions = [linking.now.revision]

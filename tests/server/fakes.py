@@ -32,6 +32,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.calls.call import Services
+from whatsapp_mcp.server.calls.pages import Pages
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import Settings
@@ -225,7 +226,7 @@ class FakeSource:
     worker: Worker = field(default_factory=Worker)
     account: str = "default"
     starting: bool = False
-    page: str | None = None
+    pages: Pages | None = None
     feed: ChangeFeed = field(default_factory=ChangeFeed)
     chat: str = ""
 
@@ -244,7 +245,7 @@ class FakeSource:
             ledger,
             zone=UTC,
             now=lambda: NOON,
-            page=self.page,
+            pages=self.pages,
         )
 
 

@@ -29,6 +29,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.calls import Pages
 from whatsapp_mcp.server.tools import connection
 
 pytestmark = pytest.mark.anyio
@@ -546,7 +547,7 @@ async def test_linking_offers_first_what_works_where_no_image_is_shown(
 ) -> None:
     device.state, device.number = ConnectionState.UNLINKED, None
     device.qr_file = "/home/me/link.png"
-    source.page = "whatsapp-mcp page"
+    source.pages = Pages("whatsapp-mcp page", "http://127.0.0.1:8808/link")
     text, _ = await answer(client, "link_device")
     assert text.splitlines()[1:] == [
         "1. a code to type: ask for the user's number, call link_device with phone",

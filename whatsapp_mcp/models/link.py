@@ -91,7 +91,12 @@ class QrCode:
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """How far linking has come; `revision` grows with every change, so a caller can wait for the next."""
+    """How far linking has come.
+
+    Attributes:
+        revision: Grows with every change, so a caller can wait for the next.
+        failed: Why the last attempt failed, also while a new one runs.
+    """
 
     state: ConnectionState
     revision: int
@@ -100,3 +105,4 @@ class LinkState:
     code_expires_at: datetime | None = None
     reason: str | None = None
     number: str | None = None
+    failed: str | None = None

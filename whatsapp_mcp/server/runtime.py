@@ -18,7 +18,7 @@ from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.models.caller import PERSON
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.calls import Services
+from whatsapp_mcp.server.calls import Pages, Services
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import CurrentSettings
@@ -53,7 +53,7 @@ class Runtime:
 
     Attributes:
         chat: Jid of the one chat that every caller is bound to; empty for none.
-        page: The command that lets a person in to this server's pages; None unless it serves HTTP.
+        pages: The pages of this server; None unless it serves HTTP.
         feed: What changes in the archive, as it happens.
     """
 
@@ -63,7 +63,7 @@ class Runtime:
         self.settings = settings
         self.account = account
         self.chat = chat
-        self.page: str | None = None
+        self.pages: Pages | None = None
         self.feed = ChangeFeed()
         self._current = CurrentSettings(settings)
         self._zone_file = SystemZoneFile()
@@ -97,7 +97,7 @@ class Runtime:
         policy, zone = Policy.of(settings), self.settings.zone
         guarded = GuardedArchive(archive, ledger, policy)
         return Services(
-            self.account, settings, devices, guarded, worker, policy, ledger, zone=zone, page=self.page
+            self.account, settings, devices, guarded, worker, policy, ledger, zone=zone, pages=self.pages
         )
 
     @property

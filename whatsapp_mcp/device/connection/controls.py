@@ -56,6 +56,8 @@ class ConnectionOperations:
                 lambda now: now.qr is not None or now.state is not ConnectionState.LINKING
             ),
         )
+        if shown.state is not ConnectionState.LINKING and not shown.state.traits.rests:
+            return shown  # a phone has taken the code at this moment
         if shown.state is not ConnectionState.LINKING:
             advice = None if shown.state is ConnectionState.UNLINKED else shown.state.traits.what_to_do()
             raise NotConnected(shown.reason or "Linking was given up.", advice or "Try again.")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 import anyio
 
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.connection.link_picture import LinkPicture
 from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
+
+_BEFORE_A_PHONE: Final = frozenset({ConnectionState.LINKING, ConnectionState.UNLINKED})
 
 
 class Linking:
@@ -36,7 +39,11 @@ class Linking:
         """What the connection is now; in another state than before, codes are worthless."""
         if (state, reason, number) == (self._now.state, self._now.reason, self._now.number):
             return
-        known = self._now if state is self._now.state else LinkState(state, self._now.revision)
+        known = self._now
+        if state is not known.state:
+            failed = reason if known.state is ConnectionState.LINKING else known.failed
+            kept = failed if state in _BEFORE_A_PHONE else None
+            known = LinkState(state, known.revision, failed=kept)
         if known.qr is None:
             self._picture.remove()
         self._become(replace(known, revision=known.revision + 1, reason=reason, number=number))

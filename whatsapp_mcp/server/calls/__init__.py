@@ -5,6 +5,7 @@ from whatsapp_mcp.server.calls.beginning import begun, bound, contained
 from whatsapp_mcp.server.calls.call import Call, Requester, Services, ServicesSource
 from whatsapp_mcp.server.calls.mcp_requests import requester_of
 from whatsapp_mcp.server.calls.offered_tools import OfferedTool
+from whatsapp_mcp.server.calls.pages import Pages
 from whatsapp_mcp.server.calls.principals import (
     ANYBODY,
     Principal,
@@ -38,6 +39,7 @@ __all__ = [
     "EmptyRemoves",
     "Neutral",
     "OfferedTool",
+    "Pages",
     "Principal",
     "RegisteredTool",
     "Requester",

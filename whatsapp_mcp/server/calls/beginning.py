@@ -43,6 +43,7 @@ def begun(source: ServicesSource, requester: Requester, act: Act, *, hinted: boo
         over_http=requester.over_http,
         roots=requester.roots,
         draws_cards=requester.draws_cards,
+        show_page=requester.show_page,
     )
 
 

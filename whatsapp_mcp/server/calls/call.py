@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.models import Permit
     from whatsapp_mcp.policy import Policy
+    from whatsapp_mcp.server.calls.pages import Pages
     from whatsapp_mcp.server.feed import ChangeFeed
     from whatsapp_mcp.server.reading import GuardedArchive
     from whatsapp_mcp.settings import Settings
@@ -46,7 +47,7 @@ class Services:
 
     `caller` is for whom the devices act, and to whom `archive` hands words out; `ledger` remembers which;
     `worker` decodes files; `roots` are the folders that the application names as its own; `zone` is the
-    person's time zone; `page` is the command that lets a person in to this server's pages, if it has any.
+    person's time zone; `pages` are those of this server, if it has any.
     """
 
     account: str
@@ -60,7 +61,7 @@ class Services:
     zone: tzinfo = field(default_factory=SystemZone)
     now: Callable[[], datetime] = utc_now
     roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
-    page: str | None = None
+    pages: Pages | None = None
 
     @asynccontextmanager
     async def device(self) -> AsyncGenerator[Device]:
@@ -128,6 +129,20 @@ class ServicesSource(Protocol):
 Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 
 
+class ShowPage(Protocol):
+    """Opens a page for the person, through the host."""
+
+    async def __call__(self, url: str, message: str, *, anew: bool) -> bool | None:
+        """Whether the person agreed to open it; None if they were not asked.
+
+        Args:
+            url: It names no secret: what it shows needs a sign-in of its own.
+            message: What it is for.
+            anew: Whether they are asked now; else only the answer to what was asked before is taken.
+        """
+        ...
+
+
 async def no_progress(done: float, total: float | None, message: str | None) -> None:
     """Tell nobody."""
 
@@ -143,6 +158,7 @@ class Requester:
         progress: Tells it how far a call is.
         roots: The folders that it names as its own.
         draws_cards: Whether it draws MCP Apps.
+        show_page: Opens a page for its person; None where it cannot.
     """
 
     caller: Caller
@@ -151,14 +167,12 @@ class Requester:
     progress: Progress = no_progress
     roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
     draws_cards: bool = False
+    show_page: ShowPage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of one tool.
-
-    `over_http` says that the application need not be on this computer, `draws_cards` that it draws MCP Apps.
-    """
+    """One call of one tool; what is not said here is as of `Requester`."""
 
     source: ServicesSource
     progress: Progress
@@ -166,6 +180,7 @@ class Call:
     over_http: bool = False
     roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
     draws_cards: bool = False
+    show_page: ShowPage | None = None
 
     async def services(self) -> Services:
         """The services of the account; waits while the server is still starting."""

@@ -92,7 +92,7 @@ async def asking(
         devices = await _as_person(call)
         question = await _open_question(devices, error.approval)
         if question is not None:
-            if _asks_by_answer(context):
+            if asks_by_answer(context):
                 return _question(question, _Asked(question.id, call.caller.principal, clock()))
             decision = await _ask_now(context, devices, question)
             if decision is None and await _open_question(devices, question.id) is not None:
@@ -110,7 +110,7 @@ def _can_ask(context: Context[Any, Any], call: Call) -> bool:
     elicitation = declared.elicitation if declared else None
     if elicitation is None or (elicitation.form is None and elicitation.url is not None):
         return False
-    if not _asks_by_answer(context) and not context.session.can_send_request:
+    if not asks_by_answer(context) and not context.session.can_send_request:
         return False
     setting = call.source.policy.policy.approval
     # Over HTTP an agent with a shell could be the client, and give the name of any host.
@@ -118,7 +118,8 @@ def _can_ask(context: Context[Any, Any], call: Call) -> bool:
     return setting == "elicitation" or (setting == "auto" and is_known)
 
 
-def _asks_by_answer(context: Context[Any, Any]) -> bool:
+def asks_by_answer(context: Context[Any, Any]) -> bool:
+    """Whether a question is the answer of the call, in the version that the host speaks."""
     version = context.protocol_version
     return version is not None and version >= _IN_THE_ANSWER  # dates, so their order is that of their text
 

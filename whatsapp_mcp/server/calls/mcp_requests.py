@@ -15,6 +15,7 @@ from mcp.server.mcpserver import Context
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.models.caller import UNKNOWN
 from whatsapp_mcp.server.calls.call import Requester
+from whatsapp_mcp.server.calls.page_elicitation import page_opener
 from whatsapp_mcp.server.calls.principals import client_name, principal_of
 from whatsapp_mcp.server.calls.roots import client_roots
 
@@ -33,4 +34,5 @@ def requester_of(context: Context[Any, Any]) -> Requester:
         progress=context.report_progress,
         roots=partial(client_roots, context),
         draws_cards=client_supports_apps(context),
+        show_page=page_opener(context),
     )

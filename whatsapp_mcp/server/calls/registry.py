@@ -19,6 +19,7 @@ from whatsapp_mcp.server.calls.call import ServicesSource
 from whatsapp_mcp.server.calls.elicitation import asking
 from whatsapp_mcp.server.calls.mcp_requests import requester_of
 from whatsapp_mcp.server.calls.offered_tools import OfferedTool
+from whatsapp_mcp.server.calls.page_elicitation import PageRequestedError
 from whatsapp_mcp.server.calls.results import Result, error_result
 from whatsapp_mcp.server.calls.specs import ToolFunction, ToolSpec, spec_of
 from whatsapp_mcp.server.fencing import new_code
@@ -50,7 +51,10 @@ class RegisteredTool(Tool):
     ) -> Result | InputRequiredResult:
         hinted = self.hint_acts and offered.spec.acts
         begun = offered.begin(arguments, requester_of(context), hinted=hinted)
-        return await asking(context, begun.call, begun.act)
+        try:
+            return await asking(context, begun.call, begun.act)
+        except PageRequestedError as requested:
+            return requested.result
 
 
 def build(

@@ -27,7 +27,7 @@ from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.cards import LINK
 from whatsapp_mcp.server.fencing import clean_name
 from whatsapp_mcp.server.render import LinkData, StatusData, clock, link_data, qr_png, short, status_data
-from whatsapp_mcp.zone import SystemZone
+from whatsapp_mcp.zone import SystemZone, local
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,10 @@ _UNLINKED: Final = frozenset({ConnectionState.UNLINKED, ConnectionState.LINKING}
 _JUST_LINKED: Final = frozenset({ConnectionState.CONNECTING, ConnectionState.ONLINE})
 """States that follow a scan at once; the number may not be known yet."""
 _LINKED_ALREADY: Final = "Linked already; unlink_device first to change."
+_PAGE: Final = (
+    "Open the page on which you link your phone. If your browser is not signed in to it, run `{}` in a "
+    "terminal on the computer that the server runs on."
+)
 _NOW_LINKED: Final = "The phone is linked; history arrives in the next minutes."
 
 
@@ -132,9 +136,14 @@ async def link_device(
         return _linked(LinkState(status.state, 0, number=status.number), services, note)
     async with services.device() as device:
         link = await device.link(phone)
-    if wait:
+    agreed = None
+    if call.show_page and services.pages and link.qr and not phone:
+        begun = status.state is not ConnectionState.LINKING
+        agreed = await call.show_page(services.pages.link, _PAGE.format(services.pages.sign_in), anew=begun)
+    # Why the last attempt failed is told at once to whoever calls again to wait for its outcome.
+    if wait and not (link.failed and status.state is ConnectionState.UNLINKED):
         link = await _outcome(call, services, link, phone, wait)
-    return _link_result(link, services)
+    return _link_result(link, services, on_page=bool(agreed))
 
 
 async def _outcome(
@@ -146,6 +155,7 @@ async def _outcome(
     """
     shown = link
     end = anyio.current_time() + wait
+    await call.progress(0.0, wait, _step(link, services))
     while link.state is ConnectionState.LINKING and (left := end - anyio.current_time()) > 0:
         try:
             async with services.device() as device:
@@ -154,12 +164,24 @@ async def _outcome(
             await anyio.sleep(min(left, _TAKEOVER_PAUSE))
         if link.state is ConnectionState.LINKING:
             shown = link
-        await call.progress(wait - max(0.0, end - anyio.current_time()), wait, link.state.value)
+        await call.progress(wait - max(0.0, end - anyio.current_time()), wait, _step(link, services))
     # A new pairing code takes the number.
     if link.state is ConnectionState.UNLINKED and _has_expired(shown, services) and (phone or not shown.code):
         async with services.device() as device:
             return await device.link(phone)
     return link
+
+
+def _step(link: LinkState, services: Services) -> str:
+    """How far linking is, for whoever watches the call."""
+    if link.state in _JUST_LINKED:
+        return "The phone is linked."
+    if link.state is not ConnectionState.LINKING:
+        return link.reason or "Linking has ended."
+    if link.code:
+        return f"Waiting until the code {link.code} is typed on the phone."
+    until = f"; valid until {local(link.qr.expires_at, services.zone):%H:%M:%S}" if link.qr else ""
+    return f"Waiting until the phone scans the QR code{until}."
 
 
 def _has_expired(shown: LinkState, services: Services) -> bool:
@@ -172,7 +194,14 @@ def _linked(link: LinkState, services: Services, note: str) -> Result:
     return Result(f"{link.state.value}{number}. {note}", link_data(link, services.zone))
 
 
-def _link_result(link: LinkState, services: Services) -> Result:
+def _link_result(link: LinkState, services: Services, *, on_page: bool) -> Result:
+    """The answer.
+
+    Args:
+        link: How far linking is.
+        services: Of the call.
+        on_page: Whether the user has agreed to open the page for it.
+    """
     data = link_data(link, services.zone)
     if link.state in _JUST_LINKED:
         return _linked(link, services, _NOW_LINKED)
@@ -185,11 +214,19 @@ def _link_result(link: LinkState, services: Services) -> Result:
             f"linking: the user enters the code {link.code} on the phone (WhatsApp, Linked devices, Link a "
             f"device, Link with phone number){until}; then call again with phone and wait."
         )
-        return Result(text, data)
+        return Result(_with_failure(text, link), data)
     if link.qr:
         image = ImageContent(type="image", data=qr_png(link.qr.text), mime_type="image/png")
-        return Result(_linking_ways(link.qr, services), data, (image,))
+        text = _linking_ways(link.qr, services)
+        if on_page and services.pages:
+            text = f"linking: the user was sent to {services.pages.link}, which shows the QR, too.\n{text}"
+        return Result(_with_failure(text, link), data, (image,))
     return Result("linking: there is no code yet; call again.", data)
+
+
+def _with_failure(text: str, link: LinkState) -> str:
+    """The text, with why the attempt before failed."""
+    return f"{text}\nThe last attempt failed: {link.failed}" if link.failed else text
 
 
 def _linking_ways(qr: QrCode, services: Services) -> str:
@@ -201,8 +238,8 @@ def _linking_ways(qr: QrCode, services: Services) -> str:
     ]
     if qr.file:
         ways.append(f"open and scan {qr.file}")
-    if services.page:
-        ways.append(f"in a browser: open the URL that {services.page} prints in a terminal")
+    if services.pages:
+        ways.append(f"in a browser: open the URL that {services.pages.sign_in} prints in a terminal")
     lines = [f"{number}. {way}" for number, way in enumerate(ways, 1)]
     return "\n".join(
         [

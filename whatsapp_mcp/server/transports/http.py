@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
-from whatsapp_mcp.server.calls import Principal
+from whatsapp_mcp.server.calls import Pages, Principal
 from whatsapp_mcp.server.rest import rest_routes
 from whatsapp_mcp.server.transports.connections import (
     ConnectionLimits,
@@ -35,6 +35,7 @@ from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce
 from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
 from whatsapp_mcp.server.transports.tokens import Tokens, make_default
+from whatsapp_mcp.web.connection import LINK
 from whatsapp_mcp.web.pages import page_routes
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def prepare(
     listener = _bind(host, port)
     address = listener.getsockname()[:2]
     base = settings.public_url or base_url(*address, encrypted=tls is not None)
-    runtime.page = page_command(runtime.account)
+    runtime.pages = Pages(page_command(runtime.account), f"{base}{LINK}")
     logins = PageLogins(f"whatsapp_mcp_page_{address[1]}")
     oauth = None
     if auth and settings.oauth is not None:
@@ -135,7 +136,7 @@ def prepare(
         folder = runtime.settings.account_folder(runtime.account)
         async with application.session_manager.run():
             announce(folder, logins, base, reached_at(*address))
-            _say_where(base, token_file, runtime.page)
+            _say_where(base, token_file, page_command(runtime.account))
             await server._serve(sockets=[listener])  # pyright: ignore[reportPrivateUsage]  serve() takes signals
 
     return speak
@@ -217,7 +218,7 @@ def _bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _say_where(base: str, token_file: Path | None, page: str | None) -> None:
+def _say_where(base: str, token_file: Path | None, page: str) -> None:
     sys.stderr.write(f"Serving MCP on {base}/mcp and {base}/sse\n")
     if token_file is not None:
         sys.stderr.write(f"Token: in {token_file}; more: whatsapp-mcp token create NAME\n")
