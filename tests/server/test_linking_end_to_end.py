@@ -44,7 +44,8 @@ class Unlinked:
     async def link(self, **arguments: object) -> tuple[str, list[Any]]:
         """What the agent is answered, and the pictures."""
 
-        async def tell(_: float, __: float | None, message: str | None) -> None:
+        async def tell(progress: float, total: float | None, message: str | None) -> None:
+            assert progress <= (total or 0)
             self.told.append(message or "")
 
         result = await self.client.call_tool("link_device", arguments, progress_callback=tell)
@@ -81,8 +82,8 @@ async def test_the_qr_as_image_and_as_file_links_and_the_wait_tells_of_each_step
         assert (await anyio.Path(shown.file).read_bytes()).startswith(b"\x89PNG")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(it.wa.me.scan, shown.text)
-            text, _ = await it.link(wait=30)
-        assert "The phone is linked" in text
+            told = await it.link(wait=30)
+        assert "The phone is linked" in told[0]
         assert it.told[-1] == "The phone is linked."
         assert it.told[0].startswith(("Waiting until the phone scans the QR code; valid until", "The phone"))
         assert not await anyio.Path(shown.file).exists()
@@ -121,7 +122,8 @@ async def test_whoever_waits_is_told_why_the_phone_was_not_linked(
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(scan)
-            text, _ = await it.link(wait=30)
+            told = await it.link(wait=30)
+        text = told[0]
         assert text.startswith("unlinked: ") or "The last attempt failed: " in text
         assert reason in text
 
@@ -142,7 +144,8 @@ async def test_the_phone_of_somebody_else_is_named_and_the_way_for_two_people(tm
         assert shown is not None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(it.wa.me.scan, shown.text)
-            text, _ = await it.link(wait=30)
+            told = await it.link(wait=30)
+        text = told[0]
         assert f"That phone is {it.wa.me.pn.number}, and the messages here are those of +15550009999." in text
         assert "whatsapp-mcp link --account NAME" in text
 
