@@ -82,8 +82,8 @@ async def test_the_qr_as_image_and_as_file_links_and_the_wait_tells_of_each_step
         assert (await anyio.Path(shown.file).read_bytes()).startswith(b"\x89PNG")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(it.wa.me.scan, shown.text)
-            told = await it.link(wait=30)
-        assert "The phone is linked" in told[0]
+            text, _ = await it.link(wait=30)
+            assert "The phone is linked" in text
         assert it.told[-1] == "The phone is linked."
         assert it.told[0].startswith(("Waiting until the phone scans the QR code; valid until", "The phone"))
         assert not await anyio.Path(shown.file).exists()
@@ -122,10 +122,9 @@ async def test_whoever_waits_is_told_why_the_phone_was_not_linked(
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(scan)
-            told = await it.link(wait=30)
-        text = told[0]
-        assert text.startswith("unlinked: ") or "The last attempt failed: " in text
-        assert reason in text
+            text, _ = await it.link(wait=30)
+            assert text.startswith("unlinked: ") or "The last attempt failed: " in text
+            assert reason in text
 
 
 @pytest.mark.parametrize("mode", ERAS)
@@ -144,10 +143,10 @@ async def test_the_phone_of_somebody_else_is_named_and_the_way_for_two_people(tm
         assert shown is not None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(it.wa.me.scan, shown.text)
-            told = await it.link(wait=30)
-        text = told[0]
-        assert f"That phone is {it.wa.me.pn.number}, and the messages here are those of +15550009999." in text
-        assert "whatsapp-mcp link --account NAME" in text
+            text, _ = await it.link(wait=30)
+            whose = f"That phone is {it.wa.me.pn.number}, and the messages here are those of +15550009999."
+            assert whose in text
+            assert "whatsapp-mcp link --account NAME" in text
 
 
 @pytest.mark.slow
