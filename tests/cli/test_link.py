@@ -22,7 +22,7 @@ from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.protocol import Devices
 from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected, WhatsAppError
-from whatsapp_mcp.models import ConnectionState, HistoryProgress, LinkState, QrCode
+from whatsapp_mcp.models import ConnectionState, HistoryProgress, LinkState, QrCode, Statistics
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
 
@@ -50,6 +50,9 @@ class ScriptedHistory:
         percent = self._percents.pop(0) if len(self._percents) > 1 else self._percents[0]
         return HistoryProgress(percent, 0, percent == 100, None if percent is None else LATER)
 
+    async def statistics(self) -> Statistics:
+        return Statistics(0, 0, 0, 0, 0, 0, None, None, 0)
+
 
 class Bar(JsonReport):
     """Remembers how the progress bar moved."""
@@ -58,8 +61,8 @@ class Bar(JsonReport):
         super().__init__(io.StringIO())
         self.percents: list[int] = []
 
-    def history(self, percent: int) -> None:
-        self.percents.append(percent)
+    def history(self, progress: HistoryProgress) -> None:
+        self.percents.append(progress.percent or 0)
 
 
 async def holding(device: ScriptedDevice) -> Devices:

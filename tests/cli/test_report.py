@@ -2,18 +2,20 @@
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import segno
 from rich.console import Console
 
-from whatsapp_mcp.cli.connection.report import JsonReport, TerminalReport, draw_qr
+from whatsapp_mcp.cli.connection.report import JsonReport, TerminalReport
+from whatsapp_mcp.cli.connection.screen import draw_qr
 from whatsapp_mcp.errors import NotLinked
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus, QrCode
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, HistoryProgress, QrCode
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 QR = QrCode("2@abcdefghijklmnopqrstuvwxyz,key,identity,secret", NOON)
+HALF = HistoryProgress(50, 12345, done=False)
 STATUS = ConnectionStatus(ConnectionState.ONLINE, NOON, "default", number="+15550001111", name="Ada")
 
 
@@ -28,17 +30,18 @@ def test_json_is_one_object_a_line_with_the_promised_keys():
     report = JsonReport(out)
 
     report.qr(QR)
-    report.code("ABCD-EFGH")
+    report.code("ABCD-EFGH", NOON)
     report.linked(STATUS)
-    report.history(50)
-    report.synced()
+    report.history(HALF)
+    report.synced(12345, 1)
     report.failed(NotLinked("The codes ran out.", "Run it again."))
 
     assert [json.loads(line) for line in out.getvalue().splitlines()] == [
         {"event": "qr", "text": QR.text, "expires_at": "2026-01-02T12:00:00+00:00"},
-        {"event": "code", "code": "ABCD-EFGH"},
+        {"event": "code", "code": "ABCD-EFGH", "expires_at": "2026-01-02T12:00:00+00:00"},
         {"event": "linked", "account": "default", "number": "+15550001111", "name": "Ada"},
-        {"event": "synced"},
+        {"event": "history", "percent": 50, "messages": 12345},
+        {"event": "synced", "messages": 12345, "chats": 1},
         {"event": "failed", "reason": "The codes ran out.", "code": "NOT_LINKED", "action": "Run it again."},
     ]
 
@@ -95,7 +98,67 @@ def test_a_rotated_qr_code_replaces_the_one_before():
     before = screen.tell()
     report.qr(QrCode(QR.text + "2", NOON))
 
-    assert "\x1b[2J" in screen.getvalue()[before:]
+    assert "\x1b[2J" not in screen.getvalue()
+    rows = len(draw_qr(QR.text + "2").plain.splitlines())
+    erased = screen.getvalue()[before:].partition("█")[0]
+    assert erased.count("\x1b[1A\x1b[2K") > rows
+
+
+def test_the_seconds_that_are_left_are_redrawn_in_place():
+    screen, clock = io.StringIO(), iter([57, 3, -1])
+    console = Console(file=screen, force_terminal=True, width=100, height=60, highlight=False)
+    report = TerminalReport(console, now=lambda: NOON - timedelta(seconds=next(clock)))
+
+    report.qr(QR)
+    told = [screen.getvalue()]
+    for _ in range(2):
+        before = screen.tell()
+        report.tick()
+        told.append(screen.getvalue()[before:])
+
+    assert "Valid for 57 s" in told[0]
+    assert "Valid for 3 s" in told[1]
+    assert "The next one comes" in told[2]
+
+
+def test_a_code_to_type_is_shown_with_the_minutes_that_are_left():
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100, height=60, highlight=False)
+    report = TerminalReport(console, now=lambda: NOON - timedelta(seconds=125))
+
+    report.code("ABCD-EFGH", NOON)
+
+    assert "ABCD-EFGH" in screen.getvalue()
+    assert "Valid for 2:05." in screen.getvalue()
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_what_was_drawn_is_erased_when_nobody_waits_for_the_phone_any_longer(is_linked: bool):
+    report, screen = terminal()
+    rows = len(draw_qr(QR.text).plain.splitlines())
+
+    with report:
+        report.qr(QR)
+        before = screen.tell()
+        if is_linked:
+            report.linked(STATUS)
+        else:
+            report.interrupted()
+
+    assert screen.getvalue()[before:].count("\x1b[1A\x1b[2K") > rows
+
+
+def test_the_bar_counts_the_messages_and_the_end_says_how_many_have_come():
+    report, screen = terminal()
+
+    with report:
+        report.linked(STATUS)
+        report.history(HALF)
+        report.synced(12345, 1)
+
+    assert "12,345 messages" in screen.getvalue()
+    assert "50%" in screen.getvalue()
+    assert "Ready: 12,345 messages in 1 chat. Connect an application" in screen.getvalue()
 
 
 def plain(is_terminal: bool) -> tuple[TerminalReport, io.StringIO]:
@@ -118,13 +181,13 @@ def test_where_nothing_can_be_redrawn_lines_only_follow_lines(
         report.qr(QR)
         report.qr(QrCode(QR.text + "2", NOON))
         report.linked(STATUS)
-        report.history(30)
-        report.synced()
+        report.history(HALF)
+        report.synced(12345, 1)
 
     said = screen.getvalue()
     assert [char for char in said if not (char.isprintable() or char == "\n")] == []
     assert said.count("no longer valid") == 1
-    assert said.index("Linked: Ada") < said.index("Waiting for your history.") < said.index("Ready.")
+    assert said.index("Linked: Ada") < said.index("Waiting for your history.") < said.index("Ready:")
 
 
 def test_stopping_where_nothing_can_be_redrawn_says_that_the_phone_is_linked():
@@ -175,7 +238,7 @@ def test_stopping_after_the_phone_has_linked_says_that_it_is_linked():
 
     with report:
         report.linked(STATUS)
-        report.history(30)
+        report.history(HALF)
         report.interrupted()
 
     assert "The phone is linked" in screen.getvalue()

@@ -151,6 +151,9 @@ def status(
     wait: Annotated[
         bool, typer.Option("--wait", help="Connect if no server does, and wait for the result.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it as it changes, until Ctrl-C; it does not connect.")
+    ] = False,
     as_json: AsJson = False,
     account: Account = "default",
 ) -> None:
@@ -159,8 +162,28 @@ def status(
     And what to do. With no server running it reads the disk and does not connect.
     """
     from whatsapp_mcp.cli.connection import find, print_status
+    from whatsapp_mcp.cli.connection import watch as watch_status
 
+    if watch:
+        watch_status(account, as_json=as_json, out=sys.stdout)
     raise typer.Exit(print_status(find(account, wait=wait), as_json=as_json))
+
+
+@app.command()
+def logs(
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
+    account: Account = "default",
+) -> None:
+    """Show the log of the client process.
+
+    It holds no message text. On a terminal each level has its colour.
+    """
+    from whatsapp_mcp.cli.logs import show
+
+    show(account, lines, follow=follow, out=sys.stdout)
 
 
 @app.command()

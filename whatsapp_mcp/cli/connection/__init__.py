@@ -5,6 +5,7 @@ from whatsapp_mcp.cli.connection.linking import check, link
 from whatsapp_mcp.cli.connection.pausing import paused, resumed
 from whatsapp_mcp.cli.connection.report import JsonReport, TerminalReport
 from whatsapp_mcp.cli.connection.status import find, print_status
+from whatsapp_mcp.cli.connection.watching import watch
 
 __all__ = [
     "JsonReport",
@@ -18,6 +19,7 @@ __all__ = [
     "reconnected",
     "resumed",
     "unlinked",
+    "watch",
     "with_device",
     "with_known_device",
 ]

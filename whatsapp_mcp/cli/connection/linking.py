@@ -19,10 +19,11 @@ from whatsapp_mcp.models import (
     HistoryProgress,
     LinkState,
     QrCode,
+    Statistics,
 )
 
-STATE_WAIT: Final = 20.0
-"""Seconds to wait for the next change of the linking state in one call."""
+STATE_WAIT: Final = 1.0
+"""Seconds to wait for the next change of the linking state, and between two redraws of what time is left."""
 HISTORY_POLL: Final = 0.25
 """Seconds between two queries of the history's progress."""
 HISTORY_GRACE: Final = 10.0
@@ -36,6 +37,10 @@ class HistorySource(Protocol):
         """How far the phone's transfer of the past is."""
         ...
 
+    async def statistics(self) -> Statistics:
+        """What is archived."""
+        ...
+
 
 class LinkReport(Protocol):
     """Reports the steps of linking to a person or to a program."""
@@ -44,20 +49,24 @@ class LinkReport(Protocol):
         """A new QR code; it replaces the one before."""
         ...
 
-    def code(self, code: str) -> None:
-        """The pairing code to type on the phone."""
+    def code(self, code: str, expires_at: datetime | None) -> None:
+        """The pairing code to type on the phone, and until when it is valid."""
+        ...
+
+    def tick(self) -> None:
+        """About a second has passed, and the phone has not taken the code yet."""
         ...
 
     def linked(self, status: ConnectionStatus) -> None:
         """The phone has linked this device."""
         ...
 
-    def history(self, percent: int) -> None:
+    def history(self, progress: HistoryProgress) -> None:
         """How much of the first history has come."""
         ...
 
-    def synced(self) -> None:
-        """The first history has come, or there is none."""
+    def synced(self, messages: int, chats: int) -> None:
+        """The first history has come, or there is none: so much is in the archive."""
         ...
 
 
@@ -100,7 +109,8 @@ async def link(
     linked_now = await _pair(devices, phone, report)
     await _follow_history(devices, archive, since, HISTORY_GRACE if linked_now else 0.0, report)
     await until_fetched(devices)
-    report.synced()
+    archived = await archive.statistics()
+    report.synced(archived.messages, archived.chats)
 
 
 async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool:
@@ -120,11 +130,13 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool
     while state.state is ConnectionState.LINKING:
         if state.code is not None and state.code != shown:
             shown = state.code
-            report.code(state.code)
+            report.code(state.code, state.code_expires_at)
         elif state.code is None and state.qr is not None and state.qr != shown:
             shown = state.qr
             report.qr(state.qr)
         state = await _next(devices, state)
+        if state.state is ConnectionState.LINKING:
+            report.tick()
     while state.state is not ConnectionState.ONLINE:
         if state.state.traits.rests:
             raise NotLinked(state.reason or "No phone was linked.", "Run `whatsapp-mcp link` again.")
@@ -165,7 +177,7 @@ async def _follow_history(
         fresh = progress.last_chunk_at is not None and progress.last_chunk_at >= since
         if fresh and progress != latest:
             latest = progress
-            report.history(progress.percent or 0)
+            report.history(progress)
             deadline = anyio.current_time() + grace
         if not catching_up and ((fresh and progress.done) or anyio.current_time() >= deadline):
             return
