@@ -24,9 +24,8 @@ from whatsapp_mcp.settings import AccountFolder
 pytestmark = pytest.mark.anyio
 
 ONLINE = status_of(S.ONLINE, "+15550001111")
-LOST = replace(
-    ONLINE, state=S.RECONNECTING, reason="The connection was lost.", since=NOON + timedelta(hours=1)
-)
+ONE = NOON + timedelta(hours=1)
+LOST = replace(ONLINE, state=S.RECONNECTING, reason="The connection was lost.", since=ONE)
 
 
 async def played(*statuses: ConnectionStatus) -> AsyncGenerator[ConnectionStatus]:
@@ -49,10 +48,10 @@ async def test_on_a_screen_the_states_that_are_over_stay_above_what_is_redrawn()
 
     with Live(console=console, auto_refresh=False) as live:
         watcher = ScreenWatcher(live, lambda each: to_text(each, "/home"))
-        await follow(played(ONLINE, ONLINE, LOST, replace(ONLINE, history_progress=40)), watcher)
+        await follow(played(ONLINE, ONLINE, LOST, replace(ONLINE, history_progress=40, since=ONE)), watcher)
 
     said = out.getvalue()
-    assert said.count("reconnecting") == 2
+    assert f"{ONE.astimezone():%H:%M:%S}  \x1b[0m\x1b[1;33mreconnecting" in said
     assert "\x1b[1A" in said
     assert said.rindex("reconnecting") < said.rindex("online")
     assert "The history comes:" in said

@@ -105,15 +105,13 @@ class ScreenWatcher:
     def show(self, status: ConnectionStatus) -> None:
         """Redraw it."""
         before, self._last = self._last, status
+        if before is not None and before.state is not status.state:
+            lasted = f"{before.since.astimezone():%H:%M:%S} – {status.since.astimezone():%H:%M:%S}"
+            self.live.console.print(Text.assemble((f"{lasted}  ", "dim"), *_first_line(before)))
         first, *rest = isolated(self.told(status)).splitlines()
         styled = Text(first, style=style_of(status.state))
         bar = [_bar(status.history_progress)] if status.history_progress is not None else []
-        self.live.update(Group(styled, Text("\n".join(rest)), *bar))
-        if before is None or before.state is status.state:
-            self.live.refresh()
-            return
-        lasted = f"{before.since.astimezone():%H:%M:%S} – {status.since.astimezone():%H:%M:%S}"
-        self.live.console.print(Text.assemble((f"{lasted}  ", "dim"), *_first_line(before)))
+        self.live.update(Group(styled, Text("\n".join(rest)), *bar), refresh=True)
 
 
 def _first_line(status: ConnectionStatus) -> list[tuple[str, str]]:
