@@ -26,7 +26,7 @@ INNARDS = {
     "status": "whatsapp_mcp.device.leader.observed_status",
     "status --wait": "whatsapp_mcp.cli.connection.status.with_device",
     "status --watch": "whatsapp_mcp.cli.connection.watching.known_account",
-    "logs": "whatsapp_mcp.cli.logs.known_account",
+    "logs": "whatsapp_mcp.cli.connection.logs.known_account",
     "reconnect": "whatsapp_mcp.cli.connection.device.with_device",
     "pause --for 2h": "whatsapp_mcp.device.leader.pause",
     "resume": "whatsapp_mcp.device.leader.resume",

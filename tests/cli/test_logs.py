@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from whatsapp_mcp.cli import logs
+from whatsapp_mcp.cli.connection import logs
 from whatsapp_mcp.errors import NotLinked
 
 ENTRY = "2026-11-24 12:00:00,123 WARNING whatsapp_mcp.client.process: journal: it is slow"
@@ -24,7 +24,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def printed(lines: int) -> list[str]:
     out = io.StringIO()
-    logs.show("default", lines, follow=False, out=out)
+    logs.show_log("default", lines, follow=False, out=out)
     return out.getvalue().splitlines()
 
 
@@ -49,7 +49,7 @@ def test_an_account_that_has_no_log_yet_has_no_lines(log: Path):
 
 def test_an_account_that_is_not_here_is_refused(log: Path):
     with pytest.raises(NotLinked):
-        logs.show("work", 10, follow=False, out=io.StringIO())
+        logs.show_log("work", 10, follow=False, out=io.StringIO())
 
 
 def test_a_level_has_its_colour_on_a_terminal():

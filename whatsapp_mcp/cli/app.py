@@ -181,9 +181,9 @@ def logs(
 
     It holds no message text. On a terminal each level has its colour.
     """
-    from whatsapp_mcp.cli.logs import show
+    from whatsapp_mcp.cli.connection import show_log
 
-    show(account, lines, follow=follow, out=sys.stdout)
+    show_log(account, lines, follow=follow, out=sys.stdout)
 
 
 @app.command()

@@ -1,7 +1,8 @@
-"""The commands about the connection: link, unlink, status, reconnect, pause and resume."""
+"""The commands about the connection: link, unlink, status, reconnect, pause, resume, logs."""
 
 from whatsapp_mcp.cli.connection.device import asked, reconnected, unlinked, with_device, with_known_device
 from whatsapp_mcp.cli.connection.linking import check, link
+from whatsapp_mcp.cli.connection.logs import show_log
 from whatsapp_mcp.cli.connection.pausing import paused, resumed
 from whatsapp_mcp.cli.connection.report import JsonReport, TerminalReport
 from whatsapp_mcp.cli.connection.status import find, print_status
@@ -18,6 +19,7 @@ __all__ = [
     "print_status",
     "reconnected",
     "resumed",
+    "show_log",
     "unlinked",
     "watch",
     "with_device",

@@ -31,7 +31,7 @@ EVERY: Final = 0.3
 """Seconds between two looks for new lines."""
 
 
-def show(account: str, lines: int, *, follow: bool, out: TextIO) -> None:
+def show_log(account: str, lines: int, *, follow: bool, out: TextIO) -> None:
     """Print the last lines, and with `follow` what comes, until Ctrl-C.
 
     Raises:
