@@ -123,7 +123,6 @@ async def test_whoever_waits_is_told_why_the_phone_was_not_linked(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(scan)
             text, _ = await it.link(wait=30)
-            assert text.startswith("unlinked: ") or "The last attempt failed: " in text
             assert reason in text
 
 
