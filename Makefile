@@ -1,14 +1,15 @@
 # Each target installs what it needs into .venv. Requires make and Python 3.11+ with pip; uses uv if it is installed.
 #
 #   make demo    an agent on a simulated WhatsApp           make lint    ruff, pyright, import-linter
-#   make test    all tests except test-hosts                make lock    update requirements/ (needs uv)
+#   make test    all tests but test-*                       make lock    update requirements/ (needs uv)
 #   make bench   the benchmarks                             make soak    faults and traffic: SECONDS=600 SEED=1
 #   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.2 GB)
 #   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
+#   make test-api   the HTTP API against its document
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-hosts test-pages hosts-figures lint format bench soak worlds lock clean
+.PHONY: help demo test test-api test-hosts test-pages hosts-figures lint format bench soak worlds lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,7 +42,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,7s/^# *//p' Makefile
+	@sed -n '3,8s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Creating $(VENV) with $$python" && \
@@ -81,6 +82,10 @@ test-hosts: $(VENV)/.hosts-installed $(HOSTS)
 # In a Chromium that is installed here (Debian: apt-get install chromium).
 test-pages: $(VENV)/.browser-installed $(PAGES)
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -m browser tests/pages $(ARGS)
+
+# Contract tests of the HTTP API at length; make test has a short run.
+test-api: $(VENV)/.dev-installed
+	$(OFFLINE) timeout --kill-after 10 30m $(BIN)/python -m tests.server.rest.contract $(ARGS)
 
 # The characters that each host passes to its model; ARGS=/another/checkout measures the server of that checkout.
 hosts-figures: $(VENV)/.dev-installed $(HOSTS)

@@ -208,7 +208,7 @@ async def test_a_reaction_is_told_with_its_message_as_it_is_now(source: FakeSour
         await archive.ingest(journal([ev.reaction("M50", "👍", chat=ANN_LEE, sender=ANN_LEE)], after=50))
         _, heard = [each async for each in named(told, 2)]
 
-    assert (heard.name, heard.data["by"], heard.data["message"]["text"]) == ("reaction", ANN_LEE, "Look")
+    assert (heard.name, heard.data["actor"], heard.data["message"]["text"]) == ("reaction", ANN_LEE, "Look")
     assert [each["emoji"] for each in heard.data["message"]["reactions"]] == ["👍"]
 
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import re
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, NotRequired
+from typing import TYPE_CHECKING, Final
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.server.calls import error_payload
-from whatsapp_mcp.server.fencing import identifier, known_identifier
-from whatsapp_mcp.server.render import MessageData, message_data, stamp
+from whatsapp_mcp.server.render import ABOUT_A_MESSAGE, EventData, event_data
 from whatsapp_mcp.server.rest.problems import HEADERS
 
 if TYPE_CHECKING:
@@ -33,22 +31,6 @@ PING_SECONDS: Final = 15
 _PREFIX: Final = "w"
 PATTERN: Final = f"^{_PREFIX}[0-9]{{1,18}}$"
 """Of the id of an event."""
-
-
-class EventData(TypedDict):
-    """What is told of one change.
-
-    Attributes:
-        message: The message as it is now, with what the change did to it.
-        by: Who did it, where that is known.
-    """
-
-    at: str
-    chat: NotRequired[str]
-    message: NotRequired[MessageData]
-    by: NotRequired[str]
-    send_id: NotRequired[int]
-    status: NotRequired[str]
 
 
 def position(cursor: str | None) -> int | None:
@@ -106,21 +88,13 @@ async def _told(begin: Callable[[], Call], after: int) -> AsyncGenerator[ServerS
 
 async def _event(change: Change, services: Services) -> EventData | None:
     """What is told of a change; None where it is of a message that is gone or may not be read."""
-    data = EventData(at=stamp(change.at, services.zone))
-    if change.chat is not None:
-        data["chat"] = known_identifier(change.chat)
-    if change.ref is not None:
+    message = None
+    if change.kind in ABOUT_A_MESSAGE and change.ref is not None:
         try:
             message = await services.archive.message(change.ref)
         except (MessageNotFound, Denied):
             return None
-        data["message"] = message_data(message, services.zone)
-    if change.actor is not None:
-        data["by"] = known_identifier(change.actor)
-    if change.kind == "send" and change.detail:
-        number, _, status = change.detail.partition(" ")
-        data["send_id"], data["status"] = int(number), identifier(status)
-    return data
+    return event_data(change, message, services.zone)
 
 
 EVENTS: Final = {

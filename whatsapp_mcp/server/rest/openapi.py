@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 import whatsapp_mcp
 from whatsapp_mcp.policy import scope_of
 from whatsapp_mcp.server.calls import lean_schema
+from whatsapp_mcp.server.render import EventData
 from whatsapp_mcp.server.rest import events, files
 from whatsapp_mcp.server.rest.problems import STATUSES
 from whatsapp_mcp.server.rest.requests import KEY, KEY_HEADER
@@ -86,7 +87,7 @@ _Key = tuple[str, Literal["validation", "serialization"]]
 def _schemas(tools: Sequence[OfferedTool]) -> tuple[dict[_Key, Any], dict[str, Any]]:
     """The shapes of arguments (`validation`) and results by the name of a tool, and what they refer to."""
     wanted: list[tuple[str, Literal["validation", "serialization"], TypeAdapter[Any]]] = [
-        (each.__name__, "serialization", TypeAdapter(each)) for each in (events.EventData, ProblemData)
+        (each.__name__, "serialization", TypeAdapter(each)) for each in (EventData, ProblemData)
     ]
     for tool in tools:
         wanted.append((tool.spec.name, "validation", TypeAdapter(tool.arguments)))
@@ -94,7 +95,17 @@ def _schemas(tools: Sequence[OfferedTool]) -> tuple[dict[_Key, Any], dict[str, A
             wanted.append((tool.spec.name, "serialization", TypeAdapter(tool.spec.result)))
     shapes, defined = TypeAdapter.json_schemas(wanted, ref_template=f"{_SCHEMAS}{{model}}")
     schemas = {name: lean_schema(each, nullable=True) for name, each in defined["$defs"].items()}
+    for schema in schemas.values():
+        _take_booleans(schema.get("properties", {}))
     return dict(shapes), schemas
+
+
+def _take_booleans(properties: dict[str, dict[str, Any]]) -> None:
+    """Where a model writes `"true"`, since some can leave nothing open otherwise, a program writes true."""
+    for schema in properties.values():
+        words = schema.get("enum", ())
+        if "true" in words and "false" in words:
+            schema.update(type=["string", "boolean"], enum=[*words, True, False])
 
 
 def _operation(tool: OfferedTool, shapes: dict[_Key, Any]) -> dict[str, Any]:
