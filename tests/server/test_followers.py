@@ -378,11 +378,16 @@ async def does_set_timer(pair: Pair) -> None:
 
 
 async def does_set_aside(pair: Pair) -> None:
-    ann = pair.wa.person("Ann")
-    await pair.says(ann, "are you coming?")
-    await pair.both("set_aside", chat=ann.number)
-    waiting = await pair.both("list_chats", waiting_for="me")
-    assert ann.name not in [chat["name"] for chat in waiting["chats"]]
+    nina = pair.wa.person("Nina")
+
+    async def waiting() -> list[str]:
+        listed = await pair.both("list_chats", waiting_for="me")
+        return [chat["name"] for chat in listed["chats"]]
+
+    await pair.says(nina, "are you coming?")
+    assert nina.name in await waiting()
+    await pair.both("set_aside", chat=nina.number, between=lambda: pair.says(nina, "so, are you?"))
+    assert nina.name not in await waiting()
 
 
 async def does_forget_chat(pair: Pair) -> None:
