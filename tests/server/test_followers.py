@@ -22,7 +22,7 @@ from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.ledger import Exposure
-from whatsapp_mcp.models import Permit
+from whatsapp_mcp.models import AgentStatus, Permit
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator.groups import Group
@@ -253,6 +253,35 @@ async def does_decide(pair: Pair) -> None:
     async with pair.person() as device:
         with pytest.raises(InvalidArgument):
             await device.decide("unknown", True, "terminal")
+
+
+async def does_handed_on(pair: Pair) -> None:
+    async with pair.devices.use() as device:
+        with pytest.raises(InvalidArgument, match="no channel"):
+            await device.handed_on(str(pair.wa.person("Ann").pn))
+
+
+async def does_handed_on_done(pair: Pair) -> None:
+    async with pair.devices.use() as device:
+        with pytest.raises(InvalidArgument, match="handed on"):
+            await device.handed_on_done(str(pair.wa.person("Ann").pn), 1)
+
+
+async def does_agent_status(pair: Pair) -> None:
+    async with pair.person() as device:
+        assert await device.agent_status() == AgentStatus()
+
+
+async def does_pair(pair: Pair) -> None:
+    async with pair.person() as device:
+        with pytest.raises(InvalidArgument, match="code"):
+            await device.pair("000000")
+
+
+async def does_drop_pairing(pair: Pair) -> None:
+    async with pair.person() as device:
+        with pytest.raises(InvalidArgument, match="let in"):
+            await device.drop_pairing(str(pair.wa.person("Ann").pn))
 
 
 async def does_presence(pair: Pair) -> None:

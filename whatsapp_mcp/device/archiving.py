@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -43,12 +43,17 @@ _HISTORY_PAUSE: Final = timedelta(hours=1)
 logger = logging.getLogger(__name__)
 
 
+async def nobody_before(events: Sequence[JournalEvent]) -> None:
+    """Nothing is done with events before they are archived."""
+
+
 class Archiver:
     """Archives events as they come.
 
     Args:
         trouble: Called with the reason when events cannot be archived, and None when they can again.
         archived: Called after every batch.
+        before: Called with events before they are archived, again if they could not be.
         seen: Called with every event, once it is archived.
         phone_seen: Called with the time of what the account's phone itself has sent.
 
@@ -66,6 +71,7 @@ class Archiver:
         clock: Clock,
         *,
         trouble: Callable[[str | None], None] = lambda reason: None,
+        before: Callable[[Sequence[JournalEvent]], Awaitable[None]] = nobody_before,
         archived: Callable[[], None] = lambda: None,
         seen: Callable[[JournalEvent], None] = lambda event: None,
         phone_seen: Callable[[datetime], None] = lambda at: None,
@@ -74,6 +80,7 @@ class Archiver:
         self._archive = archive
         self._clock = clock
         self._trouble = trouble
+        self._before = before
         self._archived = archived
         self._seen = seen
         self._phone_seen = phone_seen
@@ -173,6 +180,7 @@ class Archiver:
             if not events:
                 self.waiting = 0
                 return
+            await self._before(events)
             result = await self._archive.ingest(events)
             self._position = result.position
             self.undecoded += result.undecoded

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device import connection
+from whatsapp_mcp.device.archiving import nobody_before
 from whatsapp_mcp.ledger import PauseRecord
 from whatsapp_mcp.models import ConnectionState, JournalEvent
 
@@ -54,6 +55,7 @@ class ClientEvents:
     _typing_people: TypingPeople
     _make_client: Callable[..., Client]
     _hear_message: Callable[[JournalEvent], None]
+    _hear_before: Callable[[Sequence[JournalEvent]], Awaitable[None]] = staticmethod(nobody_before)
     _client_pid: int | None
     _trouble: str | None
     _running: set[int]
@@ -106,6 +108,13 @@ class ClientEvents:
     def hear_messages(self, listener: Callable[[JournalEvent], None]) -> None:
         """Call `listener` from now on with every event of a message that comes, once it is archived."""
         self._hear_message = listener
+
+    async def _before_archiving(self, events: Sequence[JournalEvent]) -> None:
+        await self._hear_before(events)
+
+    def hear_before_archiving(self, listener: Callable[[Sequence[JournalEvent]], Awaitable[None]]) -> None:
+        """Call `listener` from now on with events before they are archived: again, if they could not be."""
+        self._hear_before = listener
 
     def _saw_phone(self, at: datetime) -> None:
         self._counters.phone_seen_at = at

@@ -134,15 +134,7 @@ class LocalDevice(
         )
         # First of all events: what is asked of the device before it has started comes after.
         self._loop.post(connection.Opened(owner is not None))
-        self._archiver = Archiver(
-            folder,
-            archive,
-            self._clock,
-            trouble=self._archiving_trouble,
-            archived=self._archived,
-            seen=self._saw,
-            phone_seen=self._saw_phone,
-        )
+        self._archiver = self._make_archiver()
         self._hear_message: Callable[[JournalEvent], None] = lambda event: None
         self._typing_people = TypingPeople(self._clock)
         self._evidence = self._make_evidence()
@@ -173,6 +165,18 @@ class LocalDevice(
     def _forget_keys(self) -> None:
         self._evidence.close()  # or some systems would not delete it
         connection.forget(self._folder.client_db)
+
+    def _make_archiver(self) -> Archiver:
+        return Archiver(
+            self._folder,
+            self._archive,
+            self._clock,
+            trouble=self._archiving_trouble,
+            before=self._before_archiving,
+            archived=self._archived,
+            seen=self._saw,
+            phone_seen=self._saw_phone,
+        )
 
     def _make_evidence(self) -> DeliveryEvidence:
         return DeliveryEvidence(
@@ -280,6 +284,11 @@ class LocalDevice(
     def owner(self) -> connection.StoredDevice | None:
         """This companion as its keys name it; None while no phone is linked."""
         return self._owner.device
+
+    def own_addresses(self) -> frozenset[str]:
+        """The account's own addresses without a device: its number and its LID, as far as they are known."""
+        owner = self._owner.device
+        return frozenset(filter(None, (str(owner.jid.bare), owner.lid))) if owner else frozenset()
 
     async def wait_for(self, met: Callable[[Connection], bool]) -> Connection:
         """Wait until the connection is as asked; the caller sets the limit."""

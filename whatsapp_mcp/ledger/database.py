@@ -119,6 +119,46 @@ CREATE TABLE IF NOT EXISTS failed_deliveries (
     replay INTEGER NOT NULL,            -- 1: it is about to be tried again
     PRIMARY KEY (webhook, seq)
 ) STRICT, WITHOUT ROWID;
+
+-- Messages that are handed on to the agent of their chat: no words, but for an answer that is going out.
+CREATE TABLE IF NOT EXISTS handed_on (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: the keys of the answer's sends are made of it
+    chat TEXT NOT NULL,
+    agent TEXT NOT NULL,                -- command, channel
+    refs TEXT NOT NULL,                 -- JSON, in the order in which they came
+    order_ref INTEGER,                  -- the last that is more than material
+    began_at INTEGER NOT NULL,          -- milliseconds since 1970, as all times of this table
+    at INTEGER NOT NULL,                -- when the last of them came
+    state TEXT NOT NULL,                -- settling, waiting, taken, answering, answered, dropped
+    tries INTEGER NOT NULL DEFAULT 0,
+    answer TEXT,                        -- JSON: its parts, until they have gone out
+    cost REAL NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',    -- why it was dropped
+    done_at INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS handed_on_chat ON handed_on (chat, id);
+CREATE INDEX IF NOT EXISTS handed_on_open ON handed_on (state) WHERE state NOT IN ('answered', 'dropped');
+
+-- Up to which change messages have been handed on.
+CREATE TABLE IF NOT EXISTS handed_on_up_to (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    seq INTEGER NOT NULL
+) STRICT;
+
+-- What the owner's phone itself wrote in the chat with oneself: it alone is in a person's hand.
+CREATE TABLE IF NOT EXISTS phone_messages (
+    message_id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL                 -- milliseconds
+) STRICT, WITHOUT ROWID;
+
+-- Strangers who were told a code, and those whom a person has let in.
+CREATE TABLE IF NOT EXISTS pairings (
+    chat TEXT PRIMARY KEY,
+    code TEXT NOT NULL,
+    given_at INTEGER NOT NULL,
+    is_told INTEGER NOT NULL DEFAULT 0, -- 1: the message with the code is in the outbox
+    paired_at INTEGER
+) STRICT, WITHOUT ROWID;
 """
 
 

@@ -12,6 +12,8 @@ from whatsapp_mcp.ledger.approvals import Approvals
 from whatsapp_mcp.ledger.audit import Audit
 from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.ledger.exposures import Exposure, Exposures, Taint
+from whatsapp_mcp.ledger.handed_on import HandedOnRecord
+from whatsapp_mcp.ledger.pairings import Pairings
 from whatsapp_mcp.ledger.pauses import PauseRecord
 from whatsapp_mcp.ledger.tainted_sends import TaintedSends
 from whatsapp_mcp.ledger.webhooks import WebhookRecord
@@ -32,6 +34,8 @@ class Ledger:
     Attributes:
         approvals: What waits for a person.
         audit: What was done and read.
+        handed_on: The messages that agents are to answer.
+        pairings: The strangers who ask to be let in to an agent, and those who were.
         pauses: What WhatsApp has imposed.
         tainted_sends: The messages that tainted calls have sent.
         webhooks: How far webhooks have come.
@@ -46,6 +50,8 @@ class Ledger:
         self._now = now
         self.approvals = Approvals(self._file, folder.approval_key)
         self.audit = Audit(self._file, folder.approval_key, now)
+        self.handed_on = HandedOnRecord(self._file)
+        self.pairings = Pairings(self._file)
         self.pauses = PauseRecord(self._file)
         self.tainted_sends = TaintedSends(self._file)
         self.webhooks = WebhookRecord(self._file)
@@ -85,6 +91,7 @@ class Ledger:
             Busy: They are deleted, but a process that reads keeps old pages in the log.
         """
         await self.audit.forget_texts(before)
+        await self.handed_on.forget_answers()
         if before is None:
             for held in (*self.approvals.open(self._now()), *self.approvals.approved()):
                 await self.approvals.void(held.approval.id)

@@ -61,6 +61,7 @@ from whatsapp_mcp.models.file_readings import (
     ReadingExcerpt,
     ReadingKind,
 )
+from whatsapp_mcp.models.handed_on import AgentChat, AgentStatus, HandOn, HandOnState, Pairing
 from whatsapp_mcp.models.imports import BridgeMessage, BridgePage, ExportedMessage, ImportProgress
 from whatsapp_mcp.models.link import (
     ADDRESS_BOOK_MISSING,
@@ -144,6 +145,8 @@ __all__ = [
     "Activity",
     "Actor",
     "AddressBookState",
+    "AgentChat",
+    "AgentStatus",
     "Album",
     "AlbumContent",
     "AlbumFileContent",
@@ -186,6 +189,8 @@ __all__ = [
     "GroupChange",
     "GroupMember",
     "GroupUpdate",
+    "HandOn",
+    "HandOnState",
     "HistoryProgress",
     "ImportProgress",
     "ImportResult",
@@ -210,6 +215,7 @@ __all__ = [
     "NumberCheck",
     "OutboxEntry",
     "Page",
+    "Pairing",
     "Participant",
     "Passage",
     "PastAct",

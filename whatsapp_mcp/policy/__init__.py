@@ -2,6 +2,7 @@
 
 from whatsapp_mcp.models import ChatFacts
 from whatsapp_mcp.policy.acts import Act, Situation
+from whatsapp_mcp.policy.agent_chats import agent_of
 from whatsapp_mcp.policy.budgets import check_budgets, check_pauses, check_quiet, gap
 from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
@@ -36,6 +37,7 @@ __all__ = [
     "Ruling",
     "Scope",
     "Situation",
+    "agent_of",
     "check_budgets",
     "check_pauses",
     "check_quiet",

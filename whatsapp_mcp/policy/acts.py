@@ -46,7 +46,9 @@ class Situation:
         caller: Who asks.
         tainted: Words whose author is not trusted were handed out to this principal in the last 24 hours: a
             stranger's, in `lockdown` anybody's.
+        is_answer: The caller is bound to a chat to which the person has given an agent.
     """
 
     caller: Caller
     tainted: bool = False
+    is_answer: bool = False

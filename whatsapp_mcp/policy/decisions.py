@@ -7,6 +7,7 @@
 | seen by others, exported, fetched or destroyed by a tainted principal | asks | asks |
 | content that wants a look (`Act.concerns`) | asks | asks |
 | anything else | allowed | allowed |
+| what an agent says in the chat that the person gave it, and is bound to | allowed | as above |
 
 A principal is tainted by strangers' words, in `lockdown` by anybody's. `open` allows everything that no rule
 forbids, `read_only` nothing but reading and exporting. A person who acts without an agent is asked nothing.
@@ -135,6 +136,9 @@ def _risky(policy: Policy, act: Act, situation: Situation, allowed: Decision | N
         return allowed
     if act.effect is Effect.READ:
         return Decision("allow", rule, "reading")
+    if situation.is_answer and policy.mode == "standard":
+        # It can have read nothing but this chat: nobody learns there what they were not told there.
+        return Decision("allow", "[agent.chats]", "the person has given this chat an agent")
     if act.audience is Audience.EVERYONE:
         return Decision("ask", rule, "people who are not chosen one by one would see it")
     if act.audience is Audience.CHAT:

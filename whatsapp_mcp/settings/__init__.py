@@ -1,11 +1,12 @@
 """Settings and the places of files.
 
 `config.toml` in the home folder, overridden by `WHATSAPP_MCP_*` variables. What concerns an account
-(`[account]`, `[encryption]`, `[policy]`, `[voice]`, `[[webhooks]]`) is read from `config.toml` alone: any
-server may become its leader.
+(`[account]`, `[agent]`, `[encryption]`, `[policy]`, `[voice]`, `[[webhooks]]`) is read from `config.toml`
+alone: any server may become its leader.
 """
 
 from whatsapp_mcp.settings.account_folder import AccountFolder, make_private, runtime_folder
+from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits, AgentSettings
 from whatsapp_mcp.settings.current import CurrentSettings
 from whatsapp_mcp.settings.editing import Addition, Assignment, Removal, edited
 from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, HOME_VARIABLE
@@ -30,9 +31,13 @@ __all__ = [
     "CHAT_VARIABLE",
     "ENV_PREFIX",
     "HOME_VARIABLE",
+    "OWN_CHAT",
     "AccountFolder",
     "AccountSettings",
     "Addition",
+    "AgentKind",
+    "AgentLimits",
+    "AgentSettings",
     "Assignment",
     "BudgetSettings",
     "ChatRule",

@@ -22,6 +22,7 @@ from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
+from whatsapp_mcp.settings.agent_section import AgentSettings
 from whatsapp_mcp.settings.media_section import MediaSettings
 from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.server_section import ServerSettings
@@ -226,6 +227,7 @@ class Settings(Section):
     allow_network_home: bool = False
     account: AccountSettings = AccountSettings()
     policy: PolicySettings = PolicySettings()
+    agent: AgentSettings = AgentSettings()
     server: ServerSettings = ServerSettings()
     media: MediaSettings = MediaSettings()
     voice: VoiceSettings = VoiceSettings()

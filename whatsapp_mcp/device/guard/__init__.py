@@ -4,6 +4,16 @@ from whatsapp_mcp.device.guard.due_sends import LATE, DueSends
 from whatsapp_mcp.device.guard.enforced import EnforcedDevice
 from whatsapp_mcp.device.guard.facts import words_of
 from whatsapp_mcp.device.guard.gate import Asker, Gate
+from whatsapp_mcp.device.guard.phone_answers import phone_message_in
 from whatsapp_mcp.device.guard.phone_questions import PhoneQuestions
 
-__all__ = ["LATE", "Asker", "DueSends", "EnforcedDevice", "Gate", "PhoneQuestions", "words_of"]
+__all__ = [
+    "LATE",
+    "Asker",
+    "DueSends",
+    "EnforcedDevice",
+    "Gate",
+    "PhoneQuestions",
+    "phone_message_in",
+    "words_of",
+]

@@ -22,6 +22,9 @@ from whatsapp_mcp.models import Approval, SendRequest
 _OF_THE_GATE: Final = frozenset({"approvals", "approval", "ask_on_phone", "decide", "clear_exposures"})
 """Operations that the gate itself does."""
 
+_BESIDE: Final = frozenset({"handed_on", "handed_on_done", "agent_status", "pair", "drop_pairing"})
+"""Operations of agents."""
+
 
 class EnforcedDevice(GeneratedDevice):
     """The leader's device, as its own tools and its followers get it.
@@ -29,11 +32,13 @@ class EnforcedDevice(GeneratedDevice):
     Args:
         device: Does what is allowed.
         gate: Decides.
+        beside: Does operations of its own beside the device, such as those of agents.
     """
 
-    def __init__(self, device: LocalDevice, gate: Gate) -> None:
+    def __init__(self, device: LocalDevice, gate: Gate, beside: object = None) -> None:
         self._device = device
         self._gate = gate
+        self._beside = beside
 
     async def perform(
         self,
@@ -86,5 +91,7 @@ class EnforcedDevice(GeneratedDevice):
                 result = await self._device.send(request, has_ended)
             await self._gate.sent(self.caller, result.send_id, result.message_id)
             return result
+        if operation.name in _BESIDE:
+            return await getattr(self._beside, operation.name)(**arguments)
         answer = await getattr(self._device, operation.name)(**arguments)
         return await self._gate.seen(answer, self.caller) if operation.name == "activity" else answer

@@ -44,6 +44,7 @@ from whatsapp_mcp.policy import (
     Effect,
     Policy,
     Situation,
+    agent_of,
     decide,
     denied,
 )
@@ -190,9 +191,17 @@ class Gate:
     ) -> tuple[Act, Decision]:
         """The strictest decision, and about which act it is."""
         asks_for_taint = not all(act.effect in _NEVER_TAINTED for act in acts)
-        situation = Situation(caller, asks_for_taint and await self.is_tainted(caller, taint))
+        tainted = asks_for_taint and await self.is_tainted(caller, taint)
+        situation = Situation(caller, tainted, is_answer=await self._is_answer(caller))
         decisions = [(act, decide(policy, act, situation)) for act in acts]
         return max(decisions, key=lambda each: _STRICTNESS.index(each[1].verdict))
+
+    async def _is_answer(self, caller: Caller) -> bool:
+        """Whether the caller is bound to a chat to which the person has given an agent."""
+        if not caller.chat:
+            return False
+        chat = await self._archive.chat_facts(caller.chat)
+        return agent_of(self._settings.now().agent, chat, self._ledger.pairings.is_paired) is not None
 
     async def is_tainted(self, caller: Caller, taint: Taint | None = None) -> bool:
         """Whether words that the mode distrusts were handed out to this principal, or had been then."""

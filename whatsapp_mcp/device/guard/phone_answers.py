@@ -83,6 +83,27 @@ def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str])
     return None if approved is None else Answer(reaction.key.ID, approved, at)
 
 
+def phone_message_in(event: JournalEvent, own: Collection[str]) -> str | None:
+    """WhatsApp's id of what the phone has just written in the chat with oneself; None for any other event.
+
+    Args:
+        event: As the library gave it.
+        own: The account's own addresses without a device.
+    """
+    # Nearly every event ends here, unparsed: an own address stands in it as a user and a server.
+    if event.code != EventCode.MESSAGE or not any(
+        one.partition("@")[0].encode() in event.payload for one in own
+    ):
+        return None
+    from whatsapp_mcp.protobufs import Neonize
+
+    try:
+        message = Neonize.Message.FromString(event.payload)
+        return message.Info.ID if _is_of_the_phone(message, own) else None
+    except (DecodeError, ValueError):
+        return None
+
+
 def _is_of_the_phone(message: Neonize.Message, own: Collection[str]) -> bool:
     """Whether the account's phone has just sent it in the chat with oneself."""
     info, source = message.Info, message.Info.MessageSource

@@ -22,6 +22,7 @@ from typing_extensions import TypedDict
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.agent import Agents
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection import Accessor, LinkPicture, StoredDevice, stored_device
 from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, PhoneQuestions
@@ -36,7 +37,7 @@ from whatsapp_mcp.device.retention import clear_sent_files, keep_only
 from whatsapp_mcp.device.sealing import seal_idle_files
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError, cause
-from whatsapp_mcp.ledger import open_ledger
+from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import UNKNOWN, Caller
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
@@ -147,7 +148,8 @@ class LeaderElection:
                     opened, ledger.approvals, SystemClock(), lambda: self._settings.now().zone
                 )
                 gate = Gate(archive, ledger, self._settings, lambda: opened.outbox, SystemClock(), [phone])
-                await self._devices.replace(lambda _: as_device(EnforcedDevice(opened, gate)))
+                enforced, agents = self._with_agents(opened, archive, ledger, gate)
+                await self._devices.replace(lambda _: as_device(enforced))
                 tasks.start_soon(supervised, "approvals", gate.run)
                 due_sends = DueSends(
                     archive,
@@ -159,6 +161,7 @@ class LeaderElection:
                     tell=phone.tell,
                 )
                 tasks.start_soon(supervised, "scheduled sends", due_sends.run)
+                tasks.start_soon(supervised, "agents", agents.run)
                 tasks.start_soon(supervised, "audit", ledger.audit.run)
                 tasks.start_soon(supervised, "phone questions", partial(phone.run, gate.decide, gate.void))
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
@@ -174,6 +177,20 @@ class LeaderElection:
             picture.remove()
             self._lock.release()
         return _RETRY
+
+    def _with_agents(
+        self, opened: LocalDevice, archive: Archive, ledger: Ledger, gate: Gate
+    ) -> tuple[EnforcedDevice, Agents]:
+        """The device behind its check, and the agents, which act through it and do their operations there."""
+
+        def acting(caller: Caller) -> Device:
+            return as_device(enforced.acting_for(caller))
+
+        own = opened.own_addresses
+        agents = Agents(archive, ledger, self._settings, acting, SystemClock(), self._folder, own)
+        enforced = EnforcedDevice(opened, gate, agents)
+        opened.hear_before_archiving(agents.hear)
+        return enforced, agents
 
     def _open_local(self, archive: Archive, tasks: TaskGroup, owner: StoredDevice | None) -> LocalDevice:
         opened = LocalDevice(self._folder, self._settings, archive, tasks, owner=owner, program=self._program)

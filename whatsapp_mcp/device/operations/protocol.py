@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Literal, Protocol
 
+from whatsapp_mcp.device.operations.agents import AgentOperations
 from whatsapp_mcp.device.operations.approvals import ApprovalOperations
 from whatsapp_mcp.device.operations.effects import has_effect
 from whatsapp_mcp.device.operations.topics import TopicOperations
@@ -30,7 +31,7 @@ from whatsapp_mcp.models import (
 from whatsapp_mcp.policy import Audience, Effect
 
 
-class Device(TopicOperations, ApprovalOperations, Protocol):
+class Device(TopicOperations, ApprovalOperations, AgentOperations, Protocol):
     """The linked device of one account.
 
     Every method answers or fails with a `WhatsAppError` within its deadline; none blocks on a dead

@@ -1,0 +1,108 @@
+"""Whether what waits may go to its agent now: settled, within limits, and where a rule lets it be read."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.agent import rules
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.errors import MessageNotFound, RateLimited
+from whatsapp_mcp.ledger import Ledger
+from whatsapp_mcp.models import HandOn, HandOnState, Message, MessageKind
+from whatsapp_mcp.policy import Policy, agent_of, check_quiet
+from whatsapp_mcp.settings import CurrentSettings
+
+PATIENCE: Final = 20.0
+"""Seconds that the transcript of a voice note is waited for."""
+MATERIAL_WAITS: Final = timedelta(minutes=2)
+"""How long what was forwarded waits for the words that say what to do with it."""
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+
+logger = logging.getLogger(__name__)
+
+
+class Admission:
+    """Decides about what is handed on.
+
+    Args:
+        archive: Knows the chats and messages.
+        ledger: Has the queue.
+        settings: With the limits.
+        clock: The leader's.
+    """
+
+    def __init__(self, archive: Archive, ledger: Ledger, settings: CurrentSettings, clock: Clock) -> None:
+        self._archive = archive
+        self._ledger = ledger
+        self._settings = settings
+        self._clock = clock
+
+    async def messages(self, found: HandOn) -> list[Message]:
+        """The messages of a hand-on that are still there."""
+        kept: list[Message] = []
+        for ref in found.refs:
+            try:
+                message = await self._archive.message(ref)
+            except MessageNotFound:
+                continue
+            if message.revoked_at is None:
+                kept.append(message)
+        return kept
+
+    async def unheard_voices(self, found: HandOn) -> list[int]:
+        """The refs of voice notes whose words are not known yet."""
+        return [
+            each.ref
+            for each in await self.messages(found)
+            if each.kind is MessageKind.VOICE and each.reading is None and each.problem is None
+        ]
+
+    async def settle(self, found: HandOn) -> bool:
+        """Let a burst wait for its agent once it is over; true if it does."""
+        now, agent = self._clock.now(), self._settings.now().agent
+        if found.order_ref is None:
+            if now - found.at >= MATERIAL_WAITS:
+                await self.drop(found, "nothing but forwarded messages")
+            return False
+        waits = bool(await self.unheard_voices(found))
+        if not rules.is_settled(found, agent.settle, now, transcripts_wait=waits, patience=PATIENCE):
+            return False
+        return await self._ledger.handed_on.move(found, HandOnState.WAITING, now)
+
+    async def may_go(self, found: HandOn) -> bool:
+        """Whether what waits may go to its agent now; what never may is dropped."""
+        now, settings = self._clock.now(), self._settings.now()
+        agent, record = settings.agent, self._ledger.handed_on
+        chat = await self._archive.chat_facts(found.chat)
+        if agent_of(agent, chat, self._ledger.pairings.is_paired) != found.agent:
+            return await self.drop(found, "the chat has no such agent any more")
+        if now - found.at >= rules.KEPT:
+            return await self.drop(found, "no agent took it for a day")
+        ruling = Policy.of(settings).ruling(chat, "read")
+        if ruling is not None and ruling.verdict != "allow":
+            return await self.drop(found, "a rule keeps agents from reading the chat")
+        before = [each for each in record.latest(found.chat, agent.limits.turns + 1) if each.id < found.id]
+        if not chat.is_own and rules.is_loop(found, before, agent):
+            return await self.drop(found, "a loop: nobody paused for two minutes")
+        if rules.full_until(record.answered_since(found.chat, now - _HOUR), agent, now) is not None:
+            return False
+        most = agent.limits.cost_per_day
+        if most is not None and record.cost_since(now - _DAY) >= most:
+            return False
+        if chat.is_own:
+            return True
+        try:
+            check_quiet(settings.policy, now.astimezone(settings.zone))
+        except RateLimited:
+            return False
+        return True
+
+    async def drop(self, found: HandOn, reason: str) -> bool:
+        """Nobody answers it; always false."""
+        logger.info("agent: %d is dropped: %s", found.id, reason)
+        await self._ledger.handed_on.move(found, HandOnState.DROPPED, self._clock.now(), reason=reason)
+        return False

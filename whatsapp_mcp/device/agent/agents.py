@@ -1,0 +1,273 @@
+"""`Agents`: hands messages on to the agents of their chats, and has their answers sent."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.agent import rules
+from whatsapp_mcp.device.agent.admission import Admission
+from whatsapp_mcp.device.agent.reports import status_of
+from whatsapp_mcp.device.agent.router import Router
+from whatsapp_mcp.device.agent.runs import Runs
+from whatsapp_mcp.device.agent.speaking import Acting, Speaker
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.guard import phone_message_in
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
+from whatsapp_mcp.ledger import Ledger
+from whatsapp_mcp.models import AgentStatus, HandOn, HandOnState, JournalEvent, Pairing
+from whatsapp_mcp.policy import agent_of
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings
+
+_LOOK: Final = 5.0
+"""Seconds between looks although nothing is known to have come."""
+_OFTEN: Final = 0.2
+"""The same while a burst settles."""
+_AT_ONCE: Final = 2
+"""Commands that run at the same time."""
+_GIVEN: Final = 20
+"""Hand-ons that a channel gets at once."""
+
+logger = logging.getLogger(__name__)
+
+
+def new_code() -> str:
+    """Six digits, for a stranger."""
+    return f"{secrets.randbelow(1_000_000):06d}"
+
+
+class Agents:
+    """The agents of an account, in its leader.
+
+    Args:
+        archive: What is said.
+        ledger: Has the queue.
+        settings: Say which chats have an agent; read again whenever something comes.
+        acting: The leader's device behind its check, for a caller.
+        clock: The leader's.
+        folder: The account's.
+        own: The account's own addresses without a device.
+        new_code: Makes the code that a stranger is told.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        ledger: Ledger,
+        settings: CurrentSettings,
+        acting: Acting,
+        clock: Clock,
+        folder: AccountFolder,
+        own: Callable[[], Collection[str]],
+        new_code: Callable[[], str] = new_code,
+    ) -> None:
+        self._archive = archive
+        self._ledger = ledger
+        self._settings = settings
+        self._clock = clock
+        self._own = own
+        self._new_code = new_code
+        self._acting = acting
+        self._speaker = Speaker(archive, acting, clock)
+        self._admission = Admission(archive, ledger, settings, clock)
+        self._router = Router(archive, ledger, settings, clock.now, self._tell_stranger, self._let_in)
+        self._runs = Runs(
+            archive, ledger, settings, clock, self._admission, self._speaker, folder.path / "agent"
+        )
+        self._busy: set[str] = set()
+        self._not_before: dict[int, float] = {}
+        self._told_away: set[int] = set()
+        self._transcribed: set[int] = set()
+        self._wake = anyio.Event()
+        self._waits = anyio.Event()
+
+    async def hear(self, events: Sequence[JournalEvent]) -> None:
+        """Note what the owner's phone itself wrote; called with events before they are archived."""
+        if not self._settings.now().agent.is_on:
+            return
+        own = self._own()
+        written = [each for event in events if (each := phone_message_in(event, own)) is not None]
+        if written:
+            try:
+                await self._ledger.handed_on.note_phone(written, self._clock.now())
+            except WhatsAppError as error:
+                # Archiving must go on: these are not handed on.
+                logger.error("agent: what the phone wrote cannot be noted: %s", error.code)
+
+    async def run(self) -> None:
+        """Hand on what comes, until cancelled."""
+        await self._runs.recover()
+        async with anyio.create_task_group() as tasks:
+            while True:
+                seen = await self._router.take_in()
+                settling = await self._look(tasks)
+                await self._wait(seen, _OFTEN if settling else _LOOK)
+
+    async def _wait(self, seen: int, pause: float) -> None:
+        """Return after a change of the archive, the end of a run, or a pause."""
+        with self._clock.limit(pause):
+            async with anyio.create_task_group() as waiting:
+
+                async def changed() -> None:
+                    await self._archive.wait_change(seen, pause)
+                    waiting.cancel_scope.cancel()
+
+                waiting.start_soon(changed)
+                await self._wake.wait()
+                waiting.cancel_scope.cancel()
+        self._wake = anyio.Event()
+
+    async def _look(self, tasks: TaskGroup) -> bool:
+        """Begin what can be begun; answers whether something settles."""
+        settling = False
+        for found in self._ledger.handed_on.open():
+            match found.state:
+                case HandOnState.SETTLING:
+                    settling |= not await self._settle(tasks, found)
+                case HandOnState.WAITING | HandOnState.ANSWERING if found.agent == "command":
+                    await self._begin(tasks, found)
+                case HandOnState.WAITING | HandOnState.TAKEN:
+                    await self._look_after(found)
+                case _:
+                    pass
+        return settling
+
+    async def _settle(self, tasks: TaskGroup, found: HandOn) -> bool:
+        for ref in await self._admission.unheard_voices(found):
+            if ref not in self._transcribed:
+                self._transcribed.add(ref)
+                tasks.start_soon(self._transcribe, found.chat, ref)
+        if not await self._admission.settle(found):
+            return found.order_ref is None  # it waits for minutes: no need to look often
+        self._waits.set()
+        self._waits = anyio.Event()
+        waiting = self._ledger.handed_on.get(found.id)
+        if waiting is not None and found.agent == "command":
+            await self._begin(tasks, waiting)
+        return True
+
+    async def _transcribe(self, chat: str, ref: int) -> None:
+        """Have a voice note read; without a transcript it is handed on as one."""
+        device = self._acting(await self._speaker.caller_of(chat))
+        try:
+            await device.read_file(ref)
+        except WhatsAppError as error:
+            logger.info("agent: #%d is not transcribed: %s", ref, error.code)
+        self._wake.set()
+
+    async def _begin(self, tasks: TaskGroup, found: HandOn) -> None:
+        if found.chat in self._busy or len(self._busy) >= _AT_ONCE:
+            return
+        if self._clock.monotonic() < self._not_before.get(found.id, 0.0):
+            return
+        if found.state is HandOnState.WAITING and not await self._admission.may_go(found):
+            return
+        self._busy.add(found.chat)
+        tasks.start_soon(self._answer, found)
+
+    async def _answer(self, found: HandOn) -> None:
+        try:
+            again = await self._runs.answer(found)
+            if again is not None:
+                self._not_before[found.id] = self._clock.monotonic() + again
+        except WhatsAppError as error:
+            logger.warning("agent: %d cannot be answered now: %s", found.id, error.code)
+            self._not_before[found.id] = self._clock.monotonic() + _LOOK
+        finally:
+            self._busy.discard(found.chat)
+            self._wake.set()
+
+    async def _look_after(self, found: HandOn) -> None:
+        """Say that nobody listens to a channel; let go what nobody takes for a day."""
+        now = self._clock.now()
+        if rules.is_unheard(found, now) and found.id not in self._told_away:
+            self._told_away.add(found.id)
+            await self._speaker.say_away(self._settings.now().agent, found)
+        if now - found.at >= rules.KEPT:
+            await self._admission.drop(found, "no channel took it for a day")
+
+    # What channels and people ask.
+
+    async def handed_on(self, chat: str, after: int = 0, wait: float = 0.0) -> tuple[HandOn, ...]:
+        """See `Device.handed_on`."""
+        facts = await self._archive.chat_facts(chat)
+        agent = self._settings.now().agent
+        if agent_of(agent, facts, self._ledger.pairings.is_paired) != "channel":
+            raise InvalidArgument(
+                "config.toml gives this chat to no channel.",
+                'Tell the user: [agent.chats] needs this chat with "channel".',
+            )
+        names = {facts.jid, facts.lid}
+        with self._clock.limit(wait):
+            while True:
+                woken = self._waits
+                if given := await self._give(names, after):
+                    return given
+                await woken.wait()
+        return await self._give(names, after)
+
+    async def _give(self, chats: Collection[str | None], after: int) -> tuple[HandOn, ...]:
+        given: list[HandOn] = []
+        for found in self._ledger.handed_on.open():
+            if found.chat not in chats or found.agent != "channel" or found.id <= after:
+                continue
+            if found.state is HandOnState.WAITING:
+                is_moved = await self._admission.may_go(found) and await self._ledger.handed_on.move(
+                    found, HandOnState.TAKEN, self._clock.now()
+                )
+                if not is_moved:
+                    continue
+            elif found.state is not HandOnState.TAKEN:
+                continue
+            given.append(found)
+        return tuple(given[:_GIVEN])
+
+    async def handed_on_done(self, chat: str, number: int) -> None:
+        """See `Device.handed_on_done`."""
+        found = self._ledger.handed_on.get(number)
+        facts = await self._archive.chat_facts(chat)
+        if found is None or found.agent != "channel" or found.chat not in {facts.jid, facts.lid}:
+            raise InvalidArgument("Nothing of this number was handed on in this chat.")
+        if found.state is HandOnState.TAKEN:
+            await self._ledger.handed_on.move(found, HandOnState.ANSWERED, self._clock.now())
+
+    async def agent_status(self) -> AgentStatus:
+        """See `Device.agent_status`."""
+        return await status_of(self._archive, self._ledger, self._settings.now().agent, self._clock.now())
+
+    async def pair(self, code: str) -> Pairing:
+        """See `Device.pair`."""
+        pairing = await self._ledger.pairings.let_in(code, self._clock.now())
+        await self._speaker.tell_paired(pairing)
+        return pairing
+
+    async def drop_pairing(self, chat: str) -> None:
+        """See `Device.drop_pairing`."""
+        facts = await self._archive.chat_facts(chat)
+        for address in (facts.jid, facts.lid):
+            if address is not None and await self._ledger.pairings.drop(address):
+                return
+        raise InvalidArgument("Nobody of this number was let in.", "Look at `whatsapp-mcp agent status`.")
+
+    async def _tell_stranger(self, chat: str) -> None:
+        pairing = await self._ledger.pairings.ask(chat, self._new_code, self._clock.now())
+        if pairing is None:
+            return
+        try:
+            await self._speaker.tell_code(pairing)
+        except WhatsAppError as error:
+            logger.warning("agent: a code cannot be told: %s", error.code)
+            return
+        await self._ledger.pairings.note_told(chat)
+
+    async def _let_in(self, code: str) -> None:
+        try:
+            await self.pair(code)
+        except InvalidArgument:
+            logger.info("agent: no such code is valid")

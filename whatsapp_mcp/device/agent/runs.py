@@ -1,0 +1,165 @@
+"""Runs of the command: words in, an answer out, each step written down before the next."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.agent import command, rules
+from whatsapp_mcp.device.agent.admission import Admission
+from whatsapp_mcp.device.agent.answers import Answer, answer_in, parts_of
+from whatsapp_mcp.device.agent.speaking import Speaker
+from whatsapp_mcp.device.agent.words import Handed, words_of
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.ledger import AuditEntry, Exposure, Ledger
+from whatsapp_mcp.models import Caller, HandOn, HandOnState
+from whatsapp_mcp.settings import AgentSettings, CurrentSettings
+
+_ON: Final = "on"
+_OFF: Final = "off"
+
+logger = logging.getLogger(__name__)
+
+
+class Runs:
+    """Runs the command for what waits, and sends what it says.
+
+    Args:
+        archive: Has the words.
+        ledger: Has the queue.
+        settings: With the command.
+        clock: The leader's.
+        admission: Finds the messages, and drops what cannot be answered.
+        speaker: Speaks in the chats.
+        folder: Where a command runs if the settings name no folder.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        ledger: Ledger,
+        settings: CurrentSettings,
+        clock: Clock,
+        admission: Admission,
+        speaker: Speaker,
+        folder: Path,
+    ) -> None:
+        self._archive = archive
+        self._ledger = ledger
+        self._settings = settings
+        self._clock = clock
+        self._admission = admission
+        self._speaker = speaker
+        self._folder = folder
+
+    async def recover(self) -> None:
+        """Let commands run again that a former leader has left; but none for ever."""
+        for found in self._ledger.handed_on.open():
+            if found.agent != "command" or found.state is not HandOnState.TAKEN:
+                continue
+            if found.tries >= rules.MOST_TRIES:
+                await self._fail(found, "the server was stopped each time while the command ran")
+            else:
+                await self._ledger.handed_on.move(found, HandOnState.WAITING, self._clock.now())
+
+    async def answer(self, found: HandOn) -> float | None:
+        """Run the command for what waits, and send what it says.
+
+        Returns:
+            In how many seconds to send again what could not be sent now; None if nothing is left.
+        """
+        answering = found if found.state is HandOnState.ANSWERING else await self._ran(found)
+        if answering is None:
+            return None
+        try:
+            again = await self._speaker.answer(answering)
+        except WhatsAppError as error:
+            await self._fail(answering, f"the answer could not be sent ({error.code})")
+            return None
+        if again is None:
+            await self._end(answering, HandOnState.ANSWERED)
+        return again
+
+    async def _ran(self, found: HandOn) -> HandOn | None:
+        """What the command says, written down; None if it says nothing."""
+        agent = self._settings.now().agent
+        handed = await self._hand_out(found)
+        if handed is None:
+            return None
+        record = self._ledger.handed_on
+        if not await record.move(found, HandOnState.TAKEN, self._clock.now(), is_try=True):
+            return None
+        taken = record.get(found.id)
+        assert taken is not None
+        ended = await self._run(agent, taken, handed)
+        try:
+            answer = answer_in(ended.output, agent.output) if ended.output is not None else Answer("")
+        except ValueError:
+            ended, answer = command.Ended(None, "the command printed no such JSON"), Answer("")
+        if ended.output is None:
+            await self._fail(taken, ended.reason)
+            return None
+        parts = parts_of(answer.text, agent.limits.characters)
+        if not parts:
+            await self._end(taken, HandOnState.ANSWERED, cost=answer.cost)
+            return None
+        await record.move(taken, HandOnState.ANSWERING, self._clock.now(), parts=parts, cost=answer.cost)
+        return record.get(found.id)
+
+    async def _hand_out(self, found: HandOn) -> Handed | None:
+        """The words for the command; that they leave is written down before."""
+        messages = await self._admission.messages(found)
+        chat = await self._archive.chat_facts(found.chat)
+        settings, tainted = self._settings.now(), self._ledger.tainted_sends.message_ids()
+        handed = await words_of(self._archive, found, chat, messages, settings.zone, tainted)
+        if not handed.has_order:
+            await self._admission.drop(found, "its messages were deleted")
+            return None
+        caller = await self._speaker.caller_of(found.chat)
+        if handed.strangers:
+            await self._ledger.expose(caller.principal, Exposure.STRANGER)
+        if settings.policy.mode == "lockdown":
+            await self._ledger.expose(caller.principal, Exposure.CONTACT)
+        refs = tuple(message.ref for message in messages)
+        self._ledger.audit.read(AuditEntry(caller, "handed_on", (found.chat,), refs))
+        return handed
+
+    async def _run(self, agent: AgentSettings, found: HandOn, handed: Handed) -> command.Ended:
+        caller: Caller = await self._speaker.caller_of(found.chat)
+        folder = agent.folder or self._folder
+        await anyio.to_thread.run_sync(_make, folder, agent.folder is None)
+        ended = command.Ended(None, "the command was not run")
+        async with anyio.create_task_group() as tasks:
+            if agent.working:
+                tasks.start_soon(self._speaker.react, found, agent.working, _ON)
+            tasks.start_soon(self._speaker.type, found.chat)
+            environment = command.environment_of(agent, caller.chat)
+            ended = await command.run(agent, handed.encoded(), environment, folder)
+            tasks.cancel_scope.cancel()
+        await self._speaker.stop_typing(found.chat)
+        return ended
+
+    async def _end(self, found: HandOn, state: HandOnState, *, reason: str = "", cost: float = 0.0) -> None:
+        moved = await self._ledger.handed_on.move(found, state, self._clock.now(), reason=reason, cost=cost)
+        if moved and self._settings.now().agent.working:
+            await self._speaker.react(found, "", _OFF)
+
+    async def _fail(self, found: HandOn, reason: str) -> None:
+        """Nobody answers: the owner is told in their own chat, others what the person wants said."""
+        logger.warning("agent: %d is not answered: %s", found.id, reason)
+        await self._end(found, HandOnState.DROPPED, reason=reason)
+        chat = await self._archive.chat_facts(found.chat)
+        if chat.is_own:
+            await self._speaker.tell_owner(found.chat, found, f"No answer: {reason}.")
+        else:
+            await self._speaker.say_away(self._settings.now().agent, found)
+
+
+def _make(folder: Path, is_ours: bool) -> None:
+    if is_ours:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)

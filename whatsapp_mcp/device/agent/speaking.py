@@ -1,0 +1,167 @@
+"""What is said in a chat for its agent: answers, a reaction while it works, typing, and that nobody answers.
+
+Everything goes through the leader's check and the outbox. The keys of the sends derive from the hand-on, so
+none goes out twice, whichever process is killed at whichever moment.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.errors import ApprovalRequired, InvalidArgument, MessageNotFound, WhatsAppError
+from whatsapp_mcp.models import (
+    SYSTEM,
+    Caller,
+    Content,
+    HandOn,
+    Pairing,
+    ReactionContent,
+    SendRequest,
+    TextContent,
+    chat_principal,
+)
+from whatsapp_mcp.settings import AgentSettings
+
+TYPING: Final = 20.0
+"""Seconds after which it is shown again that somebody writes: phones forget it."""
+_RETRIED: Final = frozenset({"RATE_LIMITED", "BUSY", "DEADLINE_EXCEEDED", "NOT_CONNECTED", "SEND_UNKNOWN"})
+_AGAIN: Final = 60.0
+_HOUR: Final = timedelta(hours=1)
+_CODE_TEXT: Final = (
+    "This account is answered by an assistant, which does not know you yet. To be let in, tell its owner "
+    "this code: {code}. It is valid for an hour."
+)
+_PAIRED_TEXT: Final = "The assistant answers you from now on."
+
+Acting = Callable[[Caller], Device]
+"""The leader's device behind its check, for a caller."""
+
+logger = logging.getLogger(__name__)
+
+
+class Speaker:
+    """Speaks in the chats that have an agent.
+
+    Args:
+        archive: Names the messages that are reacted to.
+        acting: Sends.
+        clock: The leader's.
+    """
+
+    def __init__(self, archive: Archive, acting: Acting, clock: Clock) -> None:
+        self._archive = archive
+        self._acting = acting
+        self._clock = clock
+
+    async def caller_of(self, chat: str) -> Caller:
+        """For whom a chat's agent acts: bound to the chat, unless it is the owner's own."""
+        facts = await self._archive.chat_facts(chat)
+        return Caller(chat_principal(facts.jid), "agent", "agent", chat="" if facts.is_own else facts.jid)
+
+    async def answer(self, found: HandOn) -> float | None:
+        """Send the parts of an answer that have not gone out yet.
+
+        Returns:
+            None if all are accepted, else in how many seconds to try again.
+
+        Raises:
+            WhatsAppError: It is refused.
+        """
+        device = self._acting(await self.caller_of(found.chat))
+        for number, part in enumerate(found.parts):
+            quoted = await self._quoted(found) if number == 0 else None
+            try:
+                await device.send(
+                    SendRequest(
+                        found.chat,
+                        TextContent(part),
+                        reply_to=quoted,
+                        idempotency_key=f"{_key(found)}:{number}",
+                        wait=0.0,
+                    )
+                )
+            except ApprovalRequired as error:
+                logger.info("agent: part %d of %d waits for a yes: %s", number, found.id, error.approval)
+            except InvalidArgument:
+                # Its key is taken by what a run before this one has said.
+                logger.warning("agent: part %d of %d was sent before", number, found.id)
+            except WhatsAppError as error:
+                if error.code not in _RETRIED:
+                    raise
+                return error.retry_after or _AGAIN
+        return None
+
+    async def react(self, found: HandOn, emoji: str, step: str) -> None:
+        """Put a reaction under the last order, or take it back; nothing depends on it."""
+        if found.order_ref is None:
+            return
+        with suppress(WhatsAppError):
+            message = await self._archive.message(found.order_ref)
+            content = ReactionContent(message.message_id, emoji)
+            await self._send(found.chat, content, f"{_key(found)}:{found.tries}:{step}", queue=False)
+
+    async def type(self, chat: str) -> None:
+        """Show that somebody writes, until cancelled."""
+        device = self._acting(await self.caller_of(chat))
+        while True:
+            with suppress(WhatsAppError):
+                await device.typing(chat, "composing")
+            await self._clock.sleep(TYPING)
+
+    async def stop_typing(self, chat: str) -> None:
+        """Show that nobody writes any more."""
+        with suppress(WhatsAppError):
+            await self._acting(await self.caller_of(chat)).typing(chat, "paused")
+
+    async def say_away(self, agent: AgentSettings, found: HandOn) -> None:
+        """Say once an hour that nobody answers, if the person wants that said."""
+        if agent.away:
+            hour = int(self._clock.now().timestamp() // _HOUR.total_seconds())
+            with suppress(WhatsAppError):
+                await self._send(found.chat, TextContent(agent.away), f"agent:away:{found.chat}:{hour}")
+
+    async def tell_owner(self, own: str, found: HandOn, sentence: str) -> None:
+        """Tell the owner in their own chat why there is no answer."""
+        with suppress(WhatsAppError):
+            await self._send(own, TextContent(sentence), f"{_key(found)}:failed")
+
+    async def tell_code(self, pairing: Pairing) -> None:
+        """Tell a stranger their code.
+
+        Raises:
+            WhatsAppError: It could not be put into the outbox.
+        """
+        given = int(pairing.given_at.timestamp())
+        text = TextContent(_CODE_TEXT.format(code=pairing.code))
+        await self._send(pairing.chat, text, f"agent:code:{pairing.chat}:{given}")
+
+    async def tell_paired(self, pairing: Pairing) -> None:
+        """Tell a stranger that they were let in."""
+        given = int(pairing.given_at.timestamp())
+        with suppress(WhatsAppError):
+            await self._send(pairing.chat, TextContent(_PAIRED_TEXT), f"agent:paired:{pairing.chat}:{given}")
+
+    async def _send(self, chat: str, content: Content, key: str, *, queue: bool = True) -> None:
+        """Send words of ours: the person has set that they are said."""
+        request = SendRequest(chat, content, idempotency_key=key, wait=0.0, queue=queue)
+        await self._acting(SYSTEM).send(request)
+
+    async def _quoted(self, found: HandOn) -> str | None:
+        """In a group the answer quotes the order, so that people see what it answers."""
+        if found.order_ref is None or not found.chat.endswith("@g.us"):
+            return None
+        with suppress(MessageNotFound):
+            return (await self._archive.message(found.order_ref)).message_id
+        return None
+
+
+def _key(found: HandOn) -> str:
+    # With the time, since the numbers begin anew where the ledger was lost.
+    return f"agent:{found.id}:{int(found.began_at.timestamp() * 1000)}"

@@ -1,0 +1,116 @@
+"""What an agent's command is told: the messages that are orders, and apart from them what is only material.
+
+Forwarded and quoted words are never an order, whoever passes them on: they come in a part of their own. Codes
+are masked, but for what the owner wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Sequence
+from datetime import tzinfo
+from typing import Any, Final, NamedTuple
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.jid import number_of
+from whatsapp_mcp.models import (
+    ChatFacts,
+    HandOn,
+    Message,
+    MessageKind,
+    ReadingKind,
+    quote_is_strangers,
+    words_are_strangers,
+)
+from whatsapp_mcp.policy import mask_codes
+from whatsapp_mcp.zone import local
+
+_UNHEARD: Final = "[a voice note that was not transcribed]"
+
+
+class Handed(NamedTuple):
+    """What is handed on.
+
+    Attributes:
+        document: For the command's standard input.
+        has_order: Whether any word of it is an order.
+        strangers: Whether some of the words may be a stranger's.
+    """
+
+    document: dict[str, Any]
+    has_order: bool
+    strangers: bool
+
+    def encoded(self) -> bytes:
+        """As JSON, one line."""
+        return json.dumps(self.document, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+async def words_of(
+    archive: Archive,
+    found: HandOn,
+    chat: ChatFacts,
+    messages: Sequence[Message],
+    zone: tzinfo,
+    tainted: Container[str],
+) -> Handed:
+    """The words of messages that are handed on.
+
+    Args:
+        archive: Has the transcripts of voice notes.
+        found: The hand-on.
+        chat: Its chat.
+        messages: Its messages, in order.
+        zone: The person's.
+        tainted: WhatsApp's ids of sends whose words count as a stranger's.
+    """
+    told: list[dict[str, Any]] = []
+    material: list[dict[str, Any]] = []
+    strangers = False
+    for message in messages:
+        text = await _text(archive, message)
+        text = text if chat.is_own else mask_codes(text)
+        strangers |= words_are_strangers(message, tainted)
+        head = _head(message, zone)
+        (material if message.forwarded else told).append(
+            {**head, "how": "forwarded", "text": text} if message.forwarded else {**head, "text": text}
+        )
+        quote = message.quote
+        if quote is not None and quote.text:
+            strangers |= quote_is_strangers(quote, tainted)
+            words = {"how": "quoted", "from": quote.sender_name or "", "text": mask_codes(quote.text)}
+            material.append({"ref": message.ref, **words})
+    orders = [each["text"] for each in told if each["text"]]
+    document = {
+        "id": found.id,
+        "chat": {
+            "jid": chat.jid,
+            "kind": chat.kind.value,
+            "name": messages[-1].chat_name if messages else "",
+            "own": chat.is_own,
+        },
+        "text": "\n".join(orders),
+        "messages": told,
+        "material": material,
+    }
+    return Handed(document, bool(orders), strangers)
+
+
+def _head(message: Message, zone: tzinfo) -> dict[str, Any]:
+    return {
+        "ref": message.ref,
+        "from": message.sender_name,
+        "number": number_of(message.sender),
+        "at": local(message.timestamp, zone).isoformat(timespec="seconds"),
+        "kind": message.kind.value,
+    }
+
+
+async def _text(archive: Archive, message: Message) -> str:
+    """What a message says; of a voice note its transcript."""
+    if message.kind is not MessageKind.VOICE:
+        return message.spoken
+    reading = await archive.reading(message.ref)
+    if reading is None or reading.kind is not ReadingKind.TRANSCRIPT:
+        return _UNHEARD
+    return " ".join(passage.text for passage in reading.passages)
