@@ -106,18 +106,17 @@ async def agents_of(
     text: str,
     *,
     clock: Clock | None = None,
-    known: bool = True,
+    people: tuple[Person, Person] | None = None,
 ) -> AsyncIterator[AgentsRig]:
     """The linked device with agents, as `config.toml` says."""
     home = folder.path.parent.parent
     here = home / "program"
     here.mkdir(exist_ok=True)
     (here / "program.py").write_text(PROGRAM)
-    ann, eve = wa.person("Ann"), wa.person("Eve")
+    ann, eve = people or (wa.person("Ann"), wa.person("Eve"))
     text = text.replace("HERE", str(here)).replace("ANN", ann.number).replace("EVE", eve.number)
     (home / "config.toml").write_text(text)
-    if known:
-        await linked.archive.record_contacts([ContactUpdate(str(ann.pn), saved_name="Ann")])
+    await linked.archive.record_contacts([ContactUpdate(str(ann.pn), saved_name="Ann")])
     async with open_ledger(folder) as ledger, background_tasks() as tasks:
         used, settings = clock or SystemClock(), settings_of(folder)
         gate = Gate(linked.archive, ledger, settings, lambda: linked.device.outbox, used)

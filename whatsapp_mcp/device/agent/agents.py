@@ -125,8 +125,9 @@ class Agents:
 
     async def _look(self, tasks: TaskGroup) -> bool:
         """Begin what can be begun; answers whether something settles."""
-        settling = False
-        for found in self._ledger.handed_on.open():
+        settling, every = False, self._ledger.handed_on.open()
+        self._forget_all_but({found.id for found in every})
+        for found in every:
             match found.state:
                 case HandOnState.SETTLING:
                     settling |= not await self._settle(tasks, found)
@@ -137,6 +138,12 @@ class Agents:
                 case _:
                     pass
         return settling
+
+    def _forget_all_but(self, numbers: Collection[int]) -> None:
+        self._told_away.intersection_update(numbers)
+        self._not_before = {number: at for number, at in self._not_before.items() if number in numbers}
+        if not numbers:
+            self._transcribed.clear()
 
     async def _settle(self, tasks: TaskGroup, found: HandOn) -> bool:
         for ref in await self._admission.unheard_voices(found):
