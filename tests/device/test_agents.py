@@ -144,6 +144,19 @@ async def test_who_waits_in_vain_is_told_what_the_person_wants_said(
         await rig.archived("No answer: the command ended with status 3.")
 
 
+async def test_two_agents_do_not_answer_each_other_for_ever(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
+) -> None:
+    text = config('"ANN" = "command"', "[agent.limits]\nturns = 2")
+    async with agents_of(wa, linked, folder, text) as rig:
+        for answered in range(2):
+            await rig.ann.says(f"I am a program, too: {answered}")
+            assert await hears(rig.ann) == f"You said: I am a program, too: {answered}"
+        await rig.ann.says("I am a program, too: 2")
+        assert "a loop" in await rig.dropped(str(rig.ann.pn))
+        assert len(rig.given()) == 2
+
+
 async def test_a_stranger_is_let_in_by_the_owners_phone_alone(
     wa: WhatsApp, linked: Leader, folder: AccountFolder
 ) -> None:

@@ -65,7 +65,7 @@ class Bookkeeper:
         Raises:
             RateLimited: It is too much now; `retry_after` says when to try again.
         """
-        if _is_counted(operation, arguments, caller):
+        if await self._is_counted(operation, arguments, caller):
             planned = await self._planned(operation, arguments)
             audit = self._ledger.audit
             self._check(audit.past(), replace(planned, text=audit.mark(_text(arguments))))
@@ -87,7 +87,8 @@ class Bookkeeper:
         if not _is_act(operation):
             yield
             return
-        counted, policy = _is_counted(operation, arguments, caller), self._settings.now().policy
+        counted = await self._is_counted(operation, arguments, caller)
+        policy = self._settings.now().policy
         planned = await self._planned(operation, arguments)
         check = self._check if admission.approval is None else self._check_approved
         try:
@@ -158,6 +159,13 @@ class Bookkeeper:
             digest=_digest(operation, arguments),
         )
 
+    async def _is_counted(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> bool:
+        """Whether it is an act of an agent that others see: in the chat with oneself nobody else does."""
+        if not _may_count(operation, arguments, caller):
+            return False
+        chats = reached(operation, arguments)
+        return not chats or not all([(await self._archive.chat_facts(jid)).is_own for jid in chats])
+
     async def _planned(self, operation: Operation, arguments: Mapping[str, Any]) -> PastAct:
         chats = tuple(reached(operation, arguments))
         is_new = operation.name == "send" and await self._archive.is_new_chat(chats[0])
@@ -188,7 +196,7 @@ def _is_act(operation: Operation) -> bool:
     return operation.effect in _ACTS or operation.name == "permit"
 
 
-def _is_counted(operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> bool:
+def _may_count(operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> bool:
     """Whether it is an act of an agent that others see; what is scheduled counts when it goes out."""
     request = arguments.get("request")
     if isinstance(request, SendRequest) and request.at is not None:
