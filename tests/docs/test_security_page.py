@@ -76,6 +76,22 @@ PROMISES = {
         "device/test_guard.py:"
         "test_a_preview_fetches_nothing_before_it_is_approved_if_the_principal_is_tainted",
     ],
+    "An agent of a chat reads and answers that chat alone, in every mode": [
+        "policy/test_one_chat.py:test_what_reaches_beyond_the_chat_is_always_refused",
+        "device/test_one_chat.py:test_no_operation_reaches_beyond_the_chat",
+        "server/test_one_chat.py:test_no_method_of_the_archive_tells_of_another_chat",
+        "server/test_one_chat.py:test_no_tool_tells_of_another_chat",
+    ],
+    "In your own chat only your phone gives orders; what is forwarded or quoted never is one": [
+        "device/test_agents.py:test_the_owner_is_answered_in_the_chat_with_oneself",
+        "device/test_agents.py:test_what_is_passed_on_is_material_and_no_order",
+    ],
+    "in groups only people whom you know are heard": [
+        "device/test_agents.py:test_in_a_group_only_who_is_known_and_addresses_the_owner_is_heard",
+    ],
+    "A command runs without a shell, in an environment of its own, with limits on time": [
+        "device/test_agent_rules.py:*",
+    ],
     "At most three questions are open, each for an hour": [
         "ledger/test_ledger.py:test_three_questions_may_wait_and_an_hour_ends_them",
     ],

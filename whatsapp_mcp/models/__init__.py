@@ -5,7 +5,7 @@ durations seconds. Every class can be built from and turned into JSON by a pydan
 what the pipes and the socket do.
 """
 
-from whatsapp_mcp.models.activity import Activity
+from whatsapp_mcp.models.activity import Activity, AgentChat, AgentStatus, HandOn, HandOnState, Pairing
 from whatsapp_mcp.models.approvals import Approval, ApprovalState, ApprovalWay, Permit
 from whatsapp_mcp.models.archive import (
     CALL_KEY,
@@ -61,7 +61,6 @@ from whatsapp_mcp.models.file_readings import (
     ReadingExcerpt,
     ReadingKind,
 )
-from whatsapp_mcp.models.handed_on import AgentChat, AgentStatus, HandOn, HandOnState, Pairing
 from whatsapp_mcp.models.imports import BridgeMessage, BridgePage, ExportedMessage, ImportProgress
 from whatsapp_mcp.models.link import (
     ADDRESS_BOOK_MISSING,
