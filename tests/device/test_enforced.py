@@ -44,7 +44,7 @@ set_timer show_presence typing unlink"""
 ANN = "15550002222@s.whatsapp.net"
 OPEN = '[policy]\nmode = "open"\n'
 READ_ONLY = '[policy]\nmode = "read_only"\n'
-OF_THE_GATE = {"approvals", "approval", "decide", "ask_on_phone", "permit", "clear_exposures"}
+OF_THE_GATE = {"approvals", "approval", "decide", "ask_on_phone", "permit", "withdraw", "clear_exposures"}
 
 
 def write(home: Path, text: str) -> None:

@@ -102,3 +102,15 @@ async def test_the_qr_of_linking_is_shown(name: str, tmp_path: Path) -> None:
     with Image.open(io.BytesIO(qr)) as image:
         assert image.format == "PNG"
         assert image.width == image.height
+
+
+async def test_claude_code_opens_a_channel_with_a_revision_that_has_channels(
+    story: Story, tmp_path: Path
+) -> None:
+    # Without its vendor's servers it switches channels off, so that nothing is pushed here.
+    calls = [Call("connection_status"), Call("list_chats")]
+    launch = story.launch("--channel", "self")
+    model = await converse(ClaudeCode(), tmp_path / "user", launch, calls)
+    status, chats = (shown.text for shown in model.shown)
+    assert "online" in status
+    assert "Ann Byrne" in chats

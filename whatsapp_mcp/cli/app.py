@@ -80,6 +80,10 @@ def serve(
             metavar="CHAT", help="Let every caller read and act in this chat alone: +number or jid."
         ),
     ] = "",
+    channel: Annotated[
+        str,
+        typer.Option(metavar="CHAT", help="Push messages of a chat into Claude Code: self, +number or jid."),
+    ] = "",
     account: Account = "default",
 ) -> None:
     """Serve MCP over stdio or HTTP.
@@ -98,6 +102,7 @@ def serve(
             toolsets=toolsets,
             structured=structured,
             chat=chat,
+            channel=channel,
         )
     )
 

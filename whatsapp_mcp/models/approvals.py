@@ -63,11 +63,12 @@ class Permit:
     """Something that a server does itself and asks the leader about first.
 
     Attributes:
-        wants: `fetch` a URL, `export` messages, `reveal` a masked code, or `release` words that are withheld.
+        wants: `fetch` a URL, `export` messages, `reveal` a masked code, `release` words that are withheld; or
+            `host_tool`: the agent wants to use a tool of its own, about which its host asks the owner.
         chats: Jids of the chats that it is about.
         details: What exactly: the URL, the refs; lines of ours with what the caller gave.
     """
 
-    wants: Literal["fetch", "export", "reveal", "release"]
+    wants: Literal["fetch", "export", "reveal", "release", "host_tool"]
     chats: tuple[str, ...] = ()
     details: tuple[str, ...] = ()

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pydantic import AnyUrl
 
     from whatsapp_mcp.server.calls import OfferedTool, ResourceFunction, ServicesSource, ToolFunction
+    from whatsapp_mcp.server.channel import Channel
 
 NAME: Final = "whatsapp-mcp"
 _STATE_LIFETIME: Final = 3600.0
@@ -222,18 +223,27 @@ class Application(MCPServer[Any]):
         found = await self._resources.read(str(uri), context) if context is not None else None
         return await super().read_resource(uri, context) if found is None else found
 
-    async def run_stdio_async(self) -> None:
-        """Serve on standard input and output."""
+    async def run_stdio_async(self, channel: Channel | None = None) -> None:
+        """Serve on standard input and output, as a channel if one is given."""
         async with stdio_server() as (read, write):
-            await self.run_streams(read, write)
+            await self.run_streams(read, write, channel)
 
     async def run_streams(
-        self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
+        self,
+        read: ReadStream[SessionMessage | Exception],
+        write: WriteStream[SessionMessage],
+        channel: Channel | None = None,
     ) -> None:
         """Serve one connection until its input ends; an invalid request is answered with an error."""
+        server = self._lowlevel_server
         async with answering_invalid(read, write) as messages:
-            server = self._lowlevel_server
-            await server.run(messages, write, server.create_initialization_options())
+            if channel is None:
+                await server.run(messages, write, server.create_initialization_options())
+                return
+            options = server.create_initialization_options(experimental_capabilities=channel.capabilities)
+            told = f"{channel.instructions}{options.instructions}"
+            async with channel.attached(messages, write) as those_for_us:
+                await server.run(those_for_us, write, options.model_copy(update={"instructions": told}))
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

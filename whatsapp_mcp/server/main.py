@@ -9,6 +9,7 @@ import secrets
 import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 import anyio
@@ -41,6 +42,8 @@ class ServeOptions:
         structured: Whether results carry structured content beside their text.
         chat: The one chat that every caller is bound to: a number with `+` or a jid; empty for none but that
             of the environment.
+        channel: The chat whose messages are pushed into a Claude Code session, over stdio: `self`, a number
+            with `+` or a jid. Unless it is `self`, every caller is bound to it.
     """
 
     account: str = "default"
@@ -51,6 +54,7 @@ class ServeOptions:
     toolsets: str | None = None
     structured: bool | None = None
     chat: str = ""
+    channel: str = ""
 
 
 def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
@@ -66,7 +70,7 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     log_to_stderr(loaded.log_level)
     folder = loaded.account_folder(options.account)
     folder.create()
-    chat = _narrowed(options.chat, os.environ.get(settings_module.CHAT_VARIABLE, ""))
+    chat = _chat_of(options)
     runtime = Runtime(loaded, options.account, chat=chat)
     application = create(
         runtime,
@@ -75,7 +79,11 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
         middleware=[runtime.note_answer],
         state_key=_state_key(folder),
     )
-    if options.transport == "stdio":
+    if options.channel:
+        from whatsapp_mcp.server.channel import Channel
+
+        speak = partial(application.run_stdio_async, Channel(runtime, chat))
+    elif options.transport == "stdio":
         speak = application.run_stdio_async
     else:
         from whatsapp_mcp.server.transports import prepare
@@ -91,20 +99,37 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     raise AssertionError("serving ends the process")
 
 
-def _narrowed(given: str, inherited: str) -> str:
+def _chat_of(options: ServeOptions) -> str:
     """Jid of the chat that every caller is bound to; empty for none.
 
+    Raises:
+        InvalidArgument: An option names no chat, or they name two; or a channel is not served over stdio.
+    """
+    if options.channel and options.transport != "stdio":
+        raise InvalidArgument("A channel is served over stdio alone.", "Leave --transport out.")
+    is_own = options.channel == settings_module.OWN_CHAT
+    inherited = os.environ.get(settings_module.CHAT_VARIABLE, "")
+    chat = _narrowed(options.chat, "" if is_own else options.channel, inherited)
+    if chat and is_own:
+        raise InvalidArgument("This server is bound to one chat.", "Leave --chat or --channel out.")
+    return chat
+
+
+def _narrowed(*named: str) -> str:
+    """The chat that several places name, empty for none; each that names none leaves it to the others.
+
     Args:
-        given: The chat of the command line.
-        inherited: The chat that an agent's environment carries: whatever the agent starts stays bound to it.
+        named: Of the command line, and of the environment: an agent's carries its chat, so that whatever it
+            starts stays bound to it.
 
     Raises:
         InvalidArgument: One of them names no chat, or they name two.
     """
-    chats = {parse_chat(each) for each in (given, inherited) if each}
+    chats = {parse_chat(each) for each in named if each}
     if len(chats) > 1:
         raise InvalidArgument(
-            f"{settings_module.CHAT_VARIABLE} binds this server to another chat.", "Leave --chat out."
+            f"{settings_module.CHAT_VARIABLE}, --chat or --channel binds this server to another chat.",
+            "Leave --chat and --channel out.",
         )
     return next(iter(chats), "")
 

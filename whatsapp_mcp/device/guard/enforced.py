@@ -79,6 +79,8 @@ class EnforcedDevice(GeneratedDevice):
     ) -> Any:
         if operation.name == "permit":
             return None
+        if operation.name == "withdraw":
+            return await self._gate.withdraw(arguments["number"], self.caller)
         if operation.name in _OF_THE_GATE:
             return await getattr(self._gate, operation.name)(**arguments)
         if operation.name == "send":

@@ -15,6 +15,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
 from whatsapp_mcp.device.guard.facts import acts_of, digest, reached, referred, with_concerns
+from whatsapp_mcp.device.guard.host_tools import decision_about
 from whatsapp_mcp.device.guard.moments import obstacle
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
 from whatsapp_mcp.device.guard.phone_questions import touches_question
@@ -176,7 +177,9 @@ class Gate:
         if decision.verdict == "deny":
             raise denied(act, decision)
         is_free = decision.verdict == "allow" and not caller.is_trusted
-        if is_free and policy.withholds and wanted.wants not in _PERMIT_EFFECTS:
+        if wanted.wants == "host_tool":
+            decision = decision_about(self._settings.now().agent)
+        elif is_free and policy.withholds and wanted.wants not in _PERMIT_EFFECTS:
             reasons = {"reveal": "it is a one-time code", "release": "its author is not in the address book"}
             decision = Decision("ask", f'mode = "{policy.mode}"', reasons[wanted.wants])
         if decision.verdict == "ask":
@@ -364,6 +367,13 @@ class Gate:
                 await self.refuse(held.approval.send_id, Denied("The user said no."))
         self._tell()
         return self._ledger.approvals.get(number).approval
+
+    async def withdraw(self, number: str, caller: Caller) -> None:
+        """See `Device.withdraw`."""
+        held = self._ledger.approvals.get(number)
+        if held.principal != caller.principal:
+            raise InvalidArgument("There is no such question.")
+        await self.void(number)
 
     async def clear_exposures(self, principal: str | None = None) -> None:
         """See `Device.clear_exposures`."""

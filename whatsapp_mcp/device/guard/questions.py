@@ -37,6 +37,7 @@ _WANTS: Final = {
     "export": "Export messages",
     "reveal": "Show a one-time code to the agent",
     "release": "Show withheld words to the agent",
+    "host_tool": "Let the agent use a tool of its own, on its computer:",
 }
 
 

@@ -54,6 +54,15 @@ class ApprovalOperations(Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
+    async def withdraw(self, number: str) -> None:
+        """End an own question that need not be answered any more.
+
+        Raises:
+            InvalidArgument: There is no such question of this caller.
+        """
+        ...
+
     @has_effect(Effect.PERSON)
     async def clear_exposures(self, principal: str | None = None) -> None:
         """Forget whose words were handed out to a principal, or to all."""
