@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.time_grammar import ahead, read, since, until
+from whatsapp_mcp.time_grammar import ahead, later, read, since, until
 
 NOW = datetime(2026, 11, 26, 19, 45, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -110,3 +110,89 @@ def test_ahead_and_ago_are_equally_far(count: int, unit: str) -> None:
     ago = since(f"{count}{unit}", UTC, NOW)
     assert ago is not None
     assert ahead(f"{count}{unit}", UTC, NOW) - NOW == NOW - ago
+
+
+# What is to happen later.
+
+NEW_YORK = ZoneInfo("America/New_York")
+LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("2026-12-01T09:00", "2026-12-01T09:00+01:00"),
+        ("2026-12-01 09:00:30", "2026-12-01T09:00:30+01:00"),
+        ("2027-07-01T09:00", "2027-07-01T09:00+02:00"),
+        ("2026-12-01T09:00Z", "2026-12-01T09:00+00:00"),
+        ("today 23:10", "2026-11-26T23:10+01:00"),
+        ("Tomorrow 9:05", "2026-11-27T09:05+01:00"),
+        ("tomorrow at 09:05", "2026-11-27T09:05+01:00"),
+        ("thursday 22:00", "2026-11-26T22:00+01:00"),
+        ("thursday 20:00", "2026-12-03T20:00+01:00"),
+        ("fri 08:00", "2026-11-27T08:00+01:00"),
+        ("30m", "2026-11-26T20:15+00:00"),
+        ("3mo", "2027-02-26T20:45+01:00"),
+    ],
+)
+def test_a_moment_ahead_is_of_the_persons_zone(written: str, expected: str) -> None:
+    assert later(written, BERLIN, NOW) == datetime.fromisoformat(expected)
+
+
+def test_what_counts_from_now_is_rounded_up_to_a_minute() -> None:
+    assert later("30m", UTC, NOW + timedelta(seconds=1)) == NOW + timedelta(minutes=31)
+
+
+@pytest.mark.parametrize("written", ["2027-03-28T02:30", "2027-03-28 02:00"])
+def test_a_time_that_clocks_skip_is_refused(written: str) -> None:
+    with pytest.raises(InvalidArgument, match="clocks go forward"):
+        later(written, BERLIN, NOW)
+
+
+def test_a_time_that_comes_twice_is_refused_and_both_are_offered() -> None:
+    with pytest.raises(InvalidArgument, match="comes twice") as refused:
+        later("2027-10-31T02:30", BERLIN, NOW)
+    assert "2027-10-31T02:30+02:00 or 2027-10-31T02:30+01:00" in refused.value.action
+    for offset, hours in (("+02:00", 0), ("+01:00", 1)):
+        moment = later(f"2027-10-31T02:30{offset}", BERLIN, NOW)
+        assert moment.astimezone(UTC) == datetime(2027, 10, 31, hours, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "soon", "2026-12-01", "yesterday 09:00", "today 25:00", "may 09:00", "14:03", "99999y"],
+)
+def test_what_is_no_moment_is_refused(written: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        later(written, BERLIN, NOW)
+    assert "tomorrow 09:00" in refused.value.action
+
+
+@pytest.mark.parametrize("written", ["2026-11-26T20:44", "today 09:00", "2020-01-01T00:00Z", "0m"])
+def test_a_moment_that_has_passed_is_refused(written: str) -> None:
+    with pytest.raises(InvalidArgument, match="has passed"):
+        later(written, BERLIN, NOW)
+
+
+@given(
+    st.datetimes(datetime(2026, 11, 28), datetime(2028, 12, 31)).map(lambda at: at.replace(microsecond=0)),
+    st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE, UTC]),
+)
+def test_a_local_time_is_the_one_moment_at_which_clocks_show_it_or_refused(
+    clock: datetime, zone: tzinfo
+) -> None:
+    shown = [
+        moment
+        for hours in range(-26, 27)
+        for half in (0, 30)
+        if (moment := (clock + timedelta(hours=hours, minutes=half)).replace(tzinfo=UTC))
+        .astimezone(zone)
+        .replace(tzinfo=None)
+        == clock
+    ]
+    written = clock.isoformat(sep=" ")
+    if len(shown) == 1:
+        assert [later(written, zone, NOW)] == shown
+    else:
+        with pytest.raises(InvalidArgument, match="clocks go"):
+            later(written, zone, NOW)

@@ -11,13 +11,14 @@
 What is written names a span of time. `since` and `after` begin where it begins, `before` ends where it
 begins, and `until` ends where it ends, so it includes the day or month that it names.
 
-Where something is to last (`pause --for 2h`), the forms of the last row count from now on.
+Where something is to last (`pause --for 2h`), the forms of the last row count from now on. Where something
+is to happen later, a time of day is part of it (`later`).
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
 from whatsapp_mcp.errors import InvalidArgument
@@ -29,12 +30,17 @@ FORMS: Final = (
 """What may be written, for descriptions and errors."""
 LENGTHS: Final = "a length of time (30m, 6h, 3d, 2w, 5mo, 1y)"
 """What may be written where something is to last."""
+MOMENTS: Final = (
+    "a time (2026-11-24T14:03), a day and a time (tomorrow 09:00, friday 18:30) or how far off (30m, 6h, 3d)"
+)
+"""What may be written where something is to happen later."""
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DATE: Final = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?")
 _TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T\s]\s*(\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?\s*(z|[+-]\d{2}:?\d{2})?", re.IGNORECASE
 )
 _AGE: Final = re.compile(r"(\d{1,5})\s*(m|h|d|w|mo|y)")
+_DAY_AND_TIME: Final = re.compile(r"([a-z]{3,9})\s+(?:at\s+)?(\d{1,2}):(\d{2})")
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MONTHS: Final = {"mo": 1, "y": 12}
 
@@ -109,6 +115,78 @@ def coming(text: str, zone: tzinfo, now: datetime) -> datetime:
     if found.start <= now:
         raise InvalidArgument(f"{text[:40]!r} is past.", f"Give a date or time to come, or {LENGTHS}.")
     return found.start
+
+
+def later(text: str, zone: tzinfo, now: datetime) -> datetime:
+    """The moment ahead that is written: `2026-12-01T09:00`, `tomorrow 09:00`, `friday 18:30`, `30m`.
+
+    A weekday is the next such day on which that time is still ahead. What is counted from now on is rounded
+    up to a minute.
+
+    Raises:
+        InvalidArgument: It is no moment, has passed, or is one that clocks skip or show twice in this zone.
+    """
+    given = text.strip().casefold()
+    try:
+        moment = _counted(given, zone, now) or _on_a_day(given, zone, now) or _at_a_time(given, zone)
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None:
+        raise InvalidArgument(f"{text[:40]!r} is not a moment.", f"Give {MOMENTS}.")
+    if moment <= now:
+        raise InvalidArgument(f"{text[:40]!r} has passed.", "Give a later moment.")
+    return moment
+
+
+def _counted(given: str, zone: tzinfo, now: datetime) -> datetime | None:
+    moment = _moved(given, zone, now, 1)
+    if moment is None or (moment.second, moment.microsecond) == (0, 0):
+        return moment
+    return moment.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+
+
+def _on_a_day(given: str, zone: tzinfo, now: datetime) -> datetime | None:
+    found = _DAY_AND_TIME.fullmatch(given)
+    if found is None:
+        return None
+    word, clock, today = found[1], time(int(found[2]), int(found[3])), local(now, zone)
+    if word in ("today", "tomorrow"):
+        ahead = int(word == "tomorrow")
+    else:
+        day = next((n for n, name in enumerate(WEEKDAYS) if word in (name, name[:3])), None)
+        if day is None:
+            return None
+        ahead = (day - today.weekday()) % 7
+        if ahead == 0 and clock <= today.time():
+            ahead = 7
+    return _shown_once(datetime.combine(today.date() + timedelta(days=ahead), clock), zone)
+
+
+def _at_a_time(given: str, zone: tzinfo) -> datetime | None:
+    found = _time(given, zone)
+    if found is None:
+        return None
+    has_offset = found.start.tzinfo is not zone
+    return found.start if has_offset else _shown_once(found.start.replace(tzinfo=None), zone)
+
+
+def _shown_once(clock: datetime, zone: tzinfo) -> datetime:
+    """The moment at which the clocks of a zone show this.
+
+    Raises:
+        InvalidArgument: They skip it when they go forward, or show it twice when they go back.
+    """
+    first, second = (clock.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if local(first.astimezone(UTC), zone).replace(tzinfo=None) != clock:
+        raise InvalidArgument(
+            f"There is no {clock:%H:%M} on {clock:%Y-%m-%d}: clocks go forward then.", "Give another time."
+        )
+    if first.utcoffset() != second.utcoffset():
+        raise InvalidArgument(
+            f"{clock:%H:%M} comes twice on {clock:%Y-%m-%d}: clocks go back then.",
+            f"Say which: {first.isoformat(timespec='minutes')} or {second.isoformat(timespec='minutes')}.",
+        )
+    return first
 
 
 def _required(text: str, zone: tzinfo, now: datetime) -> Span:

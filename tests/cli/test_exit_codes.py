@@ -54,6 +54,7 @@ INNARDS = {
     "voice remove small": "whatsapp_mcp.media.remove_model",
     "webhooks list": "whatsapp_mcp.cli.webhooks.commands.known_account",
     "people list": "whatsapp_mcp.cli.people.known_account",
+    "scheduled list": "whatsapp_mcp.cli.agents.scheduled.known_account",
     "token list": "whatsapp_mcp.cli.token._tokens",
     "page": "whatsapp_mcp.cli.app.known_account",
     "archive stats": "whatsapp_mcp.cli.archive.open_archive",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -44,21 +44,24 @@ class Fuse:
     Attributes:
         left: Writes until then; below zero, never.
         after: Whether that write is still done.
-        steps: Writes so far.
+        is_dead: Whether that was; then nothing more is written.
     """
 
     left: int = -1
     after: bool = False
-    steps: int = 0
+    is_dead: bool = False
 
     def around(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        """The same write, which may be the last."""
+
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            self.steps += 1
             self.left -= 1
-            if self.left == 0 and not self.after:
+            if self.is_dead or (self.left == 0 and not self.after):
+                self.is_dead = True
                 raise Killed
             done = write(*args, **kwargs)
             if self.left == 0:
+                self.is_dead = True
                 raise Killed
             return done
 
@@ -140,7 +143,7 @@ class Later:
         await self.passes(timedelta(seconds=16))
 
     async def until(self, send_id: int, *statuses: SendStatus) -> SendStatus:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while (found := await self.status(send_id)) not in statuses:
                 await self.clock.advance(1)
                 await anyio.sleep(0.005)
@@ -221,12 +224,8 @@ async def leading(
 
         due = DueSends(archive, ledger, gate, lambda: outbox, clock, ready=ready, tell=tell)
         for run in (outbox.run, gate.run, due.run):
-            tasks.start_soon(_ends_with_a_kill, run)
+            tasks.start_soon(run)
         yield led
-
-
-async def _ends_with_a_kill(run: Callable[[], Awaitable[None]]) -> None:
-    await run()
 
 
 def _arm(archive: Archive, ledger: Ledger, fuse: Fuse) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mcp import Client
 from tests.server.fakes import FakeSource
 from tests.server.linked import LIMIT, Linked, linked_account, png
 from tests.server.test_file_tools import sound
-from whatsapp_mcp.models import ConnectionState, ContactUpdate
+from whatsapp_mcp.models import ConnectionState, ContactUpdate, SendRequest, TextContent
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
@@ -35,6 +36,8 @@ class Everything:
     read_only: Client
     refs: dict[str, str] = field(default_factory=dict[str, str])
     links: dict[str, str] = field(default_factory=dict[str, str])
+    planned: int = 0
+    """The number of a scheduled send."""
 
     def file(self, name: str, data: bytes, *, size: int | None = None) -> str:
         """The path of a file that may be sent; `size` cuts or fills it up."""
@@ -180,14 +183,25 @@ async def _messages(world: Everything) -> None:
         "eve": await next(each for each in _users(wa) if each.name == "Eve").says("bye"),
     }
     ann.calls()
+    await _planned(world)
     words = {message: word for word, message in said.items()}
     seen = 0
-    while len(world.refs) <= len(said):
+    while not set(words.values()) <= world.refs.keys() or "call" not in world.refs:
         for one in (await world.linked.archive.messages(limit=50)).items:
             word = "call" if one.kind == "call" else words.get(one.message_id)
             if word is not None:
                 world.refs[word] = f"#{one.ref}"
         seen = await world.linked.archive.wait_change(seen, 0.5)
+
+
+async def _planned(world: Everything) -> None:
+    """What is to go out later, and what has just gone out."""
+    device, ann = world.linked.device, str(world.linked.ann.pn)
+    at = datetime.now(UTC) + timedelta(days=1)
+    planned = await device.send(SendRequest(ann, TextContent("tomorrow"), at=at))
+    world.planned = planned.send_id
+    sent = await device.send(SendRequest(ann, TextContent("too soon")))
+    world.refs["to undo"] = f"#{sent.ref}"
 
 
 ALIAS = "lharries."
@@ -269,6 +283,10 @@ GOOD: dict[str, Arguments] = {
     "unfollow_channel": {"channel": "Old news"},
     "create_channel": {"name": "Club"},
     "react_in_channel": {"channel": "Tides", "post": 100, "emoji": "🌊"},
+    "scheduled": {},
+    "change_scheduled": lambda world: {"send_id": world.planned, "text": "the day after"},
+    "remind_me": {"text": "Buy milk", "at": "2h"},
+    "undo_send": _of("to undo"),
     "lharries.search_contacts": {"query": "Ann"},
     "lharries.list_messages": {"chat_jid": "Ann"},
     "lharries.list_chats": {},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,15 @@ from tests.server.fakes import CODE, NOON, FakeDevice, FakeDevices, FakeSource, 
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.media import Worker
-from whatsapp_mcp.models import EVERYTHING, Caller, ContactUpdate, GroupUpdate, MessageFilter
+from whatsapp_mcp.models import (
+    EVERYTHING,
+    Caller,
+    ContactUpdate,
+    GroupUpdate,
+    MessageFilter,
+    SendRequest,
+    TextContent,
+)
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.main import _narrowed  # pyright: ignore[reportPrivateUsage]
@@ -34,7 +43,7 @@ AT = int(NOON.timestamp()) - 7200
 TOOLS = {
     "connection_status", "list_chats", "list_messages", "search_messages", "get_message_context",
     "send_message", "react", "mark_read", "download_media", "read_file", "message_status", "await_approval",
-    "wait_for_messages", "send_poll", "vote_poll", "get_poll_results", "send_typing",
+    "wait_for_messages", "send_poll", "vote_poll", "get_poll_results", "send_typing", "scheduled",
 }  # fmt: skip
 ELSEWHERE = {
     "chat": (BOB, CLUB, "Bob"),
@@ -54,6 +63,8 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
             [ContactUpdate(ANN, saved_name="Ann"), ContactUpdate(BOB, saved_name=f"Bob {SECRET}")]
         )
         await opened.record_groups([GroupUpdate(CLUB, f"Club {SECRET}")])
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        await opened.outbox_add(SendRequest(BOB, TextContent(SECRET), at=tomorrow))
         await opened.ingest(
             journal(
                 [

@@ -33,12 +33,14 @@ TOOLS = {
     for toolset in ("all", "lharries")
     for function in toolsets.load_tools(toolset)
 }
-HERE = {"link_device", "save_contact", "delete_chat", "export_chat", "set_aside"}
+HERE = {
+    "link_device", "save_contact", "delete_chat", "export_chat", "set_aside", "remind_me", "change_scheduled",
+}  # fmt: skip
 """Acts of which WhatsApp sees nothing."""
 OFFLINE = {
     "connection_status", "link_device", "list_chats", "list_messages", "search_messages",
     "get_message_context", "search_contacts", "get_contact", "message_status", "wait_for_messages",
-    "await_approval",
+    "await_approval", "scheduled",
     "get_poll_results", "list_calls", "export_chat", "delete_chat", "save_contact", "set_aside", "digest",
     "lharries.search_contacts", "lharries.list_messages", "lharries.list_chats", "lharries.get_chat",
     "lharries.get_direct_chat_by_contact", "lharries.get_contact_chats", "lharries.get_last_interaction",
@@ -54,6 +56,8 @@ QUEUED = {
     "post_status", "lharries.send_message", "lharries.send_file", "lharries.send_audio_message",
 }  # fmt: skip
 """What waits for the link."""
+LATER = {"remind_me", "change_scheduled"}
+"""What is for later, and needs no link until then."""
 PHOTOS = {"update_group": "photo", "update_profile": "photo", "create_channel": "photo"}
 """What takes a picture, and in which argument."""
 STORES = PHOTOS.keys() | {"send_file", "lharries.send_file", "lharries.send_audio_message"}
@@ -138,6 +142,7 @@ WRONG: dict[str, tuple[tuple[Any, str], ...]] = {
     "media_path": (("/etc/hostname", "FILE_NOT_ALLOWED"), ("huge", "TOO_LONG")),
     "after": (("soon", INVALID),),
     "before": (("soon", INVALID),),
+    "at": (("soon", INVALID), ("2020-01-01T09:00", INVALID)),
     "pages": (("soon", INVALID), ("9-2", INVALID), ("2", INVALID)),
     "page": ((-1, INVALID), (500, INVALID)),
 }
@@ -162,7 +167,7 @@ OTHERS: dict[tuple[str, str], tuple[tuple[Any, str], ...]] = {
     ("update_privacy", "value"): (("known", INVALID),),
     **{
         (tool, "text"): ((" ", INVALID), (LONG, "TOO_LONG"))
-        for tool in ("send_message", "edit_message", "post_status")
+        for tool in ("send_message", "edit_message", "post_status", "remind_me", "change_scheduled")
     },
     **{
         (tool, "name"): ((" ", INVALID), ("x" * 101, "TOO_LONG"))
@@ -178,7 +183,18 @@ OTHERS: dict[tuple[str, str], tuple[tuple[Any, str], ...]] = {
 }
 """By tool and parameter, where the name alone does not tell."""
 TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
-    "send_message": (({"chat": "Rowers", "mentions": ["Eve"]}, "CONTACT_NOT_FOUND"),),
+    "send_message": (
+        ({"chat": "Rowers", "mentions": ["Eve"]}, "CONTACT_NOT_FOUND"),
+        ({"unless_reply": True}, INVALID),
+    ),
+    "change_scheduled": (({"text": None}, INVALID), ({"send_id": 9999}, "MESSAGE_NOT_FOUND")),
+    "undo_send": (
+        ({"message": None}, INVALID),
+        ({"send_id": 1}, INVALID),
+        ({"message": "mine"}, INVALID),
+        ({"message": "text"}, "MESSAGE_NOT_FOUND"),
+        ({"message": None, "send_id": 9999}, "MESSAGE_NOT_FOUND"),
+    ),
     "send_file": (({"data": None, "path": "huge"}, "TOO_LONG"), ({"data": None}, INVALID)),
     "message_status": (
         ({"send_id": 1}, INVALID),
@@ -316,11 +332,12 @@ async def test_without_a_link_each_tool_says_so_or_reads_the_archive(tmp_path: A
             }
     expected = dict.fromkeys(TOOLS.keys() - {"link_device"}, "NOT_LINKED")
     expected |= dict.fromkeys(OFFLINE - {"link_device"})
+    expected["change_scheduled"] = "MESSAGE_NOT_FOUND"  # what was scheduled has ended with the link
     assert codes == expected
 
 
 async def test_while_whatsapp_cannot_be_reached_each_tool_says_so_or_reads_the_archive(tmp_path: Any) -> None:
-    tools = TOOLS.keys() - QUEUED - BY_THE_LIBRARY - {"unlink_device", "reconnect"}
+    tools = TOOLS.keys() - QUEUED - LATER - BY_THE_LIBRARY - {"unlink_device", "reconnect"}
     async with everything(tmp_path) as world:
         await world.wa.refuse()
         await until(world.linked.client, lambda status: status["state"] != "online", "connection_status")

@@ -23,7 +23,7 @@ from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.device.guard.questions import not_sent
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.outbox import Outbox
-from whatsapp_mcp.errors import Denied, RateLimited, WhatsAppError
+from whatsapp_mcp.errors import Denied, MessageNotFound, RateLimited, WhatsAppError
 from whatsapp_mcp.ledger import Exposure, Ledger, Taint
 from whatsapp_mcp.models import REPLIED, UNKNOWN, ApprovalState, Caller, OutboxEntry, SendStatus
 
@@ -161,7 +161,11 @@ class DueSends:
 
     async def _follow(self, entry: OutboxEntry, until: datetime) -> None:
         """Tell the person if a send that was let go fails: no agent waits for it."""
-        result = await self._outbox().outcome(entry.send_id, (until - self._clock.now()).total_seconds())
+        left = (until - self._clock.now()).total_seconds()
+        try:
+            result = await self._outbox().outcome(entry.send_id, left)
+        except MessageNotFound:
+            return  # it was deleted with its chat
         if result.status is SendStatus.FAILED and result.reason != REPLIED:
             await self._say(entry, result.reason or "WhatsApp refused it.")
 

@@ -115,8 +115,10 @@ class Outbox:
         """Accept a send and wait for its outcome, up to `request.wait` seconds; see `Device.send`.
 
         A caller that is cancelled takes back what is still queued. One that ends does not: neither this
-        process nor the one for which it asks (`has_ended`).
+        process nor the one for which it asks (`has_ended`). What is for later is not waited for.
         """
+        if request.at is not None:
+            return (await self.hold(request, None)).result
         try:
             entry, is_new = await self._accept(request)
         except sqlite3.Error as error:
@@ -332,7 +334,8 @@ class Outbox:
                 await self._give_up(entry, _unlinked())
             elif self._is_late(entry) and entry.due_at is not None and entry.reason is None:
                 # Too late for its moment: it is decided about once more.
-                await self._archive.outbox_postponed(entry.send_id)
+                with suppress(InvalidArgument, MessageNotFound):  # it was handed over or cancelled just now
+                    await self._archive.outbox_postponed(entry.send_id)
             elif self._is_late(entry):
                 what_to_do = None if self._online() else self._unavailable().action
                 late = NotConnected("It expired before the connection to WhatsApp came back.", what_to_do)

@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
+from whatsapp_mcp.ledger import Exposure, Taint
 from whatsapp_mcp.models import (
     Caller,
     Change,
@@ -26,6 +27,7 @@ from whatsapp_mcp.models import (
     FileContent,
     HistoryProgress,
     MessageKey,
+    OutboxEntry,
     SendReport,
 )
 from whatsapp_mcp.server.reading.chosen_names import cut_name
@@ -33,6 +35,14 @@ from whatsapp_mcp.server.reading.guard import Ask
 from whatsapp_mcp.server.reading.guarded_digest import GuardedDigest
 from whatsapp_mcp.server.reading.guarded_messages import GuardedMessages
 from whatsapp_mcp.server.reading.guarded_people import GuardedPeople
+
+
+class ShownSend(NamedTuple):
+    """A scheduled send, and whether its words stay back."""
+
+    entry: OutboxEntry
+    withheld: bool
+
 
 _ELSEWHERE: Final = "elsewhere"
 
@@ -77,6 +87,28 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
                 for each in report.deliveries
             ),
         )
+
+    async def scheduled_sends(self) -> tuple[ShownSend, ...]:
+        """The sends that wait for their moment or for a yes, the next one first.
+
+        Words that another principal wrote after it had read strangers' stay back: they may be a stranger's.
+        """
+        entries = await self._archive.scheduled_sends()
+        verdicts = await self.verdicts(entry.request.chat for entry in entries) or {}
+        shown: list[ShownSend] = []
+        for entry in entries:
+            verdict = verdicts.get(entry.request.chat)
+            if verdict != "deny":
+                shown.append(ShownSend(entry, verdict == "ask" or self._is_others(entry)))
+        return tuple(shown)
+
+    def _is_others(self, entry: OutboxEntry) -> bool:
+        """Whether a scheduled send may hold words that the caller has not been given."""
+        known = entry.scheduling
+        if not self._withholds or (known and known.caller.principal == self._caller.principal):
+            return False
+        taint = Taint(frozenset(map(Exposure, known.sources))) if known else Taint(frozenset(Exposure))
+        return taint.counts(self._policy.mode)
 
     async def own(self) -> tuple[str | None, str | None, str | None]:
         """As `ReadingArchive.own`."""

@@ -49,7 +49,7 @@ from whatsapp_mcp.server.render.text import (
     poll_text,
     profile_text,
 )
-from whatsapp_mcp.server.render.times import clock, rfc3339, short, stamp
+from whatsapp_mcp.server.render.times import clock, rfc3339, short, stamp, when
 
 __all__ = [
     "ABOUT_A_MESSAGE",
@@ -109,4 +109,5 @@ __all__ = [
     "short",
     "stamp",
     "status_data",
+    "when",
 ]

@@ -7,14 +7,17 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from whatsapp_mcp.models import SendReport, SendResult
+from whatsapp_mcp.models import SendReport, SendResult, SendStatus
 from whatsapp_mcp.server.fencing import clean_line, full_name, identifier
 from whatsapp_mcp.server.render.data import ref_of
-from whatsapp_mcp.server.render.times import rfc3339
+from whatsapp_mcp.server.render.times import rfc3339, stamp
 
 
 class SentData(TypedDict):
-    """What is known of a send. `send_id` names it until WhatsApp has given it a `message_id`."""
+    """What is known of a send. `send_id` names it until WhatsApp has given it a `message_id`.
+
+    `at` says when it is to go out, while it is scheduled.
+    """
 
     message_id: str | None
     ref: str | None
@@ -23,6 +26,7 @@ class SentData(TypedDict):
     timestamp: str | None
     send_id: int
     reason: NotRequired[str]
+    at: NotRequired[str]
 
 
 class DeliveryData(TypedDict):
@@ -62,6 +66,8 @@ def sent_data(result: SendResult, zone: tzinfo) -> SentData:
     )
     if result.reason:
         data["reason"] = clean_line(result.reason, 300)
+    if result.status is SendStatus.SCHEDULED and result.due_at is not None:
+        data["at"] = stamp(result.due_at, zone)
     return data
 
 

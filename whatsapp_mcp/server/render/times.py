@@ -43,6 +43,12 @@ def clock(moment: datetime, zone: tzinfo) -> str:
     return time_of_day(stamp(moment, zone))
 
 
+def when(moment: datetime, zone: tzinfo) -> str:
+    """`Tue 2026-11-24 14:03 (+01:00)`: a moment ahead, which may be in another half of the year."""
+    stamped = stamp(moment, zone)
+    return f"{day_of(stamped)} {time_of_day(stamped)} ({stamped[-6:]})"
+
+
 def short(moment: datetime, zone: tzinfo, now: datetime) -> str:
     """As short as it stays clear: `14:03` today, `24 Nov 14:03` this year, else `2025-11-24`."""
     return short_stamp(stamp(moment, zone), stamp(now, zone))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from pydantic import Field
 
+from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import (
     Candidate,
     InvalidArgument,
@@ -40,7 +41,7 @@ from whatsapp_mcp.server.arguments import (
 )
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, candidate_text, tool
 from whatsapp_mcp.server.fencing import called, clean_line, clean_name
-from whatsapp_mcp.server.render import SentData, address, clock, named, place_of, sent_data
+from whatsapp_mcp.server.render import SentData, address, clock, named, place_of, sent_data, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,14 +63,13 @@ async def send_message(
     mentions: Annotated[Texts | None, Field(description="Names in a group, or everyone")] = None,
     link_preview: Annotated[bool, Field(description="Fetch and show the first link's page")] = False,
     idempotency_key: Annotated[str | None, Field(description="Never sends twice")] = None,
+    at: Annotated[str | None, Field(description="Later: 2026-12-01T09:00, friday 09:00, 2h")] = None,
+    unless_reply: Annotated[bool, Field(description="With at: not if they write first")] = False,
 ) -> Result:
     """Send a text. Ambiguous names are refused. After status unknown do not send again."""
-    if not text.strip():
-        raise InvalidArgument("text is empty.", "Give the text to send.")
-    if len(text) > MAX_TEXT:
-        raise TooLong(
-            f"The text has {len(text)} characters, WhatsApp's limit is {MAX_TEXT}.", "Shorten it or split it."
-        )
+    check_text(text)
+    if unless_reply and at is None:
+        raise InvalidArgument("unless_reply is for a message that is sent later.", "Give at as well.")
     services = await call.services()
     target = await find_chat(services, chat)
     reply = await reply_target(services, reply_to, target)
@@ -81,9 +81,27 @@ async def send_message(
         reply_to=reply.message_id,
         reply_chat=reply.chat,
         idempotency_key=idempotency_key,
+        at=None if at is None else time_grammar.later(at, services.zone, services.now()),
+        unless_reply=unless_reply,
     )
     told = sent(await send(services, request), target, services, reply, mentions or ())
     return replace(told, text=told.summary + await _others_called_so(services, chat, target))
+
+
+def check_text(text: str) -> str:
+    """A text, if WhatsApp takes it.
+
+    Raises:
+        InvalidArgument: It is empty.
+        TooLong: It is beyond WhatsApp's limit.
+    """
+    if not text.strip():
+        raise InvalidArgument("text is empty.", "Give the text to send.")
+    if len(text) > MAX_TEXT:
+        raise TooLong(
+            f"The text has {len(text)} characters, WhatsApp's limit is {MAX_TEXT}.", "Shorten it or split it."
+        )
+    return text
 
 
 async def _others_called_so(services: Services, given: str, chat: Chat) -> str:
@@ -228,6 +246,8 @@ def sent(
     name = _reached(chat)
     ref = f" (send_id {result.send_id})" if result.ref is None else f" as #{result.ref}"
     match result.status:
+        case SendStatus.SCHEDULED if result.due_at is not None:
+            text = f"scheduled to {name}{ref} for {when(result.due_at, services.zone)}."
         case SendStatus.QUEUED | SendStatus.SENDING:
             text = f"queued to {name}{ref}: it goes out when the connection is back. Do not send it again."
             text += f" {_reason(result)}" if result.reason else ""

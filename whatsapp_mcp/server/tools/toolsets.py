@@ -18,9 +18,9 @@ TOOLSETS: Final = {
     "groups": ("groups",),
     "contacts": ("contacts",),
     "chats": ("chats",),
-    "planning": ("planning",),
     "profile": ("profile",),
     "channels": ("channels",),
+    "planning": ("planning",),
     "lharries": ("lharries",),
 }
 """Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""
