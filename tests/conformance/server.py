@@ -9,6 +9,7 @@ import base64
 import json
 import struct
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -18,12 +19,17 @@ from mcp.server.mcpserver.prompts.base import Message, UserMessage
 from mcp.types import (
     AudioContent,
     EmbeddedResource,
+    EmptyResult,
     ImageContent,
+    SetLevelRequestParams,
     TextContent,
     TextResourceContents,
 )
 
+from tests.conformance.questions import add_questions, add_results_that_ask
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.application import Application, create
+from whatsapp_mcp.server.calls import Call, Content, resource
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.server.transports.http import prepare
 from whatsapp_mcp.settings import load
@@ -94,6 +100,35 @@ def add_tools(application: Application) -> None:
         return "Done."
 
 
+def add_logging(application: Application) -> None:
+    """Tools that log, and the level from which the client wants to hear of it (before 2026-07-28)."""
+
+    @application.tool(structured_output=False)
+    async def test_tool_with_logging(ctx: Context) -> str:
+        """Logs three times."""
+        for step in ("started", "goes on", "is complete"):
+            await ctx.info(f"The tool {step}")  # pyright: ignore[reportDeprecated]
+        return "Done."
+
+    @application.tool(structured_output=False)
+    async def test_logging_tool(ctx: Context) -> str:
+        """Logs once."""
+        await ctx.info("The tool runs")  # pyright: ignore[reportDeprecated]
+        return "Done."
+
+    async def set_level(_: object, params: SetLevelRequestParams) -> EmptyResult:
+        return EmptyResult()
+
+    server = application._lowlevel_server  # pyright: ignore[reportPrivateUsage]
+    server.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
+
+
+@resource("test://watched-resource", "connection_status", Effect.READ, Audience.NOBODY, changes=True)
+async def watched(call: Call) -> Sequence[Content]:
+    """One that can be subscribed to, registered as the product's are."""
+    return [Content("This changes.", "text/plain")]
+
+
 def add_resources(application: Application) -> None:
     """The suite's resources."""
 
@@ -141,11 +176,17 @@ def add_prompts(application: Application) -> None:
 async def serve(port: int, home: Path) -> None:
     """Serve on loopback until killed."""
     runtime = Runtime(load(home), "default")
-    application = create(runtime, functions=())
+    application = create(runtime, functions=(), resources=(watched,))
     add_tools(application)
+    add_logging(application)
+    add_questions(application)
+    add_results_that_ask(application)
     add_resources(application)
     add_prompts(application)
-    await prepare(application, runtime, host="127.0.0.1", port=port, auth=False)()
+    speak = prepare(application, runtime, host="127.0.0.1", port=port, auth=False)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(runtime.run)
+        await speak()
 
 
 if __name__ == "__main__":

@@ -284,6 +284,7 @@ def create(
     selection: str = "core",
     *,
     functions: Sequence[ToolFunction] | None = None,
+    resources: Sequence[ResourceFunction] | None = None,
     structured: bool = False,
     middleware: Sequence[ServerMiddleware[Any]] = (),
     new_code: Callable[[], str] = new_code,
@@ -294,7 +295,8 @@ def create(
     Args:
         source: Where tools take their services from; it outlives every connection.
         selection: Toolsets by name, separated by commas.
-        functions: These tools instead (benchmarks and conformance fixtures).
+        functions: These tools instead, and no resources (benchmarks and conformance fixtures).
+        resources: These resources instead.
         structured: Whether results carry structured content beside their text, and tools an output schema.
         middleware: SDK middleware around every message.
         new_code: Makes the number of each answer's fence.
@@ -314,10 +316,11 @@ def create(
         return build(chosen, source, structured=structured, new_code=new_code, hint_acts=hint_acts)
 
     def make_resources() -> Iterable[ResourceFunction]:
-        from whatsapp_mcp.server.push import resources
+        from whatsapp_mcp.server.push.resources import selected
 
-        chosen = tools.parse_selection(selection)
-        return resources.selected(chosen, in_chat=bool(source.chat)) if functions is None else ()
+        if resources is not None or functions is not None:
+            return resources or ()
+        return selected(tools.parse_selection(selection), in_chat=bool(source.chat))
 
     return Application(
         source,

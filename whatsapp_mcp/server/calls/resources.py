@@ -65,6 +65,7 @@ class ResourceSpec:
         in_chat: A caller that is bound to one chat may read it, as far as it is of that chat.
         is_listed: Whether applications are told of it; what is for a card of this server alone is not.
         complete: Completes its parameter; None for one without parameters.
+        changes: Clients can be told of its changes.
     """
 
     name: str
@@ -78,6 +79,7 @@ class ResourceSpec:
     is_listed: bool
     function: ResourceFunction
     complete: Completer | None = None
+    changes: bool = False
 
     @property
     def title(self) -> str:
@@ -100,23 +102,25 @@ def resource(
     in_chat: bool = False,
     is_listed: bool = True,
     complete: Completer | None = None,
+    changes: bool = False,
 ) -> Callable[[ResourceFunction], ResourceFunction]:
     """Mark a function as a resource; its parameters after the call are those of the template."""
 
     def mark(function: ResourceFunction) -> ResourceFunction:
         description = " ".join((inspect.getdoc(function) or "").split())
         spec = ResourceSpec(
-            function.__name__,
-            template,
-            description,
-            tool,
-            effect,
-            audience,
-            toolset,
-            in_chat,
-            is_listed,
-            function,
-            complete,
+            name=function.__name__,
+            template=template,
+            description=description,
+            tool=tool,
+            effect=effect,
+            audience=audience,
+            toolset=toolset,
+            in_chat=in_chat,
+            is_listed=is_listed,
+            function=function,
+            complete=complete,
+            changes=changes,
         )
         setattr(function, _SPEC, spec)
         return function

@@ -29,7 +29,7 @@ from whatsapp_mcp.jid import Jid, is_person
 from whatsapp_mcp.models import UNKNOWN
 from whatsapp_mcp.server.calls import bound
 from whatsapp_mcp.server.push.subscriber import Subscriber
-from whatsapp_mcp.server.push.topics import FOLLOWED, STATUS, Topic, address_of, touched
+from whatsapp_mcp.server.push.topics import STATUS, Topic, address_of, touched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator
@@ -189,7 +189,7 @@ class Publisher:
         if len(subscriber.topics) >= MOST_TOPICS:
             raise InvalidArgument(f"At most {MOST_TOPICS} resources can be subscribed to.")
         found = self._resources.match(uri)
-        if found is None or found[0].template not in FOLLOWED:
+        if found is None or not found[0].changes:
             raise InvalidArgument("Changes of this resource are not told.", "Read it again when needed.")
         spec, values = found
         call = self._resources.begin(spec, requester)

@@ -37,25 +37,33 @@ async def _given_by(call: Call, tool: str, **arguments: Any) -> Sequence[Content
     return [Content(result.text, _TEXT)]
 
 
-@resource(STATUS, "connection_status", Effect.READ, Audience.NOBODY, in_chat=True)
+@resource(STATUS, "connection_status", Effect.READ, Audience.NOBODY, in_chat=True, changes=True)
 async def status(call: Call) -> Sequence[Content]:
     """Connection state, its reason, and what to do."""
     return await _given_by(call, "connection_status")
 
 
-@resource(CHATS, "list_chats", Effect.READ, Audience.NOBODY, in_chat=True)
+@resource(CHATS, "list_chats", Effect.READ, Audience.NOBODY, in_chat=True, changes=True)
 async def chats(call: Call) -> Sequence[Content]:
     """The newest chats with unread count and last message."""
     return await _given_by(call, "list_chats", limit=_MOST)
 
 
-@resource(UNREAD, "list_messages", Effect.READ, Audience.NOBODY, in_chat=True)
+@resource(UNREAD, "list_messages", Effect.READ, Audience.NOBODY, in_chat=True, changes=True)
 async def unread(call: Call) -> Sequence[Content]:
     """The newest unread messages, chat by chat."""
     return await _given_by(call, "list_messages", unread=True, limit=_MOST)
 
 
-@resource(MESSAGES, "list_messages", Effect.READ, Audience.NOBODY, in_chat=True, complete=chat_jids)
+@resource(
+    MESSAGES,
+    "list_messages",
+    Effect.READ,
+    Audience.NOBODY,
+    in_chat=True,
+    complete=chat_jids,
+    changes=True,
+)
 async def chat_messages(call: Call, jid: str) -> Sequence[Content]:
     """The newest messages of the chat with this jid or number, oldest first."""
     return await _given_by(call, "list_messages", chat=address_of(jid), limit=_MOST)

@@ -16,8 +16,6 @@ STATUS: Final = "whatsapp://status"
 CHATS: Final = "whatsapp://chats"
 UNREAD: Final = "whatsapp://unread"
 MESSAGES: Final = "whatsapp://chats/{jid}/messages"
-FOLLOWED: Final = frozenset({STATUS, CHATS, UNREAD, MESSAGES})
-"""Templates of the resources of whose changes a client can be told."""
 
 _IN_LISTS: Final = frozenset({"message", "edit", "revoke"})
 """Kinds of changes that lists of chats and of unread messages show."""
