@@ -173,6 +173,15 @@ async def test_the_phone_of_another_person_is_refused_before_a_message_of_theirs
     await linked.until(ConnectionState.ONLINE)
 
 
+async def test_a_person_whose_number_has_changed_may_link_their_phone(wa: WhatsApp, leader: Leader) -> None:
+    former = "15559990000@s.whatsapp.net"
+    await leader.archive.set_own(former, str(wa.me.lid), "Me")
+    shown = await leader.device.link()
+    assert shown.qr is not None
+    await wa.me.scan(shown.qr.text)
+    await leader.until(ConnectionState.ONLINE)
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [

@@ -132,9 +132,14 @@ class ClientEvents:
             if method == protocol.STATE and params["code"] == EventCode.CONNECTED:
                 await self._owner.look_up()
             elif method == protocol.STATE and params["code"] == EventCode.PAIR_STATUS:
-                refusal = await self._owner.refusal()
-                if refusal is not None:  # before the client says that it is paired, and so before it logs in
-                    self._loop.post(connection.LinkingFailed(generation, refusal))
+                await self._compare_phone(str(params["payload"]), generation)
+
+    async def _compare_phone(self, payload: str, generation: int) -> None:
+        """End linking, before the client has logged in, if the phone is not the account's."""
+        number = connection.paired_number(payload)
+        refusal = await self._owner.refusal(number) if number is not None else None
+        if refusal is not None:
+            self._loop.post(connection.LinkingFailed(generation, refusal))
 
     def _changed(self, before: Connection, after: Connection) -> None:
         if after.linked and not before.linked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from pathlib import Path
+from typing import Final
 
 import anyio.to_thread
 
@@ -12,6 +13,10 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device import connection
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.jid import Jid
+
+_LOOKS: Final = 10
+_BETWEEN_LOOKS: Final = 0.1
+"""Seconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,25 +45,34 @@ class Owner:
         except sqlite3.OperationalError as error:
             logger.warning("owner: keys cannot be read now; the known owner stays: %s", error)
 
-    async def refusal(self) -> str | None:
+    async def refusal(self, number: str) -> str | None:
         """Why the phone that has just taken a code may not be this account's; None if it may.
 
         Another person's phone would mix their messages with those that are archived. A person whose number
         has changed keeps their LID.
+
+        Args:
+            number: The user part of the phone's jid.
         """
         former, lid, _ = await self._archive.own()
-        try:
-            taken = await anyio.to_thread.run_sync(connection.stored_device, self._client_db)
-        except sqlite3.OperationalError as error:
-            logger.warning("owner: keys cannot be read now; the phone is not compared: %s", error)
-            return None
-        if taken is None or former is None or str(taken.jid.bare) == former or (lid and taken.lid == lid):
+        if former is None or number == Jid.parse(former).user or (lid and lid == await self._taken_lid()):
             return None
         return (
-            f"That phone is {taken.number}, and the messages here are those of {Jid.parse(former).number}. "
-            "Remove the new entry among the linked devices of that phone. Link the right phone, or this one "
-            "under another name with `whatsapp-mcp link --account NAME`."
+            f"That phone is +{number}, and the messages here are those of {Jid.parse(former).number}. Remove "
+            "the new entry among the linked devices of that phone. Link the right phone, or this one under "
+            "another name with `whatsapp-mcp link --account NAME`."
         )
+
+    async def _taken_lid(self) -> str | None:
+        """The LID of the phone whose keys are being stored; None where it cannot be read."""
+        for _ in range(_LOOKS):
+            try:
+                taken = await anyio.to_thread.run_sync(connection.stored_device, self._client_db)
+            except sqlite3.OperationalError:  # the library is writing them
+                await anyio.sleep(_BETWEEN_LOOKS)
+            else:
+                return taken.lid if taken else None
+        return None
 
     async def record(self) -> None:
         """Record in the archive who the owner is."""

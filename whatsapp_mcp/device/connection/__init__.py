@@ -12,6 +12,7 @@ from whatsapp_mcp.device.connection.client_process import (
 )
 from whatsapp_mcp.device.connection.client_reports import (
     is_from_phone,
+    paired_number,
 )
 from whatsapp_mcp.device.connection.connection_record import (
     ConnectionRecord,
@@ -98,6 +99,7 @@ __all__ = [
     "lid_of",
     "notice_sleep",
     "opened",
+    "paired_number",
     "past_states",
     "step",
     "stored_device",

@@ -163,6 +163,21 @@ def _paired(status: Neonize.PairStatus, generation: int) -> state.ClientEvent:
     return state.Paired(generation)
 
 
+def paired_number(payload: str) -> str | None:
+    """The user part of the jid of a phone that has taken a code; None if it has failed, or says nothing.
+
+    Args:
+        payload: Of the event `PAIR_STATUS`, in base64.
+    """
+    from whatsapp_mcp.protobufs import Neonize
+
+    try:
+        status = Neonize.PairStatus.FromString(base64.b64decode(payload))
+    except DecodeError:
+        return None
+    return None if status.Status == status.ERROR else status.ID.User or None
+
+
 def is_from_phone(code: int, payload: bytes) -> bool:
     """Whether the account's phone itself sent this event: something it wrote, read or handed over."""
     from whatsapp_mcp.protobufs import Neonize
