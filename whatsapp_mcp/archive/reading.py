@@ -127,7 +127,7 @@ class ReadingArchive:
     last_change = at_once(state.last_change)
     resume = at_once(state.resume)
     last_send = in_thread(state.last_send)
-    changes = in_thread(state.changes)
+    changes = at_once(state.changes)
 
     async def statistics(self) -> Statistics:
         """How much is archived; of a big archive on a slow disk it takes longer than other reads."""

@@ -234,7 +234,8 @@ class Publisher:
         archive = services.archive.bound_to(bound(UNKNOWN, self._source.chat), services.ask)
         offered = {each.uri for each in self._resources.listed()}
         offered |= {each.uri_template for each in self._resources.templates()}
-        own = {jid for jid in (await archive.own())[:2] if jid}
+        reads = any(change.kind == "receipt" for change in batch.changes)
+        own = set((await archive.own())[:2]) - {None} if reads else set[str]()
         for change in await archive.readable(batch.changes):
             if change.chat is None:  # a part of the phone's past came
                 self._tell_all()
