@@ -20,7 +20,16 @@ from tests.web.world import ANN, CLUB, EVE, HOSTILE, NOON, fill
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.connection_record import ConnectionRecord
 from whatsapp_mcp.ledger import AuditEntry, Exposure
-from whatsapp_mcp.models import Approval, ApprovalState, Caller, ConnectionState
+from whatsapp_mcp.models import (
+    Approval,
+    ApprovalState,
+    Caller,
+    ConnectionState,
+    ImportProgress,
+    Scheduling,
+    SendRequest,
+    TextContent,
+)
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.server.transports.connections import limits_of_this_process
@@ -42,6 +51,12 @@ QUESTION: Final = Approval(
     "the recipient is not in the address book",
     NOON,
     NOON + timedelta(minutes=42),
+)
+
+
+IMPORTS: Final = (
+    ImportProgress("broken.zip", None, NOON, NOON, error="It is no exported chat. Choose another file."),
+    ImportProgress("Chat with Ann.zip", ANN, NOON, NOON, 1_200, 3, 1, 2, 40, 40),
 )
 
 
@@ -76,8 +91,10 @@ async def served(home: Path) -> AsyncIterator[Served]:
     folder = settings.account_folder()
     folder.create()
     device = PageDevice(held=QUESTION)
+    device.running = IMPORTS
     async with open_archive(folder, write=True, now=lambda: NOON) as archive:
         await fill(archive)
+        await _schedule(archive)
         runtime = _Runtime(settings, "default")
         runtime.device, runtime.archive = device, archive
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -93,6 +110,15 @@ async def served(home: Path) -> AsyncIterator[Served]:
                 announce(folder, logins, url, address)
                 yield Served(url, home, device, archive)
                 tasks.cancel_scope.cancel()
+
+
+async def _schedule(archive: Archive) -> None:
+    """Two messages wait for their moment, one of them for a yes as well."""
+    known = Scheduling(Caller("token:n8n"), (), "")
+    for days, held in ((1, False), (2, True)):
+        at = NOON + timedelta(days=days)
+        request = SendRequest(ANN, TextContent(f"Happy birthday! {HOSTILE}"), at=at, unless_reply=held)
+        await archive.outbox_add(request, scheduling=known, held=held)
 
 
 async def _record(home: Path) -> None:
