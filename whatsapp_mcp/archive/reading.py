@@ -74,6 +74,7 @@ class ReadingArchive:
     # Messages and chats.
     chats = at_once(read.chats)
     chat = at_once(read.chat)
+    chat_names = at_once(read.chat_names)
     expires_in = at_once(read.expires_in)
     messages = at_once(read.messages)
     message = at_once(read.message)

@@ -91,10 +91,9 @@ class _Acts:
 
     async def _names(self, rows: Iterable[AuditRow]) -> dict[str, str]:
         """The names of the chats that rows name, as far as they are shown."""
-        archive = self.site.opened().archive
         jids = {jid for row in rows for jid in row.entry.chats[:_CHATS_NAMED]}
-        found = {jid: await archive.chat(jid) for jid in jids}
-        return {jid: chat.name if chat else number_of(jid) or jid for jid, chat in found.items()}
+        found = await self.site.opened().archive.chat_names(jids)
+        return {jid: found.get(jid) or number_of(jid) or jid for jid in jids}
 
     def _shown(self, row: AuditRow, outcomes: dict[int, str], names: dict[str, str]) -> _Shown:
         chats = row.entry.chats

@@ -2,6 +2,7 @@
 
 from whatsapp_mcp.archive.read.chat_queries import (
     chat,
+    chat_names,
     chats,
     chats_of,
     common_groups,
@@ -79,6 +80,7 @@ __all__ = [
     "chat",
     "chat_facts",
     "chat_id",
+    "chat_names",
     "chat_shown_as",
     "chats",
     "chats_named_alike",

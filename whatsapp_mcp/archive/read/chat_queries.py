@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -20,6 +21,10 @@ WORDS: Final = 100
 """Words of a name that are looked for: SQLite takes no condition of a thousand parts."""
 _NAMED: Final = """(' ' || c.name_norm LIKE ? ESCAPE '\\'
  OR ' ' || replace(cc.name_norm, char(10), ' ') LIKE ? ESCAPE '\\')"""
+_CALLED: Final = f"""SELECT j.value, coalesce({state.NAME_SQL.format(c="s")}, c.name)
+ FROM json_each(?) AS j LEFT JOIN chats AS c ON c.jid = j.value
+ LEFT JOIN addresses AS a ON a.jid = j.value AND a.contact_id >= 0
+ LEFT JOIN contacts AS s ON s.id = a.contact_id"""  # noqa: S608
 _LAST_SENDER: Final = f"""iif(m.kind != {SYSTEM}, m.sender_id, (SELECT x.sender_id FROM messages AS x
  WHERE x.chat_id = c.id AND x.kind != {SYSTEM} ORDER BY x.id DESC LIMIT 1))"""  # noqa: S608
 """Who said the last thing in a chat; system messages do not count."""
@@ -96,6 +101,12 @@ def chats(
 def chat(db: sqlite3.Connection, jid: str) -> Chat | None:
     """One chat by jid."""
     return one_chat(db, "WHERE c.id = ?", chat_id(db, jid))
+
+
+def chat_names(db: sqlite3.Connection, jids: Collection[str]) -> dict[str, str]:
+    """What chats are called in lists, by jid, as far as they are known."""
+    found = db.execute(_CALLED, (json.dumps([*jids]),))
+    return {jid: name for jid, name in found.fetchall() if name is not None}
 
 
 def one_chat(db: sqlite3.Connection, where: str, value: int | None) -> Chat | None:
