@@ -38,6 +38,8 @@ LOOKED_AT: Final = 20_000
 """Rows among which those of a page are looked for."""
 OUTCOME_WITHIN: Final = 2_000
 """Rows after an act among which its outcome is looked for."""
+# Two questions: SQLite reads all rows for a minimum and a maximum in one.
+_ENDS: Final = "SELECT (SELECT min(seq) FROM audit), (SELECT max(seq) FROM audit)"
 _MOST_WAITING: Final = 10_000
 """Readings that wait for a disk which takes nothing."""
 _ROTATE_EVERY: Final = 256
@@ -229,7 +231,7 @@ class Audit:
         places = ", ".join("?" * len(kinds))
 
         def read(db: sqlite3.Connection) -> AuditPage:
-            first, last = db.execute("SELECT min(seq), max(seq) FROM audit").fetchone()
+            first, last = db.execute(_ENDS).fetchone()
             if first is None:
                 return AuditPage((), None)
             end = min(before if before is not None else last + 1, last + 1)
