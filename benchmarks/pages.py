@@ -28,11 +28,12 @@ from tests.web.site import COOKIE, Logins, PageDevice
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.ledger import AuditEntry, Ledger
 from whatsapp_mcp.models import Caller
+from whatsapp_mcp.server.tools import declared
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.web.pages import site_routes
 from whatsapp_mcp.web.site import Site
-from whatsapp_mcp.web.sources import Opened
+from whatsapp_mcp.web.sources import Opened, ToolFacts
 
 LIMIT: Final = 50.0
 """Milliseconds of a page, p50."""
@@ -56,6 +57,9 @@ class _Source:
     ledger: Ledger
     current: CurrentSettings
     account: str = "default"
+
+    def declared(self, tool: str) -> ToolFacts | None:
+        return declared(tool)
 
     def opened(self) -> Opened:
         return Opened(FakeDevices(PageDevice()), self.archive, self.ledger)
@@ -112,6 +116,7 @@ async def paths(archive: ReadingArchive, corpus: Corpus) -> dict[str, str]:
         "acts: readings": "/acts?show=readings",
         "imports": "/imports",
         "settings": "/settings",
+        "what would happen": f"/settings/try?tool=send_message&chat={big}&tainted=yes",
         "tokens": "/tokens",
         "sign-in (reads nothing)": "/login",
     }

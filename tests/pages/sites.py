@@ -29,6 +29,7 @@ async def paths(archive: ReadingArchive) -> dict[str, str]:
         "acts-verify": "/acts/verify",
         "imports": "/imports",
         "settings": "/settings",
+        "settings-try": f"/settings/try?tool=send_message&chat={EVE}",
         "tokens": "/tokens",
         "token-revoke": "/tokens/n8n/revoke",
         "unlink": "/unlink",

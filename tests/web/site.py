@@ -16,11 +16,12 @@ from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
 from whatsapp_mcp.models import ConnectionStatus, ImportProgress
+from whatsapp_mcp.server.tools import declared
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.web.pages import site_routes
 from whatsapp_mcp.web.site import Site
-from whatsapp_mcp.web.sources import Opened
+from whatsapp_mcp.web.sources import Opened, ToolFacts
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RELOADS = 'http-equiv="refresh"'
@@ -67,6 +68,9 @@ class Source:
 
     def __post_init__(self) -> None:
         self.current = CurrentSettings(Settings(home=self.home, timezone="UTC"))
+
+    def declared(self, tool: str) -> ToolFacts | None:
+        return declared(tool)
 
     def opened(self) -> Opened | None:
         if self.device is None:

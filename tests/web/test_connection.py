@@ -7,9 +7,9 @@ import json
 import httpx2
 import pytest
 
-from tests.web.site import PageDevice, Source, fields
+from tests.web.site import NOON, PageDevice, Source, fields
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.models import AddressBookState, ConnectionState, ConnectionStatus, FilesStatus
 
 pytestmark = pytest.mark.anyio
 
@@ -91,3 +91,34 @@ async def test_settings_that_are_not_in_force_are_told_on_the_first_page(
     (source.home / "config.toml").write_text("[policy]\nmode = 'nonsense'\n", encoding="utf-8")
 
     assert "config.toml is not in force" in (await http.get("/")).text
+
+
+async def test_whatever_a_status_may_say_is_shown(http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch):
+    said = ConnectionStatus(
+        ConnectionState.PAUSED,
+        NOON,
+        "default",
+        "A person paused it.",
+        "Resume it.",
+        until=NOON,
+        last_event_at=NOON,
+        last_sent_at=NOON,
+        phone_seen_at=NOON,
+        journal_waiting=1_234,
+        events_lost=5,
+        undecoded=6,
+        address_book=AddressBookState.MISSING,
+        failures={"outbox": 7},
+        files=FilesStatus(to_fetch=8),
+    )
+
+    async def status(_: PageDevice) -> ConnectionStatus:
+        return said
+
+    monkeypatch.setattr(PageDevice, "status", status)
+    page = (await http.get("/")).text
+
+    for words in ("A person paused it.", "Resume it.", "1,234", "Up to 5 events", "6 events are of a kind"):
+        assert words in page
+    for words in ("outbox, 7 times", "8 to fetch", "Adding or changing any contact", 'value="resume"'):
+        assert words in page

@@ -11,6 +11,7 @@ import pytest
 
 from tests.server.fakes import ledger_in
 from tests.web.site import Source, fields
+from tests.web.world import EVE
 
 pytestmark = pytest.mark.anyio
 FILE = """\
@@ -162,3 +163,26 @@ async def test_a_form_of_elsewhere_changes_nothing(http: httpx2.AsyncClient, con
     for path in ("/settings/change", "/settings/apply"):
         assert "not valid any more" in (await http.post(path, data=given)).text
     assert text_of(config) == FILE
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict", "because"),
+    [
+        ({"tool": "send_message", "chat": "ann lee"}, "It is done.", "familiar"),
+        ({"tool": "send_message", "chat": "ann lee", "tainted": "yes"}, "You are asked.", "words were read"),
+        ({"tool": "send_message", "chat": EVE}, "You are asked.", "not in the address book"),
+        ({"tool": "list_chats"}, "It is done.", "reading"),
+    ],
+)
+async def test_the_policy_is_tried_before_it_happens(
+    http: httpx2.AsyncClient, asked: dict[str, str], verdict: str, because: str
+):
+    page = (await http.get("/settings/try", params=asked)).text
+
+    assert verdict in page
+    assert because in page
+
+
+@pytest.mark.parametrize("asked", [{"tool": "no_tool"}, {"tool": "send_message", "chat": "nobody at all"}])
+async def test_what_cannot_be_tried_is_said(http: httpx2.AsyncClient, asked: dict[str, str]):
+    assert (await http.get("/settings/try", params=asked)).status_code in {400, 404}

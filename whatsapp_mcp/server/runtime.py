@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.device.operations import Devices
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.settings import Settings
-    from whatsapp_mcp.web.sources import Opened
+    from whatsapp_mcp.web.sources import Opened, ToolFacts
 
     Opener = Callable[[Settings, str], AbstractAsyncContextManager[tuple[Devices, ReadingArchive]]]
 
@@ -104,6 +104,12 @@ class Runtime:
     def current(self) -> CurrentSettings:
         """The settings, as `config.toml` says them now."""
         return self._current
+
+    def declared(self, tool: str) -> ToolFacts | None:
+        """What a tool does, for the page that explains the policy; None if there is none of this name."""
+        from whatsapp_mcp.server.tools import declared
+
+        return declared(tool)
 
     def opened(self) -> Opened | None:
         """The account for its person at a page, if the services are open now."""

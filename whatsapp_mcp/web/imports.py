@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.errors import AmbiguousChat, ChatNotFound
-from whatsapp_mcp.models import meant
 from whatsapp_mcp.web.site import Site, see
 
 if TYPE_CHECKING:
@@ -48,22 +46,7 @@ class _Imports:
         form = await self.site.form(request)
         self.site.check(request, form, _FORM)
         chat, me = form.get("chat", "").strip(), form.get("me", "").strip()
-        jid = await self._chat(chat) if chat else None
+        jid = (await self.site.meant(chat)).jid if chat else None
         async with self.site.opened().devices.use() as device:
             await device.begin_import(form.get("path", "").strip(), jid, me or None)
         return see(IMPORTS)
-
-    async def _chat(self, text: str) -> str:
-        """The jid of the one chat that a text means.
-
-        Raises:
-            ChatNotFound, AmbiguousChat: It means none, or several.
-        """
-        found = meant(await self.site.opened().archive.resolve_chat(text))
-        if len(found) == 0:
-            raise ChatNotFound("No chat is called so.", "Give the number with its country code.")
-        if len(found) > 1:
-            raise AmbiguousChat(
-                "Several chats are called so.", "Give the number, or the address of the group."
-            )
-        return found[0].chat.jid

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from whatsapp_mcp.errors import (
+    AmbiguousChat,
     Busy,
     ChatNotFound,
     ContactNotFound,
@@ -27,12 +28,14 @@ from whatsapp_mcp.errors import (
     MessageNotFound,
     WhatsAppError,
 )
+from whatsapp_mcp.models import meant
 from whatsapp_mcp.web import formats
 from whatsapp_mcp.web.layout import headers, render
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from whatsapp_mcp.models import Chat
     from whatsapp_mcp.web.sources import Opened, PageSource
 
 Handler = Callable[["Request"], Awaitable[Response]]
@@ -105,6 +108,19 @@ class Site:
     def zone(self) -> tzinfo:
         """The person's time zone."""
         return self.source.current.now().zone
+
+    async def meant(self, text: str) -> Chat:
+        """The one chat that a person means by a number, a name or an address.
+
+        Raises:
+            ChatNotFound, AmbiguousChat: They mean none, or several.
+        """
+        first, *others = meant(await self.opened().archive.resolve_chat(text)) or (None,)
+        if first is None:
+            raise ChatNotFound("No chat is called so.", "Give the number with its country code.")
+        if others:
+            raise AmbiguousChat("Several chats are called so.", "Give the number or the address.")
+        return first.chat
 
     def route(self, path: str, handler: Handler, *methods: str) -> Route:
         """A route whose errors are pages; for GET if no method is named."""

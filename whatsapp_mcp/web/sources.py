@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.operations import Devices
     from whatsapp_mcp.ledger import Ledger
+    from whatsapp_mcp.policy import Audience, Effect
     from whatsapp_mcp.settings import CurrentSettings
 
 
@@ -17,6 +18,20 @@ class Opened(NamedTuple):
     devices: Devices
     archive: ReadingArchive
     ledger: Ledger
+
+
+class ToolFacts(Protocol):
+    """What a tool does, as the policy sees it."""
+
+    @property
+    def effect(self) -> Effect:
+        """What is done."""
+        ...
+
+    @property
+    def audience(self) -> Audience:
+        """Who sees it."""
+        ...
 
 
 class PageSource(Protocol):
@@ -30,6 +45,10 @@ class PageSource(Protocol):
     @property
     def current(self) -> CurrentSettings:
         """The settings, as `config.toml` says them now."""
+        ...
+
+    def declared(self, tool: str) -> ToolFacts | None:
+        """What a tool does; None if there is none of this name."""
         ...
 
     def opened(self) -> Opened | None:

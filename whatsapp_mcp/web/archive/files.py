@@ -88,14 +88,19 @@ async def _path(opened: Opened, source: MediaSource) -> Path:
     Raises:
         MediaUnavailable: It was not.
     """
-    if source.path is not None:
-        path = opened.archive.folder.media / source.path
+    media = opened.archive.folder.media
+    path = media / (source.path or "")
+    if source.path is not None and await anyio.to_thread.run_sync(_is_below, path, media):
         if await anyio.to_thread.run_sync(path.is_file):
             return path
         # The leader opens files that are sealed, and fetches again what was dropped.
         async with opened.devices.use() as device:
             return Path(await device.download(source.ref))
     raise MediaUnavailable("The file of this message is not here.", "Fetch it on the page of the message.")
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _type_of(path: Path) -> str:

@@ -18,7 +18,9 @@ import anyio.to_thread
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.ledger import AuditEntry
+from whatsapp_mcp.models import Caller
 from whatsapp_mcp.models.caller import PERSON
+from whatsapp_mcp.policy import Act, Policy, Situation, decide
 from whatsapp_mcp.private_file import write_private
 from whatsapp_mcp.settings import ENV_PREFIX, Addition, Removal, config_text, edited, parse
 from whatsapp_mcp.web.settings.catalogue import BY_NAME, EDITABLE, SUBJECTS, VERDICTS
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 SETTINGS: Final = "/settings"
 BACKUP: Final = "config.toml.before"
 """The file as it was before the last change on a page."""
+_NAME: Final = 200
+"""Characters of what a tool or a chat is called."""
 _CHANGE: Final = "change settings"
 _RULES: Final = ("policy", "chats")
 
@@ -53,6 +57,7 @@ def settings_routes(site: Site) -> list[Route]:
     pages = _Settings(site)
     return [
         site.route(SETTINGS, pages.show),
+        site.route(f"{SETTINGS}/try", pages.explain),
         site.route(f"{SETTINGS}/change", pages.preview, "POST"),
         site.route(f"{SETTINGS}/apply", pages.apply, "POST"),
     ]
@@ -78,6 +83,35 @@ class _Settings:
             in_force=list(_in_force(settings, text)),
             file=settings.home / "config.toml",
             purpose=_CHANGE,
+        )
+
+    async def explain(self, request: Request) -> Response:
+        """What would happen if an agent called a tool, and by which rule."""
+        given = request.query_params
+        tool, text = given.get("tool", "").strip()[:_NAME], given.get("chat", "").strip()[:_NAME]
+        tainted = given.get("tainted") == "yes"
+        decision = chat = None
+        if tool:
+            facts = self.site.source.declared(tool)
+            if facts is None:
+                raise InvalidArgument("There is no such tool.", "docs/tools.md lists them.")
+            chat = await self.site.meant(text) if text else None
+            about = [await self.site.opened().archive.chat_facts(chat.jid)] if chat else []
+            policy = Policy.of(self.site.source.current.now())
+            caller = Caller("an agent", tool=tool)
+            decision = decide(
+                policy, Act(tool, facts.effect, facts.audience, about), Situation(caller, tainted)
+            )
+        return self.site.page(
+            request,
+            "settings/try.html",
+            "What would happen?",
+            tool=tool,
+            text=text,
+            tainted=tainted,
+            decision=decision,
+            chat=chat,
+            verdicts={"allow": "It is done.", "ask": "You are asked.", "deny": "It is refused."},
         )
 
     async def preview(self, request: Request) -> Response:
