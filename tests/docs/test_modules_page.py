@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,20 @@ LARGE = {"simulator"}
 """The simulator stays one room."""
 
 
+@cache
+def rendered() -> str:
+    """The page as the modules are; it takes a second."""
+    return modules_page.render()
+
+
 def test_the_page_says_what_each_module_says_of_itself() -> None:
     written = modules_page.PAGE.read_text(encoding="utf-8")
-    assert written == modules_page.render(), "run python -m tests.docs.modules_page"
+    assert written == rendered(), "run python -m tests.docs.modules_page"
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.relative_to(modules_page.ROOT).as_posix())
 def test_a_room_says_what_it_is_and_can_be_looked_over(room: Path) -> None:
-    assert modules_page.render().count(f"## `{room.relative_to(modules_page.ROOT).as_posix()}/`\n\n\n") == 0
+    assert rendered().count(f"## `{room.relative_to(modules_page.ROOT).as_posix()}/`\n\n\n") == 0
     if room.name not in LARGE:
         assert len([*room.glob("*.py")]) - 1 <= MOST_MODULES
 
