@@ -205,6 +205,26 @@ async def test_a_file_that_is_not_here_is_fetched_by_a_button_of_the_page(
     assert (answer.headers["location"], device.asked) == (f"/message/{number}", [f"download {number}"])
 
 
+async def test_a_file_that_is_sealed_or_was_dropped_is_asked_of_the_leader(
+    tmp_path: Path, device: FakeDevice
+):
+    from tests.archive import events as ev
+    from tests.web.world import STORY
+
+    folder = Settings(home=tmp_path).account_folder()
+    folder.create()
+    opened = folder.media / "opened.jpg"
+    opened.write_bytes(picture())
+    device.file = str(opened)
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(ev.journal(STORY))
+        await archive.record_media_path("A3", str(folder.media / "lake.jpg"))
+        async with browser(Source(device, tmp_path, archive)) as http:
+            number = await ref(archive, "A3")
+            assert (await http.get(f"/media/{number}")).content == picture()
+    assert device.asked == [f"download {number}"]
+
+
 async def test_a_message_that_is_very_long_is_cut_in_the_chat_and_whole_on_its_page(
     tmp_path: Path, device: FakeDevice
 ):
