@@ -70,6 +70,14 @@ def test_a_voice_note_waits_for_its_transcript_but_not_for_ever() -> None:
     assert settled(found, 2, later, transcripts_wait=True, patience=20)
 
 
+def test_a_channel_that_takes_nothing_for_half_a_minute_is_not_listening() -> None:
+    waiting = replace(hand_on(1, NOON), agent="channel")
+    assert rules.is_unheard(waiting, NOON + timedelta(seconds=30))
+    assert not rules.is_unheard(waiting, NOON + timedelta(seconds=29))
+    taken = replace(waiting, state=HandOnState.TAKEN)
+    assert not rules.is_unheard(taken, NOON + timedelta(hours=1))
+
+
 @given(st.text(max_size=12_000), st.integers(1, 20_000))
 def test_an_answer_loses_no_word_but_those_beyond_its_limit(text: str, most: int) -> None:
     parts = parts_of(text, most)

@@ -211,3 +211,38 @@ async def test_a_question_of_codes_is_masked_and_the_ledger_says_who_read(
         await rig.ledger.audit.flush()
         read = [row.entry for row in rig.ledger.audit.rows() if row.entry.operation == "handed_on"]
         assert [(entry.caller.principal, entry.chats) for entry in read] == [(principal, (str(rig.eve.pn),))]
+
+
+async def test_while_it_works_the_chat_sees_a_reaction_and_typing(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
+) -> None:
+    text = config('"ANN" = "command"').replace('working = ""', 'working = "👀"')
+    async with agents_of(wa, linked, folder, text) as rig:
+        (rig.here / "wait").touch()
+        await rig.ann.says("when do we sail?")
+        await rig.runs(1)
+        with anyio.fail_after(20):
+            assert (await rig.ann.receives()).message.reactionMessage.text == "👀"
+            while "composing" not in {each.state for each in rig.ann.activities}:  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        (rig.here / "wait").unlink()
+        assert await hears(rig.ann) == "You said: when do we sail?"
+        with anyio.fail_after(20):
+            taken_back = (await rig.ann.receives()).message
+        assert taken_back.HasField("reactionMessage")
+        assert taken_back.reactionMessage.text == ""
+
+
+async def test_no_command_runs_once_a_day_has_cost_what_it_may(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
+) -> None:
+    text = config('"ANN" = "command"', 'output = "json"\n[agent.limits]\ncost_per_day = 0.1')
+    async with agents_of(wa, linked, folder, text) as rig:
+        rig.behaves('print(json.dumps({"result": "yes", "total_cost_usd": 0.2}))')
+        await rig.ann.says("first")
+        assert await hears(rig.ann) == "yes"
+        await rig.ann.says("second")
+        await hears_nothing(rig.ann)
+        assert len(rig.given()) == 1
+        assert (await rig.person.agent_status()).cost == 0.2
+        assert [each.state for each in rig.ledger.handed_on.open()] == ["waiting"]

@@ -18,7 +18,7 @@ from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.agent import command
 from whatsapp_mcp.device.agent.answers import Answer, answer_in
 from whatsapp_mcp.device.agent.words import words_of
-from whatsapp_mcp.models import HandOn, HandOnState
+from whatsapp_mcp.models import FileReading, HandOn, HandOnState, Passage, ReadingKind
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AgentSettings, Settings, load
 
@@ -67,6 +67,24 @@ def keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: keys(inner) for name, inner in value.items()}
     return [keys(each) for each in value] if isinstance(value, list) else None
+
+
+async def test_a_voice_note_is_its_transcript(tmp_path: Path) -> None:
+    folder = Settings(home=tmp_path).account_folder()
+    folder.create()
+    body = E2E.Message()
+    body.audioMessage.PTT, body.audioMessage.mimetype = True, "audio/ogg; codecs=opus"
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(journal([ev.message("V1", body, chat=ANN, at=int(NOON.timestamp()))]))
+        (message,) = (await archive.messages()).items
+        found = HandOn(1, ANN, "command", (message.ref,), message.ref, NOON, NOON, HandOnState.WAITING)
+        facts = await archive.chat_facts(ANN)
+        unheard = await words_of(archive, found, facts, [message], UTC, ())
+        spoken = (Passage("when do"), Passage("we sail?"))
+        await archive.record_reading("V1", FileReading(ReadingKind.TRANSCRIPT, spoken, "test", "en"))
+        heard = await words_of(archive, found, facts, [message], UTC, ())
+    assert unheard.document["text"] == "[a voice note that was not transcribed]"
+    assert heard.document["text"] == "when do we sail?"
 
 
 async def test_a_command_gets_what_the_page_shows(tmp_path: Path) -> None:
