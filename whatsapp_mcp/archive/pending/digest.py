@@ -22,6 +22,8 @@ READ_MOST: Final = 20_000
 FACTS: Final = 200
 """Facts of one digest, those of most weight."""
 FACTS_OF_CHAT: Final = 20
+_QUARTER: Final = 900
+"""Seconds, within which no zone has two days: none is off UTC by a part of a quarter of an hour."""
 
 
 class _Found(NamedTuple):
@@ -32,6 +34,23 @@ class _Found(NamedTuple):
     owes: Side | None
     promised: bool
     days: tuple[NamedDay, ...]
+
+
+class _Calendar:
+    """Days as they are where the person is."""
+
+    def __init__(self, zone: tzinfo, now: datetime) -> None:
+        self.now = now
+        self.today = local(now, zone).date()
+        self._zone = zone
+        self._days: dict[int, date] = {}
+
+    def day_of(self, message: int) -> date:
+        """The day on which a message was sent, by its id."""
+        quarter = (message >> ID_BITS) // _QUARTER
+        if quarter not in self._days:
+            self._days[quarter] = local(datetime.fromtimestamp(quarter * _QUARTER, UTC), self._zone).date()
+        return self._days[quarter]
 
 
 def digest(
@@ -57,12 +76,12 @@ def digest(
     for row in said:
         by_chat.setdefault(row.chat, []).append(row)
     chats, aside = read.chats_of(db, by_chat), asides(db, by_chat)
-    today = local(now, zone).date()
+    calendar = _Calendar(zone, now)
     found = [
         one
         for number, rows in by_chat.items()
         if number in chats
-        for one in _facts(db, chats[number], rows, aside.get(number, NOT_ASIDE), zone, now, today)
+        for one in _facts(db, chats[number], rows, aside.get(number, NOT_ASIDE), calendar)
     ]
     kept = nlargest(FACTS, found, key=lambda one: (one.weight, one.row.id))
     return Digest(since, _news(db, chats, by_chat, kept))
@@ -92,9 +111,7 @@ def _facts(
     chat: Chat,
     rows: Sequence[SaidRow],
     aside: Aside,
-    zone: tzinfo,
-    now: datetime,
-    today: date,
+    calendar: _Calendar,
 ) -> list[_Found]:
     """The facts of one chat."""
     if chat.kind not in (ChatKind.DIRECT, ChatKind.GROUP):
@@ -103,11 +120,14 @@ def _facts(
     found = who_waits(db, rows, group=group)
     sides: tuple[tuple[Sequence[int], Side], ...] = ((found.asked, "them"), (found.to_answer, "me"))
     owes: dict[int, Side] = {
-        place: side for places, side in sides for place in places if not aside.hides(rows[place].id, now)
+        place: side
+        for places, side in sides
+        for place in places
+        if not aside.hides(rows[place].id, calendar.now)
     }
     every = (*found.own_promises, *found.promises)
-    promised = {place for place in every if not aside.hides(rows[place].id, now)}
-    days = _days(rows, zone, today, group=group)
+    promised = {place for place in every if not aside.hides(rows[place].id, calendar.now)}
+    days = _days(rows, calendar, group=group)
     facts = [
         _Found(
             _weight(rows[place], owes.get(place), place in promised, days.get(place, ()), group=group),
@@ -121,9 +141,7 @@ def _facts(
     return nlargest(FACTS_OF_CHAT, facts, key=lambda one: (one.weight, one.row.id))
 
 
-def _days(
-    rows: Sequence[SaidRow], zone: tzinfo, today: date, *, group: bool
-) -> dict[int, tuple[NamedDay, ...]]:
+def _days(rows: Sequence[SaidRow], calendar: _Calendar, *, group: bool) -> dict[int, tuple[NamedDay, ...]]:
     """The places of messages that name a day to come, each day once: where its time is told, else first.
 
     Without a time of day, today is small talk, and in a group any day that is not said by the owner or to
@@ -134,10 +152,10 @@ def _days(
         text = row.own_text
         if not text:
             continue
-        said = local(datetime.fromtimestamp(row.id >> ID_BITS, UTC), zone).date()
+        said = calendar.day_of(row.id)
         for one in named_days(text, said):
             alone = one.time is None and (one.day == said or (group and not _concerns_owner(row)))
-            if one.day < today or alone:
+            if one.day < calendar.today or alone:
                 continue
             known = first.get(one.day)
             if known is None or (one.time is not None and known[1].time is None):

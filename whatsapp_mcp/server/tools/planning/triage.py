@@ -21,7 +21,7 @@ FEWEST_TOKENS: Final = 200
 MOST_TOKENS: Final = 8000
 
 
-Tokens = Annotated[int, Field(ge=FEWEST_TOKENS, le=MOST_TOKENS, description="At most so many in the answer")]
+Tokens = Annotated[int, Field(ge=FEWEST_TOKENS, le=MOST_TOKENS, description="At most")]
 
 
 @tool("planning", Effect.READ, Audience.NOBODY, open_world=False, result=DigestData)
@@ -45,9 +45,7 @@ def _begin(since: str, services: Services) -> datetime:
 async def set_aside(
     call: Call,
     chat: ChatArg,
-    until: Annotated[
-        str | None, Field(description="Time (2026-12-01T09:00, 3h); none: until they write")
-    ] = None,
+    until: Annotated[str | None, Field(description="3h, 2026-12-01; none: until they write")] = None,
     undo: bool = False,
 ) -> Result:
     """Leave a chat out of waiting_for: dealt with until they write again, or put off until a time."""
