@@ -94,7 +94,7 @@ async def answers(rig: Enforced, home: Path, ask: Ask) -> dict[tuple[str, str], 
         (home / "config.toml").write_text(f'[policy]\nmode = "{mode}"\n', encoding="utf-8")
         rig.source.policy = Policy.in_mode(mode)
         for tool in TOOLS:
-            if tool not in GOOD or tool == "reconnect" or (tool in ONCE and mode != MODES[0]):
+            if tool == "reconnect" or (tool in ONCE and mode != MODES[0]):
                 continue
             with anyio.fail_after(60):
                 answer = await ask(tool, rig.world.good(tool))
