@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from mcp import Client
 
-from tests.server.everything import GOOD, Everything, everything
+from tests.server.everything import Everything, everything
 from tests.server.fakes import FakeSource
 from tests.server.pair import _VOLATILE
 from tests.server.rest.rig import api
