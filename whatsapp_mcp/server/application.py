@@ -203,6 +203,11 @@ class Application(MCPServer[Any]):
         elif tool is not None and not scopes.issuperset(SCOPES):
             raise Denied("This tool needs every scope.")
 
+    def find_tool(self, name: str) -> OfferedTool | None:
+        """The tool of ours with this name, offered at the moment or not."""
+        tool = self._tool_manager.get_tool(name)
+        return tool.offered if isinstance(tool, RegisteredTool) else None
+
     def offered_tools(self) -> list[OfferedTool]:
         """Ours, for an interface beside MCP."""
         tools = self._tool_manager.list_tools()

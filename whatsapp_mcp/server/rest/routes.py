@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -30,13 +30,21 @@ VERSION: Final = f"{API}v1"
 _SEND_JSON: Final = "Send JSON with `Content-Type: application/json`."
 
 
-def rest_routes(offered: Callable[[], Sequence[OfferedTool]]) -> list[Route]:
-    """The routes.
+class Server(Protocol):
+    """Whose tools are called; asked at each request, since the policy may change what is offered."""
 
-    Args:
-        offered: The tools of the server, asked at each request.
-    """
-    api = _Api(offered)
+    def offered_tools(self) -> Sequence[OfferedTool]:
+        """Those that the policy allows at all."""
+        ...
+
+    def find_tool(self, name: str) -> OfferedTool | None:
+        """The tool of this name, whatever the policy says; a call of it is refused with the reason."""
+        ...
+
+
+def rest_routes(server: Server) -> list[Route]:
+    """The routes to the tools of a server."""
+    api = _Api(server)
     return [
         Route(f"{VERSION}/openapi.json", api.openapi, methods=["GET"]),
         Route(f"{VERSION}/events", api.events, methods=["GET"]),
@@ -47,7 +55,7 @@ def rest_routes(offered: Callable[[], Sequence[OfferedTool]]) -> list[Route]:
 
 @dataclass(frozen=True, slots=True)
 class _Api:
-    offered: Callable[[], Sequence[OfferedTool]]
+    server: Server
     _documents: dict[frozenset[str], Response] = field(default_factory=dict[frozenset[str], Response])
     """The documents that were asked for, by the tools in them: each is made once."""
 
@@ -56,7 +64,7 @@ class _Api:
         scopes = requester_of(request).scopes
         tools = [
             tool
-            for tool in self.offered()
+            for tool in self.server.offered_tools()
             if scopes is None or is_in_scope(scopes, tool.spec.name, tool.spec.effect)
         ]
         names = frozenset(tool.spec.name for tool in tools)
@@ -67,7 +75,7 @@ class _Api:
     async def call(self, request: Request) -> Response:
         """Call a tool."""
         name = request.path_params["tool"]
-        tool = self._tool(name)
+        tool = self.server.find_tool(name)
         if tool is None:
             return _no_such_tool(name)
         if not is_json(request):
@@ -93,11 +101,8 @@ class _Api:
 
     async def _beside(self, name: str, answer: Callable[[OfferedTool], Awaitable[Response]]) -> Response:
         """What is answered beside a tool; where the tool is not offered, this is not either."""
-        tool = self._tool(name)
+        tool = self.server.find_tool(name)
         return await _answered(name, partial(answer, tool)) if tool else _no_such_tool(name)
-
-    def _tool(self, name: str) -> OfferedTool | None:
-        return next((tool for tool in self.offered() if tool.spec.name == name), None)
 
 
 async def _called(tool: OfferedTool, request: Request) -> Response:

@@ -71,7 +71,7 @@ def asgi_app(
     routes = [
         *streamable.routes,
         *_sse_routes(application),
-        *rest_routes(application.offered_tools),
+        *rest_routes(application),
         *page_routes(runtime, logins, Tokens(runtime.settings.home)),
     ]
     if oauth is not None:
