@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import schemathesis
+from schemathesis.core import NOT_SET
 
 THERE = {"chat": "Ann", "contact": "Ann", "message": "#1", "reply_to": "#1", "sender": "Ann"}
 """Arguments, with something that there is."""
@@ -19,10 +20,13 @@ def before_call(
     context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
 ) -> None:
     """Change the arguments of a call of a tool."""
+    waits = case.operation.path.endswith(("/wait_for_messages", "/await_approval", "/link_device"))
+    if waits and case.body is NOT_SET:
+        case.body, case.media_type = {}, "application/json"
     body = case.body
     if not isinstance(body, dict):
         return
-    if case.operation.path.endswith(("/wait_for_messages", "/await_approval", "/link_device")):
+    if waits:
         body["wait"] = 0
     for name, known in THERE.items():
         value = body.get(name)
