@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.device.conftest import Leader, settings_of
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.guard import EnforcedDevice, Gate, PhoneQuestions
+from whatsapp_mcp.device.guard import EnforcedDevice, Gate, PhoneQuestions, Upkeep
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.ledger import HeldAct, Ledger, open_ledger
@@ -83,7 +83,7 @@ async def guarding(
         noted, settings = Noted(), settings_of(folder)
         askers = [phone, noted]
         gate = Gate(linked.archive, ledger, settings, lambda: linked.device.outbox, clock, askers)
-        tasks.start_soon(gate.run)
+        tasks.start_soon(Upkeep(linked.archive, ledger, gate).run)
         tasks.start_soon(phone.run, gate.decide, gate.void)
         enforced = EnforcedDevice(linked.device, gate)
         yield Guarded(wa, linked, ledger, gate, enforced, known, stranger, noted)

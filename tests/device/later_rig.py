@@ -18,7 +18,7 @@ from tests.device.fake_clock import FakeClock
 from tests.device.guarded import AGENT, Noted, write_policy
 from tests.device.outbox_rig import Wire, WireSender, never_called, no_preview
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate
+from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Upkeep
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import Device, as_device
@@ -223,7 +223,7 @@ async def leading(
             return wire.online and (not after_replies or led.knows_replies[0])
 
         due = DueSends(archive, ledger, gate, lambda: outbox, clock, ready=ready, tell=tell)
-        for run in (outbox.run, gate.run, due.run):
+        for run in (outbox.run, Upkeep(archive, ledger, gate).run, due.run):
             tasks.start_soon(run)
         yield led
 

@@ -12,7 +12,7 @@ import pytest
 from tests.device.conftest import Leader, settings_of
 from tests.device.guarded import AGENT, Guarded, guarding, write_policy
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.guard import Gate
+from whatsapp_mcp.device.guard import Gate, Upkeep
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, RateLimited
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.models import (
@@ -363,6 +363,11 @@ def next_gate(guarded: Guarded, folder: AccountFolder) -> Gate:
     )
 
 
+def next_upkeep(guarded: Guarded, folder: AccountFolder) -> Upkeep:
+    """What the leader that comes next does about what the last one has left."""
+    return Upkeep(guarded.leader.archive, guarded.ledger, next_gate(guarded, folder))
+
+
 async def test_the_question_about_a_contacts_withheld_words_names_the_rule(
     guarded: Guarded, folder: AccountFolder
 ) -> None:
@@ -379,18 +384,18 @@ async def test_what_is_held_without_a_question_is_given_up_at_the_next_start(
     number = await asked(guarded, text_to(guarded.stranger))
     await guarded.ledger.approvals.void(number)
     with anyio.move_on_after(0.5):
-        await next_gate(guarded, folder).run()
+        await next_upkeep(guarded, folder).run()
     assert await guarded.leader.archive.outbox_held() == ()
 
 
 async def test_what_is_held_while_a_leader_starts_keeps_waiting_for_its_question(
     guarded: Guarded, folder: AccountFolder
 ) -> None:
-    gate = next_gate(guarded, folder)
+    upkeep = next_upkeep(guarded, folder)
     until_then = datetime.now(UTC) + timedelta(hours=1)
     held = await guarded.leader.device.outbox.hold(text_to(guarded.stranger), until_then)
     with anyio.move_on_after(0.5):
-        await gate.run()
+        await upkeep.run()
     assert (await guarded.leader.archive.outbox_get(held.send_id)).status is SendStatus.HELD
 
 

@@ -22,7 +22,7 @@ from tests.server.fakes import FakeSource
 from tests.server.pair import _VOLATILE
 from tests.server.rest.rig import api
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.guard import EnforcedDevice, Gate
+from whatsapp_mcp.device.guard import EnforcedDevice, Gate, Upkeep
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.ledger import Ledger, open_ledger
@@ -65,7 +65,7 @@ async def enforced(home: Path) -> AsyncIterator[Enforced]:
         linked = world.linked
         settings = CurrentSettings(Settings(home=home))
         gate = Gate(linked.archive, ledger, settings, lambda: linked.device.outbox, SystemClock(), [])
-        tasks.start_soon(gate.run)
+        tasks.start_soon(Upkeep(linked.archive, ledger, gate).run)
         device = EnforcedDevice(linked.device, gate)
         source = FakeSource(device, linked.archive, home, worker=linked.worker)  # pyright: ignore[reportArgumentType]
         yield Enforced(world, source, as_device(device.acting_for(PERSON)), ledger)

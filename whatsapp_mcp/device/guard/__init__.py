@@ -6,6 +6,7 @@ from whatsapp_mcp.device.guard.facts import words_of
 from whatsapp_mcp.device.guard.gate import Asker, Gate
 from whatsapp_mcp.device.guard.phone_answers import phone_message_in
 from whatsapp_mcp.device.guard.phone_questions import PhoneQuestions
+from whatsapp_mcp.device.guard.upkeep import Upkeep
 
 __all__ = [
     "LATE",
@@ -14,6 +15,7 @@ __all__ = [
     "EnforcedDevice",
     "Gate",
     "PhoneQuestions",
+    "Upkeep",
     "phone_message_in",
     "words_of",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -36,7 +35,6 @@ from whatsapp_mcp.models import (
     Scheduling,
     SendRequest,
     SendResult,
-    SendStatus,
 )
 from whatsapp_mcp.policy import (
     Act,
@@ -52,8 +50,6 @@ from whatsapp_mcp.policy import (
 from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.zone import local
 
-_LOOK: Final = 5.0
-"""Seconds between looks for questions that nobody has answered in time."""
 _PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
 _NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})
 """What is decided whatever was handed out before."""
@@ -103,9 +99,6 @@ class Gate:
         self._outbox = outbox
         self._askers = askers
         self._decided = anyio.Event()
-        now = clock.now()
-        # In milliseconds, as the outbox notes when a send was accepted.
-        self._began_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     async def admit(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> Admission:
         """Let an operation pass, and say why.
@@ -365,7 +358,7 @@ class Gate:
                 await self.release(held)
             else:
                 await self.refuse(held.approval.send_id, Denied("The user said no."))
-        self._tell()
+        self.tell()
         return self._ledger.approvals.get(number).approval
 
     async def withdraw(self, number: str, caller: Caller) -> None:
@@ -385,7 +378,7 @@ class Gate:
         await self._ledger.approvals.void(number)
         if held.approval.send_id is not None:
             await self.refuse(held.approval.send_id, Denied("The question to the user was changed."))
-        self._tell()
+        self.tell()
 
     async def release(self, held: HeldAct) -> None:
         """A person said yes: let a held send go if it is still what the person was asked about."""
@@ -415,12 +408,6 @@ class Gate:
         except MessageNotFound:
             return None
 
-    async def _is_withdrawn(self, send_id: int) -> bool:
-        try:
-            return (await self._archive.outbox_get(send_id)).status is SendStatus.FAILED
-        except MessageNotFound:
-            return True
-
     async def refuse(self, send_id: int, error: WhatsAppError) -> None:
         """A send that waits shall never go out; what is settled or deleted stays so."""
         try:
@@ -428,61 +415,19 @@ class Gate:
         except (InvalidArgument, MessageNotFound):
             logger.info("guard: send %d was settled or deleted before it was refused", send_id)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Wake whoever waits for a decision."""
         self._decided.set()
         self._decided = anyio.Event()
 
-    # Looking after what waits.
-
-    async def run(self) -> None:
-        """End what nobody decides in time, and finish what a former leader has left; until cancelled."""
-        await self._recover()
-        while True:
-            for held in await self._ledger.approvals.expire(self.clock.now()):
-                if held.approval.send_id is not None:
-                    await self.refuse(held.approval.send_id, Denied("Nobody approved it within an hour."))
-                self._tell()
-            await self._end_withdrawn()
-            await self._name_tainted_sends()
-            await self.clock.sleep(_LOOK)
-
-    async def _end_withdrawn(self) -> None:
-        """End the questions about sends that were deleted with their chat, or cancelled."""
-        for held in self._ledger.approvals.open(self.clock.now()):
-            send_id = held.approval.send_id
-            if send_id is not None and await self._is_withdrawn(send_id):
-                await self.void(held.approval.id)
-
-    async def _name_tainted_sends(self) -> None:
-        """Note the ids of the messages of tainted sends that WhatsApp had not taken yet."""
-        for send_id in self._ledger.tainted_sends.without_message():
-            with suppress(MessageNotFound):
-                entry = await self._archive.outbox_get(send_id)
-                if entry.message_id is not None:
-                    await self._note_tainted(send_id, entry.message_id)
-
-    async def _recover(self) -> None:
-        """Release what was approved, and refuse held sends about which nobody is asked any more."""
-        approved = self._ledger.approvals.approved()
-        for held in approved:
-            if held.approval.send_id is not None:
-                await self.release(held)
-        asked = {held.approval.send_id for held in self._ledger.approvals.open(self.clock.now())}
-        for entry in await self._archive.outbox_held():
-            # One that is held just now has its question noted a moment later.
-            if entry.created_at >= self._began_at or entry.send_id in asked:
-                continue
-            if entry.due_at is not None:
-                await self._archive.outbox_postponed(entry.send_id)
-            else:
-                await self.refuse(entry.send_id, Denied("The question about it was lost.", "Send it again."))
+    # What tainted calls have sent.
 
     async def sent(self, caller: Caller, send_id: int, message_id: str | None) -> None:
         """Remember a message that a tainted call has sent."""
         if await self.is_tainted(caller):
-            await self._note_tainted(send_id, message_id)
+            await self.note_tainted(send_id, message_id)
 
-    async def _note_tainted(self, send_id: int, message_id: str | None) -> None:
+    async def note_tainted(self, send_id: int, message_id: str | None) -> None:
         """Note a tainted send, and the files of an album with it."""
         await self._ledger.tainted_sends.add(send_id, message_id)
         for file in await self._archive.outbox_album(send_id):

@@ -25,7 +25,7 @@ from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.agent import Agents
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection import Accessor, LinkPicture, StoredDevice, stored_device
-from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, PhoneQuestions
+from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, PhoneQuestions, Upkeep
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
@@ -150,7 +150,8 @@ class LeaderElection:
                 gate = Gate(archive, ledger, self._settings, lambda: opened.outbox, SystemClock(), [phone])
                 enforced, agents = self._with_agents(opened, archive, ledger, gate)
                 await self._devices.replace(lambda _: as_device(enforced))
-                tasks.start_soon(supervised, "approvals", gate.run)
+                upkeep = Upkeep(archive, ledger, gate)
+                tasks.start_soon(supervised, "approvals", upkeep.run)
                 due_sends = DueSends(
                     archive,
                     ledger,

@@ -1,0 +1,87 @@
+"""`Upkeep`: ends questions that nobody decides in time, and finishes what a former leader has left."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.guard.gate import Gate
+from whatsapp_mcp.errors import Denied, MessageNotFound
+from whatsapp_mcp.ledger import Ledger
+from whatsapp_mcp.models import SendStatus
+
+_LOOK: Final = 5.0
+"""Seconds between looks for questions that nobody has answered in time."""
+
+
+class Upkeep:
+    """Looks after what waits for a person.
+
+    Args:
+        archive: Has the sends that are held.
+        ledger: Has the questions.
+        gate: Ends or releases them.
+    """
+
+    def __init__(self, archive: Archive, ledger: Ledger, gate: Gate) -> None:
+        self._archive = archive
+        self._ledger = ledger
+        self._gate = gate
+        self._clock = gate.clock
+        now = gate.clock.now()
+        # In milliseconds, as the outbox notes when a send was accepted.
+        self._began_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    async def run(self) -> None:
+        """End what nobody decides in time, and finish what a former leader has left; until cancelled."""
+        await self._recover()
+        while True:
+            for held in await self._ledger.approvals.expire(self._clock.now()):
+                if held.approval.send_id is not None:
+                    await self._gate.refuse(
+                        held.approval.send_id, Denied("Nobody approved it within an hour.")
+                    )
+                self._gate.tell()
+            await self._end_withdrawn()
+            await self._name_tainted_sends()
+            await self._clock.sleep(_LOOK)
+
+    async def _end_withdrawn(self) -> None:
+        """End the questions about sends that were deleted with their chat, or cancelled."""
+        for held in self._ledger.approvals.open(self._clock.now()):
+            send_id = held.approval.send_id
+            if send_id is not None and await self._is_withdrawn(send_id):
+                await self._gate.void(held.approval.id)
+
+    async def _name_tainted_sends(self) -> None:
+        """Note the ids of the messages of tainted sends that WhatsApp had not taken yet."""
+        for send_id in self._ledger.tainted_sends.without_message():
+            with suppress(MessageNotFound):
+                entry = await self._archive.outbox_get(send_id)
+                if entry.message_id is not None:
+                    await self._gate.note_tainted(send_id, entry.message_id)
+
+    async def _recover(self) -> None:
+        """Release what was approved, and refuse held sends about which nobody is asked any more."""
+        approved = self._ledger.approvals.approved()
+        for held in approved:
+            if held.approval.send_id is not None:
+                await self._gate.release(held)
+        asked = {held.approval.send_id for held in self._ledger.approvals.open(self._clock.now())}
+        for entry in await self._archive.outbox_held():
+            # One that is held just now has its question noted a moment later.
+            if entry.created_at >= self._began_at or entry.send_id in asked:
+                continue
+            if entry.due_at is not None:
+                await self._archive.outbox_postponed(entry.send_id)
+            else:
+                await self._gate.refuse(
+                    entry.send_id, Denied("The question about it was lost.", "Send it again.")
+                )
+
+    async def _is_withdrawn(self, send_id: int) -> bool:
+        try:
+            return (await self._archive.outbox_get(send_id)).status is SendStatus.FAILED
+        except MessageNotFound:
+            return True
