@@ -114,6 +114,7 @@ async def paths(archive: ReadingArchive, corpus: Corpus) -> dict[str, str]:
         "scheduled": "/scheduled",
         "acts": "/acts",
         "acts: readings": "/acts?show=readings",
+        "agents": "/agents",
         "imports": "/imports",
         "settings": "/settings",
         "what would happen": f"/settings/try?tool=send_message&chat={big}&tainted=yes",

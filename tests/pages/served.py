@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,16 +16,19 @@ import anyio
 
 from tests.server.fakes import FakeDevices, ledger_in
 from tests.web.site import PageDevice
-from tests.web.world import ANN, CLUB, EVE, HOSTILE, NOON, fill
+from tests.web.world import ANN, BEN, CLUB, EVE, HOSTILE, NOON, fill
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.connection_record import ConnectionRecord
 from whatsapp_mcp.ledger import AuditEntry, Exposure
 from whatsapp_mcp.models import (
+    AgentChat,
+    AgentStatus,
     Approval,
     ApprovalState,
     Caller,
     ConnectionState,
     ImportProgress,
+    Pairing,
     Scheduling,
     SendRequest,
     TextContent,
@@ -57,6 +60,16 @@ QUESTION: Final = Approval(
 IMPORTS: Final = (
     ImportProgress("broken.zip", None, NOON, NOON, error="It is no exported chat. Choose another file."),
     ImportProgress("Chat with Ann.zip", ANN, NOON, NOON, 1_200, 3, 1, 2, 40, 40),
+)
+
+
+AGENTS: Final = AgentStatus(
+    (AgentChat(ANN, "Ann Lee", "command", 1),),
+    (
+        Pairing(EVE, "482913", datetime.now(UTC), name=HOSTILE),
+        Pairing(BEN, "771204", NOON, NOON, "Ben Okafor"),
+    ),
+    0.42,
 )
 
 
@@ -92,6 +105,7 @@ async def served(home: Path) -> AsyncIterator[Served]:
     folder.create()
     device = PageDevice(held=QUESTION)
     device.running = IMPORTS
+    device.agents = AGENTS
     async with open_archive(folder, write=True, now=lambda: NOON) as archive:
         await fill(archive)
         await _schedule(archive)

@@ -27,6 +27,7 @@ async def paths(archive: ReadingArchive) -> dict[str, str]:
         "acts": "/acts",
         "acts-readings": "/acts?show=readings",
         "acts-verify": "/acts/verify",
+        "agents": "/agents",
         "imports": "/imports",
         "settings": "/settings",
         "settings-try": f"/settings/try?tool=send_message&chat={EVE}",

@@ -15,7 +15,7 @@ import httpx2
 from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
-from whatsapp_mcp.models import ConnectionStatus, ImportProgress
+from whatsapp_mcp.models import AgentStatus, ConnectionStatus, ImportProgress
 from whatsapp_mcp.server.tools import declared
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
@@ -29,9 +29,19 @@ COOKIE = "page"
 
 
 class PageDevice(FakeDevice):
-    """Notes what pages ask for beyond what tools do; `running` are its imports."""
+    """Notes what pages ask for beyond what tools do; `running` are imports, `agents` who writes to agents."""
 
     running: tuple[ImportProgress, ...] = ()
+    agents: AgentStatus = AgentStatus()
+
+    async def agent_status(self) -> AgentStatus:
+        return self.agents
+
+    async def pair(self, code: str) -> None:
+        self._act(f"pair {code}")
+
+    async def drop_pairing(self, chat: str) -> None:
+        self._act(f"drop {chat}")
 
     async def begin_import(self, path: str, chat: str | None = None, me: str | None = None) -> None:
         self._act(f"import {path} {chat} {me}")

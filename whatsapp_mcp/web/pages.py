@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.web.acts import act_routes
+from whatsapp_mcp.web.agents import agent_routes
 from whatsapp_mcp.web.approvals import approval_routes
 from whatsapp_mcp.web.archive import chat_routes, file_routes, search_routes
 from whatsapp_mcp.web.connection import connection_routes, status_of
@@ -64,6 +65,7 @@ def site_routes(site: Site, logins: Logins, tokens: TokenStore) -> list[Route]:
         *people_routes(site),
         *scheduled_routes(site),
         *act_routes(site),
+        *agent_routes(site),
         *import_routes(site),
         *settings_routes(site),
         *token_routes(site, tokens),

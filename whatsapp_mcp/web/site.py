@@ -66,6 +66,7 @@ PLACES: Final = (
     Place("/people", "People"),
     Place("/scheduled", "Scheduled"),
     Place("/acts", "What agents did"),
+    Place("/agents", "Who writes to agents"),
     Place("/imports", "Imports"),
     Place("/settings", "Settings"),
     Place("/tokens", "Tokens"),
