@@ -41,13 +41,13 @@ class _Agents:
         async with self.site.opened().devices.use() as device:
             status = await device.agent_status()
         oldest = self.site.now() - _VALID
-        waiting = [one for one in status.pairings if one.paired_at is None and one.given_at > oldest]
+        asking = [one for one in status.pairings if one.paired_at is None and one.given_at > oldest]
         return self.site.page(
             request,
             "agents.html",
             "Agents that people write to",
             chats=[(one, chat_path(one.chat)) for one in status.chats],
-            waiting=waiting,
+            asking=asking,
             paired=[one for one in status.pairings if one.paired_at is not None],
             cost=status.cost,
             number=number_of,

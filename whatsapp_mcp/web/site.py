@@ -167,6 +167,7 @@ class Site:
             "when": partial(formats.when, zone=zone),
             "token": partial(self.token, request),
         }
+        assert not frame.keys() & values.keys(), "a value has the name of one of the frame"
         return render(template, {**frame, **values}, code)
 
     def _waiting(self) -> int:
