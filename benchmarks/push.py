@@ -6,7 +6,8 @@ that publishes an event in a server of the SDK alone. Both are taken in turn.
 
 Then one client is told by subscription and reads on, and another waits with `wait_for_messages`, while many
 messages come, the connection is lost and the server that leads is killed, again and again. Each must get
-every message once, in order.
+every message once, in the order in which they were archived. How often that differs from the order in which
+they were written is printed beside it: after a break, what waited may arrive among what is new.
 
 `python -m benchmarks.push [MESSAGES]`
 """
@@ -21,6 +22,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +33,8 @@ from mcp.client.subscriptions import SubscriptionLost
 
 from benchmarks.calls import Taken
 from benchmarks.sends import Call, link, online, served, simulator
-from whatsapp_mcp.settings import HOME_VARIABLE
+from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.settings import HOME_VARIABLE, Settings
 
 ROUNDS: Final = 60
 WARM_UP: Final = 10
@@ -159,13 +162,27 @@ class Reader:
         while await self._read(client, 0):
             pass
 
-    def verdict(self) -> str:
-        """How many are missing, doubled, and out of order."""
+    def verdict(self, archived: list[int]) -> str:
+        """How many are missing, doubled, and at another place than in the archive."""
         missed = self.wanted - len(set(self.numbers) & set(range(1, self.wanted + 1)))
         doubled = len(self.numbers) - len(set(self.numbers))
-        disorder = sum(one > two for one, two in zip(self.numbers, self.numbers[1:], strict=False))
+        disorder = sum(one != two for one, two in zip(self.numbers, archived, strict=False))
         told = f"missed {missed}  doubled {doubled}  out of order {disorder}  restarts {self.restarts}"
         return f"{self.wanted:6} sent  {told}  {'PASS' if missed == doubled == disorder == 0 else 'FAIL'}"
+
+
+async def order_of_archiving(home: Path) -> list[int]:
+    """The numbers of the messages, in the order of the change feed."""
+    numbers: list[int] = []
+    async with open_archive(Settings(home=home).account_folder()) as archive:
+        after = 0
+        while changes := await archive.changes(after, limit=500):
+            after = changes[-1].seq
+            for change in changes:
+                if change.kind == "message" and change.ref is not None:
+                    message = await archive.message(change.ref)
+                    numbers += [int(found) for found in NUMBERED.findall(message.text or "")]
+    return numbers
 
 
 async def delivery(whatsapp: Call, environment: dict[str, str], count: int) -> dict[str, Reader]:
@@ -215,6 +232,7 @@ async def run(count: int) -> None:
             await link(whatsapp, environment)
             ours, bare = (Taken.of(times) for times in await latency(whatsapp, environment))
             readers = await delivery(whatsapp, environment, count)
+            archived = await order_of_archiving(home)
     times = ours.median / bare.median
     passed = ours.median <= LIMIT and times <= TIMES
     print(f"{'':24}      median  quick tenth")
@@ -222,7 +240,9 @@ async def run(count: int) -> None:
         print(f"{name:24}{one.median * 1000:9.1f} ms {one.quick * 1000:9.1f} ms")
     print(f"{times:.1f} times the bare one  {'PASS' if passed else 'FAIL'}")
     for name, reader in readers.items():
-        print(f"{name:24}{reader.verdict()}")
+        print(f"{name:24}{reader.verdict(archived)}")
+    late = sum(one > two for one, two in pairwise(archived))
+    print(f"{late} of {count} messages were archived after a newer one")
 
 
 def main() -> None:
