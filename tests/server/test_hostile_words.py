@@ -53,6 +53,7 @@ class World:
         self.refs = defaultdict[str, str](lambda: "#1")
         self.links = defaultdict[str, str](lambda: "https://chat.whatsapp.com/AAAABBBBCCCCDDDDEEEEFF")
         self.links["news"] = "https://whatsapp.com/channel/0029VaAAAAAAAAAAAAAA"
+        self.planned = 1
         self._file = file
 
     def file(self, _name: str, _content: bytes) -> str:

@@ -96,7 +96,7 @@ def _data(services: Services, shown: ShownSend) -> ScheduledSendData:
     )
 
 
-@tool("planning", Effect.ACT, Audience.CHAT, destructive=True, result=SentData)
+@tool("planning", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)
 async def change_scheduled(
     call: Call,
     send_id: int,
