@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.cli import importing
+from whatsapp_mcp.device import importing
 from whatsapp_mcp.media import Answer, Limits, Worker
 from whatsapp_mcp.media.jobs import JOBS
 from whatsapp_mcp.models import ImportResult
