@@ -212,17 +212,18 @@ async def leading(
         )
         settings = CurrentSettings(Settings(home=folder.path.parent.parent))
         phone, told = Noted(), list[str]()
-        gate = Gate(archive, ledger, settings, lambda: outbox, clock, [phone])
-        enforced = EnforcedDevice(cast("LocalDevice", LaterDevice(outbox, archive)), gate)
-        led = Later(archive, ledger, gate, enforced, wire, clock, phone, told, fuse)
 
         async def tell(text: str) -> None:
             told.append(text)
 
+        gate = Gate(archive, ledger, settings, lambda: outbox, clock, [phone], tell)
+        enforced = EnforcedDevice(cast("LocalDevice", LaterDevice(outbox, archive)), gate)
+        led = Later(archive, ledger, gate, enforced, wire, clock, phone, told, fuse)
+
         def ready(after_replies: bool) -> bool:
             return wire.online and (not after_replies or led.knows_replies[0])
 
-        due = DueSends(archive, ledger, gate, lambda: outbox, clock, ready=ready, tell=tell)
+        due = DueSends(archive, ledger, gate, lambda: outbox, clock, ready=ready)
         for run in (outbox.run, Upkeep(archive, ledger, gate).run, due.run):
             tasks.start_soon(run)
         yield led

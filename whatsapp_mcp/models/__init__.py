@@ -103,6 +103,7 @@ from whatsapp_mcp.models.provenance import (
 from whatsapp_mcp.models.send_requests import (
     ADDON_KINDS,
     ALBUM_KEY,
+    REPLACED,
     REPLIED,
     AlbumContent,
     AlbumFileContent,
@@ -137,6 +138,7 @@ __all__ = [
     "LAST_WORDS",
     "NOTICES",
     "PERSON",
+    "REPLACED",
     "REPLIED",
     "SHOWN_WITH",
     "SYSTEM",

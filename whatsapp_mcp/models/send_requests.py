@@ -234,6 +234,8 @@ class Scheduling:
     digest: str
 
 
+REPLACED: Final = "Replaced by send"
+"""Why a send has failed whose place another took; the number of that one follows."""
 REPLIED: Final = "Somebody wrote in the chat after it was scheduled, so it was not sent."
 """Why a send that was not to go out after a reply has `failed`."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from whatsapp_mcp.archive import read
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.outbox import move, outbox_withdrawn, retry_album_files
-from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.models import REPLIED, OutboxEntry, SendRequest, SendStatus
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
+from whatsapp_mcp.models import REPLACED, REPLIED, OutboxEntry, SendRequest, SendStatus
 
 
 def outbox_released(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
@@ -25,7 +26,8 @@ def outbox_released(on: Applying, send_id: int, expires_at: datetime) -> OutboxE
         if not retry_album_files(on.db, entry, expires):
             raise InvalidArgument(f"Send {send_id} is {entry.status}, not held.", "Look at message_status.")
         return entry
-    replace_waiting(on, entry.request, send_id)
+    with suppress(MessageNotFound):  # what it replaces was deleted with its chat
+        replace_waiting(on, entry.request, send_id)
     if entry.due_at is None:
         return move(on.db, entry, SendStatus.QUEUED, expires_at=expires)
     # The yes is about now: a send that was late is late no more.
@@ -68,7 +70,9 @@ def outbox_postponed(on: Applying, send_id: int) -> OutboxEntry:
 
 
 def replace_waiting(on: Applying, request: SendRequest, send_id: int) -> None:
-    """Withdraw the send that another one replaces, in the transaction in which that one is accepted.
+    """Withdraw the send that another one replaces, in the transaction in which that one is allowed to go out.
+
+    That may happen more than once: a person is asked again about what is late. Then nothing changes.
 
     Args:
         on: The operation.
@@ -77,6 +81,7 @@ def replace_waiting(on: Applying, request: SendRequest, send_id: int) -> None:
 
     Raises:
         InvalidArgument: The former is of another chat, was not scheduled, or waits no more.
+        MessageNotFound: There is none, or it was deleted.
     """
     if request.replaces is None:
         return
@@ -85,7 +90,9 @@ def replace_waiting(on: Applying, request: SendRequest, send_id: int) -> None:
         raise InvalidArgument(
             f"Send {request.replaces} is no scheduled send of this chat.", "Take the number from scheduled."
         )
-    outbox_withdrawn(on, former.send_id, f"Replaced by send {send_id}.")
+    replaced = f"{REPLACED} {send_id}."
+    if former.reason is None or not former.reason.endswith(replaced):
+        outbox_withdrawn(on, former.send_id, replaced)
 
 
 def _in_state(on: Applying, send_id: int, status: SendStatus) -> OutboxEntry:

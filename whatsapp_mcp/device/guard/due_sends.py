@@ -8,7 +8,7 @@ leader goes on from there; what is queued is then sent once, as any other send.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,7 +20,6 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission
 from whatsapp_mcp.device.guard.gate import Gate
-from whatsapp_mcp.device.guard.questions import not_sent
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.errors import Denied, MessageNotFound, RateLimited, WhatsAppError
@@ -48,7 +47,6 @@ class DueSends:
         clock: The leader's.
         ready: Whether a send can go out now; one that a reply forbids (True), only once what came while the
             connection was down is known.
-        tell: Tells the person, in the chat with oneself, what became of a send.
     """
 
     def __init__(
@@ -60,7 +58,6 @@ class DueSends:
         clock: Clock,
         *,
         ready: Callable[[bool], bool],
-        tell: Callable[[str], Awaitable[None]],
     ) -> None:
         self._archive = archive
         self._ledger = ledger
@@ -68,7 +65,6 @@ class DueSends:
         self._outbox = outbox
         self._clock = clock
         self._ready = ready
-        self._tell = tell
         self._not_before: dict[int, datetime] = {}
 
     async def run(self) -> None:
@@ -170,8 +166,7 @@ class DueSends:
             await self._say(entry, result.reason or "WhatsApp refused it.")
 
     async def _say(self, entry: OutboxEntry, reason: str) -> None:
-        chat = await self._archive.chat_facts(entry.request.chat)
-        await self._tell(not_sent(entry.send_id, chat, reason))
+        await self._gate.say_not_sent(entry.send_id, entry.request.chat, reason)
 
 
 def _length(late: timedelta) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -18,7 +18,7 @@ from whatsapp_mcp.device.guard.host_tools import decision_about
 from whatsapp_mcp.device.guard.moments import obstacle
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
 from whatsapp_mcp.device.guard.phone_questions import touches_question
-from whatsapp_mcp.device.guard.questions import lines_of
+from whatsapp_mcp.device.guard.questions import lines_of, not_sent
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, MessageNotFound, WhatsAppError
@@ -67,6 +67,10 @@ class Asker(Protocol):
         ...
 
 
+async def _nobody(text: str) -> None:
+    """Nobody is told."""
+
+
 class Gate:
     """The leader's decisions.
 
@@ -77,6 +81,7 @@ class Gate:
         outbox: Holds sends, and lets them go.
         clock: The leader's.
         askers: Ways to ask, each of which is used.
+        tell_person: Tells the person something in the chat with oneself.
 
     Attributes:
         books: Writes down what is done.
@@ -90,6 +95,7 @@ class Gate:
         outbox: Callable[[], Outbox],
         clock: Clock,
         askers: Sequence[Asker] = (),
+        tell_person: Callable[[str], Awaitable[None]] = _nobody,
     ) -> None:
         self.clock = clock
         self.books = Bookkeeper(archive, ledger, settings, clock)
@@ -98,6 +104,7 @@ class Gate:
         self._settings = settings
         self._outbox = outbox
         self._askers = askers
+        self._tell_person = tell_person
         self._decided = anyio.Event()
 
     async def admit(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> Admission:
@@ -390,7 +397,8 @@ class Gate:
         if request is None or not is_same or not await self._ledger.approvals.use(number):
             await self._ledger.approvals.void(number)
             changed = "Its recipients or its file have changed since the user was asked."
-            await self.refuse(send_id, Denied(changed, "Send it again: the user is then asked again."))
+            error = Denied(changed, "Send it again: the user is then asked again.")
+            await self._refuse_released(send_id, request, error)
             return
         chats = tuple(reached(_SEND, {"request": request}))
         await self.books.released(held, chats, is_later=request.at is not None)
@@ -399,7 +407,18 @@ class Gate:
         except (InvalidArgument, MessageNotFound):
             logger.info("guard: send %d was settled or deleted before it was released", send_id)
             if request.replaces is not None:
-                await self.refuse(send_id, Denied("What it was to replace has gone out or was cancelled."))
+                error = Denied("What it was to replace has gone out or was cancelled.")
+                await self._refuse_released(send_id, request, error)
+
+    async def _refuse_released(self, send_id: int, request: SendRequest | None, error: Denied) -> None:
+        """Refuse what a person has said yes to; of one for later the person is told, for nobody waits for it."""
+        is_refused = await self.refuse(send_id, error)
+        if is_refused and request is not None and request.at is not None:
+            await self.say_not_sent(send_id, request.chat, error.message)
+
+    async def say_not_sent(self, send_id: int, chat: str, reason: str) -> None:
+        """Tell the person that a send for later was not sent."""
+        await self._tell_person(not_sent(send_id, await self._archive.chat_facts(chat), reason))
 
     async def _stored(self, send_id: int) -> SendRequest | None:
         """What a send of the outbox carries; None if it was deleted with its chat."""
@@ -408,12 +427,14 @@ class Gate:
         except MessageNotFound:
             return None
 
-    async def refuse(self, send_id: int, error: WhatsAppError) -> None:
-        """A send that waits shall never go out; what is settled or deleted stays so."""
+    async def refuse(self, send_id: int, error: WhatsAppError) -> bool:
+        """A send that waits shall never go out; False: it is settled or deleted, and stays so."""
         try:
             await self._outbox().refuse(send_id, error)
         except (InvalidArgument, MessageNotFound):
             logger.info("guard: send %d was settled or deleted before it was refused", send_id)
+            return False
+        return True
 
     def tell(self) -> None:
         """Wake whoever waits for a decision."""

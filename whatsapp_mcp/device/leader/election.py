@@ -147,19 +147,21 @@ class LeaderElection:
                 phone = PhoneQuestions(
                     opened, ledger.approvals, SystemClock(), lambda: self._settings.now().zone
                 )
-                gate = Gate(archive, ledger, self._settings, lambda: opened.outbox, SystemClock(), [phone])
+                gate = Gate(
+                    archive,
+                    ledger,
+                    self._settings,
+                    lambda: opened.outbox,
+                    SystemClock(),
+                    [phone],
+                    phone.tell,
+                )
                 enforced, agents = self._with_agents(opened, archive, ledger, gate)
                 await self._devices.replace(lambda _: as_device(enforced))
                 upkeep = Upkeep(archive, ledger, gate)
                 tasks.start_soon(supervised, "approvals", upkeep.run)
                 due_sends = DueSends(
-                    archive,
-                    ledger,
-                    gate,
-                    lambda: opened.outbox,
-                    SystemClock(),
-                    ready=opened.may_send,
-                    tell=phone.tell,
+                    archive, ledger, gate, lambda: opened.outbox, SystemClock(), ready=opened.may_send
                 )
                 tasks.start_soon(supervised, "scheduled sends", due_sends.run)
                 tasks.start_soon(supervised, "agents", agents.run)
