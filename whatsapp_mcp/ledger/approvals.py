@@ -239,6 +239,12 @@ class Approvals:
         found = self._file.read(lambda db: self._all(db, where, (send_id, digest, principal)))
         return next((held.approval for held in found if self._is_sealed(held)), None)
 
+    def released(self, send_id: int) -> HeldAct | None:
+        """The last yes that was used up to let a held send go."""
+        where = "send_id = ? AND state = 'used' ORDER BY decided_at DESC"
+        found = self._file.read(lambda db: self._all(db, where, (send_id,)))
+        return next((held for held in found if self._is_sealed(held)), None)
+
     def open(self, now: datetime) -> tuple[HeldAct, ...]:
         """What waits for a person, the oldest first."""
         where = "state = 'open' AND expires_at > ? ORDER BY created_at, id"

@@ -103,6 +103,7 @@ from whatsapp_mcp.models.provenance import (
 from whatsapp_mcp.models.send_requests import (
     ADDON_KINDS,
     ALBUM_KEY,
+    FORMER_GONE,
     REPLACED,
     REPLIED,
     AlbumContent,
@@ -135,6 +136,7 @@ __all__ = [
     "CALL_KEY",
     "EVERYTHING",
     "EXCERPT",
+    "FORMER_GONE",
     "LAST_WORDS",
     "NOTICES",
     "PERSON",

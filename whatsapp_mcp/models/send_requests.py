@@ -234,6 +234,8 @@ class Scheduling:
     digest: str
 
 
+FORMER_GONE: Final = "What it was to replace has gone out or was cancelled."
+"""Why a send has failed that was to take the place of another."""
 REPLACED: Final = "Replaced by send"
 """Why a send has failed whose place another took; the number of that one follows."""
 REPLIED: Final = "Somebody wrote in the chat after it was scheduled, so it was not sent."

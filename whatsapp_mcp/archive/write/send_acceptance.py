@@ -15,7 +15,7 @@ from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.outbox import announce, move, retry_album_files
-from whatsapp_mcp.archive.write.waiting_sends import replace_waiting
+from whatsapp_mcp.archive.write.waiting_sends import replace_former, replace_waiting
 from whatsapp_mcp.errors import InvalidArgument, SendUnknown, WhatsAppError, from_payload
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
@@ -91,7 +91,7 @@ def outbox_add(
                     "This idempotency key was already used for another message.",
                     "Use a new key for a new message.",
                 )
-            return _accept_again(db, read.send_entry(db, row), body, expires_at, obstacle, waits, later)
+            return _accept_again(on, read.send_entry(db, row), body, expires_at, obstacle, waits, later)
         _refuse_used(db, request.idempotency_key)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, request.chat, body)
@@ -172,7 +172,7 @@ def _is_one_unsettled(db: sqlite3.Connection, chat: str) -> bool:
 
 
 def _accept_again(
-    db: sqlite3.Connection,
+    on: Applying,
     entry: OutboxEntry,
     body: str,
     expires_at: datetime | None,
@@ -184,18 +184,21 @@ def _accept_again(
 
     So do the files of an album of which WhatsApp has the rest; where a person is asked first, after the yes.
     """
-    tried = db.execute(
+    tried = on.db.execute(
         f"""UPDATE outbox SET expires_at = ?, request = ?, {_LATER}
         WHERE id = ? AND status = 'failed' AND handed_at IS NULL""",  # noqa: S608
         (_milliseconds(expires_at), body, *later, entry.send_id),
     )
     if tried.rowcount == 0:
         if obstacle is None and waits is not SendStatus.HELD:
-            retry_album_files(db, entry, _milliseconds(expires_at))
+            retry_album_files(on.db, entry, _milliseconds(expires_at))
         return entry, False
     if obstacle is not None:
         raise obstacle
-    return move(db, entry, waits), True
+    again = move(on.db, entry, waits)
+    if waits is not SendStatus.HELD:
+        replace_former(on, again)
+    return again, True
 
 
 def _milliseconds(at: datetime | None) -> int | None:

@@ -9,7 +9,7 @@ from whatsapp_mcp.archive import read
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.outbox import move, outbox_withdrawn, retry_album_files
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
-from whatsapp_mcp.models import REPLACED, REPLIED, OutboxEntry, SendRequest, SendStatus
+from whatsapp_mcp.models import FORMER_GONE, REPLACED, REPLIED, OutboxEntry, SendRequest, SendStatus
 
 
 def outbox_released(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
@@ -26,8 +26,7 @@ def outbox_released(on: Applying, send_id: int, expires_at: datetime) -> OutboxE
         if not retry_album_files(on.db, entry, expires):
             raise InvalidArgument(f"Send {send_id} is {entry.status}, not held.", "Look at message_status.")
         return entry
-    with suppress(MessageNotFound):  # what it replaces was deleted with its chat
-        replace_waiting(on, entry.request, send_id)
+    replace_former(on, entry)
     if entry.due_at is None:
         return move(on.db, entry, SendStatus.QUEUED, expires_at=expires)
     # The yes is about now: a send that was late is late no more.
@@ -60,12 +59,19 @@ def outbox_asked(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntr
 def outbox_postponed(on: Applying, send_id: int) -> OutboxEntry:
     """A scheduled send that is `queued` or `held` goes back to `scheduled`: it is decided about once more.
 
+    What a held one replaces goes no more, as with `outbox_released`; if it has gone out, this one fails.
+
     Raises:
         InvalidArgument: It is in another state, is not a scheduled send, or may have gone out.
     """
     entry = read.outbox_get(on.db, send_id)
     if entry.due_at is None or entry.reason is not None:
         raise InvalidArgument(f"Send {send_id} cannot be scheduled again.", "Look at message_status.")
+    if entry.status is SendStatus.HELD:
+        try:
+            replace_former(on, entry)
+        except InvalidArgument:
+            return move(on.db, entry, SendStatus.FAILED, FORMER_GONE)
     return move(on.db, entry, SendStatus.SCHEDULED, expires_at=None)
 
 
@@ -93,6 +99,12 @@ def replace_waiting(on: Applying, request: SendRequest, send_id: int) -> None:
     replaced = f"{REPLACED} {send_id}."
     if former.reason is None or not former.reason.endswith(replaced):
         outbox_withdrawn(on, former.send_id, replaced)
+
+
+def replace_former(on: Applying, entry: OutboxEntry) -> None:
+    """Withdraw what a send replaces that was accepted before; that may have been deleted since."""
+    with suppress(MessageNotFound):
+        replace_waiting(on, entry.request, entry.send_id)
 
 
 def _in_state(on: Applying, send_id: int, status: SendStatus) -> OutboxEntry:

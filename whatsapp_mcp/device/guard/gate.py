@@ -24,6 +24,7 @@ from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.ledger import HeldAct, Ledger, Question, Taint
 from whatsapp_mcp.models import (
+    FORMER_GONE,
     Activity,
     Approval,
     ApprovalState,
@@ -394,7 +395,9 @@ class Gate:
         # The digest of what would go out: what was noted beside the question proves nothing about it.
         request = await self._stored(send_id)
         is_same = request is not None and await self.send_digest(request) == held.digest
-        if request is None or not is_same or not await self._ledger.approvals.use(number):
+        # A leader that ended after it had used the yes up may have left the send held.
+        is_used = held.approval.state is ApprovalState.USED
+        if request is None or not is_same or not (is_used or await self._ledger.approvals.use(number)):
             await self._ledger.approvals.void(number)
             changed = "Its recipients or its file have changed since the user was asked."
             error = Denied(changed, "Send it again: the user is then asked again.")
@@ -407,11 +410,11 @@ class Gate:
         except (InvalidArgument, MessageNotFound):
             logger.info("guard: send %d was settled or deleted before it was released", send_id)
             if request.replaces is not None:
-                error = Denied("What it was to replace has gone out or was cancelled.")
+                error = Denied(FORMER_GONE)
                 await self._refuse_released(send_id, request, error)
 
     async def _refuse_released(self, send_id: int, request: SendRequest | None, error: Denied) -> None:
-        """Refuse what a person has said yes to; of one for later the person is told, for nobody waits for it."""
+        """Refuse what a person has said yes to; of one for later, for which nobody waits, they are told."""
         is_refused = await self.refuse(send_id, error)
         if is_refused and request is not None and request.at is not None:
             await self.say_not_sent(send_id, request.chat, error.message)

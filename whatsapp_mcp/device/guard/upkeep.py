@@ -8,8 +8,8 @@ from typing import Final
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.errors import Denied, MessageNotFound
-from whatsapp_mcp.ledger import Ledger
-from whatsapp_mcp.models import SendStatus
+from whatsapp_mcp.ledger import HeldAct, Ledger
+from whatsapp_mcp.models import OutboxEntry, SendStatus
 
 _LOOK: Final = 5.0
 """Seconds between looks for questions that nobody has answered in time."""
@@ -73,12 +73,20 @@ class Upkeep:
             # One that is held just now has its question noted a moment later.
             if entry.created_at >= self._began_at or entry.send_id in asked:
                 continue
-            if entry.due_at is not None:
+            if (yes := self._yes_to(entry)) is not None:
+                await self._gate.release(yes)
+            elif entry.due_at is not None:
                 await self._archive.outbox_postponed(entry.send_id)
             else:
                 await self._gate.refuse(
                     entry.send_id, Denied("The question about it was lost.", "Send it again.")
                 )
+
+    def _yes_to(self, entry: OutboxEntry) -> HeldAct | None:
+        """The yes about which an entry is held still: the leader ended before it had let the send go."""
+        yes = self._ledger.approvals.released(entry.send_id)
+        # An entry is held as long as its question: an earlier yes was about an earlier one.
+        return yes if yes is not None and yes.approval.expires_at == entry.expires_at else None
 
     async def _is_withdrawn(self, send_id: int) -> bool:
         try:
