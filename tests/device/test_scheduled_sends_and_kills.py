@@ -135,3 +135,16 @@ async def test_a_server_that_takes_over_sends_what_another_had_scheduled(folder:
     async with leading(folder, wire=wire, clock=clock) as third:
         await third.passes(HOUR)
         assert wire.handed_over == [ANA]
+
+
+@pytest.mark.anyio
+async def test_a_yes_that_is_over_lets_nothing_go(folder: AccountFolder) -> None:
+    wire, clock = Wire(), FakeClock()
+    async with leading(folder, wire=wire, clock=clock, policy=STANDARD, known=False) as first:
+        with pytest.raises(ApprovalRequired) as asked:
+            await first.agent.send(request(clock))
+        await first.ledger.approvals.decide(asked.value.approval, True, "page", clock.now())
+    await clock.suspend((HOUR + MINUTE).total_seconds())
+    async with leading(folder, wire=wire, clock=clock, known=False) as second:
+        assert await second.until(1, SendStatus.FAILED)
+        assert wire.handed_over == []

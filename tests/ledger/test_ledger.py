@@ -171,9 +171,21 @@ async def test_three_questions_may_wait_and_an_hour_ends_them(ledger: Ledger, cl
     clock.move(hours=1)
     with pytest.raises(InvalidArgument, match="expired"):
         await approvals.decide(held[0].approval.id, True, "phone", clock())
-    ended = await approvals.expire(clock())
-    assert {one.approval.state for one in ended} <= {ApprovalState.EXPIRED}
     await approvals.hold(QUESTION, AGENT, clock())
+
+
+async def test_what_is_over_is_told_by_expire_alone_whatever_was_asked_before(
+    ledger: Ledger, clock: Hand
+) -> None:
+    approvals = ledger.approvals
+    over = await approvals.hold(QUESTION, AGENT, clock())
+    clock.move(hours=1)
+    again = await approvals.hold(QUESTION, AGENT, clock())
+    with pytest.raises(InvalidArgument, match="expired"):
+        await approvals.decide(over.approval.id, True, "phone", clock())
+    (ended,) = await approvals.expire(clock())
+    assert (ended.approval.id, ended.approval.state) == (over.approval.id, ApprovalState.EXPIRED)
+    assert again.approval.id != over.approval.id
 
 
 async def test_a_yes_expires_too(ledger: Ledger, clock: Hand) -> None:

@@ -90,11 +90,11 @@ class Approvals:
         """
 
         def change(db: sqlite3.Connection) -> HeldAct:
-            _expire(db, now)
+            # What nobody decided in time is left to `expire`, whose caller ends the sends that it holds.
             waiting = self._one(
                 db,
-                "digest = ? AND principal = ? AND state IN ('open', 'approved')",
-                (question.digest, caller.principal),
+                "digest = ? AND principal = ? AND state IN ('open', 'approved') AND expires_at > ?",
+                (question.digest, caller.principal, int(now.timestamp())),
             )
             if waiting is not None:
                 return waiting
@@ -141,13 +141,12 @@ class Approvals:
         """
 
         def change(db: sqlite3.Connection) -> HeldAct:
-            _expire(db, now)
             state = ApprovalState.APPROVED if approved else ApprovalState.DENIED
             held = self._get(db, number)
-            if held.approval.state is not ApprovalState.OPEN:
-                raise InvalidArgument(
-                    f"Question {number} is {held.approval.state} already.", "Nothing is to be done."
-                )
+            is_over = held.approval.state is ApprovalState.OPEN and held.approval.expires_at <= now
+            found = ApprovalState.EXPIRED if is_over else held.approval.state
+            if found is not ApprovalState.OPEN:
+                raise InvalidArgument(f"Question {number} is {found} already.", "Nothing is to be done.")
             if not self._is_sealed(held):
                 raise InvalidArgument(f"Question {number} was changed.", "Ask for the act again.")
             expires = int(held.approval.expires_at.timestamp())
@@ -343,7 +342,8 @@ def _refuse_repeated(db: sqlite3.Connection, digest: str, now: datetime) -> None
 
 def _refuse_many(db: sqlite3.Connection, now: datetime) -> None:
     (waiting, first) = db.execute(
-        "SELECT count(*), min(expires_at) FROM approvals WHERE state = 'open'"
+        "SELECT count(*), min(expires_at) FROM approvals WHERE state = 'open' AND expires_at > ?",
+        (int(now.timestamp()),),
     ).fetchone()
     if waiting >= MOST_OPEN:
         raise RateLimited(

@@ -35,17 +35,21 @@ class Upkeep:
 
     async def run(self) -> None:
         """End what nobody decides in time, and finish what a former leader has left; until cancelled."""
+        # First: what is over is not released.
+        await self._end_expired()
         await self._recover()
         while True:
-            for held in await self._ledger.approvals.expire(self._clock.now()):
-                if held.approval.send_id is not None:
-                    await self._gate.refuse(
-                        held.approval.send_id, Denied("Nobody approved it within an hour.")
-                    )
-                self._gate.tell()
+            await self._end_expired()
             await self._end_withdrawn()
             await self._name_tainted_sends()
             await self._clock.sleep(_LOOK)
+
+    async def _end_expired(self) -> None:
+        """End the questions that nobody has decided in time, and the sends that they hold."""
+        for held in await self._ledger.approvals.expire(self._clock.now()):
+            if held.approval.send_id is not None:
+                await self._gate.refuse(held.approval.send_id, Denied("Nobody approved it within an hour."))
+            self._gate.tell()
 
     async def _end_withdrawn(self) -> None:
         """End the questions about sends that were deleted with their chat, or cancelled."""
