@@ -4,7 +4,7 @@ from whatsapp_mcp.ledger.approvals import Approvals, HeldAct, Question
 from whatsapp_mcp.ledger.audit import Audit, AuditEntry, AuditPage, AuditRow
 from whatsapp_mcp.ledger.audit_chain import Fault
 from whatsapp_mcp.ledger.exposures import Exposure, Taint
-from whatsapp_mcp.ledger.handed_on import HandedOnRecord, Incoming
+from whatsapp_mcp.ledger.handed_on import HandedOnRecord, Incoming, PhoneMessage
 from whatsapp_mcp.ledger.ledger import Ledger, open_ledger
 from whatsapp_mcp.ledger.pairings import Pairings
 from whatsapp_mcp.ledger.pauses import PauseRecord
@@ -25,6 +25,7 @@ __all__ = [
     "Ledger",
     "Pairings",
     "PauseRecord",
+    "PhoneMessage",
     "Question",
     "Taint",
     "WebhookProgress",

@@ -148,7 +148,8 @@ CREATE TABLE IF NOT EXISTS handed_on_up_to (
 -- What the owner's phone itself wrote in the chat with oneself: it alone is in a person's hand.
 CREATE TABLE IF NOT EXISTS phone_messages (
     message_id TEXT PRIMARY KEY,
-    at INTEGER NOT NULL                 -- milliseconds
+    at INTEGER NOT NULL,                -- milliseconds
+    text_hash BLOB NOT NULL             -- SHA-256 of what it said when it came
 ) STRICT, WITHOUT ROWID;
 
 -- Strangers who were told a code, and those whom a person has let in.

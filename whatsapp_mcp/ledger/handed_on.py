@@ -6,6 +6,7 @@ killed at whichever moment. A row is changed only from the state in which it was
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
@@ -36,6 +37,18 @@ class Incoming(NamedTuple):
     agent: str
     ref: int
     is_order: bool
+
+
+class PhoneMessage(NamedTuple):
+    """What the owner's phone wrote in the chat with oneself.
+
+    Attributes:
+        message_id: WhatsApp's id.
+        text: What it says; empty for a voice note.
+    """
+
+    message_id: str
+    text: str
 
 
 class HandedOnRecord:
@@ -158,24 +171,27 @@ class HandedOnRecord:
 
     # What the owner's phone wrote in the chat with oneself.
 
-    async def note_phone(self, message_ids: Collection[str], now: datetime) -> None:
+    async def note_phone(self, messages: Collection[PhoneMessage], now: datetime) -> None:
         """Note that the owner's phone itself has just written these."""
 
         def change(db: sqlite3.Connection) -> None:
-            rows = [(each, _ms(now)) for each in message_ids]
-            db.executemany("INSERT OR IGNORE INTO phone_messages VALUES (?, ?)", rows)
+            rows = [(each.message_id, _ms(now), _hash(each.text)) for each in messages]
+            db.executemany("INSERT OR IGNORE INTO phone_messages VALUES (?, ?, ?)", rows)
             db.execute("DELETE FROM phone_messages WHERE at < ?", (_ms(now - _KEPT),))
 
         await self._file.write(change)
 
-    def is_of_phone(self, message_id: str) -> bool:
-        """Whether the owner's phone itself wrote it."""
-        return self._file.read(
-            lambda db: (
-                db.execute("SELECT 1 FROM phone_messages WHERE message_id = ?", (message_id,)).fetchone()
-                is not None
-            )
+    def is_of_phone(self, message_id: str, text: str) -> bool:
+        """Whether the owner's phone itself wrote it, and it still says what it said then.
+
+        Any device of the account can edit it, and so can an agent that holds one.
+        """
+        row = self._file.read(
+            lambda db: db.execute(
+                "SELECT text_hash FROM phone_messages WHERE message_id = ?", (message_id,)
+            ).fetchone()
         )
+        return row is not None and row[0] == _hash(text)
 
     def _select(self, rest: str, *values: Any) -> list[HandOn]:
         found = self._file.read(
@@ -233,6 +249,10 @@ def _hand_on(
         reason,
         None if done_at is None else _time(done_at),
     )
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _ms(at: datetime) -> int:

@@ -98,7 +98,8 @@ class Router:
 
     async def _from_owner(self, message: Message, kind: AgentKind | None) -> Incoming | None:
         """In the chat with oneself the phone alone orders: other devices may be in an agent's hand."""
-        if not message.from_me or not self._ledger.handed_on.is_of_phone(message.message_id):
+        record = self._ledger.handed_on
+        if not message.from_me or not record.is_of_phone(message.message_id, message.text):
             return None
         if not message.forwarded and message.text.casefold().startswith(PAIR):
             await self._let_in(message.text[len(PAIR) :].strip())

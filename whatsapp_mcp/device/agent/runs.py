@@ -118,7 +118,7 @@ class Runs:
         settings, tainted = self._settings.now(), self._ledger.tainted_sends.message_ids()
         handed = await words_of(self._archive, found, chat, messages, settings.zone, tainted)
         if not handed.has_order:
-            await self._admission.drop(found, "its messages were deleted")
+            await self._admission.drop(found, "its messages were deleted or changed")
             return None
         caller = await self._speaker.caller_of(found.chat)
         if handed.strangers:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.client.protocol import EventCode
-from whatsapp_mcp.decoding import message_parts
+from whatsapp_mcp.decoding import UNDECODABLE, MessageUpdate, bound_update, decode_event, message_parts
 from whatsapp_mcp.device.operations import jid_text
-from whatsapp_mcp.models import JournalEvent
+from whatsapp_mcp.ledger import PhoneMessage
+from whatsapp_mcp.models import JournalEvent, MessageKind
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import Neonize
@@ -83,8 +84,11 @@ def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str])
     return None if approved is None else Answer(reaction.key.ID, approved, at)
 
 
-def phone_message_in(event: JournalEvent, own: Collection[str]) -> str | None:
-    """WhatsApp's id of what the phone has just written in the chat with oneself; None for any other event.
+def phone_message_in(event: JournalEvent, own: Collection[str]) -> PhoneMessage | None:
+    """What the phone has just written in the chat with oneself; None for any other event.
+
+    That is a text or a voice note: a reaction, an edit or a message between devices has an id as well, under
+    which another device could write something later.
 
     Args:
         event: As the library gave it.
@@ -99,9 +103,17 @@ def phone_message_in(event: JournalEvent, own: Collection[str]) -> str | None:
 
     try:
         message = Neonize.Message.FromString(event.payload)
-        return message.Info.ID if _is_of_the_phone(message, own) else None
-    except (DecodeError, ValueError):
-        return None
+        if not _is_of_the_phone(message, own):
+            return None
+        # As it is archived, so that what stands there later can be compared.
+        for update in decode_event(event.code, event.payload, event.received_at):
+            if isinstance(update, MessageUpdate):
+                bound_update(update)
+                has_words = bool(update.content.text) or update.content.kind is MessageKind.VOICE
+                return PhoneMessage(update.wa_id, update.content.text) if has_words else None
+    except UNDECODABLE:
+        pass
+    return None
 
 
 def _is_of_the_phone(message: Neonize.Message, own: Collection[str]) -> bool:

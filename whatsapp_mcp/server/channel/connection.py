@@ -153,7 +153,7 @@ class Channel:
         async with services.device() as device:
             given = await device.handed_on(chat, after, _SLICE)
         for found in given:
-            words = await words_of(found, services.archive, self._new_code())
+            words = await words_of(found, services.archive, services.ledger, self._new_code())
             if words:
                 await write.send(SessionMessage(_message(found, words)))
             async with services.device() as device:
