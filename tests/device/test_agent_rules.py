@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from whatsapp_mcp.device.agent import command, rules
 from whatsapp_mcp.device.agent.answers import PART, Answer, answer_in, parts_of
-from whatsapp_mcp.models import HandOn, HandOnState
+from whatsapp_mcp.models import SYSTEM, Caller, HandOn, HandOnState
 from whatsapp_mcp.settings import AgentLimits, AgentSettings
 
 pytestmark = pytest.mark.anyio
@@ -110,7 +110,7 @@ def running(code: str, **more: object) -> AgentSettings:
 
 
 async def run(agent: AgentSettings, folder: Path, given_bytes: bytes = b"{}\n") -> command.Ended:
-    return await command.run(agent, given_bytes, command.environment_of(agent, "1@lid"), folder)
+    return await command.run(agent, given_bytes, command.environment_of(agent, Caller("chat:1@lid", chat="1@lid")), folder)
 
 
 async def test_a_command_reads_what_it_is_given(tmp_path: Path) -> None:
@@ -172,10 +172,10 @@ async def test_a_command_that_fails_or_is_not_there_says_why(tmp_path: Path) -> 
 async def test_a_command_ends_when_its_server_is_killed(tmp_path: Path) -> None:
     code = (
         "import anyio, sys\nfrom pathlib import Path\n"
-        "from whatsapp_mcp.device.agent import command\nfrom whatsapp_mcp.settings import AgentSettings\n"
+        "from whatsapp_mcp.device.agent import command\nfrom whatsapp_mcp.models import SYSTEM\nfrom whatsapp_mcp.settings import AgentSettings\n"
         "agent = AgentSettings(command=(sys.executable, '-c', "
         "\"import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)\"))\n"
-        "anyio.run(command.run, agent, b'', command.environment_of(agent, ''), Path.cwd())"
+        "anyio.run(command.run, agent, b'', command.environment_of(agent, SYSTEM), Path.cwd())"
     )
     server = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)  # noqa: ASYNC220
     try:

@@ -54,6 +54,7 @@ async def test_the_owner_is_answered_in_the_chat_with_oneself(
         assert run["given"]["text"] == "remind me"
         assert run["given"]["chat"]["own"]
         assert "WHATSAPP_MCP_CHAT" not in run["environment"]
+        assert run["environment"]["WHATSAPP_MCP_PRINCIPAL"] == f"chat:{wa.me.pn}"
         await rig.archived("You said: remind me")
         # What the agent says there is not an order to it.
         await anyio.sleep(1.0)

@@ -229,6 +229,7 @@ class FakeSource:
     pages: Pages | None = None
     feed: ChangeFeed = field(default_factory=ChangeFeed)
     chat: str = ""
+    principal: str = ""
 
     async def services(self) -> Services:
         """The services, unless the source is starting for ever."""

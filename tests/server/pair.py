@@ -54,6 +54,7 @@ class Source:
     worker: Worker = field(default_factory=Worker)
     account: str = "default"
     chat: str = ""
+    principal: str = ""
     feed: ChangeFeed = field(default_factory=ChangeFeed)
     policy: Policy = field(default_factory=lambda: Policy.in_mode("open"))
 

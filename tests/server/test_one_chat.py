@@ -30,9 +30,12 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.main import _narrowed  # pyright: ignore[reportPrivateUsage]
+from whatsapp_mcp.server.main import (  # pyright: ignore[reportPrivateUsage]
+    _inherited_principal,
+    _narrowed,
+)
 from whatsapp_mcp.server.reading import GuardedArchive
-from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.settings import PRINCIPAL_VARIABLE, Settings
 
 pytestmark = pytest.mark.anyio
 ME, ANN, BOB = (f"1555000{each}@s.whatsapp.net" for each in (1111, 2222, 4444))
@@ -164,6 +167,29 @@ async def test_a_bound_caller_is_the_agent_of_its_chat(bound: Client, tmp_path: 
     await audit.flush()
     rows = [row for row in audit.rows() if row.entry.operation == "messages"]
     assert [(row.entry.caller.principal, row.entry.chats) for row in rows] == [(f"chat:{ANN}", (ANN,))]
+
+
+async def test_a_server_that_an_agents_command_starts_reads_as_that_agent(
+    archive: Archive, tmp_path: Path, worker: Worker
+) -> None:
+    source = FakeSource(FakeDevice(), archive, tmp_path, worker=worker, principal=f"chat:{ME}")
+    async with Client(create(source)) as client:
+        found = await client.call_tool("list_messages", {"chat": BOB})
+    assert SECRET in text_of(found.content)
+    audit = ledger_in(tmp_path).audit
+    await audit.flush()
+    rows = [row for row in audit.rows() if row.entry.operation == "messages"]
+    assert [row.entry.caller.principal for row in rows] == [f"chat:{ME}"]
+
+
+async def test_nobody_but_an_agent_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _inherited_principal() == ""
+    monkeypatch.setenv(PRINCIPAL_VARIABLE, f"chat:{ME}")
+    assert _inherited_principal() == f"chat:{ME}"
+    for value in ("person", "system", "chat:", "chat:Ann", "stdio:claude"):
+        monkeypatch.setenv(PRINCIPAL_VARIABLE, value)
+        with pytest.raises(InvalidArgument):
+            _inherited_principal()
 
 
 async def test_the_environment_binds_and_the_command_line_only_narrows() -> None:

@@ -18,6 +18,7 @@ from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.jid import parse_chat
 from whatsapp_mcp.memory import share_arenas
+from whatsapp_mcp.models.caller import chat_principal
 from whatsapp_mcp.private_file import read_or_make
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.log import log_to_stderr
@@ -71,7 +72,7 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     folder = loaded.account_folder(options.account)
     folder.create()
     chat = _chat_of(options)
-    runtime = Runtime(loaded, options.account, chat=chat)
+    runtime = Runtime(loaded, options.account, chat=chat, principal=_inherited_principal())
     application = create(
         runtime,
         options.toolsets or loaded.server.toolsets,
@@ -113,6 +114,21 @@ def _chat_of(options: ServeOptions) -> str:
     if chat and is_own:
         raise InvalidArgument("This server is bound to one chat.", "Leave --chat or --channel out.")
     return chat
+
+
+def _inherited_principal() -> str:
+    """The agent whose command started this server; empty if none did.
+
+    Raises:
+        InvalidArgument: It is no agent: nobody passes for a person this way.
+    """
+    value = os.environ.get(settings_module.PRINCIPAL_VARIABLE, "")
+    kind, _, chat = value.partition(":")
+    if value and (kind != "chat" or not chat):
+        raise InvalidArgument(
+            f"{settings_module.PRINCIPAL_VARIABLE} names no agent.", "Unset it: only an agent's command has it."
+        )
+    return chat_principal(parse_chat(chat)) if value else ""
 
 
 def _narrowed(*named: str) -> str:

@@ -53,16 +53,24 @@ class Runtime:
 
     Attributes:
         chat: Jid of the one chat that every caller is bound to; empty for none.
+        principal: As whom every caller counts; empty: as themselves.
         pages: The pages of this server; None unless it serves HTTP.
         feed: What changes in the archive, as it happens.
     """
 
     def __init__(
-        self, settings: Settings, account: str, opener: Opener | None = None, *, chat: str = ""
+        self,
+        settings: Settings,
+        account: str,
+        opener: Opener | None = None,
+        *,
+        chat: str = "",
+        principal: str = "",
     ) -> None:
         self.settings = settings
         self.account = account
         self.chat = chat
+        self.principal = principal
         self.pages: Pages | None = None
         self.feed = ChangeFeed()
         self._current = CurrentSettings(settings)

@@ -9,7 +9,7 @@ from whatsapp_mcp.settings.account_folder import AccountFolder, make_private, ru
 from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits, AgentSettings
 from whatsapp_mcp.settings.current import CurrentSettings
 from whatsapp_mcp.settings.editing import Addition, Assignment, Removal, edited
-from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, HOME_VARIABLE
+from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, HOME_VARIABLE, PRINCIPAL_VARIABLE
 from whatsapp_mcp.settings.loading import config_text, load, parse
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
 from whatsapp_mcp.settings.sections import (
@@ -31,6 +31,7 @@ __all__ = [
     "CHAT_VARIABLE",
     "ENV_PREFIX",
     "HOME_VARIABLE",
+    "PRINCIPAL_VARIABLE",
     "OWN_CHAT",
     "AccountFolder",
     "AccountSettings",

@@ -11,6 +11,9 @@ ENV_PREFIX: Final = "WHATSAPP_MCP_"
 HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 CHAT_VARIABLE: Final = f"{ENV_PREFIX}CHAT"
 """Names the one chat that a server is bound to (`serve --chat`); no setting."""
+PRINCIPAL_VARIABLE: Final = f"{ENV_PREFIX}PRINCIPAL"
+"""Names the agent whose command starts a server, so that the server's callers count as that agent; no setting."""
+_NO_SETTINGS: Final = frozenset({HOME_VARIABLE, CHAT_VARIABLE, PRINCIPAL_VARIABLE})
 _FILE_ONLY: Final = ("account", "agent", "encryption", "policy", "voice", "webhooks")
 
 
@@ -21,7 +24,7 @@ def overlay_environment(values: dict[str, Any]) -> None:
         InvalidArgument: A variable names a section that only the file may set, or a section as a value.
     """
     for variable, value in os.environ.items():
-        if not variable.startswith(ENV_PREFIX) or variable in {HOME_VARIABLE, CHAT_VARIABLE}:
+        if not variable.startswith(ENV_PREFIX) or variable in _NO_SETTINGS:
             continue
         section, _, key = variable.removeprefix(ENV_PREFIX).lower().partition("__")
         if section in _FILE_ONLY:

@@ -16,7 +16,8 @@ from anyio.abc import Process
 
 from whatsapp_mcp.child_process import kept_variables, module_command
 from whatsapp_mcp.errors import cause
-from whatsapp_mcp.settings import CHAT_VARIABLE, HOME_VARIABLE, AgentSettings
+from whatsapp_mcp.models import Caller
+from whatsapp_mcp.settings import CHAT_VARIABLE, HOME_VARIABLE, PRINCIPAL_VARIABLE, AgentSettings
 
 _KEPT: Final = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER")
 """Variables that a command finds its programs and files by."""
@@ -48,16 +49,18 @@ class Ended(NamedTuple):
     reason: str = ""
 
 
-def environment_of(agent: AgentSettings, chat: str) -> dict[str, str]:
+def environment_of(agent: AgentSettings, caller: Caller) -> dict[str, str]:
     """The variables of a command.
 
     Args:
         agent: Names those that it gets beside.
-        chat: Jid of the chat that it is bound to; empty for the owner's own, which binds nothing.
+        caller: For whom it acts: a server that it starts is bound to the same chat, or if that is the
+            owner's own, which binds nothing, counts as the same agent.
     """
     names = (*_KEPT, *(_WINDOWS if sys.platform == "win32" else ()), HOME_VARIABLE, *agent.environment)
     kept = {name: os.environ[name] for name in names if name in os.environ}
-    return {**kept, CHAT_VARIABLE: chat} if chat else kept
+    own = {CHAT_VARIABLE: caller.chat} if caller.chat else {PRINCIPAL_VARIABLE: caller.principal}
+    return {**kept, **own}
 
 
 async def run(agent: AgentSettings, given: bytes, environment: Mapping[str, str], folder: Path) -> Ended:

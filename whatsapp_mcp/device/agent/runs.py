@@ -138,7 +138,7 @@ class Runs:
             if agent.working:
                 tasks.start_soon(self._speaker.react, found, agent.working, _ON)
             tasks.start_soon(self._speaker.type, found.chat)
-            environment = command.environment_of(agent, caller.chat)
+            environment = command.environment_of(agent, caller)
             ended = await command.run(agent, handed.encoded(), environment, folder)
             tasks.cancel_scope.cancel()
         await self._speaker.stop_typing(found.chat)

@@ -33,7 +33,7 @@ def begun(source: ServicesSource, requester: Requester, act: Act, *, hinted: boo
         Denied: The scopes do not allow it, or the policy forbids it whatever a person would answer.
     """
     check_scope(requester.scopes, act.name, act.effect)
-    caller = bound(replace(requester.caller, tool=act.name, hinted=hinted), source.chat)
+    caller = bound(replace(requester.caller, tool=act.name, hinted=hinted), source)
     # Early, for what nothing could change; the leader decides about acts once more, and finally.
     require(source.policy, act, Situation(caller))
     return Call(
@@ -47,14 +47,19 @@ def begun(source: ServicesSource, requester: Requester, act: Act, *, hinted: boo
     )
 
 
-def bound(caller: Caller, chat: str) -> Caller:
-    """The caller, bound to a chat if there is one: then it is that chat's agent, whatever else it is.
+def bound(caller: Caller, source: ServicesSource) -> Caller:
+    """The caller as it counts here: as the agent that started this server, whatever else it is.
 
     Args:
         caller: Who asks.
-        chat: Jid of the chat (`ServicesSource.chat`).
+        source: Binds it to a chat, or says for which agent it acts: words that were handed to that agent are
+            in the caller's hands, too.
     """
-    return replace(caller, principal=chat_principal(chat), chat=chat) if chat else caller
+    if source.chat:
+        return replace(caller, principal=chat_principal(source.chat), chat=source.chat)
+    # Of whom nothing is known counts as tainted: it stays so.
+    is_agents = bool(source.principal) and not caller.is_unknown
+    return replace(caller, principal=source.principal) if is_agents else caller
 
 
 async def contained(name: str, answer: Callable[[], Awaitable[T]]) -> T:

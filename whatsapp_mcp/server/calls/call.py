@@ -113,6 +113,11 @@ class ServicesSource(Protocol):
         ...
 
     @property
+    def principal(self) -> str:
+        """As whom every caller counts: the agent whose command started this server; empty: as themselves."""
+        ...
+
+    @property
     def policy(self) -> Policy:
         """What the account allows; known before anything is open."""
         ...

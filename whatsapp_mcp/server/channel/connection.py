@@ -127,7 +127,7 @@ class Channel:
                     tasks.start_soon(supervised, "channel", partial(self._push, write))
 
     async def _services(self) -> Services:
-        caller = bound(Caller(f"stdio:{self._client}", self._client, "channel"), self._source.chat)
+        caller = bound(Caller(f"stdio:{self._client}", self._client, "channel"), self._source)
         return await Call(self._source, _no_progress, caller).services()
 
     async def _push(self, write: WriteStream[SessionMessage]) -> None:

@@ -231,7 +231,7 @@ class Publisher:
             self._tell_all()
             return
         services = await self._source.services()
-        archive = services.archive.bound_to(bound(UNKNOWN, self._source.chat), services.ask)
+        archive = services.archive.bound_to(bound(UNKNOWN, self._source), services.ask)
         offered = {each.uri for each in self._resources.listed()}
         offered |= {each.uri_template for each in self._resources.templates()}
         reads = any(change.kind == "receipt" for change in batch.changes)
