@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from whatsapp_mcp.device.agent import command, rules
 from whatsapp_mcp.device.agent.answers import PART, Answer, answer_in, parts_of
-from whatsapp_mcp.models import SYSTEM, Caller, HandOn, HandOnState
+from whatsapp_mcp.models import Caller, HandOn, HandOnState
 from whatsapp_mcp.settings import AgentLimits, AgentSettings
 
 pytestmark = pytest.mark.anyio
@@ -105,12 +105,29 @@ def test_json_has_the_answer_and_what_it_cost() -> None:
             answer_in(bad, "json")
 
 
+@pytest.mark.parametrize("cost", ["1" * 400, "1e999", "-1e999", "NaN", "Infinity"])
+def test_a_cost_that_no_number_holds_is_no_answer(cost: str) -> None:
+    with pytest.raises(ValueError, match="cost"):
+        answer_in(f'{{"result": "yes", "cost": {cost}}}', "json")
+
+
+def test_json_that_is_nested_too_deeply_is_no_answer() -> None:
+    with pytest.raises(ValueError, match="nested"):
+        answer_in("[" * 200_000, "json")
+
+
+def test_half_a_character_is_replaced() -> None:
+    assert answer_in(r'{"result": "a\ud800b"}', "json") == Answer("a?b")
+
+
 def running(code: str, **more: object) -> AgentSettings:
     return LIMITED.model_copy(update={"command": (sys.executable, "-c", code), **more})
 
 
 async def run(agent: AgentSettings, folder: Path, given_bytes: bytes = b"{}\n") -> command.Ended:
-    return await command.run(agent, given_bytes, command.environment_of(agent, Caller("chat:1@lid", chat="1@lid")), folder)
+    return await command.run(
+        agent, given_bytes, command.environment_of(agent, Caller("chat:1@lid", chat="1@lid")), folder
+    )
 
 
 async def test_a_command_reads_what_it_is_given(tmp_path: Path) -> None:
@@ -172,7 +189,8 @@ async def test_a_command_that_fails_or_is_not_there_says_why(tmp_path: Path) -> 
 async def test_a_command_ends_when_its_server_is_killed(tmp_path: Path) -> None:
     code = (
         "import anyio, sys\nfrom pathlib import Path\n"
-        "from whatsapp_mcp.device.agent import command\nfrom whatsapp_mcp.models import SYSTEM\nfrom whatsapp_mcp.settings import AgentSettings\n"
+        "from whatsapp_mcp.device.agent import command\n"
+        "from whatsapp_mcp.models import SYSTEM\nfrom whatsapp_mcp.settings import AgentSettings\n"
         "agent = AgentSettings(command=(sys.executable, '-c', "
         "\"import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)\"))\n"
         "anyio.run(command.run, agent, b'', command.environment_of(agent, SYSTEM), Path.cwd())"

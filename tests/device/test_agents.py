@@ -7,6 +7,7 @@ import pytest
 
 from tests.device.agents_rig import CODE, agents_of, config
 from tests.device.conftest import Leader
+from whatsapp_mcp.device.agent.answers import parts_of
 from whatsapp_mcp.device.operations import as_device
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.ledger import Exposure
@@ -143,6 +144,22 @@ async def test_who_waits_in_vain_is_told_what_the_person_wants_said(
         assert await rig.dropped(str(rig.ann.pn)) == "the command ended with status 3"
         await wa.me.says(wa.me, "hello")
         await rig.archived("No answer: the command ended with status 3.")
+
+
+async def test_one_message_that_cannot_be_answered_stops_no_other(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parts(text: str, most: int) -> tuple[str, ...]:
+        if "first" in text:
+            raise RuntimeError("a defect")
+        return parts_of(text, most)
+
+    monkeypatch.setattr("whatsapp_mcp.device.agent.runs.parts_of", parts)
+    async with agents_of(wa, linked, folder, config('"ANN" = "command"')) as rig:
+        await rig.ann.says("first")
+        assert "internal error" in await rig.dropped(str(rig.ann.pn))
+        await rig.ann.says("second")
+        assert await hears(rig.ann) == "You said: second"
 
 
 async def test_two_agents_do_not_answer_each_other_for_ever(

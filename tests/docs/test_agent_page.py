@@ -18,7 +18,7 @@ from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.agent import command
 from whatsapp_mcp.device.agent.answers import Answer, answer_in
 from whatsapp_mcp.device.agent.words import words_of
-from whatsapp_mcp.models import FileReading, HandOn, HandOnState, Passage, ReadingKind
+from whatsapp_mcp.models import SYSTEM, FileReading, HandOn, HandOnState, Passage, ReadingKind
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AgentSettings, Settings, load
 
@@ -56,7 +56,7 @@ async def test_each_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.
     program.chmod(0o700)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     given = json.dumps({"text": "hi", "material": []}).encode()
-    ended = await command.run(agent, given, command.environment_of(agent, ""), tmp_path)
+    ended = await command.run(agent, given, command.environment_of(agent, SYSTEM), tmp_path)
     assert ended.output is not None, ended.reason
     cost = 0.5 if agent.output == "json" else 0.0
     assert answer_in(ended.output.strip(), agent.output) == Answer("You said: hi", cost)

@@ -126,7 +126,8 @@ def _inherited_principal() -> str:
     kind, _, chat = value.partition(":")
     if value and (kind != "chat" or not chat):
         raise InvalidArgument(
-            f"{settings_module.PRINCIPAL_VARIABLE} names no agent.", "Unset it: only an agent's command has it."
+            f"{settings_module.PRINCIPAL_VARIABLE} names no agent.",
+            "Unset it: only an agent's command has it.",
         )
     return chat_principal(parse_chat(chat)) if value else ""
 

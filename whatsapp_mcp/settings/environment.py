@@ -12,7 +12,7 @@ HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 CHAT_VARIABLE: Final = f"{ENV_PREFIX}CHAT"
 """Names the one chat that a server is bound to (`serve --chat`); no setting."""
 PRINCIPAL_VARIABLE: Final = f"{ENV_PREFIX}PRINCIPAL"
-"""Names the agent whose command starts a server, so that the server's callers count as that agent; no setting."""
+"""Names the agent whose command starts a server, so that its callers count as that agent; no setting."""
 _NO_SETTINGS: Final = frozenset({HOME_VARIABLE, CHAT_VARIABLE, PRINCIPAL_VARIABLE})
 _FILE_ONLY: Final = ("account", "agent", "encryption", "policy", "voice", "webhooks")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final, NamedTuple, cast
 
@@ -39,15 +40,29 @@ def answer_in(output: str, form: str) -> Answer:
     """
     if form == "text":
         return Answer(output)
-    value = json.loads(output)
+    try:
+        value = json.loads(output)
+    except RecursionError as error:
+        raise ValueError("too deeply nested") from error
     if not isinstance(value, dict):
         raise ValueError("no JSON object")
     found = cast("dict[str, Any]", value)
     text = next((found[name] for name in _TEXTS if isinstance(found.get(name), str)), None)
     if text is None:
         raise ValueError(f"no {' or '.join(_TEXTS)} in it")
+    # JSON can name half a character, which nothing can write.
+    return Answer(text.encode("utf-8", "replace").decode(), _cost_in(found))
+
+
+def _cost_in(found: dict[str, Any]) -> float:
     cost = next((found[name] for name in _COSTS if isinstance(found.get(name), int | float)), 0)
-    return Answer(text, max(0.0, float(cost)))
+    try:
+        value = float(cost)
+    except OverflowError as error:
+        raise ValueError("its cost is no such number") from error
+    if not math.isfinite(value):
+        raise ValueError("its cost is no such number")
+    return max(0.0, value)
 
 
 def parts_of(text: str, most: int) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,8 @@ from whatsapp_mcp.device.agent.answers import Answer, answer_in, parts_of
 from whatsapp_mcp.device.agent.speaking import Speaker
 from whatsapp_mcp.device.agent.words import Handed, words_of
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.device.supervise import contained
+from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.ledger import AuditEntry, Exposure, Ledger
 from whatsapp_mcp.models import Caller, HandOn, HandOnState
 from whatsapp_mcp.settings import AgentSettings, CurrentSettings
@@ -73,6 +75,19 @@ class Runs:
         Returns:
             In how many seconds to send again what could not be sent now; None if nothing is left.
         """
+        failure = Busy("This message cannot be answered.")
+        try:
+            return await contained(f"agent: {found.id}", partial(self._answered, found), lambda: failure)
+        except WhatsAppError as error:
+            if error is not failure:
+                raise
+            # Tried again, it would fail again.
+            await self._fail(
+                self._ledger.handed_on.get(found.id) or found, "the server has an internal error"
+            )
+            return None
+
+    async def _answered(self, found: HandOn) -> float | None:
         answering = found if found.state is HandOnState.ANSWERING else await self._ran(found)
         if answering is None:
             return None
