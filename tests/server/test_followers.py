@@ -116,6 +116,14 @@ async def does_send(pair: Pair) -> None:
     assert (got.id, got.text) == (answer["message_id"], "hello")
 
 
+async def does_cancel_send(pair: Pair) -> None:
+    later = {"chat": pair.wa.person("Ann").number, "text": "tomorrow", "at": "2h"}
+    _, accepted = await pair.told(pair.follower, "send_message", later)
+    text, _ = await pair.told(pair.follower, "undo_send", {"send_id": accepted["send_id"]})
+    assert "will not go out" in text
+    assert (await pair.told(pair.leader, "scheduled", {}))[1]["scheduled"] == []
+
+
 async def does_activity(pair: Pair) -> None:
     ann = pair.wa.person("Ann")
     async with anyio.create_task_group() as tasks:
@@ -247,6 +255,12 @@ async def does_ask_on_phone(pair: Pair) -> None:
     async with pair.person() as device:
         with pytest.raises(InvalidArgument):
             await device.ask_on_phone("unknown")
+
+
+async def does_withdraw(pair: Pair) -> None:
+    async with pair.person() as device:
+        with pytest.raises(InvalidArgument):
+            await device.withdraw("unknown")
 
 
 async def does_decide(pair: Pair) -> None:

@@ -20,12 +20,12 @@ from whatsapp_mcp.jid import number_of, parse_chat
 from whatsapp_mcp.models import AgentChat, AgentStatus, Pairing
 from whatsapp_mcp.zone import local
 
-app = App(help="Show the chats that have an agent, and let strangers in.", no_args_is_help=True)
+app = App(help="Show agents of chats; let strangers in.", no_args_is_help=True)
 
 
 @app.command("status")
 def show(as_json: AsJson = False, account: Account = "default") -> None:
-    """Show which chats have an agent, what waits there, and who asks to be let in.
+    """Show agents, what waits, and who asks.
 
     `[agent]` in config.toml says which chats are handed on, and to which agent.
     """
@@ -41,7 +41,7 @@ def pair(
     code: Annotated[str, typer.Argument(metavar="CODE", help="What they were told.")],
     account: Account = "default",
 ) -> None:
-    """Let in whoever was told this code: the agent answers them from now on."""
+    """Let in whoever was told this code."""
     from whatsapp_mcp.cli.connection import asked, with_known_device
 
     async def let_in(devices: Devices, _: ReadingArchive) -> Pairing:
@@ -56,7 +56,7 @@ def drop(
     chat: Annotated[str, typer.Argument(metavar="CHAT", help="+number or jid.")],
     account: Account = "default",
 ) -> None:
-    """Let somebody out again: the agent answers them no more."""
+    """Answer this chat no more."""
     from whatsapp_mcp.cli.connection import asked, with_known_device
 
     jid = parse_chat(chat)

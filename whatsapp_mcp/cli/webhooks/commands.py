@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.settings import WebhookSettings
 
 app = App(
-    help="See how webhooks are doing; config.toml says which there are (docs/webhooks.md).",
+    help="See how webhooks are doing.",
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the webhook.")]
@@ -60,7 +60,7 @@ def list_webhooks(as_json: AsJson = False, account: Account = "default") -> None
 
 @app.command()
 def failed(name: Name, as_json: AsJson = False, account: Account = "default") -> None:
-    """List the events that a receiver refused until they were given up."""
+    """List the events that were given up."""
     rows = anyio.run(_failed, account, _named(name).name)
     if as_json:
         data = [
@@ -78,7 +78,7 @@ def failed(name: Name, as_json: AsJson = False, account: Account = "default") ->
 
 @app.command()
 def replay(name: Name, account: Account = "default") -> None:
-    """Have failed events delivered again, and what is put off at once.
+    """Deliver failed events again.
 
     The server that delivers the webhook does it within seconds; without one, the next that runs.
     """
@@ -95,7 +95,7 @@ def replay(name: Name, account: Account = "default") -> None:
 
 @app.command()
 def test(name: Name) -> None:
-    """Post a signed event of the type test to a webhook, from this terminal."""
+    """Post a signed test event from here."""
     failure = anyio.run(_test, _named(name))
     if failure is None:
         typer.echo("It was taken.")
@@ -106,7 +106,7 @@ def test(name: Name) -> None:
 
 @app.command()
 def secret() -> None:
-    """Print a new secret, for the server and for the receiver."""
+    """Print a new secret for both sides."""
     from whatsapp_mcp.server.webhooks import new_secret
 
     typer.echo(new_secret())
