@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from tests.device.conftest import Lead, Leader
+from tests.device.files_rig import until
 from whatsapp_mcp.client.protocol import LOGIN_EVENT
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.device.connection.events import ClientEvent, LinkingFailed, Outdated
@@ -165,7 +166,7 @@ async def test_the_phone_of_another_person_is_refused_before_a_message_of_theirs
     assert status.reason is not None
     assert "+4915100000002" in status.reason
     assert f"those of {wa.me.pn.number}" in status.reason
-    assert not linked.archive.folder.client_db.exists()
+    await until(lambda: not linked.archive.folder.client_db.exists())
     assert (status.number, await linked.archive.own()) != (other.pn.number, (str(other.pn), None, None))
     again = await linked.device.link()
     assert again.qr is not None
