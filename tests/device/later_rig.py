@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -103,7 +103,7 @@ class Later:
     phone: Noted
     told: list[str]
     fuse: Fuse
-    knows_replies: list[bool] = field(default_factory=lambda: [True])
+    knows_replies: list[bool]
 
     def acting_for(self, caller: Caller) -> Device:
         return as_device(self.enforced.acting_for(caller))
@@ -149,9 +149,11 @@ class Later:
                 await anyio.sleep(0.005)
         return found
 
-    async def hears(self, wa_id: str, text: str = "hello", **more: Any) -> None:
-        """Ana writes."""
-        at = int(self.clock.now().timestamp())
+    async def hears(
+        self, wa_id: str, text: str = "hello", before: timedelta = timedelta(), **more: Any
+    ) -> None:
+        """Ana writes, so long before now by WhatsApp's clock."""
+        at = int((self.clock.now() - before).timestamp())
         event = ev.message(wa_id, text, at=at, **more)
         await self.archive.ingest(journal([event], after=await self.archive.position()))
         await self.act()
@@ -182,6 +184,7 @@ async def leading(
         known: Whether Ana is in the address book.
     """
     wire, clock, fuse = wire or Wire(), clock or FakeClock(), fuse or Fuse()
+    knows_replies = [True]
     if policy is not None:
         write_policy(folder, policy)
     async with (
@@ -209,6 +212,7 @@ async def leading(
             online=lambda: wire.online,
             linked=lambda: wire.linked,
             unavailable=wire.unavailable,
+            knows_replies=lambda: knows_replies[0],
         )
         settings = CurrentSettings(Settings(home=folder.path.parent.parent))
         phone, told = Noted(), list[str]()
@@ -218,10 +222,10 @@ async def leading(
 
         gate = Gate(archive, ledger, settings, lambda: outbox, clock, [phone], tell)
         enforced = EnforcedDevice(cast("LocalDevice", LaterDevice(outbox, archive)), gate)
-        led = Later(archive, ledger, gate, enforced, wire, clock, phone, told, fuse)
+        led = Later(archive, ledger, gate, enforced, wire, clock, phone, told, fuse, knows_replies)
 
         def ready(after_replies: bool) -> bool:
-            return wire.online and (not after_replies or led.knows_replies[0])
+            return wire.online and (not after_replies or knows_replies[0])
 
         due = DueSends(archive, ledger, gate, lambda: outbox, clock, ready=ready)
         for run in (outbox.run, Upkeep(archive, ledger, gate).run, due.run):

@@ -214,6 +214,7 @@ class LocalDevice(
             online=self._is_online,
             linked=lambda: self._loop.connection.linked,
             unavailable=self._unavailable,
+            knows_replies=lambda: self.may_send(after_replies=True),
             pacer=Pacer(self._settings),
             refused=self._refused,
         )

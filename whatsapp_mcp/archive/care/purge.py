@@ -18,7 +18,7 @@ from whatsapp_mcp import encryption
 from whatsapp_mcp.archive import database, identity, read, state
 from whatsapp_mcp.archive.care import file_copies
 from whatsapp_mcp.archive.database import ID_BITS, column, value
-from whatsapp_mcp.archive.write import Applying, begin_raw_operation
+from whatsapp_mcp.archive.write import Applying, begin_raw_operation, end_replied
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import files_of
 from whatsapp_mcp.settings import AccountFolder
@@ -88,6 +88,7 @@ def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -
     ).fetchall()
     if not found:
         return _NOTHING
+    end_replied(on)
     db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
     files, unrecorded, requests = _delete(db, found)
     db.execute("DROP TABLE gone")

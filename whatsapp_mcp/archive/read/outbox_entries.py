@@ -63,7 +63,7 @@ class SendRow(NamedTuple):
 
 DAMAGED_SEND: Final = "The stored send is damaged"
 _OLDEST_REPLY: Final = 600
-"""Seconds before a send was scheduled from which on what arrives after it counts as a reply."""
+"""Seconds before the newest message that was known from which on what arrives after it counts as a reply."""
 _NOTICE: Final = KIND_NUMBER[MessageKind.SYSTEM]
 UNSETTLED_SENDS: Final = "('queued', 'sending', 'unknown')"
 SEND_CHATS: Final = """SELECT ? UNION SELECT c.id FROM number_history AS h
@@ -256,17 +256,22 @@ def is_replied(db: sqlite3.Connection, send_id: int) -> bool:
     """Whether a send is not to go out after a reply, and anybody else has written in its chat since.
 
     What has arrived since then counts, not what was written: neither clocks nor messages that were on their
-    way decide. What arrives late, as the phone's past does, is no reply.
+    way decide. What arrives late, as the phone's past does, is no reply: by WhatsApp's clock it is older than
+    what was known then; the computer's may be fast.
     """
     chat, jid, after, created = db.execute(
         "SELECT chat_id, chat, replies_after, created_at / 1000 FROM outbox WHERE id = ?", (send_id,)
     ).fetchone()
     if after is None:
         return False
+    newest = db.execute(
+        "SELECT id FROM messages WHERE ref <= ? ORDER BY id DESC LIMIT 1", (after,)
+    ).fetchone()
+    known = created if newest is None else min(created, newest[0] >> ID_BITS)
     (is_any,) = db.execute(
         f"""SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id IN ({SEND_CHATS})
         AND sender_id > 0 AND ref > ? AND id >= ? AND kind <> ?)""",  # noqa: S608
-        (chat, jid, after, (created - _OLDEST_REPLY) << ID_BITS, _NOTICE),
+        (chat, jid, after, (known - _OLDEST_REPLY) << ID_BITS, _NOTICE),
     ).fetchone()
     return bool(is_any)
 

@@ -42,6 +42,7 @@ from whatsapp_mcp.archive.write.recording import (
 from whatsapp_mcp.archive.write.sealed_addons import open_waiting_addons
 from whatsapp_mcp.archive.write.send_acceptance import outbox_add
 from whatsapp_mcp.archive.write.waiting_sends import (
+    end_replied,
     outbox_asked,
     outbox_due,
     outbox_postponed,
@@ -54,6 +55,7 @@ __all__ = [
     "begin_operation",
     "begin_raw_operation",
     "confirm_person",
+    "end_replied",
     "ingest",
     "meta_set",
     "open_addons",

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from whatsapp_mcp.archive import read
+from whatsapp_mcp.archive.database import column
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.outbox import move, outbox_withdrawn, retry_album_files
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
@@ -78,7 +79,8 @@ def outbox_postponed(on: Applying, send_id: int) -> OutboxEntry:
 def replace_waiting(on: Applying, request: SendRequest, send_id: int) -> None:
     """Withdraw the send that another one replaces, in the transaction in which that one is allowed to go out.
 
-    That may happen more than once: a person is asked again about what is late. Then nothing changes.
+    What counts as a reply is what came after the former was scheduled. This may happen more than once, for a
+    person is asked again about what is late; then nothing changes.
 
     Args:
         on: The operation.
@@ -99,6 +101,25 @@ def replace_waiting(on: Applying, request: SendRequest, send_id: int) -> None:
     replaced = f"{REPLACED} {send_id}."
     if former.reason is None or not former.reason.endswith(replaced):
         outbox_withdrawn(on, former.send_id, replaced)
+    if request.unless_reply:
+        on.db.execute(
+            """UPDATE outbox SET (replies_after, created_at) = (SELECT replies_after, created_at FROM outbox
+            WHERE id = ?1) WHERE id = ?2 AND (SELECT replies_after FROM outbox WHERE id = ?1) NOTNULL""",
+            (former.send_id, send_id),
+        )
+
+
+def end_replied(on: Applying) -> None:
+    """End the sends that wait and are not to go out, for somebody has replied: the reply may be deleted."""
+    waiting = column(
+        on.db,
+        """SELECT id FROM outbox WHERE replies_after NOTNULL AND reason IS NULL
+        AND status IN ('held', 'scheduled', 'queued')""",
+    )
+    for send_id in waiting:
+        with suppress(MessageNotFound):  # it is damaged
+            if read.is_replied(on.db, send_id):
+                move(on.db, read.outbox_get(on.db, send_id), SendStatus.FAILED, REPLIED)
 
 
 def replace_former(on: Applying, entry: OutboxEntry) -> None:

@@ -71,6 +71,8 @@ class Outbox:
         online: Whether the connection is up.
         linked: Whether a phone is linked.
         unavailable: Why the connection is down, and what to do.
+        knows_replies: Whether what came while the connection was down is known, before which nothing goes out
+            that a reply forbids.
         pacer: Keeps sends to different chats apart; None does not.
         refused: Hears why a send was refused.
     """
@@ -85,6 +87,7 @@ class Outbox:
         online: Callable[[], bool],
         linked: Callable[[], bool],
         unavailable: Callable[[], WhatsAppError],
+        knows_replies: Callable[[], bool] = lambda: True,
         pacer: Pacer | None = None,
         refused: Callable[[WhatsAppError], Awaitable[None]] = nobody,
     ) -> None:
@@ -95,6 +98,7 @@ class Outbox:
         self._online = online
         self._linked = linked
         self._unavailable = unavailable
+        self._knows_replies = knows_replies
         self._wake = anyio.Event()
         self._tasks: TaskGroup | None = None
         self._given_up: list[tuple[int, Callable[[], bool]]] = []
@@ -405,10 +409,17 @@ class Outbox:
         """By chat, what goes out next: nothing while an earlier send may yet come back to the queue."""
         first: dict[str, OutboxEntry] = {}
         for entry in entries:
+            if self._waits_for_replies(entry):
+                continue
             may_come_back = is_open(entry) and not self._evidence.is_here(entry.handed_to or "")
             if may_come_back or (entry.status is SendStatus.QUEUED and not self._is_late(entry)):
                 first.setdefault(entry.request.chat, entry)
         return {chat: entry for chat, entry in first.items() if entry.status is SendStatus.QUEUED}
+
+    def _waits_for_replies(self, entry: OutboxEntry) -> bool:
+        """Whether a reply would forbid it that may have come while the connection was down."""
+        forbids = entry.request.unless_reply and entry.reason is None and entry.status is SendStatus.QUEUED
+        return forbids and not self._knows_replies()
 
     def _is_late(self, entry: OutboxEntry) -> bool:
         return entry.expires_at is not None and entry.expires_at <= self._clock.now()
