@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.server.fakes import CODE, FENCE
 from whatsapp_mcp.server.calls.results import DATA_LIMIT, bounded
+from whatsapp_mcp.server.fencing import clean
 from whatsapp_mcp.server.fencing.fence import LIMIT, Text, new_code
-from whatsapp_mcp.server.fencing.sanitise import clean
 
 
 def test_each_answer_has_a_number_of_its_own() -> None:

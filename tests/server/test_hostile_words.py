@@ -25,8 +25,9 @@ from tests.server.test_refusals import TOOLS
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import resource_spec_of
 from whatsapp_mcp.server.calls.results import DATA_LIMIT
+from whatsapp_mcp.server.fencing import chosen_name, clean
 from whatsapp_mcp.server.fencing.fence import LIMIT
-from whatsapp_mcp.server.fencing.sanitise import NAME, chosen_name, clean
+from whatsapp_mcp.server.fencing.sanitise import NAME
 from whatsapp_mcp.server.push.resources import RESOURCES
 from whatsapp_mcp.settings import Settings
 

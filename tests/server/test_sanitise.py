@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.server.fencing.sanitise import called, clean, clean_line, clean_name
+from whatsapp_mcp.server.fencing import called, clean, clean_line, clean_name
 
 anything = st.text(max_size=300) | st.lists(
     st.sampled_from(

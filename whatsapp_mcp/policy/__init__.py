@@ -4,6 +4,8 @@ from whatsapp_mcp.models import ChatFacts
 from whatsapp_mcp.policy.acts import Act, Situation
 from whatsapp_mcp.policy.agent_chats import agent_of
 from whatsapp_mcp.policy.budgets import check_budgets, check_pauses, check_quiet, gap
+from whatsapp_mcp.policy.chosen_names import cut_name
+from whatsapp_mcp.policy.cleaning import TAG, clean, clean_line, one_line, without_tags
 from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
 from whatsapp_mcp.policy.digest import digest_of
@@ -28,6 +30,7 @@ __all__ = [
     "SCANNED_BYTES",
     "SCOPES",
     "SEEN",
+    "TAG",
     "Act",
     "Audience",
     "ChatFacts",
@@ -42,6 +45,9 @@ __all__ = [
     "check_pauses",
     "check_quiet",
     "check_scope",
+    "clean",
+    "clean_line",
+    "cut_name",
     "decide",
     "denied",
     "digest_of",
@@ -54,9 +60,11 @@ __all__ = [
     "is_shown",
     "mask_codes",
     "mask_parts",
+    "one_line",
     "parse_scopes",
     "require",
     "scope_of",
     "visible",
     "visible_lines",
+    "without_tags",
 ]

@@ -1,7 +1,8 @@
 """What an agent's command is told: the messages that are orders, and apart from them what is only material.
 
 Forwarded and quoted words are never an order, whoever passes them on: they come in a part of their own. Codes
-are masked, but for what the owner wrote.
+are masked, but for what the owner wrote. Names that others chose are cut, and who is mentioned stands there
+by number: a name is no way to give an order.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import tzinfo
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.jid import number_of
+from whatsapp_mcp.jid import is_person, number_of
 from whatsapp_mcp.models import (
     ChatFacts,
     HandOn,
@@ -22,7 +23,7 @@ from whatsapp_mcp.models import (
     quote_is_strangers,
     words_are_strangers,
 )
-from whatsapp_mcp.policy import mask_codes
+from whatsapp_mcp.policy import clean, clean_line, cut_name, mask_codes
 from whatsapp_mcp.zone import local
 
 _UNHEARD: Final = "[a voice note that was not transcribed]"
@@ -69,7 +70,8 @@ async def words_of(
     strangers = False
     for message in messages:
         text = await _text(archive, message)
-        text = text if chat.is_own else mask_codes(text)
+        # What the owner passes on was written by others.
+        text = text if chat.is_own and not message.forwarded else mask_codes(text)
         strangers |= words_are_strangers(message, tainted)
         head = _head(message, zone)
         (material if message.forwarded else told).append(
@@ -78,7 +80,8 @@ async def words_of(
         quote = message.quote
         if quote is not None and quote.text:
             strangers |= quote_is_strangers(quote, tainted)
-            words = {"how": "quoted", "from": quote.sender_name or "", "text": mask_codes(quote.text)}
+            sender = _called(quote.sender_name or "", is_chosen=quote.stranger)
+            words = {"how": "quoted", "from": sender, "text": mask_codes(clean(quote.text))}
             material.append({"ref": message.ref, **words})
     orders = [each["text"] for each in told if each["text"]]
     document = {
@@ -86,7 +89,7 @@ async def words_of(
         "chat": {
             "jid": chat.jid,
             "kind": chat.kind.value,
-            "name": messages[-1].chat_name if messages else "",
+            "name": _chat_name(messages[-1]) if messages else "",
             "own": chat.is_own,
         },
         "text": "\n".join(orders),
@@ -99,7 +102,7 @@ async def words_of(
 def _head(message: Message, zone: tzinfo) -> dict[str, Any]:
     return {
         "ref": message.ref,
-        "from": message.sender_name,
+        "from": _called(message.sender_name, is_chosen=message.sender_stranger),
         "number": number_of(message.sender),
         "at": local(message.timestamp, zone).isoformat(timespec="seconds"),
         "kind": message.kind.value,
@@ -109,8 +112,18 @@ def _head(message: Message, zone: tzinfo) -> dict[str, Any]:
 async def _text(archive: Archive, message: Message) -> str:
     """What a message says; of a voice note its transcript."""
     if message.kind is not MessageKind.VOICE:
-        return message.spoken
+        return clean(message.text)
     reading = await archive.reading(message.ref)
     if reading is None or reading.kind is not ReadingKind.TRANSCRIPT:
         return _UNHEARD
-    return " ".join(passage.text for passage in reading.passages)
+    return clean(" ".join(passage.text for passage in reading.passages))
+
+
+def _chat_name(message: Message) -> str:
+    """What the chat is called: nobody tells whose idea the name of a group was."""
+    return _called(message.chat_name, is_chosen=message.chat_stranger or not is_person(message.chat))
+
+
+def _called(name: str, *, is_chosen: bool) -> str:
+    """A name that others may have chosen carries no message."""
+    return cut_name(name) if is_chosen else clean_line(name)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from whatsapp_mcp.server.fencing.sanitise import TAG, without_tags
+from whatsapp_mcp.policy import TAG, without_tags
 
 LIMIT: Final = 40_000
 """Characters of an answer's text, about 10,000 tokens; applications cut or refuse what is much longer."""

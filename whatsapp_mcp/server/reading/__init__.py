@@ -3,7 +3,7 @@
 Tools get a `GuardedArchive` and nothing else. What it hands out is written down before it leaves.
 """
 
-from whatsapp_mcp.server.reading.chosen_names import cut_name
+from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.guarded_archive import GuardedArchive, ShownSend
 from whatsapp_mcp.server.reading.withholding import collapsed
 

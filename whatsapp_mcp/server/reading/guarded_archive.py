@@ -30,7 +30,7 @@ from whatsapp_mcp.models import (
     OutboxEntry,
     SendReport,
 )
-from whatsapp_mcp.server.reading.chosen_names import cut_name
+from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.guard import Ask
 from whatsapp_mcp.server.reading.guarded_digest import GuardedDigest
 from whatsapp_mcp.server.reading.guarded_messages import GuardedMessages

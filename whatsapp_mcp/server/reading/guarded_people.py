@@ -9,8 +9,8 @@ from typing import Final
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.ledger import AuditEntry, Exposure
 from whatsapp_mcp.models import Actor, Chat, ChatCandidate, Contact, GroupMember, MessageKey, Page, Permit
+from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.chat_rules import forbidden
-from whatsapp_mcp.server.reading.chosen_names import cut_name
 from whatsapp_mcp.server.reading.guard import Guard
 
 _CUT: Final = "…"

@@ -30,8 +30,7 @@ from whatsapp_mcp.models import (
     quote_is_strangers,
     words_are_strangers,
 )
-from whatsapp_mcp.policy import MASK, mask_codes, mask_parts
-from whatsapp_mcp.server.reading.chosen_names import cut_name
+from whatsapp_mcp.policy import MASK, cut_name, mask_codes, mask_parts
 from whatsapp_mcp.settings import Verdict
 
 _NAMING: Final = re.compile(

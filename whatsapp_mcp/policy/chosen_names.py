@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from whatsapp_mcp.jid import reads_as_address
-from whatsapp_mcp.server.fencing import clean_line
+from whatsapp_mcp.policy.cleaning import clean_line
 
 LENGTH: Final = 25
 """Characters of a name: what WhatsApp lets people choose. A group's subject may be longer, and is cut."""
