@@ -32,6 +32,11 @@ def test_months_ago_keep_the_time_of_day_when_clocks_have_changed_since() -> Non
     )
 
 
+def test_hours_are_counted_as_they_pass_when_clocks_change_meanwhile() -> None:
+    before = datetime(2026, 10, 25, 0, 30, tzinfo=BERLIN)
+    assert (later("6h", BERLIN, before) - before.astimezone(UTC)) == timedelta(hours=6)
+
+
 def test_until_includes_what_it_names() -> None:
     assert until("2026-11-24", UTC, NOW) == datetime(2026, 11, 25, tzinfo=UTC)
     assert until("2026-12", UTC, NOW) == datetime(2027, 1, 1, tzinfo=UTC)

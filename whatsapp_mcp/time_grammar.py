@@ -208,7 +208,8 @@ def _moved(given: str, zone: tzinfo, now: datetime, sign: int) -> datetime | Non
         return None
     count, unit = sign * int(found[1]), found[2]
     if unit in _SECONDS:
-        return now + timedelta(seconds=count * _SECONDS[unit])
+        # In UTC: what is added to a local time moves its clock, whatever hour is skipped or repeated.
+        return now.astimezone(UTC) + timedelta(seconds=count * _SECONDS[unit])
     return _months_later(local(now, zone).replace(tzinfo=zone), count * _MONTHS[unit])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -76,6 +77,17 @@ async def test_an_album_whose_answer_was_lost_queues_its_files_once_a_receipt_na
     ]
     assert (await archive.message("3EB0AA")).album == Album(2)
     assert (await archive.outbox_result(entry.send_id)).reason == "2 of 2 files are on their way."
+
+
+async def test_the_files_of_an_album_for_later_have_a_day_from_its_moment(archive: Archive) -> None:
+    files = tuple(FileContent("image", f"/media/{name}.jpg", "image/jpeg") for name in "ab")
+    at = datetime.fromtimestamp(NOON, UTC)
+    entry, _ = await archive.outbox_add(SendRequest(ANA, AlbumContent(files), at=at))
+    await archive.outbox_due(entry.send_id, at + timedelta(minutes=15))
+    await archive.outbox_sending(entry.send_id)
+    await archive.outbox_sent(entry.send_id, "3EB0AA", at)
+    queued = await archive.outbox_album(entry.send_id)
+    assert [one.expires_at for one in queued] == [at + timedelta(days=1)] * 2
 
 
 async def test_an_export_says_that_a_message_is_an_album(archive: Archive) -> None:

@@ -92,6 +92,7 @@ class Later:
     Attributes:
         told: What the person was told in the chat with oneself.
         asked: The questions on the phone.
+        knows_replies: Whether what came meanwhile is known, when a send is let go and when it is handed over.
     """
 
     archive: Archive
@@ -184,7 +185,7 @@ async def leading(
         known: Whether Ana is in the address book.
     """
     wire, clock, fuse = wire or Wire(), clock or FakeClock(), fuse or Fuse()
-    knows_replies = [True]
+    knows_replies = [True, True]
     if policy is not None:
         write_policy(folder, policy)
     async with (
@@ -212,7 +213,7 @@ async def leading(
             online=lambda: wire.online,
             linked=lambda: wire.linked,
             unavailable=wire.unavailable,
-            knows_replies=lambda: knows_replies[0],
+            knows_replies=lambda: all(knows_replies),
         )
         settings = CurrentSettings(Settings(home=folder.path.parent.parent))
         phone, told = Noted(), list[str]()

@@ -10,7 +10,7 @@ import pytest
 from tests.archive.events import ANA, BOB
 from tests.device.guarded import AGENT, write_policy
 from tests.device.later_rig import MINUTE, OWN, Later, leading, media
-from whatsapp_mcp.device.guard import LATE
+from whatsapp_mcp.device.guard import LATE, moments
 from whatsapp_mcp.errors import (
     ApprovalRequired,
     InvalidArgument,
@@ -397,3 +397,64 @@ async def test_keeping_only_so_many_days_leaves_what_is_for_later(folder: Accoun
         await later.archive.purge(chat=ANA)
         with pytest.raises(MessageNotFound):
             await later.status(send_id)
+
+
+async def test_one_that_is_cancelled_while_it_is_queued_is_not_told_of(folder: AccountFolder) -> None:
+    async with leading(folder, policy=STANDARD) as later:
+        first = await scheduled(later, later.later("a", unless_reply=True))
+        second = await scheduled(later, later.later("b", unless_reply=True))
+        later.knows_replies[1] = False
+        await later.passes(HOUR + MINUTE)
+        assert {await later.status(one) for one in (first, second)} == {SendStatus.QUEUED}
+        await later.agent.cancel_send(ANA, first)
+        await later.agent.send(later.later("c", replaces=second))
+        await later.passes(MINUTE)
+        assert (later.told, later.wire.handed_over) == ([], [])
+
+
+async def test_the_one_whose_place_is_taken_does_not_count_among_those_that_wait(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moments, "MOST_SCHEDULED", 1)
+    async with leading(folder, policy=STANDARD) as later:
+        former = await scheduled(later)
+        with pytest.raises(RateLimited):
+            await later.agent.send(later.later("another"))
+        await scheduled(later, later.later("better", replaces=former))
+
+
+async def test_a_no_that_comes_before_the_question_names_the_send_ends_it(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with leading(folder, policy=STANDARD) as later:
+        send_id = await scheduled(later)
+        approvals = later.ledger.approvals
+        note = approvals.note_send
+
+        async def answered(number: str, send: int) -> None:
+            await later.person.decide(number, False, "page")
+            await note(number, send)
+
+        monkeypatch.setattr(approvals, "note_send", answered)
+        await later.sleeps(HOUR + LATE + MINUTE)
+        await later.until(send_id, SendStatus.FAILED)
+        assert (await later.archive.outbox_get(send_id)).reason == "DENIED: The user said no."
+
+
+async def test_one_that_cannot_be_decided_about_keeps_no_other_back(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with leading(folder, policy=STANDARD) as later:
+        first = await scheduled(later, later.later("a"))
+        second = await scheduled(later, later.later("b"))
+        digest = later.gate.send_digest
+
+        async def failing(request: SendRequest) -> str:
+            if request.content == TextContent("a"):
+                raise OSError
+            return await digest(request)
+
+        monkeypatch.setattr(later.gate, "send_digest", failing)
+        await later.passes(HOUR + MINUTE)
+        await later.until(second, SendStatus.SENT)
+        assert await later.status(first) is SendStatus.SCHEDULED

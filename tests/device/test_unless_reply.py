@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.archive.events import ANA
@@ -69,3 +71,15 @@ async def test_one_that_is_queued_waits_until_what_came_meanwhile_is_known(folde
         later.knows_replies[0] = True
         await later.until(sent.send_id, SendStatus.FAILED)
         assert later.wire.handed_over == []
+
+
+async def test_what_a_person_sends_now_goes_out_whoever_has_replied(folder: AccountFolder) -> None:
+    async with leading(folder, policy=STANDARD) as later:
+        former = await later.agent.send(later.later("still there?", unless_reply=True))
+        await later.hears("3A01", "yes")
+        now = replace(
+            later.later("still there?", unless_reply=True, replaces=former.send_id), at=None, wait=0.0
+        )
+        sent = await later.person.send(now)
+        await later.until(sent.send_id, SendStatus.SENT, SendStatus.FAILED)
+        assert later.wire.handed_over == [ANA]

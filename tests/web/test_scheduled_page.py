@@ -94,15 +94,18 @@ async def test_what_cannot_be_done_changes_nothing(
     assert (answer.status_code, device.asked, device.sends) == (400, [], [])
 
 
-async def test_a_time_that_clocks_skip_is_refused(
-    http: httpx2.AsyncClient, device: PageDevice, source: Source
+@pytest.mark.parametrize(
+    ("at", "why"), [("2027-03-28T02:30", "clocks go forward"), ("2027-10-31T02:30", "clocks go back")]
+)
+async def test_a_time_that_clocks_skip_or_show_twice_is_refused(
+    http: httpx2.AsyncClient, device: PageDevice, source: Source, at: str, why: str
 ):
     (source.home / "config.toml").write_text('timezone = "Europe/Berlin"\n', encoding="utf-8")
     form = fields((await http.get("/scheduled")).text, "/scheduled")
 
-    answer = await http.post("/scheduled", data={**form, "do": "move", "at": "2027-03-28T02:30"})
+    answer = await http.post("/scheduled", data={**form, "do": "move", "at": at})
 
-    assert ("does not exist" in answer.text, device.sends) == (True, [])
+    assert (why in answer.text, device.sends) == (True, [])
 
 
 async def test_without_any_the_page_says_so(http: httpx2.AsyncClient, waiting: list[OutboxEntry]):

@@ -103,6 +103,7 @@ from whatsapp_mcp.models.provenance import (
 from whatsapp_mcp.models.send_requests import (
     ADDON_KINDS,
     ALBUM_KEY,
+    CANCELLED,
     FORMER_GONE,
     REPLACED,
     REPLIED,
@@ -134,6 +135,7 @@ __all__ = [
     "ADDRESS_BOOK_MISSING",
     "ALBUM_KEY",
     "CALL_KEY",
+    "CANCELLED",
     "EVERYTHING",
     "EXCERPT",
     "FORMER_GONE",

@@ -234,6 +234,8 @@ class Scheduling:
     digest: str
 
 
+CANCELLED: Final = "Cancelled."
+"""Why a send has failed that somebody has cancelled while it waited."""
 FORMER_GONE: Final = "What it was to replace has gone out or was cancelled."
 """Why a send has failed that was to take the place of another."""
 REPLACED: Final = "Replaced by send"

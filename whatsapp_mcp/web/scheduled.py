@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.web.links import chat_path
@@ -77,27 +78,11 @@ class _Scheduled:
                 case "now":
                     await device.send(_moved(entry, None))
                 case "move":
-                    await device.send(_moved(entry, self._moment(form.get("at", ""))))
+                    moment = time_grammar.later(form.get("at", ""), self.site.zone, self.site.now())
+                    await device.send(_moved(entry, moment))
                 case _:
                     raise InvalidArgument("This form is not valid any more.", "Load the page again.")
         return see(SCHEDULED)
-
-    def _moment(self, text: str) -> datetime:
-        """The moment that a form names in the person's zone.
-
-        Raises:
-            InvalidArgument: It is none, or it has passed, or clocks are set forward over it.
-        """
-        try:
-            named = datetime.fromisoformat(text).replace(tzinfo=self.site.zone)
-            moment = named.astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise InvalidArgument("That is not a time.", "Give a day and a time.") from None
-        if moment <= self.site.now():
-            raise InvalidArgument("That time has passed.", "Give a later one.")
-        if local(moment, self.site.zone).replace(tzinfo=None) != named.replace(tzinfo=None):
-            raise InvalidArgument("That time does not exist: clocks are set forward.", "Give another.")
-        return moment
 
 
 def _moved(entry: OutboxEntry, at: datetime | None) -> SendRequest:

@@ -42,6 +42,8 @@ def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
 
 _CLOCKS_APART: Final = 600
 """Seconds by which WhatsApp's clock may be behind ours."""
+_FILES_KEPT: Final = 86_400_000
+"""Milliseconds that the files of an album wait that went out at its moment."""
 _ENTERED_FROM: Final = {
     SendStatus.HELD: (SendStatus.FAILED, SendStatus.SCHEDULED),
     SendStatus.SCHEDULED: (SendStatus.FAILED, SendStatus.HELD, SendStatus.QUEUED),
@@ -252,6 +254,8 @@ def _queue_album_files(db: sqlite3.Connection, album: OutboxEntry, at_ms: int) -
     if not isinstance(content, AlbumContent) or album.message_id is None:
         return
     expires = None if album.expires_at is None else int(album.expires_at.timestamp() * 1000)
+    if album.due_at is not None:  # it was in time; an album half of whose files are missing helps nobody
+        expires = at_ms + _FILES_KEPT
     for key, file in zip(read.album_keys(album), content.files, strict=True):
         request = SendRequest("", AlbumFileContent(album.message_id, file))
         queued = db.execute(

@@ -101,7 +101,7 @@ def replace_waiting(on: Applying, request: SendRequest, send_id: int) -> None:
     replaced = f"{REPLACED} {send_id}."
     if former.reason is None or not former.reason.endswith(replaced):
         outbox_withdrawn(on, former.send_id, replaced)
-    if request.unless_reply:
+    if request.unless_reply and request.at is not None:
         on.db.execute(
             """UPDATE outbox SET (replies_after, created_at) = (SELECT replies_after, created_at FROM outbox
             WHERE id = ?1) WHERE id = ?2 AND (SELECT replies_after FROM outbox WHERE id = ?1) NOTNULL""",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import anyio
@@ -69,7 +69,7 @@ def move(send_id: SendId, at: At, account: Account = "default") -> None:
     from whatsapp_mcp.cli.connection import asked, with_known_device
 
     zone = settings.load().zone
-    moment = time_grammar.later(at, zone, datetime.now(zone))
+    moment = time_grammar.later(at, zone, datetime.now(UTC))
 
     async def run(devices: Devices, archive: ReadingArchive) -> SendResult:
         entry = await _scheduled(archive, send_id)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import anyio
@@ -22,15 +23,28 @@ from whatsapp_mcp.device.guard.bookkeeping import Admission
 from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.outbox import Outbox
-from whatsapp_mcp.errors import Denied, MessageNotFound, RateLimited, WhatsAppError
+from whatsapp_mcp.device.supervise import contained
+from whatsapp_mcp.errors import Denied, MessageNotFound, RateLimited, Unsupported, WhatsAppError
 from whatsapp_mcp.ledger import Exposure, Ledger, Taint
-from whatsapp_mcp.models import REPLIED, UNKNOWN, ApprovalState, Caller, OutboxEntry, SendStatus
+from whatsapp_mcp.models import (
+    CANCELLED,
+    REPLACED,
+    REPLIED,
+    UNKNOWN,
+    ApprovalState,
+    Caller,
+    OutboxEntry,
+    SendStatus,
+)
 
 LATE: Final = timedelta(minutes=15)
 """How long after its moment a send still goes out unasked; the chat with oneself knows no late."""
 _LOOK: Final = 5.0
 """Seconds between looks: a computer that slept, or whose clock was set, has no other alarm."""
+_NOT_DECIDED: Final = partial(Unsupported, "This server failed while it decided about the message.")
 _CHANGED: Final = "its recipients or its file have changed since it was scheduled"
+_WANTED: Final = (CANCELLED, REPLACED, REPLIED)
+"""How the reasons begin for which a send fails as somebody wished."""
 _SEND: Final = OPERATIONS["send"]
 
 logger = logging.getLogger(__name__)
@@ -90,7 +104,8 @@ class DueSends:
             if entry.send_id in self._not_before or not self._ready(entry.request.unless_reply):
                 continue
             try:
-                await self._settle(entry, entry.due_at, tasks)
+                settle = partial(self._settle, entry, entry.due_at, tasks)
+                await contained(f"due sends: send {entry.send_id}", settle, _NOT_DECIDED)
             except RateLimited as error:
                 again = now + timedelta(seconds=error.retry_after or _LOOK)
                 # Once it is late a person is asked.
@@ -152,8 +167,10 @@ class DueSends:
         held = approvals.get(held.approval.id)
         if held.approval.state is ApprovalState.APPROVED:
             await self._gate.release(held)
-        else:
+        elif held.approval.state is ApprovalState.OPEN:
             await self._gate.ask_elsewhere(held)
+        else:  # a person has answered before the question named the send
+            await self._gate.refuse(send_id, Denied("The user said no."))
 
     async def _follow(self, entry: OutboxEntry, until: datetime) -> None:
         """Tell the person if a send that was let go fails: no agent waits for it."""
@@ -162,8 +179,9 @@ class DueSends:
             result = await self._outbox().outcome(entry.send_id, left)
         except MessageNotFound:
             return  # it was deleted with its chat
-        if result.status is SendStatus.FAILED and result.reason != REPLIED:
-            await self._say(entry, result.reason or "WhatsApp refused it.")
+        reason = result.reason or "WhatsApp refused it."
+        if result.status is SendStatus.FAILED and not reason.startswith(_WANTED):
+            await self._say(entry, reason)
 
     async def _say(self, entry: OutboxEntry, reason: str) -> None:
         await self._gate.say_not_sent(entry.send_id, entry.request.chat, reason)

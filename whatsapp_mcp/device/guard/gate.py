@@ -334,8 +334,8 @@ class Gate:
         """Accept a send that waits: until then for a person's yes, or for its moment."""
         if request.at is None:
             return await self._outbox().hold(request, until)
-        scheduled = len(await self._archive.scheduled_sends())
-        why_not = obstacle(request.at, self.clock.now(), scheduled, self._settings.now(), caller)
+        others = [one for one in await self._archive.scheduled_sends() if one.send_id != request.replaces]
+        why_not = obstacle(request.at, self.clock.now(), len(others), self._settings.now(), caller)
         scheduling = await self._scheduling(caller, bound)
         return await self._outbox().hold(request, until, scheduling, why_not)
 

@@ -40,6 +40,7 @@ from whatsapp_mcp.errors import (
 )
 from whatsapp_mcp.models import (
     CALL_KEY,
+    CANCELLED,
     AlbumContent,
     OutboxEntry,
     Scheduling,
@@ -209,7 +210,7 @@ class Outbox:
         Raises:
             InvalidArgument: It waits no more.
         """
-        ended = await self._archive.outbox_withdrawn(send_id, "Cancelled.")
+        ended = await self._archive.outbox_withdrawn(send_id, CANCELLED)
         self._outcomes.callers.settle(send_id, ended)
 
     async def refuse(self, send_id: int, error: WhatsAppError) -> None:
@@ -418,8 +419,8 @@ class Outbox:
 
     def _waits_for_replies(self, entry: OutboxEntry) -> bool:
         """Whether a reply would forbid it that may have come while the connection was down."""
-        forbids = entry.request.unless_reply and entry.reason is None and entry.status is SendStatus.QUEUED
-        return forbids and not self._knows_replies()
+        forbids = entry.request.unless_reply and entry.due_at is not None and entry.reason is None
+        return entry.status is SendStatus.QUEUED and forbids and not self._knows_replies()
 
     def _is_late(self, entry: OutboxEntry) -> bool:
         return entry.expires_at is not None and entry.expires_at <= self._clock.now()
