@@ -220,6 +220,25 @@ async def test_the_sends_of_an_older_file_stay_and_their_numbers_are_never_used_
         assert entry.send_id == 8
 
 
+@pytest.mark.parametrize("version", [1, 9])
+async def test_the_refs_of_an_older_file_are_never_used_again(folder: AccountFolder, version: int) -> None:
+    folder.create()
+    made = CURRENT.with_name(f"version_{version}.sql").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(folder.archive_db)) as db, db:
+        db.executescript(made)
+        db.execute("INSERT INTO chats (id, jid, kind) VALUES (1, ?, 1)", (GROUP,))
+        db.execute(
+            "INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind) VALUES (?, 7, 1, 0, 'A', 0)",
+            (NOON << 20,),
+        )
+        db.execute("INSERT INTO refs VALUES (7, ?)", (NOON << 20,))
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
+        assert (await archive.message("A")).ref == 7
+        await archive.purge()
+        await archive.ingest(journal([ev.message("B")]))
+        assert (await archive.message("B")).ref == 8
+
+
 def _fourth_version(folder: AccountFolder) -> None:
     folder.create()
     with closing(sqlite3.connect(folder.archive_db)) as db:

@@ -312,6 +312,14 @@ async def test_the_number_of_a_purged_send_is_never_used_again(archive: Archive)
     assert second.send_id > first.send_id
 
 
+async def test_the_ref_of_a_purged_message_is_never_used_again(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1"), ev.message("A2", at=NOON + 1)]))
+    purged = (await archive.message("A2")).ref
+    await archive.purge(chat=ANA)
+    await archive.ingest(journal([ev.message("B1", chat=BOB, at=NOON + 2)], after=2))
+    assert (await archive.message("B1")).ref > purged
+
+
 async def test_a_key_never_sends_twice_although_its_send_was_purged(
     archive: Archive, folder: AccountFolder
 ) -> None:

@@ -27,7 +27,7 @@ _BY_ADDRESS: Final = 7
 _KNOWN: Final = 9
 """The version that tells apart what the address book says from other names."""
 _NUMBERED_ONCE: Final = 10
-"""The version that never uses the number of a send again."""
+"""The version that never uses the number of a send or message again."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,8 @@ def upgrade(db: sqlite3.Connection, version: int) -> None:
     if version < _KNOWN:
         _saved_is_given(db)
     if version < _NUMBERED_ONCE:
-        _number_sends_once(db)
+        for table in ("outbox", "refs"):
+            _number_once(db, table)
     for what in ("TABLE", "INDEX"):
         for name in current(what).keys() - _names(db, what.lower()):
             db.execute(current(what)[name])
@@ -109,13 +110,13 @@ def _saved_is_given(db: sqlite3.Connection) -> None:
         )
 
 
-def _number_sends_once(db: sqlite3.Connection) -> None:
+def _number_once(db: sqlite3.Connection, table: str) -> None:
     """Version 10: `AUTOINCREMENT`, which no table can be given later."""
-    columns = ", ".join(_columns(db, "outbox"))
-    db.execute("ALTER TABLE outbox RENAME TO old_outbox")
-    db.execute(current("TABLE")["outbox"])
-    db.execute(f"INSERT INTO outbox ({columns}) SELECT {columns} FROM old_outbox")  # noqa: S608
-    db.execute("DROP TABLE old_outbox")  # and its indexes, which are made again
+    columns = ", ".join(_columns(db, table))
+    db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    db.execute(current("TABLE")[table])
+    db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM old_{table}")  # noqa: S608
+    db.execute(f"DROP TABLE old_{table}")  # and its indexes, which are made again
 
 
 def _names(db: sqlite3.Connection, kind: str) -> set[str]:

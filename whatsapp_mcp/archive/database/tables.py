@@ -186,8 +186,9 @@ CREATE INDEX messages_sender ON messages (sender_id) WHERE sender_id > 0;
 CREATE INDEX messages_kind ON messages (kind) WHERE kind > 0;
 
 -- The message of each short number. Two have one message when it was stored under both addresses of a person.
+-- Numbers are never used twice: whoever remembers that of a purged message must not get another one.
 CREATE TABLE refs (
-    ref INTEGER PRIMARY KEY,
+    ref INTEGER PRIMARY KEY AUTOINCREMENT,
     message_id INTEGER NOT NULL
 );
 

@@ -43,7 +43,8 @@ class MessageWriter:
         self._next_ref = self._first_free_ref()
 
     def _first_free_ref(self) -> int:
-        return value(self._db, "SELECT coalesce(max(ref), 0) + 1 FROM refs")
+        """The first that no message had, purged ones included."""
+        return (value(self._db, "SELECT seq FROM sqlite_sequence WHERE name = 'refs'") or 0) + 1
 
     def message(self, update: MessageUpdate, *, newest: bool = True) -> None:
         """Store a message; one that is there already is replaced only by one that says more.
