@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
 from tests.device.agents_rig import CODE, agents_of, config
-from tests.device.conftest import Leader
+from tests.device.conftest import Leader, settings_of
+from whatsapp_mcp.device.agent.admission import Admission
 from whatsapp_mcp.device.agent.answers import parts_of
+from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.operations import as_device
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.ledger import Exposure
-from whatsapp_mcp.models import Caller
+from whatsapp_mcp.models import Caller, MessageFilter
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp, kinds
 from whatsapp_mcp.simulator.people import Person
@@ -264,3 +268,32 @@ async def test_no_command_runs_once_a_day_has_cost_what_it_may(
         assert len(rig.given()) == 1
         assert (await rig.person.agent_status()).cost == 0.2
         assert [each.state for each in rig.ledger.handed_on.open()] == ["waiting"]
+
+
+async def test_of_a_deleted_chat_nothing_is_handed_on(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
+) -> None:
+    async with agents_of(wa, linked, folder, config('"ANN" = "channel"')) as rig:
+        jid = str(rig.ann.pn)
+        channel = as_device(rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid)))
+        await rig.ann.says("hello")
+        await channel.handed_on(jid, wait=20.0)
+        await rig.person.forget_chat(jid)
+        assert await rig.dropped(jid) == "it was deleted"
+
+
+async def test_a_message_of_another_chat_is_never_handed_on(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
+) -> None:
+    async with agents_of(wa, linked, folder, config('"ANN" = "command"')) as rig:
+        await rig.eve.says("not for Ann")
+        await rig.archived("not for Ann")
+        (foreign,) = (await linked.archive.messages(MessageFilter(chat=str(rig.eve.pn)))).items
+        (rig.here / "wait").touch()
+        await rig.ann.says("hello")
+        await rig.runs(1)
+        (found,) = rig.ledger.handed_on.open()
+        admission = Admission(linked.archive, rig.ledger, settings_of(folder), SystemClock())
+        kept = await admission.messages(replace(found, refs=(foreign.ref, *found.refs)))
+        assert [each.text for each in kept] == ["hello"]
+        (rig.here / "wait").unlink()

@@ -13,8 +13,8 @@ import anyio
 import pytest
 
 from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, RateLimited
-from whatsapp_mcp.ledger import Exposure, Ledger, Question, open_ledger
-from whatsapp_mcp.models import ApprovalState, Caller
+from whatsapp_mcp.ledger import Exposure, Incoming, Ledger, Question, open_ledger
+from whatsapp_mcp.models import ApprovalState, Caller, HandOnState
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -227,6 +227,30 @@ async def test_messages_of_tainted_calls_are_known_to_every_server(
         await ledger.tainted_sends.add(1, "3EB0")
         assert other.tainted_sends.message_ids() == {"3EB0"}
         assert ledger.tainted_sends.message_ids() == {"3EB0"}
+
+
+async def test_a_purge_drops_what_agents_have_open_of_its_chat_and_time_alone(
+    ledger: Ledger, clock: Hand
+) -> None:
+    record = ledger.handed_on
+
+    async def going_out(seq: int, chat: str) -> int:
+        await record.add(seq, [Incoming(chat, "command", seq, is_order=True)], clock())
+        (found,) = record.latest(chat, 1)
+        assert await record.move(found, HandOnState.ANSWERING, clock(), parts=["yes"])
+        return found.id
+
+    old = await going_out(1, "ann")
+    before = clock.move(hours=1)
+    ann, bob = await going_out(2, "ann"), await going_out(3, "bob")
+    await ledger.purge(before)
+    assert [each.id for each in record.open()] == [ann, bob]
+    assert (dropped := record.get(old)) is not None
+    assert (dropped.state, dropped.parts) == (HandOnState.DROPPED, ())
+    await ledger.purge(chats={"ann", "ann@lid"})
+    assert [each.id for each in record.open()] == [bob]
+    await ledger.purge()
+    assert record.open() == []
 
 
 async def test_the_file_is_private(ledger: Ledger, folder: AccountFolder) -> None:

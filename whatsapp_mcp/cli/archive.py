@@ -220,9 +220,10 @@ def purge(
             where = f" of {found.name} ({found.jid})" if found else ""
             older = f" older than {end:%Y-%m-%d %H:%M}" if end else ""
             _confirm(f"Delete the messages{where}{older} for good?")
+        chats = None if jid is None else (await archive.chat_facts(jid)).addresses
         deleted = await archive.purge(chat=jid, before=end)
         async with open_ledger(archive.folder) as ledger:
-            await ledger.purge(end)
+            await ledger.purge(end, chats=chats)
         return deleted
 
     deleted = _write(account, run)

@@ -160,12 +160,25 @@ class HandedOnRecord:
 
         return await self._file.write(change)
 
-    async def forget_answers(self) -> None:
-        """Delete the words of answers that are going out; what was not sent of them is not sent."""
+    async def forget(self, chats: Collection[str] | None = None, before: datetime | None = None) -> None:
+        """Drop what is open of messages that are deleted; what was not sent of an answer is not sent.
+
+        Args:
+            chats: The addresses of a chat; None: of all.
+            before: Only what came before then.
+        """
+        where, values = _OPEN, list[Any]()
+        if chats is not None:
+            where += f" AND chat IN ({', '.join('?' * len(chats))})"
+            values += chats
+        if before is not None:
+            where += " AND at < ?"
+            values.append(_ms(before))
         await self._file.write(
             lambda db: db.execute(
-                """UPDATE handed_on SET answer = NULL, state = 'dropped', reason = 'it was deleted',
-                done_at = at WHERE answer IS NOT NULL"""
+                f"""UPDATE handed_on SET answer = NULL, state = 'dropped', reason = 'it was deleted',
+                done_at = at WHERE {where}""",  # noqa: S608
+                values,
             )
         )
 

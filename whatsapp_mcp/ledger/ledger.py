@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -81,17 +81,22 @@ class Ledger:
         """Forget what was handed out to a principal, or to all: what a person alone may do."""
         await self._exposures.clear(principal)
 
-    async def purge(self, before: datetime | None = None) -> None:
+    async def purge(self, before: datetime | None = None, *, chats: Collection[str] | None = None) -> None:
         """Delete the words of acts (before a time, or all), and leave nothing of them in file and log.
 
         What was done stays, without its words. An act that waits for a person keeps them until it is decided,
         an hour at most; if all are deleted, it is not asked about any more.
 
+        Args:
+            before: Until when.
+            chats: The addresses of the chat whose messages are deleted, which no agent gets any more; None:
+                of all.
+
         Raises:
             Busy: They are deleted, but a process that reads keeps old pages in the log.
         """
         await self.audit.forget_texts(before)
-        await self.handed_on.forget_answers()
+        await self.handed_on.forget(chats, before)
         if before is None:
             for held in (*self.approvals.open(self._now()), *self.approvals.approved()):
                 await self.approvals.void(held.approval.id)

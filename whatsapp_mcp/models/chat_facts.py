@@ -39,3 +39,8 @@ class ChatFacts:
     def is_person(self) -> bool:
         """Whether it is a person rather than a group, a channel or the status."""
         return self.kind is ChatKind.DIRECT
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The jids that it is known by."""
+        return frozenset({self.jid, self.lid or self.jid})

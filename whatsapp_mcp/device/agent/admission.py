@@ -42,17 +42,18 @@ class Admission:
         self._clock = clock
 
     async def messages(self, found: HandOn) -> list[Message]:
-        """The messages of a hand-on that are still there, and in the chat with oneself still as they were."""
-        is_own = (await self._archive.chat_facts(found.chat)).is_own
+        """The messages of a hand-on that are still there and in its chat; the owner's own as they were."""
+        chat = await self._archive.chat_facts(found.chat)
         kept: list[Message] = []
         for ref in found.refs:
             try:
                 message = await self._archive.message(ref)
             except MessageNotFound:
                 continue
-            if message.revoked_at is not None:
+            # An archive that was recreated gives its refs anew.
+            if message.revoked_at is not None or message.chat not in chat.addresses:
                 continue
-            if is_own and not self._ledger.handed_on.is_of_phone(message.message_id, message.text):
+            if chat.is_own and not self._ledger.handed_on.is_of_phone(message.message_id, message.text):
                 logger.warning("agent: #%d was changed since the phone wrote it: no order", ref)
                 continue
             kept.append(message)

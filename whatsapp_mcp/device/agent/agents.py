@@ -210,7 +210,7 @@ class Agents:
                 "config.toml gives this chat to no channel.",
                 'Tell the user: [agent.chats] needs this chat with "channel".',
             )
-        names = {facts.jid, facts.lid}
+        names = facts.addresses
         with self._clock.limit(wait):
             while True:
                 woken = self._waits
@@ -239,7 +239,7 @@ class Agents:
         """See `Device.handed_on_done`."""
         found = self._ledger.handed_on.get(number)
         facts = await self._archive.chat_facts(chat)
-        if found is None or found.agent != "channel" or found.chat not in {facts.jid, facts.lid}:
+        if found is None or found.agent != "channel" or found.chat not in facts.addresses:
             raise InvalidArgument("Nothing of this number was handed on in this chat.")
         if found.state is HandOnState.TAKEN:
             await self._ledger.handed_on.move(found, HandOnState.ANSWERED, self._clock.now())

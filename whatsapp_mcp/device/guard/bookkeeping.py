@@ -134,6 +134,11 @@ class Bookkeeper:
             replace(entry, digest=held.digest, outcome="released", is_counted=counted)
         )
 
+    async def forget_chat(self, chat: str) -> None:
+        """Let no agent answer what is deleted."""
+        facts = await self._archive.chat_facts(chat)
+        await self._ledger.handed_on.forget(facts.addresses)
+
     def _entry(
         self,
         operation: Operation,

@@ -95,5 +95,7 @@ class EnforcedDevice(GeneratedDevice):
             return result
         if operation.name in _BESIDE:
             return await getattr(self._beside, operation.name)(**arguments)
+        if operation.name == "forget_chat":
+            await self._gate.books.forget_chat(arguments["chat"])
         answer = await getattr(self._device, operation.name)(**arguments)
         return await self._gate.seen(answer, self.caller) if operation.name == "activity" else answer
