@@ -11,11 +11,13 @@ from typing import Any, Literal
 import anyio
 import pytest
 from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated, ToolsListChanged
 from mcp.types import ResourceUpdatedNotification, ToolListChangedNotification
 
 from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeDevices, FakeSource
+from tests.server.rest.rig import listening
 from tests.server.test_withholding import ruled
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Activity, ConnectionState, LinkState
@@ -281,6 +283,35 @@ async def test_so_many_clients_are_told_and_no_more(
         with pytest.raises(MCPError):
             async with heard.client.listen(resource_subscriptions=[CHATS]):
                 pass
+
+
+async def test_one_client_of_the_older_protocol_too_many_is_refused_when_it_subscribes(
+    source: FakeSource, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "MOST", 1)
+    application = create(source, "core")
+    events, heard = anyio.create_memory_object_stream[str](10)
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            events.send_nowait(message.params.uri)
+
+    async with listening(source, application=application) as http, application.session_manager.run():
+
+        def connect() -> Client:
+            streams = streamable_http_client(f"{http.base_url}/mcp", http_client=http)
+            return Client(streams, mode="legacy", message_handler=hear)
+
+        with events, heard:
+            async with connect() as other, connect() as first:
+                await first.subscribe_resource(CHATS)
+                with pytest.raises(MCPError, match="at most 1"):
+                    await other.subscribe_resource(CHATS)
+                await says(archive, 40, BOB)
+                with anyio.fail_after(LIMIT):
+                    assert await heard.receive() == CHATS
+            async with connect() as later:
+                await later.subscribe_resource(CHATS)
 
 
 async def test_what_waits_for_a_client_that_does_not_read_is_no_more_than_it_subscribed_to() -> None:

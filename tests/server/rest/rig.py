@@ -70,10 +70,12 @@ async def api(
 
 
 @asynccontextmanager
-async def listening(source: Any) -> AsyncIterator[httpx2.AsyncClient]:
+async def listening(
+    source: Any, *, application: Application | None = None
+) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a server on loopback, whose feed goes."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn_server(guarded(source), ConnectionLimits())
+    server = uvicorn_server(guarded(source, application=application), ConnectionLimits())
     services = await source.services()
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
     headers = {"Authorization": f"Bearer {TOKEN}"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -24,7 +24,7 @@ from mcp.shared.subscriptions import (
     event_to_notification,
 )
 
-from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
+from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.jid import Jid, is_person
 from whatsapp_mcp.models import UNKNOWN
 from whatsapp_mcp.server.calls import bound
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Context = ServerRequestContext[Any, Any]
 
 MOST: Final = 256
-"""Clients that are told of changes at once."""
+"""Clients that have asked to be told of changes, at once."""
 MOST_TOPICS: Final = 500
 """Resources of which one client is told."""
 LOOK: Final = 1.0
@@ -98,6 +98,7 @@ class Publisher:
         self._offered = offered
         self._tasks = tasks
         self._subscribers: set[Subscriber] = set()
+        self._admitted: set[Subscriber] = set()
         self._running: set[str] = set()
         self._starting = anyio.Lock()
 
@@ -125,7 +126,7 @@ class Publisher:
         acknowledged = types.SubscriptionsAcknowledgedNotification(
             params=types.SubscriptionsAcknowledgedNotificationParams(notifications=honoured, _meta=meta)
         )
-        with self._admitted(subscriber):
+        with self._telling(subscriber):
             await ctx.session.send_notification(acknowledged, related_request_id=number)
             async with aclosing(subscriber.events()) as events:
                 async for event in events:
@@ -137,41 +138,68 @@ class Publisher:
         """Serve `resources/subscribe`.
 
         Raises:
+            MCPError: There are too many clients.
             WhatsAppError: There is no such resource, or it is not for this client.
         """
-        await self._add(self.opened(connection), uri, requester)
+        subscriber = self.opened(connection)
+        self._admit(subscriber)
+        await self._add(subscriber, uri, requester)
 
     def unsubscribe(self, connection: Connection, uri: str) -> None:
         """Serve `resources/unsubscribe`; nothing happens if it was not subscribed to."""
         self.opened(connection).remove(uri)
 
     def opened(self, connection: Connection) -> Subscriber:
-        """The client of a connection that began with `initialize`: it is told of lists without asking."""
+        """The client of a connection that began with `initialize`: it is told of lists without asking.
+
+        As there is nobody to refuse then, it counts as one of `MOST` from its first subscription on.
+        """
         subscriber = connection.state.get(_SUBSCRIBER)
         if not isinstance(subscriber, Subscriber):
             subscriber = connection.state[_SUBSCRIBER] = Subscriber(_LISTS)
             scope = anyio.CancelScope()
+            self._subscribers.add(subscriber)
+            self._keep_running("lists", self._watch_lists)
             connection.exit_stack.callback(scope.cancel)
             self._tasks.start_soon(self._serve, connection, subscriber, scope)
         return subscriber
 
     async def _serve(self, connection: Connection, subscriber: Subscriber, scope: anyio.CancelScope) -> None:
-        with scope, self._admitted(subscriber):
+        """Tell the client of a connection what changes; what fails there is of this connection alone."""
+        from whatsapp_mcp.device.supervise import contained
+
+        async def tell() -> None:
             async with aclosing(subscriber.events()) as events:
                 async for event in events:
                     told = event_to_notification(event, {})
                     data = told.model_dump(by_alias=True, mode="json", exclude_none=True)
                     await connection.notify(data["method"], data.get("params"))
 
+        try:
+            with scope, suppress(WhatsAppError):
+                await contained("push: a connection", tell, lambda: Busy("A client cannot be told."))
+        finally:
+            self._subscribers.discard(subscriber)
+            self._admitted.discard(subscriber)
+
+    def _admit(self, subscriber: Subscriber) -> None:
+        """Count a client that asks to be told of changes.
+
+        Raises:
+            MCPError: There are too many.
+        """
+        if subscriber not in self._admitted and len(self._admitted) >= MOST:
+            raise MCPError(types.INTERNAL_ERROR, f"This server tells at most {MOST} clients of changes.")
+        self._admitted.add(subscriber)
+
     @contextmanager
-    def _admitted(self, subscriber: Subscriber) -> Generator[None]:
+    def _telling(self, subscriber: Subscriber) -> Generator[None]:
         """Tell this client of what changes.
 
         Raises:
             MCPError: There are too many.
         """
-        if len(self._subscribers) >= MOST:
-            raise MCPError(types.INTERNAL_ERROR, f"This server tells at most {MOST} clients of changes.")
+        self._admit(subscriber)
         self._subscribers.add(subscriber)
         if subscriber.lists:
             self._keep_running("lists", self._watch_lists)
@@ -179,6 +207,7 @@ class Publisher:
             yield
         finally:
             self._subscribers.discard(subscriber)
+            self._admitted.discard(subscriber)
 
     async def _add(self, subscriber: Subscriber, uri: str, requester: Requester) -> None:
         """Have a client told of a resource.
