@@ -14,10 +14,11 @@ from tests.triage import day
 from tests.triage.day import EVENING, MORNING
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.models import Chat, ChatKind, ChatNews, Digest, Fact, Message, MessageKind
+from whatsapp_mcp.server.render import digest as digest_module
 from whatsapp_mcp.server.render import digest_data, digest_text
 from whatsapp_mcp.server.render.digest import tokens_of
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.triage import NamedDay, Side
+from whatsapp_mcp.triage import LONGEST, NamedDay, Side, Speech, read
 
 TOKENS: Final = 1_500
 LEAST: Final = 0.9
@@ -100,6 +101,35 @@ def news(draw: st.DrawFn) -> ChatNews:
 def test_whatever_came_in_a_digest_costs_no_more_than_it_may(chats: list[ChatNews], tokens: int) -> None:
     text = rendered(Digest(datetime(2026, 11, 26, tzinfo=UTC), tuple(chats)), tokens)
     assert tokens_of(text) <= tokens
+
+
+def test_of_a_text_however_long_no_more_than_its_ends_is_looked_at_and_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[str] = []
+
+    def noting(text: str) -> Speech:
+        looked_at.append(text)
+        return read(text)
+
+    monkeypatch.setattr(digest_module, "read", noting)
+    long = "It rained. " * 6_000 + "Can you bring the oars?"
+    message = Message(
+        1,
+        "3EB0",
+        "1@g.us",
+        "Club",
+        "2@lid",
+        "Bob",
+        False,
+        MessageKind.TEXT,
+        long,
+        EVENING - timedelta(hours=1),
+    )
+    chat = Chat("1@g.us", "Club", ChatKind.GROUP, 20)
+    digest = Digest(MORNING, (ChatNews(chat, 20, (Fact(message, "me", False, (), 9),) * 20),))
+    assert "…Can you bring the oars?" in rendered(digest, 400)
+    assert sum(map(len, looked_at)) <= 20 * LONGEST
 
 
 @given(_WORDS)

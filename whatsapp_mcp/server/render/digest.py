@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Final, NamedTuple, NotRequired
 
@@ -14,7 +14,7 @@ from whatsapp_mcp.server.fencing import Text, called, chosen_name, clean, full_n
 from whatsapp_mcp.server.render.data import MessageData, message_data
 from whatsapp_mcp.server.render.message_line import View, body_of, sender_of
 from whatsapp_mcp.server.render.times import DAY, day_of, short_stamp, stamp, time_of_day
-from whatsapp_mcp.triage import NamedDay, Speech, named_days, read
+from whatsapp_mcp.triage import LONGEST, NamedDay, Speech, named_days, read
 
 _WIDTHS: Final = (120, 90, 70, 55, 45)
 """Characters of a message: as many as let every fact fit, else the last."""
@@ -135,10 +135,11 @@ def digest_text(
         reverse=True,
     )
     headings = [_heading(news) for news in data["chats"]]
+    points = [_point(data["chats"][chat]["facts"][place]) for chat, place in ranked]
     kept: list[_Line] = []
     for width in _WIDTHS:
         lines = [
-            _Line(chat, place, rank, _line(data["chats"][chat]["facts"][place], today, width))
+            _Line(chat, place, rank, _line(*points[rank], today, width))
             for rank, (chat, place) in enumerate(ranked)
         ]
         kept = _fitting(lines, headings, int(room * _SHARE) - _LEFT_OUT)
@@ -202,7 +203,34 @@ def _heading(news: NewsData) -> str:
     return f"{_label(news)}, {news['new']} new{unread}"
 
 
-def _line(fact: FactData, today: str, width: int) -> str:
+class _Point(NamedTuple):
+    """A fact with no more of its text than is looked at, and where the sentence begins that makes it one."""
+
+    fact: FactData
+    start: int
+
+
+def _point(fact: FactData) -> _Point:
+    """What is looked at once for each fact, however many widths are tried and however long its text is."""
+    text = fact["text"]
+    if len(text) > 2 * LONGEST:
+        text = f"{text[:LONGEST]}\n{text[-LONGEST:]}"
+    text = clean(text)
+    start = 0
+    if fact["kind"] == "text" and not fact.get("withheld") and len(text) > _WIDTHS[-1]:
+        said = datetime.fromisoformat(fact["timestamp"]).date()
+        start = next((one.start() for one in _sentences(text) if _matters(one[0], said)), 0)
+    return _Point({**fact, "text": text}, start)
+
+
+def _sentences(text: str) -> Iterator[re.Match[str]]:
+    """Those of the beginning and the end of a text, where `triage.read` looks too."""
+    half = LONGEST if len(text) <= LONGEST else LONGEST // 2
+    yield from _SENTENCE.finditer(text, 0, half)
+    yield from _SENTENCE.finditer(text, max(half, len(text) - half))
+
+
+def _line(fact: FactData, start: int, today: str, width: int) -> str:
     """One line: `#1042 14:03 me, promised, Fri 2026-11-27: I'll bring it tomorrow`.
 
     Who a direct chat is with is named above.
@@ -214,19 +242,17 @@ def _line(fact: FactData, today: str, width: int) -> str:
     elif "owes" in fact:
         notes.append("to answer" if fact["owes"] == "me" else "unanswered")
     notes += [f"{day_of(day)}{f' {day[11:]}' if len(day) > 10 else ''}" for day in fact.get("days", ())]
-    return f"{', '.join(notes)}: {_words(fact, width)}"
+    return f"{', '.join(notes)}: {_words(fact, start, width)}"
 
 
-def _words(fact: FactData, width: int) -> str:
+def _words(fact: FactData, start: int, width: int) -> str:
     """What a message says, cut; of a long one from the sentence on that makes it a fact."""
     if fact["kind"] != "text" or fact.get("withheld"):
         return one_line(body_of(fact, fact, View(False, width, "")), 2 * width)
-    text = clean(fact["text"])
-    start = 0
-    if len(text) > width:
-        said = datetime.fromisoformat(fact["timestamp"]).date()
-        start = next((one.start() for one in _SENTENCE.finditer(text) if _matters(one[0], said)), 0)
-    return one_line(f"{'…' if start else ''}{text[start:]}", width)
+    text = fact["text"]
+    if start and len(text) > width:
+        text = f"…{text[start:]}"
+    return one_line(text, width)
 
 
 def _matters(sentence: str, said: date) -> bool:
