@@ -297,3 +297,16 @@ async def test_a_message_of_another_chat_is_never_handed_on(
         kept = await admission.messages(replace(found, refs=(foreign.ref, *found.refs)))
         assert [each.text for each in kept] == ["hello"]
         (rig.here / "wait").unlink()
+
+
+async def test_what_comes_after_the_archive_was_recreated_is_handed_on(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
+) -> None:
+    async with agents_of(wa, linked, folder, config('"ANN" = "command"')) as rig:
+        record, far = rig.ledger.handed_on, 10**9
+        await record.begin_at(far)
+        with anyio.fail_after(20):
+            while record.up_to() == far:  # noqa: ASYNC110  a file
+                await anyio.sleep(0.02)
+        await rig.ann.says("hello")
+        assert await hears(rig.ann) == "You said: hello"

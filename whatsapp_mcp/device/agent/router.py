@@ -61,8 +61,13 @@ class Router:
             if record.up_to() is not None:
                 await record.begin_at(None)
             return await self._archive.last_change()
-        if (after := record.up_to()) is None:
-            after = await self._archive.last_change()
+        after, last = record.up_to(), await self._archive.last_change()
+        if after is not None and after > last:
+            logger.warning("agent: the archive was recreated: what waits for an agent is dropped")
+            await record.forget()
+            after = None
+        if after is None:
+            after = last
             await record.begin_at(after)
         while changes := await self._archive.changes(after, limit=_BATCH):
             found = [each for change in changes if (each := await self._incoming(change)) is not None]
