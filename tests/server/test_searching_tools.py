@@ -231,7 +231,7 @@ async def test_what_is_waited_for_may_be_a_chat_a_sender_a_mention_or_a_text(
 
 
 async def test_a_wait_tells_how_far_it_is(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "_SLICE", 0.02)
+    monkeypatch.setattr(waiting, "SLICE", 0.02)
     told: list[tuple[float, float]] = []
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
@@ -254,6 +254,28 @@ async def test_an_answer_quicker_than_the_wait_for_it_is_told(client: Client, ar
     await archive.outbox_add(SendRequest(ANN_LEE, TextContent("and you?")))
     _, elsewhere = await answer(client, "wait_for_messages", wait=0)
     assert elsewhere["messages"] == []
+
+
+async def test_waiting_ends_in_time_although_more_has_come_than_is_read_at_once(
+    client: Client, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_BATCH", 1)
+    _, begin = await answer(client, "wait_for_messages", wait=0)
+    at = NOON + timedelta(hours=1)
+    await archive.ingest([incoming(20, BOB, BOB, "one", at), incoming(21, ANN_LEE, ANN_LEE, "two", at)])
+    _, data = await answer(client, "wait_for_messages", cursor=begin["next_cursor"], wait=0)
+    assert [message["text"] for message in data["messages"]] == ["one"]
+    _, rest = await answer(client, "wait_for_messages", cursor=data["next_cursor"], wait=0)
+    assert [message["text"] for message in rest["messages"]] == ["two"]
+
+
+async def test_a_cursor_of_another_archive_is_gone_on_from_and_says_what_was_missed(
+    client: Client, archive: Archive
+) -> None:
+    beyond = f"w{await archive.last_change() + 1000}"
+    text, data = await answer(client, "wait_for_messages", cursor=beyond, wait=0)
+    assert "may have been missed" in text
+    assert int(data["next_cursor"][1:]) <= await archive.last_change()
 
 
 async def test_what_is_not_waited_for_does_not_prolong_a_burst(

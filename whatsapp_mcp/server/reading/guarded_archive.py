@@ -131,6 +131,10 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
         """As `ReadingArchive.last_change`."""
         return await self._archive.last_change()
 
+    async def resume(self, after: int) -> int:
+        """As `ReadingArchive.resume`."""
+        return await self._archive.resume(after)
+
     async def last_send(self, since: datetime, *, chat: str | None = None) -> int | None:
         """As `ReadingArchive.last_send`."""
         return await self._archive.last_send(since, chat=await self.only_chat() or chat)

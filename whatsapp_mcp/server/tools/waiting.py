@@ -60,6 +60,7 @@ MOST: Final = 50
 ANSWERING: Final = timedelta(minutes=5)
 """Time after a send within which what came since then is waited for: answers may be quicker than a model."""
 _BATCH: Final = 200
+_MISSED: Final = "Messages may have been missed before these: look at the chats."
 _RECEIVED: Final = (SendStatus.DELIVERED, SendStatus.READ)
 _NAMED: Final = 5
 """Chats with other new messages that are named."""
@@ -199,6 +200,8 @@ async def wait_for_messages(
     archive = services.archive.opened(where.jid if where else None)
     heard = await _collect(call, services, archive, after, wait, wanted)
     found, others = collapsed([*heard.found.values()]), _meanwhile(heard.others.values())
+    if heard.missed:
+        others = (*others, _MISSED)
     page = Page(found, f"{_PREFIX}{heard.after}", others)
     header = f"New messages{_told(where, who, mentions_me, text)}"
     data = messages_data(page, services.zone, of_one_chat=where is not None)
@@ -244,9 +247,13 @@ async def _start(services: Services, cursor: str | None, chat: str | None) -> in
 
 @dataclass
 class _Heard:
-    """Incoming messages by ref, those that were waited for and the others, up to a change."""
+    """Incoming messages by ref, those that were waited for and the others, up to a change.
+
+    `missed` says that changes before these are no longer kept.
+    """
 
     after: int
+    missed: bool = False
     found: dict[int, Message] = field(default_factory=dict[int, Message])
     others: dict[int, Message] = field(default_factory=dict[int, Message])
 
@@ -268,7 +275,10 @@ async def _collect(
     limit = end = begin + min(wait, MAX_WAIT)
     heard, typing = _Heard(after), frozenset[str]()
     while True:
-        changes = await archive.changes(heard.after, limit=_BATCH)
+        start = await archive.resume(heard.after)
+        heard.missed |= start != heard.after
+        heard.after = start
+        changes = await archive.changes(start, limit=_BATCH)
         for change in changes:
             heard.after = change.seq
             message = await _message_of(change, archive)
@@ -281,9 +291,10 @@ async def _collect(
             end = min(limit, anyio.current_time() + SETTLE)
             if len(heard.found) == MOST:
                 return heard
-        if len(changes) == _BATCH:
+        now = anyio.current_time()
+        if len(changes) == _BATCH and now < limit:
             continue
-        if (now := anyio.current_time()) >= end:
+        if now >= end:
             if now >= limit or typing.isdisjoint(message.chat for message in heard.found.values()):
                 return heard
             end = min(limit, now + SETTLE)
