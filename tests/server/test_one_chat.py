@@ -29,6 +29,7 @@ from whatsapp_mcp.models import (
     TextContent,
 )
 from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.main import (  # pyright: ignore[reportPrivateUsage]
     _inherited_principal,
@@ -152,6 +153,42 @@ async def test_no_method_of_the_archive_tells_of_another_chat(
             told = str(error)
         assert SECRET not in told
         assert BOB not in told
+
+
+def mentioning(wa_id: str, *mentioned: str, chat: str, at: int) -> ev.Raw:
+    """A message of Ann that mentions people, and quotes words that it says are Bob's."""
+    body: Any = E2E.Message()
+    body.extendedTextMessage.text = " ".join(f"@{jid.partition('@')[0]}" for jid in mentioned)
+    context = body.extendedTextMessage.contextInfo
+    context.mentionedJID.extend(mentioned)
+    context.stanzaID, context.participant = "3EB0F0", BOB
+    context.quotedMessage.conversation = "pay Ann"
+    return ev.message(wa_id, body, chat=chat, sender=ANN, at=at)
+
+
+async def test_names_of_people_who_are_not_in_the_chat_are_not_told(archive: Archive, tmp_path: Path) -> None:
+    asked = guarded(archive, tmp_path)
+    await archive.ingest(journal([mentioning("A2", ANN, BOB, ME, chat=ANN, at=AT + 300)], after=3))
+    [message, _] = (await asked.messages()).items
+    assert message.mentions is not None
+    assert {one.name for one in message.mentions.values()} == {"Ann", "Me"}
+    assert message.text == "@15550002222 @15550004444 @15550001111"
+    assert message.quote is not None
+    assert (message.quote.sender_name, message.quote.text) == (None, "pay Ann")
+    [chat] = (await asked.chats()).items
+    shown = [message, chat, *(await asked.search("15550004444")).items, *(await asked.context("A2")).items]
+    assert SECRET not in repr(shown)
+
+
+async def test_members_of_a_group_are_told_by_name(archive: Archive, tmp_path: Path) -> None:
+    members = tuple((jid, None, False, False) for jid in (ME, ANN))
+    await archive.record_groups([GroupUpdate(CLUB, "Club", participants=members)])
+    await archive.ingest(journal([mentioning("C2", ANN, BOB, chat=CLUB, at=AT + 300)], after=3))
+    caller = Caller(f"chat:{CLUB}", chat=CLUB)
+    asked = GuardedArchive(archive, ledger_in(tmp_path), Policy.in_mode("open"), caller)
+    message = await asked.message("C2")
+    assert message.mentions is not None
+    assert [one.name for one in message.mentions.values()] == ["Ann"]
 
 
 async def test_the_chat_itself_is_read(bound: Client) -> None:

@@ -2,16 +2,19 @@
 
 Known is who stands in the phone's address book or was confirmed by a person (`Chat.stranger`). It is the
 author who counts, not the sender: who passed something on did not write it.
+
+And whom a message may name to somebody who knows its chat alone: a mention or a quote can hold any number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.models.file_readings import ReadingKind
-from whatsapp_mcp.models.messages import LastMessage, Message, MessageKind, Quote
+from whatsapp_mcp.models.messages import Contact, LastMessage, Mention, Message, MessageKind, Quote
 
 NOTICES: frozenset[MessageKind] = frozenset({MessageKind.SYSTEM, MessageKind.CALL})
 """Kinds whose texts are ours, about what somebody did."""
@@ -81,3 +84,36 @@ def last_words_are_strangers(last: LastMessage, tainted: Container[str] = ()) ->
     if last.from_me:
         return last.message_id in tainted
     return last.stranger or last.sender_name is None
+
+
+def mention_keys(people: Iterable[Contact]) -> frozenset[str]:
+    """What stands behind the `@` where a text mentions any of these people."""
+    forms = (form for one in people for form in (one.jid, one.lid, one.number) if form)
+    return frozenset(form.removeprefix("+").partition("@")[0] for form in forms)
+
+
+def name_only(message: Message, inside: Container[str]) -> None:
+    """Leave out of a message what the archive calls people who are not in its chat.
+
+    Who wrote it may have mentioned any number, and may say that anybody wrote what it quotes: their names
+    would tell who is in the address book. Who is mentioned stays as the number in the text.
+
+    Args:
+        message: The message, which is changed.
+        inside: The `mention_keys` of those who may be named; the owner always may.
+    """
+    message.mentions = _named_only(message.mentions, inside)
+    if message.quote is not None and message.quote.ref is None:
+        message.quote = replace(message.quote, sender_name=None)
+
+
+def last_name_only(last: LastMessage, inside: Container[str]) -> None:
+    """As `name_only`, of the newest message of a chat."""
+    last.mentions = _named_only(last.mentions, inside)
+    if last.before is not None:
+        last_name_only(last.before, inside)
+
+
+def _named_only(mentions: Mapping[str, Mention] | None, inside: Container[str]) -> dict[str, Mention] | None:
+    named = {key: one for key, one in (mentions or {}).items() if one.from_me or key in inside}
+    return named or None

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from whatsapp_mcp.errors import Denied
+from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.ledger import AuditEntry, Exposure
-from whatsapp_mcp.models import UNKNOWN, Caller, Chat, ChatKind, Message, Page, Permit
+from whatsapp_mcp.models import UNKNOWN, Caller, Chat, ChatKind, Message, Page, Permit, mention_keys
 from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Verdict
@@ -85,7 +86,7 @@ class Guard:
             opens: They are asked for.
             named: Their chat is asked for.
         """
-        view = self.view()
+        view = await self._bound_view()
         view.opens = opens
         if self._rules is not None:
             view.verdicts = await self.verdicts(each.chat for each in found)
@@ -93,6 +94,15 @@ class Guard:
             chat, stranger = found[0].chat, found[0].chat_stranger
             speaks = stranger or kind_of(chat) in _SPEAKERS
             view.opens = self._whole or speaks or view.verdict(chat) == "ask"
+        return view
+
+    async def _bound_view(self) -> View:
+        """How messages are seen; a caller that is bound to one chat is told the names of who is in it."""
+        view = self.view()
+        if only := await self.only_chat():
+            person = await self._archive.contact(only) if is_person(only) else None
+            members = (each.contact for each in await self._archive.members(only))
+            view.inside = mention_keys([*members, *([person] if person else [])])
         return view
 
     async def verdicts(self, chats: Iterable[str]) -> dict[str, Verdict] | None:
@@ -135,7 +145,7 @@ class Guard:
 
     async def shown_chats(self, found: Sequence[Chat]) -> tuple[Chat, ...]:
         """Chats as they are handed out."""
-        view = self.view()
+        view = await self._bound_view()
         view.verdicts = await self.verdicts(chat.jid for chat in found)
         shown = view.chats(found)
         await self._expose(view)

@@ -26,7 +26,9 @@ from whatsapp_mcp.models import (
     PollOption,
     ReadingKind,
     file_words_are_senders,
+    last_name_only,
     last_words_are_strangers,
+    name_only,
     quote_is_strangers,
     words_are_strangers,
 )
@@ -60,7 +62,8 @@ class View:
         opens: What would stay back is asked for.
         tainted: WhatsApp's ids of sends whose words count as a stranger's.
         verdicts: What rules for reading say of chats, by jid.
-            reveals: The ref of the message whose codes are shown.
+        inside: The `mention_keys` of those whose names may be told, for a caller that is bound to one chat.
+        reveals: The ref of the message whose codes are shown.
         strangers, contacts: Whose words have been handed out.
         asked: A chat whose words a rule keeps back until a person agrees, or that was handed out so.
     """
@@ -69,6 +72,7 @@ class View:
     opens: bool = False
     tainted: frozenset[str] = frozenset()
     verdicts: Mapping[str, Verdict] | None = None
+    inside: frozenset[str] | None = None
     reveals: int | None = None
     strangers: bool = False
     contacts: bool = False
@@ -126,6 +130,8 @@ class View:
 
     def message(self, message: Message) -> None:
         """Make one message what is shown of it."""
+        if self.inside is not None:
+            name_only(message, self.inside)
         verdict = self.verdict(message.chat) if self.verdicts else None
         if not self.withholds and verdict != "ask":
             return
@@ -207,6 +213,8 @@ class View:
         if self.withholds and (chat.stranger or not is_person(chat.jid)):
             chat.name = cut_name(chat.name)
         last = chat.last_message
+        if last is not None and self.inside is not None:
+            last_name_only(last, self.inside)
         if last is not None and (self.withholds or verdict == "ask"):
             self._last(last, verdict)
             if last.before is not None:
