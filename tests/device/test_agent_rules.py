@@ -151,11 +151,13 @@ async def test_a_command_gets_no_secret_of_this_servers_environment(
     monkeypatch.setenv("WHATSAPP_MCP_SERVER__PORT", "1")
     monkeypatch.setenv("MY_KEY", "k")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere:")
     code = "import json, os; print(json.dumps(sorted(os.environ)))"
     told = str((await run(running(code), tmp_path)).output)
     assert "WHATSAPP_MCP_SERVER__PORT" not in told
     assert "MY_KEY" not in told
     assert "PYTHONPATH" not in told
+    assert "LD_LIBRARY_PATH" not in told
     assert "WHATSAPP_MCP_CHAT" in told
     assert "MY_KEY" in str((await run(running(code, environment=("MY_KEY",)), tmp_path)).output)
 
@@ -175,7 +177,9 @@ async def test_a_command_that_takes_too_long_ends_with_all_that_it_started(tmp_p
 
 
 async def test_a_command_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
-    ended = await run(running("while True: print('x' * 10_000)"), tmp_path)
+    patient = LIMITED.limits.model_copy(update={"seconds": 60.0})
+    with anyio.fail_after(20):
+        ended = await run(running("while True: print('x' * 10_000)", limits=patient), tmp_path)
     assert ended == command.Ended(None, "the command printed too much")
 
 

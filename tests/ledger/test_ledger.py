@@ -15,7 +15,7 @@ import pytest
 from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, RateLimited
 from whatsapp_mcp.ledger import Exposure, Incoming, Ledger, Question, open_ledger
 from whatsapp_mcp.models import ApprovalState, Caller, HandOnState
-from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.settings import AccountFolder, Settings
 
 pytestmark = pytest.mark.anyio
 AGENT = Caller("stdio:agent", "agent", "send_message")
@@ -258,3 +258,13 @@ async def test_the_file_is_private(ledger: Ledger, folder: AccountFolder) -> Non
         0o600,
         0o600,
     )
+
+
+async def test_no_two_strangers_wait_with_the_same_code(tmp_path: Path) -> None:
+    codes = iter(["111111", "111111", "222222"])
+    folder = Settings(home=tmp_path).account_folder()
+    folder.create()
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    async with open_ledger(folder) as ledger:
+        given = [await ledger.pairings.ask(chat, lambda: next(codes), now) for chat in ("1@lid", "2@lid")]
+    assert [each.code for each in given if each is not None] == ["111111", "222222"]

@@ -17,6 +17,8 @@ MOST_PENDING: Final = 3
 """Strangers who have a code that is valid; others are told nothing."""
 _AGAIN: Final = timedelta(days=1)
 """How long after a code the same stranger gets another."""
+_CODES: Final = 20
+"""Codes that are drawn until one is nobody else's: else the wrong stranger would be let in."""
 
 
 class Pairings:
@@ -65,7 +67,10 @@ class Pairings:
             waiting = "SELECT count(*) FROM pairings WHERE paired_at IS NULL AND given_at > ?"
             if db.execute(waiting, (at - _seconds(VALID),)).fetchone()[0] >= MOST_PENDING:
                 return None
-            code = new_code()
+            taken = {row[0] for row in db.execute("SELECT code FROM pairings WHERE paired_at IS NULL")}
+            code = next((each for each in (new_code() for _ in range(_CODES)) if each not in taken), None)
+            if code is None:
+                return None
             db.execute("INSERT INTO pairings VALUES (?, ?, ?, 0, NULL)", (chat, code, at))
             return _pairing(chat, code, at, None)
 

@@ -1,7 +1,8 @@
-"""`python -m whatsapp_mcp.sandbox.bound_process PARENT COMMAND…`: ends when PARENT does (Linux).
+"""`python -m whatsapp_mcp.sandbox.bound_process PARENT DROPPED COMMAND…`: ends when PARENT does (Linux).
 
 PARENT is the process id of whoever starts it. The kernel kills the program when that process is gone, however
-it ended (`PR_SET_PDEATHSIG` of prctl(2), kept over execve(2)).
+it ended (`PR_SET_PDEATHSIG` of prctl(2), kept over execve(2)). DROPPED names the variables that were
+for this module alone, with commas between them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,9 @@ import sys
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
-_PYTHON: Final = ("PYTHONHOME", "PYTHONPATH")
-"""Variables that were for this module alone."""
 
 
-def main(parent: str, *command: str) -> None:
+def main(parent: str, dropped: str, *command: str) -> None:
     """Become the command.
 
     Raises:
@@ -26,7 +25,7 @@ def main(parent: str, *command: str) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(parent):
         sys.exit(1)  # it ended before the kernel was told
-    for name in _PYTHON:
+    for name in dropped.split(","):
         os.environ.pop(name, None)
     os.execvp(command[0], command)  # noqa: S606
 

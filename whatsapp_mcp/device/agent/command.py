@@ -78,7 +78,8 @@ async def run(agent: AgentSettings, given: bytes, environment: Mapping[str, str]
         try:
             with anyio.move_on_after(agent.limits.seconds):
                 output, is_whole = await _talk(process, given, most)
-                await process.wait()
+                if is_whole:
+                    await process.wait()
         finally:
             # Whatever it has started ends with it.
             _end(process)
@@ -95,8 +96,10 @@ async def _started(command: tuple[str, ...], environment: Mapping[str, str], fol
     started, variables = command, dict(environment)
     if sys.platform == "linux":
         # So that it ends with this process, however that ends.
-        started = module_command("whatsapp_mcp.sandbox.bound_process", str(os.getpid()), *command)
-        variables = {**kept_variables(), **variables}
+        ours = {name: _named(value) for name, value in kept_variables().items() if name not in variables}
+        dropped = ",".join(ours)
+        started = module_command("whatsapp_mcp.sandbox.bound_process", str(os.getpid()), dropped, *command)
+        variables = {**ours, **variables}
     return await anyio.open_process(
         started,
         stderr=subprocess.DEVNULL,
@@ -104,6 +107,11 @@ async def _started(command: tuple[str, ...], environment: Mapping[str, str], fol
         env=variables,
         start_new_session=sys.platform != "win32",
     )
+
+
+def _named(folders: str) -> str:
+    """A variable without its empty folders: they mean the current one, in which the command writes."""
+    return os.pathsep.join(filter(None, folders.split(os.pathsep)))
 
 
 async def _talk(process: Process, given: bytes, most: int) -> tuple[bytes, bool]:
