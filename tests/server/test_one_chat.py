@@ -180,6 +180,12 @@ async def test_names_of_people_who_are_not_in_the_chat_are_not_told(archive: Arc
     assert SECRET not in repr(shown)
 
 
+@pytest.mark.parametrize("query", ["from:Bob", "-in:Club", 'FROM:"Bob"', "(in:Club", "hello from:me"])
+async def test_a_search_looks_up_no_name(archive: Archive, tmp_path: Path, query: str) -> None:
+    with pytest.raises(InvalidArgument):
+        await guarded(archive, tmp_path).search(query)
+
+
 async def test_members_of_a_group_are_told_by_name(archive: Archive, tmp_path: Path) -> None:
     members = tuple((jid, None, False, False) for jid in (ME, ANN))
     await archive.record_groups([GroupUpdate(CLUB, "Club", participants=members)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
@@ -9,6 +10,7 @@ from typing import Final, Literal, TypedDict
 
 from anyio import to_thread
 
+from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import (
     EVERYTHING,
     Chat,
@@ -32,6 +34,10 @@ from whatsapp_mcp.triage import Side
 
 _LOOKED_AT: Final = 50_000
 """Characters of a document up to which it is looked for codes that a search must not tell."""
+
+
+_NAMING: Final = re.compile(r"(?:from|in):\S", re.IGNORECASE)
+"""What a search looks up among all names: what is found, or not, would tell who is in the address book."""
 
 
 class _Chosen(TypedDict):
@@ -195,8 +201,15 @@ class GuardedMessages(Guard):
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Message]:
-        """As `ReadingArchive.search`, without what is found only in words that stay back or are masked."""
+        """As `ReadingArchive.search`, without what is found only in words that stay back or are masked.
+
+        Raises:
+            Denied: The chat that is named may not be read.
+            InvalidArgument: A caller that is bound to one chat names people or chats.
+        """
         where = await self._inside(where)
+        if self._caller.chat and _NAMING.search(query):
+            raise InvalidArgument("`from:` and `in:` are not available here.", "Search by words.")
         named = self._named is not None and where.chat == self._named
 
         async def read(after: str | None) -> Page[Message]:
