@@ -159,6 +159,16 @@ async def test_a_token_that_is_not_enough_opens_nothing(
     assert (answer.status_code, answer.headers.get(header[0])) == (status, header[1])
 
 
+@pytest.mark.parametrize("path", MCP_ROUTES)
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_a_picture_of_another_page_is_no_request(
+    http: httpx2.AsyncClient, path: str, site: str
+) -> None:
+    answer = await http.get(path, headers={**BEARER, "Sec-Fetch-Site": site})
+    assert answer.status_code == 403
+    assert "another origin" in answer.text
+
+
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_bearer_token_opens_no_page(http: httpx2.AsyncClient, path: str, method: str) -> None:

@@ -46,6 +46,7 @@ async def test_a_browser_that_is_pointed_there_runs_nothing(source: FakeSource, 
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-disposition"].startswith("attachment")
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 async def test_a_part_of_a_file_can_be_asked_for(source: FakeSource, archive: Archive) -> None:

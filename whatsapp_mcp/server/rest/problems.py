@@ -39,7 +39,12 @@ STATUSES: Final = {
 }
 """The status of each code. None that invites a client to repeat what must not be repeated: a send whose end
 is not known is a conflict, not a failure of the server."""
-HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    # A page of another origin may not show a file as its picture, whatever the browser says of the request.
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
 class _Said(NamedTuple):

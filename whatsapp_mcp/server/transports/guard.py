@@ -56,6 +56,8 @@ _UNKNOWN_BEARER: Final = (
     "`whatsapp-mcp token create NAME` makes another.\n"
 )
 _REALM: Final = "WhatsApp"
+_OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
+"""What `Sec-Fetch-Site` says of a request that a page of another origin causes: a picture has no `Origin`."""
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -154,7 +156,7 @@ class Guard:
 
     async def _admit(self, request: Request) -> Response | None:
         """Write down whom the request is admitted for, or refuse it."""
-        if request.scope["path"].lstrip("/").partition("/")[0] in BEARER_PARTS:
+        if _takes_bearer(request):
             try:
                 principal = await self._bearer(request)
             except WhatsAppError as error:
@@ -197,6 +199,8 @@ class Guard:
         origins = headers.getlist("origin")
         if not all(origin == self.origin or _is_same_origin(origin, host) for origin in origins):
             return PlainTextResponse(_OTHER_ORIGIN, 403)
+        if _takes_bearer(request) and headers.get("sec-fetch-site", "").lower() in _OTHER_SITES:
+            return PlainTextResponse(_OTHER_ORIGIN, 403)
         return None
 
     def _is_own_name(self, name: str) -> bool:
@@ -222,6 +226,10 @@ def is_admitted(scope: Mapping[str, Any]) -> bool:
 
 def _is_open(path: str) -> bool:
     return path in OPEN_PATHS or path.startswith(WELL_KNOWN)
+
+
+def _takes_bearer(request: Request) -> bool:
+    return request.scope["path"].lstrip("/").partition("/")[0] in BEARER_PARTS
 
 
 def _authority(text: str, scheme: str) -> tuple[str, int] | None:
