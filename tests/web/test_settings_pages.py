@@ -66,6 +66,14 @@ async def test_settings_are_shown_with_where_they_are_from(
     assert "Family &lt;b&gt;" in page
 
 
+async def test_a_webhook_is_shown_without_the_path_of_its_url(http: httpx2.AsyncClient, source: Source):
+    hook = '[[webhooks]]\nname = "n8n"\nurl = "https://hooks.example.org/s3cret"\nsecrets = ["env:HOOK"]\n'
+    write(source.home / "config.toml", hook)
+    page = (await http.get("/settings")).text
+    assert "n8n: https://hooks.example.org" in page
+    assert "s3cret" not in page
+
+
 async def test_a_change_is_shown_and_written_after_a_yes(
     http: httpx2.AsyncClient, config: Path, source: Source
 ):

@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.archive import events as ev
 from tests.server.conftest import ANN_LEE, BOB, CLUB, ME, incoming
 from tests.server.fakes import NOON, ledger_in
 from tests.server.webhooks.delivering import LIMIT, config, delivering
@@ -119,6 +120,20 @@ async def test_own_messages_are_told_only_where_they_are_asked_for(archive: Arch
     assert set(texts(some)) == {"Hers"}
     # The first process may have ended before it knew that hers was taken.
     assert [text for text in texts(all_) if text != "Hers"] == ["Mine again"]
+
+
+async def test_a_reaction_to_an_own_message_is_told_without_its_words(
+    archive: Archive, tmp_path: Path
+) -> None:
+    with receiving() as receiver:
+        async with delivering(archive, tmp_path, config(receiver.url, 'events = ["message", "reaction"]')):
+            await says(archive, 20, ME, "Mine alone", ANN_LEE)
+            reaction = ev.reaction("M20", "👍", chat=ANN_LEE, at=int(LATER.timestamp()) + 60)
+            await archive.ingest(ev.journal([reaction], after=20))
+            await until(lambda: receiver.taken)
+    [request] = receiver.taken
+    assert (request.event["type"], request.event["emoji"]) == ("reaction", "👍")
+    assert b"Mine alone" not in request.body
 
 
 @pytest.mark.parametrize("named", ["Ann Lee", ANN_LEE, "+1 555 000 2222"])

@@ -74,8 +74,12 @@ class WebhookEvents:
         message = None
         if change.kind in ABOUT_A_MESSAGE and change.ref is not None:
             message = await _message(guarded, change.ref)
-            if message is None or (message.from_me and change.kind in _SAID and not self._webhook.own):
+            if message is None:
                 return None
+            if message.from_me and not self._webhook.own:
+                if change.kind in _SAID:
+                    return None
+                message = None  # what others do with the owner's words is told without them
         return self._made(event_id(change), event_data(change, message, self._settings.now().zone))
 
     async def find(self, seq: int) -> Change | None:

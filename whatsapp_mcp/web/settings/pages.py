@@ -201,7 +201,9 @@ def _in_force(settings: Settings, text: str) -> Iterator[_InForce]:
         written: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         written = {}
-    values = settings.model_dump(mode="json", exclude={"home": True, "policy": {"chats"}})
+    values = settings.model_dump(mode="json", exclude={"home": True, "policy": {"chats"}, "webhooks": True})
+    # The path of a webhook's URL may be a secret.
+    values["webhooks"] = [f"{each.name}: {each.origin}" for each in settings.webhooks]
     for path, value in _flat(values, ()):
         variable = ENV_PREFIX + "__".join(path).upper()
         here: Any = written
