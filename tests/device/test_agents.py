@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -13,9 +14,10 @@ from whatsapp_mcp.device.agent.admission import Admission
 from whatsapp_mcp.device.agent.answers import parts_of
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.operations import as_device
-from whatsapp_mcp.errors import Denied
+from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.ledger import Exposure
-from whatsapp_mcp.models import Caller, MessageFilter
+from whatsapp_mcp.ledger.handed_on import HandedOnRecord
+from whatsapp_mcp.models import Caller, HandOn, HandOnState, MessageFilter
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp, kinds
 from whatsapp_mcp.simulator.people import Person
@@ -310,3 +312,24 @@ async def test_what_comes_after_the_archive_was_recreated_is_handed_on(
                 await anyio.sleep(0.02)
         await rig.ann.says("hello")
         assert await hears(rig.ann) == "You said: hello"
+
+
+async def test_a_run_whose_answer_could_not_be_written_down_is_made_again(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move, refused = HandedOnRecord.move, list[HandOnState]()
+
+    async def once_busy(
+        record: HandedOnRecord, found: HandOn, state: HandOnState, *rest: Any, **more: Any
+    ) -> bool:
+        if state is HandOnState.ANSWERING and not refused:
+            refused.append(state)
+            raise Busy("The disk is full.")
+        return await move(record, found, state, *rest, **more)
+
+    monkeypatch.setattr(HandedOnRecord, "move", once_busy)
+    async with agents_of(wa, linked, folder, config('"ANN" = "command"')) as rig:
+        await rig.ann.says("hello")
+        assert await hears(rig.ann) == "You said: hello"
+        assert refused
+        assert len(rig.given()) == 2

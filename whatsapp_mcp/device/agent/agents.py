@@ -133,6 +133,9 @@ class Agents:
                     settling |= not await self._settle(tasks, found)
                 case HandOnState.WAITING | HandOnState.ANSWERING if found.agent == "command":
                     await self._begin(tasks, found)
+                case HandOnState.TAKEN if found.agent == "command":
+                    if found.chat not in self._busy:  # a run whose end could not be written down
+                        await self._runs.retry(found.id)
                 case HandOnState.WAITING | HandOnState.TAKEN:
                     await self._look_after(found)
                 case _:

@@ -12,7 +12,7 @@ from whatsapp_mcp.settings import AgentSettings
 PAUSE: Final = timedelta(minutes=2)
 """Silence that a person makes now and then; two programs that answer each other do not."""
 MOST_TRIES: Final = 2
-"""Runs of a command for the same messages; of more the server was stopped each time."""
+"""Runs of a command for the same messages; of more, each was cut short."""
 UNHEARD: Final = timedelta(seconds=30)
 """How long a channel may leave messages before it counts as not listening."""
 KEPT: Final = timedelta(days=1)

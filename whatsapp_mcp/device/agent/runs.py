@@ -60,14 +60,20 @@ class Runs:
         self._folder = folder
 
     async def recover(self) -> None:
-        """Let commands run again that a former leader has left; but none for ever."""
+        """Let commands run again that a former leader has left."""
         for found in self._ledger.handed_on.open():
-            if found.agent != "command" or found.state is not HandOnState.TAKEN:
-                continue
-            if found.tries >= rules.MOST_TRIES:
-                await self._fail(found, "the server was stopped each time while the command ran")
-            else:
-                await self._ledger.handed_on.move(found, HandOnState.WAITING, self._clock.now())
+            if found.agent == "command":
+                await self.retry(found.id)
+
+    async def retry(self, number: int) -> None:
+        """Let a command run again that does not run any more and came to no end; but none for ever."""
+        found = self._ledger.handed_on.get(number)
+        if found is None or found.state is not HandOnState.TAKEN:
+            return
+        if found.tries >= rules.MOST_TRIES:
+            await self._fail(found, "each run of the command was cut short")
+        else:
+            await self._ledger.handed_on.move(found, HandOnState.WAITING, self._clock.now())
 
     async def answer(self, found: HandOn) -> float | None:
         """Run the command for what waits, and send what it says.
