@@ -13,7 +13,7 @@ from tests.device.conftest import Leader, settings_of
 from whatsapp_mcp.device.agent.admission import Admission
 from whatsapp_mcp.device.agent.answers import parts_of
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.operations import as_device
+from whatsapp_mcp.device.operations import OPERATIONS, as_device
 from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord
@@ -208,10 +208,13 @@ async def test_a_channel_gets_each_message_until_it_has_passed_it_on(
 ) -> None:
     async with agents_of(wa, linked, folder, config('"ANN" = "channel"')) as rig:
         jid = str(rig.ann.pn)
-        channel = as_device(rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid)))
+        session = rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid))
+        channel = as_device(session)
         await rig.ann.says("hello")
-        (given,) = await channel.handed_on(jid, wait=20.0)
-        # Another channel, after the first has gone without a word.
+        asked, gone = {"chat": jid, "after": 0, "wait": 20.0}, list[bool]()
+        (given,) = await session.perform(OPERATIONS["handed_on"], asked, lambda: bool(gone))
+        assert await channel.handed_on(jid) == (), "it is in the hands of the first session"
+        gone.append(True)
         assert [each.id for each in await channel.handed_on(jid)] == [given.id]
         assert await channel.handed_on(jid, after=given.id) == ()
         await channel.handed_on_done(jid, given.id)

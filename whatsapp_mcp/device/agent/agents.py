@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
@@ -33,6 +33,8 @@ _AT_ONCE: Final = 2
 """Commands that run at the same time."""
 _GIVEN: Final = 20
 """Hand-ons that a channel gets at once."""
+_LEASE: Final = 60.0
+"""Seconds that a channel has to pass on what it got, before another session of it gets the same."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,13 @@ logger = logging.getLogger(__name__)
 def new_code() -> str:
     """Six digits, for a stranger."""
     return f"{secrets.randbelow(1_000_000):06d}"
+
+
+class _Lease(NamedTuple):
+    """Who got a hand-on: whether that process is gone, and until when it has it alone."""
+
+    has_ended: Callable[[], bool]
+    until: float
 
 
 class Agents:
@@ -82,6 +91,7 @@ class Agents:
         )
         self._busy: set[str] = set()
         self._not_before: dict[int, float] = {}
+        self._leases: dict[int, _Lease] = {}
         self._told_away: set[int] = set()
         self._transcribed: set[int] = set()
         self._wake = anyio.Event()
@@ -145,6 +155,7 @@ class Agents:
     def _forget_all_but(self, numbers: Collection[int]) -> None:
         self._told_away.intersection_update(numbers)
         self._not_before = {number: at for number, at in self._not_before.items() if number in numbers}
+        self._leases = {number: lease for number, lease in self._leases.items() if number in numbers}
         if not numbers:
             self._transcribed.clear()
 
@@ -204,8 +215,14 @@ class Agents:
 
     # What channels and people ask.
 
-    async def handed_on(self, chat: str, after: int = 0, wait: float = 0.0) -> tuple[HandOn, ...]:
-        """See `Device.handed_on`."""
+    async def handed_on(
+        self,
+        chat: str,
+        after: int = 0,
+        wait: float = 0.0,
+        has_ended: Callable[[], bool] = lambda: False,
+    ) -> tuple[HandOn, ...]:
+        """See `Device.handed_on`; `has_ended` says whether the process that asks is gone."""
         facts = await self._archive.chat_facts(chat)
         agent = self._settings.now().agent
         if agent_of(agent, facts, self._ledger.pairings.is_paired) != "channel":
@@ -217,26 +234,40 @@ class Agents:
         with self._clock.limit(wait):
             while True:
                 woken = self._waits
-                if given := await self._give(names, after):
+                if given := await self._give(names, after, has_ended):
                     return given
                 await woken.wait()
-        return await self._give(names, after)
+        return await self._give(names, after, has_ended)
 
-    async def _give(self, chats: Collection[str | None], after: int) -> tuple[HandOn, ...]:
+    async def _give(
+        self, chats: Collection[str], after: int, has_ended: Callable[[], bool]
+    ) -> tuple[HandOn, ...]:
         given: list[HandOn] = []
         for found in self._ledger.handed_on.open():
             if found.chat not in chats or found.agent != "channel" or found.id <= after:
                 continue
-            if found.state is HandOnState.WAITING:
-                is_moved = await self._admission.may_go(found) and await self._ledger.handed_on.move(
-                    found, HandOnState.TAKEN, self._clock.now()
-                )
-                if not is_moved:
-                    continue
-            elif found.state is not HandOnState.TAKEN:
+            if self._is_leased(found.id, has_ended) or len(given) == _GIVEN:
                 continue
-            given.append(found)
-        return tuple(given[:_GIVEN])
+            # Before anything is awaited: another session may ask meanwhile.
+            self._leases[found.id] = _Lease(has_ended, self._clock.monotonic() + _LEASE)
+            if found.state is HandOnState.TAKEN or await self._take(found):
+                given.append(found)
+            else:
+                self._leases.pop(found.id, None)
+        return tuple(given)
+
+    async def _take(self, found: HandOn) -> bool:
+        """Note that a channel gets what waits; false if it may not."""
+        if found.state is not HandOnState.WAITING or not await self._admission.may_go(found):
+            return False
+        return await self._ledger.handed_on.move(found, HandOnState.TAKEN, self._clock.now())
+
+    def _is_leased(self, number: int, has_ended: Callable[[], bool]) -> bool:
+        """Whether another than who asks has it; who asked and was cut short gets it again."""
+        lease = self._leases.get(number)
+        if lease is None or lease.has_ended is has_ended:
+            return False
+        return not lease.has_ended() and self._clock.monotonic() < lease.until
 
     async def handed_on_done(self, chat: str, number: int) -> None:
         """See `Device.handed_on_done`."""

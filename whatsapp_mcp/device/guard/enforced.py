@@ -93,6 +93,8 @@ class EnforcedDevice(GeneratedDevice):
                 result = await self._device.send(request, has_ended)
             await self._gate.sent(self.caller, result.send_id, result.message_id)
             return result
+        if operation.name == "handed_on":
+            arguments = {**arguments, "has_ended": has_ended}
         if operation.name in _BESIDE:
             return await getattr(self._beside, operation.name)(**arguments)
         if operation.name == "forget_chat":

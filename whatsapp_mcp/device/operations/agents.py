@@ -16,8 +16,8 @@ class AgentOperations(Protocol):
     async def handed_on(self, chat: str, after: int = 0, wait: float = 0.0) -> tuple[HandOn, ...]:
         """What waits for the channel of a chat, after a number; waits up to `wait` seconds for it.
 
-        What an earlier channel has got and not called done is given again. Only refs are told: words are
-        read from the archive, through its guard.
+        What a channel has got and not called done is given again once its process is gone, or after a minute.
+        Only refs are told: words are read from the archive, through its guard.
 
         Raises:
             InvalidArgument: `config.toml` gives this chat to no channel.
