@@ -18,9 +18,11 @@ from tests.server.fakes import FakeSource, text_of
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
-from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.models import ConnectionState, LinkState
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.calls import Services
 from whatsapp_mcp.server.render import qr_png
+from whatsapp_mcp.server.tools import connection
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.adv import LinkingError
@@ -164,3 +166,23 @@ async def test_new_codes_come_with_the_reason_for_which_the_old_ones_are_worthle
         assert "The last attempt failed: The code" in text
         assert "four linked devices" in text
         assert images
+
+
+async def test_a_phone_that_is_linked_while_the_call_begins_is_its_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with unlinked(tmp_path, "auto") as it:
+        await it.link()
+        shown = (await it.device.link_state()).qr
+        assert shown is not None
+        begin = connection._begin
+
+        async def scanned_first(services: Services, phone: str | None) -> LinkState:
+            await it.wa.me.scan(shown.text)
+            while (await it.device.link_state()).state is ConnectionState.LINKING:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            return await begin(services, phone)
+
+        monkeypatch.setattr(connection, "_begin", scanned_first)
+        text, _ = await it.link(wait=30)
+        assert "The phone is linked" in text

@@ -12,7 +12,7 @@ import anyio
 from mcp.types import ImageContent
 from pydantic import Field
 
-from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
+from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, WhatsAppError
 from whatsapp_mcp.models import (
     ADDRESS_BOOK_MISSING,
     AddressBookState,
@@ -134,8 +134,7 @@ async def link_device(
         waited_for = wait and status.state in _JUST_LINKED
         note = _NOW_LINKED if waited_for else f"{_LINKED_ALREADY} {status.action or ''}".rstrip()
         return _linked(LinkState(status.state, 0, number=status.number), services, note)
-    async with services.device() as device:
-        link = await device.link(phone)
+    link = await _begin(services, phone)
     agreed = None
     if call.show_page and services.pages and link.qr and not phone:
         begun = status.state is not ConnectionState.LINKING
@@ -144,6 +143,18 @@ async def link_device(
     if wait and not (link.failed and status.state is ConnectionState.UNLINKED):
         link = await _outcome(call, services, link, phone, wait)
     return _link_result(link, services, on_page=bool(agreed))
+
+
+async def _begin(services: Services, phone: str | None) -> LinkState:
+    """Begin linking or join it; a phone that was linked since the status was asked is the outcome."""
+    async with services.device() as device:
+        try:
+            return await device.link(phone)
+        except InvalidArgument:
+            status = await device.status()
+            if status.state not in _JUST_LINKED:
+                raise
+            return LinkState(status.state, 0, number=status.number)
 
 
 async def _outcome(
