@@ -93,8 +93,9 @@ class FakeDevice:
         return LinkState(ConnectionState.LINKING, 1, qr)
 
     async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
-        """The next of `link_states`; without one, the QR that is `shown`."""
+        """The next of `link_states`; without one, the QR that is `shown`, of which there is no news."""
         if not self.link_states:
+            await anyio.sleep(wait if after_revision >= 1 else 0)
             return LinkState(self.state, 1, self.shown)
         return self.link_states.pop(0)
 
