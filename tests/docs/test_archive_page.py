@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import anyio
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
 from tests.archive import events as ev
 from tests.archive.events import GROUP, NOON, journal
+from tests.loops import run_apart
 from whatsapp_mcp import settings, time_grammar
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.operations import OPERATIONS
@@ -120,7 +120,7 @@ def test_every_archive_command_on_the_page_works(tmp_path: Path, monkeypatch: py
         async with open_archive(settings.load().account_folder(), write=True) as archive:
             await fill(archive)
 
-    anyio.run(make)
+    run_apart(make)
     shown = re.findall(r"^whatsapp-mcp archive (.+)$", PAGE, re.MULTILINE)
     assert len(shown) >= 8
     for line in shown:

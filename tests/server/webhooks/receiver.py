@@ -74,7 +74,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         size = int(self.headers["content-length"])
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.path, headers, self.rfile.read(size))
+        body = self.rfile.read(size)
+        if len(body) < size:  # its sender was killed
+            self.close_connection = True
+            return
+        request = Request(self.path, headers, body)
         receiver = self._receiver
         receiver.requests.append(request)
         status = receiver.answer(request)
