@@ -162,7 +162,7 @@ class Worker:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let the process stand still, and the clock of its job with it, for as long as the body runs.
+        """Pause the process, and the clock of its job with it, for as long as the body runs.
 
         On Linux alone: elsewhere nothing would end a stopped process whose server was killed.
         """

@@ -221,7 +221,7 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True)
 class Scheduling:
-    """What was known when a scheduled send was accepted, to decide about it anew when it is due.
+    """What was known when a scheduled send was accepted, to decide about it again when it is due.
 
     Attributes:
         caller: For whom.

@@ -79,7 +79,7 @@ class Batch:
     Attributes:
         changes: Oldest first. A caller hears of those that `GuardedArchive.readable` leaves.
         seq: The number to go on from.
-        missed: Whether changes before these are no longer kept: a copy has to be made anew.
+        missed: Whether changes before these are no longer kept: a copy has to be read again.
     """
 
     changes: tuple[Change, ...]

@@ -50,7 +50,7 @@ class Admission:
                 message = await self._archive.message(ref)
             except MessageNotFound:
                 continue
-            # An archive that was recreated gives its refs anew.
+            # An archive that was recreated gives its refs again.
             if message.revoked_at is not None or message.chat not in chat.addresses:
                 continue
             if chat.is_own and not self._ledger.handed_on.is_of_phone(message.message_id, message.text):

@@ -163,5 +163,5 @@ class Speaker:
 
 
 def _key(found: HandOn) -> str:
-    # With the time, since the numbers begin anew where the ledger was lost.
+    # With the time, since the numbers start again where the ledger was lost.
     return f"agent:{found.id}:{int(found.began_at.timestamp() * 1000)}"

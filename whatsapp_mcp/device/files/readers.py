@@ -34,7 +34,7 @@ class FileReader(Protocol):
         ...
 
     def paused(self) -> AbstractContextManager[None]:
-        """Lets its process stand still, where that is possible, for as long as the body runs."""
+        """Pauses its process, where that is possible, for as long as the body runs."""
         ...
 
     async def document(self, source: Source, mime_type: str | None, file_name: str | None) -> FileReading:

@@ -219,7 +219,7 @@ class ReadingLoop:
         """Read a file that nobody waits for; who asks for another one waits `GRACE` seconds at most."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._give_way, ref, tasks.cancel_scope)
-            tasks.start_soon(self._stand_still, reader)
+            tasks.start_soon(self._pause_meanwhile, reader)
             try:
                 if path := await self._fetcher.here(ref):
                     await self._read(reader, ref, path)
@@ -231,8 +231,8 @@ class ReadingLoop:
                     await within(self._clock, GRACE, self._asked.wait)
             tasks.cancel_scope.cancel()
 
-    async def _stand_still(self, reader: FileReader) -> None:
-        """While messages come, let the reader stand still in the middle of its file."""
+    async def _pause_meanwhile(self, reader: FileReader) -> None:
+        """While messages come, pause the reader in the middle of its file."""
         left = UNREST
         while left > 0 and not self._asks:
             self._message = anyio.Event()

@@ -1,4 +1,4 @@
-"""`DueSends`: decides anew about each scheduled send whose moment has come, and lets it go, asks or refuses.
+"""`DueSends`: decides again about each scheduled send whose moment has come, and lets it go, asks or refuses.
 
 A send that is due is only ever moved on by one transaction of the archive: to the queue, to a question, or to
 its end. So a process that ends between any two steps leaves it as it was, or where it belongs, and the next

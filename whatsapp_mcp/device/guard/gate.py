@@ -321,7 +321,7 @@ class Gate:
     # Sends for later.
 
     async def schedule(self, request: SendRequest, caller: Caller) -> SendResult:
-        """Accept a send that waits for its moment; it is decided about anew then.
+        """Accept a send that waits for its moment; it is decided about again then.
 
         Raises:
             WhatsAppError: As `Device.send`.

@@ -107,7 +107,7 @@ class Device(TopicOperations, ApprovalOperations, AgentOperations, Protocol):
     async def send(self, request: SendRequest) -> SendResult:
         """Put one message into the outbox and report what is known of it after `request.wait` seconds.
 
-        One for later (`request.at`) is `scheduled` at once, and decided about anew when it is due.
+        One for later (`request.at`) is `scheduled` at once, and decided about again when it is due.
 
         Raises:
             NotLinked: No phone is linked.

@@ -51,7 +51,7 @@ MOST_TOPICS: Final = 500
 LOOK: Final = 1.0
 """Seconds after which what is offered is compared with what was."""
 _SLICE: Final = 5.0
-"""Seconds after which the leader is asked anew for the state of the connection."""
+"""Seconds after which the leader is asked again for the state of the connection."""
 _AGAIN: Final = 1.0
 """Seconds until a leader that could not be asked is asked again."""
 _SUBSCRIBER: Final = "whatsapp_mcp_subscriber"

@@ -131,7 +131,7 @@ class Delivery:
 
         Args:
             seq: The change.
-            make: Makes the event, anew for each attempt: the rules may have changed, and the message too.
+            make: Makes the event, again for each attempt: the rules may have changed, and the message too.
         """
         known = self._record.progress(self._name)
         failures = refusals = known.refusals if known else 0
