@@ -72,7 +72,7 @@ class Unwritten:
     async def check(self, *args: object) -> None:
         pass
 
-    refused = check
+    refused = forget_chat = check
 
     @asynccontextmanager
     async def act(self, *args: object) -> AsyncIterator[None]:

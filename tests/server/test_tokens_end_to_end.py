@@ -121,6 +121,6 @@ async def test_the_login_url_of_the_terminal_opens_the_pages(
         assert (await browser.get(server.base)).status_code == 403
         page = await browser.get(url)
         assert page.status_code == 200
-        assert "<h1>WhatsApp</h1>" in page.text
+        assert "<h2>States before</h2>" in page.text  # the page of the connection
         cookie = browser.cookies.jar
         assert [each.name for each in cookie] == [f"whatsapp_mcp_page_{page.url.port}"]

@@ -108,6 +108,9 @@ class Sends:
     async def outbox_unsettled(self, *, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
         return outbox_entries.outbox_unsettled(self._db, chat=chat, limit=limit)
 
+    async def scheduled_sends(self) -> tuple[OutboxEntry, ...]:
+        return ()
+
     async def outbox_sending(
         self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
     ) -> OutboxEntry:
