@@ -116,6 +116,7 @@ async def paths(archive: ReadingArchive, corpus: Corpus) -> dict[str, str]:
         "acts: readings": "/acts?show=readings",
         "agents": "/agents",
         "imports": "/imports",
+        "webhooks": "/webhooks",
         "settings": "/settings",
         "what would happen": f"/settings/try?tool=send_message&chat={big}&tainted=yes",
         "tokens": "/tokens",

@@ -11,7 +11,7 @@ import pytest
 
 from tests.server.webhooks.receiver import KEY, SECRET, Receiver, receiving
 from whatsapp_mcp import cli
-from whatsapp_mcp.ledger import Ledger
+from whatsapp_mcp.ledger import FailedDelivery, Ledger
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +45,7 @@ async def prepare(home: Path) -> None:
     ledger = Ledger(Settings(home=home).account_folder())
     await ledger.webhooks.begin("n8n", 3)
     await ledger.webhooks.advance("n8n", 4, AT)
-    await ledger.webhooks.give_up("n8n", 5, AT, "It answered 500.")
+    await ledger.webhooks.give_up(FailedDelivery("n8n", 5, AT, "It answered 500."))
     await ledger.webhooks.put_off("n8n", 0, AT, "It cannot be reached (ConnectError).")
     ledger.close()
 

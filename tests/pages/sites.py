@@ -29,6 +29,8 @@ async def paths(archive: ReadingArchive) -> dict[str, str]:
         "acts-verify": "/acts/verify",
         "agents": "/agents",
         "imports": "/imports",
+        "webhooks": "/webhooks",
+        "webhook-replay": "/webhooks/n8n/replay",
         "settings": "/settings",
         "settings-try": f"/settings/try?tool=send_message&chat={EVE}",
         "tokens": "/tokens",

@@ -117,6 +117,7 @@ CREATE TABLE IF NOT EXISTS failed_deliveries (
     failed_at INTEGER NOT NULL,
     reason TEXT NOT NULL,
     replay INTEGER NOT NULL,            -- 1: it is about to be tried again
+    missed_after INTEGER,               -- not of one change: it says that those after this one are gone
     PRIMARY KEY (webhook, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -262,6 +263,9 @@ def _prepare(db: sqlite3.Connection) -> None:
         # Of every file: one that an earlier version made has no table that came later.
         for statement in _TABLES.split(";\n"):
             db.execute(statement)
+        columns = db.execute("SELECT name FROM pragma_table_info('failed_deliveries')").fetchall()
+        if ("missed_after",) not in columns:
+            db.execute("ALTER TABLE failed_deliveries ADD COLUMN missed_after INTEGER")
         if not found:
             db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 

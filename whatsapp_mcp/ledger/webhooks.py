@@ -16,7 +16,7 @@ from whatsapp_mcp.ledger.database import LedgerFile
 MOST_FAILED: Final = 1_000
 """Failed deliveries that are kept of each webhook; the oldest are dropped."""
 _COLUMNS: Final = "name, seq, refusals, retry_at, reason, delivered_at"
-_FAILED: Final = "webhook, seq, failed_at, reason, replay"
+_FAILED: Final = "webhook, seq, failed_at, reason, missed_after, replay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class FailedDelivery:
         seq: The number of the change.
         failed_at: When it was last tried.
         reason: Why it failed.
+        missed_after: Of an event that says that changes are gone: the change before them, `seq` being the
+            last of them. None for the event of a change.
         replay: Whether it is about to be tried again.
     """
 
@@ -56,6 +58,7 @@ class FailedDelivery:
     seq: int
     failed_at: datetime
     reason: str
+    missed_after: int | None = None
     replay: bool = False
 
 
@@ -108,11 +111,12 @@ class WebhookRecord:
 
         await self._file.write(change)
 
-    async def give_up(self, name: str, seq: int, at: datetime, reason: str) -> None:
-        """The event of this change is kept as failed, and the next one's turn comes."""
+    async def give_up(self, failed: FailedDelivery) -> None:
+        """This event is kept as failed, and the next one's turn comes."""
+        name, seq = failed.webhook, failed.seq
 
         def change(db: sqlite3.Connection) -> None:
-            _keep(db, FailedDelivery(name, seq, at, reason))
+            _keep(db, failed)
             db.execute(
                 "UPDATE webhooks SET seq = ?, refusals = 0, retry_at = NULL, reason = '' WHERE name = ?",
                 (seq, name),
@@ -131,8 +135,8 @@ class WebhookRecord:
             WHERE webhook = ? AND replay >= ? ORDER BY seq"""  # noqa: S608
         rows = self._file.read(lambda db: db.execute(query, (name, replay)).fetchall())
         return tuple(
-            FailedDelivery(webhook, seq, datetime.fromtimestamp(at, UTC), reason, bool(replay))
-            for webhook, seq, at, reason, replay in rows
+            FailedDelivery(webhook, seq, datetime.fromtimestamp(at, UTC), reason, after, bool(replay))
+            for webhook, seq, at, reason, after, replay in rows
         )
 
     async def replay(self, name: str) -> int:
@@ -144,9 +148,9 @@ class WebhookRecord:
 
         return await self._file.write(change)
 
-    async def failed_again(self, name: str, seq: int, at: datetime, reason: str) -> None:
+    async def failed_again(self, failed: FailedDelivery) -> None:
         """What was tried again has failed again."""
-        await self._file.write(lambda db: _keep(db, FailedDelivery(name, seq, at, reason)))
+        await self._file.write(lambda db: _keep(db, failed))
 
     async def settle(self, name: str, seq: int) -> None:
         """What had failed was delivered, or is no longer there."""
@@ -174,8 +178,8 @@ class WebhookRecord:
 
 def _keep(db: sqlite3.Connection, failed: FailedDelivery) -> None:
     db.execute(
-        f"INSERT OR REPLACE INTO failed_deliveries ({_FAILED}) VALUES (?, ?, ?, ?, 0)",  # noqa: S608
-        (failed.webhook, failed.seq, _seconds(failed.failed_at), failed.reason),
+        f"INSERT OR REPLACE INTO failed_deliveries ({_FAILED}) VALUES (?, ?, ?, ?, ?, 0)",  # noqa: S608
+        (failed.webhook, failed.seq, _seconds(failed.failed_at), failed.reason, failed.missed_after),
     )
 
 

@@ -21,6 +21,7 @@ from whatsapp_mcp.web.scheduled import scheduled_routes
 from whatsapp_mcp.web.settings import settings_routes
 from whatsapp_mcp.web.site import Site
 from whatsapp_mcp.web.tokens import token_routes
+from whatsapp_mcp.web.webhooks import webhook_routes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -67,6 +68,7 @@ def site_routes(site: Site, logins: Logins, tokens: TokenStore) -> list[Route]:
         *act_routes(site),
         *agent_routes(site),
         *import_routes(site),
+        *webhook_routes(site),
         *settings_routes(site),
         *token_routes(site, tokens),
     ]

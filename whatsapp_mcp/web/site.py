@@ -68,6 +68,7 @@ PLACES: Final = (
     Place("/acts", "What agents did"),
     Place("/agents", "Who writes to agents"),
     Place("/imports", "Imports"),
+    Place("/webhooks", "Webhooks"),
     Place("/settings", "Settings"),
     Place("/tokens", "Tokens"),
 )

@@ -236,6 +236,24 @@ async def test_it_is_told_what_was_missed_while_nobody_delivered(ledger: Ledger)
     assert story.taken == ["missed_2_6", *ids(story)]
 
 
+async def test_that_changes_were_missed_is_told_again_under_its_former_id_when_a_person_asks_for_it(
+    ledger: Ledger,
+) -> None:
+    await ledger.webhooks.begin("n8n", 2)
+    story = Story(8, ["refuses"] * ATTEMPTS, first=7)
+    await story.deliver(ledger)
+    [failed] = ledger.webhooks.failed("n8n")
+    assert (failed.missed_after, failed.seq) == (2, 6)
+    assert story.taken == ids(story)
+
+    await ledger.webhooks.replay("n8n")
+    story.script = ["refuses"]
+    await story.until(lambda: not ledger.webhooks.failed("n8n", replay=True), ledger)
+    await ledger.webhooks.replay("n8n")
+    await story.until(lambda: not ledger.webhooks.failed("n8n"), ledger)
+    assert story.taken == [*ids(story), "missed_2_6"]
+
+
 async def test_a_webhook_that_is_taken_out_of_the_settings_is_forgotten(ledger: Ledger) -> None:
     story = Story(3, refused_always=frozenset({2}))
     await story.deliver(ledger)

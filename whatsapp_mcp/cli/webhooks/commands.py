@@ -64,13 +64,19 @@ def failed(name: Name, as_json: AsJson = False, account: Account = "default") ->
     rows = anyio.run(_failed, account, _named(name).name)
     if as_json:
         data = [
-            {"seq": row.seq, "failed_at": rfc3339(row.failed_at), "reason": row.reason, "replay": row.replay}
+            {
+                "seq": row.seq,
+                "missed_after": row.missed_after,
+                "failed_at": rfc3339(row.failed_at),
+                "reason": row.reason,
+                "replay": row.replay,
+            }
             for row in rows
         ]
         typer.echo(json.dumps(data, ensure_ascii=False))
     elif rows:
         table = [("CHANGE", "FAILED AT", "WHY")]
-        table += [(str(row.seq), rfc3339(row.failed_at), row.reason) for row in rows]
+        table += [(_changes(row), rfc3339(row.failed_at), row.reason) for row in rows]
         typer.echo(aligned(table))
     else:
         typer.echo("No event has failed.")
@@ -161,6 +167,13 @@ def _as_data(webhook: WebhookSettings, progress: WebhookProgress | None, failed:
         data["retry_at"] = rfc3339(progress.retry_at) if progress.retry_at else None
         data["reason"] = progress.reason or None
     return data
+
+
+def _changes(failed: FailedDelivery) -> str:
+    """`6`; `3 to 6 (missed)` of an event that says that changes are gone."""
+    if failed.missed_after is None:
+        return str(failed.seq)
+    return f"{failed.missed_after + 1} to {failed.seq} (missed)"
 
 
 def _state(row: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
@@ -21,10 +22,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 
 from whatsapp_mcp.device.supervise import backoff
+from whatsapp_mcp.ledger import FailedDelivery
 
 if TYPE_CHECKING:
     from whatsapp_mcp.device.clock import Clock
-    from whatsapp_mcp.ledger import FailedDelivery, WebhookRecord
+    from whatsapp_mcp.ledger import WebhookRecord
     from whatsapp_mcp.models import Change
     from whatsapp_mcp.server.feed import Batch
     from whatsapp_mcp.server.webhooks.sender import Event, Failure
@@ -119,19 +121,22 @@ class Delivery:
         if batch.missed:
             gone = batch.changes[0].seq - 1 if batch.changes else batch.seq
             missed = self._events.missed(done, gone)
-            await self._deliver(gone, partial(_given, missed))
+            await self._deliver(gone, partial(_given, missed), missed_after=done)
         for change in await self._events.wanted(batch.changes):
             await self._deliver(change.seq, partial(self._events.event, change))
             done = change.seq
         if done != batch.seq:
             await self._record.advance(self._name, batch.seq)
 
-    async def _deliver(self, seq: int, make: Callable[[], Awaitable[Event | None]]) -> None:
+    async def _deliver(
+        self, seq: int, make: Callable[[], Awaitable[Event | None]], *, missed_after: int | None = None
+    ) -> None:
         """Deliver the event of a change, or give it up; returns when the next one's turn has come.
 
         Args:
             seq: The change.
             make: Makes the event, again for each attempt: the rules may have changed, and the message too.
+            missed_after: As `FailedDelivery.missed_after`.
         """
         known = self._record.progress(self._name)
         failures = refusals = known.refusals if known else 0
@@ -151,7 +156,8 @@ class Delivery:
             refusals += failure.refused
             if refusals >= ATTEMPTS:
                 logger.warning("webhook %s: an event is given up: %s", self._name, failure.reason)
-                await self._record.give_up(self._name, seq, now, failure.reason)
+                given_up = FailedDelivery(self._name, seq, now, failure.reason, missed_after)
+                await self._record.give_up(given_up)
                 return
             pause = failure.retry_after or backoff(
                 failures, self._chance(), base=FIRST_PAUSE, cap=LONGEST_PAUSE
@@ -179,13 +185,20 @@ class Delivery:
             await self._clock.sleep(LOOK)
 
     async def _try_again(self, failed: FailedDelivery) -> None:
-        change = await self._events.find(failed.seq)
-        event = None if change is None else await self._events.event(change)
+        event = await self._event_of(failed)
         failure = None if event is None else await self._post(event)
         if failure is None:
             await self._record.settle(self._name, failed.seq)
         else:
-            await self._record.failed_again(self._name, failed.seq, self._clock.now(), failure.reason)
+            again = replace(failed, failed_at=self._clock.now(), reason=failure.reason)
+            await self._record.failed_again(again)
+
+    async def _event_of(self, failed: FailedDelivery) -> Event | None:
+        """The event that failed, under its former id; None if nothing is left of it."""
+        if failed.missed_after is not None:
+            return self._events.missed(failed.missed_after, failed.seq)
+        change = await self._events.find(failed.seq)
+        return None if change is None else await self._events.event(change)
 
 
 async def _given(event: Event) -> Event:
