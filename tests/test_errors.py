@@ -38,6 +38,7 @@ CODES = {
     "DENIED",
     "APPROVAL_REQUIRED",
     "SEND_UNKNOWN",
+    "KEY_REUSED",
     "UNSUPPORTED",
     "TIMEOUT",
     "BUSY",

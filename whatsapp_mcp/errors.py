@@ -18,6 +18,7 @@
     ├── Denied                 DENIED
     ├── ApprovalRequired       APPROVAL_REQUIRED
     ├── SendUnknown            SEND_UNKNOWN
+    ├── KeyReused              KEY_REUSED
     ├── Unsupported            UNSUPPORTED
     ├── DeadlineExceeded       TIMEOUT
     └── Busy                   BUSY
@@ -256,6 +257,13 @@ class SendUnknown(WhatsAppError):
 
     code = "SEND_UNKNOWN"
     default_action = "Do not send it again. Check message_status: a receipt shows that it was sent."
+
+
+class KeyReused(WhatsAppError):
+    """An idempotency key was used for another message, or for one that was deleted since."""
+
+    code = "KEY_REUSED"
+    default_action = "Use a new key for a new message."
 
 
 class Unsupported(WhatsAppError):

@@ -9,7 +9,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, journal
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
+from whatsapp_mcp.errors import InvalidArgument, KeyReused, MessageNotFound, SendUnknown
 from whatsapp_mcp.models import (
     ForwardContent,
     LocationContent,
@@ -94,9 +94,9 @@ async def test_the_same_key_is_the_same_send(archive: Archive) -> None:
     first, _ = await archive.outbox_add(request(key="k"))
     again, new = await archive.outbox_add(request(key="k"))
     assert (again.send_id, new) == (first.send_id, False)
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(KeyReused):
         await archive.outbox_add(request("something else", key="k"))
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(KeyReused):
         await archive.outbox_add(request(chat=BOB, key="k"))
 
 

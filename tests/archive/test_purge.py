@@ -20,7 +20,7 @@ from whatsapp_mcp.archive.care.file_copies import export_path
 from whatsapp_mcp.archive.exporting import Format
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.retention import SENT_FILES_INTERVAL, clear_sent_files
-from whatsapp_mcp.errors import Busy, InvalidArgument, MessageNotFound
+from whatsapp_mcp.errors import Busy, InvalidArgument, KeyReused, MessageNotFound
 from whatsapp_mcp.models import (
     AlbumContent,
     FileContent,
@@ -327,7 +327,7 @@ async def test_a_key_never_sends_twice_although_its_send_was_purged(
     sent, _ = await archive.outbox_add(request)
     await archive.outbox_sent(sent.send_id, "WA", ev.NOW)
     await archive.purge()
-    with pytest.raises(InvalidArgument, match="deleted"):
+    with pytest.raises(KeyReused, match="deleted"):
         await archive.outbox_add(request)
     assert await archive.outbox_unsettled() == ()
     assert traces(folder) == []

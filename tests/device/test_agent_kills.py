@@ -22,7 +22,7 @@ from tests.device.conftest import settings_of
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.agent import Agents, command
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import KeyReused
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import Caller, SendRequest, SendResult, SendStatus, TextContent
@@ -78,7 +78,7 @@ class Sender:
         self._world.step()
         entry = (request.chat, content.text)
         if self._world.sent.setdefault(key, entry) != entry:
-            raise InvalidArgument("This idempotency key was already used for another message.")
+            raise KeyReused("This idempotency key was already used for another message.")
         self._world.step()
         return SendResult(1, request.chat, SendStatus.QUEUED)
 

@@ -12,7 +12,7 @@ from tests.device.outbox_rig import ANN, Rig, Wire, rig
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.guard.facts import file_digests, words_of
 from whatsapp_mcp.device.guard.questions import lines_of
-from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, NotConnected, WhatsAppError
+from whatsapp_mcp.errors import InvalidArgument, KeyReused, MediaUnavailable, NotConnected, WhatsAppError
 from whatsapp_mcp.models import Album, AlbumContent, FileContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.protobufs import E2E, Neonize
 from whatsapp_mcp.settings import AccountFolder
@@ -92,7 +92,7 @@ async def test_the_same_key_sends_no_album_and_no_file_twice(folder: AccountFold
         again = await it.outbox.submit(album("a", "b", key="k"))
         assert again == first
         assert len(it.wire.handed_over) == 3
-        with pytest.raises(InvalidArgument):
+        with pytest.raises(KeyReused):
             await it.outbox.submit(album("a", "c", key="k"))
 
 

@@ -18,6 +18,7 @@ from whatsapp_mcp.device.outbox.outbox import KEPT_FOR
 from whatsapp_mcp.errors import (
     Busy,
     InvalidArgument,
+    KeyReused,
     NotConnected,
     NotLinked,
     Rejected,
@@ -79,7 +80,7 @@ async def test_the_same_key_never_sends_twice(folder: AccountFolder) -> None:
         first = await it.outbox.submit(text("hello", key="k"))
         again = await it.outbox.submit(text("hello", key="k"))
         assert again.send_id == first.send_id
-        with pytest.raises(InvalidArgument):
+        with pytest.raises(KeyReused):
             await it.outbox.submit(text("something else", key="k"))
         assert it.wire.handed_over == [ANN]
 

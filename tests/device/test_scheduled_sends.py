@@ -14,6 +14,7 @@ from whatsapp_mcp.device.guard import LATE, moments
 from whatsapp_mcp.errors import (
     ApprovalRequired,
     InvalidArgument,
+    KeyReused,
     MessageNotFound,
     NotLinked,
     RateLimited,
@@ -139,7 +140,7 @@ async def test_a_key_that_is_used_again_answers_with_the_moment_that_was_set(fol
         await later.passes(MINUTE)
         again = await later.agent.send(later.later(idempotency_key="k"))
         assert (again.send_id, again.due_at) == (first.send_id, first.due_at)
-        with pytest.raises(InvalidArgument):
+        with pytest.raises(KeyReused):
             await later.agent.send(later.later("another", idempotency_key="k"))
 
 

@@ -16,7 +16,7 @@ from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.outbox import announce, move, retry_album_files
 from whatsapp_mcp.archive.write.waiting_sends import replace_former, replace_waiting
-from whatsapp_mcp.errors import InvalidArgument, SendUnknown, WhatsAppError, from_payload
+from whatsapp_mcp.errors import InvalidArgument, KeyReused, SendUnknown, WhatsAppError, from_payload
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     ADDON_KINDS,
@@ -69,8 +69,9 @@ def outbox_add(
         The entry, and whether it was accepted by this call.
 
     Raises:
-        InvalidArgument: The key was used for another content or chat, or for a send that was deleted since;
-            the chat is no address; what is scheduled changes a message; or what it replaces waits no more.
+        KeyReused: The key was used for another content or chat, or for a send that was deleted since.
+        InvalidArgument: The chat is no address; what is scheduled changes a message; or what it replaces
+            waits no more.
         SendUnknown: No key, and the same content to the same chat is unsettled.
     """
     db = on.db
@@ -87,10 +88,7 @@ def outbox_add(
     if request.idempotency_key is not None:
         for row in read.send_rows(db, "WHERE idempotency_key = ?", (request.idempotency_key,)):
             if (row.chat_id != chat and row.chat != request.chat) or not _is_same(row.request, body):
-                raise InvalidArgument(
-                    "This idempotency key was already used for another message.",
-                    "Use a new key for a new message.",
-                )
+                raise KeyReused("This idempotency key was already used for another message.")
             return _accept_again(on, read.send_entry(db, row), body, expires_at, obstacle, waits, later)
         _refuse_used(db, request.idempotency_key)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
@@ -207,7 +205,7 @@ def _milliseconds(at: datetime | None) -> int | None:
 
 def _refuse_used(db: sqlite3.Connection, key: str) -> None:
     if db.execute("SELECT 1 FROM used_keys WHERE digest = ?", (read.key_digest(key),)).fetchone():
-        raise InvalidArgument(
+        raise KeyReused(
             "This idempotency key was used for a message that has been deleted here since; nothing was sent.",
             "Ask the user before you send it again with a new key.",
         )

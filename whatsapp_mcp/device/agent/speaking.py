@@ -15,7 +15,7 @@ from typing import Final
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.operations import Device
-from whatsapp_mcp.errors import ApprovalRequired, InvalidArgument, MessageNotFound, WhatsAppError
+from whatsapp_mcp.errors import ApprovalRequired, KeyReused, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import (
     SYSTEM,
     Caller,
@@ -31,7 +31,7 @@ from whatsapp_mcp.settings import AgentSettings
 
 TYPING: Final = 20.0
 """Seconds after which it is shown again that somebody writes: phones forget it."""
-_RETRIED: Final = frozenset({"RATE_LIMITED", "BUSY", "DEADLINE_EXCEEDED", "NOT_CONNECTED", "SEND_UNKNOWN"})
+_RETRIED: Final = frozenset({"RATE_LIMITED", "BUSY", "TIMEOUT", "NOT_CONNECTED", "SEND_UNKNOWN"})
 _AGAIN: Final = 60.0
 _HOUR: Final = timedelta(hours=1)
 _CODE_TEXT: Final = (
@@ -89,8 +89,8 @@ class Speaker:
                 )
             except ApprovalRequired as error:
                 logger.info("agent: part %d of %d waits for a yes: %s", number, found.id, error.approval)
-            except InvalidArgument:
-                # Its key is taken by what a run before this one has said.
+            except KeyReused:
+                # A run before this one has said something else under it.
                 logger.warning("agent: part %d of %d was sent before", number, found.id)
             except WhatsAppError as error:
                 if error.code not in _RETRIED:

@@ -113,6 +113,7 @@ class Device(TopicOperations, ApprovalOperations, AgentOperations, Protocol):
             NotLinked: No phone is linked.
             NotConnected: The connection is down and `request.queue` is false.
             InvalidArgument: Its moment has passed, is in quiet hours, or more than a year away.
+            KeyReused: Its idempotency key was used for another message, or for one that was deleted since.
             SendUnknown: An earlier send of the same content to the same chat is unsettled.
             Rejected, NotOnWhatsApp, RateLimited: WhatsApp refused.
         """

@@ -1,0 +1,68 @@
+"""What becomes of an agent's answer that cannot be put into the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.agent.speaking import Speaker
+from whatsapp_mcp.device.clock import SystemClock
+from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, KeyReused, WhatsAppError
+from whatsapp_mcp.models import Caller, HandOn, HandOnState, SendRequest
+from whatsapp_mcp.settings import Settings
+
+pytestmark = pytest.mark.anyio
+ANN = "15550002222@s.whatsapp.net"
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+class Refusing:
+    """A device whose sends are refused."""
+
+    def __init__(self, error: WhatsAppError) -> None:
+        self._error = error
+        self.asked: list[SendRequest] = []
+
+    async def send(self, request: SendRequest) -> None:
+        self.asked.append(request)
+        raise self._error
+
+
+@pytest.fixture
+async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
+    folder = Settings(home=tmp_path).account_folder()
+    folder.create()
+    async with open_archive(folder, write=True) as opened:
+        yield opened
+
+
+async def answer(archive: Archive, device: Refusing) -> float | None:
+    """Send an answer of two parts."""
+
+    def acting(_: Caller) -> Any:
+        return device
+
+    state = HandOnState.ANSWERING
+    found = HandOn(1, ANN, "command", (1,), 1, NOON, NOON, state, parts=("one", "two"))
+    return await Speaker(archive, acting, SystemClock()).answer(found)
+
+
+async def test_an_answer_that_is_refused_as_invalid_is_not_taken_for_sent(archive: Archive) -> None:
+    with pytest.raises(InvalidArgument):
+        await answer(archive, Refusing(InvalidArgument("The message holds a value that cannot be stored.")))
+
+
+async def test_a_part_whose_key_an_earlier_run_has_used_is_left_out(archive: Archive) -> None:
+    device = Refusing(KeyReused("This idempotency key was already used for another message."))
+    assert await answer(archive, device) is None
+    assert len(device.asked) == 2
+
+
+async def test_an_answer_that_is_not_taken_in_time_is_tried_again(archive: Archive) -> None:
+    again = await answer(archive, Refusing(DeadlineExceeded("No answer.")))
+    assert again is not None
