@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from pydantic import TypeAdapter
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, NOW, journal
@@ -208,13 +209,17 @@ async def test_the_sends_of_an_older_file_stay_and_their_numbers_are_never_used_
     made = CURRENT.with_name(f"version_{version}.sql").read_text(encoding="utf-8")
     sends = """INSERT INTO outbox (id, idempotency_key, chat, chat_id, request, status, created_at)
         VALUES (3, 'k', ?, 1, ?, 'queued', 1), (7, NULL, ?, 1, ?, 'failed', 1)"""
-    body = '{"chat": "", "content": {"kind": "text", "text": "hi"}}'
+    request = SendRequest("", TextContent("hi"))
+    unset = {"at", "unless_reply", "replaces"}
+    body = TypeAdapter(SendRequest).dump_json(request, exclude=unset).decode()
     with closing(sqlite3.connect(folder.archive_db)) as db, db:
         db.executescript(made)
         db.execute(sends, (ANA, body, ANA, body))
     async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         (queued,) = await archive.outbox_unsettled()
         assert (queued.send_id, queued.request.content) == (3, TextContent("hi"))
+        again = SendRequest(ANA, TextContent("hi"), idempotency_key="k")
+        assert await archive.outbox_add(again, principal="stdio:one") == (queued, False)
         await archive.purge()
         entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("another")))
         assert entry.send_id == 8

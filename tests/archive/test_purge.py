@@ -20,7 +20,7 @@ from whatsapp_mcp.archive.care.file_copies import export_path
 from whatsapp_mcp.archive.exporting import Format
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.retention import SENT_FILES_INTERVAL, clear_sent_files
-from whatsapp_mcp.errors import Busy, InvalidArgument, KeyReused, MessageNotFound
+from whatsapp_mcp.errors import Busy, KeyReused, MessageNotFound
 from whatsapp_mcp.models import (
     AlbumContent,
     FileContent,
@@ -331,6 +331,16 @@ async def test_a_key_never_sends_twice_although_its_send_was_purged(
         await archive.outbox_add(request)
     assert await archive.outbox_unsettled() == ()
     assert traces(folder) == []
+
+
+async def test_the_key_of_a_purged_send_stays_refused_to_its_principal_alone(archive: Archive) -> None:
+    request = SendRequest(ANA, TextContent("hi"), idempotency_key="k")
+    sent, _ = await archive.outbox_add(request, principal="stdio:one")
+    await archive.outbox_sent(sent.send_id, "WA", ev.NOW)
+    await archive.purge()
+    with pytest.raises(KeyReused, match="deleted"):
+        await archive.outbox_add(request, principal="stdio:one")
+    assert (await archive.outbox_add(request, principal="token:two"))[1]
 
 
 @pytest.mark.parametrize("held", [True, False])

@@ -232,6 +232,19 @@ async def test_an_approval_is_one_principals(guarded: Guarded) -> None:
         await guarded.acting_for(replace(AGENT, principal="token:x")).change_profile(change)
 
 
+@pytest.mark.parametrize("later", [None, timedelta(days=1)])
+async def test_one_principals_key_neither_blocks_nor_answers_another(
+    guarded: Guarded, later: timedelta | None
+) -> None:
+    at = None if later is None else SystemClock().now() + later
+    request = replace(text_to(guarded.known), idempotency_key="k", at=at)
+    sent = await guarded.agent.send(request)
+    assert (await guarded.agent.send(request)).send_id == sent.send_id
+    other = guarded.acting_for(replace(AGENT, principal="token:other"))
+    theirs = await other.send(replace(request, content=TextContent("other words")))
+    assert theirs.send_id != sent.send_id
+
+
 async def test_somebodys_card_for_somebody_else_is_asked_about(guarded: Guarded) -> None:
     card = ContactCardContent("Eve", guarded.stranger.number)
     with pytest.raises(ApprovalRequired, match="contact card"):

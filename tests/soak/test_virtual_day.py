@@ -77,6 +77,7 @@ class Sends:
         self,
         request: SendRequest,
         *,
+        principal: str = "",
         expires_at: datetime | None = None,
         obstacle: WhatsAppError | None = None,
         handed_to: str | None = None,
@@ -85,6 +86,7 @@ class Sends:
         return self._apply(
             "outbox_add",
             request=request,
+            principal=principal,
             expires_at=expires_at,
             obstacle=obstacle,
             handed_to=handed_to,

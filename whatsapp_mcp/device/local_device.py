@@ -369,17 +369,20 @@ class LocalDevice(
             files=await self._files.status(),
         )
 
-    async def send(self, request: SendRequest, has_ended: Callable[[], bool] = lambda: False) -> SendResult:
+    async def send(
+        self, request: SendRequest, has_ended: Callable[[], bool] = lambda: False, principal: str = ""
+    ) -> SendResult:
         """See `Device.send`.
 
         Args:
             request: What is sent.
             has_ended: Whether another process that asks for it has ended: then the send stays accepted.
+            principal: Whose idempotency key it is.
         """
         if self._loop.connection.state.traits.rests:
             # Nothing will come of it in the time that a caller waits.
             request = replace(request, wait=0.0)
-        result = await self._outbox.submit(request, has_ended=has_ended)
+        result = await self._outbox.submit(request, principal=principal, has_ended=has_ended)
         if result.status is SendStatus.QUEUED and not self._is_online() and result.reason is None:
             why = self._unavailable()
             result = replace(result, reason=f"{why.message} {why.action}")

@@ -199,7 +199,7 @@ class SendRequest:
         chat: Jid of the chat.
         reply_to: WhatsApp's id of the message that is answered.
         reply_chat: Jid of the group in which that was said, when its author is answered privately.
-        idempotency_key: The same key never sends twice.
+        idempotency_key: The same key of the same caller never sends twice.
         wait: Seconds to wait for the outcome before answering with what is known by then.
         queue: Whether it may wait in the outbox for the connection to come back; else it fails at once.
         at: When it is to go out; None: now.

@@ -173,12 +173,16 @@ def _delete_sends(db: sqlite3.Connection, where: str, values: Sequence[int] = ()
     """
     rows = db.execute(
         f"""DELETE FROM outbox WHERE {where} AND status NOT IN {read.UNSETTLED_SENDS}
-        RETURNING request, idempotency_key, status = 'sent' OR handed_at IS NOT NULL""",  # noqa: S608
+        RETURNING request, idempotency_key, principal, status = 'sent' OR handed_at IS NOT NULL""",  # noqa: S608
         values,
     ).fetchall()
-    used = [(read.key_digest(key),) for _, key, may_be_out in rows if key is not None and may_be_out]
+    used = [
+        (read.key_digest(key, principal),)
+        for _, key, principal, may_be_out in rows
+        if key is not None and may_be_out
+    ]
     db.executemany("INSERT OR IGNORE INTO used_keys VALUES (?)", used)
-    return [request for request, _, _ in rows]
+    return [request for request, *_ in rows]
 
 
 def _undecoded(db: sqlite3.Connection, span: Span) -> None:

@@ -27,7 +27,7 @@ _BY_ADDRESS: Final = 7
 _KNOWN: Final = 9
 """The version that tells apart what the address book says from other names."""
 _NUMBERED_ONCE: Final = 10
-"""The version that never uses the number of a send or message again."""
+"""The version that never uses the number of a send or message again, and keeps keys of sends by principal."""
 
 logger = logging.getLogger(__name__)
 
@@ -86,9 +86,8 @@ def _store_by_address(db: sqlite3.Connection, version: int) -> None:
     for table in sorted(former):
         db.execute(f"DROP TABLE old_{table}")
     db.execute("DROP TABLE lasting")
-    for name, statement in (current("VIEW") | current("INDEX")).items():
-        if name not in _names(db, "index"):
-            db.execute(statement)
+    for statement in current("VIEW").values():
+        db.execute(statement)
     if version < 2:
         db.execute("INSERT INTO fts (fts, rank) VALUES ('pgsz', 490)")
     if version < 6:
@@ -111,7 +110,7 @@ def _saved_is_given(db: sqlite3.Connection) -> None:
 
 
 def _number_once(db: sqlite3.Connection, table: str) -> None:
-    """Version 10: `AUTOINCREMENT`, which no table can be given later."""
+    """Version 10: `AUTOINCREMENT` and another `UNIQUE`, which no table can be given later."""
     columns = ", ".join(_columns(db, table))
     db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     db.execute(current("TABLE")[table])
@@ -164,7 +163,9 @@ def _recreate(db: sqlite3.Connection) -> set[str]:
             wanted, found = _columns(fresh, table), _columns(db, table)
             if wanted == found:
                 continue
-            if table in ("messages", "outbox"):  # large, or not to be touched: they only ever got columns
+            if table == "outbox":  # version 10 recreates it
+                continue
+            if table == "messages":  # large: it only ever got columns
                 for column in [one for one in wanted if one not in found]:
                     db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {wanted[column][0]}")
                 continue

@@ -358,7 +358,8 @@ CREATE TABLE read_marks (
 -- Numbers are never used twice: a question to a person names a send by its number.
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    idempotency_key TEXT UNIQUE,        -- the caller's: the same key never sends twice
+    idempotency_key TEXT,               -- the caller's: the same key of a principal never sends twice
+    principal TEXT NOT NULL DEFAULT '', -- whose key it is; empty: the archive's own, or older than version 10
     chat TEXT NOT NULL,                 -- jid as it was given
     chat_id INTEGER NOT NULL,
     request TEXT NOT NULL,              -- JSON of the SendRequest
@@ -373,7 +374,8 @@ CREATE TABLE outbox (
     handed_to TEXT,                     -- which client had it, while something may still be found out there
     due_at INTEGER,                     -- milliseconds; when a scheduled send is to go out
     scheduling TEXT,                    -- JSON of its Scheduling: for whom, and what was decided about
-    replies_after INTEGER               -- the newest ref then, if it is not to go out after a reply
+    replies_after INTEGER,              -- the newest ref then, if it is not to go out after a reply
+    UNIQUE (idempotency_key, principal)
 );
 CREATE INDEX outbox_scheduled ON outbox (due_at) WHERE status = 'scheduled';
 CREATE INDEX outbox_unsettled ON outbox (id) WHERE status IN ('queued', 'sending', 'unknown');
@@ -381,7 +383,7 @@ CREATE INDEX outbox_message ON outbox (message_id) WHERE message_id IS NOT NULL;
 
 -- Idempotency keys of sends that may have gone out and were deleted since: they still never send again.
 CREATE TABLE used_keys (
-    digest BLOB PRIMARY KEY             -- SHA-256 of the key, which may hold anything
+    digest BLOB PRIMARY KEY             -- of the key, which may hold anything, and of its principal
 ) WITHOUT ROWID;
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
@@ -147,13 +148,16 @@ def files_of_send(db: sqlite3.Connection, send_id: int) -> tuple[FileContent, ..
     return files_of(outbox_get(db, send_id).request.content)
 
 
-def key_digest(key: str) -> bytes:
+def key_digest(key: str, principal: str) -> bytes:
     """What is kept of an idempotency key once its send is deleted."""
-    return sha256(key.encode()).digest()
+    if not principal:
+        return sha256(key.encode()).digest()
+    # Not a hash of both in a row: a key could be another's principal and key.
+    return hmac.digest(principal.encode(), key.encode(), sha256)
 
 
 def album_keys(album: OutboxEntry) -> list[str]:
-    """The idempotency keys of the files of an album."""
+    """The idempotency keys of the files of an album, which have no principal."""
     content = album.request.content
     count = len(content.files) if isinstance(content, AlbumContent) else 0
     return [f"{ALBUM_KEY}{album.send_id}:{number}" for number in range(count)]
@@ -166,8 +170,10 @@ def outbox_album(db: sqlite3.Connection, send_id: int) -> tuple[OutboxEntry, ...
         MessageNotFound: No such send.
     """
     keys = album_keys(outbox_get(db, send_id))
-    rows = send_rows(db, f"WHERE idempotency_key IN ({placeholders(keys)}) ORDER BY id", keys) if keys else []
-    return tuple(send_entry(db, row) for row in rows)
+    if not keys:
+        return ()
+    where = f"WHERE idempotency_key IN ({placeholders(keys)}) AND principal = '' ORDER BY id"
+    return tuple(send_entry(db, row) for row in send_rows(db, where, keys))
 
 
 def outbox_result(db: sqlite3.Connection, send_id: int) -> SendResult:

@@ -260,7 +260,7 @@ def _queue_album_files(db: sqlite3.Connection, album: OutboxEntry, at_ms: int) -
         request = SendRequest("", AlbumFileContent(album.message_id, file))
         queued = db.execute(
             """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at)
-            VALUES (?, ?, ?, ?, 'queued', ?, ?) ON CONFLICT (idempotency_key) DO NOTHING""",
+            VALUES (?, ?, ?, ?, 'queued', ?, ?) ON CONFLICT (idempotency_key, principal) DO NOTHING""",
             (key, album.request.chat, chat, read.SEND_REQUEST.dump_json(request).decode(), at_ms, expires),
         )
         if queued.rowcount:

@@ -1,4 +1,8 @@
-"""Accepting sends: each is written down before it goes out, and the same key never sends twice."""
+"""Accepting sends: each is written down before it goes out, and the same key never sends twice.
+
+A key is its principal's own: what another principal sends under the same key is another send, and neither
+learns of the other's. Keys that were stored before version 10 are everybody's.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +49,7 @@ def outbox_add(
     on: Applying,
     request: SendRequest,
     *,
+    principal: str = "",
     expires_at: datetime | None = None,
     obstacle: Obstacle = None,
     handed_to: str | None = None,
@@ -58,6 +63,7 @@ def outbox_add(
     handed over (refused before, expired, withdrawn) is accepted once more.
 
     Args:
+        principal: Whose idempotency key it is.
         obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
         handed_to: To which client it is about to be handed over: it becomes `sending` in the same
             transaction, unless an earlier send to its chat is not settled.
@@ -86,11 +92,11 @@ def outbox_add(
     waits = SendStatus.HELD if held else SendStatus.SCHEDULED if is_scheduled else SendStatus.QUEUED
     later = _later(on, request, scheduling)
     if request.idempotency_key is not None:
-        for row in read.send_rows(db, "WHERE idempotency_key = ?", (request.idempotency_key,)):
+        for row in _rows_of_key(db, request.idempotency_key, principal):
             if (row.chat_id != chat and row.chat != request.chat) or not _is_same(row.request, body):
                 raise KeyReused("This idempotency key was already used for another message.")
             return _accept_again(on, read.send_entry(db, row), body, expires_at, obstacle, waits, later)
-        _refuse_used(db, request.idempotency_key)
+        _refuse_used(db, request.idempotency_key, principal)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, request.chat, body)
     if obstacle is not None:
@@ -102,7 +108,7 @@ def outbox_add(
     if handed_to is not None and _is_one_unsettled(db, request.chat):
         handed_to = None
     key = request.idempotency_key
-    entry = _insert(on, key, stored, chat, body, expires_at, handed_to, secret, waits)
+    entry = _insert(on, key, principal, stored, chat, body, expires_at, handed_to, secret, waits)
     if is_scheduled:
         db.execute(f"UPDATE outbox SET {_LATER} WHERE id = ?", (*later, entry.send_id))  # noqa: S608
         entry = read.outbox_get(db, entry.send_id)
@@ -128,6 +134,7 @@ def _later(
 def _insert(
     on: Applying,
     key: str | None,
+    principal: str,
     request: SendRequest,
     chat: int,
     body: str,
@@ -142,9 +149,21 @@ def _insert(
         (waits, None, None) if handed_to is None else (SendStatus.SENDING, secret, on.at)
     )
     cursor = on.db.execute(
-        """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at,
-        handed_at, handed_to, secret) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        (key, request.chat, chat, body, status.value, on.at, expires, handed_at, handed_to, secret),
+        """INSERT INTO outbox (idempotency_key, principal, chat, chat_id, request, status, created_at,
+        expires_at, handed_at, handed_to, secret) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            key,
+            principal,
+            request.chat,
+            chat,
+            body,
+            status.value,
+            on.at,
+            expires,
+            handed_at,
+            handed_to,
+            secret,
+        ),
     )
     # As `get` would read it; a send waits for this.
     entry = OutboxEntry(
@@ -203,8 +222,18 @@ def _milliseconds(at: datetime | None) -> int | None:
     return None if at is None else int(at.timestamp() * 1000)
 
 
-def _refuse_used(db: sqlite3.Connection, key: str) -> None:
-    if db.execute("SELECT 1 FROM used_keys WHERE digest = ?", (read.key_digest(key),)).fetchone():
+def _rows_of_key(db: sqlite3.Connection, key: str, principal: str) -> list[read.SendRow]:
+    """What was accepted under a key of this principal, or under one that is everybody's; its own first."""
+    return read.send_rows(
+        db,
+        "WHERE idempotency_key = ? AND principal IN (?, '') ORDER BY principal = ''",
+        (key, principal),
+    )
+
+
+def _refuse_used(db: sqlite3.Connection, key: str, principal: str) -> None:
+    digests = [read.key_digest(key, whose) for whose in (principal, "")]
+    if db.execute("SELECT 1 FROM used_keys WHERE digest IN (?, ?)", digests).fetchone():
         raise KeyReused(
             "This idempotency key was used for a message that has been deleted here since; nothing was sent.",
             "Ask the user before you send it again with a new key.",

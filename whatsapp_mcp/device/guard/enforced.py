@@ -90,7 +90,7 @@ class EnforcedDevice(GeneratedDevice):
             if isinstance(request, SendRequest) and request.at is not None:
                 result = await self._gate.schedule(request, self.caller)
             else:
-                result = await self._device.send(request, has_ended)
+                result = await self._device.send(request, has_ended, self.caller.principal)
             await self._gate.sent(self.caller, result.send_id, result.message_id)
             return result
         if operation.name == "handed_on":

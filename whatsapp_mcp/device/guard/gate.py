@@ -333,11 +333,11 @@ class Gate:
     ) -> OutboxEntry:
         """Accept a send that waits: until then for a person's yes, or for its moment."""
         if request.at is None:
-            return await self._outbox().hold(request, until)
+            return await self._outbox().hold(request, until, principal=caller.principal)
         others = [one for one in await self._archive.scheduled_sends() if one.send_id != request.replaces]
         why_not = obstacle(request.at, self.clock.now(), len(others), self._settings.now(), caller)
         scheduling = await self._scheduling(caller, bound)
-        return await self._outbox().hold(request, until, scheduling, why_not)
+        return await self._outbox().hold(request, until, scheduling, why_not, principal=caller.principal)
 
     async def _scheduling(self, caller: Caller, bound: str) -> Scheduling:
         taint = Taint() if caller.is_trusted else await self._ledger.taint(caller.principal)

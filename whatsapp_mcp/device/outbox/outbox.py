@@ -115,7 +115,7 @@ class Outbox:
         return self._outcomes.last_sent_at
 
     async def submit(
-        self, request: SendRequest, *, has_ended: Callable[[], bool] = lambda: False
+        self, request: SendRequest, *, principal: str = "", has_ended: Callable[[], bool] = lambda: False
     ) -> SendResult:
         """Accept a send and wait for its outcome, up to `request.wait` seconds; see `Device.send`.
 
@@ -123,9 +123,9 @@ class Outbox:
         process nor the one for which it asks (`has_ended`). What is for later is not waited for.
         """
         if request.at is not None:
-            return (await self.hold(request, None)).result
+            return (await self.hold(request, None, principal=principal)).result
         try:
-            entry, is_new = await self._accept(request)
+            entry, is_new = await self._accept(request, principal)
         except sqlite3.Error as error:
             raise Busy(
                 f"The send could not be accepted: the archive cannot be written ({cause(error)}).",
@@ -165,6 +165,8 @@ class Outbox:
         until: datetime | None,
         scheduling: Scheduling | None = None,
         obstacle: WhatsAppError | None = None,
+        *,
+        principal: str = "",
     ) -> OutboxEntry:
         """Accept a send that waits for a person's yes until then; one with the same key is answered as it is.
 
@@ -173,6 +175,7 @@ class Outbox:
             until: When it ends; None: it is allowed already, and waits for its moment.
             scheduling: Of a send for later.
             obstacle: Why no new one can be accepted.
+            principal: Whose idempotency key it is.
 
         Raises:
             WhatsAppError: As `submit`.
@@ -180,7 +183,12 @@ class Outbox:
         obstacle = obstacle if self._linked() else self._unavailable()
         held = until is not None
         entry, _ = await self._archive.outbox_add(
-            request, expires_at=until, obstacle=obstacle, held=held, scheduling=scheduling
+            request,
+            principal=principal,
+            expires_at=until,
+            obstacle=obstacle,
+            held=held,
+            scheduling=scheduling,
         )
         return entry
 
@@ -235,7 +243,7 @@ class Outbox:
                 entry = await self._archive.outbox_get(send_id)
         return entry
 
-    async def _accept(self, request: SendRequest) -> tuple[OutboxEntry, bool]:
+    async def _accept(self, request: SendRequest, principal: str) -> tuple[OutboxEntry, bool]:
         """Accept a send, and begin to hand it over if nothing is ahead of it; else the next look finds it.
 
         What can go out at once is accepted as on its way, with the message made before: one commit, not two.
@@ -243,7 +251,7 @@ class Outbox:
         tasks, chat = self._tasks, request.chat
         at_once = tasks is not None and self._online() and needs_nobody(request) and not self._gap(chat)
         if tasks is None or not at_once or not self._claim(chat):
-            accepted = await self._add(request)
+            accepted = await self._add(request, principal)
             self._wake.set()
             return accepted
         is_served = False
@@ -252,7 +260,7 @@ class Outbox:
             with suppress(WhatsAppError):  # the line then finds out why not
                 prepared = await self._deliveries.prepare(request, "outbox: preparing a send")
             with anyio.CancelScope(shield=True):  # what is accepted as on its way has to go there
-                entry, is_new = await self._add(request, prepared)
+                entry, is_new = await self._add(request, principal, prepared)
                 if is_new and entry.status is SendStatus.SENDING and prepared is not None:
                     if tasks is self._tasks:
                         self._gap(chat, take=True)
@@ -266,13 +274,16 @@ class Outbox:
                 self._wake.set()
         return entry, is_new  # pyright: ignore[reportPossiblyUnboundVariable]
 
-    async def _add(self, request: SendRequest, prepared: Prepared | None = None) -> tuple[OutboxEntry, bool]:
+    async def _add(
+        self, request: SendRequest, principal: str, prepared: Prepared | None = None
+    ) -> tuple[OutboxEntry, bool]:
         longest = KEPT_FOR.total_seconds()
         kept = longest if request.queue else min(longest, max(1.0, request.wait))
         # A new send only: what an earlier leader has accepted is on its way all the same.
         is_possible = self._linked() and (request.queue or self._online())
         return await self._archive.outbox_add(
             request,
+            principal=principal,
             expires_at=self._clock.now() + timedelta(seconds=kept),
             obstacle=None if is_possible else self._unavailable(),
             handed_to=prepared.handed_to if prepared else None,
