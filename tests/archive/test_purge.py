@@ -162,6 +162,19 @@ async def test_messages_come_in_while_a_large_purge_goes_on(
     assert (await archive.statistics()).messages == 1
 
 
+async def test_the_change_feed_says_what_was_purged_and_the_next_purge_leaves_that_there(
+    archive: Archive,
+) -> None:
+    await archive.ingest(journal([ev.message("A1"), ev.message("B1", chat=BOB), ev.message("B2", chat=BOB)]))
+    before = await archive.last_change()
+    day = datetime.fromtimestamp(NOON + 86_400, UTC)
+    await archive.purge(chat=BOB, before=day)
+    await archive.purge(chat=BOB)  # nothing is left to tell of
+    await archive.purge()
+    told = [(one.kind, one.chat, one.detail) for one in await archive.changes(before)]
+    assert told == [("purge", BOB, str(NOON + 86_400)), ("purge", None, None)]
+
+
 async def test_what_is_older_than_a_day_goes_and_the_rest_stays(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1", "old"), ev.message("A2", "new", at=NOON + 100)]))
     assert await archive.purge(before=datetime.fromtimestamp(NOON + 50, UTC)) == 1

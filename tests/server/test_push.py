@@ -160,6 +160,29 @@ async def test_a_message_is_told_to_whom_follows_its_chat_and_the_lists(
 
 
 @pytest.mark.parametrize("mode", ERAS)
+async def test_a_chat_that_is_purged_is_told_and_gone_when_it_is_read_again(
+    source: FakeSource, archive: Archive, mode: Mode
+) -> None:
+    await says(archive, 40, BOB)
+    async with told(source, mode, of_chat(BOB), of_chat(CLUB), UNREAD) as heard:
+        await archive.purge(chat=BOB)
+        await heard.until(lambda events: len(events) == 2)
+        await anyio.sleep(2 * QUIET)
+        contents = [str((await heard.client.read_resource(uri)).contents) for uri in (of_chat(BOB), UNREAD)]
+    assert set(heard.events) == {of_chat(BOB), UNREAD}
+    assert all("number 40" not in content for content in contents)
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_that_old_messages_are_purged_is_told_to_whom_follows_any_chat(
+    source: FakeSource, archive: Archive, mode: Mode
+) -> None:
+    async with told(source, mode, of_chat(BOB), CHATS) as heard:
+        await archive.purge(before=NOON + timedelta(days=1))
+        await heard.until(lambda events: {of_chat(BOB), CHATS} <= {*events})
+
+
+@pytest.mark.parametrize("mode", ERAS)
 async def test_what_it_was_told_of_is_there_when_it_reads(
     source: FakeSource, archive: Archive, mode: Mode
 ) -> None:

@@ -178,10 +178,12 @@ class Change:
     """One entry of the change feed.
 
     Attributes:
-        kind: `message`, `edit`, `revoke`, `reaction`, `vote`, `receipt`, `send`; or `history`, a chunk of the
-            phone's past, of which nothing more is known.
+        kind: `message`, `edit`, `revoke`, `reaction`, `vote`, `receipt`, `send`; `history`, a chunk of the
+            phone's past, of which nothing more is known; or `purge`: messages were deleted from the archive,
+            of all chats where none is named.
         actor: Jid of who did it, where one is known.
-        detail: The emoji of a reaction, the state of a send; else None.
+        detail: The emoji of a reaction, the state of a send; of a purge the time before which
+            messages were deleted, in seconds since 1970, None if it was all; else None.
     """
 
     seq: int

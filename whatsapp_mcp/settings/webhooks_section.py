@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from whatsapp_mcp.settings.section import Section
 
-WebhookEvent = Literal["message", "edit", "revoke", "reaction", "vote", "receipt", "send"]
+WebhookEvent = Literal["message", "edit", "revoke", "reaction", "vote", "receipt", "send", "purge"]
 _NAME: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _SECRET: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|keyring:[A-Za-z0-9_.-]{1,64}")
 _NOT_IN_A_URL: Final = re.compile(r"[\x00-\x20\x7f#]")

@@ -51,6 +51,21 @@ async def test_a_message_is_told_as_it_comes(source: FakeSource, archive: Archiv
     assert int(heard.id[1:]) > int(first.id[1:])
 
 
+async def test_what_is_purged_is_told_by_chat_and_time_without_words(
+    source: FakeSource, archive: Archive
+) -> None:
+    await says(archive, 50, "The boat is here")
+    async with listening(source) as http, events(http) as told:
+        await anext(told)
+        await archive.purge(chat=BOB, before=NOON + timedelta(days=1))
+        heard = await anext(named(told, 1))
+
+    assert heard.name == "purge"
+    assert heard.data["before"] == "2026-11-25T12:00:00+00:00"
+    assert heard.data.keys() == {"type", "timestamp", "seq", "chat", "before"}
+    assert heard.data["chat"] == BOB
+
+
 async def test_what_came_while_the_client_was_away_comes_first(source: FakeSource, archive: Archive) -> None:
     async with listening(source) as http:
         async with events(http) as told:
@@ -234,5 +249,5 @@ async def test_a_quiet_stream_is_kept_open_by_comments(
 
 
 def test_every_kind_of_change_is_described() -> None:
-    kinds = {"message", "edit", "revoke", "reaction", "vote", "receipt", "send", "history"}
+    kinds = {"message", "edit", "revoke", "reaction", "vote", "receipt", "send", "history", "purge"}
     assert told_events.EVENTS.keys() == kinds | {"missed", "error"}

@@ -136,6 +136,25 @@ async def test_a_reaction_to_an_own_message_is_told_without_its_words(
     assert b"Mine alone" not in request.body
 
 
+async def test_a_purge_is_posted_of_its_chat_or_of_all_chats_to_whom_asks_for_it(
+    archive: Archive, tmp_path: Path
+) -> None:
+    with receiving() as receiver:
+        asked = ('events = ["message", "purge"]', f'chats = ["{ANN_LEE}"]')
+        async with delivering(archive, tmp_path, config(receiver.url, *asked)):
+            await archive.purge(chat=BOB)
+            await archive.purge(chat=ANN_LEE)
+            await says(archive, 20, ANN_LEE, "Again")
+            await archive.purge()
+            await until(lambda: receiver.taken and receiver.taken[-1].event.get("chat") is None)
+    posted = [request.event for request in receiver.taken]
+    assert [(event["type"], event.get("chat")) for event in posted if event["type"] == "purge"] == [
+        ("purge", ANN_LEE),
+        ("purge", None),
+    ]
+    assert posted[-1].keys() == {"type", "timestamp", "seq", "account"}
+
+
 @pytest.mark.parametrize("named", ["Ann Lee", ANN_LEE, "+1 555 000 2222"])
 async def test_a_webhook_hears_of_the_chats_that_it_names_alone(
     named: str, archive: Archive, tmp_path: Path

@@ -91,6 +91,8 @@ def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -
     end_replied(on)
     db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
     files, unrecorded, requests = _delete(db, found)
+    # In each step: whoever reads again meanwhile has to read once more.
+    state.add_change(db, "purge", chat=span.chat, detail=None if span.before is None else str(span.before))
     db.execute("DROP TABLE gone")
     with database.transaction(on.raw):
         begin_raw_operation(on)
@@ -147,13 +149,13 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
     changes = db.total_changes
     where, values = span.where("chat_id", "at", 1000)
     db.execute(
-        f"""DELETE FROM events AS t WHERE {where} AND NOT EXISTS (SELECT 1 FROM messages AS m
-        WHERE m.chat_id = t.chat_id AND m.wa_id = t.wa_id)""",  # noqa: S608
+        f"""DELETE FROM events AS t WHERE {where} AND kind <> 'purge'
+        AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.wa_id = t.wa_id)""",  # noqa: S608
         values,
     )
     db.execute(
         """DELETE FROM events WHERE chat_id IN (SELECT old_id FROM chat_aliases WHERE chat_id = ?)
-        AND at < ?""",
+        AND at < ? AND kind <> 'purge'""",
         (span.chat, 1000 * (span.before if span.before is not None else state.FAR_FUTURE)),
     )
     where, values = span.where("chat_id", "created_at", 1000)

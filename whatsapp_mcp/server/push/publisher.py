@@ -266,7 +266,7 @@ class Publisher:
         reads = any(change.kind == "receipt" for change in batch.changes)
         own = set((await archive.own())[:2]) - {None} if reads else set[str]()
         for change in await archive.readable(batch.changes):
-            if change.chat is None:  # a part of the phone's past came
+            if change.chat is None:  # a part of the phone's past came, or of all chats is gone
                 self._tell_all()
                 continue
             addresses = await _addresses(archive, change.chat)

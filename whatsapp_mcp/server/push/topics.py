@@ -17,7 +17,7 @@ CHATS: Final = "whatsapp://chats"
 UNREAD: Final = "whatsapp://unread"
 MESSAGES: Final = "whatsapp://chats/{jid}/messages"
 
-_IN_LISTS: Final = frozenset({"message", "edit", "revoke"})
+_IN_LISTS: Final = frozenset({"message", "edit", "revoke", "purge"})
 """Kinds of changes that lists of chats and of unread messages show."""
 
 

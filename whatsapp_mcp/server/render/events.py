@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final, NotRequired
 
 from typing_extensions import TypedDict
@@ -21,7 +21,9 @@ class EventData(TypedDict):
 
     `type` is the kind of the change, `seq` its number, by which a reader resumes. `ref` names the message
     that it is about, `message` is that message as it is now. `actor` is the jid of who did it. `emoji` is of
-    a reaction, empty where one was taken back; `status` of a receipt or a send; `send_id` of a send.
+    a reaction, empty where one was taken back; `status` of a receipt or a send; `send_id` of a send. `before`
+    is of a purge: messages before that time are gone, all if it is not there; of this `chat`, of all chats if
+    there is none.
     """
 
     type: str
@@ -33,6 +35,7 @@ class EventData(TypedDict):
     emoji: NotRequired[str]
     status: NotRequired[str]
     send_id: NotRequired[int]
+    before: NotRequired[str]
     message: NotRequired[MessageData]
 
 
@@ -51,7 +54,7 @@ def event_data(change: Change, message: Message | None, zone: tzinfo) -> EventDa
         data["ref"] = ref_of(change.ref) or ""
     if change.actor:
         data["actor"] = known_identifier(change.actor)
-    _add_detail(data, change)
+    _add_detail(data, change, zone)
     if message is not None:
         shown = message_data(message, zone)
         if "media" in shown:
@@ -61,7 +64,7 @@ def event_data(change: Change, message: Message | None, zone: tzinfo) -> EventDa
     return data
 
 
-def _add_detail(data: EventData, change: Change) -> None:
+def _add_detail(data: EventData, change: Change, zone: tzinfo) -> None:
     detail = change.detail
     match change.kind:
         case "reaction":
@@ -71,5 +74,7 @@ def _add_detail(data: EventData, change: Change) -> None:
         case "send" if detail:
             number, _, status = detail.partition(" ")
             data["send_id"], data["status"] = int(number), status
+        case "purge" if detail:
+            data["before"] = stamp(datetime.fromtimestamp(int(detail), UTC), zone)
         case _:
             pass

@@ -105,6 +105,7 @@ EVENTS: Final = {
     "vote": "somebody voted in a poll",
     "receipt": "a sent message was delivered, read or played",
     "send": "the state of a send changed",
+    "purge": "messages were deleted from the archive",
     "history": "the phone handed over a part of the past",
     "missed": "changes before the next event are no longer kept",
     "error": "the stream ends; connect again with Last-Event-ID",

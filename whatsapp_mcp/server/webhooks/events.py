@@ -56,7 +56,8 @@ class WebhookEvents:
             return of_kind
         chats = {change.chat for change in of_kind if change.chat is not None}
         meant = {jid for jid in chats if await self._is_meant(jid)}
-        return [change for change in of_kind if change.chat in meant]
+        # What is of no chat in particular, a purge of old messages, is of these too.
+        return [change for change in of_kind if change.chat is None or change.chat in meant]
 
     async def _is_meant(self, jid: str) -> bool:
         facts = await self._archive.chat_facts(jid)
