@@ -4,10 +4,10 @@ The time begins before the person on the simulated WhatsApp writes and ends with
 client: encryption there, library, journal and archive are in it. The bare one begins with a call of a tool
 that publishes an event in a server of the SDK alone. Both are taken in turn.
 
-Then one client is told by subscription and reads on, and another waits with `wait_for_messages`, while many
-messages come, the connection is lost and the server that leads is killed, again and again. Each must get
-every message once, in the order in which they were archived. How often that differs from the order in which
-they were written is printed beside it: after a break, what waited may arrive among what is new.
+Then one client is told by subscription and reads on, and another waits with `wait_for_messages`, while one
+person writes many messages, faster than they are received; the connection is cut and the leader killed by
+turns. Each client must get every message once, in the order in which they were written, and so must the
+archive.
 
 `python -m benchmarks.push [MESSAGES]`
 """
@@ -20,7 +20,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -44,11 +45,13 @@ TIMES: Final = 3.0
 """Times a notification of the bare SDK."""
 MESSAGES: Final = 10_000
 DISTURBED: Final = 400
-"""Messages between two disturbances: by turns the connection is lost, and the leader killed."""
+"""Messages received between two disturbances: by turns the connection is cut, and the leader killed."""
+AHEAD: Final = 3_000
+"""Messages that may be on their way: more than the queue of the client library, which holds 2,048."""
 PAUSE: Final = 0.25
 """Seconds between two measured messages: longer than a burst is held together."""
 QUIET: Final = 120.0
-"""Seconds after which a client that waits for the rest has missed it."""
+"""Seconds without a message after which a client that waits for the rest has missed it."""
 URI: Final = "whatsapp://unread"
 SERVE: Final = ("-m", "whatsapp_mcp.simulated", "serve", "--structured")
 BARE: Final = f"""
@@ -102,7 +105,7 @@ async def _says(whatsapp: Call, text: str) -> None:
 
 @dataclass
 class Reader:
-    """A client that starts its server anew when it ends, and what it got, in order.
+    """A client that starts its server again when it ends, and what it got, in order.
 
     Attributes:
         wanted: The number of the last message.
@@ -114,7 +117,6 @@ class Reader:
     numbers: list[int] = field(default_factory=list[int])
     cursor: str = ""
     client: Client | None = None
-    restarts: int = -1
 
     @property
     def is_done(self) -> bool:
@@ -124,7 +126,6 @@ class Reader:
     async def run(self, environment: dict[str, str]) -> None:
         """Read until the last message is here."""
         while not self.is_done:
-            self.restarts += 1
             try:
                 async with served(environment, *SERVE) as client:
                     await self._read(client, 0)
@@ -132,6 +133,14 @@ class Reader:
                     await (self._follow(client) if self.subscribes else self._wait(client))
             except* (MCPError, SubscriptionLost, OSError, ClosedResourceError, BrokenResourceError):
                 self.client = None
+
+    async def rest(self) -> None:
+        """Wait until the last message is here, or nothing has come for long."""
+        seen, since = -1, time.monotonic()
+        while not self.is_done and time.monotonic() - since < QUIET:
+            if len(self.numbers) != seen:
+                seen, since = len(self.numbers), time.monotonic()
+            await anyio.sleep(0.1)
 
     async def _read(self, client: Client, wait: float) -> bool:
         """Take what has come since; whether there was anything."""
@@ -162,16 +171,17 @@ class Reader:
         while await self._read(client, 0):
             pass
 
-    def verdict(self, archived: list[int]) -> str:
-        """How many are missing, doubled, and at another place than in the archive."""
-        missed = self.wanted - len(set(self.numbers) & set(range(1, self.wanted + 1)))
-        doubled = len(self.numbers) - len(set(self.numbers))
-        disorder = sum(one != two for one, two in zip(self.numbers, archived, strict=False))
-        told = f"missed {missed}  doubled {doubled}  out of order {disorder}  restarts {self.restarts}"
-        return f"{self.wanted:6} sent  {told}  {'PASS' if missed == doubled == disorder == 0 else 'FAIL'}"
+
+def verdict(numbers: list[int], wanted: int) -> str:
+    """How many of the messages 1 to `wanted` are missing, are there twice, and come after a newer one."""
+    missed = len(set(range(1, wanted + 1)) - set(numbers))
+    doubled = len(numbers) - len(set(numbers))
+    disorder = sum(one > two for one, two in pairwise(numbers))
+    passed = missed == doubled == disorder == 0
+    return f"missed {missed}  twice {doubled}  out of order {disorder}  {'PASS' if passed else 'FAIL'}"
 
 
-async def order_of_archiving(home: Path) -> list[int]:
+async def archived(home: Path) -> list[int]:
     """The numbers of the messages, in the order of the change feed."""
     numbers: list[int] = []
     async with open_archive(Settings(home=home).account_folder()) as archive:
@@ -185,39 +195,78 @@ async def order_of_archiving(home: Path) -> list[int]:
     return numbers
 
 
-async def delivery(whatsapp: Call, environment: dict[str, str], count: int) -> dict[str, Reader]:
-    """Send so many messages, with disturbances, and return what each client got."""
-    readers = {
-        "by subscription": Reader(count, subscribes=True),
-        "by wait_for_messages": Reader(count, subscribes=False),
-    }
+@dataclass
+class Load:
+    """Messages to the clients, and disturbances of them.
+
+    Attributes:
+        cuts: How often the connection to WhatsApp was cut.
+        kills: How many leaders were killed.
+    """
+
+    whatsapp: Call
+    readers: dict[str, Reader]
+    count: int
+    cuts: int = 0
+    kills: int = 0
+
+    @property
+    def received(self) -> int:
+        """Messages that every client has got."""
+        return min(len(reader.numbers) for reader in self.readers.values())
+
+    async def write(self) -> None:
+        """Write the messages, at most `AHEAD` before they are received."""
+        for number in range(1, self.count + 1):
+            await until(lambda number=number: number - self.received <= AHEAD)
+            await _says(self.whatsapp, f"number {number}")
+
+    async def disturb(self) -> None:
+        """Cut the connection and kill the leader by turns."""
+        last = 0
+        for place in range(DISTURBED, self.count, DISTURBED):
+            await until(lambda place=place: self.received >= place)
+            if self.cuts == self.kills:
+                await self.whatsapp("fault", name="cut")
+                self.cuts += 1
+                continue
+            last = await self._leader(other_than=last)
+            os.kill(last, signal.SIGKILL)
+            self.kills += 1
+
+    async def _leader(self, other_than: int) -> int:
+        """The process that leads, once a client is told of another than that one."""
+        while True:
+            for client in [reader.client for reader in self.readers.values() if reader.client]:
+                with suppress(MCPError, ClosedResourceError, BrokenResourceError), anyio.move_on_after(5):
+                    status = (await client.call_tool("connection_status", {})).structured_content or {}
+                    if status.get("leader_pid") not in (None, other_than):
+                        return status["leader_pid"]
+            await anyio.sleep(0.05)
+
+
+async def until(fits: Callable[[], bool]) -> None:
+    """Wait until it does."""
+    while not fits():  # noqa: ASYNC110
+        await anyio.sleep(0.02)
+
+
+async def delivery(whatsapp: Call, environment: dict[str, str], count: int) -> Load:
+    """Write so many messages, with disturbances, until each client has got them."""
+    subscribed, waiting = Reader(count, subscribes=True), Reader(count, subscribes=False)
+    readers = {"by subscription": subscribed, "by wait_for_messages": waiting}
+    load = Load(whatsapp, readers, count)
     async with anyio.create_task_group() as tasks:
         for reader in readers.values():
             tasks.start_soon(reader.run, environment)
         with anyio.fail_after(QUIET):
-            while not all(reader.client for reader in readers.values()):  # noqa: ASYNC110
-                await anyio.sleep(0.1)
-        for number in range(1, count + 1):
-            if number % DISTURBED == 0:
-                await disturb(whatsapp, list(readers.values()), kill=number // DISTURBED % 2 == 0)
-            await _says(whatsapp, f"number {number}")
-        with anyio.move_on_after(QUIET):
-            while not all(reader.is_done for reader in readers.values()):  # noqa: ASYNC110
-                await anyio.sleep(0.1)
+            await until(lambda: all(reader.client for reader in readers.values()))
+        tasks.start_soon(load.write)
+        tasks.start_soon(load.disturb)
+        for reader in readers.values():
+            await reader.rest()
         tasks.cancel_scope.cancel()
-    return readers
-
-
-async def disturb(whatsapp: Call, readers: list[Reader], *, kill: bool) -> None:
-    """Cut the connection to WhatsApp, or kill the server that leads."""
-    if not kill:
-        await whatsapp("fault", name="cut")
-        return
-    for client in [reader.client for reader in readers if reader.client]:
-        status = (await client.call_tool("connection_status", {})).structured_content or {}
-        if status.get("leader_pid"):
-            os.kill(status["leader_pid"], signal.SIGKILL)
-            return
+    return load
 
 
 async def run(count: int) -> None:
@@ -231,18 +280,18 @@ async def run(count: int) -> None:
             environment = {**variables, HOME_VARIABLE: str(home), "WHATSAPP_MCP_LOG_LEVEL": "error"}
             await link(whatsapp, environment)
             ours, bare = (Taken.of(times) for times in await latency(whatsapp, environment))
-            readers = await delivery(whatsapp, environment, count)
-            archived = await order_of_archiving(home)
+            load = await delivery(whatsapp, environment, count)
+            numbers = await archived(home)
     times = ours.median / bare.median
     passed = ours.median <= LIMIT and times <= TIMES
     print(f"{'':24}      median  quick tenth")
     for name, one in (("a message is told", ours), ("bare notification", bare)):
         print(f"{name:24}{one.median * 1000:9.1f} ms {one.quick * 1000:9.1f} ms")
     print(f"{times:.1f} times the bare one  {'PASS' if passed else 'FAIL'}")
-    for name, reader in readers.items():
-        print(f"{name:24}{reader.verdict(archived)}")
-    late = sum(one > two for one, two in pairwise(archived))
-    print(f"{late} of {count} messages were archived after a newer one")
+    print(f"{count} messages, {load.cuts} cuts of the connection, {load.kills} leaders killed")
+    for name, reader in load.readers.items():
+        print(f"{name:24}{verdict(reader.numbers, count)}")
+    print(f"{'in the archive':24}{verdict(numbers, count)}")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from whatsapp_mcp.protobufs import Wa6
 from whatsapp_mcp.simulator import WhatsApp, login
 from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import SERVER, Node
+from whatsapp_mcp.simulator.companion import IN_FLIGHT
 from whatsapp_mcp.simulator.connection import Connection
 
 _people = [
@@ -119,6 +120,24 @@ async def test_a_passive_login_gets_nothing_before_it_is_active(passive: bool) -
     await login.serve(wa.network, cast("Connection", link))
     tags = [each.tag for each in link.sent]
     assert tags == (["success"] if passive else ["success", "ib", "message", "ib"])
+
+
+@pytest.mark.anyio
+async def test_a_client_gets_no_more_than_it_acknowledges_what_waited_first() -> None:
+    wa = WhatsApp(seed=1)
+    client, link = logged_in(wa)
+    ann = wa.person("Ann")
+    client.companion.active = False
+    waiting = [await ann.says("waiting") for _ in range(IN_FLIGHT + 50)]
+    client.companion.activate()
+    late = [await ann.says("new") for _ in range(50)]
+
+    assert link.sent[0].child("offline_preview") is not None
+    assert [each.get("id") for each in link.sent[1:]] == waiting[:IN_FLIGHT]
+    for message_id in waiting[:100]:
+        login.accept(client, Node("receipt", {"id": message_id, "to": ann.lid, "type": "inactive"}))
+    delivered = [each.get("id") or "offline" for each in link.sent[1:] if each.tag in ("message", "ib")]
+    assert delivered == [*waiting, "offline", *late]
 
 
 def test_a_companion_that_goes_passive_gets_nothing_until_it_is_active_again(

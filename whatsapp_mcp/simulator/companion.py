@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import CompanionReg
@@ -14,6 +15,14 @@ from whatsapp_mcp.simulator.simulation import Simulation
 
 _REMEMBERED_SENDS = 10_000
 _FEW_PREKEYS = 4
+IN_FLIGHT: Final = 200
+"""Stanzas that may be unacknowledged on one connection; later ones wait here, in order.
+
+WhatsApp Web takes what has waited for it in batches of 200 (`<offline_batch count="200"/>`, in its module
+`WAWebOfflineHandler`), and what is new after that. How much WhatsApp's servers send to a client that asks for
+no batches, such as whatsmeow, is not published. Without a limit a long absence would overflow whatsmeow's
+queue of 2,048, behind which the order of stanzas is lost (`Client.handleFrame`).
+"""
 
 
 @dataclass(slots=True)
@@ -93,6 +102,8 @@ class Companion:
         self.subscriptions: dict[Jid, Jid] = {}
         self.logins = 0
         self._pending: dict[tuple[str, str, str], Node] = {}
+        self._unsent: deque[Node] = deque()
+        self._in_flight: set[tuple[str, str, str]] = set()
         self._handled: dict[str, None] = {}
 
     @property
@@ -126,14 +137,28 @@ class Companion:
         self.deliver(Node("notification", attrs, [Node("count", {"value": len(self.prekeys)})]))
 
     def deliver(self, node: Node) -> None:
-        """Send a stanza that the client must acknowledge; until then it is sent again at each login."""
+        """Send a stanza that the client must acknowledge; until then it is sent again at each login.
+
+        It waits behind earlier ones while `IN_FLIGHT` are unacknowledged.
+        """
         self._pending[_key(node)] = node
         if self.active and self.connection is not None:
             for seconds, each in self._simulation.faults.disturb(node):
                 if seconds:
                     self._simulation.later(seconds, self.pass_on, each)
                 else:
-                    self.connection.send(each)
+                    self._unsent.append(each)
+            self._send()
+
+    def _send(self) -> None:
+        """Send what the limit allows."""
+        while (
+            self.active and self.connection is not None and self._unsent and len(self._in_flight) < IN_FLIGHT
+        ):
+            node = self._unsent.popleft()
+            if node.tag != "ib":  # it is not acknowledged
+                self._in_flight.add(_key(node))
+            self.connection.send(node)
 
     def pass_on(self, node: Node) -> None:
         """Send a stanza if the client is connected; it is neither kept nor acknowledged."""
@@ -143,10 +168,12 @@ class Companion:
     def settle(self, tag: str, id: str, kind: str = "") -> None:
         """Handle the acknowledgement of a stanza."""
         self._pending.pop((tag, id, kind), None)
+        self._in_flight.discard((tag, id, kind))
+        self._send()
         self._simulation.notify()
 
     def activate(self) -> None:
-        """Deliver pending stanzas as offline messages, and later stanzas immediately."""
+        """Deliver pending stanzas as offline messages, then the end of these, then later stanzas."""
         assert self.connection is not None
         if self.active:
             return
@@ -158,9 +185,10 @@ class Companion:
         }
         preview = Node("offline_preview", {"count": len(pending), "appdata": 0, **counts})
         self.connection.send(Node("ib", {"from": SERVER}, [preview]))
-        for node in pending:
-            self.connection.send(node.with_attrs(offline=0))
-        self.connection.send(Node("ib", {"from": SERVER}, [Node("offline", {"count": len(pending)})]))
+        self._in_flight.clear()
+        self._unsent = deque(node.with_attrs(offline=0) for node in pending)
+        self._unsent.append(Node("ib", {"from": SERVER}, [Node("offline", {"count": len(pending)})]))
+        self._send()
         self._simulation.notify()
 
     def disconnected(self) -> None:
