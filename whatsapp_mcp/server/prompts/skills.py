@@ -87,6 +87,11 @@ class Skills(Extension):
         }
 
 
+def skill_files(offers: Callable[[str], bool]) -> dict[str, str]:
+    """The text of every SKILL.md, by the skill's name, where `offers` says which tools there are."""
+    return {one.skill: skill_file(one, offers) for one in WORKFLOWS}
+
+
 def _frontmatter(workflow: Workflow) -> dict[str, str]:
     return {"name": workflow.skill, "description": workflow.description}
 
