@@ -15,13 +15,24 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated, ToolsListChanged
 from mcp.types import ResourceUpdatedNotification, ToolListChangedNotification
 
+from tests.archive import events as ev
+from tests.archive.events import journal
 from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeDevices, FakeSource
 from tests.server.rest.rig import listening
 from tests.server.test_withholding import ruled
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.models import Activity, ConnectionState, LinkState
+from whatsapp_mcp.models import (
+    Activity,
+    ConnectionState,
+    ContactUpdate,
+    FileReading,
+    LinkState,
+    Passage,
+    ReadingKind,
+)
 from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.push import publisher
 from whatsapp_mcp.server.push.subscriber import QUIET, Subscriber
@@ -41,6 +52,16 @@ STATUS, CHATS, UNREAD = "whatsapp://status", "whatsapp://chats", "whatsapp://unr
 def of_chat(jid: str) -> str:
     """The URI of the messages of a chat."""
     return f"whatsapp://chats/{jid}/messages"
+
+
+def of_person(jid: str) -> str:
+    """The URI of somebody."""
+    return f"whatsapp://contacts/{jid}"
+
+
+def of_file(ref: int) -> str:
+    """The URI of the file of a message."""
+    return f"whatsapp://media/{ref}"
 
 
 class Leader(FakeDevice):
@@ -183,6 +204,73 @@ async def test_that_old_messages_are_purged_is_told_to_whom_follows_any_chat(
 
 
 @pytest.mark.parametrize("mode", ERAS)
+async def test_another_name_of_somebody_is_told_to_whom_follows_them_alone(
+    source: FakeSource, archive: Archive, mode: Mode
+) -> None:
+    by_number = of_person("+15550004444")
+    async with told(source, mode, of_person(ANN_LEE), by_number) as heard:
+        await archive.record_contacts([ContactUpdate(BOB, saved_name="Robert")])
+        await heard.until(lambda events: events == [by_number])
+        contents = (await heard.client.read_resource(by_number)).contents
+    assert "Robert" in str(contents)
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_of_an_address_book_that_comes_everybody_is_told_and_its_names_again_to_nobody(
+    source: FakeSource, archive: Archive, mode: Mode
+) -> None:
+    book = [ContactUpdate(f"1555001{at:04}@s.whatsapp.net", saved_name=f"Person {at}") for at in range(50)]
+    before = await archive.last_change()
+    async with told(source, mode, of_person(BOB)) as heard:
+        await archive.record_contacts(book)
+        await heard.until(lambda events: events == [of_person(BOB)])
+        await archive.record_contacts(book)
+    assert [(one.kind, one.actor) for one in await archive.changes(before)] == [("contact", None)]
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_that_somebody_is_known_or_has_a_number_is_told(
+    source: FakeSource, archive: Archive, mode: Mode
+) -> None:
+    lid = "777000111@lid"
+    async with told(source, mode, of_person(BOB), of_person(lid)) as heard:
+        await archive.confirm_person(BOB, True)
+        await heard.until(lambda events: events == [of_person(BOB)])
+        await archive.record_identities([(BOB, lid)])
+        await heard.until(lambda events: of_person(lid) in events)
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_a_file_that_is_fetched_or_read_or_purged_is_told_to_whom_follows_it_alone(
+    source: FakeSource, archive: Archive, mode: Mode
+) -> None:
+    for number in (40, 41):
+        voice = E2E.Message()
+        voice.audioMessage.PTT, voice.audioMessage.mimetype = True, "audio/ogg"
+        await archive.ingest(journal([ev.message(f"V{number}", voice, chat=BOB)], after=number - 1))
+    ref, other = [(await archive.message(f"V{number}")).ref for number in (40, 41)]
+    reading = FileReading(ReadingKind.TRANSCRIPT, (Passage("See you at eight"),), "whisper")
+    async with told(source, mode, of_file(ref)) as heard:
+        await archive.record_media_path(other, "elsewhere.ogg")
+        await archive.record_media_path(ref, "voice.ogg")
+        await heard.until(lambda events: events == [of_file(ref)])
+        await archive.record_reading(ref, reading)
+        await heard.until(lambda events: len(events) == 2)
+        await archive.purge(chat=BOB)
+        await heard.until(lambda events: len(events) == 3)
+    assert set(heard.events) == {of_file(ref)}
+
+
+async def test_nobody_hears_of_somebody_who_may_not_be_read(source: FakeSource, archive: Archive) -> None:
+    async with told(source, "auto", of_person(BOB), of_person(ANN_LEE)) as heard:
+        source.policy = ruled(jid=BOB, read="deny")
+        await archive.record_contacts([ContactUpdate(BOB, saved_name="Robert")])
+        await archive.record_contacts([ContactUpdate(ANN_LEE, saved_name="Annabel")])
+        await heard.until(lambda events: len(events) > 0)
+    assert heard.events == [of_person(ANN_LEE)]
+
+
+@pytest.mark.parametrize("mode", ERAS)
 async def test_what_it_was_told_of_is_there_when_it_reads(
     source: FakeSource, archive: Archive, mode: Mode
 ) -> None:
@@ -268,7 +356,7 @@ async def test_nobody_hears_of_a_chat_that_may_not_be_read(
 
 async def test_what_may_not_be_read_is_left_out_of_the_acknowledgement(source: FakeSource) -> None:
     source.policy = ruled(jid=BOB, read="deny")
-    asked = [of_chat(BOB), CHATS, of_chat("Bob"), "whatsapp://contacts/+15550004444", "test://other"]
+    asked = [of_chat(BOB), CHATS, of_chat("Bob"), of_person("+15550004444"), "test://other"]
     async with (
         Client(create(source, "core"), mode="auto") as client,
         client.listen(resource_subscriptions=asked, prompts_list_changed=True) as subscription,
@@ -278,7 +366,9 @@ async def test_what_may_not_be_read_is_left_out_of_the_acknowledgement(source: F
     assert not honoured.prompts_list_changed
 
 
-@pytest.mark.parametrize("uri", [of_chat(BOB), of_chat("Bob"), "whatsapp://media/7", "test://other"])
+@pytest.mark.parametrize(
+    "uri", [of_chat(BOB), of_chat("Bob"), of_person(BOB), "whatsapp://media/999999", "test://other"]
+)
 async def test_what_may_not_be_read_or_never_changes_cannot_be_subscribed_to(
     source: FakeSource, uri: str
 ) -> None:

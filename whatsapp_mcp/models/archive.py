@@ -179,8 +179,9 @@ class Change:
 
     Attributes:
         kind: `message`, `edit`, `revoke`, `reaction`, `vote`, `receipt`, `send`; `history`, a chunk of the
-            phone's past, of which nothing more is known; or `purge`: messages were deleted from the archive,
-            of all chats where none is named.
+            phone's past, of which nothing more is known; `purge`: messages were deleted from the archive, of
+            all chats where none is named; `contact`: what is known of `actor` changed, of many people
+            where nobody is named; or `file`: the file of a message was fetched or read.
         actor: Jid of who did it, where one is known.
         detail: The emoji of a reaction, the state of a send; of a purge the time before which
             messages were deleted, in seconds since 1970, None if it was all; else None.

@@ -17,6 +17,7 @@ from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
 from tests.server.fakes import NOON, FakeSource
 from tests.server.rest.rig import Event, api, events, listening
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.rest import events as told_events
 from whatsapp_mcp.settings import PolicySettings
@@ -64,6 +65,16 @@ async def test_what_is_purged_is_told_by_chat_and_time_without_words(
     assert heard.data["before"] == "2026-11-25T12:00:00+00:00"
     assert heard.data.keys() == {"type", "timestamp", "seq", "chat", "before"}
     assert heard.data["chat"] == BOB
+
+
+async def test_that_somebody_has_another_name_is_no_event(source: FakeSource, archive: Archive) -> None:
+    async with listening(source) as http, events(http) as told:
+        await anext(told)
+        await archive.record_contacts([ContactUpdate(BOB, saved_name="Robert")])
+        await says(archive, 50, "The boat is here")
+        heard = await anext(named(told, 1))
+
+    assert heard.name == "message"
 
 
 async def test_what_came_while_the_client_was_away_comes_first(source: FakeSource, archive: Archive) -> None:

@@ -395,7 +395,7 @@ CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,                -- milliseconds
     kind TEXT NOT NULL,                 -- message, edit, revoke, reaction, vote, receipt, send, history,
-                                        -- purge
+                                        -- purge, contact, file
     chat_id INTEGER,                    -- chat and contact as they were numbered then: see the aliases
     wa_id TEXT,
     ref INTEGER,

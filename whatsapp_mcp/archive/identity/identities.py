@@ -67,6 +67,7 @@ class Identities:
     Attributes:
         merged: Two contacts became one, so what waited for the other address may be opened now.
         names: See `Lookups`.
+        changed: Contacts of whom something else is known now; whoever writes tells of them and clears it.
     """
 
     def __init__(self, db: sqlite3.Connection, lookups: Lookups | None = None) -> None:
@@ -75,6 +76,7 @@ class Identities:
         self._addresses, self._chats = self._lookups.addresses, self._lookups.chats
         self._since, self.names = self._lookups.since, self._lookups.names
         self.merged = False
+        self.changed: set[int] = set()
 
     def forget(self) -> None:
         """Drop what is remembered, after a roll-back or a merge."""
@@ -253,6 +255,7 @@ class Identities:
             self._join(pn, lid)
         else:
             self.refresh(self.contact(lid))
+        self.changed.add(self.contact(lid))
 
     def _is_foreign(self, pn: str, lid: str) -> bool:
         """Whether a number of ours is said to be a stranger's: what we know of ourselves counts more."""

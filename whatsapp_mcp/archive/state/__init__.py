@@ -33,6 +33,8 @@ from whatsapp_mcp.archive.state.albums import album_files, album_refs
 from whatsapp_mcp.archive.state.calls import call_text
 from whatsapp_mcp.archive.state.change_feed import (
     add_change,
+    add_contact_changes,
+    add_file_change,
     changes,
     last_change,
     last_send,
@@ -115,6 +117,8 @@ __all__ = [
     "People",
     "Target",
     "add_change",
+    "add_contact_changes",
+    "add_file_change",
     "addon_chats",
     "addon_messages",
     "address_forms",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,6 +13,8 @@ from whatsapp_mcp.models import Change
 KEPT_DAYS: Final = 30
 _RECENT: Final = 10_000
 """Entries, counted from the newest, among which a recent one is looked for."""
+_MANY: Final = 20
+"""Contacts that changed at once, beyond which they are not named."""
 _NOW: Final = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'operation_at'"
 
 
@@ -31,6 +34,25 @@ def add_change(
         VALUES (({_NOW}), ?, ?, ?, ?, ?, ?)""",  # noqa: S608
         (kind, chat, wa_id, ref, actor, detail),
     )
+
+
+def add_contact_changes(db: sqlite3.Connection, contacts: Collection[int]) -> None:
+    """Add that what is known of these contacts changed; of many (an address book came) one entry for all."""
+    if len(contacts) > _MANY:
+        add_change(db, "contact")
+    else:
+        for contact in sorted(contacts):
+            add_change(db, "contact", actor=contact)
+
+
+def add_file_change(db: sqlite3.Connection, message: int) -> None:
+    """Add that the file of a message (its id) was fetched or read."""
+    chat, wa_id, ref = db.execute(
+        """SELECT m.chat_id, m.wa_id, r.ref FROM messages AS m JOIN refs AS r ON r.message_id = m.id
+        WHERE m.id = ?""",
+        (message,),
+    ).fetchone()
+    add_change(db, "file", chat=chat, wa_id=wa_id, ref=ref)
 
 
 def last_change(db: sqlite3.Connection) -> int:

@@ -28,6 +28,7 @@ def record_media_path(on: Applying, key: MessageKey, path: str | None, kept: int
     found = db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, message)).rowcount
     if path is None or not found:
         return bool(found)
+    state.add_file_change(db, message)
     fetch = state.FILE_STEPS.index(FileStep.FETCH)
     db.execute("DELETE FROM file_problems WHERE message_id = ? AND step = ?", (message, fetch))
     if kept is None:
@@ -81,6 +82,7 @@ def record_reading(on: Applying, key: MessageKey, reading: FileReading) -> None:
         ),
     ).rowcount
     if stored:
+        state.add_file_change(db, message)
         db.execute("DELETE FROM file_problems WHERE message_id = ?", (message,))
         database.reindex_message(db, message)
 

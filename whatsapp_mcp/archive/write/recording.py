@@ -70,6 +70,7 @@ def confirm_person(on: Applying, jid: str, known: bool) -> None:
             (on.seconds, contact),
         )
     found.refresh(contact)
+    state.add_contact_changes(on.db, {contact})
 
 
 def record_identities(on: Applying, pairs: Sequence[tuple[str, str]]) -> None:

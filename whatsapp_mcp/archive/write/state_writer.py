@@ -106,6 +106,7 @@ class StateWriter:
         shown = f"SELECT {_SHOWN[kind]} FROM contacts WHERE id = ?"  # noqa: S608
         if value(self._db, shown, (contact,)) != name:
             self._identities.refresh(contact)
+            self._identities.changed.add(contact)
 
     def chat(self, update: ChatUpdate) -> None:
         """Store properties of a chat; of each the newest value counts."""

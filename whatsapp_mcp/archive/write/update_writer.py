@@ -87,8 +87,11 @@ class UpdateWriter:
                     pass
                 case _:
                     self._addons.write(update)
-        if history:
+        if history:  # which also says that anybody may be called otherwise now
             state.add_change(self._db, "history")
+        else:
+            state.add_contact_changes(self._db, self.identities.changed)
+        self.identities.changed.clear()
 
     def _message(self, update: MessageUpdate, newest: bool) -> None:
         self.messages.message(update, newest=newest)
@@ -99,6 +102,7 @@ class UpdateWriter:
     def forget(self) -> None:
         """What was looked up may have been rolled back."""
         self.identities.forget()
+        self.identities.changed.clear()
         self.messages.forget()
 
     def finish(self) -> None:

@@ -30,9 +30,10 @@ from whatsapp_mcp.models import UNKNOWN
 from whatsapp_mcp.server.calls import bound
 from whatsapp_mcp.server.push.subscriber import Subscriber
 from whatsapp_mcp.server.push.topics import STATUS, Topic, address_of, touched
+from whatsapp_mcp.server.resources import MEDIA_URI
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Mapping
 
     from anyio.abc import TaskGroup
     from mcp.server.connection import Connection
@@ -223,9 +224,7 @@ class Publisher:
         spec, values = found
         call = self._resources.begin(spec, requester)
         services = await call.services()
-        topic = Topic(spec.template, address_of(values["jid"]) if values else "")
-        if topic.address:
-            await services.archive.require_readable(topic.address)
+        topic = await _topic(services.archive, spec.template, values)
         await self._start(services.archive)
         subscriber.add(uri, topic)
 
@@ -266,12 +265,20 @@ class Publisher:
         reads = any(change.kind == "receipt" for change in batch.changes)
         own = set((await archive.own())[:2]) - {None} if reads else set[str]()
         for change in await archive.readable(batch.changes):
-            if change.chat is None:  # a part of the phone's past came, or of all chats is gone
+            place = change.chat or change.actor
+            if place is None:  # of many people or chats at once
                 self._tell_all()
                 continue
-            addresses = await _addresses(archive, change.chat)
+            addresses = await _addresses(archive, place)
             topics = touched(change, addresses, by_owner=change.actor in own)
+            if change.kind == "purge":
+                topics |= self._files_told_of()
             self._tell_of({topic for topic in topics if topic.template in offered})
+
+    def _files_told_of(self) -> frozenset[Topic]:
+        """The files of which somebody is told: which of them a purge took is no longer known."""
+        topics = (topic for one in self._subscribers for topic in one.topics.values())
+        return frozenset(topic for topic in topics if topic.template == MEDIA_URI)
 
     def _tell_of(self, topics: Collection[Topic]) -> None:
         for subscriber in self._subscribers:
@@ -331,6 +338,21 @@ def _filter_of(subscriber: Subscriber) -> types.SubscriptionFilter:
         resources_list_changed=True if ResourcesListChanged() in subscriber.lists else None,
         resource_subscriptions=list(subscriber.topics) or None,
     )
+
+
+async def _topic(archive: GuardedArchive, template: str, values: Mapping[str, str]) -> Topic:
+    """What a URI of a template names, as far as it may be read.
+
+    Raises:
+        WhatsAppError: It names nothing, or what may not be read.
+    """
+    if "ref" in values:
+        return Topic(template, str((await archive.message(values["ref"])).ref))
+    if "jid" not in values:
+        return Topic(template)
+    address = address_of(values["jid"])
+    await archive.require_readable(address)
+    return Topic(template, address)
 
 
 async def _addresses(archive: GuardedArchive, chat: str) -> frozenset[str]:

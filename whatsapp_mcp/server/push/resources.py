@@ -14,7 +14,7 @@ from whatsapp_mcp.models import ContactDetails
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.calls import Call, Content, resource, resource_spec_of
 from whatsapp_mcp.server.push.completion import chat_jids, person_jids
-from whatsapp_mcp.server.push.topics import CHATS, MESSAGES, STATUS, UNREAD, address_of
+from whatsapp_mcp.server.push.topics import CHATS, CONTACT, MESSAGES, STATUS, UNREAD, address_of
 from whatsapp_mcp.server.render import profile_data, profile_text, stamp
 from whatsapp_mcp.server.resources import link_resource, media_resource
 from whatsapp_mcp.server.tools import declared
@@ -69,7 +69,7 @@ async def chat_messages(call: Call, jid: str) -> Sequence[Content]:
     return await _given_by(call, "list_messages", chat=address_of(jid), limit=_MOST)
 
 
-@resource("whatsapp://contacts/{jid}", "search_contacts", Effect.READ, Audience.NOBODY, complete=person_jids)
+@resource(CONTACT, "search_contacts", Effect.READ, Audience.NOBODY, complete=person_jids, changes=True)
 async def contact(call: Call, jid: str) -> Sequence[Content]:
     """One person, by jid or number, as far as they are stored here: numbers, names, common groups."""
     services = await call.services()

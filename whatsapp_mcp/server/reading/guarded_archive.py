@@ -148,11 +148,12 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
         return tuple(each if each.chat == only else Change(each.seq, each.at, _ELSEWHERE) for each in found)
 
     async def readable(self, changes: Sequence[Change]) -> tuple[Change, ...]:
-        """The changes that the caller may hear of: none in a chat that a rule forbids to read."""
-        verdicts = await self.verdicts(change.chat for change in changes if change.chat is not None)
+        """The changes that the caller may hear of: of none whom a rule forbids to read."""
+        places = {change.seq: change.chat or change.actor for change in changes}
+        verdicts = await self.verdicts(place for place in places.values() if place is not None)
         if not verdicts:
             return tuple(changes)
-        return tuple(each for each in changes if each.chat is None or verdicts.get(each.chat) != "deny")
+        return tuple(each for each in changes if verdicts.get(places[each.seq] or "") != "deny")
 
     async def wait_change(self, after: int, timeout: float) -> int:
         """As `ReadingArchive.wait_change`."""

@@ -29,7 +29,15 @@ async def refs_of_files(call: Call, typed: str) -> Sequence[str]:
     return [ref for message in page.items if (ref := str(message.ref)).startswith(digits)]
 
 
-@resource(MEDIA_URI, "download_media", Effect.READ, Audience.NOBODY, in_chat=True, complete=refs_of_files)
+@resource(
+    MEDIA_URI,
+    "download_media",
+    Effect.READ,
+    Audience.NOBODY,
+    in_chat=True,
+    complete=refs_of_files,
+    changes=True,
+)
 async def media(call: Call, ref: str) -> Sequence[Content]:
     """The file of the message with this ref (1042), up to 10 MB, and as text what was read in it."""
     services = await call.services()

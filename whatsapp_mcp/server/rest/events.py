@@ -74,11 +74,12 @@ async def _told(begin: Callable[[], Call], after: int) -> AsyncGenerator[ServerS
             try:
                 # A call for each batch: the policy may have changed, and what is handed out counts from now.
                 services = await begin().services()
-                for change in await services.archive.readable(batch.changes):
+                told = [change for change in batch.changes if change.kind in EVENTS]
+                for change in await services.archive.readable(told):
                     data = await _event(change, services)
                     if data is not None:
-                        told = json.dumps(data, ensure_ascii=False)
-                        yield ServerSentEvent(told, event=change.kind, id=f"{_PREFIX}{change.seq}")
+                        text = json.dumps(data, ensure_ascii=False)
+                        yield ServerSentEvent(text, event=change.kind, id=f"{_PREFIX}{change.seq}")
             except WhatsAppError as error:
                 # Without an id: a client that comes back gets what it has not seen.
                 yield ServerSentEvent(json.dumps({"error": error_payload(error)}), event="error")
