@@ -11,7 +11,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-api test-hosts test-pages hosts-figures lint format bench soak worlds release \
-	lock clean
+	sbom audit lock test-install test-newest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -72,7 +72,7 @@ $(CONFORMANCE) $(HOSTS) $(PAGES) $(RELEASE): %/node_modules/.package-lock.json: 
 	@touch $@
 
 test: $(VENV)/.dev-installed $(CONFORMANCE) $(RELEASE)
-	$(BIN)/pytest -n $(JOBS) -m "not slow and not hosts and not browser" $(ARGS)
+	$(BIN)/pytest -n $(JOBS) -m "not slow and not hosts and not browser and not install" $(ARGS)
 	$(BIN)/pytest -n $(SLOW_JOBS) -m slow $(ARGS) || [ $$? -eq 5 ]
 
 # In a network namespace with only loopback, so that none of these programs can reach its vendor.
@@ -121,6 +121,27 @@ worlds: $(VENV)/.dev-installed
 release: $(VENV)/.dev-installed
 	@$(BIN)/python -m release $(VERSION) $(ARGS)
 
+# The packages of an installation, for the files of a release: https://cyclonedx.org
+sbom: $(VENV)/.audit-installed
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON \
+		--output-file dist/sbom.cdx.json requirements/runtime.txt
+
+# Known weaknesses of the locked packages. Asks the package index.
+audit: $(VENV)/.audit-installed
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/runtime.txt
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/dev.txt
+
+# Installs what a release builds into fresh environments of each Python that is here. Downloads.
+test-install: $(VENV)/.dev-installed
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m install tests/releasing $(ARGS)
+
+# The tests with the newest MCP SDK and client library, whatever versions pyproject.toml allows. Downloads.
+NEWEST := .venv-newest
+test-newest: $(CONFORMANCE) $(RELEASE)
+	$(MAKE) VENV=$(NEWEST) $(NEWEST)/.dev-installed
+	$(subst $(VENV),$(NEWEST),$(INSTALL)) --upgrade mcp neonize
+	$(NEWEST)/bin/pytest -n $(JOBS) -m "not slow and not hosts and not browser and not install" $(ARGS)
+
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(LOCK) pyproject.toml
 
 lock:
@@ -128,8 +149,10 @@ lock:
 	$(COMPILE) --output-file requirements/runtime.txt
 	$(COMPILE) --extra demo --group build --output-file requirements/demo.txt
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt
+	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:audit --constraints requirements/dev.txt \
+		--output-file requirements/audit.txt
 	$(COMPILE) --all-extras --group browser --constraints requirements/dev.txt --output-file requirements/browser.txt
 	$(COMPILE) --all-extras --group hosts --constraints requirements/dev.txt --output-file requirements/hosts.txt
 
 clean:
-	rm -rf $(VENV) build dist .coverage* htmlcov .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) build dist .coverage* htmlcov .pytest_cache .ruff_cache .import_linter_cache .hypothesis
