@@ -1,10 +1,13 @@
 """What every test shares."""
 
+import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from jsonschema import Draft202012Validator
 
 settings.register_profile("no-deadline", deadline=None)  # a busy machine is no defect
 settings.load_profile("no-deadline")
@@ -26,3 +29,20 @@ def _own_log_levels() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _each_schema_is_checked_once() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]  pytest calls it
+    """Clients check the schema of each tool that they call, which takes far longer than the call."""
+    check: Any = Draft202012Validator.check_schema
+    valid: set[str] = set()
+
+    def check_once(schema: Any, *arguments: Any, **options: Any) -> None:
+        text = json.dumps(schema, sort_keys=True)
+        if text not in valid:
+            check(schema, *arguments, **options)
+            valid.add(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Draft202012Validator, "check_schema", check_once)
+        yield

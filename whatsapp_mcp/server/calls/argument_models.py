@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, cast
 
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
@@ -95,8 +96,9 @@ def _is_absent(value: Any, field: FieldInfo) -> bool:
     return value is None or (value == "" and EmptyRemoves not in field.metadata)
 
 
+@cache
 def arguments_model(spec: ToolSpec) -> type[StrictArguments]:
-    """The model of what a tool takes, after its call."""
+    """The model of what a tool takes, after its call; made once for all servers of a process."""
     parameters = list(inspect.signature(spec.function, eval_str=True).parameters.values())[1:]
     fields: dict[str, Any] = {
         parameter.name: (

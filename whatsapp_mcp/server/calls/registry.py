@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -13,7 +13,7 @@ from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import TypeAdapter
 
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.server.calls.argument_models import lean_schema
+from whatsapp_mcp.server.calls.argument_models import arguments_model, lean_schema
 from whatsapp_mcp.server.calls.beginning import contained
 from whatsapp_mcp.server.calls.call import ServicesSource
 from whatsapp_mcp.server.calls.elicitation import asking
@@ -77,6 +77,17 @@ def build(
     return [_build(spec_of(function), source, structured, new_code, hint_acts) for function in functions]
 
 
+# Making a schema takes milliseconds, and a declaration never changes: all servers of a process share them.
+@cache
+def _arguments_schema(spec: ToolSpec) -> dict[str, Any]:
+    return lean_schema(arguments_model(spec).model_json_schema(by_alias=True))
+
+
+@cache
+def _result_schema(result: type) -> dict[str, Any]:
+    return _or_error(lean_schema(TypeAdapter(result).json_schema(), nullable=True))
+
+
 def _or_error(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of a result, open to an error in its place: some clients check errors against it, too."""
     result, error = {"required": schema.get("required", [])}, {"required": ["error"]}
@@ -89,16 +100,14 @@ def _build(
     spec: ToolSpec, source: ServicesSource, structured: bool, new_code: Callable[[], str], hint_acts: bool
 ) -> Tool:
     offered = OfferedTool.of(spec, source)
-    schema = None
-    if structured and spec.result:
-        schema = _or_error(lean_schema(TypeAdapter(spec.result).json_schema(), nullable=True))
+    schema = _result_schema(spec.result) if structured and spec.result else None
     return RegisteredTool(
         fn=spec.function,
         name=spec.name,
         title=spec.title,
         description=spec.description,
         context_kwarg=None,
-        parameters=lean_schema(offered.arguments.model_json_schema(by_alias=True)),
+        parameters=_arguments_schema(spec),
         fn_metadata=FuncMetadata(arg_model=offered.arguments, output_schema=schema),
         is_async=True,
         annotations=spec.annotations(hint_acts=hint_acts),
