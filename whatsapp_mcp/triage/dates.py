@@ -11,12 +11,15 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time, timedelta
+from itertools import islice
 from typing import Final
 
-from whatsapp_mcp.triage.speech import fold
+from whatsapp_mcp.triage.speech import folded_ends
 
 MOST: Final = 3
 """Days of one text."""
+_LOOKED_AT: Final = 16
+"""Places of one text that name a day: more of them are no appointment."""
 _DAYS_AHEAD: Final = 400
 """What is further away is no appointment."""
 _TIME_AROUND: Final = 24
@@ -113,7 +116,7 @@ _EVENING: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class NamedDay:
-    """A day that a text names, and the time of day if it names one; `at` is its place in the folded text."""
+    """A day that a text names, and the time of day if it names one; `at` is its place in what is read."""
 
     day: date
     at: int
@@ -121,16 +124,16 @@ class NamedDay:
 
 
 def named_days(text: str, said: date) -> tuple[NamedDay, ...]:
-    """The days that a message names, at most `MOST`, each once.
+    """The days that a message names, at most `MOST`, each once; of a long one its ends count.
 
     Args:
         text: What it says.
         said: The day on which it was said, in the person's zone.
     """
-    if _MAY_NAME.search(folded := fold(text)) is None:
+    if _MAY_NAME.search(folded := folded_ends(text)) is None:
         return ()
     found: dict[date, NamedDay] = {}
-    for match, day in _days(folded, said):
+    for match, day in islice(_days(folded, said), _LOOKED_AT):
         one = NamedDay(day, match.start(), _time_beside(folded, match))
         if day not in found or found[day].time is None:
             found[day] = one

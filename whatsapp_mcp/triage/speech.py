@@ -66,12 +66,21 @@ def fold(text: str) -> str:
     return _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold())).replace("’", "'")
 
 
+def folded_ends(text: str) -> str:
+    """As `fold`, of no more than `LONGEST` characters: of a long text the beginning and the end."""
+    # Twice: a single character may become eighteen when it is folded (U+FDFA).
+    return _ends(fold(_ends(text)))
+
+
+def _ends(text: str) -> str:
+    half = LONGEST // 2
+    return text if len(text) <= LONGEST else f"{text[: half - 1]}\n{text[-half:]}"
+
+
 @lru_cache(maxsize=4096)
 def read(text: str) -> Speech:
     """What a message with this text does; of a long one the beginning and the end count."""
-    if len(text) > LONGEST:
-        text = f"{text[: LONGEST // 2]}\n{text[-LONGEST // 2 :]}"
-    folded = fold(text)
+    folded = folded_ends(text)
     if not _WORD.search(folded):
         return Speech.ASKS if _is_only_marks(folded) else Speech.NOTHING
     if _AUTOMATED.search(folded):
@@ -87,7 +96,7 @@ def read(text: str) -> Speech:
 
 def asks_everybody(text: str) -> bool:
     """Whether a text speaks to everybody; cheaper than `read`."""
-    return _EVERYBODY.search(fold(text[:LONGEST])) is not None
+    return _EVERYBODY.search(fold(text[:LONGEST])[:LONGEST]) is not None
 
 
 _OTHERS: Final = tuple(
