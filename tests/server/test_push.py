@@ -342,6 +342,21 @@ async def test_the_list_of_tools_follows_the_policy(
 
 
 @pytest.mark.parametrize("mode", ERAS)
+async def test_the_list_of_tools_is_the_same_whatever_becomes_of_the_connection(
+    source: FakeSource, leader: Leader, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "LOOK", 0.01)
+    async with told(source, mode, STATUS, tools=True) as heard:
+        before = (await heard.client.list_tools()).tools
+        await anyio.wait_all_tasks_blocked()
+        leader.becomes(ConnectionState.UNLINKED)
+        await heard.until(lambda events: STATUS in events)
+        await anyio.sleep(0.05)
+        assert (await heard.client.list_tools()).tools == before
+    assert "tools" not in heard.events
+
+
+@pytest.mark.parametrize("mode", ERAS)
 async def test_nobody_hears_of_a_chat_that_may_not_be_read(
     source: FakeSource, archive: Archive, mode: Mode
 ) -> None:
