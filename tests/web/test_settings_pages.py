@@ -90,7 +90,28 @@ async def test_a_change_is_shown_and_written_after_a_yes(
     assert source.current.now().policy.mode == "lockdown"
 
 
-@pytest.mark.usefixtures("config")
+async def test_a_difference_shows_no_path_of_a_webhook_and_no_password_of_a_proxy(
+    http: httpx2.AsyncClient, config: Path
+):
+    lines = """\
+[network]
+proxy = "socks5://me:hunter2@proxy.example:1080"
+[policy]
+mode = "standard"
+[[webhooks]]
+url = "https://hooks.example.org/secret-path?key=abc"  # was HTTPS://old.example?other-secret
+name = "n8n"
+secrets = ["env:HOOK"]
+"""
+    write(config, lines)
+    page = await preview(http, do="set", setting="policy.mode", value="lockdown")
+
+    assert 'proxy = "socks5://proxy.example:1080"' in page
+    assert 'url = "https://hooks.example.org/…"  # was HTTPS://old.example/…' in page
+    await http.post("/settings/apply", data=fields(page, "/settings/apply"))
+    assert text_of(config) == lines.replace("standard", "lockdown")
+
+
 async def test_a_change_is_in_the_record_as_the_persons(http: httpx2.AsyncClient, source: Source):
     await change(http, do="set", setting="policy.audit_text", value="true")
 

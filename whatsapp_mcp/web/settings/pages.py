@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ BACKUP: Final = "config.toml.before"
 """The file as it was before the last change on a page."""
 _NAME: Final = 200
 """Characters of what a tool or a chat is called."""
+_URL: Final = re.compile(
+    r"""(?P<scheme>\b[a-z][a-z\d+.-]*://)(?:[^\s/"'@]*@)?(?P<host>[^\s/"'?]*)(?P<rest>[/?][^\s"']+)?""",
+    re.IGNORECASE,
+)
+"""A path may be the secret of a webhook, and what stands before the host a password."""
 _CHANGE: Final = "change settings"
 _RULES: Final = ("policy", "chats")
 
@@ -181,10 +187,18 @@ def _purpose(before: str, after: str) -> str:
 
 
 def _difference(before: str, after: str) -> list[tuple[str, str]]:
-    """Lines with whether each is added, removed or neither."""
+    """Lines with whether each is added, removed or neither; of URLs no more than their origin."""
     kinds = {"+": "added", "-": "removed"}
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
-    return [(kinds.get(line[:1], ""), line) for line in lines if not line.startswith(("+++", "---", "@@"))]
+    return [
+        (kinds.get(line[:1], ""), _URL.sub(_origin, line))
+        for line in lines
+        if not line.startswith(("+++", "---", "@@"))
+    ]
+
+
+def _origin(url: re.Match[str]) -> str:
+    return f"{url['scheme']}{url['host']}{'/…' if url['rest'] else ''}"
 
 
 def _write(home: Path, before: str, after: str) -> None:
