@@ -124,6 +124,23 @@ async def test_another_origin_is_refused_on_every_route(
     assert response.status_code == 403
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(route for route in ROUTES if route != "/sse"),
+        "/style.css",
+        "/.well-known/nothing",
+        "/api/v1/openapi.json",
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {**BEARER, **COOKIE}, {"Origin": "http://evil.example"}])
+async def test_no_page_of_another_origin_may_embed_an_answer(
+    http: httpx2.AsyncClient, path: str, headers: dict[str, str]
+) -> None:
+    async with http.stream("HEAD", path, headers=headers) as response:
+        assert response.headers.get_list("Cross-Origin-Resource-Policy") == ["same-origin"]
+
+
 @pytest.mark.parametrize("path", [*MCP_ROUTES, "/mcp/", "/messages"])
 @pytest.mark.parametrize("given", ["", "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x"])
 async def test_no_token_no_answer(http: httpx2.AsyncClient, path: str, given: str) -> None:

@@ -54,7 +54,6 @@ def headers() -> dict[str, str]:
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         "Cache-Control": "no-store",
         "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
         # Not "no-referrer": with that a browser names the origin of a form "null", and the guard refuses it.
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",

@@ -43,8 +43,6 @@ is not known is a conflict, not a failure of the server."""
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
-    # A page of another origin may not show a file as its picture, whatever the browser says of the request.
-    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -32,7 +33,7 @@ from whatsapp_mcp.web.pages import OPEN_PATHS, sign_in_page
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 WELL_KNOWN: Final = "/.well-known/"
 """Metadata for clients that have no token yet (RFC 8615); what is not there is answered with 404."""
@@ -128,6 +129,7 @@ class Guard:
         """Answer the refusal, or let the application answer."""
         if scope["type"] != "http":
             return
+        send = _for_own_origin(send)
         if scope["path"].startswith(API):
             send = JsonProblems(send)
         request = Request(scope)
@@ -209,6 +211,18 @@ class Guard:
             return True
         # A rebinding attack needs a name, so an address is no danger where other machines may come in.
         return not is_loopback(self.host) and (_is_address(name) or name == socket.gethostname().lower())
+
+
+def _for_own_origin(send: Send) -> Send:
+    """Sends answers that no page of another origin may embed, whatever its browser says of a request."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ())]
+            MutableHeaders(scope=message)["Cross-Origin-Resource-Policy"] = "same-origin"
+        await send(message)
+
+    return sent
 
 
 def _refused(error: WhatsAppError) -> Response:

@@ -30,7 +30,6 @@ _DOWNLOAD: Final = "application/octet-stream"
 _HEADERS: Final = {
     "Content-Security-Policy": "sandbox; default-src 'none'; media-src 'self'",
     "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-store",
 }
