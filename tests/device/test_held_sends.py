@@ -7,17 +7,19 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from tests.device.conftest import Leader
 from tests.device.guarded import AGENT, Guarded, guarding
-from whatsapp_mcp.errors import ApprovalRequired, InvalidArgument, MessageNotFound
+from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import (
     AlbumContent,
     ApprovalState,
     FileContent,
+    OutboxEntry,
     SendRequest,
     SendStatus,
     TextContent,
@@ -69,6 +71,28 @@ async def test_a_yes_to_one_text_never_sends_another_that_is_held(guarded: Guard
     assert state(guarded, one) is ApprovalState.VOID
     assert (await guarded.leader.archive.outbox_get(send_id)).status is not SendStatus.QUEUED
     await nothing_came(guarded)
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_an_answer_that_comes_before_the_send_is_stored_counts(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch, approved: bool
+) -> None:
+    outbox = guarded.leader.device.outbox
+    hold = outbox.hold
+
+    async def answered_meanwhile(*arguments: Any, **more: Any) -> OutboxEntry:
+        (question,) = await guarded.person.approvals()
+        await guarded.person.decide(question.id, approved, "terminal")
+        return await hold(*arguments, **more)
+
+    monkeypatch.setattr(outbox, "hold", answered_meanwhile)
+    if approved:
+        await guarded.agent.send(saying(guarded, "hello"))
+    else:
+        with pytest.raises(Denied, match="said no"):
+            await guarded.agent.send(saying(guarded, "hello"))
+    assert [each.text for each in guarded.stranger.inbox] == ["hello"] * approved
+    assert await guarded.leader.archive.outbox_held() == ()
 
 
 async def test_deleting_a_chat_withdraws_what_is_held_for_it_and_ends_the_question(guarded: Guarded) -> None:

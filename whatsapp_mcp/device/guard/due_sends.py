@@ -156,21 +156,16 @@ class DueSends:
             Denied: A person has just said no to it.
             RateLimited: Too many questions are open.
         """
-        approvals, send_id = self._ledger.approvals, entry.send_id
+        send_id = entry.send_id
         question = await self._gate.question(_SEND, {"request": entry.request}, reason)
         # The question first: what is held without one, the next leader schedules again.
-        held = await approvals.hold(question, caller, self._clock.now())
+        held = await self._ledger.approvals.hold(question, caller, self._clock.now())
         if held.approval.send_id not in {None, send_id}:
             return  # the same message is scheduled twice: one after the other
         await self._archive.outbox_asked(send_id, held.approval.expires_at)
-        await approvals.note_send(held.approval.id, send_id)
-        held = approvals.get(held.approval.id)
-        if held.approval.state is ApprovalState.APPROVED:
-            await self._gate.release(held)
-        elif held.approval.state is ApprovalState.OPEN:
+        held = await self._gate.note_held(held, send_id)
+        if held.approval.state is ApprovalState.OPEN:
             await self._gate.ask_elsewhere(held)
-        else:  # a person has answered before the question named the send
-            await self._gate.refuse(send_id, Denied("The user said no."))
 
     async def _follow(self, entry: OutboxEntry, until: datetime) -> None:
         """Tell the person if a send that was let go fails: no agent waits for it."""

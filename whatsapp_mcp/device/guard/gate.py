@@ -54,6 +54,8 @@ from whatsapp_mcp.zone import local
 _PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
 _NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})
 """What is decided whatever was handed out before."""
+SAID_NO: Final = "The user said no."
+_ENDED: Final = "The question to the user has ended without an answer."
 _STRICTNESS: Final = ("allow", "ask", "deny")
 _SEND: Final = OPERATIONS["send"]
 
@@ -237,7 +239,12 @@ class Gate:
         elif held is None:
             await self.books.check(operation, arguments, caller)
             held = await approvals.hold(question, caller, now)
-            held = await self._hold_send(held, arguments, caller)
+            with anyio.CancelScope(shield=True):  # what is held has to have its question
+                held = await self._hold_send(held, arguments, caller)
+            if held.approval.state is ApprovalState.USED:
+                return held.approval
+            if held.approval.state is not ApprovalState.OPEN:
+                raise Denied(SAID_NO if held.approval.state is ApprovalState.DENIED else _ENDED)
             if not caller.asks:
                 await self.ask_elsewhere(held)
         raise self._waits(held.approval)
@@ -315,8 +322,18 @@ class Gate:
             raise
         if await self.is_tainted(caller):
             await self._ledger.tainted_sends.add(entry.send_id, None)
-        await self._ledger.approvals.note_send(held.approval.id, entry.send_id)
-        return replace(held, approval=replace(held.approval, send_id=entry.send_id))
+        return await self.note_held(held, entry.send_id)
+
+    async def note_held(self, held: HeldAct, send_id: int) -> HeldAct:
+        """Note which send a question holds, and do what a person has answered before it was noted."""
+        approvals, number = self._ledger.approvals, held.approval.id
+        await approvals.note_send(number, send_id)
+        answered = approvals.get(number)
+        if answered.approval.state is ApprovalState.APPROVED:
+            await self.release(answered)
+        elif answered.approval.state is not ApprovalState.OPEN:
+            await self.refuse(send_id, Denied(SAID_NO))
+        return approvals.get(number)
 
     # Sends for later.
 
@@ -365,7 +382,7 @@ class Gate:
             if approved:
                 await self.release(held)
             else:
-                await self.refuse(held.approval.send_id, Denied("The user said no."))
+                await self.refuse(held.approval.send_id, Denied(SAID_NO))
         self.tell()
         return self._ledger.approvals.get(number).approval
 
