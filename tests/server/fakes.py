@@ -115,6 +115,11 @@ class FakeDevice:
         sent = self.result or SendResult(1, "", SendStatus.SENT, "3EB0", 1042, NOON)
         return replace(sent, chat=request.chat)
 
+    async def cancel_send(self, chat: str, send_id: int) -> SendResult:
+        """Note it."""
+        self._act(f"cancel_send {chat} {send_id}")
+        return SendResult(send_id, chat, SendStatus.FAILED, reason="Cancelled.")
+
     async def permit(self, wanted: Permit) -> None:
         """Note it."""
         self._act(f"permit {wanted.wants} {' '.join((*wanted.chats, *wanted.details))}")

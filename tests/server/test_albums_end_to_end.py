@@ -10,9 +10,13 @@ import pytest
 from mcp import Client
 
 from tests.fixtures import call, link, mcp_client, until
-from tests.server.fakes import FakeDevice, text_of
-from tests.server.test_core_tools import refusal
+from tests.server.conftest import BOB
+from tests.server.fakes import NOON, FakeDevice, text_of
+from tests.server.test_core_tools import answer, refusal
 from tests.server.test_file_tools import PNG
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.errors import ApprovalRequired
+from whatsapp_mcp.models import AlbumContent, FileContent, RevokeContent, SendRequest
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +66,65 @@ async def test_an_album_is_one_on_both_sides(whatsapp: WhatsApp, home: Path) -> 
             ]
             shown = await client.call_tool("download_media", {"message": "#5"})
             assert [block.type for block in shown.content] == ["image", "text"]
+
+
+async def test_an_album_is_taken_back_with_each_of_its_files(whatsapp: WhatsApp, home: Path) -> None:
+    ann = whatsapp.person("Ann")
+    media = home / "accounts" / "default" / "media"
+    (home / "config.toml").write_text(
+        '[server]\ntoolsets = "all"\n[policy]\nmode = "open"\n[policy.budgets]\ngap_seconds = 0\n'
+    )
+    with anyio.fail_after(LIMIT):
+        async with mcp_client(whatsapp, home) as client:
+            await link(client, whatsapp)
+            media.mkdir(parents=True, exist_ok=True)
+            for name in ("a.png", "b.png"):
+                (media / name).write_bytes(PNG)
+            sent = await call(client, "send_file", chat=ann.number, path="a.png\nb.png")
+            [(album, files)] = ann.albums().items()
+            undone = await client.call_tool("undo_send", {"message": sent["ref"]})
+            assert "2 of 2 files are gone. Files 1, 2: deleted for everyone." in text_of(undone.content)
+            revoked: set[str] = set()
+            while len(revoked) < 3:
+                message = (await ann.receives()).message
+                if message.HasField("protocolMessage"):
+                    revoked.add(message.protocolMessage.key.ID)
+            assert revoked == {album, *(file.id for file in files)}
+
+
+async def test_of_an_album_that_is_taken_back_each_file_is_told_of(
+    client: Client, archive: Archive, device: FakeDevice
+) -> None:
+    files = tuple(FileContent("image", f"/media/{name}.jpg", "image/jpeg") for name in "abcd")
+    album, _ = await archive.outbox_add(SendRequest(BOB, AlbumContent(files)))
+    await archive.outbox_sent(album.send_id, "3EB0AA", NOON)
+    sent, failed, unknown, queued = await archive.outbox_album(album.send_id)
+    await archive.outbox_sent(sent.send_id, "3EB0AB", NOON)
+    await archive.outbox_withdrawn(failed.send_id, "It expired.")
+    await archive.outbox_sending(unknown.send_id)
+    await archive.outbox_unknown(unknown.send_id, "The client died.")
+    text, _ = await answer(client, "undo_send", send_id=album.send_id)
+    assert "3 of 4 files are gone." in text
+    assert "File 1: deleted for everyone." in text
+    assert "File 2: was never sent." in text
+    assert "File 3: not taken back: It is not known yet whether it went out." in text
+    assert "File 4: cancelled before it went out." in text
+    assert [request.content for request in device.sends] == [RevokeContent("3EB0AB")]
+    assert device.asked[0:2] == ["send", f"cancel_send {BOB} {queued.send_id}"]
+
+
+async def test_of_an_album_one_question_is_asked_at_a_time(
+    client: Client, archive: Archive, device: FakeDevice
+) -> None:
+    files = tuple(FileContent("image", f"/media/{name}.jpg", "image/jpeg") for name in "ab")
+    album, _ = await archive.outbox_add(SendRequest(BOB, AlbumContent(files)))
+    await archive.outbox_sent(album.send_id, "3EB0AA", NOON)
+    for number, file in enumerate(await archive.outbox_album(album.send_id)):
+        await archive.outbox_sent(file.send_id, f"3EB0B{number}", NOON)
+    device.fails = ApprovalRequired("The user has to approve this first.", approval="abc123")
+    error = await refusal(client, "undo_send", send_id=album.send_id)
+    assert error["code"] == "APPROVAL_REQUIRED"
+    assert device.asked == ["send"]
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ class ReadingArchive:
     scheduled_sends = at_once(read.scheduled_sends)
     next_due = at_once(read.next_due)
     files_of_send = in_thread(read.files_of_send)
+    outbox_album = in_thread(read.outbox_album)
     forwards_since = at_once(read.forwards_since)
     own = in_thread(read.own)
     meta_get = in_thread(read.meta_get)

@@ -30,6 +30,7 @@ from whatsapp_mcp.models import (
     MessageKey,
     OutboxEntry,
     SendReport,
+    SendResult,
 )
 from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.guard import Ask
@@ -127,6 +128,10 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
     async def files_of_send(self, send_id: int) -> tuple[FileContent, ...]:
         """As `ReadingArchive.files_of_send`."""
         return await self._archive.files_of_send(send_id)
+
+    async def album_files(self, send_id: int) -> tuple[SendResult, ...]:
+        """What is known of each file of an album, in its order; none of any other send."""
+        return tuple(file.result for file in await self._archive.outbox_album(send_id))
 
     async def last_change(self) -> int:
         """As `ReadingArchive.last_change`."""

@@ -1,17 +1,15 @@
-"""Planning: what is to be sent later, reminders, and taking back what was just sent."""
+"""Planning: what is to be sent later, and reminders."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import TypedDict
 
 from whatsapp_mcp import time_grammar
-from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, TooLate
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import (
     OutboxEntry,
-    RevokeContent,
     SendRequest,
     SendResult,
     SendStatus,
@@ -21,7 +19,6 @@ from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, clean, clean_line, identifier
 from whatsapp_mcp.server.render import SentData, named, rfc3339, sent_data, when
-from whatsapp_mcp.server.tools.messages import DELETE_WINDOW
 from whatsapp_mcp.server.tools.sending import check_text, send
 
 if TYPE_CHECKING:
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 120
 """Characters of a scheduled text that a list shows."""
-_WAITING: Final = frozenset({SendStatus.HELD, SendStatus.SCHEDULED, SendStatus.QUEUED})
-_UNCLEAR: Final = frozenset({SendStatus.SENDING, SendStatus.UNKNOWN})
 
 
 class ScheduledSendData(TypedDict):
@@ -65,7 +60,7 @@ async def scheduled(call: Call) -> Result:
 async def _line(services: Services, shown: ShownSend) -> str:
     """`Mon 2026-11-30 09:00 (+01:00) to Ann, send_id 12, unless they write first: hi`."""
     entry = shown.entry
-    name = await _name(services, entry.request.chat)
+    name = await name_of(services, entry.request.chat)
     notes = [f"send_id {entry.send_id}"]
     notes += ["unless they write first"] if entry.request.unless_reply else []
     notes += ["waits for the user's yes"] if entry.status is SendStatus.HELD else []
@@ -124,10 +119,10 @@ async def change_scheduled(
         unless_reply=entry.request.unless_reply,
         replaces=send_id,
     )
-    return _planned(await send(services, request), await _name(services, request.chat), services)
+    return _planned(await send(services, request), await name_of(services, request.chat), services)
 
 
-async def _name(services: Services, jid: str) -> str:
+async def name_of(services: Services, jid: str) -> str:
     """What a chat is called that a send names."""
     chat = await services.archive.chat(jid)
     return named(chat) if chat else identifier(jid)
@@ -169,59 +164,4 @@ async def remind_me(call: Call, text: str, at: str) -> Result:
     return _planned(await send(services, request), "the user's own chat", services)
 
 
-@tool("planning", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)
-async def undo_send(
-    call: Call,
-    message: str | None = None,
-    send_id: int | None = None,
-) -> Result:
-    """Cancel a waiting message, or delete a sent one."""
-    if (message is None) == (send_id is None):
-        raise InvalidArgument("Give message or send_id.")
-    services = await call.services()
-    key, by_number = (message, False) if send_id is None else (send_id, True)
-    report = await services.archive.send_report(key or "", send_id=by_number)
-    result, name = report.result, await _name(services, report.result.chat)
-    if not result.send_id:
-        raise InvalidArgument("That message was not sent here.", "Use delete_message.")
-    if result.status in _WAITING:
-        async with services.device() as device:
-            cancelled = await device.cancel_send(result.chat, result.send_id)
-        told = f"Cancelled: the message to {name} (send_id {result.send_id}) will not go out."
-        return Result(told, sent_data(cancelled, services.zone))
-    _check_undoable(result, services)
-    assert result.message_id is not None
-    request = SendRequest(result.chat, RevokeContent(result.message_id), queue=False)
-    undone = await send(services, request)
-    return _undone(undone, result, name, services)
-
-
-def _check_undoable(result: SendResult, services: Services) -> None:
-    """Refuse what cannot be taken back.
-
-    Raises:
-        InvalidArgument: It was never sent, or that is not known yet.
-        TooLate: WhatsApp does not delete it any more.
-    """
-    if result.status is SendStatus.FAILED:
-        raise InvalidArgument("It was never sent, so there is nothing to undo.")
-    if result.status in _UNCLEAR or result.message_id is None:
-        raise InvalidArgument("It is not known yet whether it went out.", "Look at message_status first.")
-    if result.timestamp is not None and services.now() - result.timestamp > DELETE_WINDOW:
-        raise TooLate(
-            "It is more than two and a half days old, so WhatsApp no longer deletes it for everyone.",
-            "Tell the user.",
-        )
-
-
-def _undone(undone: SendResult, result: SendResult, name: str, services: Services) -> Result:
-    if undone.status in {SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ}:
-        seen = "; it had been read" if result.status is SendStatus.READ else ""
-        text = f"Deleted for everyone: #{result.ref} to {name}{seen}."
-    else:
-        state = f"{undone.status.value}; look at message_status"
-        text = f"Deleting #{result.ref} (send_id {undone.send_id}): {state}."
-    return Result(text, sent_data(replace(undone, ref=result.ref), services.zone))
-
-
-TOOLS: Sequence[ToolFunction] = (scheduled, change_scheduled, remind_me, undo_send)
+TOOLS: Sequence[ToolFunction] = (scheduled, change_scheduled, remind_me)
