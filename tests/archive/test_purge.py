@@ -123,13 +123,13 @@ async def test_a_purge_leaves_nothing_behind(
         assert traces(folder)
         later = datetime.fromtimestamp(NOON + 500, UTC)
         if what == "chat":
-            assert await archive.purge(chat=ANA) == 4
+            assert (await archive.purge(chat=ANA)).messages == 4
         elif what == "before":
             # A send is as old as its acceptance, so the refused one is not.
             await archive.purge(chat=ANA, before=ev.NOW + timedelta(days=1))
-            assert await archive.purge(before=later) == 0
+            assert (await archive.purge(before=later)).messages == 0
         else:
-            assert await archive.purge() == 5
+            assert (await archive.purge()).messages == 5
         assert traces(folder) == []
         assert any(folder.exports.iterdir()) is (what == "chat")
         assert (await archive.search("purplemonkey")).items == ()
@@ -151,7 +151,7 @@ async def test_messages_come_in_while_a_large_purge_goes_on(
 
     async def purge_all() -> None:
         purging.set()
-        assert await archive.purge(chat=ANA) == 300
+        assert (await archive.purge(chat=ANA)).messages == 300
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(purge_all)
@@ -177,9 +177,9 @@ async def test_the_change_feed_says_what_was_purged_and_the_next_purge_leaves_th
 
 async def test_what_is_older_than_a_day_goes_and_the_rest_stays(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1", "old"), ev.message("A2", "new", at=NOON + 100)]))
-    assert await archive.purge(before=datetime.fromtimestamp(NOON + 50, UTC)) == 1
+    assert (await archive.purge(before=datetime.fromtimestamp(NOON + 50, UTC))).messages == 1
     assert [m.text for m in (await archive.messages()).items] == ["new"]
-    assert await archive.purge(chat="15559999999@s.whatsapp.net") == 0
+    assert (await archive.purge(chat="15559999999@s.whatsapp.net")).messages == 0
 
 
 async def test_the_file_of_a_message_deleted_for_everyone_goes_too(
@@ -238,7 +238,7 @@ async def test_a_purge_takes_the_raw_form_of_dropped_twins_with_it(
     twins = [ev.message("A1", "purplemonkey", chat=GROUP, sender=sender) for sender in (ANA, ev.ANA_LID)]
     await archive.ingest(journal(twins))
     await archive.record_identities([(ANA, ev.ANA_LID)])
-    assert await archive.purge(chat=GROUP) == 1
+    assert (await archive.purge(chat=GROUP)).messages == 1
     with closing(sqlite3.connect(folder.raw_db)) as db:
         assert db.execute("SELECT count(*) FROM raw").fetchone() == (0,)
 
@@ -276,7 +276,8 @@ async def test_a_purge_spares_what_a_send_still_needs_and_what_is_being_made(
     os.utime(old, (0, ev.NOW.timestamp() - file_copies.SENT_FILES_KEPT - 1))
     os.utime(waiting, (0, 0))
     picture = FileContent("image", str(folder.outgoing / "aa.1600.jpg"), "image/jpeg")
-    await archive.outbox_add(SendRequest(ANA, picture))
+    entry, _ = await archive.outbox_add(SendRequest(ANA, picture))
+    await archive.outbox_sending(entry.send_id)
     await archive.purge(chat=ANA)
     assert sorted(folder.outgoing.iterdir()) == [waiting, fresh]
     await archive.purge()
@@ -316,6 +317,34 @@ async def test_a_purge_withdraws_what_waits_for_a_yes(archive: Archive, folder: 
         await archive.outbox_get(held.send_id)
     assert [entry.send_id for entry in await archive.outbox_held()] == [other.send_id]
     assert traces(folder) == []
+
+
+async def test_a_purge_of_a_chat_cancels_what_waits_for_the_connection_or_its_moment(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    later = ev.NOW + timedelta(days=1)
+    queued, _ = await archive.outbox_add(SendRequest(ANA, TextContent("purplemonkey")))
+    scheduled, _ = await archive.outbox_add(SendRequest(ANA, TextContent("purplemonkey later"), at=later))
+    other, _ = await archive.outbox_add(SendRequest(BOB, TextContent("to keep")))
+    report = await archive.purge(chat=ANA)
+    assert (report.messages, sorted(report.cancelled)) == (0, [queued.send_id, scheduled.send_id])
+    assert [entry.send_id for entry in await archive.outbox_unsettled()] == [other.send_id]
+    assert traces(folder) == []
+    assert (await archive.purge()).cancelled == (other.send_id,)
+
+
+async def test_a_purge_leaves_a_send_that_may_be_out_already(archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
+    await archive.outbox_sending(entry.send_id)
+    await archive.outbox_queued(entry.send_id, "It may have gone out.")
+    assert (await archive.purge(chat=ANA)).cancelled == ()
+    assert [one.send_id for one in await archive.outbox_unsettled()] == [entry.send_id]
+
+
+async def test_a_purge_by_date_leaves_what_waits_for_the_connection(archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
+    assert (await archive.purge(before=ev.NOW + timedelta(days=1))).cancelled == ()
+    assert [one.send_id for one in await archive.outbox_unsettled()] == [entry.send_id]
 
 
 async def test_the_number_of_a_purged_send_is_never_used_again(archive: Archive) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -26,7 +26,7 @@ from whatsapp_mcp.cli.archive import app
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.ledger import AuditEntry, Question, open_ledger
-from whatsapp_mcp.models import Caller, ContactUpdate
+from whatsapp_mcp.models import Caller, ContactUpdate, SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
 
 SECRET = b"purplemonkey"
@@ -58,6 +58,14 @@ def run(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+def schedule(request: SendRequest) -> None:
+    async def add() -> None:
+        async with open_archive(settings.load().account_folder(), write=True) as archive:
+            await archive.outbox_add(request)
+
+    anyio.run(add)
+
+
 def test_it_tells_checks_and_packs(home: Path) -> None:
     assert "2 messages in 2 chats" in run("stats")[1]
     assert run("check") == (0, "The archive is intact.\n")
@@ -84,7 +92,11 @@ def test_it_purges_only_what_it_is_told(home: Path) -> None:
     assert run("purge", "--yes")[0] == 2
     assert run("purge", "--before", "someday", "--yes")[0] == 2
     assert run("purge", "--chat", "nobody", "--yes")[0] == 1
-    assert run("purge", "--chat", ANA, "--yes")[1] == "1 message deleted.\n"
+    later = datetime.now(UTC) + timedelta(days=1)
+    schedule(SendRequest(ANA, TextContent("see you"), at=later))
+    assert run("purge", "--chat", ANA, "--yes")[1] == (
+        "1 message deleted. 1 that waited to be sent will not go out.\n"
+    )
     assert run("purge", "--all", "--yes")[1] == "1 message deleted.\n"
 
 
@@ -107,7 +119,7 @@ def test_it_answers_programs_in_json(home: Path) -> None:
     assert told["first"].startswith("2023-11-14T")
     assert json.loads(run("check", "--json")[1]) == {"faults": []}
     assert json.loads(run("redecode", "--json")[1]) == {"known": 0}
-    assert json.loads(run("purge", "--all", "--yes", "--json")[1]) == {"deleted": 2}
+    assert json.loads(run("purge", "--all", "--yes", "--json")[1]) == {"deleted": 2, "cancelled": 0}
     source = home / "_chat.txt"
     source.write_text("[14/11/2023, 10:00:00] Ana: earlier\n")
     imported = json.loads(run("import", str(source), "--chat", ANA, "--json")[1])

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.device.outbox_rig import ANN, BOB, GROUP, Rig, Wire, rig, text
+from tests.device.outbox_rig import ANN, BOB, GROUP, Rig, Wire, WireSender, rig, text
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.outbox.composing import Composed
 from whatsapp_mcp.device.outbox.deliveries import LAST_ANSWER, SEND_DEADLINE
@@ -19,12 +19,15 @@ from whatsapp_mcp.errors import (
     Busy,
     InvalidArgument,
     KeyReused,
+    MediaUnavailable,
+    MessageNotFound,
     NotConnected,
     NotLinked,
     Rejected,
     SendUnknown,
+    WhatsAppError,
 )
-from whatsapp_mcp.models import OutboxEntry, PinContent, ReactionContent, SendRequest, SendStatus
+from whatsapp_mcp.models import OutboxEntry, PinContent, ReactionContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -528,6 +531,52 @@ async def test_what_was_withdrawn_is_not_accepted_again_without_a_link(folder: A
         with pytest.raises(NotConnected):
             await it.outbox.submit(text("hello", key="k", queue=False))
         assert await it.status(send_id) is SendStatus.FAILED
+
+
+async def test_whoever_waits_for_a_send_hears_at_once_that_it_was_deleted_with_its_chat(
+    folder: AccountFolder,
+) -> None:
+    async with rig(folder, Wire(online=False)) as it:
+        refusals: list[WhatsAppError] = []
+
+        async def send() -> None:
+            try:
+                await it.outbox.submit(text("hello", wait=100))
+            except WhatsAppError as error:
+                refusals.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            while not (waiting := await it.archive.outbox_unsettled()):  # noqa: ASYNC110
+                await anyio.sleep(0.005)
+            report = await it.archive.purge(chat=ANN)
+            assert report.cancelled == (waiting[0].send_id,)
+            it.outbox.forget(report.cancelled)
+        assert [error.code for error in refusals] == ["MESSAGE_NOT_FOUND"]
+        it.wire.online = True
+        assert (await it.outbox.submit(text("another"))).status is SendStatus.SENT
+        assert it.wire.handed_over == [ANN]
+
+
+async def test_a_send_that_is_deleted_while_it_is_prepared_stops_no_other(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose, deleted = WireSender.compose, anyio.Event()
+    async with rig(folder) as it:
+
+        async def refusing(self: WireSender, request: SendRequest) -> Composed:
+            if request.content != TextContent("gone"):
+                return await compose(self, request)
+            if (await it.archive.purge(chat=ANN)).cancelled:
+                deleted.set()
+            raise MediaUnavailable("The file is gone.")
+
+        monkeypatch.setattr(WireSender, "compose", refusing)
+        with suppress(MessageNotFound):
+            await it.outbox.submit(text("gone", wait=0))
+        with anyio.fail_after(5):
+            await deleted.wait()
+        assert (await it.outbox.submit(text("another"))).status is SendStatus.SENT
 
 
 async def test_a_queued_send_expires_with_a_reason(folder: AccountFolder) -> None:

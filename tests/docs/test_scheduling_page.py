@@ -14,7 +14,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.ledger import approvals
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools.messages import DELETE_WINDOW
-from whatsapp_mcp.server.tools.planning.scheduling import TOOLS
+from whatsapp_mcp.server.tools.planning import TOOLS
 from whatsapp_mcp.server.tools.sending import send_message
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scheduling.md").read_text(encoding="utf-8")

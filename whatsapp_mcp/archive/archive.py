@@ -28,6 +28,7 @@ from whatsapp_mcp.models import (
     IngestResult,
     JournalEvent,
     OutboxEntry,
+    PurgeReport,
 )
 from whatsapp_mcp.settings import AccountFolder
 
@@ -254,8 +255,8 @@ class Archive(ReadingArchive):
 
     async def purge(
         self, *, chat: str | None = None, before: datetime | None = None, keep_quarantined: bool = False
-    ) -> int:
-        """Delete messages for good (a chat's, those before a time, both together, or all); answers how many.
+    ) -> PurgeReport:
+        """Delete messages for good: a chat's, those before a time, both together, or all.
 
         Nothing of them stays in any file of the account's folder: not in the index, in free pages or in the
         journal, nor in downloaded media, copies of sent files, exports or quarantined databases.
@@ -272,12 +273,13 @@ class Archive(ReadingArchive):
         raw, folder = self._committer.raw, self.folder
         span = await self._writer.run_bare(care.purge_span, chat, before)
         if span is None:
-            return 0
+            return PurgeReport()
         await self._writer.run_bare(care.overwrite_deleted, raw)
         total = 0
-        while deleted := await self._purge("purge_messages", chat, before):
+        while deleted := (await self._purge("purge_messages", chat, before)).rows:
             total += deleted
-        if await self._purge("purge_rest", chat, before) or total:
+        rest = await self._purge("purge_rest", chat, before)
+        if rest.rows or total:
             begin = True
             while await self._writer.run(care.merge_index, begin):
                 begin = False
@@ -285,13 +287,13 @@ class Archive(ReadingArchive):
                 pass
         finish = partial(care.finish_purge, keep_quarantined=keep_quarantined)
         await self._writer.run_bare(finish, raw, folder, span, self._now().timestamp())
-        return total
+        return PurgeReport(total, rest.cancelled)
 
-    async def _purge(self, step: str, chat: str | None, before: datetime | None) -> int:
-        """One step of a purge, and the files that go with it; answers how many rows it deleted."""
+    async def _purge(self, step: str, chat: str | None, before: datetime | None) -> care.Purged:
+        """One step of a purge, and the files that go with it."""
         purged: care.Purged = await self.submit(step, {"chat": chat, "before": before})
         await self._writer.run_bare(care.unlink_purged, self.folder, purged)
-        return purged.rows
+        return purged
 
     async def clear_sent_files(self, now: datetime) -> int:
         """Delete copies of files that no send needs, an hour after they were made; answers how many."""

@@ -33,7 +33,7 @@ from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import isolated, shown
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.ledger import open_ledger
-from whatsapp_mcp.models import ImportResult, MessageFilter
+from whatsapp_mcp.models import ImportResult, MessageFilter, PurgeReport
 from whatsapp_mcp.zone import local
 
 T = TypeVar("T")
@@ -213,7 +213,7 @@ def purge(
         raise InvalidArgument("It is not given what to purge.", "Give --chat, --before or --all.")
     end = _moment(before) if before else None
 
-    async def run(archive: Archive) -> int:
+    async def run(archive: Archive) -> PurgeReport:
         jid = await _resolve(archive, chat) if chat else None
         if not yes:
             found = await archive.chat(jid) if jid else None
@@ -226,8 +226,12 @@ def purge(
             await ledger.purge(end, chats=chats)
         return deleted
 
-    deleted = _write(account, run)
-    _tell(f"{deleted} message{'' if deleted == 1 else 's'} deleted.", as_json, deleted=deleted)
+    report = _write(account, run)
+    deleted, cancelled = report.messages, len(report.cancelled)
+    words = f"{deleted} message{'' if deleted == 1 else 's'} deleted."
+    if cancelled:
+        words += f" {cancelled} that waited to be sent will not go out."
+    _tell(words, as_json, deleted=deleted, cancelled=cancelled)
 
 
 def _confirm(question: str) -> None:

@@ -60,6 +60,7 @@ from whatsapp_mcp.models import (
     ConnectionState,
     ConnectionStatus,
     JournalEvent,
+    PurgeReport,
     SendRequest,
     SendResult,
     SendStatus,
@@ -396,6 +397,12 @@ class LocalDevice(
             raise MessageNotFound(f"There is no send {send_id} to this chat.", "Look at scheduled.")
         await self._outbox.cancel(send_id)
         return (await self._archive.outbox_get(send_id)).result
+
+    async def forget_chat(self, chat: str) -> PurgeReport:
+        """See `ChatOperations.forget_chat`."""
+        report = await self._archive.purge(chat=chat)
+        self._outbox.forget(report.cancelled)
+        return report
 
     def may_send(self, after_replies: bool = False) -> bool:
         """Whether a send can go out now.

@@ -35,8 +35,8 @@ async def keep_only(
         purged = await archive.purge(before=before, keep_quarantined=True)
         async with open_ledger(archive.folder) as ledger:
             await ledger.purge(before)
-        if purged:
-            logger.info("retention: %d messages older than %d days purged", purged, days)
+        if purged.messages:
+            logger.info("retention: %d messages older than %d days purged", purged.messages, days)
         await sleep(PAUSE)
 
 

@@ -27,6 +27,7 @@ from whatsapp_mcp.models.archive import (
     MessageFilter,
     MessageKey,
     OutboxEntry,
+    PurgeReport,
     Statistics,
     meant,
 )
@@ -234,6 +235,7 @@ __all__ = [
     "PollOption",
     "Presence",
     "ProfileChange",
+    "PurgeReport",
     "QrCode",
     "Quote",
     "Reaction",

@@ -240,6 +240,19 @@ class HistoryProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class PurgeReport:
+    """What a purge has done.
+
+    Attributes:
+        messages: How many it deleted.
+        cancelled: The numbers of the sends that waited, and never go out.
+    """
+
+    messages: int = 0
+    cancelled: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """Sizes of the archive; bytes are those of the file."""
 

@@ -65,12 +65,14 @@ class Purged:
         files: Downloaded files.
         unrecorded: Refs of messages with a file that is not known to be downloaded.
         requests: JSON of the sends, which name the copies of their files.
+        cancelled: Sends among them that waited, and never go out.
     """
 
     rows: int
     files: tuple[str, ...] = ()
     unrecorded: frozenset[str] = frozenset()
     requests: tuple[str, ...] = ()
+    cancelled: tuple[int, ...] = ()
 
 
 _NOTHING: Final = Purged(0)
@@ -132,7 +134,7 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], 
     db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
     state.purge_addons(db)
     db.execute("DELETE FROM events WHERE (chat_id, wa_id) IN (SELECT chat_id, wa_id FROM gone)")
-    requests = _delete_sends(db, "(chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone)")
+    requests, _ = _delete_sends(db, "(chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone)")
     touched = column(db, "SELECT DISTINCT chat_id FROM gone")
     db.execute("DELETE FROM messages WHERE id IN (SELECT id FROM gone)")
     for chat in touched:
@@ -161,30 +163,43 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
     where, values = span.where("chat_id", "created_at", 1000)
     if span.before is not None:  # what is to go out later is not of a time that has passed
         where += " AND status <> 'scheduled' AND (status <> 'held' OR due_at IS NULL)"
-    requests = _delete_sends(db, where, values)
+    requests, cancelled = _delete_sends(db, where, values, queued=span.before is None)
     _undecoded(db, span)
     if span.before is None:
         _raw_of_nothing(on)
-    return Purged(stray + db.total_changes - changes, requests=tuple(requests))
+    return Purged(stray + db.total_changes - changes, requests=tuple(requests), cancelled=tuple(cancelled))
 
 
-def _delete_sends(db: sqlite3.Connection, where: str, values: Sequence[int] = ()) -> list[str]:
-    """Delete sends that are settled, or wait for a person's yes and so never go out; answers their requests.
+def _delete_sends(
+    db: sqlite3.Connection, where: str, values: Sequence[int] = (), *, queued: bool = False
+) -> tuple[list[str], list[int]]:
+    """Delete sends that are settled, or wait and so never go out.
 
     The keys of those that were handed over once still never send again.
+
+    Args:
+        db: The archive.
+        where: Which sends.
+        values: Of the parameters in it.
+        queued: Whether those go, too, that wait for the connection alone; not what may be out already.
+
+    Returns:
+        The requests of all, and the numbers of those that waited.
     """
+    also = " OR (status = 'queued' AND reason IS NULL)" if queued else ""
     rows = db.execute(
-        f"""DELETE FROM outbox WHERE {where} AND status NOT IN {read.UNSETTLED_SENDS}
-        RETURNING request, idempotency_key, principal, status = 'sent' OR handed_at IS NOT NULL""",  # noqa: S608
+        f"""DELETE FROM outbox WHERE {where} AND (status NOT IN {read.UNSETTLED_SENDS}{also})
+        RETURNING request, idempotency_key, principal, status = 'sent' OR handed_at IS NOT NULL,
+        id, status IN ('held', 'scheduled', 'queued')""",  # noqa: S608
         values,
     ).fetchall()
     used = [
         (read.key_digest(key, principal),)
-        for _, key, principal, may_be_out in rows
+        for _, key, principal, may_be_out, *_ in rows
         if key is not None and may_be_out
     ]
     db.executemany("INSERT OR IGNORE INTO used_keys VALUES (?)", used)
-    return [request for request, *_ in rows]
+    return [request for request, *_ in rows], [send_id for *_, send_id, waited in rows if waited]
 
 
 def _undecoded(db: sqlite3.Connection, span: Span) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from whatsapp_mcp.device.operations.base import Topic
 from whatsapp_mcp.device.operations.effects import has_effect
+from whatsapp_mcp.models import PurgeReport
 from whatsapp_mcp.policy import Audience, Effect
 
 
@@ -31,8 +32,8 @@ class ChatOperations(Protocol):
         ...
 
     @has_effect(Effect.DESTROY, Audience.NOBODY, "chat")
-    async def forget_chat(self, chat: str) -> int:
-        """Delete the messages of a chat from the archive, for good; answers how many."""
+    async def forget_chat(self, chat: str) -> PurgeReport:
+        """Delete the messages of a chat here, for good, and cancel what waits to be sent there."""
         ...
 
 
@@ -47,7 +48,3 @@ class Chats(Topic):
     async def set_aside(self, chat: str, until: datetime | None = None, aside: bool = True) -> None:
         """See `ChatOperations.set_aside`."""
         await self._archive.record_aside(chat, until, aside)
-
-    async def forget_chat(self, chat: str) -> int:
-        """See `ChatOperations.forget_chat`."""
-        return await self._archive.purge(chat=chat)

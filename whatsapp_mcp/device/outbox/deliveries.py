@@ -197,7 +197,7 @@ class Deliveries:
         """
         send_id, client = entry.send_id, self._evidence.here()
         if self._preparing.get(send_id, client) != client and self._has_ended_too_many(send_id):
-            await self._outcomes.refused(entry, Rejected(f"{_POISON} It was not sent."))
+            await self._refuse(entry, Rejected(f"{_POISON} It was not sent."))
             return None
         self._preparing[send_id] = client
         prepared = None
@@ -207,9 +207,16 @@ class Deliveries:
             await self._clock.sleep(_RETRY_PAUSE)
             return None
         except WhatsAppError as error:
-            await self._outcomes.refused(entry, error)
+            await self._refuse(entry, error)
         self._preparing.pop(send_id, None)
         return prepared
+
+    async def _refuse(self, entry: OutboxEntry, error: WhatsAppError) -> None:
+        """Refuse what was not handed over; it may have been cancelled or deleted while it was prepared."""
+        try:
+            await self._outcomes.refused(entry, error)
+        except (InvalidArgument, MessageNotFound):
+            logger.info("outbox: send %d was cancelled or deleted while it was prepared", entry.send_id)
 
     def _has_ended_too_many(self, send_id: int) -> bool:
         """Count one more client that ended over a send; whether it shall get no other."""

@@ -221,6 +221,12 @@ class Outbox:
         ended = await self._archive.outbox_withdrawn(send_id, CANCELLED)
         self._outcomes.callers.settle(send_id, ended)
 
+    def forget(self, send_ids: Iterable[int]) -> None:
+        """Tell whoever waits for sends that they were deleted with their chat."""
+        for send_id in send_ids:
+            gone = MessageNotFound("Its chat was deleted here before it went out.", "Tell the user.")
+            self._outcomes.callers.settle(send_id, refusal=gone)
+
     async def refuse(self, send_id: int, error: WhatsAppError) -> None:
         """A held send shall never go out.
 
@@ -378,8 +384,8 @@ class Outbox:
     async def _give_up(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         try:
             await self._outcomes.withdrawn(entry, error)
-        except InvalidArgument:
-            logger.info("outbox: send %d was handed over before it could be given up", entry.send_id)
+        except (InvalidArgument, MessageNotFound):
+            logger.info("outbox: send %d was handed over or deleted before it was given up", entry.send_id)
 
     async def _serve(self, entry: OutboxEntry, tasks: TaskGroup, prepared: Prepared | None = None) -> None:
         """Hand over what is queued for one chat, in order, from this one on; it may be `sending` already.

@@ -53,9 +53,11 @@ async def delete_chat(call: Call, chat: ChatArg) -> Result:
     services = await call.services()
     found = await find_known_chat(services, chat)
     async with services.device() as device:
-        count = await device.forget_chat(found.jid)
-    text = f"Deleted {count} messages of {named(found)} here. The phone still has them."
-    return Result(text, {"chat": found.jid, "deleted": count})
+        report = await device.forget_chat(found.jid)
+    text = f"Deleted {report.messages} messages of {named(found)} here. The phone still has them."
+    if waited := len(report.cancelled):
+        text += f" {waited} message{'' if waited == 1 else 's'} that waited to be sent there will not go out."
+    return Result(text, {"chat": found.jid, "deleted": report.messages, "cancelled": waited})
 
 
 @tool("chats", Effect.EXPORT, Audience.NOBODY, open_world=False)
