@@ -14,7 +14,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.ledger import approvals
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools.messages import DELETE_WINDOW
-from whatsapp_mcp.server.tools.planning import TOOLS
+from whatsapp_mcp.server.tools.planning import scheduling, undoing
 from whatsapp_mcp.server.tools.sending import send_message
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scheduling.md").read_text(encoding="utf-8")
@@ -44,7 +44,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 
 def test_the_tools_and_arguments_that_are_shown_exist() -> None:
-    specs = {spec.name: spec for spec in map(spec_of, (*TOOLS, send_message))}
+    specs = {spec.name: spec for spec in map(spec_of, (*scheduling.TOOLS, *undoing.TOOLS, send_message))}
     shown = re.findall(r"^(\w+)\((.*)\)$", PAGE, re.MULTILINE)
     assert {name for name, _ in shown} == specs.keys()
     for name, arguments in shown:
