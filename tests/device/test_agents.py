@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import anyio
 import pytest
@@ -298,7 +299,7 @@ async def test_a_message_of_another_chat_is_never_handed_on(
         await rig.ann.says("hello")
         await rig.runs(1)
         (found,) = rig.ledger.handed_on.open()
-        admission = Admission(linked.archive, rig.ledger, settings_of(folder), SystemClock())
+        admission = Admission(linked.archive, rig.ledger, settings_of(folder), SystemClock(), AsyncMock())
         kept = await admission.messages(replace(found, refs=(foreign.ref, *found.refs)))
         assert [each.text for each in kept] == ["hello"]
         (rig.here / "wait").unlink()

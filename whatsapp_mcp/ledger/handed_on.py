@@ -206,6 +206,15 @@ class HandedOnRecord:
         )
         return row is not None and row[0] == _hash(text)
 
+    def was_of_phone(self, message_id: str) -> bool:
+        """Whether the owner's phone itself wrote it, whatever it says by now."""
+        row = self._file.read(
+            lambda db: db.execute(
+                "SELECT 1 FROM phone_messages WHERE message_id = ?", (message_id,)
+            ).fetchone()
+        )
+        return row is not None
+
     def _select(self, rest: str, *values: Any) -> list[HandOn]:
         found = self._file.read(
             lambda db: db.execute(f"SELECT {_COLUMNS} FROM handed_on {rest}", values).fetchall()  # noqa: S608

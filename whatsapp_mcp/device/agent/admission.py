@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
@@ -33,18 +34,35 @@ class Admission:
         ledger: Has the queue.
         settings: With the limits.
         clock: The leader's.
+        tell_edited: Called with an order that was edited while it waited, once the rest may go.
     """
 
-    def __init__(self, archive: Archive, ledger: Ledger, settings: CurrentSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        ledger: Ledger,
+        settings: CurrentSettings,
+        clock: Clock,
+        tell_edited: Callable[[Message], Awaitable[None]],
+    ) -> None:
         self._archive = archive
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
+        self._tell_edited = tell_edited
 
     async def messages(self, found: HandOn) -> list[Message]:
         """The messages of a hand-on that are still there and in its chat; the owner's own as they were."""
+        kept, edited = await self._present(found)
+        for message in edited:
+            logger.warning("agent: #%d was changed since the phone wrote it: no order", message.ref)
+        return kept
+
+    async def _present(self, found: HandOn) -> tuple[list[Message], list[Message]]:
+        """The messages of a hand-on that are still there: as they were, and orders that were edited."""
         chat = await self._archive.chat_facts(found.chat)
         kept: list[Message] = []
+        edited: list[Message] = []
         for ref in found.refs:
             try:
                 message = await self._archive.message(ref)
@@ -53,11 +71,11 @@ class Admission:
             # An archive that was recreated gives its refs again.
             if message.revoked_at is not None or message.chat not in chat.addresses:
                 continue
-            if chat.is_own and not self._ledger.handed_on.is_of_phone(message.message_id, message.text):
-                logger.warning("agent: #%d was changed since the phone wrote it: no order", ref)
-                continue
-            kept.append(message)
-        return kept
+            is_edited = chat.is_own and not self._ledger.handed_on.is_of_phone(
+                message.message_id, message.text
+            )
+            (edited if is_edited else kept).append(message)
+        return kept, edited
 
     async def unheard_voices(self, found: HandOn) -> list[int]:
         """The refs of voice notes whose words are not known yet."""
@@ -100,6 +118,9 @@ class Admission:
         if most is not None and record.cost_since(now - _DAY) >= most:
             return False
         if chat.is_own:
+            _, edited = await self._present(found)
+            for message in edited:
+                await self._tell_edited(message)
             return True
         try:
             check_quiet(settings.policy, now.astimezone(settings.zone))

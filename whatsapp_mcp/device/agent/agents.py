@@ -84,8 +84,16 @@ class Agents:
         self._new_code = new_code
         self._acting = acting
         self._speaker = Speaker(archive, acting, clock)
-        self._admission = Admission(archive, ledger, settings, clock)
-        self._router = Router(archive, ledger, settings, clock.now, self._tell_stranger, self._let_in)
+        self._admission = Admission(archive, ledger, settings, clock, self._speaker.tell_edited)
+        self._router = Router(
+            archive,
+            ledger,
+            settings,
+            clock.now,
+            self._tell_stranger,
+            self._let_in,
+            self._speaker.tell_edited,
+        )
         self._runs = Runs(
             archive, ledger, settings, clock, self._admission, self._speaker, folder.path / "agent"
         )

@@ -36,6 +36,7 @@ class Router:
         now: The wall clock.
         tell_stranger: Called with the jid of a stranger who writes, where they may ask to be let in.
         let_in: Called with the code that the person wrote on the phone.
+        tell_edited: Called with an order that was edited before it came here.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Router:
         now: Callable[[], datetime],
         tell_stranger: Callable[[str], Awaitable[None]],
         let_in: Callable[[str], Awaitable[None]],
+        tell_edited: Callable[[Message], Awaitable[None]],
     ) -> None:
         self._archive = archive
         self._ledger = ledger
@@ -53,6 +55,7 @@ class Router:
         self._now = now
         self._tell_stranger = tell_stranger
         self._let_in = let_in
+        self._tell_edited = tell_edited
 
     async def take_in(self) -> int:
         """Look at everything that came since the last time; answers with the number of the last change."""
@@ -104,7 +107,11 @@ class Router:
     async def _from_owner(self, message: Message, kind: AgentKind | None) -> Incoming | None:
         """In the chat with oneself the phone alone orders: other devices may be in an agent's hand."""
         record = self._ledger.handed_on
-        if not message.from_me or not record.is_of_phone(message.message_id, message.text):
+        if not message.from_me or not record.was_of_phone(message.message_id):
+            return None
+        if not record.is_of_phone(message.message_id, message.text):
+            if kind in _QUEUED and not message.forwarded:
+                await self._tell_edited(message)
             return None
         if not message.forwarded and message.text.casefold().startswith(PAIR):
             await self._let_in(message.text[len(PAIR) :].strip())

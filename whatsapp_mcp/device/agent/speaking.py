@@ -21,6 +21,7 @@ from whatsapp_mcp.models import (
     Caller,
     Content,
     HandOn,
+    Message,
     Pairing,
     ReactionContent,
     SendRequest,
@@ -37,6 +38,10 @@ _HOUR: Final = timedelta(hours=1)
 _CODE_TEXT: Final = (
     "This account is answered by an assistant, which does not know you yet. To be let in, tell its owner "
     "this code: {code}. It is valid for an hour."
+)
+_EDITED_TEXT: Final = (
+    "This was edited before the agent got it, and any linked device can edit it: the agent does not get it. "
+    "Write it again as a new message."
 )
 _PAIRED_TEXT: Final = "The assistant answers you from now on."
 
@@ -132,6 +137,12 @@ class Speaker:
         with suppress(WhatsAppError):
             await self._send(own, TextContent(sentence), f"{_key(found)}:failed")
 
+    async def tell_edited(self, message: Message) -> None:
+        """Tell the owner, in an answer to a message of their phone, that it was edited and so is no order."""
+        key = f"agent:edited:{message.message_id}"
+        with suppress(WhatsAppError):
+            await self._send(message.chat, TextContent(_EDITED_TEXT), key, reply_to=message.message_id)
+
     async def tell_code(self, pairing: Pairing) -> None:
         """Tell a stranger their code.
 
@@ -148,9 +159,11 @@ class Speaker:
         with suppress(WhatsAppError):
             await self._send(pairing.chat, TextContent(_PAIRED_TEXT), f"agent:paired:{pairing.chat}:{given}")
 
-    async def _send(self, chat: str, content: Content, key: str, *, queue: bool = True) -> None:
+    async def _send(
+        self, chat: str, content: Content, key: str, *, queue: bool = True, reply_to: str | None = None
+    ) -> None:
         """Send words of ours: the person has set that they are said."""
-        request = SendRequest(chat, content, idempotency_key=key, wait=0.0, queue=queue)
+        request = SendRequest(chat, content, reply_to, idempotency_key=key, wait=0.0, queue=queue)
         await self._acting(SYSTEM).send(request)
 
     async def _quoted(self, found: HandOn) -> str | None:

@@ -17,6 +17,7 @@ from whatsapp_mcp.device.guard.facts import acts_of, digest, reached, referred, 
 from whatsapp_mcp.device.guard.host_tools import decision_about
 from whatsapp_mcp.device.guard.moments import obstacle
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
+from whatsapp_mcp.device.guard.orders import changes_order
 from whatsapp_mcp.device.guard.phone_questions import touches_question
 from whatsapp_mcp.device.guard.questions import lines_of, not_sent
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
@@ -150,6 +151,8 @@ class Gate:
         policy, request = Policy.of(self._settings.now()), arguments.get("request")
         if isinstance(request, SendRequest) and await touches_question(request, self._archive, self._ledger):
             raise Denied("That message asks the user something; nobody but the user answers or changes it.")
+        if not caller.is_trusted and await changes_order(request, self._archive, self._ledger):
+            raise Denied("That message of the user waits for an agent; nobody but the user changes it.")
         if _needs_no_facts(policy, operation, caller):
             declared = operation.declared
             acts = [Act(operation.name, declared.effect, declared.audience, in_chat=declared.in_chat)]
