@@ -2,7 +2,8 @@
 
 The time begins before the person on the simulated WhatsApp writes and ends with the notification at the
 client: encryption there, library, journal and archive are in it. The bare one begins with a call of a tool
-that publishes an event in a server of the SDK alone. Both are taken in turn.
+that publishes an event in a server of the SDK alone. Both are taken in turn. What of the time has passed when
+the library calls the client process, and what after that, is printed beside it: the former is not ours.
 
 Then one client is told by subscription and reads on, and another waits with `wait_for_messages`, while one
 person writes many messages, faster than they are received; the connection is cut and the leader killed by
@@ -25,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio
 from anyio import BrokenResourceError, ClosedResourceError
@@ -54,6 +55,41 @@ QUIET: Final = 120.0
 """Seconds without a message after which a client that waits for the rest has missed it."""
 URI: Final = "whatsapp://unread"
 SERVE: Final = ("-m", "whatsapp_mcp.simulated", "serve", "--structured")
+HANDED_OVER: Final = "handed-over"
+"""File in the account's folder: when the library handed over each message, in seconds of `perf_counter`."""
+CLIENT: Final = f"""
+import time
+from whatsapp_mcp.client import __main__ as program
+
+claim = program.claim
+
+def claim_and_time(path):
+    from whatsapp_mcp.client.journaling import JournalWriter
+    from whatsapp_mcp.client.protocol import EventCode
+
+    take, file = JournalWriter.take, open("{HANDED_OVER}", "a", buffering=1)
+
+    def timed(writer, code, payload):
+        if code == EventCode.MESSAGE:
+            print(time.perf_counter(), file=file)
+        take(writer, code, payload)
+
+    JournalWriter.take = timed
+    claim(path)
+
+program.claim = claim_and_time
+program.main()
+"""
+TIMED: Final = f"""
+import os, sys
+from whatsapp_mcp.child_process import client_program
+from whatsapp_mcp.cli import main
+from whatsapp_mcp.simulator import launcher
+
+client_program.set(launcher.client_program(os.environ, (sys.executable, "-P", "-c", {CLIENT!r})))
+sys.argv = ["whatsapp-mcp", "serve", "--structured"]
+main()
+"""
 BARE: Final = f"""
 from mcp.server.mcpserver import Context, MCPServer
 
@@ -69,34 +105,61 @@ server.run()
 NUMBERED: Final = re.compile(r"number (\d+)")
 
 
-async def latency(whatsapp: Call, environment: dict[str, str]) -> tuple[list[float], list[float]]:
-    """Seconds to each notification: ours, and of the bare SDK."""
-    ours: list[float] = []
+class Latency(NamedTuple):
+    """Seconds of each round.
+
+    Attributes:
+        ours: From before a message is written to the notification of it.
+        received: Of these, until the library hands it over: the simulator and the library.
+        after: The rest.
+        bare: To a notification of the bare SDK.
+    """
+
+    ours: list[float]
+    received: list[float]
+    after: list[float]
+    bare: list[float]
+
+
+async def latency(whatsapp: Call, environment: dict[str, str], home: Path) -> Latency:
+    """How long it takes to be told of a message."""
+    begun: list[float] = []
+    told: list[float] = []
     bare: list[float] = []
     async with (
-        served(environment, *SERVE) as client,
+        served(environment, "-c", TIMED) as client,
         served(environment, "-c", BARE) as other,
     ):
         await online(client)
         async with (
-            client.listen(resource_subscriptions=[URI]) as told,
+            client.listen(resource_subscriptions=[URI]) as changes,
             other.listen(resource_subscriptions=[URI]) as published,
         ):
-            events, others = aiter(told), aiter(published)
+            events, others = aiter(changes), aiter(published)
             for _ in range(WARM_UP + ROUNDS):
                 await anyio.sleep(PAUSE)
+                begun.append(time.perf_counter())
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(_until, events, time.perf_counter(), ours)
+                    tasks.start_soon(_until, events, told)
                     await _says(whatsapp, "hi")
+                begin = time.perf_counter()
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(_until, others, time.perf_counter(), bare)
+                    tasks.start_soon(_until, others, bare)
                     await other.call_tool("publish", {})
-    return ours[WARM_UP:], bare[WARM_UP:]
+                bare[-1] -= begin
+    lines = (Settings(home=home).account_folder().path / HANDED_OVER).read_text().split()
+    rounds = list(zip(begun, map(float, lines), told, strict=True))[WARM_UP:]
+    return Latency(
+        ours=[end - begin for begin, _, end in rounds],
+        received=[handed_over - begin for begin, handed_over, _ in rounds],
+        after=[end - handed_over for _, handed_over, end in rounds],
+        bare=bare[WARM_UP:],
+    )
 
 
-async def _until(events: AsyncIterator[object], begin: float, times: list[float]) -> None:
+async def _until(events: AsyncIterator[object], times: list[float]) -> None:
     await anext(events)
-    times.append(time.perf_counter() - begin)
+    times.append(time.perf_counter())
 
 
 async def _says(whatsapp: Call, text: str) -> None:
@@ -279,13 +342,15 @@ async def run(count: int) -> None:
             (home / "config.toml").write_text('[policy]\nmode = "open"\n')
             environment = {**variables, HOME_VARIABLE: str(home), "WHATSAPP_MCP_LOG_LEVEL": "error"}
             await link(whatsapp, environment)
-            ours, bare = (Taken.of(times) for times in await latency(whatsapp, environment))
+            taken = await latency(whatsapp, environment, home)
             load = await delivery(whatsapp, environment, count)
             numbers = await archived(home)
+    ours, received, after, bare = map(Taken.of, taken)
     times = ours.median / bare.median
     passed = ours.median <= LIMIT and times <= TIMES
     print(f"{'':24}      median  quick tenth")
-    for name, one in (("a message is told", ours), ("bare notification", bare)):
+    shares = (("  until handed over", received), ("  from there on", after))
+    for name, one in (("a message is told", ours), *shares, ("bare notification", bare)):
         print(f"{name:24}{one.median * 1000:9.1f} ms {one.quick * 1000:9.1f} ms")
     print(f"{times:.1f} times the bare one  {'PASS' if passed else 'FAIL'}")
     print(f"{count} messages, {load.cuts} cuts of the connection, {load.kills} leaders killed")

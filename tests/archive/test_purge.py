@@ -99,6 +99,8 @@ async def copies_of(archive: Archive, folder: AccountFolder) -> None:
     await archive.outbox_failed(sent.send_id, "refused")
     with Journal(folder.inbox_db) as inbox:
         inbox.prune(inbox.append(1, 17, SECRET))
+        assert inbox.append(1, 17, SECRET) <= await archive.position()  # archived, and not pruned yet
+        inbox.continue_after(await archive.position())
         inbox.append(1, 17, b"waits")
     for name in ("archive.db.damaged", "raw.db.damaged-wal", "archive.db.version-7", "media/pic.png.sealed"):
         (folder.path / name).write_bytes(SECRET)

@@ -14,9 +14,10 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import NOON
-from tests.device.fake_clock import FakeClock
+from tests.device.fake_clock import FakeClock, settle
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.device import archiving
 from whatsapp_mcp.device.archiving import BATCH_BYTES, Archiver
 from whatsapp_mcp.models import IngestResult, JournalEvent
 from whatsapp_mcp.settings import AccountFolder
@@ -63,6 +64,12 @@ def append(folder: AccountFolder, *raws: ev.Raw) -> int:
     """Journal these events; the last one's number."""
     with Journal(folder.inbox_db) as journal:
         return [journal.append(1, raw.code, raw.payload) for raw in raws][-1]
+
+
+def journaled(folder: AccountFolder) -> list[int]:
+    """The numbers of the events in the journal."""
+    with Journal(folder.inbox_db) as journal:
+        return [row.seq for row in journal.read(0, 100)]
 
 
 def past(count: int, *, progress: int, text: str = "long ago") -> ev.Raw:
@@ -182,3 +189,53 @@ async def test_a_damaged_journal_is_quarantined_reported_and_recreated(folder: A
     with closing(sqlite3.connect(folder.archive_db)) as db:
         ((reason,),) = db.execute("SELECT reason FROM gaps").fetchall()
     assert "damaged" in reason
+
+
+async def test_whoever_waits_for_a_message_is_told_before_the_journal_is_pruned(
+    folder: AccountFolder,
+) -> None:
+    clock, told = FakeClock(), anyio.Event()
+    async with open_archive(folder, write=True) as archive:
+        ingest = Archiver(folder, archive, clock, archived=told.set)
+        await ingest.prepare()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ingest.run)
+            ingest.announce(append(folder, ev.message("A")))
+            with anyio.fail_after(LIMIT):
+                await told.wait()
+                await settle()
+                assert journaled(folder) == [1]
+                await clock.advance(0.2)
+                while journaled(folder):
+                    await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+
+
+async def test_the_journal_is_pruned_although_messages_come_without_a_pause(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archiving, "BATCH", 3)
+    async with open_archive(folder, write=True) as archive:
+        ingest = Archiver(folder, archive, FakeClock())
+        await ingest.prepare()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ingest.run)
+            with anyio.fail_after(LIMIT):
+                for number in range(1, 8):
+                    ingest.announce(append(folder, ev.message(f"M{number}")))
+                    while await archive.position() < number:
+                        await anyio.lowlevel.checkpoint()
+                while len(journaled(folder)) > 1:
+                    await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+    assert journaled(folder) == [7]
+
+
+async def test_a_leader_prunes_what_a_former_one_had_archived(folder: AccountFolder) -> None:
+    append(folder, ev.message("A"), ev.message("B"))
+    with Journal(folder.inbox_db) as journal:
+        first, _ = journal.read(0, 2)
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest([first])
+        await Archiver(folder, archive, FakeClock()).prepare()
+    assert journaled(folder) == [2]

@@ -18,6 +18,7 @@ import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream
 
 from whatsapp_mcp.encryption import DatabaseKey
+from whatsapp_mcp.pipe_output import PipeOutput
 
 _CHUNK: Final = 65536
 _LOG: Final = 2
@@ -116,19 +117,14 @@ class LeaderSendStream(ByteSendStream):
     """
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self._output = PipeOutput(fd)
 
     async def send(self, item: bytes) -> None:
         """Write all of it; waits while the leader does not read, and forever once it is gone."""
         try:
-            await anyio.to_thread.run_sync(self._write, item)
+            await self._output.write(item)
         except OSError:
             await anyio.sleep_forever()
-
-    def _write(self, item: bytes) -> None:
-        rest = memoryview(item)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
 
     async def aclose(self) -> None:
         """Nothing to do: the descriptor is closed with the process."""

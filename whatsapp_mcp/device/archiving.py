@@ -19,7 +19,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database import is_damage, quarantine
-from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.client.journal import Journal, JournalRow
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.connection import is_from_phone
@@ -36,6 +36,10 @@ _INDEX_MERGED: Final = "index_merged"
 _DAMAGED: Final = "The journal was damaged: what had been received and not yet archived is missing."
 _LOOK_AGAIN: Final = 5.0
 """Seconds after which the journal is looked at although nobody announced anything."""
+_PAUSE: Final = 0.1
+"""Seconds without news after which what is archived is pruned: first, whoever waits for it is told."""
+_FEW: Final = 4
+"""Events that are read from the journal without a change of threads."""
 _RETRY_CAP: Final = 10.0
 _HISTORY_PAUSE: Final = timedelta(hours=1)
 """Silence after which no more of the past is expected: a client may have ended over the rest of it."""
@@ -87,6 +91,7 @@ class Archiver:
         self._wake = anyio.Event()
         self._announced = 0
         self._position = 0
+        self._unpruned: list[JournalEvent] = []
         self._index_scattered = False
         self._damage: str | None = None
         self.waiting = 0
@@ -148,6 +153,7 @@ class Archiver:
                 "archiving: journal was lost or replaced; numbers continue after %d", self._position
             )
             journal.continue_after(self._position)
+        journal.prune(self._position)  # a former leader may have ended before it did
         self.waiting = journal.waiting(self._position)
 
     async def run(self) -> None:
@@ -165,8 +171,7 @@ class Archiver:
                             failures = 0
                             self._trouble(None)
                         await self._merge_index()
-                        with self._clock.limit(_LOOK_AGAIN):
-                            await self._wake.wait()
+                        await self._wait_for_news(journal)
             except sqlite3.Error as error:
                 failures += 1
                 logger.exception("archiving: the archive cannot be written")
@@ -174,9 +179,10 @@ class Archiver:
                 await self._clock.sleep(backoff(failures, 0.5, base=0.1, cap=_RETRY_CAP))
 
     async def _drain(self, journal: Journal) -> None:
-        while True:
+        more = True
+        while more:
             self._wake = anyio.Event()
-            events = await anyio.to_thread.run_sync(journal.read, self._position, BATCH, BATCH_BYTES)
+            events = await self._read(journal)
             if not events:
                 self.waiting = 0
                 return
@@ -190,9 +196,33 @@ class Archiver:
             self._archived()
             for event in events:
                 self._seen(event)
-            phone_seen_at = await anyio.to_thread.run_sync(self._finish, journal, events)
-            if phone_seen_at is not None:
-                self._phone_seen(phone_seen_at)
+            self._unpruned += events
+            if _is_full(self._unpruned):
+                await self._prune(journal)
+            # What is not in a batch that has room left is announced after it was read, and sets `_wake`.
+            more = _is_full(events)
+
+    async def _read(self, journal: Journal) -> list[JournalRow]:
+        """The events that come next, as many as a transaction takes."""
+        read = partial(journal.read, self._position, BATCH, BATCH_BYTES)
+        # A few are read sooner than a thread begins. Nobody is waited for: a log is read while it is written.
+        return read() if self.waiting <= _FEW else await anyio.to_thread.run_sync(read)
+
+    async def _wait_for_news(self, journal: Journal) -> None:
+        if self._unpruned:
+            with self._clock.limit(_PAUSE):
+                await self._wake.wait()
+            if self._wake.is_set():
+                return
+            await self._prune(journal)
+        with self._clock.limit(_LOOK_AGAIN):
+            await self._wake.wait()
+
+    async def _prune(self, journal: Journal) -> None:
+        phone_seen_at = await anyio.to_thread.run_sync(self._finish, journal, self._unpruned)
+        self._unpruned = []
+        if phone_seen_at is not None:
+            self._phone_seen(phone_seen_at)
 
     def _finish(self, journal: Journal, events: Sequence[JournalEvent]) -> datetime | None:
         """Prune what is archived; when the phone itself sent the last of it that it did send."""
@@ -223,3 +253,8 @@ class Archiver:
             yield journal
         finally:
             journal.close()
+
+
+def _is_full(events: Sequence[JournalEvent]) -> bool:
+    """Whether these are as many as one transaction takes."""
+    return len(events) >= BATCH or sum(len(event.payload) for event in events) >= BATCH_BYTES

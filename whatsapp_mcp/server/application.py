@@ -11,7 +11,6 @@ from mcp.server.apps import Apps
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.tools import ToolManager
 from mcp.server.request_state import RequestStateSecurity
-from mcp.server.stdio import stdio_server
 from mcp.types import CallToolResult, Icon, InputRequiredResult
 
 import whatsapp_mcp
@@ -32,6 +31,7 @@ from whatsapp_mcp.server.instructions import instructions
 from whatsapp_mcp.server.invalid_requests import answering_invalid
 from whatsapp_mcp.server.prompts import Skills, completed, prompts
 from whatsapp_mcp.server.push import Offered, publishing, serve_push
+from whatsapp_mcp.server.stdio import stdio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -230,7 +230,7 @@ class Application(MCPServer[Any]):
 
     async def run_stdio_async(self, channel: Channel | None = None) -> None:
         """Serve on standard input and output, as a channel if one is given."""
-        async with stdio_server() as (read, write):
+        async with stdio() as (read, write):
             await self.run_streams(read, write, channel)
 
     async def run_streams(

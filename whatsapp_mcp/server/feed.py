@@ -26,6 +26,8 @@ SLICE: Final = 5.0
 """Seconds after which the archive is read although no change was reported."""
 _LATE: Final = 0.5
 """Seconds by which a leader may be late to say that nothing changed."""
+_TOGETHER: Final = 0.005
+"""Seconds for which changes after one that was just told wait: those who follow go first, a burst at once."""
 _AGAIN: Final = 1.0
 """Seconds until an archive that could not be read is read again."""
 _BATCH: Final = 500
@@ -101,6 +103,7 @@ class ChangeFeed:
         try:
             while True:
                 self._wake()
+                await anyio.sleep(_TOGETHER)
                 try:
                     last = await self._changed(devices, archive, last)
                 except (WhatsAppError, sqlite3.Error):

@@ -18,7 +18,7 @@ from whatsapp_mcp import encryption
 from whatsapp_mcp.archive import database, identity, read, state
 from whatsapp_mcp.archive.care import file_copies
 from whatsapp_mcp.archive.database import ID_BITS, column, value
-from whatsapp_mcp.archive.write import Applying, begin_raw_operation, end_replied
+from whatsapp_mcp.archive.write import Applying, begin_raw_operation, end_replied, position
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import files_of
 from whatsapp_mcp.settings import AccountFolder
@@ -288,17 +288,18 @@ def finish_purge(
     for one in (db, raw):
         one.execute("PRAGMA secure_delete = FAST").fetchall()
         _empty_log(one)
-    _scrub(folder)
+    _scrub(folder, position(db))
 
 
-def _scrub(folder: AccountFolder) -> None:
-    """Leave nothing of archived events in the journal, which holds no more than what waits."""
+def _scrub(folder: AccountFolder, archived: int) -> None:
+    """Leave nothing of archived events in the journal: neither those up to that number, nor what was one."""
     path = folder.inbox_db
     if not path.exists():
         return
     with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as db:
         db.execute("PRAGMA busy_timeout = 5000")
         db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("DELETE FROM events WHERE seq <= ?", (archived,))
         db.execute("VACUUM")
         _empty_log(db)
 

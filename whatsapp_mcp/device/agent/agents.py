@@ -29,6 +29,8 @@ _LOOK: Final = 5.0
 """Seconds between looks although nothing is known to have come."""
 _OFTEN: Final = 0.2
 """The same while a burst settles."""
+_OFF: Final = 1.0
+"""Seconds until agents that are off may be found to be on."""
 _AT_ONCE: Final = 2
 """Commands that run at the same time."""
 _GIVEN: Final = 20
@@ -128,15 +130,17 @@ class Agents:
                 await self._wait(seen, _OFTEN if settling else _LOOK)
 
     async def _wait(self, seen: int, pause: float) -> None:
-        """Return after a change of the archive, the end of a run, or a pause."""
-        with self._clock.limit(pause):
+        """Return after a change of the archive, while agents are on, the end of a run, or a pause."""
+        is_on = self._settings.now().agent.is_on
+        with self._clock.limit(pause if is_on else _OFF):
             async with anyio.create_task_group() as waiting:
 
                 async def changed() -> None:
                     await self._archive.wait_change(seen, pause)
                     waiting.cancel_scope.cancel()
 
-                waiting.start_soon(changed)
+                if is_on:
+                    waiting.start_soon(changed)
                 await self._wake.wait()
                 waiting.cancel_scope.cancel()
         self._wake = anyio.Event()

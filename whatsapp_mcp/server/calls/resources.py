@@ -163,6 +163,10 @@ class Resources:
         policy = self._source.policy
         return [each for each in self._specs if each[1].is_listed and is_offered(policy, each[1].act)]
 
+    def offered(self) -> frozenset[str]:
+        """The URIs and templates of those that are listed."""
+        return frozenset(spec.template for _, spec in self._offered())
+
     def templates(self) -> list[TemplateListing]:
         """Those with parameters, as they are listed."""
         return [

@@ -260,8 +260,7 @@ class Publisher:
             return
         services = await self._source.services()
         archive = services.archive.bound_to(bound(UNKNOWN, self._source), services.ask)
-        offered = {each.uri for each in self._resources.listed()}
-        offered |= {each.uri_template for each in self._resources.templates()}
+        offered = self._resources.offered()
         reads = any(change.kind == "receipt" for change in batch.changes)
         own = set((await archive.own())[:2]) - {None} if reads else set[str]()
         for change in await archive.readable(batch.changes):
