@@ -124,6 +124,13 @@ async def test_a_message_is_in_the_journal_before_it_is_announced(
     assert told == sorted(told)
 
 
+async def test_a_commit_of_the_librarys_keys_waits_for_the_disk_once(
+    linked: ClientUnderTest, tmp_path: Path
+) -> None:
+    header = (tmp_path / "client.db").read_bytes()[:20]
+    assert header[18:] == b"\2\2"  # a file with a log (sqlite.org/fileformat2.html, 1.3.3)
+
+
 async def test_the_journal_survives_a_kill_and_the_next_generation_goes_on(
     wa: WhatsApp, tmp_path: Path
 ) -> None:
