@@ -25,7 +25,10 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     project, found = load(root), repository(root)
     log = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     dry_run = not (asked.commit or asked.tagged)
-    reasons = refusals(project, found, version, log, dry_run=dry_run, tagged=asked.tagged)
+    home = root / "tests" / "upgrading" / f"{version}.tar.xz"
+    reasons = refusals(
+        project, found, version, log, has_home=home.is_file(), dry_run=dry_run, tagged=asked.tagged
+    )
     if reasons:
         print(
             "\n".join((f"{version} is not released:", *(f"* {reason}" for reason in reasons))),

@@ -58,7 +58,14 @@ def tag_of(version: str) -> str:
 
 
 def refusals(
-    project: Project, found: Repository, version: str, log: str, *, dry_run: bool, tagged: bool
+    project: Project,
+    found: Repository,
+    version: str,
+    log: str,
+    *,
+    has_home: bool,
+    dry_run: bool,
+    tagged: bool,
 ) -> list[str]:
     """Why this version cannot be released from here, one sentence each; empty if it can.
 
@@ -67,6 +74,7 @@ def refusals(
         found: The state of its repository.
         version: The version to release.
         log: The text of the changelog.
+        has_home: What this version stores is kept, for tests of later ones.
         dry_run: Nothing is tagged and nothing will be published.
         tagged: The tag is already there, on the newest commit, and is built again.
     """
@@ -82,6 +90,11 @@ def refusals(
     reasons += [f"CHANGELOG.md: {problem}" for problem in changelog.problems(log)]
     if changelog.notes(log, version) is None:
         reasons.append(f"CHANGELOG.md has no section '## {version} - DATE'. Say there what has changed.")
+    if not has_home:
+        reasons.append(
+            f"What {version} stores is not kept for the tests of later versions. "
+            f"Run python -m tests.upgrading.homes {version} and commit the file."
+        )
     return reasons
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,10 +33,11 @@ def refused(
     found: Repository = CLEAN,
     log: str = TEXT,
     *,
+    has_home: bool = True,
     dry_run: bool = False,
     tagged: bool = False,
 ) -> list[str]:
-    return refusals(project, found, version, log, dry_run=dry_run, tagged=tagged)
+    return refusals(project, found, version, log, has_home=has_home, dry_run=dry_run, tagged=tagged)
 
 
 def test_a_higher_version_with_a_section_in_a_clean_checkout_is_released() -> None:
@@ -85,6 +87,11 @@ def test_a_version_without_notes_is_refused() -> None:
     assert told == "CHANGELOG.md has no section '## 1.2.0 - DATE'. Say there what has changed."
 
 
+def test_a_version_whose_stored_state_is_not_kept_is_refused() -> None:
+    [told] = refused(has_home=False)
+    assert "Run python -m tests.upgrading.homes 1.1.0 and commit the file." in told
+
+
 def test_a_changelog_out_of_form_is_refused() -> None:
     [told] = refused(log=TEXT.replace("### Fixed", "### Mended"))
     assert told.startswith("CHANGELOG.md: 1.1.0 - 2026-10-02: '### Mended'")
@@ -129,7 +136,7 @@ def test_a_refused_release_exits_with_1_and_says_all_reasons(
     assert main(["0.0.1"], fresh) == 1
     told = capsys.readouterr().err
     assert told.splitlines()[0] == "0.0.1 is not released:"
-    assert len(told.splitlines()) == 4
+    assert len(told.splitlines()) == 5
     assert not (fresh / "dist").exists()
 
 
@@ -141,6 +148,8 @@ def test_commit_writes_the_version_commits_and_tags_it(
         monkeypatch.setenv(f"GIT_{name}_EMAIL", "a@example.org")
     log = fresh / "CHANGELOG.md"
     log.write_text(log.read_text(encoding="utf-8").replace(VERSION, "0.2.0"), encoding="utf-8")
+    homes = fresh / "tests" / "upgrading"
+    shutil.copy(homes / f"{VERSION}.tar.xz", homes / "0.2.0.tar.xz")
     commit(fresh)
     assert main(["0.2.0", "--commit"], fresh) == 0
     assert load(fresh).version == "0.2.0"
