@@ -49,9 +49,8 @@ async def test_every_tool_that_is_offered_is_in_it_with_its_shapes(source: FakeS
         operation = told["paths"][f"/api/v1/{name}"]["post"]
         shown = operation["responses"]["200"]["content"]["application/json"]["schema"]
         assert operation["operationId"] == name
-        assert shown == (
-            {"$ref": f"#/components/schemas/{spec.result.__name__}"} if spec.result else {"type": "object"}
-        )
+        assert spec.result is not None, name
+        assert shown == {"$ref": f"#/components/schemas/{spec.result.__name__}"}
 
 
 async def test_every_reference_leads_somewhere(source: FakeSource) -> None:

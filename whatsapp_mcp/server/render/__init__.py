@@ -23,6 +23,19 @@ from whatsapp_mcp.server.render.data import (
 )
 from whatsapp_mcp.server.render.digest import DigestData, digest_data, digest_text
 from whatsapp_mcp.server.render.events import ABOUT_A_MESSAGE, EventData, event_data
+from whatsapp_mcp.server.render.group_data import (
+    ChangedGroupData,
+    ChangedMembersData,
+    CommunityData,
+    CreatedGroupData,
+    GroupDetailsData,
+    InviteData,
+    InviteOrGroupData,
+    JoinData,
+    JoinRequestsData,
+    group_settings_data,
+    member_data,
+)
 from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.kinds import duration_text, kind_text
 from whatsapp_mcp.server.render.message_line import (
@@ -58,11 +71,20 @@ __all__ = [
     "CONTEXT",
     "QUESTION_TEXT",
     "REACTIONS_SHOWN",
+    "ChangedGroupData",
+    "ChangedMembersData",
     "ChatData",
     "ChatsData",
+    "CommunityData",
     "ContactsData",
+    "CreatedGroupData",
     "DigestData",
     "EventData",
+    "GroupDetailsData",
+    "InviteData",
+    "InviteOrGroupData",
+    "JoinData",
+    "JoinRequestsData",
     "LinkData",
     "MessagesData",
     "PollData",
@@ -84,10 +106,12 @@ __all__ = [
     "duration_text",
     "event_data",
     "fitting_texts",
+    "group_settings_data",
     "kind_text",
     "link_card_data",
     "link_data",
     "media_data",
+    "member_data",
     "messages_data",
     "messages_text",
     "more",

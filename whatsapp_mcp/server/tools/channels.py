@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, looks_like_jid
@@ -59,6 +60,55 @@ async def _find(services: Services, device: Device, text: str) -> Channel:
     return near[0]
 
 
+class ChannelData(TypedDict):
+    """A channel; `link` invites to it."""
+
+    jid: str
+    name: str
+    description: str
+    followers: int
+    role: str
+    muted: bool
+    verified: bool
+    link: str | None
+
+
+class ChannelsData(TypedDict):
+    """The channels that the user follows or owns."""
+
+    channels: list[ChannelData]
+
+
+class PostData(TypedDict):
+    """A post of a channel; `reactions` counts each emoji."""
+
+    number: int
+    text: str
+    views: int
+    reactions: dict[str, int]
+
+
+class PostsData(TypedDict):
+    """Posts of a channel, oldest first."""
+
+    jid: str
+    posts: list[PostData]
+
+
+class FollowingData(TypedDict):
+    """Whether the user follows a channel now."""
+
+    jid: str
+    following: bool
+
+
+class ReactedPostData(TypedDict):
+    """The post that was reacted to, by its number."""
+
+    jid: str
+    post: int
+
+
 def _shown(services: Services, channel: Channel) -> Channel:
     """A channel as it is shown: nobody tells who wrote its name and description."""
     if services.archive.shows_words_of(None):
@@ -75,7 +125,7 @@ def _line(channel: Channel) -> str:
     return ", ".join(notes) + about
 
 
-def _data(channel: Channel) -> dict[str, Any]:
+def _data(channel: Channel) -> ChannelData:
     return {
         "jid": identifier(channel.jid),
         "name": full_name(channel.name),
@@ -88,17 +138,17 @@ def _data(channel: Channel) -> dict[str, Any]:
     }
 
 
-@tool("channels", Effect.READ, Audience.NOBODY)
+@tool("channels", Effect.READ, Audience.NOBODY, result=ChannelsData)
 async def list_channels(call: Call) -> Result:
     """The channels that the user follows or owns."""
     services = await call.services()
     async with services.device() as device:
         channels = [_shown(services, each) for each in await device.channels()]
     text = Text("Channels:", [_line(each) for each in channels]) if channels else "Channels: none."
-    return Result(text, {"channels": [_data(each) for each in channels]})
+    return Result(text, ChannelsData(channels=[_data(each) for each in channels]))
 
 
-@tool("channels", Effect.READ, Audience.NOBODY)
+@tool("channels", Effect.READ, Audience.NOBODY, result=PostsData)
 async def list_channel_messages(
     call: Call,
     channel: ChannelArg,
@@ -112,14 +162,14 @@ async def list_channel_messages(
         posts = await device.channel_posts(found.jid, limit, max(0, before))
     await services.archive.hand_out_channel(found.jid)
     if not posts:
-        return Result(f"Posts of {titled(found.name)}: none.", {"jid": found.jid, "posts": []})
+        return Result(f"Posts of {titled(found.name)}: none.", PostsData(jid=found.jid, posts=[]))
     posts = tuple(sorted(posts, key=lambda post: post.number))
     who = called(found.name, True)
     lines = [_post_line(post, who) for post in posts]
     more = [f"More: before={posts[0].number}"] if len(posts) == limit else []
     return Result(
         Text(f"Posts of {titled(found.name)}:", lines, more),
-        {"jid": found.jid, "posts": [_post_data(each) for each in posts]},
+        PostsData(jid=found.jid, posts=[_post_data(each) for each in posts]),
     )
 
 
@@ -137,18 +187,18 @@ def _reactions(post: ChannelPost) -> Counter[str]:
     return counted
 
 
-def _post_data(post: ChannelPost) -> dict[str, Any]:
+def _post_data(post: ChannelPost) -> PostData:
     reactions = dict(_reactions(post))
     return {"number": post.number, "text": clean(post.text), "views": post.views, "reactions": reactions}
 
 
-@tool("channels", Effect.ACT, Audience.CHAT, idempotent=True)
+@tool("channels", Effect.ACT, Audience.CHAT, idempotent=True, result=FollowingData)
 async def follow_channel(call: Call, channel: ChannelArg) -> Result:
     """Follow a channel."""
     return await _follow(call, channel, follow=True)
 
 
-@tool("channels", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
+@tool("channels", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=FollowingData)
 async def unfollow_channel(call: Call, channel: ChannelArg) -> Result:
     """Unfollow a channel."""
     return await _follow(call, channel, follow=False)
@@ -160,10 +210,10 @@ async def _follow(call: Call, channel: str, *, follow: bool) -> Result:
         found = await _find(services, device, channel)
         await device.follow_channel(found.jid, follow)
     how = "Following" if follow else "No longer following"
-    return Result(f"{how} {titled(found.name)}.", {"jid": found.jid, "following": follow})
+    return Result(f"{how} {titled(found.name)}.", FollowingData(jid=found.jid, following=follow))
 
 
-@tool("channels", Effect.ACT, Audience.EVERYONE)
+@tool("channels", Effect.ACT, Audience.EVERYONE, result=ChannelData)
 async def create_channel(
     call: Call, name: str, description: str = "", photo: PhotoArg | None = None
 ) -> Result:
@@ -181,7 +231,7 @@ async def create_channel(
     return Result(f"Made the channel {titled(made.name)} ({identifier(made.jid)}).{link}", _data(made))
 
 
-@tool("channels", Effect.ACT, Audience.CHAT, idempotent=True)
+@tool("channels", Effect.ACT, Audience.CHAT, idempotent=True, result=ReactedPostData)
 async def react_in_channel(
     call: Call,
     channel: ChannelArg,
@@ -196,7 +246,9 @@ async def react_in_channel(
     async with services.device() as device:
         found = await _find(services, device, channel)
         await device.react_in_channel(found.jid, post, emoji)
-    return Result(f"Reacted to post {post} of {titled(found.name)}.", {"jid": found.jid, "post": post})
+    return Result(
+        f"Reacted to post {post} of {titled(found.name)}.", ReactedPostData(jid=found.jid, post=post)
+    )
 
 
 TOOLS: Sequence[ToolFunction] = (

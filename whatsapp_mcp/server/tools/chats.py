@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
+from typing_extensions import TypedDict
+
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.jid import Jid
@@ -33,7 +35,29 @@ _GAPS_TOLD: Final = 3
 _UNSAFE: Final = re.compile(r"[^\w-]+")
 
 
-@tool("chats", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
+class ChangedChatData(TypedDict):
+    """The chat that was changed."""
+
+    chat: str
+
+
+class DeletedChatData(TypedDict):
+    """How many messages of a chat were deleted here, and how many that waited will not be sent."""
+
+    chat: str
+    deleted: int
+    cancelled: int
+
+
+class ExportData(TypedDict):
+    """The file that a chat was written to."""
+
+    chat: str
+    path: str
+    messages: int
+
+
+@tool("chats", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=ChangedChatData)
 async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
     """Set the disappearing-message timer of a chat."""
     services = await call.services()
@@ -44,10 +68,18 @@ async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
     async with services.device() as device:
         await device.set_timer(found.jid, TIMERS[timer])
     how = "no longer disappear" if timer == "off" else f"disappear after {timer}"
-    return Result(f"New messages in {named(found)} {how}.", {"chat": found.jid})
+    return Result(f"New messages in {named(found)} {how}.", ChangedChatData(chat=found.jid))
 
 
-@tool("chats", Effect.DESTROY, Audience.NOBODY, destructive=True, idempotent=True, open_world=False)
+@tool(
+    "chats",
+    Effect.DESTROY,
+    Audience.NOBODY,
+    destructive=True,
+    idempotent=True,
+    open_world=False,
+    result=DeletedChatData,
+)
 async def delete_chat(call: Call, chat: ChatArg) -> Result:
     """Permanently delete a chat's messages here. The phone keeps them: the library cannot delete them."""
     services = await call.services()
@@ -57,10 +89,11 @@ async def delete_chat(call: Call, chat: ChatArg) -> Result:
     text = f"Deleted {report.messages} messages of {named(found)} here. The phone still has them."
     if waited := len(report.cancelled):
         text += f" {waited} message{'' if waited == 1 else 's'} that waited to be sent there will not go out."
-    return Result(text, {"chat": found.jid, "deleted": report.messages, "cancelled": waited})
+    data = DeletedChatData(chat=found.jid, deleted=report.messages, cancelled=waited)
+    return Result(text, data)
 
 
-@tool("chats", Effect.EXPORT, Audience.NOBODY, open_world=False)
+@tool("chats", Effect.EXPORT, Audience.NOBODY, open_world=False, result=ExportData)
 async def export_chat(
     call: Call,
     chat: ChatArg,
@@ -95,7 +128,7 @@ async def export_chat(
     )
     text = f"Wrote {count} messages of {named(found)} to {path}."
     text += _completeness(await services.archive.coverage(found.jid), services.zone)
-    return Result(text, {"chat": found.jid, "path": str(path), "messages": count})
+    return Result(text, ExportData(chat=found.jid, path=str(path), messages=count))
 
 
 def _span(where: MessageFilter, zone: tzinfo) -> list[str]:

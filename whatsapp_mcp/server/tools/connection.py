@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import anyio
 from mcp.types import ImageContent
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, WhatsAppError
 from whatsapp_mcp.models import (
@@ -262,13 +263,21 @@ def _linking_ways(qr: QrCode, services: Services) -> str:
     )
 
 
-@tool("core", Effect.DESTROY, Audience.ONESELF, destructive=True, idempotent=True)
+class UnlinkedData(TypedDict):
+    """The state of the connection."""
+
+    state: str
+
+
+@tool("core", Effect.DESTROY, Audience.ONESELF, destructive=True, idempotent=True, result=UnlinkedData)
 async def unlink_device(call: Call) -> Result:
     """Log out of WhatsApp, only when the user asks. Messages stay."""
     services = await call.services()
     async with services.device() as device:
         await device.unlink()
-    return Result("Unlinked. The stored messages are kept.", {"state": ConnectionState.UNLINKED.value})
+    return Result(
+        "Unlinked. The stored messages are kept.", UnlinkedData(state=ConnectionState.UNLINKED.value)
+    )
 
 
 @tool("core", Effect.LINK, Audience.ONESELF, idempotent=True, result=StatusData)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NotRequired
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, parse_number
@@ -19,13 +20,65 @@ from whatsapp_mcp.server.render import address, named, person_line, rfc3339, sho
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from whatsapp_mcp.models import NumberCheck
+
 MAX_NUMBERS: Final = 50
 """Numbers in one call: WhatsApp throttles many look-ups."""
 MAX_NAME: Final = 100
 PersonArg = Annotated[str, Field(description="Name, number or jid")]
 
 
-@tool("contacts", Effect.READ, Audience.NOBODY)
+class NumberData(TypedDict):
+    """Whether a number is on WhatsApp; `business` is the name of a business that has it."""
+
+    number: str
+    on_whatsapp: bool
+    jid: str | None
+    business: NotRequired[str]
+
+
+class NumbersData(TypedDict):
+    """Those that were asked about."""
+
+    numbers: list[NumberData]
+
+
+class BlockData(TypedDict):
+    """Whether somebody is blocked now."""
+
+    jid: str
+    blocked: bool
+
+
+class BlockedContactData(TypedDict):
+    """Somebody who is blocked."""
+
+    jid: str
+    name: str | None
+
+
+class BlockedData(TypedDict):
+    """Who is blocked."""
+
+    blocked: list[BlockedContactData]
+
+
+class SavedContactData(TypedDict):
+    """Somebody's name, as it was saved."""
+
+    jid: str
+    name: str
+
+
+class PresenceData(TypedDict):
+    """Whether somebody is online, as far as they share it."""
+
+    jid: str
+    online: bool | None
+    last_seen: str | None
+
+
+@tool("contacts", Effect.READ, Audience.NOBODY, result=NumbersData)
 async def check_numbers(call: Call, numbers: Texts) -> Result:
     """Which phone numbers are on WhatsApp."""
     if not 1 <= len(numbers) <= MAX_NUMBERS:
@@ -41,21 +94,23 @@ async def check_numbers(call: Call, numbers: Texts) -> Result:
         + (f", business {called(each.business, True)}" if each.business else "")
         for each in checks
     ]
-    data = [
-        {"number": each.number, "on_whatsapp": each.jid is not None, "jid": each.jid}
-        | ({"business": full_name(each.business)} if each.business else {})
-        for each in checks
-    ]
-    return Result(Text("Numbers:", lines), {"numbers": data})
+    return Result(Text("Numbers:", lines), NumbersData(numbers=[_number_data(each) for each in checks]))
 
 
-@tool("contacts", Effect.DESTROY, Audience.ONESELF, destructive=True, idempotent=True)
+def _number_data(check: NumberCheck) -> NumberData:
+    data: NumberData = {"number": check.number, "on_whatsapp": check.jid is not None, "jid": check.jid}
+    if check.business:
+        data["business"] = full_name(check.business)
+    return data
+
+
+@tool("contacts", Effect.DESTROY, Audience.ONESELF, destructive=True, idempotent=True, result=BlockData)
 async def block_contact(call: Call, contact: PersonArg) -> Result:
     """Block somebody: they can no longer write or call. Only when the user asks for it."""
     return await _block(call, contact, blocked=True)
 
 
-@tool("contacts", Effect.ACT, Audience.ONESELF, idempotent=True)
+@tool("contacts", Effect.ACT, Audience.ONESELF, idempotent=True, result=BlockData)
 async def unblock_contact(call: Call, contact: PersonArg) -> Result:
     """Unblock a contact."""
     return await _block(call, contact, blocked=False)
@@ -67,10 +122,10 @@ async def _block(call: Call, contact: str, *, blocked: bool) -> Result:
     async with services.device() as device:
         await device.block(person.jid, blocked)
     how = "Blocked" if blocked else "Unblocked"
-    return Result(f"{how} {named(person)}.", {"jid": person.jid, "blocked": blocked})
+    return Result(f"{how} {named(person)}.", BlockData(jid=person.jid, blocked=blocked))
 
 
-@tool("contacts", Effect.READ, Audience.NOBODY)
+@tool("contacts", Effect.READ, Audience.NOBODY, result=BlockedData)
 async def list_blocked(call: Call) -> Result:
     """Who is blocked."""
     services = await call.services()
@@ -78,14 +133,14 @@ async def list_blocked(call: Call) -> Result:
         jids = await device.blocked()
     people = [(jid, await services.archive.contact(jid)) for jid in jids]
     lines = [person_line(known) if known else address(jid) for jid, known in people]
-    data = [
+    data: list[BlockedContactData] = [
         {"jid": identifier(known.jid if known else jid), "name": full_name(known.name) if known else None}
         for jid, known in people
     ]
-    return Result(Text("Blocked:", lines) if lines else "Nobody is blocked.", {"blocked": data})
+    return Result(Text("Blocked:", lines) if lines else "Nobody is blocked.", BlockedData(blocked=data))
 
 
-@tool("contacts", Effect.ACT, Audience.ONESELF, idempotent=True)
+@tool("contacts", Effect.ACT, Audience.ONESELF, idempotent=True, result=SavedContactData)
 async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
     """Save a name for somebody here; the client library cannot change the phone's address book."""
     name = " ".join(name.split())
@@ -100,10 +155,10 @@ async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
     async with services.device() as device:
         await device.save_contact(person.jid, name)
     text = f"Saved {address(person.jid)} as {clean_name(name)}, here and not in the phone's address book."
-    return Result(text, {"jid": person.jid, "name": name})
+    return Result(text, SavedContactData(jid=person.jid, name=name))
 
 
-@tool("contacts", Effect.READ, Audience.NOBODY)
+@tool("contacts", Effect.READ, Audience.NOBODY, result=PresenceData)
 async def subscribe_presence(call: Call, contact: PersonArg) -> Result:
     """Whether somebody is online, or when they were last online, if they share it."""
     services = await call.services()
@@ -113,7 +168,7 @@ async def subscribe_presence(call: Call, contact: PersonArg) -> Result:
     name = named(person)
     if presence is None:
         text = f"Nothing is known of {name}: WhatsApp shows it only to those who share it (set_presence)."
-        return Result(text, {"jid": person.jid, "online": None, "last_seen": None})
+        return Result(text, PresenceData(jid=person.jid, online=None, last_seen=None))
     seen = presence.last_seen
     if presence.online:
         text = f"{name} is online."
@@ -121,7 +176,11 @@ async def subscribe_presence(call: Call, contact: PersonArg) -> Result:
         text = f"{name} was online {short(seen, services.zone, services.now())}."
     else:
         text = f"{name} is not online and hides when they were."
-    data = {"jid": person.jid, "online": presence.online, "last_seen": rfc3339(seen, services.zone)}
+    data: PresenceData = {
+        "jid": person.jid,
+        "online": presence.online,
+        "last_seen": rfc3339(seen, services.zone),
+    }
     return Result(text, data)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable
 from whatsapp_mcp.models import AlbumContent, FileContent, Message, MessageKind, SendRequest
@@ -115,7 +116,22 @@ def _file_told(content: FileContent | AlbumContent) -> str:
     return f"{told} {in_quotes(content.caption, _SHOWN)}" if content.caption else told
 
 
-@tool("core", Effect.READ, Audience.NOBODY, in_chat=True)
+class DownloadData(TypedDict):
+    """The file of a message, as far as it is known; `expired` where only its thumbnail is left."""
+
+    ref: str
+    path: NotRequired[str]
+    size: NotRequired[int]
+    mime_type: NotRequired[str]
+    file_name: NotRequired[str]
+    duration: NotRequired[int]
+    width: NotRequired[int]
+    height: NotRequired[int]
+    view_once: NotRequired[bool]
+    expired: NotRequired[bool]
+
+
+@tool("core", Effect.READ, Audience.NOBODY, result=DownloadData, in_chat=True)
 async def download_media(call: Call, message: MessageArg) -> Result:
     """Download the file of a message; pictures and stills of videos are shown."""
     services = await call.services()
@@ -162,7 +178,9 @@ async def _thumbnail_left(services: Services, found: Message, error: MediaUnavai
     if image is None:
         raise error
     said = f"The file of #{found.ref} {described(found)} cannot be had any more: {error.message}"
-    return Result(f"{said} Its thumbnail is shown.", {"ref": f"#{found.ref}", "expired": True}, (image,))
+    return Result(
+        f"{said} Its thumbnail is shown.", DownloadData(ref=f"#{found.ref}", expired=True), (image,)
+    )
 
 
 @tool("core", Effect.READ, Audience.NOBODY, result=ReadingData, in_chat=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
@@ -26,8 +26,26 @@ from whatsapp_mcp.server.arguments import (
     photo_of,
 )
 from whatsapp_mcp.server.calls import Call, EmptyRemoves, Neutral, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import Text, chosen_name, clean, full_name, identifier, spoken_of, titled
-from whatsapp_mcp.server.render import address, named, person_line, quoted, rfc3339, short
+from whatsapp_mcp.server.fencing import Text, chosen_name, full_name, identifier, spoken_of, titled
+from whatsapp_mcp.server.render import (
+    ChangedGroupData,
+    ChangedMembersData,
+    CommunityData,
+    CreatedGroupData,
+    GroupDetailsData,
+    InviteData,
+    InviteOrGroupData,
+    JoinData,
+    JoinRequestsData,
+    address,
+    group_settings_data,
+    member_data,
+    named,
+    person_line,
+    quoted,
+    rfc3339,
+    short,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence, Set
@@ -49,7 +67,7 @@ GroupArg = Annotated[str, Field(description="Group name or jid")]
 People = Annotated[Texts, Field(description="Names, numbers or jids")]
 
 
-@tool("groups", Effect.READ, Audience.NOBODY)
+@tool("groups", Effect.READ, Audience.NOBODY, result=GroupDetailsData)
 async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> Result:
     """A group's topic, settings and members; of a community also its groups."""
     services = await call.services()
@@ -68,10 +86,10 @@ async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> R
     text = Text(_described(group, len(members), services), lines)
     if len(shown) < len(members):
         text = text.plus(f"{len(members) - len(shown)} more members: detail=full")
-    data = {
-        **_group_data(group, services),
+    data: GroupDetailsData = {
+        **group_settings_data(group, services.zone),
         "size": len(members),
-        "members": [_member_data(each, own) for each in shown],
+        "members": [member_data(each, own) for each in shown],
         "groups": [{"jid": identifier(each.jid), "name": full_name(each.name)} for each in below],
     }
     return Result(text, data)
@@ -115,34 +133,7 @@ def _member_line(member: GroupMember, own: Set[str]) -> str:
     return who + (", owner" if member.superadmin else ", admin" if member.admin else "")
 
 
-def _member_data(member: GroupMember, own: Set[str]) -> dict[str, Any]:
-    contact = member.contact
-    data: dict[str, Any] = {
-        "jid": identifier(contact.jid),
-        "name": full_name(contact.name),
-        "number": contact.number,
-    }
-    if contact.jid in own:
-        data["me"] = True
-    return data | ({"admin": True} if member.admin or member.superadmin else {})
-
-
-def _group_data(group: Group, services: Services) -> dict[str, Any]:
-    return {
-        "jid": identifier(group.jid),
-        "name": full_name(group.name),
-        "topic": clean(group.topic),
-        "owner": group.owner and identifier(group.owner),
-        "created_at": rfc3339(group.created_at, services.zone),
-        "announce": group.announce,
-        "locked": group.locked,
-        "timer": group.timer,
-        "community": group.community,
-        "parent": group.parent and identifier(group.parent),
-    }
-
-
-@tool("groups", Effect.ACT, Audience.CHAT)
+@tool("groups", Effect.ACT, Audience.CHAT, result=CreatedGroupData)
 async def create_group(
     call: Call,
     name: str,
@@ -169,7 +160,11 @@ async def create_group(
     text = f"Made {titled(group.name)} ({identifier(group.jid)}) with {', '.join(['you', *_named(joined)])}."
     if missing:
         text += f" Not in it: {_names(missing)}; invite them with get_group_invite."
-    return Result(text, {**_group_data(group, services), "missing": [each.jid for each in missing]})
+    data: CreatedGroupData = {
+        **group_settings_data(group, services.zone),
+        "missing": [each.jid for each in missing],
+    }
+    return Result(text, data)
 
 
 def _check_name(name: str) -> None:
@@ -188,7 +183,7 @@ def _named(people: Sequence[Chat]) -> list[str]:
     return shown if len(people) <= _SHOWN else [*shown, f"{len(people) - _SHOWN} more"]
 
 
-@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=ChangedGroupData)
 async def update_group(
     call: Call,
     chat: GroupArg,
@@ -224,7 +219,7 @@ async def update_group(
     changed = [each.name for each in fields(change) if getattr(change, each.name) is not None]
     if change.name is not None:
         changed[changed.index("name")] = f"name to {titled(change.name)}"
-    return Result(f"Changed {', '.join(changed)} of {named(found)}.", {"jid": found.jid})
+    return Result(f"Changed {', '.join(changed)} of {named(found)}.", ChangedGroupData(jid=found.jid))
 
 
 def _topic(topic: str | None, remove: bool | None) -> str | None:
@@ -234,19 +229,19 @@ def _topic(topic: str | None, remove: bool | None) -> str | None:
     return None if remove is False and not topic else topic
 
 
-@tool("groups", Effect.ACT, Audience.CHAT, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, idempotent=True, result=ChangedMembersData)
 async def add_group_members(call: Call, chat: GroupArg, members: People) -> Result:
     """Add people to a group. Lists anyone who could not be added and needs an invite."""
     return await _change_members(call, chat, members, "add", "Added")
 
 
-@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=ChangedMembersData)
 async def remove_group_members(call: Call, chat: GroupArg, members: People) -> Result:
     """Remove people from a group."""
     return await _change_members(call, chat, members, "remove", "Removed")
 
 
-@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=ChangedMembersData)
 async def set_group_admins(
     call: Call,
     chat: GroupArg,
@@ -270,7 +265,7 @@ async def _change_members(
     well = [each for each in people if each.jid not in refused]
     sentences = [f"{done} in {named(found)}: {_names(well)}."] if well else []
     sentences += [f"{named(each)} {refused[each.jid]}." for each in people if each.jid in refused]
-    data = {"jid": found.jid, "done": [each.jid for each in well], "refused": refused}
+    data: ChangedMembersData = {"jid": found.jid, "done": [each.jid for each in well], "refused": refused}
     return Result(" ".join(sentences), data)
 
 
@@ -288,7 +283,7 @@ async def _refusals(
     return refused
 
 
-@tool("groups", Effect.READ, Audience.NOBODY)
+@tool("groups", Effect.READ, Audience.NOBODY, result=InviteOrGroupData)
 async def get_group_invite(
     call: Call, chat: Annotated[str, Field(description="Group, or an invite to inspect: link or #ref")]
 ) -> Result:
@@ -299,22 +294,24 @@ async def get_group_invite(
         async with services.device() as device:
             group = await _shown(await device.group_by_invite(*invite), services)
         head = _described(group, len(group.participants), services)
-        return Result(Text(head, await _topic_line(group, services)), _group_data(group, services))
+        return Result(
+            Text(head, await _topic_line(group, services)), group_settings_data(group, services.zone)
+        )
     found = await find_group(services, chat)
     async with services.device() as device:
         link = await device.group_invite(found.jid)
     link = identifier(link)
-    return Result(f"Invite to {named(found)}: {link}", {"jid": found.jid, "link": link})
+    return Result(f"Invite to {named(found)}: {link}", InviteData(jid=found.jid, link=link))
 
 
-@tool("groups", Effect.ACT, Audience.CHAT, destructive=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, result=InviteData)
 async def reset_group_invite(call: Call, chat: GroupArg) -> Result:
     """Create a new invite link; the old one stops working."""
     services = await call.services()
     found = await find_group(services, chat)
     async with services.device() as device:
         link = identifier(await device.reset_group_invite(found.jid))
-    return Result(f"New invite to {named(found)}: {link}", {"jid": found.jid, "link": link})
+    return Result(f"New invite to {named(found)}: {link}", InviteData(jid=found.jid, link=link))
 
 
 def invite_code(link: str) -> str:
@@ -353,7 +350,7 @@ async def _invite(services: Services, text: str) -> tuple[str, SentInvite | None
     return code, SentInvite(group, message.sender, expires_at)
 
 
-@tool("groups", Effect.ACT, Audience.EVERYONE, idempotent=True)
+@tool("groups", Effect.ACT, Audience.EVERYONE, idempotent=True, result=JoinData)
 async def join_group(call: Call, link: Annotated[str, Field(description="Invite link or #ref")]) -> Result:
     """Join a group by an invite, only when the user asks for it."""
     services = await call.services()
@@ -361,24 +358,24 @@ async def join_group(call: Call, link: Annotated[str, Field(description="Invite 
     async with services.device() as device:
         joined = await device.join_group(*invite)
     jid = identifier(joined.jid)
-    data = {"jid": jid, "joined": joined.joined}
+    data: JoinData = {"jid": jid, "joined": joined.joined}
     if not joined.joined:
         return Result(f"Asked to join {jid}; an admin has to let the user in.", data)
     known = await services.archive.chat(joined.jid)
     return Result(f"Joined {named(known) if known else 'the group'} ({jid}).", data)
 
 
-@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=ChangedGroupData)
 async def leave_group(call: Call, chat: GroupArg) -> Result:
     """Leave a group; rejoining needs an invite."""
     services = await call.services()
     found = await find_group(services, chat)
     async with services.device() as device:
         await device.leave_group(found.jid)
-    return Result(f"Left {named(found)}. Its messages stay here.", {"jid": found.jid})
+    return Result(f"Left {named(found)}. Its messages stay here.", ChangedGroupData(jid=found.jid))
 
 
-@tool("groups", Effect.READ, Audience.NOBODY)
+@tool("groups", Effect.READ, Audience.NOBODY, result=JoinRequestsData)
 async def list_join_requests(call: Call, chat: GroupArg) -> Result:
     """Requests to join a group; an admin decides on the phone."""
     services = await call.services()
@@ -390,7 +387,7 @@ async def list_join_requests(call: Call, chat: GroupArg) -> Result:
         contact = await services.archive.contact(each.jid)
         at = f" {short(each.asked_at, services.zone, services.now())}" if each.asked_at else ""
         lines.append(f"{person_line(contact) if contact else address(each.jid)}{at}")
-    data = {
+    data: JoinRequestsData = {
         "requests": [
             {"jid": identifier(each.jid), "asked_at": rfc3339(each.asked_at, services.zone)}
             for each in requests
@@ -402,13 +399,13 @@ async def list_join_requests(call: Call, chat: GroupArg) -> Result:
     return Result(Text("Asking to join:", lines, [decide]), data)
 
 
-@tool("groups", Effect.ACT, Audience.CHAT, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, idempotent=True, result=CommunityData)
 async def add_to_community(call: Call, chat: GroupArg, community: GroupArg) -> Result:
     """Add a group to a community."""
     return await _link(call, chat, community, linked=True)
 
 
-@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=CommunityData)
 async def remove_from_community(call: Call, chat: GroupArg, community: GroupArg) -> Result:
     """Remove a group from a community."""
     return await _link(call, chat, community, linked=False)
@@ -424,7 +421,8 @@ async def _link(call: Call, chat: str, community: str, *, linked: bool) -> Resul
         await device.link_group(above.jid, group.jid, linked)
     how = "now in" if linked else "no longer in"
     text = f"{named(group)} is {how} {named(above)}."
-    return Result(text, {"jid": group.jid, "community": above.jid, "linked": linked})
+    data: CommunityData = {"jid": group.jid, "community": above.jid, "linked": linked}
+    return Result(text, data)
 
 
 TOOLS: Sequence[ToolFunction] = (

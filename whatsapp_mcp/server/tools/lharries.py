@@ -8,7 +8,7 @@ Selected beside `core` they replace its tools of the same name.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.render import (
     ChatData,
     ChatsData,
+    ContactsData,
     MessagesData,
     SentData,
     chat_data,
@@ -66,7 +67,14 @@ def _shown(data: ChatsData, services: Services) -> Result:
     return Result(chats_text(data, stamp(services.now(), services.zone), "full"), data)
 
 
-@tool("lharries", Effect.READ, Audience.NOBODY, name="search_contacts", open_world=False)
+@tool(
+    "lharries",
+    Effect.READ,
+    Audience.NOBODY,
+    name="search_contacts",
+    open_world=False,
+    result=ContactsData,
+)
 async def search_contacts(call: Call, query: str) -> Result:
     """People by name or number."""
     return await searching.search_contacts(call, query)
@@ -241,14 +249,23 @@ async def send_audio_message(call: Call, recipient: Recipient, media_path: str) 
     return _successful(await files.send_file(call, recipient, media_path, kind="voice"))
 
 
-@tool("lharries", Effect.READ, Audience.NOBODY, name="download_media")
+class DownloadedData(files.DownloadData):
+    """The file of a message, as lharries/whatsapp-mcp told it, too."""
+
+    success: bool
+    message: str
+    file_path: NotRequired[str]
+
+
+@tool("lharries", Effect.READ, Audience.NOBODY, name="download_media", result=DownloadedData)
 async def download_media(call: Call, message_id: str, chat_jid: str) -> Result:
     """Fetch the file of a message."""
     services = await call.services()
     chat = await find_known_chat(services, chat_jid)
     found = await services.archive.message(message_id, chat=chat.jid)
     result = _successful(await files.download_media(call, f"#{found.ref}"))
-    return replace(result, data={**result.data, "file_path": result.data["path"]})
+    path = result.data.get("path")  # none where only a thumbnail is left
+    return result if path is None else replace(result, data={**result.data, "file_path": path})
 
 
 TOOLS: Sequence[ToolFunction] = (

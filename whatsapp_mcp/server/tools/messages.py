@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import (
     Candidate,
@@ -251,7 +252,14 @@ async def pin_message(
     return await change(services, found, PinContent(found.message_id, seconds), done, span)
 
 
-@tool("messages", Effect.ACT, Audience.CHAT, idempotent=True, in_chat=True)
+class TypingData(TypedDict):
+    """What is shown in a chat: composing, recording or paused."""
+
+    chat: str
+    state: str
+
+
+@tool("messages", Effect.ACT, Audience.CHAT, idempotent=True, in_chat=True, result=TypingData)
 async def send_typing(
     call: Call, chat: ChatArg, state: Literal["composing", "recording", "paused"] = "composing"
 ) -> Result:
@@ -260,7 +268,7 @@ async def send_typing(
     target = await find_chat(services, chat)
     async with services.device() as device:
         await device.typing(target.jid, state)
-    return Result(f"{state} shown to {named(target)}.", {"chat": target.jid, "state": state})
+    return Result(f"{state} shown to {named(target)}.", TypingData(chat=target.jid, state=state))
 
 
 async def _say(services: Services, chat: str, content: Content, idempotency_key: str | None) -> Result:

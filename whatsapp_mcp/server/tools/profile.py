@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
+from typing_extensions import TypedDict
+
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import STATUS_JID
 from whatsapp_mcp.models import Chat, ChatKind, MessageKind, ProfileChange, SendRequest, TextContent
@@ -35,7 +37,31 @@ _VALUES: Final = {
 _STATUS: Final = Chat(STATUS_JID, "the status", ChatKind.STATUS)
 
 
-@tool("profile", Effect.ACT, Audience.EVERYONE, destructive=True, idempotent=True)
+class ChangedProfileData(TypedDict):
+    """What was changed."""
+
+    changed: list[str]
+
+
+class PrivacyData(TypedDict):
+    """Who may see what, by the name of the setting."""
+
+    settings: dict[str, str]
+
+
+class AvailableData(TypedDict):
+    """Whether the user is shown as online."""
+
+    available: bool
+
+
+class RejectedCallData(TypedDict):
+    """The call, as a message."""
+
+    ref: str
+
+
+@tool("profile", Effect.ACT, Audience.EVERYONE, destructive=True, idempotent=True, result=ChangedProfileData)
 async def update_profile(
     call: Call, name: str | None = None, about: str | None = None, photo: PhotoArg | None = None
 ) -> Result:
@@ -54,10 +80,10 @@ async def update_profile(
     changed = [
         what for what, value in (("name", name), ("about", about), ("photo", photo)) if value is not None
     ]
-    return Result(f"Changed {', '.join(changed)}.", {"changed": changed})
+    return Result(f"Changed {', '.join(changed)}.", ChangedProfileData(changed=changed))
 
 
-@tool("profile", Effect.READ, Audience.NOBODY)
+@tool("profile", Effect.READ, Audience.NOBODY, result=PrivacyData)
 async def privacy_settings(call: Call) -> Result:
     """Who can see the user's last seen, photo, about and more."""
     services = await call.services()
@@ -68,10 +94,10 @@ async def privacy_settings(call: Call) -> Result:
 
 def _settings(settings: dict[str, str]) -> Result:
     told = {identifier(name): identifier(value) for name, value in settings.items()}
-    return Result(", ".join(f"{name}: {value}" for name, value in told.items()), {"settings": told})
+    return Result(", ".join(f"{name}: {value}" for name, value in told.items()), PrivacyData(settings=told))
 
 
-@tool("profile", Effect.ACT, Audience.EVERYONE, destructive=True, idempotent=True)
+@tool("profile", Effect.ACT, Audience.EVERYONE, destructive=True, idempotent=True, result=PrivacyData)
 async def update_privacy(
     call: Call,
     setting: Setting,
@@ -86,13 +112,13 @@ async def update_privacy(
     return _settings(settings)
 
 
-@tool("profile", Effect.ACT, Audience.EVERYONE, idempotent=True)
+@tool("profile", Effect.ACT, Audience.EVERYONE, idempotent=True, result=AvailableData)
 async def set_presence(call: Call, available: bool) -> Result:
     """Show the user as online or offline. While online, the phone shows no notifications."""
     services = await call.services()
     async with services.device() as device:
         await device.show_presence(available)
-    return Result(f"Shown as {'online' if available else 'offline'}.", {"available": available})
+    return Result(f"Shown as {'online' if available else 'offline'}.", AvailableData(available=available))
 
 
 @tool("profile", Effect.ACT, Audience.EVERYONE, result=SentData)
@@ -121,7 +147,7 @@ async def list_calls(call: Call, limit: Limit = 20, cursor: str | None = None) -
     return Result(messages_text(data, header="Calls"), data)
 
 
-@tool("profile", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
+@tool("profile", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=RejectedCallData)
 async def reject_call(call: Call, message: MessageArg) -> Result:
     """Reject a call that is ringing (see list_calls)."""
     services = await call.services()
@@ -130,7 +156,7 @@ async def reject_call(call: Call, message: MessageArg) -> Result:
         raise InvalidArgument(f"{message} is not an incoming call.", "Take it from list_calls.")
     async with services.device() as device:
         await device.reject_call(found.sender, found.message_id)
-    return Result(f"Turned down #{found.ref}.", {"ref": f"#{found.ref}"})
+    return Result(f"Turned down #{found.ref}.", RejectedCallData(ref=f"#{found.ref}"))
 
 
 TOOLS: Sequence[ToolFunction] = (

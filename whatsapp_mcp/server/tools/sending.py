@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import (
@@ -171,7 +172,14 @@ def of_whom(message: Message) -> str:
     return f" ({whose}{place})"
 
 
-@tool("core", Effect.ACT, Audience.CHAT, idempotent=True, in_chat=True)
+class MarkedData(TypedDict):
+    """How many messages of a chat were marked as read."""
+
+    chat: str
+    marked: int
+
+
+@tool("core", Effect.ACT, Audience.CHAT, idempotent=True, in_chat=True, result=MarkedData)
 async def mark_read(call: Call, chat: ChatArg) -> Result:
     """Mark a chat as read; the senders see it."""
     services = await call.services()
@@ -179,7 +187,7 @@ async def mark_read(call: Call, chat: ChatArg) -> Result:
     async with services.device() as device:
         count = await device.mark_read(target.jid)
     told = f"{count} marked read" if count else "Nothing to mark as read"
-    return Result(f"{told} in {named(target)}.", {"chat": target.jid, "marked": count})
+    return Result(f"{told} in {named(target)}.", MarkedData(chat=target.jid, marked=count))
 
 
 async def change(services: Services, message: Message, content: Content, done: str, more: str = "") -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
@@ -41,7 +42,14 @@ def _begin(since: str, services: Services) -> datetime:
     return begin
 
 
-@tool("planning", Effect.ACT, Audience.ONESELF, idempotent=True, open_world=False)
+class SetAsideData(TypedDict):
+    """The chat, and the time until which it is put off; None: until they write, or not any more."""
+
+    chat: str
+    until: str | None
+
+
+@tool("planning", Effect.ACT, Audience.ONESELF, idempotent=True, open_world=False, result=SetAsideData)
 async def set_aside(
     call: Call,
     chat: ChatArg,
@@ -62,7 +70,7 @@ async def set_aside(
         text = f"{named(found)} is dealt with until they write again."
     else:
         text = f"{named(found)} is put off until {short(moment, services.zone, services.now())}."
-    return Result(text, {"chat": found.jid, "until": rfc3339(moment, services.zone)})
+    return Result(text, SetAsideData(chat=found.jid, until=rfc3339(moment, services.zone)))
 
 
 TOOLS: Sequence[ToolFunction] = (digest, set_aside)
