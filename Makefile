@@ -5,13 +5,13 @@
 #   make bench   the benchmarks                             make soak    faults and traffic: SECONDS=600 SEED=1
 #   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.2 GB)
 #   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
-#   make test-api   the HTTP API against its document
+#   make test-api   the HTTP API against its document     make docs    the documentation as a site, in build/site
 #   make release VERSION=1.2.3   what would be published, in dist/; ARGS=--commit commits and tags it
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-api test-hosts test-pages hosts-figures lint format bench soak worlds release \
-	sbom audit lock test-install test-newest clean
+.PHONY: help demo docs test test-api test-hosts test-pages hosts-figures lint format bench soak worlds \
+	release sbom audit lock test-install test-newest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -89,6 +89,12 @@ test-pages: $(VENV)/.browser-installed $(PAGES)
 # Contract tests of the HTTP API at length; make test has a short run.
 test-api: $(VENV)/.dev-installed
 	$(OFFLINE) timeout --kill-after 10 30m $(BIN)/python -m tests.server.rest.contract $(ARGS)
+
+# Builds the site and checks its links, examples and spelling.
+docs: $(VENV)/.dev-installed
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/pytest -n $(JOBS) -q tests/docs $(ARGS)
+	@echo "The site is build/site/index.html"
 
 # The characters that each host passes to its model; ARGS=/another/checkout measures the server of that checkout.
 hosts-figures: $(VENV)/.dev-installed $(HOSTS)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from tests.docs import site
+from tests.docs.shell_examples import examples
 from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.server.calls import spec_of
@@ -19,12 +21,7 @@ PACKAGE = ROOT / "whatsapp_mcp"
 MODES = {"read_only"}
 """Modes of the policy whose names look like those of tools."""
 MODULES = {path.stem for path in PACKAGE.rglob("*.py")}
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "SECURITY.md",
-    ROOT / "examples" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-]
+PAGES = [ROOT / "README.md", *site.pages()]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 FILE = re.compile(r"`((?:[\w-]+/)+(?:[\w.-]+\.\w+)?|[\w-]+\.py)`")
 """`path/to/file.ext`, `path/to/folder/` or `module.py`."""
@@ -46,12 +43,6 @@ def test_every_linked_heading_exists(page: Path) -> None:
     for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert anchor in _anchors(page.parent / target if target else page), f"{target}#{anchor}"
-
-
-def test_every_page_is_in_the_index() -> None:
-    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    for each in (ROOT / "docs").glob("*.md"):
-        assert each.name == "README.md" or f"({each.name})" in index, each.name
 
 
 def test_every_command_that_a_page_shows_exists(page: Path) -> None:
@@ -102,9 +93,9 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
 
 
 def test_every_code_block_is_well_formed(page: Path) -> None:
-    readers = {"python": ast.parse, "toml": tomllib.loads, "json": json.loads, "nginx": str}
-    for language, block in re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        readers[language](block)
+    readers = {"python": ast.parse, "toml": tomllib.loads, "json": json.loads}
+    for block in examples(page):
+        readers.get(block.language, str)(block.body)
 
 
 def _anchors(page: Path) -> set[str]:

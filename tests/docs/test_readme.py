@@ -1,43 +1,28 @@
-"""The README's figures about toolsets and answers match the code."""
+"""The README: one screen that says what this is, its risk, and how to begin."""
 
-import re
 from pathlib import Path
 
-import pytest
+from tests.docs import site
+from tests.docs.shell_examples import examples
 
-from benchmarks.tokens import CALLS, answers, tool_tokens
-from whatsapp_mcp.server.tools import toolsets
+README = site.ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+SCREEN = 60
+"""Lines that somebody reads before deciding whether to go on."""
 
-TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-TOOLSETS = {name: int(tools) for name, tools in re.findall(r"^\| `(\w+)` \| (\d+) \| \D", TEXT, re.MULTILINE)}
 
-
-def test_the_readme_says_what_it_is_and_that_it_is_unofficial_in_its_first_ten_lines() -> None:
+def test_it_says_what_it_is_and_that_it_is_unofficial_in_its_first_ten_lines() -> None:
     opening = "\n".join(TEXT.splitlines()[:10])
     assert "Model Context Protocol" in opening
     assert "unofficial" in opening
 
 
-def test_the_readme_lists_every_toolset_with_its_number_of_tools() -> None:
-    assert {name: len(toolsets.load_tools(name)) for name in toolsets.TOOLSETS} == TOOLSETS
+def test_it_is_one_screen_with_three_commands() -> None:
+    [commands] = [one.body.splitlines() for one in examples(README)]
+    assert len(TEXT.splitlines()) <= SCREEN
+    assert [line.split()[0] for line in commands] == ["uv", "whatsapp-mcp", "whatsapp-mcp"]
 
 
-@pytest.mark.anyio
-async def test_the_core_costs_about_what_the_readme_says() -> None:
-    [said] = re.findall(r"`core`, which costs a model about ([\d,]+) tokens", TEXT)
-    true = sum((await tool_tokens("core")).values())
-    assert abs(true - int(said.replace(",", ""))) <= 150
-
-
-@pytest.mark.anyio
-async def test_a_model_gets_about_as_many_characters_as_the_readme_says() -> None:
-    rows = re.findall(r"^\| `(\w+)`(?: \(20\))? \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", TEXT, re.MULTILINE)
-    said = {name: [int(figure.replace(",", "")) for figure in figures] for name, *figures in rows}
-    assert said.keys() == CALLS.keys()
-    plain, structured = await answers(structured=False), await answers(structured=True)
-    for name, figures in said.items():
-        as_text = set(plain[name].values())
-        instead = {structured[name][host] for host in ("Claude Code", "Codex", "pydantic-ai")}
-        beside = {structured[name][host] for host in ("Gemini CLI", "opencode")}
-        for true, figure in zip((as_text, instead, beside), figures, strict=True):
-            assert [*true] == [pytest.approx(figure, rel=0.1)], name
+def test_its_pictures_are_there() -> None:
+    pictures = [part.split(")")[0] for part in TEXT.split("![")[1:]]
+    assert [each for each in pictures if not (Path(site.ROOT) / each.split("](")[1]).is_file()] == []

@@ -21,7 +21,7 @@ from tests.server.fakes import text_of
 from whatsapp_mcp.simulator import WhatsApp
 
 NGINX = shutil.which("nginx")
-PAGE = Path(__file__).parents[2] / "docs" / "service.md"
+PAGE = Path(__file__).parents[2] / "docs" / "remote.md"
 NAME = "wa.example.org"
 LIMIT = 60
 

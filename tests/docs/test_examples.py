@@ -1,0 +1,96 @@
+"""Every shell example of the documentation runs, or says which test runs it, or why none does."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.docs import site
+from tests.docs.shell_examples import Example, examples, run, shell_examples
+from tests.docs.test_archive_page import BRIDGE, fill
+from tests.loops import run_apart
+from whatsapp_mcp import settings
+from whatsapp_mcp.archive import open_archive
+
+ALL = shell_examples()
+BY_PAGE = {
+    page: [one for one in ALL if one.page == page and not one.run_by and not one.not_run]
+    for page in dict.fromkeys(one.page for one in ALL)
+}
+LANGUAGES = {"go", "json", "nginx", "python", "sh", "text", "toml", "yaml"}
+
+
+@pytest.fixture
+def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An account with messages, and a current folder with what examples import."""
+    for name, value in {"HOME": tmp_path, "WHATSAPP_MCP_HOME": tmp_path / "home"}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.chdir(tmp_path)
+    for manager in ("systemctl", "launchctl", "loginctl"):
+        program = tmp_path / "bin" / manager
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin")
+    with zipfile.ZipFile("WhatsApp Chat - Ana.zip", "w") as chat:
+        chat.writestr("_chat.txt", "[14/11/2023, 10:00:00] Ana: earlier\n")
+    with closing(sqlite3.connect("messages.db")) as bridge:
+        bridge.executescript(BRIDGE)
+
+    async def make() -> None:
+        folder = settings.load().account_folder()
+        folder.create()
+        async with open_archive(folder, write=True) as archive:
+            await fill(archive)
+
+    run_apart(make)
+    return tmp_path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the examples are for a shell of Unix")
+@pytest.mark.parametrize("page", [page for page, found in BY_PAGE.items() if found], ids=site.place_of)
+def test_the_shell_examples_of_a_page_run(page: Path, used: Path) -> None:
+    for example in BY_PAGE[page]:
+        run(example)
+
+
+def test_every_block_says_what_it_is() -> None:
+    pages = [site.ROOT / "README.md", *site.pages()]
+    assert [one.name for page in pages for one in examples(page) if one.language not in LANGUAGES] == []
+
+
+@pytest.mark.parametrize("example", [one for one in ALL if one.run_by], ids=lambda one: one.name)
+def test_an_example_that_another_test_runs_is_run_there(example: Example) -> None:
+    test = site.ROOT / str(example.run_by)
+    assert test.is_file()
+    command = example.body.split()[1]
+    text = test.read_text(encoding="utf-8")
+    assert example.page.name in text or f'"{command}"' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "run_by", "not_run"),
+    [
+        ("a\n\n```sh\nls\n```\n", "sh", None, None),
+        ("a\n```\nls\n```\n", "", None, None),
+        ("<!-- run by tests/a.py -->\n```sh\nls\n```\n", "sh", "tests/a.py", None),
+        ("1. a\n   <!-- not run: why -->\n   ```sh\n   ls\n   ```\n", "sh", None, "why"),
+    ],
+)
+def test_the_examples_of_a_page_are_found_with_what_is_said_about_them(
+    text: str, language: str, run_by: str | None, not_run: str | None, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert [*examples(page)] == [Example(page, language, "ls", run_by, not_run)]
+
+
+def test_an_example_that_fails_is_noticed(used: Path) -> None:
+    for body in ("whatsapp-mcp archive export", "false"):
+        with pytest.raises(AssertionError):
+            run(Example(used, "sh", body))

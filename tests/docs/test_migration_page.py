@@ -1,0 +1,57 @@
+"""The tables of the page about other servers name tools and arguments that exist."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from whatsapp_mcp.server.calls import ToolSpec, spec_of
+from whatsapp_mcp.server.tools import toolsets
+
+PAGE = (Path(__file__).parents[2] / "docs" / "migration.md").read_text(encoding="utf-8")
+CALL = re.compile(r"`(\w+)\(([^)`]*)\)`")
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table of a section."""
+    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+
+
+def tools_of(toolset: str) -> dict[str, ToolSpec]:
+    return {spec.name: spec for spec in map(spec_of, toolsets.load_tools(toolset))}
+
+
+@pytest.mark.parametrize(("column", "toolset"), [(0, "lharries"), (1, "core")])
+def test_each_call_of_lharries_server_and_its_successor_fits_a_tool(column: int, toolset: str) -> None:
+    tools = tools_of(toolset)
+    for row in rows("From lharries/whatsapp-mcp"):
+        calls = CALL.findall(row[column])
+        assert calls, row
+        for name, arguments in calls:
+            named = {each.partition("=")[0] for each in arguments.split(", ")}
+            assert named <= inspect.signature(tools[name].function).parameters.keys(), name
+
+
+def test_every_tool_of_lharries_server_has_a_successor() -> None:
+    named = {name for row in rows("From lharries/whatsapp-mcp") for name, _ in CALL.findall(row[0])}
+    assert named == tools_of("lharries").keys()
+
+
+def test_the_tools_in_place_of_gowas_are_in_the_toolset_that_is_named() -> None:
+    for _, here, toolset in rows("From GOWA (go-whatsapp-web-multidevice)"):
+        if "–" not in here:
+            tools = tools_of(toolset.strip(" `"))
+            named = [name for name in re.findall(r"`(\w+)`", here) if name not in {"link_preview", "kind"}]
+            assert named
+            assert {*named} <= tools.keys()
+
+
+@pytest.mark.parametrize("argument", ["link_preview", "kind"])
+def test_the_arguments_that_the_table_names_exist(argument: str) -> None:
+    tools = tools_of("core")
+    [name] = re.findall(rf"`(\w+)` \(with `{argument}`\)", PAGE)
+    assert argument in inspect.signature(tools[name].function).parameters

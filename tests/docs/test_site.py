@@ -1,0 +1,155 @@
+"""The site is built from the pages without a warning, is whole, and needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.docs import site
+
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+ITEM = re.compile(r"^ *(?:[*-]|\d+\.) ", re.MULTILINE)
+TABLE_ROW = re.compile(r"^\|(?! ---)", re.MULTILINE)
+LOADED = {("link", "href"), ("script", "src"), ("img", "src"), ("source", "src"), ("iframe", "src")}
+"""The attributes by which a page loads something; an `a` only leads somewhere."""
+FROM_ELSEWHERE = re.compile(r"url\(\s*['\"]?(?:https?:)?//|@import")
+"""What in a style sheet loads something from another server."""
+
+
+class Parsed(HTMLParser):
+    """The anchors, links, loaded files and tags of a page."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.tags: list[str] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id" and value:
+                self.anchors.add(value)
+            if tag == "a" and name == "href" and value:
+                self.links.append(value)
+            if (tag, name) in LOADED and value and not value.startswith("data:"):
+                self.loaded.append(value)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    program = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(
+        program, cwd=site.ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    return folder
+
+
+def html_of(page: Path, built: Path) -> Path:
+    """The file of the site that a page of the repository has become."""
+    place = Path(site.place_of(page))
+    return built / (
+        place.with_name("index.html") if place.name == "README.md" else place.with_suffix(".html")
+    )
+
+
+@pytest.fixture(scope="module")
+def parsed(built: Path) -> dict[Path, Parsed]:
+    return {page: Parsed(page) for page in built.rglob("*.html")}
+
+
+def test_every_link_leads_to_a_page_and_a_heading_of_the_site(parsed: dict[Path, Parsed]) -> None:
+    broken = [
+        f"{page.name}: {link}"
+        for page, what in parsed.items()
+        for link in (*what.links, *what.loaded)
+        if page.name != "404.html" and not leads_somewhere(page, link, parsed)
+    ]
+    assert broken == []
+
+
+def leads_somewhere(page: Path, link: str, parsed: dict[Path, Parsed]) -> bool:
+    """Whether a link leads to a page, a file or a heading that is there, or to another server."""
+    parts = urlsplit(link)
+    if parts.scheme in {"https", "http", "mailto"}:
+        return True
+    target = Path(os.path.normpath(page.parent / unquote(parts.path))) if parts.path else page
+    if target.is_dir():
+        target /= "index.html"
+    if not parts.fragment:
+        return target.exists()
+    return target in parsed and unquote(parts.fragment) in parsed[target].anchors
+
+
+@pytest.mark.parametrize(
+    ("link", "leads"),
+    [("b.html#here", True), ("b.html#there", False), ("c.html", False), ("#there", False), ("b.html", True)],
+)
+def test_the_check_knows_a_broken_link(link: str, leads: bool, tmp_path: Path) -> None:
+    page, other = tmp_path / "a.html", tmp_path / "b.html"
+    page.write_text("<p id='top'>")
+    other.write_text("<p id='here'>")
+    assert leads_somewhere(page, link, {each: Parsed(each) for each in (page, other)}) is leads
+
+
+def test_a_page_loads_nothing_from_another_server(built: Path, parsed: dict[Path, Parsed]) -> None:
+    loaded = {each for what in parsed.values() for each in what.loaded}
+    assert {each for each in loaded if urlsplit(each).netloc} == set()
+    sheets = [each for each in built.rglob("*.css") if FROM_ELSEWHERE.search(each.read_text("utf-8"))]
+    assert sheets == []
+
+
+def test_lists_and_tables_become_what_they_are_in_the_file(built: Path) -> None:
+    for page in site.pages():
+        text = FENCED.sub("", page.read_text(encoding="utf-8"))
+        html = html_of(page, built).read_text(encoding="utf-8")
+        article = html[html.index("<article") : html.index("</article")]
+        written = (len(ITEM.findall(text)), len(TABLE_ROW.findall(text)))
+        assert (article.count("<li>"), article.count("<tr>")) == written, page.name
+
+
+def test_the_search_finds_every_page(built: Path) -> None:
+    index = json.loads((built / "search" / "search_index.json").read_text(encoding="utf-8"))
+    found = {each["location"].partition("#")[0] for each in index["docs"]}
+    missing = [
+        page for page in site.pages() if html_of(page, built).relative_to(built).as_posix() not in found
+    ]
+    assert missing == []
+
+
+def test_the_tabs_are_those_of_the_index() -> None:
+    tabs = [name for tab in site.navigation() for name in tab]
+    assert tabs == ["Start", "Tutorial", "Guides", "Reference", "Explanation", "Project"]
+
+
+def test_every_page_of_the_documentation_is_in_the_index_once() -> None:
+    pages = site.pages()
+    assert len(pages) == len(set(pages))
+    assert {*site.DOCS.rglob("*.md")} - {*pages} == set()
+
+
+def test_no_page_has_a_misspelt_word() -> None:
+    checked = [*map(str, site.pages()), str(site.ROOT / "README.md")]
+    done = subprocess.run(
+        [sys.executable, "-m", "codespell_lib", *checked],
+        cwd=site.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("", 0)
