@@ -1,0 +1,103 @@
+"""Everything that somebody can meet is documented: error codes, states, settings, tools, commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from pydantic import BaseModel
+
+from tests.docs import site
+from whatsapp_mcp import errors
+from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.server.calls import spec_of
+from whatsapp_mcp.server.tools import toolsets
+from whatsapp_mcp.settings import Settings
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Names of one kind, and where each has to be explained.
+
+    Attributes:
+        page: The page that explains them.
+        there_are: The names in the code.
+        row: What stands on the page where a name is explained; its first group is the name.
+    """
+
+    page: str
+    there_are: Callable[[], Iterable[str]]
+    row: str
+
+    def explained(self, text: str) -> set[str]:
+        """The names that a text explains."""
+        return set(re.findall(self.row, text, re.MULTILINE))
+
+
+def error_codes() -> set[str]:
+    """The code of each error of the tree but its root."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    root = errors.WhatsAppError
+    return {kind.code for kind in kinds if issubclass(kind, root) and kind is not root}
+
+
+def settings(model: BaseModel | None = None, prefix: str = "") -> set[str]:
+    """The keys of `config.toml`."""
+    model = Settings(home=Path("/home")) if model is None else model
+    found: set[str] = set()
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        found |= settings(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else {f"{prefix}{name}"}
+    return found - {"home"}
+
+
+def tools() -> set[str]:
+    """The tools of every toolset."""
+    return {spec_of(each).name for toolset in toolsets.TOOLSETS for each in toolsets.load_tools(toolset)}
+
+
+def commands(group: Any = None, prefix: str = "") -> set[str]:
+    """Every command with those above it, such as `token create`."""
+    group = typer.main.get_command(app) if group is None else group
+    found: set[str] = set()
+    for name, command in group.commands.items():
+        found |= {f"{prefix}{name}"}
+        if hasattr(command, "commands"):
+            found |= commands(command, f"{prefix}{name} ")
+    return found
+
+
+KINDS = {
+    "error code": Kind("troubleshooting.md", error_codes, r"^\| `([A-Z_]+)` \| .+ \| .+ \|$"),
+    "state": Kind("troubleshooting.md", lambda: [*ConnectionState], r"^\| `([a-z]+)` \| .+ \| .* \| .* \|$"),
+    "setting": Kind("settings.md", settings, r"^\| `([a-z_.]+)` \| [^|]+ \| .+ \|$"),
+    "tool": Kind("tools.md", tools, r"^### `(\w+)`$"),
+    "command": Kind("commands.md", commands, r"`(?:whatsapp-mcp )?([a-z][a-z -]*[a-z])(?: [A-Z][^`]*)?`"),
+}
+NAMES = [(kind, name) for kind, what in KINDS.items() for name in sorted(what.there_are())]
+
+
+def page_of(kind: str) -> str:
+    return (site.DOCS / KINDS[kind].page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_it_is_explained(kind: str, name: str) -> None:
+    assert name in KINDS[kind].explained(page_of(kind))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "command"])
+def test_nothing_else_is_explained(kind: str) -> None:
+    assert KINDS[kind].explained(page_of(kind)) - {*KINDS[kind].there_are()} == set()
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_what_is_left_out_is_noticed(kind: str, name: str) -> None:
+    without = re.sub(rf"`(whatsapp-mcp )?{re.escape(name)}( [A-Z][^`]*)?`", "", page_of(kind))
+    assert name not in KINDS[kind].explained(without)
