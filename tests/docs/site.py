@@ -1,7 +1,8 @@
 """What the site needs beside the pages: a hook of MkDocs (`mkdocs.yml`).
 
 The pages are written to be read as files of the repository. Here `docs/README.md`, their index, becomes the
-navigation; pages that lie outside `docs/` get a place; and links between the two are put right.
+navigation; pages that lie outside `docs/` get a place; links between the two are put right, and are named
+after the title of a page where the file names its path.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         text, path, anchor = link.groups()
         target = Path(os.path.normpath(source.parent / path))
         if target in places:
+            text = _title(target) if text == target.name else text
             return f"[{text}]({os.path.relpath(places[target], here or '.')}{anchor or ''})"
         return link[0] if target.is_relative_to(DOCS) or not target.exists() else text
 

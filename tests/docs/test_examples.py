@@ -22,6 +22,13 @@ BY_PAGE = {
     page: [one for one in ALL if one.page == page and not one.run_by and not one.not_run]
     for page in dict.fromkeys(one.page for one in ALL)
 }
+SETTINGS = [
+    block
+    for page in site.pages()
+    for block in examples(page)
+    if block.language == "toml" and not block.body.startswith(("[[expect]]", "[mcp_servers"))
+]
+"""What a person may copy into `config.toml`; the others are files of other programs and of `policy test`."""
 LANGUAGES = {"go", "json", "nginx", "python", "sh", "text", "toml", "yaml"}
 
 
@@ -57,6 +64,12 @@ def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_shell_examples_of_a_page_run(page: Path, used: Path) -> None:
     for example in BY_PAGE[page]:
         run(example)
+
+
+@pytest.mark.parametrize("block", SETTINGS, ids=lambda one: one.name)
+def test_the_settings_of_a_page_load(block: Example, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(block.body, encoding="utf-8")
+    assert settings.load(tmp_path).home == tmp_path
 
 
 def test_every_block_says_what_it_is() -> None:
