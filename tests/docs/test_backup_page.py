@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -22,6 +24,7 @@ from whatsapp_mcp.simulator.people import Person
 pytestmark = pytest.mark.anyio
 PAGE = site.DOCS / "backup.md"
 BACKUP, CHECK = (one.body for one in examples(PAGE) if one.language == "sh")
+LIMIT = 60.0
 TABLE = re.findall(r"^\| (`.+?) \| (.+?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -36,7 +39,7 @@ async def test_a_backup_taken_while_messages_come_restores_them_and_the_same_pho
     async with mcp_client(whatsapp, home) as client:
         await link(client, whatsapp)
         await ann.says("before the backup")
-        await until(client, lambda page: len(page["chats"]) == 1, "list_chats")
+        await until(client, lambda page: len(page["chats"]) == 1, "list_chats", within=LIMIT)
         await said(client, "list_messages", chat=ann.number)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(talk, ann)
@@ -51,13 +54,16 @@ async def test_a_backup_taken_while_messages_come_restores_them_and_the_same_pho
     async with mcp_client(whatsapp, home) as client:
         await link(client, whatsapp)
         await ann.says("after it was restored")
-        await until(
-            client, lambda page: "after it was restored" in str(page), "list_messages", chat=ann.number
-        )
+        await until(client, heard, "list_messages", within=LIMIT, chat=ann.number)
         found = await call(client, "list_messages", chat=ann.number, limit=200)
     texts = [message["text"] for message in found["messages"]]
     assert texts.count("before the backup") == 1
     assert texts.count("after it was restored") == 1
+
+
+def heard(page: Mapping[str, Any]) -> bool:
+    """Whether what was said after restoring is there."""
+    return "after it was restored" in str(page)
 
 
 async def talk(person: Person) -> None:
