@@ -6,9 +6,9 @@ that publishes an event in a server of the SDK alone. Both are taken in turn. Wh
 the library calls the client process, and what after that, is printed beside it: the former is not ours.
 
 Then one client is told by subscription and reads on, and another waits with `wait_for_messages`, while one
-person writes many messages, faster than they are received; the connection is cut and the leader killed by
-turns. Each client must get every message once, in the order in which they were written, and so must the
-archive.
+person writes many messages, faster than they are received. The connection is cut and the leader killed by
+turns, and for a while nothing can connect. Each client must get every message once, in the order in which
+they were written, and so must the archive.
 
 `python -m benchmarks.push [MESSAGES]`
 """
@@ -47,8 +47,10 @@ TIMES: Final = 3.0
 MESSAGES: Final = 10_000
 DISTURBED: Final = 400
 """Messages received between two disturbances: by turns the connection is cut, and the leader killed."""
-AHEAD: Final = 3_000
-"""Messages that may be on their way: more than the queue of the client library, which holds 2,048."""
+AHEAD: Final = 1_000
+"""Messages that may be on their way while there is a connection."""
+ABSENT: Final = 3_000
+"""Messages that come in a long absence: more than the client library's queue, which holds 2,048."""
 PAUSE: Final = 0.25
 """Seconds between two measured messages: longer than a burst is held together."""
 QUIET: Final = 120.0
@@ -193,9 +195,12 @@ class Reader:
                 async with served(environment, *SERVE) as client:
                     await self._read(client, 0)
                     self.client = client
-                    await (self._follow(client) if self.subscribes else self._wait(client))
+                    try:
+                        await (self._follow(client) if self.subscribes else self._wait(client))
+                    finally:
+                        self.client = None
             except* (MCPError, SubscriptionLost, OSError, ClosedResourceError, BrokenResourceError):
-                self.client = None
+                pass  # its server was killed
 
     async def rest(self) -> None:
         """Wait until the last message is here, or nothing has come for long."""
@@ -274,20 +279,32 @@ class Load:
     kills: int = 0
 
     @property
+    def absence(self) -> range:
+        """The messages that are written while nothing can connect."""
+        return range(self.count // 2, min(self.count // 2 + ABSENT, self.count))
+
+    @property
     def received(self) -> int:
         """Messages that every client has got."""
         return min(len(reader.numbers) for reader in self.readers.values())
 
     async def write(self) -> None:
-        """Write the messages, at most `AHEAD` before they are received."""
+        """Write the messages: in the second half some in a long absence, the others at most `AHEAD`."""
         for number in range(1, self.count + 1):
-            await until(lambda number=number: number - self.received <= AHEAD)
+            if number == self.absence.start:
+                await self.whatsapp("fault", name="refuse")
+            if number == self.absence.stop:
+                await self.whatsapp("fault", name="recover")
+            if number not in self.absence:
+                await until(lambda number=number: number - self.received <= AHEAD)
             await _says(self.whatsapp, f"number {number}")
 
     async def disturb(self) -> None:
-        """Cut the connection and kill the leader by turns."""
+        """Cut the connection and kill the leader by turns, but not while what waited in the absence comes."""
         last = 0
         for place in range(DISTURBED, self.count, DISTURBED):
+            if place in self.absence:
+                continue
             await until(lambda place=place: self.received >= place)
             if self.cuts == self.kills:
                 await self.whatsapp("fault", name="cut")
@@ -300,9 +317,11 @@ class Load:
     async def _leader(self, other_than: int) -> int:
         """The process that leads, once a client is told of another than that one."""
         while True:
-            for client in [reader.client for reader in self.readers.values() if reader.client]:
+            for reader in self.readers.values():
+                if reader.client is None:
+                    continue
                 with suppress(MCPError, ClosedResourceError, BrokenResourceError), anyio.move_on_after(5):
-                    status = (await client.call_tool("connection_status", {})).structured_content or {}
+                    status = (await reader.client.call_tool("connection_status", {})).structured_content or {}
                     if status.get("leader_pid") not in (None, other_than):
                         return status["leader_pid"]
             await anyio.sleep(0.05)
@@ -353,7 +372,7 @@ async def run(count: int) -> None:
     for name, one in (("a message is told", ours), *shares, ("bare notification", bare)):
         print(f"{name:24}{one.median * 1000:9.1f} ms {one.quick * 1000:9.1f} ms")
     print(f"{times:.1f} times the bare one  {'PASS' if passed else 'FAIL'}")
-    print(f"{count} messages, {load.cuts} cuts of the connection, {load.kills} leaders killed")
+    print(f"{count} messages, {load.cuts} cuts of the connection, {load.kills} leaders killed, one absence")
     for name, reader in load.readers.items():
         print(f"{name:24}{verdict(reader.numbers, count)}")
     print(f"{'in the archive':24}{verdict(numbers, count)}")
