@@ -18,8 +18,12 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 # Many tests wait for processes, so one worker more than there are cores keeps the cores busy.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
-# The slow tests wait for timeouts, not for processors, so they run in parallel.
+# The slow tests wait for timeouts, not for processors, so they run in parallel; each worker reads only their modules.
 SLOW_JOBS ?= 8
+SLOW_TESTS = $(shell grep -rl --include='test_*.py' 'mark\.slow' tests)
+# Databases sync every commit, which takes milliseconds on a disk and microseconds in memory.
+MEMORY := $(shell grep -s ' /dev/shm tmpfs rw' /proc/mounts | grep -qv noexec \
+	&& test "$$(df -Pm /dev/shm | awk 'END {print $$4}')" -ge 2048 && echo /dev/shm)
 SECONDS ?= 60
 COUNT ?= 20000
 SEED ?= 1
@@ -71,9 +75,12 @@ $(CONFORMANCE) $(HOSTS) $(PAGES) $(RELEASE): %/node_modules/.package-lock.json: 
 		ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
+# Modules are compiled once, not by each process that a test starts.
+test: export PYTHONDONTWRITEBYTECODE :=
+test: export PYTEST_DEBUG_TEMPROOT := $(MEMORY)
 test: $(VENV)/.dev-installed $(CONFORMANCE) $(RELEASE)
 	$(BIN)/pytest -n $(JOBS) -m "not slow and not hosts and not browser and not install" $(ARGS)
-	$(BIN)/pytest -n $(SLOW_JOBS) -m slow $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/pytest -n $(SLOW_JOBS) -m slow $(or $(ARGS),$(SLOW_TESTS)) || [ $$? -eq 5 ]
 
 # In a network namespace with only loopback, so that none of these programs can reach its vendor.
 OFFLINE := unshare --net $(if $(filter-out 0,$(shell id -u)),--map-root-user) \

@@ -38,7 +38,7 @@ from whatsapp_mcp.simulator import WhatsApp
 
 Transport = Literal["stdio", "http", "sse"]
 Mode = Literal["auto", "legacy"]
-START_LIMIT = 30.0
+START_LIMIT = 60.0
 ANSWER_LIMIT = 60.0
 
 
@@ -206,7 +206,7 @@ async def until(
     holds: Callable[[Mapping[str, Any]], bool],
     tool: str,
     *,
-    within: float = 20.0,
+    within: float = 30.0,
     **arguments: Any,
 ) -> Mapping[str, Any]:
     """The answer of a reading tool once it holds.

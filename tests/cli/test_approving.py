@@ -73,7 +73,7 @@ async def test_a_yes_in_the_host_sends_in_the_same_call_in_both_eras(whatsapp: W
     async with host(whatsapp, home, YES) as modern, host(whatsapp, home, YES, "legacy") as handshake:
         assert (await said(modern, "send_message", chat=ann.number, text="one")).startswith("sent to")
         assert (await said(handshake, "send_message", chat=ann.number, text="two")).startswith("sent to")
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             assert {(await ann.receives()).text, (await ann.receives()).text} == {"one", "two"}
 
 
@@ -112,7 +112,7 @@ async def test_what_a_host_declines_by_itself_is_approved_in_a_terminal_and_goes
         assert (done.returncode, done.stdout.decode()) == (0, f"{number}: yes. The message goes out.\n")
         assert waited[0].startswith(f"{number} used: the user said yes, and it was done.")
         assert (await run(whatsapp, home, "approve", number, "--yes")).returncode == 2
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             assert (await ann.receives()).text == "hello"
 
         other = asked(await told(client, "send_message", chat=ann.number, text="and this"))
@@ -146,5 +146,5 @@ async def test_a_button_on_the_page_sends_and_no_token_of_an_agent_opens_it(
             assert (await browser.post("/approvals", data=form)).status_code == 403
             done = await browser.post("/approvals", data=form, headers={"Origin": server.base})
             assert "Nothing waits" in done.text
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             assert (await ann.receives()).text == "<i>hello</i>"

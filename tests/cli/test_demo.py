@@ -155,7 +155,7 @@ async def test_an_application_uses_the_demo_over_stdio() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_ctrl_c_and_a_closed_window_end_it(number: signal.Signals) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_end_on_signal, tasks.cancel_scope)
             await anyio.wait_all_tasks_blocked()

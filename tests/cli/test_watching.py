@@ -68,7 +68,7 @@ async def test_it_looks_without_a_server_and_takes_no_lock(tmp_path: Path):
     folder = AccountFolder("default", tmp_path)
     seen: list[ConnectionStatus] = []
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async for status in looks(folder, every=0.0):
             seen.append(status)
             if len(seen) == 2:

@@ -48,7 +48,7 @@ def test_a_former_client_that_ends_by_itself_is_waited_for(tmp_path: Path) -> No
         assert former.stdin is not None
         former.stdin.close()
         claim(path)
-        assert former.wait(5) == 0
+        assert former.wait(30) == 0
     assert path.read_text() == str(os.getpid())
 
 
@@ -59,7 +59,7 @@ def test_a_former_client_that_is_stopped_is_killed(tmp_path: Path) -> None:
         begun = time.monotonic()
         claim(path)
         assert time.monotonic() - begun >= PATIENCE
-        assert former.wait(5) == -signal.SIGKILL
+        assert former.wait(30) == -signal.SIGKILL
 
 
 def test_a_former_client_that_asked_for_patience_gets_it(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_former_client_that_asked_for_patience_gets_it(tmp_path: Path) -> None
         begun = time.monotonic()
         claim(path)
         assert time.monotonic() - begun >= PATIENCE + 1
-        assert former.wait(5) == -signal.SIGKILL
+        assert former.wait(30) == -signal.SIGKILL
     assert path.read_text() == str(os.getpid())
 
 
@@ -99,7 +99,7 @@ def test_patience_that_makes_no_sense_is_not_given(
         begun = time.monotonic()
         claim(path)
         assert time.monotonic() - begun < PATIENCE
-        assert former.wait(5) == -signal.SIGKILL
+        assert former.wait(30) == -signal.SIGKILL
 
 
 def test_a_file_that_names_nobody_kills_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,21 +76,21 @@ class AgentsRig:
 
     async def runs(self, count: int) -> list[dict[str, Any]]:
         """What the program was given, once it was run so often."""
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while len(self.given()) < count:  # noqa: ASYNC110  a file
                 await anyio.sleep(0.02)
         return self.given()
 
     async def archived(self, text: str) -> None:
         """Return once a message of this text is in the archive."""
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             seen = 0
             while all(one.text != text for one in (await self.leader.archive.messages()).items):
                 seen = await self.leader.archive.wait_change(seen, 1.0)
 
     async def dropped(self, jid: str) -> str:
         """Why the newest hand-on of a chat was dropped, once it was."""
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while True:
                 found = self.ledger.handed_on.latest(jid, 1)
                 if found and found[0].state == "dropped":

@@ -46,7 +46,7 @@ class Leader:
     device: LocalDevice
     archive: Archive
 
-    async def until(self, *states: ConnectionState, within: float = 20.0) -> ConnectionStatus:
+    async def until(self, *states: ConnectionState, within: float = 30.0) -> ConnectionStatus:
         with anyio.fail_after(within):
             await self.device.wait_for(lambda now: now.state in states)
         return await self.device.status()

@@ -267,6 +267,6 @@ async def reading(world: World) -> AsyncIterator[ReadingLoop]:
 
 async def until(met: Callable[[], bool]) -> None:
     """Wait until it is so: what opens files goes through threads, which a test's clock does not know."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while not met():  # noqa: ASYNC110
             await anyio.sleep(0.001)

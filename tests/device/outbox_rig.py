@@ -132,12 +132,12 @@ class Rig:
         return (await self.archive.outbox_get(send_id)).status
 
     async def until(self, send_id: int, status: SendStatus) -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while await self.status(send_id) is not status:  # noqa: ASYNC110
                 await anyio.sleep(0.005)
 
     async def until_named(self, send_id: int, message_id: str) -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while (await self.archive.outbox_get(send_id)).message_id != message_id:  # noqa: ASYNC110
                 await anyio.sleep(0.005)
 

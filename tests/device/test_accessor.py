@@ -78,7 +78,7 @@ async def test_replacing_ends_a_call_that_hangs_and_never_waits_for_it() -> None
         except Busy as error:
             errors.append(error)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hang)
             await begun.wait()
@@ -130,7 +130,7 @@ async def test_swaps_at_once_under_load_never_lend_an_ended_thing() -> None:
         generations = [await things.replace(Thing) for _ in range(50)]
         assert generations == sorted(set(generations))
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
                 tasks.start_soon(user)

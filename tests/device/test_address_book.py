@@ -114,7 +114,7 @@ async def test_it_is_looked_for_however_long_it_is_missing(subject: Subject) -> 
         tasks.start_soon(subject.book.run)
         await subject.clock.advance(7 * 24 * 3600)
         subject.tell(KEY + VERSION + CONTACT)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while not subject.arrivals:
                 await subject.clock.advance(LOOK_LATER)
                 await anyio.sleep(0.01)
@@ -172,7 +172,7 @@ async def test_an_address_book_stored_without_its_contacts_comes_whole_with_the_
 
 
 async def until_here(device: LocalDevice) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while (await device.status()).address_book is not AddressBookState.HERE:  # noqa: ASYNC110
             await anyio.sleep(0.02)
 

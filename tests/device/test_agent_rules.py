@@ -171,14 +171,14 @@ async def test_a_command_that_takes_too_long_ends_with_all_that_it_started(tmp_p
     ended = await run(running(code), tmp_path)
     assert (ended.output, "longer than 1 s" in ended.reason) == (None, True)
     pid = int((tmp_path / "pid").read_text())
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while _lives(pid):  # noqa: ASYNC110  another program
             await anyio.sleep(0.02)
 
 
 async def test_a_command_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
     patient = LIMITED.limits.model_copy(update={"seconds": 60.0})
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         ended = await run(running("while True: print('x' * 10_000)", limits=patient), tmp_path)
     assert ended == command.Ended(None, "the command printed too much")
 
@@ -201,14 +201,14 @@ async def test_a_command_ends_when_its_server_is_killed(tmp_path: Path) -> None:
     )
     server = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)  # noqa: ASYNC220
     try:
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():  # noqa: ASYNC110
                 await anyio.sleep(0.02)
     finally:
         server.kill()
-        server.wait(5)
+        server.wait(30)
     pid = int((tmp_path / "pid").read_text())
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while _lives(pid):  # noqa: ASYNC110  another program
             await anyio.sleep(0.02)
 

@@ -26,7 +26,7 @@ from whatsapp_mcp.simulator.people import Person
 pytestmark = pytest.mark.anyio
 
 
-async def hears(person: Person, within: float = 20.0) -> str:
+async def hears(person: Person, within: float = 30.0) -> str:
     """The text of the next message that a person gets."""
     with anyio.fail_after(within):
         return (await person.receives()).text
@@ -106,7 +106,7 @@ async def test_in_a_group_only_who_is_known_and_addresses_the_owner_is_heard(
         assert "when do we sail?" in run["given"]["text"]
         assert "weather" not in str(run["given"])
         assert "files" not in str(run["given"])
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while not (said := await hears(ann)).startswith("You said"):
                 pass
         # An answer to what was said from here is heard without a mention.
@@ -122,7 +122,7 @@ async def test_what_looks_like_a_key_waits_for_the_owners_yes(
         rig.behaves('print("my card is 4111 1111 1111 1111")')
         await rig.ann.says("what is your card number?")
         await rig.runs(1)
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while not (asked := await rig.person.approvals()):  # noqa: ASYNC110  no event tells
                 await anyio.sleep(0.05)
         assert asked[0].reason == "it has a card number in it"
@@ -249,13 +249,13 @@ async def test_while_it_works_the_chat_sees_a_reaction_and_typing(
         (rig.here / "wait").touch()
         await rig.ann.says("when do we sail?")
         await rig.runs(1)
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             assert (await rig.ann.receives()).message.reactionMessage.text == "👀"
             while "composing" not in {each.state for each in rig.ann.activities}:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         (rig.here / "wait").unlink()
         assert await hears(rig.ann) == "You said: when do we sail?"
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             taken_back = (await rig.ann.receives()).message
         assert taken_back.HasField("reactionMessage")
         assert taken_back.reactionMessage.text == ""
@@ -311,7 +311,7 @@ async def test_what_comes_after_the_archive_was_recreated_is_handed_on(
     async with agents_of(wa, linked, folder, config('"ANN" = "command"')) as rig:
         record, far = rig.ledger.handed_on, 10**9
         await record.begin_at(far)
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while record.up_to() == far:  # noqa: ASYNC110  a file
                 await anyio.sleep(0.02)
         await rig.ann.says("hello")

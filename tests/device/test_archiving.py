@@ -24,7 +24,7 @@ from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
 
-LIMIT = 20.0
+LIMIT = 30.0
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def damage(folder: AccountFolder, send_id: int, columns: Mapping[str, int]) -> N
 
 async def others_go_out(it: Rig, words: str) -> None:
     """A send to another chat is sent, and what was broken is settled within the same look."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         assert (await it.outbox.submit(text(words, BOB))).status is SendStatus.SENT
 
 

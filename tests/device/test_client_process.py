@@ -42,7 +42,7 @@ async def test_a_program_that_is_no_client_is_reported_with_its_reason(
     folder: AccountFolder, program: tuple[str, ...], reason: str
 ) -> None:
     reports: list[state.ClientEvent] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         await client(folder, program, reports).run()
     (ended,) = reports
     assert isinstance(ended, state.Ended)
@@ -55,7 +55,7 @@ async def test_a_program_that_never_speaks_is_given_up(
 ) -> None:
     monkeypatch.setattr(client_process, "_START_LIMIT", 0.2)
     reports: list[state.ClientEvent] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         await client(folder, python("import time; time.sleep(60)"), reports).run()
     assert isinstance(reports[0], state.Ended)
     assert "did not start" in reports[0].reason
@@ -85,7 +85,7 @@ async def test_one_that_has_asked_for_patience_may_finish(
         "time.sleep(1)\n"
         "pathlib.Path('finished').touch()"
     )
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         await client(folder, finishing, []).run()
     assert (folder.path / "finished").exists()
 

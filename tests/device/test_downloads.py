@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def archived(linked: Leader) -> Message:
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while not (page := await linked.archive.messages()).items:  # noqa: ASYNC110
             await anyio.sleep(0.01)
     return page.items[0]

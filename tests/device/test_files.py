@@ -47,7 +47,7 @@ async def arrived(archive: Archive, count: int = 1) -> list[Message]:
 
 
 async def met(
-    archive: Archive, is_met: Callable[[list[Message]], bool], within: float = 20.0
+    archive: Archive, is_met: Callable[[list[Message]], bool], within: float = 30.0
 ) -> list[Message]:
     """All messages, newest first, once they are as asked."""
     seen = 0

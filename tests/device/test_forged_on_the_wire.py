@@ -61,7 +61,7 @@ class Asking:
 
     async def seen(self, emoji: str) -> None:
         """Wait until an event with this reaction to the question was heard, of whatever kind."""
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while not any(self._holds(event, emoji) for event in self.heard):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
 
@@ -71,7 +71,7 @@ class Asking:
     async def refused(self, wa: WhatsApp) -> bool:
         """Whether what went before did not decide: now the phone says no, and the first answer is final."""
         await wa.me.reacts(self.question, "👎")
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             await self.decided.wait()
         return self.state is ApprovalState.DENIED
 
@@ -140,7 +140,7 @@ async def test_another_companion_cannot_answer(wa: WhatsApp, asking: Asking, tmp
         await wa.me.scan(shown.qr.text)
         await second.until(ConnectionState.ONLINE)
         await wa.me.history.send("recent")
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while not await _knows(second, asking):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         await device.send(SendRequest(asking.own, ReactionContent(asking.question, "👍"), wait=10))
@@ -178,7 +178,7 @@ async def test_the_past_is_no_answer(wa: WhatsApp, asking: Asking) -> None:
                     )
         for companion in wa.me.companions.values():
             wa.me.history.deliver(companion, chunk)
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while not await _knows(asking.leader, asking):  # noqa: ASYNC110
             await anyio.sleep(0.01)
     assert await asking.refused(wa)

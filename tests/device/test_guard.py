@@ -54,13 +54,13 @@ async def asked(guarded: Guarded, request: SendRequest) -> str:
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while not await holds():  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
 
 async def received(person: Person, count: int = 1) -> list[str | None]:
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         return [(await person.receives()).text for _ in range(count)]
 
 

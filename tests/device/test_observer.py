@@ -122,7 +122,7 @@ async def test_the_leader_is_asked(tmp_path: Path):
     loaded = Settings(home=tmp_path / "home")
     folder = loaded.account_folder()
     async with open_device(loaded):
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while (await observed(folder)).leader_pid != os.getpid():  # noqa: ASYNC110
                 await anyio.sleep(0.02)
 

@@ -64,13 +64,13 @@ async def test_what_can_go_out_at_once_is_on_the_disk_as_sending_before_it_does(
     async with rig(folder) as it, anyio.create_task_group() as tasks:
         it.wire.gate = anyio.Event()
         tasks.start_soon(it.outbox.submit, text("one"))
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             await it.wire.begun.wait()
         changes = [change.detail for change in await it.archive.changes(0) if change.kind == "send"]
         assert changes == ["1 queued", "1 sending"]
         tasks.start_soon(it.outbox.submit, text("two"))
         await it.until(1, SendStatus.SENDING)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while len(await it.archive.outbox_unsettled()) < 2:  # noqa: ASYNC110
                 await anyio.sleep(0.005)
         assert await it.status(2) is SendStatus.QUEUED
@@ -280,7 +280,7 @@ async def change_that_may_have_been_made(folder: AccountFolder) -> AsyncIterator
 
 async def in_time(it: Rig, send_id: int, *, status: SendStatus, step: float = 1.0) -> OutboxEntry:
     """The send once it is in this state, by steps of so many seconds; it never fails on the way."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while (entry := await it.archive.outbox_get(send_id)).status is not status:
             assert entry.status is not SendStatus.FAILED
             await it.clock.jump(step)
@@ -320,7 +320,7 @@ async def test_a_change_that_may_have_been_made_and_is_refused_the_next_time_is_
 
 async def test_a_change_that_may_have_been_made_is_not_told_as_cancelled(folder: AccountFolder) -> None:
     async with change_that_may_have_been_made(folder) as (it, send_id):
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while await it.status(send_id) is not SendStatus.UNKNOWN:
                 with suppress(InvalidArgument):  # it is being handed over
                     await it.archive.outbox_withdrawn(send_id, "Cancelled.")
@@ -364,7 +364,7 @@ async def test_a_change_that_ends_every_client_is_given_up_and_told_truly(
         poison = Busy("The client ended.")
         it.wire.raises, it.wire.notes, it.wire.encrypts = poison, encrypts, encrypts
         result = await it.outbox.submit(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while "each time" not in ((await it.archive.outbox_get(result.send_id)).reason or ""):
                 it.wire.generation += 1
                 it.outbox.poke()
@@ -382,7 +382,7 @@ async def test_a_send_that_ends_every_client_while_it_is_prepared_is_given_up(fo
     async with rig(folder, wire, composing=ends_the_client) as it:
         result = await it.outbox.submit(text("poison", wait=0))
         entry = await it.archive.outbox_get(result.send_id)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while entry.status is not SendStatus.FAILED:
                 await it.clock.jump(1)
                 await anyio.sleep(0.005)
@@ -403,7 +403,7 @@ async def test_a_send_whose_client_is_only_busy_waits(folder: AccountFolder) -> 
         for _ in range(20):
             wire.begun = anyio.Event()
             await it.clock.jump(1)
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 await wire.begun.wait()
         assert await it.status(result.send_id) is SendStatus.QUEUED
 
@@ -411,7 +411,7 @@ async def test_a_send_whose_client_is_only_busy_waits(folder: AccountFolder) -> 
 async def test_a_send_that_ends_every_client_is_given_up(folder: AccountFolder) -> None:
     async with rig(folder, Wire(raises=Busy("The client ended."))) as it:
         result = await it.outbox.submit(text("poison", wait=0))
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while await it.status(result.send_id) is not SendStatus.FAILED:
                 it.wire.generation += 1
                 it.outbox.poke()
@@ -448,7 +448,7 @@ async def test_a_link_that_is_down_during_hand_over_queues_the_send_again(folder
         result = await it.outbox.submit(text("hello", wait=0))
         await it.until(result.send_id, SendStatus.QUEUED)
         it.wire.raises = None
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while not it.wire.handed_over:
                 await it.clock.advance(1)
                 await anyio.sleep(0.005)
@@ -470,7 +470,7 @@ async def test_more_chats_than_are_served_at_once_all_get_their_turn(folder: Acc
     async with rig(folder, Wire(gate=gate)) as it, anyio.create_task_group() as tasks:
         for number in range(12):
             tasks.start_soon(it.outbox.submit, text("hello", f"1555000{number:04}@s.whatsapp.net"))
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while len(await it.archive.outbox_unsettled()) < 12:  # noqa: ASYNC110
                 await anyio.sleep(0.005)
         gate.set()

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 async def archived(linked: Leader, text: str) -> Message:
     """The message of this text, once it is in the archive."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         seen = 0
         while True:
             for one in (await linked.archive.messages()).items:

@@ -183,7 +183,7 @@ async def test_a_pause_ends_by_itself(wa: WhatsApp, server: Open, account: Accou
 @pytest.mark.usefixtures("was_linked")
 async def test_a_pause_that_is_over_is_told_as_such_without_a_server(account: AccountFolder) -> None:
     await pausing.pause(account, ahead(0.2))
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while (status := await observed_status(account)).state is PAUSED:  # noqa: ASYNC110
             await anyio.sleep(0.02)
     assert (status.state, status.until) == (ConnectionState.OFFLINE, None)

@@ -115,7 +115,7 @@ async def test_a_yes_for_some_people_sends_nothing_to_others(guarded: Guarded) -
     await guarded.agent.group(str(group.jid))
     question = await asked(guarded, group, TextContent("hello"))
     group.add(guarded.wa.person("Mallory"))
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while len((await guarded.leader.archive.chat_facts(str(group.jid))).members) < 4:  # noqa: ASYNC110
             await anyio.sleep(0.01)
     await guarded.wa.me.reacts(question.id, "👍")
@@ -184,19 +184,19 @@ async def test_a_send_whose_question_has_ended_is_asked_about_again_under_the_sa
     assert (await guarded.leader.device.outbox.outcome(entry.send_id, 0.2)).status is SendStatus.HELD
     assert guarded.stranger.inbox == []
     await guarded.person.decide(again.value.approval, True, "terminal")
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         assert (await guarded.stranger.receives()).text == "hello"
 
 
 async def test_a_yes_to_forward_some_words_forwards_no_others(guarded: Guarded) -> None:
     said = await guarded.known.says("the plan of the harbour")
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while not (found := (await guarded.leader.archive.messages()).items):  # noqa: ASYNC110
             await anyio.sleep(0.01)
     question = await asked(guarded, guarded.stranger, ForwardContent(found[0].ref))
     assert "the plan of the harbour\n" in question.text
     await guarded.known.edits(said, "something else")
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while (await guarded.leader.archive.message(said)).edited_at is None:  # noqa: ASYNC110
             await anyio.sleep(0.01)
     await guarded.wa.me.reacts(question.id, "👍")
@@ -206,7 +206,7 @@ async def test_a_yes_to_forward_some_words_forwards_no_others(guarded: Guarded) 
 
 async def test_a_question_about_a_reaction_says_to_which_words(guarded: Guarded) -> None:
     said = await guarded.stranger.says("do you agree?")
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while not (await guarded.leader.archive.messages()).items:  # noqa: ASYNC110
             await anyio.sleep(0.01)
     question = await asked(guarded, guarded.stranger, ReactionContent(said, "👍"))

@@ -36,7 +36,7 @@ async def test_a_sealed_file_is_read_without_a_second_fetch(
     ann = await known(wa, linked.archive, "Ann")
     await ann.says(letter(wa))
     kept = 0
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while not kept:
             kept = await linked.archive.kept_bytes()
             await anyio.sleep(0.05)

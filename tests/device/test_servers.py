@@ -61,7 +61,7 @@ async def status_of(devices: Accessor[Device]) -> ConnectionStatus:
 
 
 async def until(devices: Accessor[Device], state: ConnectionState) -> ConnectionStatus:
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while (status := await status_of(devices)).state is not state:  # noqa: ASYNC110
             await anyio.sleep(0.02)
     return status
@@ -69,7 +69,7 @@ async def until(devices: Accessor[Device], state: ConnectionState) -> Connection
 
 async def reached(folder: AccountFolder) -> tuple[ByteStream, str]:
     """The leader's address, which is put up a moment after the leader's own device can be used."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while True:
             try:
                 return await endpoint.connect(folder)
@@ -148,7 +148,7 @@ def home_of(tmp_path: Path) -> Path:
 
 async def leader_pid(devices: Accessor[Device], pid: int) -> ConnectionStatus:
     """The status, once the server `pid` leads and is online."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while (status := await until(devices, ConnectionState.ONLINE)).leader_pid != pid:  # noqa: ASYNC110
             await anyio.sleep(0.02)
     return status
@@ -163,7 +163,7 @@ async def test_when_the_host_is_killed_another_takes_over(wa: WhatsApp, server: 
         leader.kill()
         await ann.says("meanwhile")
         await leader_pid(devices, os.getpid())
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while not (await archive.search("meanwhile")).items:  # noqa: ASYNC110
                 await anyio.sleep(0.05)
         assert len(wa.me.companions) == 1
@@ -232,7 +232,7 @@ async def test_a_host_that_ends_while_it_begins_leaves_no_address(tmp_path: Path
     for _ in range(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(leader)
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 while not folder.socket.exists():
                     await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
@@ -277,7 +277,7 @@ async def test_a_journal_that_is_spoilt_while_a_server_hosts_is_begun_anew(
     ann = wa.person("Ann")
 
     async def archived(text: str) -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while not (await archive.search(text)).items:  # noqa: ASYNC110
                 await anyio.sleep(0.05)
 
@@ -289,7 +289,7 @@ async def test_a_journal_that_is_spoilt_while_a_server_hosts_is_begun_anew(
         await archived("before")
         journal.write_bytes(left)
         await ann.says("in the way of the damage")
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while (await status_of(devices)).generation < 3:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         await until(devices, ConnectionState.ONLINE)
@@ -340,7 +340,7 @@ async def test_a_host_whose_lock_was_taken_away_leaves_the_account_to_another(
     async with server_process(home_of(tmp_path)) as former, server() as (devices, _):
         await leader_pid(devices, former.pid)
         folder.leader_lock.unlink()
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while (status := await until(devices, ConnectionState.ONLINE)).generation == 2:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         assert LeaderLock(folder).holder() == status.leader_pid
@@ -355,7 +355,7 @@ async def test_what_is_taken_away_from_under_a_host_is_begun_anew(
     ann = wa.person("Ann")
     async with linked(wa, server) as (devices, archive), server() as (others, theirs):
         await ann.says("before")
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while not (await theirs.chats()).items:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         if taken == "archive.db":
@@ -369,7 +369,7 @@ async def test_what_is_taken_away_from_under_a_host_is_begun_anew(
             await link(wa, others)
         await until(devices, ConnectionState.ONLINE)
         await ann.says("after")
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             for each in (archive, theirs):
                 while not (await each.search("after")).items:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
@@ -384,7 +384,7 @@ async def test_a_host_that_cannot_be_reached_is_named(
     assert lock.acquire()
     monkeypatch.setattr(election, "_START_LIMIT", 0.3)
     async with server() as (devices, _):
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while "cannot be reached" not in ((status := await status_of(devices)).reason or ""):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         assert status.leader_pid == os.getpid()
@@ -406,7 +406,7 @@ async def test_a_server_of_another_protocol_is_told_who_must_upgrade(
 ) -> None:
     other = another_version(tmp_path / "other", "99.1", theirs)
     async with server_process(home_of(tmp_path), other) as hosting, server() as (devices, _):
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while "Upgrade" not in ((status := await status_of(devices)).action or ""):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         assert who in (status.action or "")
@@ -467,13 +467,13 @@ async def test_a_send_whose_host_is_killed_is_neither_lost_nor_doubled(
         assert {result.status for result in results} <= {SendStatus.SENT, SendStatus.UNKNOWN}
         unknown = [result for result in results if result.status is SendStatus.UNKNOWN]
         assert len(unknown) <= 1, "only what was on its way when the leader died"
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             got = [(await ann.receives()).id for _ in range(30 - len(unknown))]
         assert len(got) == len(set(got))
 
 
 async def until_sent(archive: ReadingArchive, send_id: int) -> SendStatus:
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while (  # noqa: ASYNC110
             status := (await archive.send_report(send_id, send_id=True)).result.status
         ) is SendStatus.QUEUED:
@@ -498,7 +498,7 @@ async def asked_by_another_server(
         await peer.call("hello", {"protocol": PROTOCOL, "secret": secret}, deadline=5)
         before = await archive.last_change()
         tasks.start_soon(ask, peer)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             await archive.wait_change(before, 10)
         yield peer, call
 

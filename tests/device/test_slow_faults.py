@@ -111,7 +111,7 @@ async def test_a_message_whose_secret_the_library_cannot_store_is_sent_once_by_t
     with closing(sqlite3.connect(folder.client_db, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello"), wait=0))
-        with anyio.fail_after(15):
+        with anyio.fail_after(30):
             # The library gives up on the lock, and the client on itself, before the frame is out.
             await linked.device.wait_for(lambda now: now.generation == 2)
     with anyio.fail_after(30):

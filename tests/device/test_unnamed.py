@@ -111,7 +111,7 @@ async def test_a_group_joined_while_away_is_known_by_its_name_with_its_first_mes
     for name in ("Harbour", "Regatta"):
         group: Any = wa.group(name, [ann])
         await ann.says("hello", group)
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             seen = 0
             while (chat := await linked.archive.chat(str(group.jid))) is None or chat.name != name:
                 seen = await linked.archive.wait_change(seen, 0.2)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from whatsapp_mcp.archive.database import connect, is_damage
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.encryption import DatabaseKey, KeySource, Vault, read_sealed, sealed
+from whatsapp_mcp.encryption import DatabaseKey, KeySource, Vault, locking, read_sealed, sealed
 from whatsapp_mcp.encryption import connect as connect_file
 from whatsapp_mcp.encryption.conversion import decrypt, encrypt
 from whatsapp_mcp.errors import Busy
@@ -115,6 +115,7 @@ def cut_at(number: int, patch: pytest.MonkeyPatch) -> None:
 def test_a_conversion_that_is_cut_off_anywhere_leaves_a_usable_account_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[..., None]
 ) -> None:
+    monkeypatch.setattr(locking, "_COST", 2)  # a key is derived hundreds of times
     number, cut = 0, True
     while cut:
         folder = account(tmp_path / str(number))

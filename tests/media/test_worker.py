@@ -232,7 +232,7 @@ async def test_a_process_is_replaced_after_so_many_jobs(monkeypatch: pytest.Monk
 async def test_the_process_ends_when_it_is_idle_and_with_its_owner() -> None:
     async with kept(PROBING, idle_seconds=0.05) as opened:
         first = (await opened.run("echo", b"")).facts["pid"]
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while opened.pid is not None:  # noqa: ASYNC110  nothing tells
                 await anyio.sleep(0.01)
         assert not is_running(first)

@@ -144,7 +144,7 @@ async def test_a_page_that_changes_by_itself_is_renewed_with_and_without_scripts
         await page.goto(f"{site.url}/")
         assert "reconnecting" in await page.inner_text("main")
         site.device.state = ConnectionState.ONLINE
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             await page.wait_for_selector(".dot.online >> nth=0")
             while "reconnecting" in await page.inner_text(".state"):  # noqa: ASYNC110
                 await anyio.sleep(0.1)

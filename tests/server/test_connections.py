@@ -24,7 +24,7 @@ from whatsapp_mcp.server.transports.http import uvicorn_server
 from whatsapp_mcp.server.transports.page_login import PageLogins
 
 pytestmark = pytest.mark.anyio
-LIMIT = 10
+LIMIT = 30
 TOKEN = "a-token-of-this-test"
 HALF_SENT = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

@@ -205,7 +205,7 @@ async def test_a_decision_elsewhere_ends_the_question_in_the_host(
             device.held = replace(QUESTION, state=ApprovalState.APPROVED, way="terminal")
 
         tasks.start_soon(approve)
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             assert "sent" in await send(client)
 
 

@@ -19,7 +19,7 @@ from whatsapp_mcp.server import feed as feed_module
 from whatsapp_mcp.server.feed import Batch, ChangeFeed, Changing
 
 pytestmark = pytest.mark.anyio
-LIMIT = 20
+LIMIT = 30
 
 
 class Reporting(FakeDevice):

@@ -49,7 +49,7 @@ async def test_a_thumb_on_the_phone_decides_what_an_agent_may_send(whatsapp: Wha
             print(f"sent {time.perf_counter() - begun:.3f} s after the thumb")
         assert "APPROVAL_REQUIRED" in await told(leader, "send_message", chat=eve.number, text="third")
         await whatsapp.me.reacts((await question(whatsapp)).id, "👎")
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while "said no" not in await told(leader, "send_message", chat=eve.number, text="third"):
                 pass
         assert [each.text for each in eve.inbox] == ["first", "second"]

@@ -106,7 +106,7 @@ async def test_one_is_changed_cancelled_and_a_sent_one_taken_back(whatsapp: What
         sent = await call(client, "send_message", chat=ann.number, text="oops")
         await ann.receives()
         assert "Deleted for everyone" in await said(client, "undo_send", message=sent["ref"])
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while not (await ann.receives()).message.HasField("protocolMessage"):
                 pass
 

@@ -104,5 +104,5 @@ async def test_rules_that_change_hold_at_once_in_every_server_and_at_the_socket(
         write(home, "open")
         assert "policy.mode" not in await told(follower, "connection_status")
         await said(follower, "send_message", chat=ann.number, text="the first to arrive")
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             assert (await ann.receives()).text == "the first to arrive"

@@ -45,7 +45,7 @@ pytestmark = [
 ]
 Mode = Literal["auto", "legacy"]
 ERAS: tuple[Mode, ...] = ("auto", "legacy")
-LIMIT = 20
+LIMIT = 30
 STATUS, CHATS, UNREAD = "whatsapp://status", "whatsapp://chats", "whatsapp://unread"
 
 

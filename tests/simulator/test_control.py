@@ -47,10 +47,10 @@ async def _simulator() -> AsyncIterator[_Remote]:
         assert process.stdin is not None
         assert process.stdout is not None
         async with Peer(process.stdout, process.stdin, on_notification=on_notification) as peer:
-            with anyio.fail_after(20):
+            with anyio.fail_after(30):
                 await ready.wait()
             yield _Remote(peer, told["environment"])
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             assert await process.wait() == 0
 
 

@@ -18,7 +18,7 @@ from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import ServicesSource
 from whatsapp_mcp.server.channel import Channel
 
-LIMIT = 20.0
+LIMIT = 30.0
 
 
 @dataclass
