@@ -111,7 +111,7 @@ class DueSends:
                 # Once it is late a person is asked.
                 self._not_before[entry.send_id] = min(again, entry.due_at + LATE)
             except Denied as error:
-                await self._gate.refuse(entry.send_id, error)
+                await self._gate.held_sends.refuse(entry.send_id, error)
                 await self._say(entry, error.message)
             except WhatsAppError as error:
                 logger.warning("due sends: send %d cannot be decided about yet: %s", entry.send_id, error)
@@ -127,7 +127,7 @@ class DueSends:
         caller = known.caller if known else UNKNOWN
         taint = Taint(frozenset(map(Exposure, known.sources))) if known else None
         decision = await self._gate.judge(_SEND, {"request": request}, caller, taint)
-        digest = await self._gate.send_digest(entry.request)
+        digest = await self._gate.held_sends.digest(entry.request)
         approval = self._ledger.approvals.allowed(entry.send_id, digest, caller.principal)
         is_own = (await self._archive.chat_facts(request.chat)).is_own
         is_same = known is not None and known.digest == digest
@@ -163,7 +163,7 @@ class DueSends:
         if held.approval.send_id not in {None, send_id}:
             return  # the same message is scheduled twice: one after the other
         await self._archive.outbox_asked(send_id, held.approval.expires_at)
-        held = await self._gate.note_held(held, send_id)
+        held = await self._gate.held_sends.note(held, send_id)
         if held.approval.state is ApprovalState.OPEN:
             await self._gate.ask_elsewhere(held)
 
@@ -179,7 +179,7 @@ class DueSends:
             await self._say(entry, reason)
 
     async def _say(self, entry: OutboxEntry, reason: str) -> None:
-        await self._gate.say_not_sent(entry.send_id, entry.request.chat, reason)
+        await self._gate.held_sends.say_not_sent(entry.send_id, entry.request.chat, reason)
 
 
 def _length(late: timedelta) -> str:

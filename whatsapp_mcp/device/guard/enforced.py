@@ -88,7 +88,7 @@ class EnforcedDevice(GeneratedDevice):
                 return await self._device.outbox.outcome(approval.send_id, arguments["request"].wait)
             request = arguments["request"]
             if isinstance(request, SendRequest) and request.at is not None:
-                result = await self._gate.schedule(request, self.caller)
+                result = await self._gate.held_sends.schedule(request, self.caller)
             else:
                 result = await self._device.send(request, has_ended, self.caller.principal)
             await self._gate.sent(self.caller, result.send_id, result.message_id)

@@ -1,11 +1,10 @@
-"""`Gate`: decides about every operation that reaches the leader, and holds what a person has to approve."""
+"""`Gate`: decides about every operation that reaches the leader, and asks a person where it has to."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final, Protocol
 
 import anyio
@@ -14,29 +13,25 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
 from whatsapp_mcp.device.guard.facts import acts_of, digest, reached, referred, with_concerns
+from whatsapp_mcp.device.guard.held_sends import SAID_NO, HeldSends
 from whatsapp_mcp.device.guard.host_tools import decision_about
-from whatsapp_mcp.device.guard.moments import obstacle
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
 from whatsapp_mcp.device.guard.orders import changes_order
 from whatsapp_mcp.device.guard.phone_questions import touches_question
-from whatsapp_mcp.device.guard.questions import lines_of, not_sent
+from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
 from whatsapp_mcp.device.outbox import Outbox
-from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, MessageNotFound, WhatsAppError
+from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, WhatsAppError
 from whatsapp_mcp.ledger import HeldAct, Ledger, Question, Taint
 from whatsapp_mcp.models import (
-    FORMER_GONE,
     Activity,
     Approval,
     ApprovalState,
     ApprovalWay,
     Caller,
     ChatFacts,
-    OutboxEntry,
     Permit,
-    Scheduling,
     SendRequest,
-    SendResult,
 )
 from whatsapp_mcp.policy import (
     Act,
@@ -55,7 +50,7 @@ from whatsapp_mcp.zone import local
 _PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
 _NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})
 """What is decided whatever was handed out before."""
-SAID_NO: Final = "The user said no."
+_CHANGED: Final = "The question to the user was changed."
 _ENDED: Final = "The question to the user has ended without an answer."
 _STRICTNESS: Final = ("allow", "ask", "deny")
 _SEND: Final = OPERATIONS["send"]
@@ -89,6 +84,7 @@ class Gate:
 
     Attributes:
         books: Writes down what is done.
+        held_sends: The sends that wait for a person or for their moment.
     """
 
     def __init__(
@@ -103,12 +99,11 @@ class Gate:
     ) -> None:
         self.clock = clock
         self.books = Bookkeeper(archive, ledger, settings, clock)
+        self.held_sends = HeldSends(archive, ledger, settings, outbox, clock, self.books, tell_person)
         self._archive = archive
         self._ledger = ledger
         self._settings = settings
-        self._outbox = outbox
         self._askers = askers
-        self._tell_person = tell_person
         self._decided = anyio.Event()
 
     async def admit(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> Admission:
@@ -274,11 +269,11 @@ class Gate:
         held, request = self._ledger.approvals.get(caller.approval), arguments["request"]
         if held.approval.send_id is None or held.approval.state is not ApprovalState.USED:
             return None
-        stored = await self._stored(held.approval.send_id)
+        stored = await self.held_sends.stored(held.approval.send_id)
         if request.at is not None and stored is not None and stored.at is not None:
             request = replace(request, at=stored.at)
         bound = held.digest, held.principal
-        return held.approval if bound == (await self.send_digest(request), caller.principal) else None
+        return held.approval if bound == (await self.held_sends.digest(request), caller.principal) else None
 
     async def ask_on_phone(self, number: str) -> None:
         """See `Device.ask_on_phone`."""
@@ -307,62 +302,19 @@ class Gate:
     async def _chats(self, operation: Operation, arguments: Mapping[str, Any]) -> list[ChatFacts]:
         return [await self._archive.chat_facts(jid) for jid in reached(operation, arguments)]
 
-    async def send_digest(self, request: SendRequest) -> str:
-        """The digest of a send, as it would go out now."""
-        arguments = {"request": request}
-        words = await referred(self._archive, arguments)
-        return await digest(_SEND, arguments, await self._chats(_SEND, arguments), words)
-
     async def _hold_send(self, held: HeldAct, arguments: Mapping[str, Any], caller: Caller) -> HeldAct:
         """Keep a send in the outbox, so that a yes releases it though the agent has gone."""
         request = arguments.get("request")
         if not isinstance(request, SendRequest):
             return held
         try:
-            entry = await self._hold(request, caller, held.approval.expires_at, held.digest)
+            entry = await self.held_sends.hold(request, caller, held.approval.expires_at, held.digest)
         except WhatsAppError:
             await self._ledger.approvals.void(held.approval.id)
             raise
         if await self.is_tainted(caller):
             await self._ledger.tainted_sends.add(entry.send_id, None)
-        return await self.note_held(held, entry.send_id)
-
-    async def note_held(self, held: HeldAct, send_id: int) -> HeldAct:
-        """Note which send a question holds, and do what a person has answered before it was noted."""
-        approvals, number = self._ledger.approvals, held.approval.id
-        await approvals.note_send(number, send_id)
-        answered = approvals.get(number)
-        if answered.approval.state is ApprovalState.APPROVED:
-            await self.release(answered)
-        elif answered.approval.state is not ApprovalState.OPEN:
-            await self.refuse(send_id, Denied(SAID_NO))
-        return approvals.get(number)
-
-    # Sends for later.
-
-    async def schedule(self, request: SendRequest, caller: Caller) -> SendResult:
-        """Accept a send that waits for its moment; it is decided about again then.
-
-        Raises:
-            WhatsAppError: As `Device.send`.
-        """
-        return (await self._hold(request, caller, None, await self.send_digest(request))).result
-
-    async def _hold(
-        self, request: SendRequest, caller: Caller, until: datetime | None, bound: str
-    ) -> OutboxEntry:
-        """Accept a send that waits: until then for a person's yes, or for its moment."""
-        if request.at is None:
-            return await self._outbox().hold(request, until, principal=caller.principal)
-        others = [one for one in await self._archive.scheduled_sends() if one.send_id != request.replaces]
-        why_not = obstacle(request.at, self.clock.now(), len(others), self._settings.now(), caller)
-        scheduling = await self._scheduling(caller, bound)
-        return await self._outbox().hold(request, until, scheduling, why_not, principal=caller.principal)
-
-    async def _scheduling(self, caller: Caller, bound: str) -> Scheduling:
-        taint = Taint() if caller.is_trusted else await self._ledger.taint(caller.principal)
-        asking = replace(caller, asks=False, approval="")
-        return Scheduling(asking, tuple(sorted(taint.sources)), bound)
+        return await self.held_sends.note(held, entry.send_id)
 
     # Deciding.
 
@@ -383,9 +335,9 @@ class Gate:
         held = await self._ledger.approvals.decide(number, approved, way, self.clock.now())
         if held.approval.send_id is not None:
             if approved:
-                await self.release(held)
+                await self.held_sends.release(held)
             else:
-                await self.refuse(held.approval.send_id, Denied(SAID_NO))
+                await self.held_sends.refuse(held.approval.send_id, Denied(SAID_NO))
         self.tell()
         return self._ledger.approvals.get(number).approval
 
@@ -405,59 +357,8 @@ class Gate:
         held = self._ledger.approvals.get(number)
         await self._ledger.approvals.void(number)
         if held.approval.send_id is not None:
-            await self.refuse(held.approval.send_id, Denied("The question to the user was changed."))
+            await self.held_sends.refuse(held.approval.send_id, Denied(_CHANGED))
         self.tell()
-
-    async def release(self, held: HeldAct) -> None:
-        """A person said yes: let a held send go if it is still what the person was asked about."""
-        send_id, number = held.approval.send_id, held.approval.id
-        assert send_id is not None
-        # The digest of what would go out: what was noted beside the question proves nothing about it.
-        request = await self._stored(send_id)
-        is_same = request is not None and await self.send_digest(request) == held.digest
-        # A leader that ended after it had used the yes up may have left the send held.
-        is_used = held.approval.state is ApprovalState.USED
-        if request is None or not is_same or not (is_used or await self._ledger.approvals.use(number)):
-            await self._ledger.approvals.void(number)
-            changed = "Its recipients or its file have changed since the user was asked."
-            error = Denied(changed, "Send it again: the user is then asked again.")
-            await self._refuse_released(send_id, request, error)
-            return
-        chats = tuple(reached(_SEND, {"request": request}))
-        await self.books.released(held, chats, is_later=request.at is not None)
-        try:
-            await self._outbox().release(send_id)
-        except (InvalidArgument, MessageNotFound):
-            logger.info("guard: send %d was settled or deleted before it was released", send_id)
-            if request.replaces is not None:
-                error = Denied(FORMER_GONE)
-                await self._refuse_released(send_id, request, error)
-
-    async def _refuse_released(self, send_id: int, request: SendRequest | None, error: Denied) -> None:
-        """Refuse what a person has said yes to; of one for later, for which nobody waits, they are told."""
-        is_refused = await self.refuse(send_id, error)
-        if is_refused and request is not None and request.at is not None:
-            await self.say_not_sent(send_id, request.chat, error.message)
-
-    async def say_not_sent(self, send_id: int, chat: str, reason: str) -> None:
-        """Tell the person that a send for later was not sent."""
-        await self._tell_person(not_sent(send_id, await self._archive.chat_facts(chat), reason))
-
-    async def _stored(self, send_id: int) -> SendRequest | None:
-        """What a send of the outbox carries; None if it was deleted with its chat."""
-        try:
-            return (await self._archive.outbox_get(send_id)).request
-        except MessageNotFound:
-            return None
-
-    async def refuse(self, send_id: int, error: WhatsAppError) -> bool:
-        """A send that waits shall never go out; False: it is settled or deleted, and stays so."""
-        try:
-            await self._outbox().refuse(send_id, error)
-        except (InvalidArgument, MessageNotFound):
-            logger.info("guard: send %d was settled or deleted before it was refused", send_id)
-            return False
-        return True
 
     def tell(self) -> None:
         """Wake whoever waits for a decision."""

@@ -11,6 +11,7 @@ from whatsapp_mcp.errors import Denied, MessageNotFound
 from whatsapp_mcp.ledger import HeldAct, Ledger
 from whatsapp_mcp.models import OutboxEntry, SendStatus
 
+_UNANSWERED: Final = "Nobody approved it within an hour."
 _LOOK: Final = 5.0
 """Seconds between looks for questions that nobody has answered in time."""
 
@@ -48,7 +49,7 @@ class Upkeep:
         """End the questions that nobody has decided in time, and the sends that they hold."""
         for held in await self._ledger.approvals.expire(self._clock.now()):
             if held.approval.send_id is not None:
-                await self._gate.refuse(held.approval.send_id, Denied("Nobody approved it within an hour."))
+                await self._gate.held_sends.refuse(held.approval.send_id, Denied(_UNANSWERED))
             self._gate.tell()
 
     async def _end_withdrawn(self) -> None:
@@ -71,18 +72,18 @@ class Upkeep:
         approved = self._ledger.approvals.approved()
         for held in approved:
             if held.approval.send_id is not None:
-                await self._gate.release(held)
+                await self._gate.held_sends.release(held)
         asked = {held.approval.send_id for held in self._ledger.approvals.open(self._clock.now())}
         for entry in await self._archive.outbox_held():
             # One that is held just now has its question noted a moment later.
             if entry.created_at >= self._began_at or entry.send_id in asked:
                 continue
             if (yes := self._yes_to(entry)) is not None:
-                await self._gate.release(yes)
+                await self._gate.held_sends.release(yes)
             elif entry.due_at is not None:
                 await self._archive.outbox_postponed(entry.send_id)
             else:
-                await self._gate.refuse(
+                await self._gate.held_sends.refuse(
                     entry.send_id, Denied("The question about it was lost.", "Send it again.")
                 )
 

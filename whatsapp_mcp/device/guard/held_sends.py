@@ -1,0 +1,164 @@
+"""`HeldSends`: the sends that wait in the outbox for a person's yes or for their moment.
+
+A send is held there and not with its question, so that a yes releases it although the agent has gone. A yes
+is about exactly what was asked: the digest of what would go out is compared before it goes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.guard.bookkeeping import Bookkeeper
+from whatsapp_mcp.device.guard.facts import digest, reached, referred
+from whatsapp_mcp.device.guard.moments import obstacle
+from whatsapp_mcp.device.guard.questions import not_sent
+from whatsapp_mcp.device.operations import OPERATIONS
+from whatsapp_mcp.device.outbox import Outbox
+from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
+from whatsapp_mcp.ledger import HeldAct, Ledger, Taint
+from whatsapp_mcp.models import (
+    FORMER_GONE,
+    ApprovalState,
+    Caller,
+    OutboxEntry,
+    Scheduling,
+    SendRequest,
+    SendResult,
+)
+from whatsapp_mcp.settings import CurrentSettings
+
+SAID_NO: Final = "The user said no."
+_SEND: Final = OPERATIONS["send"]
+
+logger = logging.getLogger(__name__)
+
+
+class HeldSends:
+    """Holds sends, and lets them go or refuses them.
+
+    Args:
+        archive: Has the sends.
+        ledger: Has the questions about them.
+        settings: Say which moments are allowed; read again for every send.
+        outbox: Where they wait.
+        clock: The leader's.
+        books: Writes down what is released.
+        tell_person: Tells the person something in the chat with oneself.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        ledger: Ledger,
+        settings: CurrentSettings,
+        outbox: Callable[[], Outbox],
+        clock: Clock,
+        books: Bookkeeper,
+        tell_person: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._archive = archive
+        self._ledger = ledger
+        self._settings = settings
+        self._outbox = outbox
+        self._clock = clock
+        self._books = books
+        self._tell_person = tell_person
+
+    async def digest(self, request: SendRequest) -> str:
+        """The digest of a send, as it would go out now."""
+        arguments = {"request": request}
+        words = await referred(self._archive, arguments)
+        chats = [await self._archive.chat_facts(jid) for jid in reached(_SEND, arguments)]
+        return await digest(_SEND, arguments, chats, words)
+
+    async def schedule(self, request: SendRequest, caller: Caller) -> SendResult:
+        """Accept a send that waits for its moment; it is decided about again then.
+
+        Raises:
+            WhatsAppError: As `Device.send`.
+        """
+        return (await self.hold(request, caller, None, await self.digest(request))).result
+
+    async def hold(
+        self, request: SendRequest, caller: Caller, until: datetime | None, bound: str
+    ) -> OutboxEntry:
+        """Accept a send that waits: until then for a person's yes, or for its moment."""
+        if request.at is None:
+            return await self._outbox().hold(request, until, principal=caller.principal)
+        others = [one for one in await self._archive.scheduled_sends() if one.send_id != request.replaces]
+        why_not = obstacle(request.at, self._clock.now(), len(others), self._settings.now(), caller)
+        scheduling = await self._scheduling(caller, bound)
+        return await self._outbox().hold(request, until, scheduling, why_not, principal=caller.principal)
+
+    async def _scheduling(self, caller: Caller, bound: str) -> Scheduling:
+        taint = Taint() if caller.is_trusted else await self._ledger.taint(caller.principal)
+        asking = replace(caller, asks=False, approval="")
+        return Scheduling(asking, tuple(sorted(taint.sources)), bound)
+
+    async def note(self, held: HeldAct, send_id: int) -> HeldAct:
+        """Note which send a question holds, and do what a person has answered before it was noted."""
+        approvals, number = self._ledger.approvals, held.approval.id
+        await approvals.note_send(number, send_id)
+        answered = approvals.get(number)
+        if answered.approval.state is ApprovalState.APPROVED:
+            await self.release(answered)
+        elif answered.approval.state is not ApprovalState.OPEN:
+            await self.refuse(send_id, Denied(SAID_NO))
+        return approvals.get(number)
+
+    async def release(self, held: HeldAct) -> None:
+        """A person said yes: let a held send go if it is still what the person was asked about."""
+        send_id, number = held.approval.send_id, held.approval.id
+        assert send_id is not None
+        # The digest of what would go out: what was noted beside the question proves nothing about it.
+        request = await self.stored(send_id)
+        is_same = request is not None and await self.digest(request) == held.digest
+        # A leader that ended after it had used the yes up may have left the send held.
+        is_used = held.approval.state is ApprovalState.USED
+        if request is None or not is_same or not (is_used or await self._ledger.approvals.use(number)):
+            await self._ledger.approvals.void(number)
+            changed = "Its recipients or its file have changed since the user was asked."
+            error = Denied(changed, "Send it again: the user is then asked again.")
+            await self._refuse_released(send_id, request, error)
+            return
+        chats = tuple(reached(_SEND, {"request": request}))
+        await self._books.released(held, chats, is_later=request.at is not None)
+        try:
+            await self._outbox().release(send_id)
+        except (InvalidArgument, MessageNotFound):
+            logger.info("guard: send %d was settled or deleted before it was released", send_id)
+            if request.replaces is not None:
+                error = Denied(FORMER_GONE)
+                await self._refuse_released(send_id, request, error)
+
+    async def _refuse_released(self, send_id: int, request: SendRequest | None, error: Denied) -> None:
+        """Refuse what a person has said yes to; of one for later, for which nobody waits, they are told."""
+        is_refused = await self.refuse(send_id, error)
+        if is_refused and request is not None and request.at is not None:
+            await self.say_not_sent(send_id, request.chat, error.message)
+
+    async def say_not_sent(self, send_id: int, chat: str, reason: str) -> None:
+        """Tell the person that a send for later was not sent."""
+        await self._tell_person(not_sent(send_id, await self._archive.chat_facts(chat), reason))
+
+    async def stored(self, send_id: int) -> SendRequest | None:
+        """What a send of the outbox carries; None if it was deleted with its chat."""
+        try:
+            return (await self._archive.outbox_get(send_id)).request
+        except MessageNotFound:
+            return None
+
+    async def refuse(self, send_id: int, error: WhatsAppError) -> bool:
+        """A send that waits shall never go out; False: it is settled or deleted, and stays so."""
+        try:
+            await self._outbox().refuse(send_id, error)
+        except (InvalidArgument, MessageNotFound):
+            logger.info("guard: send %d was settled or deleted before it was refused", send_id)
+            return False
+        return True
