@@ -1,7 +1,7 @@
 """The outbox: sends that were accepted, in the order in which they go to WhatsApp.
 
 An accepted send is a row of the archive before anything else happens, so it survives every process. One
-line per chat keeps the order; `deliveries.py` hands each send over.
+line per chat keeps the order (`lines.py`); `deliveries.py` hands each send over.
 
 A send that was handed over and not answered is `unknown`. The delivery evidence (`delivery_evidence.py`) then
 says one of two things. Either that it never went out: it goes back to the queue, ahead of what was accepted
@@ -26,6 +26,7 @@ from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.outbox.composing import needs_nobody
 from whatsapp_mcp.device.outbox.deliveries import Deliveries, Prepared, Sender
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
+from whatsapp_mcp.device.outbox.lines import Lines, is_late
 from whatsapp_mcp.device.outbox.outcomes import Outcomes, nobody
 from whatsapp_mcp.device.outbox.pacing import Pacer
 from whatsapp_mcp.device.outbox.unknown_sends import ENDED, UnknownSends, is_open
@@ -51,10 +52,6 @@ from whatsapp_mcp.models import (
 
 KEPT_FOR: Final = timedelta(days=1)
 """How long a queued send waits for the connection before it fails."""
-_AHEAD: Final = 50
-"""How many sends of a chat are looked at for the next one."""
-_LINES: Final = 8
-"""Chats that are served at once."""
 _LOOK_AGAIN: Final = 15.0
 
 _ENDING: Final = 1.0
@@ -92,21 +89,27 @@ class Outbox:
         pacer: Pacer | None = None,
         refused: Callable[[WhatsAppError], Awaitable[None]] = nobody,
     ) -> None:
-        self._pacer = pacer
         self._archive = archive
         self._clock = clock
         self._evidence = evidence
         self._online = online
         self._linked = linked
         self._unavailable = unavailable
-        self._knows_replies = knows_replies
         self._wake = anyio.Event()
         self._tasks: TaskGroup | None = None
         self._given_up: list[tuple[int, Callable[[], bool]]] = []
-        self._lines: set[str] = set()
-        self._line_refused = False
         self._outcomes = Outcomes(archive, clock, evidence, refused)
         self._deliveries = Deliveries(archive, clock, sender, evidence, self._outcomes, self.poke)
+        self._lines = Lines(
+            archive,
+            clock,
+            evidence,
+            self._deliveries,
+            self.poke,
+            online=online,
+            knows_replies=knows_replies,
+            pacer=pacer,
+        )
         self._unknown_sends = UnknownSends(archive, evidence, self._outcomes, self._deliveries.take_back)
 
     @property
@@ -208,8 +211,7 @@ class Outbox:
             InvalidArgument: It is neither.
         """
         await self._archive.outbox_released(send_id, self._clock.now() + KEPT_FOR)
-        if self._pacer is not None:
-            self._pacer.excuse((await self._archive.outbox_get(send_id)).request.chat)
+        self._lines.excuse((await self._archive.outbox_get(send_id)).request.chat)
         self._wake.set()
 
     async def cancel(self, send_id: int) -> None:
@@ -255,8 +257,8 @@ class Outbox:
         What can go out at once is accepted as on its way, with the message made before: one commit, not two.
         """
         tasks, chat = self._tasks, request.chat
-        at_once = tasks is not None and self._online() and needs_nobody(request) and not self._gap(chat)
-        if tasks is None or not at_once or not self._claim(chat):
+        at_once = tasks is not None and self._online() and needs_nobody(request) and not self._lines.gap(chat)
+        if tasks is None or not at_once or not self._lines.claim(chat):
             accepted = await self._add(request, principal)
             self._wake.set()
             return accepted
@@ -269,14 +271,14 @@ class Outbox:
                 entry, is_new = await self._add(request, principal, prepared)
                 if is_new and entry.status is SendStatus.SENDING and prepared is not None:
                     if tasks is self._tasks:
-                        self._gap(chat, take=True)
-                        tasks.start_soon(self._serve, entry, tasks, prepared)
+                        self._lines.gap(chat, take=True)
+                        tasks.start_soon(self._lines.serve, entry, tasks, prepared)
                         is_served = True
                     else:
                         entry = await self._archive.outbox_queued(entry.send_id)
         finally:
             if not is_served:
-                self._lines.discard(chat)
+                self._lines.end(chat)
                 self._wake.set()
         return entry, is_new  # pyright: ignore[reportPossiblyUnboundVariable]
 
@@ -354,11 +356,11 @@ class Outbox:
                 continue
             if not self._linked():
                 await self._give_up(entry, _unlinked())
-            elif self._is_late(entry) and entry.due_at is not None and entry.reason is None:
+            elif is_late(entry, self._clock.now()) and entry.due_at is not None and entry.reason is None:
                 # Too late for its moment: it is decided about once more.
                 with suppress(InvalidArgument, MessageNotFound):  # it was handed over or cancelled just now
                     await self._archive.outbox_postponed(entry.send_id)
-            elif self._is_late(entry):
+            elif is_late(entry, self._clock.now()):
                 what_to_do = None if self._online() else self._unavailable().action
                 late = NotConnected("It expired before the connection to WhatsApp came back.", what_to_do)
                 await self._give_up(entry, late)
@@ -366,81 +368,15 @@ class Outbox:
             for entry in await self._archive.scheduled_sends():
                 await self._give_up(entry, _unlinked())
         if self._online():
-            for chat, entry in self._heads(entries).items():
-                if self._claim(chat):
-                    tasks.start_soon(self._serve, entry, tasks)
-
-    def _claim(self, chat: str) -> bool:
-        """Begin a chat's line; False if it is served already, or no more can be now.
-
-        Then the next line to end has the outbox looked at again.
-        """
-        if chat in self._lines or len(self._lines) >= _LINES:
-            self._line_refused = True
-            return False
-        self._lines.add(chat)
-        return True
+            for chat, entry in self._lines.heads(entries).items():
+                if self._lines.claim(chat):
+                    tasks.start_soon(self._lines.serve, entry, tasks)
 
     async def _give_up(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         try:
             await self._outcomes.withdrawn(entry, error)
         except (InvalidArgument, MessageNotFound):
             logger.info("outbox: send %d was handed over or deleted before it was given up", entry.send_id)
-
-    async def _serve(self, entry: OutboxEntry, tasks: TaskGroup, prepared: Prepared | None = None) -> None:
-        """Hand over what is queued for one chat, in order, from this one on; it may be `sending` already.
-
-        Args:
-            entry: The first.
-            tasks: Where hand-overs run that take longer than the line waits for them.
-            prepared: The message of the first and the name of its hand-over, if it is `sending`.
-        """
-        chat, following = entry.request.chat, entry
-        try:
-            if prepared is not None:
-                await self._deliveries.hand_over(entry, prepared, tasks)
-                # Nothing was ahead of it; what is behind it was refused a line, or are its own files.
-                is_album = isinstance(entry.request.content, AlbumContent)
-                following = await self._next(chat) if self._line_refused or is_album else None
-            while following is not None and self._online():
-                await self._clock.sleep(self._gap(chat, take=True))
-                await self._deliveries.deliver(following, tasks)
-                following = await self._next(chat)
-        finally:
-            self._lines.discard(chat)
-        if self._line_refused:
-            # It may have been queued between the last look and now.
-            self._line_refused = False
-            self._wake.set()
-
-    def _gap(self, chat: str, *, take: bool = False) -> float:
-        """Seconds until a send to this chat may go; with `take` one goes then."""
-        if self._pacer is None:
-            return 0.0
-        now = self._clock.now()
-        return self._pacer.take(chat, now) if take else self._pacer.left(chat, now)
-
-    async def _next(self, chat: str) -> OutboxEntry | None:
-        return self._heads(await self._archive.outbox_unsettled(chat=chat, limit=_AHEAD)).get(chat)
-
-    def _heads(self, entries: Iterable[OutboxEntry]) -> dict[str, OutboxEntry]:
-        """By chat, what goes out next: nothing while an earlier send may yet come back to the queue."""
-        first: dict[str, OutboxEntry] = {}
-        for entry in entries:
-            if self._waits_for_replies(entry):
-                continue
-            may_come_back = is_open(entry) and not self._evidence.is_here(entry.handed_to or "")
-            if may_come_back or (entry.status is SendStatus.QUEUED and not self._is_late(entry)):
-                first.setdefault(entry.request.chat, entry)
-        return {chat: entry for chat, entry in first.items() if entry.status is SendStatus.QUEUED}
-
-    def _waits_for_replies(self, entry: OutboxEntry) -> bool:
-        """Whether a reply would forbid it that may have come while the connection was down."""
-        forbids = entry.request.unless_reply and entry.due_at is not None and entry.reason is None
-        return entry.status is SendStatus.QUEUED and forbids and not self._knows_replies()
-
-    def _is_late(self, entry: OutboxEntry) -> bool:
-        return entry.expires_at is not None and entry.expires_at <= self._clock.now()
 
     async def _look_for_unknown(self, entries: Iterable[OutboxEntry]) -> bool:
         """Find out what became of sends without an answer, as far as that can be known; whether any was."""
