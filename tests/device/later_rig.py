@@ -75,9 +75,9 @@ class LaterDevice:
     outbox: Outbox
     archive: Archive
 
-    async def send(self, request: SendRequest, has_ended: Callable[[], bool]) -> Any:
+    async def send(self, request: SendRequest, has_ended: Callable[[], bool], principal: str) -> Any:
         """See `LocalDevice.send`."""
-        return await self.outbox.submit(request)
+        return await self.outbox.submit(request, principal=principal)
 
     async def cancel_send(self, chat: str, send_id: int) -> Any:
         """See `LocalDevice.cancel_send`."""
