@@ -18,7 +18,7 @@ from whatsapp_mcp.device.operations import OPERATIONS, as_device
 from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord
-from whatsapp_mcp.models import Caller, HandOn, HandOnState, MessageFilter
+from whatsapp_mcp.models import Caller, HandOn, HandOnState, MessageFilter, SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp, kinds
 from whatsapp_mcp.simulator.people import Person
@@ -30,6 +30,14 @@ async def hears(person: Person, within: float = 30.0) -> str:
     """The text of the next message that a person gets."""
     with anyio.fail_after(within):
         return (await person.receives()).text
+
+
+async def reaction(person: Person, within: float = 20.0) -> str:
+    """The emoji of a reaction, which is the next that a person gets."""
+    with anyio.fail_after(within):
+        got = (await person.receives()).message
+    assert got.HasField("reactionMessage")
+    return got.reactionMessage.text
 
 
 async def hears_nothing(person: Person, within: float = 1.5) -> None:
@@ -225,6 +233,39 @@ async def test_a_channel_gets_each_message_until_it_has_passed_it_on(
         for refused in (channel.handed_on(eve), channel.handed_on_done(eve, given.id)):
             with pytest.raises(Denied):
                 await refused
+
+
+async def test_while_a_channel_works_its_chat_sees_a_reaction_and_typing_until_it_has_answered(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
+) -> None:
+    text = config('"ANN" = "channel"').replace('working = ""', 'working = "👀"')
+    async with agents_of(wa, linked, folder, text) as rig:
+        jid = str(rig.ann.pn)
+        channel = as_device(rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid)))
+        await rig.ann.says("hello")
+        (given,) = await channel.handed_on(jid, wait=20.0)
+        await channel.handed_on_done(jid, given.id)
+        assert await reaction(rig.ann) == "👀"
+        with anyio.fail_after(20):
+            while not rig.ann.activities:  # noqa: ASYNC110  the simulator's
+                await anyio.sleep(0.02)
+        await channel.send(SendRequest(jid, TextContent("hello yourself")))
+        assert await hears(rig.ann) == "hello yourself"
+        assert await reaction(rig.ann) == ""
+    assert [each.state for each in rig.ann.activities] == ["composing", "paused"]
+
+
+async def test_a_channel_that_says_nothing_is_seen_at_work_no_longer_than_a_run_may_last(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
+) -> None:
+    text = config('"ANN" = "channel"', "limits = { seconds = 1 }").replace('working = ""', 'working = "👀"')
+    async with agents_of(wa, linked, folder, text) as rig:
+        jid = str(rig.ann.pn)
+        channel = as_device(rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid)))
+        await rig.ann.says("hello")
+        (given,) = await channel.handed_on(jid, wait=20.0)
+        await channel.handed_on_done(jid, given.id)
+        assert [await reaction(rig.ann), await reaction(rig.ann)] == ["👀", ""]
 
 
 async def test_a_question_of_codes_is_masked_and_the_ledger_says_who_read(

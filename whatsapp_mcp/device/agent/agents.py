@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import anyio
@@ -104,6 +105,7 @@ class Agents:
         self._leases: dict[int, _Lease] = {}
         self._told_away: set[int] = set()
         self._transcribed: set[int] = set()
+        self._passed_on: list[tuple[HandOn, int]] = []
         self._wake = anyio.Event()
         self._waits = anyio.Event()
 
@@ -127,6 +129,8 @@ class Agents:
             while True:
                 seen = await self._router.take_in()
                 settling = await self._look(tasks)
+                while self._passed_on:
+                    tasks.start_soon(self._accompany, *self._passed_on.pop())
                 await self._wait(seen, _OFTEN if settling else _LOOK)
 
     async def _wait(self, seen: int, pause: float) -> None:
@@ -288,7 +292,33 @@ class Agents:
         if found is None or found.agent != "channel" or found.chat not in facts.addresses:
             raise InvalidArgument("Nothing of this number was handed on in this chat.")
         if found.state is HandOnState.TAKEN:
-            await self._ledger.handed_on.move(found, HandOnState.ANSWERED, self._clock.now())
+            seen = await self._archive.last_change()
+            if await self._ledger.handed_on.move(found, HandOnState.ANSWERED, self._clock.now()):
+                self._passed_on.append((found, seen))
+                self._wake.set()
+
+    async def _accompany(self, found: HandOn, seen: int) -> None:
+        """Show that a session works on what it got, until something is said in the chat from this account.
+
+        A session tells nobody that it has begun or ended: what it says is all that is seen of it.
+        """
+        agent = self._settings.now().agent
+        with suppress(WhatsAppError):
+            async with self._speaker.at_work(found, agent.working):
+                with self._clock.limit(agent.limits.seconds):
+                    await self._spoken_in(found.chat, seen)
+            if agent.working:
+                await self._speaker.done(found)
+
+    async def _spoken_in(self, chat: str, seen: int) -> None:
+        """Return once there is a message from this account in a chat, after a change."""
+        names, own = (await self._archive.chat_facts(chat)).addresses, self._own()
+        while True:
+            for change in await self._archive.changes(seen):
+                seen = change.seq
+                if change.kind == "message" and change.chat in names and change.actor in own:
+                    return
+            await self._archive.wait_change(seen, _LOOK)
 
     async def agent_status(self) -> AgentStatus:
         """See `Device.agent_status`."""

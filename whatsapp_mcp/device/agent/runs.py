@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import anyio
 
@@ -21,9 +20,6 @@ from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.ledger import AuditEntry, Exposure, Ledger
 from whatsapp_mcp.models import Caller, HandOn, HandOnState
 from whatsapp_mcp.settings import AgentSettings, CurrentSettings
-
-_ON: Final = "on"
-_OFF: Final = "off"
 
 logger = logging.getLogger(__name__)
 
@@ -154,21 +150,16 @@ class Runs:
         caller: Caller = await self._speaker.caller_of(found.chat)
         folder = agent.folder or self._folder
         await anyio.to_thread.run_sync(_make, folder, agent.folder is None)
+        environment = command.environment_of(agent, caller)
         ended = command.Ended(None, "the command was not run")
-        async with anyio.create_task_group() as tasks:
-            if agent.working:
-                tasks.start_soon(self._speaker.react, found, agent.working, _ON)
-            tasks.start_soon(self._speaker.type, found.chat)
-            environment = command.environment_of(agent, caller)
+        async with self._speaker.at_work(found, agent.working):
             ended = await command.run(agent, handed.encoded(), environment, folder)
-            tasks.cancel_scope.cancel()
-        await self._speaker.stop_typing(found.chat)
-        return ended
+        return ended  # noqa: RET504  the type checker takes a context manager for one that may swallow errors
 
     async def _end(self, found: HandOn, state: HandOnState, *, reason: str = "", cost: float = 0.0) -> None:
         moved = await self._ledger.handed_on.move(found, state, self._clock.now(), reason=reason, cost=cost)
         if moved and self._settings.now().agent.working:
-            await self._speaker.react(found, "", _OFF)
+            await self._speaker.done(found)
 
     async def _fail(self, found: HandOn, reason: str) -> None:
         """Nobody answers: the owner is told in their own chat, others what the person wants said."""

@@ -7,10 +7,12 @@ none goes out twice, whichever process is killed at whichever moment.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final
+
+import anyio
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
@@ -30,6 +32,8 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.settings import AgentSettings
 
+_ON: Final = "on"
+_OFF: Final = "off"
 TYPING: Final = 20.0
 """Seconds after which it is shown again that somebody writes: phones forget it."""
 _RETRIED: Final = frozenset({"RATE_LIMITED", "BUSY", "TIMEOUT", "NOT_CONNECTED", "SEND_UNKNOWN"})
@@ -103,7 +107,26 @@ class Speaker:
                 return error.retry_after or _AGAIN
         return None
 
-    async def react(self, found: HandOn, emoji: str, step: str) -> None:
+    @asynccontextmanager
+    async def at_work(self, found: HandOn, emoji: str) -> AsyncIterator[None]:
+        """Show in the chat that its agent works, for as long as the block lasts: a reaction, and typing.
+
+        The reaction stays: when it goes is what the end of the hand-on says.
+        """
+        async with anyio.create_task_group() as tasks:
+            if emoji:
+                tasks.start_soon(self._react, found, emoji, _ON)
+            tasks.start_soon(self._type, found.chat)
+            yield
+            tasks.cancel_scope.cancel()
+        with suppress(WhatsAppError):
+            await self._acting(await self.caller_of(found.chat)).typing(found.chat, "paused")
+
+    async def done(self, found: HandOn) -> None:
+        """Take the reaction of `at_work` back."""
+        await self._react(found, "", _OFF)
+
+    async def _react(self, found: HandOn, emoji: str, step: str) -> None:
         """Put a reaction under the last order, or take it back; nothing depends on it."""
         if found.order_ref is None:
             return
@@ -112,18 +135,13 @@ class Speaker:
             content = ReactionContent(message.message_id, emoji)
             await self._send(found.chat, content, f"{_key(found)}:{found.tries}:{step}", queue=False)
 
-    async def type(self, chat: str) -> None:
+    async def _type(self, chat: str) -> None:
         """Show that somebody writes, until cancelled."""
         device = self._acting(await self.caller_of(chat))
         while True:
             with suppress(WhatsAppError):
                 await device.typing(chat, "composing")
             await self._clock.sleep(TYPING)
-
-    async def stop_typing(self, chat: str) -> None:
-        """Show that nobody writes any more."""
-        with suppress(WhatsAppError):
-            await self._acting(await self.caller_of(chat)).typing(chat, "paused")
 
     async def say_away(self, agent: AgentSettings, found: HandOn) -> None:
         """Say once an hour that nobody answers, if the person wants that said."""
