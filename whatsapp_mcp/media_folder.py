@@ -34,6 +34,15 @@ _UNUSUAL: Final = frozenset(
 """Extensions that not every system knows, of documents that are ZIP archives inside and of newer media."""
 
 
+def recorded_file(media: Path, recorded: str) -> Path:
+    """Where a file lies that the archive says is here: in `media`, whatever its folder was called then.
+
+    A downloaded file is recorded with its whole path, so that others can open it, an imported one by its
+    name. The folder above it may have moved since, with a backup or to another computer.
+    """
+    return media / Path(recorded).name
+
+
 def require_room(folder: Path, size: int, limits: MediaSettings) -> None:
     """Refuse a file for which the folder or its disk has no room left.
 

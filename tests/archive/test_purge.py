@@ -196,6 +196,18 @@ async def test_the_file_of_a_message_deleted_for_everyone_goes_too(
     assert list(folder.media.iterdir()) == []
 
 
+async def test_a_file_goes_with_its_message_after_the_home_folder_was_moved(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    image = E2E.Message()
+    image.imageMessage.mimetype = "image/png"
+    await archive.ingest(journal([ev.message("A1", image)]))
+    (folder.media / "1.png").write_bytes(b"png")
+    await archive.record_media_path("A1", "/home/before/accounts/default/media/1.png")
+    await archive.ingest(journal([ev.revoke("A1")], after=1))
+    assert list(folder.media.iterdir()) == []
+
+
 async def test_a_path_outside_the_media_folder_is_never_deleted(
     archive: Archive, folder: AccountFolder, tmp_path: Path
 ) -> None:

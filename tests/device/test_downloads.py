@@ -46,6 +46,19 @@ async def test_the_url_that_a_sender_names_is_never_requested(wa: WhatsApp, link
     assert visits == []
 
 
+@pytest.mark.parametrize("recorded", ["/home/before/accounts/default/media/{}", "{}"])
+async def test_a_file_is_here_after_the_home_folder_was_moved_and_one_that_was_imported_is(
+    wa: WhatsApp, linked: Leader, recorded: str
+) -> None:
+    await wa.person("Eve").says(wa.media.attach("image", b"not really a picture"))
+    ref = (await archived(linked)).ref
+    path = anyio.Path(await linked.device.download(ref))
+    await path.write_bytes(b"what lies there")
+    await linked.archive.record_media_path(ref, recorded.format(path.name))
+    assert await linked.device.download(ref) == str(path)
+    assert await path.read_bytes() == b"what lies there"
+
+
 @pytest.mark.parametrize(
     "place", ["@127.0.0.1/x?a", ".example.org/x?a", "//example.org/x?a", "/\\example.org/x", "/a b", ""]
 )

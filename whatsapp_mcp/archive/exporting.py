@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from whatsapp_mcp.encryption import Vault, read_sealed, sealed
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.media_folder import recorded_file
 from whatsapp_mcp.models import (
     EVERYTHING,
     Chat,
@@ -246,8 +247,7 @@ def _copy(message: Message, media: Path | None, vault: Vault | None, files: Path
     """Copy a downloaded file beside the page; answers its name there."""
     if message.media is None or message.media.path is None or media is None:
         return None
-    source = Path(message.media.path)
-    source = source if source.is_absolute() else media / source
+    source = recorded_file(media, message.media.path)
     if not source.is_file() and not sealed(source).is_file():
         return None
     files.mkdir(mode=0o700, exist_ok=True)

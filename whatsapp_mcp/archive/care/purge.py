@@ -20,6 +20,7 @@ from whatsapp_mcp.archive.care import file_copies
 from whatsapp_mcp.archive.database import ID_BITS, column, value
 from whatsapp_mcp.archive.write import Applying, begin_raw_operation, end_replied, position
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.media_folder import recorded_file
 from whatsapp_mcp.models import files_of
 from whatsapp_mcp.settings import AccountFolder
 
@@ -306,11 +307,9 @@ def _scrub(folder: AccountFolder, archived: int) -> None:
 
 def unlink_media(media: Path, paths: Iterable[str]) -> None:
     """Delete downloaded files, those that lie where downloads go."""
-    for path in map(Path, paths):
-        target = path if path.is_absolute() else media / path
-        if target.resolve().is_relative_to(media.resolve()):
-            target.unlink(missing_ok=True)
-            encryption.sealed(target).unlink(missing_ok=True)
+    for target in (recorded_file(media, path) for path in paths):
+        target.unlink(missing_ok=True)
+        encryption.sealed(target).unlink(missing_ok=True)
 
 
 def _unlink_unrecorded(media: Path, refs: Collection[str] | None) -> None:

@@ -17,7 +17,7 @@ from whatsapp_mcp.device.outbox import forwarded_file
 from whatsapp_mcp.encryption import sealed, unseal
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
 from whatsapp_mcp.media import HEAD_BYTES, format_of
-from whatsapp_mcp.media_folder import require_room, safe_name
+from whatsapp_mcp.media_folder import recorded_file, require_room, safe_name
 from whatsapp_mcp.models import FileStep
 from whatsapp_mcp.private_file import draft_of
 
@@ -103,7 +103,7 @@ class Fetcher:
     async def _found(self, source: MediaSource) -> Path | None:
         if source.path is None:
             return None
-        path = Path(source.path)
+        path = recorded_file(self._folder.media, source.path)
         return path if await anyio.to_thread.run_sync(_is_there, self._folder.vault, path) else None
 
     async def _fetch(self, source: MediaSource, keep_up_to: int | None) -> Path:

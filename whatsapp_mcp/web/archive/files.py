@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, Response
 
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.media import HEAD_BYTES, format_of
-from whatsapp_mcp.media_folder import safe_name
+from whatsapp_mcp.media_folder import recorded_file, safe_name
 from whatsapp_mcp.web.site import Site, see
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ async def _path(opened: Opened, source: MediaSource) -> Path:
         MediaUnavailable: It was not.
     """
     media = opened.archive.folder.media
-    path = media / (source.path or "")
+    path = recorded_file(media, source.path or "")
     if source.path is not None and await anyio.to_thread.run_sync(_is_below, path, media):
         if await anyio.to_thread.run_sync(path.is_file):
             return path
