@@ -1,7 +1,7 @@
 """Being told of a message over stdio, beside a notification of the bare SDK; and whether any is missed.
 
-The time begins before the person on the simulated WhatsApp writes and ends with the notification at the
-client: encryption there, library, journal and archive are in it. The bare one begins with a call of a tool
+The time begins when the person on the simulated WhatsApp writes and ends with the notification at the client:
+encryption there, library, journal and archive are in it. The bare one begins with a call of a tool
 that publishes an event in a server of the SDK alone. Both are taken in turn. What of the time has passed when
 the library calls the client process, and what after that, is printed beside it: the former is not ours.
 
@@ -56,6 +56,23 @@ PAUSE: Final = 0.25
 QUIET: Final = 120.0
 """Seconds without a message after which a client that waits for the rest has missed it."""
 URI: Final = "whatsapp://unread"
+SAID: Final = "said"
+"""File in the home: when the person wrote each message, in seconds of `perf_counter`."""
+SIMULATOR: Final = """
+import sys
+import time
+from whatsapp_mcp.simulator.__main__ import main
+from whatsapp_mcp.simulator.people import Person
+
+says, file = Person.says, open(sys.argv.pop(), "a", buffering=1)
+
+async def timed(person, *arguments, **options):
+    print(time.perf_counter(), file=file)
+    return await says(person, *arguments, **options)
+
+Person.says = timed
+main()
+"""
 SERVE: Final = ("-m", "whatsapp_mcp.simulated", "serve", "--structured")
 HANDED_OVER: Final = "handed-over"
 """File in the account's folder: when the library handed over each message, in seconds of `perf_counter`."""
@@ -111,7 +128,7 @@ class Latency(NamedTuple):
     """Seconds of each round.
 
     Attributes:
-        ours: From before a message is written to the notification of it.
+        ours: From the writing of a message to the notification of it.
         received: Of these, until the library hands it over: the simulator and the library.
         after: The rest.
         bare: To a notification of the bare SDK.
@@ -125,7 +142,6 @@ class Latency(NamedTuple):
 
 async def latency(whatsapp: Call, environment: dict[str, str], home: Path) -> Latency:
     """How long it takes to be told of a message."""
-    begun: list[float] = []
     told: list[float] = []
     bare: list[float] = []
     async with (
@@ -140,7 +156,6 @@ async def latency(whatsapp: Call, environment: dict[str, str], home: Path) -> La
             events, others = aiter(changes), aiter(published)
             for _ in range(WARM_UP + ROUNDS):
                 await anyio.sleep(PAUSE)
-                begun.append(time.perf_counter())
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(_until, events, told)
                     await _says(whatsapp, "hi")
@@ -149,14 +164,19 @@ async def latency(whatsapp: Call, environment: dict[str, str], home: Path) -> La
                     tasks.start_soon(_until, others, bare)
                     await other.call_tool("publish", {})
                 bare[-1] -= begin
-    lines = (Settings(home=home).account_folder().path / HANDED_OVER).read_text().split()
-    rounds = list(zip(begun, map(float, lines), told, strict=True))[WARM_UP:]
+    begun = _times(home / SAID)
+    handed_over = _times(Settings(home=home).account_folder().path / HANDED_OVER)
+    rounds = list(zip(begun, handed_over, told, strict=True))[WARM_UP:]
     return Latency(
         ours=[end - begin for begin, _, end in rounds],
         received=[handed_over - begin for begin, handed_over, _ in rounds],
         after=[end - handed_over for _, handed_over, end in rounds],
         bare=bare[WARM_UP:],
     )
+
+
+def _times(file: Path) -> list[float]:
+    return [float(line) for line in file.read_text(encoding="utf-8").split()]
 
 
 async def _until(events: AsyncIterator[object], times: list[float]) -> None:
@@ -354,9 +374,9 @@ async def delivery(whatsapp: Call, environment: dict[str, str], count: int) -> L
 async def run(count: int) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
-        async with simulator() as (whatsapp, variables):
+        home = Path(folder)
+        async with simulator("-c", SIMULATOR, str(home / SAID)) as (whatsapp, variables):
             await whatsapp("person", name="Ann")
-            home = Path(folder)
             # Else the words of somebody who is in no address book stay back.
             (home / "config.toml").write_text('[policy]\nmode = "open"\n')
             environment = {**variables, HOME_VARIABLE: str(home), "WHATSAPP_MCP_LOG_LEVEL": "error"}

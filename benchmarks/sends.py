@@ -79,8 +79,14 @@ Call = Callable[..., Awaitable[Any]]
 
 
 @asynccontextmanager
-async def simulator() -> AsyncGenerator[tuple[Call, dict[str, str]]]:
-    """The simulated WhatsApp in a process of its own, and the environment of its clients."""
+async def simulator(
+    *program: str,
+) -> AsyncGenerator[tuple[Call, dict[str, str]]]:
+    """The simulated WhatsApp in a process of its own, and the environment of its clients.
+
+    Args:
+        program: What Python runs as the simulator, if not the module of that name.
+    """
     ready = anyio.Event()
     environment: dict[str, str] = {}
 
@@ -88,7 +94,7 @@ async def simulator() -> AsyncGenerator[tuple[Call, dict[str, str]]]:
         environment.update(params["environment"])
         ready.set()
 
-    command = [sys.executable, "-m", "whatsapp_mcp.simulator"]
+    command = [sys.executable, *(program or ("-m", "whatsapp_mcp.simulator"))]
     async with await anyio.open_process(command, stderr=None) as process:
         assert process.stdin is not None
         assert process.stdout is not None
