@@ -3,7 +3,7 @@
 #   make demo    an agent on a simulated WhatsApp           make lint    ruff, pyright, import-linter
 #   make test    all tests but test-*                       make lock    update requirements/ (needs uv)
 #   make bench   the benchmarks                             make soak    faults and traffic: SECONDS=600 SEED=1
-#   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.2 GB)
+#   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.4 GB)
 #   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
 #   make test-api   the HTTP API against its document     make docs    the documentation as a site, in build/site
 #   make release VERSION=1.2.3   what would be published, in dist/; ARGS=--commit commits and tags it

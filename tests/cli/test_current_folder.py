@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.planted import planted, ran
-from whatsapp_mcp.cli.client_config import Launch
+from whatsapp_mcp.cli.hosts import Launch
 
 SCRIPT = str(Path(sysconfig.get_path("scripts")) / "whatsapp-mcp")
 

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from whatsapp_mcp.cli.app import app
-from whatsapp_mcp.cli.client_config import Launch
+from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.cli.service import launchd_agent, systemd_unit
 
 GOLDEN = Path(__file__).parent / "golden"

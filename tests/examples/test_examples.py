@@ -17,7 +17,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from tests.fixtures import HttpServer, client_of, environment, http_server, link, until
-from whatsapp_mcp.cli.client_config import Application, Launch, snippet
+from whatsapp_mcp.cli.hosts import HOSTS, Launch, entry_of, rendered
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.people import Person
 
@@ -109,7 +109,8 @@ async def test_the_claude_desktop_configuration_starts_a_server(whatsapp: WhatsA
 
 
 def test_the_claude_desktop_configuration_is_what_client_config_prints() -> None:
-    printed = snippet(Application.CLAUDE_DESKTOP, Launch("whatsapp-mcp", ("serve",))).text
+    host = next(host for host in HOSTS if host.name == "claude-desktop")
+    printed = rendered(host, "whatsapp", entry_of(host, Launch("whatsapp-mcp", ("serve",)), "whatsapp"))
     assert json.loads(printed) == json.loads((EXAMPLES / "claude-desktop.json").read_text())
 
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.hosts.host import PROMPT
 from tests.hosts.node import MODULES, NODE
 from tests.hosts.scripted_model import Request, Shown
-from whatsapp_mcp.cli.client_config import Application, Launch, snippet
 
 SCRIPT = str(MODULES / "@anthropic-ai" / "claude-code" / "cli-wrapper.cjs")
 
 
 class ClaudeCode:
-    """Claude Code, set up by the very command that `client-config` prints."""
+    """Claude Code, set up by its own command."""
 
     @property
     def dialect(self) -> Messages:
@@ -29,11 +26,19 @@ class ClaudeCode:
     def wrapping(self) -> re.Pattern[str]:
         return re.compile(r"(\[Image: source: .*\]\n)?…")
 
-    def configure(self, home: Path, launch: Launch, model: str) -> list[list[str]]:
-        claude, *add = shlex.split(snippet(Application.CLAUDE_CODE, launch).text)
-        assert claude == "claude"
-        prompt = ["--print", PROMPT, "--allowedTools", "mcp__whatsapp"]
-        return [[NODE, SCRIPT, *add], [NODE, SCRIPT, *prompt]]
+    @property
+    def name(self) -> str:
+        return "claude-code"
+
+    @property
+    def program(self) -> tuple[str, Sequence[str]]:
+        return "claude", (NODE, SCRIPT)
+
+    def prepare(self, home: Path, model: str) -> None:
+        """It is told in its environment."""
+
+    def prompt(self, text: str) -> Sequence[str]:
+        return ("--print", text, "--allowedTools", "mcp__whatsapp")
 
     def environment(self, model: str) -> dict[str, str]:
         return {

@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.hosts.host import PROMPT
 from tests.hosts.node import MODULES, NODE
 from tests.hosts.scripted_model import Request, Shown
-from whatsapp_mcp.cli.client_config import Application, Launch, snippet
 
 SCRIPT = str(MODULES / "@openai" / "codex" / "bin" / "codex.js")
 CONFIGURATION = """
@@ -27,14 +25,11 @@ wire_api = "responses"
 
 [analytics]
 enabled = false
-
-{server}
-required = true  # the first request waits for the server
 """
 
 
 class Codex:
-    """Codex, set up by what `client-config` prints."""
+    """Codex, set up by its own command."""
 
     @property
     def dialect(self) -> Responses:
@@ -44,12 +39,24 @@ class Codex:
     def wrapping(self) -> re.Pattern[str]:
         return re.compile(r"Wall time: [\d.]+ seconds\nOutput:\n…")
 
-    def configure(self, home: Path, launch: Launch, model: str) -> list[list[str]]:
+    @property
+    def name(self) -> str:
+        return "codex"
+
+    @property
+    def program(self) -> tuple[str, Sequence[str]]:
+        return "codex", (NODE, SCRIPT)
+
+    def prepare(self, home: Path, model: str) -> None:
         (home / ".codex").mkdir()
-        configuration = CONFIGURATION.format(model=model, server=snippet(Application.CODEX, launch).text)
-        (home / ".codex" / "config.toml").write_text(configuration, encoding="utf-8")
-        options = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
-        return [[NODE, SCRIPT, "exec", *options, PROMPT]]
+        (home / ".codex" / "config.toml").write_text(CONFIGURATION.format(model=model), encoding="utf-8")
+
+    def prompt(self, text: str) -> Sequence[str]:
+        return (
+            *("exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
+            *("-c", "mcp_servers.whatsapp.required=true"),  # the first request waits for the server
+            text,
+        )
 
     def environment(self, model: str) -> dict[str, str]:
         return {}

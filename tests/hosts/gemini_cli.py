@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.hosts.host import PROMPT
 from tests.hosts.node import MODULES
 from tests.hosts.scripted_model import Request, Shown
-from whatsapp_mcp.cli.client_config import Application, Launch, snippet
 
 SCRIPT = str(MODULES / "@google" / "gemini-cli" / "bundle" / "gemini.js")
 SETTINGS = {
@@ -24,7 +22,7 @@ SETTINGS = {
 
 
 class GeminiCli:
-    """Gemini CLI, set up by what `client-config` prints for Claude Desktop."""
+    """Gemini CLI, set up by its own command."""
 
     @property
     def dialect(self) -> GenerateContent:
@@ -36,22 +34,20 @@ class GeminiCli:
         error = r"MCP tool '\w+' reported tool error for function call: \{.*\} with response: \[.*….*\]"
         return re.compile(rf"{image}<untrusted_context>\n…\n</untrusted_context>|{error}")
 
-    def configure(self, home: Path, launch: Launch, model: str) -> list[list[str]]:
+    @property
+    def name(self) -> str:
+        return "gemini-cli"
+
+    @property
+    def program(self) -> tuple[str, Sequence[str]]:
+        return "gemini", (SCRIPT,)
+
+    def prepare(self, home: Path, model: str) -> None:
         (home / ".gemini").mkdir()
-        servers = json.loads(snippet(Application.CLAUDE_DESKTOP, launch).text)
-        (home / ".gemini" / "settings.json").write_text(json.dumps(SETTINGS | servers), encoding="utf-8")
-        return [
-            [
-                SCRIPT,
-                "--prompt",
-                PROMPT,
-                "--model",
-                "gemini-2.5-pro",
-                "--approval-mode",
-                "yolo",
-                "--skip-trust",
-            ]
-        ]
+        (home / ".gemini" / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
+
+    def prompt(self, text: str) -> Sequence[str]:
+        return ("--prompt", text, "--model", "gemini-2.5-pro", "--approval-mode", "yolo", "--skip-trust")
 
     def environment(self, model: str) -> dict[str, str]:
         return {"GOOGLE_GEMINI_BASE_URL": model, "GEMINI_API_KEY": "none"}

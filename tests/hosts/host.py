@@ -1,21 +1,25 @@
-"""Runs a real MCP host, from its configuration to the end of a conversation with a scripted model."""
+"""Runs a real MCP host, from `whatsapp-mcp install` to the end of a conversation with a scripted model."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import anyio
 
+import whatsapp_mcp
 from tests.hosts.node import NODE
 from tests.hosts.scripted_model import Call, Dialect, ScriptedModel, served
-from whatsapp_mcp.cli.client_config import Launch
+from whatsapp_mcp.cli.hosts import Launch
 
 LIMIT = 90.0
 PROMPT = "Do as the test says."
@@ -34,8 +38,22 @@ class Host(Protocol):
         """What it puts around a result that stands at `…`."""
         ...
 
-    def configure(self, home: Path, launch: Launch, model: str) -> list[list[str]]:
-        """Write its configuration into its user's home; the commands to run for one prompt, in order."""
+    @property
+    def name(self) -> str:
+        """What `whatsapp-mcp install` calls it."""
+        ...
+
+    @property
+    def program(self) -> tuple[str, Sequence[str]]:
+        """The name of its command, and what that runs here."""
+        ...
+
+    def prepare(self, home: Path, model: str) -> None:
+        """Write into its user's home what it has been told before: where its model is."""
+        ...
+
+    def prompt(self, text: str) -> Sequence[str]:
+        """The arguments for one prompt."""
         ...
 
     def environment(self, model: str) -> dict[str, str]:
@@ -43,8 +61,66 @@ class Host(Protocol):
         ...
 
 
+_WRAPPER = """\
+#!{python}
+import os, sys
+os.environ.update({variables!r})
+sys.path[:0] = {path!r}
+if sys.argv[1:2] == ["install"]:
+    from whatsapp_mcp.cli import main
+    main()
+os.execv({command!r}, {words!r})
+"""
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody with a host and our program, in a home folder of their own.
+
+    Attributes:
+        host: The host.
+        home: The home folder.
+        environment: Their variables.
+    """
+
+    host: Host
+    home: Path
+    environment: dict[str, str]
+
+    async def whatsapp_mcp(self, *arguments: str) -> None:
+        """Run `whatsapp-mcp`."""
+        await _run([str(self.home / "bin" / "whatsapp-mcp"), *arguments], self.home, self.environment)
+
+    async def ask(self) -> None:
+        """Give the host its prompt, in a new project."""
+        name, _ = self.host.program
+        project = self.home / "project"
+        project.mkdir(exist_ok=True)
+        await _run([str(self.home / "bin" / name), *self.host.prompt(PROMPT)], project, self.environment)
+
+
+def new_user(host: Host, home: Path, launch: Launch, model: str) -> User:
+    """A user whose host has a model and no server yet, and whose `whatsapp-mcp` serves as `launch` says."""
+    folder = home / "bin"
+    folder.mkdir(parents=True)
+    wrapper = _WRAPPER.format(
+        python=sys.executable,
+        variables=dict(launch.env),
+        path=[str(Path(whatsapp_mcp.__file__).parents[1])],
+        command=launch.command,
+        words=[launch.command, *launch.args],
+    )
+    name, words = host.program
+    for file, text in (("whatsapp-mcp", wrapper), (name, f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')):
+        (folder / file).write_text(text)
+        (folder / file).chmod(0o755)
+    host.prepare(home, model)
+    path = os.pathsep.join((str(folder), str(Path(NODE).parent), os.environ["PATH"]))
+    return User(host, home, {"PATH": path, "HOME": str(home), **host.environment(model)})
+
+
 async def converse(host: Host, folder: Path, launch: Launch, calls: Sequence[Call]) -> ScriptedModel:
-    """Let a new user start the host once, for one prompt on which its model makes these calls.
+    """Let a new user install our server and start the host once, for one prompt on which its model calls.
 
     Args:
         host: Which.
@@ -52,13 +128,10 @@ async def converse(host: Host, folder: Path, launch: Launch, calls: Sequence[Cal
         launch: How it starts our server.
         calls: What the model does.
     """
-    project = folder / "project"
-    project.mkdir(parents=True)
     with served(host.dialect, calls) as model:
-        path = f"{Path(NODE).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {"PATH": path, "HOME": str(folder), **host.environment(model.url)}
-        for command in host.configure(folder, launch, model.url):
-            await _run(command, project, environment)
+        user = new_user(host, folder, launch, model.url)
+        await user.whatsapp_mcp("install", host.name, "--yes")
+        await user.ask()
     assert len(model.shown) == len(calls), model.shown
     return model
 

@@ -11,17 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.hosts.host import PROMPT
 from tests.hosts.node import MODULES
 from tests.hosts.scripted_model import Request, Shown
-from whatsapp_mcp.cli.client_config import Launch
 
 PROGRAM = str(MODULES / "opencode-linux-x64-baseline" / "bin" / "opencode")
 """The build itself: `opencode-ai` would find it by an install script."""
 
 
 class Opencode:
-    """opencode."""
+    """opencode, whose file is changed."""
 
     @property
     def dialect(self) -> ChatCompletions:
@@ -31,18 +29,21 @@ class Opencode:
     def wrapping(self) -> re.Pattern[str]:
         return re.compile("…")
 
-    def configure(self, home: Path, launch: Launch, model: str) -> list[list[str]]:
+    @property
+    def name(self) -> str:
+        return "opencode"
+
+    @property
+    def program(self) -> tuple[str, Sequence[str]]:
+        return "opencode", (PROGRAM,)
+
+    def prepare(self, home: Path, model: str) -> None:
         if not Path(PROGRAM).exists():
             pytest.skip("there is no build of opencode for this machine")
         provider = {
             "npm": "@ai-sdk/openai-compatible",
             "options": {"baseURL": model, "apiKey": "none"},
             "models": {"scripted": {"modalities": {"input": ["text", "image"], "output": ["text"]}}},
-        }
-        server = {
-            "type": "local",
-            "command": [launch.command, *launch.args],
-            "environment": dict(launch.env),
         }
         configuration = {
             "autoupdate": False,
@@ -51,12 +52,13 @@ class Opencode:
             "small_model": "scripted/scripted",
             "permission": "allow",
             "provider": {"scripted": provider},
-            "mcp": {"whatsapp": server},
         }
         folder = home / ".config" / "opencode"
         folder.mkdir(parents=True)
         (folder / "opencode.json").write_text(json.dumps(configuration), encoding="utf-8")
-        return [[PROGRAM, "run", PROMPT]]
+
+    def prompt(self, text: str) -> Sequence[str]:
+        return ("run", text)
 
     def environment(self, model: str) -> dict[str, str]:
         return {"OPENCODE_DISABLE_MODELS_FETCH": "1"}

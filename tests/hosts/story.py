@@ -19,7 +19,7 @@ from tests import simulated
 from tests.fixtures import environment
 from tests.media.footage import RED, png
 from tests.server.fakes import text_of
-from whatsapp_mcp.cli.client_config import Launch
+from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.settings import HOME_VARIABLE
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.people import Person

@@ -14,11 +14,13 @@ from PIL import Image
 from tests.hosts.claude_code import ClaudeCode
 from tests.hosts.codex import Codex
 from tests.hosts.gemini_cli import GeminiCli
-from tests.hosts.host import Host, converse
+from tests.hosts.host import Host, converse, new_user
 from tests.hosts.opencode import Opencode
+from tests.hosts.qwen_code import QwenCode
 from tests.hosts.scripted_model import Call
 from tests.hosts.story import INJECTION, Story, told, whatsapp_and_home
 from tests.server.hosts import HOSTS as RULES
+from whatsapp_mcp.cli.hosts import Launch, Machine, System, found
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
@@ -26,6 +28,7 @@ HOSTS: dict[str, Host] = {
     "Claude Code": ClaudeCode(),
     "Codex": Codex(),
     "Gemini CLI": GeminiCli(),
+    "Qwen Code": QwenCode(),
     "opencode": Opencode(),
 }
 CORE = {"connection_status", "list_chats", "list_messages", "search_messages", "send_message", "link_device"}
@@ -102,6 +105,26 @@ async def test_the_qr_of_linking_is_shown(name: str, tmp_path: Path) -> None:
     with Image.open(io.BytesIO(qr)) as image:
         assert image.format == "PNG"
         assert image.width == image.height
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_what_install_did_is_found_and_undone(name: str, tmp_path: Path) -> None:
+    launch = Launch("/bin/false", (), (("WHATSAPP_MCP_HOME", str(tmp_path / "home")),))
+    user = new_user(HOSTS[name], tmp_path / "user", launch, "http://127.0.0.1:1")
+    machine = Machine(System.LINUX, str(user.home))
+    wrapper = str(user.home / "bin" / "whatsapp-mcp")
+    for account in ("default", "default", "work"):
+        await user.whatsapp_mcp("install", HOSTS[name].name, "--yes", "--account", account)
+
+    installed = {each.name: each.launch for each in found(machine) if each.host.name == HOSTS[name].name}
+
+    assert installed == {
+        "whatsapp": Launch(wrapper, (), launch.env),
+        "whatsapp-work": Launch(wrapper, ("--account", "work"), launch.env),
+    }
+    for account in ("default", "default", "work"):
+        await user.whatsapp_mcp("install", HOSTS[name].name, "--undo", "--yes", "--account", account)
+    assert found(machine) == []
 
 
 async def test_claude_code_opens_a_channel_with_a_revision_that_has_channels(

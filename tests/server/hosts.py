@@ -60,6 +60,11 @@ def gemini_cli(result: CallToolResult) -> Seen:
     return Seen(_text(result), _images(result))
 
 
+def qwen_code(result: CallToolResult) -> Seen:
+    """Text and images, whatever else there is."""
+    return Seen(_text(result), _images(result))
+
+
 def opencode(result: CallToolResult) -> Seen:
     """Text and images, whatever else there is; the images in the user's name, if the model takes any."""
     return Seen(_text(result), _images(result))
@@ -78,6 +83,7 @@ HOSTS: Final[dict[str, Rule]] = {
     "Claude Code": claude_code,
     "Codex": codex,
     "Gemini CLI": gemini_cli,
+    "Qwen Code": qwen_code,
     "opencode": opencode,
     "pydantic-ai": pydantic_ai,
 }

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from whatsapp_mcp import __version__
-from whatsapp_mcp.cli import agents
+from whatsapp_mcp.cli import agents, hosts
 from whatsapp_mcp.cli import archive as archive_commands
 from whatsapp_mcp.cli import encryption as encryption_commands
 from whatsapp_mcp.cli import people as people_commands
@@ -17,7 +17,6 @@ from whatsapp_mcp.cli import service as service_commands
 from whatsapp_mcp.cli import token as token_commands
 from whatsapp_mcp.cli import voice as voice_commands
 from whatsapp_mcp.cli import webhooks as webhook_commands
-from whatsapp_mcp.cli.client_config import Application
 from whatsapp_mcp.cli.command_line import App, CommandLine
 from whatsapp_mcp.cli.options import Account, AsJson, end_of_length, known_account, port_number
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code
@@ -325,27 +324,8 @@ def exposures(
     agents.exposures(account, clear, clear_all=clear_all, as_json=as_json)
 
 
-@app.command("client-config")
-def client_config(
-    application: Annotated[
-        Application,
-        typer.Argument(metavar="APPLICATION", show_choices=False, help=f"One of {', '.join(Application)}."),
-    ],
-    account: Account = "default",
-) -> None:
-    """Print an MCP application's configuration.
-
-    The text to paste, or the command to run, so that it starts this server.
-    """
-    from whatsapp_mcp import settings
-    from whatsapp_mcp.cli.client_config import Launch, snippet
-
-    settings.load().account_folder(account)
-    found = snippet(application, Launch.here(account))
-    typer.echo(found.where, err=True)
-    typer.echo(found.text)
-
-
+app.command("install")(hosts.install)
+app.command("client-config")(hosts.client_config)
 app.add_typer(service_commands.app, name="service")
 app.add_typer(archive_commands.app, name="archive")
 app.add_typer(token_commands.app, name="token")

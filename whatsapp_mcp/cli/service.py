@@ -20,8 +20,8 @@ from typing import Annotated, Final
 import typer
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.cli.client_config import Launch
 from whatsapp_mcp.cli.command_line import App
+from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.cli.options import Account, port_number
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported

@@ -1,0 +1,304 @@
+"""`whatsapp-mcp install`: what it changes, what it asks, and where it prints instead."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.cli.hosts import HOSTS, Launch, Machine, entry_of, found
+from whatsapp_mcp.cli.hosts.editing import put_in
+from whatsapp_mcp.errors import Busy
+
+BY_NAME = {host.name: host for host in HOSTS}
+THEIRS = {"command": "uv", "args": ["--directory", "/src/whatsapp-mcp/whatsapp-mcp-server", "run", "main.py"]}
+REPEATING = """#!/bin/sh
+pwd >> "$HOME/calls"
+for word in "$@"; do printf '<%s>' "$word" >> "$HOME/calls"; done
+echo >> "$HOME/calls"
+exit "$(cat "$HOME/code" 2>/dev/null || echo 0)"
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A person's home folder; no host is installed, and no program of one is on the PATH."""
+    for variable in ("XDG_CONFIG_HOME", "CODEX_HOME", "CLAUDE_CONFIG_DIR", "GEMINI_CLI_HOME", "QWEN_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    home = tmp_path / "ann"
+    (home / "bin").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("PATH", f"{home / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    return home
+
+
+@pytest.fixture
+def cursor(home: Path) -> Path:
+    """The file of Cursor, which has another server."""
+    file = home / ".cursor" / "mcp.json"
+    file.parent.mkdir()
+    other = '"other": {"command": "x", "env": {"KEY": "secret"}}'
+    file.write_text(f'{{\n    "mcpServers": {{\n        {other}\n    }}\n}}\n')
+    return file
+
+
+def run(*arguments: str, answer: str | None = None) -> Result:
+    done = CliRunner().invoke(app, arguments, input=answer)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def program(home: Path, name: str) -> Path:
+    """A host's command line that writes down how it is called; the file that it writes into."""
+    script = home / "bin" / name
+    script.write_text(REPEATING)
+    script.chmod(0o755)
+    return home / "calls"
+
+
+def our_entry() -> dict[str, object]:
+    return entry_of(BY_NAME["cursor"], Launch.here("default"), "whatsapp")
+
+
+def test_a_file_is_changed_after_the_difference_was_shown_and_restored_by_undo(cursor: Path) -> None:
+    former = cursor.read_bytes()
+    cursor.chmod(0o640)
+
+    done = run("install", "cursor", "--yes")
+
+    assert done.exit_code == 0
+    assert '+        "whatsapp": {' in done.stdout
+    assert "secret" not in done.stdout
+    servers = json.loads(cursor.read_text())["mcpServers"]
+    assert servers["whatsapp"] == our_entry()
+    assert servers["other"] == {"command": "x", "env": {"KEY": "secret"}}
+    backup = cursor.with_name("mcp.json.before-whatsapp")
+    assert backup.read_bytes() == former
+    assert {cursor.stat().st_mode & 0o777, backup.stat().st_mode & 0o777} == {0o640}
+
+    again = run("install", "cursor", "--yes")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "already" in again.stderr
+
+    assert run("install", "cursor", "--undo", "--yes").exit_code == 0
+    assert cursor.read_bytes() == former
+    assert not backup.exists()
+    assert "no server named whatsapp" in run("install", "cursor", "--undo", "--yes").stderr
+
+
+def test_nothing_is_written_where_nobody_can_be_asked(cursor: Path) -> None:
+    former = cursor.read_bytes()
+
+    done = run("install", "cursor")
+
+    assert done.exit_code == 2
+    assert "--yes" in done.stderr
+    assert (cursor.read_bytes(), [each.name for each in cursor.parent.iterdir()]) == (former, ["mcp.json"])
+
+
+def test_nothing_is_written_after_a_no(cursor: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    former = cursor.read_bytes()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise typer.Abort
+
+    monkeypatch.setattr("whatsapp_mcp.cli.hosts.commands.agreed", refuse)
+
+    assert run("install", "cursor").exit_code == 1
+    assert cursor.read_bytes() == former
+
+
+def test_another_account_is_a_server_of_its_own(cursor: Path) -> None:
+    run("install", "cursor", "--yes")
+    run("install", "cursor", "--yes", "--account", "work")
+
+    servers = json.loads(cursor.read_text())["mcpServers"]
+    assert servers["whatsapp-work"]["args"][-2:] == ["--account", "work"]
+    assert run("install", "cursor", "--undo", "--yes").exit_code == 0
+    assert set(json.loads(cursor.read_text())["mcpServers"]) == {"other", "whatsapp-work"}
+
+
+def test_another_program_of_this_name_is_not_touched(cursor: Path) -> None:
+    cursor.write_text(json.dumps({"mcpServers": {"whatsapp": THEIRS}}))
+    former = cursor.read_bytes()
+
+    for arguments in (["--yes"], ["--undo", "--yes"]):
+        done = run("install", "cursor", *arguments)
+        assert done.exit_code == 2
+        assert "another program" in done.stderr
+        assert cursor.read_bytes() == former
+
+
+def test_what_a_person_added_to_our_entry_stays_when_the_program_moved(cursor: Path) -> None:
+    entry = {"command": "/old/whatsapp-mcp", "args": [], "env": {"A": "b"}, "autoApprove": ["list_chats"]}
+    cursor.write_text(json.dumps({"mcpServers": {"whatsapp": entry}}))
+
+    assert run("install", "cursor", "--yes").exit_code == 0
+
+    servers = json.loads(cursor.read_text())["mcpServers"]
+    assert servers["whatsapp"] == {"autoApprove": ["list_chats"], **our_entry()}
+    assert not cursor.with_name("mcp.json.before-whatsapp").exists()
+
+
+def test_the_difference_within_one_line_shows_nothing_of_others(cursor: Path) -> None:
+    cursor.write_text('{"mcpServers": {"other": {"env": {"KEY": "secret"}}}}')
+
+    done = run("install", "cursor", "--yes")
+
+    assert done.exit_code == 0
+    assert '"whatsapp": {' in done.stdout
+    assert "secret" not in done.stdout
+    assert "secret" not in run("install", "cursor", "--undo", "--yes").stdout
+
+
+@pytest.mark.parametrize(
+    "content", ['{\n  // mine\n  "a": 1\n}', '{"a": 1,}', "{", "[]", '{"mcpServers": []}', "\xff"]
+)
+def test_a_file_that_cannot_be_kept_as_it_is_stays_and_the_entry_is_printed(
+    cursor: Path, content: str
+) -> None:
+    cursor.write_bytes(content.encode("latin-1"))
+
+    done = run("install", "cursor", "--yes")
+
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["mcpServers"]["whatsapp"] == our_entry()
+    assert str(cursor) in done.stderr
+    assert cursor.read_bytes() == content.encode("latin-1")
+
+
+def test_a_symbolic_link_and_a_hard_link_stay_what_they_are(cursor: Path) -> None:
+    elsewhere = cursor.with_name("dotfiles.json")
+    for link in (os.symlink, os.link):
+        cursor.replace(elsewhere)
+        link(elsewhere, cursor)
+        former = elsewhere.read_bytes()
+
+        done = run("install", "cursor", "--yes")
+
+        assert done.exit_code == 1
+        assert '"whatsapp"' in done.stdout
+        assert elsewhere.read_bytes() == former
+        cursor.unlink()
+        elsewhere.replace(cursor)
+
+
+def test_a_host_that_was_never_started_is_named(home: Path) -> None:
+    done = run("install", "zed", "--yes")
+
+    assert done.exit_code == 1
+    assert "Zed is not installed, or was never started. Start it once" in done.stderr
+    assert not (home / ".config").exists()
+
+
+def test_a_host_is_set_up_by_its_own_command_in_the_home_folder(home: Path) -> None:
+    calls = program(home, "claude")
+
+    done = run("install", "claude-code", "--yes")
+
+    launch = Launch.here("default")
+    ((variable, folder),) = launch.env
+    folder_of_call, words = calls.read_text().splitlines()
+    assert done.exit_code == 0, done.stderr
+    assert folder_of_call == str(home)
+    assert words == (
+        f"<mcp><add><--scope><user><--env><{variable}={folder}><--transport><stdio><whatsapp><-->"
+        + "".join(f"<{word}>" for word in (launch.command, *launch.args))
+    )
+    assert done.stdout.startswith("$ claude mcp add --scope user")
+
+
+def test_an_entry_of_a_host_with_commands_is_replaced_and_removed_by_them(home: Path) -> None:
+    calls = program(home, "claude")
+    configuration = home / ".claude.json"
+    configuration.write_text(json.dumps({"mcpServers": {"whatsapp": {"command": "/old/whatsapp-mcp"}}}))
+
+    assert run("install", "claude-code", "--yes").exit_code == 0
+    assert "<mcp><remove><--scope><user><whatsapp>" in calls.read_text().splitlines()
+    entry = entry_of(BY_NAME["claude-code"], Launch.here("default"), "whatsapp")
+    configuration.write_text(json.dumps({"mcpServers": {"whatsapp": entry}}))
+    calls.unlink()
+    assert "already" in run("install", "claude-code", "--yes").stderr
+    assert not calls.exists()
+    assert run("install", "claude-code", "--undo", "--yes").exit_code == 0
+    assert calls.read_text().splitlines()[1] == "<mcp><remove><--scope><user><whatsapp>"
+
+
+def test_a_command_that_fails_is_told_by_name(home: Path) -> None:
+    program(home, "claude")
+    (home / "code").write_text("3")
+
+    done = run("install", "claude-code", "--yes")
+
+    assert done.exit_code == 1
+    assert "failed. Run it by hand to see the cause." in done.stderr
+
+
+def test_without_its_command_the_file_of_codex_is_changed_and_that_of_claude_code_is_not(home: Path) -> None:
+    (home / ".codex").mkdir()
+
+    assert run("install", "codex", "--yes").exit_code == 0
+    codex = tomllib.loads((home / ".codex" / "config.toml").read_text())
+    assert codex["mcp_servers"]["whatsapp"]["command"] == Launch.here("default").command
+    done = run("install", "claude-code", "--yes")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("claude mcp add")
+    assert not (home / ".claude.json").exists()
+
+
+@pytest.mark.parametrize("name", [host.name for host in HOSTS if not host.is_automatic and host.shape])
+def test_what_is_set_up_by_hand_is_printed(home: Path, name: str) -> None:
+    done = run("install", name, "--yes")
+
+    assert done.exit_code == 1
+    assert "whatsapp" in done.stdout
+    assert "is set up by hand" in done.stderr
+
+
+def test_a_file_that_changes_while_a_person_is_asked_is_not_overwritten(cursor: Path) -> None:
+    change = put_in(BY_NAME["cursor"], cursor, "whatsapp", our_entry())
+    assert change is not None
+    cursor.write_text("{}")
+
+    with pytest.raises(Busy, match="was changed by another program"):
+        change.apply()
+    assert cursor.read_text() == "{}"
+
+
+def test_what_hosts_have_of_ours_is_found_also_in_files_with_comments(cursor: Path, home: Path) -> None:
+    run("install", "cursor", "--yes")
+    zed = home / ".config" / "zed" / "settings.json"
+    zed.parent.mkdir(parents=True)
+    ours = json.dumps({"command": sys.executable, "args": ["-P", "-m", "whatsapp_mcp"]})
+    servers = f'"whatsapp": {ours}, "theirs": {json.dumps(THEIRS)},'
+    zed.write_text(f'{{// "x": {{}}\n"url": "http://a//b", /* , */ "context_servers": {{{servers}}},}}')
+
+    all_found = {(each.host.name, each.name): each for each in found(Machine.here())}
+
+    assert set(all_found) == {("cursor", "whatsapp"), ("zed", "whatsapp")}
+    assert all_found["cursor", "whatsapp"].launch == Launch.here("default")
+    assert all_found["zed", "whatsapp"].path == zed
+
+
+@pytest.mark.parametrize(
+    ("launch", "is_ours"),
+    [
+        (Launch("C:\\Users\\ann\\.local\\bin\\whatsapp-mcp.exe"), True),
+        (Launch("/usr/bin/uvx", ("--from", "mcp-server-whatsapp[ocr] @ file:///src", "whatsapp-mcp")), True),
+        (Launch("uvx", ("mcp-server-whatsapp",)), True),
+        (Launch("/usr/bin/python3", ("-P", "-m", "whatsapp_mcp", "--account", "work")), True),
+        (Launch("uv", tuple(THEIRS["args"])), False),
+        (Launch("uvx", ("mcp-server-whatsapp-web",)), False),
+        (Launch("python", ("whatsapp_mcp",)), False),
+    ],
+)
+def test_a_program_is_told_from_others_of_a_similar_name(launch: Launch, is_ours: bool) -> None:
+    assert launch.is_ours() is is_ours

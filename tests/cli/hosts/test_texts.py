@@ -1,0 +1,252 @@
+"""An entry that is put into a host's file and taken out again leaves the file as it was, to the byte."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, entry_of
+from whatsapp_mcp.cli.hosts.editing import Change, put_in, taken_out
+
+BY_NAME = {host.name: host for host in HOSTS}
+OURS = Launch("/opt/whatsapp-mcp", ("--account", "wörk"), (("WHATSAPP_MCP_HOME", 'C:\\A "B"\\wa'),))
+MOVED = Launch("/usr/bin/whatsapp-mcp")
+NAMES = st.text("abcXYZ_-09", min_size=1, max_size=8).filter(lambda name: name[0].isalpha())
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+SERVERS = st.dictionaries(
+    NAMES, st.fixed_dictionaries({"command": TEXTS, "args": st.lists(TEXTS)}), max_size=3
+)
+
+
+@st.composite
+def json_files(draw: st.DrawFn) -> bytes:
+    """A host's JSON as people and programs write it."""
+    value: dict[str, Any] = draw(st.dictionaries(TEXTS, VALUES, max_size=4))
+    value.pop("mcpServers", None)
+    if draw(st.booleans()):
+        value["mcpServers"] = draw(SERVERS)
+    if draw(st.booleans()):
+        value = dict(reversed(value.items()))
+    indent = draw(st.sampled_from([None, 0, 1, 2, 4, "\t"]))
+    tight = draw(st.booleans())
+    text = json.dumps(
+        value,
+        indent=indent,
+        ensure_ascii=draw(st.booleans()),
+        separators=(",", ":") if tight else None,
+    )
+    if draw(st.booleans()):
+        text = text.replace("\n", "\r\n")
+    around = st.sampled_from(["", "\n", "\r\n", " ", "\n\n"])
+    mark = draw(st.sampled_from(["", "\ufeff"]))
+    return (mark + draw(around) + text + draw(around)).encode()
+
+
+def toml_value(draw: st.DrawFn) -> str:
+    """A value, also over several lines, of which some look like headers."""
+    return draw(
+        st.sampled_from(
+            [
+                '"a"',
+                "1",
+                "true",
+                "[1, 2]",
+                "[\n  [1],\n  [2], # c\n]",
+                '"""\n[mcp_servers.x]\n"""',
+                "{ a = 1 }",
+            ]
+        )
+        | TEXTS.map(lambda text: json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f"))
+    )
+
+
+@st.composite
+def toml_files(draw: st.DrawFn) -> bytes:
+    """A configuration of Codex with comments."""
+    lines: list[str] = []
+    comments = st.sampled_from(["", "# mine", "   # [mcp_servers.no]"])
+
+    def pairs() -> None:
+        for name in draw(st.lists(NAMES, max_size=3, unique=True)):
+            lines.append(f"{name} = {toml_value(draw)}")
+            lines.extend(draw(st.lists(comments, max_size=2)))
+
+    pairs()
+    for name in draw(st.lists(NAMES, max_size=3, unique=True)):
+        header = draw(st.sampled_from(["[t.{0}]", "[mcp_servers.{0}]", '[mcp_servers."{0} b"]', "[[{0}]]"]))
+        lines.append(header.format(name))
+        pairs()
+    newline = draw(st.sampled_from(["\n", "\r\n"]))
+    text = "\n".join(lines).replace("\n", newline)
+    content = (text + draw(st.sampled_from(["", newline, newline * 2]))).encode()
+    assume(is_toml(content))
+    return content
+
+
+def is_toml(content: bytes) -> bool:
+    """Whether names that were drawn do not clash."""
+    try:
+        tomllib.loads(content.decode())
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
+
+
+@st.composite
+def yaml_files(draw: st.DrawFn) -> bytes:
+    """A configuration of Goose in block style."""
+    margin = draw(st.sampled_from(["  ", "    "]))
+    blocks = [
+        "GOOSE_MODE: smart_approve\n",
+        "# mine\n",
+        "paths:\n  - /a\n  - /b\n",
+        "text: |\n  extensions:\n",
+    ]
+    parts = draw(st.lists(st.sampled_from(blocks), unique=True))
+    others = draw(st.lists(NAMES, max_size=2, unique=True))
+    children = "".join(
+        f"{margin}{name}:\n{margin * 2}enabled: true\n{margin * 2}args:\n{margin * 2}- a: b\n"
+        for name in others
+    )
+    section = draw(st.sampled_from(["", "extensions: {}\n", "extensions:\n", "extensions: # all\n"]))
+    if section:
+        is_block = "{}" not in section
+        parts.insert(draw(st.integers(0, len(parts))), section + (children if is_block else ""))
+    return "".join(parts).encode()
+
+
+def read_json(content: bytes) -> Any:
+    return json.loads(content.decode("utf-8-sig"))
+
+
+def read_toml(content: bytes) -> Any:
+    return tomllib.loads(content.decode())
+
+
+def read_yaml(content: bytes) -> Any:
+    return yaml.safe_load(content) or {}
+
+
+KINDS = [
+    pytest.param("cursor", json_files(), read_json, id="json"),
+    pytest.param("codex", toml_files(), read_toml, id="toml"),
+    pytest.param("goose", yaml_files(), read_yaml, id="yaml"),
+]
+Reader = Callable[[bytes], Any]
+
+
+def put(host: Host, path: Path, launch: Launch = OURS, name: str = "whatsapp") -> Change | None:
+    change = put_in(host, path, name, entry_of(host, launch, name))
+    if change is not None:
+        change.apply()
+    return change
+
+
+def take(host: Host, path: Path, name: str = "whatsapp") -> None:
+    change = taken_out(host, path, name)
+    assert change is not None
+    change.apply()
+
+
+def reach(container: Any) -> dict[str, Any]:
+    return container or {}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the files of one test are, one after the other."""
+    return tmp_path_factory.mktemp("hosts")
+
+
+@pytest.mark.parametrize(("name", "files", "read"), KINDS)
+def test_an_entry_is_added_and_the_file_is_restored_to_the_byte(
+    name: str, files: st.SearchStrategy[bytes], read: Reader, folder: Path
+) -> None:
+    host, path = BY_NAME[name], folder / "configuration"
+
+    @given(files)
+    @settings(max_examples=60)
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        put(host, path)
+        before, after = read(content), read(path.read_bytes())
+        mine = after[host.container].pop("whatsapp")
+        assert mine == entry_of(host, OURS, "whatsapp")
+        assert {**after, host.container: after[host.container] or None} == {
+            **before,
+            host.container: before.get(host.container) or None,
+        }
+        assert put(host, path) is None
+        take(host, path)
+        assert path.read_bytes() == content
+        assert [each.name for each in folder.iterdir()] == ["configuration"]
+
+    check()
+
+
+@pytest.mark.parametrize(("name", "files", "read"), KINDS)
+def test_what_changed_since_stays_when_the_entry_is_taken_out(
+    name: str, files: st.SearchStrategy[bytes], read: Reader, folder: Path
+) -> None:
+    host, path = BY_NAME[name], folder / "configuration"
+
+    @given(files)
+    @settings(max_examples=60)
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        put(host, path)
+        put(host, path, MOVED, "whatsapp-work")
+        put(host, path, MOVED)
+        take(host, path)
+        before, after = read(content), read(path.read_bytes())
+        assert after[host.container].pop("whatsapp-work") == entry_of(host, MOVED, "whatsapp-work")
+        assert reach(after.pop(host.container)) == reach(before.pop(host.container, None))
+        assert after == before
+        take(host, path, "whatsapp-work")
+
+    check()
+
+
+@pytest.mark.parametrize(("name", "files", "read"), KINDS)
+def test_an_installation_that_moved_is_found_again_and_undone(
+    name: str, files: st.SearchStrategy[bytes], read: Reader, folder: Path
+) -> None:
+    host, path = BY_NAME[name], folder / "configuration"
+
+    @given(files)
+    @settings(max_examples=60)
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        put(host, path)
+        put(host, path, MOVED)
+        assert read(path.read_bytes())[host.container]["whatsapp"] == entry_of(host, MOVED, "whatsapp")
+        take(host, path)
+        after, before = read(path.read_bytes()), read(content)
+        assert reach(after.pop(host.container, None)) == reach(before.pop(host.container, None))
+        assert after == before
+
+    check()
+
+
+@pytest.mark.parametrize("name", ["cursor", "codex", "goose"])
+def test_a_file_that_was_not_there_is_gone_again(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "configuration"
+
+    put(BY_NAME[name], path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    take(BY_NAME[name], path)
+
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,49 @@
+"""Qwen Code, which speaks OpenAI's Chat Completions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.hosts.node import MODULES, NODE
+from tests.hosts.opencode import ChatCompletions
+
+SCRIPT = str(MODULES / "@qwen-code" / "qwen-code" / "cli-entry.js")
+SETTINGS = {
+    "security": {"auth": {"selectedType": "openai"}},
+    "general": {"enableAutoUpdate": False},
+    "privacy": {"usageStatisticsEnabled": False},
+    "telemetry": {"enabled": False},
+}
+
+
+class QwenCode:
+    """Qwen Code, set up by its own command."""
+
+    @property
+    def dialect(self) -> ChatCompletions:
+        return ChatCompletions()
+
+    @property
+    def wrapping(self) -> re.Pattern[str]:
+        return re.compile("…")
+
+    @property
+    def name(self) -> str:
+        return "qwen-code"
+
+    @property
+    def program(self) -> tuple[str, Sequence[str]]:
+        return "qwen", (NODE, SCRIPT)
+
+    def prepare(self, home: Path, model: str) -> None:
+        (home / ".qwen").mkdir()
+        (home / ".qwen" / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
+
+    def prompt(self, text: str) -> Sequence[str]:
+        return ("--prompt", text, "--approval-mode", "yolo")
+
+    def environment(self, model: str) -> dict[str, str]:
+        return {"OPENAI_BASE_URL": model, "OPENAI_API_KEY": "none", "OPENAI_MODEL": "gpt-4o"}

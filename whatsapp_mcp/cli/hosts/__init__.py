@@ -1,0 +1,33 @@
+"""MCP hosts: how each is set up to start this server, and how that is taken back."""
+
+from whatsapp_mcp.cli.hosts.commands import agreed, client_config, install
+from whatsapp_mcp.cli.hosts.entries import Snippet, command_words, entry_of, http_snippet, rendered, snippet
+from whatsapp_mcp.cli.hosts.host import Host
+from whatsapp_mcp.cli.hosts.launch import SERVER_NAME, Launch, launch_of, server_name
+from whatsapp_mcp.cli.hosts.machine import Machine, System
+from whatsapp_mcp.cli.hosts.steps import Found, found, to_install, to_undo
+from whatsapp_mcp.cli.hosts.table import HOSTS
+
+__all__ = [
+    "HOSTS",
+    "SERVER_NAME",
+    "Found",
+    "Host",
+    "Launch",
+    "Machine",
+    "Snippet",
+    "System",
+    "agreed",
+    "client_config",
+    "command_words",
+    "entry_of",
+    "found",
+    "http_snippet",
+    "install",
+    "launch_of",
+    "rendered",
+    "server_name",
+    "snippet",
+    "to_install",
+    "to_undo",
+]

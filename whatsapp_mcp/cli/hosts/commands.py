@@ -1,0 +1,133 @@
+"""`whatsapp-mcp install` and `client-config`: what a person types to connect a host."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.cli.hosts.entries import Snippet, http_snippet, snippet
+from whatsapp_mcp.cli.hosts.host import Host
+from whatsapp_mcp.cli.hosts.launch import Launch, server_name
+from whatsapp_mcp.cli.hosts.machine import Machine
+from whatsapp_mcp.cli.hosts.steps import Step, to_install, to_undo
+from whatsapp_mcp.cli.hosts.table import HOSTS
+from whatsapp_mcp.cli.options import Account
+from whatsapp_mcp.errors import InvalidArgument, Unsupported
+
+_NAMES = {host.name: host for host in HOSTS}
+
+
+def host_named(text: str) -> Host:
+    """The host of this name.
+
+    Raises:
+        typer.BadParameter: There is none.
+    """
+    if text in _NAMES:
+        return _NAMES[text]
+    raise typer.BadParameter(f"{text!r} is none of {', '.join(_NAMES)}.")
+
+
+HostArgument = Annotated[
+    Host,
+    typer.Argument(
+        parser=host_named,
+        metavar="HOST",
+        autocompletion=lambda: [*_NAMES],
+        help=f"One of {', '.join(_NAMES)}.",
+    ),
+]
+
+
+def install(
+    host: HostArgument,
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    account: Account = "default",
+) -> None:
+    """Let an MCP application start this server.
+
+    Shows what it changes and asks first. Where it cannot do that safely, it prints what to paste and fails.
+    """
+    settings.load().account_folder(account)
+    machine, name = Machine.here(), server_name(account)
+    if undo:
+        _undo(host, name, machine, yes=yes)
+        return
+    launch = Launch.here(account)
+    try:
+        step = to_install(host, launch, name, machine)
+    except Unsupported:
+        _print(_snippet(host, launch, name, machine))
+        raise
+    if step is None:
+        typer.echo(f"{host.title} starts this server already.", err=True)
+        return
+    _agree(step, yes=yes)
+    step.apply()
+    typer.echo(f"{host.title} starts this server from now on. {host.afterwards}", err=True)
+
+
+def client_config(
+    host: HostArgument,
+    http: Annotated[
+        bool, typer.Option("--http", help="To reach a running HTTP server instead of starting one.")
+    ] = False,
+    account: Account = "default",
+) -> None:
+    """Print an MCP application's configuration.
+
+    The text to paste, or the command to run, so that it uses this server.
+    """
+    settings.load().account_folder(account)
+    machine, name = Machine.here(), server_name(account)
+    _print(_snippet(host, Launch.here(account), name, machine, http=http))
+
+
+def agreed(question: str, *, yes: bool) -> None:
+    """Go on only after a yes.
+
+    Raises:
+        InvalidArgument: Nobody can be asked.
+        typer.Abort: The answer was no, or Ctrl-C.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidArgument("Nobody can be asked whether to do this.", "Give --yes to agree.")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _undo(host: Host, name: str, machine: Machine, *, yes: bool) -> None:
+    try:
+        step = to_undo(host, name, machine)
+    except Unsupported:
+        where = machine.file(host.files[machine.system]) if host.files else host.menu
+        typer.echo(f"Take `{name}` out by hand: {where or 'in its settings'}.", err=True)
+        raise
+    if step is None:
+        typer.echo(f"{host.title} has no server named {name}.", err=True)
+        return
+    _agree(step, yes=yes)
+    step.apply()
+    typer.echo(f"{host.title} no longer starts this server. {host.afterwards}", err=True)
+
+
+def _agree(step: Step, *, yes: bool) -> None:
+    typer.echo(step.shown())
+    agreed("Do this?", yes=yes)
+
+
+def _snippet(host: Host, launch: Launch, name: str, machine: Machine, *, http: bool = False) -> Snippet:
+    if host.shape is not None and not http:
+        return snippet(host, launch, name, machine)
+    server = settings.load().server
+    return http_snippet(host, name, machine, port=server.port, public=server.public_url)
+
+
+def _print(what: Snippet) -> None:
+    typer.echo(what.where, err=True)
+    typer.echo(what.text)

@@ -1,0 +1,271 @@
+"""Changes to a host's file: what would be written, as a difference that a person sees, and the writing.
+
+Beside the file, its former content is kept under its name with `.before-` and the name of the server. Taking
+the entry out again (`taken_out`) restores that content to the byte if nothing else has changed since, and
+otherwise takes out the entry alone. Nothing else is written down.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from whatsapp_mcp.cli.hosts import json_text, toml_text, yaml_text
+from whatsapp_mcp.cli.hosts.host import Format, Host
+from whatsapp_mcp.cli.hosts.launch import launch_of
+from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, cause
+from whatsapp_mcp.private_file import draft_of
+
+_LARGEST: Final = 10_000_000
+"""Bytes of a configuration; what is larger is none."""
+_NAMES: Final = ("---", "+++")
+_MARK: Final = "\ufeff"
+"""Windows programs begin files with it."""
+
+
+class _Language(NamedTuple):
+    read: Callable[[str], dict[str, Any]]
+    with_entry: Callable[[str, str, str, Any], str]
+    without_entry: Callable[..., str]
+
+
+_LANGUAGES: Final = {
+    Format.JSON: _Language(json_text.read, json_text.with_entry, json_text.without_entry),
+    Format.TOML: _Language(toml_text.read, toml_text.with_entry, toml_text.without_entry),
+    Format.YAML: _Language(yaml_text.read, yaml_text.with_entry, yaml_text.without_entry),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one file.
+
+    Attributes:
+        path: The file.
+        before: What it holds; None if it is not there.
+        after: What it is to hold; None if it is to go.
+        backup: Where `before` is kept; None if it is not.
+        spent: A backup that goes with this change.
+    """
+
+    path: Path
+    before: bytes | None
+    after: bytes | None
+    backup: Path | None = None
+    spent: Path | None = None
+
+    def shown(self) -> str:
+        """The difference, without what stands around it: a key of another server may be there."""
+        contents = (self.before, self.after)
+        old, new = ((content or b"").decode().splitlines() for content in contents)
+        names = [os.devnull if content is None else str(self.path) for content in contents]
+        if len(old) == len(new) == 1:  # all in one line
+            old, new = _differing(old[0], new[0])
+        unchanged = {line.rstrip(",") for line in old} & {line.rstrip(",") for line in new}
+        lines = difflib.unified_diff(old, new, *names, n=0, lineterm="")
+        # A comma after what was the last entry.
+        shown = (line for line in lines if line[:3] in _NAMES or line[1:].rstrip(",") not in unchanged)
+        return "\n".join(shown)
+
+    def apply(self) -> None:
+        """Write it, whole or not at all, with the permissions that the file has.
+
+        Raises:
+            Busy: The file was changed meanwhile, or cannot be written.
+        """
+        try:
+            mode = stat.S_IMODE(self.path.stat().st_mode) if self.before is not None else 0o600
+            if (self.path.read_bytes() if self.path.exists() else None) != self.before:
+                raise Busy(f"{self.path} was changed by another program meanwhile.", "Run this again.")
+            if self.backup is not None and self.before is not None:
+                _write(self.backup, self.before, mode)
+            if self.after is None:
+                self.path.unlink()
+            else:
+                _write(self.path, self.after, mode)
+            if self.spent is not None:
+                self.spent.unlink(missing_ok=True)
+        except OSError as error:
+            raise Busy(f"{self.path} cannot be written: {cause(error)}.", "Make it writable.") from error
+
+
+def _differing(old: str, new: str) -> tuple[list[str], list[str]]:
+    """The parts of two lines in which they differ."""
+    begin = _common(old, new)
+    old, new = old[begin:], new[begin:]
+    end = _common(old[::-1], new[::-1])
+    return [part for part in (old[: len(old) - end],) if part], [new[: len(new) - end]]
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    return next(
+        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    with draft_of(path) as draft:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(mode)
+        draft.replace(path)
+
+
+def entries_in(host: Host, path: Path) -> dict[str, Any]:
+    """The servers in a host's file, by name; none if there is no file, or it cannot be read."""
+    try:
+        text = path.read_bytes()[:_LARGEST].decode().removeprefix(_MARK)
+        servers = _LANGUAGES[host.format].read(text).get(host.container)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return servers if isinstance(servers, dict) else {}
+
+
+def put_in(host: Host, path: Path, name: str, entry: Mapping[str, Any]) -> Change | None:
+    """The change that gives a host this entry; None if it has it.
+
+    What a person has added to an entry of ours, such as which tools need no question, stays.
+
+    Raises:
+        InvalidArgument: The name is taken by an entry that starts another program.
+        Unsupported: The file cannot be changed safely.
+    """
+    before = _content(host, path)
+    text = _text(path, before)
+    known = _known(host, path, text).get(name)
+    if known is not None:
+        check_ours(host, name, known)
+        kept = {key: value for key, value in known.items() if key not in {"env", "environment", "envs"}}
+        entry = {**kept, **entry}
+        if entry == known:
+            return None
+    after = _edited(host, path, before, lambda edit: edit.with_entry(text, host.container, name, entry))
+    backup = None if known is not None else backup_of(path, name)
+    return Change(path, before, after, backup=backup)
+
+
+def taken_out(host: Host, path: Path, name: str) -> Change | None:
+    """The change that takes our entry out again; None if there is none.
+
+    Raises:
+        InvalidArgument: The entry of this name starts another program.
+        Unsupported: The file cannot be changed safely.
+    """
+    before = _content(host, path)
+    text = _text(path, before)
+    known = _known(host, path, text).get(name)
+    if known is None:
+        return None
+    check_ours(host, name, known)
+    backup = backup_of(path, name)
+    former = _content(host, backup)
+    former_text = _text(backup, former)
+    spent = backup if former is not None else None
+    try:
+        is_all = _LANGUAGES[host.format].with_entry(former_text, host.container, name, known) == text
+        keeps = host.container in _LANGUAGES[host.format].read(former_text)
+    except (ValueError, RecursionError):
+        is_all, keeps = False, True
+    if is_all:
+        return Change(path, before, former, spent=spent)
+    after = _edited(
+        host,
+        path,
+        before,
+        lambda edit: edit.without_entry(text, host.container, name, keeps_container=keeps),
+    )
+    return Change(path, before, after, spent=spent)
+
+
+def backup_of(path: Path, name: str) -> Path:
+    """Where the content of a file from before its entry `name` is kept."""
+    return path.with_name(f"{path.name}.before-{name}")
+
+
+def check_ours(host: Host, name: str, entry: Any) -> None:
+    """See that an entry of this name is of this program.
+
+    Raises:
+        InvalidArgument: It starts another one.
+    """
+    launch = launch_of(entry)
+    if launch is None or not launch.is_ours():
+        raise InvalidArgument(
+            f"{host.title} has a server named {name} that is another program.",
+            "Remove or rename that entry in its configuration first.",
+        )
+
+
+def _content(host: Host, path: Path) -> bytes | None:
+    """What a file holds that may be changed.
+
+    Raises:
+        Unsupported: It may not.
+    """
+    try:
+        if path.is_symlink():
+            raise _not_ours(path, "it is a symbolic link")
+        if not path.parent.is_dir():
+            raise Unsupported(
+                f"There is no folder {path.parent}: {host.title} is not installed, or was never started.",
+                "Start it once, then run this again.",
+            )
+        if not path.exists():
+            return None
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > _LARGEST:
+            raise _not_ours(path, "it is not a file of its own")
+        if hasattr(os, "getuid") and found.st_uid != os.getuid():
+            raise _not_ours(path, "it belongs to another user")
+        if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+            raise _not_ours(path, "it is not writable")
+        return path.read_bytes()
+    except OSError as error:
+        raise _not_ours(path, cause(error)) from error
+
+
+def _text(path: Path, content: bytes | None) -> str:
+    """The text of a file without a byte order mark.
+
+    Raises:
+        Unsupported: It is not UTF-8.
+    """
+    try:
+        return (content or b"").decode().removeprefix(_MARK)
+    except UnicodeDecodeError:
+        raise _not_ours(path, "it is not UTF-8") from None
+
+
+def _known(host: Host, path: Path, text: str) -> dict[str, Any]:
+    try:
+        servers = _LANGUAGES[host.format].read(text).get(host.container) or {}
+    except (ValueError, RecursionError):
+        raise _not_ours(path, f"it is not {host.format.upper()} of a known layout") from None
+    if not isinstance(servers, dict):
+        raise _not_ours(path, f"its {host.container} is of an unknown form")
+    return servers
+
+
+def _edited(host: Host, path: Path, before: bytes | None, edit: Callable[[_Language], str]) -> bytes:
+    """The bytes after a change of the text.
+
+    Raises:
+        Unsupported: It is written in a way that cannot be changed.
+    """
+    mark = _MARK if before is not None and before.startswith(_MARK.encode()) else ""
+    try:
+        return (mark + edit(_LANGUAGES[host.format])).encode()
+    except (ValueError, RecursionError):
+        raise _not_ours(path, "it has comments or a layout that only its own program can keep") from None
+
+
+def _not_ours(path: Path, why: str) -> Unsupported:
+    return Unsupported(f"{path} is not changed here: {why}.", "Merge by hand what is printed.")

@@ -1,0 +1,154 @@
+"""What is done to set a host up, or to take that back: shown first, then applied.
+
+A host with a command line of its own is set up by that, where its program is on the PATH; else its file is
+changed, where that is safe.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from whatsapp_mcp.cli.hosts import editing
+from whatsapp_mcp.cli.hosts.editing import Change
+from whatsapp_mcp.cli.hosts.entries import command_words, entry_of, removing_words
+from whatsapp_mcp.cli.hosts.host import Host
+from whatsapp_mcp.cli.hosts.launch import Launch, launch_of
+from whatsapp_mcp.cli.hosts.machine import Machine
+from whatsapp_mcp.cli.hosts.table import HOSTS
+from whatsapp_mcp.errors import Busy, Unsupported
+
+_LIMIT: Final = 60.0
+"""Seconds for a host's own command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Commands of the host's own command line.
+
+    Attributes:
+        words: Each command, its program first.
+        programs: The full path of the program.
+        machine: Where they run.
+    """
+
+    words: tuple[tuple[str, ...], ...]
+    program: str
+    machine: Machine
+
+    def shown(self) -> str:
+        """The commands as they could be typed."""
+        return "\n".join(f"$ {self.machine.line(words)}" for words in self.words)
+
+    def apply(self) -> None:
+        """Run them in the person's home folder: what the current one holds could be run by the host.
+
+        Raises:
+            Busy: One failed.
+        """
+        for words in self.words:
+            line = self.machine.line(words)
+            try:
+                done = subprocess.run(
+                    [self.program, *words[1:]],
+                    cwd=self.machine.home,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    timeout=_LIMIT,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as late:
+                raise Busy(f"`{line}` took longer than {_LIMIT:.0f} seconds.", "Run it by hand.") from late
+            except OSError as error:
+                raise Busy(f"`{words[0]}` cannot be started.", "Run it by hand.") from error
+            if done.returncode != 0:
+                raise Busy(f"`{line}` failed.", "Run it by hand to see the cause.")
+
+
+Step = Change | Commands
+
+
+class Found(NamedTuple):
+    """A server of ours in a host's configuration, and how the host starts it."""
+
+    host: Host
+    path: Path
+    name: str
+    launch: Launch
+
+
+def to_install(host: Host, launch: Launch, name: str, machine: Machine) -> Step | None:
+    """What sets the host up; None if it is.
+
+    Raises:
+        InvalidArgument: Another program has the name.
+        Unsupported: A person has to do it.
+    """
+    entry = entry_of(host, launch, name)
+    if (program := _program(host, machine)) is None:
+        return editing.put_in(host, _edited_file(host, machine), name, entry)
+    known = editing.entries_in(host, _file(host, machine)).get(name)
+    adding = command_words(host, launch, name)
+    if known is None:
+        return Commands((adding,), program, machine)
+    editing.check_ours(host, name, known)
+    if launch_of(known) == launch:
+        return None
+    return Commands((removing_words(host, name), adding), program, machine)
+
+
+def to_undo(host: Host, name: str, machine: Machine) -> Step | None:
+    """What takes our server out of the host; None if it has none.
+
+    Raises:
+        InvalidArgument: Another program has the name.
+        Unsupported: A person has to do it.
+    """
+    if (program := _program(host, machine)) is None:
+        return editing.taken_out(host, _edited_file(host, machine), name)
+    known = editing.entries_in(host, _file(host, machine)).get(name)
+    if known is None:
+        return None
+    editing.check_ours(host, name, known)
+    return Commands((removing_words(host, name),), program, machine)
+
+
+def found(machine: Machine) -> list[Found]:
+    """Every server of ours in the configurations of hosts on this computer; nothing is changed."""
+    all_found: list[Found] = []
+    for host in HOSTS:
+        if not host.files:
+            continue
+        path = _file(host, machine)
+        for name, entry in editing.entries_in(host, path).items():
+            launch = launch_of(entry)
+            if launch is not None and launch.is_ours():
+                all_found.append(Found(host, path, name, launch))
+    return all_found
+
+
+def _program(host: Host, machine: Machine) -> str | None:
+    """The host's own program, if it can do this."""
+    return machine.program(host.command.program) if host.command and host.has_commands else None
+
+
+def _file(host: Host, machine: Machine) -> Path:
+    return Path(machine.file(host.files[machine.system]))
+
+
+def _edited_file(host: Host, machine: Machine) -> Path:
+    """The file that is changed.
+
+    Raises:
+        Unsupported: It is not ours to change.
+    """
+    if host.is_edited:
+        return _file(host, machine)
+    if host.command is not None and host.has_commands:
+        raise Unsupported(
+            f"There is no `{host.command.program}` on the PATH.",
+            f"Install {host.title}, or run by hand what is printed.",
+        )
+    raise Unsupported(f"{host.title} is set up by hand.", "Follow what is printed.")
