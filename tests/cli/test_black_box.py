@@ -92,6 +92,28 @@ async def test_a_phone_is_linked_by_qr_told_by_status_and_unlinked(whatsapp: Wha
     assert (await status(whatsapp, home))["state"] == "unlinked"
 
 
+async def test_uninstalling_unlinks_the_phone_and_deletes_the_home(
+    whatsapp: WhatsApp, home: Path, tmp_path: Path
+):
+    async with running(whatsapp, home, "link", "--json") as link:
+        await whatsapp.me.scan((await link.event("qr"))["text"])
+        await link.event("synced")
+    # Not the real one: there may be applications that use the real installation.
+    person = {"HOME": str(tmp_path / "nobody"), "XDG_CONFIG_HOME": str(tmp_path / "nobody")}
+
+    with anyio.fail_after(LIMIT):
+        done = await anyio.run_process(
+            command("uninstall", "--yes", "--unlink", "--delete-messages"),
+            env=environment(whatsapp, home) | person,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert b"Removed: the link of default." in done.stdout
+    assert not home.exists()  # noqa: ASYNC240
+
+
 async def test_a_phone_is_linked_by_pairing_code(whatsapp: WhatsApp, home: Path):
     async with running(whatsapp, home, "link", "--json", "--phone", whatsapp.me.number) as link:
         code = (await link.event("code"))["code"]

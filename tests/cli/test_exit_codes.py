@@ -34,6 +34,7 @@ INNARDS = {
     "demo": "whatsapp_mcp.cli.demo.story._run",
     "client-config cursor": "whatsapp_mcp.cli.hosts.commands.snippet",
     "install cursor": "whatsapp_mcp.cli.hosts.commands.to_install",
+    "uninstall --dry-run": "whatsapp_mcp.cli.uninstall.installed_services",
     "service print": "whatsapp_mcp.cli.service._service",
     "service install": "whatsapp_mcp.cli.service._find_manager",
     "service uninstall": "whatsapp_mcp.cli.service._find_manager",

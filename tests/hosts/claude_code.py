@@ -46,6 +46,7 @@ class ClaudeCode:
             "ANTHROPIC_API_KEY": "none",
             "ENABLE_TOOL_SEARCH": "false",
             "MCP_CONNECTION_NONBLOCKING": "false",
+            "MCP_TIMEOUT": "60000",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
         }

@@ -16,6 +16,8 @@ SETTINGS = {
     "general": {"enableAutoUpdate": False},
     "privacy": {"usageStatisticsEnabled": False},
     "telemetry": {"enabled": False},
+    # Else its model is not shown the tools before it has searched for them.
+    "tools": {"toolSearch": {"enabled": False}},
 }
 
 
@@ -46,4 +48,9 @@ class QwenCode:
         return ("--prompt", text, "--approval-mode", "yolo")
 
     def environment(self, model: str) -> dict[str, str]:
-        return {"OPENAI_BASE_URL": model, "OPENAI_API_KEY": "none", "OPENAI_MODEL": "gpt-4o"}
+        return {
+            "OPENAI_BASE_URL": model,
+            "OPENAI_API_KEY": "none",
+            "OPENAI_MODEL": "gpt-4o",
+            "QWEN_CODE_LEGACY_MCP_BLOCKING": "1",  # the first request waits for the server
+        }

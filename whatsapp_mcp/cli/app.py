@@ -20,6 +20,7 @@ from whatsapp_mcp.cli import webhooks as webhook_commands
 from whatsapp_mcp.cli.command_line import App, CommandLine
 from whatsapp_mcp.cli.options import Account, AsJson, end_of_length, known_account, port_number
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code
+from whatsapp_mcp.cli.uninstall import uninstall
 from whatsapp_mcp.errors import WhatsAppError
 
 app = App(
@@ -326,6 +327,7 @@ def exposures(
 
 app.command("install")(hosts.install)
 app.command("client-config")(hosts.client_config)
+app.command("uninstall")(uninstall)
 app.add_typer(service_commands.app, name="service")
 app.add_typer(archive_commands.app, name="archive")
 app.add_typer(token_commands.app, name="token")

@@ -40,9 +40,10 @@ Name = Annotated[
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LIMIT: Final = 60.0
 """Seconds for the service manager to do one thing."""
+_DESCRIPTION: Final = "Description=WhatsApp for MCP applications"
 _UNIT: Final = """\
 [Unit]
-Description=WhatsApp for MCP applications
+{description}
 
 [Service]
 ExecStart={command}
@@ -127,6 +128,17 @@ def uninstall(account: Account = "default", name: Name = None) -> None:
 
     The account, its archive and the settings stay.
     """
+    remove_service(account, name)
+
+
+def remove_service(account: str = "default", name: str | None = None) -> None:
+    """End the service of this name, or of this account, and remove it.
+
+    Raises:
+        InvalidArgument: There is none.
+        Busy: The service manager failed.
+        Unsupported: This system has none.
+    """
     service = _service(account, None, name)
     _find_manager(service)
     if not service.path.exists():
@@ -135,6 +147,30 @@ def uninstall(account: Account = "default", name: Name = None) -> None:
     service.path.unlink(missing_ok=True)
     typer.echo(f"Removed {service.path}.")
     _run_all(service.forget)
+
+
+def installed_services() -> list[Path]:
+    """The files of all services of this program; the name of each is that of its file."""
+    if sys.platform == "darwin":
+        agents = sorted((Path.home() / "Library" / "LaunchAgents").glob("*.plist"))
+        return [path for path in agents if _is_our_agent(path)]
+    folder = systemd_unit("whatsapp-mcp", Launch("")).path.parent
+    return [path for path in sorted(folder.glob("*.service")) if _DESCRIPTION in _text_of(path)]
+
+
+def _is_our_agent(path: Path) -> bool:
+    try:
+        words = plistlib.loads(path.read_bytes())["ProgramArguments"]
+        return Launch(words[0], tuple(words[1:])).is_ours()
+    except (OSError, ValueError, LookupError, TypeError, plistlib.InvalidFileException):
+        return False
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _service(account: str, port: int | None, name: str | None) -> Service:
@@ -170,7 +206,12 @@ def systemd_unit(name: str, launch: Launch) -> Service:
     control = ("systemctl", "--user")
     return Service(
         base / "systemd" / "user" / f"{name}.service",
-        _UNIT.format(command=" ".join(words), environment="".join(variables), usage=int(ExitCode.USAGE)),
+        _UNIT.format(
+            description=_DESCRIPTION,
+            command=" ".join(words),
+            environment="".join(variables),
+            usage=int(ExitCode.USAGE),
+        ),
         start=((*control, "daemon-reload"), (*control, "enable", "--now", name)),
         stop=((*control, "disable", "--now", name),),
         forget=((*control, "daemon-reload"),),

@@ -1,0 +1,247 @@
+"""`whatsapp-mcp uninstall`: lists what this program has put on the machine, and takes it away again."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.cli.hosts import Found, Machine, agreed, found, to_undo
+from whatsapp_mcp.cli.installation import DISTRIBUTION
+from whatsapp_mcp.cli.outcome import ExitCode, print_error
+from whatsapp_mcp.cli.service import installed_services, remove_service
+from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
+from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.settings import AccountFolder
+
+_OF_THE_HOME: Final = ("config.toml", "config.toml.before", "http-token", "tokens", "models", "accounts")
+"""What this program makes in the home folder. Whatever else is there is a person's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """An account here; `size` in bytes."""
+
+    folder: AccountFolder
+    is_linked: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Inventory:
+    """All that is here of this program, but for its own files."""
+
+    home: Path
+    services: list[Path]
+    hosts: list[Found]
+    models: list[str]
+    accounts: list[_Account]
+
+    @property
+    def linked(self) -> list[_Account]:
+        return [account for account in self.accounts if account.is_linked]
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether there is something beside the home folder."""
+        return bool(self.services or self.hosts or self.models)
+
+    def lines(self) -> Iterator[str]:
+        """What a person is shown."""
+        for path in self.services:
+            yield f"service      {path}"
+        for each in self.hosts:
+            yield f"application  {each.host.title}: {each.name} in {each.path}"
+        for model in self.models:
+            yield f"model        {model}"
+        for account in self.accounts:
+            linked = "linked" if account.is_linked else "not linked"
+            yield f"account      {account.folder.name}: {linked}, {account.size / 1e6:,.1f} MB"
+        if self.home.is_dir():
+            yield f"home         {self.home}"
+
+
+def uninstall(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is here.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Remove services, applications' entries and models unasked.")
+    ] = False,
+    unlink: Annotated[
+        bool | None, typer.Option("--unlink/--keep-linked", help="Log out of WhatsApp, without asking.")
+    ] = None,
+    delete: Annotated[
+        bool | None,
+        typer.Option("--delete-messages/--keep-messages", help="Delete the home folder, without asking."),
+    ] = None,
+) -> None:
+    """Take everything off this machine.
+
+    Lists it first, and asks separately before it unlinks the phone and before it deletes messages.
+    """
+    here = _take_stock()
+    lines = list(here.lines())
+    typer.echo("\n".join(lines) if lines else "There is nothing here.")
+    if dry_run or not lines:
+        return
+    _check_answers(here, yes=yes, unlink=unlink, delete=delete)
+    if here.has_parts:
+        agreed("Remove the services, the entries of applications and the models?", yes=yes)
+    names = ", ".join(account.folder.name for account in here.linked)
+    unlinks = bool(names) and _answer(f"Unlink the phone of {names}? The messages here stay.", unlink)
+    deletes = here.home.is_dir() and _answer(f"Delete all messages and settings in {here.home}?", delete)
+    is_done = _remove(here, unlinks=unlinks, deletes=deletes)
+    typer.echo(
+        f"What installed the program removes it: `uv tool uninstall {DISTRIBUTION}`, "
+        f"`pipx uninstall {DISTRIBUTION}` or `pip uninstall {DISTRIBUTION}`.",
+        err=True,
+    )
+    raise typer.Exit(ExitCode.OK if is_done else ExitCode.FAILED)
+
+
+def _take_stock() -> _Inventory:
+    from whatsapp_mcp import media
+    from whatsapp_mcp.cli.connection import find
+
+    loaded = settings.load()
+    accounts: list[_Account] = []
+    for name in loaded.accounts():
+        folder = loaded.account_folder(name)
+        is_linked = find(name, wait=False).state is not ConnectionState.UNLINKED
+        accounts.append(_Account(folder, is_linked, _size(folder.path)))
+    models = [model.name for model in media.installed_models(loaded.home)]
+    return _Inventory(loaded.home, installed_services(), found(Machine.here()), models, accounts)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _check_answers(here: _Inventory, *, yes: bool, unlink: bool | None, delete: bool | None) -> None:
+    """See that each question has an answer where nobody can be asked, before anything is done.
+
+    Raises:
+        InvalidArgument: One has none.
+    """
+    if _can_ask():
+        return
+    missing = [
+        option
+        for option, is_missing in (
+            ("--yes", here.has_parts and not yes),
+            ("--unlink or --keep-linked", bool(here.linked) and unlink is None),
+            ("--delete-messages or --keep-messages", here.home.is_dir() and delete is None),
+        )
+        if is_missing
+    ]
+    if missing:
+        raise InvalidArgument("Nobody can be asked what to remove.", f"Give {', '.join(missing)}.")
+
+
+def _can_ask() -> bool:
+    """Whether somebody sits at the terminal."""
+    return sys.stdin.isatty()
+
+
+def _answer(question: str, given: bool | None) -> bool:
+    return typer.confirm(question, err=True) if given is None else given
+
+
+def _remove(here: _Inventory, *, unlinks: bool, deletes: bool) -> bool:
+    """Remove what was agreed; what fails is told and left. Whether nothing failed."""
+    from whatsapp_mcp import media
+    from whatsapp_mcp.cli.connection import unlinked, with_known_device
+
+    kept: set[str] = set()
+    failed = False
+
+    def attempt(what: str, act: Callable[[], object]) -> bool:
+        nonlocal failed
+        try:
+            act()
+        except WhatsAppError as error:
+            print_error(error)
+            failed = True
+            return False
+        except OSError as error:
+            print_error(Busy(f"{what} cannot be removed: {cause(error)}.", "Remove it by hand."))
+            failed = True
+            return False
+        typer.echo(f"Removed: {what}.")
+        return True
+
+    # While a service leads, the phone is unlinked through it; and with the keys, which go last.
+    for account in here.linked if unlinks else ():
+        name = account.folder.name
+        if not attempt(f"the link of {name}", lambda name=name: with_known_device(name, unlinked)):
+            kept.add(name)
+    for path in here.services:
+        attempt(f"the service {path.stem}", lambda path=path: remove_service(name=path.stem))
+    for each in here.hosts:
+        attempt(f"{each.name} in {each.host.title}", lambda each=each: _take_out(each))
+    for model in here.models:
+        attempt(f"the model {model}", lambda model=model: media.remove_model(here.home, model))
+    if deletes:
+        for account in here.accounts:
+            if account.folder.name not in kept:
+                attempt(
+                    f"the account {account.folder.name}", lambda account=account: _delete(account, unlinks)
+                )
+        if not failed:
+            attempt(str(here.home), lambda: _delete_home(here.home))
+    return not failed
+
+
+def _take_out(each: Found) -> None:
+    step = to_undo(each.host, each.name, Machine.here())
+    if step is not None:
+        step.apply()
+
+
+def _delete(account: _Account, unlinks: bool) -> None:
+    """Delete an account's folder.
+
+    Raises:
+        Busy: A server of it runs.
+        OSError: It cannot be deleted.
+    """
+    from whatsapp_mcp.device.leader import LeaderLock
+
+    lock = LeaderLock(account.folder)
+    if not lock.acquire():
+        raise Busy(
+            f"A server of {account.folder.name} is running (process {lock.holder()}).",
+            "End the applications that use whatsapp-mcp, then run this again.",
+        )
+    # Windows deletes no file that is open.
+    lock.release()
+    is_encrypted = account.folder.vault.exists
+    shutil.rmtree(account.folder.path)
+    if is_encrypted:
+        typer.echo(f"The key of {account.folder.name} stays where it is kept.", err=True)
+    if account.is_linked and not unlinks:
+        typer.echo("The phone still lists it: Settings, Linked devices removes it there.", err=True)
+
+
+def _delete_home(home: Path) -> None:
+    """Delete what this program makes in its home, and that if nothing else is in it.
+
+    Raises:
+        OSError: Something cannot be deleted.
+    """
+    for name in _OF_THE_HOME:
+        path = home / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    left = sorted(path.name for path in home.iterdir())
+    if left:
+        typer.echo(f"{home} stays, for it holds {', '.join(left)}.", err=True)
+    else:
+        home.rmdir()
