@@ -109,4 +109,4 @@ def _anchors(page: Path) -> set[str]:
 
 
 def _options(command: str) -> set[str]:
-    return {option for parameter in COMMANDS[command].params for option in parameter.opts}
+    return {option for each in COMMANDS[command].params for option in (*each.opts, *each.secondary_opts)}
