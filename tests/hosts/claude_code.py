@@ -47,6 +47,7 @@ class ClaudeCode:
             "ENABLE_TOOL_SEARCH": "false",
             "MCP_CONNECTION_NONBLOCKING": "false",
             "MCP_TIMEOUT": "60000",
+            "MCP_CONNECT_TIMEOUT_MS": "60000",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
         }

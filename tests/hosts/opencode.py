@@ -74,7 +74,7 @@ class ChatCompletions:
         shown: list[Shown] = []
         for message in request["messages"]:
             if message["role"] == "tool":
-                shown.append(Shown(message["content"]))
+                shown.append(_shown(message["content"]))
             elif shown and isinstance(message["content"], list):  # a result's images, in the user's name
                 shown[-1] = Shown(shown[-1].text, _images(message["content"]))
         return shown
@@ -86,6 +86,13 @@ class ChatCompletions:
 
     def says(self, text: str) -> Sequence[Mapping[str, Any]]:
         return _chunks({"role": "assistant", "content": text}, "stop")
+
+
+def _shown(content: str | list[dict[str, Any]]) -> Shown:
+    if isinstance(content, str):
+        return Shown(content)
+    texts = [part["text"] for part in content if part["type"] == "text"]
+    return Shown("\n".join(texts), _images(content))
 
 
 def _images(parts: list[dict[str, Any]]) -> tuple[bytes, ...]:
