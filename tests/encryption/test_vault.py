@@ -11,7 +11,7 @@ import pytest
 
 from whatsapp_mcp.encryption import KeySource, Step, Vault
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
-from whatsapp_mcp.private_file import write_private
+from whatsapp_mcp.system import write_private
 
 
 def file_source(path: Path, key: bytes | None = None) -> KeySource:

@@ -27,7 +27,7 @@ from whatsapp_mcp.models import (
     MessageKind,
     Page,
 )
-from whatsapp_mcp.private_file import replaced
+from whatsapp_mcp.system import replaced
 
 Format = Literal["jsonl", "text", "html"]
 _MESSAGE: Final = TypeAdapter(Message)

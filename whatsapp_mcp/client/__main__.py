@@ -22,9 +22,9 @@ from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, read_key, take_aside
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, LEADER_GONE_SECONDS
 from whatsapp_mcp.encryption import DatabaseKey
-from whatsapp_mcp.memory import share_arenas
 from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.system import share_arenas
 
 logger = logging.getLogger(__name__)
 

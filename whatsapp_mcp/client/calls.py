@@ -29,8 +29,8 @@ from whatsapp_mcp.client.library import (
 )
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, Rejected, TooLong, Unsupported
 from whatsapp_mcp.models.capabilities import CapabilityState, capability_of_call
-from whatsapp_mcp.private_file import write_private
 from whatsapp_mcp.protobufs import E2E, Neonize
+from whatsapp_mcp.system import write_private
 
 logger = logging.getLogger(__name__)
 

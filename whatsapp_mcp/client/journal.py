@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from whatsapp_mcp import encryption
 from whatsapp_mcp.encryption import DatabaseKey
-from whatsapp_mcp.private_file import make_private_file
+from whatsapp_mcp.system import make_private_file
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (

@@ -18,7 +18,7 @@ import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream
 
 from whatsapp_mcp.encryption import DatabaseKey
-from whatsapp_mcp.pipe_output import PipeOutput
+from whatsapp_mcp.system import PipeOutput
 
 _CHUNK: Final = 65536
 _LOG: Final = 2

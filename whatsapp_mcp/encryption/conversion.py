@@ -18,7 +18,7 @@ from whatsapp_mcp.encryption.databases import DatabaseKey, connect, connect_ciph
 from whatsapp_mcp.encryption.files import seal_all, unseal_all
 from whatsapp_mcp.encryption.vault import Step, Vault
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
-from whatsapp_mcp.private_file import draft_of, sync_folder
+from whatsapp_mcp.system import draft_of, sync_folder
 
 Progress = Callable[[str], None]
 """Called with the name of each file that is done."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.private_file import is_draft, replaced
+from whatsapp_mcp.system import is_draft, replaced
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

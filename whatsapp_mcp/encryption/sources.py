@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
-from whatsapp_mcp.private_file import write_private
+from whatsapp_mcp.system import write_private
 
 _SERVICE: Final = "whatsapp-mcp"
 _COMMAND_LIMIT: Final = 60.0

@@ -18,7 +18,7 @@ from typing import Any, Final
 from whatsapp_mcp.encryption.databases import DatabaseKey
 from whatsapp_mcp.encryption.sources import KeySource, new_key
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
-from whatsapp_mcp.private_file import write_private
+from whatsapp_mcp.system import write_private
 
 FILE_NAME: Final = "encryption.json"
 _VERSION: Final = 1

@@ -14,7 +14,7 @@ from typing import Any, Final
 from whatsapp_mcp.errors import Denied, InvalidArgument, RateLimited
 from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import Approval, ApprovalState, ApprovalWay, Caller
-from whatsapp_mcp.private_file import read_or_make
+from whatsapp_mcp.system import read_or_make
 
 VALID: Final = timedelta(hours=1)
 """How long a person may decide."""

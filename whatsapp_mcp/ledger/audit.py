@@ -26,7 +26,7 @@ from whatsapp_mcp.ledger import audit_chain
 from whatsapp_mcp.ledger.audit_chain import Ends, Fault
 from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import Caller, PastAct
-from whatsapp_mcp.private_file import read_or_make
+from whatsapp_mcp.system import read_or_make
 
 KEPT: Final = timedelta(days=400)
 """How long a row is kept."""

@@ -14,7 +14,7 @@ import anyio.to_thread
 from whatsapp_mcp import encryption
 from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy, cause
-from whatsapp_mcp.private_file import make_private_file
+from whatsapp_mcp.system import make_private_file
 
 T = TypeVar("T")
 _SCHEMA_VERSION: Final = 1

@@ -17,12 +17,11 @@ import anyio
 from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.jid import parse_chat
-from whatsapp_mcp.memory import share_arenas
 from whatsapp_mcp.models.caller import chat_principal
-from whatsapp_mcp.private_file import read_or_make
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.log import log_to_stderr
 from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.system import read_or_make, share_arenas
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from mcp.server.stdio import stdio_server
 
-from whatsapp_mcp.pipe_output import PipeOutput
+from whatsapp_mcp.system import PipeOutput
 
 if TYPE_CHECKING:
     from anyio import AsyncFile

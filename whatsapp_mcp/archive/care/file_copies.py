@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.encryption import SEALED
-from whatsapp_mcp.private_file import is_draft
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.system import is_draft
 
 SENT_FILES_KEPT: Final = 3600.0
 """Seconds that a copy of a sent file stays: longer than the way from the tool into the outbox takes."""

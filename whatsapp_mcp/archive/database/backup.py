@@ -13,7 +13,7 @@ from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.database import schema
 from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.private_file import replaced
+from whatsapp_mcp.system import replaced
 
 _ROOM: Final = 2
 """Free space that an upgrade needs, in sizes of the file: for the copy and, while it lasts, the log."""

@@ -20,8 +20,8 @@ from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.database import schema
 from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, InvalidArgument
-from whatsapp_mcp.private_file import make_private_file
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.system import make_private_file
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -15,7 +15,7 @@ from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import BridgeMessage, ExportedMessage
-from whatsapp_mcp.private_file import replaced
+from whatsapp_mcp.system import replaced
 
 MADE: Final = "IMP-"
 """Begins the id of a message that had none."""

@@ -17,8 +17,8 @@ from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, known_account
 from whatsapp_mcp.encryption import SEALED, KeySource, Step, read_sealed, sealed
 from whatsapp_mcp.errors import Busy, InvalidArgument
-from whatsapp_mcp.private_file import replaced
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.system import replaced
 
 app = App(help="Encrypt what is archived.", no_args_is_help=True)
 

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.device.connection.state import Connection
 from whatsapp_mcp.models import ConnectionState
-from whatsapp_mcp.private_file import write_private
+from whatsapp_mcp.system import write_private
 
 FILE_NAME: Final = "link.json"
 STATES_KEPT: Final = 100

@@ -8,7 +8,7 @@ from typing import Final
 
 import segno
 
-from whatsapp_mcp.private_file import replaced
+from whatsapp_mcp.system import replaced
 
 FILE_NAME: Final = "link.png"
 _SCALE: Final = 8

@@ -19,7 +19,7 @@ from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
 from whatsapp_mcp.media import HEAD_BYTES, format_of
 from whatsapp_mcp.media_folder import recorded_file, require_room, safe_name
 from whatsapp_mcp.models import FileStep
-from whatsapp_mcp.private_file import draft_of
+from whatsapp_mcp.system import draft_of
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive

@@ -22,8 +22,8 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp import encryption
-from whatsapp_mcp.private_file import make_private_file
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.system import make_private_file
 
 INTERVAL: Final = 5.0
 """Seconds between two looks."""

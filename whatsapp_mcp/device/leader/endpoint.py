@@ -21,8 +21,8 @@ from anyio.abc import ByteStream, Listener, SocketAttribute, TaskGroup
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.lock import identity
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.private_file import write_private
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.system import write_private
 
 _LOOK_AGAIN: Final = 2.0
 """Seconds between looks at whether the address is still there."""

@@ -22,7 +22,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.media.speech import models
 from whatsapp_mcp.media.speech.models import Record, RecordedFile
-from whatsapp_mcp.private_file import sync_folder
+from whatsapp_mcp.system import sync_folder
 
 if TYPE_CHECKING:
     import httpx2

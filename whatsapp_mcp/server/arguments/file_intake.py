@@ -25,7 +25,7 @@ from whatsapp_mcp.errors import Busy, Candidate, FileNotAllowed, InvalidArgument
 from whatsapp_mcp.media import fetch
 from whatsapp_mcp.media_folder import require_room
 from whatsapp_mcp.models import Permit
-from whatsapp_mcp.private_file import write_private
+from whatsapp_mcp.system import write_private
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.calls import Services

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.errors import Busy, NotConnected
-from whatsapp_mcp.private_file import write_private
+from whatsapp_mcp.system import write_private
 from whatsapp_mcp.web.pages import LOGIN
 
 if TYPE_CHECKING:

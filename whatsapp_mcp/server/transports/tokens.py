@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.policy import SCOPES
-from whatsapp_mcp.private_file import draft_of
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.settings import make_private
+from whatsapp_mcp.system import draft_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -22,8 +22,8 @@ from whatsapp_mcp.ledger import AuditEntry
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.models.caller import PERSON
 from whatsapp_mcp.policy import Act, Policy, Situation, decide
-from whatsapp_mcp.private_file import write_private
 from whatsapp_mcp.settings import ENV_PREFIX, Addition, Removal, config_text, edited, parse
+from whatsapp_mcp.system import write_private
 from whatsapp_mcp.web.settings.catalogue import BY_NAME, EDITABLE, SUBJECTS, VERDICTS
 from whatsapp_mcp.web.site import Site, see
 

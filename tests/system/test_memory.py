@@ -11,7 +11,7 @@ _SCRIPT = """
 import re, sys, threading
 from pathlib import Path
 if sys.argv[1] == "shared":
-    from whatsapp_mcp.memory import share_arenas
+    from whatsapp_mcp.system import share_arenas
     share_arenas()
 together = threading.Barrier(9)
 def work():

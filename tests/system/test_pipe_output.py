@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from whatsapp_mcp.pipe_output import PipeOutput
+from whatsapp_mcp.system import PipeOutput
 
 pytestmark = pytest.mark.anyio
 

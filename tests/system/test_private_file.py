@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.private_file import draft_of, make_private_file, replaced, write_private
+from whatsapp_mcp.system import draft_of, make_private_file, replaced, write_private
 
 ONLY_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
