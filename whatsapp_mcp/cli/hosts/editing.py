@@ -19,7 +19,7 @@ from whatsapp_mcp.cli.hosts import json_text, toml_text, yaml_text
 from whatsapp_mcp.cli.hosts.host import Format, Host
 from whatsapp_mcp.cli.hosts.launch import launch_of
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, cause
-from whatsapp_mcp.private_file import draft_of
+from whatsapp_mcp.system import draft_of
 
 _LARGEST: Final = 10_000_000
 """Bytes of a configuration; what is larger is none."""
