@@ -88,7 +88,7 @@ async def test_once_shows_the_main_job_and_ends_and_runs_no_module_of_the_curren
     for file in ("[image", "[document", "[voice"):
         assert re.search(rf"{re.escape(file)}.* is at /", demo.printed)
     assert "a picture, image/jpeg: the model sees it" in demo.printed
-    for step in ("demo", "link", "client-config claude-code"):
+    for step in ("demo", "link", "install claude-code"):
         assert re.search(rf"^/\S*whatsapp-mcp {step}$", demo.printed, re.MULTILINE)
     assert ran(strange) == []
 

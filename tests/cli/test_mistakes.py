@@ -215,7 +215,7 @@ def test_a_person_who_starts_the_server_by_hand_is_told_what_it_waits_for(
     told = capsys.readouterr()
     assert told.out == ""
     assert "waits for an application" in told.err
-    assert "client-config" in told.err
+    assert "whatsapp-mcp install" in told.err
 
 
 @pytest.mark.parametrize("closed", ["stdin", "stdout"])

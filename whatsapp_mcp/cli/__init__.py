@@ -1,6 +1,6 @@
 """The command line: `whatsapp-mcp`.
 
-An MCP application waits for the server's first answer, so the lines that `client-config` writes are
+An MCP application waits for the server's first answer, so the lines that `install` writes are
 dispatched here, before Typer and the libraries of the other commands are imported. This module imports
 nothing itself.
 """

@@ -49,6 +49,6 @@ def _explain_stdio(options: dict[str, Any]) -> None:
     if sys.stdin.isatty():
         sys.stderr.write(
             "This serves MCP over stdin and stdout and waits for an application to speak; Ctrl-C ends it.\n"
-            "To let an application start it: whatsapp-mcp client-config --help\n"
+            "To let an application start it: whatsapp-mcp install --help\n"
             "Other commands: whatsapp-mcp --help\n"
         )

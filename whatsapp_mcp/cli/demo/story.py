@@ -130,7 +130,7 @@ def _tell_what_is_next(console: Console) -> None:
     steps = {
         "demo": "the same, and it goes on: your own application can join",
         "link": "link your phone (read in the README what an unofficial client risks)",
-        "client-config claude-code": "connect an application; --help names the others",
+        "install claude-code": "connect an application; --help names the others",
     }
     for arguments, what in steps.items():
         console.print(f"{program} {arguments}\n    {what}", markup=False)
