@@ -68,6 +68,12 @@ class ClientUnderTest:
                         return heard[1]
                 await self._news.wait()
 
+    async def hear_of(self, holds: Callable[[], bool]) -> None:
+        """Return once it holds, which is looked at after each notification."""
+        with anyio.fail_after(PATIENCE):
+            while not holds():
+                await self._news.wait()
+
     async def hear_state(self, code: EventCode) -> bytes:
         """The payload of the next state event of this kind."""
         params = await self.hear(STATE, lambda params: params["code"] == code)

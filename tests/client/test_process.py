@@ -47,8 +47,8 @@ def texts(folder: Path) -> list[str]:
 
 
 async def journaled_texts(client: ClientUnderTest, folder: Path, count: int) -> list[str]:
-    while len(texts(folder)) < count:
-        await client.hear(JOURNALED)
+    # A later event that is told by itself may be what tells of a message.
+    await client.hear_of(lambda: len(texts(folder)) >= count)
     return texts(folder)
 
 
