@@ -11,31 +11,14 @@ from whatsapp_mcp.server.render.connection import (
 from whatsapp_mcp.server.render.data import (
     ChatData,
     ChatsData,
-    ContactsData,
     MessagesData,
-    ProfileData,
     chat_data,
     chats_data,
-    contacts_data,
     media_data,
     messages_data,
-    profile_data,
 )
 from whatsapp_mcp.server.render.digest import DigestData, digest_data, digest_text
 from whatsapp_mcp.server.render.events import ABOUT_A_MESSAGE, EventData, event_data
-from whatsapp_mcp.server.render.group_data import (
-    ChangedGroupData,
-    ChangedMembersData,
-    CommunityData,
-    CreatedGroupData,
-    GroupDetailsData,
-    InviteData,
-    InviteOrGroupData,
-    JoinData,
-    JoinRequestsData,
-    group_settings_data,
-    member_data,
-)
 from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.kinds import duration_text, kind_text
 from whatsapp_mcp.server.render.message_line import (
@@ -46,6 +29,23 @@ from whatsapp_mcp.server.render.message_line import (
     named,
     place_of,
     quoted,
+)
+from whatsapp_mcp.server.render.people_data import (
+    ChangedGroupData,
+    ChangedMembersData,
+    CommunityData,
+    ContactsData,
+    CreatedGroupData,
+    GroupDetailsData,
+    InviteData,
+    InviteOrGroupData,
+    JoinData,
+    JoinRequestsData,
+    ProfileData,
+    contacts_data,
+    group_settings_data,
+    member_data,
+    profile_data,
 )
 from whatsapp_mcp.server.render.polls import PollData, poll_data
 from whatsapp_mcp.server.render.readings import ReadingData, Wanted, reading_data, reading_text

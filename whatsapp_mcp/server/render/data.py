@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NotRequired
 
@@ -12,8 +12,6 @@ from whatsapp_mcp.models import (
     EXCERPT,
     LAST_WORDS,
     Chat,
-    Contact,
-    ContactDetails,
     LastMessage,
     Media,
     Mention,
@@ -151,48 +149,6 @@ class MessagesData(WhereData):
     left_at_least: NotRequired[bool]
     notes: NotRequired[list[str]]
     chats_named: NotRequired[list[WhereData]]
-
-
-class ContactData(TypedDict):
-    """One person; `saved_name` is from the phone's address book, `stranger` as of a chat."""
-
-    jid: str
-    name: str
-    number: str | None
-    lid: NotRequired[str]
-    saved_name: NotRequired[str]
-    given_name: NotRequired[str]
-    push_name: NotRequired[str]
-    business_name: NotRequired[str]
-    stranger: NotRequired[bool]
-
-
-class ContactsData(TypedDict):
-    """A page of people."""
-
-    contacts: list[ContactData]
-    next_cursor: str | None
-
-
-class GroupData(TypedDict):
-    """A group by its address and name."""
-
-    jid: str
-    name: str
-
-
-class ProfileData(ContactData):
-    """One person with what WhatsApp shows of them and the groups in common.
-
-    `note` says when WhatsApp could not be asked.
-    """
-
-    about: NotRequired[str]
-    picture: NotRequired[str]
-    business: NotRequired[str]
-    groups: NotRequired[list[GroupData]]
-    last_message: NotRequired[MessageData]
-    note: NotRequired[str]
 
 
 def ref_of(number: int | None) -> str | None:
@@ -438,49 +394,4 @@ def messages_data(page: Page[Message], zone: tzinfo, *, of_one_chat: bool = Fals
         data["left"] = page.left.count
         if page.left.at_least:
             data["left_at_least"] = True
-    return data
-
-
-def contact_data(contact: Contact) -> ContactData:
-    """One person."""
-    data = ContactData(jid=identifier(contact.jid), name=full_name(contact.name), number=contact.number)
-    if contact.lid:
-        data["lid"] = identifier(contact.lid)
-    for key in ("saved_name", "given_name", "push_name", "business_name"):
-        if name := getattr(contact, key):
-            data[key] = full_name(name)
-    if contact.stranger:
-        data["stranger"] = True
-    return data
-
-
-def contacts_data(page: Page[Contact]) -> ContactsData:
-    """A page of people."""
-    return ContactsData(contacts=[contact_data(c) for c in page.items], next_cursor=page.next_cursor)
-
-
-def profile_data(
-    person: Contact,
-    details: ContactDetails,
-    groups: Sequence[Chat],
-    last: Message | None,
-    note: str | None,
-    zone: tzinfo,
-) -> ProfileData:
-    """One person with what WhatsApp shows of them and the groups in common."""
-    data = ProfileData(**contact_data(person))
-    if details.about:
-        data["about"] = clean(details.about)
-    if details.picture:
-        data["picture"] = clean_line(details.picture, 500)
-    if business := details.business or person.business_name:
-        data["business"] = full_name(business)
-    if groups:
-        data["groups"] = [
-            GroupData(jid=identifier(group.jid), name=full_name(group.name)) for group in groups
-        ]
-    if last:
-        data["last_message"] = message_data(last, zone)
-    if note:
-        data["note"] = note
     return data

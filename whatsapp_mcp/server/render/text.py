@@ -29,7 +29,6 @@ from whatsapp_mcp.server.render.data import (
     ChatData,
     ChatsData,
     MessagesData,
-    ProfileData,
     withheld_text,
 )
 from whatsapp_mcp.server.render.file_notes import HEARD
@@ -46,6 +45,7 @@ from whatsapp_mcp.server.render.message_line import (
     sender_of,
     view_of,
 )
+from whatsapp_mcp.server.render.people_data import ProfileData
 from whatsapp_mcp.server.render.polls import voters_data
 from whatsapp_mcp.server.render.times import DAY, day_of, short_stamp
 

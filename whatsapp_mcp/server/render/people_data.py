@@ -1,17 +1,59 @@
-"""Groups as programs get them: settings, members, invites, and what became of a change."""
+"""People and groups as programs get them: profiles, settings, members, and what became of a change."""
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from datetime import tzinfo
 from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from whatsapp_mcp.models import Group, GroupMember
-from whatsapp_mcp.server.fencing import clean, full_name, identifier
-from whatsapp_mcp.server.render.data import GroupData
+from whatsapp_mcp.models import Chat, Contact, ContactDetails, Group, GroupMember, Message, Page
+from whatsapp_mcp.server.fencing import clean, clean_line, full_name, identifier
+from whatsapp_mcp.server.render.data import MessageData, message_data
 from whatsapp_mcp.server.render.times import rfc3339
+
+
+class ContactData(TypedDict):
+    """One person; `saved_name` is from the phone's address book, `stranger` as of a chat."""
+
+    jid: str
+    name: str
+    number: str | None
+    lid: NotRequired[str]
+    saved_name: NotRequired[str]
+    given_name: NotRequired[str]
+    push_name: NotRequired[str]
+    business_name: NotRequired[str]
+    stranger: NotRequired[bool]
+
+
+class ContactsData(TypedDict):
+    """A page of people."""
+
+    contacts: list[ContactData]
+    next_cursor: str | None
+
+
+class GroupData(TypedDict):
+    """A group by its address and name."""
+
+    jid: str
+    name: str
+
+
+class ProfileData(ContactData):
+    """One person with what WhatsApp shows of them and the groups in common.
+
+    `note` says when WhatsApp could not be asked.
+    """
+
+    about: NotRequired[str]
+    picture: NotRequired[str]
+    business: NotRequired[str]
+    groups: NotRequired[list[GroupData]]
+    last_message: NotRequired[MessageData]
+    note: NotRequired[str]
 
 
 class GroupSettingsData(TypedDict):
@@ -116,6 +158,51 @@ class CommunityData(TypedDict):
     jid: str
     community: str
     linked: bool
+
+
+def contact_data(contact: Contact) -> ContactData:
+    """One person."""
+    data = ContactData(jid=identifier(contact.jid), name=full_name(contact.name), number=contact.number)
+    if contact.lid:
+        data["lid"] = identifier(contact.lid)
+    for key in ("saved_name", "given_name", "push_name", "business_name"):
+        if name := getattr(contact, key):
+            data[key] = full_name(name)
+    if contact.stranger:
+        data["stranger"] = True
+    return data
+
+
+def contacts_data(page: Page[Contact]) -> ContactsData:
+    """A page of people."""
+    return ContactsData(contacts=[contact_data(c) for c in page.items], next_cursor=page.next_cursor)
+
+
+def profile_data(
+    person: Contact,
+    details: ContactDetails,
+    groups: Sequence[Chat],
+    last: Message | None,
+    note: str | None,
+    zone: tzinfo,
+) -> ProfileData:
+    """One person with what WhatsApp shows of them and the groups in common."""
+    data = ProfileData(**contact_data(person))
+    if details.about:
+        data["about"] = clean(details.about)
+    if details.picture:
+        data["picture"] = clean_line(details.picture, 500)
+    if business := details.business or person.business_name:
+        data["business"] = full_name(business)
+    if groups:
+        data["groups"] = [
+            GroupData(jid=identifier(group.jid), name=full_name(group.name)) for group in groups
+        ]
+    if last:
+        data["last_message"] = message_data(last, zone)
+    if note:
+        data["note"] = note
+    return data
 
 
 def member_data(member: GroupMember, own: Set[str]) -> MemberData:
