@@ -27,6 +27,13 @@ LOCKS = [
 ]
 
 
+NOT_SHIPPED = {"whatsapp_mcp/simulator/__main__.py", "whatsapp_mcp/simulator/control.py"}
+"""The control of the simulated WhatsApp from other processes, which the demo does not need."""
+DEMO_LOADS = "import sys, whatsapp_mcp.simulator.scenario; print(*sys.modules)"
+IN_THE_CLIENT = {"whatsapp_mcp.simulator.launch.sitecustomize"}
+"""What the client process of a demo runs at its start."""
+
+
 def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -118,8 +125,23 @@ def test_a_wheel_carries_the_package_with_its_data_and_nothing_else(wheel: Path)
     tracked = subprocess.run(
         ["git", "ls-files", "whatsapp_mcp"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
-    assert set(tracked) - shipped == set()
+    assert set(tracked) - shipped == NOT_SHIPPED
     assert {name for name in shipped if not name.startswith("whatsapp_mcp/")} == set()
+
+
+def test_of_the_simulator_a_wheel_carries_what_the_demo_loads(wheel: Path):
+    printed = subprocess.run(
+        [sys.executable, "-c", DEMO_LOADS], check=True, capture_output=True, text=True, timeout=60
+    )
+    loaded = {name for name in printed.stdout.split() if name.startswith("whatsapp_mcp.simulator.")}
+    with zipfile.ZipFile(wheel) as archive:
+        shipped = {
+            name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            for name in archive.namelist()
+            if name.startswith("whatsapp_mcp/simulator/") and name.endswith(".py")
+        } - {"whatsapp_mcp.simulator"}
+
+    assert shipped - loaded == IN_THE_CLIENT
 
 
 def test_the_long_description_links_only_to_what_is_there(wheel: Path):

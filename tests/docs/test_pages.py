@@ -68,7 +68,7 @@ def test_no_page_installs_somebody_elses_package(page: Path) -> None:
 def test_only_what_is_published_is_installed_by_name(page: Path) -> None:
     today, _, _ = page.read_text(encoding="utf-8").partition("### Once it is published")
 
-    assert re.findall(r"(?:install|uvx|run) '?mcp-server-whatsapp", today) == []
+    assert re.findall(r"(?:\binstall|uvx|run) '?mcp-server-whatsapp", today) == []
 
 
 def test_every_tool_that_a_page_names_exists(page: Path) -> None:
