@@ -6,10 +6,24 @@ Its form is described at https://code.claude.com/docs/en/plugins-reference.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from release.links import SERVER
 from release.project import Project
+
+_README: Final = """\
+# WhatsApp for Claude Code
+
+Reads, searches and sends your WhatsApp messages from Claude Code. A server on this computer becomes a linked
+device of your phone, as WhatsApp Web does, and keeps its archive here. What would reach a stranger waits for
+your yes.
+
+It needs uv, with which it fetches itself. To begin, say: *link my WhatsApp*. A code appears, which your phone
+scans under **Settings → Linked devices**. Then ask who waits for you, or use one of the skills, such as
+`catch-up`.
+
+It is an unofficial client: WhatsApp may limit or ban an account that uses one.
+"""
 
 
 def plugin_files(project: Project, skills: dict[str, str]) -> dict[str, bytes]:
@@ -30,7 +44,11 @@ def plugin_files(project: Project, skills: dict[str, str]) -> dict[str, bytes]:
     if project.repository is not None:
         about |= {"repository": project.repository, "homepage": project.repository}
     servers = {"mcpServers": {SERVER: {"command": "uvx", "args": [f"{project.name}@{project.version}"]}}}
-    files = {".claude-plugin/plugin.json": _json(about), ".mcp.json": _json(servers)}
+    files = {
+        ".claude-plugin/plugin.json": _json(about),
+        ".mcp.json": _json(servers),
+        "README.md": _README.encode(),
+    }
     return files | {f"skills/{name}/SKILL.md": text.encode() for name, text in skills.items()}
 
 
