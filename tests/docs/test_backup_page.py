@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from tests.docs import site
-from tests.docs.shell_examples import examples
+from tests.docs.examples import examples
 from tests.fixtures import call, command, environment, link, mcp_client, said, until
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp

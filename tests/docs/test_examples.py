@@ -1,4 +1,4 @@
-"""Every shell example of the documentation runs, or says which test runs it, or why none does."""
+"""Every example of the documentation runs, or says which test runs it, or why none does."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ from pathlib import Path
 import pytest
 
 from tests.docs import site
-from tests.docs.shell_examples import Example, examples, run, shell_examples
+from tests.docs.examples import Example, all_examples, examples, run
 from tests.docs.test_archive_page import BRIDGE, fill
 from tests.loops import run_apart
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import open_archive
 
-ALL = shell_examples()
+ALL = all_examples()
+SHELL = [one for one in ALL if one.language == "sh" and not one.run_by and not one.not_run]
 BY_PAGE = {
-    page: [one for one in ALL if one.page == page and not one.run_by and not one.not_run]
-    for page in dict.fromkeys(one.page for one in ALL)
+    page: [one for one in SHELL if one.page == page] for page in dict.fromkeys(one.page for one in SHELL)
 }
 SETTINGS = [
-    block
-    for page in site.pages()
-    for block in examples(page)
-    if block.language == "toml" and not block.body.startswith(("[[expect]]", "[mcp_servers"))
+    one for one in ALL if one.language == "toml" and not one.body.startswith(("[[expect]]", "[mcp_servers"))
 ]
 """What a person may copy into `config.toml`; the others are files of other programs and of `policy test`."""
-LANGUAGES = {"go", "json", "nginx", "python", "sh", "text", "toml", "yaml"}
+PROGRAMS = {"go", "nginx", "python"}
+LANGUAGES = {*PROGRAMS, "json", "sh", "text", "toml", "yaml"}
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the examples are for a shell of Unix")
-@pytest.mark.parametrize("page", [page for page, found in BY_PAGE.items() if found], ids=site.place_of)
+@pytest.mark.parametrize("page", BY_PAGE, ids=site.place_of)
 def test_the_shell_examples_of_a_page_run(page: Path, used: Path) -> None:
     for example in BY_PAGE[page]:
         run(example)
@@ -73,8 +71,11 @@ def test_the_settings_of_a_page_load(block: Example, tmp_path: Path) -> None:
 
 
 def test_every_block_says_what_it_is() -> None:
-    pages = [site.ROOT / "README.md", *site.pages()]
-    assert [one.name for page in pages for one in examples(page) if one.language not in LANGUAGES] == []
+    assert [one.name for one in ALL if one.language not in LANGUAGES] == []
+
+
+def test_every_program_says_which_test_runs_it_or_why_none_does() -> None:
+    assert [one.name for one in ALL if one.language in PROGRAMS and not one.run_by and not one.not_run] == []
 
 
 @pytest.mark.parametrize("example", [one for one in ALL if one.run_by], ids=lambda one: one.name)

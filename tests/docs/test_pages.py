@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from tests.docs import site
-from tests.docs.shell_examples import examples
+from tests.docs.examples import examples
 from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.server.calls import spec_of

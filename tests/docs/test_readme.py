@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.docs import site
-from tests.docs.shell_examples import examples
+from tests.docs.examples import examples
 
 README = site.ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The shell examples of the pages: which there are, and how one is run."""
+"""The examples of the pages: which there are, and how one for a shell is run."""
 
 from __future__ import annotations
 
@@ -59,10 +59,9 @@ def examples(page: Path) -> Iterator[Example]:
         yield Example(page, found["language"], body, run_by, not_run)
 
 
-def shell_examples() -> list[Example]:
-    """The shell examples of every page and of the README."""
-    found = (example for page in [site.ROOT / "README.md", *site.pages()] for example in examples(page))
-    return [example for example in found if example.language == "sh"]
+def all_examples() -> list[Example]:
+    """The blocks of every page and of the README."""
+    return [example for page in [site.ROOT / "README.md", *site.pages()] for example in examples(page)]
 
 
 def run(example: Example) -> str:
