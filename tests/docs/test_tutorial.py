@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,7 +21,10 @@ from mcp.types import Implementation
 from tests.fixtures import command, environment
 from whatsapp_mcp.simulator import WhatsApp
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform == "win32", reason="a stand-in is a script with a first line"),
+]
 PAGE = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text(encoding="utf-8")
 OUTPUTS: list[str] = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
 [RULE] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
@@ -33,10 +38,9 @@ def shown(beginning: str) -> str:
 
 
 def alike(text: str) -> str:
-    """A text without what differs each time: counts, ids of questions, times."""
+    """A text without what differs each time: ids of questions and times."""
     text = re.sub(r"\(\w{6}\)", "(ID)", text)
-    text = re.sub(r"\b\d\d:\d\d\b", "TIME", text)
-    return re.sub(r"\b\d+ (messages|chats)", r"N \1", text)
+    return re.sub(r"\b\d\d:\d\d\b", "TIME", text)
 
 
 async def run(whatsapp: WhatsApp, home: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -61,6 +65,8 @@ async def linked(whatsapp: WhatsApp, home: Path) -> None:
                     printed = rest
                     if event["event"] == "qr":
                         await whatsapp.me.scan(event["text"])
+                        await whatsapp.me.online()
+                        await whatsapp.me.hand_over()
     assert process.returncode == 0
 
 
@@ -85,23 +91,29 @@ async def refused(client: Client, text: str) -> str:
 
 
 async def test_who_follows_the_tutorial_gets_an_answer_and_sends_what_was_allowed(
-    whatsapp: WhatsApp, tmp_path: Path
+    whatsapp: WhatsApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
     ann = whatsapp.person("Ann Byrne", "+15550002222")
+    whatsapp.me.app_state.name_contact(ann, ann.name)
+    for text in ("Are you coming on Saturday?", "Will you bring something?"):
+        whatsapp.me.history.add(ann, text, at=whatsapp.network.timestamp())
     await linked(whatsapp, home)
     again = await run(whatsapp, home, "link")
     assert alike(again.stdout.decode() + again.stderr.decode()).endswith(alike(shown("Ready: ")))
 
-    printed = (await run(whatsapp, home, "client-config", "claude-code")).stdout.decode()
-    ends = re.compile(r"(--env \S+ )|(?<= -- )\S+")
-    assert f"$ {ends.sub('', printed)}Do this?" in ends.sub("", shown("$ claude mcp add"))
+    claude = tmp_path / "bin" / "claude"
+    claude.parent.mkdir()
+    claude.write_text("#!/bin/sh\n", encoding="utf-8")
+    claude.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{claude.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = await run(whatsapp, home, "install", "claude-code", "--yes")
+    ends = re.compile(r"(--env \S+ )|(?<= -- )\S+[^\n]*")
+    said = done.stdout.decode() + done.stderr.decode()
+    assert ends.sub("", said) == ends.sub("", shown("$ claude mcp add")).replace("Do this? [y/N]: y\n", "")
 
     async with agent(whatsapp, home) as client:
-        await whatsapp.me.online()
-        whatsapp.me.app_state.name_contact(ann, ann.name)
-        whatsapp.me.app_state.share_key()
-        await ann.says("Will you bring something?")
         await until_said(client, "Will you bring something?", "list_messages", chat="Ann Byrne")
         (home / "config.toml").write_text(RULE, encoding="utf-8")
         await refused(client, "I will bring the cake.")

@@ -212,7 +212,7 @@ class TerminalReport:
     def synced(self, messages: int, chats: int) -> None:
         """Print that it is done, and the next step."""
         self._progress.stop()
-        connect = for_account("Connect an application: `whatsapp-mcp install`", self._account)
+        connect = for_account("Connect an application: `whatsapp-mcp install HOST`", self._account)
         here = f"{_counted(messages, 'message')} in {_counted(chats, 'chat')}"
         self._console.print(f"Ready: {here}. {connect}", markup=False)
 
