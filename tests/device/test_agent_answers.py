@@ -12,12 +12,13 @@ import pytest
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.agent.speaking import Speaker
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, KeyReused, WhatsAppError
-from whatsapp_mcp.models import Caller, HandOn, HandOnState, SendRequest
+from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, KeyReused, RateLimited, WhatsAppError
+from whatsapp_mcp.models import Caller, HandOn, HandOnState, SendRequest, TextContent
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
 ANN = "15550002222@s.whatsapp.net"
+ANN_LID = "70001@lid"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -31,6 +32,21 @@ class Refusing:
     async def send(self, request: SendRequest) -> None:
         self.asked.append(request)
         raise self._error
+
+
+class Accepting:
+    """A device that accepts sends of a caller into the outbox of an archive, while it has room."""
+
+    def __init__(self, archive: Archive, room: list[str], caller: Caller) -> None:
+        self._archive = archive
+        self._room = room
+        self._caller = caller
+
+    async def send(self, request: SendRequest) -> None:
+        if not self._room:
+            raise RateLimited("There is no room.")
+        self._room.pop()
+        await self._archive.outbox_add(request, principal=self._caller.principal)
 
 
 @pytest.fixture
@@ -50,6 +66,25 @@ async def answer(archive: Archive, device: Refusing) -> float | None:
     state = HandOnState.ANSWERING
     found = HandOn(1, ANN, "command", (1,), 1, NOON, NOON, state, parts=("one", "two"))
     return await Speaker(archive, acting, SystemClock()).answer(found)
+
+
+async def test_no_part_goes_out_twice_when_the_number_of_a_chat_becomes_known_meanwhile(
+    archive: Archive,
+) -> None:
+    room = ["for one"]
+
+    def acting(caller: Caller) -> Any:
+        return Accepting(archive, room, caller)
+
+    speaker = Speaker(archive, acting, SystemClock())
+    state = HandOnState.ANSWERING
+    found = HandOn(1, ANN_LID, "command", (1,), 1, NOON, NOON, state, parts=("one", "two"))
+    assert await speaker.answer(found) is not None
+    await archive.record_identities([(ANN, ANN_LID)])
+    room += ["for one", "for another"]
+    assert await speaker.answer(found) is None
+    contents = [entry.request.content for entry in await archive.outbox_unsettled()]
+    assert contents == [TextContent("one"), TextContent("two")]
 
 
 async def test_an_answer_that_is_refused_as_invalid_is_not_taken_for_sent(archive: Archive) -> None:

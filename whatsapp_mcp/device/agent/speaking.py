@@ -70,9 +70,15 @@ class Speaker:
         self._clock = clock
 
     async def caller_of(self, chat: str) -> Caller:
-        """For whom a chat's agent acts: bound to the chat, unless it is the owner's own."""
-        facts = await self._archive.chat_facts(chat)
-        return Caller(chat_principal(facts.jid), "agent", "agent", chat="" if facts.is_own else facts.jid)
+        """For whom a chat's agent acts: bound to the chat, unless it is the owner's own.
+
+        Args:
+            chat: Its jid as it was when the messages were handed on. It is not looked up again: a chat known
+                by a LID is called by the number as soon as that is known, and what was sent or read before
+                would be another principal's.
+        """
+        is_own = (await self._archive.chat_facts(chat)).is_own
+        return Caller(chat_principal(chat), "agent", "agent", chat="" if is_own else chat)
 
     async def answer(self, found: HandOn) -> float | None:
         """Send the parts of an answer that have not gone out yet.
