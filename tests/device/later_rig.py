@@ -44,23 +44,28 @@ class Fuse:
     Attributes:
         left: Writes until then; below zero, never.
         after: Whether that write is still done.
+        only: Counts the operations of this name alone.
         is_dead: Whether that was; then nothing more is written.
     """
 
     left: int = -1
     after: bool = False
+    only: str | None = None
     is_dead: bool = False
 
     def around(self, write: Callable[..., Any]) -> Callable[..., Any]:
         """The same write, which may be the last."""
 
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            self.left -= 1
-            if self.is_dead or (self.left == 0 and not self.after):
+        def guarded(what: Any, **kwargs: Any) -> Any:
+            is_last = False
+            if self.only in {None, getattr(what, "name", None)}:
+                self.left -= 1
+                is_last = self.left == 0
+            if self.is_dead or (is_last and not self.after):
                 self.is_dead = True
                 raise Killed
-            done = write(*args, **kwargs)
-            if self.left == 0:
+            done = write(what, **kwargs)
+            if is_last:
                 self.is_dead = True
                 raise Killed
             return done

@@ -51,7 +51,20 @@ INSERT OR IGNORE INTO whatsmeow_sender_keys VALUES
 
 @dataclass
 class Wire:
-    """Client and WhatsApp as the outbox sees them: what was handed over, what it answers and notes."""
+    """Client and WhatsApp as the outbox sees them: what was handed over, what it answers and notes.
+
+    As the library does, it notes a message's secret and moves the keys on before WhatsApp has the message.
+
+    Attributes:
+        handed_over: The chats of the messages that WhatsApp has.
+        raises: What ends each hand-over before WhatsApp has the message.
+        gate: What each hand-over waits for before that.
+        begun: Set as soon as a message was handed over.
+        notes: Whether the secret is noted before the gate already.
+        encrypts: Whether the keys move on then, too.
+        reaches: Whether the message is encrypted for the other person.
+        is_silent: Whether the answer never comes, though WhatsApp has the message.
+    """
 
     online: bool = True
     linked: bool = True
@@ -62,6 +75,7 @@ class Wire:
     notes: bool = False
     encrypts: bool = False
     reaches: bool = True
+    is_silent: bool = False
     timestamp: int = 1_767_225_600
     generation: int = 1
     registration: int = 7
@@ -73,15 +87,22 @@ class Wire:
 
     async def hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
         self.begun.set()
-        if self.notes:
-            self.note(E2E.Message.FromString(b64decode(message)))
+        made, is_noted, is_encrypted = E2E.Message.FromString(b64decode(message)), self.notes, self.encrypts
+        if is_noted:
+            self.note(made)
+        if is_encrypted:
+            self.move_keys()
         if self.gate is not None:
             await self.gate.wait()
         if self.raises is not None:
             raise self.raises
-        if self.reaches:
+        if not is_noted:
+            self.note(made)
+        if self.reaches and not is_encrypted:
             self.move_keys()
         self.handed_over.append(chat)
+        if self.is_silent:
+            await anyio.sleep_forever()
         return {"id": f"3EB0{len(self.handed_over):012d}", "timestamp": self.timestamp}
 
     def open(self, folder: AccountFolder) -> DeliveryEvidence:
@@ -99,14 +120,13 @@ class Wire:
         )
 
     def note(self, message: E2E.Message) -> None:
-        """Keep a message's secret, and move the keys on, as the library does before it sends the message."""
+        """Keep a message's secret, if it has one."""
         assert self.database is not None
+        if not (secret := message.messageContextInfo.messageSecret):
+            return
         with closing(sqlite3.connect(self.database)) as db, db:
-            secret = message.messageContextInfo.messageSecret
             name = f"3EB0{message.conversation.upper()}"
             db.execute("INSERT INTO whatsmeow_message_secrets VALUES (?, ?)", (name, secret))
-        if self.encrypts:
-            self.move_keys()
 
     def move_keys(self) -> None:
         """What encrypting a message does to the keys."""
@@ -118,7 +138,8 @@ class Wire:
     def renew(self) -> None:
         """The client has ended, and another one is logged in."""
         self.generation += 1
-        self.raises, self.gate, self.notes, self.encrypts = None, None, False, False
+        self.raises, self.gate = None, None
+        self.notes = self.encrypts = self.is_silent = False
 
 
 @dataclass

@@ -632,12 +632,13 @@ async def test_what_a_dead_host_was_sending_is_sent_by_the_next_if_it_was_not_ou
 async def test_what_a_dead_host_was_sending_and_may_be_out_is_unknown_to_the_next(
     folder: AccountFolder,
 ) -> None:
-    wire = Wire(generation=2, encrypts=True)
+    wire = Wire(generation=2)
     handed_to = await Wire().open(folder).name_hand_over(ANN)
     wire.open(folder)
     message = E2E.Message(conversation="hello")
     message.messageContextInfo.messageSecret = b"s" * 32
     wire.note(message)
+    wire.move_keys()
     async with open_archive(folder, write=True) as archive:
         entry, _ = await archive.outbox_add(text("hello"))
         await archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=b"s" * 32)

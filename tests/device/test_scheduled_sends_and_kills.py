@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import Final
 
 import anyio
 import pytest
@@ -22,8 +24,18 @@ from whatsapp_mcp.settings import AccountFolder
 STANDARD = '[policy]\nmode = "standard"\n'
 HOUR = 60 * MINUTE
 SETTLED = {SendStatus.SENT, SendStatus.UNKNOWN}
-STEPS = 26
+STEPS = 17
 """Writes of a leader that schedules a send, is asked about it, and sends it."""
+CLIENTS: Final[dict[str, Callable[[], Wire]]] = {
+    "answers": Wire,
+    "hangs": lambda: Wire(gate=anyio.Event()),
+    "hangs once it has noted the message": lambda: Wire(gate=anyio.Event(), notes=True),
+    "hangs once it has encrypted the message": lambda: Wire(gate=anyio.Event(), notes=True, encrypts=True),
+    "hangs once WhatsApp has the message": lambda: Wire(is_silent=True),
+}
+"""How far the client of the first leader comes with the message."""
+SLEPT: Final = (timedelta(seconds=1), 5 * MINUTE, 3 * LATE)
+"""How long nobody leads."""
 
 
 def request(clock: FakeClock) -> SendRequest:
@@ -35,32 +47,44 @@ def request(clock: FakeClock) -> SendRequest:
     step=st.integers(1, STEPS),
     after=st.booleans(),
     known=st.booleans(),
-    notes=st.booleans(),
-    slept=st.sampled_from([timedelta(seconds=1), 5 * MINUTE, 3 * LATE]),
+    client=st.sampled_from(list(CLIENTS)),
+    slept=st.sampled_from(SLEPT),
 )
-@example(step=STEPS, after=False, known=True, notes=False, slept=timedelta(seconds=1))
+@example(step=STEPS, after=False, known=True, client="answers", slept=SLEPT[0])
 def test_a_send_goes_out_once_whichever_write_is_a_leaders_last(
     tmp_path_factory: pytest.TempPathFactory,
     step: int,
     after: bool,
     known: bool,
-    notes: bool,
+    client: str,
     slept: timedelta,
 ) -> None:
     folder = AccountFolder("default", tmp_path_factory.mktemp("home") / "accounts" / "default")
     folder.create()
-    anyio.run(_succession, folder, Fuse(step, after), known, notes, slept)
+    anyio.run(_succession, folder, Fuse(step, after), known, client, slept)
 
 
-async def _succession(folder: AccountFolder, fuse: Fuse, known: bool, notes: bool, slept: timedelta) -> None:
+@pytest.mark.anyio
+@pytest.mark.parametrize("slept", SLEPT, ids=str)
+@pytest.mark.parametrize("client", ["answers", "hangs once WhatsApp has the message"])
+async def test_a_send_is_not_repeated_when_its_leader_ends_before_it_notes_what_became_of_it(
+    folder: AccountFolder, client: str, slept: timedelta
+) -> None:
+    write = "outbox_sent" if client == "answers" else "outbox_unknown"
+    wire = await _succession(folder, Fuse(1, only=write), True, client, slept)
+    assert wire.handed_over == [ANA]
+
+
+async def _succession(folder: AccountFolder, fuse: Fuse, known: bool, client: str, slept: timedelta) -> Wire:
     """The first leader ends at that write; a second one goes on, and the person allows what is asked."""
-    wire, clock = Wire(notes=notes, encrypts=notes), FakeClock()
+    wire, clock = CLIENTS[client](), FakeClock()
     wanted = request(clock)
     with suppress(Killed, BaseExceptionGroup):
         async with leading(folder, wire=wire, clock=clock, policy=STANDARD, fuse=fuse, known=known) as first:
             await _asked_for(first, wanted)
             await first.passes(HOUR + MINUTE)
-            fuse.left = 1  # it ends here, if it has not before
+            await first.passes(MINUTE)  # for the answer, and then without it
+            fuse.left, fuse.only = 1, None  # it ends here, if it has not before
             await first.archive.meta_set("the", "end")
     assert fuse.is_dead
     by_first = len(wire.handed_over)
@@ -77,6 +101,7 @@ async def _succession(folder: AccountFolder, fuse: Fuse, known: bool, notes: boo
             assert wire.handed_over == []
         elif statuses:
             assert len(wire.handed_over) == 1 or statuses == {SendStatus.UNKNOWN}
+    return wire
 
 
 async def _asked_for(led: Later, wanted: SendRequest) -> None:

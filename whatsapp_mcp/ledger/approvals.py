@@ -194,6 +194,9 @@ class Approvals:
 
     async def expire(self, now: datetime) -> tuple[HeldAct, ...]:
         """End what nobody has decided in time; answers these."""
+        # Asked every few seconds: what changes nothing neither takes the lock nor a thread.
+        if not self._file.read(lambda db: _is_any_over(db, now)):
+            return ()
 
         def change(db: sqlite3.Connection) -> tuple[HeldAct, ...]:
             ended = _expire(db, now)
@@ -307,12 +310,19 @@ def _held(
     return HeldAct(approval, digest, seal, principal, operation, given, question_id)
 
 
+_OVER: Final = "state IN ('open', 'approved') AND expires_at <= ?"
+
+
+def _is_any_over(db: sqlite3.Connection, now: datetime) -> bool:
+    over = f"SELECT EXISTS (SELECT 1 FROM approvals WHERE {_OVER})"  # noqa: S608
+    return bool(db.execute(over, (int(now.timestamp()),)).fetchone()[0])
+
+
 def _expire(db: sqlite3.Connection, now: datetime) -> list[str]:
     ended = [
         number
         for (number,) in db.execute(
-            """UPDATE approvals SET state = 'expired' WHERE state IN ('open', 'approved') AND expires_at <= ?
-            RETURNING id""",
+            f"UPDATE approvals SET state = 'expired' WHERE {_OVER} RETURNING id",  # noqa: S608
             (int(now.timestamp()),),
         ).fetchall()
     ]
