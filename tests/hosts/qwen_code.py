@@ -9,8 +9,10 @@ from pathlib import Path
 
 from tests.hosts.node import MODULES, NODE
 from tests.hosts.opencode import ChatCompletions
+from tests.hosts.scripted_model import Request, Shown
 
 SCRIPT = str(MODULES / "@qwen-code" / "qwen-code" / "cli-entry.js")
+NOTE = re.compile(r"\[Tool '\w+' provided the following image data with mime-type: [\w/]+\]\n?")
 SETTINGS = {
     "security": {"auth": {"selectedType": "openai"}},
     "general": {"enableAutoUpdate": False},
@@ -21,16 +23,24 @@ SETTINGS = {
 }
 
 
+class WithoutNotes(ChatCompletions):
+    """The API, without the lines in which Qwen Code announces pictures in the middle of a result."""
+
+    def shown(self, request: Request) -> list[Shown]:
+        return [Shown(NOTE.sub("", shown.text), shown.images) for shown in super().shown(request)]
+
+
 class QwenCode:
     """Qwen Code, set up by its own command."""
 
     @property
     def dialect(self) -> ChatCompletions:
-        return ChatCompletions()
+        return WithoutNotes()
 
     @property
     def wrapping(self) -> re.Pattern[str]:
-        return re.compile("…")
+        error = r"MCP tool '\w+' reported tool error for function call: \{.*\} with response: \[.*….*\]"
+        return re.compile(rf"…|{error}")
 
     @property
     def name(self) -> str:

@@ -61,8 +61,9 @@ def gemini_cli(result: CallToolResult) -> Seen:
 
 
 def qwen_code(result: CallToolResult) -> Seen:
-    """Text and images, whatever else there is."""
-    return Seen(_text(result), _images(result))
+    """Structured content before the text, unless it is an error; images beside either."""
+    as_text = result.is_error or result.structured_content is None
+    return Seen(_text(result) if as_text else f"{_json(result)}\n{_text(result)}", _images(result))
 
 
 def opencode(result: CallToolResult) -> Seen:
