@@ -13,16 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.media.whisper_folder import make_whisper_model
-from whatsapp_mcp import media
-from whatsapp_mcp.cli import doctor
-from whatsapp_mcp.cli.doctor import Finding
+from whatsapp_mcp import media, settings
+from whatsapp_mcp.cli.doctor import Finding, examination, home, readers, run
 from whatsapp_mcp.cli.outcome import ExitCode
 
 
-def findings(home: Path) -> tuple[int, dict[str, Finding]]:
+def findings(folder: Path) -> tuple[int, dict[str, Finding]]:
     answer = subprocess.run(
         [sys.executable, "-m", "whatsapp_mcp", "doctor", "--json"],
-        env=os.environ | {"WHATSAPP_MCP_HOME": str(home)},
+        env=os.environ | {"WHATSAPP_MCP_HOME": str(folder)},
         capture_output=True,
         text=True,
         timeout=90,
@@ -58,9 +57,7 @@ def test_a_toolset_that_does_not_exist_is_told_with_those_that_do(
 ):
     (tmp_path / "config.toml").write_text('[server]\ntoolsets = "core,groop"\n')
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._settings,))
-
-    [found] = doctor.examine()
+    found = home.settings_in_force(settings.load())
 
     assert not found.ok
     assert "'groop'" in found.detail
@@ -70,7 +67,7 @@ def test_a_toolset_that_does_not_exist_is_told_with_those_that_do(
 def test_a_proxy_is_told_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
     (tmp_path / "config.toml").write_text('[network]\nproxy = "socks5://me:hunter2@nas:1080"\n')
-    found = doctor._settings()
+    found = home.settings_in_force(settings.load())
     assert found.ok
     assert found.detail.endswith("proxy socks5://nas:1080")
 
@@ -78,9 +75,8 @@ def test_a_proxy_is_told_without_its_password(tmp_path: Path, monkeypatch: pytes
 def test_a_home_below_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "file" / "home"))
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home,))
 
-    [found] = doctor.examine()
+    found = home.home(settings.load())
 
     assert not found.ok
     assert "WHATSAPP_MCP_HOME" in (found.action or "")
@@ -89,9 +85,8 @@ def test_a_home_below_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_home_that_is_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "home").touch(mode=0o644)
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home,))
 
-    [found] = doctor.examine()
+    found = home.home(settings.load())
 
     assert (found.ok, "Not a directory" in found.detail) == (False, True)
     assert "WHATSAPP_MCP_HOME" in (found.action or "")
@@ -102,9 +97,10 @@ def test_a_home_that_cannot_be_made_is_told_with_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setenv("WHATSAPP_MCP_HOME", "/proc/whatsapp/home")
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home,))
+    monkeypatch.setattr(examination, "PROGRAM", ())
+    monkeypatch.setattr(examination, "HOME", (home.home,))
 
-    assert doctor.print_findings() == ExitCode.FAILED
+    assert run() == ExitCode.FAILED
     assert "FAIL home folder: /proc cannot be used" in capsys.readouterr().out
 
 
@@ -112,11 +108,10 @@ def test_a_home_that_may_not_even_be_looked_for_is_told(monkeypatch: pytest.Monk
     def refused(path: Path) -> bool:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home,))
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(Path, "exists", refused)
 
-    [found] = doctor.examine()
+    found = home.home(settings.load())
 
     assert (found.ok, "Permission denied" in found.detail) == (False, True)
 
@@ -125,9 +120,8 @@ def test_a_home_that_may_not_even_be_looked_for_is_told(monkeypatch: pytest.Monk
 def test_a_home_that_others_can_read_is_told_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tmp_path.chmod(0o755)
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home,))
 
-    [found] = doctor.examine()
+    found = home.home(settings.load())
 
     assert not found.ok
     assert found.action == f"chmod 700 {tmp_path}"
@@ -135,11 +129,10 @@ def test_a_home_that_others_can_read_is_told_with_the_cure(tmp_path: Path, monke
 
 def test_a_client_library_that_does_not_load_is_told_with_its_own_words(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
-        doctor, "_LOAD_LIBRARY", (sys.executable, "-c", "raise ImportError('libmagic is missing')")
+        readers, "_LOAD_LIBRARY", (sys.executable, "-c", "raise ImportError('libmagic is missing')")
     )
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._library,))
 
-    [found] = doctor.examine()
+    found = readers.library()
 
     assert not found.ok
     assert "libmagic is missing" in found.detail
@@ -152,7 +145,7 @@ def test_what_is_read_in_files_is_told_with_what_it_takes(
     there: bool, told: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(media, "reads_words", lambda: there)
-    finding = doctor._reading()
+    finding = readers.documents()
     assert finding.ok
     assert told in finding.detail
     assert sys.platform != "linux" or finding.detail.endswith(" MB")
@@ -163,9 +156,8 @@ def test_what_the_media_extra_brings_is_told_and_missing_it_is_no_fault(
     monkeypatch: pytest.MonkeyPatch, there: object, told: str
 ):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: there)  # pyright: ignore[reportUnknownLambdaType]
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._media,))
 
-    [found] = doctor.examine()
+    found = readers.pictures()
 
     assert found.ok
     assert told in found.detail
@@ -190,9 +182,8 @@ def test_what_transcribes_speech_is_told_and_where_audio_is_sent(
 ):
     (tmp_path / "config.toml").write_text(config)
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._speech,))
 
-    [found] = doctor.examine()
+    found = readers.speech(settings.load())
 
     assert found.ok is ok
     assert told in found.detail
@@ -203,9 +194,8 @@ def test_a_damaged_model_of_speech_is_a_fault(tmp_path: Path, monkeypatch: pytes
     weights = model.folder / "model.bin"
     weights.write_bytes(bytes(weights.stat().st_size))
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._speech,))
 
-    [found] = doctor.examine()
+    found = readers.speech(settings.load())
 
     assert not found.ok
     assert found.action == "Run `whatsapp-mcp voice install small`."

@@ -30,7 +30,7 @@ INNARDS = {
     "reconnect": "whatsapp_mcp.cli.connection.device.with_device",
     "pause --for 2h": "whatsapp_mcp.device.leader.pause",
     "resume": "whatsapp_mcp.device.leader.resume",
-    "doctor": "whatsapp_mcp.cli.doctor.examine",
+    "doctor": "whatsapp_mcp.cli.doctor.command.examine",
     "demo": "whatsapp_mcp.cli.demo.story._run",
     "client-config cursor": "whatsapp_mcp.cli.hosts.commands.snippet",
     "install cursor": "whatsapp_mcp.cli.hosts.commands.to_install",
@@ -128,7 +128,10 @@ def test_only_an_account_that_is_online_is_told_with_0(
 @pytest.mark.parametrize("ok", [True, False])
 @pytest.mark.parametrize("line", ["doctor", "doctor --json"])
 def test_a_finding_of_the_doctor_is_told_with_1(line: str, ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whatsapp_mcp.cli.doctor.examine", lambda: [Finding("home", ok, "as it is")])
+    def examine(*, over_network: bool) -> list[Finding]:
+        return [Finding("home", ok, "as it is")]
+
+    monkeypatch.setattr("whatsapp_mcp.cli.doctor.command.examine", examine)
 
     assert code_of(line) == (ExitCode.OK if ok else ExitCode.FAILED)
 

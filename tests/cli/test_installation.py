@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.cli import doctor, installation
+from whatsapp_mcp.cli import installation
+from whatsapp_mcp.cli.doctor import Finding, program
 from whatsapp_mcp.cli.installation import DISTRIBUTION, EXTRAS, SCRIPTS, command, requirement
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -140,10 +141,8 @@ def test_without_a_script_it_is_started_by_this_python(monkeypatch: pytest.Monke
     assert command() == (sys.executable, "-P", "-m", "whatsapp_mcp")
 
 
-def found_by_doctor(monkeypatch: pytest.MonkeyPatch) -> doctor.Finding:
-    monkeypatch.setattr(doctor, "_CHECKS", (doctor._installation,))
-    [found] = doctor.examine()
-    return found
+def found_by_doctor() -> Finding:
+    return program.installation()
 
 
 def test_files_of_another_distribution_are_told_with_its_name(
@@ -151,7 +150,7 @@ def test_files_of_another_distribution_are_told_with_its_name(
 ):
     installed("whatsapp-mcp", files="whatsapp_mcp/__init__.py,,\nwhatsapp_mcp/server.py,,\n")
 
-    found = found_by_doctor(monkeypatch)
+    found = found_by_doctor()
 
     assert not found.ok
     assert found.detail.endswith("has files of another project, whatsapp-mcp")
@@ -164,7 +163,7 @@ def test_files_that_nothing_installed_are_told(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(metadata, "version", missing)
 
-    found = found_by_doctor(monkeypatch)
+    found = found_by_doctor()
 
     assert (found.ok, f"was not installed by {DISTRIBUTION}" in found.detail) == (False, True)
 
@@ -172,4 +171,4 @@ def test_files_that_nothing_installed_are_told(monkeypatch: pytest.MonkeyPatch):
 def test_our_own_files_are_in_order(installed: Install, monkeypatch: pytest.MonkeyPatch):
     installed(DISTRIBUTION, files="whatsapp_mcp/__init__.py,,\n")
 
-    assert found_by_doctor(monkeypatch).ok
+    assert found_by_doctor().ok

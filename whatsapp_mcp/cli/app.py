@@ -257,14 +257,24 @@ def audit(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Check this installation.
+def doctor(
+    online: Annotated[
+        bool, typer.Option("--online", help="Also ask WhatsApp's servers, through the proxy if one is set.")
+    ] = False,
+    bundle: Annotated[
+        bool, typer.Option("--bundle", help="Show a report for an issue, then write it to a file.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write the report without asking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check this installation, this computer and the accounts here.
 
-    Checks this machine only; nothing is asked over the network.
+    Without --online nothing is asked over the network. The report of --bundle holds no message, name, number,
+    token, key or path of yours.
     """
-    from whatsapp_mcp.cli.doctor import print_findings
+    from whatsapp_mcp.cli.doctor import run
 
-    raise typer.Exit(print_findings(as_json=as_json))
+    raise typer.Exit(run(online=online, bundle=bundle, yes=yes, as_json=as_json))
 
 
 @app.command()

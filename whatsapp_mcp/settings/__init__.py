@@ -24,6 +24,7 @@ from whatsapp_mcp.settings.sections import (
     Verdict,
 )
 from whatsapp_mcp.settings.server_section import OAuthScopes, OAuthSettings, ServerSettings
+from whatsapp_mcp.settings.shared_folders import file_system_of, sharing_of
 from whatsapp_mcp.settings.voice_section import VoiceSettings
 from whatsapp_mcp.settings.webhooks_section import WebhookEvent, WebhookSettings
 
@@ -60,8 +61,10 @@ __all__ = [
     "WebhookSettings",
     "config_text",
     "edited",
+    "file_system_of",
     "load",
     "make_private",
     "parse",
     "runtime_folder",
+    "sharing_of",
 ]

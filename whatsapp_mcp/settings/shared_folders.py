@@ -61,11 +61,9 @@ def sharing(
     """
     if isinstance(folder, PureWindowsPath) and folder.drive.startswith("\\\\"):
         return f"is on a network share ({folder.drive})"
-    above = [mount for mount in mounts if folder.is_relative_to(mount.point)]
-    # Of two at one place the later one hides the earlier.
-    nearest = max(enumerate(above), key=lambda each: (len(each[1].point.parts), each[0]), default=None)
-    if nearest is not None and nearest[1].kind in _NETWORK:
-        return f"is on a network or shared file system ({nearest[1].kind} at {nearest[1].point})"
+    mount = _mount_of(folder, mounts)
+    if mount is not None and mount.kind in _NETWORK:
+        return f"is on a network or shared file system ({mount.kind} at {mount.point})"
     for name in _ONEDRIVE:
         root = environment.get(name)
         if root and folder.is_relative_to(type(folder)(root)):
@@ -75,6 +73,14 @@ def sharing(
     if found is not None:
         return f"is in a folder that {str(found.lastgroup).replace('_', ' ')} synchronises"
     return None
+
+
+def _mount_of(folder: PurePath, mounts: Iterable[Mount]) -> Mount | None:
+    """The file system that a folder is on."""
+    above = [mount for mount in mounts if folder.is_relative_to(mount.point)]
+    # Of two at one place the later one hides the earlier.
+    nearest = max(enumerate(above), key=lambda each: (len(each[1].point.parts), each[0]), default=None)
+    return nearest[1] if nearest else None
 
 
 def read_mountinfo(text: str) -> list[Mount]:
@@ -121,3 +127,10 @@ def sharing_of(folder: Path) -> str | None:
     # Not `Path.home()`: in a container the user may be one whom no file names.
     user_home = Path(os.path.expanduser("~")).resolve()
     return sharing(resolved, mounts_here(resolved), os.environ, user_home)
+
+
+def file_system_of(folder: Path) -> str | None:
+    """The type of the file system that a folder is on, or would be; None where it is not known."""
+    resolved = folder.resolve()
+    mount = _mount_of(resolved, mounts_here(resolved))
+    return mount.kind if mount else None

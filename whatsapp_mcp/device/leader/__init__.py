@@ -8,7 +8,9 @@ from whatsapp_mcp.device.leader.lock import (
     LockFile,
 )
 from whatsapp_mcp.device.leader.observer import (
+    leader_status,
     observed_status,
+    running_leader,
 )
 from whatsapp_mcp.device.leader.pausing import (
     pause,
@@ -22,8 +24,10 @@ __all__ = [
     "LeaderLock",
     "LockFile",
     "background_tasks",
+    "leader_status",
     "observed_status",
     "open_device",
     "pause",
     "resume",
+    "running_leader",
 ]

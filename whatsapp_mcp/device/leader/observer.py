@@ -21,7 +21,7 @@ from whatsapp_mcp.device.leader.election import greet
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.remote import RemoteDevice
 from whatsapp_mcp.device.operations import Device, as_device
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
 from whatsapp_mcp.rpc import Peer
 from whatsapp_mcp.settings import AccountFolder
@@ -36,14 +36,32 @@ _START: Final = (
 async def observed_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) -> ConnectionStatus:
     """What the leader says, or what is on the disk when there is none; never takes the leader's lock."""
     try:
+        status = await leader_status(folder, limit)
+    except WhatsAppError as error:
+        return _offline(folder, error.message, error.action)
+    return status or await anyio.to_thread.run_sync(_on_disk, folder)
+
+
+async def leader_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) -> ConnectionStatus | None:
+    """What the leader says; None when nobody listens. The disk is left as it is.
+
+    Raises:
+        Busy: The leader does not answer within `limit` seconds.
+        WhatsAppError: It is of a version that cannot be asked.
+    """
+    try:
         with anyio.move_on_after(limit):
             async with leading_device(folder) as device:
                 return await device.status()
     except OSError:
-        return await anyio.to_thread.run_sync(_on_disk, folder)
-    except WhatsAppError as error:
-        return _offline(folder, error.message, error.action)
-    return _offline(folder, "The server that leads this account does not answer.", "Resume or end it.")
+        return None
+    raise Busy("The server that leads this account does not answer.", "Resume or end it.")
+
+
+def running_leader(folder: AccountFolder) -> int | None:
+    """The process that took the account's lock last, if one of its number runs."""
+    pid = LeaderLock(folder).holder()
+    return pid if pid is not None and _is_running(pid) else None
 
 
 @asynccontextmanager
@@ -62,8 +80,7 @@ async def leading_device(folder: AccountFolder) -> AsyncIterator[Device]:
 
 def _on_disk(folder: AccountFolder) -> ConnectionStatus:
     """What the last leader left."""
-    pid = LeaderLock(folder).holder()
-    if pid is not None and _is_running(pid):
+    if (pid := running_leader(folder)) is not None:
         # A stale number may name a stranger by now, so nobody is told to end it.
         reason = f"No server answers. Process {pid} led this account last and is running."
         return _offline(

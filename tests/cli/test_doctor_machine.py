@@ -1,0 +1,240 @@
+"""`whatsapp-mcp doctor`: what it finds in the installation, the home folder and the computer."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.cli.archives import account_with_messages
+from whatsapp_mcp import settings
+from whatsapp_mcp.cli import build_info
+from whatsapp_mcp.cli.build_info import BuildInfo
+from whatsapp_mcp.cli.doctor import home, machine, program, readers
+from whatsapp_mcp.cli.installation import EXTRAS
+from whatsapp_mcp.settings import Settings, shared_folders
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings of a home folder that holds nothing yet."""
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir(mode=0o700)
+    return settings.load()
+
+
+def test_a_library_that_the_release_was_not_tested_with_is_told(monkeypatch: pytest.MonkeyPatch):
+    stamp = BuildInfo("a" * 40, date(2026, 1, 1), "0.5.0", date(2025, 12, 1))
+    monkeypatch.setattr(build_info, "build_info", lambda: stamp)
+
+    found = program.versions()
+
+    assert "tested with neonize 0.5.0" in found.detail
+    assert found.action == "If the client fails, install neonize 0.5.0."
+
+
+def test_the_ages_of_a_release_and_its_library_are_dates_and_no_forecast(monkeypatch: pytest.MonkeyPatch):
+    stamp = BuildInfo("a" * 40, date(2026, 1, 1), "0.5.0", None)
+    monkeypatch.setattr(build_info, "build_info", lambda: stamp)
+    monkeypatch.setattr(build_info, "library_date", lambda: date(2025, 12, 1))
+
+    found = program.age()
+
+    assert (found.ok, found.detail) == (
+        True,
+        "released 2026-01-01 from aaaaaaaaaaaa; the client library is of 2025-12-01",
+    )
+
+
+def test_a_library_without_a_date_is_a_fault(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(build_info, "library_date", lambda: None)
+
+    assert not program.age().ok
+
+
+def test_each_missing_extra_is_told_with_what_it_would_add(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(program, "find_spec", lambda _: None)  # pyright: ignore[reportUnknownLambdaType]
+
+    found = program.extras()
+
+    assert found.ok
+    assert all(f"`{extra}` would add " in found.detail for extra in EXTRAS)
+
+
+def no_pylibmagic(name: str) -> str:
+    raise metadata.PackageNotFoundError(name)
+
+
+def test_a_libmagic_of_the_system_does_as_well(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(metadata, "version", no_pylibmagic)
+    monkeypatch.setattr(ctypes.util, "find_library", lambda _: "libmagic.so.1")  # pyright: ignore[reportUnknownLambdaType]
+
+    assert readers.libmagic().detail == "the system's (libmagic.so.1)"
+
+
+def test_a_missing_libmagic_is_a_fault(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(metadata, "version", no_pylibmagic)
+    monkeypatch.setattr(ctypes.util, "find_library", lambda _: None)  # pyright: ignore[reportUnknownLambdaType]
+
+    assert not readers.libmagic().ok
+
+
+def test_a_shared_file_system_that_the_settings_allow_is_told(
+    loaded: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        shared_folders,
+        "mounts_here",
+        lambda _: [shared_folders.Mount(Path("/"), "nfs4")],  # pyright: ignore[reportUnknownLambdaType]
+    )
+
+    found = home.file_system(loaded)
+
+    assert not found.ok
+    assert "nfs4" in found.detail
+    assert "WHATSAPP_MCP_HOME" in (found.action or "")
+
+
+def test_the_kind_of_the_file_system_is_told(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        shared_folders,
+        "mounts_here",
+        lambda _: [shared_folders.Mount(Path("/"), "btrfs")],  # pyright: ignore[reportUnknownLambdaType]
+    )
+
+    assert home.file_system(loaded).detail == "btrfs"
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "ok", "told"),
+    [(40, False, "cannot be stored"), (400, True, "no files are fetched"), (900, True, "900 MB free")],
+)
+def test_a_disk_with_little_room_is_told_with_what_stops(
+    loaded: Settings, monkeypatch: pytest.MonkeyPatch, megabytes: int, ok: bool, told: str
+):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, megabytes * 1_000_000))  # pyright: ignore[reportUnknownLambdaType]
+
+    found = home.disk(loaded)
+
+    assert found.ok is ok
+    assert told in found.detail
+    assert (found.action is None) is (megabytes == 900)
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "name", ["config.toml", "http-token", "tokens/app.json", "accounts/default/client.db"]
+)
+def test_a_secret_that_others_can_read_is_told_with_the_fix(loaded: Settings, name: str):
+    path = loaded.home / name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (path.parent, path.parent.parent):
+        folder.chmod(0o700)
+    path.touch(mode=0o600)
+    assert home.permissions(loaded).ok
+
+    path.chmod(0o640)
+    found = home.permissions(loaded)
+
+    assert not found.ok
+    assert found.action == f"chmod -R go-rwx {path}"
+
+
+@POSIX
+def test_files_of_another_user_are_told(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
+    (loaded.home / "config.toml").touch(mode=0o600)
+    monkeypatch.setattr(os, "getuid", lambda: 1_234_567)
+
+    found = home.permissions(loaded)
+
+    assert not found.ok
+    assert "sudo" in found.detail
+
+
+def test_a_clock_before_the_library_was_made_is_wrong(loaded: Settings):
+    found = machine.clock(loaded, datetime(2020, 1, 1, tzinfo=UTC))
+
+    assert (found.ok, "before the client library was made" in found.detail) == (False, True)
+
+
+async def test_a_clock_behind_the_messages_that_are_here_is_wrong(
+    loaded: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(build_info, "library_date", lambda: None)
+    await account_with_messages(loaded.account_folder(), [NOON + timedelta(hours=1)] * 3)
+
+    found = machine.clock(loaded, NOON)
+
+    assert not found.ok
+    assert found.detail.startswith("60 minutes behind")
+
+
+async def test_two_messages_with_an_impossible_date_prove_nothing_about_the_clock(
+    loaded: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(build_info, "library_date", lambda: None)
+    far = NOON + timedelta(days=900)
+    await account_with_messages(loaded.account_folder(), [NOON - timedelta(days=1), far, far])
+
+    assert machine.clock(loaded, NOON).ok
+
+
+def test_a_zone_that_does_not_exist_is_told(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", "Mars/Olympus")
+
+    found = machine.time_zone(loaded)
+
+    assert not found.ok
+    assert "Mars/Olympus" in found.detail
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "CET-1CEST", ":UTC"])
+def test_a_zone_in_any_form_that_systems_take_is_fine(
+    loaded: Settings, monkeypatch: pytest.MonkeyPatch, zone: str
+):
+    monkeypatch.setenv("TZ", zone)
+
+    assert machine.time_zone(loaded).ok
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+def test_a_port_that_somebody_has_is_told_and_nobody_is_asked(
+    loaded: Settings, monkeypatch: pytest.MonkeyPatch, taken: int
+):
+    monkeypatch.setenv("WHATSAPP_MCP_SERVER__PORT", str(taken))
+
+    found = machine.port(settings.load())
+
+    assert f"port {taken} on 127.0.0.1 cannot be used" in found.detail
+    assert "serve --port" in (found.action or "")
+
+
+def test_a_host_that_is_a_name_is_not_looked_up(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WHATSAPP_MCP_SERVER__HOST", "nas.example")
+
+    assert "would have to be looked up" in machine.port(settings.load()).detail

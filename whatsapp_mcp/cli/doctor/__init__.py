@@ -1,0 +1,10 @@
+"""`whatsapp-mcp doctor`: checks this installation, this computer and the accounts here.
+
+Without `--online` nothing is asked over the network: the only addresses are unix sockets and loopback.
+"""
+
+from whatsapp_mcp.cli.doctor.command import run
+from whatsapp_mcp.cli.doctor.examination import examine
+from whatsapp_mcp.cli.doctor.finding import Finding
+
+__all__ = ["Finding", "examine", "run"]

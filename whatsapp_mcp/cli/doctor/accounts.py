@@ -1,0 +1,103 @@
+"""Checks of one account: its key, who leads it, its socket, and what former links have left."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from typing import Final
+
+import anyio
+
+from whatsapp_mcp.cli.advice import advice
+from whatsapp_mcp.cli.doctor.databases import Unread, read_only
+from whatsapp_mcp.cli.doctor.finding import Finding, listed
+from whatsapp_mcp.device.leader import leader_status, running_leader
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import ConnectionStatus
+from whatsapp_mcp.settings import AccountFolder
+
+_DEVICES: Final = "SELECT jid FROM whatsmeow_device"
+_PHONE: Final = "Compare with Linked devices on the phone, and log out what you do not know."
+
+
+def keys(folder: AccountFolder) -> Finding:
+    """Whether the key of an encrypted account opens it."""
+    name = "encryption"
+    try:
+        if not folder.vault.exists:
+            return Finding(name, True, "not encrypted")
+        folder.vault.unlock()
+        step = folder.vault.step
+    except WhatsAppError as error:
+        return Finding.of_error(name, error)
+    if step is not None:
+        return Finding(name, False, f"{step} was interrupted", "Run `whatsapp-mcp encryption status`.")
+    return Finding(name, True, "the key opens it; client.db is not encrypted")
+
+
+def leader(folder: AccountFolder) -> Finding:
+    """Which process leads the account, and what it says of itself. It is asked, and left as it is."""
+    name, pid = "leader", running_leader(folder)
+    try:
+        status = anyio.run(leader_status, folder)
+    except WhatsAppError as error:
+        return Finding.of_error(name, error)
+    if status is not None:
+        return _told(name, status)
+    if pid is not None:
+        said = f"process {pid} has the account's lock and does not answer"
+        return Finding(name, False, said, "If it has not just started, end that server and start it again.")
+    return Finding(name, True, "no server runs for this account")
+
+
+def _told(name: str, status: ConnectionStatus) -> Finding:
+    failed = ", ".join(f"{task} {count}" for task, count in sorted(status.failures.items()) if count)
+    said = f"process {status.leader_pid} leads; {status.state}"
+    if failed:
+        said = f"{said}; restarted tasks: {failed}"
+    if status.settings_error:
+        return Finding(name, False, f"{said}; {status.settings_error}", "Correct config.toml.")
+    if status.state.traits.needs_person and status.action:
+        return Finding(name, True, said, advice(status.state, status.action, status.account))
+    return Finding(name, True, said)
+
+
+def meeting_place(folder: AccountFolder) -> Finding:
+    """Where servers of the account meet."""
+    if sys.platform == "win32":
+        return Finding("socket", True, "loopback, with a secret in the account's folder")
+    try:
+        return Finding("socket", True, str(folder.socket))
+    except WhatsAppError as error:
+        return Finding.of_error("socket", error)
+
+
+def leftovers(folder: AccountFolder) -> Finding:
+    """What former links and faults have left here, and which device this is among those on the phone.
+
+    The library has no list of the phone's linked devices, so a person has to compare.
+    """
+    name = "linked devices"
+    aside = sorted(path.name for path in folder.path.glob("*.db.damaged"))
+    if aside:
+        said = f"{listed(aside)} were damaged and set aside; they still hold keys or messages"
+        return Finding(name, True, said, f"Delete them in {folder.path} when you do not need them any more.")
+    try:
+        with read_only(folder, folder.client_db) as db:
+            devices = [str(row[0]) for row in db.execute(_DEVICES)]
+    except Unread as reason:
+        if folder.client_db.exists():
+            return Finding(name, True, f"client.db {reason}")
+        devices = []
+    except sqlite3.DatabaseError:  # `integrity` tells of it, and a new one has no table yet
+        devices = []
+    if len(devices) > 1:
+        said = f"client.db holds the keys of {len(devices)} devices, and one is used"
+        return Finding(name, False, said, f"Run `whatsapp-mcp unlink`, then `link`. {_PHONE}")
+    if not devices:
+        if not folder.archive_db.exists():
+            said = "an account that no phone was ever linked to"
+            return Finding(name, True, said, f"Delete {folder.path} if you do not need it.")
+        return Finding(name, True, "no phone is linked; the archive is here")
+    number = devices[0].partition(":")[2].partition("@")[0]
+    return Finding(name, True, f"this is device {number} of the account. {_PHONE}")

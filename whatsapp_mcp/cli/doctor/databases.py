@@ -1,0 +1,134 @@
+"""Opening an account's databases without a trace, and whether they are whole."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from whatsapp_mcp import encryption
+from whatsapp_mcp.archive.database import is_damage
+from whatsapp_mcp.cli.doctor.finding import Finding, listed
+from whatsapp_mcp.device.leader import running_leader
+from whatsapp_mcp.errors import WhatsAppError, cause
+from whatsapp_mcp.settings import AccountFolder
+
+QUICK_CHECK_LIMIT: Final = 3.0
+"""Seconds for one database; what is larger is checked as far as that goes."""
+_STEPS_BETWEEN_CHECKS: Final = 10_000
+_LOCK_LIMIT: Final = 0.2
+_NEWEST: Final = "SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET 2"
+"""The third newest: one or two with an impossible date prove nothing about the clock here."""
+_SECOND: Final = 20
+"""Bits of a message's id below its time in seconds."""
+
+
+class Unread(Exception):
+    """A database that is left alone; the text says why, after its name."""
+
+
+@contextmanager
+def read_only(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection]:
+    """A database of an account, for reading, where that neither keeps a leader waiting nor recovers anything.
+
+    While nobody leads, the file is read as one that cannot change: so no log is made beside it.
+
+    Raises:
+        Unread: It is left alone.
+        WhatsAppError: Its key is missing or wrong.
+    """
+    if not path.exists():
+        raise Unread("is not there")
+    mode = "mode=ro"
+    if running_leader(folder) is None:
+        if any(_size(path, suffix) for suffix in ("-wal", "-journal")):
+            raise Unread("has a log that the next server moves into it")
+        mode = "immutable=1"
+    key = None if path == folder.client_db else folder.key_of(path)
+    try:
+        found = f"{path.as_uri()}?{mode}"
+        with closing(
+            encryption.connect(found, key, uri=True, timeout=_LOCK_LIMIT, isolation_level=None)
+        ) as db:
+            if mode == "mode=ro" and db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                raise Unread("is in use")  # without a log its reader would keep its writer waiting
+            yield db
+    except sqlite3.OperationalError as error:
+        raise Unread(f"cannot be read now: {cause(error)}") from error
+
+
+def _size(path: Path, suffix: str) -> int:
+    try:
+        return path.with_name(path.name + suffix).stat().st_size
+    except OSError:
+        return 0
+
+
+def newest_message(db: sqlite3.Connection) -> datetime | None:
+    """The server's time of the third newest message of an archive; None where there are fewer."""
+    row = db.execute(_NEWEST).fetchone()
+    return datetime.fromtimestamp(row[0] >> _SECOND, UTC) if row else None
+
+
+def integrity(folder: AccountFolder, limit: float = QUICK_CHECK_LIMIT) -> Finding:
+    """Whether the account's databases are whole, each as far as it can be read within `limit` seconds."""
+    whole: list[str] = []
+    left: list[str] = []
+    for path in (*folder.databases, folder.client_db):
+        if not path.exists():
+            continue
+        before = path.stat()
+        try:
+            with read_only(folder, path) as db:
+                if _read_through(db, limit):
+                    whole.append(path.name)
+                else:
+                    left.append(f"{path.name} is large: no fault in the first {limit:g} s")
+        except Unread as reason:
+            left.append(f"{path.name} {reason}")
+        except WhatsAppError as error:
+            return Finding.of_error("integrity", error)
+        except sqlite3.DatabaseError as error:
+            if is_damage(error) and before == path.stat():  # else a server has begun to write it meanwhile
+                return _damaged(folder, path, error)
+            left.append(f"{path.name} cannot be read now: {cause(error)}")
+    said = f"{listed(whole, 9)} whole" if whole else "nothing was read"
+    return Finding("integrity", True, "; ".join((said, *left)))
+
+
+def _read_through(db: sqlite3.Connection, limit: float, clock: Callable[[], float] = time.monotonic) -> bool:
+    """Whether the whole database was read, and not only what the time allows.
+
+    Raises:
+        sqlite3.DatabaseError: It is damaged.
+    """
+    until = clock() + limit
+    db.set_progress_handler(lambda: int(clock() > until), _STEPS_BETWEEN_CHECKS)
+    try:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname == "SQLITE_INTERRUPT":
+            return False
+        raise
+    finally:
+        db.set_progress_handler(None, 0)
+    if found != "ok":
+        raise sqlite3.DatabaseError("database disk image is malformed")
+    return True
+
+
+def _damaged(folder: AccountFolder, path: Path, error: sqlite3.Error) -> Finding:
+    said = f"{path.name} is damaged: {cause(error)}"
+    if path == folder.archive_db:
+        action = "Restore it from a backup (docs/archive.md); `whatsapp-mcp archive check` reads all of it."
+    elif path == folder.client_db:
+        action = "Delete it and run `whatsapp-mcp link`; the archive stays."
+    elif path == folder.ledger_db:
+        action = "Restore it from a backup."
+    else:
+        action = "Start a server: it sets the file aside and makes another."
+    return Finding("integrity", False, said, action)
