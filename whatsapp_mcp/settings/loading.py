@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,12 @@ _SAID: Final = {
 """Sentences for pydantic's types of error."""
 
 
+def home_in(environment: Mapping[str, str]) -> Path:
+    """The home folder of a process with these variables."""
+    named = environment.get(HOME_VARIABLE) or platformdirs.user_data_dir("whatsapp-mcp")
+    return Path(named).expanduser().absolute()
+
+
 def load(home: Path | None = None) -> Settings:
     """Read `config.toml` and the environment.
 
@@ -38,8 +45,7 @@ def load(home: Path | None = None) -> Settings:
         InvalidArgument: A key is unknown or a value invalid (the message names the line), or the home folder
             is on a network file system or synchronised.
     """
-    folder = home or Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("whatsapp-mcp"))
-    folder = folder.expanduser().absolute()
+    folder = home.expanduser().absolute() if home else home_in(os.environ)
     settings = parse(folder, config_text(folder))
     if not settings.allow_network_home and (what := sharing_of(folder)) is not None:
         raise InvalidArgument(

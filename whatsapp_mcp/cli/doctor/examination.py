@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from whatsapp_mcp import settings as settings_module
-from whatsapp_mcp.cli.doctor import accounts, databases, home, machine, online, program, readers
+from whatsapp_mcp.cli.doctor import accounts, applications, databases, home, machine, online, program, readers
 from whatsapp_mcp.cli.doctor.finding import AccountCheck, Check, Finding, HomeCheck
 from whatsapp_mcp.errors import WhatsAppError
 
@@ -31,6 +31,7 @@ HOME: Final[tuple[HomeCheck, ...]] = (
     machine.time_zone,
     machine.port,
     readers.speech,
+    applications.applications,
 )
 ACCOUNT: Final[tuple[AccountCheck, ...]] = (
     accounts.keys,

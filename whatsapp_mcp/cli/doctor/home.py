@@ -97,7 +97,7 @@ def disk(loaded: Settings) -> Finding:
     if free < wanted:
         said = f"{free} MB free, less than media.free_megabytes ({wanted}): no files are fetched"
         return Finding("disk", True, said, "Free some space, or lower media.free_megabytes.")
-    return Finding("disk", True, f"{free} MB free")
+    return Finding("disk", True, f"{free} MB free" if free < 10_000 else f"{free // 1000} GB free")
 
 
 def permissions(loaded: Settings) -> Finding:

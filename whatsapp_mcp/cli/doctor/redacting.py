@@ -7,10 +7,12 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -32,8 +34,10 @@ _FORMS: Final = (
     (re.compile(r"[A-Za-z0-9+/_=-]{24,}"), "<secret>"),
 )
 _LINE: Final = re.compile(r"line \d+")
-_UNTOLD: Final = frozenset({"settings", "client library", "encryption", "hosts"})
+_UNTOLD: Final = frozenset({"settings", "client library", "encryption"})
 """Checks whose failures quote files or other programs."""
+_OURS: Final = re.compile(r"[a-z_,]*")
+"""Words that a setting chooses from, such as a mode."""
 _COMMON: Final = frozenset({"default", "localhost", "root", "user"})
 """Names that say nothing about anybody."""
 
@@ -110,14 +114,23 @@ def _user() -> str:
 def _texts(value: Any) -> Iterator[str]:
     """Every path, secret and free text among the settings; not what is chosen from a few words of ours."""
     if isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, SecretStr):
-        yield value.get_secret_value()
+        value = value.values()
+    if isinstance(value, SecretStr):
+        yield from _parts(value.get_secret_value())
     elif isinstance(value, Path):
         yield str(value)
-    elif isinstance(value, tuple | list | set | frozenset):
+    elif isinstance(value, str):
+        if not _OURS.fullmatch(value):
+            yield from _parts(value)
+    elif isinstance(value, Iterable):
         for each in value:
             yield from _texts(each)
-    elif isinstance(value, str) and re.search(r"[^a-z_,]", value):
-        yield value
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A text, and what a URL is made of: an error may name the host alone."""
+    yield text
+    if "://" in text:
+        with suppress(ValueError):
+            parts = urlsplit(text)
+            yield from filter(None, (parts.hostname, parts.username, parts.password))
