@@ -29,7 +29,7 @@ from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.settings import Settings
 
 CORE_LIMIT: Final = 2600
-ALL_LIMIT: Final = 8000
+ALL_LIMIT: Final = 8400
 TOOL_LIMIT: Final = 270
 MEDIAN_LIMIT: Final = 150
 MESSAGES: Final = 1_000
