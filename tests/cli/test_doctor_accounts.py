@@ -19,7 +19,7 @@ from anyio.abc import ByteStream
 
 from tests.cli.archives import account_with_messages
 from whatsapp_mcp import settings
-from whatsapp_mcp.cli.doctor import Finding, accounts, databases
+from whatsapp_mcp.cli.doctor import Finding, accounts, databases, examination
 from whatsapp_mcp.device.leader import LeaderLock, endpoint, open_device
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder, Settings, account_folder
@@ -125,7 +125,7 @@ async def test_a_database_that_takes_too_long_is_told_to_be_checked_in_part(
     assert "archive.db is large: no fault in the first 0 s" in found.detail
 
 
-@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
 async def test_a_log_that_a_killed_server_left_is_not_recovered(folder: AccountFolder, suffix: str):
     log = folder.archive_db.with_name(folder.archive_db.name + suffix)
     log.write_bytes(b"x" * 100)
@@ -133,7 +133,7 @@ async def test_a_log_that_a_killed_server_left_is_not_recovered(folder: AccountF
 
     found = databases.integrity(folder)
 
-    assert "archive.db has a log that the next server moves into it" in found.detail
+    assert "archive.db is in use, or has a log" in found.detail
     assert contents(folder) == before
 
 
@@ -207,8 +207,8 @@ async def test_a_leader_is_asked_and_goes_on(loaded: Settings):
 @pytest.mark.parametrize(
     ("facts", "ok", "told"),
     [
-        ({"settings_error": "line 3 is wrong"}, False, "line 3 is wrong"),
-        ({"failures": {"archive": 2, "router": 0}}, True, "restarted tasks: archive 2"),
+        ({"settings_error": "line 3 is wrong"}, False, "its config.toml is not in force"),
+        ({"failures": {"archive": 2, "router": 0}}, True, "; 2 restarts of the task archive"),
     ],
 )
 async def test_what_a_leader_says_of_itself_is_told(
@@ -255,6 +255,36 @@ async def test_an_encryption_that_was_interrupted_is_told(
     found = accounts.keys(folder)
 
     assert (found.ok, found.detail) == (False, "encrypting was interrupted")
+
+
+async def test_commands_of_findings_name_their_account_once(
+    loaded: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    await account_with_messages(loaded.account_folder("work"), [NOON])
+    monkeypatch.setattr(examination, "PROGRAM", ())
+    monkeypatch.setattr(examination, "HOME", ())
+
+    async def status(_: AccountFolder) -> ConnectionStatus:
+        return ConnectionStatus(
+            ConnectionState.UNLINKED, NOON, "work", leader_pid=7, action="Call link_device."
+        )
+
+    monkeypatch.setattr(accounts, "leader_status", status)
+
+    found = {each.name: each for each in await anyio.to_thread.run_sync(examination.examine)}
+
+    assert {each.account for each in found.values()} == {"work"}
+    assert found["leader"].action == "Run `whatsapp-mcp link --account work`."
+
+
+async def test_a_folder_that_cannot_be_an_account_is_told(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
+    (loaded.home / "accounts" / "old copy").mkdir(parents=True)
+    monkeypatch.setattr(examination, "PROGRAM", ())
+    monkeypatch.setattr(examination, "HOME", ())
+
+    [found] = await anyio.to_thread.run_sync(examination.examine)
+
+    assert (found.name, found.ok, found.account) == ("account", False, "old copy")
 
 
 async def test_databases_that_were_set_aside_are_told(folder: AccountFolder):

@@ -6,20 +6,22 @@ import ctypes.util
 import os
 import shutil
 import socket
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.cli.archives import account_with_messages
-from whatsapp_mcp import settings
+from whatsapp_mcp import media, settings
 from whatsapp_mcp.cli import build_info
 from whatsapp_mcp.cli.build_info import BuildInfo
 from whatsapp_mcp.cli.doctor import home, machine, program, readers
 from whatsapp_mcp.cli.installation import EXTRAS
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import Settings, shared_folders
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
@@ -72,6 +74,34 @@ def test_each_missing_extra_is_told_with_what_it_would_add(monkeypatch: pytest.M
 
     assert found.ok
     assert all(f"`{extra}` would add " in found.detail for extra in EXTRAS)
+
+
+def test_an_sqlite_without_full_text_search_is_a_fault(monkeypatch: pytest.MonkeyPatch):
+    class Connection(sqlite3.Connection):
+        def execute(self, *_: Any) -> Any:
+            raise sqlite3.OperationalError("no such module: fts5")
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path: connect(path, factory=Connection))  # pyright: ignore[reportUnknownLambdaType]
+
+    found = program.sqlite()
+
+    assert (found.ok, "no such module: fts5" in found.detail) == (False, True)
+
+
+@pytest.mark.parametrize(("opens", "check"), [("open_worker", "pictures"), ("open_reader", "documents")])
+def test_a_process_for_files_that_does_not_start_is_a_fault(
+    monkeypatch: pytest.MonkeyPatch, opens: str, check: str
+):
+    def fails(*_: object) -> None:
+        raise Busy("The decoding process did not start.", "Run `whatsapp-mcp doctor`.")
+
+    monkeypatch.setattr(media, opens, fails)
+
+    found = getattr(readers, check)()
+
+    assert (found.ok, found.detail) == (False, "The decoding process did not start.")
+    assert "again" in (found.action or "")
 
 
 def no_pylibmagic(name: str) -> str:
@@ -160,14 +190,31 @@ def test_a_secret_that_others_can_read_is_told_with_the_fix(loaded: Settings, na
 
 
 @POSIX
-def test_files_of_another_user_are_told(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
-    (loaded.home / "config.toml").touch(mode=0o600)
+def test_whoever_runs_it_as_another_user_is_told(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "getuid", lambda: 1_234_567)
 
     found = home.permissions(loaded)
 
+    assert (found.ok, found.action) == (False, "Run whatsapp-mcp as that user, without sudo.")
+
+
+@POSIX
+def test_a_file_of_another_user_is_told(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
+    token = loaded.home / "http-token"
+    token.touch(mode=0o600)
+    look = Path.lstat
+
+    def of_root(path: Path) -> os.stat_result:
+        found = look(path)
+        return os.stat_result((*found[:4], 1_234_567, *found[5:])) if path == token else found
+
+    monkeypatch.setattr(Path, "lstat", of_root)
+
+    found = home.permissions(loaded)
+
     assert not found.ok
-    assert "sudo" in found.detail
+    assert f"{token} belong to another user" in found.detail
+    assert (found.action or "").startswith("sudo chown")
 
 
 def test_a_clock_before_the_library_was_made_is_wrong(loaded: Settings):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -177,6 +177,24 @@ def test_the_proxy_is_the_one_that_the_client_uses(
     through = online.proxy_of(settings.load())
 
     assert online.server_of(through or "") == server
+
+
+@pytest.mark.parametrize("variable", ["http://nas:port", "socks4://127.0.0.1:{}"])
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+):
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    with served(lambda stream: stream.close()) as port:
+        for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, variable.format(port))
+
+        found = online.findings(settings.load())[-1]
+
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), LIMIT).close()
+
+    assert (found.name, found.ok) == ("proxy", False)
+    assert "HTTPS_PROXY" in (found.action or "")
 
 
 def test_without_a_proxy_whatsapp_itself_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

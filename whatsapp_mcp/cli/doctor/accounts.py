@@ -51,14 +51,25 @@ def leader(folder: AccountFolder) -> Finding:
 
 
 def _told(name: str, status: ConnectionStatus) -> Finding:
-    failed = ", ".join(f"{task} {count}" for task, count in sorted(status.failures.items()) if count)
-    said = f"process {status.leader_pid} leads; {status.state}"
-    if failed:
-        said = f"{said}; restarted tasks: {failed}"
+    counts = {
+        "events lost": status.events_lost,
+        "events not decoded": status.undecoded,
+        **{f"restarts of the task {task}": count for task, count in sorted(status.failures.items())},
+    }
+    said = "; ".join(
+        (
+            f"process {status.leader_pid} leads",
+            str(status.state),
+            *(f"{count} {what}" for what, count in counts.items() if count),
+        )
+    )
     if status.settings_error:
-        return Finding(name, False, f"{said}; {status.settings_error}", "Correct config.toml.")
+        # Not its words: they quote the file.
+        return Finding(
+            name, False, f"{said}; its config.toml is not in force", "Correct it, or restart the server."
+        )
     if status.state.traits.needs_person and status.action:
-        return Finding(name, True, said, advice(status.state, status.action, status.account))
+        return Finding(name, True, said, advice(status.state, status.action))
     return Finding(name, True, said)
 
 

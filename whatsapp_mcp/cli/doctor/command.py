@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from whatsapp_mcp.cli.advice import for_account
 from whatsapp_mcp.cli.doctor.bundle import report
 from whatsapp_mcp.cli.doctor.examination import examine
 from whatsapp_mcp.cli.doctor.finding import Finding
@@ -52,8 +51,7 @@ def _print(found: Sequence[Finding]) -> None:
         of = f" [{finding.account}]" if finding.account else ""
         out.print(f"{_mark(finding)} {escape(finding.name + of)}: {escape(finding.detail)}", soft_wrap=True)
         if finding.action:
-            action = for_account(finding.action, finding.account or "default")
-            out.print(f"     {escape(action)}", soft_wrap=True)
+            out.print(f"     {escape(finding.action)}", soft_wrap=True)
 
 
 def _mark(finding: Finding) -> str:

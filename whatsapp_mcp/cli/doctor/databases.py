@@ -45,8 +45,9 @@ def read_only(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection
         raise Unread("is not there")
     mode = "mode=ro"
     if running_leader(folder) is None:
-        if any(_size(path, suffix) for suffix in ("-wal", "-journal")):
-            raise Unread("has a log that the next server moves into it")
+        # The memory that its users share is there while anybody has it open, and after one was killed.
+        if path.with_name(f"{path.name}-shm").exists() or any(map(_size, _logs(path))):
+            raise Unread("is in use, or has a log that the next server moves into it")
         mode = "immutable=1"
     key = None if path == folder.client_db else folder.key_of(path)
     try:
@@ -61,9 +62,13 @@ def read_only(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection
         raise Unread(f"cannot be read now: {cause(error)}") from error
 
 
-def _size(path: Path, suffix: str) -> int:
+def _logs(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-journal")]
+
+
+def _size(path: Path) -> int:
     try:
-        return path.with_name(path.name + suffix).stat().st_size
+        return path.stat().st_size
     except OSError:
         return 0
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from whatsapp_mcp import settings as settings_module
+from whatsapp_mcp.cli.advice import for_account
 from whatsapp_mcp.cli.doctor import accounts, applications, databases, home, machine, online, program, readers
 from whatsapp_mcp.cli.doctor.finding import AccountCheck, Check, Finding, HomeCheck
 from whatsapp_mcp.errors import WhatsAppError
@@ -62,7 +63,13 @@ def examine(*, over_network: bool = False) -> list[Finding]:
         except WhatsAppError as error:
             found.append(replace(Finding.of_error("account", error), account=name))
             continue
-        found += [replace(check(folder), account=name) for check in ACCOUNT]
+        found += [_of(name, check(folder)) for check in ACCOUNT]
     if over_network:
         found += online.findings(loaded)
     return found
+
+
+def _of(account: str, finding: Finding) -> Finding:
+    """The finding with its account, also in the commands that it names."""
+    action = for_account(finding.action, account) if finding.action else None
+    return replace(finding, account=account, action=action)

@@ -40,7 +40,10 @@ class Server(NamedTuple):
 def findings(loaded: Settings) -> list[Finding]:
     """The network, the proxy and WhatsApp itself, in that order."""
     through = proxy_of(loaded)
-    first = server_of(through or WHATSAPP)
+    try:
+        first = server_of(through or WHATSAPP)
+    except ValueError:
+        return [_no_proxy()]
     reached = connection("proxy" if through else "network", first)
     if not reached.ok:
         return [reached]
@@ -107,12 +110,20 @@ def answer(
     except httpx2.ProxyError:
         action = "Check the proxy's user name and password, and that it lets you reach this host on port 443."
         return [Finding("whatsapp", False, f"the proxy opens no connection to {host}", action)]
+    except (httpx2.InvalidURL, ValueError):
+        return [_no_proxy()]
     except httpx2.TimeoutException:
         return [Finding("whatsapp", False, f"{host} does not answer within {limit:g} s", "Try again later.")]
     except httpx2.HTTPError as error:
         return [_failed(str(host), error)]
     told = [Finding("whatsapp", True, f"{host} answers, with a certificate that is trusted")]
     return [*told, *_clock(response.headers.get("Date", ""), now or datetime.now(UTC))]
+
+
+def _no_proxy() -> Finding:
+    """Settings are checked when they are read; the environment is not."""
+    said = "the environment names a proxy that cannot be used"
+    return Finding("proxy", False, said, "Correct HTTPS_PROXY or ALL_PROXY, or set network.proxy.")
 
 
 def _failed(host: str, error: httpx2.HTTPError) -> Finding:

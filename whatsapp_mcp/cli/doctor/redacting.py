@@ -34,8 +34,8 @@ _FORMS: Final = (
     (re.compile(r"[A-Za-z0-9+/_=-]{24,}"), "<secret>"),
 )
 _LINE: Final = re.compile(r"line \d+")
-_UNTOLD: Final = frozenset({"settings", "client library", "encryption"})
-"""Checks whose failures quote files or other programs."""
+_UNTOLD: Final = frozenset({"settings", "encryption"})
+"""Checks whose failures quote files."""
 _OURS: Final = re.compile(r"[a-z_,]*")
 """Words that a setting chooses from, such as a mode."""
 _COMMON: Final = frozenset({"default", "localhost", "root", "user"})
