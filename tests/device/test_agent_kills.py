@@ -120,9 +120,9 @@ def _break(world: World, patch: pytest.MonkeyPatch) -> None:
     """Let writes of the ledger and runs of the command be steps of the world."""
     write = LedgerFile.write
 
-    async def written(self: LedgerFile, change: Callable[[Any], Any]) -> Any:
+    async def written(self: LedgerFile, change: Callable[[Any], Any], *, synced: bool = False) -> Any:
         world.step()
-        answer = await write(self, change)
+        answer = await write(self, change, synced=synced)
         world.step()
         return answer
 

@@ -218,6 +218,25 @@ async def test_the_words_of_a_decided_question_leave_the_file(
     assert b"hello" not in folder.ledger_db.read_bytes()
 
 
+async def test_what_an_agent_gets_or_says_is_on_the_disk_before_it_does(ledger: Ledger, clock: Hand) -> None:
+    await ledger.handed_on.add(1, [Incoming("ann", "command", 1, True)], clock())
+    writer: sqlite3.Connection = vars(vars(ledger)["_file"])["_writer"]
+    done: list[str] = []
+    writer.set_trace_callback(done.append)
+    (found,) = ledger.handed_on.open()
+    assert await ledger.handed_on.move(found, HandOnState.TAKEN, clock(), is_try=True)
+    writer.set_trace_callback(None)
+    kinds = [" ".join(each.split()[:2]) for each in done]
+    assert kinds == [
+        "PRAGMA synchronous",
+        "BEGIN IMMEDIATE",
+        "UPDATE handed_on",
+        "COMMIT",
+        "PRAGMA synchronous",
+    ]
+    assert done[0].endswith("FULL")
+
+
 async def test_messages_of_tainted_calls_are_known_to_every_server(
     ledger: Ledger, folder: AccountFolder, clock: Hand
 ) -> None:

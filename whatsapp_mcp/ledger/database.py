@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -227,26 +228,42 @@ class LedgerFile:
         except sqlite3.Error as error:
             raise _unusable(error) from error
 
-    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+    async def write(self, change: Callable[[sqlite3.Connection], T], *, synced: bool = False) -> T:
         """The answer of a change, in one transaction, in a worker thread.
+
+        Args:
+            change: Writes.
+            synced: Whether it is on the disk, with all that was written before, when this returns; else a
+                power failure may take it back.
 
         Raises:
             Busy: It could not be written; nothing has changed.
         """
-        return await anyio.to_thread.run_sync(self.write_here, change)
+        return await anyio.to_thread.run_sync(partial(self.write_here, change, synced=synced))
 
-    def write_here(self, change: Callable[[sqlite3.Connection], T]) -> T:
+    def write_here(self, change: Callable[[sqlite3.Connection], T], *, synced: bool = False) -> T:
         """As `write`, on the calling thread."""
         try:
-            with self._lock, transaction(self._writer):
+            with self._lock, _syncing(self._writer) if synced else nullcontext(), transaction(self._writer):
                 return change(self._writer)
         except sqlite3.Error as error:
             raise _unusable(error) from error
 
 
+@contextmanager
+def _syncing(db: sqlite3.Connection) -> Generator[None]:
+    """Let each commit wait for the disk; a commit that does takes those before it along, in the same log."""
+    db.execute("PRAGMA synchronous = FULL")
+    try:
+        yield
+    finally:
+        db.execute("PRAGMA synchronous = NORMAL")
+
+
 def _connect(path: Path, key: DatabaseKey | None) -> sqlite3.Connection:
     db = encryption.connect(path, key, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-    # A commit that a power failure takes back was handed to a model whose session has ended with it.
+    # A commit that a power failure takes back was handed to a model whose session has ended with it; what
+    # sessions that go on depend on is written with `synced`.
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
         db.execute(f"PRAGMA {pragma}")
     return db

@@ -129,6 +129,10 @@ class HandedOnRecord:
     ) -> bool:
         """Bring one from the state in which it was read into another; false if it is elsewhere by now.
 
+        It is on the disk when this returns, and that the message was handed on as well: what an agent gets
+        may be acted on, and an answer goes out. A power failure that took this back would have both done
+        again.
+
         Args:
             found: As it was read.
             state: The new state.
@@ -158,7 +162,7 @@ class HandedOnRecord:
             )
             return cursor.rowcount == 1
 
-        return await self._file.write(change)
+        return await self._file.write(change, synced=True)
 
     async def forget(self, chats: Collection[str] | None = None, before: datetime | None = None) -> None:
         """Drop what is open of messages that are deleted; what was not sent of an answer is not sent.
