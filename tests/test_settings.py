@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp import settings
+from whatsapp_mcp import settings, system
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.settings import account_folder
+from whatsapp_mcp.system import paths
 
 
 @pytest.fixture(autouse=True)
@@ -269,11 +269,11 @@ def test_every_process_of_a_user_looks_for_the_socket_at_the_same_place(
 def test_a_runtime_folder_that_others_can_enter_is_made_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account_folder, "_RUNTIME_BASES", (str(tmp_path / "missing"), str(tmp_path)))
-    folder = settings.runtime_folder()
+    monkeypatch.setattr(paths, "_RUNTIME_BASES", (str(tmp_path / "missing"), str(tmp_path)))
+    folder = system.runtime_folder()
     assert folder is not None
     folder.chmod(0o777)
-    assert settings.runtime_folder() == folder
+    assert system.runtime_folder() == folder
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
@@ -304,7 +304,7 @@ def test_a_squatted_runtime_folder_moves_the_socket_into_the_account(
 ) -> None:
     base = tmp_path_factory.mktemp("s")  # a short path
     user = os.getuid() + (squat is by_folder)
-    monkeypatch.setattr(account_folder, "_RUNTIME_BASES", (str(base),))
+    monkeypatch.setattr(paths, "_RUNTIME_BASES", (str(base),))
     squat(base / f"whatsapp-mcp-{user}", monkeypatch)
     home = base / "h"
     account = settings.load(home).account_folder()
@@ -315,7 +315,7 @@ def test_a_squatted_runtime_folder_moves_the_socket_into_the_account(
 def test_a_home_whose_path_is_too_long_for_a_socket_is_named_when_the_runtime_folder_is_squatted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account_folder, "_RUNTIME_BASES", (str(tmp_path / "missing"),))
+    monkeypatch.setattr(paths, "_RUNTIME_BASES", (str(tmp_path / "missing"),))
     with pytest.raises(InvalidArgument, match="too long a path"):
         _ = settings.load(tmp_path / ("d" * 100)).account_folder().socket
 

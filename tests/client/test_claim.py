@@ -15,7 +15,7 @@ import pytest
 
 from whatsapp_mcp.client.claim import PATIENCE, ask_for_patience, claim, patience_for
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is claimed there")
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="no process can be stopped there")
 
 _HOLD = """
 import sys
@@ -52,6 +52,7 @@ def test_a_former_client_that_ends_by_itself_is_waited_for(tmp_path: Path) -> No
     assert path.read_text() == str(os.getpid())
 
 
+@POSIX
 def test_a_former_client_that_is_stopped_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "client.lock"
     with holder(path) as former:
@@ -62,6 +63,7 @@ def test_a_former_client_that_is_stopped_is_killed(tmp_path: Path) -> None:
         assert former.wait(30) == -signal.SIGKILL
 
 
+@POSIX
 def test_a_former_client_that_asked_for_patience_gets_it(tmp_path: Path) -> None:
     path = tmp_path / "client.lock"
     with holder(path, patience=1) as former:
@@ -88,6 +90,7 @@ def test_only_the_process_that_asked_for_patience_gets_it_from_its_host(tmp_path
         assert patience_for(path, process.pid + 1) == 0
 
 
+@POSIX
 @pytest.mark.parametrize("asked", ["", " ", " nan", " -5", " 1e9"])
 def test_patience_that_makes_no_sense_is_not_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,7 +13,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from whatsapp_mcp.device.leader.endpoint import connect, listening, peer_uid_of_xucred
+from whatsapp_mcp.device.leader.endpoint import connect, listening
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = [
@@ -81,10 +80,3 @@ async def test_another_user_who_can_connect_is_not_served(folder: AccountFolder)
     finally:
         open_way.unlink()
         folder.socket.chmod(0o600)
-
-
-def test_macos_tells_the_user_of_the_other_end() -> None:
-    """`struct xucred` of sys/ucred.h: version, user, number of groups, padding, groups."""
-    assert peer_uid_of_xucred(struct.pack("=IIhh16I", 0, 501, 1, 0, 20, *[0] * 15)) == 501
-    assert peer_uid_of_xucred(struct.pack("=IIhh16I", 1, 501, 1, 0, 20, *[0] * 15)) is None
-    assert peer_uid_of_xucred(b"") is None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.system import program_file
 
 DISTRIBUTION: Final = "mcp-server-whatsapp"
 """What is installed; the name of the import package belongs to somebody else on the package index."""
@@ -39,12 +40,11 @@ def command() -> tuple[str, ...]:
 
 def _script() -> Path | None:
     """The script that was started, else the one beside this Python."""
-    suffix = ".exe" if os.name == "nt" else ""
     started = Path(sys.argv[0]).absolute()
-    beside = Path(sysconfig.get_path("scripts")) / SCRIPTS[0]
-    found = [started] if started.name.removesuffix(suffix) in SCRIPTS else []
-    whole = [path.with_name(path.name.removesuffix(suffix) + suffix) for path in (*found, beside)]
-    return next((path for path in whole if path.is_file()), None)
+    files = [program_file(name) for name in SCRIPTS]
+    found = [started.with_name(file) for file in files if program_file(started.name) == file]
+    beside = Path(sysconfig.get_path("scripts")) / files[0]
+    return next((path for path in (*found, beside) if path.is_file()), None)
 
 
 def _uvx() -> str | None:

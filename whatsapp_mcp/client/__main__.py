@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
-import signal
 import sqlite3
 import sys
 import time
@@ -24,7 +22,7 @@ from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, LEADER_GONE_SECONDS
 from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Peer
-from whatsapp_mcp.system import share_arenas
+from whatsapp_mcp.system import leave_terminal, share_arenas
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +38,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--history", choices=("recent", "full"), default="recent")
     parser.add_argument("--encrypted", action="store_true", help="the journal's key precedes the frames")
     return parser.parse_args()
-
-
-def _leave_terminal() -> None:
-    """Keep the terminal's signals away: the leader decides when its client ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "setsid"):
-        with contextlib.suppress(PermissionError):
-            os.setsid()
 
 
 async def _run(arguments: argparse.Namespace, key: DatabaseKey | None, incoming: int, outgoing: int) -> None:
@@ -87,7 +77,7 @@ def main() -> None:
     """Run until told to end or left by the leader; never returns in another way than `os._exit`."""
     arguments = _arguments()
     incoming, outgoing = take_aside()
-    _leave_terminal()
+    leave_terminal()
     os.umask(0o077)
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import sys
 import time
 from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.client.protocol import LEADER_GONE_SECONDS
-
-if sys.platform != "win32":
-    import fcntl
+from whatsapp_mcp.system import kill, read_locked, try_lock, write_locked
 
 FILE_NAME: Final = "client.lock"
 PATIENCE: Final = LEADER_GONE_SECONDS + 0.3
@@ -33,13 +29,11 @@ logger = logging.getLogger(__name__)
 
 
 def claim(path: Path) -> None:
-    """Be the only client from here to the end of this process, as far as the system lets that be known.
+    """Be the only client from here to the end of this process.
 
     Raises:
         OSError: The file cannot be made.
     """
-    if sys.platform == "win32":
-        return
     fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     if not _locked_within(fd, PATIENCE) and not _locked_within(fd, _asked_patience(fd)):
         _kill_holder(fd)
@@ -51,23 +45,19 @@ def claim(path: Path) -> None:
 
 def ask_for_patience(path: Path, seconds: int) -> None:
     """Ask for so much more time to end than every client has, for the client that holds the claim."""
-    if sys.platform == "win32":
-        return
     try:
         fd = os.open(path, os.O_RDWR)
     except OSError as error:
         logger.warning("%s cannot be written: %s", path.name, error)
         return
     _write(fd, path, f"{os.getpid()} {seconds}")
-    # Closing another handle of the file does not give an flock up.
+    # Closing another handle of the file does not give the lock up.
     os.close(fd)
 
 
 def _write(fd: int, path: Path, text: str) -> None:
     try:
-        # Emptied first: with no room for the new number the old one must not stand there.
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, text.encode(), 0)
+        write_locked(fd, text.encode())
     except OSError as error:
         logger.warning("%s cannot be written: %s", path.name, error)
 
@@ -85,7 +75,7 @@ def patience_for(path: Path, pid: int) -> int:
 
 
 def _held_by(fd: int) -> list[str]:
-    return os.pread(fd, 32, 0).decode("ascii", errors="replace").split()
+    return read_locked(fd, 32).decode("ascii", errors="replace").split()
 
 
 def _asked_patience(fd: int) -> int:
@@ -95,15 +85,11 @@ def _asked_patience(fd: int) -> int:
 
 def _locked_within(fd: int, seconds: float) -> bool:
     end = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(_LOOK_AGAIN)
-        else:
-            return True
+    while not try_lock(fd):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_LOOK_AGAIN)
+    return True
 
 
 def _kill_holder(fd: int) -> None:
@@ -112,6 +98,6 @@ def _kill_holder(fd: int) -> None:
         return
     logger.warning("client lock: former client (process %s) did not end and is killed", number)
     try:
-        os.kill(int(number), signal.SIGKILL)
+        kill(int(number))
     except OSError as error:
         logger.warning("client lock: former client cannot be killed: %s", error)

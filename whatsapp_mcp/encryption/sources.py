@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
-from whatsapp_mcp.system import write_private
+from whatsapp_mcp.system import open_to_others, write_private
 
 _SERVICE: Final = "whatsapp-mcp"
 _COMMAND_LIMIT: Final = 60.0
@@ -98,8 +97,7 @@ def new_key() -> bytes:
 def _of_file(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+            if open_to_others(os.fstat(file.fileno())) is not None:
                 raise InvalidArgument(f"Others may read the key in {path}.", f"chmod 600 {path}")
             key = file.read(_LONGEST + 1).strip()
     except FileNotFoundError:

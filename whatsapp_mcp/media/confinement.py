@@ -30,17 +30,12 @@ from whatsapp_mcp.sandbox import (
     compute_only,
     no_new_privileges,
 )
+from whatsapp_mcp.system import lower_priority
 
 MEMORY_BYTES: Final = 640 * 1024 * 1024
 """What decoding may take beside the loaded libraries."""
 _PR_SET_PDEATHSIG: Final = 1
 _STATM: Final = Path("/proc/self/statm")
-
-
-def lower_priority() -> None:
-    """Leave the processors to whoever else wants them. On Linux this holds for threads started afterwards."""
-    if sys.platform != "win32":
-        os.nice(19)
 
 
 def confine(memory_bytes: int = MEMORY_BYTES) -> None:

@@ -10,14 +10,11 @@ from __future__ import annotations
 import logging
 import math
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, Final
 
 import anyio
@@ -35,6 +32,7 @@ from whatsapp_mcp.errors import (
 )
 from whatsapp_mcp.media.frames import MAX_HEADER, PREFIX, READ_BYTES, frame, header_of
 from whatsapp_mcp.media.job import error_of, invalid_answer, place_in
+from whatsapp_mcp.system import IDLE_PRIORITY, memory_of, resume, suspend, took_too_long
 
 Source = bytes | IO[bytes]
 """What a job is about: its bytes, or an open file that can be sought in."""
@@ -49,7 +47,6 @@ _QUEUE_SECONDS: Final = 120.0
 _MAX_WAITING: Final = 64
 _ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "2"}
 """Arenas of malloc are address space, which is limited."""
-_CREATION_FLAGS: Final = subprocess.IDLE_PRIORITY_CLASS if sys.platform == "win32" else 0
 _SMALLER: Final = "Use a smaller file."
 _NOT_AGAIN: Final = "Do not use this file."
 _GONE: Final = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, OSError)
@@ -152,33 +149,21 @@ class Worker:
     @property
     def memory(self) -> int | None:
         """Bytes of memory that the process takes; None while there is none, and but on Linux."""
-        if self._process is None or sys.platform != "linux":
-            return None
-        try:
-            pages = Path(f"/proc/{self._process.pid}/statm").read_text("ascii").split()[1]
-        except (OSError, IndexError):  # it has just ended
-            return None
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        return memory_of(self._process.pid) if self._process else None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Pause the process, and the clock of its job with it, for as long as the body runs.
-
-        On Linux alone: elsewhere nothing would end a stopped process whose server was killed.
-        """
+        """Pause the process, and the clock of its job with it, while the body runs, where `suspend` can."""
         process, limit = self._process, self._limit
-        if process is None or limit is None or limit.cancel_called or sys.platform != "linux":
+        if process is None or limit is None or limit.cancel_called or not suspend(process):
             yield
             return
         left = limit.deadline - anyio.current_time()
         limit.deadline = math.inf
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGCONT)
+            resume(process)
             limit.deadline = anyio.current_time() + left
 
     async def run(
@@ -339,7 +324,7 @@ class _Channel:
     async def _why_it_ended(self, limits: Limits) -> WhatsAppError:
         with anyio.move_on_after(_REAP_SECONDS):
             await self._process.wait()
-        if sys.platform != "win32" and self._process.returncode == -signal.SIGXCPU:
+        if took_too_long(self._process.returncode):
             what = f"Reading the file takes more than {limits.cpu_seconds} seconds of processor time."
             return TooLong(what, _SMALLER)
         logger.warning("decoding: process ended with status %s", self._process.returncode)
@@ -356,7 +341,7 @@ async def _spawn(program: tuple[str, ...]) -> Process:
             cwd=folder,
             env=kept_variables() | _ENVIRONMENT,
             start_new_session=True,
-            creationflags=_CREATION_FLAGS,
+            creationflags=IDLE_PRIORITY,
         )
     finally:
         # POSIX lets a process stay where nothing can be made any more; Windows keeps the empty folder.

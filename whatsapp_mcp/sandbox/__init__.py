@@ -1,5 +1,6 @@
 """What a process of ours has the kernel take away from it for good; on Linux alone."""
 
+from whatsapp_mcp.sandbox.binding import bound
 from whatsapp_mcp.sandbox.landlock import (
     ABSTRACT_UNIX_SOCKET,
     BIND_TCP,
@@ -26,6 +27,7 @@ __all__ = [
     "WORK",
     "WRITE_FILE",
     "apply_landlock",
+    "bound",
     "compute_only",
     "no_new_privileges",
 ]

@@ -6,8 +6,6 @@ import hmac
 import logging
 import os
 import secrets
-import signal
-import sys
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
@@ -21,7 +19,7 @@ from whatsapp_mcp.models.caller import chat_principal
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.log import log_to_stderr
 from whatsapp_mcp.server.runtime import Runtime
-from whatsapp_mcp.system import read_or_make, share_arenas
+from whatsapp_mcp.system import END, read_or_make, receive_signals, share_arenas
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -175,10 +173,7 @@ async def _serve(runtime: Runtime, speak: Callable[[], Awaitable[None]]) -> None
 
 
 async def _end_on_signal(runtime: Runtime) -> None:
-    if sys.platform == "win32":
-        signal.signal(signal.SIGINT, lambda *_: os._exit(0))
-        return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with receive_signals(END) as signals:
         async for _ in signals:
             await _end(runtime)
 

@@ -5,7 +5,7 @@
 alone: any server may become its leader.
 """
 
-from whatsapp_mcp.settings.account_folder import AccountFolder, make_private, runtime_folder
+from whatsapp_mcp.settings.account_folder import AccountFolder, make_private
 from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits, AgentSettings
 from whatsapp_mcp.settings.current import CurrentSettings
 from whatsapp_mcp.settings.editing import Addition, Assignment, Removal, edited
@@ -66,6 +66,5 @@ __all__ = [
     "load",
     "make_private",
     "parse",
-    "runtime_folder",
     "sharing_of",
 ]

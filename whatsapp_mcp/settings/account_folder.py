@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from whatsapp_mcp.allowed_files import MEDIA
 from whatsapp_mcp.encryption import DatabaseKey, Vault
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings.environment import HOME_VARIABLE
-
-_SOCKET_PATH_LIMIT: Final = 103
-"""Bytes of a unix socket's path on macOS; Linux allows 107."""
-_RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
+from whatsapp_mcp.system import (
+    SOCKET_PATH_LIMIT,
+    MeetingPlace,
+    meeting_place,
+    runtime_folder,
+    runtime_folders,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,15 @@ class AccountFolder:
         return self.path / "client.log"
 
     @property
+    def meeting_place(self) -> MeetingPlace:
+        """Where the leader is reached.
+
+        Raises:
+            InvalidArgument: As `socket`, where that is the place.
+        """
+        return meeting_place(lambda: self.socket, self.path / "host.json")
+
+    @property
     def socket(self) -> Path:
         """The leader's unix socket.
 
@@ -149,10 +159,10 @@ class AccountFolder:
             digest = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:20]
             return shared / f"{digest}.sock"
         own = self.path.resolve() / "leader.sock"
-        if len(os.fsencode(own)) > _SOCKET_PATH_LIMIT:
+        if len(os.fsencode(own)) > SOCKET_PATH_LIMIT:
             raise InvalidArgument(
                 "There is no folder for the unix socket of the leader: "
-                f"{' and '.join(map(str, _runtime_folders()))} belong to other users or cannot be created, "
+                f"{' and '.join(map(str, runtime_folders()))} belong to other users or cannot be created, "
                 f"and {own.parent} has too long a path.",
                 f"Have those folders removed, or set {HOME_VARIABLE} to a folder with a shorter path.",
             )
@@ -175,31 +185,3 @@ def make_private(folder: Path) -> None:
             f"{folder} cannot be used: {reason}.",
             f"Make it a folder that you can write, or set {HOME_VARIABLE} to another.",
         )
-
-
-def runtime_folder() -> Path | None:
-    """A short, private folder for sockets, made if need be; None when other users' folders are in its place.
-
-    It does not depend on the environment: MCP applications start their servers with few variables, and every
-    process of the account's owner has to find the same folder.
-    """
-    return next(filter(_make_own, _runtime_folders()), None)
-
-
-def _runtime_folders() -> list[Path]:
-    if not hasattr(os, "getuid"):
-        return []
-    return [Path(base.format(user=os.getuid())) / f"whatsapp-mcp-{os.getuid()}" for base in _RUNTIME_BASES]
-
-
-def _make_own(folder: Path) -> bool:
-    """Make a folder private to this user; whether that is what it is then."""
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            return False
-        folder.chmod(0o700)
-    except OSError:
-        return False
-    return True

@@ -6,8 +6,34 @@ import os
 import select
 import stat
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
 
 import anyio.to_thread
+
+_OUTPUT: Final = 1
+_LOG: Final = 2
+
+
+def _tells_room(fd: int) -> bool:
+    """Whether POSIX says how much it takes once it can be written to; of a terminal it does not."""
+    mode = os.fstat(fd).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+if sys.platform != "win32":
+
+    class _Room:
+        """What a pipe or socket takes at once."""
+
+        def __init__(self, fd: int) -> None:
+            self._poll = select.poll()
+            self._poll.register(fd, select.POLLOUT)
+
+        def is_enough_for(self, data: bytes) -> bool:
+            """Whether writing it does not wait: what can be written to takes `PIPE_BUF` bytes."""
+            return len(data) <= select.PIPE_BUF and bool(self._poll.poll(0))
 
 
 class PipeOutput:
@@ -19,12 +45,7 @@ class PipeOutput:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._room: select.poll | None = None
-        mode = os.fstat(fd).st_mode
-        # Of a terminal, POSIX does not say how much it takes once it can be written to.
-        if sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-            self._room = select.poll()
-            self._room.register(fd, select.POLLOUT)
+        self._room = _Room(fd) if sys.platform != "win32" and _tells_room(fd) else None
 
     async def write(self, data: bytes) -> None:
         """Write all of it; waits while the other side does not read.
@@ -33,16 +54,31 @@ class PipeOutput:
             OSError: The other side is gone.
         """
         # To a thread and back takes as long as all else that a notification costs.
-        if self._takes_at_once(data):
+        if self._room is not None and self._room.is_enough_for(data):
             self._write(data)
         else:
             await anyio.to_thread.run_sync(self._write, data)
-
-    def _takes_at_once(self, data: bytes) -> bool:
-        """Whether writing it does not wait: what can be written to takes `PIPE_BUF` bytes."""
-        return self._room is not None and len(data) <= select.PIPE_BUF and bool(self._room.poll(0))
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._fd, rest) :]
+
+
+@contextmanager
+def claimed_output() -> Generator[PipeOutput | None]:
+    """Standard output, for the holder alone: what others print in the body goes to standard error.
+
+    None on Windows, where handles would have to be bound again.
+    """
+    if sys.platform == "win32":
+        yield None
+        return
+    sys.stdout.flush()
+    fd = os.dup(_OUTPUT)
+    os.dup2(_LOG, _OUTPUT)
+    try:
+        yield PipeOutput(fd)
+    finally:
+        os.dup2(fd, _OUTPUT)
+        os.close(fd)

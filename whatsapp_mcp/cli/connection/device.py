@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
@@ -17,6 +16,7 @@ from whatsapp_mcp.device.operations import Device, Devices
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import PERSON, ConnectionStatus
 from whatsapp_mcp.redaction import RedactingFormatter, describe, set_levels
+from whatsapp_mcp.system import INTERRUPT, receive_signals
 
 T = TypeVar("T")
 
@@ -84,9 +84,7 @@ def with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable
 
 async def _cancel_on_interrupt(scope: anyio.CancelScope) -> None:
     """Let Ctrl-C cancel the scope: asyncio's own way cancels once, and a wait that just ends can miss it."""
-    if sys.platform == "win32":
-        return
-    with anyio.open_signal_receiver(signal.SIGINT) as signals:
+    with receive_signals(INTERRUPT) as signals:
         async for _ in signals:
             scope.cancel()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.console import Console
 
 from whatsapp_mcp.cli.installation import command
 from whatsapp_mcp.cli.outcome import ExitCode
+from whatsapp_mcp.system import END_OR_HANG_UP, receive_signals
 
 CONFIG: Final = """\
 [account]
@@ -69,8 +69,7 @@ async def _run(console: Console, stdio: bool, once: bool) -> ExitCode:
 
 
 async def _end_on_signal(scope: anyio.CancelScope) -> None:
-    # SIGHUP comes when the terminal's window is closed.
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    with receive_signals(END_OR_HANG_UP) as signals:
         async for _ in signals:
             scope.cancel()
             return

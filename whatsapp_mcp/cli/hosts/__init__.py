@@ -4,9 +4,10 @@ from whatsapp_mcp.cli.hosts.commands import agreed, client_config, install
 from whatsapp_mcp.cli.hosts.entries import Snippet, command_words, entry_of, http_snippet, rendered, snippet
 from whatsapp_mcp.cli.hosts.host import Host
 from whatsapp_mcp.cli.hosts.launch import SERVER_NAME, Launch, launch_of, server_name
-from whatsapp_mcp.cli.hosts.machine import Machine, System
+from whatsapp_mcp.cli.hosts.machine import Machine
 from whatsapp_mcp.cli.hosts.steps import Found, found, to_install, to_undo
 from whatsapp_mcp.cli.hosts.table import HOSTS
+from whatsapp_mcp.system import System
 
 __all__ = [
     "HOSTS",

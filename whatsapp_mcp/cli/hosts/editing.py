@@ -19,7 +19,7 @@ from whatsapp_mcp.cli.hosts import json_text, toml_text, yaml_text
 from whatsapp_mcp.cli.hosts.host import Format, Host
 from whatsapp_mcp.cli.hosts.launch import launch_of
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, cause
-from whatsapp_mcp.system import draft_of
+from whatsapp_mcp.system import draft_of, is_foreign
 
 _LARGEST: Final = 10_000_000
 """Bytes of a configuration; what is larger is none."""
@@ -223,7 +223,7 @@ def _content(host: Host, path: Path) -> bytes | None:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > _LARGEST:
             raise _not_ours(path, "it is not a file of its own")
-        if hasattr(os, "getuid") and found.st_uid != os.getuid():
+        if is_foreign(found):
             raise _not_ours(path, "it belongs to another user")
         if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
             raise _not_ours(path, "it is not writable")

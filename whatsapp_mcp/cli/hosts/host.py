@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from whatsapp_mcp.cli.hosts.machine import System
+from whatsapp_mcp.system import System
 
 LOOPBACK: Final = "http://127.0.0.1:{port}"
 FROM_CONTAINER: Final = "http://host.docker.internal:{port}"

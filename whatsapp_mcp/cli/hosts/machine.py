@@ -6,15 +6,13 @@ All of it is in parameters, so that what is done on one system can be tested on 
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
+
+from whatsapp_mcp.system import HERE, System, command_line
 
 _DEFAULTS: Final = {
     "APPDATA": "~/AppData/Roaming",
@@ -27,14 +25,6 @@ _DEFAULTS: Final = {
     "XDG_CONFIG_HOME": "~/.config",
 }
 """Where a folder is that hosts take from the environment, if it does not say."""
-
-
-class System(StrEnum):
-    """The systems that hosts run on."""
-
-    LINUX = "linux"
-    MACOS = "macos"
-    WINDOWS = "windows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +44,7 @@ class Machine:
     @classmethod
     def here(cls) -> Machine:
         """This computer, for the person who runs this."""
-        system = {"darwin": System.MACOS, "win32": System.WINDOWS}.get(sys.platform, System.LINUX)
-        return cls(system, str(Path.home()), dict(os.environ))
+        return cls(HERE, str(Path.home()), dict(os.environ))
 
     def file(self, places: Sequence[str]) -> str:
         """The file that a host reads, of the places in which it may be.
@@ -73,7 +62,7 @@ class Machine:
 
     def line(self, words: Sequence[str]) -> str:
         """A command as it is typed into this system's shell."""
-        return subprocess.list2cmdline(words) if self.system is System.WINDOWS else shlex.join(words)
+        return command_line(words, self.system)
 
     def _paths(self, place: str) -> list[str]:
         first, *parts = place.split("/")

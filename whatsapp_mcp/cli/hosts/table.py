@@ -20,7 +20,7 @@ from whatsapp_mcp.cli.hosts.host import (
     everywhere,
     unix_and_windows,
 )
-from whatsapp_mcp.cli.hosts.machine import System
+from whatsapp_mcp.system import System
 
 TOKEN_VARIABLE: Final = "WHATSAPP_MCP_TOKEN"  # noqa: S105  the name of a variable
 _SHELL: Final = f"${{{TOKEN_VARIABLE}}}"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,23 +12,12 @@ from typing import Final, NamedTuple
 import anyio
 from anyio.abc import Process
 
-from whatsapp_mcp.child_process import kept_variables, module_command
 from whatsapp_mcp.errors import cause
 from whatsapp_mcp.models import Caller
+from whatsapp_mcp.sandbox import bound
 from whatsapp_mcp.settings import CHAT_VARIABLE, HOME_VARIABLE, PRINCIPAL_VARIABLE, AgentSettings
+from whatsapp_mcp.system import kill_group, variables_of_a_command
 
-_KEPT: Final = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER")
-"""Variables that a command finds its programs and files by."""
-_WINDOWS: Final = (
-    "APPDATA",
-    "COMSPEC",
-    "LOCALAPPDATA",
-    "PATHEXT",
-    "SYSTEMROOT",
-    "TEMP",
-    "TMP",
-    "USERPROFILE",
-)
 _BYTES: Final = 8
 """Bytes that a character of the answer may take in what a command prints, JSON among it."""
 _LEAST: Final = 65_536
@@ -57,7 +44,7 @@ def environment_of(agent: AgentSettings, caller: Caller) -> dict[str, str]:
         caller: For whom it acts: a server that it starts is bound to the same chat, or if that is the
             owner's own, which binds nothing, counts as the same agent.
     """
-    names = (*_KEPT, *(_WINDOWS if sys.platform == "win32" else ()), HOME_VARIABLE, *agent.environment)
+    names = (*variables_of_a_command(), HOME_VARIABLE, *agent.environment)
     kept = {name: os.environ[name] for name in names if name in os.environ}
     own = {CHAT_VARIABLE: caller.chat} if caller.chat else {PRINCIPAL_VARIABLE: caller.principal}
     return {**kept, **own}
@@ -82,7 +69,7 @@ async def run(agent: AgentSettings, given: bytes, environment: Mapping[str, str]
                     await process.wait()
         finally:
             # Whatever it has started ends with it.
-            _end(process)
+            kill_group(process)
     if len(output) > most:
         return Ended(None, "the command printed too much")
     if not is_whole:
@@ -93,25 +80,11 @@ async def run(agent: AgentSettings, given: bytes, environment: Mapping[str, str]
 
 
 async def _started(command: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> Process:
-    started, variables = command, dict(environment)
-    if sys.platform == "linux":
-        # So that it ends with this process, however that ends.
-        ours = {name: _named(value) for name, value in kept_variables().items() if name not in variables}
-        dropped = ",".join(ours)
-        started = module_command("whatsapp_mcp.sandbox.bound_process", str(os.getpid()), dropped, *command)
-        variables = {**ours, **variables}
+    # So that it ends with this process, however that ends.
+    started, variables = bound(command, environment)
     return await anyio.open_process(
-        started,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        env=variables,
-        start_new_session=sys.platform != "win32",
+        started, stderr=subprocess.DEVNULL, cwd=folder, env=variables, start_new_session=True
     )
-
-
-def _named(folders: str) -> str:
-    """A variable without its empty folders: they mean the current one, in which the command writes."""
-    return os.pathsep.join(filter(None, folders.split(os.pathsep)))
 
 
 async def _talk(process: Process, given: bytes, most: int) -> tuple[bytes, bool]:
@@ -136,11 +109,3 @@ async def _feed(process: Process, given: bytes) -> None:
         await process.stdin.send(given)
     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
         await process.stdin.aclose()
-
-
-def _end(process: Process) -> None:
-    with suppress(ProcessLookupError, PermissionError, OSError):
-        if sys.platform == "win32":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)

@@ -1,14 +1,8 @@
-"""Where the leader of an account is reached: a unix socket, or loopback TCP with a secret on Windows."""
+"""Where the leader of an account is reached: listening there, and connecting."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import secrets
-import socket
-import struct
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,24 +10,15 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-from anyio.abc import ByteStream, Listener, SocketAttribute, TaskGroup
+from anyio.abc import ByteStream, Listener, TaskGroup
 
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.lock import identity
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.system import write_private
 
 _LOOK_AGAIN: Final = 2.0
 """Seconds between looks at whether the address is still there."""
-_LOOPBACK: Final = "127.0.0.1"
-_SOL_LOCAL: Final = 0
-_LOCAL_PEERCRED: Final = 1
-"""Of macOS (sys/un.h); Python does not name them."""
-_XUCRED: Final = struct.Struct("=IIhh16I")
-"""`struct xucred` of macOS (sys/ucred.h): version, user, number of groups, padding, groups."""
-_XUCRED_VERSION: Final = 0
-_HAS_UNIX_SOCKETS: Final = sys.platform != "win32"
 
 logger = logging.getLogger(__name__)
 
@@ -50,16 +35,17 @@ async def listening(
     Args:
         serve: Called with each connection and the secret that the other side must know (empty if none).
     """
-    secret = "" if _HAS_UNIX_SOCKETS else secrets.token_hex(32)
+    at = folder.meeting_place
+    secret = at.new_secret()
 
     async def accept(stream: ByteStream) -> None:
         async with stream:
-            if _is_same_user(stream):
+            if at.is_same_user(stream):
                 await serve(stream, secret)
 
-    at = await _listen(folder, secret)
+    address = await _listen(folder, secret)
     async with background_tasks() as connections:
-        connections.start_soon(_keep_listening, folder, secret, at, accept, connections)
+        connections.start_soon(_keep_listening, folder, secret, address, accept, connections)
         yield
 
 
@@ -74,7 +60,7 @@ class _Address:
     def is_found(self, folder: AccountFolder) -> bool:
         """Whether others still find it."""
         try:
-            return self.identity is not None and self.identity == identity(_place(folder))
+            return self.identity is not None and self.identity == identity(folder.meeting_place.path)
         except WhatsAppError:
             return False
 
@@ -114,21 +100,12 @@ async def _listen_again(folder: AccountFolder, secret: str) -> _Address:
 
 
 async def _listen(folder: AccountFolder, secret: str) -> _Address:
-    place = _place(folder)
-    place.unlink(missing_ok=True)
+    at = folder.meeting_place
+    at.path.unlink(missing_ok=True)
     # Cancelled half way, it would leave a socket that nobody removes.
     with anyio.CancelScope(shield=True):
-        listener = await _open(place, secret)
-    return _Address(place, listener, identity(place))  # pyright: ignore[reportPossiblyUnboundVariable]
-
-
-async def _open(place: Path, secret: str) -> Listener[ByteStream]:
-    if _HAS_UNIX_SOCKETS:
-        return await anyio.create_unix_listener(place, mode=0o600)
-    listener = await anyio.create_tcp_listener(local_host=_LOOPBACK)
-    port = listener.listeners[0].extra(SocketAttribute.local_port)  # noqa: S610
-    write_private(place, json.dumps({"port": port, "secret": secret}).encode())
-    return listener
+        listener = await at.listen(secret)
+    return _Address(at.path, listener, identity(at.path))  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:
@@ -137,36 +114,4 @@ async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:
     Raises:
         OSError: Nobody listens.
     """
-    if _HAS_UNIX_SOCKETS:
-        return await anyio.connect_unix(folder.socket), ""
-    try:
-        place = json.loads(_place(folder).read_text(encoding="utf-8"))
-        return await anyio.connect_tcp(_LOOPBACK, int(place["port"])), str(place["secret"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise OSError("the leader's address cannot be read") from error
-
-
-def _place(folder: AccountFolder) -> Path:
-    """The socket, or the file that holds the port and the secret."""
-    return folder.socket if _HAS_UNIX_SOCKETS else folder.path / "host.json"
-
-
-def _is_same_user(stream: ByteStream) -> bool:
-    """Whether the other end belongs to this user, where the system tells; the socket is private anyway."""
-    if not sys.platform.startswith(("linux", "darwin")):
-        return True
-    raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610
-    if sys.platform == "darwin":
-        credentials = raw.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED.size)
-        return peer_uid_of_xucred(credentials) == os.getuid()
-    credentials = raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, user, _ = struct.unpack("3i", credentials)
-    return user == os.getuid()
-
-
-def peer_uid_of_xucred(credentials: bytes) -> int | None:
-    """The user in what macOS tells of a socket's other end; None if it is of another version."""
-    if len(credentials) < _XUCRED.size:
-        return None
-    version, user, *_ = _XUCRED.unpack(credentials[: _XUCRED.size])
-    return user if version == _XUCRED_VERSION else None
+    return await folder.meeting_place.connect()

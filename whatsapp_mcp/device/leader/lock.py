@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from pathlib import Path
-from typing import Final
 
 from whatsapp_mcp.settings import AccountFolder
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-_LOCKED_BYTE: Final = 1 << 20
-"""Beyond the text: Windows lets nobody read a locked byte."""
+from whatsapp_mcp.system import try_lock, write_locked
 
 logger = logging.getLogger(__name__)
 
@@ -101,18 +92,8 @@ class LockFile:
             OSError: The file cannot be made.
         """
         fd = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            if sys.platform == "win32":
-                os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
-                msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-                os.lseek(fd, 0, os.SEEK_SET)
-            else:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            return False
-        if not self._is_file(fd):
-            # Deleted between opening and locking: whoever comes next locks another file.
+        # If it was deleted between opening and locking, whoever comes next locks another file.
+        if not _locked(fd) or not self._is_file(fd):
             os.close(fd)
             return False
         self._fd = fd
@@ -123,9 +104,7 @@ class LockFile:
         """Tell others who has it; a full disk must not keep anybody from leading."""
         assert self._fd is not None
         try:
-            os.ftruncate(self._fd, 0)
-            os.lseek(self._fd, 0, os.SEEK_SET)
-            os.write(self._fd, holder.encode())
+            write_locked(self._fd, holder.encode())
         except OSError as error:
             logger.warning("%s cannot be written: %s", self._path.name, error)
 
@@ -153,3 +132,10 @@ class LockFile:
             return int(self._path.read_text(encoding="ascii").strip() or 0) or None
         except (OSError, ValueError):
             return None
+
+
+def _locked(fd: int) -> bool:
+    try:
+        return try_lock(fd)
+    except OSError:
+        return False

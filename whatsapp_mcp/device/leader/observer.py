@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -25,6 +23,7 @@ from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
 from whatsapp_mcp.rpc import Peer
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.system import is_running
 
 ANSWER_LIMIT: Final = 1.0
 """Seconds that a leader has to answer."""
@@ -61,7 +60,7 @@ async def leader_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) -> C
 def running_leader(folder: AccountFolder) -> int | None:
     """The process that took the account's lock last, if one of its number runs."""
     pid = LeaderLock(folder).holder()
-    return pid if pid is not None and _is_running(pid) else None
+    return pid if pid is not None and is_running(pid) else None
 
 
 @asynccontextmanager
@@ -120,13 +119,3 @@ def _on_disk(folder: AccountFolder) -> ConnectionStatus:
 def _offline(folder: AccountFolder, reason: str, action: str) -> ConnectionStatus:
     now = datetime.now(UTC)
     return ConnectionStatus(ConnectionState.OFFLINE, now, folder.name, reason=reason, action=action)
-
-
-def _is_running(pid: int) -> bool:
-    if sys.platform == "win32":  # there, signal 0 would end it
-        return False
-    try:
-        os.kill(pid, 0)
-    except OSError:  # none, or somebody else's
-        return False
-    return True

@@ -18,15 +18,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.device.connection import KeptOpen, StoredDevice
 from whatsapp_mcp.jid import STATUS_JID, Jid
+from whatsapp_mcp.system import boot
 
 _ID: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
 _BOTH_ADDRESSES: Final = "SELECT lid, pn FROM whatsmeow_lid_map WHERE lid = ?1 OR pn = ?1"
@@ -37,24 +36,9 @@ _OWN_KEYS: Final = """SELECT sender_id, sender_key FROM whatsmeow_sender_keys
 WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND chat_id = ? AND sender_id GLOB ? ORDER BY sender_id"""
 _ANY_DEVICE: Final = "[_:.]*"
 """What follows the user in the library's address of a device."""
-_BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
-_MAC_BOOT: Final = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
-_BOOT_LIMIT: Final = 5.0
 _UNKNOWN: Final = "-"
 
 logger = logging.getLogger(__name__)
-
-
-@cache
-def boot() -> str:
-    """What names the running boot of the machine; `-` where the system does not say."""
-    try:
-        if sys.platform == "darwin":
-            found = subprocess.run(_MAC_BOOT, capture_output=True, check=True, text=True, timeout=_BOOT_LIMIT)
-            return found.stdout.strip()
-        return _BOOT_FILE.read_text(encoding="ascii").strip()
-    except (OSError, subprocess.SubprocessError):
-        return _UNKNOWN
 
 
 class DeliveryEvidence:
@@ -138,7 +122,7 @@ class DeliveryEvidence:
     def here(self) -> str:
         """The current client, as the first three words of a hand-over to it."""
         device = self._device()
-        return f"{boot()} {device.registration if device else _UNKNOWN} {self._generation()}"
+        return f"{boot() or _UNKNOWN} {device.registration if device else _UNKNOWN} {self._generation()}"
 
     async def _keys(self, chat: str, *, surely: bool) -> str:
         """A digest of what must change when a message to this chat is encrypted.

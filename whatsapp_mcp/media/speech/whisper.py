@@ -7,16 +7,14 @@ files that it asks for.
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media.speech.languages import code_of
 from whatsapp_mcp.media.speech.models import Model
 from whatsapp_mcp.media.speech.recogniser import RATE, Segment, Transcript, timed
+from whatsapp_mcp.system import working_in
 
 _MOST_THREADS: Final = 4
 _FULL_SCALE: Final = 32_768.0
@@ -41,7 +39,7 @@ class Whisper:
         self._name = f"whisper {model.name}"
         self._working_bytes = model.weights_bytes
         # Intel's library finds itself only in a folder that exists, and that of the reading process is gone.
-        with _inside(model.folder):
+        with working_in(model.folder):
             self._numpy, self._model = _loaded(model)
             self._rehearse()
 
@@ -116,18 +114,3 @@ def _loaded(model: Model) -> tuple[Any, Any]:
 def _kept(found: Iterable[Any]) -> Iterator[Segment]:
     for each in found:
         yield Segment(float(each.start), float(each.end), str(each.text))
-
-
-@contextmanager
-def _inside(folder: Path) -> Generator[None]:
-    """Work in a folder, then in the former one again, which need not have a name any more."""
-    if sys.platform == "win32":
-        yield
-        return
-    former = os.open(".", os.O_RDONLY)
-    try:
-        os.chdir(folder)
-        yield
-    finally:
-        os.fchdir(former)
-        os.close(former)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from whatsapp_mcp.server.transports.guard import is_admitted
+from whatsapp_mcp.system import most_open_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,13 +53,8 @@ class ConnectionLimits:
 
 def limits_of_this_process() -> ConnectionLimits:
     """A quarter of the process's file handles: the rest is for the archive and the client process."""
-    if sys.platform == "win32":
-        return ConnectionLimits()
-    import resource
-
-    handles, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MOST if handles == resource.RLIM_INFINITY else min(_MOST, handles // 4)
-    return ConnectionLimits(max(_FEWEST, most))
+    handles = most_open_files()
+    return ConnectionLimits(_MOST if handles is None else max(_FEWEST, min(_MOST, handles // 4)))
 
 
 def bounded_protocol(limits: ConnectionLimits, tls: ssl.SSLContext | None = None) -> type[BoundedProtocol]:

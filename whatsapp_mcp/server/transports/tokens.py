@@ -16,7 +16,6 @@ import os
 import re
 import secrets
 import stat
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.policy import SCOPES
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.settings import make_private
-from whatsapp_mcp.system import draft_of
+from whatsapp_mcp.system import draft_of, open_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -216,8 +215,8 @@ def make_default(home: Path) -> Path | None:
 
 def _make_private(path: Path) -> None:
     """Remove other users' access to the file, on systems with file modes."""
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if sys.platform == "win32" or not mode & _OTHERS:
+    mode = open_to_others(path.stat())
+    if mode is None:
         return
     try:
         path.chmod(0o600)

@@ -1,0 +1,80 @@
+"""What a machine says of itself: its running boot and its file systems."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path, PurePath
+from typing import Final, NamedTuple
+
+_BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
+_MAC_BOOT: Final = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
+_BOOT_LIMIT: Final = 5.0
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+_MOUNTED_ON_MACOS: Final = re.compile(r".+ on (/.*) \(([\w-]+)[,)]")
+_LIMIT: Final = 2.0
+"""Seconds that the list of mounts may take on macOS."""
+_DRIVE_REMOTE: Final = 4
+
+
+class Mount(NamedTuple):
+    """Where a file system begins, and of which type it is."""
+
+    point: PurePath
+    kind: str
+
+
+@cache
+def boot() -> str | None:
+    """What names the running boot of the machine; None where the system does not say."""
+    try:
+        if sys.platform == "darwin":
+            found = subprocess.run(_MAC_BOOT, capture_output=True, check=True, text=True, timeout=_BOOT_LIMIT)
+            return found.stdout.strip()
+        return _BOOT_FILE.read_text(encoding="ascii").strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def mounts_here(folder: Path) -> list[Mount]:
+    """The mounts of this machine, as far as they are known; on Windows that of the folder's drive."""
+    try:
+        if sys.platform == "linux":
+            return read_mountinfo(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))
+        if sys.platform == "darwin":
+            listed = subprocess.run(
+                ["/sbin/mount"], capture_output=True, text=True, timeout=_LIMIT, check=True
+            )
+            return read_mount_list(listed.stdout)
+        if sys.platform == "win32":
+            import ctypes
+
+            return mount_of_drive(folder.anchor, ctypes.windll.kernel32.GetDriveTypeW(folder.anchor))
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return []
+
+
+def read_mountinfo(text: str) -> list[Mount]:
+    """The mounts in a `/proc/PID/mountinfo` (proc_pid_mountinfo(5))."""
+    mounts: list[Mount] = []
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split(" ")
+        if len(fields) > 4 and after:
+            point = _ESCAPED.sub(lambda match: chr(int(match[1], 8)), fields[4])
+            mounts.append(Mount(Path(point), after.split(" ")[0]))
+    return mounts
+
+
+def read_mount_list(text: str) -> list[Mount]:
+    """The mounts that `mount` lists on macOS: `//ann@nas/home on /Volumes/home (smbfs, nodev)`."""
+    found = (_MOUNTED_ON_MACOS.match(line) for line in text.splitlines())
+    return [Mount(Path(match[1]), match[2]) for match in found if match]
+
+
+def mount_of_drive(anchor: str, drive_type: int) -> list[Mount]:
+    """The mount of a drive of Windows, by what `GetDriveTypeW` says of it; none if it is not a remote one."""
+    return [Mount(Path(anchor), "smbfs")] if drive_type == _DRIVE_REMOTE else []

@@ -1,0 +1,124 @@
+"""Processes: how they are started apart, ended with what they started, and told from others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.system.operating_system import HERE, System
+
+if TYPE_CHECKING:
+    from anyio.abc import Process
+
+IDLE_PRIORITY: Final = subprocess.IDLE_PRIORITY_CLASS if sys.platform == "win32" else 0
+"""`creationflags` of a process that leaves the processors to others; on Unix it calls `lower_priority`."""
+_FINDS_FILES: Final = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER")
+_ON_WINDOWS: Final = (
+    "APPDATA",
+    "COMSPEC",
+    "LOCALAPPDATA",
+    "PATHEXT",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+    "USERPROFILE",
+)
+
+
+def variables_of_a_command(system: System = HERE) -> tuple[str, ...]:
+    """The names of the variables by which a command finds its programs and files."""
+    return (*_FINDS_FILES, *_ON_WINDOWS) if system is System.WINDOWS else _FINDS_FILES
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of this user with that number; never on Windows, where nobody is asked."""
+    if sys.platform == "win32":  # there, signal 0 would end it
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError:  # none, or somebody else's
+        return False
+    return True
+
+
+def kill(pid: int) -> None:
+    """End a process at once.
+
+    Raises:
+        OSError: There is none, or it is somebody else's.
+    """
+    # Windows has no signals: any number but those of Ctrl-C and Ctrl-Break ends the process.
+    os.kill(pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+
+
+def kill_group(process: Process) -> None:
+    """End a process that was started in a session of its own, on Unix with all that it has started."""
+    with suppress(OSError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def leave_terminal() -> None:
+    """Keep the terminal's signals away from this process: whoever started it decides when it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        with suppress(PermissionError):
+            os.setsid()
+
+
+def suspend(process: Process) -> bool:
+    """Stop a process until `resume`; whether that was done, which is on Linux alone.
+
+    Elsewhere nothing would end a stopped process whose parent was killed.
+    """
+    if sys.platform != "linux":
+        return False
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGSTOP)
+    return True
+
+
+def resume(process: Process) -> None:
+    """Let a process go on that `suspend` has stopped."""
+    if sys.platform == "linux":
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGCONT)
+
+
+def took_too_long(return_code: int | None) -> bool:
+    """Whether a process was ended by its limit of processor time."""
+    return sys.platform != "win32" and return_code == -signal.SIGXCPU
+
+
+def lower_priority() -> None:
+    """Leave the processors to whoever else wants them. On Linux this holds for threads started afterwards."""
+    if sys.platform != "win32":
+        os.nice(19)
+
+
+def memory_of(pid: int) -> int | None:
+    """Bytes of memory that a process takes; None where there is none, and on all systems but Linux."""
+    if sys.platform != "linux":
+        return None
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]
+    except (OSError, IndexError):  # it has just ended
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def most_open_files() -> int | None:
+    """How many files and sockets this process may have open at once; None if nothing limits that."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    handles, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if handles == resource.RLIM_INFINITY else handles

@@ -1,0 +1,158 @@
+"""Where processes of one user meet: a unix socket, or on Windows a port of loopback and a secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import struct
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio.abc import ByteStream, Listener, SocketAttribute
+
+from whatsapp_mcp.system.operating_system import HERE, System
+from whatsapp_mcp.system.private_file import write_private
+
+SOCKET_PATH_LIMIT: Final = 103
+"""Bytes of a unix socket's path on macOS; Linux allows 107."""
+_LOOPBACK: Final = "127.0.0.1"
+_SECRET_BYTES: Final = 32
+_SOL_LOCAL: Final = 0
+_LOCAL_PEERCRED: Final = 1
+"""Of macOS (sys/un.h); Python does not name them."""
+_XUCRED: Final = struct.Struct("=IIhh16I")
+"""`struct xucred` of macOS (sys/ucred.h): version, user, number of groups, padding, groups."""
+_XUCRED_VERSION: Final = 0
+_UCRED: Final = struct.Struct("3i")
+"""`struct ucred` of Linux (unix(7)): process, user, group."""
+
+
+class MeetingPlace(ABC):
+    """Where a process listens for others of the same user.
+
+    Attributes:
+        path: The file by which others find it: deleted, nobody does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @abstractmethod
+    def new_secret(self) -> str:
+        """What others must show to be served; empty where the system says who they are."""
+
+    @abstractmethod
+    async def listen(self, secret: str) -> Listener[ByteStream]:
+        """Listen; nothing may lie at `path`.
+
+        Raises:
+            OSError: That is not possible.
+        """
+
+    @abstractmethod
+    async def connect(self) -> tuple[ByteStream, str]:
+        """A connection to who listens, and the secret to show.
+
+        Raises:
+            OSError: Nobody listens.
+        """
+
+    @abstractmethod
+    def is_same_user(self, stream: ByteStream) -> bool:
+        """Whether who has connected belongs to this user, as far as the system tells that."""
+
+
+class UnixSocket(MeetingPlace):
+    """A unix socket that only its owner may use."""
+
+    def __str__(self) -> str:
+        """For a person."""
+        return str(self.path)
+
+    def new_secret(self) -> str:
+        """None."""
+        return ""
+
+    async def listen(self, secret: str) -> Listener[ByteStream]:
+        """Make the socket."""
+        return await anyio.create_unix_listener(self.path, mode=0o600)
+
+    async def connect(self) -> tuple[ByteStream, str]:
+        """Connect to it."""
+        return await anyio.connect_unix(self.path), ""
+
+    def is_same_user(self, stream: ByteStream) -> bool:
+        """As Linux and macOS tell; elsewhere its mode has to do."""
+        user = _user_behind(stream.extra(SocketAttribute.raw_socket))  # noqa: S610
+        return user is None or user == _own_user()
+
+
+class LoopbackPort(MeetingPlace):
+    """A port that any process of this machine can reach; only its owner may read the file with the secret."""
+
+    def __str__(self) -> str:
+        """For a person."""
+        return f"loopback, with a secret in {self.path}"
+
+    def new_secret(self) -> str:
+        """One that nobody can guess."""
+        return secrets.token_hex(_SECRET_BYTES)
+
+    async def listen(self, secret: str) -> Listener[ByteStream]:
+        """Take a free port, and write it down with the secret."""
+        listener = await anyio.create_tcp_listener(local_host=_LOOPBACK)
+        port = listener.listeners[0].extra(SocketAttribute.local_port)  # noqa: S610
+        write_private(self.path, json.dumps({"port": port, "secret": secret}).encode())
+        return listener
+
+    async def connect(self) -> tuple[ByteStream, str]:
+        """Connect to the port that was written down."""
+        try:
+            place = json.loads(self.path.read_text(encoding="utf-8"))
+            return await anyio.connect_tcp(_LOOPBACK, int(place["port"])), str(place["secret"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise OSError("where it listens cannot be read") from error
+
+    def is_same_user(self, stream: ByteStream) -> bool:
+        """Unknown: the secret has to show it."""
+        return True
+
+
+def meeting_place(unix_socket: Callable[[], Path], file: Path, system: System = HERE) -> MeetingPlace:
+    """The kind that a system has.
+
+    Args:
+        unix_socket: Where the socket would be; asked only if there is one.
+        file: What names the port otherwise.
+        system: The system.
+    """
+    return LoopbackPort(file) if system is System.WINDOWS else UnixSocket(unix_socket())
+
+
+def _own_user() -> int | None:
+    return None if sys.platform == "win32" else os.getuid()
+
+
+def _user_behind(connection: socket.socket) -> int | None:
+    """The user at the other end of a unix socket; None where the system does not say."""
+    if sys.platform == "linux":
+        _, user, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+        return user
+    if sys.platform == "darwin":
+        found = user_of_xucred(connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED.size))
+        return -1 if found is None else found
+    return None
+
+
+def user_of_xucred(credentials: bytes) -> int | None:
+    """The user in what macOS tells of a socket's other end; None if it is of another version."""
+    if len(credentials) < _XUCRED.size:
+        return None
+    version, user, *_ = _XUCRED.unpack(credentials[: _XUCRED.size])
+    return user if version == _XUCRED_VERSION else None
