@@ -6,6 +6,7 @@ at once that the leader is gone, and the next one to get the lock leads.
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
 import random
@@ -207,7 +208,8 @@ class LeaderElection:
         async def answer(method: str, params: Params) -> Any:
             nonlocal greeted
             if method == _HELLO:
-                greeted = params.get("secret", "") == secret
+                shown = str(params.get("secret", "")).encode(errors="replace")
+                greeted = hmac.compare_digest(shown, secret.encode())
                 return Welcome(protocol=PROTOCOL, version=__version__, pid=os.getpid())
             if not greeted:
                 raise Denied("The other side has not shown that it may use this device.")
