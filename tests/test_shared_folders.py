@@ -10,7 +10,9 @@ import pytest
 from whatsapp_mcp import settings
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings import shared_folders
-from whatsapp_mcp.settings.shared_folders import Mount, mounts_here, read_mount_list, read_mountinfo, sharing
+from whatsapp_mcp.settings.shared_folders import sharing
+from whatsapp_mcp.system import Mount, mounts_here
+from whatsapp_mcp.system.machine import mount_of_drive, read_mount_list, read_mountinfo
 
 ANN = PurePosixPath("/home/ann")
 ONEDRIVE = "is in a folder that OneDrive synchronises"
@@ -138,3 +140,9 @@ def test_a_home_on_a_network_is_refused_unless_the_person_knows_better(
     assert settings.load(tmp_path).home == tmp_path
     monkeypatch.setenv("WHATSAPP_MCP_ALLOW_NETWORK_HOME", "true")
     assert settings.load(tmp_path / "home").home == tmp_path / "home"
+
+
+def test_a_drive_of_another_machine_is_a_network_file_system() -> None:
+    """The numbers of `GetDriveTypeW`: 3 is a fixed drive, 4 a remote one."""
+    assert mount_of_drive("Z:\\", 3) == []
+    assert [mount.kind for mount in mount_of_drive("Z:\\", 4)] == ["smbfs"]

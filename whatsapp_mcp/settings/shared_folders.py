@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath, PureWindowsPath
-from typing import Final, NamedTuple
+from typing import Final
+
+from whatsapp_mcp.system import Mount, mounts_here
 
 _NETWORK: Final = frozenset(
     """
@@ -34,18 +34,6 @@ _SYNCED: Final = re.compile(
 """What the folders of synchronising programs are called by default, each group the program."""
 _ONEDRIVE: Final = ("OneDrive", "OneDriveConsumer", "OneDriveCommercial")
 """Variables with which OneDrive names its folders on Windows."""
-_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
-_MOUNTED_ON_MACOS: Final = re.compile(r".+ on (/.*) \(([\w-]+)[,)]")
-_LIMIT: Final = 2.0
-"""Seconds that the list of mounts may take on macOS."""
-_DRIVE_REMOTE: Final = 4
-
-
-class Mount(NamedTuple):
-    """Where a file system begins, and of which type it is."""
-
-    point: PurePath
-    kind: str
 
 
 def sharing(
@@ -81,44 +69,6 @@ def _mount_of(folder: PurePath, mounts: Iterable[Mount]) -> Mount | None:
     # Of two at one place the later one hides the earlier.
     nearest = max(enumerate(above), key=lambda each: (len(each[1].point.parts), each[0]), default=None)
     return nearest[1] if nearest else None
-
-
-def read_mountinfo(text: str) -> list[Mount]:
-    """The mounts in a `/proc/PID/mountinfo` (proc_pid_mountinfo(5))."""
-    mounts: list[Mount] = []
-    for line in text.splitlines():
-        before, _, after = line.partition(" - ")
-        fields = before.split(" ")
-        if len(fields) > 4 and after:
-            point = _ESCAPED.sub(lambda match: chr(int(match[1], 8)), fields[4])
-            mounts.append(Mount(Path(point), after.split(" ")[0]))
-    return mounts
-
-
-def read_mount_list(text: str) -> list[Mount]:
-    """The mounts that `mount` lists on macOS: `//ann@nas/home on /Volumes/home (smbfs, nodev)`."""
-    found = (_MOUNTED_ON_MACOS.match(line) for line in text.splitlines())
-    return [Mount(Path(match[1]), match[2]) for match in found if match]
-
-
-def mounts_here(folder: Path) -> list[Mount]:
-    """The mounts of this machine, as far as they are known; on Windows that of the folder's drive."""
-    try:
-        if sys.platform == "linux":
-            return read_mountinfo(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))
-        if sys.platform == "darwin":
-            listed = subprocess.run(
-                ["/sbin/mount"], capture_output=True, text=True, timeout=_LIMIT, check=True
-            )
-            return read_mount_list(listed.stdout)
-        if sys.platform == "win32" and os.name == "nt":
-            import ctypes
-
-            is_remote = ctypes.windll.kernel32.GetDriveTypeW(folder.anchor) == _DRIVE_REMOTE
-            return [Mount(Path(folder.anchor), "smbfs")] if is_remote else []
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return []
 
 
 def sharing_of(folder: Path) -> str | None:

@@ -8,6 +8,7 @@ from whatsapp_mcp.system.locks import (
 from whatsapp_mcp.system.machine import (
     Mount,
     boot,
+    has_time_zone,
     mounts_here,
 )
 from whatsapp_mcp.system.memory import (
@@ -18,9 +19,11 @@ from whatsapp_mcp.system.operating_system import (
     System,
 )
 from whatsapp_mcp.system.paths import (
+    HAS_MODES,
     command_line,
     is_foreign,
     open_to_others,
+    own_user,
     program_file,
     runtime_folder,
     runtime_folders,
@@ -65,11 +68,13 @@ from whatsapp_mcp.system.sockets import (
     MeetingPlace,
     UnixSocket,
     meeting_place,
+    reuse_address,
 )
 
 __all__ = [
     "END",
     "END_OR_HANG_UP",
+    "HAS_MODES",
     "HERE",
     "IDLE_PRIORITY",
     "INTERRUPT",
@@ -84,6 +89,7 @@ __all__ = [
     "claimed_output",
     "command_line",
     "draft_of",
+    "has_time_zone",
     "is_draft",
     "is_foreign",
     "is_running",
@@ -97,12 +103,14 @@ __all__ = [
     "most_open_files",
     "mounts_here",
     "open_to_others",
+    "own_user",
     "program_file",
     "read_locked",
     "read_or_make",
     "receive_signals",
     "replaced",
     "resume",
+    "reuse_address",
     "runtime_folder",
     "runtime_folders",
     "share_arenas",

@@ -38,6 +38,11 @@ def boot() -> str | None:
         return None
 
 
+def has_time_zone() -> bool:
+    """Whether the system has a time zone of its own; Windows always has."""
+    return sys.platform == "win32" or Path("/etc/localtime").exists()
+
+
 def mounts_here(folder: Path) -> list[Mount]:
     """The mounts of this machine, as far as they are known; on Windows that of the folder's drive."""
     try:

@@ -14,6 +14,8 @@ from typing import Final
 
 from whatsapp_mcp.system.operating_system import HERE, System
 
+HAS_MODES: Final = HERE is not System.WINDOWS
+"""Whether files have modes that tell who may use them."""
 _OTHERS: Final = 0o077
 _RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
 
@@ -38,9 +40,14 @@ def open_to_others(found: os.stat_result, system: System = HERE) -> int | None:
     return mode if system is not System.WINDOWS and mode & _OTHERS else None
 
 
+def own_user() -> int | None:
+    """The number of this user; None on Windows."""
+    return None if sys.platform == "win32" else os.getuid()
+
+
 def is_foreign(found: os.stat_result) -> bool:
     """Whether a file or folder belongs to another user, where the system says whose it is."""
-    return sys.platform != "win32" and found.st_uid != os.getuid()
+    return (user := own_user()) is not None and found.st_uid != user
 
 
 @contextmanager
@@ -72,9 +79,9 @@ def runtime_folder() -> Path | None:
 
 def runtime_folders() -> list[Path]:
     """Where `runtime_folder` may be, the best first; nowhere on Windows."""
-    if sys.platform == "win32":
+    if (user := own_user()) is None:
         return []
-    return [Path(base.format(user=os.getuid())) / f"whatsapp-mcp-{os.getuid()}" for base in _RUNTIME_BASES]
+    return [Path(base.format(user=user)) / f"whatsapp-mcp-{user}" for base in _RUNTIME_BASES]
 
 
 def _make_own(folder: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import socket
 import struct
@@ -17,6 +16,7 @@ import anyio
 from anyio.abc import ByteStream, Listener, SocketAttribute
 
 from whatsapp_mcp.system.operating_system import HERE, System
+from whatsapp_mcp.system.paths import own_user
 from whatsapp_mcp.system.private_file import write_private
 
 SOCKET_PATH_LIMIT: Final = 103
@@ -90,7 +90,7 @@ class UnixSocket(MeetingPlace):
     def is_same_user(self, stream: ByteStream) -> bool:
         """As Linux and macOS tell; elsewhere its mode has to do."""
         user = _user_behind(stream.extra(SocketAttribute.raw_socket))  # noqa: S610
-        return user is None or user == _own_user()
+        return user is None or user == own_user()
 
 
 class LoopbackPort(MeetingPlace):
@@ -135,8 +135,10 @@ def meeting_place(unix_socket: Callable[[], Path], file: Path, system: System = 
     return LoopbackPort(file) if system is System.WINDOWS else UnixSocket(unix_socket())
 
 
-def _own_user() -> int | None:
-    return None if sys.platform == "win32" else os.getuid()
+def reuse_address(listener: socket.socket) -> None:
+    """Let it listen where somebody has just ended, as servers do; on Windows they may without."""
+    if HERE is not System.WINDOWS:  # there it would share the port of one that still listens
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def _user_behind(connection: socket.socket) -> int | None:

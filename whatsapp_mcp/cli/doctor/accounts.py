@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from typing import Final
 
 import anyio
@@ -75,10 +74,8 @@ def _told(name: str, status: ConnectionStatus) -> Finding:
 
 def meeting_place(folder: AccountFolder) -> Finding:
     """Where servers of the account meet."""
-    if sys.platform == "win32":
-        return Finding("socket", True, "loopback, with a secret in the account's folder")
     try:
-        return Finding("socket", True, str(folder.socket))
+        return Finding("socket", True, str(folder.meeting_place))
     except WhatsAppError as error:
         return Finding.of_error("socket", error)
 

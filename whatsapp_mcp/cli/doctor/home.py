@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import tempfile
@@ -14,10 +13,10 @@ from whatsapp_mcp.cli.doctor.finding import Finding, listed
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.redaction import without_credentials
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings, file_system_of, sharing_of
+from whatsapp_mcp.system import HAS_MODES, is_foreign, open_to_others, own_user
 
 _FULL: Final = 100
 """Megabytes below which the archive soon cannot be written."""
-_OTHERS: Final = 0o077
 _PRIVATE: Final = (
     "config.toml",
     "http-token",
@@ -48,7 +47,7 @@ def home(loaded: Settings) -> Finding:
     try:
         if not folder.exists():
             return _writable(_nearest(folder), f"{folder} will be made at first use")
-        if os.name == "posix" and folder.is_dir() and (mode := stat.S_IMODE(folder.stat().st_mode)) & _OTHERS:
+        if folder.is_dir() and (mode := open_to_others(folder.stat())) is not None:
             said = f"{folder} can be read by others ({mode:o})"
             return Finding("home folder", False, said, f"chmod 700 {folder}")
         return _writable(folder, str(folder))
@@ -102,7 +101,7 @@ def disk(loaded: Settings) -> Finding:
 
 def permissions(loaded: Settings) -> Finding:
     """Whether each file with keys, tokens or messages is this user's alone."""
-    if os.name != "posix":
+    if not HAS_MODES:
         return Finding("permissions", True, "this system has no permission bits")
     if loaded.home.exists() and (owner := loaded.home.stat().st_uid) != os.getuid():
         said = f"{loaded.home} belongs to another user (uid {owner})"
@@ -114,13 +113,13 @@ def permissions(loaded: Settings) -> Finding:
             found = path.lstat()
         except OSError:  # gone since it was listed, or in a folder that `home folder` tells of
             continue
-        if found.st_uid != os.getuid():
+        if is_foreign(found):
             foreign.append(str(path))
-        elif not stat.S_ISLNK(found.st_mode) and stat.S_IMODE(found.st_mode) & _OTHERS:
+        elif not stat.S_ISLNK(found.st_mode) and open_to_others(found) is not None:
             open_files.append(str(path))
     if foreign:
         said = f"{listed(foreign)} belong to another user, perhaps since a command ran with sudo"
-        return Finding("permissions", False, said, f"sudo chown -R {os.getuid()} {loaded.home}")
+        return Finding("permissions", False, said, f"sudo chown -R {own_user()} {loaded.home}")
     if open_files:
         said = f"others may read {listed(open_files)}"
         return Finding("permissions", False, said, f"chmod -R go-rwx {' '.join(open_files[:3])}")

@@ -15,6 +15,7 @@ from whatsapp_mcp.cli.doctor.databases import Unread, newest_message, read_only
 from whatsapp_mcp.cli.doctor.finding import Finding
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.system import has_time_zone, reuse_address
 
 TOLERANCE: Final = timedelta(minutes=2)
 """How far a clock may be off; WhatsApp and certificates allow more, what `status` says becomes wrong."""
@@ -57,7 +58,7 @@ def time_zone(loaded: Settings) -> Finding:
     if name and not _is_zone(name):
         said = f"the variable TZ names no zone that is known here ({name!r}), so times are in UTC"
         return Finding("time zone", False, said, "Correct TZ, or set `timezone` in config.toml.")
-    if not name and os.name == "posix" and not Path("/etc/localtime").exists():
+    if not name and not has_time_zone():
         said = "this system has none set, so times are in UTC"
         return Finding("time zone", True, said, "If you are elsewhere, set `timezone` in config.toml.")
     return Finding("time zone", True, f"{datetime.now().astimezone().tzname()} (UTC{offset}), of the system")
@@ -82,8 +83,7 @@ def port(loaded: Settings) -> Finding:
             host, number, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as probe:
-            if os.name == "posix":  # as servers do: what has just ended does not hold it
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            reuse_address(probe)  # as servers do
             probe.bind(address)
     except socket.gaierror:
         return Finding("port", True, f"{where} is not tried: a name would have to be looked up")
