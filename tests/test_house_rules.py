@@ -168,3 +168,64 @@ def test_the_check_knows_the_words_of_others(source: str, found: list[str]) -> N
     call = ast.parse(source, mode="eval").body
     assert isinstance(call, ast.Call)
     assert foreign_words(call, frozenset({"error"})) == found
+
+
+ASKS_WHICH_SYSTEM = {
+    "cli/demo/story.py": "the demo's clients can be made to trust the simulator on Linux alone",
+    "cli/doctor/bundle.py": "names the system to whoever reads the report",
+    "cli/doctor/readers.py": "pyproject.toml names a package for all systems but Windows",
+    "cli/hosts/machine.py": "each host has its files in other places on each system",
+    "cli/service.py": "each system has a service manager of its own",
+    "client/confinement.py": "Landlock is Linux's",
+    "client/import_blocker.py": "on Linux alone the client runs no program",
+    "client/library.py": "pyproject.toml names a package for all systems but Windows",
+    "media/confinement.py": "each system has other limits for a process",
+    "sandbox/binding.py": "the kernel ends a process with its parent on Linux alone",
+    "sandbox/seccomp.py": "a filter is made for a processor",
+    "simulator/launcher.py": "clients can be made to trust it on Linux alone",
+}
+"""Modules outside of `system/` that ask which system this is, and why they may."""
+SAYS_WHICH_SYSTEM = {"sys.platform", "os.name", "platform.system", "platform.machine"}
+OF_ONE_SYSTEM = {"fcntl", "grp", "msvcrt", "pwd", "resource", "termios", "winreg"}
+
+
+def asks_which_system(node: ast.AST) -> bool:
+    """Whether a piece of syntax depends on the operating system, openly or by what that has."""
+    match node:
+        case ast.Attribute():
+            return ast.unparse(node) in SAYS_WHICH_SYSTEM
+        case ast.Call(func=ast.Name(id="hasattr"), args=[ast.Name(id="os" | "signal" | "socket"), _]):
+            return True
+        case ast.Import():
+            return any(name.name in OF_ONE_SYSTEM for name in node.names)
+        case ast.ImportFrom(module="whatsapp_mcp.system"):
+            return any(name.name == "HERE" for name in node.names)
+        case ast.ImportFrom():
+            return node.module in OF_ONE_SYSTEM
+        case _:
+            return False
+
+
+def test_which_system_this_is_is_asked_in_one_room() -> None:
+    asking = {
+        module for module, node in parsed() if not module.startswith("system/") and asks_which_system(node)
+    }
+    assert asking == {*ASKS_WHICH_SYSTEM}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("sys.platform", True),
+        ('os.name == "nt"', True),
+        ('hasattr(os, "getuid")', True),
+        ("import fcntl", True),
+        ("from resource import getrlimit", True),
+        ("from whatsapp_mcp.system import HERE, System", True),
+        ("from whatsapp_mcp.system import System", False),
+        ("path.name", False),
+        ('hasattr(file, "read")', False),
+    ],
+)
+def test_the_check_knows_what_asks_which_system_this_is(source: str, found: bool) -> None:
+    assert any(map(asks_which_system, ast.walk(ast.parse(source)))) is found

@@ -103,8 +103,8 @@ def permissions(loaded: Settings) -> Finding:
     """Whether each file with keys, tokens or messages is this user's alone."""
     if not HAS_MODES:
         return Finding("permissions", True, "this system has no permission bits")
-    if loaded.home.exists() and (owner := loaded.home.stat().st_uid) != os.getuid():
-        said = f"{loaded.home} belongs to another user (uid {owner})"
+    if loaded.home.exists() and is_foreign(found := loaded.home.stat()):
+        said = f"{loaded.home} belongs to another user (uid {found.st_uid})"
         return Finding("permissions", False, said, "Run whatsapp-mcp as that user, without sudo.")
     open_files: list[str] = []
     foreign: list[str] = []
