@@ -7,10 +7,11 @@
 #   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
 #   make test-api   the HTTP API against its document     make docs    the documentation as a site, in build/site
 #   make release VERSION=1.2.3   what would be published, in dist/; ARGS=--commit commits and tags it
+#   make pictures   the pictures of the documentation, in docs/pictures/
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-api test-hosts test-pages hosts-figures lint format bench soak worlds \
+.PHONY: help demo docs pictures test test-api test-hosts test-pages hosts-figures lint format bench soak worlds \
 	release sbom audit lock test-install test-newest clean
 
 VENV := .venv
@@ -48,7 +49,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,9s/^# *//p' Makefile
+	@sed -n '3,10s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Creating $(VENV) with $$python" && \
@@ -102,6 +103,11 @@ docs: $(VENV)/.dev-installed
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(BIN)/pytest -n $(JOBS) -q tests/docs $(ARGS)
 	@echo "The site is build/site/index.html"
+
+# The pictures of the documentation, taken of real programs on the simulated WhatsApp; ARGS=linking takes one.
+# Debian: apt-get install chromium fonts-dejavu-core fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji.
+pictures: $(VENV)/.browser-installed $(HOSTS)
+	$(OFFLINE) $(BIN)/python -m pictures $(ARGS)
 
 # The characters that each host passes to its model; ARGS=/another/checkout measures the server of that checkout.
 hosts-figures: $(VENV)/.dev-installed $(HOSTS)

@@ -79,8 +79,15 @@ class ScriptedModel:
 
 @contextmanager
 def served(dialect: Dialect, calls: Sequence[Call]) -> Iterator[ScriptedModel]:
-    """A model that listens on loopback until the block ends."""
+    """A model that makes these calls and listens on loopback until the block ends."""
     model = ScriptedModel(dialect, calls)
+    with listening(model):
+        yield model
+
+
+@contextmanager
+def listening(model: ScriptedModel) -> Iterator[None]:
+    """The model listens on loopback until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -108,7 +115,7 @@ def served(dialect: Dialect, calls: Sequence[Call]) -> Iterator[ScriptedModel]:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield model
+            yield
         finally:
             server.shutdown()
             thread.join()
