@@ -335,7 +335,7 @@ class Gate:
         held = await self._ledger.approvals.decide(number, approved, way, self.clock.now())
         if held.approval.send_id is not None:
             if approved:
-                await self.held_sends.release(held)
+                await self.held_sends.release(number)
             else:
                 await self.held_sends.refuse(held.approval.send_id, Denied(SAID_NO))
         self.tell()

@@ -10,7 +10,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
+
+import anyio
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
@@ -30,6 +32,7 @@ from whatsapp_mcp.models import (
     Scheduling,
     SendRequest,
     SendResult,
+    SendStatus,
 )
 from whatsapp_mcp.settings import CurrentSettings
 
@@ -37,6 +40,14 @@ SAID_NO: Final = "The user said no."
 _SEND: Final = OPERATIONS["send"]
 
 logger = logging.getLogger(__name__)
+
+
+class _Refused(NamedTuple):
+    """A send that was refused although a person had said yes, and why."""
+
+    send_id: int
+    request: SendRequest
+    error: Denied
 
 
 class HeldSends:
@@ -69,6 +80,7 @@ class HeldSends:
         self._clock = clock
         self._books = books
         self._tell_person = tell_person
+        self._releasing = anyio.Lock()
 
     async def digest(self, request: SendRequest) -> str:
         """The digest of a send, as it would go out now."""
@@ -107,41 +119,65 @@ class HeldSends:
         await approvals.note_send(number, send_id)
         answered = approvals.get(number)
         if answered.approval.state is ApprovalState.APPROVED:
-            await self.release(answered)
+            await self.release(number)
         elif answered.approval.state is not ApprovalState.OPEN:
             await self.refuse(send_id, Denied(SAID_NO))
         return approvals.get(number)
 
-    async def release(self, held: HeldAct) -> None:
-        """A person said yes: let a held send go if it is still what the person was asked about."""
-        send_id, number = held.approval.send_id, held.approval.id
+    async def release(self, number: str) -> None:
+        """A person said yes: let a held send go if it is still what the person was asked about.
+
+        Args:
+            number: Of the question; if somebody else has released its send meanwhile, nothing changes.
+        """
+        # One at a time: an answer may come while a leader that starts finishes what the former one has left.
+        async with self._releasing:
+            refused = await self._release(number)
+        # Of one for later, for which nobody waits, the person is told.
+        if refused is not None and refused.request.at is not None:
+            await self.say_not_sent(refused.send_id, refused.request.chat, refused.error.message)
+
+    async def _release(self, number: str) -> _Refused | None:
+        held = self._ledger.approvals.get(number)
+        send_id, is_used = held.approval.send_id, held.approval.state is ApprovalState.USED
         assert send_id is not None
+        if is_used and not await self._is_left(number, send_id):
+            return None
         # The digest of what would go out: what was noted beside the question proves nothing about it.
         request = await self.stored(send_id)
         is_same = request is not None and await self.digest(request) == held.digest
-        # A leader that ended after it had used the yes up may have left the send held.
-        is_used = held.approval.state is ApprovalState.USED
         if request is None or not is_same or not (is_used or await self._ledger.approvals.use(number)):
             await self._ledger.approvals.void(number)
             changed = "Its recipients or its file have changed since the user was asked."
             error = Denied(changed, "Send it again: the user is then asked again.")
-            await self._refuse_released(send_id, request, error)
-            return
+            return await self._refuse_released(send_id, request, error)
         chats = tuple(reached(_SEND, {"request": request}))
         await self._books.released(held, chats, is_later=request.at is not None)
         try:
             await self._outbox().release(send_id)
         except (InvalidArgument, MessageNotFound):
             logger.info("guard: send %d was settled or deleted before it was released", send_id)
-            if request.replaces is not None:
-                error = Denied(FORMER_GONE)
-                await self._refuse_released(send_id, request, error)
+            if request.replaces is not None and await self._is_held(send_id):
+                return await self._refuse_released(send_id, request, Denied(FORMER_GONE))
+        return None
 
-    async def _refuse_released(self, send_id: int, request: SendRequest | None, error: Denied) -> None:
-        """Refuse what a person has said yes to; of one for later, for which nobody waits, they are told."""
+    async def _refuse_released(
+        self, send_id: int, request: SendRequest | None, error: Denied
+    ) -> _Refused | None:
+        """Refuse what a person has said yes to; None: it was settled or deleted before."""
         is_refused = await self.refuse(send_id, error)
-        if is_refused and request is not None and request.at is not None:
-            await self.say_not_sent(send_id, request.chat, error.message)
+        return _Refused(send_id, request, error) if is_refused and request is not None else None
+
+    async def _is_left(self, number: str, send_id: int) -> bool:
+        """Whether a leader that ended has used this yes up, and left the send held."""
+        yes = self._ledger.approvals.released(send_id)
+        return yes is not None and yes.approval.id == number and await self._is_held(send_id)
+
+    async def _is_held(self, send_id: int) -> bool:
+        try:
+            return (await self._archive.outbox_get(send_id)).status is SendStatus.HELD
+        except MessageNotFound:
+            return False
 
     async def say_not_sent(self, send_id: int, chat: str, reason: str) -> None:
         """Tell the person that a send for later was not sent."""

@@ -72,20 +72,25 @@ class Upkeep:
         approved = self._ledger.approvals.approved()
         for held in approved:
             if held.approval.send_id is not None:
-                await self._gate.held_sends.release(held)
-        asked = {held.approval.send_id for held in self._ledger.approvals.open(self._clock.now())}
+                await self._gate.held_sends.release(held.approval.id)
         for entry in await self._archive.outbox_held():
             # One that is held just now has its question noted a moment later.
-            if entry.created_at >= self._began_at or entry.send_id in asked:
+            if entry.created_at >= self._began_at or self._is_asked_about(entry.send_id):
                 continue
             if (yes := self._yes_to(entry)) is not None:
-                await self._gate.held_sends.release(yes)
+                await self._gate.held_sends.release(yes.approval.id)
             elif entry.due_at is not None:
                 await self._archive.outbox_postponed(entry.send_id)
             else:
                 await self._gate.held_sends.refuse(
                     entry.send_id, Denied("The question about it was lost.", "Send it again.")
                 )
+
+    def _is_asked_about(self, send_id: int) -> bool:
+        """Whether its question is open, or answered just now: then whoever brought the answer releases it."""
+        approvals = self._ledger.approvals
+        asked = (*approvals.open(self._clock.now()), *approvals.approved())
+        return any(held.approval.send_id == send_id for held in asked)
 
     def _yes_to(self, entry: OutboxEntry) -> HeldAct | None:
         """The yes about which an entry is held still: the leader ended before it had let the send go."""
