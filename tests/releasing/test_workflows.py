@@ -74,9 +74,24 @@ def test_every_job_ends(workflow: Path) -> None:
     assert [name for name, job in jobs(workflow).items() if not 0 < job.get("timeout-minutes", 0) <= 60] == []
 
 
-def test_every_checkout_says_whether_it_keeps_the_credentials(workflow: Path) -> None:
+def test_no_checkout_leaves_its_credentials_to_what_runs_after_it(workflow: Path) -> None:
     checkouts = [step for step in steps(workflow) if "actions/checkout" in step.get("uses", "")]
-    assert [step for step in checkouts if "persist-credentials" not in step["with"]] == []
+    assert [step for step in checkouts if step["with"]["persist-credentials"] is not False] == []
+
+
+def test_a_job_that_may_write_to_the_repository_runs_no_code_of_packages(workflow: Path) -> None:
+    writing = [
+        job for job in jobs(workflow).values() if job.get("permissions", {}).get("contents") == "write"
+    ]
+    runs = "\n".join(step.get("run", "") for job in writing for step in job["steps"])
+    assert re.findall(r"^\s*(?!git |gh |commit |--body )\S+", runs, re.MULTILINE) == []
+
+
+def test_lock_files_are_updated_from_wheels_whose_metadata_runs_no_code() -> None:
+    runs = [step.get("run", "") for step in jobs(GITHUB / "workflows" / "weekly.yml")["locks"]["steps"]]
+    resolving = [run for run in runs if re.search(r"make lock|pip install", run)]
+    assert len(resolving) == 2
+    assert [run for run in resolving if "--only-binary :all:" not in run] == []
 
 
 def test_nothing_that_a_stranger_chose_is_put_into_a_script(workflow: Path) -> None:
