@@ -224,8 +224,8 @@ async def _deleted(archive: Archive, folder: AccountFolder) -> None:
     passages = (Passage("two\fwords", "Sheet 1"), Passage("more", start=1.5))
     await archive.record_reading(picture.ref, FileReading(ReadingKind.PICTURE, passages, "rapidocr", "en", 3))
     await archive.record_media_path(picture.ref, None)
-    assert await archive.purge(before=datetime(2020, 1, 1, 15, 2, tzinfo=UTC)) > 0
-    assert await archive.purge(chat=BOB) > 0
+    assert (await archive.purge(before=datetime(2020, 1, 1, 15, 2, tzinfo=UTC))).messages > 0
+    assert (await archive.purge(chat=BOB)).messages > 0
     await archive.optimize()
     await archive.ingest(journal([ev.message("LAST", "after all")], after=await archive.position()))
 

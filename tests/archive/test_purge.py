@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import pytest
@@ -27,6 +28,7 @@ from whatsapp_mcp.models import (
     FileReading,
     FileStep,
     MessageFilter,
+    OutboxEntry,
     Passage,
     ReadingKind,
     SendRequest,
@@ -345,6 +347,54 @@ async def test_a_purge_of_a_chat_cancels_what_waits_for_the_connection_or_its_mo
     assert [entry.send_id for entry in await archive.outbox_unsettled()] == [other.send_id]
     assert traces(folder) == []
     assert (await archive.purge()).cancelled == (other.send_id,)
+
+
+async def test_nothing_waits_to_be_sent_any_more_when_the_first_message_is_deleted(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archive.ingest(journal([ev.message("A1")]))
+    await archive.outbox_add(SendRequest(ANA, TextContent("queued")))
+    await archive.outbox_add(SendRequest(ANA, TextContent("held")), held=True)
+    await archive.outbox_add(SendRequest(ANA, TextContent("later"), at=ev.NOW + timedelta(days=1)))
+    submit = archive.submit
+    waiting: list[tuple[OutboxEntry, ...]] = []
+
+    async def submitted(name: str, values: Mapping[str, Any]) -> Any:
+        if name == "purge_messages":
+            waiting.append(await archive.outbox_unsettled())
+            waiting.append(await archive.outbox_held())
+            waiting.append(await archive.outbox_scheduled())
+        return await submit(name, values)
+
+    monkeypatch.setattr(archive, "submit", submitted)
+    assert (await archive.purge(chat=ANA)).messages == 1
+    assert set(waiting) == {()}
+
+
+async def test_a_send_accepted_while_a_purge_goes_on_is_cancelled_too(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = await archive.outbox_add(SendRequest(ANA, TextContent("before")))
+    submit = archive.submit
+    meanwhile: list[int] = []
+
+    async def submitted(name: str, values: Mapping[str, Any]) -> Any:
+        if name == "purge_rest":
+            entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("meanwhile")))
+            meanwhile.append(entry.send_id)
+        return await submit(name, values)
+
+    monkeypatch.setattr(archive, "submit", submitted)
+    assert (await archive.purge(chat=ANA)).cancelled == (first.send_id, *meanwhile)
+
+
+async def test_the_change_feed_tells_of_a_purge_that_deleted_sends_alone(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1")]))
+    await archive.purge(chat=ANA)
+    await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
+    before = await archive.last_change()
+    await archive.purge(chat=ANA)
+    assert [(one.kind, one.chat) for one in await archive.changes(before)] == [("purge", ANA)]
 
 
 async def test_a_purge_leaves_a_send_that_may_be_out_already(archive: Archive) -> None:

@@ -275,11 +275,11 @@ class Archive(ReadingArchive):
         if span is None:
             return PurgeReport()
         await self._writer.run_bare(care.overwrite_deleted, raw)
-        total = 0
+        waiting, total = await self._purge("purge_waiting", chat, before), 0
         while deleted := (await self._purge("purge_messages", chat, before)).rows:
             total += deleted
         rest = await self._purge("purge_rest", chat, before)
-        if rest.rows or total:
+        if waiting.rows or rest.rows or total:
             begin = True
             while await self._writer.run(care.merge_index, begin):
                 begin = False
@@ -287,7 +287,7 @@ class Archive(ReadingArchive):
                 pass
         finish = partial(care.finish_purge, keep_quarantined=keep_quarantined)
         await self._writer.run_bare(finish, raw, folder, span, self._now().timestamp())
-        return PurgeReport(total, rest.cancelled)
+        return PurgeReport(total, waiting.cancelled + rest.cancelled)
 
     async def _purge(self, step: str, chat: str | None, before: datetime | None) -> care.Purged:
         """One step of a purge, and the files that go with it."""

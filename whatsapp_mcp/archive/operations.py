@@ -62,6 +62,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
         exchange.import_chat_export,
         exchange.import_bridge,
         write.record_imported_file,
+        care.purge_waiting,
         care.purge_messages,
         care.purge_rest,
     )

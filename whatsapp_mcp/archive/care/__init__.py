@@ -17,6 +17,7 @@ from whatsapp_mcp.archive.care.purge import (
     purge_messages,
     purge_rest,
     purge_span,
+    purge_waiting,
     unlink_media,
     unlink_purged,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "purge_rest",
     "purge_sent_files",
     "purge_span",
+    "purge_waiting",
     "rebuild",
     "unlink_media",
     "unlink_purged",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -79,6 +79,14 @@ class Purged:
 _NOTHING: Final = Purged(0)
 
 
+def purge_waiting(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
+    """Delete the sends that wait, before any message: none goes out to a chat that is half deleted."""
+    span = purge_span(on.db, chat, before)
+    if span is None:
+        return _NOTHING
+    return _purge_sends(on.db, span, "status IN ('held', 'scheduled', 'queued')")
+
+
 def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
     """Delete some of the messages, oldest first, and their add-ons."""
     db, span = on.db, purge_span(on.db, chat, before)
@@ -95,7 +103,7 @@ def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -
     db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
     files, unrecorded, requests = _delete(db, found)
     # In each step: whoever reads again meanwhile has to read once more.
-    state.add_change(db, "purge", chat=span.chat, detail=None if span.before is None else str(span.before))
+    _tell(db, span)
     db.execute("DROP TABLE gone")
     with database.transaction(on.raw):
         begin_raw_operation(on)
@@ -161,14 +169,27 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
         AND at < ? AND kind <> 'purge'""",
         (span.chat, 1000 * (span.before if span.before is not None else state.FAR_FUTURE)),
     )
-    where, values = span.where("chat_id", "created_at", 1000)
-    if span.before is not None:  # what is to go out later is not of a time that has passed
-        where += " AND status <> 'scheduled' AND (status <> 'held' OR due_at IS NULL)"
-    requests, cancelled = _delete_sends(db, where, values, queued=span.before is None)
+    sends = _purge_sends(db, span, "1")
     _undecoded(db, span)
     if span.before is None:
         _raw_of_nothing(on)
-    return Purged(stray + db.total_changes - changes, requests=tuple(requests), cancelled=tuple(cancelled))
+    return replace(sends, rows=stray + db.total_changes - changes)
+
+
+def _tell(db: sqlite3.Connection, span: Span) -> None:
+    """Tell of what is deleted in the change feed."""
+    state.add_change(db, "purge", chat=span.chat, detail=None if span.before is None else str(span.before))
+
+
+def _purge_sends(db: sqlite3.Connection, span: Span, which: str) -> Purged:
+    """Delete the sends of a span that can be deleted, `which` of them as SQL."""
+    where, values = span.where("chat_id", "created_at", 1000)
+    if span.before is not None:  # what is to go out later is not of a time that has passed
+        where += " AND status <> 'scheduled' AND (status <> 'held' OR due_at IS NULL)"
+    requests, cancelled = _delete_sends(db, f"{where} AND {which}", values, queued=span.before is None)
+    if requests:
+        _tell(db, span)
+    return Purged(len(requests), requests=tuple(requests), cancelled=tuple(cancelled))
 
 
 def _delete_sends(
