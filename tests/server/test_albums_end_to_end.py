@@ -15,7 +15,7 @@ from tests.server.fakes import NOON, FakeDevice, text_of
 from tests.server.test_core_tools import answer, refusal
 from tests.server.test_file_tools import PNG
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.errors import ApprovalRequired
+from whatsapp_mcp.errors import ApprovalRequired, TooLate
 from whatsapp_mcp.models import AlbumContent, FileContent, RevokeContent, SendRequest
 from whatsapp_mcp.simulator import WhatsApp
 
@@ -111,6 +111,37 @@ async def test_of_an_album_that_is_taken_back_each_file_is_told_of(
     assert "File 4: cancelled before it went out." in text
     assert [request.content for request in device.sends] == [RevokeContent("3EB0AB")]
     assert device.asked[0:2] == ["send", f"cancel_send {BOB} {queued.send_id}"]
+
+
+async def album_without_files(archive: Archive) -> int:
+    """An album that WhatsApp has, none of whose files was ever sent."""
+    files = tuple(FileContent("image", f"/media/{name}.jpg", "image/jpeg") for name in "ab")
+    album, _ = await archive.outbox_add(SendRequest(BOB, AlbumContent(files)))
+    await archive.outbox_sent(album.send_id, "3EB0AA", NOON)
+    for file in await archive.outbox_album(album.send_id):
+        await archive.outbox_withdrawn(file.send_id, "It expired.")
+    return album.send_id
+
+
+async def test_what_keeps_the_first_message_of_an_album_is_told_with_what_is_gone(
+    client: Client, archive: Archive, device: FakeDevice
+) -> None:
+    send_id = await album_without_files(archive)
+    device.fails = TooLate("It is too old.")
+    text, _ = await answer(client, "undo_send", send_id=send_id)
+    assert "2 of 2 files are gone. Files 1, 2: was never sent." in text
+    assert "Its first message: not taken back: It is too old." in text
+
+
+async def test_a_question_about_the_first_message_of_an_album_says_what_is_gone(
+    client: Client, archive: Archive, device: FakeDevice
+) -> None:
+    send_id = await album_without_files(archive)
+    device.fails = ApprovalRequired("The user has to approve this first.", approval="abc123")
+    error = await refusal(client, "undo_send", send_id=send_id)
+    assert error["code"] == "APPROVAL_REQUIRED"
+    assert "2 of 2 files are gone." in error["message"]
+    assert error["message"].endswith("Its first message waits. The user has to approve this first.")
 
 
 async def test_of_an_album_one_question_is_asked_at_a_time(

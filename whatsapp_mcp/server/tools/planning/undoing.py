@@ -108,23 +108,33 @@ async def _undo_album(
     """
     fates: list[_Fate] = []
     for file in files:
-        try:
-            fates.append(await _take_back(services, file))
-        except ApprovalRequired as error:
-            # One question at a time: after the yes this is called again.
-            done = f"{_told(fates)} The next file waits." if fates else ""
-            raise ApprovalRequired(
-                f"{done} {error.message}".strip(), error.action, approval=error.approval
-            ) from error
-        except WhatsAppError as error:
-            fates.append(_Fate(f"not taken back: {error.message.removesuffix('.')}", is_gone=False))
+        done = f"{_told(fates)} The next file waits." if fates else ""
+        fates.append(await _try_to_take_back(services, file, done))
     gone = sum(fate.is_gone for fate in fates)
     text = f"Album to {name} (send_id {album.send_id}): {gone} of {len(files)} files are gone. {_told(fates)}"
     if gone == len(files):
-        announcement = await _take_back(services, replace(album, status=SendStatus.SENT))
+        first = replace(album, status=SendStatus.SENT)
+        announcement = await _try_to_take_back(services, first, f"{text} Its first message waits.")
         text += "" if announcement.is_gone else f" Its first message: {announcement.told}."
     data = sent_data((await services.archive.send_report(album.send_id, send_id=True)).result, services.zone)
     return Result(text, data)
+
+
+async def _try_to_take_back(services: Services, sent: SendResult, done: str) -> _Fate:
+    """As `_take_back`, but an error is told of as the message's fate.
+
+    Raises:
+        ApprovalRequired: The user is asked first; it tells what is `done` already.
+    """
+    try:
+        return await _take_back(services, sent)
+    except ApprovalRequired as error:
+        # One question at a time: after the yes the tool is called again.
+        raise ApprovalRequired(
+            f"{done} {error.message}".strip(), error.action, approval=error.approval
+        ) from error
+    except WhatsAppError as error:
+        return _Fate(f"not taken back: {error.message.removesuffix('.')}", is_gone=False)
 
 
 async def _take_back(services: Services, sent: SendResult) -> _Fate:
