@@ -120,6 +120,9 @@ lint: $(VENV)/.dev-installed
 	run $(BIN)/ruff check .; \
 	run $(BIN)/ruff format --check .; \
 	run $(BIN)/pyright --pythonpath $(BIN)/python; \
+	for system in Darwin Windows; do \
+		run $(BIN)/pyright --pythonpath $(BIN)/python --pythonplatform $$system whatsapp_mcp/system; \
+	done; \
 	run $(BIN)/lint-imports; \
 	[ -z "$$failed" ] || { printf "Failed:$$failed\n" >&2; exit 1; }
 

@@ -65,6 +65,23 @@ def declared() -> set[str]:
     return names(project()["project"]["dependencies"] + [text for texts in extras for text in texts])
 
 
+RAN_ON = {
+    "Operating System :: POSIX :: Linux",
+    "Programming Language :: Python :: 3",
+    *(f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)),
+}
+"""What tests have been run on. More is added here once they have."""
+
+
+def test_the_package_claims_no_system_and_no_python_on_which_it_has_not_run():
+    claims = {
+        each
+        for each in project()["project"]["classifiers"]
+        if each.startswith(("Operating System", "Programming Language"))
+    }
+    assert claims == RAN_ON
+
+
 def test_every_declared_dependency_is_imported():
     assert declared() - set[str]().union(*imported_distributions()) == set()
 

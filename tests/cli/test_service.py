@@ -6,7 +6,6 @@ import os
 import plistlib
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,9 @@ from typer.testing import CliRunner, Result
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.cli.service import launchd_agent, systemd_unit
+from whatsapp_mcp.system import System
 
+HERE = "whatsapp_mcp.cli.service.HERE"
 GOLDEN = Path(__file__).parent / "golden"
 SERVE = ("serve", "--transport", "http")
 PLAIN = Launch("/home/ann/.local/bin/whatsapp-mcp", SERVE)
@@ -54,7 +55,7 @@ def manager(home: Path, monkeypatch: pytest.MonkeyPatch) -> Managers:
         program.write_text(f'#!/bin/sh\necho "$(basename "$0")" "$@" >> {noted}\n{ending}\n')
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-        monkeypatch.setattr(sys, "platform", "darwin" if name == "launchctl" else "linux")
+        monkeypatch.setattr(HERE, System.MACOS if name == "launchctl" else System.LINUX)
         return noted
 
     return make
@@ -166,9 +167,9 @@ def test_it_is_removed_although_the_settings_are_wrong(manager: Managers, monkey
     assert service("uninstall").exit_code == 0
 
 
-@pytest.mark.parametrize("platform", ["linux", "darwin"])
-def test_it_is_printed_and_nothing_is_written(home: Path, monkeypatch: pytest.MonkeyPatch, platform: str):
-    monkeypatch.setattr(sys, "platform", platform)
+@pytest.mark.parametrize("system", [System.LINUX, System.MACOS])
+def test_it_is_printed_and_nothing_is_written(home: Path, monkeypatch: pytest.MonkeyPatch, system: System):
+    monkeypatch.setattr(HERE, system)
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(home / "wa"))
 
     answer = service("print")
@@ -188,7 +189,7 @@ def test_a_manager_that_refuses_is_told_with_its_words(manager: Managers):
 
 
 def test_without_a_service_manager_nothing_is_written(home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(HERE, System.LINUX)
     monkeypatch.setenv("PATH", str(home))
 
     answer = service("install")
@@ -201,7 +202,7 @@ def test_without_a_service_manager_nothing_is_written(home: Path, monkeypatch: p
 def test_where_there_is_no_service_manager_that_it_knows_it_says_what_to_start(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(HERE, System.WINDOWS)
 
     answer = service("install")
 

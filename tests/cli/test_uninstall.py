@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.device.leader import LeaderLock
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.system import System
 
 ALL = ("--yes", "--unlink", "--delete-messages")
 
@@ -41,7 +41,7 @@ class Machine:
         patch.setenv("HOME", str(self.home))
         patch.setenv("WHATSAPP_MCP_HOME", str(self.data))
         patch.setenv("PATH", f"{program.parent}{os.pathsep}/usr/bin{os.pathsep}/bin")
-        patch.setattr(sys, "platform", "linux")
+        patch.setattr("whatsapp_mcp.cli.service.HERE", System.LINUX)
         patch.setattr("whatsapp_mcp.cli.connection.find", self._status)
         patch.setattr("whatsapp_mcp.cli.connection.with_known_device", self._unlink)
         for name in ("default", "work"):

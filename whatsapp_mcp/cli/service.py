@@ -11,7 +11,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.cli.options import Account, port_number
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
+from whatsapp_mcp.system import HERE, System, command_line, own_user
 
 app = App(help="Keep a server always running.", no_args_is_help=True)
 
@@ -151,7 +151,7 @@ def remove_service(account: str = "default", name: str | None = None) -> None:
 
 def installed_services() -> list[Path]:
     """The files of all services of this program; the name of each is that of its file."""
-    if sys.platform == "darwin":
+    if HERE is System.MACOS:
         agents = sorted((Path.home() / "Library" / "LaunchAgents").glob("*.plist"))
         return [path for path in agents if _is_our_agent(path)]
     folder = systemd_unit("whatsapp-mcp", Launch("")).path.parent
@@ -187,13 +187,13 @@ def _service(account: str, port: int | None, name: str | None) -> Service:
         )
     on_port = () if port is None else ("--port", str(port))
     launch = Launch.here(account, "serve", "--transport", "http", *on_port)
-    if sys.platform == "darwin":
+    if HERE is System.MACOS:
         return launchd_agent(called, launch)
-    if sys.platform.startswith("linux"):
+    if HERE is System.LINUX:
         return systemd_unit(called, launch)
     raise Unsupported(
         "Services are supported on systemd and launchd only.",
-        f"Let this system start at login: {shlex.join((launch.command, *launch.args))}",
+        f"Let this system start at login: {command_line((launch.command, *launch.args))}",
     )
 
 
@@ -240,7 +240,7 @@ def launchd_agent(name: str, launch: Launch) -> Service:
         **({"EnvironmentVariables": dict(launch.env)} if launch.env else {}),
     }
     path = Path.home() / "Library" / "LaunchAgents" / f"{name}.plist"
-    domain = f"gui/{os.getuid()}"
+    domain = f"gui/{own_user()}"
     return Service(
         path,
         plistlib.dumps(agent, sort_keys=False).decode(),
