@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from release.build import build, with_version
+from release.build import SUMS, build, with_version
 from release.checks import git, refusals, repository, tag_of
 from release.project import VERSION_FILE, Project, load, set_version
 
@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     reasons = refusals(
         project, found, version, log, has_home=home.is_file(), dry_run=dry_run, tagged=asked.tagged
     )
+    if target.is_dir() and any(target.iterdir()) and not (target / SUMS).is_file():
+        reasons.append(f"{target} holds what no release made. Empty it, or give another --output.")
     if reasons:
         print(
             "\n".join((f"{version} is not released:", *(f"* {reason}" for reason in reasons))),
@@ -49,7 +51,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
 
 
 def write(made: dict[str, bytes], target: Path) -> None:
-    """Write the files of a release into an emptied folder."""
+    """Write the files of a release into a folder, in place of those of a former one."""
     target.mkdir(parents=True, exist_ok=True)
     for former in target.iterdir():
         if former.is_file():
@@ -69,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _summarize(made: dict[str, bytes], target: Path) -> None:
-    for line in made["SHA256SUMS"].decode().splitlines():
+    for line in made[SUMS].decode().splitlines():
         digest, name = line.split("  ")
         print(f"{digest}  {len(made[name]):>10,}  {target / name}")
 

@@ -24,6 +24,7 @@ from release.source import export, stamp
 
 IMAGE: Final = ("Dockerfile", "compose.yaml", ".dockerignore", "LICENSE", "README.md", "pyproject.toml")
 """Files that the image is built from, beside the package and its lock files."""
+SUMS: Final = "SHA256SUMS"
 _BUILD_LIMIT: Final = 300.0
 _ABOUT: Final = """\
 Reads, searches and sends your WhatsApp messages. The server runs on this computer as a linked device of your
@@ -60,7 +61,7 @@ def build(root: Path, project: Project, found: Repository) -> dict[str, bytes]:
     made |= {bundle_name(project): bundle, f"{project.name}-{project.version}-claude-code-plugin.zip": plugin}
     made["server.json"] = _entry(project, bundle)
     made["NOTES.md"] = f"{changelog.notes(log, project.version) or ''}\n".encode()
-    made["SHA256SUMS"] = sums(made).encode()
+    made[SUMS] = sums(made).encode()
     return made
 
 

@@ -15,6 +15,7 @@ from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.device.leader import LeaderLock
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.server.transports import Tokens
 from whatsapp_mcp.system import System
 
 ALL = ("--yes", "--unlink", "--delete-messages")
@@ -207,3 +208,33 @@ def test_an_entry_that_cannot_be_taken_out_is_told_and_the_rest_goes(machine: Ma
     assert f"{machine.cursor} is not changed here" in done.stderr
     assert not machine.unit.exists()
     assert not machine.account("work").exists()
+    assert not machine.data.exists()
+    assert f"Cursor still has whatsapp in {machine.cursor}: remove it by hand." in done.stderr
+
+
+def test_what_others_keep_in_folders_of_our_names_stays_and_is_named(machine: Machine) -> None:
+    theirs = ["accounts/alice/ledger.ods", "accounts/default (backup)/client.db", "models/large/model.bin"]
+    theirs += ["tokens/notes.json", "tokens/notes.txt"]
+    for name in theirs:
+        path = machine.data / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    Tokens(machine.data).create("phone", ["read"])
+    (machine.data / "http-token").write_text("x" * 32)
+
+    done = machine.run("uninstall", *ALL)
+
+    assert done.exit_code == 0, done.stderr
+    assert "alice" not in done.stdout
+    left = [path for path in machine.data.rglob("*") if path.is_file()]
+    assert sorted(path.relative_to(machine.data).as_posix() for path in left) == sorted(theirs)
+    for name in ("accounts/alice", "accounts/default (backup)", "models/large", "tokens/notes.txt"):
+        assert name in done.stderr
+
+
+def test_a_configuration_that_cannot_be_read_is_listed(machine: Machine) -> None:
+    machine.cursor.write_text('{"mcpServers": ')
+
+    done = machine.run("uninstall", "--dry-run")
+
+    assert f"unknown      Cursor: {machine.cursor} cannot be read" in done.stdout

@@ -140,6 +140,18 @@ def test_a_refused_release_exits_with_1_and_says_all_reasons(
     assert not (fresh / "dist").exists()
 
 
+def test_a_folder_of_other_files_is_not_emptied(
+    fresh: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine" / "letter.txt"
+    mine.parent.mkdir()
+    mine.write_text("x", encoding="utf-8")
+
+    assert main(["0.1.0", "--output", str(mine.parent)], fresh) == 1
+    assert "holds what no release made" in capsys.readouterr().err
+    assert mine.exists()
+
+
 def test_commit_writes_the_version_commits_and_tags_it(
     fresh: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.cli.hosts import Found, Machine, agreed, found, to_undo
+from whatsapp_mcp.cli.hosts import Found, Host, Machine, agreed, found, to_undo, unreadable
 from whatsapp_mcp.cli.installation import DISTRIBUTION
 from whatsapp_mcp.cli.outcome import ExitCode, print_error
 from whatsapp_mcp.cli.service import installed_services, remove_service
@@ -20,8 +20,9 @@ from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.settings import AccountFolder
 
-_OF_THE_HOME: Final = ("config.toml", "config.toml.before", "http-token", "tokens", "models", "accounts")
-"""What this program makes in the home folder. Whatever else is there is a person's."""
+_SETTINGS: Final = ("config.toml", "config.toml.before")
+_FOLDERS: Final = ("tokens", "models", "accounts")
+"""What this program makes in the home folder; what else is in them, and beside them, is a person's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class _Inventory:
     home: Path
     services: list[Path]
     hosts: list[Found]
+    unread: list[tuple[Host, Path]]
     models: list[str]
     accounts: list[_Account]
 
@@ -58,6 +60,8 @@ class _Inventory:
             yield f"service      {path}"
         for each in self.hosts:
             yield f"application  {each.host.title}: {each.name} in {each.path}"
+        for host, path in self.unread:
+            yield f"unknown      {host.title}: {path} cannot be read"
         for model in self.models:
             yield f"model        {model}"
         for account in self.accounts:
@@ -112,10 +116,22 @@ def _take_stock() -> _Inventory:
     accounts: list[_Account] = []
     for name in loaded.accounts():
         folder = loaded.account_folder(name)
+        if not _is_account(folder):
+            continue
         is_linked = find(name, wait=False).state is not ConnectionState.UNLINKED
         accounts.append(_Account(folder, is_linked, _size(folder.path)))
     models = [model.name for model in media.installed_models(loaded.home)]
-    return _Inventory(loaded.home, installed_services(), found(Machine.here()), models, accounts)
+    machine = Machine.here()
+    return _Inventory(
+        loaded.home, installed_services(), found(machine), unreadable(machine), models, accounts
+    )
+
+
+def _is_account(folder: AccountFolder) -> bool:
+    """Whether this program made a folder: it has a database or a lock of ours, or no file at all."""
+    ours = (*folder.databases, folder.client_db, folder.leader_lock, folder.former_leader_lock)
+    is_empty = not any(path.is_file() or path.is_symlink() for path in folder.path.rglob("*"))
+    return is_empty or any(path.is_file() for path in ours)
 
 
 def _size(folder: Path) -> int:
@@ -158,22 +174,21 @@ def _remove(here: _Inventory, *, unlinks: bool, deletes: bool) -> bool:
     from whatsapp_mcp.cli.connection import unlinked, with_known_device
 
     kept: set[str] = set()
-    failed = False
+    failures = 0
 
     def attempt(what: str, act: Callable[[], object]) -> bool:
-        nonlocal failed
+        nonlocal failures
         try:
             act()
         except WhatsAppError as error:
             print_error(error)
-            failed = True
-            return False
         except OSError as error:
             print_error(Busy(f"{what} cannot be removed: {cause(error)}.", "Remove it by hand."))
-            failed = True
-            return False
-        typer.echo(f"Removed: {what}.")
-        return True
+        else:
+            typer.echo(f"Removed: {what}.")
+            return True
+        failures += 1
+        return False
 
     # While a service leads, the phone is unlinked through it; and with the keys, which go last.
     for account in here.linked if unlinks else ():
@@ -182,19 +197,22 @@ def _remove(here: _Inventory, *, unlinks: bool, deletes: bool) -> bool:
             kept.add(name)
     for path in here.services:
         attempt(f"the service {path.stem}", lambda path=path: remove_service(name=path.stem))
-    for each in here.hosts:
-        attempt(f"{each.name} in {each.host.title}", lambda each=each: _take_out(each))
+    entries = [
+        each
+        for each in here.hosts
+        if not attempt(f"{each.name} in {each.host.title}", lambda each=each: _take_out(each))
+    ]
     for model in here.models:
         attempt(f"the model {model}", lambda model=model: media.remove_model(here.home, model))
-    if deletes:
-        for account in here.accounts:
-            if account.folder.name not in kept:
-                attempt(
-                    f"the account {account.folder.name}", lambda account=account: _delete(account, unlinks)
-                )
-        if not failed:
-            attempt(str(here.home), lambda: _delete_home(here.home))
-    return not failed
+    for account in here.accounts if deletes else ():
+        if (name := account.folder.name) not in kept:
+            attempt(f"the account {name}", lambda account=account: _delete(account, unlinks))
+    # An entry that only a person can take out does not hold up the rest.
+    if deletes and failures == len(entries):
+        attempt(f"what this program made in {here.home}", lambda: _delete_home(here.home))
+    for each in entries:
+        typer.echo(f"{each.host.title} still has {each.name} in {each.path}: remove it by hand.", err=True)
+    return failures == 0
 
 
 def _take_out(each: Found) -> None:
@@ -229,19 +247,31 @@ def _delete(account: _Account, unlinks: bool) -> None:
 
 
 def _delete_home(home: Path) -> None:
-    """Delete what this program makes in its home, and that if nothing else is in it.
+    """Delete what is left of this program in its home, and that if nothing else is in it.
+
+    The settings were loaded from `config.toml` there, so that it is ours.
 
     Raises:
         OSError: Something cannot be deleted.
     """
-    for name in _OF_THE_HOME:
-        path = home / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    left = sorted(path.name for path in home.iterdir())
+    from whatsapp_mcp.server.transports import Tokens
+
+    tokens = Tokens(home)
+    for name in {token.name for token in tokens.all()}:
+        tokens.revoke(name)
+    for name in _SETTINGS:
+        (home / name).unlink(missing_ok=True)
+    left: list[str] = []
+    for path in sorted(home.iterdir()):
+        inside = sorted(path.iterdir()) if path.name in _FOLDERS and _is_folder(path) else [path]
+        left += [str(each.relative_to(home)) for each in inside]
+        if not inside:
+            path.rmdir()
     if left:
         typer.echo(f"{home} stays, for it holds {', '.join(left)}.", err=True)
     else:
         home.rmdir()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

@@ -272,5 +272,6 @@ class Settings(Section):
         return AccountFolder(name, path, Vault(path, self.encryption.source(path)))
 
     def accounts(self) -> list[str]:
-        """The names of the accounts that have a folder, sorted."""
-        return sorted(path.name for path in self.home.glob("accounts/*") if path.is_dir())
+        """The names of the accounts that have a folder, sorted; a folder that cannot be one is none."""
+        found = (path for path in self.home.glob("accounts/*") if path.is_dir())
+        return sorted(path.name for path in found if _ACCOUNT_NAME.fullmatch(path.name))

@@ -20,6 +20,7 @@ from whatsapp_mcp.system.operating_system import (
 )
 from whatsapp_mcp.system.paths import (
     HAS_MODES,
+    SHELL_CHARACTERS,
     command_line,
     is_foreign,
     open_to_others,
@@ -78,6 +79,7 @@ __all__ = [
     "HERE",
     "IDLE_PRIORITY",
     "INTERRUPT",
+    "SHELL_CHARACTERS",
     "SOCKET_PATH_LIMIT",
     "LoopbackPort",
     "MeetingPlace",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 import subprocess
@@ -16,13 +17,26 @@ from whatsapp_mcp.system.operating_system import HERE, System
 
 HAS_MODES: Final = HERE is not System.WINDOWS
 """Whether files have modes that tell who may use them."""
+SHELL_CHARACTERS: Final = frozenset('&|<>^%!"')
+"""Those that cmd.exe of Windows, which also runs the scripts of npm, takes for its own."""
 _OTHERS: Final = 0o077
 _RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
 
 
 def command_line(words: Sequence[str], system: System = HERE) -> str:
     """A command as it is typed into the shell of a system."""
-    return subprocess.list2cmdline(words) if system is System.WINDOWS else shlex.join(words)
+    if system is not System.WINDOWS:
+        return shlex.join(words)
+    return " ".join(
+        _quoted(word) if SHELL_CHARACTERS.intersection(word) else subprocess.list2cmdline([word])
+        for word in words
+    )
+
+
+def _quoted(word: str) -> str:
+    """A word in double quotes; backslashes before a quote are doubled, as Windows programs expect."""
+    doubled = re.sub(r'(\\+)(?="|\Z)', r"\1\1", word)
+    return '"' + doubled.replace('"', '\\"') + '"'
 
 
 def program_file(name: str, system: System = HERE) -> str:

@@ -13,9 +13,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from whatsapp_mcp.cli.app import app
-from whatsapp_mcp.cli.hosts import HOSTS, Launch, Machine, entry_of, found
+from whatsapp_mcp.cli.hosts import HOSTS, Launch, Machine, System, entry_of, found, to_install
 from whatsapp_mcp.cli.hosts.editing import put_in
-from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.errors import Busy, Unsupported
 
 BY_NAME = {host.name: host for host in HOSTS}
 THEIRS = {"command": "uv", "args": ["--directory", "/src/whatsapp-mcp/whatsapp-mcp-server", "run", "main.py"]}
@@ -242,6 +242,55 @@ def test_a_command_that_fails_is_told_by_name(home: Path) -> None:
     assert "failed. Run it by hand to see the cause." in done.stderr
 
 
+def test_an_entry_that_was_removed_and_not_added_again_is_told(home: Path) -> None:
+    program(home, "claude").with_name("bin").joinpath("claude").write_text('#!/bin/sh\n[ "$2" = remove ]\n')
+    (home / ".claude.json").write_text('{"mcpServers": {"whatsapp": {"command": "/old/whatsapp-mcp"}}}')
+
+    done = run("install", "claude-code", "--yes")
+
+    assert done.exit_code == 1
+    assert "`claude mcp add --scope user" in done.stderr
+    assert "failed. The former entry is already removed. Run it by hand" in done.stderr
+
+
+def test_a_large_configuration_is_read_whole(home: Path) -> None:
+    program(home, "claude")
+    servers = {"mcpServers": {"whatsapp": {"command": "/old/whatsapp-mcp"}}}
+    (home / ".claude.json").write_text(json.dumps({"history": "x" * 10_100_000} | servers))
+
+    assert [each.name for each in found(Machine.here())] == ["whatsapp"]
+    assert run("install", "claude-code", "--undo", "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize("option", ["--undo", "--yes"])
+def test_a_configuration_that_cannot_be_read_is_not_one_without_our_entry(home: Path, option: str) -> None:
+    calls = program(home, "claude")
+    (home / ".claude.json").write_text('{"mcpServers": ')
+
+    done = run("install", "claude-code", option, "--yes")
+
+    assert done.exit_code == 1
+    assert ".claude.json" in done.stderr
+    assert not calls.exists()
+
+
+@pytest.mark.parametrize("character", '&|<>^%!"')
+def test_a_script_of_windows_gets_no_word_that_its_shell_would_take_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, character: str
+) -> None:
+    machine = Machine(System.WINDOWS, str(tmp_path))
+    launch = Launch(f"C:\\A{character}B\\whatsapp-mcp.exe")
+    monkeypatch.setattr(Machine, "program", lambda *_: "C:\\npm\\claude.CMD")  # pyright: ignore[reportUnknownLambdaType]
+
+    with pytest.raises(Unsupported, match="is a script"):
+        to_install(BY_NAME["claude-code"], launch, "whatsapp", machine)
+
+    escaped = character.replace('"', '\\"')
+    assert f'"C:\\A{escaped}B\\whatsapp-mcp.exe"' in machine.line([launch.command])
+    monkeypatch.setattr(Machine, "program", lambda *_: "C:\\claude.exe")  # pyright: ignore[reportUnknownLambdaType]
+    assert to_install(BY_NAME["claude-code"], launch, "whatsapp", machine) is not None
+
+
 def test_without_its_command_the_file_of_codex_is_changed_and_that_of_claude_code_is_not(home: Path) -> None:
     (home / ".codex").mkdir()
 
@@ -298,6 +347,20 @@ def test_what_hosts_have_of_ours_is_found_also_in_files_with_comments(cursor: Pa
         (Launch("uv", tuple(THEIRS["args"])), False),
         (Launch("uvx", ("mcp-server-whatsapp-web",)), False),
         (Launch("python", ("whatsapp_mcp",)), False),
+        (Launch("uvx", ("mcp-server-whatsapp@0.1.0",)), True),
+        (Launch("uvx", ("--python", "3.13", "mcp_server_whatsapp[voice]==0.1.0", "serve")), True),
+        (Launch("uvx.exe", ("--from=mcp-server-whatsapp>=0.1", "whatsapp-mcp")), True),
+        (Launch("/usr/bin/uv", ("tool", "run", "mcp-server-whatsapp@latest")), True),
+        (Launch("pipx", ("run", "--spec", "mcp-server-whatsapp==0.1.0", "whatsapp-mcp")), True),
+        (Launch("C:\\Python313\\python.exe", ("-X", "utf8", "-m", "whatsapp_mcp")), True),
+        (Launch("npx", ("-y", "@modelcontextprotocol/server-filesystem", "/src/whatsapp-mcp")), False),
+        (Launch("uvx", ("whatsapp-mcp",)), False),
+        (Launch("uvx", ("--with", "mcp-server-whatsapp", "another")), False),
+        (Launch("uvx", ("another", "mcp-server-whatsapp")), False),
+        (Launch("uv", ("pip", "install", "mcp-server-whatsapp")), False),
+        (Launch("npx", ("mcp-server-whatsapp",)), False),
+        (Launch("python3", ("main.py", "-m", "whatsapp_mcp")), False),
+        (Launch("node", ("-m", "whatsapp_mcp")), False),
     ],
 )
 def test_a_program_is_told_from_others_of_a_similar_name(launch: Launch, is_ours: bool) -> None:

@@ -13,8 +13,9 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, entry_of
+from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, entry_of, json_text
 from whatsapp_mcp.cli.hosts.editing import Change, put_in, taken_out
+from whatsapp_mcp.errors import Unsupported
 
 BY_NAME = {host.name: host for host in HOSTS}
 OURS = Launch("/opt/whatsapp-mcp", ("--account", "wörk"), (("WHATSAPP_MCP_HOME", 'C:\\A "B"\\wa'),))
@@ -125,7 +126,8 @@ def yaml_files(draw: st.DrawFn) -> bytes:
     if section:
         is_block = "{}" not in section
         parts.insert(draw(st.integers(0, len(parts))), section + (children if is_block else ""))
-    return "".join(parts).encode()
+    text = "".join(parts)
+    return (text if "|" in text or draw(st.booleans()) else text.rstrip("\n")).encode()
 
 
 def read_json(content: bytes) -> Any:
@@ -250,3 +252,123 @@ def test_a_file_that_was_not_there_is_gone_again(name: str, tmp_path: Path) -> N
     take(BY_NAME[name], path)
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        f"// {'/' * 5_000}\n}}",
+        f"{'/* c */' * 3_000}}}",
+        f", {'// c' + chr(10)} {'/* c */' * 3_000}}}",
+        f"//{'/*' * 5_000}\n}}",
+    ],
+)
+def test_long_comments_are_passed_over_at_once(ending: str) -> None:
+    assert json_text.read(f'{{"a": "//, }}" {ending}') == {"a": "//, }"}
+
+
+@pytest.mark.parametrize(
+    "text", ["{" + "/*" * 50_000, '{"a' + '\\"' * 50_000, '{"a": 1 2}', '{"a": 1,,}', "{} /"]
+)
+def test_what_does_not_end_is_not_json(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        json_text.read(text)
+
+
+def goose(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_yaml_file_without_a_newline_at_its_end_keeps_its_last_value(tmp_path: Path) -> None:
+    for text in ("a: 1", "extensions:", "extensions:\n  o:\n    enabled: true", "extensions: {}"):
+        path = goose(tmp_path, text)
+        put(BY_NAME["goose"], path)
+        before, after = read_yaml(text.encode()), read_yaml(path.read_bytes())
+        assert after["extensions"].pop("whatsapp") == entry_of(BY_NAME["goose"], OURS, "whatsapp")
+        assert {**after, "extensions": after["extensions"] or None} == {
+            **before,
+            "extensions": before.get("extensions") or None,
+        }
+        take(BY_NAME["goose"], path)
+        assert path.read_text() == text
+
+
+def test_a_comment_above_the_next_key_stays_when_an_entry_is_renewed_or_removed(tmp_path: Path) -> None:
+    entry = "  whatsapp:\n    cmd: /old/whatsapp-mcp # there\n    args: []\n    # of ours\n"
+    path = goose(tmp_path, f"extensions:\n{entry}\n  # about o\n  o:\n    enabled: true\n# about a\na: 1\n")
+
+    put(BY_NAME["goose"], path)
+    assert path.read_text().endswith("\n\n  # about o\n  o:\n    enabled: true\n# about a\na: 1\n")
+    take(BY_NAME["goose"], path)
+    assert path.read_text() == "extensions:\n\n  # about o\n  o:\n    enabled: true\n# about a\na: 1\n"
+
+
+def test_a_comment_of_a_container_that_is_emptied_does_not_become_part_of_a_text(tmp_path: Path) -> None:
+    entry = "  whatsapp:\n    cmd: /old/whatsapp-mcp\n"
+    path = goose(tmp_path, f"text: |\n  one\nextensions:\n  # mine\n{entry}")
+
+    take(BY_NAME["goose"], path)
+
+    assert read_yaml(path.read_bytes()) == {"text": "one\n", "extensions": {}}
+
+
+def test_what_a_person_added_to_an_entry_in_yaml_is_kept_as_it_is(tmp_path: Path) -> None:
+    added = "    description: 'it''s'\n    bundled: false\n    available_tools:\n    - list_chats\n"
+    added += "    env_keys: []\n"
+    path = goose(tmp_path, f"extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n{added}")
+
+    put(BY_NAME["goose"], path)
+
+    entry = read_yaml(path.read_bytes())["extensions"]["whatsapp"]
+    assert entry.items() >= entry_of(BY_NAME["goose"], OURS, "whatsapp").items()
+    assert (entry["description"], entry["bundled"]) == ("it's", False)
+    assert (entry["available_tools"], entry["env_keys"]) == (["list_chats"], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "extensions:\n  - a\n",
+        "extensions:\n  {a: 1}\n",
+        "extensions: {a: 1}\n",
+        "extensions:\n  a\n",
+        "extensions: &x\n  a: 1\n",
+        "extensions:\n  'a':\n    b: 1\n",
+        "extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n    text: >-\n      a\n      b\n",
+        "extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n    text: 'a\n      b'\n",
+        "extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n    active: yes\n",
+        "extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n    since: 2026-01-01\n",
+        "extensions:\n  a: 1\nextensions:\n  b: 1\n",
+        "extensions:\nb: |\n  a",
+        'a: "x\u2028extensions: "\n',
+    ],
+)
+def test_yaml_that_is_not_understood_is_not_changed(text: str, tmp_path: Path) -> None:
+    path = goose(tmp_path, text)
+
+    with pytest.raises(Unsupported):
+        put(BY_NAME["goose"], path)
+
+    assert path.read_text() == text
+
+
+def test_other_entries_in_yaml_may_be_written_in_any_way(tmp_path: Path) -> None:
+    others = "  o:\n    text: >-\n      a\n\n      # b\n    args: [a, b]\n  p: &x\n    q: *x\n"
+    path = goose(tmp_path, f"extensions:\n{others}")
+
+    put(BY_NAME["goose"], path)
+
+    assert path.read_text().endswith(others)
+
+
+def test_a_date_in_an_entry_in_toml_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    dates = "day = 2026-01-02\nmoment = 2026-01-02T03:04:05Z\nat = 03:04:05\n"
+    path.write_text(f'[mcp_servers.whatsapp]\ncommand = "/old/whatsapp-mcp"\n{dates}')
+    added = tomllib.loads(dates)
+
+    put(BY_NAME["codex"], path)
+
+    assert read_toml(path.read_bytes())["mcp_servers"]["whatsapp"].items() >= added.items()

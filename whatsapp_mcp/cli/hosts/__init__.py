@@ -5,7 +5,7 @@ from whatsapp_mcp.cli.hosts.entries import Snippet, command_words, entry_of, htt
 from whatsapp_mcp.cli.hosts.host import Host
 from whatsapp_mcp.cli.hosts.launch import SERVER_NAME, Launch, launch_of, server_name
 from whatsapp_mcp.cli.hosts.machine import Machine
-from whatsapp_mcp.cli.hosts.steps import Found, found, to_install, to_undo
+from whatsapp_mcp.cli.hosts.steps import Found, found, to_install, to_undo, unreadable
 from whatsapp_mcp.cli.hosts.table import HOSTS
 from whatsapp_mcp.system import System
 
@@ -31,4 +31,5 @@ __all__ = [
     "snippet",
     "to_install",
     "to_undo",
+    "unreadable",
 ]

@@ -120,13 +120,16 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def entries_in(host: Host, path: Path) -> dict[str, Any]:
-    """The servers in a host's file, by name; none if there is no file, or it cannot be read."""
+    """The servers in a host's file, by name; none if there is no file. It may be of any size.
+
+    Raises:
+        Unsupported: It cannot be read.
+    """
     try:
-        text = path.read_bytes()[:_LARGEST].decode().removeprefix(_MARK)
-        servers = _LANGUAGES[host.format].read(text).get(host.container)
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return servers if isinstance(servers, dict) else {}
+        content = path.read_bytes() if path.is_file() else None
+    except OSError as error:
+        raise _not_ours(path, cause(error)) from error
+    return _known(host, path, _text(path, content))
 
 
 def put_in(host: Host, path: Path, name: str, entry: Mapping[str, Any]) -> Change | None:
@@ -140,14 +143,19 @@ def put_in(host: Host, path: Path, name: str, entry: Mapping[str, Any]) -> Chang
     """
     before = _content(host, path)
     text = _text(path, before)
-    known = _known(host, path, text).get(name)
+    known = _own(host, path, text, name)
     if known is not None:
-        check_ours(host, name, known)
         kept = {key: value for key, value in known.items() if key not in {"env", "environment", "envs"}}
         entry = {**kept, **entry}
         if entry == known:
             return None
-    after = _edited(host, path, before, lambda edit: edit.with_entry(text, host.container, name, entry))
+    after = _edited(
+        host,
+        path,
+        before,
+        (name, entry),
+        lambda edit: edit.with_entry(text, host.container, name, entry),
+    )
     backup = None if known is not None else backup_of(path, name)
     return Change(path, before, after, backup=backup)
 
@@ -161,10 +169,9 @@ def taken_out(host: Host, path: Path, name: str) -> Change | None:
     """
     before = _content(host, path)
     text = _text(path, before)
-    known = _known(host, path, text).get(name)
+    known = _own(host, path, text, name)
     if known is None:
         return None
-    check_ours(host, name, known)
     backup = backup_of(path, name)
     former = _content(host, backup)
     former_text = _text(backup, former)
@@ -180,6 +187,7 @@ def taken_out(host: Host, path: Path, name: str) -> Change | None:
         host,
         path,
         before,
+        (name, None),
         lambda edit: edit.without_entry(text, host.container, name, keeps_container=keeps),
     )
     return Change(path, before, after, spent=spent)
@@ -244,6 +252,21 @@ def _text(path: Path, content: bytes | None) -> str:
         raise _not_ours(path, "it is not UTF-8") from None
 
 
+def _own(host: Host, path: Path, text: str, name: str) -> Any:
+    """Our entry; None if there is none.
+
+    Raises:
+        InvalidArgument: The entry of this name starts another program.
+        Unsupported: It, or the file, is not understood.
+    """
+    known = _known(host, path, text).get(name)
+    if isinstance(known, str):
+        raise _not_ours(path, f"its entry {name} is written in a way that is not understood")
+    if known is not None:
+        check_ours(host, name, known)
+    return known
+
+
 def _known(host: Host, path: Path, text: str) -> dict[str, Any]:
     try:
         servers = _LANGUAGES[host.format].read(text).get(host.container) or {}
@@ -254,15 +277,31 @@ def _known(host: Host, path: Path, text: str) -> dict[str, Any]:
     return servers
 
 
-def _edited(host: Host, path: Path, before: bytes | None, edit: Callable[[_Language], str]) -> bytes:
-    """The bytes after a change of the text.
+def _edited(
+    host: Host,
+    path: Path,
+    before: bytes | None,
+    wanted: tuple[str, Mapping[str, Any] | None],
+    edit: Callable[[_Language], str],
+) -> bytes:
+    """The bytes after a change of the text, which is read again.
+
+    It has to say what is wanted (a name and its entry, None if that is to go), and all else as before.
 
     Raises:
         Unsupported: It is written in a way that cannot be changed.
     """
     mark = _MARK if before is not None and before.startswith(_MARK.encode()) else ""
+    language = _LANGUAGES[host.format]
     try:
-        return (mark + edit(_LANGUAGES[host.format])).encode()
+        text = edit(language)
+        former, now = language.read(_text(path, before)), language.read(text)
+        name, entry = wanted
+        others = {key: value for key, value in (former.get(host.container) or {}).items() if key != name}
+        former[host.container] = others if entry is None else {**others, name: entry}
+        if {**now, host.container: now.get(host.container) or {}} != former:
+            raise ValueError("something else would change")
+        return (mark + text).encode()
     except (ValueError, RecursionError):
         raise _not_ours(path, "it has comments or a layout that only its own program can keep") from None
 

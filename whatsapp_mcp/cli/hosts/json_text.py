@@ -14,10 +14,10 @@ from typing import Any, Final
 _DECODER: Final = json.JSONDecoder()
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _INDENT: Final = "  "
-_NOT_JSON: Final = re.compile(
-    r'("(?:[^"\\]|\\.)*")|//[^\r\n]*|/\*.*?\*/|,(?=(?:\s|//[^\r\n]*|/\*.*?\*/)*[}\]])', re.DOTALL
+_TOKEN: Final = re.compile(
+    r'(?P<blank>\s++|//[^\r\n]*+|/\*.*?\*/)|(?P<comma>,)|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s",/]++', re.DOTALL
 )
-"""A string, which is kept, or what JSON has not: a comment, a trailing comma."""
+"""What a text with comments consists of. Each begins in its own way, so that none is tried twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,37 @@ def read(text: str) -> dict[str, Any]:
     Raises:
         ValueError: It is not an object.
     """
-    plain = _NOT_JSON.sub(lambda found: found[1] or "", text)
-    value = json.loads(plain) if plain.strip() else {}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        plain = _without_comments(text)
+        value = json.loads(plain) if plain.strip() else {}
     if not isinstance(value, dict):
         raise ValueError("it is not an object")
     return value
+
+
+def _without_comments(text: str) -> str:
+    """The text without what editors accept and JSON has not: comments, and commas after a last member.
+
+    Raises:
+        ValueError: A string or a comment does not end.
+    """
+    pieces: list[str] = []
+    at, comma = 0, ""
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None:
+            raise ValueError("it is not JSON")
+        at = found.end()
+        if found["blank"]:
+            pieces.append(" ")
+            continue
+        pieces.append("" if found[0][0] in "]}" else comma)
+        comma = found["comma"] or ""
+        if not comma:
+            pieces.append(found[0])
+    return "".join([*pieces, comma])
 
 
 def with_entry(text: str, container: str, name: str, value: Any) -> str:

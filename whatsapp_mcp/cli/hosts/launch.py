@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any, Final
 
@@ -16,7 +15,23 @@ from whatsapp_mcp.settings import HOME_VARIABLE
 SERVER_NAME: Final = "whatsapp"
 """What hosts call the server of the account `default`."""
 _MODULE: Final = "whatsapp_mcp"
-_REQUIREMENT: Final = re.compile(rf"{re.escape(DISTRIBUTION)}(\[[\w,-]*\])?( @ .*)?", re.DOTALL)
+_REQUIREMENT: Final = re.compile(
+    rf"{DISTRIBUTION.replace('-', '[-_.]+')}\s*(\[[^]]*\])?\s*([@=<>!~;].*)?", re.DOTALL | re.IGNORECASE
+)
+"""Our name with any extras and version (PEP 508), or with a version as `uvx` takes it."""
+_PYTHON: Final = re.compile(r"(python|pypy)w?[\d.]*")
+_RUNNERS: Final = (("uvx",), ("uv", "tool", "run"), ("pipx", "run"))
+_SOURCES: Final = ("--from", "--spec")
+"""The options of those runners that name what is installed, where it is not what is run."""
+_WITH_VALUE: Final = frozenset(
+    {
+        *("-p", "--python", "-w", "--with", "--with-editable", "--with-requirements", "-c", "--constraints"),
+        *("-i", "--index", "--default-index", "--index-url", "--extra-index-url", "-f", "--find-links"),
+        *("--directory", "--project", "--cache-dir", "--config-file", "--env-file", "--exclude-newer"),
+        *("--upgrade-package", "--refresh-package", "--pip-args", "-W", "-X"),
+    }
+)
+"""Options of the runners, and of Python, whose value is the next word."""
 _COMMAND_KEYS: Final = ("command", "cmd")
 _VARIABLE_KEYS: Final = ("env", "environment", "envs")
 
@@ -39,11 +54,17 @@ class Launch:
         return cls(program, (*first, *arguments, *option), env)
 
     def is_ours(self) -> bool:
-        """Whether it starts some installation of this program, by the script, the module or `uvx`."""
-        words = (self.command, *self.args)
-        if any(_file_name(word) in SCRIPTS or _REQUIREMENT.fullmatch(word) for word in words):
+        """Whether it starts some installation of this program: by script, by module, or by `uvx` or alike."""
+        program = _file_name(self.command)
+        if program in SCRIPTS:
             return True
-        return any(pair == ("-m", _MODULE) for pair in pairwise(words))
+        if _PYTHON.fullmatch(program):
+            at = _after_options(self.args, ("-m",))
+            return self.args[at : at + 2] == ("-m", _MODULE)
+        words = (program, *self.args)
+        runner = next((each for each in _RUNNERS if words[: len(each)] == each), None)
+        wanted = _source_of(words[len(runner) :]) if runner else None
+        return wanted is not None and _REQUIREMENT.fullmatch(wanted) is not None
 
 
 def server_name(account: str) -> str:
@@ -62,6 +83,23 @@ def launch_of(entry: Any) -> Launch | None:
         return None
     env = tuple((str(key), str(value)) for key, value in variables.items())
     return Launch(words[0], tuple(words[1:]), env)
+
+
+def _source_of(words: Sequence[str]) -> str | None:
+    """What a runner is told to install."""
+    at = _after_options(words, _SOURCES)
+    option, equals, value = words[at].partition("=") if at < len(words) else ("", "", "")
+    if option not in _SOURCES:
+        return option + equals + value or None
+    return value if equals else next(iter(words[at + 1 :]), None)
+
+
+def _after_options(words: Sequence[str], sought: Sequence[str]) -> int:
+    """The place of the first word that is no option and no value of one, or is an option that is sought."""
+    at = 0
+    while at < len(words) and words[at].startswith("-") and words[at].partition("=")[0] not in sought:
+        at += 2 if words[at] in _WITH_VALUE else 1
+    return at
 
 
 def _list(value: Any) -> list[Any]:

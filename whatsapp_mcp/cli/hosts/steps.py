@@ -7,8 +7,10 @@ changed, where that is safe.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Final, NamedTuple
 
 from whatsapp_mcp.cli.hosts import editing
@@ -19,6 +21,7 @@ from whatsapp_mcp.cli.hosts.launch import Launch, launch_of
 from whatsapp_mcp.cli.hosts.machine import Machine
 from whatsapp_mcp.cli.hosts.table import HOSTS
 from whatsapp_mcp.errors import Busy, Unsupported
+from whatsapp_mcp.system import SHELL_CHARACTERS
 
 _LIMIT: Final = 60.0
 """Seconds for a host's own command."""
@@ -48,8 +51,9 @@ class Commands:
         Raises:
             Busy: One failed.
         """
-        for words in self.words:
+        for at, words in enumerate(self.words):
             line = self.machine.line(words)
+            gone = " The former entry is already removed." if at else ""
             try:
                 done = subprocess.run(
                     [self.program, *words[1:]],
@@ -60,11 +64,13 @@ class Commands:
                     check=False,
                 )
             except subprocess.TimeoutExpired as late:
-                raise Busy(f"`{line}` took longer than {_LIMIT:.0f} seconds.", "Run it by hand.") from late
+                raise Busy(
+                    f"`{line}` took longer than {_LIMIT:.0f} seconds.{gone}", "Run it by hand."
+                ) from late
             except OSError as error:
-                raise Busy(f"`{words[0]}` cannot be started.", "Run it by hand.") from error
+                raise Busy(f"`{line}` cannot be started.{gone}", "Run it by hand.") from error
             if done.returncode != 0:
-                raise Busy(f"`{line}` failed.", "Run it by hand to see the cause.")
+                raise Busy(f"`{line}` failed.{gone}", "Run it by hand to see the cause.")
 
 
 Step = Change | Commands
@@ -92,11 +98,11 @@ def to_install(host: Host, launch: Launch, name: str, machine: Machine) -> Step 
     known = editing.entries_in(host, _file(host, machine)).get(name)
     adding = command_words(host, launch, name)
     if known is None:
-        return Commands((adding,), program, machine)
+        return _commands((adding,), program, machine)
     editing.check_ours(host, name, known)
     if launch_of(known) == launch:
         return None
-    return Commands((removing_words(host, name), adding), program, machine)
+    return _commands((removing_words(host, name), adding), program, machine)
 
 
 def to_undo(host: Host, name: str, machine: Machine) -> Step | None:
@@ -112,21 +118,49 @@ def to_undo(host: Host, name: str, machine: Machine) -> Step | None:
     if known is None:
         return None
     editing.check_ours(host, name, known)
-    return Commands((removing_words(host, name),), program, machine)
+    return _commands((removing_words(host, name),), program, machine)
 
 
 def found(machine: Machine) -> list[Found]:
     """Every server of ours in the configurations of hosts on this computer; nothing is changed."""
     all_found: list[Found] = []
-    for host in HOSTS:
-        if not host.files:
-            continue
-        path = _file(host, machine)
-        for name, entry in editing.entries_in(host, path).items():
-            launch = launch_of(entry)
-            if launch is not None and launch.is_ours():
-                all_found.append(Found(host, path, name, launch))
+    for host, path in _configurations(machine):
+        with suppress(Unsupported):
+            for name, entry in editing.entries_in(host, path).items():
+                launch = launch_of(entry)
+                if launch is not None and launch.is_ours():
+                    all_found.append(Found(host, path, name, launch))
     return all_found
+
+
+def unreadable(machine: Machine) -> list[tuple[Host, Path]]:
+    """The configurations of hosts that cannot be read, so that nobody knows whether they have our server."""
+    all_found: list[tuple[Host, Path]] = []
+    for host, path in _configurations(machine):
+        try:
+            editing.entries_in(host, path)
+        except Unsupported:
+            all_found.append((host, path))
+    return all_found
+
+
+def _configurations(machine: Machine) -> Iterator[tuple[Host, Path]]:
+    return ((host, _file(host, machine)) for host in HOSTS if host.files)
+
+
+def _commands(words: tuple[tuple[str, ...], ...], program: str, machine: Machine) -> Commands:
+    """Commands that can be run.
+
+    Raises:
+        Unsupported: The program is a script of Windows, whose words the shell there would take apart.
+    """
+    is_script = PureWindowsPath(program).suffix.lower() in {".cmd", ".bat"}
+    if is_script and any(SHELL_CHARACTERS.intersection(word) for each in words for word in each):
+        raise Unsupported(
+            f"`{words[0][0]}` is a script, and cannot be given all of these words by a program.",
+            "Run by hand what is printed.",
+        )
+    return Commands(words, program, machine)
 
 
 def _program(host: Host, machine: Machine) -> str | None:

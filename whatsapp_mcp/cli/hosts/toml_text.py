@@ -9,6 +9,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import date, time
 from typing import Any
 
 
@@ -69,7 +70,7 @@ def without_entry(text: str, container: str, name: str, *, keeps_container: bool
 
 
 def written(container: str, name: str, value: Mapping[str, Any]) -> str:
-    """A table of strings, lists of strings and tables of strings."""
+    """A table of values in one line each."""
     lines = [f"{_key(key)} = {_value(member)}" for key, member in value.items()]
     return "\n".join([f"[{_key(container)}.{_key(name)}]", *lines, ""])
 
@@ -79,6 +80,8 @@ def _value(value: Any) -> str:
         return f"{{ {', '.join(f'{_key(key)} = {_value(member)}' for key, member in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, (date, time)):
+        return value.isoformat()
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
