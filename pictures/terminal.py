@@ -121,7 +121,9 @@ class Terminal:
         """
         ours, its = os.openpty()
         _resize(its, self.screen.columns, self.screen.lines)
-        variables = {**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+        # The size of the terminal is the terminal's to say.
+        kept = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES"}}
+        variables = {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
         # The terminal has to be the controlling one of a session of its own.
         process = await anyio.open_process(
             ["setsid", "--ctty", *command], env=variables, cwd=folder, stdin=its, stdout=its, stderr=its
