@@ -180,6 +180,18 @@ async def test_a_phone_that_is_linked_already_counts_as_linked():
     assert [event["event"] for event in events] == ["linked", "synced"]
 
 
+async def test_another_number_than_the_linked_one_is_refused():
+    device = ScriptedDevice(
+        refusal=InvalidArgument("A phone is linked already."), statuses=[status_of(ONLINE, NUMBER)] * 2
+    )
+
+    linked, events = await events_of(device, "+1 555 000 2222")
+
+    assert not linked
+    assert events[-1]["reason"] == f"This account is linked already, to {NUMBER}."
+    assert "--account" in events[-1]["action"]
+
+
 async def test_a_number_that_is_none_is_refused():
     linked, events = await events_of(ScriptedDevice(refusal=InvalidArgument("Not a number.")), "nonsense")
 

@@ -46,6 +46,14 @@ def test_json_is_one_object_a_line_with_the_promised_keys():
     ]
 
 
+def test_a_phone_that_was_linked_before_is_said_to_be():
+    report, screen = terminal()
+    with report:
+        report.linked(STATUS, already=True)
+
+    assert "Linked already: Ada +15550001111." in screen.getvalue()
+
+
 def test_the_drawn_qr_code_has_exactly_the_modules_of_the_real_one():
     real = [
         [bool(module) for module in row] for row in segno.make_qr(QR.text, error="l").matrix_iter(border=2)

@@ -687,3 +687,25 @@ async def test_messages_are_filtered_by_what_they_are(
     text, data = await answer(client, "list_messages", **filters)
     assert [message["text"] for message in data["messages"]] == texts
     assert all(each in text for each in texts)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("list_chats", {"query": "nobody of this name"}),
+        ("list_messages", {"chat": "Bob", "until": "2001-01-01"}),
+        ("search_messages", {"query": "unheard"}),
+    ],
+)
+async def test_an_empty_answer_says_that_the_connection_is_down(
+    client: Client, device: FakeDevice, tool: str, arguments: dict[str, Any]
+) -> None:
+    text, data = await answer(client, tool, **arguments)
+    assert "none" in text
+    assert "connection" not in text
+    assert "notes" not in data
+
+    device.state = ConnectionState.UNLINKED
+    text, data = await answer(client, tool, **arguments)
+    assert "The connection is unlinked since" in text
+    assert data["notes"][0].endswith("what was written meanwhile is not here.")

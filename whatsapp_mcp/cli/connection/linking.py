@@ -57,8 +57,8 @@ class LinkReport(Protocol):
         """About a second has passed, and the phone has not taken the code yet."""
         ...
 
-    def linked(self, status: ConnectionStatus) -> None:
-        """The phone has linked this device."""
+    def linked(self, status: ConnectionStatus, *, already: bool = False) -> None:
+        """The phone has linked this device, or had done so before."""
         ...
 
     def history(self, progress: HistoryProgress) -> None:
@@ -124,7 +124,12 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool
             raise
         if status.state is not ConnectionState.ONLINE:
             raise _unreached(status) from None
-        report.linked(status)
+        if phone is not None and parse_number(phone).number != status.number:
+            raise InvalidArgument(
+                f"This account is linked already, to {status.number}.",
+                "Link another phone to another account: --account NAME.",
+            ) from None
+        report.linked(status, already=True)
         return False
     shown: QrCode | str | None = None
     while state.state is ConnectionState.LINKING:

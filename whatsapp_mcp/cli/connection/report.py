@@ -68,8 +68,8 @@ class JsonReport:
     def tick(self) -> None:
         """Nothing: the program has its own clock."""
 
-    def linked(self, status: ConnectionStatus) -> None:
-        """{"event": "linked", account, number, name}."""
+    def linked(self, status: ConnectionStatus, *, already: bool = False) -> None:
+        """{"event": "linked", account, number, name}, also if it had done so before."""
         self._write("linked", account=status.account, number=status.number, name=status.name)
 
     def history(self, progress: HistoryProgress) -> None:
@@ -185,12 +185,14 @@ class TerminalReport:
             code, expires_at = self._shown
             self._screen.show(code_lines(code, seconds_left(expires_at, self._now())))
 
-    def linked(self, status: ConnectionStatus) -> None:
+    def linked(self, status: ConnectionStatus, *, already: bool = False) -> None:
         """Name the account, start the progress bar."""
         self._linked, self._shown = True, None
         self._screen.clear()
         who = " ".join(part for part in (status.name, status.number) if part)
-        linked = shown(f"Linked: {who or status.account}.", self._console.file)
+        linked = shown(
+            f"{'Linked already' if already else 'Linked'}: {who or status.account}.", self._console.file
+        )
         self._console.print(linked, style="green", markup=False)
         if not self._is_screen:
             self._console.print("Waiting for your history.")

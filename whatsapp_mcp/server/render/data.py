@@ -72,10 +72,11 @@ class ChatData(TypedDict):
 
 
 class ChatsData(TypedDict):
-    """A page of chats."""
+    """A page of chats; `notes` tell why an empty one may not be all."""
 
     chats: list[ChatData]
     next_cursor: str | None
+    notes: NotRequired[list[str]]
 
 
 class WhereData(TypedDict):

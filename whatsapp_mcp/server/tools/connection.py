@@ -77,6 +77,20 @@ async def connection_status(call: Call) -> Result:
     return Result(_status_text(status, services), status_data(status, services.zone))
 
 
+async def unheard(services: Services) -> tuple[str, ...]:
+    """What an empty answer says while the connection is down: that nothing is here, not that nobody wrote."""
+    try:
+        async with services.devices.use() as device:
+            status = await device.status()
+    except WhatsAppError as error:
+        return (f"What came meanwhile may not be here: {error.message} {error.action}",)
+    if status.state is ConnectionState.ONLINE:
+        return ()
+    since = short(status.since, services.zone, services.now())
+    what = f"The connection is {status.state.value} since {since}: what was written meanwhile is not here."
+    return (" ".join(sentence for sentence in (what, status.action) if sentence),)
+
+
 async def _named(status: ConnectionStatus, services: Services) -> ConnectionStatus:
     """The status with the owner's name from the archive, where the device does not know it from linking."""
     if status.name is not None or status.number is None:

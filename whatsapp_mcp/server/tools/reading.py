@@ -42,6 +42,7 @@ from whatsapp_mcp.server.render import (
     place_of,
     stamp,
 )
+from whatsapp_mcp.server.tools.connection import unheard
 from whatsapp_mcp.server.tools.message_context import after_context, with_context
 
 if TYPE_CHECKING:
@@ -77,7 +78,11 @@ async def list_chats(
     )
     data = chats_data(page, services.zone)
     width = QUESTION_TEXT if unanswered or waiting_for else CHAT_TEXT
-    return Result(chats_text(data, stamp(services.now(), services.zone), detail, width), data)
+    text = chats_text(data, stamp(services.now(), services.zone), detail, width)
+    if not page.items and (notes := await unheard(services)):
+        data["notes"] = [*notes]
+        text = text.plus(*notes)
+    return Result(text, data)
 
 
 @tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData, in_chat=True)
@@ -120,6 +125,8 @@ async def list_messages(
     header = f"Messages of {of}{narrowed(where, services.zone, sender=named(who) if who else None)}"
     header += after_context(context)
     data = await with_context(services, archive, shown, context, of_one_chat=jid is not None)
+    if not page.items and (notes := await unheard(services)):
+        data["notes"] = [*data.get("notes", ()), *notes]
     if by_chat and page.items:
         data["unread_by_chat"] = await _unread(services, page.items)
     return Result(messages_text(data, header=header, detail=detail, to_the_end=True), data)

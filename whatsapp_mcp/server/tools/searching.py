@@ -42,6 +42,7 @@ from whatsapp_mcp.server.render import (
     profile_text,
     stamp,
 )
+from whatsapp_mcp.server.tools.connection import unheard
 from whatsapp_mcp.server.tools.message_context import after_context, with_context
 
 if TYPE_CHECKING:
@@ -108,6 +109,9 @@ async def search_messages(
             data["chats_named"] = [{"chat": one.jid, "chat_name": full_name(one.name)} for one in found]
     if not page.items and not cursor:
         text = text.plus(OTHERWISE)
+        if notes := await unheard(services):
+            data["notes"] = [*data.get("notes", ()), *notes]
+            text = text.plus(*notes)
     return Result(text, data)
 
 
