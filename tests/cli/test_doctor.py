@@ -166,7 +166,7 @@ def test_what_the_media_extra_brings_is_told_and_missing_it_is_no_fault(
 @pytest.mark.parametrize(
     ("config", "ok", "told"),
     [
-        ("", True, "it needs the model small. Run `whatsapp-mcp voice install small`."),
+        ("", True, "it needs the model small."),
         ('[voice]\nengine = "off"\n', True, "off"),
         ('[voice]\nengine = "whisper"\n', False, "needs the model small"),
         ('[voice]\nengine = "pocketsphinx"\n', True, "transcribed here by pocketsphinx"),
@@ -199,3 +199,71 @@ def test_a_damaged_model_of_speech_is_a_fault(tmp_path: Path, monkeypatch: pytes
 
     assert not found.ok
     assert found.action == "Run `whatsapp-mcp voice install small`."
+
+
+def test_speech_that_is_not_transcribed_is_a_note_and_switched_off_it_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    assert readers.speech(settings.load()).action == "Run `whatsapp-mcp voice install small`."
+
+    (tmp_path / "config.toml").write_text('[voice]\nengine = "off"\n')
+    assert readers.speech(settings.load()).action is None
+
+
+def checks(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
+    """Let the doctor find this."""
+    monkeypatch.setattr("whatsapp_mcp.cli.doctor.command.examine", lambda **_: iter(findings))  # pyright: ignore[reportUnknownLambdaType]
+
+
+@pytest.mark.parametrize(
+    ("found", "last"),
+    [
+        ([Finding("disk", True, "free")], "All is well."),
+        (
+            [Finding("disk", True, "free"), Finding("speech", True, "none", "Do.")],
+            "All is well, with 1 note.",
+        ),
+        (
+            [Finding("disk", True, "free"), Finding("integrity", False, "no", "Do.", account="work")],
+            "1 of 2 failed: integrity [work].",
+        ),
+    ],
+)
+def test_the_last_line_says_it_all(
+    found: list[Finding], last: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    checks(monkeypatch, *found)
+
+    run()
+
+    assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+def test_a_finding_is_shown_before_the_next_check_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    shown: list[str] = []
+
+    def second() -> Finding:
+        shown.append(capsys.readouterr().out)
+        return Finding("second", True, "here")
+
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", "/nonexistent")
+    monkeypatch.setattr(examination, "PROGRAM", (lambda: Finding("first", True, "here"), second))
+    monkeypatch.setattr(examination, "HOME", ())
+
+    run()
+
+    assert shown == ["ok   first: here\n"]
+
+
+def test_one_fault_that_several_checks_run_into_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def wrong(name: str) -> Finding:
+        return Finding(name, False, "voice.language is wrong", "Correct it.")
+
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    monkeypatch.setattr(examination, "PROGRAM", (lambda: wrong("settings"), lambda: wrong("speech")))
+    monkeypatch.setattr(examination, "HOME", ())
+
+    assert [found.name for found in examination.examine() if not found.ok] == ["settings"]

@@ -76,6 +76,10 @@ async def checked(folder: AccountFolder) -> list[Finding]:
     return [await anyio.to_thread.run_sync(check, folder) for check in found]
 
 
+def examined() -> list[Finding]:
+    return list(examination.examine())
+
+
 async def told_of_leader(folder: AccountFolder) -> Finding:
     return await anyio.to_thread.run_sync(accounts.leader, folder)
 
@@ -271,7 +275,7 @@ async def test_commands_of_findings_name_their_account_once(
 
     monkeypatch.setattr(accounts, "leader_status", status)
 
-    found = {each.name: each for each in await anyio.to_thread.run_sync(examination.examine)}
+    found = {each.name: each for each in await anyio.to_thread.run_sync(examined)}
 
     assert {each.account for each in found.values()} == {"work"}
     assert found["leader"].action == "Run `whatsapp-mcp link --account work`."
@@ -282,7 +286,7 @@ async def test_a_folder_that_cannot_be_an_account_is_told(loaded: Settings, monk
     monkeypatch.setattr(examination, "PROGRAM", ())
     monkeypatch.setattr(examination, "HOME", ())
 
-    [found] = await anyio.to_thread.run_sync(examination.examine)
+    [found] = await anyio.to_thread.run_sync(examined)
 
     assert (found.name, found.ok, found.account) == ("account", False, "old copy")
 
@@ -320,4 +324,25 @@ async def test_an_account_that_nobody_ever_linked_is_told(loaded: Settings):
     found = accounts.leftovers(folder)
 
     assert found.ok
-    assert found.action == f"Delete {folder.path} if you do not need it."
+    assert found.action == f"Run `whatsapp-mcp link`. Or delete {folder.path} if you do not need it."
+
+
+async def test_an_unlinked_account_gets_the_command_that_links_it(folder: AccountFolder):
+    folder.client_db.unlink()
+    keys_of(folder)
+
+    found = accounts.leftovers(folder)
+
+    assert (found.ok, found.action) == (True, "Run `whatsapp-mcp link`.")
+
+
+async def test_while_there_is_no_account_the_command_that_links_one_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "new"))
+    monkeypatch.setattr(examination, "PROGRAM", ())
+    monkeypatch.setattr(examination, "HOME", ())
+
+    [found] = examined()
+
+    assert (found.ok, found.action) == (True, "Run `whatsapp-mcp link`.")

@@ -99,7 +99,7 @@ def without(secrets: tuple[str, ...], text: str) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_nothing_that_is_planted_everywhere_is_in_the_report(planted: Path):
-    found = examination.examine()
+    found = list(examination.examine())
     shown = " ".join(finding.detail for finding in found)
     assert any(secret in shown for secret in FIXED), "nothing was planted where a check looks"
 
@@ -111,7 +111,7 @@ def test_nothing_of_settings_that_cannot_be_read_is_in_the_report(planted: Path)
     for wrong in (f'"{PERSON}" = 1', f'[policy]\nmode = "{SENTENCE}"', f"{ACCOUNT} = {TOKEN}"):
         (planted / "config.toml").write_text(wrong, encoding="utf-8")
 
-        text = bundle.report(examination.examine())
+        text = bundle.report(list(examination.examine()))
 
         without((*FIXED, str(planted)), text)
         assert "FAIL" in text

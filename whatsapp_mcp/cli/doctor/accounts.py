@@ -16,6 +16,9 @@ from whatsapp_mcp.models import ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
 
 _DEVICES: Final = "SELECT jid FROM whatsmeow_device"
+_LINK: Final = "Run `whatsapp-mcp link`."
+NONE_YET: Final = Finding("linked devices", True, "no phone is linked yet", _LINK)
+"""What is found while there is no account."""
 _PHONE: Final = "Compare with Linked devices on the phone, and log out what you do not know."
 
 
@@ -105,7 +108,7 @@ def leftovers(folder: AccountFolder) -> Finding:
     if not devices:
         if not folder.archive_db.exists():
             said = "an account that no phone was ever linked to"
-            return Finding(name, True, said, f"Delete {folder.path} if you do not need it.")
-        return Finding(name, True, "no phone is linked; the archive is here")
+            return Finding(name, True, said, f"{_LINK} Or delete {folder.path} if you do not need it.")
+        return Finding(name, True, "no phone is linked; the archive is here", _LINK)
     number = devices[0].partition(":")[2].partition("@")[0]
     return Finding(name, True, f"this is device {number} of the account. {_PHONE}")

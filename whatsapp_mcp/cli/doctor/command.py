@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,23 +35,38 @@ def run(*, online: bool = False, bundle: bool = False, yes: bool = False, as_jso
     """
     if bundle and as_json:
         raise InvalidArgument("The report of --bundle is text.", "Use --json without --bundle.")
-    found = examine(over_network=online)
+    examined = examine(over_network=online)
+    found = list(examined if bundle or as_json else _printed(examined))
     if bundle:
         _write(report(found), yes=yes)
     elif as_json:
         typer.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))
     else:
-        _print(found)
+        typer.echo(_summary(found))
     return ExitCode.OK if all(finding.ok for finding in found) else ExitCode.FAILED
 
 
-def _print(found: Sequence[Finding]) -> None:
+def _printed(found: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings, each printed as it comes: some checks take seconds."""
     out = Console(highlight=False)
     for finding in found:
-        of = f" [{finding.account}]" if finding.account else ""
-        out.print(f"{_mark(finding)} {escape(finding.name + of)}: {escape(finding.detail)}", soft_wrap=True)
+        out.print(f"{_mark(finding)} {escape(_title(finding))}: {escape(finding.detail)}", soft_wrap=True)
         if finding.action:
             out.print(f"     {escape(finding.action)}", soft_wrap=True)
+        yield finding
+
+
+def _summary(found: Sequence[Finding]) -> str:
+    """All of it in one line."""
+    failed = [_title(finding) for finding in found if not finding.ok]
+    if failed:
+        return f"{len(failed)} of {len(found)} failed: {', '.join(failed)}."
+    notes = sum(finding.action is not None for finding in found)
+    return f"All is well, with {notes} {'note' if notes == 1 else 'notes'}." if notes else "All is well."
+
+
+def _title(finding: Finding) -> str:
+    return f"{finding.name} [{finding.account}]" if finding.account else finding.name
 
 
 def _mark(finding: Finding) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -43,30 +44,45 @@ ACCOUNT: Final[tuple[AccountCheck, ...]] = (
 )
 
 
-def examine(*, over_network: bool = False) -> list[Finding]:
-    """Run every check; one that fails does not stop the others.
+def examine(*, over_network: bool = False) -> Iterator[Finding]:
+    """Run every check, each when its finding is asked for; one that fails does not stop the others.
 
-    What depends on the settings is left out while these cannot be read.
+    What depends on the settings is left out while these cannot be read. A fault that several checks run into,
+    such as a wrong setting, is told by the first of them alone.
 
     Args:
         over_network: Whether WhatsApp's servers may be asked, too.
     """
-    found = [check() for check in PROGRAM]
+    told: dict[str, str] = {}
+    for finding in _all(over_network=over_network):
+        if finding.ok or told.setdefault(finding.detail, finding.name) == finding.name:
+            yield finding
+
+
+def _all(*, over_network: bool) -> Iterator[Finding]:
+    for check in PROGRAM:
+        yield check()
     try:
         loaded = settings_module.load()
     except WhatsAppError as error:
-        return [*found, Finding.of_error("settings", error)]
-    found += [check(loaded) for check in HOME]
-    for name in loaded.accounts():
+        yield Finding.of_error("settings", error)
+        return
+    for check in HOME:
+        yield check(loaded)
+    # Also those that cannot be accounts, which `loaded.accounts` leaves out.
+    names = sorted(path.name for path in loaded.home.glob("accounts/*") if path.is_dir())
+    if not names:
+        yield accounts.NONE_YET
+    for name in names:
         try:
             folder = loaded.account_folder(name)
         except WhatsAppError as error:
-            found.append(replace(Finding.of_error("account", error), account=name))
+            yield replace(Finding.of_error("account", error), account=name)
             continue
-        found += [_of(name, check(folder)) for check in ACCOUNT]
+        for check in ACCOUNT:
+            yield _of(name, check(folder))
     if over_network:
-        found += online.findings(loaded)
-    return found
+        yield from online.findings(loaded)
 
 
 def _of(account: str, finding: Finding) -> Finding:

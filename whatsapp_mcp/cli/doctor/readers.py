@@ -118,10 +118,10 @@ def speech(loaded: Settings) -> Finding:
     try:
         missing = media.why_no_speech(loaded)
         if missing is not None:
-            action = advice(missing.code, missing.action)
-            if loaded.voice.engine in ("auto", "off"):
-                return Finding("speech", True, f"{missing.message} {action}")
-            return Finding("speech", False, missing.message, action)
+            if loaded.voice.engine == "off":  # somebody has decided that
+                return Finding("speech", True, missing.message.removesuffix("."))
+            is_wanted = loaded.voice.engine != "auto"
+            return Finding("speech", not is_wanted, missing.message, advice(missing.code, missing.action))
         options = media.speech_options(loaded)
         if (away := media.sends_away(loaded)) is not None:
             return Finding("speech", True, away.removesuffix("."))
