@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -76,11 +77,20 @@ class Blocked:
             while len(self.calls) < count:  # noqa: ASYNC110
                 await anyio.sleep(0.002)
 
-    async def let_go(self, later: Later) -> None:
-        """Let the calls go on one after the other, also those that come meanwhile."""
-        for call in self.calls:
-            call.set()
-            await later.act()
+    async def let_go(self, later: Later, done: anyio.Event) -> None:
+        """Let the calls go on one after the other, also those that come meanwhile, until that is done."""
+        with anyio.fail_after(30):
+            while not done.is_set():
+                for call in self.calls:
+                    call.set()
+                    await later.act()
+        await later.act()
+
+
+async def says_yes(later: Later, number: str, done: anyio.Event) -> None:
+    """A person's answer, and when it has been followed."""
+    await later.person.decide(number, True, "page")
+    done.set()
 
 
 def released(later: Later) -> list[str | None]:
@@ -92,9 +102,10 @@ def released(later: Later) -> list[str | None]:
 async def test_two_releases_of_one_yes_let_its_send_go_once(later: Later) -> None:
     number, send_id = await asked(later, saying("hello"))
     await approved(later, number)
+    held = later.ledger.approvals.get(number)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(later.gate.held_sends.release, number)
-        tasks.start_soon(later.gate.held_sends.release, number)
+        tasks.start_soon(later.gate.held_sends.release, held)
+        tasks.start_soon(later.gate.held_sends.release, held)
     assert await later.status(send_id) is SendStatus.QUEUED
     assert later.ledger.approvals.get(number).approval.state is ApprovalState.USED
     assert released(later) == [number]
@@ -107,11 +118,11 @@ async def test_an_answer_while_a_large_file_is_read_is_not_undone_by_a_leader_th
     upkeep = await next_upkeep(later)
     reading = Blocked(monkeypatch, later.gate.held_sends, "digest")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(later.person.decide, number, True, "page")
+        tasks.start_soon(says_yes, later, number, done := anyio.Event())
         await reading.until(1)
         tasks.start_soon(upkeep.run)
         await later.act()
-        await reading.let_go(later)
+        await reading.let_go(later, done)
         tasks.cancel_scope.cancel()
     assert await later.status(send_id) is SendStatus.QUEUED
     assert released(later) == [number]
@@ -128,9 +139,9 @@ async def test_an_answer_while_a_leader_releases_another_send_is_not_taken_for_a
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(upkeep.run)
         await reading.until(1)
-        tasks.start_soon(later.person.decide, number, True, "page")
+        tasks.start_soon(says_yes, later, number, done := anyio.Event())
         await later.act()
-        await reading.let_go(later)
+        await reading.let_go(later, done)
         tasks.cancel_scope.cancel()
     assert await later.status(send_id) is SendStatus.QUEUED
 
@@ -144,12 +155,37 @@ async def test_a_send_that_replaces_another_is_not_refused_because_it_was_releas
     upkeep = await next_upkeep(later)
     noting = Blocked(monkeypatch, later.gate.books, "released")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(later.person.decide, number, True, "page")
+        tasks.start_soon(says_yes, later, number, done := anyio.Event())
         await noting.until(1)
         tasks.start_soon(upkeep.run)
         await later.act()
-        await noting.let_go(later)
+        await noting.let_go(later, done)
         tasks.cancel_scope.cancel()
     assert await later.status(send_id) is SendStatus.SCHEDULED
     assert await later.status(old) is SendStatus.FAILED
     assert released(later) == [former, number]
+
+
+async def test_the_same_send_asked_for_twice_at_once_is_one_question_and_goes_out_once(
+    later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding = Blocked(monkeypatch, later.gate.held_sends, "hold")
+
+    first, second = anyio.Event(), anyio.Event()
+
+    async def ask(done: anyio.Event) -> None:
+        with suppress(ApprovalRequired):
+            await later.agent.send(saying("hello"))
+        done.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, first)
+        tasks.start_soon(ask, second)
+        await holding.until(1)
+        await later.act()
+        await holding.let_go(later, first)
+        await holding.let_go(later, second)
+    (question,) = await later.person.approvals()
+    await later.person.decide(question.id, True, "page")
+    assert await later.archive.outbox_held() == ()
+    assert [entry.status for entry in await later.archive.outbox_unsettled()] == [SendStatus.QUEUED]

@@ -105,6 +105,7 @@ class Gate:
         self._settings = settings
         self._askers = askers
         self._decided = anyio.Event()
+        self._asking = anyio.Lock()
 
     async def admit(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> Admission:
         """Let an operation pass, and say why.
@@ -228,24 +229,33 @@ class Gate:
         chats: Sequence[ChatFacts] = (),
     ) -> Approval:
         """The answer of a person who has said yes to exactly this; else ask, or say what waits."""
-        now, approvals = self.clock.now(), self._ledger.approvals
+        approvals = self._ledger.approvals
         question = await self.question(operation, arguments, decision.reason, chats)
-        held = approvals.found(question.digest, caller.principal, now)
-        if held is not None and held.approval.state is ApprovalState.APPROVED:
-            if held.approval.send_id is None and await approvals.use(held.approval.id):
-                return held.approval
-        elif held is None:
-            await self.books.check(operation, arguments, caller)
-            held = await approvals.hold(question, caller, now)
-            with anyio.CancelScope(shield=True):  # what is held has to have its question
-                held = await self._hold_send(held, arguments, caller)
-            if held.approval.state is ApprovalState.USED:
-                return held.approval
-            if held.approval.state is not ApprovalState.OPEN:
-                raise Denied(SAID_NO if held.approval.state is ApprovalState.DENIED else _ENDED)
-            if not caller.asks:
-                await self.ask_elsewhere(held)
+        # One at a time: the same act asked for twice at once is one question, and one send.
+        async with self._asking:
+            found = approvals.found(question.digest, caller.principal, self.clock.now())
+            held = found or await self._hold(question, operation, arguments, caller)
+        if found is not None:
+            is_free = found.approval.state is ApprovalState.APPROVED and found.approval.send_id is None
+            if is_free and await approvals.use(found.approval.id):
+                return found.approval
+        elif held.approval.state is ApprovalState.USED:
+            return held.approval
+        elif held.approval.state is not ApprovalState.OPEN:
+            raise Denied(SAID_NO if held.approval.state is ApprovalState.DENIED else _ENDED)
+        elif not caller.asks:
+            await self.ask_elsewhere(held)
         raise self._waits(held.approval)
+
+    async def _hold(
+        self, question: Question, operation: Operation, arguments: Mapping[str, Any], caller: Caller
+    ) -> HeldAct:
+        """Keep an act until a person has decided; a send with its question."""
+        await self.books.check(operation, arguments, caller)
+        held = await self._ledger.approvals.hold(question, caller, self.clock.now())
+        with anyio.CancelScope(shield=True):  # what is held has to have its question
+            held = await self._hold_send(held, arguments, caller)
+        return held  # noqa: RET504  a scope may end its body early, for a type checker
 
     async def question(
         self,
@@ -335,7 +345,7 @@ class Gate:
         held = await self._ledger.approvals.decide(number, approved, way, self.clock.now())
         if held.approval.send_id is not None:
             if approved:
-                await self.held_sends.release(number)
+                await self.held_sends.release(held)
             else:
                 await self.held_sends.refuse(held.approval.send_id, Denied(SAID_NO))
         self.tell()

@@ -119,30 +119,32 @@ class HeldSends:
         await approvals.note_send(number, send_id)
         answered = approvals.get(number)
         if answered.approval.state is ApprovalState.APPROVED:
-            await self.release(number)
+            await self.release(answered)
         elif answered.approval.state is not ApprovalState.OPEN:
             await self.refuse(send_id, Denied(SAID_NO))
         return approvals.get(number)
 
-    async def release(self, number: str) -> None:
+    async def release(self, held: HeldAct) -> None:
         """A person said yes: let a held send go if it is still what the person was asked about.
 
         Args:
-            number: Of the question; if somebody else has released its send meanwhile, nothing changes.
+            held: The question with the yes; one that is used already was a former leader's, which ended then.
         """
         # One at a time: an answer may come while a leader that starts finishes what the former one has left.
         async with self._releasing:
-            refused = await self._release(number)
+            refused = await self._release(held)
         # Of one for later, for which nobody waits, the person is told.
         if refused is not None and refused.request.at is not None:
             await self.say_not_sent(refused.send_id, refused.request.chat, refused.error.message)
 
-    async def _release(self, number: str) -> _Refused | None:
-        held = self._ledger.approvals.get(number)
-        send_id, is_used = held.approval.send_id, held.approval.state is ApprovalState.USED
+    async def _release(self, held: HeldAct) -> _Refused | None:
+        send_id, number = held.approval.send_id, held.approval.id
         assert send_id is not None
-        if is_used and not await self._is_left(number, send_id):
+        is_used = held.approval.state is ApprovalState.USED
+        if is_used and not await self._is_held(send_id):
             return None
+        if not is_used and self._ledger.approvals.get(number).approval.state is ApprovalState.USED:
+            return None  # somebody else has used it meanwhile
         # The digest of what would go out: what was noted beside the question proves nothing about it.
         request = await self.stored(send_id)
         is_same = request is not None and await self.digest(request) == held.digest
@@ -167,11 +169,6 @@ class HeldSends:
         """Refuse what a person has said yes to; None: it was settled or deleted before."""
         is_refused = await self.refuse(send_id, error)
         return _Refused(send_id, request, error) if is_refused and request is not None else None
-
-    async def _is_left(self, number: str, send_id: int) -> bool:
-        """Whether a leader that ended has used this yes up, and left the send held."""
-        yes = self._ledger.approvals.released(send_id)
-        return yes is not None and yes.approval.id == number and await self._is_held(send_id)
 
     async def _is_held(self, send_id: int) -> bool:
         try:

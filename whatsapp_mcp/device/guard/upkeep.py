@@ -72,13 +72,13 @@ class Upkeep:
         approved = self._ledger.approvals.approved()
         for held in approved:
             if held.approval.send_id is not None:
-                await self._gate.held_sends.release(held.approval.id)
+                await self._gate.held_sends.release(held)
         for entry in await self._archive.outbox_held():
             # One that is held just now has its question noted a moment later.
             if entry.created_at >= self._began_at or self._is_asked_about(entry.send_id):
                 continue
             if (yes := self._yes_to(entry)) is not None:
-                await self._gate.held_sends.release(yes.approval.id)
+                await self._gate.held_sends.release(yes)
             elif entry.due_at is not None:
                 await self._archive.outbox_postponed(entry.send_id)
             else:
