@@ -342,6 +342,7 @@ def test_what_a_person_added_to_an_entry_in_yaml_is_kept_as_it_is(tmp_path: Path
         "extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n    since: 2026-01-01\n",
         "extensions:\n  a: 1\nextensions:\n  b: 1\n",
         "extensions:\nb: |\n  a",
+        "  a: 1\n",
         'a: "x\u2028extensions: "\n',
     ],
 )

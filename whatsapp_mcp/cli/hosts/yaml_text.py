@@ -138,6 +138,8 @@ def _lines(text: str) -> list[str]:
         top = line.rstrip()
         if top and top[0] not in " #" and not _TOP.fullmatch(top):
             raise ValueError("it is not a mapping in block style")
+    if next((line for line in lines if not _is_empty(line)), "").startswith(" "):
+        raise ValueError("it begins with an indented line")
     return lines
 
 
