@@ -100,7 +100,7 @@ def test_nothing_is_written_where_nobody_can_be_asked(cursor: Path) -> None:
     done = run("install", "cursor")
 
     assert done.exit_code == 2
-    assert "--yes" in done.stderr
+    assert "standard input is no terminal. Run it in a terminal, or give --yes." in done.stderr
     assert (cursor.read_bytes(), [each.name for each in cursor.parent.iterdir()]) == (former, ["mcp.json"])
 
 
@@ -133,7 +133,7 @@ def test_another_program_of_this_name_is_not_touched(cursor: Path) -> None:
     for arguments in (["--yes"], ["--undo", "--yes"]):
         done = run("install", "cursor", *arguments)
         assert done.exit_code == 2
-        assert "another program" in done.stderr
+        assert f"in {cursor} that is another program, `uv`. Remove or rename" in done.stderr
         assert cursor.read_bytes() == former
 
 
@@ -289,6 +289,64 @@ def test_a_script_of_windows_gets_no_word_that_its_shell_would_take_apart(
     assert f'"C:\\A{escaped}B\\whatsapp-mcp.exe"' in machine.line([launch.command])
     monkeypatch.setattr(Machine, "program", lambda *_: "C:\\claude.exe")  # pyright: ignore[reportUnknownLambdaType]
     assert to_install(BY_NAME["claude-code"], launch, "whatsapp", machine) is not None
+
+
+def test_a_command_that_cannot_be_started_is_told_with_what_shows_why(home: Path) -> None:
+    broken = home / "bin" / "claude"
+    broken.write_text("#!/nonexistent/node\n")
+    broken.chmod(0o755)
+
+    done = run("install", "claude-code", "--yes")
+
+    assert done.exit_code == 1
+    assert "Run `claude --version` to see why, then that line by hand." in done.stderr
+    assert "$ claude mcp add" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["install", "client-config"])
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["clade-code"], "Did you mean claude-code?"),
+        (["VSCode"], "Did you mean vscode?"),
+        (["notepad"], "is none of "),
+        ([], "Give one of "),
+    ],
+)
+def test_a_name_that_is_wrong_or_missing_is_answered_with_the_right_ones(
+    home: Path, command: str, typed: list[str], told: str
+) -> None:
+    done = run(command, *typed)
+
+    assert done.exit_code == 2
+    assert told in " ".join(done.stderr.split())
+
+
+def test_the_name_of_another_program_is_cleaned_and_without_its_folder(cursor: Path) -> None:
+    entry = {"command": "/home/ann/\x1b[2Jgame\u202e", "args": []}
+    cursor.write_text(json.dumps({"mcpServers": {"whatsapp": entry}}))
+
+    done = run("install", "cursor", "--yes")
+
+    assert "another program, `" in done.stderr
+    assert not {"\x1b", "\u202e"} & set(done.stderr)
+    assert "/home/ann" not in done.stderr.replace(str(cursor), "")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "No phone is linked as account default yet. Next: `whatsapp-mcp link`"),
+        (
+            ["--account", "xyz"],
+            "No phone is linked as account xyz yet. Next: `whatsapp-mcp link --account xyz`",
+        ),
+    ],
+)
+def test_while_no_phone_is_linked_the_next_step_is_told(cursor: Path, options: list[str], told: str) -> None:
+    for _ in ("set up", "set up already"):
+        done = run("install", "cursor", "--yes", *options)
+        assert (done.exit_code, done.stderr.splitlines()[-1]) == (0, told)
 
 
 def test_without_its_command_the_file_of_codex_is_changed_and_that_of_claude_code_is_not(home: Path) -> None:

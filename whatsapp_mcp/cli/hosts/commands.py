@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from typing import Annotated
 
+import anyio
 import typer
 
 from whatsapp_mcp import settings
+from whatsapp_mcp.cli.advice import for_account
 from whatsapp_mcp.cli.hosts.entries import Snippet, http_snippet, snippet
 from whatsapp_mcp.cli.hosts.host import Host
 from whatsapp_mcp.cli.hosts.launch import Launch, server_name
 from whatsapp_mcp.cli.hosts.machine import Machine
 from whatsapp_mcp.cli.hosts.steps import Step, to_install, to_undo
 from whatsapp_mcp.cli.hosts.table import HOSTS
-from whatsapp_mcp.cli.options import Account
-from whatsapp_mcp.errors import InvalidArgument, Unsupported
+from whatsapp_mcp.cli.options import Account, known_account
+from whatsapp_mcp.errors import InvalidArgument, NotLinked, Unsupported, WhatsAppError
+from whatsapp_mcp.models import ConnectionState
 
 _NAMES = {host.name: host for host in HOSTS}
 
@@ -28,6 +32,11 @@ def host_named(text: str) -> Host:
     """
     if text in _NAMES:
         return _NAMES[text]
+    if not text:
+        raise typer.BadParameter(f"Give one of {', '.join(_NAMES)}.")
+    near = difflib.get_close_matches(text.lower(), _NAMES, n=1)
+    if near:
+        raise typer.BadParameter(f"{text!r} is no application known here. Did you mean {near[0]}?")
     raise typer.BadParameter(f"{text!r} is none of {', '.join(_NAMES)}.")
 
 
@@ -35,6 +44,9 @@ HostArgument = Annotated[
     Host,
     typer.Argument(
         parser=host_named,
+        # So that a line without a host is answered with the names.
+        default_factory=str,
+        show_default=False,
         metavar="HOST",
         autocompletion=lambda: [*_NAMES],
         help=f"One of {', '.join(_NAMES)}.",
@@ -62,13 +74,31 @@ def install(
         step = to_install(host, launch, name, machine)
     except Unsupported:
         _print(_snippet(host, launch, name, machine))
+        _say_how_to_link(account)
         raise
     if step is None:
         typer.echo(f"{host.title} starts this server already.", err=True)
+    else:
+        _agree(step, yes=yes)
+        step.apply()
+        typer.echo(f"{host.title} starts this server from now on. {host.afterwards}", err=True)
+    _say_how_to_link(account)
+
+
+def _say_how_to_link(account: str) -> None:
+    """The next step, if no phone is linked; an account that cannot be read is the doctor's to tell of."""
+    from whatsapp_mcp.device.leader import observed_status
+
+    try:
+        status = anyio.run(observed_status, known_account(account))
+        is_linked = status.state is not ConnectionState.UNLINKED
+    except NotLinked:
+        is_linked = False
+    except WhatsAppError:
         return
-    _agree(step, yes=yes)
-    step.apply()
-    typer.echo(f"{host.title} starts this server from now on. {host.afterwards}", err=True)
+    if not is_linked:
+        what = for_account("Next: `whatsapp-mcp link`", account)
+        typer.echo(f"No phone is linked as account {account} yet. {what}", err=True)
 
 
 def client_config(
@@ -97,7 +127,10 @@ def agreed(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InvalidArgument("Nobody can be asked whether to do this.", "Give --yes to agree.")
+        raise InvalidArgument(
+            "Nobody can be asked whether to do this: standard input is no terminal.",
+            "Run it in a terminal, or give --yes.",
+        )
     typer.confirm(question, abort=True, err=True)
 
 

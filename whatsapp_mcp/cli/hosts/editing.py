@@ -19,10 +19,13 @@ from whatsapp_mcp.cli.hosts import json_text, toml_text, yaml_text
 from whatsapp_mcp.cli.hosts.host import Format, Host
 from whatsapp_mcp.cli.hosts.launch import launch_of
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, cause
+from whatsapp_mcp.policy import clean_line
 from whatsapp_mcp.system import draft_of, is_foreign
 
 _LARGEST: Final = 10_000_000
 """Bytes of a configuration; what is larger is none."""
+_SHOWN: Final = 60
+"""Characters of the name of another program."""
 _NAMES: Final = ("---", "+++")
 _MARK: Final = "\ufeff"
 """Windows programs begin files with it."""
@@ -198,7 +201,7 @@ def backup_of(path: Path, name: str) -> Path:
     return path.with_name(f"{path.name}.before-{name}")
 
 
-def check_ours(host: Host, name: str, entry: Any) -> None:
+def check_ours(host: Host, path: Path, name: str, entry: Any) -> None:
     """See that an entry of this name is of this program.
 
     Raises:
@@ -206,9 +209,10 @@ def check_ours(host: Host, name: str, entry: Any) -> None:
     """
     launch = launch_of(entry)
     if launch is None or not launch.is_ours():
+        program = f", `{clean_line(launch.program, _SHOWN)}`" if launch and launch.program else ""
         raise InvalidArgument(
-            f"{host.title} has a server named {name} that is another program.",
-            "Remove or rename that entry in its configuration first.",
+            f"{host.title} has a server named {name} in {path} that is another program{program}.",
+            "Remove or rename that entry there first.",
         )
 
 
@@ -263,7 +267,7 @@ def _own(host: Host, path: Path, text: str, name: str) -> Any:
     if isinstance(known, str):
         raise _not_ours(path, f"its entry {name} is written in a way that is not understood")
     if known is not None:
-        check_ours(host, name, known)
+        check_ours(host, path, name, known)
     return known
 
 

@@ -53,9 +53,14 @@ class Launch:
         env = ((HOME_VARIABLE, str(Path(home).expanduser().absolute())),) if home else ()
         return cls(program, (*first, *arguments, *option), env)
 
+    @property
+    def program(self) -> str:
+        """The file name of the command alone: the folders before it may name a person."""
+        return _file_name(self.command)
+
     def is_ours(self) -> bool:
         """Whether it starts some installation of this program: by script, by module, or by `uvx` or alike."""
-        program = _file_name(self.command)
+        program = self.program
         if program in SCRIPTS:
             return True
         if _PYTHON.fullmatch(program):

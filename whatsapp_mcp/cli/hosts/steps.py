@@ -68,7 +68,10 @@ class Commands:
                     f"`{line}` took longer than {_LIMIT:.0f} seconds.{gone}", "Run it by hand."
                 ) from late
             except OSError as error:
-                raise Busy(f"`{line}` cannot be started.{gone}", "Run it by hand.") from error
+                raise Busy(
+                    f"`{line}` cannot be started.{gone}",
+                    f"Run `{words[0]} --version` to see why, then that line by hand.",
+                ) from error
             if done.returncode != 0:
                 raise Busy(f"`{line}` failed.{gone}", "Run it by hand to see the cause.")
 
@@ -99,7 +102,7 @@ def to_install(host: Host, launch: Launch, name: str, machine: Machine) -> Step 
     adding = command_words(host, launch, name)
     if known is None:
         return _commands((adding,), program, machine)
-    editing.check_ours(host, name, known)
+    editing.check_ours(host, _file(host, machine), name, known)
     if launch_of(known) == launch:
         return None
     return _commands((removing_words(host, name), adding), program, machine)
@@ -117,7 +120,7 @@ def to_undo(host: Host, name: str, machine: Machine) -> Step | None:
     known = editing.entries_in(host, _file(host, machine)).get(name)
     if known is None:
         return None
-    editing.check_ours(host, name, known)
+    editing.check_ours(host, _file(host, machine), name, known)
     return _commands((removing_words(host, name),), program, machine)
 
 
