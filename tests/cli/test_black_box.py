@@ -180,4 +180,7 @@ async def test_a_whatsapp_that_cannot_be_reached_ends_linking_with_the_reason(wh
     [event] = [json.loads(line) for line in answer.stdout.splitlines()]
     assert (answer.returncode, event["event"], event["code"]) == (1, "failed", "NOT_CONNECTED")
     assert "WhatsApp cannot be reached: " in event["reason"]
+    assert event["action"] == (
+        "Check the network or `network.proxy`: `whatsapp-mcp doctor --online` shows what fails."
+    )
     assert event["reason"].endswith(".")

@@ -26,6 +26,7 @@ from tests.cli.planted import planted, ran
 from tests.fixtures import HttpServer, client_of, command, said
 from whatsapp_mcp.cli.demo import server_process
 from whatsapp_mcp.cli.demo.story import _end_on_signal, run_demo
+from whatsapp_mcp.cli.installation import DISTRIBUTION
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="the demo runs on Linux")]
 
@@ -204,4 +205,4 @@ def test_without_pynacl_it_says_how_to_install_it(
 
     monkeypatch.setattr(importlib.util, "find_spec", without_nacl)
     assert run_demo() == 1
-    assert "pip install '.[demo]'" in capsys.readouterr().out
+    assert "install '" + DISTRIBUTION + "[demo" in capsys.readouterr().out

@@ -14,7 +14,7 @@ import pytest
 
 from whatsapp_mcp.cli import installation
 from whatsapp_mcp.cli.doctor import Finding, program
-from whatsapp_mcp.cli.installation import DISTRIBUTION, EXTRAS, SCRIPTS, command, requirement
+from whatsapp_mcp.cli.installation import DISTRIBUTION, EXTRAS, SCRIPTS, adding, command, requirement
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -87,6 +87,30 @@ def test_the_requirement_keeps_the_extras(installed: Install, extras: set[str]):
     extras |= {"av", "nacl"}
 
     assert requirement() == f"{DISTRIBUTION}[demo,media] @ file:///a/x.whl"
+
+
+@pytest.mark.parametrize(
+    ("left", "installer"),
+    [
+        ("uv-receipt.toml", "uv tool install --force"),
+        ("pipx_metadata.json", "pipx install --force"),
+        ("pyvenv.cfg", "pip install"),
+    ],
+)
+def test_an_extra_is_added_by_the_installer_in_use(
+    installed: Install,
+    extras: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    left: str,
+    installer: str,
+):
+    installed(DISTRIBUTION, {"url": "file:///a/checkout", "dir_info": {}})
+    extras |= {"av"}
+    (tmp_path / left).touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+
+    assert adding("demo") == f"{installer} '{DISTRIBUTION}[demo,media] @ file:///a/checkout'"
 
 
 @pytest.fixture

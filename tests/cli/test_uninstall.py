@@ -92,6 +92,8 @@ def test_a_dry_run_lists_everything_and_touches_nothing(machine: Machine) -> Non
         f"home         {machine.data}",
     ):
         assert part in done.stdout
+    assert "Nothing was removed." in done.stderr
+    assert "uv tool uninstall mcp-server-whatsapp" in done.stderr
     assert machine.unit.exists()
     assert "whatsapp" in json.loads(machine.cursor.read_text())["mcpServers"]
     assert machine.unlinked == []

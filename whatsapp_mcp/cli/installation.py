@@ -27,6 +27,10 @@ EXTRAS: Final = {
     "voice": "faster_whisper",
 }
 """For each extra a module that only it brings."""
+_UV_TOOL: Final = "uv-receipt.toml"
+"""What `uv tool install` leaves in the environment of a tool."""
+_PIPX: Final = "pipx_metadata.json"
+"""What pipx leaves in the environment of a program."""
 _UV_CACHE_FOLDERS: Final = {"archive-v0", "environments-v2"}
 
 
@@ -58,9 +62,26 @@ def _uvx_arguments() -> tuple[str, ...]:
     return (DISTRIBUTION,) if wanted == DISTRIBUTION else ("--from", wanted, SCRIPTS[0])
 
 
-def requirement() -> str:
-    """What an installer needs to be given in order to install the same again, extras included (PEP 508)."""
-    extras = ",".join(extra for extra, module in EXTRAS.items() if importlib.util.find_spec(module))
+def adding(extra: str) -> str:
+    """The command of the installer in use that installs the same again with one more extra."""
+    if Path(sys.prefix, _UV_TOOL).is_file():
+        installer = "uv tool install --force"
+    elif Path(sys.prefix, _PIPX).is_file():
+        installer = "pipx install --force"
+    else:
+        installer = "pip install"
+    return f"{installer} '{requirement(extra)}'"
+
+
+def requirement(also: str | None = None) -> str:
+    """What an installer needs to be given in order to install the same again, extras included (PEP 508).
+
+    Args:
+        also: An extra that is wanted, too.
+    """
+    extras = ",".join(
+        extra for extra, module in EXTRAS.items() if extra == also or importlib.util.find_spec(module)
+    )
     name = f"{DISTRIBUTION}[{extras}]" if extras else DISTRIBUTION
     source = _source()
     return f"{name} @ {source}" if source else name

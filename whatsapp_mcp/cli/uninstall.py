@@ -23,6 +23,10 @@ from whatsapp_mcp.settings import AccountFolder
 _SETTINGS: Final = ("config.toml", "config.toml.before")
 _FOLDERS: Final = ("tokens", "models", "accounts")
 """What this program makes in the home folder; what else is in them, and beside them, is a person's."""
+_OF_THE_PROGRAM: Final = (
+    f"What installed the program removes it: `uv tool uninstall {DISTRIBUTION}`, "
+    f"`pipx uninstall {DISTRIBUTION}` or `pip uninstall {DISTRIBUTION}`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ def uninstall(
     lines = list(here.lines())
     typer.echo("\n".join(lines) if lines else "There is nothing here.")
     if dry_run or not lines:
+        typer.echo(f"Nothing was removed. {_OF_THE_PROGRAM}", err=True)
         return
     _check_answers(here, yes=yes, unlink=unlink, delete=delete)
     if here.has_parts:
@@ -100,11 +105,7 @@ def uninstall(
     unlinks = bool(names) and _answer(f"Unlink the phone of {names}? The messages here stay.", unlink)
     deletes = here.home.is_dir() and _answer(f"Delete all messages and settings in {here.home}?", delete)
     is_done = _remove(here, unlinks=unlinks, deletes=deletes)
-    typer.echo(
-        f"What installed the program removes it: `uv tool uninstall {DISTRIBUTION}`, "
-        f"`pipx uninstall {DISTRIBUTION}` or `pip uninstall {DISTRIBUTION}`.",
-        err=True,
-    )
+    typer.echo(_OF_THE_PROGRAM, err=True)
     raise typer.Exit(ExitCode.OK if is_done else ExitCode.FAILED)
 
 

@@ -17,7 +17,7 @@ import anyio
 import anyio.abc
 from rich.console import Console
 
-from whatsapp_mcp.cli.installation import command
+from whatsapp_mcp.cli.installation import adding, command
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.system import END_OR_HANG_UP, receive_signals
 
@@ -32,10 +32,9 @@ ELSEWHERE: Final = """\
 The demo runs on Linux: its simulated WhatsApp has to make the client library trust it, and knows how to do
 that there alone. Everything else runs here too: link a phone with whatsapp-mcp link."""
 MISSING: Final = """\
-The demo needs PyNaCl, which only its simulated WhatsApp uses. Install it with the extra `demo`, for example
-in a checkout
+The demo needs PyNaCl, which only its simulated WhatsApp uses. Install it with the extra `demo`:
 
-  pip install '.[demo]'"""
+  {}"""
 
 
 def run_demo(*, stdio: bool = False, once: bool = False) -> ExitCode:
@@ -50,7 +49,7 @@ def run_demo(*, stdio: bool = False, once: bool = False) -> ExitCode:
         console.print(ELSEWHERE, markup=False)
         return ExitCode.FAILED
     if importlib.util.find_spec("nacl") is None:
-        console.print(MISSING, markup=False)
+        console.print(MISSING.format(adding("demo")), markup=False)
         return ExitCode.FAILED
     return anyio.run(_run, console, stdio, once)
 

@@ -108,7 +108,7 @@ def _ended(error: str, generation: int) -> state.ClientEvent:
         )
     if error.startswith("failed to dial"):
         why = next((words for sign, words in _UNREACHABLE.items() if sign in error), "no connection")
-        return state.Ended(generation, f"WhatsApp cannot be reached: {why}.")
+        return state.Ended(generation, f"{state.UNREACHABLE}: {why}.")
     return state.Ended(generation, "The client library stopped.")
 
 

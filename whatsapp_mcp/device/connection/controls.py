@@ -23,8 +23,19 @@ _FIRST_CODE: Final = 40.0
 _PAIR_CODE_LIFETIME: Final = 160.0
 _LOGOUT_DEADLINE: Final = 10.0
 _EVENT_DEADLINE: Final = 5.0
+_CHECK_NETWORK: Final = (
+    "Tell the user to check the network or `network.proxy`: `whatsapp-mcp doctor --online` shows what fails."
+)
 
 logger = logging.getLogger(__name__)
+
+
+def _what_to_do(ended: ConnectionState, reason: str) -> str:
+    """What to do about linking that has ended."""
+    if state.UNREACHABLE in reason:
+        return _CHECK_NETWORK
+    advice = None if ended is ConnectionState.UNLINKED else ended.traits.what_to_do()
+    return advice or "Try again."
 
 
 class ConnectionOperations:
@@ -59,8 +70,8 @@ class ConnectionOperations:
         if shown.state is not ConnectionState.LINKING and not shown.state.traits.rests:
             return shown  # a phone has taken the code at this moment
         if shown.state is not ConnectionState.LINKING:
-            advice = None if shown.state is ConnectionState.UNLINKED else shown.state.traits.what_to_do()
-            raise NotConnected(shown.reason or "Linking was given up.", advice or "Try again.")
+            reason = shown.reason or "Linking was given up."
+            raise NotConnected(reason, _what_to_do(shown.state, reason))
         if number is not None and shown.code is None:
             code = await self.call("pair_phone", {"number": number.user}, deadline=CALL_DEADLINE)
             self._linking.show_code(str(code), _PAIR_CODE_LIFETIME)
