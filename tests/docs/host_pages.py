@@ -40,8 +40,9 @@ In the folder of the repository:
 uv tool install .
 ```
 
-`pipx install .` does the same ([other ways](../install.md)). `whatsapp-mcp doctor` then says that all is
-well. If the shell does not find `whatsapp-mcp`, run `uv tool update-shell` and open a new terminal.
+`pipx install .` does the same ([other ways](../install.md)). If the shell does not find
+`whatsapp-mcp`, run `uv tool update-shell` and open a new terminal. `whatsapp-mcp doctor` then checks
+everything; its last line begins with “All is well”.
 
 ## 2. Link your phone
 

@@ -267,7 +267,7 @@ def doctor(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write the report without asking.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check this installation, this computer and the accounts here.
+    """Check installation, computer and accounts.
 
     Without --online nothing is asked over the network. The report of --bundle holds no message, name, number,
     token, key or path of yours.

@@ -24,7 +24,10 @@ class Command(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
-            error.message = error.message.removeprefix("Value error, ")
+            # One that is missing has no message: its help says what it may be.
+            error.message = (
+                error.message.removeprefix("Value error, ") or getattr(error.param, "help", None) or ""
+            )
             raise
 
     def invoke(self, ctx: typer.Context) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -309,8 +309,8 @@ def test_a_command_that_cannot_be_started_is_told_with_what_shows_why(home: Path
     [
         (["clade-code"], "Did you mean claude-code?"),
         (["VSCode"], "Did you mean vscode?"),
-        (["notepad"], "is none of "),
-        ([], "Give one of "),
+        (["notepad"], "is not one of 'claude-desktop', "),
+        ([], "Missing argument 'HOST'. One of claude-desktop, "),
     ],
 )
 def test_a_name_that_is_wrong_or_missing_is_answered_with_the_right_ones(

@@ -32,21 +32,16 @@ def host_named(text: str) -> Host:
     """
     if text in _NAMES:
         return _NAMES[text]
-    if not text:
-        raise typer.BadParameter(f"Give one of {', '.join(_NAMES)}.")
     near = difflib.get_close_matches(text.lower(), _NAMES, n=1)
     if near:
         raise typer.BadParameter(f"{text!r} is no application known here. Did you mean {near[0]}?")
-    raise typer.BadParameter(f"{text!r} is none of {', '.join(_NAMES)}.")
+    raise typer.BadParameter(f"{text!r} is not one of {', '.join(map(repr, _NAMES))}.")
 
 
 HostArgument = Annotated[
     Host,
     typer.Argument(
         parser=host_named,
-        # So that a line without a host is answered with the names.
-        default_factory=str,
-        show_default=False,
         metavar="HOST",
         autocompletion=lambda: [*_NAMES],
         help=f"One of {', '.join(_NAMES)}.",
