@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -57,6 +57,8 @@ class Archiver:
     Args:
         trouble: Called with the reason when events cannot be archived, and None when they can again.
         archived: Called after every batch.
+        damaged: Called when reading shows that the journal is damaged. The client, which appends to a log, may
+            not notice: it has to be replaced, and `recreate` called.
         before: Called with events before they are archived, again if they could not be.
         seen: Called with every event, once it is archived.
         phone_seen: Called with the time of what the account's phone itself has sent.
@@ -75,6 +77,7 @@ class Archiver:
         clock: Clock,
         *,
         trouble: Callable[[str | None], None] = lambda reason: None,
+        damaged: Callable[[str], None] = lambda reason: None,
         before: Callable[[Sequence[JournalEvent]], Awaitable[None]] = nobody_before,
         archived: Callable[[], None] = lambda: None,
         seen: Callable[[JournalEvent], None] = lambda event: None,
@@ -84,6 +87,7 @@ class Archiver:
         self._archive = archive
         self._clock = clock
         self._trouble = trouble
+        self._damaged = damaged
         self._before = before
         self._archived = archived
         self._seen = seen
@@ -205,8 +209,9 @@ class Archiver:
     async def _read(self, journal: Journal) -> list[JournalRow]:
         """The events that come next, as many as a transaction takes."""
         read = partial(journal.read, self._position, BATCH, BATCH_BYTES)
-        # A few are read sooner than a thread begins. Nobody is waited for: a log is read while it is written.
-        return read() if self.waiting <= _FEW else await anyio.to_thread.run_sync(read)
+        with self._noticing_damage():
+            # A few are read sooner than a thread begins. Nobody is waited for: a log is read while written.
+            return read() if self.waiting <= _FEW else await anyio.to_thread.run_sync(read)
 
     async def _wait_for_news(self, journal: Journal) -> None:
         if self._unpruned:
@@ -219,10 +224,20 @@ class Archiver:
             await self._wake.wait()
 
     async def _prune(self, journal: Journal) -> None:
-        phone_seen_at = await anyio.to_thread.run_sync(self._finish, journal, self._unpruned)
+        with self._noticing_damage():
+            phone_seen_at = await anyio.to_thread.run_sync(self._finish, journal, self._unpruned)
         self._unpruned = []
         if phone_seen_at is not None:
             self._phone_seen(phone_seen_at)
+
+    @contextmanager
+    def _noticing_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                self._damaged(cause(error))
+            raise
 
     def _finish(self, journal: Journal, events: Sequence[JournalEvent]) -> datetime | None:
         """Prune what is archived; when the phone itself sent the last of it that it did send."""

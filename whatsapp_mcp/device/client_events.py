@@ -59,6 +59,7 @@ class ClientEvents:
     _client_pid: int | None
     _trouble: str | None
     _running: set[int]
+    _damaged_of: int
 
     def hear_presence(self, payload: bytes) -> None:
         """Somebody is online, or no longer; see `Topics`."""
@@ -84,7 +85,9 @@ class ClientEvents:
 
     def _report(self, event: connection.ClientEvent) -> None:
         now = self._loop.connection
-        if isinstance(event, connection.Stuck) and event.damaged:
+        if isinstance(event, connection.Stuck) and event.damaged and event.generation > self._damaged_of:
+            # Once for each client: it and the archiver may both notice, and the next writes to a new file.
+            self._damaged_of = event.generation
             self._archiver.recreate(event.reason)
         if isinstance(event, connection.Ended):
             self._running.discard(event.generation)

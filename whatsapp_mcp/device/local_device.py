@@ -122,6 +122,7 @@ class LocalDevice(
         self._obstacle: str | None = None
         self._trouble: str | None = None
         self._running: set[int] = set()
+        self._damaged_of = 0
         self._make_client = self._client_maker(settings.now().account, program)
         self._loop = ReconnectLoop(
             self._clients,
@@ -173,6 +174,9 @@ class LocalDevice(
             self._archive,
             self._clock,
             trouble=self._archiving_trouble,
+            damaged=lambda reason: self._report(
+                connection.Stuck(self._loop.connection.generation, reason, damaged=True)
+            ),
             before=self._before_archiving,
             archived=self._archived,
             seen=self._saw,
