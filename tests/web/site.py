@@ -15,7 +15,7 @@ import httpx2
 from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
-from whatsapp_mcp.models import AgentStatus, ConnectionStatus, ImportProgress
+from whatsapp_mcp.models import AgentStatus, ConnectionStatus, ImportProgress, SendResult, SendStatus
 from whatsapp_mcp.server.tools import declared
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
@@ -60,8 +60,9 @@ class PageDevice(FakeDevice):
     async def confirm_person(self, jid: str, known: bool) -> None:
         self._act(f"confirm {jid} {known}")
 
-    async def cancel_send(self, chat: str, send_id: int) -> None:
+    async def cancel_send(self, chat: str, send_id: int) -> SendResult:
         self._act(f"cancel {chat} {send_id}")
+        return SendResult(send_id, chat, SendStatus.FAILED, reason="Cancelled.")
 
     async def clear_exposures(self, principal: str | None = None) -> None:
         self._act(f"clear {principal}")

@@ -57,8 +57,8 @@ class Archiver:
     Args:
         trouble: Called with the reason when events cannot be archived, and None when they can again.
         archived: Called after every batch.
-        damaged: Called when reading shows that the journal is damaged. The client, which appends to a log, may
-            not notice: it has to be replaced, and `recreate` called.
+        damaged: Called when reading shows that the journal is damaged. The client, which appends to a log,
+            may not notice: it has to be replaced, and `recreate` called.
         before: Called with events before they are archived, again if they could not be.
         seen: Called with every event, once it is archived.
         phone_seen: Called with the time of what the account's phone itself has sent.

@@ -31,6 +31,7 @@ class StateTraits:
         rests: Whether no client runs, so that waiting a few seconds for the connection is useless.
         needs_person: Whether the state may last until somebody acts.
         connecting: Whether a connection is being opened, so that the next state follows within seconds.
+        outlasts_leader: Whether the next leader goes on with it: a person, or its own end, leads out of it.
     """
 
     meaning: str
@@ -41,6 +42,7 @@ class StateTraits:
     rests: bool = False
     needs_person: bool = False
     connecting: bool = False
+    outlasts_leader: bool = False
 
     def what_to_do(self, until: datetime | None = None) -> str | None:
         """The action; `until`, the end of the state, is given in this machine's time zone."""
@@ -116,6 +118,7 @@ class ConnectionState(StrEnum):
             "Close the other client of the session, then call reconnect or run `whatsapp-mcp reconnect`.",
             rests=True,
             needs_person=True,
+            outlasts_leader=True,
         ),
     )
     BANNED = (
@@ -127,6 +130,7 @@ class ConnectionState(StrEnum):
             ends="at that time, once",
             note="Afterwards do less of what caused the ban. Restarting does not help.",
             rests=True,
+            outlasts_leader=True,
         ),
     )
     OUTDATED = (
@@ -157,6 +161,7 @@ class ConnectionState(StrEnum):
             ends="at the time given with `--for`; without one, no",
             rests=True,
             needs_person=True,
+            outlasts_leader=True,
         ),
     )
     OFFLINE = (

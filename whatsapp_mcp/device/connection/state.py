@@ -140,9 +140,6 @@ class Connection:
 
 Step = tuple[Connection, tuple[Action, ...]]
 
-_KEPT: Final = frozenset({S.REPLACED, S.BANNED, S.PAUSED})
-"""States that a new leader goes on with: only a person, or their own end, leads out of them."""
-
 
 def step(connection: Connection, event: Event, moment: Moment) -> Step:
     """The connection after an event, and what the loop has to do."""
@@ -252,7 +249,7 @@ def _opened(connection: Connection, moment: Moment) -> Step:
     if not connection.linked:
         reason = connection.reason if connection.state is S.UNLINKED else _NO_KEYS
         return _enter(replace(connection, until=None), S.UNLINKED, reason, moment), ()
-    if connection.state in _KEPT:
+    if connection.state.traits.outlasts_leader:
         return replace(connection, timer=None if connection.until is None else moment.monotonic), ()
     if connection.failures == 0 or connection.state in {S.UNLINKED, S.OUTDATED}:
         return _start(connection, S.CONNECTING, None, moment)
@@ -286,7 +283,8 @@ def check_may_pause(connection: Connection, event: PauseAsked | ResumeAsked, now
 
 def _may_pause(connection: Connection) -> bool:
     # At the end of a pause, a replaced session would be fought, and a ban not waited out.
-    return connection.linked and connection.state not in {S.REPLACED, S.BANNED}
+    kept = connection.state.traits.outlasts_leader and connection.state is not S.PAUSED
+    return connection.linked and not kept
 
 
 def _paused(connection: Connection, until: datetime | None, moment: Moment) -> Step:
