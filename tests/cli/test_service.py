@@ -6,7 +6,8 @@ import os
 import plistlib
 import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -74,18 +75,25 @@ def test_the_unit_is_as_it_was_looked_at(name: str, launch: Launch):
     assert written == (GOLDEN / f"{name}.service").read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def folder_on_disk() -> Iterator[Path]:
+    """A folder that is not below /dev, where systemd starts no program."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 @pytest.mark.parametrize("launch", [PLAIN, AWKWARD], ids=["plain", "awkward"])
-def test_systemd_finds_no_fault_in_the_unit(launch: Launch, tmp_path: Path):
-    program = tmp_path / launch.command.removeprefix("/home/ann/")
+def test_systemd_finds_no_fault_in_the_unit(launch: Launch, folder_on_disk: Path):
+    program = folder_on_disk / launch.command.removeprefix("/home/ann/")
     program.parent.mkdir(parents=True)
     program.touch(mode=0o755)
-    unit = tmp_path / "whatsapp-mcp.service"
+    unit = folder_on_disk / "whatsapp-mcp.service"
     unit.write_text(systemd_unit("whatsapp-mcp", Launch(str(program), launch.args, launch.env)).content)
 
     found = subprocess.run(
         ["systemd-analyze", "verify", "--user", "--man=no", unit],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder_on_disk), "XDG_RUNTIME_DIR": str(folder_on_disk)},
         capture_output=True,
         text=True,
         timeout=60,
