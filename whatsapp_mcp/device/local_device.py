@@ -165,6 +165,9 @@ class LocalDevice(
         )
 
     def _forget_keys(self) -> None:
+        if self._running:
+            # The library would make the file again. A client that ends is gone, or killed, within seconds.
+            raise BlockingIOError("a client process still uses the keys")
         self._evidence.close()  # or some systems would not delete it
         connection.forget(self._folder.client_db)
 

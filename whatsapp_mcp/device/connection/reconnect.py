@@ -25,6 +25,8 @@ from whatsapp_mcp.errors import DeadlineExceeded, NotConnected, WhatsAppError
 
 _PROBE: Final = "probe"
 PROBE_DEADLINE: Final = 10.0
+_FORGET_TRIES: Final = 200
+"""Tries to delete the keys, a tenth of a second apart: longer than a client takes that is being ended."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class ReconnectLoop:
         clients: Holds the client.
         make: Makes a client of a generation; its `run` is started in `tasks`.
         tasks: Where clients run; it must outlive the loop.
-        forget: Deletes the keys of the linked device.
+        forget: Deletes the keys of the linked device; an `OSError` says that it cannot be done yet.
         record: Where the connection is kept.
         changed: Told after every change of the connection.
     """
@@ -172,11 +174,12 @@ class ReconnectLoop:
         return made
 
     async def _forget_keys(self) -> None:
-        for _ in range(20):
+        for tries in range(_FORGET_TRIES):
             try:
                 self._forget()
             except OSError:
-                logger.warning("the keys cannot be deleted yet")
+                if tries == 0:
+                    logger.info("the keys cannot be deleted yet")
                 await self._clock.sleep(0.1)
             else:
                 return
