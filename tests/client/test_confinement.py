@@ -162,7 +162,9 @@ async def test_a_client_gets_the_variables_that_it_needs_and_no_others(
     with anyio.fail_after(60):
         while not given:  # a client that cannot connect may have ended; the next one is the same
             await anyio.lowlevel.checkpoint()
-            pid = (account.path / "client.lock").read_text().partition(" ")[0]  # then the patience it asks for
+            pid = (
+                (account.path / "client.lock").read_text().partition(" ")[0]
+            )  # then the patience it asks for
             with suppress(OSError):
                 given = await anyio.Path(f"/proc/{pid}/environ").read_bytes()
     names = {each.partition("=")[0] for each in given.decode().split("\0") if each}

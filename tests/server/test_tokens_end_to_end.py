@@ -121,6 +121,9 @@ async def test_the_login_url_of_the_terminal_opens_the_pages(
         assert (await browser.get(server.base)).status_code == 403
         page = await browser.get(url)
         assert page.status_code == 200
-        assert "<h2>States before</h2>" in page.text  # the page of the connection
+        with anyio.fail_after(30):
+            while "<h2>States before</h2>" not in page.text:  # the page of the connection, once there is one
+                assert "The server is starting." in page.text
+                page = await browser.get(server.base)
         cookie = browser.cookies.jar
         assert [each.name for each in cookie] == [f"whatsapp_mcp_page_{page.url.port}"]

@@ -9,6 +9,7 @@ import sys
 
 import anyio
 import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from whatsapp_mcp.system import is_running, kill, kill_group, most_open_files, took_too_long
 
@@ -42,7 +43,7 @@ async def test_a_process_ends_with_what_it_has_started() -> None:
     async with process:
         assert process.stdout is not None
         with anyio.fail_after(LIMIT):
-            assert await process.stdout.receive() == b"1\n"
+            assert await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", 10) == b"1"
             kill_group(process)
             with pytest.raises(anyio.EndOfStream):  # whoever holds the pipe is gone
                 await process.stdout.receive()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -12,6 +13,14 @@ from whatsapp_mcp.system import END, END_OR_HANG_UP, INTERRUPT, System, receive_
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("system", [*System])]
 LIMIT = 10
+
+
+@pytest.fixture(autouse=True)
+def handled() -> Iterator[None]:
+    """SIGINT as Python handles it: what a shell starts in the background ignores it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
 
 @pytest.mark.parametrize("names", [INTERRUPT, END, END_OR_HANG_UP], ids=len)
