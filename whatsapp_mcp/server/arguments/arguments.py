@@ -31,7 +31,9 @@ MAX_WAIT: Final = 50.0
 """Seconds; applications give up on a call after 60."""
 
 
-def _between(least: int, most: int) -> AfterValidator:
+def between(least: int, most: int) -> AfterValidator:
+    """Holds a number within bounds that no schema states: some applications refuse a schema with them."""
+
     def check(value: int) -> int:
         if not least <= value <= most:
             raise ValueError(f"must be between {least} and {most}")
@@ -75,9 +77,9 @@ def _check_wait(value: float) -> float:
 ChatArg = Annotated[str, Field(description="Number, jid or name")]
 MessageArg = Annotated[str, Field(description="Ref (#1042) or id")]
 ReplyArg = Annotated[str, Field(description="Ref here, or of a group to its author")]
-Limit = Annotated[int, _between(1, MAX_LIMIT), Field(json_schema_extra={"maximum": MAX_LIMIT})]
-LongLimit = Annotated[int, _between(1, LONG_LIMIT), Field(json_schema_extra={"maximum": LONG_LIMIT})]
-Context = Annotated[int, _between(0, 10), Field(description="Before each, up to 10")]
+Limit = Annotated[int, between(1, MAX_LIMIT), Field(json_schema_extra={"maximum": MAX_LIMIT})]
+LongLimit = Annotated[int, between(1, LONG_LIMIT), Field(json_schema_extra={"maximum": LONG_LIMIT})]
+Context = Annotated[int, between(0, 10), Field(description="Before each, up to 10")]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 Kinds = Annotated[
     list[str],

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.policy import Audience, Effect
-from whatsapp_mcp.server.arguments import ChatArg, Since, find_known_chat
+from whatsapp_mcp.server.arguments import ChatArg, Since, between, find_known_chat
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.render import DigestData, digest_data, digest_text, named, rfc3339, short
 
@@ -22,7 +22,7 @@ FEWEST_TOKENS: Final = 200
 MOST_TOKENS: Final = 8000
 
 
-Tokens = Annotated[int, Field(ge=FEWEST_TOKENS, le=MOST_TOKENS, description="At most")]
+Tokens = Annotated[int, between(FEWEST_TOKENS, MOST_TOKENS), Field(description="At most")]
 
 
 @tool("planning", Effect.READ, Audience.NOBODY, open_world=False, result=DigestData)
