@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from pydantic import Base64Bytes
+
+from whatsapp_mcp.models.messages import MessageKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +95,272 @@ class BridgePage:
     messages: tuple[BridgeMessage, ...]
     skipped: int
     following: int | None
+
+
+class ImportSource(StrEnum):
+    """Which program wrote a file that is imported."""
+
+    CHAT_EXPORT = "chat_export"
+    """A chat that WhatsApp exported, as `.txt` or `.zip`."""
+    ANDROID = "android"
+    """WhatsApp on Android: `msgstore.db`."""
+    IPHONE = "iphone"
+    """WhatsApp on an iPhone: `ChatStorage.sqlite`."""
+    ADDRESS_BOOK = "address_book"
+    """Contacts as vCards, `.vcf`."""
+    LHARRIES = "lharries"
+    """The bridge of lharries/whatsapp-mcp: `messages.db`."""
+    GOWA = "gowa"
+    """go-whatsapp-web-multidevice."""
+    WACLI = "wacli"
+    """steipete/wacli."""
+
+
+class ImportState(StrEnum):
+    """Where an import is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    """Its server ended. The next import of the same file goes on where it was."""
+    UNDOING = "undoing"
+    """What it brought is being removed."""
+    UNDONE = "undone"
+
+
+class Unreadable(StrEnum):
+    """Why something in a foreign file was not taken over."""
+
+    NO_ID = "no_id"
+    """It has no id that WhatsApp can have given."""
+    NO_CHAT = "no_chat"
+    """Its chat has no address, or one that is not WhatsApp's."""
+    NO_SENDER = "no_sender"
+    """Its sender has none."""
+    NO_TIME = "no_time"
+    """It has no time, or one before WhatsApp began or that is still to come."""
+    NO_NUMBER = "no_number"
+    """A contact has no number that can be one."""
+    DAMAGED = "damaged"
+    """Something in it is of another type than it must be."""
+    UNKNOWN_KIND = "unknown_kind"
+    """It is of a kind that is not read; its place is taken over as `unknown`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignFile:
+    """The file of a message, as another archive describes it; in units and names as in `MediaInfo`.
+
+    Attributes:
+        path: Where it lies in the folder that comes with the archive, with `/` between its parts.
+    """
+
+    media_type: str
+    mime_type: str | None = None
+    name: str | None = None
+    size: int | None = None
+    duration: int | None = None
+    width: int | None = None
+    height: int | None = None
+    direct_path: str | None = None
+    url: str | None = None
+    media_key: Base64Bytes | None = None
+    sha256: Base64Bytes | None = None
+    enc_sha256: Base64Bytes | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignReaction:
+    """An emoji under a message. A sender of None is the owner, here and below."""
+
+    sender: str | None
+    emoji: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignVote:
+    """One person's choices in a poll, as places in its list of options."""
+
+    sender: str | None
+    options: tuple[int, ...]
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignReceipt:
+    """How far one person got with a message of the owner; times in seconds, None where it is not known."""
+
+    reader: str
+    delivered_at: int | None = None
+    read_at: int | None = None
+    played_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignMessage:
+    """One message of another archive, with all that belongs to it.
+
+    Addresses are as they stand there. Only the types are known to be right: whoever made the file can have
+    written anything into it.
+
+    Attributes:
+        id: WhatsApp's.
+        chat: Jid.
+        sender: Jid; None: the owner. In a chat with one person it may be that person's.
+        at: Seconds since 1970.
+        kind: What it is.
+        text: Its text or caption; of a system message the sentence, as `stubs.py` words it.
+        reply_to: Id of the message that it answers.
+        details: What only this kind has, in the form of `Content.details`.
+        edited_at_ms: When its text was written, if it is not the first.
+        revoked_at: When it was deleted for everyone, in seconds.
+    """
+
+    id: str
+    chat: str
+    sender: str | None
+    at: int
+    kind: MessageKind = MessageKind.TEXT
+    text: str = ""
+    reply_to: str | None = None
+    starred: bool = False
+    forwarded: bool = False
+    view_once: bool = False
+    ephemeral: bool = False
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
+    file: ForeignFile | None = None
+    edited_at_ms: int | None = None
+    revoked_at: int | None = None
+    reactions: tuple[ForeignReaction, ...] = ()
+    votes: tuple[ForeignVote, ...] = ()
+    receipts: tuple[ForeignReceipt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignPerson:
+    """Somebody in another archive, or in an address book.
+
+    Attributes:
+        jid: One of their addresses.
+        other: The other one, where the archive says that a LID and a number are one person's.
+        saved_name: What an address book calls them.
+        business_name: What WhatsApp has verified.
+        push_name: What they call themselves.
+    """
+
+    jid: str
+    other: str | None = None
+    saved_name: str | None = None
+    business_name: str | None = None
+    push_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignChat:
+    """A group, channel or list in another archive.
+
+    Attributes:
+        jid: Its address.
+        name: What it is called.
+        members: (jid, role) with role 0, 1 admin, 2 superadmin.
+    """
+
+    jid: str
+    name: str | None = None
+    members: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignPage:
+    """A part of another archive.
+
+    Attributes:
+        messages: In the order of the archive, which is nearly that of time.
+        people: All of them, on the first page only.
+        chats: All of them, on the first page only.
+        unreadable: How much of this part could not be read, by reason.
+        following: Where the next page begins; None on the last one. It only grows.
+        read: How many rows of messages were looked at, of this page.
+    """
+
+    messages: tuple[ForeignMessage, ...] = ()
+    people: tuple[ForeignPerson, ...] = ()
+    chats: tuple[ForeignChat, ...] = ()
+    unreadable: dict[Unreadable, int] = field(default_factory=dict[Unreadable, int])
+    following: int | None = None
+    read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import brought so far.
+
+    Attributes:
+        new: Messages that were not here.
+        known: Messages that were.
+        filled: Messages that were here without what they say, and have it now.
+        names: Names of people and groups that had none.
+        files: Files that were stored.
+        files_left_out: Files that could not be read, are too large, or are not what the message says.
+        unreadable: What was not taken over, by reason.
+        first, last: Time of the oldest and of the newest message in the file.
+    """
+
+    new: int = 0
+    known: int = 0
+    filled: int = 0
+    names: int = 0
+    files: int = 0
+    files_left_out: int = 0
+    unreadable: dict[Unreadable, int] = field(default_factory=dict[Unreadable, int])
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def __add__(self, other: ImportReport) -> ImportReport:
+        """Both together."""
+        reasons = {*self.unreadable, *other.unreadable}
+        return ImportReport(
+            self.new + other.new,
+            self.known + other.known,
+            self.filled + other.filled,
+            self.names + other.names,
+            self.files + other.files,
+            self.files_left_out + other.files_left_out,
+            {why: self.unreadable.get(why, 0) + other.unreadable.get(why, 0) for why in sorted(reasons)},
+            min((at for at in (self.first, other.first) if at is not None), default=None),
+            max((at for at in (self.last, other.last) if at is not None), default=None),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRecord:
+    """An import, by its number.
+
+    Attributes:
+        number: It never changes, and no other import gets it.
+        source: What wrote the file.
+        file: The name of the file, without its folder.
+        chat: Jid of the chat that it is; None where the file names its chats.
+        began: When.
+        ended: When it was done, failed or cancelled; None before.
+        state: Where it is.
+        position: Where its next page begins; None at the beginning.
+        report: What it brought so far.
+        error: Why it failed, and what to do.
+    """
+
+    number: int
+    source: ImportSource
+    file: str
+    chat: str | None
+    began: datetime
+    ended: datetime | None = None
+    state: ImportState = ImportState.RUNNING
+    position: int | None = None
+    report: ImportReport = field(default_factory=ImportReport)
+    error: str | None = None
