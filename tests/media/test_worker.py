@@ -222,9 +222,8 @@ async def test_too_many_jobs_that_wait_are_refused(worker: Worker, monkeypatch: 
         await worker.run("echo", b"")
 
 
-async def test_a_process_is_replaced_after_so_many_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "JOBS_PER_PROCESS", 2)
-    async with kept(PROBING) as opened:
+async def test_a_process_is_replaced_after_so_many_jobs() -> None:
+    async with kept(PROBING, jobs_per_process=2) as opened:
         pids = [(await opened.run("echo", b"")).facts["pid"] for _ in range(4)]
     assert pids[0] == pids[1] != pids[2] == pids[3]
 

@@ -25,9 +25,11 @@ WITHOUT_PYAV: Final = (
 
 
 @asynccontextmanager
-async def kept(program: Sequence[str], idle_seconds: float = 60.0) -> AsyncIterator[Worker]:
+async def kept(
+    program: Sequence[str], idle_seconds: float = 60.0, jobs_per_process: int = 200
+) -> AsyncIterator[Worker]:
     """A worker with this program, while the body runs."""
-    worker = Worker(program=tuple(program), idle_seconds=idle_seconds)
+    worker = Worker(program=tuple(program), idle_seconds=idle_seconds, jobs_per_process=jobs_per_process)
     async with anyio.create_task_group() as tasks:
         await tasks.start(worker.keep)
         yield worker

@@ -1,5 +1,6 @@
 """Files: fetched, made ready for WhatsApp and readable; a child process decodes foreign formats."""
 
+from whatsapp_mcp.media.foreign import ForeignArchive, UnknownVersion, open_foreign
 from whatsapp_mcp.media.foreign_archives import bridge_pages, read_chat_export, read_exported_file
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
 from whatsapp_mcp.media.previews import Preview, preview_of
@@ -49,6 +50,7 @@ __all__ = [
     "MODEL_NAMES",
     "WRITING",
     "Answer",
+    "ForeignArchive",
     "Format",
     "Limits",
     "Looks",
@@ -62,6 +64,7 @@ __all__ = [
     "Source",
     "SpeechOptions",
     "Still",
+    "UnknownVersion",
     "Worker",
     "available",
     "bridge_pages",
@@ -74,6 +77,7 @@ __all__ = [
     "look_at_picture",
     "look_at_recording",
     "looping_video",
+    "open_foreign",
     "open_hub",
     "open_reader",
     "open_worker",

@@ -60,6 +60,7 @@ Reading video and sound needs PyAV.
 Reading words in pictures needs RapidOCR.
 Recordings of up to # hours are transcribed.
 The PDF has more than # pages.
+The database is damaged.
 The database is larger than # MB.
 The document contains no text.
 The document declares a document type, which is not read.
@@ -110,6 +111,7 @@ Correct the argument and call again.
 Do it on the phone instead.
 Download it.
 Get the file itself with download_media.
+Give another copy of it.
 Give a zip exported by WhatsApp.
 Give its messages.db.
 Give the exported zip or txt.

@@ -83,10 +83,19 @@ class Answer:
 
 @asynccontextmanager
 async def open_worker(
-    program: tuple[str, ...] = PROGRAM, *, start_seconds: float = START_SECONDS
+    program: tuple[str, ...] = PROGRAM,
+    *,
+    start_seconds: float = START_SECONDS,
+    idle_seconds: float = IDLE_SECONDS,
+    jobs_per_process: int = JOBS_PER_PROCESS,
 ) -> AsyncIterator[Worker]:
-    """A worker for as long as the body runs; its process is gone afterwards."""
-    worker = Worker(program=program, start_seconds=start_seconds)
+    """A worker for as long as the body runs; its process is gone afterwards. For its arguments see there."""
+    worker = Worker(
+        program=program,
+        idle_seconds=idle_seconds,
+        start_seconds=start_seconds,
+        jobs_per_process=jobs_per_process,
+    )
     tasks = anyio.create_task_group()
     await tasks.__aenter__()
     try:
@@ -104,6 +113,7 @@ class Worker:
         program: The process's command.
         idle_seconds: How long the process is kept without a job.
         start_seconds: How long it may take to be ready for the first one.
+        jobs_per_process: After how many a new process does the next one.
     """
 
     def __init__(
@@ -112,8 +122,10 @@ class Worker:
         program: tuple[str, ...] = PROGRAM,
         idle_seconds: float = IDLE_SECONDS,
         start_seconds: float = START_SECONDS,
+        jobs_per_process: int = JOBS_PER_PROCESS,
     ) -> None:
         self._program = program
+        self._jobs_per_process = jobs_per_process
         self._idle_seconds = idle_seconds
         self._start_seconds = start_seconds
         self._turn = anyio.Lock()
@@ -200,7 +212,7 @@ class Worker:
             finally:
                 self._limit = None
                 self._jobs_done += 1
-                if not usable or self._jobs_done >= JOBS_PER_PROCESS:
+                if not usable or self._jobs_done >= self._jobs_per_process:
                     await self._end()
                 self._used.set()
         if "error" in reply:

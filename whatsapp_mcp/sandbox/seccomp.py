@@ -29,19 +29,19 @@ class _Machine(NamedTuple):
 
 
 _MACHINES: Final = {
-    # In both: read write close fstat lseek mmap mprotect munmap brk mremap mincore madvise, readv writev
-    # poll ppoll, rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall, sched_yield
+    # In both: read write close fstat lseek pread64 mmap mprotect munmap brk mremap mincore madvise, readv
+    # writev poll ppoll, rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall, sched_yield
     # sched_getaffinity nanosleep clock_gettime clock_getres clock_nanosleep gettimeofday times getrusage
     # getcpu, getpid gettid uname sysinfo getrandom, exit exit_group futex set_tid_address set_robust_list
     # membarrier rseq; getrlimit and time are calls of their own on x86-64 alone.
     "x86_64": _Machine(
         0xC000003E, 317, 56, 435, 302,
-        "0 1 3 5 8 9 10 11 12 25 27 28 19 20 7 271 13 14 15 131 219 24 204 35 228 229 230 96 100 98 309"
+        "0 1 3 5 8 17 9 10 11 12 25 27 28 19 20 7 271 13 14 15 131 219 24 204 35 228 229 230 96 100 98 309"
         " 39 186 63 99 318 60 231 202 218 273 324 334 97 201",
     ),
     "aarch64": _Machine(
         0xC00000B7, 277, 220, 435, 261,
-        "63 64 57 80 62 222 226 215 214 216 232 233 65 66 73 134 135 139 132 128 124 123 101 113 114 115"
+        "63 64 57 80 62 67 222 226 215 214 216 232 233 65 66 73 134 135 139 132 128 124 123 101 113 114 115"
         " 169 153 165 168 172 178 160 179 278 93 94 98 96 99 283 293",
     ),
 }  # fmt: skip

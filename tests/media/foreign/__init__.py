@@ -1,0 +1,1 @@
+"""Archives of other programs, read through the confined process."""

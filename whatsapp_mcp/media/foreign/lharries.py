@@ -1,0 +1,139 @@
+"""The `messages.db` of lharries' bridge, as `ForeignPage`s."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.jid import looks_like_number, parse_number
+from whatsapp_mcp.media.foreign.database import Schema, blob_of, number_of, text_of
+from whatsapp_mcp.models import (
+    ForeignChat,
+    ForeignFile,
+    ForeignMessage,
+    ForeignPage,
+    ImportSource,
+    MessageKind,
+    Unreadable,
+)
+
+SOURCE: Final = ImportSource.LHARRIES
+
+_CHATS: Final = 100_000
+_COLUMNS: Final = (
+    *("id", "chat_jid", "timestamp", "is_from_me", "sender", "content", "media_type", "filename", "url"),
+    *("media_key", "file_sha256", "file_enc_sha256", "file_length"),
+)
+_KINDS: Final = {"image": MessageKind.IMAGE, "video": MessageKind.VIDEO, "audio": MessageKind.AUDIO}
+
+
+def fits(schema: Schema) -> bool:
+    """Whether it has the tables of that bridge."""
+    return schema.has("chats", "jid", "name") and schema.has("messages", *_COLUMNS)
+
+
+def tables(schema: Schema) -> tuple[str, ...]:
+    """Its tables."""
+    del schema
+    return ("chats", "messages")
+
+
+def total(db: sqlite3.Connection) -> int:
+    """How many messages it has."""
+    return db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
+
+
+def page(db: sqlite3.Connection, schema: Schema, after: int | None, rows: int) -> ForeignPage:
+    """Messages in the order in which they came to the bridge."""
+    del schema
+    chats = db.execute("SELECT jid, name FROM main.chats LIMIT ?", (_CHATS,)).fetchall()
+    known = {jid for jid, _ in chats if isinstance(jid, str)}
+    found = db.execute(
+        f"SELECT rowid, {', '.join(_COLUMNS)} FROM main.messages WHERE rowid > ? ORDER BY rowid LIMIT ?",  # noqa: S608
+        (-(1 << 63) if after is None else after, rows),
+    ).fetchall()
+    read = [_message(row, known) for row in found]
+    messages = tuple(each for each in read if isinstance(each, ForeignMessage))
+    unreadable: dict[Unreadable, int] = {}
+    for each in read:
+        if isinstance(each, Unreadable):
+            unreadable[each] = unreadable.get(each, 0) + 1
+    named = tuple(ForeignChat(jid, text_of(name)) for jid, name in chats if jid in known)
+    return ForeignPage(
+        messages,
+        chats=named if after is None else (),
+        unreadable=unreadable,
+        following=found[-1][0] if len(found) == rows else None,
+        read=len(found),
+    )
+
+
+def _message(row: tuple[Any, ...], known: Collection[str]) -> ForeignMessage | Unreadable:
+    """A row whose types are right: what must be there is, and what may be there is left out if it is not."""
+    _, wa_id, chat, timestamp, from_me, sender, text, media_type, file_name, url, *blobs, size = row
+    if not (isinstance(wa_id, str) and isinstance(chat, str) and isinstance(timestamp, str)):
+        return Unreadable.DAMAGED
+    if from_me not in (0, 1) or not isinstance(text, str | None):
+        return Unreadable.DAMAGED
+    at = _seconds(timestamp)
+    if at is None:
+        return Unreadable.NO_TIME
+    kind, file = MessageKind.TEXT, None
+    if isinstance(media_type, str) and media_type:
+        kind = _KINDS.get(media_type, MessageKind.DOCUMENT)
+        media_key, sha256, enc_sha256 = map(blob_of, blobs)
+        file = ForeignFile(
+            media_type,
+            name=text_of(file_name),
+            size=number_of(size),
+            url=text_of(url),
+            media_key=media_key,
+            sha256=sha256,
+            enc_sha256=enc_sha256,
+        )
+    return ForeignMessage(
+        wa_id,
+        chat,
+        None if from_me else _sender(text_of(sender) or "", chat, known),
+        at,
+        kind,
+        text_of(text) or "",
+        file=file,
+    )
+
+
+def _seconds(timestamp: str) -> int | None:
+    """Seconds since 1970; the bridge writes times with their zone."""
+    try:
+        at = datetime.fromisoformat(timestamp)
+        return int((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp())
+    except (OverflowError, ValueError):
+        return None
+
+
+def _sender(sender: str, chat: str, known: Collection[str]) -> str:
+    """The jid of a sender: the bridge keeps what stands before the `@`, of numbers and LIDs alike."""
+    user, _, server = sender.partition("@")
+    if user in ("", chat.partition("@")[0]):
+        return chat
+    if server:
+        return sender
+    number, lid = f"{user}@s.whatsapp.net", f"{user}@lid"
+    if number in known or lid in known:
+        return number if number in known else lid
+    return number if _may_be_number(user) else lid
+
+
+@lru_cache(maxsize=10_000)
+def _may_be_number(user: str) -> bool:
+    """Whether digits may be a phone number; Mexican ones have a 1 on WhatsApp that they lost elsewhere."""
+    if user.startswith("521") and len(user) == 13:
+        return True
+    try:
+        return looks_like_number(f"+{user}") and str(parse_number(f"+{user}")) == f"{user}@s.whatsapp.net"
+    except InvalidArgument:
+        return False

@@ -1,0 +1,232 @@
+"""The server's side of reading a foreign archive: what is in it, page by page."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectSendStream
+from pydantic import TypeAdapter, ValidationError
+
+from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, WhatsAppError
+from whatsapp_mcp.media.job import invalid_answer
+from whatsapp_mcp.media.worker import Answer, Limits, Worker, open_worker
+from whatsapp_mcp.models import ForeignPage, ImportSource
+
+ROWS: Final = 2_000
+"""Messages of a page."""
+_OPENING: Final = Limits(seconds=3_600.0, cpu_seconds=1_800, output_bytes=4_000_000)
+"""The tables of a file of some gigabytes are looked at once as a whole."""
+_READING: Final = Limits(seconds=300.0, cpu_seconds=120, output_bytes=256_000_000)
+_START_SECONDS: Final = 60.0
+_NEVER: Final = 1 << 30
+_LOGS: Final = ("-wal", "-journal")
+_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
+_TABLES: Final = 500
+_ENDS: Final = 1 << 20
+_PIECE: Final = 1 << 14
+_PIECES: Final = 256
+
+_SOURCES: Final = frozenset(map(str, ImportSource))
+_PAGE: Final = TypeAdapter(ForeignPage)
+_TABLES_OF: Final = TypeAdapter(dict[str, frozenset[str]])
+
+
+class UnknownVersion(Unsupported):
+    """A database of no version that is known.
+
+    Attributes:
+        version: Its `user_version`.
+        tables: Columns by table, those whose names are plain.
+    """
+
+    def __init__(self, version: int, tables: Mapping[str, tuple[str, ...]]) -> None:
+        super().__init__(
+            f"The database has version {version}, which is not known here.",
+            "Tell the user: `whatsapp-mcp archive import` prints what can be reported.",
+        )
+        self.version = version
+        self.tables = tables
+
+    def report(self) -> str:
+        """What a person can report: names of tables and columns, and nothing that was written."""
+        lines = (f"{table}: {' '.join(columns)}" for table, columns in self.tables.items())
+        return "\n".join((f"user_version {self.version}", *lines))
+
+
+@asynccontextmanager
+async def open_foreign(
+    path: Path, scratch: Path, *, key: bytes | None = None, names: Path | None = None
+) -> AsyncIterator[ForeignArchive]:
+    """An archive that another program wrote, for as long as the body runs.
+
+    Args:
+        path: Its file.
+        scratch: Where an encrypted one is decrypted to: a file that is not there yet, in a private folder.
+            It is gone afterwards.
+        key: What decrypts it.
+        names: A database of the same program with the names of people.
+
+    Raises:
+        UnknownVersion: It is of a version that is not known.
+        InvalidArgument: It is none, or a damaged one.
+        Unsupported, TooLong, Busy: It cannot be read, is over a bound, or is in use.
+    """
+    del scratch, key, names
+    path = await anyio.to_thread.run_sync(_closed, path)
+    fingerprint = await anyio.to_thread.run_sync(fingerprint_of, path)
+    program = module_command("whatsapp_mcp.media.foreign", str(path))
+    async with open_worker(
+        program,
+        start_seconds=_START_SECONDS,
+        # One process for the whole of it: what it has found out about the file is lost with it.
+        idle_seconds=math.inf,
+        jobs_per_process=_NEVER,
+    ) as worker:
+        source, total = _described(await worker.run("open", b"", {}, _OPENING))
+        tasks = anyio.create_task_group()
+        await tasks.__aenter__()
+        try:
+            yield ForeignArchive(worker, tasks, source, total, fingerprint)
+        finally:
+            tasks.cancel_scope.cancel()
+            # Without what the body raised, which would arrive in a group.
+            await tasks.__aexit__(None, None, None)
+
+
+class ForeignArchive:
+    """An archive that is open.
+
+    Attributes:
+        source: Which program wrote it.
+        total: How many rows of messages it has.
+        fingerprint: 32 bytes, the same for the same file.
+    """
+
+    def __init__(
+        self, worker: Worker, tasks: TaskGroup, source: ImportSource, total: int, fingerprint: bytes
+    ) -> None:
+        self.source = source
+        self.total = total
+        self.fingerprint = fingerprint
+        self._worker = worker
+        self._tasks = tasks
+
+    @property
+    def memory(self) -> int | None:
+        """As `Worker.memory`."""
+        return self._worker.memory
+
+    async def pages(self, after: int | None = None, *, rows: int = ROWS) -> AsyncIterator[ForeignPage]:
+        """Its pages; the next one is read while the caller works on this one.
+
+        Args:
+            after: Where to begin: `following` of the last page that was taken over.
+            rows: Messages of a page.
+
+        Raises:
+            InvalidArgument, TooLong, Unsupported, Busy: As `Worker.run`.
+        """
+        # Without a buffer: the task hands a page over, reads one more, and waits.
+        send, receive = anyio.create_memory_object_stream[ForeignPage | WhatsAppError](0)
+        self._tasks.start_soon(self._read, after, rows, send)
+        with receive:
+            async for page in receive:
+                if isinstance(page, WhatsAppError):
+                    raise page
+                yield page
+
+    async def _read(
+        self, after: int | None, rows: int, send: MemoryObjectSendStream[ForeignPage | WhatsAppError]
+    ) -> None:
+        with send:
+            try:
+                async with aclosing(self._each(after, rows)) as pages:
+                    async for page in pages:
+                        await send.send(page)
+            except WhatsAppError as error:
+                await send.send(error)
+            except anyio.BrokenResourceError:
+                return  # nobody wants more
+
+    async def _each(self, after: int | None, rows: int) -> AsyncGenerator[ForeignPage, None]:
+        while True:
+            answer = await self._worker.run("page", b"", {"after": after, "rows": rows}, _READING)
+            try:
+                page = _PAGE.validate_json(answer.content)
+            except ValidationError:
+                raise invalid_answer() from None
+            if len(page.messages) > rows:
+                raise invalid_answer()
+            yield page
+            if page.following is None:
+                return
+            if after is not None and page.following <= after:
+                raise invalid_answer()
+            after = page.following
+
+
+def fingerprint_of(path: Path) -> bytes:
+    """A digest of a file's size, both its ends, and pieces between them."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        found.update(b"%d\0" % size)
+        step = max(size // _PIECES, _PIECE)
+        for at, length in (
+            (0, _ENDS),
+            (max(size - _ENDS, 0), _ENDS),
+            *((at, _PIECE) for at in range(0, size, step)),
+        ):
+            file.seek(at)
+            found.update(file.read(length))
+    return found.digest()
+
+
+def _closed(path: Path) -> Path:
+    """The file, which nobody writes to.
+
+    Raises:
+        InvalidArgument: There is none.
+        Busy: Rows may stand in a log beside it rather than in it.
+    """
+    path = path.resolve()
+    if not path.is_file():  # a pipe would be waited for, a device has no end
+        raise InvalidArgument(f"{path} is not a file.")
+    logs = (path.with_name(f"{path.name}{suffix}") for suffix in _LOGS)
+    if any(log.is_file() and log.stat().st_size for log in logs):
+        raise Busy(f"{path.name} is in use, or its program was killed.", "End its program, then try again.")
+    return path
+
+
+def _described(answer: Answer) -> tuple[ImportSource, int]:
+    """Source and number of messages, as a process tells that a foreign file may have taken over."""
+    match answer.facts:
+        case {"source": str(source), "total": int(total)} if source in _SOURCES and total >= 0:
+            return ImportSource(source), total
+        case {"source": None, "version": int(version)}:
+            raise UnknownVersion(version, _plain_tables(answer.content))
+        case _:
+            raise invalid_answer()
+
+
+def _plain_tables(content: bytes) -> dict[str, tuple[str, ...]]:
+    """Tables and their columns, in order."""
+    try:
+        tables = _TABLES_OF.validate_json(content)
+    except ValidationError:
+        raise invalid_answer() from None
+    return {
+        table: tuple(sorted(filter(_NAME.fullmatch, tables[table])))
+        for table in sorted(filter(_NAME.fullmatch, tables))[:_TABLES]
+    }

@@ -1,0 +1,49 @@
+"""The sources of messages, in the order in which a file is tried.
+
+To add one, write a module with what `Source` lists, and name it here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from whatsapp_mcp.media.foreign import lharries
+from whatsapp_mcp.media.foreign.database import Schema
+from whatsapp_mcp.models import ForeignPage, ImportSource
+
+
+class Source(Protocol):
+    """How the databases of one program are read.
+
+    Whatever stands in a row may be of any type, size and sense. What a page leaves out it counts.
+    """
+
+    @property
+    def SOURCE(self) -> ImportSource:  # noqa: N802
+        """Whose databases these are."""
+        ...
+
+    def fits(self, schema: Schema) -> bool:
+        """Whether a database is of a version that is known."""
+        ...
+
+    def tables(self, schema: Schema) -> Sequence[str]:
+        """The tables that are read of it."""
+        ...
+
+    def total(self, db: sqlite3.Connection) -> int:
+        """How many rows of messages it has."""
+        ...
+
+    def page(self, db: sqlite3.Connection, schema: Schema, after: int | None, rows: int) -> ForeignPage:
+        """The messages after this row, and people and chats with those of the first page.
+
+        Raises:
+            sqlite3.Error: It is damaged there.
+        """
+        ...
+
+
+SOURCES: Final[tuple[Source, ...]] = (lharries,)
