@@ -364,3 +364,70 @@ class ImportRecord:
     position: int | None = None
     report: ImportReport = field(default_factory=ImportReport)
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What a person or an agent wants imported.
+
+    Attributes:
+        path: A file or a folder on the computer of the server that leads, from the root on.
+        chat: Jid of the chat that an exported one is; None where the file names its chats.
+        me: The owner's name in an exported chat.
+        key: What opens an encrypted file: 64 hexadecimal digits, or the password of a backup. It is kept
+            nowhere and logged nowhere.
+        key_file: A file that holds such a key.
+        media: The folder with the files of the messages, where it is not beside the archive.
+        names: WhatsApp's own address book on Android, `wa.db`, where it is not beside the archive.
+        dry_run: Only find out what it would bring.
+        chats: (name of the file, jid of the chat) of exported chats in a folder.
+    """
+
+    path: str
+    chat: str | None = None
+    me: str | None = None
+    key: str | None = field(default=None, repr=False)
+    key_file: str | None = None
+    media: str | None = None
+    names: str | None = None
+    dry_run: bool = False
+    chats: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportMatch:
+    """Which chat an exported one in a folder is.
+
+    Attributes:
+        file: The name of its file.
+        chat: Jid of the chat, where that is certain; else None, and a person has to say it.
+        candidates: Jids of the chats that it may be, the most likely first.
+    """
+
+    file: str
+    chat: str | None = None
+    candidates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownVersion:
+    """What a database of a version that is not known consists of, for a report.
+
+    Attributes:
+        number: Its `user_version`.
+        tables: (table, its columns), of names that are plain identifiers.
+    """
+
+    number: int
+    tables: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+class ImportStep(StrEnum):
+    """What an import that runs is at."""
+
+    OPENING = "opening"
+    """The file is found, decrypted and looked at."""
+    MESSAGES = "messages"
+    FILES = "files"
+    """The files of its messages."""
+    UNDOING = "undoing"
