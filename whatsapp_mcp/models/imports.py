@@ -144,6 +144,8 @@ class Unreadable(StrEnum):
     """It has no time, or one before WhatsApp began or that is still to come."""
     NO_NUMBER = "no_number"
     """A contact has no number that can be one."""
+    OTHER_ACCOUNT = "other_account"
+    """It belongs to another account of the program that wrote the file."""
     DAMAGED = "damaged"
     """Something in it is of another type than it must be."""
     UNKNOWN_KIND = "unknown_kind"
@@ -211,7 +213,8 @@ class ForeignMessage:
     Attributes:
         id: WhatsApp's.
         chat: Jid.
-        sender: Jid; None: the owner. In a chat with one person it may be that person's.
+        sender: Jid; None: the owner. In a chat with one person it may be that person's. Without a server it
+            is a number or a LID: that archive keeps no more of it.
         at: Seconds since 1970.
         kind: What it is.
         text: Its text or caption; of a system message the sentence, as `stubs.py` words it.

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from whatsapp_mcp.media.child import run
 from whatsapp_mcp.media.confinement import lower_priority
 from whatsapp_mcp.media.foreign import database
-from whatsapp_mcp.media.foreign.database import Schema
+from whatsapp_mcp.media.foreign.database import Opened
 from whatsapp_mcp.media.foreign.sources import SOURCES, Source
 from whatsapp_mcp.media.job import Outcome
 from whatsapp_mcp.models import ForeignPage
@@ -32,30 +32,34 @@ class Reading:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._found: tuple[Source, Schema] | None = None
+        self._found: tuple[Source, Opened] | None = None
 
     def open(self, file: BinaryIO, options: dict[str, Any]) -> Outcome:
         """What the archive is: `source` and `total`; or, of an unknown version, `version` and its tables.
 
+        Options: `owner`, as in `Opened`.
+
         Raises:
             InvalidArgument: It is no database, or a damaged one.
         """
-        del file, options
+        del file
         schema = database.guarded(self._db)
         source = next((one for one in SOURCES if one.fits(schema)), None)
         if source is None:
             return {"source": None, "version": schema.version}, _TABLES.dump_json(dict(schema.tables))
         database.check(self._db, source.tables(schema))
-        self._found = source, schema
+        found = Opened(self._db, schema, options["owner"])
+        self._found = source, found
         try:
-            return {"source": source.SOURCE, "total": source.total(self._db)}, b""
+            return {"source": source.SOURCE, "total": source.total(found)}, b""
         except sqlite3.Error:
             raise database.damaged() from None
 
     def page(self, file: BinaryIO, options: dict[str, Any]) -> Outcome:
         """A part of the archive, as the JSON of a `ForeignPage`.
 
-        Options: `after`, where it begins, None at the beginning; `rows`, how many messages it has.
+        Options: `after`, where it begins, None at the beginning; `rows`, how many messages it has; those of
+        `open`.
 
         Raises:
             InvalidArgument: It is damaged there.
@@ -63,9 +67,9 @@ class Reading:
         if self._found is None:  # in a process that was started in place of one that ended
             self.open(file, options)
         assert self._found is not None
-        source, schema = self._found
+        source, found = self._found
         try:
-            page = source.page(self._db, schema, options["after"], options["rows"])
+            page = source.page(found, options["after"], options["rows"])
         except sqlite3.Error:
             raise database.damaged() from None
         return {}, _PAGE.dump_json(page)

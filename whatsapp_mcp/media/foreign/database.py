@@ -49,6 +49,23 @@ class Schema:
         return table in self.tables and self.tables[table].issuperset(columns)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A guarded database, and what a source has to know beside it.
+
+    Attributes:
+        db: Its connection.
+        schema: What it consists of.
+        owner: Jid with the number of the account that it is imported into; None: not known.
+        beside: Further databases of the same program that came with it.
+    """
+
+    db: sqlite3.Connection
+    schema: Schema
+    owner: str | None = None
+    beside: tuple[Opened, ...] = ()
+
+
 def opened(path: Path) -> sqlite3.Connection:
     """A connection to the file. SQLite opens it and reads 100 bytes; the rest it reads when it is asked to.
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final
 
-from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.jid import looks_like_number, parse_number
-from whatsapp_mcp.media.foreign.database import Schema, blob_of, number_of, text_of
+from whatsapp_mcp.media.foreign.database import Opened, Schema, blob_of, number_of, text_of
 from whatsapp_mcp.models import (
     ForeignChat,
     ForeignFile,
@@ -42,21 +38,20 @@ def tables(schema: Schema) -> tuple[str, ...]:
     return ("chats", "messages")
 
 
-def total(db: sqlite3.Connection) -> int:
+def total(found: Opened) -> int:
     """How many messages it has."""
-    return db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
+    return found.db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
 
 
-def page(db: sqlite3.Connection, schema: Schema, after: int | None, rows: int) -> ForeignPage:
+def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
     """Messages in the order in which they came to the bridge."""
-    del schema
-    chats = db.execute("SELECT jid, name FROM main.chats LIMIT ?", (_CHATS,)).fetchall()
+    chats = found.db.execute("SELECT jid, name FROM main.chats LIMIT ?", (_CHATS,)).fetchall()
     known = {jid for jid, _ in chats if isinstance(jid, str)}
-    found = db.execute(
+    taken = found.db.execute(
         f"SELECT rowid, {', '.join(_COLUMNS)} FROM main.messages WHERE rowid > ? ORDER BY rowid LIMIT ?",  # noqa: S608
         (-(1 << 63) if after is None else after, rows),
     ).fetchall()
-    read = [_message(row, known) for row in found]
+    read = [_message(row, known) for row in taken]
     messages = tuple(each for each in read if isinstance(each, ForeignMessage))
     unreadable: dict[Unreadable, int] = {}
     for each in read:
@@ -67,8 +62,8 @@ def page(db: sqlite3.Connection, schema: Schema, after: int | None, rows: int) -
         messages,
         chats=named if after is None else (),
         unreadable=unreadable,
-        following=found[-1][0] if len(found) == rows else None,
-        read=len(found),
+        following=taken[-1][0] if len(taken) == rows else None,
+        read=len(taken),
     )
 
 
@@ -107,7 +102,7 @@ def _message(row: tuple[Any, ...], known: Collection[str]) -> ForeignMessage | U
 
 
 def _seconds(timestamp: str) -> int | None:
-    """Seconds since 1970; the bridge writes times with their zone."""
+    """Seconds since 1970; the bridge writes times with their zone, and takes one without for UTC."""
     try:
         at = datetime.fromisoformat(timestamp)
         return int((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp())
@@ -116,24 +111,14 @@ def _seconds(timestamp: str) -> int | None:
 
 
 def _sender(sender: str, chat: str, known: Collection[str]) -> str:
-    """The jid of a sender: the bridge keeps what stands before the `@`, of numbers and LIDs alike."""
+    """The jid of a sender: the bridge keeps what stands before the `@`, of numbers and LIDs alike.
+
+    Where no chat of the bridge tells which of them it is, it stays without a server.
+    """
     user, _, server = sender.partition("@")
     if user in ("", chat.partition("@")[0]):
         return chat
     if server:
         return sender
-    number, lid = f"{user}@s.whatsapp.net", f"{user}@lid"
-    if number in known or lid in known:
-        return number if number in known else lid
-    return number if _may_be_number(user) else lid
-
-
-@lru_cache(maxsize=10_000)
-def _may_be_number(user: str) -> bool:
-    """Whether digits may be a phone number; Mexican ones have a 1 on WhatsApp that they lost elsewhere."""
-    if user.startswith("521") and len(user) == 13:
-        return True
-    try:
-        return looks_like_number(f"+{user}") and str(parse_number(f"+{user}")) == f"{user}@s.whatsapp.net"
-    except InvalidArgument:
-        return False
+    forms = (f"{user}@s.whatsapp.net", f"{user}@lid")
+    return next((jid for jid in forms if jid in known), user)

@@ -66,7 +66,12 @@ class UnknownVersion(Unsupported):
 
 @asynccontextmanager
 async def open_foreign(
-    path: Path, scratch: Path, *, key: bytes | None = None, names: Path | None = None
+    path: Path,
+    scratch: Path,
+    *,
+    key: bytes | None = None,
+    names: Path | None = None,
+    owner: str | None = None,
 ) -> AsyncIterator[ForeignArchive]:
     """An archive that another program wrote, for as long as the body runs.
 
@@ -76,6 +81,7 @@ async def open_foreign(
             It is gone afterwards.
         key: What decrypts it.
         names: A database of the same program with the names of people.
+        owner: Jid with the number of the account that it is imported into.
 
     Raises:
         UnknownVersion: It is of a version that is not known.
@@ -93,11 +99,11 @@ async def open_foreign(
         idle_seconds=math.inf,
         jobs_per_process=_NEVER,
     ) as worker:
-        source, total = _described(await worker.run("open", b"", {}, _OPENING))
+        source, total = _described(await worker.run("open", b"", {"owner": owner}, _OPENING))
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
         try:
-            yield ForeignArchive(worker, tasks, source, total, fingerprint)
+            yield ForeignArchive(worker, tasks, source, total, fingerprint, owner)
         finally:
             tasks.cancel_scope.cancel()
             # Without what the body raised, which would arrive in a group.
@@ -114,13 +120,20 @@ class ForeignArchive:
     """
 
     def __init__(
-        self, worker: Worker, tasks: TaskGroup, source: ImportSource, total: int, fingerprint: bytes
+        self,
+        worker: Worker,
+        tasks: TaskGroup,
+        source: ImportSource,
+        total: int,
+        fingerprint: bytes,
+        owner: str | None,
     ) -> None:
         self.source = source
         self.total = total
         self.fingerprint = fingerprint
         self._worker = worker
         self._tasks = tasks
+        self._owner = owner
 
     @property
     def memory(self) -> int | None:
@@ -161,7 +174,8 @@ class ForeignArchive:
 
     async def _each(self, after: int | None, rows: int) -> AsyncGenerator[ForeignPage, None]:
         while True:
-            answer = await self._worker.run("page", b"", {"after": after, "rows": rows}, _READING)
+            options = {"after": after, "rows": rows, "owner": self._owner}
+            answer = await self._worker.run("page", b"", options, _READING)
             try:
                 page = _PAGE.validate_json(answer.content)
             except ValidationError:

@@ -5,12 +5,11 @@ To add one, write a module with what `Source` lists, and name it here.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 from whatsapp_mcp.media.foreign import lharries
-from whatsapp_mcp.media.foreign.database import Schema
+from whatsapp_mcp.media.foreign.database import Opened, Schema
 from whatsapp_mcp.models import ForeignPage, ImportSource
 
 
@@ -33,11 +32,11 @@ class Source(Protocol):
         """The tables that are read of it."""
         ...
 
-    def total(self, db: sqlite3.Connection) -> int:
+    def total(self, found: Opened) -> int:
         """How many rows of messages it has."""
         ...
 
-    def page(self, db: sqlite3.Connection, schema: Schema, after: int | None, rows: int) -> ForeignPage:
+    def page(self, found: Opened, after: int | None, rows: int) -> ForeignPage:
         """The messages after this row, and people and chats with those of the first page.
 
         Raises:
