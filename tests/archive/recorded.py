@@ -25,7 +25,12 @@ from whatsapp_mcp.models import (
     ExportedMessage,
     FileReading,
     FileStep,
+    ForeignChat,
+    ForeignMessage,
+    ForeignPage,
     GroupUpdate,
+    ImportSource,
+    ImportState,
     MessageKind,
     Passage,
     ReadingKind,
@@ -175,7 +180,19 @@ async def _scheduled_sends(archive: Archive, at: datetime) -> None:
         await archive.outbox_due(second.send_id, later)
 
 
+async def _imports_by_number(archive: Archive) -> None:
+    begun = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"fingerprint")
+    message = ForeignMessage("F1", ANA, None, NOON - 86_400, text="long ago")
+    page = ForeignPage((message,), chats=(ForeignChat(GROUP, "Older club"),), following=7, read=1)
+    await archive.import_page(begun.number, page)
+    await archive.import_files(begun.number, 1, 2)
+    await archive.import_ended(begun.number, ImportState.DONE)
+    while await archive.import_undone(begun.number):
+        pass
+
+
 async def _imports(archive: Archive) -> None:
+    await _imports_by_number(archive)
     exported = [
         ExportedMessage(datetime(2020, 1, 1, 12, minute), name, f"said {minute}", file, file is not None)
         for minute, (name, file) in enumerate(

@@ -23,7 +23,9 @@ from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
 from whatsapp_mcp.models import (
     BridgePage,
     ExportedMessage,
+    ForeignPage,
     ImportedChat,
+    ImportReport,
     ImportResult,
     IngestResult,
     JournalEvent,
@@ -302,7 +304,27 @@ class Archive(ReadingArchive):
         clear = partial(care.purge_sent_files, self.folder, needed, made_before=made_before)
         return await anyio.to_thread.run_sync(clear)
 
-    # Imports.
+    # Imports: begun, then one page after the other, then ended; and undone, slice by slice, until 0.
+    import_begun = operation(exchange.import_begun)
+    import_files = operation(exchange.import_files)
+    import_ended = operation(exchange.import_ended)
+    import_undone = operation(exchange.import_undone)
+
+    async def import_page(self, number: int, page: ForeignPage, *, dry: bool = False) -> ImportReport:
+        """Take over a page of another archive, in slices between which other writers go first.
+
+        Where the import goes on next is committed with the last slice; the others change nothing when they
+        come again.
+
+        Args:
+            number: Of the import; 0 for a dry run.
+            page: Messages with all that belongs to them, people and chats.
+            dry: Find out what it would bring, and write nothing.
+
+        Returns:
+            What this page brought.
+        """
+        return await self.submit("import_page", {"number": number, "page": page}, bulk=True)
 
     async def import_chat_export(
         self,

@@ -59,6 +59,11 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
         write.outbox_unknown,
         write.outbox_quarantine,
         # Imports, and deleting for good.
+        exchange.import_begun,
+        exchange.import_page,
+        exchange.import_files,
+        exchange.import_ended,
+        exchange.import_undone,
         exchange.import_chat_export,
         exchange.import_bridge,
         write.record_imported_file,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.archive import pending, read, state, write
+from whatsapp_mcp.archive import exchange, pending, read, state, write
 from whatsapp_mcp.archive.database import Readers, raw_form
 from whatsapp_mcp.archive.read import history_progress
 from whatsapp_mcp.decoding import thumbnail_of
@@ -124,6 +124,7 @@ class ReadingArchive:
     coverage = in_thread(read.coverage)
     gaps = at_once(read.gaps)
     history_progress = in_thread(history_progress)
+    imports = in_thread(exchange.imports)
 
     # The change feed.
     last_change = at_once(state.last_change)

@@ -25,11 +25,13 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 10
+from whatsapp_mcp.archive.database.import_tables import IMPORTS
+
+VERSION: Final = 11
 """Number of these tables: any change of one raises it. `migrations.py` makes an older file a current one, and
 needs nothing for tables that are only new."""
 
-ARCHIVE: Final = """
+_EVERYTHING_ELSE: Final = """
 -- Small values by name: how far the journal is archived (`position`), how far the phone's history sync has
 -- come (`history`), and what the rest of the program keeps for the account (`user.…`).
 CREATE TABLE meta (
@@ -419,7 +421,11 @@ CREATE TABLE undecoded (
     payload BLOB NOT NULL,              -- its protobuf
     error TEXT NOT NULL                 -- what went wrong
 );
+
 """
+
+ARCHIVE: Final = _EVERYTHING_ELSE + IMPORTS
+"""What `archive.db` holds, but for the search index."""
 
 RAW: Final = """
 -- What each message was decoded from, to decode it again when a later version understands more.
