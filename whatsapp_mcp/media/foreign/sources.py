@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from whatsapp_mcp.media.foreign import lharries
+from whatsapp_mcp.media.foreign import iphone, lharries
 from whatsapp_mcp.media.foreign.database import Opened, Schema
 from whatsapp_mcp.models import ForeignPage, ImportSource
 
@@ -45,4 +45,4 @@ class Source(Protocol):
         ...
 
 
-SOURCES: Final[tuple[Source, ...]] = (lharries,)
+SOURCES: Final[tuple[Source, ...]] = (iphone, lharries)
