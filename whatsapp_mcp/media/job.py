@@ -60,6 +60,7 @@ Reading video and sound needs PyAV.
 Reading words in pictures needs RapidOCR.
 Recordings of up to # hours are transcribed.
 The PDF has more than # pages.
+The database holds several accounts.
 The database is damaged.
 The database is larger than # MB.
 The document contains no text.
@@ -120,6 +121,7 @@ Install the extra `ocr` again.
 Install the extra `ocr`.
 Install whatsapp-mcp with the extra `pocketsphinx`.
 Install whatsapp-mcp with the extra `voice`.
+Link a phone first.
 Listen to it on the phone.
 Look at the picture with download_media.
 Send it with kind audio.

@@ -148,6 +148,10 @@ class Unreadable(StrEnum):
     """It belongs to another account of the program that wrote the file."""
     DAMAGED = "damaged"
     """Something in it is of another type than it must be."""
+    EMPTY = "empty"
+    """Nothing of it is kept there but that it was."""
+    DELETED = "deleted"
+    """The owner had deleted it there, for themselves."""
     UNKNOWN_KIND = "unknown_kind"
     """It is of a kind that is not read; its place is taken over as `unknown`."""
 

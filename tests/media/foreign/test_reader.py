@@ -19,13 +19,14 @@ from whatsapp_mcp.models import ImportSource
 pytestmark = pytest.mark.anyio
 
 CHAT = "15550000001@s.whatsapp.net"
+GROUP = "120363000000000001@g.us"
 AT = "2023-11-14 22:13:20+00:00"
 
 
 def bridge(path: Path, count: int = 3) -> Path:
     """A database of that bridge with so many messages."""
     rows = [(f"A{n}", CHAT, "15550000001", f"text {n}", AT, 0) for n in range(count)]
-    return bridge_database(path, [(CHAT, "Ana")], rows)
+    return bridge_database(path, [(CHAT, "Ana"), (GROUP, "Club")], rows)
 
 
 async def test_an_archive_tells_what_it_is_and_how_much_it_holds(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from whatsapp_mcp.media.foreign import iphone, lharries
+from whatsapp_mcp.media.foreign import iphone
 from whatsapp_mcp.media.foreign.database import Opened, Schema
+from whatsapp_mcp.media.foreign.servers import gowa, lharries, wacli
 from whatsapp_mcp.models import ForeignPage, ImportSource
 
 
@@ -45,4 +46,5 @@ class Source(Protocol):
         ...
 
 
-SOURCES: Final[tuple[Source, ...]] = (iphone, lharries)
+# What has the tables of lharries' bridge may be GOWA's, which has more of them.
+SOURCES: Final[tuple[Source, ...]] = (iphone, gowa, lharries, wacli)

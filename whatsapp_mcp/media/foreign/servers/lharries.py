@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from whatsapp_mcp.media.foreign.database import Opened, Schema, blob_of, number_of, text_of
+from whatsapp_mcp.media.foreign.servers.go_times import seconds_of
+from whatsapp_mcp.media.foreign.servers.pages import BEFORE_ALL, page_of
 from whatsapp_mcp.models import (
     ForeignChat,
     ForeignFile,
@@ -49,22 +50,17 @@ def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
     known = {jid for jid, _ in chats if isinstance(jid, str)}
     taken = found.db.execute(
         f"SELECT rowid, {', '.join(_COLUMNS)} FROM main.messages WHERE rowid > ? ORDER BY rowid LIMIT ?",  # noqa: S608
-        (-(1 << 63) if after is None else after, rows),
+        (BEFORE_ALL if after is None else after, rows),
     ).fetchall()
+    named = [ForeignChat(jid, text_of(name)) for jid, name in chats if jid in known and _has_name(jid)]
     read = [_message(row, known) for row in taken]
-    messages = tuple(each for each in read if isinstance(each, ForeignMessage))
-    unreadable: dict[Unreadable, int] = {}
-    for each in read:
-        if isinstance(each, Unreadable):
-            unreadable[each] = unreadable.get(each, 0) + 1
-    named = tuple(ForeignChat(jid, text_of(name)) for jid, name in chats if jid in known)
-    return ForeignPage(
-        messages,
-        chats=named if after is None else (),
-        unreadable=unreadable,
-        following=taken[-1][0] if len(taken) == rows else None,
-        read=len(taken),
-    )
+    following = taken[-1][0] if len(taken) == rows else None
+    return page_of(read, following, chats=named if after is None else ())
+
+
+def _has_name(jid: str) -> bool:
+    """Whether a chat has a name of its own; another's is that of its person."""
+    return jid.endswith(("@g.us", "@newsletter"))
 
 
 def _message(row: tuple[Any, ...], known: Collection[str]) -> ForeignMessage | Unreadable:
@@ -74,7 +70,7 @@ def _message(row: tuple[Any, ...], known: Collection[str]) -> ForeignMessage | U
         return Unreadable.DAMAGED
     if from_me not in (0, 1) or not isinstance(text, str | None):
         return Unreadable.DAMAGED
-    at = _seconds(timestamp)
+    at = seconds_of(timestamp)
     if at is None:
         return Unreadable.NO_TIME
     kind, file = MessageKind.TEXT, None
@@ -89,6 +85,7 @@ def _message(row: tuple[Any, ...], known: Collection[str]) -> ForeignMessage | U
             media_key=media_key,
             sha256=sha256,
             enc_sha256=enc_sha256,
+            path=_path(chat, text_of(file_name)),
         )
     return ForeignMessage(
         wa_id,
@@ -99,15 +96,6 @@ def _message(row: tuple[Any, ...], known: Collection[str]) -> ForeignMessage | U
         text_of(text) or "",
         file=file,
     )
-
-
-def _seconds(timestamp: str) -> int | None:
-    """Seconds since 1970; the bridge writes times with their zone, and takes one without for UTC."""
-    try:
-        at = datetime.fromisoformat(timestamp)
-        return int((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp())
-    except (OverflowError, ValueError):
-        return None
 
 
 def _sender(sender: str, chat: str, known: Collection[str]) -> str:
@@ -122,3 +110,8 @@ def _sender(sender: str, chat: str, known: Collection[str]) -> str:
         return sender
     forms = (f"{user}@s.whatsapp.net", f"{user}@lid")
     return next((jid for jid in forms if jid in known), user)
+
+
+def _path(chat: str, file_name: str | None) -> str | None:
+    """Where a file that was downloaded lies beside the database."""
+    return f"{chat.replace(':', '_')}/{file_name}" if file_name and "/" not in file_name else None

@@ -1,0 +1,35 @@
+"""What has been read of a part of an archive, put together as a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from whatsapp_mcp.models import ForeignChat, ForeignMessage, ForeignPage, ForeignPerson, Unreadable
+
+BEFORE_ALL: Final = -(1 << 63)
+"""A row id before that of any row."""
+
+
+def page_of(
+    read: Collection[ForeignMessage | Unreadable | None],
+    following: int | None,
+    people: Sequence[ForeignPerson] = (),
+    chats: Sequence[ForeignChat] = (),
+) -> ForeignPage:
+    """A page.
+
+    Args:
+        read: What each row is; None for one that belongs to another message.
+        following: Where the next page begins.
+        people, chats: Of the first page.
+    """
+    return ForeignPage(
+        tuple(one for one in read if isinstance(one, ForeignMessage)),
+        tuple(people),
+        tuple(chats),
+        dict(Counter(one for one in read if isinstance(one, Unreadable))),
+        following,
+        len(read),
+    )
