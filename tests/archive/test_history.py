@@ -183,6 +183,29 @@ async def test_progress_ends_at_a_hundred_percent(archive: Archive) -> None:
     assert (progress.percent, progress.done) == (100, True)
 
 
+@pytest.mark.parametrize("lid", [None, ev.MY_LID])
+async def test_a_phone_that_takes_a_code_is_not_the_owners_for_that(
+    archive: Archive, lid: str | None
+) -> None:
+    await archive.set_own(ev.ME, lid, "Max")
+    status = Neonize.PairStatus()
+    ev.jid(status.ID, ANA)
+    status.BusinessName = status.Platform = ""
+    status.Status = Neonize.PairStatus.PStatus.Value("SUCCESS")
+    device = Neonize.Device()
+    ev.jid(device.JID, ANA)
+    ev.jid(device.LID, ANA_LID)
+    device.PushName, device.Platform, device.BussinessName, device.Initialized = "Ana", "", "", True
+    events = [
+        ev.Event(1, EventCode.DEVICE, device.SerializeToString()),
+        ev.Event(2, EventCode.PAIR_STATUS, status.SerializeToString()),
+    ]
+    await archive.ingest([*events, *journal([ev.message("A1", sender=ANA, chat=GROUP)], after=2)])
+    assert await archive.own() == (ev.ME, lid, "Max")
+    (message,) = (await archive.messages(MessageFilter(chat=GROUP))).items
+    assert not message.from_me
+
+
 async def test_a_new_link_begins_the_transfer_of_the_past_anew(archive: Archive) -> None:
     await archive.ingest(journal([ev.history(progress=100)]))
     assert (await archive.history_progress()).done

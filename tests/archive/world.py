@@ -262,16 +262,12 @@ def moved() -> list[Raw]:
 def mappings() -> list[Raw]:
     """Who is who, from every source."""
     more: Any = HistorySync.HistorySync()
-    more.phoneNumberToLidMappings.add(pnJID=ANA, lidJID=ANA_LID)
+    for pn, lid in ((ANA, ANA_LID), (ME, MY_LID)):
+        more.phoneNumberToLidMappings.add(pnJID=pn, lidJID=lid)
     chat: Any = HistorySync.Conversation(ID=BOB, pnJID=BOB, lidJID=BOB_LID)
-    device = Neonize.Device()
-    ev.jid(device.JID, ME)
-    ev.jid(device.LID, MY_LID)
-    device.PushName, device.Platform, device.BussinessName, device.Initialized = "Max", "", "", True
     return [
         ev.history(kind=4, more=more),
         ev.history(ev.conversation([], chat=BOB, more=chat)),
-        Raw(EventCode.DEVICE, device.SerializeToString()),
     ]
 
 

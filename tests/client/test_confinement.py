@@ -8,21 +8,22 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from tests.client.client_process import NOWHERE, client_process
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.client import confinement
 from whatsapp_mcp.client.confinement import confine
+from whatsapp_mcp.client.protocol import READY
+from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.simulator import WhatsApp
 
@@ -154,19 +155,20 @@ async def test_the_simulators_variables_do_not_point_an_installed_client_at_it(
 @linux
 @pytest.mark.anyio
 async def test_a_client_gets_the_variables_that_it_needs_and_no_others(
-    pointed: LocalDevice, account: AccountFolder
+    pointed: LocalDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    given = b""
+    heard = Client._notified
+
+    async def read_first(client: Client, method: str, params: Params) -> None:
+        nonlocal given
+        if method == READY:  # it waits to be told to connect, and so it runs
+            given = await anyio.Path(f"/proc/{params['pid']}/environ").read_bytes()
+        await heard(client, method, params)
+
+    monkeypatch.setattr(Client, "_notified", read_first)
     with pytest.raises(WhatsAppError):
         await pointed.link()
-    given = b""
-    with anyio.fail_after(60):
-        while not given:  # a client that cannot connect may have ended; the next one is the same
-            await anyio.lowlevel.checkpoint()
-            pid = (
-                (account.path / "client.lock").read_text().partition(" ")[0]
-            )  # then the patience it asks for
-            with suppress(OSError):
-                given = await anyio.Path(f"/proc/{pid}/environ").read_bytes()
     names = {each.partition("=")[0] for each in given.decode().split("\0") if each}
     allowed = {"HOME", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "NEONIZE_BOT_TAG"}
     allowed |= {"TMPDIR", "SQLITE_TMPDIR", *NOWHERE, "no_proxy", "LC_CTYPE"}

@@ -61,6 +61,13 @@ async def test_it_is_over_when_the_names_are_there() -> None:
     assert subject.fetching.seconds_left == 0
 
 
+async def test_it_is_over_when_the_companion_is_logged_out() -> None:
+    subject = Subject()
+    subject.fetching.hear(EventCode.MESSAGE, SHARED)
+    subject.fetching.hear(EventCode.LOGGED_OUT, b"")
+    assert subject.fetching.seconds_left == 0
+
+
 async def test_names_that_never_come_are_waited_for_no_longer_than_the_limit() -> None:
     subject = Subject()
     subject.fetching.hear(EventCode.MESSAGE, SHARED)

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.client.client_process import NOWHERE, ClientUnderTest, client_process
+from tests.client.client_process import NOWHERE, PATIENCE, ClientUnderTest, client_process
 from whatsapp_mcp.client.journal import Journal, JournalRow
 from whatsapp_mcp.client.pipes import LeaderSendStream
 from whatsapp_mcp.client.protocol import (
@@ -200,6 +200,22 @@ async def test_a_dial_that_fails_ends_and_connecting_again_works(
 async def test_connecting_twice_is_refused(wa: WhatsApp, linked: ClientUnderTest) -> None:
     with pytest.raises(Busy):
         await linked.call("connect")
+
+
+async def test_one_that_logged_out_does_not_ask_to_stay_for_an_address_book_that_cannot_come(
+    wa: WhatsApp, linked: ClientUnderTest, tmp_path: Path
+) -> None:
+    wa.me.app_state.share_key()
+    await linked.hear_of(lambda: any(_shares_key(event.payload) for event in messages(tmp_path)))
+    await linked.call("logout")
+    assert linked.process.stdin is not None
+    await linked.process.stdin.aclose()
+    assert await linked.ended(PATIENCE) == EXIT_DONE
+    assert (tmp_path / "client.lock").read_text() == str(linked.process.pid)
+
+
+def _shares_key(payload: bytes) -> bool:
+    return Neonize.Message.FromString(payload).Message.protocolMessage.HasField("appStateSyncKeyShare")
 
 
 async def test_the_first_qr_text_lives_for_a_minute(client: ClientUnderTest) -> None:

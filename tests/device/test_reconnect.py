@@ -12,7 +12,8 @@ import anyio
 import pytest
 
 from tests.device.fake_clock import FakeClock, settle
-from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.client import claim
+from whatsapp_mcp.device.connection import ConnectionOperations, state
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.connection.reconnect import PROBE_DEADLINE, ReconnectLoop
@@ -31,11 +32,18 @@ class Fakes:
     made: list[FakeClient] = field(default_factory=list)
     misdeeds: list[str] = field(default_factory=list)
     answering: bool = True
-    forgotten: int = 0
+    undeletable: int = 0
+    """How often the keys cannot be deleted yet."""
 
     @property
     def alive(self) -> list[int]:
         return [client.generation for client in self.made if not client.dead]
+
+    def forget(self) -> None:
+        """Nothing is stored; a client may still use it."""
+        if self.undeletable:
+            self.undeletable -= 1
+            raise BlockingIOError("a client process still uses the keys")
 
 
 class FakeClient:
@@ -71,9 +79,6 @@ class Kept:
     async def save(self, connection: Connection) -> None:
         await anyio.lowlevel.checkpoint()
 
-    def forget(self) -> None:
-        """Nothing is stored."""
-
 
 @dataclass
 class Rig:
@@ -102,7 +107,7 @@ async def rig(*, running: bool = True) -> AsyncIterator[Rig]:
             clients,
             lambda generation: cast("Client", FakeClient(generation, fakes)),
             tasks,
-            Kept().forget,
+            fakes.forget,
             Kept(),
             connection=Connection(S.OFFLINE, clock.now()),
             clock=clock,
@@ -141,6 +146,29 @@ async def test_a_probe_that_outlives_its_client_decides_nothing() -> None:
         assert it.fakes.alive == [2]
         assert it.loop.connection.state is S.ONLINE
         assert it.fakes.misdeeds == []
+
+
+class Operations(ConnectionOperations):
+    """What is asked of the connection of a rig; WhatsApp cannot be told of a logout."""
+
+    def __init__(self, it: Rig) -> None:
+        self._clock = it.clock
+        self._loop = it.loop
+
+    async def call(self, method: str, params: Any = None, *, deadline: float = 1.0) -> Any:
+        raise NotConnected("There is no way to it.")
+
+
+async def test_unlinking_waits_for_a_client_that_stays_for_the_address_book() -> None:
+    async with rig() as it:
+        await it.tell(state.Opened(linked=True), state.Online(1))
+        longest = claim.PATIENCE + claim.LONGEST_PATIENCE
+        it.fakes.undeletable = round(longest / 0.1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Operations(it).unlink)
+            await it.clock.advance(longest + 1)
+        assert it.fakes.undeletable == 0
+        assert it.loop.connection.state is S.UNLINKED
 
 
 async def test_replacements_under_load_touch_only_the_current_client() -> None:

@@ -20,7 +20,7 @@ from whatsapp_mcp.system import kill, read_locked, try_lock, write_locked
 FILE_NAME: Final = "client.lock"
 PATIENCE: Final = LEADER_GONE_SECONDS + 0.3
 """Seconds that a former client has to end by itself."""
-_LONGEST_PATIENCE: Final = 12
+LONGEST_PATIENCE: Final = 12
 """Seconds that it may have asked for beyond that."""
 _GONE_LIMIT: Final = 2.0
 _LOOK_AGAIN: Final = 0.02
@@ -80,7 +80,7 @@ def _held_by(fd: int) -> list[str]:
 
 def _asked_patience(fd: int) -> int:
     asked = _held_by(fd)[1:]
-    return min(int(asked[0]), _LONGEST_PATIENCE) if asked and asked[0].isdecimal() else 0
+    return min(int(asked[0]), LONGEST_PATIENCE) if asked and asked[0].isdecimal() else 0
 
 
 def _locked_within(fd: int, seconds: float) -> bool:

@@ -39,8 +39,14 @@ class Fetching:
 
     def hear(self, code: int, payload: bytes) -> None:
         """Take an event of the library."""
-        if code == EventCode.MESSAGE and _PEER in payload and _shares_key(payload):
+        if code == EventCode.LOGGED_OUT:
+            self.stop()
+        elif code == EventCode.MESSAGE and _PEER in payload and _shares_key(payload):
             self._ends_at = self._monotonic() + FETCH_LIMIT
+
+    def stop(self) -> None:
+        """It ends here: a companion that is logged out is sent nothing more."""
+        self._ends_at = 0.0
 
     @property
     def seconds_left(self) -> float:
@@ -52,7 +58,7 @@ class Fetching:
         with anyio.move_on_after(self.seconds_left):
             while self.seconds_left and not await self._has_names():  # noqa: ASYNC110  nothing tells of it
                 await anyio.sleep(_LOOK_AGAIN)
-        self._ends_at = 0.0
+        self.stop()
 
 
 def _shares_key(payload: bytes) -> bool:

@@ -225,6 +225,7 @@ class ClientProcess:
         self._need_login()
         await self._library.client.logout()
         self._logged_in, self._logged_out = False, True
+        self._fetching.stop()
 
     async def _is_connected(self, arguments: Arguments) -> bool:
         return await self._library.client.is_connected

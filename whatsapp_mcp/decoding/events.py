@@ -25,7 +25,6 @@ UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, Attribute
 _MESSAGE: Final = 17
 
 _DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Update]]]]] = {
-    0: ("Device", live.device),
     2: ("PairStatus", live.pair_status),
     13: ("HistorySync", history.history_sync),
     _MESSAGE: ("Message", live.message),

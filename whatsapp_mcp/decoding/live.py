@@ -125,20 +125,13 @@ def receipt(event: Any, received_at: int) -> list[Update]:
     return [*updates, ReceiptUpdate(chat, contact, tuple(event.MessageIDs), mark, at)]
 
 
-def device(event: Any, received_at: int) -> list[Update]:
-    """A `neonize.Device`: who we are."""
-    own = jid(event.JID)
-    updates: list[Update] = [OwnUpdate(own)] if own else []
-    updates += identity(own, jid(event.LID), received_at)
-    if own and event.PushName:
-        updates.append(NameUpdate(own, push_name=event.PushName, at=received_at))
-    return updates
-
-
 def pair_status(event: Any, _received_at: int) -> list[Update]:
-    """A `neonize.PairStatus`: the jid we were linked as; the phone will send its history again."""
-    own = jid(event.ID)
-    return [OwnUpdate(own), LinkedUpdate()] if own and is_person(own) else []
+    """A `neonize.PairStatus`: a phone has taken a code; one that may log in will send its history again.
+
+    It does not say who the owner is: the phone of somebody else is refused after it has taken the code.
+    """
+    phone = jid(event.ID)
+    return [LinkedUpdate()] if phone and is_person(phone) else []
 
 
 def _who(info: Any, at: int) -> list[Update]:

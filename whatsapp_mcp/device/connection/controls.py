@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.device.connection.reconnect import FORGET_LIMIT, ReconnectLoop
 from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected, WhatsAppError
 from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 
 if TYPE_CHECKING:
     from whatsapp_mcp.device.connection.linking import Linking
-    from whatsapp_mcp.device.connection.reconnect import ReconnectLoop
     from whatsapp_mcp.rpc import Params
 
 CALL_DEADLINE: Final = 20.0
 _FIRST_CODE: Final = 40.0
 _PAIR_CODE_LIFETIME: Final = 160.0
 _LOGOUT_DEADLINE: Final = 10.0
-_EVENT_DEADLINE: Final = 5.0
+_EVENT_DEADLINE: Final = FORGET_LIMIT + 5.0
+"""An event waits for those before it, and linking and unlinking until the keys are deleted."""
 _CHECK_NETWORK: Final = (
     "Tell the user to check the network or `network.proxy`: `whatsapp-mcp doctor --online` shows what fails."
 )

@@ -25,8 +25,9 @@ from whatsapp_mcp.errors import DeadlineExceeded, NotConnected, WhatsAppError
 
 _PROBE: Final = "probe"
 PROBE_DEADLINE: Final = 10.0
-_FORGET_TRIES: Final = 200
-"""Tries to delete the keys, a tenth of a second apart: longer than a client takes that is being ended."""
+FORGET_LIMIT: Final = 20.0
+"""Seconds in which the keys can be deleted: longer than a client may stay that is being ended."""
+_FORGET_PAUSE: Final = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -174,13 +175,13 @@ class ReconnectLoop:
         return made
 
     async def _forget_keys(self) -> None:
-        for tries in range(_FORGET_TRIES):
+        for tries in range(round(FORGET_LIMIT / _FORGET_PAUSE)):
             try:
                 self._forget()
             except OSError:
                 if tries == 0:
                     logger.info("the keys cannot be deleted yet")
-                await self._clock.sleep(0.1)
+                await self._clock.sleep(_FORGET_PAUSE)
             else:
                 return
         logger.error("the keys of the logged-out device could not be deleted")

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 _TAKEOVER_PAUSE: Final = 0.5
 _POLL: Final = 0.05
-_WHOSE: Final = 5.0
-"""Seconds until it is known whose phone was linked, at most."""
 _EXPIRY_SLACK: Final = timedelta(seconds=1)
 """How early the library may withdraw its last code."""
 FIRST_ANSWER_LIMIT: Final = 2.0
@@ -147,7 +145,6 @@ async def link_device(
     services = await call.services()
     async with services.device() as device:
         status = await device.status()
-    status = await _whose(services, status, wait)
     if (status.number and status.state not in _UNLINKED) or status.state in _JUST_LINKED:
         waited_for = wait and status.state in _JUST_LINKED
         note = _NOW_LINKED if waited_for else f"{_LINKED_ALREADY} {status.action or ''}".rstrip()
@@ -161,16 +158,6 @@ async def link_device(
     if wait and not (link.failed and status.state is ConnectionState.UNLINKED):
         link = await _outcome(call, services, link, phone, wait)
     return _link_result(link, services, on_page=bool(agreed))
-
-
-async def _whose(services: Services, status: ConnectionStatus, wait: float) -> ConnectionStatus:
-    """The status once it is known whose phone was linked: one of another person is refused."""
-    with anyio.move_on_after(min(wait, _WHOSE)):
-        while status.state in _JUST_LINKED and status.number is None:
-            await anyio.sleep(_POLL)
-            async with services.device() as device:
-                status = await device.status()
-    return status
 
 
 async def _begin(services: Services, phone: str | None) -> LinkState:
@@ -204,11 +191,6 @@ async def _outcome(
         if link.state is ConnectionState.LINKING:
             shown = link
         await call.progress(wait - max(0.0, end - anyio.current_time()), wait, _step(link, services))
-    if link.state in _JUST_LINKED and link.number is None:
-        async with services.device() as device:
-            status = await _whose(services, await device.status(), max(0.0, end - anyio.current_time()))
-            if status.state not in _JUST_LINKED:
-                link = await device.link_state()
     # A new pairing code takes the number.
     if link.state is ConnectionState.UNLINKED and _has_expired(shown, services) and (phone or not shown.code):
         async with services.device() as device:
