@@ -75,3 +75,29 @@ def test_a_confined_process_starts_threads(tmp_path: Path) -> None:
     lines += "; done = threading.Event(); threading.Thread(target=done.set).start(); print(done.wait(9))"
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, check=True, timeout=60)
     assert done.stdout == b"True\n"
+
+
+_SIZES = """
+import ctypes, os, platform, sys
+from whatsapp_mcp.media.confinement import confine
+call = {"x86_64": 262, "aarch64": 79}[platform.machine()]
+libc, found = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(256)
+file = os.open(sys.argv[1], os.O_RDWR)
+confine(written_bytes=int(sys.argv[2]))
+print([libc.syscall(call, file, b"", found, flags) for flags in (0x1000, 0)])
+try:
+    print(os.write(file, bytes(9)))
+except OSError as error:
+    print(error.errno)
+"""
+"""newfstatat of an open file, with AT_EMPTY_PATH and without, and what can be written to it."""
+
+
+@pytest.mark.parametrize(("written", "answers"), [(0, "[-1, -1]\n27\n"), (9, "[0, -1]\n9\n")])
+def test_a_process_asks_for_sizes_and_writes_only_if_it_has_a_file_to_write(
+    written: int, answers: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    arguments = [sys.executable, "-c", _SIZES, str(tmp_path / "file"), str(written)]
+    done = subprocess.run(arguments, capture_output=True, check=True, timeout=60, text=True)
+    assert done.stdout == answers

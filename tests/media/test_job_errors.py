@@ -162,5 +162,5 @@ def test_a_header_that_is_no_object_is_an_invalid_one(header: bytes) -> None:
 
 def test_what_an_error_of_a_job_may_be() -> None:
     assert {code for code, _, _ in RAISED} == {
-        kind.code for kind in (InvalidArgument, TooLong, Unsupported, errors.MediaUnavailable)
+        kind.code for kind in (Busy, InvalidArgument, TooLong, Unsupported, errors.MediaUnavailable)
     }

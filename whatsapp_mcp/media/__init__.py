@@ -1,6 +1,6 @@
 """Files: fetched, made ready for WhatsApp and readable; a child process decodes foreign formats."""
 
-from whatsapp_mcp.media.foreign import ForeignArchive, UnknownVersion, open_foreign
+from whatsapp_mcp.media.foreign import ForeignArchive, UnknownForeignVersion, open_foreign
 from whatsapp_mcp.media.foreign_archives import bridge_pages, read_chat_export, read_exported_file
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
 from whatsapp_mcp.media.previews import Preview, preview_of
@@ -64,7 +64,7 @@ __all__ = [
     "Source",
     "SpeechOptions",
     "Still",
-    "UnknownVersion",
+    "UnknownForeignVersion",
     "Worker",
     "available",
     "bridge_pages",

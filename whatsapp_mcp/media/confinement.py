@@ -38,11 +38,12 @@ _PR_SET_PDEATHSIG: Final = 1
 _STATM: Final = Path("/proc/self/statm")
 
 
-def confine(memory_bytes: int = MEMORY_BYTES) -> None:
-    """Give up everything but the open pipes. Whatever is imported later must be loaded already.
+def confine(memory_bytes: int = MEMORY_BYTES, written_bytes: int = 0) -> None:
+    """Give up everything but what is open. Whatever is imported later must be loaded already.
 
     Args:
         memory_bytes: What may be taken beside what is loaded.
+        written_bytes: How large a file may become that is open for writing.
     """
     lower_priority()
     if sys.platform == "win32":
@@ -55,7 +56,7 @@ def confine(memory_bytes: int = MEMORY_BYTES) -> None:
         mapped = int(_STATM.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         _limit(resource.RLIMIT_AS, mapped + memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_FSIZE, written_bytes)
     if sys.platform == "linux":
         with suppress(OSError):  # a kernel that refuses; what else there is holds all the same
             no_new_privileges()
@@ -66,7 +67,7 @@ def confine(memory_bytes: int = MEMORY_BYTES) -> None:
     _limit(resource.RLIMIT_NOFILE, free)
     if sys.platform == "linux":
         with suppress(OSError):  # a kernel without seccomp
-            compute_only()
+            compute_only(sizes=written_bytes > 0)
 
 
 def limit_processor_time(seconds: int) -> None:

@@ -60,7 +60,14 @@ Reading video and sound needs PyAV.
 Reading words in pictures needs RapidOCR.
 Recordings of up to # hours are transcribed.
 The PDF has more than # pages.
+<<<<<<< HEAD
 The database holds several accounts.
+=======
+The backup cannot be decrypted: the disk is full, or fails.
+The backup is encrypted, so its key is needed.
+The backup is protected with a passkey, which only the phone can use.
+The backup unpacks to more than # times its size.
+>>>>>>> b797464b (Decrypt Android's backups in the process that reads them, into a file that has no name)
 The database is damaged.
 The database is larger than # MB.
 The document contains no text.
@@ -69,6 +76,7 @@ The document is nested more than # levels deep.
 The document is packed in a way that is not read here.
 The document is protected with a password.
 The document unpacks to more than # MB.
+The encrypted backup is damaged.
 The export has more than # messages.
 The file cannot be read.
 The file contains no messages of a WhatsApp export.
@@ -84,9 +92,12 @@ The file is <label>, which can refer to other files; it is not opened.
 The file is <label>, which is not read here.
 The file is damaged.
 The file is empty.
+The file is neither a database nor an encrypted backup that is read here.
 The file is neither text nor a document that is read here.
 The file is no Word, Excel or PowerPoint document.
 The file is not a messages.db of that bridge.
+The key does not fit this backup.
+The key does not fit, or the file is damaged.
 The model <model> cannot be used: it cannot be loaded.
 The model <model> cannot be used: its file <file> is damaged or missing.
 The model <model> does not know this language.
@@ -102,20 +113,27 @@ The zip contains no chat text.
 The zip does not contain this file.
 The zip has more than # entries.
 The zip uses a compression that WhatsApp does not use.
+This is no key of a backup.
 Whisper needs the extra `voice`.
 """
 """What an error of a job may say happened. `#` is a number; what stands in angle brackets is in `_SLOTS`."""
 ACTIONS: Final = """
 Ask for it as a PDF.
 Ask the sender to send it again.
+Choose a 64-digit key in WhatsApp, then back up again.
 Correct the argument and call again.
 Do it on the phone instead.
 Download it.
+Free space on the disk, then try again.
 Get the file itself with download_media.
-Give another copy of it.
+Give 64 hexadecimal digits, or the file key or encrypted_backup.key.
+Give a msgstore.db, or its .crypt14 or .crypt15.
 Give a zip exported by WhatsApp.
+Give another copy of it.
+Give its key.
 Give its messages.db.
 Give the exported zip or txt.
+Give the key of this backup.
 Install the extra `media`.
 Install the extra `ocr` again.
 Install the extra `ocr`.

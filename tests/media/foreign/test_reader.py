@@ -13,8 +13,8 @@ import pytest
 from tests.archive.test_exchange import bridge_database
 from tests.media.foreign.archives import described, pages_of
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
-from whatsapp_mcp.media import UnknownVersion, open_foreign
-from whatsapp_mcp.models import ImportSource
+from whatsapp_mcp.media import UnknownForeignVersion, open_foreign
+from whatsapp_mcp.models import ImportSource, UnknownVersion
 
 pytestmark = pytest.mark.anyio
 
@@ -108,15 +108,15 @@ async def test_an_unknown_version_is_refused_with_its_number_and_columns(tmp_pat
         db.execute('CREATE TABLE "obey me" (a)')
         db.execute("CREATE VIEW v AS SELECT 1 AS a")
         db.commit()
-    with pytest.raises(UnknownVersion, match="version 77") as found:
+    with pytest.raises(UnknownForeignVersion, match="version 77") as found:
         await described(path)
-    assert found.value.report() == "user_version 77\nmessage: _id text_data"
+    assert found.value.unknown == UnknownVersion(77, (("message", ("_id", "text_data")),))
 
 
 async def test_a_database_without_tables_is_of_an_unknown_version(tmp_path: Path) -> None:
     path = tmp_path / "empty.db"
     path.write_bytes(b"")
-    with pytest.raises(UnknownVersion, match="version 0"):
+    with pytest.raises(UnknownForeignVersion, match="version 0"):
         await described(path)
 
 

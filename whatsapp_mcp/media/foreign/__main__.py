@@ -1,22 +1,27 @@
-"""The process that reads one foreign archive: `python -m whatsapp_mcp.media.foreign FILE`.
+"""The process that reads one foreign archive: `python -m whatsapp_mcp.media.foreign FILE… --scratch FILE`.
 
-It opens what its arguments name, is confined, and serves (`child.py`). Nothing of the file is looked at
-before.
+It opens what its arguments name, is confined, and serves (`child.py`). The first file is the archive, others
+are databases of the same program. Nothing of them is looked at before, but their first bytes.
 """
 
 from __future__ import annotations
 
+import argparse
+import base64
 import sqlite3
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from pydantic import TypeAdapter
 
+from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.media.child import run
 from whatsapp_mcp.media.confinement import lower_priority
-from whatsapp_mcp.media.foreign import database
+from whatsapp_mcp.media.foreign import database, decrypting, sealed
 from whatsapp_mcp.media.foreign.database import Opened
+from whatsapp_mcp.media.foreign.sealed import File
 from whatsapp_mcp.media.foreign.sources import SOURCES, Source
 from whatsapp_mcp.media.job import Outcome
 from whatsapp_mcp.models import ForeignPage
@@ -28,27 +33,35 @@ _TABLES: Final = TypeAdapter(dict[str, frozenset[str]])
 
 
 class Reading:
-    """The jobs, on the one archive of this process."""
+    """The jobs, on the one archive of this process.
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    Args:
+        file: What becomes its database.
+        beside: What become other databases of the same program.
+    """
+
+    def __init__(self, file: File, beside: Sequence[File] = ()) -> None:
+        self._file = file
+        self._beside = beside
         self._found: tuple[Source, Opened] | None = None
 
     def open(self, file: BinaryIO, options: dict[str, Any]) -> Outcome:
         """What the archive is: `source` and `total`; or, of an unknown version, `version` and its tables.
 
-        Options: `owner`, as in `Opened`.
+        Options: `owner`, as in `Opened`; `key`, in base64, of an encrypted backup.
 
         Raises:
-            InvalidArgument: It is no database, or a damaged one.
+            InvalidArgument, TooLong, Busy: It cannot be decrypted, is no database, or a damaged one.
         """
         del file
-        schema = database.guarded(self._db)
+        key = None if options["key"] is None else base64.b64decode(options["key"])
+        db = self._file.database(key)
+        schema = database.guarded(db)
         source = next((one for one in SOURCES if one.fits(schema)), None)
         if source is None:
             return {"source": None, "version": schema.version}, _TABLES.dump_json(dict(schema.tables))
-        database.check(self._db, source.tables(schema))
-        found = Opened(self._db, schema, options["owner"])
+        database.check(db, source.tables(schema))
+        found = Opened(db, schema, options["owner"], tuple(self._others(key)))
         self._found = source, found
         try:
             return {"source": source.SOURCE, "total": source.total(found)}, b""
@@ -74,13 +87,33 @@ class Reading:
             raise database.damaged() from None
         return {}, _PAGE.dump_json(page)
 
+    def _others(self, key: bytes | None) -> Iterator[Opened]:
+        """The databases beside it; a damaged one is left out, since nothing depends on it."""
+        for file in self._beside:
+            try:
+                db = file.database(key)
+                schema = database.guarded(db)
+                database.check(db, schema.tables)
+            except (InvalidArgument, TooLong):
+                continue
+            yield Opened(db, schema)
+
 
 def main(arguments: list[str]) -> None:
-    """Open, then serve."""
+    """Open, rehearse, then serve."""
     lower_priority()
-    (path,) = arguments
-    reading = Reading(database.opened(Path(path)))
-    run({"open": reading.open, "page": reading.page}, MEMORY_BYTES)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--scratch", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    files = [
+        sealed.opened(path, options.scratch.with_name(f"{options.scratch.name}{number or ''}"))
+        for number, path in enumerate(options.files)
+    ]
+    decrypting.rehearse()
+    reading = Reading(files[0], files[1:])
+    written = max(file.written_bytes for file in files)
+    run({"open": reading.open, "page": reading.page}, MEMORY_BYTES, written)
 
 
 if __name__ == "__main__":

@@ -66,14 +66,17 @@ class Opened:
     beside: tuple[Opened, ...] = ()
 
 
-def opened(path: Path) -> sqlite3.Connection:
+def opened(path: Path, *, is_complete: bool = True) -> sqlite3.Connection:
     """A connection to the file. SQLite opens it and reads 100 bytes; the rest it reads when it is asked to.
+
+    Args:
+        path: The file, beside which no log holds a part of it.
+        is_complete: Whether it is a database already; if it is written later, SQLite asks for its size again.
 
     Raises:
         sqlite3.Error: There is no such file.
     """
-    # Whoever opens it has made sure that no log beside it holds a part of it.
-    uri = f"{path.as_uri()}?mode=ro&immutable=1"
+    uri = f"{path.as_uri()}?mode=ro&{'immutable' if is_complete else 'nolock'}=1"
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, WhatsAppError
 from whatsapp_mcp.media.job import invalid_answer
 from whatsapp_mcp.media.worker import Answer, Limits, Worker, open_worker
-from whatsapp_mcp.models import ForeignPage, ImportSource
+from whatsapp_mcp.models import ForeignPage, ImportSource, UnknownVersion
 
 ROWS: Final = 2_000
 """Messages of a page."""
@@ -42,26 +43,19 @@ _PAGE: Final = TypeAdapter(ForeignPage)
 _TABLES_OF: Final = TypeAdapter(dict[str, frozenset[str]])
 
 
-class UnknownVersion(Unsupported):
+class UnknownForeignVersion(Unsupported):
     """A database of no version that is known.
 
     Attributes:
-        version: Its `user_version`.
-        tables: Columns by table, those whose names are plain.
+        unknown: Its number, tables and columns, which a person can report.
     """
 
-    def __init__(self, version: int, tables: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, unknown: UnknownVersion) -> None:
         super().__init__(
-            f"The database has version {version}, which is not known here.",
+            f"The database has version {unknown.number}, which is not known here.",
             "Tell the user: `whatsapp-mcp archive import` prints what can be reported.",
         )
-        self.version = version
-        self.tables = tables
-
-    def report(self) -> str:
-        """What a person can report: names of tables and columns, and nothing that was written."""
-        lines = (f"{table}: {' '.join(columns)}" for table, columns in self.tables.items())
-        return "\n".join((f"user_version {self.version}", *lines))
+        self.unknown = unknown
 
 
 @asynccontextmanager
@@ -70,40 +64,46 @@ async def open_foreign(
     scratch: Path,
     *,
     key: bytes | None = None,
-    names: Path | None = None,
+    beside: tuple[Path, ...] = (),
     owner: str | None = None,
 ) -> AsyncIterator[ForeignArchive]:
     """An archive that another program wrote, for as long as the body runs.
 
     Args:
         path: Its file.
-        scratch: Where an encrypted one is decrypted to: a file that is not there yet, in a private folder.
-            It is gone afterwards.
-        key: What decrypts it.
-        names: A database of the same program with the names of people.
+        scratch: Where an encrypted one is decrypted to: the absolute path of a file that is not there yet,
+            in a private folder. It is gone afterwards.
+        key: What decrypts it: 32 bytes, 64 hexadecimal digits, or the content of a key file.
+        beside: Other databases of the same program, such as one with names, encrypted with the same key or
+            not at all. What is no file, is in use, or cannot be read is left out.
         owner: Jid with the number of the account that it is imported into.
 
     Raises:
-        UnknownVersion: It is of a version that is not known.
+        UnknownForeignVersion: It is of a version that is not known.
         InvalidArgument: It is none, or a damaged one.
         Unsupported, TooLong, Busy: It cannot be read, is over a bound, or is in use.
     """
-    del scratch, key, names
     path = await anyio.to_thread.run_sync(_closed, path)
     fingerprint = await anyio.to_thread.run_sync(fingerprint_of, path)
-    program = module_command("whatsapp_mcp.media.foreign", str(path))
-    async with open_worker(
-        program,
-        start_seconds=_START_SECONDS,
-        # One process for the whole of it: what it has found out about the file is lost with it.
-        idle_seconds=math.inf,
-        jobs_per_process=_NEVER,
-    ) as worker:
-        source, total = _described(await worker.run("open", b"", {"owner": owner}, _OPENING))
+    others = await anyio.to_thread.run_sync(_readable, beside)
+    files = map(str, (path, *others, "--scratch", scratch))
+    options = {"owner": owner, "key": None if key is None else base64.b64encode(key).decode()}
+    leftovers = [scratch.with_name(f"{scratch.name}{number or ''}") for number in range(1 + len(others))]
+    async with (
+        _removed(leftovers),
+        open_worker(
+            module_command("whatsapp_mcp.media.foreign", *files),
+            start_seconds=_START_SECONDS,
+            # One process for the whole of it: what it has found out about the file is lost with it.
+            idle_seconds=math.inf,
+            jobs_per_process=_NEVER,
+        ) as worker,
+    ):
+        source, total = _described(await worker.run("open", b"", options, _OPENING))
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
         try:
-            yield ForeignArchive(worker, tasks, source, total, fingerprint, owner)
+            yield ForeignArchive(worker, tasks, options, source, total, fingerprint)
         finally:
             tasks.cancel_scope.cancel()
             # Without what the body raised, which would arrive in a group.
@@ -123,17 +123,17 @@ class ForeignArchive:
         self,
         worker: Worker,
         tasks: TaskGroup,
+        options: dict[str, str | None],
         source: ImportSource,
         total: int,
         fingerprint: bytes,
-        owner: str | None,
     ) -> None:
         self.source = source
         self.total = total
         self.fingerprint = fingerprint
         self._worker = worker
         self._tasks = tasks
-        self._owner = owner
+        self._options = options
 
     @property
     def memory(self) -> int | None:
@@ -174,7 +174,7 @@ class ForeignArchive:
 
     async def _each(self, after: int | None, rows: int) -> AsyncGenerator[ForeignPage, None]:
         while True:
-            options = {"after": after, "rows": rows, "owner": self._owner}
+            options = {**self._options, "after": after, "rows": rows}
             answer = await self._worker.run("page", b"", options, _READING)
             try:
                 page = _PAGE.validate_json(answer.content)
@@ -207,6 +207,23 @@ def fingerprint_of(path: Path) -> bytes:
     return found.digest()
 
 
+@asynccontextmanager
+async def _removed(scratch: Sequence[Path]) -> AsyncIterator[None]:
+    """See that files are gone, before and after: where a file that is open has a name, it kept it."""
+    await anyio.to_thread.run_sync(_remove, scratch)
+    try:
+        yield
+    finally:
+        # It must be done, even by a task that was cancelled; and it takes no time.
+        _remove(scratch)
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
+
+
 def _closed(path: Path) -> Path:
     """The file, which nobody writes to.
 
@@ -223,24 +240,33 @@ def _closed(path: Path) -> Path:
     return path
 
 
+def _readable(paths: Sequence[Path]) -> list[Path]:
+    """Those that can be read."""
+    found: list[Path] = []
+    for path in paths:
+        with suppress(InvalidArgument, Busy, OSError):
+            found.append(_closed(path))
+    return found
+
+
 def _described(answer: Answer) -> tuple[ImportSource, int]:
     """Source and number of messages, as a process tells that a foreign file may have taken over."""
     match answer.facts:
         case {"source": str(source), "total": int(total)} if source in _SOURCES and total >= 0:
             return ImportSource(source), total
         case {"source": None, "version": int(version)}:
-            raise UnknownVersion(version, _plain_tables(answer.content))
+            raise UnknownForeignVersion(UnknownVersion(version, _plain_tables(answer.content)))
         case _:
             raise invalid_answer()
 
 
-def _plain_tables(content: bytes) -> dict[str, tuple[str, ...]]:
+def _plain_tables(content: bytes) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Tables and their columns, in order."""
     try:
         tables = _TABLES_OF.validate_json(content)
     except ValidationError:
         raise invalid_answer() from None
-    return {
-        table: tuple(sorted(filter(_NAME.fullmatch, tables[table])))
+    return tuple(
+        (table, tuple(sorted(filter(_NAME.fullmatch, tables[table]))))
         for table in sorted(filter(_NAME.fullmatch, tables))[:_TABLES]
-    }
+    )
