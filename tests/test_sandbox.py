@@ -17,11 +17,19 @@ MACHINES = st.sampled_from(sorted(seccomp._MACHINES))
 WORDS = st.integers(0, 2**32 - 1)
 
 
-def verdict(machine: str, number: int, argument: int = 0, *, audit: int | None = None) -> int:
-    """What the filter of a machine answers to a call with this first argument (linux/filter.h)."""
+def verdict(
+    machine: str,
+    number: int,
+    argument: int = 0,
+    *,
+    fourth: int = 0,
+    audit: int | None = None,
+    sizes: bool = False,
+) -> int:
+    """What the filter of a machine answers to a call with these arguments (linux/filter.h)."""
     known = seccomp._MACHINES[machine]
-    data = {0: number, 4: known.audit if audit is None else audit, 16: argument}
-    program = list(seccomp._filter(known))
+    data = {0: number, 4: known.audit if audit is None else audit, 16: argument, 40: fourth}
+    program = list(seccomp._filter(known, sizes=sizes))
     loaded, at = 0, 0
     while True:
         code, if_so, if_not, value = program[at]
@@ -50,6 +58,15 @@ def test_threads_are_started_and_processes_are_not(machine: str, flags: int) -> 
     known = seccomp._MACHINES[machine]
     assert verdict(machine, known.clone, flags) == (ALLOWED if flags & 0x10000 else REFUSED)
     assert verdict(machine, known.clone3, flags) == MISSING
+
+
+@given(MACHINES, WORDS, st.booleans())
+def test_the_size_of_a_file_is_asked_for_by_its_descriptor(machine: str, flags: int, sizes: bool) -> None:
+    call = seccomp._MACHINES[machine].newfstatat
+    assert verdict(machine, call, fourth=flags, sizes=sizes) == (
+        ALLOWED if sizes and flags == 0x1000 else REFUSED
+    )
+    assert verdict(machine, call, fourth=0x1000, sizes=sizes) == (ALLOWED if sizes else REFUSED)
 
 
 @given(MACHINES, WORDS)

@@ -60,14 +60,11 @@ Reading video and sound needs PyAV.
 Reading words in pictures needs RapidOCR.
 Recordings of up to # hours are transcribed.
 The PDF has more than # pages.
-<<<<<<< HEAD
 The database holds several accounts.
-=======
 The backup cannot be decrypted: the disk is full, or fails.
 The backup is encrypted, so its key is needed.
 The backup is protected with a passkey, which only the phone can use.
 The backup unpacks to more than # times its size.
->>>>>>> b797464b (Decrypt Android's backups in the process that reads them, into a file that has no name)
 The database is damaged.
 The database is larger than # MB.
 The document contains no text.
