@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.jid import STATUS_JID, Jid, looks_like_jid, looks_like_number, parse_number
+from whatsapp_mcp.jid import (
+    STATUS_JID,
+    Jid,
+    looks_like_jid,
+    looks_like_number,
+    other_spellings,
+    parse_number,
+)
 
 users = st.text("0123456789abcXYZ_.-", min_size=1, max_size=20)
 servers = st.sampled_from(
@@ -125,3 +132,20 @@ def test_a_number_looks_like_one(text: str) -> None:
 @pytest.mark.parametrize("text", ["Anna", "Anna 2", "+1 555 CALL", "", "1", "15550001111@s.whatsapp.net"])
 def test_a_name_does_not_look_like_a_number(text: str) -> None:
     assert not looks_like_number(text)
+
+
+@pytest.mark.parametrize(
+    ("number", "others"),
+    [
+        ("5511987654321", ["551187654321"]),
+        ("551187654321", ["5511987654321"]),
+        ("5215512345678", ["525512345678"]),
+        ("525512345678", ["5215512345678"]),
+        ("5491123456789", ["541123456789"]),
+        ("15550000001", []),
+        ("55119", []),
+    ],
+)
+def test_a_number_may_be_another_on_whatsapp(number: str, others: list[str]) -> None:
+    assert other_spellings(f"{number}@s.whatsapp.net") == tuple(f"{each}@s.whatsapp.net" for each in others)
+    assert other_spellings(f"{number}@lid") == ()

@@ -34,6 +34,12 @@ _SERVERS = {
     "bot",
 }
 _PERSONS = {USER_SERVER, LID_SERVER, "hosted", "hosted.lid"}
+_SPELLINGS = (
+    (re.compile(r"55(\d\d)9?(\d{8})", re.ASCII), ("55{}9{}", "55{}{}")),
+    (re.compile(r"521?(\d{10})", re.ASCII), ("52{}", "521{}")),
+    (re.compile(r"549?(\d{10})", re.ASCII), ("54{}", "549{}")),
+)
+"""Numbers of a country, and how each may be written."""
 _NUMBER = re.compile(r"[+＋]?[\d\s().\-/\u2010-\u2015]{5,24}")
 
 
@@ -176,3 +182,21 @@ def parse_number(text: str, region: str | None = None) -> Jid:
     raise InvalidArgument(
         f"{text!r} is not a phone number.", "Give it with its country code, for example +15550001111."
     )
+
+
+def other_spellings(jid: str) -> tuple[str, ...]:
+    """The jids that the owner of this number may have on WhatsApp instead.
+
+    Brazil, Mexico and Argentina have changed how mobile numbers are dialled; WhatsApp keeps some as they were
+    when their owners joined: without the 9 before eight digits in Brazil, with a 1 or a 9 behind the country
+    code in Mexico and Argentina.
+    """
+    user, _, server = jid.partition("@")
+    if server != USER_SERVER:
+        return ()
+    for pattern, forms in _SPELLINGS:
+        found = pattern.fullmatch(user)
+        if found is not None:
+            written = (form.format(*found.groups()) for form in forms)
+            return tuple(f"{each}@{server}" for each in written if each != user)
+    return ()

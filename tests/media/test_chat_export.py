@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from whatsapp_mcp.media.chat_export import read
+from whatsapp_mcp.media.exports.exported_text import read
 from whatsapp_mcp.models import ExportedMessage
 
 ANDROID = """14/11/2023, 22:10 - Messages and calls are end-to-end encrypted. Tap to learn more.

@@ -18,14 +18,13 @@ from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsu
 from whatsapp_mcp.media import (
     Worker,
     bridge_pages,
-    foreign_archives,
     open_worker,
-    packed_export,
+    read_chat_authors,
     read_chat_export,
     read_exported_file,
 )
 from whatsapp_mcp.media.bridge_database import bridge_page
-from whatsapp_mcp.media.packed_export import chat_export
+from whatsapp_mcp.media.exports import chat_authors, chat_export, jobs, reader
 
 pytestmark = pytest.mark.anyio
 
@@ -86,7 +85,7 @@ def page_of(content: bytes, after: int | None = None, rows: int = 10) -> dict[st
 
 
 async def test_a_text_that_expands_without_end_is_refused(worker: Worker) -> None:
-    bomb = packed({"_chat.txt": b"a" * (packed_export.TEXT_BYTES + 1)})
+    bomb = packed({"_chat.txt": b"a" * (jobs.TEXT_BYTES + 1)})
     with pytest.raises(TooLong, match="67 MB"):
         await read_chat_export(worker, opened(bomb))
     bomb = packed({"_chat.txt": b"a" * 10_000_000})
@@ -102,14 +101,14 @@ async def test_a_text_whose_zip_lies_of_its_size_is_refused(
     lie = content[: directory + 24] + struct.pack("<I", 999) + content[directory + 28 :]
     with pytest.raises(Unsupported):
         await read_chat_export(worker, opened(lie))
-    monkeypatch.setattr(packed_export, "TEXT_BYTES", 1_000)
+    monkeypatch.setattr(jobs, "TEXT_BYTES", 1_000)
     text = io.BytesIO((LINE + "hi\n").encode() * 200)
     with pytest.raises(TooLong):
         chat_export(cast(BinaryIO, text), {})
 
 
 async def test_a_zip_of_too_many_entries_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed_export, "ENTRIES", 3)
+    monkeypatch.setattr(jobs, "ENTRIES", 3)
     with pytest.raises(TooLong, match="3 entries"):
         chat_export(opened(packed({f"{n}.jpg": b"" for n in range(4)})), {})
 
@@ -140,16 +139,16 @@ async def test_a_broken_zip_has_a_named_error(worker: Worker, damage: str) -> No
 async def test_lines_and_messages_are_cut(worker: Worker) -> None:
     line = (LINE + "x" * 5_000_000 + "\n" + LINE + "next\n").encode()
     first, second = await read_chat_export(worker, opened(packed({"_chat.txt": line}, zipfile.ZIP_STORED)))
-    assert len(first.text) <= packed_export.LINE
+    assert len(first.text) <= jobs.LINE
     assert second.text == "next"
     many = (LINE + "first\n" + "y" * 50 + "\n").encode() + b"y\n" * 500_000
     (whole,) = await read_chat_export(worker, opened(many))
-    assert len(whole.text) <= packed_export.LINE
+    assert len(whole.text) <= jobs.LINE
     assert whole.text.startswith("first\nyyy")
 
 
 async def test_an_export_of_too_many_messages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whatsapp_mcp.media.chat_export.MESSAGES", 3)
+    monkeypatch.setattr("whatsapp_mcp.media.exports.exported_text.MESSAGES", 3)
     with pytest.raises(TooLong, match="3 messages"):
         chat_export(opened((LINE + "hi\n").encode() * 4), {})
 
@@ -158,6 +157,19 @@ async def test_what_is_no_text_is_read_as_far_as_it_goes(worker: Worker) -> None
     content = LINE.encode() + b"caf\xff\x00\n" + b"\xff\xfe" * 100
     (message,) = await read_chat_export(worker, opened(content))
     assert message.text.startswith("caf\ufffd\0\n")
+
+
+async def test_who_wrote_in_an_export_is_counted(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (
+        (LINE + "hi\n") * 2 + LINE.replace("Ana", "~ Max") + "x\n" + LINE.removesuffix("Ana: ") + "Ana left\n"
+    )
+    assert await read_chat_authors(worker, opened(packed({"_chat.txt": said.encode()}))) == {
+        "Ana": 2,
+        "Max": 1,
+    }
+    monkeypatch.setattr(jobs, "AUTHORS", 1)
+    with pytest.raises(TooLong, match="1 people"):
+        chat_authors(opened(said.encode()), {})
 
 
 async def test_a_file_of_the_zip_has_a_bound(worker: Worker) -> None:
@@ -251,7 +263,7 @@ async def test_rows_of_other_types_are_skipped_and_odd_parts_left_out(tmp_path: 
 async def test_a_process_that_answers_nonsense_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Taken:
         async def run(self, *_: Any, **__: Any) -> Any:
-            return foreign_archives.Answer({}, b'[{"at": "now", "name": {}}]')
+            return reader.Answer({}, b'[{"at": "now", "name": {}}]')
 
     taken = cast(Worker, Taken())
     with pytest.raises(Unsupported, match="invalid data"):

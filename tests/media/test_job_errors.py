@@ -20,7 +20,7 @@ from whatsapp_mcp.media.job import error_of, place_in
 
 MEDIA: Final = Path(job.__file__).parent
 OF_THE_SERVER: Final = {
-    *("web.py", "worker.py", "reading.py", "foreign_archives.py", "foreign/reader.py"),
+    *("web.py", "worker.py", "reading.py", "exports/reader.py", "foreign/reader.py"),
     *("readers/reader.py", "speech/hub.py"),
     *("speech/options.py", "speech/service.py"),
 }

@@ -1,7 +1,12 @@
 """Files: fetched, made ready for WhatsApp and readable; a child process decodes foreign formats."""
 
+from whatsapp_mcp.media.exports import (
+    bridge_pages,
+    read_chat_authors,
+    read_chat_export,
+    read_exported_file,
+)
 from whatsapp_mcp.media.foreign import ForeignArchive, UnknownForeignVersion, open_foreign
-from whatsapp_mcp.media.foreign_archives import bridge_pages, read_chat_export, read_exported_file
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
 from whatsapp_mcp.media.previews import Preview, preview_of
 from whatsapp_mcp.media.readers import (
@@ -83,6 +88,7 @@ __all__ = [
     "open_worker",
     "picture",
     "preview_of",
+    "read_chat_authors",
     "read_chat_export",
     "read_exported_file",
     "readable",

@@ -58,8 +58,10 @@ Reading HEIC pictures needs pillow-heif.
 Reading the file takes more memory than is allowed.
 Reading video and sound needs PyAV.
 Reading words in pictures needs RapidOCR.
+More than # people wrote in the export.
 Recordings of up to # hours are transcribed.
 The PDF has more than # pages.
+The address book has more than # contacts.
 The database holds several accounts.
 The backup cannot be decrypted: the disk is full, or fails.
 The backup is encrypted, so its key is needed.

@@ -10,14 +10,15 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
-from whatsapp_mcp.media import bridge_database, packed_export, pictures, recordings
+from whatsapp_mcp.media import bridge_database, exports, pictures, recordings
 from whatsapp_mcp.media.child import run
 from whatsapp_mcp.media.job import Job, done
 
 JOBS: Final[Mapping[str, Job]] = {
     "bridge_page": bridge_database.bridge_page,
-    "chat_export": packed_export.chat_export,
-    "exported_file": packed_export.exported_file,
+    "chat_authors": exports.chat_authors,
+    "chat_export": exports.chat_export,
+    "exported_file": exports.exported_file,
     "listen": recordings.listen,
     "look_at_picture": pictures.look_at_picture,
     "look_at_recording": recordings.look_at_recording,

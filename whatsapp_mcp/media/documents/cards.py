@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import binascii
-import quopri
 import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
+from whatsapp_mcp.media.content_lines import LINE, Property, decoded, property_of, unescaped, unfolded
 from whatsapp_mcp.media.documents.document import Document
 from whatsapp_mcp.models import Passage
 
-LINE: Final = 20_000
-"""Characters of a value; the rest is left out. A photo in a card has more, and is left out whole."""
 _SHOWN: Final = 4_000
 _ENTRY_LINES: Final = 2_000
 _BINARY: Final = frozenset("photo logo sound key thumbnail x-socialprofile-photo attach".split())
@@ -46,14 +43,6 @@ _ENTRIES: Final = frozenset({"vcard", "vevent", "vtodo", "vjournal", "vfreebusy"
 _NO_ENTRIES: Final = frozenset({"vtimezone", "valarm"})
 """Parts of a calendar that say nothing to a person."""
 _DATE: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\d(Z?))?")
-_PARAMETERS: Final = re.compile(r';(?:([^=;:"]+)=)?("[^"]*"|[^;:"]*)')
-_ESCAPES: Final = re.compile(r"\\([nN,;:\\])")
-
-
-class _Property(NamedTuple):
-    name: str
-    parameters: dict[str, str]
-    value: str
 
 
 def open_cards(text: str, engine: str) -> Document:
@@ -69,8 +58,8 @@ def open_cards(text: str, engine: str) -> Document:
 def _entries(text: str) -> Iterator[Passage]:
     lines: list[str] = []
     ignored = 0
-    for line in _unfolded(text):
-        found = _property(line)
+    for line in unfolded(_lines(text)):
+        found = property_of(line)
         if found is None:
             continue
         kind = found.value.strip().lower()
@@ -88,54 +77,21 @@ def _entries(text: str) -> Iterator[Passage]:
         yield Passage("\n".join(lines))
 
 
-def _unfolded(text: str) -> Iterator[str]:
-    """Lines; one that begins with a space, or follows a `=` of quoted-printable, continues the last."""
-    pieces: list[str] = []
-    size = 0
-    is_soft = False
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text, each cut; `splitlines` would make an object of each at once."""
     at = 0
     while at < len(text):
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
-        line = text[at : min(end, at + LINE)].rstrip("\r")
+        yield text[at : min(end, at + LINE)]
         at = end + 1
-        if pieces and (is_soft or line[:1] in {" ", "\t"}):
-            line = line if is_soft else line[1:]
-        elif pieces:
-            yield "".join(pieces)
-            pieces, size = [], 0
-        is_soft = line.endswith("=") and (is_soft or "QUOTED-PRINTABLE" in line[:200].upper())
-        piece = (line[:-1] if is_soft else line)[: max(0, LINE - size)]
-        size += len(piece)
-        if piece or not pieces:
-            pieces.append(piece)
-    if pieces:
-        yield "".join(pieces)
 
 
-def _property(line: str) -> _Property | None:
-    """A line's name without its group, its parameters and its value; None if it has no colon."""
-    name, parameters, at = "", {}, 0
-    head = re.match(r"[^;:]{0,100}", line)
-    name, at = (head.group(), head.end()) if head else ("", 0)
-    for _ in range(20):
-        found = _PARAMETERS.match(line, at)
-        if found is None:
-            break
-        key, value = found.groups()
-        # Version 2.1 writes the value alone: `TEL;CELL:`.
-        parameters.setdefault((key or "type").lower(), value.strip('"'))
-        at = found.end()
-    if line[at : at + 1] != ":":
-        return None
-    return _Property(name.rpartition(".")[2].strip().lower(), parameters, line[at + 1 :])
-
-
-def _shown(found: _Property) -> Iterator[str]:
+def _shown(found: Property) -> Iterator[str]:
     """The line for a property, if it says something to a person."""
     if found.name in _BINARY | _LEFT_OUT or found.parameters.get("encoding", "").lower() in {"b", "base64"}:
         return
-    value = _ESCAPES.sub(_unescaped, _decoded(found)) if found.name != "rrule" else found.value
+    value = unescaped(decoded(found)) if found.name != "rrule" else found.value
     if found.name in {"adr", "org", "n"}:
         value = ", ".join(piece.strip() for piece in value.split(";") if piece.strip())
     if found.name in {"organizer", "attendee"}:
@@ -149,24 +105,6 @@ def _shown(found: _Property) -> Iterator[str]:
     zone = found.parameters.get("tzid", "")
     note = f" ({kind.lower()[:40]})" if kind else ""
     yield f"{label}{note}: {value}{f' ({zone[:60]})' if zone else ''}"
-
-
-def _decoded(found: _Property) -> str:
-    """The value of a property as text: version 2.1 has it in quoted-printable."""
-    kinds = {value.upper() for value in found.parameters.values()}
-    if "QUOTED-PRINTABLE" not in kinds:
-        return found.value
-    try:
-        content = quopri.decodestring(found.value.encode())
-    except (binascii.Error, ValueError):
-        return found.value
-    charset = found.parameters.get("charset", "utf-8").lower()
-    return content.decode("cp1252" if charset in {"iso-8859-1", "windows-1252"} else "utf-8", "replace")
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    letter = found.group(1)
-    return "\n" if letter in "nN" else letter
 
 
 def _dated(found: re.Match[str]) -> str:

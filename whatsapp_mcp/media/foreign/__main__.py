@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.media.child import run
 from whatsapp_mcp.media.confinement import lower_priority
-from whatsapp_mcp.media.foreign import database, decrypting, sealed
+from whatsapp_mcp.media.foreign import address_book, database, decrypting, sealed
 from whatsapp_mcp.media.foreign.database import Opened
 from whatsapp_mcp.media.foreign.sealed import File
 from whatsapp_mcp.media.foreign.sources import SOURCES, Source
@@ -106,6 +106,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--scratch", type=Path, required=True)
     options = parser.parse_args(arguments)
+    with options.files[0].open("rb") as start:
+        is_address_book = address_book.is_address_book(start.read(address_book.HEAD_BYTES))
+    if is_address_book:
+        address_book.rehearse()
+        cards = address_book.AddressBook(options.files[0].open("rb"))
+        run({"open": cards.open, "page": cards.page}, MEMORY_BYTES)
+        return
     files = [
         sealed.opened(path, options.scratch.with_name(f"{options.scratch.name}{number or ''}"))
         for number, path in enumerate(options.files)

@@ -11,21 +11,23 @@ import encodings.utf_8_sig
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, BinaryIO, Final
 
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong
-from whatsapp_mcp.media.chat_export import read
+from whatsapp_mcp.media.exports.exported_text import read
 from whatsapp_mcp.media.job import Outcome
-
-__all__ = ["chat_export", "exported_file"]
+from whatsapp_mcp.models import ExportedMessage
 
 TEXT_BYTES: Final = 64 * 1024 * 1024
 """Of the unpacked text."""
 LINE: Final = 65_536
 """Characters of a line; the rest of it is left out."""
 ENTRIES: Final = 100_000
+AUTHORS: Final = 10_000
+"""A group has 1,024 members; over the years more may have written in it."""
 RATIO: Final = 100
 """How many times its size an entry may expand, if it is larger than that at all: text shrinks to a tenth."""
 _SMALL: Final = 1_000_000
@@ -40,19 +42,22 @@ def chat_export(file: BinaryIO, options: dict[str, Any]) -> Outcome:
         InvalidArgument: It holds no messages of an export.
         TooLong: It is over one of the bounds.
     """
-    if not zipfile.is_zipfile(file):
-        file.seek(0)
-        return _messages(file, frozenset())
-    file.seek(0)
-    with zipfile.ZipFile(file) as packed:
-        entries = packed.infolist()
-        if len(entries) > ENTRIES:
-            raise TooLong(f"The zip has more than {ENTRIES:,} entries.")
-        text = next((entry for entry in entries if entry.filename.endswith(".txt")), None)
-        if text is None:
-            raise InvalidArgument("The zip contains no chat text.", "Give a zip exported by WhatsApp.")
-        with _opened(packed, text, TEXT_BYTES) as opened:
-            return _messages(opened, frozenset(entry.filename for entry in entries))
+    del options
+    listed = [{**asdict(message), "at": message.at.isoformat()} for message in _messages(file)]
+    return {}, json.dumps(listed, ensure_ascii=False).encode()
+
+
+def chat_authors(file: BinaryIO, options: dict[str, Any]) -> Outcome:
+    """Who wrote in an export, as a JSON object of names and how many messages are theirs.
+
+    Raises:
+        InvalidArgument, TooLong: As `chat_export`; or there are more people than a group has.
+    """
+    del options
+    names = Counter(message.name for message in _messages(file) if message.name is not None)
+    if len(names) > AUTHORS:
+        raise TooLong(f"More than {AUTHORS:,} people wrote in the export.")
+    return {}, json.dumps(names, ensure_ascii=False).encode()
 
 
 def exported_file(file: BinaryIO, options: dict[str, Any]) -> Outcome:
@@ -89,14 +94,34 @@ def _too_large(limit: int) -> TooLong:
     return TooLong(f"An entry of the zip has more than {limit / 1e6:.0f} MB.")
 
 
-def _messages(opened: Any, names: frozenset[str]) -> Outcome:
+def _messages(file: BinaryIO) -> list[ExportedMessage]:
+    """The messages of an export.
+
+    Raises:
+        InvalidArgument, TooLong: As `chat_export`.
+    """
+    is_zip = zipfile.is_zipfile(file)
+    file.seek(0)
+    if not is_zip:
+        return _said(file, frozenset())
+    with zipfile.ZipFile(file) as packed:
+        entries = packed.infolist()
+        if len(entries) > ENTRIES:
+            raise TooLong(f"The zip has more than {ENTRIES:,} entries.")
+        text = next((entry for entry in entries if entry.filename.endswith(".txt")), None)
+        if text is None:
+            raise InvalidArgument("The zip contains no chat text.", "Give a zip exported by WhatsApp.")
+        with _opened(packed, text, TEXT_BYTES) as opened:
+            return _said(opened, frozenset(entry.filename for entry in entries))
+
+
+def _said(opened: Any, names: frozenset[str]) -> list[ExportedMessage]:
     found = read(_lines(opened), names)
     if not found:
         raise InvalidArgument(
             "The file contains no messages of a WhatsApp export.", "Give the exported zip or txt."
         )
-    listed = [{**asdict(message), "at": message.at.isoformat()} for message in found]
-    return {}, json.dumps(listed, ensure_ascii=False).encode()
+    return found
 
 
 def _lines(opened: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Archives of other programs, read through the decoding process."""
+"""Exported chats, read through the decoding process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from whatsapp_mcp.models import BridgePage, ExportedMessage
 T = TypeVar("T")
 
 _LIMITS: Final = Limits(seconds=120.0, cpu_seconds=60, output_bytes=256_000_000)
+_FEW: Final = Limits(seconds=120.0, cpu_seconds=60, output_bytes=8_000_000)
 _ROWS: Final = 50_000
 _MESSAGES: Final = TypeAdapter(tuple[ExportedMessage, ...])
+_AUTHORS: Final = TypeAdapter(dict[str, int])
 _PAGE: Final = TypeAdapter(BridgePage)
 
 
@@ -28,6 +30,15 @@ async def read_chat_export(worker: Worker, file: BinaryIO) -> tuple[ExportedMess
     """
     answer = await worker.run("chat_export", file, limits=_LIMITS)
     return _checked(_MESSAGES, answer)
+
+
+async def read_chat_authors(worker: Worker, file: BinaryIO) -> dict[str, int]:
+    """Who wrote in such an export, and how many messages of it are theirs.
+
+    Raises:
+        InvalidArgument, TooLong, Unsupported, Busy: As `read_chat_export`.
+    """
+    return _checked(_AUTHORS, await worker.run("chat_authors", file, limits=_FEW))
 
 
 async def read_exported_file(worker: Worker, file: BinaryIO, name: str, most_bytes: int) -> bytes:

@@ -1,0 +1,95 @@
+"""The lines of a vCard (RFC 6350, and versions 2.1 and 3.0) and of a calendar (RFC 5545)."""
+
+from __future__ import annotations
+
+import binascii
+import quopri
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+LINE: Final = 20_000
+"""Characters of a value; the rest is left out. A photo in a card has more, and is left out whole."""
+_PARAMETERS: Final = re.compile(r';(?:([^=;:"]+)=)?("[^"]*"|[^;:"]*)')
+_MOST_PARAMETERS: Final = 20
+_ESCAPES: Final = re.compile(r"\\([nN,;:\\])")
+_LATIN: Final = frozenset({"iso-8859-1", "windows-1252"})
+
+
+class Property(NamedTuple):
+    """What a line says.
+
+    Attributes:
+        name: Lower case, without its group.
+        parameters: By their names in lower case; the first of each name.
+        value: As it is encoded.
+    """
+
+    name: str
+    parameters: dict[str, str]
+    value: str
+
+
+def unfolded(lines: Iterable[str]) -> Iterator[str]:
+    """Whole lines; one that begins with a space, or follows a `=` of quoted-printable, continues the last.
+
+    Args:
+        lines: With or without their ends; of a long one, its beginning.
+    """
+    pieces: list[str] = []
+    size = 0
+    is_soft = False
+    for each in lines:
+        line = each.rstrip("\r\n")
+        if pieces and (is_soft or line[:1] in {" ", "\t"}):
+            line = line if is_soft else line[1:]
+        elif pieces:
+            yield "".join(pieces)
+            pieces, size = [], 0
+        is_soft = line.endswith("=") and (is_soft or "QUOTED-PRINTABLE" in line[:200].upper())
+        piece = (line[:-1] if is_soft else line)[: max(0, LINE - size)]
+        size += len(piece)
+        if piece or not pieces:
+            pieces.append(piece)
+    if pieces:
+        yield "".join(pieces)
+
+
+def property_of(line: str) -> Property | None:
+    """The property in a whole line; None if it has no colon."""
+    name, parameters, at = "", dict[str, str](), 0
+    head = re.match(r"[^;:]{0,100}", line)
+    name, at = (head.group(), head.end()) if head else ("", 0)
+    for _ in range(_MOST_PARAMETERS):
+        found = _PARAMETERS.match(line, at)
+        if found is None:
+            break
+        key, value = found.groups()
+        # Version 2.1 writes the value alone: `TEL;CELL:`.
+        parameters.setdefault((key or "type").lower(), value.strip('"'))
+        at = found.end()
+    if line[at : at + 1] != ":":
+        return None
+    return Property(name.rpartition(".")[2].strip().lower(), parameters, line[at + 1 :])
+
+
+def decoded(found: Property) -> str:
+    """The value of a property as text: version 2.1 has it in quoted-printable."""
+    kinds = {value.upper() for value in found.parameters.values()}
+    if "QUOTED-PRINTABLE" not in kinds:
+        return found.value
+    try:
+        content = quopri.decodestring(found.value.encode())
+    except (binascii.Error, ValueError):
+        return found.value
+    charset = found.parameters.get("charset", "utf-8").lower()
+    return content.decode("cp1252" if charset in _LATIN else "utf-8", "replace")
+
+
+def unescaped(value: str) -> str:
+    """A value without its backslashes."""
+    return _ESCAPES.sub(_letter, value)
+
+
+def _letter(found: re.Match[str]) -> str:
+    return "\n" if found.group(1) in "nN" else found.group(1)
