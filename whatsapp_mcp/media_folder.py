@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from whatsapp_mcp.errors import Busy, TooLong
 
@@ -43,8 +43,27 @@ def recorded_file(media: Path, recorded: str) -> Path:
     return media / Path(recorded).name
 
 
-def require_room(folder: Path, size: int, limits: MediaSettings) -> None:
-    """Refuse a file for which the folder or its disk has no room left.
+class Used(NamedTuple):
+    """What a folder holds: files, and bytes in all."""
+
+    files: int
+    bytes: int
+
+
+def used(folder: Path) -> Used:
+    """What the folder holds."""
+    sizes = [*_files(folder)]
+    return Used(len(sizes), sum(sizes))
+
+
+def require_room(folder: Path, size: int, limits: MediaSettings, held: Used | None = None) -> Used:
+    """Refuse a file for which the folder or its disk has no room left; answers what it holds with the file.
+
+    Args:
+        folder: The folder.
+        size: Bytes of the file.
+        limits: The person's.
+        held: What the folder holds, for who adds many files and counts them; None: it is looked at.
 
     Raises:
         TooLong: It is larger than `media.max_megabytes`.
@@ -56,9 +75,7 @@ def require_room(folder: Path, size: int, limits: MediaSettings) -> None:
             f"The file has {size / _MEGABYTE:.0f} MB, and at most {limits.max_megabytes} are taken.",
             "Tell the user: it can be opened on the phone, or media.max_megabytes be raised.",
         )
-    count = total = 0
-    for each in _files(folder):
-        count, total = count + 1, total + each
+    count, total = used(folder) if held is None else held
     if count >= MOST_FILES or total + size > limits.total_megabytes * _MEGABYTE:
         raise Busy(
             f"The folder of files is full: {count} files, {total / _MEGABYTE:.0f} MB.",
@@ -69,6 +86,7 @@ def require_room(folder: Path, size: int, limits: MediaSettings) -> None:
             "The disk has too little room left for the file.",
             "Tell the user to free space on it, or to lower media.free_megabytes.",
         )
+    return Used(count + 1, total + size)
 
 
 def safe_name(ref: int, given: str | None, mime_type: str | None, found: str | None) -> str:

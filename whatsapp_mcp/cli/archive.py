@@ -1,7 +1,7 @@
 """`whatsapp-mcp archive …`: look after what was said, take it out, bring it in, delete it.
 
 A command that writes takes the leader's lock, and is refused while a server holds it.
-What only reads (`stats`, `check`, `export`) works beside a server.
+What only reads (`stats`, `check`, `export`) works beside a server, and so does `import`, through its leader.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from whatsapp_mcp import settings, time_grammar
 from whatsapp_mcp.archive import Archive, ReadingArchive, care, export, open_archive
 from whatsapp_mcp.archive.exporting import printable
 from whatsapp_mcp.cli.command_line import App
+from whatsapp_mcp.cli.imports import import_messages
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import isolated, shown
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.ledger import open_ledger
-from whatsapp_mcp.models import ImportResult, MessageFilter, PurgeReport
+from whatsapp_mcp.models import MessageFilter, PurgeReport
 from whatsapp_mcp.zone import local
 
 T = TypeVar("T")
@@ -145,52 +146,7 @@ def _to_stdout(path: Path) -> None:
     sys.stdout.flush()
 
 
-@app.command("import")
-def import_messages(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="A chat exported by WhatsApp (zip or txt), or a messages.db.",
-        ),
-    ],
-    chat: Chat = None,
-    me: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Your own name in the exported chat.")
-    ] = None,
-    as_json: AsJson = False,
-    account: Account = "default",
-) -> None:
-    """Take over an exported chat, or a messages.db.
-
-    An exported chat needs --chat; messages.db is that of lharries' bridge.
-    """
-    from whatsapp_mcp.device.importing import import_bridge, import_chat
-    from whatsapp_mcp.media import open_worker
-
-    loaded = settings.load()
-    most_bytes = loaded.media.max_megabytes * 1_000_000
-
-    async def run(archive: Archive) -> ImportResult:
-        async with open_worker() as worker:
-            if source.suffix == ".db":
-                return await import_bridge(archive, worker, source, zone=loaded.zone)
-            if chat is None:
-                raise InvalidArgument("An exported chat does not name its chat.", "Give --chat.")
-            jid = await _resolve(archive, chat)
-            return await import_chat(
-                archive, worker, source, jid, me=me, zone=loaded.zone, most_bytes=most_bytes
-            )
-
-    done = _write(account, run, new=True)
-    left_out = f", {done.left_out} files left out" if done.left_out else ""
-    _tell(
-        f"{done.messages} new, {done.duplicates} known already, {done.skipped} skipped{left_out}.",
-        as_json,
-        **asdict(done),
-    )
+app.command("import")(import_messages)
 
 
 @app.command()
@@ -285,12 +241,11 @@ def _read(account: str, use: Callable[[ReadingArchive], Awaitable[T]]) -> T:
     return _run(run)
 
 
-def _write(account: str, use: Callable[[Archive], Awaitable[T]], *, new: bool = False) -> T:
-    """Run `use` with the archive of the account, which may be a `new` one."""
+def _write(account: str, use: Callable[[Archive], Awaitable[T]]) -> T:
+    """Run `use` with the archive of the account."""
 
     async def run() -> T:
-        if not new:
-            known_account(account)
+        known_account(account)
         async with _alone(account) as archive:
             return await use(archive)
 

@@ -35,7 +35,7 @@ from whatsapp_mcp.device.connection import (
 )
 from whatsapp_mcp.device.counters import Counters
 from whatsapp_mcp.device.files import FileOperations, Files, readers_of
-from whatsapp_mcp.device.imports import ImportOperations, Imports
+from whatsapp_mcp.device.importing import Importer, ImportOperations, Imports
 from whatsapp_mcp.device.name_lookups import Names
 from whatsapp_mcp.device.operations import Topics
 from whatsapp_mcp.device.outbox import ClientSender, DeliveryEvidence, MessageActions, Outbox, Pacer
@@ -144,7 +144,7 @@ class LocalDevice(
         self.pauses: PauseRecord | None = None
         self._outbox = self._make_outbox()
         self._files = self._make_files()
-        self._imports = Imports(archive, settings, self._clock)
+        self._imports = Imports(archive, self._clock, Importer(folder, archive, settings))
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
         self._address_book = AddressBook(folder.client_db, self._clock, self._names.poke)
         self._unnamed = self._make_unnamed()

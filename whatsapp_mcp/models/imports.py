@@ -13,34 +13,6 @@ from whatsapp_mcp.models.messages import MessageKind
 
 
 @dataclass(frozen=True, slots=True)
-class ImportProgress:
-    """How far an import is that a person has begun.
-
-    Attributes:
-        file: The name of the file, without its folder.
-        chat: Jid of the chat that it is; None where the file names its chats.
-        began: When.
-        ended: When it was done or failed; None while it runs.
-        messages, duplicates, skipped, left_out: As in `ImportResult`, so far.
-        stored: Files of messages that are looked at.
-        files: How many there are.
-        error: Why it failed, and what to do.
-    """
-
-    file: str
-    chat: str | None
-    began: datetime
-    ended: datetime | None = None
-    messages: int = 0
-    duplicates: int = 0
-    skipped: int = 0
-    left_out: int = 0
-    stored: int = 0
-    files: int = 0
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ExportedMessage:
     """One message of a chat that WhatsApp exported.
 
@@ -438,3 +410,52 @@ class ImportStep(StrEnum):
     FILES = "files"
     """The files of its messages."""
     UNDOING = "undoing"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProgress:
+    """How far an import is.
+
+    Attributes:
+        ticket: By which it is followed and cancelled while its leader runs; 0 for one of an earlier leader.
+        file: The name of the file or folder, without the folder that it is in.
+        state: Where it is.
+        began: When it was asked for.
+        path: As it was asked for; empty for one of an earlier leader.
+        numbers: Under which it is stored: none for a dry run and before it has begun, one for each file of a
+            folder of exported chats.
+        source: What wrote the file, once it is open.
+        chat: Jid of the chat that it is; None where the file names its chats.
+        dry_run: Nothing is written.
+        ended: When it was done, failed or cancelled.
+        step: What it is at.
+        done, total: How many messages, or files of messages, are looked at, and how many there are, as far as
+            that is known; of an undo how many are removed.
+        report: What it has brought so far.
+        asks: Exported chats in a folder of which a person has to say which chat they are.
+        error: Why it failed, and what to do.
+        unknown: What the file consists of, if it is of a version that is not known.
+    """
+
+    ticket: int
+    file: str
+    state: ImportState
+    began: datetime
+    path: str = ""
+    numbers: tuple[int, ...] = ()
+    source: ImportSource | None = None
+    chat: str | None = None
+    dry_run: bool = False
+    ended: datetime | None = None
+    step: ImportStep = ImportStep.OPENING
+    done: int = 0
+    total: int = 0
+    report: ImportReport = field(default_factory=ImportReport)
+    asks: tuple[ExportMatch, ...] = ()
+    error: str | None = None
+    unknown: UnknownVersion | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is done about it any more."""
+        return self.ended is not None

@@ -6,11 +6,13 @@
 | seen by a group with people who are not known, in which the owner never wrote | asks | asks |
 | seen by others, exported, fetched or destroyed by a tainted principal | asks | asks |
 | content that wants a look (`Act.concerns`) | asks | asks |
+| a file is imported | asks | asks |
 | anything else | allowed | allowed |
 | what an agent says in the chat that the person gave it, and is bound to | allowed | as above |
 
 A principal is tainted by strangers' words, in `lockdown` by anybody's. `open` allows everything that no rule
-forbids, `read_only` nothing but reading and exporting. A person who acts without an agent is asked nothing.
+forbids, `read_only` nothing but reading and exporting; both ask about an import. A person who acts without an
+agent is asked nothing.
 A caller that is bound to one chat is refused whatever reaches beyond it, in every mode.
 """
 
@@ -25,7 +27,7 @@ from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
 from whatsapp_mcp.policy.rules import Policy
 from whatsapp_mcp.settings import Verdict
 
-_OWN_DEVICE: Final = frozenset({Effect.READ, Effect.LINK, Effect.EXPORT})
+_OWN_DEVICE: Final = frozenset({Effect.READ, Effect.LINK, Effect.EXPORT, Effect.IMPORT})
 """What a read-only account allows: nobody else sees it."""
 _WHEN_TAINTED: Final = frozenset({Effect.EXPORT, Effect.FETCH, Effect.DESTROY})
 """What a tainted principal is asked about although nobody else sees it: it may carry words out or delete
@@ -49,7 +51,10 @@ class Decision(NamedTuple):
 def decide(policy: Policy, act: Act, situation: Situation) -> Decision:
     """What the policy says about an act."""
     decision = forbidden(policy, act, situation) or _asked(policy, act, situation)
-    is_left_to_host = policy.leaves_to_host and situation.caller.hinted and act.effect is not Effect.READ
+    # A host shows the path of a file that is imported, and not what it is.
+    is_left_to_host = (
+        policy.leaves_to_host and situation.caller.hinted and act.effect not in {Effect.READ, Effect.IMPORT}
+    )
     if decision.verdict == "ask" and is_left_to_host:
         return Decision("allow", 'approval = "host"', f"the host asks; {decision.reason}")
     return decision
@@ -112,6 +117,8 @@ def _is_inside(act: Act, chat: str) -> bool:
 def _asked(policy: Policy, act: Act, situation: Situation) -> Decision:
     if situation.caller.is_trusted or act.effect is Effect.LINK:
         return Decision("allow", "person", "no agent asks for it")
+    if act.effect is Effect.IMPORT:
+        return Decision("ask", "imports", "whoever made the file can have made up what it says")
     allowed: Decision | None = None
     if act.audience in SEEN or act.effect is Effect.READ or act.effect is Effect.EXPORT:
         purpose = "send" if act.audience in SEEN and act.effect is not Effect.READ else "read"

@@ -20,6 +20,8 @@ class Effect(StrEnum):
     """Requests a URL that an agent named."""
     EXPORT = "export"
     """Writes messages to where other programs read them."""
+    IMPORT = "import"
+    """Takes over what a file says was said, which whoever made the file can have made up."""
     PERSON = "person"
     """What a person alone may do: decide an approval, confirm somebody, clear what was handed out."""
 

@@ -4,7 +4,7 @@
 |---|---|
 | `read` | those that only read |
 | `send` | those that act, destroy, fetch an address or write an export |
-| `admin` | linking, unlinking and reconnecting |
+| `admin` | linking, unlinking, reconnecting and importing |
 
 No scope includes another.
 """
@@ -26,6 +26,7 @@ _SCOPE_OF: Final[dict[Effect, Scope]] = {
     Effect.DESTROY: "send",
     Effect.FETCH: "send",
     Effect.EXPORT: "send",
+    Effect.IMPORT: "admin",
 }
 """An effect that is not here belongs to no scope: what only a person may do is not for any token."""
 _ADMIN_TOOLS: Final = frozenset({"unlink_device"})

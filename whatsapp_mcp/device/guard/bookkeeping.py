@@ -218,5 +218,7 @@ def _text(arguments: Mapping[str, Any]) -> str | None:
 
 def _digest(operation: Operation, arguments: Mapping[str, Any]) -> str:
     """Of all that is asked for; the files of an account are named after their bytes."""
-    dumped = json.dumps(operation.dump(dict(arguments)), sort_keys=True)
-    return sha256(dumped.encode(errors="replace")).hexdigest()
+    dumped = operation.dump(dict(arguments))
+    if isinstance(request := dumped.get("request"), dict):
+        request.pop("key", None)  # a digest of a short password would tell it
+    return sha256(json.dumps(dumped, sort_keys=True).encode(errors="replace")).hexdigest()

@@ -60,6 +60,7 @@ class EnforcedDevice(GeneratedDevice):
         """
         books, caller = self._gate.books, self.caller
         try:
+            arguments = await self._gate.limited(arguments, caller)
             if operation.name == "permit":
                 admission = await self._gate.permit(arguments["wanted"], caller)
             else:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.importing import described, identity_of
 from whatsapp_mcp.device.operations import Operation
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import (
@@ -24,6 +25,7 @@ from whatsapp_mcp.models import (
     EditContent,
     FileContent,
     ForwardContent,
+    ImportRequest,
     LocationContent,
     MessageKey,
     MessageKind,
@@ -59,6 +61,8 @@ def reached(operation: Operation, arguments: Mapping[str, Any]) -> list[str]:
         value = arguments[name]
         if isinstance(value, SendRequest):
             jids.append(value.chat)
+        elif isinstance(value, ImportRequest):
+            jids += [value.chat] if value.chat else []
         elif isinstance(value, str):
             jids.append(value)
         elif value is not None:
@@ -111,8 +115,13 @@ async def _concerns(
 
 
 async def referred(archive: Archive, arguments: Mapping[str, Any]) -> list[str]:
-    """The words of the messages that a send forwards, answers or changes: what it does depends on them."""
+    """What an act depends on beside its arguments.
+
+    The words of the messages that a send forwards, answers or changes; what is known of a file to import.
+    """
     request, words = arguments.get("request"), list[str]()
+    if isinstance(request, ImportRequest):
+        return [*await anyio.to_thread.run_sync(described, Path(request.path))]
     if not isinstance(request, SendRequest):
         return words
     keys: list[tuple[MessageKey, str | None]] = []
@@ -167,15 +176,23 @@ async def digest(
 
 
 async def file_digests(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """SHA-256 of the bytes of every file that arguments name, by path; empty where it cannot be read."""
+    """SHA-256 of the bytes of every file that arguments name, by path; empty where it cannot be read.
+
+    Of what is imported it is of less (`identity_of`).
+    """
     paths = {path for value in arguments.values() for path in _paths(value)}
     paths |= {str(arguments[name]) for name in _PATHS if arguments.get(name)}
-    return {path: await anyio.to_thread.run_sync(_digest, Path(path)) for path in sorted(paths)}
+    digests = {path: await anyio.to_thread.run_sync(_digest, Path(path)) for path in sorted(paths)}
+    if isinstance(request := arguments.get("request"), ImportRequest):
+        digests[request.path] = await anyio.to_thread.run_sync(identity_of, Path(request.path))
+    return digests
 
 
 def _paths(value: Any) -> list[str]:
     if isinstance(value, SendRequest):
         return [file.path for file in files_of(value.content)]
+    if isinstance(value, ImportRequest):
+        return []
     held = value
     return [str(path) for name in _PATHS if (path := getattr(held, name, None))]
 

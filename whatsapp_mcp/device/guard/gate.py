@@ -15,6 +15,7 @@ from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
 from whatsapp_mcp.device.guard.facts import acts_of, digest, reached, referred, with_concerns
 from whatsapp_mcp.device.guard.held_sends import SAID_NO, HeldSends
 from whatsapp_mcp.device.guard.host_tools import decision_about
+from whatsapp_mcp.device.guard.import_limits import limited
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
 from whatsapp_mcp.device.guard.orders import changes_order
 from whatsapp_mcp.device.guard.phone_questions import touches_question
@@ -30,6 +31,7 @@ from whatsapp_mcp.models import (
     ApprovalWay,
     Caller,
     ChatFacts,
+    ImportRequest,
     Permit,
     SendRequest,
 )
@@ -125,6 +127,12 @@ class Gate:
         if decision.verdict == "ask":
             return Admission(decision, await self._ask(operation, arguments, caller, decision))
         return Admission(decision)
+
+    async def limited(self, arguments: dict[str, Any], caller: Caller) -> dict[str, Any]:
+        """The arguments of an operation, as far as the caller may give them; see `import_limits`."""
+        if not isinstance(request := arguments.get("request"), ImportRequest):
+            return arguments
+        return {**arguments, "request": await limited(request, caller, self._settings.now())}
 
     async def judge(
         self,

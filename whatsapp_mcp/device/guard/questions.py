@@ -17,6 +17,7 @@ from whatsapp_mcp.models import (
     EditContent,
     FileContent,
     ForwardContent,
+    ImportRequest,
     LocationContent,
     Permit,
     PinContent,
@@ -54,7 +55,7 @@ def lines_of(
         operation: Its name.
         arguments: Its arguments.
         chats: Whom it reaches.
-        words: What the messages say that a send forwards or answers.
+        words: What the messages say that a send forwards or answers; what is known of a file to import.
         zone: The person's time zone.
     """
     request = arguments.get("request")
@@ -65,6 +66,10 @@ def lines_of(
     wanted = arguments.get("wanted")
     if isinstance(wanted, Permit):
         return (_WANTS[wanted.wants], *_cut(wanted.details), *_recipients(chats, "about"))
+    if isinstance(request, ImportRequest):
+        of_chat = [f"your name in it: {request.me}"] if request.me else []
+        about = _recipients(chats, "It is the chat with")
+        return ("Import this into the archive:", *_cut([request.path]), *words, *about, *_cut(of_chat))
     words = [f"{operation.replace('_', ' ').capitalize()}"]
     for name, value in arguments.items():
         given = asdict(value) if is_dataclass(value) and not isinstance(value, type) else {name: value}

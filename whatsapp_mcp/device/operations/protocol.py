@@ -18,12 +18,12 @@ from typing import Literal, Protocol
 from whatsapp_mcp.device.operations.agents import AgentOperations
 from whatsapp_mcp.device.operations.approvals import ApprovalOperations
 from whatsapp_mcp.device.operations.effects import has_effect
+from whatsapp_mcp.device.operations.imports import ImportOperations
 from whatsapp_mcp.device.operations.topics import TopicOperations
 from whatsapp_mcp.models import (
     Activity,
     ConnectionStatus,
     ContactDetails,
-    ImportProgress,
     LinkState,
     SendRequest,
     SendResult,
@@ -31,7 +31,7 @@ from whatsapp_mcp.models import (
 from whatsapp_mcp.policy import Audience, Effect
 
 
-class Device(TopicOperations, ApprovalOperations, AgentOperations, Protocol):
+class Device(TopicOperations, ApprovalOperations, AgentOperations, ImportOperations, Protocol):
     """The linked device of one account.
 
     Every method answers or fails with a `WhatsAppError` within its deadline; none blocks on a dead
@@ -173,26 +173,6 @@ class Device(TopicOperations, ApprovalOperations, AgentOperations, Protocol):
             TooLong: It is over a limit.
             DeadlineExceeded: It takes longer than a caller waits; it is read all the same.
         """
-        ...
-
-    @has_effect(Effect.PERSON)
-    async def begin_import(self, path: str, chat: str | None = None, me: str | None = None) -> None:
-        """Begin to take over an exported chat, or the `messages.db` of a bridge; see `imports`.
-
-        Args:
-            path: The file, on the computer of the server that leads.
-            chat: Jid of the chat that an exported one is.
-            me: The owner's name in it.
-
-        Raises:
-            InvalidArgument: There is no such file, or an exported chat without the chat that it is.
-            Busy: Another import runs.
-        """
-        ...
-
-    @has_effect(Effect.PERSON)
-    async def imports(self) -> tuple[ImportProgress, ...]:
-        """The last imports that were begun, newest first."""
         ...
 
     @has_effect(Effect.READ)

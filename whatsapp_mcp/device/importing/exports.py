@@ -1,0 +1,107 @@
+"""Importing chats that WhatsApp exported: one file, or a folder of them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import anyio.to_thread
+
+from whatsapp_mcp.device.importing.places import exports_in
+from whatsapp_mcp.device.importing.work import Work
+from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported
+from whatsapp_mcp.media import Worker, read_chat_export, read_exported_file
+from whatsapp_mcp.models import ExportMatch, ImportReport, ImportSource, ImportStep
+
+_MEGABYTE: Final = 1_000_000
+_CHUNK: Final = 1 << 20
+
+logger = logging.getLogger(__name__)
+
+
+async def import_exports(work: Work, worker: Worker, folder: Path) -> None:
+    """Import each exported chat in a folder of which it is known which chat it is; tell of the others.
+
+    Raises:
+        WhatsAppError: One of them cannot be read; those before it are imported.
+    """
+    matches = await match(worker, folder)
+    given = dict(work.request.chats)
+    asks = tuple(one for one in matches if one.chat is None and one.file not in given)
+    work.job.tell(lambda now: replace(now, asks=asks))
+    for one in matches:
+        chat = given.get(one.file, one.chat)
+        if chat:
+            await import_export(work, worker, folder / one.file, chat)
+
+
+async def match(worker: Worker, folder: Path) -> tuple[ExportMatch, ...]:
+    """Which chat each exported one in a folder is."""
+    return tuple(ExportMatch(name) for name in await anyio.to_thread.run_sync(exports_in, folder))
+
+
+async def import_export(work: Work, worker: Worker, path: Path, chat: str) -> None:
+    """Import one exported chat, with its files.
+
+    Args:
+        work: The import.
+        worker: Reads it.
+        path: The `.txt` or `.zip`.
+        chat: Jid of the chat it is.
+
+    Raises:
+        InvalidArgument: It is no such export, or it is unclear which of two people is the owner.
+        TooLong, Unsupported, Busy: It is over a bound, or cannot be read.
+    """
+    request = work.request
+    with await anyio.to_thread.run_sync(_opened, path) as file:
+        fingerprint = await anyio.to_thread.run_sync(_digest, file)
+        messages = await read_chat_export(worker, file)
+        work.job.tell(lambda now: replace(now, step=ImportStep.MESSAGES, total=now.total + len(messages)))
+        async with work.numbered(ImportSource.CHAT_EXPORT, path.name, fingerprint, chat) as record:
+            done = await work.archive.import_chat_export(
+                record.number,
+                messages,
+                chat,
+                title=path.stem,
+                me=request.me,
+                zone=work.settings.now().zone,
+                dry=request.dry_run,
+            )
+            work.brought(done.report, len(messages))
+            if not request.dry_run:
+                await _import_files(work, worker, file, chat, done.files, record.number)
+
+
+async def _import_files(
+    work: Work, worker: Worker, file: BinaryIO, chat: str, names: Mapping[str, str], number: int
+) -> None:
+    most = work.settings.now().media.max_megabytes * _MEGABYTE
+    for message_id, name in names.items():
+        brought = ImportReport(files=1)
+        try:
+            content = await read_exported_file(worker, file, name, most)
+        except (InvalidArgument, MediaUnavailable, TooLong, Unsupported) as error:
+            logger.warning("import: file skipped: %s", error.message)
+            brought = ImportReport(files_left_out=1)
+        else:
+            await work.archive.store_imported_file(chat, message_id, name, content)
+        await work.archive.import_files(number, brought.files, brought.files_left_out)
+        work.brought(brought)
+
+
+def _opened(path: Path) -> BinaryIO:
+    if not path.is_file():
+        raise InvalidArgument("The file is gone.", "Give the path of a file.")
+    return path.open("rb")
+
+
+def _digest(file: BinaryIO) -> bytes:
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest.digest()

@@ -1,0 +1,191 @@
+"""What lies at a path that is to be imported, told by names and first bytes alone: nothing is parsed here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from whatsapp_mcp.errors import InvalidArgument
+
+EXPORTED: Final = frozenset({".txt", ".zip"})
+"""Suffixes of chats that WhatsApp exported."""
+_ADDRESS_BOOKS: Final = frozenset({".vcf", ".vcard"})
+_ENCRYPTED: Final = (".crypt12", ".crypt14", ".crypt15")
+_SQLITE: Final = b"SQLite format 3\0"
+_ANDROID: Final = ("msgstore.db", *(f"msgstore.db{suffix}" for suffix in reversed(_ENCRYPTED)))
+"""What the archive of WhatsApp on Android is called, the best first."""
+_IPHONE: Final = "ChatStorage.sqlite"
+_MANIFEST: Final = "Manifest.db"
+"""In a backup of Finder or iTunes: which of its files is which."""
+_NAMES: Final = ("wa.db", *(f"wa.db{suffix}" for suffix in reversed(_ENCRYPTED)))
+_PART: Final = 1_000_000
+"""Bytes from the beginning and from the end of a file that its identity depends on, beside size and time."""
+_MOST_LISTED: Final = 10_000
+"""Files of a folder that are looked at."""
+_FOLDER_HELP: Final = (
+    "Give the folder WhatsApp of an Android phone, a backup of Finder or iTunes, or a folder of exports."
+)
+
+
+class PlaceKind(StrEnum):
+    """Who reads what lies there."""
+
+    EXPORT = "export"
+    """One exported chat."""
+    EXPORTS = "exports"
+    """A folder of exported chats."""
+    ARCHIVE = "archive"
+    """Something with messages or people in it, of another program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What lies at a path.
+
+    Attributes:
+        kind: Who reads it.
+        path: The file, or the folder of a backup of Finder or iTunes or of exported chats.
+        media: The folder from which messages name their files, where it comes along.
+        names: WhatsApp's address book on Android, where it comes along.
+    """
+
+    kind: PlaceKind
+    path: Path
+    media: Path | None = None
+    names: Path | None = None
+
+
+def place_of(path: Path) -> Place:
+    """What lies at a path.
+
+    Raises:
+        InvalidArgument: Nothing does, or nothing that can be imported.
+    """
+    if not path.is_absolute():
+        raise _nothing()
+    if path.is_dir():
+        return _folder(path)
+    if not path.is_file():  # a pipe would be waited for, a device has no end
+        raise _nothing()
+    if path.suffix.lower() in EXPORTED:
+        return Place(PlaceKind.EXPORT, path)
+    return Place(PlaceKind.ARCHIVE, path)
+
+
+def _nothing() -> InvalidArgument:
+    return InvalidArgument(
+        "There is no such file or folder.", "Give the whole path of one on the computer of the server."
+    )
+
+
+def _folder(path: Path) -> Place:
+    if (path / _MANIFEST).is_file():
+        return Place(PlaceKind.ARCHIVE, path)
+    for at in (path / "Databases", path, path / "databases", path / "WhatsApp" / "Databases"):
+        for name in _ANDROID:
+            if (at / name).is_file():
+                top = at.parent if at.name.lower() == "databases" else at
+                return Place(PlaceKind.ARCHIVE, at / name, _inside(top), _names_of(top))
+    if (path / _IPHONE).is_file():
+        return Place(PlaceKind.ARCHIVE, path / _IPHONE, _inside(path / "Message") or path)
+    if any(exports_in(path)):
+        return Place(PlaceKind.EXPORTS, path)
+    raise InvalidArgument("There is nothing in this folder that can be imported.", _FOLDER_HELP)
+
+
+def _inside(folder: Path) -> Path | None:
+    """A folder, unless a link leads to it: what lies elsewhere was not given."""
+    return folder if folder.is_dir() and not folder.is_symlink() else None
+
+
+def _names_of(top: Path) -> Path | None:
+    folders = (top / "Databases", top / "databases", top, top / "Backups")
+    return next((at for folder in folders for name in _NAMES if (at := folder / name).is_file()), None)
+
+
+def exports_in(folder: Path) -> Iterator[str]:
+    """The names of the exported chats in a folder."""
+    names = sorted(
+        entry.name
+        for entry in _entries(folder)
+        if Path(entry.name).suffix.lower() in EXPORTED and entry.is_file(follow_symlinks=False)
+    )
+    return iter(names)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for _, entry in zip(range(_MOST_LISTED), entries, strict=False)]
+    except OSError as error:
+        raise InvalidArgument("This folder cannot be read.", "Look at its rights.") from error
+
+
+def described(path: Path) -> tuple[str, ...]:
+    """What a person is told of it before they allow an import: sentences of ours.
+
+    Raises:
+        InvalidArgument: As `place_of`.
+    """
+    place = place_of(path)
+    if place.kind is PlaceKind.EXPORTS:
+        return (f"It is a folder with {len([*exports_in(path)])} exported chats.", _MADE_UP)
+    if place.kind is PlaceKind.EXPORT:
+        return (f"It is an exported chat of {_size(path)}.", _MADE_UP)
+    if place.path.is_dir():
+        return ("It is a backup of an iPhone.", _MADE_UP)
+    size, head = _size(place.path), _head(place.path)
+    if head.startswith(_SQLITE):
+        return (f"It is a database of messages of {size}.", _MADE_UP)
+    if place.path.suffix.lower() in _ENCRYPTED:
+        return (f"It is an encrypted backup of {size}.", _MADE_UP)
+    what = "an address book" if place.path.suffix.lower() in _ADDRESS_BOOKS else "a file of another kind"
+    # Whatever it is called, the reader may find that it is an address book.
+    also = "" if what == "an address book" else "If it is an address book: "
+    return (f"It is {what} of {size}.", f"{also}{_KNOWN}")
+
+
+_MADE_UP: Final = "Whoever made it can have made up what it says; messages from it are marked as imported."
+_KNOWN: Final = "The people in it will count as known: then an agent is asked about less."
+
+
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size} bytes"
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE))
+    except OSError as error:
+        raise InvalidArgument("This file cannot be read.", "Look at its rights.") from error
+
+
+def identity_of(path: Path) -> str:
+    """What changes when what lies there does: a digest of sizes, times, and the ends of a file.
+
+    The whole of a backup of gigabytes would take longer to read than a question may take.
+    """
+    digest = hashlib.sha256()
+    try:
+        found = path.stat()
+        digest.update(f"{found.st_size} {found.st_mtime_ns} {found.st_ino}".encode())
+        if stat.S_ISDIR(found.st_mode):
+            for entry in sorted(_entries(path), key=lambda each: each.name):
+                inner = entry.stat(follow_symlinks=False)
+                digest.update(f"{entry.name}\0{inner.st_size} {inner.st_mtime_ns}\n".encode(errors="replace"))
+        elif stat.S_ISREG(found.st_mode):
+            with path.open("rb") as file:
+                digest.update(file.read(_PART))
+                file.seek(max(0, found.st_size - _PART))
+                digest.update(file.read(_PART))
+    except OSError:
+        return ""
+    return digest.hexdigest()

@@ -1,0 +1,59 @@
+"""What an import has brought, in sentences of ours: no word of a file stands in them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from whatsapp_mcp.models import ImportProgress, ImportReport, ImportState, ImportStep, Unreadable
+
+_WHY: Final = {
+    Unreadable.NO_ID: "without an id of WhatsApp",
+    Unreadable.NO_CHAT: "without a chat",
+    Unreadable.NO_SENDER: "without a sender",
+    Unreadable.NO_TIME: "without a possible time",
+    Unreadable.NO_NUMBER: "without a phone number",
+    Unreadable.DAMAGED: "damaged",
+    Unreadable.UNKNOWN_KIND: "of a kind that is not read (kept as unknown)",
+}
+
+
+def brought(report: ImportReport) -> str:
+    """`1,200 new messages, 300 known already, 12 names, 40 files; from 2014-01-02 to 2020-03-04.`."""
+    parts = [f"{_counted(report.new, 'new message')}, {report.known:,} known already"]
+    if report.filled:
+        parts.append(f"{report.filled:,} filled that had no content here")
+    if report.names:
+        parts.append(_counted(report.names, "name"))
+    if report.files:
+        parts.append(_counted(report.files, "file"))
+    span = ""
+    if report.first and report.last:
+        span = f"; from {report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}"
+    return f"{', '.join(parts)}{span}."
+
+
+def left_out(report: ImportReport) -> str:
+    """`Not taken over: 3 without a time; 2 files.`; empty where all was taken over."""
+    parts = [f"{count:,} {_WHY.get(why, why.replace('_', ' '))}" for why, count in report.unreadable.items()]
+    if report.files_left_out:
+        parts.append(_counted(report.files_left_out, "file"))
+    return f"Not taken over: {'; '.join(parts)}." if parts else ""
+
+
+def how_far(progress: ImportProgress) -> str:
+    """`12,000 of 1,000,000 messages (1 %)`, of what is running."""
+    if progress.state is ImportState.WAITING:
+        return "waits for the imports before it"
+    if progress.step is ImportStep.OPENING:
+        return "is being opened"
+    if progress.step is ImportStep.UNDOING:
+        return f"{progress.done:,} messages removed"
+    what = "messages" if progress.step is ImportStep.MESSAGES else "messages looked through for files"
+    if not progress.total:
+        return f"{progress.done:,} {what}"
+    done = min(progress.done, progress.total)
+    return f"{done:,} of {progress.total:,} {what} ({100 * done // progress.total} %)"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
