@@ -44,6 +44,8 @@ set_timer show_presence typing unlink"""
 ANN = "15550002222@s.whatsapp.net"
 OPEN = '[policy]\nmode = "open"\n'
 READ_ONLY = '[policy]\nmode = "read_only"\n'
+ASKED = {"begin_import"}
+"""About which a person is asked in every mode."""
 OF_THE_GATE = {"approvals", "approval", "decide", "ask_on_phone", "permit", "withdraw", "clear_exposures"}
 
 
@@ -95,6 +97,7 @@ def test_what_each_operation_does_is_declared_and_changes_only_on_purpose() -> N
     assert acts == set(ACTS.split())
     links = {name for name, effect in effects.items() if effect is Effect.LINK}
     assert links == {"link", "reconnect", "pause", "resume"}
+    assert {name for name, effect in effects.items() if effect is Effect.IMPORT} == ASKED
 
 
 def test_an_operation_that_declares_nothing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +125,7 @@ async def test_what_a_person_alone_may_do_no_agent_does(tmp_path: Path, name: st
     assert recorded.asked == [name]
 
 
-@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - OF_PERSONS - OF_THE_GATE))
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - OF_PERSONS - OF_THE_GATE - ASKED))
 async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_else(
     tmp_path: Path, name: str
 ) -> None:

@@ -116,6 +116,16 @@ def test_what_a_person_alone_may_do_is_refused_to_every_agent_in_every_mode() ->
         assert verdict(act, mode, caller=PERSON) == "allow"
 
 
+def test_an_import_is_asked_about_in_every_mode_unless_a_person_does_it() -> None:
+    act = Act("import_messages", Effect.IMPORT, Audience.NOBODY)
+    for mode in ("standard", "lockdown", "open", "read_only"):
+        rules = {"approval": "host"}
+        for caller in (AGENT, UNKNOWN, replace(AGENT, hinted=True)):
+            assert verdict(act, mode, caller=caller, rules=rules) == "ask"
+        assert verdict(act, mode, caller=PERSON) == "allow"
+    assert verdict(act, rules={"tools_off": ["import_messages"]}) == "deny"
+
+
 def test_a_tool_that_is_switched_off_is_refused_to_agents() -> None:
     act = Act("delete_chat", Effect.DESTROY, Audience.NOBODY)
     for switched in ({"tools_off": ["delete_chat"]}, {"tools_on": ["list_chats"]}):

@@ -15,6 +15,7 @@ NEEDED = {
     "destroy": "send",
     "fetch": "send",
     "export": "send",
+    "import": "admin",
     "person": None,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +15,14 @@ import httpx2
 from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
-from whatsapp_mcp.models import AgentStatus, ConnectionStatus, ImportProgress, SendResult, SendStatus
+from whatsapp_mcp.models import (
+    AgentStatus,
+    ConnectionStatus,
+    ImportProgress,
+    ImportRequest,
+    SendResult,
+    SendStatus,
+)
 from whatsapp_mcp.server.tools import declared
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
@@ -28,11 +35,13 @@ RELOADS = 'http-equiv="refresh"'
 COOKIE = "page"
 
 
+@dataclass
 class PageDevice(FakeDevice):
     """Notes what pages ask for beyond what tools do; `running` are imports, `agents` who writes to agents."""
 
     running: tuple[ImportProgress, ...] = ()
-    agents: AgentStatus = AgentStatus()
+    agents: AgentStatus = field(default_factory=AgentStatus)
+    requests: list[ImportRequest] = field(default_factory=list[ImportRequest])
 
     async def agent_status(self) -> AgentStatus:
         return self.agents
@@ -43,11 +52,20 @@ class PageDevice(FakeDevice):
     async def drop_pairing(self, chat: str) -> None:
         self._act(f"drop {chat}")
 
-    async def begin_import(self, path: str, chat: str | None = None, me: str | None = None) -> None:
-        self._act(f"import {path} {chat} {me}")
+    async def begin_import(self, request: ImportRequest) -> int:
+        self._act(f"import {request.path} {request.chat} {request.me}")
+        self.requests.append(request)
+        return 1
 
-    async def imports(self) -> tuple[ImportProgress, ...]:
+    async def imports(self, ticket: int = 0) -> tuple[ImportProgress, ...]:
         return self.running
+
+    async def cancel_import(self, ticket: int) -> None:
+        self._act(f"cancel import {ticket}")
+
+    async def undo_import(self, number: int) -> int:
+        self._act(f"undo import {number}")
+        return 2
 
     async def pause(self, until: datetime | None = None) -> ConnectionStatus:
         self._act(f"pause {until and f'{until:%d %H:%M}'}")

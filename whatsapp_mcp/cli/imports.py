@@ -32,6 +32,8 @@ _LOOK: Final = 0.3
 _OFFERED: Final = 5
 """Chats that are offered for an exported one."""
 _STDIN: Final = "-"
+_EXPORTED: Final = frozenset({".txt", ".zip"})
+"""Suffixes of chats that WhatsApp exported, as in `device.importing`, which is slow to load."""
 _GOES_ON: Final = "What was imported stays. The same command goes on where it was."
 
 Source = Annotated[
@@ -91,7 +93,9 @@ def import_messages(
     else:
         assert source is not None
         path = source.absolute()
-        asks = path.is_dir() and sys.stdin.isatty() and not (as_json or yes)
+        if chat is None and path.suffix.lower() in _EXPORTED and path.is_file():
+            raise InvalidArgument("An exported chat does not name its chat.", "Give --chat.")
+        asks = path.is_dir() and _is_at_terminal() and not (as_json or yes)
         request = ImportRequest(
             str(path),
             me=me,
@@ -110,6 +114,10 @@ def import_messages(
 _Start = Callable[["Devices", ReadingArchive], Awaitable[int]]
 
 
+def _is_at_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
 def _absolute(path: Path | None) -> str | None:
     return None if path is None else str(path.absolute())
 
@@ -118,7 +126,7 @@ def _key(given: str | None) -> str | None:
     """The key; one that is asked for stands neither on the screen nor in the shell's history."""
     if given != _STDIN:
         return given
-    if not sys.stdin.isatty():
+    if not _is_at_terminal():
         return sys.stdin.readline().rstrip("\r\n")
     return str(typer.prompt("Key or password", hide_input=True, err=True))
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import ImportRequest, ImportState
 from whatsapp_mcp.web.site import Site, see
 
 if TYPE_CHECKING:
@@ -12,14 +15,50 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
+    from whatsapp_mcp.models import Chat, ImportProgress
+
 IMPORTS: Final = "/imports"
 _FORM: Final = "import"
+_OFFERED: Final = 10
+"""Chats that are offered for an exported one."""
+_UNDONE: Final = frozenset({ImportState.UNDONE, ImportState.UNDOING})
 
 
 def import_routes(site: Site) -> list[Route]:
     """The routes of imports."""
     pages = _Imports(site)
-    return [site.route(IMPORTS, pages.show), site.route(IMPORTS, pages.begin, "POST")]
+    return [
+        site.route(IMPORTS, pages.show),
+        site.route(IMPORTS, pages.begin, "POST"),
+        site.route(f"{IMPORTS}/cancel", pages.cancel, "POST"),
+        site.route(f"{IMPORTS}/{{number:int}}/undo", pages.ask),
+        site.route(f"{IMPORTS}/{{number:int}}/undo", pages.undo, "POST"),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """An exported chat of which a person has to say which chat it is: its file, its path, what it may be."""
+
+    file: str
+    path: str
+    offered: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """An import with what the page says of it."""
+
+    one: ImportProgress
+    chat: Chat | None
+    told: tuple[str, ...]
+    asks: tuple[_Ask, ...]
+    undoes: bool
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers under which it can be undone."""
+        return () if self.one.state in _UNDONE or not self.one.is_over else self.one.numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +66,93 @@ class _Imports:
     site: Site
 
     async def show(self, request: Request) -> Response:
-        opened = self.site.opened()
-        async with opened.devices.use() as device:
+        async with self.site.opened().devices.use() as device:
             imports = await device.imports()
-        chats = {one.chat: await opened.archive.chat(one.chat) for one in imports if one.chat}
         return self.site.page(
             request,
             "imports.html",
             "Imports",
             # The form is gone while one runs: what is typed there would be lost when the page is renewed.
-            live=any(one.ended is None for one in imports),
-            imports=[(one, chats.get(one.chat or "")) for one in imports],
+            live=any(not one.is_over for one in imports),
+            imports=[await self._shown(one) for one in imports],
             purpose=_FORM,
+            cancels=_cancels,
         )
+
+    async def _shown(self, one: ImportProgress) -> _Shown:
+        from whatsapp_mcp.device.importing import brought, how_far, left_out
+
+        archive = self.site.opened().archive
+        asks: list[_Ask] = []
+        for match in one.asks:
+            offered: list[tuple[str, str]] = []
+            for jid in match.candidates[:_OFFERED]:
+                chat = await archive.chat(jid)
+                offered.append((jid, chat.name if chat else jid))
+            asks.append(_Ask(match.file, str(PurePath(one.path) / match.file), tuple(offered)))
+        running = () if one.is_over else (f"{how_far(one)}.",)
+        said = (*running, brought(one.report), left_out(one.report))
+        chat = await archive.chat(one.chat) if one.chat else None
+        return _Shown(one, chat, tuple(filter(None, said)), tuple(asks), one.step.value == "undoing")
 
     async def begin(self, request: Request) -> Response:
         """Begin an import."""
         form = await self.site.form(request)
         self.site.check(request, form, _FORM)
-        chat, me = form.get("chat", "").strip(), form.get("me", "").strip()
-        jid = (await self.site.meant(chat)).jid if chat else None
+        given = {name: text.strip() or None for name, text in form.items()}
+        chat = given.get("chat")
+        wanted = ImportRequest(
+            given.get("path") or "",
+            (await self.site.meant(chat)).jid if chat else None,
+            given.get("me"),
+            form.get("key") or None,
+            given.get("key_file"),
+            given.get("media"),
+            given.get("names"),
+            dry_run=form.get("dry_run") == "yes",
+        )
         async with self.site.opened().devices.use() as device:
-            await device.begin_import(form.get("path", "").strip(), jid, me or None)
+            await device.begin_import(wanted)
         return see(IMPORTS)
+
+    async def cancel(self, request: Request) -> Response:
+        """Cancel one that waits or runs."""
+        form = await self.site.form(request)
+        ticket = form.get("ticket", "")
+        self.site.check(request, form, _cancels(ticket))
+        async with self.site.opened().devices.use() as device:
+            await device.cancel_import(int(ticket))
+        return see(IMPORTS)
+
+    async def ask(self, request: Request) -> Response:
+        """Ask once more before what an import brought is removed."""
+        number: int = request.path_params["number"]
+        async with self.site.opened().devices.use() as device:
+            found = [one for one in await device.imports() if number in one.numbers]
+        if not found:
+            raise InvalidArgument("There is no such import.", "Look at the list of imports.")
+        return self.site.page(
+            request,
+            "undo_import.html",
+            f"Undo import {number}",
+            one=found[0],
+            number=number,
+            purpose=_undoes(number),
+        )
+
+    async def undo(self, request: Request) -> Response:
+        """Remove what only this import brought."""
+        number: int = request.path_params["number"]
+        form = await self.site.form(request)
+        self.site.check(request, form, _undoes(number))
+        async with self.site.opened().devices.use() as device:
+            await device.undo_import(number)
+        return see(IMPORTS)
+
+
+def _cancels(ticket: object) -> str:
+    return f"cancel import {ticket}"
+
+
+def _undoes(number: int) -> str:
+    return f"undo import {number}"

@@ -60,11 +60,15 @@ async def _take_files(work: Work, opened: ForeignArchive, open_file: OpenFile, r
     """Go through all messages once more: so an import that was killed among the files goes on, too."""
     files = MediaFiles(work.archive, work.folder, work.settings, open_file)
     work.at(ImportStep.FILES, total=opened.total)
+    left_out = -record.report.files_left_out  # those of a former run are found again
     async for page in opened.pages():
         brought = await files.take(page.messages)
-        if brought != ImportReport():
-            await work.archive.import_files(record.number, brought.files, brought.files_left_out)
-        work.brought(brought, page.read)
+        left_out += brought.files_left_out
+        if brought.files:
+            await work.archive.import_files(record.number, brought.files, 0)
+        work.brought(ImportReport(files=brought.files), page.read)
+    await work.archive.import_files(record.number, 0, max(0, left_out))
+    work.brought(ImportReport(files_left_out=max(0, left_out)))
 
 
 def key_of(request: ImportRequest) -> bytes | None:

@@ -15,7 +15,7 @@ from whatsapp_mcp.device.importing.places import exports_in
 from whatsapp_mcp.device.importing.work import Work
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported
 from whatsapp_mcp.media import Worker, read_chat_export, read_exported_file
-from whatsapp_mcp.models import ExportMatch, ImportReport, ImportSource, ImportStep
+from whatsapp_mcp.models import ExportMatch, ImportReport, ImportSource, ImportStep, Unreadable
 
 _MEGABYTE: Final = 1_000_000
 _CHUNK: Final = 1 << 20
@@ -62,19 +62,20 @@ async def import_export(work: Work, worker: Worker, path: Path, chat: str) -> No
         fingerprint = await anyio.to_thread.run_sync(_digest, file)
         messages = await read_chat_export(worker, file)
         work.job.tell(lambda now: replace(now, step=ImportStep.MESSAGES, total=now.total + len(messages)))
+        if request.dry_run:
+            raise Unsupported("An exported chat has no dry run.", "Import it; it can be undone.")
         async with work.numbered(ImportSource.CHAT_EXPORT, path.name, fingerprint, chat) as record:
             done = await work.archive.import_chat_export(
-                record.number,
                 messages,
                 chat,
                 title=path.stem,
                 me=request.me,
                 zone=work.settings.now().zone,
-                dry=request.dry_run,
             )
-            work.brought(done.report, len(messages))
-            if not request.dry_run:
-                await _import_files(work, worker, file, chat, done.files, record.number)
+            skipped = {Unreadable.NO_TIME: done.result.skipped} if done.result.skipped else {}
+            brought = ImportReport(done.result.messages, done.result.duplicates, unreadable=skipped)
+            work.brought(brought, len(messages))
+            await _import_files(work, worker, file, chat, done.files, record.number)
 
 
 async def _import_files(

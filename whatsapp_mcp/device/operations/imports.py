@@ -6,13 +6,13 @@ from typing import Protocol
 
 from whatsapp_mcp.device.operations.effects import has_effect
 from whatsapp_mcp.models import ExportMatch, ImportProgress, ImportRequest
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Audience, Effect
 
 
 class ImportOperations(Protocol):
     """Operations about imports; a person is asked about each that an agent wants to begin."""
 
-    @has_effect(Effect.IMPORT)
+    @has_effect(Effect.IMPORT, Audience.NOBODY, "request")
     async def begin_import(self, request: ImportRequest) -> int:
         """Put an import into the queue; answers the ticket by which it is followed and cancelled.
 
