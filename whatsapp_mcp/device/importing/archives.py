@@ -35,10 +35,11 @@ async def import_archive(work: Work, place: Place, opens: OpenForeign) -> None:
     """
     request = work.request
     key = await anyio.to_thread.run_sync(key_of, request)
-    names = Path(request.names) if request.names else place.names
+    beside = (Path(request.names),) if request.names else place.beside
+    owner, *_ = await work.archive.own()
     scratch = work.folder.path / _SCRATCH
     async with (
-        opens(place.path, scratch, key=key, names=names) as opened,
+        opens(place.path, scratch, key=key, beside=beside, owner=owner) as opened,
         work.numbered(opened.source, place.path.name, opened.fingerprint) as record,
     ):
         await _take_pages(work, opened, record)

@@ -20,7 +20,7 @@ from whatsapp_mcp.device.importing.places import PlaceKind, identity_of, place_o
 from whatsapp_mcp.device.importing.work import Job, said
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
-from whatsapp_mcp.media import UnknownVersion
+from whatsapp_mcp.media import UnknownForeignVersion
 from whatsapp_mcp.models import (
     ExportMatch,
     ImportProgress,
@@ -29,7 +29,6 @@ from whatsapp_mcp.models import (
     ImportState,
     ImportStep,
 )
-from whatsapp_mcp.models import UnknownVersion as VersionFacts
 
 MOST_WAITING: Final = 1_000
 KEPT: Final = 100
@@ -207,9 +206,9 @@ class Imports:
         if job.scope.cancelled_caught:
             self._end(job, ImportState.CANCELLED, None)
         elif error is not None:
-            if isinstance(error, UnknownVersion):
-                facts = VersionFacts(error.version, tuple(error.tables.items()))
-                job.tell(lambda now: replace(now, unknown=facts))
+            if isinstance(error, UnknownForeignVersion):
+                unknown = error.unknown
+                job.tell(lambda now: replace(now, unknown=unknown))
             self._end(job, ImportState.FAILED, said(error))
         else:
             self._end(job, ImportState.DONE if job.request else ImportState.UNDONE, None)

@@ -24,6 +24,8 @@ _IPHONE: Final = "ChatStorage.sqlite"
 _MANIFEST: Final = "Manifest.db"
 """In a backup of Finder or iTunes: which of its files is which."""
 _NAMES: Final = ("wa.db", *(f"wa.db{suffix}" for suffix in reversed(_ENCRYPTED)))
+"""What WhatsApp's address book on Android is called, the best first."""
+_BESIDE_IPHONE: Final = ("ContactsV2.sqlite", "LID.sqlite", "CallHistory.sqlite")
 _PART: Final = 1_000_000
 """Bytes from the beginning and from the end of a file that its identity depends on, beside size and time."""
 _MOST_LISTED: Final = 10_000
@@ -52,13 +54,13 @@ class Place:
         kind: Who reads it.
         path: The file, or the folder of a backup of Finder or iTunes or of exported chats.
         media: The folder from which messages name their files, where it comes along.
-        names: WhatsApp's address book on Android, where it comes along.
+        beside: Other databases of the same program that come along, such as its address book.
     """
 
     kind: PlaceKind
     path: Path
     media: Path | None = None
-    names: Path | None = None
+    beside: tuple[Path, ...] = ()
 
 
 def place_of(path: Path) -> Place:
@@ -75,7 +77,7 @@ def place_of(path: Path) -> Place:
         raise _nothing()
     if path.suffix.lower() in EXPORTED:
         return Place(PlaceKind.EXPORT, path)
-    return Place(PlaceKind.ARCHIVE, path)
+    return Place(PlaceKind.ARCHIVE, path, beside=_beside(path.parent, path.name))
 
 
 def _nothing() -> InvalidArgument:
@@ -89,11 +91,12 @@ def _folder(path: Path) -> Place:
         return Place(PlaceKind.ARCHIVE, path)
     for at in (path / "Databases", path, path / "databases", path / "WhatsApp" / "Databases"):
         for name in _ANDROID:
-            if (at / name).is_file():
+            if _is_plain(at / name):
                 top = at.parent if at.name.lower() == "databases" else at
-                return Place(PlaceKind.ARCHIVE, at / name, _inside(top), _names_of(top))
-    if (path / _IPHONE).is_file():
-        return Place(PlaceKind.ARCHIVE, path / _IPHONE, _inside(path / "Message") or path)
+                beside = _beside(at, name) or _beside(top, name) or _beside(top / "Backups", name)
+                return Place(PlaceKind.ARCHIVE, at / name, _inside(top), beside)
+    if _is_plain(path / _IPHONE):
+        return Place(PlaceKind.ARCHIVE, path / _IPHONE, _inside(path), _beside(path, _IPHONE))
     if any(exports_in(path)):
         return Place(PlaceKind.EXPORTS, path)
     raise InvalidArgument("There is nothing in this folder that can be imported.", _FOLDER_HELP)
@@ -104,9 +107,17 @@ def _inside(folder: Path) -> Path | None:
     return folder if folder.is_dir() and not folder.is_symlink() else None
 
 
-def _names_of(top: Path) -> Path | None:
-    folders = (top / "Databases", top / "databases", top, top / "Backups")
-    return next((at for folder in folders for name in _NAMES if (at := folder / name).is_file()), None)
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _beside(folder: Path, archive: str) -> tuple[Path, ...]:
+    """The databases in a folder that belong to an archive of this name."""
+    if archive in _ANDROID:
+        return tuple([at for name in _NAMES if _is_plain(at := folder / name)][:1])
+    if archive == _IPHONE:
+        return tuple(at for name in _BESIDE_IPHONE if _is_plain(at := folder / name))
+    return ()
 
 
 def exports_in(folder: Path) -> Iterator[str]:

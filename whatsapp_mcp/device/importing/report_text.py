@@ -12,7 +12,10 @@ _WHY: Final = {
     Unreadable.NO_SENDER: "without a sender",
     Unreadable.NO_TIME: "without a possible time",
     Unreadable.NO_NUMBER: "without a phone number",
+    Unreadable.OTHER_ACCOUNT: "of another account",
     Unreadable.DAMAGED: "damaged",
+    Unreadable.EMPTY: "empty",
+    Unreadable.DELETED: "deleted there",
     Unreadable.UNKNOWN_KIND: "of a kind that is not read (kept as unknown)",
 }
 
