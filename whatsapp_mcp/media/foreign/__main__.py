@@ -93,7 +93,7 @@ class Reading:
             try:
                 db = file.database(key)
                 schema = database.guarded(db)
-                database.check(db, schema.tables)
+                database.check(db, filter(str.isidentifier, schema.tables))
             except (InvalidArgument, TooLong):
                 continue
             yield Opened(db, schema)

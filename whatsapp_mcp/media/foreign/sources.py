@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from whatsapp_mcp.media.foreign import iphone
+from whatsapp_mcp.media.foreign import android, iphone
 from whatsapp_mcp.media.foreign.database import Opened, Schema
 from whatsapp_mcp.media.foreign.servers import gowa, lharries, wacli
 from whatsapp_mcp.models import ForeignPage, ImportSource
@@ -30,7 +30,7 @@ class Source(Protocol):
         ...
 
     def tables(self, schema: Schema) -> Sequence[str]:
-        """The tables that are read of it."""
+        """The tables that are read of it; as `database.check` has them."""
         ...
 
     def total(self, found: Opened) -> int:
@@ -47,4 +47,4 @@ class Source(Protocol):
 
 
 # What has the tables of lharries' bridge may be GOWA's, which has more of them.
-SOURCES: Final[tuple[Source, ...]] = (iphone, gowa, lharries, wacli)
+SOURCES: Final[tuple[Source, ...]] = (android, iphone, gowa, lharries, wacli)
