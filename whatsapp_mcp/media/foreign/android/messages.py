@@ -44,14 +44,13 @@ def message_of(
         calls: Rows of the list of calls, by number.
         media: Its file, where the row says it.
     """
-    number, chat = row.number, address(row.chat)
     if not isinstance(row.id, str) or row.from_me not in (0, 1, None):
         return Unreadable.DAMAGED if row.id is not None else Unreadable.NO_ID
     if not isinstance(row.kind, int):
         return Unreadable.DAMAGED
+    chat, at = address(row.chat), seconds(row.at)
     if chat is None:
         return Unreadable.NO_CHAT
-    at = seconds(row.at)
     if at is None:
         return Unreadable.NO_TIME
     action = _action(row, parts)
@@ -61,9 +60,16 @@ def message_of(
     if isinstance(sender, Unreadable):
         return sender
     said = _notice(row, parts, action, chat, sender) if action is not None else None
-    said = said or _said(row, parts, calls, media)
-    revoked, edit = parts.one["message_revoked"].get(number), parts.one["message_edit_info"].get(number)
-    wa_id, revoked_at = row.id, None
+    return _whole(row, parts, calls, said or _said(row, parts, calls, media), (chat, sender, at))
+
+
+def _whole(
+    row: Row, parts: Parts, calls: dict[int, Values], said: kinds.Said, head: tuple[str, str | None, int]
+) -> ForeignMessage:
+    """A message with all that belongs to it."""
+    number, one, (chat, sender, at) = row.number, parts.one, head
+    wa_id, revoked_at, edited_at_ms = row.id, None, None
+    revoked, edit = one["message_revoked"].get(number), one["message_edit_info"].get(number)
     if revoked is not None or row.kind in kinds.REVOKED:
         # The row has the id of the deletion; the one of the message stands beside it.
         wa_id = text_of(revoked[0]) or wa_id if revoked else wa_id
@@ -71,9 +77,11 @@ def message_of(
         said = kinds.Said(MessageKind.TEXT)
     elif edit is not None:
         wa_id = text_of(edit[0]) or wa_id
-    if said.kind is MessageKind.CALL:
+        edited_at_ms = milliseconds(edit[1]) or milliseconds(edit[2]) or at * 1000
+    elif said.kind is MessageKind.CALL:
         wa_id = _call_id(row, parts, calls)
     details = dict(said.details or {})
+    flagged = isinstance(row.flags, int) and bool(row.flags & _FORWARDED)
     return ForeignMessage(
         wa_id[:_ID],
         chat,
@@ -83,15 +91,12 @@ def message_of(
         said.text,
         reply_to=_reply(row, parts, details),
         starred=row.starred == 1,
-        forwarded=bool(isinstance(row.flags, int) and row.flags & _FORWARDED)
-        or number in parts.one["message_forwarded"],
-        view_once=row.kind in kinds.VIEW_ONCE or number in parts.one["message_view_once_media"],
-        ephemeral=number in parts.one["message_ephemeral"],
+        forwarded=flagged or number in one["message_forwarded"],
+        view_once=row.kind in kinds.VIEW_ONCE or number in one["message_view_once_media"],
+        ephemeral=number in one["message_ephemeral"],
         details=_mentioned(row, parts, details),
         file=said.file,
-        edited_at_ms=(milliseconds(edit[1]) or milliseconds(edit[2]) or at * 1000)
-        if edit is not None and revoked_at is None
-        else None,
+        edited_at_ms=edited_at_ms,
         revoked_at=revoked_at,
         reactions=_reactions(parts.reactions.get(number, ()), chat, at),
         votes=_votes(number, parts, chat, at),
