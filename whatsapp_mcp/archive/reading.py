@@ -125,6 +125,7 @@ class ReadingArchive:
     gaps = at_once(read.gaps)
     history_progress = in_thread(history_progress)
     imports = in_thread(exchange.imports)
+    match_exports = in_thread(exchange.match_exports)
 
     # The change feed.
     last_change = at_once(state.last_change)

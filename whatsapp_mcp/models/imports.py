@@ -374,6 +374,19 @@ class ImportRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportOutline:
+    """What an exported chat in a folder shows of whose it is.
+
+    Attributes:
+        file: The name of its file, in which the phone put the name of the chat.
+        authors: Names of those who wrote in it.
+    """
+
+    file: str
+    authors: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class ExportMatch:
     """Which chat an exported one in a folder is.
 

@@ -1,5 +1,6 @@
 """Messages that come from another program or go to one."""
 
+from whatsapp_mcp.archive.exchange.export_matching import match_exports
 from whatsapp_mcp.archive.exchange.foreign_pages import import_page
 from whatsapp_mcp.archive.exchange.import_records import import_begun, import_ended, import_files, imports
 from whatsapp_mcp.archive.exchange.importer import import_bridge, import_chat_export
@@ -17,5 +18,6 @@ __all__ = [
     "import_page",
     "import_undone",
     "imports",
+    "match_exports",
     "store_file",
 ]

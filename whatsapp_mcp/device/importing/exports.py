@@ -11,11 +11,11 @@ from typing import BinaryIO, Final
 
 import anyio.to_thread
 
-from whatsapp_mcp.device.importing.places import exports_in
+from whatsapp_mcp.device.importing.matching import match_exports
 from whatsapp_mcp.device.importing.work import Work
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported
 from whatsapp_mcp.media import Worker, read_chat_export, read_exported_file
-from whatsapp_mcp.models import ExportMatch, ImportReport, ImportSource, ImportStep, Unreadable
+from whatsapp_mcp.models import ImportReport, ImportSource, ImportStep, Unreadable
 
 _MEGABYTE: Final = 1_000_000
 _CHUNK: Final = 1 << 20
@@ -29,7 +29,7 @@ async def import_exports(work: Work, worker: Worker, folder: Path) -> None:
     Raises:
         WhatsAppError: One of them cannot be read; those before it are imported.
     """
-    matches = await match(worker, folder)
+    matches = await match_exports(work.archive, worker, folder)
     given = dict(work.request.chats)
     asks = tuple(one for one in matches if one.chat is None and one.file not in given)
     work.job.tell(lambda now: replace(now, asks=asks))
@@ -37,11 +37,6 @@ async def import_exports(work: Work, worker: Worker, folder: Path) -> None:
         chat = given.get(one.file, one.chat)
         if chat:
             await import_export(work, worker, folder / one.file, chat)
-
-
-async def match(worker: Worker, folder: Path) -> tuple[ExportMatch, ...]:
-    """Which chat each exported one in a folder is."""
-    return tuple(ExportMatch(name) for name in await anyio.to_thread.run_sync(exports_in, folder))
 
 
 async def import_export(work: Work, worker: Worker, path: Path, chat: str) -> None:

@@ -12,6 +12,7 @@ import anyio.to_thread
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.importing import exports
 from whatsapp_mcp.device.importing.archives import OpenForeign, import_archive
+from whatsapp_mcp.device.importing.matching import match_exports
 from whatsapp_mcp.device.importing.places import PlaceKind, place_of
 from whatsapp_mcp.device.importing.work import Job, Work
 from whatsapp_mcp.errors import Busy, InvalidArgument
@@ -74,7 +75,7 @@ class Importer:
             WhatsAppError: The folder, or one of its files, cannot be read.
         """
         async with self._worker() as worker:
-            return await exports.match(worker, folder)
+            return await match_exports(self._archive, worker, folder)
 
 
 def chat_of(request: ImportRequest) -> str:
