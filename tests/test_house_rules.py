@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,12 @@ LINES_OF_A_FUNCTION = 50
 """Without the docstring. Both are far beyond what is usual here: about 200 and 10."""
 
 
-TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
+@cache
+def trees() -> dict[str, ast.Module]:
+    """The syntax of every module; not read by each worker that only collects the tests."""
+    return {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
+
+
 ERRORS = {
     name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)
 }
@@ -43,7 +49,7 @@ FOR_PERSONS = ("cli/", "simulator/", "settings/")
 
 def parsed() -> Iterator[tuple[str, ast.AST]]:
     """Every piece of syntax of the package, with its module."""
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         for node in ast.walk(tree):
             yield module, node
 
@@ -136,7 +142,7 @@ def foreign_words(call: ast.Call, caught: frozenset[str]) -> list[str]:
 
 def error_calls() -> Iterator[tuple[str, ast.Call, frozenset[str]]]:
     """Every error of the tree that is made, with its place and the names of caught exceptions."""
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         if module.startswith(FOR_PERSONS):
             continue
         caught = frozenset(

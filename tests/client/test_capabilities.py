@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from whatsapp_mcp.models import capabilities
-from whatsapp_mcp.models.capabilities import (
+from whatsapp_mcp import capabilities
+from whatsapp_mcp.capabilities import (
     CAPABILITIES,
     SYMBOLS,
     Capability,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.models.capabilities import CAPABILITIES, Capability
+from whatsapp_mcp.capabilities import CAPABILITIES, Capability
 
 PAGE = (Path(__file__).parents[2] / "docs" / "upstream.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))

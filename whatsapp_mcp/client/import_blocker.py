@@ -1,6 +1,6 @@
 """Blocks imports of neonize that no call here needs (neonize 0.5.2).
 
-Packages: its link previewer, its HTTP clients and its terminal tools. Loading them takes half of a client's
+Packages: its link previewer, its HTTP clients, its terminal tools and its builders of buttons. Loading them takes half of a client's
 start, for which a dead connection waits, and a fourth of its memory. Without them neonize fetches no page or
 file by its address.
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, NoReturn
 
-PACKAGES: Final = frozenset({"httpx", "linkpreview", "requests", "segno", "tqdm"})
+PACKAGES: Final = frozenset({"httpx", "linkpreview", "neonize.ext", "requests", "segno", "tqdm"})
 DOWNLOAD: Final = "neonize.download"
 _VERSION: Final = "__GONEONIZE_VERSION__"
 """Name of neonize's constant: the version that its shared library must have."""
@@ -48,7 +48,7 @@ class _Finder(MetaPathFinder, Loader):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """See `MetaPathFinder.find_spec`."""
-        if fullname.partition(".")[0] in PACKAGES:
+        if any(f"{fullname}.".startswith(f"{package}.") for package in PACKAGES):
             return ModuleSpec(fullname, self, is_package=True)
         if fullname == DOWNLOAD:
             return ModuleSpec(fullname, _Refusal(path or ()))

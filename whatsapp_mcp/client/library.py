@@ -41,8 +41,8 @@ from neonize.utils.enum import (
     ReceiptType,
 )
 
+from whatsapp_mcp.capabilities import SYMBOLS
 from whatsapp_mcp.client.protocol import EXIT_NO_KEYS
-from whatsapp_mcp.models.capabilities import SYMBOLS
 from whatsapp_mcp.protobufs import CompanionReg, Neonize
 from whatsapp_mcp.redaction import without_credentials
 
@@ -130,7 +130,7 @@ class Library:
     Attributes:
         client: neonize's client.
         version: Of neonize.
-        symbols: What it exports of `models.capabilities.SYMBOLS`.
+        symbols: What it exports of `capabilities.SYMBOLS`.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ from typing import Final
 
 READY: Final = "ready"
 """Notification {pid, library, symbols}: neonize of that version is loaded and calls are answered; `symbols`
-is what it exports of `models.capabilities.SYMBOLS`."""
+is what it exports of `capabilities.SYMBOLS`."""
 JOURNALED: Final = "journaled"
 """Notification {seq}: the journal holds events up to `seq`; not sent where a `STATE` says so."""
 STATE: Final = "state"

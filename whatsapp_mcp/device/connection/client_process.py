@@ -14,13 +14,13 @@ import anyio
 import anyio.to_thread
 from anyio.abc import Process
 
+from whatsapp_mcp.capabilities import news
 from whatsapp_mcp.child_process import client_program, kept_variables
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.claim import FILE_NAME, patience_for
 from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
-from whatsapp_mcp.models.capabilities import news
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
+from whatsapp_mcp.capabilities import capability
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import Group, GroupChange, MemberAction, MemberChange, SentInvite
-from whatsapp_mcp.models.capabilities import capability
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     TIMERS,

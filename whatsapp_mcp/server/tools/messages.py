@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from whatsapp_mcp.capabilities import capability
 from whatsapp_mcp.errors import (
     Candidate,
     ContactNotFound,
@@ -33,7 +34,6 @@ from whatsapp_mcp.models import (
     SendStatus,
     VoteContent,
 )
-from whatsapp_mcp.models.capabilities import capability
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
