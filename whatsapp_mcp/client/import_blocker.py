@@ -1,8 +1,8 @@
 """Blocks imports of neonize that no call here needs (neonize 0.5.2).
 
-Packages: its link previewer, its HTTP clients, its terminal tools and its builders of buttons. Loading them takes half of a client's
-start, for which a dead connection waits, and a fourth of its memory. Without them neonize fetches no page or
-file by its address.
+Packages: its link previewer, its HTTP clients, its terminal tools and its builders of buttons. Loading them
+takes half of a client's start, for which a dead connection waits, and a fourth of its memory. Without them
+neonize fetches no page or file by its address.
 
 `neonize.download`: it fetches a shared library from the web, unchecked, when there is none or its version is
 another. A module that refuses takes its place.
