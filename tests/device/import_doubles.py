@@ -44,12 +44,14 @@ class Opened:
         source: What wrote it.
         before: Awaited before each page, with its number.
         asked: From where it was read.
+        has_files: As of `ForeignArchive`.
     """
 
     given: list[ForeignPage]
     source: ImportSource = ImportSource.ANDROID
     before: Callable[[int], Awaitable[object]] = lambda number: anyio.lowlevel.checkpoint()
     asked: list[int | None] = field(default_factory=list[int | None])
+    has_files: bool = False
 
     @property
     def total(self) -> int:

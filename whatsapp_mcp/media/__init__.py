@@ -6,7 +6,7 @@ from whatsapp_mcp.media.exports import (
     read_chat_export,
     read_exported_file,
 )
-from whatsapp_mcp.media.foreign import ForeignArchive, UnknownForeignVersion, open_foreign
+from whatsapp_mcp.media.foreign import ForeignArchive, UnknownForeignVersion, is_phone_backup, open_foreign
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
 from whatsapp_mcp.media.previews import Preview, preview_of
 from whatsapp_mcp.media.readers import (
@@ -77,6 +77,7 @@ __all__ = [
     "format_of",
     "installed_model",
     "installed_models",
+    "is_phone_backup",
     "listen",
     "locate",
     "look_at_picture",

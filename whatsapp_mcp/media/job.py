@@ -63,7 +63,9 @@ Recordings of up to # hours are transcribed.
 The PDF has more than # pages.
 The address book has more than # contacts.
 The database holds several accounts.
-The backup cannot be decrypted: the disk is full, or fails.
+The backup cannot be unpacked: the disk is full, or fails.
+The backup is encrypted, and reading such ones needs the extra `iphone`.
+The backup is encrypted, so its password is needed.
 The backup is encrypted, so its key is needed.
 The backup is protected with a passkey, which only the phone can use.
 The backup unpacks to more than # times its size.
@@ -96,6 +98,7 @@ The file is neither text nor a document that is read here.
 The file is no Word, Excel or PowerPoint document.
 The file is not a messages.db of that bridge.
 The key does not fit this backup.
+The password does not fit this backup.
 The key does not fit, or the file is damaged.
 The model <model> cannot be used: it cannot be loaded.
 The model <model> cannot be used: its file <file> is damaged or missing.
@@ -132,7 +135,10 @@ Give another copy of it.
 Give its key.
 Give its messages.db.
 Give the exported zip or txt.
+Give its password, or make a local backup that is not encrypted.
 Give the key of this backup.
+Give the password of the backup.
+Install the extra `iphone`, or make a local backup that is not encrypted.
 Install the extra `media`.
 Install the extra `ocr` again.
 Install the extra `ocr`.

@@ -44,8 +44,12 @@ async def import_archive(work: Work, place: Place, opens: OpenForeign) -> None:
     ):
         await _take_pages(work, opened, record)
         media = Path(request.media) if request.media else place.media
-        if media is not None and not request.dry_run:
+        if request.dry_run:
+            return
+        if media is not None:
             await _take_files(work, opened, files_below(media, work.settings.now().home), record)
+        elif opened.has_files:
+            await _take_files(work, opened, opened.open_file, record)
 
 
 async def _take_pages(work: Work, opened: ForeignArchive, record: ImportRecord) -> None:

@@ -1,7 +1,8 @@
 """The process that reads one foreign archive: `python -m whatsapp_mcp.media.foreign FILE… --scratch FILE`.
 
 It opens what its arguments name, is confined, and serves (`child.py`). The first file is the archive, others
-are databases of the same program. Nothing of them is looked at before, but their first bytes.
+are databases of the same program. Nothing of them is looked at before, but their first bytes. A folder is the
+local backup of an iPhone, which has all of them.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from pydantic import TypeAdapter
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.media.child import run
 from whatsapp_mcp.media.confinement import lower_priority
-from whatsapp_mcp.media.foreign import address_book, database, decrypting, sealed
+from whatsapp_mcp.media.foreign import address_book, database, decrypting, phone_files, sealed
 from whatsapp_mcp.media.foreign.database import Opened
+from whatsapp_mcp.media.foreign.phone_files import PhoneBackup
 from whatsapp_mcp.media.foreign.sealed import File
 from whatsapp_mcp.media.foreign.sources import SOURCES, Source
 from whatsapp_mcp.media.job import Outcome
@@ -38,11 +40,13 @@ class Reading:
     Args:
         file: What becomes its database.
         beside: What become other databases of the same program.
+        backup: Where they are from, if it has the files of messages too.
     """
 
-    def __init__(self, file: File, beside: Sequence[File] = ()) -> None:
+    def __init__(self, file: File, beside: Sequence[File] = (), backup: PhoneBackup | None = None) -> None:
         self._file = file
         self._beside = beside
+        self._backup = backup
         self._found: tuple[Source, Opened] | None = None
 
     def open(self, file: BinaryIO, options: dict[str, Any]) -> Outcome:
@@ -54,7 +58,7 @@ class Reading:
             InvalidArgument, TooLong, Busy: It cannot be decrypted, is no database, or a damaged one.
         """
         del file
-        key = None if options["key"] is None else base64.b64decode(options["key"])
+        key = _key(options)
         db = self._file.database(key)
         schema = database.guarded(db)
         source = next((one for one in SOURCES if one.fits(schema)), None)
@@ -87,6 +91,18 @@ class Reading:
             raise database.damaged() from None
         return {}, _PAGE.dump_json(page)
 
+    def key(self, file: BinaryIO, options: dict[str, Any]) -> Outcome:
+        """The key of the file of a message in an encrypted backup: `key`, None if it has none.
+
+        Options: `path`, as in `ForeignFile`; those of `open`.
+
+        Raises:
+            InvalidArgument, Unsupported, Busy: As `open`.
+        """
+        del file
+        found = None if self._backup is None else self._backup.key(options["path"], _key(options))
+        return {"key": None if found is None else found.hex()}, b""
+
     def _others(self, key: bytes | None) -> Iterator[Opened]:
         """The databases beside it; a damaged one is left out, since nothing depends on it."""
         for file in self._beside:
@@ -106,21 +122,34 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--scratch", type=Path, required=True)
     options = parser.parse_args(arguments)
-    with options.files[0].open("rb") as start:
-        is_address_book = address_book.is_address_book(start.read(address_book.HEAD_BYTES))
-    if is_address_book:
+    first, backup = options.files[0], None
+    if first.is_dir():
+        backup = PhoneBackup(first, options.scratch)
+        files: Sequence[File] = backup.files
+    elif _is_address_book(first):
         address_book.rehearse()
-        cards = address_book.AddressBook(options.files[0].open("rb"))
+        cards = address_book.AddressBook(first.open("rb"))
         run({"open": cards.open, "page": cards.page}, MEMORY_BYTES)
         return
-    files = [
-        sealed.opened(path, options.scratch.with_name(f"{options.scratch.name}{number or ''}"))
-        for number, path in enumerate(options.files)
-    ]
+    else:
+        files = [
+            sealed.opened(path, options.scratch.with_name(f"{options.scratch.name}{number or ''}"))
+            for number, path in enumerate(options.files)
+        ]
     decrypting.rehearse()
-    reading = Reading(files[0], files[1:])
+    phone_files.rehearse()
+    reading = Reading(files[0], files[1:], backup)
     written = max(file.written_bytes for file in files)
-    run({"open": reading.open, "page": reading.page}, MEMORY_BYTES, written)
+    run({"open": reading.open, "page": reading.page, "key": reading.key}, MEMORY_BYTES, written)
+
+
+def _is_address_book(path: Path) -> bool:
+    with path.open("rb") as start:
+        return address_book.is_address_book(start.read(address_book.HEAD_BYTES))
+
+
+def _key(options: dict[str, Any]) -> bytes | None:
+    return None if options["key"] is None else base64.b64decode(options["key"])
 
 
 if __name__ == "__main__":

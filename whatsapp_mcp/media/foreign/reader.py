@@ -9,8 +9,9 @@ import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import anyio
 import anyio.to_thread
@@ -20,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, WhatsAppError
+from whatsapp_mcp.media.foreign.phone_backup import Decrypted, Layout, find, is_phone_backup
 from whatsapp_mcp.media.job import invalid_answer
 from whatsapp_mcp.media.worker import Answer, Limits, Worker, open_worker
 from whatsapp_mcp.models import ForeignPage, ImportSource, UnknownVersion
@@ -32,6 +34,9 @@ _READING: Final = Limits(seconds=300.0, cpu_seconds=120, output_bytes=256_000_00
 _START_SECONDS: Final = 60.0
 _NEVER: Final = 1 << 30
 _LOGS: Final = ("-wal", "-journal")
+_SCRATCHES: Final = 8
+"""How many files may be unpacked at most: an iPhone's four databases and the list of its files."""
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 _TABLES: Final = 500
 _ENDS: Final = 1 << 20
@@ -70,12 +75,13 @@ async def open_foreign(
     """An archive that another program wrote, for as long as the body runs.
 
     Args:
-        path: Its file.
+        path: Its file; or the folder of a local backup of an iPhone.
         scratch: Where an encrypted one is decrypted to: the absolute path of a file that is not there yet,
             in a private folder. It is gone afterwards.
-        key: What decrypts it: 32 bytes, 64 hexadecimal digits, or the content of a key file.
+        key: What decrypts it: 32 bytes, 64 hexadecimal digits, or the content of a key file; of an iPhone's
+            backup the password.
         beside: Other databases of the same program, such as one with names, encrypted with the same key or
-            not at all. What is no file, is in use, or cannot be read is left out.
+            not at all. What is no file, is in use, or cannot be read is left out. A folder has its own.
         owner: Jid with the number of the account that it is imported into.
 
     Raises:
@@ -83,16 +89,13 @@ async def open_foreign(
         InvalidArgument: It is none, or a damaged one.
         Unsupported, TooLong, Busy: It cannot be read, is over a bound, or is in use.
     """
-    path = await anyio.to_thread.run_sync(_closed, path)
-    fingerprint = await anyio.to_thread.run_sync(fingerprint_of, path)
-    others = await anyio.to_thread.run_sync(_readable, beside)
-    files = map(str, (path, *others, "--scratch", scratch))
+    given = await anyio.to_thread.run_sync(_given, path, beside)
     options = {"owner": owner, "key": None if key is None else base64.b64encode(key).decode()}
-    leftovers = [scratch.with_name(f"{scratch.name}{number or ''}") for number in range(1 + len(others))]
+    leftovers = [scratch.with_name(f"{scratch.name}{number or ''}") for number in range(_SCRATCHES)]
     async with (
         _removed(leftovers),
         open_worker(
-            module_command("whatsapp_mcp.media.foreign", *files),
+            module_command("whatsapp_mcp.media.foreign", *map(str, given.files), "--scratch", str(scratch)),
             start_seconds=_START_SECONDS,
             # One process for the whole of it: what it has found out about the file is lost with it.
             idle_seconds=math.inf,
@@ -103,7 +106,7 @@ async def open_foreign(
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
         try:
-            yield ForeignArchive(worker, tasks, options, source, total, fingerprint)
+            yield ForeignArchive(worker, tasks, options, given, source, total)
         finally:
             tasks.cancel_scope.cancel()
             # Without what the body raised, which would arrive in a group.
@@ -117,6 +120,7 @@ class ForeignArchive:
         source: Which program wrote it.
         total: How many rows of messages it has.
         fingerprint: 32 bytes, the same for the same file.
+        has_files: Whether the files of messages are in it, for `open_file`.
     """
 
     def __init__(
@@ -124,13 +128,15 @@ class ForeignArchive:
         worker: Worker,
         tasks: TaskGroup,
         options: dict[str, str | None],
+        given: _Given,
         source: ImportSource,
         total: int,
-        fingerprint: bytes,
     ) -> None:
         self.source = source
         self.total = total
-        self.fingerprint = fingerprint
+        self.fingerprint = given.fingerprint
+        self.has_files = given.backup is not None
+        self._backup = given.backup
         self._worker = worker
         self._tasks = tasks
         self._options = options
@@ -139,6 +145,32 @@ class ForeignArchive:
     def memory(self) -> int | None:
         """As `Worker.memory`."""
         return self._worker.memory
+
+    async def open_file(self, path: str) -> BinaryIO | None:
+        """The file of a message out of the local backup of an iPhone that this is, decrypted as it is read.
+
+        Args:
+            path: `ForeignFile.path`.
+
+        Returns:
+            The file, to be closed by the caller. None: it is not there, it cannot be decrypted, or this is
+            no such backup.
+
+        Raises:
+            InvalidArgument, TooLong, Unsupported, Busy: As `Worker.run`.
+        """
+        if self._backup is None:
+            return None
+        blob = await anyio.to_thread.run_sync(self._backup.media_blob, path)
+        if blob is None:
+            return None
+        key: bytes | None = None
+        if self._backup.is_encrypted:
+            answer = await self._worker.run("key", b"", {**self._options, "path": path}, _READING)
+            key = _key_of(answer)
+            if key is None:
+                return None
+        return await anyio.to_thread.run_sync(_opened, blob, key)
 
     async def pages(self, after: int | None = None, *, rows: int = ROWS) -> AsyncIterator[ForeignPage]:
         """Its pages; the next one is read while the caller works on this one.
@@ -222,6 +254,59 @@ def _remove(paths: Sequence[Path]) -> None:
     for path in paths:
         with suppress(OSError):
             path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a person gave: what the process opens of it, its fingerprint, and the backup that it is."""
+
+    files: tuple[Path, ...]
+    fingerprint: bytes
+    backup: Layout | None = None
+
+
+def _given(path: Path, beside: Sequence[Path]) -> _Given:
+    """Look at what is to be read.
+
+    Raises:
+        InvalidArgument, Busy: As `_closed`; or it is a folder with nothing of WhatsApp in it.
+    """
+    try:
+        if not path.is_dir():
+            path = _closed(path)
+            return _Given((path, *_readable(beside)), fingerprint_of(path))
+        backup = find(path.resolve()) if is_phone_backup(path) else None
+        if backup is None:
+            raise InvalidArgument(
+                f"{path} is no local backup of an iPhone, or has no WhatsApp in it.",
+                "Give the folder of the backup, in which Manifest.db is.",
+            )
+        parts = map(fingerprint_of, backup.parts_of_messages())
+        return _Given((backup.folder,), hashlib.sha256(b"".join(parts)).digest(), backup)
+    except PermissionError:
+        raise InvalidArgument(
+            f"{path} may not be read.", "Let this program read it (on a Mac: Full Disk Access), or copy it."
+        ) from None
+
+
+def _opened(path: Path, key: bytes | None) -> BinaryIO | None:
+    file = path.open("rb")
+    try:
+        return file if key is None else Decrypted.opened(file, key)
+    except ValueError:
+        file.close()
+        return None
+
+
+def _key_of(answer: Answer) -> bytes | None:
+    """The key of a file, as a process tells it that a foreign file may have taken over."""
+    match answer.facts:
+        case {"key": None}:
+            return None
+        case {"key": str(digits)} if _KEY.fullmatch(digits):
+            return bytes.fromhex(digits)
+        case _:
+            raise invalid_answer()
 
 
 def _closed(path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -46,41 +47,61 @@ class Plain:
         return self._db
 
 
+class Scratch:
+    """A file that becomes a database and has no name any more.
+
+    Args:
+        path: Where it is made; where a file that is open cannot lose its name, it is left there.
+
+    Attributes:
+        db: A connection to it, for when it is filled.
+    """
+
+    def __init__(self, path: Path) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self._file = os.fdopen(os.open(path, flags, 0o600), "wb", _BUFFER)
+        # SQLite opens it now, and looks at it when it is asked to: then it is a database.
+        self.db = database.opened(path, is_complete=False)
+        with suppress(OSError):
+            path.unlink()
+
+    def fill(self, write: Callable[[Callable[[bytes], object]], object]) -> None:
+        """Let `write` write it.
+
+        Raises:
+            Busy: The disk is full, or cannot be read.
+        """
+        try:
+            self._file.seek(0)
+            write(self._file.write)
+            self._file.flush()
+        except OSError:
+            raise Busy(
+                "The backup cannot be unpacked: the disk is full, or fails.",
+                "Free space on the disk, then try again.",
+            ) from None
+
+
 class Sealed:
-    """An encrypted backup, and the file that it is decrypted to, which has no name any more.
+    """An encrypted backup, and the file that it is decrypted to.
 
     Args:
         path: The backup.
-        scratch: Where the file is made; where a file that is open cannot lose its name, it is left there.
+        scratch: As in `Scratch`.
     """
 
     def __init__(self, path: Path, scratch: Path) -> None:
         self._source = path.open("rb")
-        size = path.stat().st_size
-        self.written_bytes = max(SMALL, RATIO * size)
-        descriptor = os.open(
-            scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
-        )
-        self._scratch = os.fdopen(descriptor, "wb", _BUFFER)
-        # SQLite opens it now, and looks at it when it is asked to: then it is a database.
-        self._db = database.opened(scratch, is_complete=False)
-        with suppress(OSError):
-            scratch.unlink()
+        self.written_bytes = max(SMALL, RATIO * path.stat().st_size)
+        self._scratch = Scratch(scratch)
         self._is_done = False
 
     def database(self, key: bytes | None) -> sqlite3.Connection:
         """See `File`."""
         if not self._is_done:
-            try:
-                decrypt(self._source, key, self._scratch.write)
-                self._scratch.flush()
-            except OSError:
-                raise Busy(
-                    "The backup cannot be decrypted: the disk is full, or fails.",
-                    "Free space on the disk, then try again.",
-                ) from None
+            self._scratch.fill(lambda write: decrypt(self._source, key, write))
             self._is_done = True
-        return self._db
+        return self._scratch.db
 
 
 def opened(path: Path, scratch: Path) -> File:
