@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.backups import gowa, wacli
 from tests.docs import site
 from tests.docs.examples import Example, all_examples, examples, run
 from tests.docs.test_archive_page import BRIDGE, fill
@@ -46,6 +47,8 @@ def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         chat.writestr("_chat.txt", "[14/11/2023, 10:00:00] Ana: earlier\n")
     with closing(sqlite3.connect("messages.db")) as bridge:
         bridge.executescript(BRIDGE)
+    gowa.storage(Path("chatstorage.db"))
+    wacli.store(Path("wacli.db"))
 
     async def make() -> None:
         folder = settings.load().account_folder()

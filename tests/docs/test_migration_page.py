@@ -41,8 +41,9 @@ def test_every_tool_of_lharries_server_has_a_successor() -> None:
     assert named == tools_of("lharries").keys()
 
 
-def test_the_tools_in_place_of_gowas_are_in_the_toolset_that_is_named() -> None:
-    for _, here, toolset in rows("From GOWA (go-whatsapp-web-multidevice)"):
+@pytest.mark.parametrize("heading", ["From GOWA (go-whatsapp-web-multidevice)", "From wacli"])
+def test_the_tools_in_place_of_another_servers_are_in_the_toolset_that_is_named(heading: str) -> None:
+    for _, here, toolset in rows(heading):
         if "–" not in here:
             tools = tools_of(toolset.strip(" `"))
             named = [name for name in re.findall(r"`(\w+)`", here) if name not in {"link_preview", "kind"}]
