@@ -205,9 +205,11 @@ async def _imports(archive: Archive) -> None:
             ]
         )
     ]
-    done = await archive.import_chat_export(exported, ANA, title="Ana", me="Me", zone=SAO_PAULO)
+    begun = await archive.import_begun(ImportSource.CHAT_EXPORT, "Ana.zip", b"another", ANA)
+    number = begun.number
+    done = await archive.import_chat_export(number, exported, ANA, title="Ana", me="Me", zone=SAO_PAULO)
     for message_id, name in done.files.items():
-        await archive.store_imported_file(ANA, message_id, name, b"content")
+        await archive.store_imported_file(number, message_id, name, b"content")
     rows = (
         BridgeMessage("B1", ANA, "2021-05-01 10:00:00", True, text="without a zone"),
         BridgeMessage(

@@ -195,6 +195,7 @@ EDGES = {
     "file_copies.py": "files beside the databases",
     "damage.py": "files that are quarantined",
     "exporting.py": "files that are written",
+    "import_turns.py": "the clock that gives operations their time",
     "prepared_imports.py": "files and times of other archives, before the operation",
     "archive.py": "the clock that gives operations their time",
     "purge.py": "files that go with messages, after the operation",

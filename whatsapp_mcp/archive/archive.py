@@ -16,10 +16,12 @@ import anyio.to_thread
 from whatsapp_mcp.archive import care, database, exchange, read, write
 from whatsapp_mcp.archive.committer import Committer, Recorder
 from whatsapp_mcp.archive.database import Writer
+from whatsapp_mcp.archive.import_turns import ImportTurns
 from whatsapp_mcp.archive.operations import WriteOperation
 from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
 from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     BridgePage,
     ExportedMessage,
@@ -90,6 +92,7 @@ class Archive(ReadingArchive):
         super().__init__(folder)
         self._writer = Writer(db)
         self._committer = Committer(folder, db, raw, recorder)
+        self._imports = ImportTurns(folder, self._writer, self._committer, now)
         self._now = now
         self._merging = False
 
@@ -324,37 +327,71 @@ class Archive(ReadingArchive):
         Returns:
             What this page brought.
         """
-        return await self.submit("import_page", {"number": number, "page": page}, bulk=True)
+        slices = exchange.slices_of(page)
+
+        def values(place: int, before: ImportReport) -> Mapping[str, Any]:
+            ends = place == len(slices) - 1
+            return {"number": number, "page": slices[place], "ends": ends, "before": before}
+
+        return await self._imports.run("import_page", len(slices), values, dry=dry)
 
     async def import_chat_export(
         self,
+        number: int,
         messages: Sequence[ExportedMessage],
         chat: str,
         *,
         title: str = "",
         me: str | None = None,
         zone: tzinfo = UTC,
+        dry: bool = False,
     ) -> ImportedChat:
-        """Take over a chat that WhatsApp exported.
+        """Take over a chat that WhatsApp exported, from where the import was.
 
         Args:
+            number: Of the import; 0 for a dry run.
             messages: What it says.
             chat: Jid of the chat it is.
             title: What its file is called, which may name the other one.
             me: Our own name in the export, where it is not the name on WhatsApp.
             zone: The zone of its times.
+            dry: As in `import_page`.
 
         Raises:
             InvalidArgument: Which of two is the owner is not known.
         """
-        values = {"messages": exchange.dated(messages, zone), "chat": chat, "title": title, "me": me}
-        return await self.submit("import_chat_export", values, bulk=True)
+        jid = str(Jid.parse(chat).bare)
+        dated = exchange.dated(jid, messages, zone)
+        names = [*dict.fromkeys(message.name for message in messages if message.name)]
+        people = await self.readers.run(exchange.people_of_export, jid, names, me, title)
+        begin = await self.readers.run(exchange.position_of, number)
+        slices = exchange.export_slices(dated, begin or 0)
 
-    async def store_imported_file(self, chat: str, message_id: str, name: str, content: bytes) -> None:
-        """Keep the file of an imported message.
+        def values(place: int, _: ImportReport) -> Mapping[str, Any]:
+            before, some, end = slices[place]
+            return {
+                "number": number,
+                "messages": some,
+                "before": before,
+                "chat": jid,
+                "people": people,
+                "position": end,
+            }
+
+        report = await self._imports.run("import_chat_export", len(slices), values, dry=dry)
+        packed = {
+            one.wa_id: one.message.file
+            for one in dated
+            if one.message.packed and one.message.file is not None
+        }
+        files = await self.readers.run(exchange.without_file, jid, packed)
+        return ImportedChat(report, files)
+
+    async def store_imported_file(self, number: int, message_id: str, name: str, content: bytes) -> None:
+        """Keep the file of a message that was made of an exported chat.
 
         Args:
-            chat: Jid of the chat.
+            number: Of the import.
             message_id: Id of the message, one of `ImportedChat.files`.
             name: What the file is called there.
             content: The file.
@@ -362,8 +399,9 @@ class Archive(ReadingArchive):
         path = await anyio.to_thread.run_sync(
             exchange.store_file, self.folder.media, message_id, name, content
         )
-        values = {"chat": chat, "message_id": message_id, "path": path, "size": len(content)}
-        await self.submit("record_imported_file", values)
+        await self.record_imported_file(number, message_id, path, len(content))
+
+    record_imported_file = operation(write.record_imported_file)
 
     async def import_bridge(
         self, page: BridgePage, *, chats: Collection[str] = (), zone: tzinfo = UTC

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from whatsapp_mcp.archive import database, write
@@ -20,6 +20,10 @@ _MOST_LOOKUPS: Final = 50_000
 
 Recorder = Callable[[int, bytes], None]
 """Gets each operation that was applied: its number, and it as JSON."""
+
+
+class _DryRunError(Exception):
+    """Ends the transaction of a dry run."""
 
 
 class Committer:
@@ -88,6 +92,43 @@ class Committer:
         if refusal is not None:
             raise refusal
         return result, files
+
+    def commit_many(
+        self, operations: Iterable[WriteOperation], told: Callable[[Any], None], *, dry: bool
+    ) -> list[str]:
+        """Apply operations in one transaction that does not wait for the disk; answers files that have to go.
+
+        After a power failure a last part of them may not have been, with all that was committed after it but
+        for what was committed durably: that takes them along (https://sqlite.org/wal.html).
+
+        Args:
+            operations: None of them is ever refused.
+            told: Called with the result of each.
+            dry: Roll back instead: nothing is written, and no number is used.
+        """
+        db, recorded, files = self.db, list[tuple[int, bytes]](), list[str]()
+        if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
+            self._lookups.forget()
+        self._changes = None
+        db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with suppress(_DryRunError), transaction(db):
+                for one in operations:
+                    result, on = self._apply(one, recorded)
+                    told(result)
+                    files += on.files
+                if dry:
+                    raise _DryRunError
+            if not dry:
+                self._changes = db.total_changes
+        finally:
+            db.execute("PRAGMA synchronous = FULL")
+        if dry:
+            return []
+        if self._recorder is not None:
+            for number, text in recorded:
+                self._recorder(number, text)
+        return files
 
     def _apply(self, operation: WriteOperation, recorded: list[tuple[int, bytes]]) -> tuple[Any, Applying]:
         number = write.begin_operation(self.db, operation.at)

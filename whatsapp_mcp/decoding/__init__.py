@@ -11,6 +11,7 @@ from whatsapp_mcp.decoding.events import UNDECODABLE, decode_event, decode_event
 from whatsapp_mcp.decoding.history import HISTORY_CODE, one_message
 from whatsapp_mcp.decoding.legible import make_legible
 from whatsapp_mcp.decoding.limits import (
+    EMOJI,
     MAX_ADDONS,
     MAX_EARLIER,
     MAX_EDITS,
@@ -20,6 +21,7 @@ from whatsapp_mcp.decoding.limits import (
     MAX_NAME,
     MAX_PAGE,
     MAX_QUOTE,
+    bound_content,
     bound_update,
     bounded_text,
 )
@@ -75,6 +77,7 @@ __all__ = [
     "CHAT_ITSELF",
     "CHAT_KINDS",
     "CHAT_KIND_NUMBER",
+    "EMOJI",
     "EVENT",
     "EVENT_ANSWERS",
     "HISTORY_CODE",
@@ -128,6 +131,7 @@ __all__ = [
     "UnreadUpdate",
     "Update",
     "VoteUpdate",
+    "bound_content",
     "bound_update",
     "bounded_text",
     "content_of",

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from whatsapp_mcp.models.file_readings import FileProblem
+from whatsapp_mcp.models.imports import ImportReport
 from whatsapp_mcp.models.messages import Chat, Contact, MessageKind, SendStatus
 from whatsapp_mcp.models.send_requests import Scheduling, SendRequest, SendResult
 
@@ -92,10 +93,11 @@ class ImportedChat:
     """What the import of an exported chat brought.
 
     Attributes:
-        files: WhatsApp ids of new messages to the names of their files, which are still to be stored.
+        report: What it brought.
+        files: Ids of its messages to the names of their files, which are still to be stored.
     """
 
-    result: ImportResult
+    report: ImportReport
     files: Mapping[str, str]
 
 

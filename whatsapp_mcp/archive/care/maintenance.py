@@ -55,8 +55,10 @@ def _updates(code: int, payload: bytes, received_at: int, *, part: int) -> list[
 def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> Iterator[Recovered]:
     """Messages of unknown kind, decoded again from their raw protobufs."""
     for message, chat in db.execute(
-        "SELECT m.id, c.jid FROM messages AS m JOIN chats AS c ON c.id = m.chat_id WHERE m.kind = ?",
-        (UNKNOWN,),
+        """SELECT m.id, c.jid FROM messages AS m JOIN chats AS c ON c.id = m.chat_id WHERE m.kind = ?1
+        UNION SELECT m.id, c.jid FROM imported_copies AS i JOIN messages AS m ON m.ref = i.ref
+        JOIN chats AS c ON c.id = m.chat_id WHERE i.import_id = ?2 AND i.kind = ?1""",
+        (UNKNOWN, state.CAME),
     ).fetchall():
         row = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
         if row is None:
@@ -102,6 +104,18 @@ def check(db: sqlite3.Connection) -> tuple[str, ...]:
                 f"SELECT count(*) FROM {table} WHERE message_id NOT IN (SELECT message_id FROM media)",  # noqa: S608
             )
             for table in state.ABOUT_FILES
+        ),
+        (
+            "copies of imported messages without a message",
+            "SELECT count(*) FROM imported_copies WHERE ref NOT IN (SELECT ref FROM messages)",
+        ),
+        *(
+            (
+                f"{table.replace('_', ' ')} without an import",
+                f"""SELECT count(*) FROM {table}
+                WHERE import_id > 0 AND import_id NOT IN (SELECT id FROM imports)""",  # noqa: S608
+            )
+            for table in state.IMPORT_TABLES
         ),
     ):
         if count := value(db, sql):

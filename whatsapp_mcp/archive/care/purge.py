@@ -138,6 +138,7 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], 
         """SELECT CAST(r.ref AS TEXT) FROM gone JOIN media AS d ON d.message_id = gone.id AND d.path IS NULL
         JOIN refs AS r ON r.message_id = gone.id""",
     )
+    files += state.purge_imported(db)
     db.execute("DELETE FROM fts WHERE rowid IN (SELECT id FROM gone)")
     state.purge_files(db)
     db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
@@ -157,6 +158,7 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
     if span is None:
         return _NOTHING
     stray = state.purge_stray_addons(db, span.chat, span.before)
+    state.purge_import_spans(db, span.chat, span.before)
     changes = db.total_changes
     where, values = span.where("chat_id", "at", 1000)
     db.execute(

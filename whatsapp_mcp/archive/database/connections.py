@@ -274,7 +274,13 @@ class Writer:
         self._db = db
         self._cache = 0
         self._turn = anyio.CapacityLimiter(1)
+        self._waiting = 0
         self.wrote = anyio.Event()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for the call that runs; to be asked by that call, in its thread."""
+        return self._waiting > 0
 
     async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False) -> T:
         """Run `call(connection, *args)` in one transaction, durable when this returns."""
@@ -289,16 +295,22 @@ class Writer:
         self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False
     ) -> T:
         """Run a call that manages its own transactions."""
+        is_waiting = True
 
         def in_thread() -> T:
+            nonlocal is_waiting
+            self._waiting, is_waiting = self._waiting - 1, False
             cache = _BULK_CACHE if bulk else _LIVE_CACHE
             if cache != self._cache:
                 self._db.execute(f"PRAGMA cache_size = {-cache}")
                 self._cache = cache
             return call(self._db, *args)
 
+        self._waiting += 1
         try:
             return await anyio.to_thread.run_sync(in_thread, limiter=self._turn)
         finally:
+            if is_waiting:  # cancelled before its turn
+                self._waiting -= 1
             wrote, self.wrote = self.wrote, anyio.Event()
             wrote.set()

@@ -52,7 +52,7 @@ CREATE TABLE imported_copies (
     edited_at INTEGER,
     revoked_at INTEGER,
     details TEXT,
-    media TEXT,                         -- JSON of a row of `media`, blobs in base64
+    media TEXT,                         -- JSON: the columns of `media` from the second on, blobs in hex
     PRIMARY KEY (ref, import_id)
 ) WITHOUT ROWID;
 
@@ -62,16 +62,17 @@ CREATE TABLE imported_chats (
     address_id INTEGER NOT NULL,        -- the chat's
     first INTEGER NOT NULL,             -- time of its oldest message in the file,
     last INTEGER NOT NULL,              -- and of its newest
-    messages INTEGER NOT NULL,          -- how many the file has
+    messages INTEGER NOT NULL,          -- how many it brought, as `imported_refs` has them
     read_to INTEGER NOT NULL,           -- time of the newest that a file brought: all up to it is read
     PRIMARY KEY (import_id, address_id)
 ) WITHOUT ROWID;
 
--- Addresses and chats that nobody had named before: they go with the import, if nobody else names them.
+-- Addresses and chats that were not here before: they go with the import, if nothing else needs them.
 CREATE TABLE imported_addresses (
     import_id INTEGER NOT NULL,
     jid TEXT NOT NULL,
-    PRIMARY KEY (import_id, jid)
+    is_chat INTEGER NOT NULL,           -- 1: the chat with this address; 0: the address
+    PRIMARY KEY (import_id, jid, is_chat)
 ) WITHOUT ROWID;
 
 -- Pairs of addresses that a file says are one person's, while it is read. They are not learned: whoever made

@@ -28,6 +28,12 @@ _KNOWN: Final = 9
 """The version that tells apart what the address book says from other names."""
 _NUMBERED_ONCE: Final = 10
 """The version that never uses the number of a send or message again, and keeps keys of sends by principal."""
+_IMPORTS_NUMBERED: Final = 11
+"""The version that numbers imports, so that each can be undone."""
+_FORMER_IMPORTS: Final = (("chat_export", "GLOB 'IMP-*'"), ("lharries", "NOT GLOB 'IMP-*'"))
+"""What could be imported before, and the ids of its messages."""
+_IMPORTED: Final = 512
+"""`updates.Flag.IMPORTED`."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +73,35 @@ def upgrade(db: sqlite3.Connection, version: int) -> None:
     for what in ("TABLE", "INDEX"):
         for name in current(what).keys() - _names(db, what.lower()):
             db.execute(current(what)[name])
+    if version < _IMPORTS_NUMBERED:
+        for source, ids in _FORMER_IMPORTS:
+            _number_former_imports(db, source, f"flags & {_IMPORTED} AND wa_id {ids}")
+
+
+def _number_former_imports(db: sqlite3.Connection, source: str, which: str) -> None:
+    """All that was imported before of one kind is one import, which ended when the file was last written."""
+    count = db.execute(f"SELECT count(*) FROM messages WHERE {which}").fetchone()[0]  # noqa: S608
+    if not count:
+        return
+    (number,) = db.execute(
+        """INSERT INTO imports (source, file, fingerprint, began_at, ended_at, state, report)
+        SELECT ?, 'earlier imports', x'', at, at, 'done', json_object('new', ?) FROM
+        (SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'operation_at'), 0) AS at)
+        RETURNING id""",
+        (source, count),
+    ).fetchall()[0]
+    db.execute(
+        f"""INSERT INTO imported_refs SELECT ?, min(ref), max(ref) FROM
+        (SELECT ref, ref - row_number() OVER (ORDER BY ref) AS range FROM messages WHERE {which})
+        GROUP BY range""",  # noqa: S608
+        (number,),
+    )
+    db.execute(
+        f"""INSERT INTO imported_chats SELECT ?, (SELECT min(address_id) FROM chat_addresses AS v
+            WHERE v.chat_id = m.chat_id), min(id) >> 20, max(id) >> 20, count(*), max(id) >> 20
+        FROM messages AS m WHERE {which} GROUP BY chat_id""",  # noqa: S608
+        (number,),
+    )
 
 
 def _store_by_address(db: sqlite3.Connection, version: int) -> None:

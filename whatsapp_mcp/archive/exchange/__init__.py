@@ -1,15 +1,24 @@
 """Messages that come from another program or go to one."""
 
+from whatsapp_mcp.archive.exchange.chat_exports import people_of_export
 from whatsapp_mcp.archive.exchange.export_matching import match_exports
-from whatsapp_mcp.archive.exchange.foreign_pages import import_page
-from whatsapp_mcp.archive.exchange.import_records import import_begun, import_ended, import_files, imports
-from whatsapp_mcp.archive.exchange.importer import import_bridge, import_chat_export
+from whatsapp_mcp.archive.exchange.export_slices import export_slices, import_chat_export, without_file
+from whatsapp_mcp.archive.exchange.foreign_pages import import_page, slices_of
+from whatsapp_mcp.archive.exchange.import_records import (
+    import_begun,
+    import_ended,
+    import_files,
+    imports,
+    position_of,
+)
+from whatsapp_mcp.archive.exchange.importer import import_bridge
 from whatsapp_mcp.archive.exchange.prepared_imports import dated, dated_rows, store_file
 from whatsapp_mcp.archive.exchange.undoing import import_undone
 
 __all__ = [
     "dated",
     "dated_rows",
+    "export_slices",
     "import_begun",
     "import_bridge",
     "import_chat_export",
@@ -19,5 +28,9 @@ __all__ = [
     "import_undone",
     "imports",
     "match_exports",
+    "people_of_export",
+    "position_of",
+    "slices_of",
     "store_file",
+    "without_file",
 ]

@@ -5,68 +5,134 @@ Whoever made the file can have made it up, so it says little: `docs/archive.md` 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, TypeVar
 
-from whatsapp_mcp import decoding
+from whatsapp_mcp.archive import state
+from whatsapp_mcp.archive.exchange.foreign_people import ForeignPeople, store_pairs
+from whatsapp_mcp.archive.exchange.foreign_reading import ForeignReader, Taken
 from whatsapp_mcp.archive.exchange.import_records import add_to_report
-from whatsapp_mcp.archive.identity import chat_kind
-from whatsapp_mcp.archive.write import Applying, Ingest
-from whatsapp_mcp.decoding import ChatUpdate, Content, Flag, MessageUpdate, Update
-from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import ChatKind, ForeignMessage, ForeignPage, ImportReport, Unreadable
+from whatsapp_mcp.archive.exchange.import_slices import ImportSlice
+from whatsapp_mcp.archive.exchange.imported_messages import ImportedMessage
+from whatsapp_mcp.archive.identity import Identities, chat_kind
+from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.decoding import OWNER
+from whatsapp_mcp.models import ChatKind, ForeignPage, ImportReport, Unreadable
 
-_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
-_FIRST: Final = 1_230_768_000
-"""The first second of 2009, when WhatsApp began: nothing was said before."""
-_AHEAD: Final = 86_400
+_MESSAGES: Final = 50
+"""Messages of a slice: some milliseconds."""
+_PEOPLE: Final = 50
+_CHATS: Final = 10
+
+T = TypeVar("T")
+_Marks = dict[tuple[int, int, int], tuple[int, int]]
 
 
-def import_page(on: Applying, number: int, page: ForeignPage) -> ImportReport:
-    """See `Archive.import_page`."""
-    batch = Ingest(on)
-    unreadable = dict(page.unreadable)
-    updates: list[Update] = [*_chats(page)]
+def slices_of(page: ForeignPage) -> list[ForeignPage]:
+    """A page in slices, people before messages, and those in the order of their times.
+
+    Where the next page begins stands in the last one alone.
+    """
+    messages = sorted(page.messages, key=lambda message: message.at)
+    slices = [
+        *(ForeignPage(people=some) for some in _some(page.people, _PEOPLE)),
+        *(ForeignPage(chats=some) for some in _some(page.chats, _CHATS)),
+        *(ForeignPage(some) for some in _some(messages, _MESSAGES)),
+    ] or [ForeignPage()]
+    slices[-1] = replace(slices[-1], unreadable=page.unreadable, following=page.following, read=page.read)
+    return slices
+
+
+def _some(all_of_them: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
+    for start in range(0, len(all_of_them), size):
+        yield tuple(all_of_them[start : start + size])
+
+
+def import_page(
+    on: Applying, number: int, page: ForeignPage, ends: bool, before: ImportReport
+) -> ImportReport:
+    """Take over a slice of a page; see `Archive.import_page`.
+
+    Args:
+        on: The operation.
+        number: Of the import; 0 in a dry run.
+        page: The slice.
+        ends: It is the last one of its page: the import goes on behind it.
+        before: What the slices of the page before it brought; it is reported with the last one.
+    """
+    store_pairs(on, number, page.people)
+    part = ImportSlice(on, number)
+    reader = ForeignReader(on, number, part.identities)
+    people = ForeignPeople(on, number, part.identities, reader)
+    for person in page.people:
+        people.person(person)
+    for chat in page.chats:
+        people.chat(chat)
+    unreadable = _sum(page.unreadable, people.unreadable)
+    messages: list[ImportedMessage] = []
     for message in page.messages:
-        read = _message(on, message)
-        if isinstance(read, Unreadable):
-            unreadable[read] = unreadable.get(read, 0) + 1
+        taken = reader.message(message)
+        if isinstance(taken, Taken):
+            messages.append(part.place(taken))
         else:
-            updates.append(read)
-    batch.apply(updates)
-    batch.finish()
-    report = ImportReport(batch.new, batch.duplicates, unreadable=unreadable)
-    on.db.execute("UPDATE imports SET position = ? WHERE id = ?", (page.following, number))
-    add_to_report(on.db, number, report)
+            unreadable[taken] = unreadable.get(taken, 0) + 1
+    part.write(messages)
+    _write_addons(on, number, part.identities, reader, messages)
+    part.finish()
+    written, times = part.messages.written, [one.taken.foreign.at for one in messages]
+    report = ImportReport(
+        written.new, written.known, written.filled, people.names, unreadable=unreadable,
+        first=_time(min(times, default=None)), last=_time(max(times, default=None)),
+    )  # fmt: skip
+    if ends:
+        on.db.execute("UPDATE imports SET position = ? WHERE id = ?", (page.following, number))
+        add_to_report(on.db, number, before + report)
     return report
 
 
-def _chats(page: ForeignPage) -> Iterator[ChatUpdate]:
-    for chat in page.chats:
-        jid = _jid(chat.jid)
-        if jid is not None and chat.name and chat_kind(jid) is not ChatKind.DIRECT:
-            yield ChatUpdate(jid, name=chat.name)
+def _sum(one: dict[Unreadable, int], other: dict[Unreadable, int]) -> dict[Unreadable, int]:
+    return {why: one.get(why, 0) + other.get(why, 0) for why in Unreadable if why in one or why in other}
 
 
-def _jid(text: str) -> str | None:
-    try:
-        return str(Jid.parse(text).bare) if len(text) <= decoding.MAX_JID else None
-    except InvalidArgument:
-        return None
+def _time(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _message(on: Applying, message: ForeignMessage) -> MessageUpdate | Unreadable:
-    chat = _jid(message.chat)
-    if chat is None:
-        return Unreadable.NO_CHAT
-    if not _ID.fullmatch(message.id):
-        return Unreadable.NO_ID
-    if not _FIRST <= message.at <= on.seconds + _AHEAD:
-        return Unreadable.NO_TIME
-    sender = None if message.sender is None else _jid(message.sender)
-    if message.sender is not None and sender is None:
-        return Unreadable.NO_SENDER
-    content = Content(message.kind, message.text.replace("\0", "\ufffd"), flags=int(Flag.IMPORTED))
-    return MessageUpdate(chat, sender, message.id, message.at, content, live=False)
+def _write_addons(
+    on: Applying,
+    number: int,
+    identities: Identities,
+    reader: ForeignReader,
+    messages: Sequence[ImportedMessage],
+) -> None:
+    """Reactions, votes and receipts: they count for messages that a file brought, not for others."""
+    rows: list[tuple[object, ...]] = []
+    marks: _Marks = {}
+    for one in messages:
+        foreign = one.taken.foreign
+        if not one.imported:
+            continue
+        if foreign.reactions or foreign.votes:
+            chat = identities.address(one.taken.chat).id
+            for kind, told in enumerate((reader.reactions(one.taken), reader.votes(one.taken))):
+                rows += [
+                    (foreign.id, chat, identities.address(sender).id, at, kind, says, number)
+                    for sender, at, says in told
+                ]
+        if foreign.receipts and one.sender == OWNER:
+            _receipts(identities, reader, one, marks)
+    on.db.executemany("INSERT OR IGNORE INTO imported_addons VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    if marks:
+        state.store_imported_marks(on.db, number, [(*key, *mark) for key, mark in marks.items()])
+
+
+def _receipts(identities: Identities, reader: ForeignReader, one: ImportedMessage, marks: _Marks) -> None:
+    chat = one.taken.chat
+    is_direct = chat_kind(chat) is ChatKind.DIRECT
+    for jid, kind, at in reader.receipts(one.taken):
+        address = identities.address(chat if is_direct else jid).id
+        key = (0 if is_direct else one.chat, address, int(kind))
+        if one.id > marks.get(key, (0, 0))[0]:
+            marks[key] = (one.id, at)

@@ -113,6 +113,11 @@ def import_record(db: sqlite3.Connection, number: int) -> ImportRecord:
     return found[0]
 
 
+def position_of(db: sqlite3.Connection, number: int) -> int | None:
+    """Where an import goes on; None at its beginning, and for a dry run."""
+    return value(db, "SELECT position FROM imports WHERE id = ?", (number,))
+
+
 def imports(db: sqlite3.Connection) -> tuple[ImportRecord, ...]:
     """All imports, the newest first.
 

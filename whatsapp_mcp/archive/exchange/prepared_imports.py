@@ -5,6 +5,7 @@ Here stands what depends on more than the archive: the person's zone, this machi
 
 from __future__ import annotations
 
+import hashlib
 import mimetypes
 import re
 from collections.abc import Iterable
@@ -29,11 +30,13 @@ class DatedMessage:
     Attributes:
         message: As it was read.
         at: Seconds since 1970; None for what is no time.
+        wa_id: Made of what was said; the same each time.
         mime_type: Of its file, by the file's name.
     """
 
     message: ExportedMessage
     at: int | None
+    wa_id: str
     mime_type: str | None = None
 
 
@@ -50,9 +53,20 @@ class DatedRow:
     at: int | None
 
 
-def dated(messages: Iterable[ExportedMessage], zone: tzinfo) -> tuple[DatedMessage, ...]:
-    """The messages of an exported chat, whose times are of this zone."""
-    return tuple(DatedMessage(each, _seconds(each.at, zone), _mime_type(each.file)) for each in messages)
+def dated(chat: str, messages: Iterable[ExportedMessage], zone: tzinfo) -> tuple[DatedMessage, ...]:
+    """The messages of an exported chat (its jid), whose times are of this zone."""
+    seen: dict[str, int] = {}
+    found: list[DatedMessage] = []
+    for each in messages:
+        at = _seconds(each.at, zone)
+        found.append(DatedMessage(each, at, _made_id(chat, each, at, seen), _mime_type(each.file)))
+    return tuple(found)
+
+
+def _made_id(chat: str, message: ExportedMessage, at: int | None, seen: dict[str, int]) -> str:
+    text = f"{chat}\0{at}\0{message.name}\0{message.text}\0{message.file}"
+    turn = seen[text] = seen.get(text, -1) + 1
+    return MADE + hashlib.sha256(f"{text}\0{turn}".encode()).hexdigest()[:24].upper()
 
 
 def dated_rows(rows: Iterable[BridgeMessage], zone: tzinfo) -> tuple[DatedRow, ...]:

@@ -1,19 +1,236 @@
-"""Undoing an import, slice by slice: what only it brought goes, and all else is as if it had not been."""
+"""Undoing an import, slice by slice: what only it brought goes, and all else is as if it had not been.
+
+What a file said of add-ons, receipts, names and members stands in tables of imports alone, so its rows are
+deleted, and what is derived of them is derived again. A message goes if nothing but this import has it; if
+something else has it that says less, that is shown again.
+"""
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from whatsapp_mcp.archive import database, identity, state
+from whatsapp_mcp.archive.database import column, placeholders, value
+from whatsapp_mcp.archive.exchange import orphans
 from whatsapp_mcp.archive.exchange.import_records import import_record
-from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.archive.exchange.imported_refs import imports_with
+from whatsapp_mcp.archive.identity import Identities, refresh_chat
+from whatsapp_mcp.archive.write import Applying, Ingest
+from whatsapp_mcp.decoding import Flag
 from whatsapp_mcp.models import ImportState
+
+_MESSAGES: Final = 100
+"""Messages of a slice: some milliseconds."""
+_CHATS: Final = 20
+_FOUND: Final = """SELECT DISTINCT m.id, m.ref, m.chat_id, m.wa_id, m.flags FROM refs AS r
+ JOIN messages AS m ON m.id = r.message_id WHERE r.ref BETWEEN ? AND ? ORDER BY m.id"""
+_SHOW: Final = """UPDATE messages SET sender_id = ?, wa_id = ?, kind = ?, flags = ? | (flags & ?), text = ?,
+ reply_wa_id = ?, edited_at = ?, revoked_at = ?, details = ?, original = NULL WHERE id = ?"""
+
+
+class _Here(NamedTuple):
+    id: int
+    ref: int
+    chat: int
+    wa_id: str
+    flags: int
 
 
 def import_undone(on: Applying, number: int) -> int:
-    """Remove a slice of what only an import brought; answers how many messages went, 0 when it is undone.
+    """Remove a slice of what only an import brought; answers how many rows it looked at, 0 when it is undone.
 
     Args:
         on: The operation.
         number: Of the import.
     """
-    import_record(on.db, number)
-    on.db.execute("UPDATE imports SET state = ? WHERE id = ?", (ImportState.UNDONE, number))
+    db = on.db
+    if import_record(db, number).state is ImportState.UNDONE:
+        return 0
+    db.execute("UPDATE imports SET state = ?, error = NULL WHERE id = ?", (ImportState.UNDOING, number))
+    if taken := _take_refs(db, number):
+        _Undoing(on, number).messages(taken)
+        return sum(last - first + 1 for first, last in taken)
+    if files := column(
+        db, "SELECT message_id FROM imported_files WHERE import_id = ? LIMIT ?", (number, _MESSAGES)
+    ):
+        _drop_files(on, files)
+        return len(files)
+    if chats := _take_chats(db, number):
+        return chats
+    _finish(on, number)
     return 0
+
+
+def _take_refs(db: sqlite3.Connection, number: int) -> list[tuple[int, int]]:
+    """The newest refs of an import that it still has, some of them; it has them no more."""
+    taken: list[tuple[int, int]] = []
+    room = _MESSAGES
+    for first, last in db.execute(
+        "SELECT first, last FROM imported_refs WHERE import_id = ? ORDER BY first DESC LIMIT ?",
+        (number, _MESSAGES),
+    ).fetchall():
+        begin = max(first, last - room + 1)
+        taken.append((begin, last))
+        key = (number, first)
+        if begin == first:
+            db.execute("DELETE FROM imported_refs WHERE (import_id, first) = (?, ?)", key)
+        else:
+            db.execute(
+                "UPDATE imported_refs SET last = ? WHERE (import_id, first) = (?, ?)", (begin - 1, *key)
+            )
+        room -= last - begin + 1
+        if room <= 0:
+            break
+    return taken
+
+
+class _Undoing:
+    """Takes one slice of messages back."""
+
+    def __init__(self, on: Applying, number: int) -> None:
+        self._on = on
+        self._db = on.db
+        self._number = number
+        self._batch = Ingest(on)  # a message that is shown with another time takes its raw form along
+        self._touched: set[int] = set()
+        self._gone: list[_Here] = []
+
+    def messages(self, taken: Sequence[tuple[int, int]]) -> None:
+        """Take the messages with these refs back."""
+        here: dict[int, _Here] = {}
+        for first, last in taken:
+            here |= {row[0]: _Here._make(row) for row in self._db.execute(_FOUND, (first, last)).fetchall()}
+        for one in here.values():
+            self._message(one)
+        self._delete()
+        self._db.executemany(
+            "DELETE FROM imported_addons WHERE wa_id = ? AND import_id = ?",
+            [(one.wa_id, self._number) for one in here.values()],
+        )
+        for chat in self._touched:
+            refresh_chat(self._db, chat)
+        self._batch.finish()
+
+    def _message(self, one: _Here) -> None:
+        db = self._db
+        copies = state.copies_of(db, one.ref)
+        own = next((copy for copy in copies if copy.import_id == self._number), None)
+        if own is not None:  # something else is shown
+            db.execute("DELETE FROM imported_copies WHERE (ref, import_id) = (?, ?)", (one.ref, self._number))
+            self._drop(own.file, one.id, copies)
+        elif one.flags & Flag.IMPORTED:
+            others = imports_with(db, one.id, one.ref, one.flags) - {copy.import_id for copy in copies}
+            if others - {self._number}:
+                return
+            if copies:
+                self._show(one, max(copies, key=lambda copy: copy.worth))
+            else:
+                self._gone.append(one)
+            self._touched.add(one.chat)
+
+    def _drop(self, path: str | None, message: int, copies: Sequence[state.Copy]) -> None:
+        """Delete a file, unless something else that is said of the message has it."""
+        kept = {copy.file for copy in copies if copy.import_id != self._number}
+        kept.add(value(self._db, "SELECT path FROM media WHERE message_id = ?", (message,)))
+        if path is not None and path not in kept:
+            self._on.files.append(path)
+
+    def _show(self, one: _Here, copy: state.Copy) -> None:
+        """Show again what says less than what goes."""
+        db, message = self._db, one.id
+        db.execute("DELETE FROM imported_copies WHERE (ref, import_id) = (?, ?)", (one.ref, copy.import_id))
+        sender = value(db, "SELECT contact_id FROM contact_aliases WHERE old_id = ?", (copy.sender_id,))
+        db.execute(
+            _SHOW,
+            (
+                copy.sender_id if sender is None else sender, copy.wa_id, copy.kind, copy.flags,
+                int(Flag.TWICE), copy.text, copy.reply_wa_id, copy.edited_at, copy.revoked_at,
+                copy.details, message,
+            ),
+        )  # fmt: skip
+        if message >> database.ID_BITS != copy.at:
+            message = identity.retime_message(db, message, copy.at)
+        path = state.show_media(db, message, state.media_row(copy))
+        self._drop(path, message, state.copies_of(db, one.ref))
+        database.reindex_message(db, message)
+        state.apply_versions(db, message)
+        if copy.import_id == state.CAME:
+            self._on.files += state.outdate_copies(db, message)
+
+    def _delete(self) -> None:
+        """Delete messages that nothing else has."""
+        db, ids = self._db, [one.id for one in self._gone]
+        if not ids:
+            return
+        places = placeholders(ids)
+        self._on.files += column(
+            db,
+            f"SELECT path FROM media WHERE message_id IN ({places}) AND path IS NOT NULL",  # noqa: S608
+            ids,
+        )
+        for table in ("media", *state.ABOUT_FILES):
+            db.execute(f"DELETE FROM {table} WHERE message_id IN ({places})", ids)  # noqa: S608
+        db.execute(f"DELETE FROM fts WHERE rowid IN ({places})", ids)  # noqa: S608
+        db.execute(f"DELETE FROM messages WHERE id IN ({places})", ids)  # noqa: S608
+        db.executemany("DELETE FROM refs WHERE ref = ?", [(one.ref,) for one in self._gone])
+        for one in self._gone:
+            if one.flags & Flag.TWICE:  # another ref leads to it; there is no index for that
+                db.execute("DELETE FROM refs WHERE message_id = ?", (one.id,))
+
+
+def _drop_files(on: Applying, messages: Sequence[int]) -> None:
+    """Take files back that an import stored for messages that stay."""
+    db, places = on.db, placeholders(messages)
+    on.files += column(
+        db,
+        f"SELECT path FROM media WHERE message_id IN ({places}) AND path IS NOT NULL",  # noqa: S608
+        messages,
+    )
+    db.execute(f"UPDATE media SET path = NULL WHERE message_id IN ({places})", messages)  # noqa: S608
+    for table in state.ABOUT_FILES:
+        db.execute(f"DELETE FROM {table} WHERE message_id IN ({places})", messages)  # noqa: S608
+    for message in messages:
+        database.reindex_message(db, message)  # without the words that were read in it
+        state.add_file_change(db, message)
+
+
+def _take_chats(db: sqlite3.Connection, number: int) -> int:
+    """Let some chats count as read as far as they do without the import; answers how many."""
+    rows: list[tuple[int]] = db.execute(
+        "SELECT address_id FROM imported_chats WHERE import_id = ? LIMIT ?", (number, _CHATS)
+    ).fetchall()
+    for (address,) in rows:
+        db.execute("DELETE FROM imported_chats WHERE (import_id, address_id) = (?, ?)", (number, address))
+        for chat in state.addon_chats(db, address):
+            state.reread(db, chat)
+            refresh_chat(db, chat)
+    return len(rows)
+
+
+def _finish(on: Applying, number: int) -> None:
+    """Take back the rest, which is little: names, members and watermarks."""
+    db = on.db
+    named = column(db, "SELECT DISTINCT jid FROM imported_names WHERE import_id = ?", (number,))
+    for table in ("imported_names", "imported_members", "imported_pairs", "imported_addons"):
+        db.execute(f"DELETE FROM {table} WHERE import_id = ?", (number,))  # noqa: S608
+    state.forget_imported_marks(db, number)
+    identities = Identities(db)
+    for jid in named:
+        _name_again(db, identities, jid)
+    state.add_contact_changes(db, identities.changed)
+    orphans.delete_orphans(db, number)
+    db.execute("UPDATE events SET ref = NULL WHERE ref NOT IN (SELECT ref FROM refs)")
+    state.add_change(db, "history")
+    ended: tuple[Any, ...] = (ImportState.UNDONE, on.at, number)
+    db.execute("UPDATE imports SET state = ?, ended_at = ?, position = NULL WHERE id = ?", ended)
+
+
+def _name_again(db: sqlite3.Connection, identities: Identities, jid: str) -> None:
+    contact = value(db, "SELECT contact_id FROM addresses WHERE jid = ? AND contact_id >= 0", (jid,))
+    if contact is not None:
+        identities.refresh(contact)
+        identities.changed.add(contact)
+    for chat in column(db, "SELECT id FROM chats WHERE jid = ? AND contact_id IS NULL", (jid,)):
+        state.refresh_chat_settings(db, chat)

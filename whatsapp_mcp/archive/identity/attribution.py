@@ -14,7 +14,7 @@ from whatsapp_mcp.archive import database, state
 from whatsapp_mcp.archive.database import ID_BITS, column, placeholders, value
 from whatsapp_mcp.archive.identity import merge
 from whatsapp_mcp.archive.state import FAR_FUTURE, NumberHistory
-from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER
+from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER, Flag
 from whatsapp_mcp.models import ChatKind
 
 
@@ -102,7 +102,8 @@ def _attribute_number(
     """Attribute messages that came under a number alone to chats and people.
 
     Of copies of one message with different times the earliest decides. Where something was seen under a
-    LID, the message counts as seen under it too: it stays so when that is deleted with its content.
+    LID, the message counts as seen under it too: it stays so when that is deleted with its content. What a
+    file brought follows what came over the connection, and decides nothing itself.
 
     Returns:
         (chat, WhatsApp's id) of what was moved, both where it was and where it is.
@@ -112,7 +113,8 @@ def _attribute_number(
     for message, chat, sender, name in db.execute(
         f"""SELECT id, chat_id, sender_id, wa_id FROM messages
         WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND ifnull(? = wa_id, 1)
-        AND (chat_id IN ({placeholders(chats)}) OR sender_id IN ({placeholders(chats)})) ORDER BY id""",  # noqa: S608
+        AND (chat_id IN ({placeholders(chats)}) OR sender_id IN ({placeholders(chats)}))
+        ORDER BY flags & {int(Flag.IMPORTED)}, id""",  # noqa: S608
         [history.pn, wa_id, *chats, *chats.values()],
     ).fetchall():
         group = None if chat in chats else chat
@@ -136,7 +138,8 @@ def _chat_seen(db: sqlite3.Connection, chats: Sequence[int], wa_id: str) -> int 
     """Among direct chats, the one where a message, or something about it, was seen under a LID."""
     found: list[tuple[int, int]] = db.execute(
         f"""SELECT id >> {ID_BITS}, chat_id FROM messages
-        WHERE wa_id = ? AND chat_id IN ({placeholders(chats)}) AND via IS NULL"""  # noqa: S608
+        WHERE wa_id = ? AND chat_id IN ({placeholders(chats)}) AND via IS NULL
+        AND NOT flags & {int(Flag.IMPORTED)}"""  # noqa: S608
         + "".join(
             f""" UNION ALL SELECT {FAR_FUTURE}, c.id FROM {kind.table} AS t
             JOIN addresses AS a ON a.id = t.chat_address AND a.jid LIKE '%@lid'
@@ -154,7 +157,7 @@ def _author_seen(db: sqlite3.Connection, group: int, wa_id: str, people: Sequenc
     """Who of several people was seen under a LID as the author of a group's message, or of a change of it."""
     found: list[tuple[int, int]] = db.execute(
         f"""SELECT id >> {ID_BITS}, sender_id FROM messages
-        WHERE chat_id = ?1 AND wa_id = ?2 AND via IS NULL"""  # noqa: S608
+        WHERE chat_id = ?1 AND wa_id = ?2 AND via IS NULL AND NOT flags & {int(Flag.IMPORTED)}"""  # noqa: S608
         + "".join(
             f""" UNION ALL SELECT {FAR_FUTURE}, a.contact_id FROM {kind.table} AS t
             JOIN addresses AS a ON a.id = t.sender_address AND a.jid LIKE '%@lid'

@@ -185,6 +185,14 @@ class Identities:
                 (contact,),
             ).fetchall()
         )
+        imported: dict[int, str] = dict(
+            db.execute(
+                """SELECT n.kind, n.name FROM addresses AS a JOIN imported_names AS n ON n.jid = a.jid
+                WHERE a.contact_id = ? ORDER BY n.import_id DESC, n.jid""",
+                (contact,),
+            ).fetchall()
+        )
+        names = imported | names  # a file's counts where nothing else tells one of its kind
         saved = names.get(NameKind.SAVED)
         # What reads as an address would pass for somebody's number: it is theirs that is shown.
         others = [

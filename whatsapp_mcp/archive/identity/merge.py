@@ -18,6 +18,10 @@ _COUNT_UNREAD = f"""SELECT count(*) FROM (
 """Unread messages of a chat (`c`): incoming, younger than the newest read one; 999 at most."""
 
 
+_ADDS = f"(g.flags & {int(Flag.IMPORTED)} <= s.flags & {int(Flag.IMPORTED)})"
+"""Whether the one that goes (`g`) adds anything to the one that stays (`s`)."""
+
+
 def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
     """Move the addresses and messages of contact `lose` to contact `keep`; its direct chat stays."""
     db.execute("UPDATE addresses SET contact_id = ? WHERE contact_id = ?", (keep, lose))
@@ -88,21 +92,32 @@ def merge_messages(db: sqlite3.Connection, one: int, other: int) -> int:
     rows: list[tuple[int, int, int]] = db.execute(
         "SELECT id, kind, flags FROM messages WHERE id IN (?, ?)", (one, other)
     ).fetchall()
-    worths = {message: message_worth(kind, flags) for message, kind, flags in rows}
+    worths = {
+        message: (message_worth(kind, flags), not flags & Flag.IMPORTED) for message, kind, flags in rows
+    }
     stays, goes = (other, one) if worths[other] > worths[one] else (one, other)
-    at = min(stays, goes) >> ID_BITS
+    # A file does not say when something was that came over the connection.
+    came = [message for message, _, flags in rows if not flags & Flag.IMPORTED or _came(db, message)]
+    at = min(came or (stays, goes)) >> ID_BITS
     _drop_twin(db, stays, goes)
-    return retime_message(db, stays, at) if at < stays >> ID_BITS else stays
+    return retime_message(db, stays, at) if at != stays >> ID_BITS else stays
+
+
+def _came(db: sqlite3.Connection, message: int) -> bool:
+    return state.came(db, value(db, "SELECT ref FROM messages WHERE id = ?", (message,)))
 
 
 def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
     """Delete the second copy of one message; its ref leads to the first from then on."""
+    state.merge_copies(db, stays, goes)
     _redirect_refs(db, goes, stays)
+    # Of what a file brought nothing is added to what came over the connection.
     db.execute(
-        """UPDATE messages AS s SET flags = s.flags | (g.flags & ~?) | ?,
-            revoked_at = coalesce(s.revoked_at, g.revoked_at),
-            via = CASE WHEN s.via IS NULL OR g.via IS NULL THEN NULL ELSE s.via END
-        FROM messages AS g WHERE s.id = ? AND g.id = ?""",
+        f"""UPDATE messages AS s SET flags = s.flags | iif({_ADDS}, g.flags & ~?, 0) | ?,
+            revoked_at = coalesce(s.revoked_at, iif({_ADDS}, g.revoked_at, NULL)),
+            via = CASE WHEN NOT {_ADDS} THEN s.via
+                WHEN s.via IS NULL OR g.via IS NULL THEN NULL ELSE s.via END
+        FROM messages AS g WHERE s.id = ? AND g.id = ?""",  # noqa: S608
         (Flag.ONLY_EDITED | Flag.IMPORTED, int(Flag.TWICE), stays, goes),
     )
     _move_watermarks(db, goes, stays)
@@ -116,7 +131,7 @@ def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
 
 
 def retime_message(db: sqlite3.Connection, message: int, at: int) -> int:
-    """Move a message to an earlier time, which another copy of it had; answers its new id.
+    """Move a message to the time that another copy of it had; answers its new id.
 
     That is one that no message had in this batch: what is noted of an id's raw form is of one message.
     """

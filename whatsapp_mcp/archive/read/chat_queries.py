@@ -126,10 +126,16 @@ def expires_in(db: sqlite3.Connection, chat: str) -> int:
     return value(db, "SELECT expires_in FROM chats WHERE id = ?", (chat_id(db, chat),)) or 0
 
 
-def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
-    """The participants of a group as far as they are known."""
+def members(db: sqlite3.Connection, group: str, *, imported: bool = True) -> tuple[GroupMember, ...]:
+    """The participants of a group as far as they are known.
+
+    Args:
+        db: The archive.
+        group: Jid.
+        imported: Whether what files say counts, where nothing else tells who is in it.
+    """
     number = chat_id(db, group)
-    roles = {} if number is None else current_members(db, [number])[number]
+    roles = {} if number is None else current_members(db, [number], imported=imported)[number]
     found = sorted(_contacts(db, roles), key=lambda row: (-roles[row.id], row.name))
     return tuple(GroupMember(row.contact, roles[row.id] > 0, roles[row.id] == 2) for row in found)
 

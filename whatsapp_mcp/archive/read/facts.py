@@ -30,8 +30,8 @@ def chat_facts(db: sqlite3.Connection, jid: str) -> ChatFacts:
         return ChatFacts(jid, kind, has_strangers=True)
     known = chat_queries.chat(db, jid)
     kind = _KINDS.get(address.server, ChatKind.BROADCAST)
-    members = chat_queries.members(db, jid) if kind is ChatKind.GROUP else ()
-    # A list that nobody was ever seen in is one that is not known.
+    members = chat_queries.members(db, jid, imported=False) if kind is ChatKind.GROUP else ()
+    # A list that nobody was ever seen in is one that is not known; what a file says of it proves nothing.
     strangers = not members or any(not each.contact.known for each in members)
     wrote = bool(value(db, _OWNER_WROTE, (chat_id(db, jid),)))
     return ChatFacts(
@@ -45,8 +45,9 @@ def chat_facts(db: sqlite3.Connection, jid: str) -> ChatFacts:
 
 
 def is_new_chat(db: sqlite3.Connection, jid: str) -> bool:
-    """Whether nobody has written in a chat yet: neither its people nor the account."""
-    return not value(db, "SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id = ?)", (chat_id(db, jid),))
+    """Whether nobody has written in a chat yet, neither its people nor the account; a file proves nothing."""
+    wrote = f"SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id = ? AND NOT flags & {int(Flag.IMPORTED)})"  # noqa: S608
+    return not value(db, wrote, (chat_id(db, jid),))
 
 
 def _of_person(db: sqlite3.Connection, jid: str) -> ChatFacts:

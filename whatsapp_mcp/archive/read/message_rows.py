@@ -159,7 +159,8 @@ def messages(
         _quotes(db, list({(row.chat, row.reply_wa_id) for row in rows if row.reply_wa_id})),
         mentioned(db, {jid for found in details.values() for jid in _named(found)}),
         _earlier(db, {row.id: row.target for row in rows if row.edited_at}),
-        send_progress(db, {row.chat for row in rows if row.sender == OWNER}),
+        send_progress(db, _own_chats(rows, imported=False)),
+        send_progress(db, _own_chats(rows, imported=True), imported=True),
         file_notes(db, [row.id for row in rows if row.media_type]),
         state.album_refs(db, {each for row in rows if (each := _album_of(row, details.get(row.id)))}),
         snippets or {},
@@ -177,9 +178,15 @@ class _Around:
     names: dict[str, Mention]
     earlier: dict[int, list[str]]
     progress: dict[int, ChatProgress]
+    imported_progress: dict[int, ChatProgress]
     files: dict[int, FileNotes]
     albums: dict[Target, int]
     snippets: dict[int, Snippet]
+
+
+def _own_chats(rows: Sequence[MessageRow], *, imported: bool) -> set[int]:
+    """The chats of the messages that the owner sent: of those that files brought, or of all others."""
+    return {row.chat for row in rows if row.sender == OWNER and bool(row.flags & IMPORTED) == imported}
 
 
 def _album_of(row: MessageRow, details: dict[str, Any] | None) -> Target | None:
@@ -211,7 +218,8 @@ def _message(db: sqlite3.Connection, row: MessageRow, details: dict[str, Any], a
     if snippet := around.snippets.get(message):
         said.snippet, said.snippet_of, said.snippet_passage = snippet
     if sender == OWNER:
-        said.status = around.progress[chat].status(message)
+        progress = around.imported_progress if flags & IMPORTED else around.progress
+        said.status = progress[chat].status(message)
     if media_type:
         said.media = Media(
             mime_type, file_name, size, duration, width, height, path, bool(flags & _VIEW_ONCE)

@@ -41,6 +41,7 @@ class AddOn:
         kept: How many of a message are kept, the newest first; 0: all.
         names_send: SQL for those that show that WhatsApp has the message, if the owner sent it.
         word: What stands after `is:` in a search for the messages of which the newest one has a `worth`.
+        imported: Its number in `imported_addons`, if files can bring it, and SQL for `columns` there.
     """
 
     update: type[Update]
@@ -55,6 +56,7 @@ class AddOn:
     kept: int = 0
     names_send: str | None = None
     word: str | None = None
+    imported: tuple[int, str] | None = None
 
     @property
     def unit(self) -> int:
@@ -71,6 +73,7 @@ REACTIONS: Final = AddOn(
     milliseconds=True,
     kept=decoding.MAX_ADDONS,
     names_send="1",
+    imported=(0, "says"),
 )
 KEEPS: Final = AddOn(
     KeepUpdate,
@@ -93,6 +96,7 @@ VOTES: Final = AddOn(
     milliseconds=True,
     kept=decoding.MAX_ADDONS,
     names_send="1",
+    imported=(1, "x'', NULL, NULL, says"),
 )
 EDITS: Final = AddOn(
     EditUpdate,

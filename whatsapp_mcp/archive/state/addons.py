@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 from whatsapp_mcp.archive.database import column, placeholders, value
 from whatsapp_mcp.archive.state.addon_kinds import ADDONS, AddOn
 from whatsapp_mcp.archive.state.number_history import Address, Observation, People
+from whatsapp_mcp.decoding import Flag
 
 
 class Target(NamedTuple):
@@ -46,7 +47,11 @@ class _Row(NamedTuple):
     says: tuple[Any, ...]
 
 
-_ROWS: Final = "SELECT t.wa_id, t.chat_address, t.sender_address, t.at, {worth}, {columns} FROM {table} AS t"
+_ROWS: Final = """SELECT t.wa_id, t.chat_address, t.sender_address, t.at, {worth}, {columns} FROM {table} AS t
+ WHERE wa_id IN ({ids})"""
+_IMPORTED_ROWS: Final = """ UNION ALL SELECT wa_id, chat_address, sender_address, at, says, {columns}
+ FROM imported_addons WHERE wa_id IN ({ids}) AND kind = {number}"""
+"""Those that files brought: they stand there as long as their message is one that a file brought."""
 _MOMENT: Final = attrgetter("at", "person")
 """The order of a message's add-ons."""
 _CHATS: Final = "SELECT chat_id FROM chat_addresses WHERE address_id = ?"
@@ -120,9 +125,14 @@ def read_addons(
 
 
 def _rows(db: sqlite3.Connection, kind: AddOn, ids: Sequence[str]) -> list[_Row]:
-    said = _ROWS.format(worth=kind.worth, columns=", ".join(kind.columns) or "NULL", table=kind.table)
-    found = db.execute(f"{said} WHERE wa_id IN ({placeholders(ids)})", ids)
-    return [_Row._make((*row[:5], row[5:])) for row in found]
+    places = ", ".join(f"?{number}" for number in range(1, len(ids) + 1))
+    said = _ROWS.format(
+        worth=kind.worth, columns=", ".join(kind.columns) or "NULL", table=kind.table, ids=places
+    )
+    if kind.imported is not None:
+        number, columns = kind.imported
+        said += _IMPORTED_ROWS.format(columns=columns, ids=places, number=number)
+    return [_Row._make((*row[:5], row[5:])) for row in db.execute(said, ids)]
 
 
 class _Chat(NamedTuple):
@@ -200,15 +210,23 @@ class AddOnMessage(NamedTuple):
     ref: int
     via: int | None
     revoked: bool
+    imported: bool
 
 
 def addon_messages(db: sqlite3.Connection, wa_id: str, chat_address: int) -> list[AddOnMessage]:
     """The messages with an id in the chats that have, or had, an address; one, but for copies of it."""
     return [
-        AddOnMessage(message, Target(chat, wa_id, sender), ref, via, revoked_at is not None)
+        AddOnMessage(
+            message,
+            Target(chat, wa_id, sender),
+            ref,
+            via,
+            revoked_at is not None,
+            bool(flags & Flag.IMPORTED),
+        )
         for chat in addon_chats(db, chat_address)
-        for message, sender, ref, via, revoked_at in db.execute(
-            "SELECT id, sender_id, ref, via, revoked_at FROM messages WHERE (chat_id, wa_id) = (?, ?)",
+        for message, sender, ref, via, revoked_at, flags in db.execute(
+            "SELECT id, sender_id, ref, via, revoked_at, flags FROM messages WHERE (chat_id, wa_id) = (?, ?)",
             (chat, wa_id),
         ).fetchall()
     ]
@@ -224,6 +242,7 @@ def erase_addons(db: sqlite3.Connection, target: Target) -> bool:
     """Delete the add-ons of a message that was deleted for everyone; whether one showed whose it is."""
     people, named = People(db), False
     contact, addresses = _chats(db, {target.chat})[target.chat]
+    drop_imported_addons(db, target.chat, target.wa_id)
     for kind in ADDONS:
         if not kind.erased:
             continue
@@ -242,6 +261,15 @@ def erase_addons(db: sqlite3.Connection, target: Target) -> bool:
     return named
 
 
+def drop_imported_addons(db: sqlite3.Connection, chat: int, wa_id: str) -> None:
+    """Delete what files said of a message that came over the connection, or was deleted for everyone."""
+    db.execute(
+        """DELETE FROM imported_addons WHERE wa_id = ?
+        AND chat_address IN (SELECT address_id FROM chat_addresses WHERE chat_id = ?)""",
+        (wa_id, chat),
+    )
+
+
 def names_person(kind: AddOn, chat: Address, sender: Address, *, direct: bool) -> bool:
     """Whether an add-on shows whose its message is, by a LID: of the chat, or of the author in a group."""
     address = chat if direct else sender
@@ -250,9 +278,9 @@ def names_person(kind: AddOn, chat: Address, sender: Address, *, direct: bool) -
 
 def purge_addons(db: sqlite3.Connection) -> None:
     """Delete all add-ons of the messages in the temporary table `gone` (chat_id, wa_id)."""
-    for kind in ADDONS:
+    for table in (*(kind.table for kind in ADDONS), "imported_addons"):
         db.execute(
-            f"""DELETE FROM {kind.table} WHERE (wa_id, chat_address) IN (
+            f"""DELETE FROM {table} WHERE (wa_id, chat_address) IN (
             SELECT g.wa_id, v.address_id FROM gone AS g JOIN chat_addresses AS v USING (chat_id))"""  # noqa: S608
         )
 
@@ -266,13 +294,13 @@ def purge_stray_addons(db: sqlite3.Connection, chat: int | None, before: int | N
     db.execute("CREATE TEMP TABLE chats_now AS SELECT address_id, chat_id FROM chat_addresses")
     db.execute("CREATE INDEX temp.chats_now_address ON chats_now (address_id)")
     deleted = 0
-    for kind in ADDONS:
+    for table, unit in (*((kind.table, kind.unit) for kind in ADDONS), ("imported_addons", 1000)):
         deleted += db.execute(
-            f"""DELETE FROM {kind.table} AS t WHERE (?1 IS NULL OR at < ?1)
+            f"""DELETE FROM {table} AS t WHERE (?1 IS NULL OR at < ?1)
             AND (?2 IS NULL OR chat_address IN (SELECT address_id FROM chats_now WHERE chat_id = ?2))
             AND NOT EXISTS (SELECT 1 FROM chats_now AS p JOIN messages AS m
                 ON m.chat_id = p.chat_id AND m.wa_id = t.wa_id WHERE p.address_id = t.chat_address)""",  # noqa: S608
-            (None if before is None else before * kind.unit, chat),
+            (None if before is None else before * unit, chat),
         ).rowcount
     db.execute("DROP TABLE chats_now")
     return deleted

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
+from whatsapp_mcp.archive.database import value as column_value
 from whatsapp_mcp.archive.state import addons, receipts
 from whatsapp_mcp.archive.state.names import searchable
 from whatsapp_mcp.archive.state.number_history import Address, People
@@ -100,12 +101,24 @@ def show(db: sqlite3.Connection, chat: int, field: str) -> None:
     if field == MEMBERS:
         return
     value, at = _newest(db, chat, field) or (CHAT_SETTINGS[field], 0)
+    if field == "name" and value is None:
+        value = _imported_name(db, chat)
     if field == MARKED_UNREAD and value and receipts.is_seen_since(db, chat, at):
         value = 0
     db.execute(f"UPDATE chats SET {field} = ? WHERE id = ?", (value, chat))  # noqa: S608
     if field == "name":
         folded = searchable(str(value) if value else None)
         db.execute("UPDATE chats SET name_norm = ? WHERE id = ?", (folded, chat))
+
+
+def _imported_name(db: sqlite3.Connection, chat: int) -> str | None:
+    """What a file calls a group of which nothing else tells a name; the first file's counts."""
+    return column_value(
+        db,
+        """SELECT n.name FROM chats AS c JOIN imported_names AS n ON n.jid = c.jid
+        WHERE c.id = ? AND c.contact_id IS NULL ORDER BY n.import_id LIMIT 1""",
+        (chat,),
+    )
 
 
 def refresh_chat_settings(db: sqlite3.Connection, chat: int) -> None:

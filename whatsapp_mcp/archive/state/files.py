@@ -8,7 +8,7 @@ from typing import Final
 from whatsapp_mcp.archive import database
 from whatsapp_mcp.models import FileStep, ReadingKind
 
-ABOUT_FILES: Final = ("readings", "file_problems", "kept_files")
+ABOUT_FILES: Final = ("readings", "file_problems", "kept_files", "imported_files")
 """The tables with what is known about the file of a message; each has one row a message."""
 _TABLES: Final = ("media", *ABOUT_FILES)
 

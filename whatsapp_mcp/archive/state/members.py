@@ -50,8 +50,16 @@ def store_members(
     )
 
 
-def current_members(db: sqlite3.Connection, groups: Collection[int]) -> dict[int, dict[int, int]]:
-    """The members of groups with their roles, by contact."""
+def current_members(
+    db: sqlite3.Connection, groups: Collection[int], *, imported: bool = False
+) -> dict[int, dict[int, int]]:
+    """The members of groups with their roles, by contact.
+
+    Args:
+        db: The archive.
+        groups: Their chats.
+        imported: Of a group of which nothing else tells who is in it, what files say, which proves nothing.
+    """
     seen: dict[int, list[tuple[Observation, int]]] = {group: [] for group in groups}
     for group, at, role, *address in db.execute(
         f"""SELECT m.chat_id, m.at, m.role, a.id, a.jid, a.contact_id, a.reassigned FROM members AS m
@@ -61,7 +69,16 @@ def current_members(db: sqlite3.Connection, groups: Collection[int]) -> dict[int
     ).fetchall():
         seen[group].append((Observation(Address(*address), at), role))
     people = People(db)
-    return {group: _of_group(people, found) for group, found in seen.items()}
+    current = {group: _of_group(people, found) for group, found in seen.items()}
+    if imported and (unknown := [group for group, found in seen.items() if not found]):
+        for group, contact, role in db.execute(
+            f"""SELECT c.id, a.contact_id, max(i.role) FROM chats AS c JOIN addresses AS g ON g.jid = c.jid
+            JOIN imported_members AS i ON i.chat_address = g.id JOIN addresses AS a ON a.id = i.address_id
+            WHERE c.id IN ({placeholders(unknown)}) GROUP BY c.id, a.contact_id""",  # noqa: S608
+            unknown,
+        ).fetchall():
+            current[group][contact] = role
+    return current
 
 
 def _of_group(people: People, seen: list[tuple[Observation, int]]) -> dict[int, int]:

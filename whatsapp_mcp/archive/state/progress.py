@@ -44,11 +44,13 @@ class ChatProgress:
         return len(up_to) - bisect_left(up_to, message)
 
 
-def send_progress(db: sqlite3.Connection, chats: Iterable[int]) -> dict[int, ChatProgress]:
-    """The progress in each of these chats."""
+def send_progress(
+    db: sqlite3.Connection, chats: Iterable[int], *, imported: bool = False
+) -> dict[int, ChatProgress]:
+    """The progress in each of these chats; `imported`: of messages that files brought."""
     found = {
         chat: [(contact, kind, up_to) for (contact, kind), (up_to, _) in marks.items()]
-        for chat, marks in receipts.watermarks(db, [*chats]).items()
+        for chat, marks in receipts.watermarks(db, [*chats], imported=imported).items()
     }
     roles = members.current_members(db, [chat for chat, marks in found.items() if marks])
     return {

@@ -24,13 +24,13 @@ _OWNER_ADDRESS: Final = 0
 _COLUMNS: Final = """SELECT c.id, c.contact_id, a.jid, a.contact_id, a.reassigned AND a.jid NOT LIKE '%@lid',
  r.kind, r.up_to, r.at"""
 _WATERMARKS: Final = f"""
-{_COLUMNS} FROM chats AS c CROSS JOIN read_marks AS r ON r.chat_id = c.id
+{_COLUMNS} FROM chats AS c CROSS JOIN {{table}} AS r ON r.chat_id = c.id
  LEFT JOIN addresses AS a ON a.id = r.address_id WHERE c.id IN ({{chats}}) AND {{kinds}}
 UNION ALL {_COLUMNS} FROM chats AS c CROSS JOIN addresses AS a ON a.contact_id = c.contact_id
- CROSS JOIN read_marks AS r ON r.chat_id = 0 AND r.address_id = a.id WHERE c.id IN ({{chats}}) AND {{kinds}}
+ CROSS JOIN {{table}} AS r ON r.chat_id = 0 AND r.address_id = a.id WHERE c.id IN ({{chats}}) AND {{kinds}}
 UNION {_COLUMNS} FROM chats AS c CROSS JOIN addresses AS l ON l.contact_id = c.contact_id AND l.reassigned
  CROSS JOIN number_history AS h ON h.lid = l.jid CROSS JOIN addresses AS a ON a.jid = h.pn
- CROSS JOIN read_marks AS r ON r.chat_id = 0 AND r.address_id = a.id WHERE c.id IN ({{chats}}) AND {{kinds}}
+ CROSS JOIN {{table}} AS r ON r.chat_id = 0 AND r.address_id = a.id WHERE c.id IN ({{chats}}) AND {{kinds}}
 """
 """(chat, with whom, jid, whose it is, whether several people had it, kind, up to, when) of chats' watermarks.
 
@@ -55,23 +55,90 @@ def store_receipt(
         for one in addons.addon_messages(db, wa_id, chat_address)
         if (one.target.sender == OWNER) != (kind is ReceiptKind.SEEN)
     ]
-    if not found:
+    # That a file brought a message moves nothing: the file may go again. Its receipt goes on waiting.
+    there = [one for one in found if not one.imported or came(db, one.ref)]
+    if not there:
         addons.insert_addon(db, EARLY_RECEIPTS, (wa_id, chat_address, address, at, int(kind)))
         if kind is not ReceiptKind.SEEN:
-            return False
+            moved = [advance_imported(db, one, address, kind, at) for one in found]
+            return any(moved)
         moved = [seen(db, chat, address, 0, at) for chat in addons.addon_chats(db, chat_address)]
         return any(moved)
     changed = False
-    for message, target, _, via, _ in sorted(found):
-        person = value(db, "SELECT contact_id FROM chats WHERE id = ?", (target.chat,))
-        if via is not None and person is not None:
-            _confirm_person(db, message, address)
+    for one in sorted(there):
+        chat, person = one.target.chat, _person(db, one.target.chat)
+        if one.via is not None and person is not None:
+            _confirm_person(db, one.id, address)
         if kind is ReceiptKind.SEEN:
-            receipted(db, target.chat)
-            changed |= seen(db, target.chat, address, message, at)
+            receipted(db, chat)
+            changed |= seen(db, chat, address, one.id, at)
         else:
-            changed |= _advance(db, target.chat if person is None else 0, address, kind, message, at)
+            changed |= _advance(db, chat if person is None else 0, address, kind, one.id, at)
     return changed
+
+
+def _person(db: sqlite3.Connection, chat: int) -> int | None:
+    """With whom a direct chat is."""
+    return value(db, "SELECT contact_id FROM chats WHERE id = ?", (chat,))
+
+
+def came(db: sqlite3.Connection, ref: int) -> bool:
+    """Whether something of a message came over the connection that a file says more of."""
+    copy = "SELECT 1 FROM imported_copies WHERE ref = ? AND import_id = 0"
+    return db.execute(copy, (ref,)).fetchone() is not None
+
+
+def advance_imported(
+    db: sqlite3.Connection, message: addons.AddOnMessage, address: int, kind: ReceiptKind, at: int
+) -> bool:
+    """Take a receipt that came over the connection for a message that a file brought."""
+    chat = message.target.chat
+    mark = (chat if _person(db, chat) is None else 0, address, int(kind), message.id, at)
+    return store_imported_marks(db, 0, [mark])
+
+
+def take_early_imported(db: sqlite3.Connection, chat: int, wa_id: str) -> None:
+    """Let the waiting receipts of a message that a file brought count; they go on waiting."""
+    for chat_address, address, at, kind in db.execute(
+        """SELECT chat_address, sender_address, at, kind FROM early_receipts WHERE wa_id = ? AND kind > 0
+        AND chat_address IN (SELECT address_id FROM chat_addresses WHERE chat_id = ?)""",
+        (wa_id, chat),
+    ).fetchall():
+        for one in addons.addon_messages(db, wa_id, chat_address):
+            if one.imported and one.target.sender == OWNER and not came(db, one.ref):
+                advance_imported(db, one, address, ReceiptKind(kind), at)
+
+
+def forget_imported_marks(db: sqlite3.Connection, number: int) -> None:
+    """An import is undone: its watermarks go, and those of receipts for its messages."""
+    db.execute("DELETE FROM imported_marks WHERE import_id IN (0, ?)", (number,))
+    waiting = db.execute(
+        """SELECT DISTINCT m.chat_id, m.wa_id FROM early_receipts AS e JOIN chat_addresses AS v
+        ON v.address_id = e.chat_address JOIN messages AS m ON (m.chat_id, m.wa_id) = (v.chat_id, e.wa_id)"""
+    ).fetchall()
+    for chat, wa_id in waiting:
+        take_early_imported(db, chat, wa_id)
+
+
+def store_imported_marks(
+    db: sqlite3.Connection, number: int, marks: Collection[tuple[int, int, int, int, int]]
+) -> bool:
+    """Move the watermarks of an import forward; whether one was moved.
+
+    Args:
+        db: The archive, in a write transaction.
+        number: Of the import; 0: receipts that came over the connection.
+        marks: Rows as of `read_marks`.
+    """
+    return (
+        db.executemany(
+            f"""INSERT INTO imported_marks VALUES (?, ?, ?, ?, ?, {number}) ON CONFLICT DO UPDATE
+            SET up_to = excluded.up_to, at = excluded.at
+            WHERE excluded.up_to > up_to OR (excluded.up_to = up_to AND excluded.at < at)""",  # noqa: S608
+            marks,
+        ).rowcount
+        > 0
+    )
 
 
 def _confirm_person(db: sqlite3.Connection, message: int, address: int) -> None:
@@ -108,7 +175,7 @@ def seen(db: sqlite3.Connection, chat: int, address: int | None, up_to: int, at:
         up_to: The newest message that was read; 0: one that is not here.
         at: When it was read; 0: it is not known.
     """
-    person = value(db, "SELECT contact_id FROM chats WHERE id = ?", (chat,))
+    person = _person(db, chat)
     if person is None:
         scope, address = chat, _OWNER_ADDRESS
     else:
@@ -128,22 +195,32 @@ def _lasting(db: sqlite3.Connection, person: int) -> int:
     return value(db, lasting, (person,))
 
 
-def watermarks(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, Watermarks]:
+def watermarks(
+    db: sqlite3.Connection, chats: Collection[int], *, imported: bool = False
+) -> dict[int, Watermarks]:
     """How far everybody but the owner has come in some chats.
 
     Under a number that several people had, it covers for each of them what the owner sent in their time.
+
+    Args:
+        db: The archive.
+        chats: Which chats.
+        imported: Of messages that files brought, for which count also watermarks that files told.
     """
     found: dict[int, Watermarks] = {chat: {} for chat in chats}
-    for chat, contact, kind, up_to, at in _of_others(db, chats):
-        key = (contact, kind)
-        known = found[chat].get(key)
-        if known is None or (up_to, -at) > (known[0], -known[1]):
-            found[chat][key] = (up_to, at)
+    for table in ("read_marks", "imported_marks") if imported else ("read_marks",):
+        for chat, contact, kind, up_to, at in _of_others(db, chats, table):
+            key = (contact, kind)
+            known = found[chat].get(key)
+            if known is None or (up_to, -at) > (known[0], -known[1]):
+                found[chat][key] = (up_to, at)
     return found
 
 
-def _of_others(db: sqlite3.Connection, chats: Collection[int]) -> Iterator[tuple[int, int, int, int, int]]:
-    for chat, person, jid, contact, shared, kind, up_to, at in _rows(db, chats):
+def _of_others(
+    db: sqlite3.Connection, chats: Collection[int], table: str
+) -> Iterator[tuple[int, int, int, int, int]]:
+    for chat, person, jid, contact, shared, kind, up_to, at in _rows(db, chats, table=table):
         if not shared:
             yield chat, EVERYONE if contact is None else contact, kind, up_to, at
             continue
@@ -154,13 +231,15 @@ def _of_others(db: sqlite3.Connection, chats: Collection[int]) -> Iterator[tuple
                     yield chat, holder, kind, newest, at
 
 
-def _rows(db: sqlite3.Connection, chats: Collection[int], *, seen: bool = False) -> list[Any]:
+def _rows(
+    db: sqlite3.Connection, chats: Collection[int], *, seen: bool = False, table: str = "read_marks"
+) -> list[Any]:
     """Rows of `_WATERMARKS`: what the owner has read, or how far everybody else has come."""
     if not chats:
         return []
     places = ", ".join(f"?{number}" for number in range(1, len(chats) + 1))
     kinds = "r.kind = 0" if seen else "r.kind > 0 AND r.address_id != 0"
-    return db.execute(_WATERMARKS.format(chats=places, kinds=kinds), [*chats]).fetchall()
+    return db.execute(_WATERMARKS.format(chats=places, kinds=kinds, table=table), [*chats]).fetchall()
 
 
 def _newest(
@@ -184,8 +263,8 @@ def _newest(
 
 
 def reread(db: sqlite3.Connection, chat: int) -> None:
-    """Derive how far a chat was read: up to what the owner sent, and what was read on any device."""
-    read = _newest_own(db, chat)
+    """Derive how far a chat was read: up to what the owner sent or files brought, or read on any device."""
+    read = max(_newest_own(db, chat), _newest_imported(db, chat))
     for _, person, jid, _, shared, _, up_to, _ in _rows(db, [chat], seen=True):
         if not shared:
             read = max(read, up_to)
@@ -194,6 +273,19 @@ def reread(db: sqlite3.Connection, chat: int) -> None:
             if holder == person:
                 read = max(read, _newest(db, chat, up_to, since, until, exactly=True, mine=False))
     db.execute("UPDATE chats SET read_id = ? WHERE id = ?", (read, chat))
+
+
+def _newest_imported(db: sqlite3.Connection, chat: int) -> int:
+    """A message that a file brought counts as read, and all before it: it was on the phone."""
+    read_to = """SELECT max(read_to) FROM imported_chats
+        WHERE address_id IN (SELECT address_id FROM chat_addresses WHERE chat_id = ?)"""
+    newest = value(db, read_to, (chat,))
+    return 0 if newest is None else last_of(newest)
+
+
+def last_of(second: int) -> int:
+    """The greatest id that a message of a second may have."""
+    return ((second + 1) << ID_BITS) - 1
 
 
 def _newest_own(db: sqlite3.Connection, chat: int) -> int:

@@ -18,13 +18,13 @@ def apply_versions(db: sqlite3.Connection, message: int) -> Literal["edit", "rev
     """Bring a message's row in line with what is known of its edits and revokes; says what changed."""
     target = addons.target_of(db, message)
     revokes = addons.read_addons(db, REVOKES, [target]).get(target)
-    kind, text, edited_at, revoked_at = db.execute(
-        "SELECT kind, text, edited_at, revoked_at FROM messages WHERE id = ?", (message,)
+    kind, text, original, edited_at, revoked_at = db.execute(
+        "SELECT kind, text, original, edited_at, revoked_at FROM messages WHERE id = ?", (message,)
     ).fetchone()
     if revokes:
         erase(db, message, revokes[0].at)
         return "revoke" if revoked_at is None else None
-    if kind in PLACEHOLDERS:
+    if kind in PLACEHOLDERS or revoked_at is not None:  # a file said that it was deleted
         return None
     edits = addons.read_addons(db, EDITS, [target]).get(target)
     if not edits:
@@ -32,6 +32,8 @@ def apply_versions(db: sqlite3.Connection, message: int) -> Literal["edit", "rev
     _, at, (newest,) = edits[-1]
     if edited_at == at // 1000 and text == newest:
         return None
+    if original is None and edited_at is not None and edited_at >= at // 1000:
+        return None  # a file has a later text of it
     db.execute(
         """UPDATE messages SET original = iif(edited_at IS NULL, text, original), text = ?, edited_at = ?
         WHERE id = ?""",
@@ -51,7 +53,13 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
     db.execute(
         """UPDATE messages SET text = '', original = NULL, details = NULL, flags = flags & ?, revoked_at = ?,
         edited_at = NULL, via = iif(?, NULL, via) WHERE id = ?""",
-        (int(Flag.TWICE), at, named, message),
+        (Flag.TWICE | Flag.IMPORTED, at, named, message),
+    )
+    # What came over the connection stays a placeholder; what files say of it is as deleted as it.
+    db.execute(
+        """DELETE FROM imported_copies WHERE import_id != 0
+        AND ref = (SELECT ref FROM messages WHERE id = ?)""",
+        (message,),
     )
     db.execute(
         """INSERT INTO raw_gone VALUES (?1, (SELECT path FROM media WHERE message_id = ?1), NULL)

@@ -40,7 +40,8 @@ class AddOnWriter:
         at = kind.values(update)[0] // kind.unit
         place = self._identities.chat(update.chat, at)
         found = self._messages_with(kind, update.wa_id, chat, sender)
-        if kind.erased and any(one.revoked for one in found):
+        # Of a message that a file brought it is kept: the file may go again, and what came stays.
+        if kind.erased and any(one.revoked and not one.imported for one in found):
             self._confirm_person(kind, chat, sender, found)
             self._messages.attribute(update.chat, update.sender, update.wa_id)
             return
@@ -80,12 +81,11 @@ class AddOnWriter:
     def _follow(self, kind: AddOn, update: Any, found: list[AddOnMessage]) -> None:
         """Bring what is derived up to date."""
         if kind in (EDITS, REVOKES):
-            for message, target, ref, _, _ in found:
-                if changed := state.apply_versions(self._db, message):
-                    self._messages.touched.add(target.chat)
-                    state.add_change(
-                        self._db, changed, chat=target.chat, wa_id=target.wa_id, ref=ref, actor=target.sender
-                    )
+            for one in found:
+                if changed := state.apply_versions(self._db, one.id):
+                    chat, wa_id, sender = one.target
+                    self._messages.touched.add(chat)
+                    state.add_change(self._db, changed, chat=chat, wa_id=wa_id, ref=one.ref, actor=sender)
         elif kind is VOTES:
             for chat in {one.target.chat for one in found}:
                 state.open_sealed_votes(self._db, chat, update.wa_id)

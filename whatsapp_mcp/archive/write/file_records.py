@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 
 from whatsapp_mcp.archive import database, read, state
-from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.models import FileReading, FileStep, MessageKey
 
@@ -41,21 +40,32 @@ def record_media_path(on: Applying, key: MessageKey, path: str | None, kept: int
     return True
 
 
-def record_imported_file(on: Applying, chat: str, message_id: str, path: str, size: int) -> None:
-    """Note where the file of an imported message lies.
+def record_imported_file(on: Applying, number: int, key: MessageKey, path: str, size: int) -> bool:
+    """Note where a file lies that an import has stored, of a message that waits for one.
+
+    Undoing the import takes the file away again. False: it does not wait for one any more.
 
     Args:
         on: The operation.
-        chat: Jid of the chat.
-        message_id: Id of the message.
+        number: Of the import.
+        key: The message.
         path: Under `media`.
         size: Bytes.
+
+    Raises:
+        MessageNotFound: No such message.
     """
-    on.db.execute(
-        """UPDATE media SET path = ?, size = ? WHERE message_id =
-        (SELECT id FROM messages WHERE chat_id = ? AND wa_id = ?)""",
-        (path, size, Identities(on.db).chat(chat), message_id),
-    )
+    db, message = on.db, read.find(on.db, key)
+    found = db.execute(
+        "UPDATE media SET path = ?, size = coalesce(size, ?) WHERE message_id = ? AND path IS NULL",
+        (path, size, message),
+    ).rowcount
+    if found <= 0:
+        return False
+    db.execute("INSERT OR REPLACE INTO imported_files VALUES (?, ?)", (message, number))
+    db.execute("DELETE FROM file_problems WHERE message_id = ?", (message,))
+    state.add_file_change(db, message)
+    return True
 
 
 def record_reading(on: Applying, key: MessageKey, reading: FileReading) -> None:

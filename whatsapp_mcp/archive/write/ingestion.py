@@ -129,6 +129,7 @@ class Ingest:
         """Bring what is derived up to date, and `raw.db` in line with what was written."""
         self._updates.finish()
         self._keep_raw()
+        self._on.files += self._updates.messages.files
         self._on.opens_addons |= self._updates.messages.opens_sealed or self._updates.identities.merged
 
     def _keep_raw(self) -> None:

@@ -29,6 +29,7 @@ class MessageWriter:
         self._db = db
         self._identities = identities
         self.touched: set[int] = set()
+        self.files: list[str] = []
         self.raw: dict[int, tuple[int, bytes]] = {}
         self.unknown = False
         self.opens_sealed = False
@@ -63,6 +64,9 @@ class MessageWriter:
         ).fetchone()
         if message is None:
             message = self._insert(update, chat, sender, earlier, newest)
+        elif flags & Flag.IMPORTED and not content.flags & Flag.IMPORTED:
+            self.duplicates += 1
+            self._over_imported(message, update, chat, sender)
         else:
             self.duplicates += 1
             if not content.flags & Flag.IMPORTED:  # a file changes nothing of what came over the connection
@@ -78,6 +82,28 @@ class MessageWriter:
                 starred = "UPDATE messages SET flags = flags | ? WHERE id = ?"
                 self._db.execute(starred, (int(Flag.STARRED), message))
         self.attribute(update.chat, update.sender, update.wa_id)
+
+    def _over_imported(self, message: int, update: MessageUpdate, chat: int, sender: int) -> None:
+        """A message comes over the connection that a file brought: all but a placeholder replaces it."""
+        db, content = self._db, update.content
+        kind, ref, via = db.execute("SELECT kind, ref, via FROM messages WHERE id = ?", (message,)).fetchone()
+        came, now = state.came(db, ref), self._identities.via(update.chat, update.sender)
+        db.execute(
+            "UPDATE messages SET via = ? WHERE id = ?",
+            (None if came and None in (via, now) else now, message),
+        )
+        if update.at < message >> ID_BITS or (not came and update.at != message >> ID_BITS):
+            message = self._retime(message, update.at, chat)
+        new = KIND_NUMBER[content.kind]
+        if identity.message_worth(new, content.flags) >= identity.message_worth(kind, int(Flag.IMPORTED)):
+            self._replace(message, update, chat, sender)
+            self.files += state.outdate_copies(db, message)
+        else:
+            details = _dump(self._details(content, chat, now))
+            copy = (update.at, sender, update.wa_id, new, content.flags, content.text, content.reply_to)
+            state.store_copy(db, state.Copy(ref, state.CAME, *copy, None, None, details, None))
+            self._keep_raw(message, update)
+        state.apply_early(db, chat, update.wa_id)
 
     def attribute(self, chat: str, sender: str | None, message: str) -> None:
         """Attribute a message of a reassigned number to the chat and person it belongs to.
@@ -167,8 +193,11 @@ class MessageWriter:
             ),
         )
         database.unindex_message(self._db, message)
-        state.drop_file(self._db, message)
-        self._attach(message, content, details, chat, sender)
+        media = content.media
+        gone = state.show_media(self._db, message, None if media is None else (*astuple(media), None))
+        if gone is not None:
+            self.files.append(gone)
+        self._index(message, content, details, chat, sender)
         self._keep_raw(message, update)
         state.apply_versions(self._db, message)
         self.opens_sealed = True
@@ -179,13 +208,15 @@ class MessageWriter:
     def _attach(
         self, message: int, content: Content, details: dict[str, Any], chat: int, sender: int
     ) -> None:
-        file_name = None
         if content.media is not None:
-            file_name = content.media.file_name
             self._db.execute(
                 "INSERT OR REPLACE INTO media VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
                 (message, *astuple(content.media)),
             )
+        self._index(message, content, details, chat, sender)
+
+    def _index(self, message: int, content: Content, details: dict[str, Any], chat: int, sender: int) -> None:
+        file_name = None if content.media is None else content.media.file_name
         database.index_message(
             self._db, message, database.indexed_body(content.text, file_name, details), chat, sender
         )
@@ -222,8 +253,9 @@ class MessageWriter:
         if (
             "quote" in details
             and via is None
-            and self._db.execute(
-                "SELECT 1 FROM messages WHERE chat_id = ? AND wa_id = ?", (chat, content.reply_to)
+            and self._db.execute(  # a file may go again, with what it brought
+                "SELECT 1 FROM messages WHERE chat_id = ? AND wa_id = ? AND NOT flags & ?",
+                (chat, content.reply_to, int(Flag.IMPORTED)),
             ).fetchone()
         ):
             details = {key: value for key, value in details.items() if key != "quote"}

@@ -14,6 +14,7 @@ from whatsapp_mcp.decoding import (
     NEVER_UNREAD,
     OWNER,
     ChatUpdate,
+    Flag,
     HistoryUpdate,
     MembersUpdate,
     MessageUpdate,
@@ -159,7 +160,11 @@ class StateWriter:
     def linked(self, received_at: int) -> None:
         """Begin a history sync; messages since the newest one of an earlier linking may be missing."""
         self._db.execute("DELETE FROM meta WHERE key = 'history'")
-        newest = value(self._db, "SELECT max(id) FROM messages")
+        newest = value(
+            self._db,
+            "SELECT id FROM messages WHERE NOT flags & ? ORDER BY id DESC LIMIT 1",
+            (int(Flag.IMPORTED),),
+        )
         until = received_at // 1000
         if newest is not None and newest >> ID_BITS < until:
             state.store_gap(self._db, newest >> ID_BITS, until, "this device was not linked")

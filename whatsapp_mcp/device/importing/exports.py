@@ -15,7 +15,7 @@ from whatsapp_mcp.device.importing.matching import match_exports
 from whatsapp_mcp.device.importing.work import Work
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported
 from whatsapp_mcp.media import Worker, read_chat_export, read_exported_file
-from whatsapp_mcp.models import ImportReport, ImportSource, ImportStep, Unreadable
+from whatsapp_mcp.models import ImportReport, ImportSource, ImportStep
 
 _MEGABYTE: Final = 1_000_000
 _CHUNK: Final = 1 << 20
@@ -57,24 +57,23 @@ async def import_export(work: Work, worker: Worker, path: Path, chat: str) -> No
         fingerprint = await anyio.to_thread.run_sync(_digest, file)
         messages = await read_chat_export(worker, file)
         work.job.tell(lambda now: replace(now, step=ImportStep.MESSAGES, total=now.total + len(messages)))
-        if request.dry_run:
-            raise Unsupported("An exported chat has no dry run.", "Import it; it can be undone.")
         async with work.numbered(ImportSource.CHAT_EXPORT, path.name, fingerprint, chat) as record:
             done = await work.archive.import_chat_export(
+                record.number,
                 messages,
                 chat,
                 title=path.stem,
                 me=request.me,
                 zone=work.settings.now().zone,
+                dry=request.dry_run,
             )
-            skipped = {Unreadable.NO_TIME: done.result.skipped} if done.result.skipped else {}
-            brought = ImportReport(done.result.messages, done.result.duplicates, unreadable=skipped)
-            work.brought(brought, len(messages))
-            await _import_files(work, worker, file, chat, done.files, record.number)
+            work.brought(done.report, len(messages))
+            if not request.dry_run:
+                await _import_files(work, worker, file, done.files, record.number)
 
 
 async def _import_files(
-    work: Work, worker: Worker, file: BinaryIO, chat: str, names: Mapping[str, str], number: int
+    work: Work, worker: Worker, file: BinaryIO, names: Mapping[str, str], number: int
 ) -> None:
     most = work.settings.now().media.max_megabytes * _MEGABYTE
     for message_id, name in names.items():
@@ -85,7 +84,7 @@ async def _import_files(
             logger.warning("import: file skipped: %s", error.message)
             brought = ImportReport(files_left_out=1)
         else:
-            await work.archive.store_imported_file(chat, message_id, name, content)
+            await work.archive.store_imported_file(number, message_id, name, content)
         await work.archive.import_files(number, brought.files, brought.files_left_out)
         work.brought(brought)
 

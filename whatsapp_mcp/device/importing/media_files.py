@@ -68,15 +68,22 @@ class MediaFiles:
 
     Args:
         archive: Where the messages are.
+        number: Of the import.
         folder: The account's files.
         settings: The largest file, and the room that all may take.
         open_file: Opens a foreign one.
     """
 
     def __init__(
-        self, archive: Archive, folder: AccountFolder, settings: CurrentSettings, open_file: OpenFile
+        self,
+        archive: Archive,
+        number: int,
+        folder: AccountFolder,
+        settings: CurrentSettings,
+        open_file: OpenFile,
     ) -> None:
         self._archive = archive
+        self._number = number
         self._folder = folder
         self._settings = settings
         self._open_file = open_file
@@ -128,11 +135,11 @@ class MediaFiles:
                 self._used = await anyio.to_thread.run_sync(used, media)
             self._used = require_room(media, copied.size, limits, self._used)
             target = await anyio.to_thread.run_sync(_named, draft, source)
-        return await self._record(source.ref, target)
+        return await self._record(source.ref, target, copied.size)
 
-    async def _record(self, ref: int, path: Path) -> bool:
+    async def _record(self, ref: int, path: Path, size: int) -> bool:
         try:
-            is_recorded = await self._archive.record_media_path(ref, str(path))
+            is_recorded = await self._archive.record_imported_file(self._number, ref, str(path), size)
         except MessageNotFound:
             is_recorded = False
         if not is_recorded:  # the message was deleted meanwhile

@@ -1,0 +1,137 @@
+"""Applies a slice of an exported chat."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from whatsapp_mcp.archive.exchange import imported_refs
+from whatsapp_mcp.archive.exchange.chat_exports import NEAR, exported_message, find_here
+from whatsapp_mcp.archive.exchange.foreign_reading import clean_text, possible_time
+from whatsapp_mcp.archive.exchange.import_records import add_to_report
+from whatsapp_mcp.archive.exchange.import_slices import ImportSlice
+from whatsapp_mcp.archive.exchange.imported_messages import ImportedMessage
+from whatsapp_mcp.archive.exchange.prepared_imports import DatedMessage
+from whatsapp_mcp.archive.read import chat_id
+from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.decoding import OWNER, NameKind
+from whatsapp_mcp.models import ImportReport, Unreadable
+
+_MESSAGES: Final = 50
+"""Messages of a slice: some milliseconds."""
+
+
+def export_slices(
+    messages: Sequence[DatedMessage], begin: int
+) -> list[tuple[Sequence[DatedMessage], Sequence[DatedMessage], int]]:
+    """The messages from a place on in slices: those before it that may be the same, its own, and its end."""
+    slices: list[tuple[Sequence[DatedMessage], Sequence[DatedMessage], int]] = []
+    for start in range(begin, len(messages), _MESSAGES):
+        end = min(start + _MESSAGES, len(messages))
+        first = next((one.at for one in messages[start:end] if one.at is not None), None)
+        before = start
+        while before > 0 and first is not None and first - (messages[before - 1].at or 0) <= 2 * NEAR:
+            before -= 1
+        slices.append((messages[before:start], messages[start:end], end))
+    return slices
+
+
+def import_chat_export(
+    on: Applying,
+    number: int,
+    messages: Sequence[DatedMessage],
+    before: Sequence[DatedMessage],
+    chat: str,
+    people: Sequence[tuple[str, str | None]],
+    position: int,
+) -> ImportReport:
+    """Take over a slice of an exported chat; see `Archive.import_chat_export`.
+
+    Args:
+        on: The operation.
+        number: Of the import; 0 in a dry run.
+        messages: The slice.
+        before: Messages right before it: what one of them is here, none of the slice is.
+        chat: Jid of the chat that it is.
+        people: Whose the names are; None: the owner's.
+        position: Where the next slice begins.
+    """
+    part = ImportSlice(on, number)
+    whose = dict(people)
+    used: set[int] = set()
+    new: list[ImportedMessage] = []
+    known, skipped = list[int](), 0
+    for place, one in enumerate((*before, *messages)):
+        at, counts = one.at, place >= len(before)
+        if at is None or not possible_time(on, at):
+            skipped += counts
+            continue
+        sender = whose.get(one.message.name, chat) if one.message.name else chat
+        message = part.place(exported_message(one, at, chat, sender))
+        found = _find(on, message, one, at, used)
+        if found is None and counts:
+            new.append(message)
+        elif found is not None and counts:
+            known.append(found)
+    _name_strangers(on, number, part, people)
+    part.write(new)
+    part.finish()
+    imported_refs.add_refs(on.db, number, [ref for ref in known if ref])
+    written = part.messages.written
+    times = [one.taken.foreign.at for one in new]
+    report = ImportReport(
+        written.new, written.known + len(known), written.filled,
+        unreadable={Unreadable.NO_TIME: skipped} if skipped else {},
+        first=_time(min(times, default=None)), last=_time(max(times, default=None)),
+    )  # fmt: skip
+    on.db.execute("UPDATE imports SET position = ? WHERE id = ?", (position, number))
+    add_to_report(on.db, number, report)
+    return report
+
+
+def without_file(db: sqlite3.Connection, chat: str, files: Mapping[str, str]) -> dict[str, str]:
+    """Those of the messages of an exported chat, by id with the name of its file, whose file is not here."""
+    found: dict[str, str] = {}
+    for wa_id, name in files.items():
+        lacking = """SELECT 1 FROM messages AS m JOIN media AS d ON d.message_id = m.id
+            WHERE m.chat_id = ? AND m.wa_id = ? AND d.path IS NULL"""
+        if db.execute(lacking, (chat_id(db, chat), wa_id)).fetchone():
+            found[wa_id] = name
+    return found
+
+
+def _find(on: Applying, message: ImportedMessage, one: DatedMessage, at: int, used: set[int]) -> int | None:
+    """The ref of the message here that an exported one is, 0 if it did not come by a file; None: it is new.
+
+    One that has the id that is made of it is written again, which changes nothing.
+    """
+    own = on.db.execute(
+        "SELECT id FROM messages WHERE (chat_id, wa_id, sender_id) = (?, ?, ?)", message.key
+    ).fetchone()
+    if own is not None:
+        used.add(own[0])
+        return None
+    is_own = message.sender == OWNER
+    found = find_here(on.db, message.chat, one.message, at, is_own=is_own, used=used)
+    return None if found is None else found[0] if found[1] else 0
+
+
+def _name_strangers(
+    on: Applying, number: int, part: ImportSlice, people: Sequence[tuple[str, str | None]]
+) -> None:
+    """An address that stands for a name alone is called so."""
+    for name, jid in people:
+        if jid is None or not jid.endswith("@import"):
+            continue
+        row = (jid, int(NameKind.PUSH), number, clean_text(name))
+        new = on.db.execute("INSERT OR IGNORE INTO imported_names VALUES (?, ?, ?, ?)", row).rowcount
+        if new > 0:
+            contact = part.identities.contact(jid)
+            part.identities.refresh(contact)
+            part.identities.changed.add(contact)
+
+
+def _time(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,83 @@
+"""Imports beside everything else that is written: in slices, as many to a transaction as nobody waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+import anyio.to_thread
+
+from whatsapp_mcp.archive import care
+from whatsapp_mcp.archive.committer import Committer
+from whatsapp_mcp.archive.database import Writer
+from whatsapp_mcp.archive.operations import WriteOperation
+from whatsapp_mcp.models import ImportReport
+from whatsapp_mcp.settings import AccountFolder
+
+_MOST: Final = 20
+"""Slices of one transaction: its commit takes some milliseconds, in which nobody else writes."""
+
+Values = Callable[[int, ImportReport], Mapping[str, Any]]
+"""The values of the operation of a slice, by its place and what those before it brought."""
+
+
+class ImportTurns:
+    """Takes the writer's turn for imports.
+
+    One commit for many slices costs much less than one for each. It does not wait for the disk either: an
+    import goes on from what was committed, so after a power failure the last slices are done again. Whoever
+    waits for the writer waits for the slice that is being applied, and for that commit.
+
+    Args:
+        folder: The account's files.
+        writer: Lends the connection.
+        committer: Applies the operations.
+        now: The wall time.
+    """
+
+    def __init__(
+        self, folder: AccountFolder, writer: Writer, committer: Committer, now: Callable[[], datetime]
+    ) -> None:
+        self._folder = folder
+        self._writer = writer
+        self._committer = committer
+        self._now = now
+
+    async def run(self, name: str, slices: int, values: Values, *, dry: bool) -> ImportReport:
+        """Apply all slices; answers what they brought.
+
+        Args:
+            name: Of the operation.
+            slices: How many there are.
+            values: Makes the values of each.
+            dry: Roll each transaction back.
+        """
+        done, total = 0, ImportReport()
+        while done < slices:
+            places = range(done, min(slices, done + _MOST))
+            turn = partial(self._turn, name, places, values, total, dry)
+            brought, files = await self._writer.run_bare(turn, bulk=True)
+            if files:
+                await anyio.to_thread.run_sync(care.unlink_media, self._folder.media, files)
+            done += len(brought)
+            total = sum(brought, total)
+        return total
+
+    def _turn(
+        self, name: str, places: range, values: Values, total: ImportReport, dry: bool, _: object
+    ) -> tuple[list[ImportReport], list[str]]:
+        """What each slice that was applied brought, and files that have to go."""
+        at = int(self._now().timestamp() * 1000)
+        brought: list[ImportReport] = []
+
+        def operations() -> Iterator[WriteOperation]:
+            for place in places:
+                yield WriteOperation(name, at, values(place, sum(brought, total)))
+                if self._writer.is_wanted:
+                    return
+
+        with self._committer.raw_damage():
+            files = self._committer.commit_many(operations(), brought.append, dry=dry)
+        return brought, files
