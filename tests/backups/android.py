@@ -42,6 +42,8 @@ class Backup:
         self.version = version
         self._db = sqlite3.connect(path)
         self._db.execute("PRAGMA page_size = 4096")
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("PRAGMA synchronous = OFF")
         for table, columns in version.tables.items():
             self._db.execute(f"CREATE TABLE {table} ({columns})")
         if version.is_new:

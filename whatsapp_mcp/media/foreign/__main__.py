@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -69,7 +68,7 @@ class Reading:
         self._found = source, found
         try:
             return {"source": source.SOURCE, "total": source.total(found)}, b""
-        except sqlite3.Error:
+        except database.DAMAGE:
             raise database.damaged() from None
 
     def page(self, file: BinaryIO, options: dict[str, Any]) -> Outcome:
@@ -87,7 +86,7 @@ class Reading:
         source, found = self._found
         try:
             page = source.page(found, options["after"], options["rows"])
-        except sqlite3.Error:
+        except database.DAMAGE:
             raise database.damaged() from None
         return {}, _PAGE.dump_json(page)
 

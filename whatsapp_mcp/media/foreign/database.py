@@ -18,6 +18,8 @@ TEXT: Final = 70_000
 """Characters of any text that are taken along; the archive has limits of its own."""
 BLOB: Final = 1_024
 """Bytes of a key or a digest that are taken along."""
+DAMAGE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What comes of a damaged database; Python may fail to decode SQLite's own sentence about a name in it."""
 _COLUMNS: Final = 20_000
 """Of all tables together: msgstore.db has some 2,000."""
 _LIMITS: Final = {
@@ -97,7 +99,7 @@ def guarded(db: sqlite3.Connection) -> Schema:
         ):
             db.execute(f"PRAGMA {pragma}")
         return _schema(db)
-    except sqlite3.Error:
+    except DAMAGE:
         raise damaged() from None
 
 
@@ -121,7 +123,7 @@ def check(db: sqlite3.Connection, tables: Iterable[str]) -> None:
                 indexed(db, table, column)
         db.execute("PRAGMA query_only = ON")
         read_only(db)
-    except sqlite3.Error:
+    except DAMAGE:
         raise damaged() from None
 
 

@@ -14,7 +14,7 @@ from whatsapp_mcp.media.foreign.android import calls, kinds, parts, people
 from whatsapp_mcp.media.foreign.android.messages import message_of
 from whatsapp_mcp.media.foreign.android.parts import Parts
 from whatsapp_mcp.media.foreign.android.rows import CALLS, LOWEST, Row, columns, jid_of
-from whatsapp_mcp.media.foreign.database import Opened, Schema
+from whatsapp_mcp.media.foreign.database import TEXT, Opened, Schema
 from whatsapp_mcp.models import ForeignMessage, ForeignPage, ImportSource, MessageKind, Unreadable
 
 SOURCE: Final = ImportSource.ANDROID
@@ -155,7 +155,7 @@ def _new(found: Opened, after: int, rows: int) -> list[tuple[Row, kinds.Media | 
     chat = f"(SELECT {jid_of('c.jid_row_id')} FROM main.chat AS c WHERE c.rowid = m.chat_row_id)"  # noqa: S608
     taken = found.db.execute(
         f"""SELECT m.rowid, {chat}, m.from_me, m.key_id, {jid_of("m.sender_jid_row_id")}, m.timestamp,
-        m.message_type, m.text_data, {more} FROM main.message AS m
+        m.message_type, substr(m.text_data, 1, {TEXT}), {more} FROM main.message AS m
         WHERE m.rowid > ? AND m.rowid < ? AND {_NEW_ROOT} ORDER BY m.rowid LIMIT ?""",  # noqa: S608
         (after, CALLS, rows),
     )
@@ -172,10 +172,11 @@ def _old(found: Opened, after: int, rows: int) -> list[tuple[Row, kinds.Media | 
     if schema.has("messages", "quoted_row_id") and schema.has("messages_quotes", "key_id"):
         quoted = "(SELECT q.key_id FROM main.messages_quotes AS q WHERE q.rowid = m.quoted_row_id)"
     action = f"CASE m.status WHEN {_NOTICE} THEN coalesce({column('media_size')}, 0) END"
+    more = ", ".join(map(column, (*_OLD_ROW, *_OLD_MEDIA)))
     taken = found.db.execute(
         f"""SELECT m.rowid, m.key_remote_jid, m.key_from_me, m.key_id, m.remote_resource, m.timestamp,
-        m.media_wa_type, m.data, {column("starred")}, {column("origin")}, {column("forwarded")}, m.status,
-        {quoted}, {action}, {", ".join(map(column, (*_OLD_ROW, *_OLD_MEDIA)))}
+        m.media_wa_type, substr(m.data, 1, {TEXT}), {column("starred")}, {column("origin")},
+        {column("forwarded")}, m.status, {quoted}, {action}, {more}
         FROM main.messages AS m WHERE m.rowid > ? AND m.rowid < ? AND {_OLD_ROOT}
         ORDER BY m.rowid LIMIT ?""",  # noqa: S608
         (after, CALLS, rows),
