@@ -26,7 +26,7 @@ from whatsapp_mcp.media.job import invalid_answer
 from whatsapp_mcp.media.worker import Answer, Limits, Worker, open_worker
 from whatsapp_mcp.models import ForeignPage, ImportSource, UnknownVersion
 
-ROWS: Final = 2_000
+ROWS: Final = 1_000
 """Messages of a page."""
 _OPENING: Final = Limits(seconds=3_600.0, cpu_seconds=1_800, output_bytes=4_000_000)
 """The tables of a file of some gigabytes are looked at once as a whole."""
