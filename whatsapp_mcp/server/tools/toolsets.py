@@ -17,7 +17,7 @@ TOOLSETS: Final = {
     "messages": ("messages",),
     "groups": ("groups",),
     "contacts": ("contacts",),
-    "chats": ("chats",),
+    "chats": ("chats", "importing"),
     "profile": ("profile",),
     "channels": ("channels",),
     "planning": ("planning",),
