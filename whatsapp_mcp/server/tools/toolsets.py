@@ -17,7 +17,7 @@ TOOLSETS: Final = {
     "messages": ("messages",),
     "groups": ("groups",),
     "contacts": ("contacts",),
-    "chats": ("chats", "importing"),
+    "chats": ("chats",),
     "profile": ("profile",),
     "channels": ("channels",),
     "planning": ("planning",),
