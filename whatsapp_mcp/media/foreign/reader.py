@@ -33,7 +33,8 @@ _OPENING: Final = Limits(seconds=3_600.0, cpu_seconds=1_800, output_bytes=4_000_
 _READING: Final = Limits(seconds=300.0, cpu_seconds=120, output_bytes=256_000_000)
 _START_SECONDS: Final = 60.0
 _NEVER: Final = 1 << 30
-_LOGS: Final = ("-wal", "-journal")
+_LOGS: Final = ("-wal", "-journal", "-shm")
+"""A log, and what is there as long as a program uses a database with one."""
 _SCRATCHES: Final = 8
 """How many files may be unpacked at most: an iPhone's four databases and the list of its files."""
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
