@@ -54,7 +54,7 @@ CREATE TABLE imported_addresses ( import_id INTEGER NOT NULL, jid TEXT NOT NULL,
 CREATE TABLE imported_pairs ( import_id INTEGER NOT NULL, jid TEXT NOT NULL, other TEXT NOT NULL, PRIMARY KEY (import_id, jid) ) WITHOUT ROWID;
 CREATE TABLE imported_names ( jid TEXT NOT NULL, kind INTEGER NOT NULL, import_id INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (jid, kind, import_id) ) WITHOUT ROWID;
 CREATE TABLE imported_members ( chat_address INTEGER NOT NULL, import_id INTEGER NOT NULL, address_id INTEGER NOT NULL, role INTEGER NOT NULL, PRIMARY KEY (chat_address, import_id, address_id) ) WITHOUT ROWID;
-CREATE TABLE imported_addons ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, kind INTEGER NOT NULL, says BLOB NOT NULL, import_id INTEGER NOT NULL, PRIMARY KEY (wa_id, chat_address, kind, sender_address, at, says, import_id) ) WITHOUT ROWID;
+CREATE TABLE imported_addons ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, kind INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, says BLOB NOT NULL, import_id INTEGER NOT NULL, PRIMARY KEY (wa_id, chat_address, kind, sender_address, at, says, import_id) ) WITHOUT ROWID;
 CREATE TABLE imported_marks ( chat_id INTEGER NOT NULL, address_id INTEGER NOT NULL, kind INTEGER NOT NULL, up_to INTEGER NOT NULL, at INTEGER NOT NULL, import_id INTEGER NOT NULL, PRIMARY KEY (chat_id, address_id, kind, import_id) ) WITHOUT ROWID;
 CREATE TABLE imported_files ( message_id INTEGER PRIMARY KEY, import_id INTEGER NOT NULL );
 CREATE VIRTUAL TABLE fts USING fts5 ( body, scope, tokenize="unicode61 remove_diacritics 0 categories 'L* N* Co M*'", content='', contentless_delete=1 );

@@ -106,9 +106,9 @@ CREATE TABLE imported_members (
 CREATE TABLE imported_addons (
     wa_id TEXT NOT NULL,
     chat_address INTEGER NOT NULL,
+    kind INTEGER NOT NULL,              -- 0 reaction, 1 vote
     sender_address INTEGER NOT NULL,
     at INTEGER NOT NULL,                -- milliseconds
-    kind INTEGER NOT NULL,              -- 0 reaction, 1 vote
     says BLOB NOT NULL,                 -- the emoji; SHA-256 of each chosen option, joined
     import_id INTEGER NOT NULL,
     PRIMARY KEY (wa_id, chat_address, kind, sender_address, at, says, import_id)

@@ -118,7 +118,7 @@ def _write_addons(
             chat = identities.address(one.taken.chat).id
             for kind, told in enumerate((reader.reactions(one.taken), reader.votes(one.taken))):
                 rows += [
-                    (foreign.id, chat, identities.address(sender).id, at, kind, says, number)
+                    (foreign.id, chat, kind, identities.address(sender).id, at, says, number)
                     for sender, at, says in told
                 ]
         if foreign.receipts and one.sender == OWNER:
