@@ -18,7 +18,7 @@ from tests.archive.worlds import PLACES, in_memory
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database import migrations, schema
 from whatsapp_mcp.archive.read.search_query import IS
-from whatsapp_mcp.archive.state import ADDONS, REACTIONS, AddOn, Target, addons
+from whatsapp_mcp.archive.state import ADDONS, IMPORT_TABLES, REACTIONS, AddOn, Target, addons
 from whatsapp_mcp.decoding.events import decode_event
 from whatsapp_mcp.decoding.updates import LinkedUpdate, MessageUpdate, UndecodedUpdate, Update
 from whatsapp_mcp.models import SendRequest, TextContent
@@ -47,6 +47,8 @@ NOT_DUMPED = {
     "set_aside": "no event comes from it",
     "used_keys": "no event comes from it",
     "read_marks": "what they say of each message is dumped",
+    "imports": "no event comes from it",
+    **dict.fromkeys(IMPORT_TABLES, "no event comes from it"),
 }
 """Tables that the comparison of two orders leaves out, and why."""
 
@@ -69,7 +71,9 @@ def test_every_table_of_add_ons_is_declared_and_every_declaration_has_its_table(
     found = {table: columns(db, table) for table in migrations.current("TABLE")}
     hanging = {table: names for table, names in found.items() if names[:4] == COMMON}
     assert {kind.table: [*COMMON, *kind.columns] for kind in ADDONS} == hanging
-    assert {table for table, names in found.items() if "wa_id" in names} == {*hanging, "messages", "events"}
+    of_files = {"imported_addons", "imported_copies"}
+    others = {"messages", "events", *of_files}
+    assert {table for table, names in found.items() if "wa_id" in names} == {*hanging, *others}
     assert {kind.update for kind in ADDONS} <= {*get_args(Update)}
     assert all({*kind.key} <= {*kind.columns} for kind in ADDONS)
 
