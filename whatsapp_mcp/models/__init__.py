@@ -63,6 +63,8 @@ from whatsapp_mcp.models.file_readings import (
     ReadingKind,
 )
 from whatsapp_mcp.models.imports import (
+    BridgeMessage,
+    BridgePage,
     ExportedMessage,
     ExportMatch,
     ExportOutline,
@@ -183,6 +185,8 @@ __all__ = [
     "Approval",
     "ApprovalState",
     "ApprovalWay",
+    "BridgeMessage",
+    "BridgePage",
     "Caller",
     "Change",
     "Channel",

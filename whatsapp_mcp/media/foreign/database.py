@@ -30,8 +30,6 @@ _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
 }
-_OWNER: Final = 200
-"""Characters of what rows are found by."""
 _CACHE_KIB: Final = 16_384
 _MAY: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION})
 
@@ -96,6 +94,8 @@ def guarded(db: sqlite3.Connection) -> Schema:
     try:
         for pragma in (
             *("trusted_schema = OFF", "cell_size_check = ON"),
+            # They would be computed for each row that is looked at, and may cost anything.
+            "ignore_check_constraints = ON",
             # No file can be opened later. None is mapped: a page that cannot be read would end the process.
             *("temp_store = MEMORY", "mmap_size = 0", f"cache_size = -{_CACHE_KIB}"),
         ):
@@ -132,16 +132,14 @@ def check(db: sqlite3.Connection, tables: Iterable[str]) -> None:
 def indexed(db: sqlite3.Connection, table: str, column: str) -> None:
     """Make `temp.<table>`, in memory: `row`, numbers of its rows, by `owner`, what stands in a column.
 
-    A backup has no indexes: the app makes them anew when it restores one. Some 14 bytes to a row
-    that is found by a number.
+    A backup has no indexes: the app makes them anew when it restores one. Some 14 bytes to a row.
     """
     db.execute(
-        # Without a type of its own, which would make numbers of ids that are digits.
-        f"CREATE TEMP TABLE {table} (owner, row INTEGER, PRIMARY KEY (owner, row)) WITHOUT ROWID"
+        f"CREATE TEMP TABLE {table} (owner INTEGER, row INTEGER, PRIMARY KEY (owner, row)) WITHOUT ROWID"
     )
     db.execute(
         f"INSERT INTO temp.{table} SELECT {column}, rowid FROM main.{table}"  # noqa: S608
-        f" WHERE typeof({column}) IN ('integer', 'text') AND length({column}) <= {_OWNER}"
+        f" WHERE typeof({column}) = 'integer'"
     )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,15 +26,18 @@ from whatsapp_mcp.media.job import invalid_answer
 from whatsapp_mcp.media.worker import Answer, Limits, Worker, open_worker
 from whatsapp_mcp.models import ForeignPage, ImportSource, UnknownVersion
 
-ROWS: Final = 1_000
+ROWS: Final = 2_000
 """Messages of a page."""
-_OPENING: Final = Limits(seconds=3_600.0, cpu_seconds=1_800, output_bytes=4_000_000)
-"""The tables of a file of some gigabytes are looked at once as a whole."""
+_SCHEMA_BYTES: Final = 4_000_000
+_OPENING_SECONDS: Final = 60
+"""Of the processor, for any file; the tables of a large one are looked at once as a whole."""
+_OPENING_BYTES: Final = 1_000_000
+"""Bytes of a file for each further second; an encrypted one unpacks to many times its size."""
+_MOST_OPENING_SECONDS: Final = 1_800
 _READING: Final = Limits(seconds=300.0, cpu_seconds=120, output_bytes=256_000_000)
 _START_SECONDS: Final = 60.0
 _NEVER: Final = 1 << 30
-_LOGS: Final = ("-wal", "-journal", "-shm")
-"""A log, and what is there as long as a program uses a database with one."""
+_LOGS: Final = ("-wal", "-journal")
 _SCRATCHES: Final = 8
 """How many files may be unpacked at most: an iPhone's four databases and the list of its files."""
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -103,7 +106,7 @@ async def open_foreign(
             jobs_per_process=_NEVER,
         ) as worker,
     ):
-        source, total = _described(await worker.run("open", b"", options, _OPENING))
+        source, total = _described(await worker.run("open", b"", options, _opening(given.size)))
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
         try:
@@ -259,10 +262,11 @@ def _remove(paths: Sequence[Path]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What a person gave: what the process opens of it, its fingerprint, and the backup that it is."""
+    """What a person gave: what the process opens, its fingerprint and bytes, and the backup that it is."""
 
     files: tuple[Path, ...]
     fingerprint: bytes
+    size: int
     backup: Layout | None = None
 
 
@@ -275,19 +279,32 @@ def _given(path: Path, beside: Sequence[Path]) -> _Given:
     try:
         if not path.is_dir():
             path = _closed(path)
-            return _Given((path, *_readable(beside)), fingerprint_of(path))
+            files = (path, *_readable(beside))
+            return _Given(files, fingerprint_of(path), _bytes_of(files))
         backup = find(path.resolve()) if is_phone_backup(path) else None
         if backup is None:
             raise InvalidArgument(
                 f"{path} is no local backup of an iPhone, or has no WhatsApp in it.",
                 "Give the folder of the backup, in which Manifest.db is.",
             )
-        parts = map(fingerprint_of, backup.parts_of_messages())
-        return _Given((backup.folder,), hashlib.sha256(b"".join(parts)).digest(), backup)
+        parts = [*backup.parts_of_messages()]
+        fingerprint = hashlib.sha256(b"".join(map(fingerprint_of, parts))).digest()
+        return _Given((backup.folder,), fingerprint, _bytes_of(parts), backup)
     except PermissionError:
         raise InvalidArgument(
             f"{path} may not be read.", "Let this program read it (on a Mac: Full Disk Access), or copy it."
         ) from None
+
+
+def _bytes_of(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
+
+
+def _opening(size: int) -> Limits:
+    """What opening files of so many bytes may cost: a small one may be made to be read for ever."""
+    seconds = min(_OPENING_SECONDS + size // _OPENING_BYTES, _MOST_OPENING_SECONDS)
+    # It has the lowest priority, so it may have to wait much longer than it computes.
+    return Limits(4.0 * seconds, seconds, _SCHEMA_BYTES)
 
 
 def _opened(path: Path, key: bytes | None) -> BinaryIO | None:

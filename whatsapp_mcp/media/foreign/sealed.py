@@ -14,6 +14,8 @@ from whatsapp_mcp.media.foreign import database
 from whatsapp_mcp.media.foreign.decrypting import DATABASE, RATIO, SMALL, decrypt
 
 _BUFFER = 1 << 20
+_PAGE_SIZE = slice(16, 18)
+"""Where a database says how large its pages are (https://sqlite.org/fileformat.html)."""
 
 
 class File(Protocol):
@@ -39,11 +41,18 @@ class Plain:
     written_bytes = 0
 
     def __init__(self, path: Path) -> None:
+        self._is_whole = _is_whole(path)
         self._db = database.opened(path)
 
     def database(self, key: bytes | None) -> sqlite3.Connection:
-        """See `File`."""
+        """See `File`.
+
+        Raises:
+            InvalidArgument: Its last page is cut, which SQLite would take for one with zeros at its end.
+        """
         del key
+        if not self._is_whole:
+            raise database.damaged()
         return self._db
 
 
@@ -102,6 +111,13 @@ class Sealed:
             self._scratch.fill(lambda write: decrypt(self._source, key, write))
             self._is_done = True
         return self._scratch.db
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file consists of whole pages, as the head of a database says how large they are."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(_PAGE_SIZE.stop)[_PAGE_SIZE], "big")
+        return file.seek(0, os.SEEK_END) % ({1: 65_536}.get(size, size) or 1) == 0
 
 
 def opened(path: Path, scratch: Path) -> File:

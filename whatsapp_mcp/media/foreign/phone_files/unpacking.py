@@ -134,7 +134,7 @@ class _Vault:
             self._keys = self._opened(password)
         try:
             row = self._scratch.db.execute("SELECT file FROM main.Files WHERE fileID = ?", (name,)).fetchone()
-        except sqlite3.Error:
+        except database.DAMAGE:
             raise database.damaged() from None
         return None if row is None else self._keys.of(row[0])
 
