@@ -59,6 +59,30 @@ def open_allowed(path: Path, roots: Sequence[Path], home: Path) -> BinaryIO:
     return os.fdopen(opened, "rb")
 
 
+def importable(path: Path, roots: Sequence[Path], home: Path) -> Path:
+    """A file or folder that an agent may have imported, by a path on which no link is left.
+
+    Args:
+        path: As it was given.
+        roots: Folders that a person allows.
+        home: The home folder. Nothing in it is imported: what was downloaded came from strangers.
+
+    Raises:
+        FileNotAllowed: It lies outside the roots, or in the home folder.
+        InvalidArgument: There is no such file or folder.
+    """
+    try:
+        found, own = path.resolve(strict=True), home.resolve()
+        allowed = [root.resolve() for root in roots]
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _no_file() from error
+    if found.is_relative_to(own) or own.is_relative_to(found):
+        raise _outside()
+    if not any(found.is_relative_to(root) for root in allowed):
+        raise _outside()
+    return found
+
+
 def _place(path: Path, roots: Sequence[Path]) -> tuple[Path, Path]:
     """The root in which a path lies, and the way from there, both without links."""
     try:

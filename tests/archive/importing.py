@@ -5,17 +5,28 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+
+from pydantic import TypeAdapter
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.importing.exports import import_export
 from whatsapp_mcp.device.importing.work import Work
-from whatsapp_mcp.errors import Busy, InvalidArgument
-from whatsapp_mcp.media import Answer, Limits, Worker, bridge_pages
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.media import Answer, Limits, Worker
+from whatsapp_mcp.media.foreign import reader, sealed
+from whatsapp_mcp.media.foreign.__main__ import Reading
 from whatsapp_mcp.media.jobs import JOBS
-from whatsapp_mcp.models import ImportProgress, ImportRequest, ImportResult, ImportState
+from whatsapp_mcp.models import (
+    ForeignPage,
+    ImportProgress,
+    ImportReport,
+    ImportRequest,
+    ImportResult,
+    ImportState,
+)
 from whatsapp_mcp.settings import CurrentSettings, MediaSettings, Settings
 
 
@@ -31,6 +42,7 @@ class _InProcess:
 
 
 WORKER = cast(Worker, _InProcess())
+PAGE = TypeAdapter(ForeignPage)
 
 
 @dataclass
@@ -59,25 +71,21 @@ async def import_chat(archive: Archive, path: Path, chat: str, me: str | None = 
     return ImportResult(report.new, report.known, skipped, report.files_left_out)
 
 
-async def import_bridge(archive: Archive, path: Path, zone: tzinfo = UTC) -> ImportResult:
-    _require_closed(path)
-    total = ImportResult(0)
-    chats: frozenset[str] = frozenset()
-    with path.open("rb") as file:
-        async for page in bridge_pages(WORKER, file):
-            chats |= {jid for jid, _ in page.chats}
-            done = await archive.import_bridge(page, chats=chats, zone=zone)
-            total = ImportResult(
-                total.messages + done.messages,
-                total.duplicates + done.duplicates,
-                total.skipped + done.skipped,
-            )
-    return total
-
-
-def _require_closed(path: Path) -> None:
-    logs = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal"))
-    if any(log.is_file() and log.stat().st_size for log in logs):
-        raise Busy(f"{path.name} is in use, or its program was killed.", "End the bridge, then try again.")
-    if not path.is_file():
-        raise InvalidArgument(f"{path} is not a file.")
+async def import_archive(archive: Archive, path: Path, owner: str | None = None) -> ImportResult:
+    path = reader._closed(path)
+    reading = Reading(sealed.Plain(path))
+    options: dict[str, Any] = {"owner": owner, "key": None, "rows": 2_000, "after": None}
+    nothing = io.BytesIO()
+    source = reading.open(nothing, options)[0]["source"]  # type: ignore[arg-type]
+    if source is None:
+        raise InvalidArgument("It is of an unknown version.")
+    number = (await archive.import_begun(source, path.name, reader.fingerprint_of(path))).number
+    report = ImportReport()
+    while True:
+        page = PAGE.validate_json(reading.page(nothing, options)[1])  # type: ignore[arg-type]
+        report += await archive.import_page(number, page)
+        if page.following is None:
+            break
+        options["after"] = page.following
+    await archive.import_ended(number, ImportState.DONE)
+    return ImportResult(report.new, report.known, sum(report.unreadable.values()))

@@ -19,13 +19,12 @@ from whatsapp_mcp.decoding import content
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import (
     PERSON,
-    BridgeMessage,
-    BridgePage,
     ContactUpdate,
     ExportedMessage,
     FileReading,
     FileStep,
     ForeignChat,
+    ForeignFile,
     ForeignMessage,
     ForeignPage,
     GroupUpdate,
@@ -210,15 +209,16 @@ async def _imports(archive: Archive) -> None:
     done = await archive.import_chat_export(number, exported, ANA, title="Ana", me="Me", zone=SAO_PAULO)
     for message_id, name in done.files.items():
         await archive.store_imported_file(number, message_id, name, b"content")
-    rows = (
-        BridgeMessage("B1", ANA, "2021-05-01 10:00:00", True, text="without a zone"),
-        BridgeMessage(
-            "B2", GROUP, "2021-05-01 10:00:00+00:00", False, "15550000007", "hello", "image", "x.jpg"
-        ),
-        BridgeMessage("B3", BOB, "soon", False, text="never"),
+    file = ForeignFile("image", name="x.jpg")
+    messages = (
+        ForeignMessage("B1", ANA, None, NOON - 80_000_000, text="from a bridge"),
+        ForeignMessage("B2", GROUP, "15550000007", NOON - 80_000_000, MessageKind.IMAGE, "hello", file=file),
+        ForeignMessage("B3", BOB, "nobody at all", NOON - 80_000_000, text="never"),
     )
-    page = BridgePage(((GROUP, "Old club"), (BOB, "Bob")), rows, 1, None)
-    await archive.import_bridge(page, chats={ANA, BOB, GROUP}, zone=SAO_PAULO)
+    begun = await archive.import_begun(ImportSource.LHARRIES, "messages.db", b"a third")
+    await archive.import_page(
+        begun.number, ForeignPage(messages, chats=(ForeignChat(GROUP, "Old club"),), read=3)
+    )
 
 
 async def _decoded_again(archive: Archive) -> None:

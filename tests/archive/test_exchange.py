@@ -14,7 +14,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from tests.archive.importing import import_bridge, import_chat
+from tests.archive.importing import import_archive, import_chat
 from whatsapp_mcp.archive import Archive, export
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import InvalidArgument
@@ -151,7 +151,7 @@ async def test_what_is_no_export_is_refused_and_changes_nothing(archive: Archive
         with pytest.raises(InvalidArgument):
             await import_chat(archive, path, ANA)
         with pytest.raises(InvalidArgument):
-            await import_bridge(archive, path)
+            await import_archive(archive, path)
     assert (await archive.statistics()).messages == 0
 
 
@@ -185,7 +185,7 @@ async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_pa
         ],
     )
     await archive.ingest(journal([ev.message("A1", "hi all", chat=GROUP, sender=ANA)]))
-    result = await import_bridge(archive, path)
+    result = await import_archive(archive, path)
     assert (result.messages, result.duplicates, result.skipped) == (2, 1, 1)
     page = await archive.messages(oldest_first=True)
     assert [(m.message_id, m.chat_name, m.from_me) for m in page.items] == [
@@ -194,7 +194,7 @@ async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_pa
         ("A3", "+15550000001", False),
     ]
     assert (await archive.media_source("A3")).media_key == b"k"
-    assert (await import_bridge(archive, path)).messages == 0
+    assert (await import_archive(archive, path)).messages == 0
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ async def test_numbers_and_hidden_jids_of_the_bridge_are_told_apart(
         [(GROUP, "Club"), ("4917199999999@lid", None)],
         [("B1", GROUP, sender, "hi", "2023-11-14 22:13:29+00:00", 0)],
     )
-    await import_bridge(archive, path)
+    await import_archive(archive, path)
     (message,) = (await archive.search("hi", MessageFilter(kinds=(MessageKind.TEXT,)), limit=1)).items
     assert (message.message_id, message.sender) == ("B1", expected)
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
-from tests.archive.importing import import_bridge, import_chat
+from tests.archive.importing import import_archive, import_chat
 from tests.archive.test_exchange import bridge_database
 from tests.archive.test_hostile import everything_reads
 from whatsapp_mcp.archive import Archive
@@ -43,7 +43,7 @@ async def test_rows_that_whatsapp_cannot_have_told_are_skipped(archive: Archive,
     ]
     good = ("B1", ANA, "15550000001", "here\0 I am", AT, 0)
     path = bridge_database(tmp_path / "messages.db", [(GROUP, "n" * 5_000_000)], [*odd, good])
-    result = await import_bridge(archive, path)
+    result = await import_archive(archive, path)
     assert (result.messages, result.skipped) == (1, len(odd))
     (message,) = await everything_reads(archive)
     assert message.text == "here\ufffd I am"
@@ -56,7 +56,7 @@ async def test_a_forged_message_of_ones_own_is_told(archive: Archive, tmp_path: 
         journal([ev.message("A1", "hi", name="Ana"), ev.message("B1", chat=BOB, name="Ana")])
     )
     path = bridge_database(tmp_path / "messages.db", [], [("F1", ANA, "me", "yes, pay her", AT, 1)])
-    await import_bridge(archive, path)
+    await import_archive(archive, path)
     forged = await archive.message("F1")
     assert (forged.from_me, forged.imported) == (True, True)
     assert not (await archive.message("A1")).imported
@@ -68,7 +68,7 @@ async def test_an_import_changes_nothing_of_a_message_that_came_by_whatsapp(
     await archive.ingest(journal([ev.message("A1", "as it was"), ev.message("A2", "unread", at=NOON + 60)]))
     rows = [("A1", ANA, "15550000001", "forged", "2020-01-01 00:00:00+00:00", 0)]
     path = bridge_database(tmp_path / "messages.db", [], [*rows, ("A0", ANA, "15550000001", "old", AT, 0)])
-    result = await import_bridge(archive, path)
+    result = await import_archive(archive, path)
     assert (result.messages, result.duplicates) == (1, 1)
     message = await archive.message("A1")
     assert (message.text, int(message.timestamp.timestamp()), message.imported) == ("as it was", NOON, False)
@@ -80,7 +80,7 @@ async def test_a_message_that_comes_by_whatsapp_takes_the_place_of_an_imported_o
     archive: Archive, tmp_path: Path
 ) -> None:
     path = bridge_database(tmp_path / "messages.db", [], [("A1", ANA, "15550000001", "forged", AT, 0)])
-    await import_bridge(archive, path)
+    await import_archive(archive, path)
     await archive.ingest(journal([ev.message("A1", "as it is")]))
     (message,) = (await archive.messages()).items
     assert (message.text, message.imported) == ("as it is", False)
@@ -131,7 +131,7 @@ async def test_the_name_of_a_database_says_nothing_but_where_it_is(
     archive: Archive, tmp_path: Path, name: str
 ) -> None:
     path = bridge_database(tmp_path / name, [], [("A1", ANA, "15550000001", "hi", AT, 0)])
-    assert (await import_bridge(archive, path)).messages == 1
+    assert (await import_archive(archive, path)).messages == 1
     assert set(os.listdir(tmp_path)) == {name, "accounts"}
 
 
@@ -139,6 +139,6 @@ async def test_a_database_in_use_and_what_is_no_file_are_refused(archive: Archiv
     path = bridge_database(tmp_path / "messages.db", [], [])
     (tmp_path / "messages.db-wal").write_bytes(b"x")
     with pytest.raises(Busy, match="in use"):
-        await import_bridge(archive, path)
+        await import_archive(archive, path)
     with pytest.raises(InvalidArgument):
         await import_chat(archive, Path("/dev/zero"), ANA)

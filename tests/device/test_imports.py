@@ -261,3 +261,25 @@ async def test_what_an_archive_holds_is_told_by_its_source_and_report(
         again = await over(imports, await imports.begin(ImportRequest(path)))
     assert (done.source, done.report.new, sum(done.report.unreadable.values())) == (ImportSource.IPHONE, 1, 1)
     assert (again.numbers, again.report.new, again.report.known) == ((2,), 0, 1)
+
+
+async def test_an_import_is_undone_by_its_number(archive: Archive, tmp_path: Path, path: str):
+    opened = Opened(pages([message(number) for number in range(5)]))
+    async with running(archive, importer(archive, tmp_path / "home", opened)) as imports:
+        done = await over(imports, await imports.begin(ImportRequest(path)))
+        undone = await over(imports, await imports.undo(done.numbers[0]))
+        assert (undone.state, undone.error) == (ImportState.UNDONE, None)
+        assert {one.state for one in await imports.all()} == {ImportState.UNDONE}
+        for number in (1, 7):
+            with pytest.raises(InvalidArgument, match=f"no import {number}"):
+                await imports.undo(number)
+    assert await texts(archive) == []
+
+
+async def test_a_dry_run_has_no_number_and_writes_nothing(archive: Archive, tmp_path: Path, path: str):
+    opened = Opened(pages([message(number) for number in range(5)]))
+    async with running(archive, importer(archive, tmp_path / "home", opened)) as imports:
+        told = await over(imports, await imports.begin(ImportRequest(path, dry_run=True)))
+    assert (told.numbers, told.report.new, told.state) == ((), 5, ImportState.DONE)
+    assert await texts(archive) == []
+    assert await archive.imports() == ()

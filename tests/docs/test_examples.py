@@ -49,6 +49,9 @@ def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         bridge.executescript(BRIDGE)
     gowa.storage(Path("chatstorage.db"))
     wacli.store(Path("wacli.db"))
+    Path("contacts.vcf").write_text(
+        "BEGIN:VCARD\nVERSION:3.0\nFN:Ana Silva\nTEL:+15550001111\nEND:VCARD\n", encoding="utf-8"
+    )
 
     async def make() -> None:
         folder = settings.load().account_folder()

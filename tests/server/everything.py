@@ -46,6 +46,12 @@ class Everything:
         os.truncate(path, len(data) if size is None else size)
         return str(path)
 
+    def shared(self, name: str, text: str) -> str:
+        """The path of a file in a folder that the settings allow."""
+        path = self.linked.shared / name
+        path.write_text(text)
+        return str(path)
+
     @property
     def huge(self) -> str:
         """The path of a file that is larger than what may be sent."""
@@ -112,7 +118,13 @@ async def everything(home: Path) -> AsyncIterator[Everything]:
     """Link, make people, groups and channels, and say something of each kind."""
     async with linked_account(home) as linked:
         source = FakeSource(linked.device, linked.archive, home, worker=linked.worker)  # pyright: ignore[reportArgumentType]
-        watched = FakeSource(linked.device, linked.archive, home, Policy.in_mode("read_only"))  # pyright: ignore[reportArgumentType]
+        watched = FakeSource(
+            linked.device,  # pyright: ignore[reportArgumentType]
+            linked.archive,
+            home,
+            Policy.in_mode("read_only"),
+            roots=(linked.shared,),
+        )
         async with (
             Client(create(source, "lharries", structured=True)) as aliases,
             Client(create(watched, "all", structured=True)) as reader,
@@ -251,6 +263,10 @@ GOOD: dict[str, Arguments] = {
     "set_aside": {"chat": "Eve"},
     "digest": {},
     "export_chat": {"chat": "Ann"},
+    "import_messages": lambda world: {
+        "path": world.shared("chat.txt", "[24/11/2019, 12:00:00] Ann: Hello\n"),
+        "chat": "Ann",
+    },
     "get_group": {"chat": "Rowers"},
     "create_group": {"name": "Saturday", "members": ["Ann"]},
     "update_group": {"chat": "Rowers", "topic": "Sundays"},

@@ -35,7 +35,7 @@ from whatsapp_mcp.server.calls.call import Services
 from whatsapp_mcp.server.calls.pages import Pages
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
-from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.settings import MediaSettings, Settings
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
@@ -236,6 +236,7 @@ class FakeSource:
     feed: ChangeFeed = field(default_factory=ChangeFeed)
     chat: str = ""
     principal: str = ""
+    roots: tuple[Path, ...] = ()
 
     async def services(self) -> Services:
         """The services, unless the source is starting for ever."""
@@ -244,7 +245,7 @@ class FakeSource:
         ledger = ledger_in(self.home)
         return Services(
             self.account,
-            Settings(home=self.home),
+            Settings(home=self.home, media=MediaSettings(roots=self.roots)),
             FakeDevices(self.device),
             GuardedArchive(self.archive, ledger, self.policy),
             self.worker,

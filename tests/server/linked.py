@@ -50,6 +50,11 @@ class Linked:
         """A folder that files may be sent from."""
         return Settings(home=self.home).account_folder().media
 
+    @property
+    def shared(self) -> Path:
+        """A folder that the settings allow."""
+        return shared_beside(self.home)
+
     async def archived(self, holds: Callable[[Any], bool], jid: str) -> Any:
         """The archive's chat of this jid, once it holds."""
         with anyio.fail_after(LIMIT):
@@ -59,6 +64,11 @@ class Linked:
                 if chat is not None and holds(chat):
                     return chat
                 seen = await self.archive.wait_change(seen, 1.0)
+
+
+def shared_beside(home: Path) -> Path:
+    """A folder that is not in the home folder."""
+    return home.with_name(f"{home.name}-shared")
 
 
 def png(width: int, height: int) -> bytes:
@@ -78,6 +88,8 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
     """Link a new account and serve it; all of it ends with the block."""
     folder = Settings(home=home).account_folder()
     folder.create()
+    shared = shared_beside(home)
+    shared.mkdir(exist_ok=True)
     async with WhatsApp(seed=17) as wa:
         with pytest.MonkeyPatch.context() as patch:
             simulated.use(wa, patch)
@@ -97,7 +109,7 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
                     [ContactUpdate(str(person.pn), saved_name=person.name) for person in people]
                 )
                 async with open_worker() as worker:
-                    source = FakeSource(cast("Any", device), archive, home, worker=worker)
+                    source = FakeSource(cast("Any", device), archive, home, worker=worker, roots=(shared,))
                     async with Client(create(source, "all", structured=True)) as client:
                         yield Linked(wa, client, archive, device, worker, home, *people)
 

@@ -61,6 +61,10 @@ class World:
         """The one file there is."""
         return self._file
 
+    def shared(self, name: str, _text: str) -> str:
+        """A file in an allowed folder."""
+        return str(shared_of(Path(self._file)) / name)
+
 
 def arguments(tool: str, file: str, variant: int) -> dict[str, Any]:
     """Arguments with which the tool does its work."""
@@ -83,6 +87,14 @@ def file_of(home: Path) -> Path:
     file = folder / "plan.txt"
     file.write_bytes(b"x")
     return file
+
+
+def shared_of(file: Path) -> Path:
+    """A folder that the settings allow, with an exported chat in it."""
+    folder = file.parents[3].with_name("shared")
+    folder.mkdir(exist_ok=True)
+    (folder / "chat.txt").touch()
+    return folder
 
 
 def parted(text: str) -> tuple[list[str], list[str]]:
@@ -137,7 +149,12 @@ async def answers(tool: str, home: Path) -> list[CallToolResult]:
     """What the tool answers in each hostile world."""
     file = str(file_of(home))
     hostile = Hostile(0, file)
-    source = FakeSource(HostileDevice(hostile), HostileArchive(hostile), home)  # pyright: ignore[reportArgumentType]
+    source = FakeSource(
+        HostileDevice(hostile),  # pyright: ignore[reportArgumentType]
+        HostileArchive(hostile),  # pyright: ignore[reportArgumentType]
+        home,
+        roots=(shared_of(Path(file)),),
+    )
     served = create(source, functions=[TOOLS[tool].function], structured=True, new_code=lambda: CODE)
     told: list[CallToolResult] = []
     async with Client(served) as client:

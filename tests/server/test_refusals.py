@@ -35,13 +35,17 @@ TOOLS = {
 }
 HERE = {
     "link_device", "save_contact", "delete_chat", "export_chat", "set_aside", "remind_me", "change_scheduled",
+    "import_messages",
 }  # fmt: skip
 """Acts of which WhatsApp sees nothing."""
+SEEN_BY_NOBODY = {"link_device", "reconnect", "export_chat", "import_messages"}
+"""What a read-only account allows; the leader has a person asked about imports."""
 OFFLINE = {
     "connection_status", "link_device", "list_chats", "list_messages", "search_messages",
     "get_message_context", "search_contacts", "get_contact", "message_status", "wait_for_messages",
     "await_approval", "scheduled",
     "get_poll_results", "list_calls", "export_chat", "delete_chat", "save_contact", "set_aside", "digest",
+    "import_messages",
     "lharries.search_contacts", "lharries.list_messages", "lharries.list_chats", "lharries.get_chat",
     "lharries.get_direct_chat_by_contact", "lharries.get_contact_chats", "lharries.get_last_interaction",
     "lharries.get_message_context",
@@ -188,6 +192,7 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
         ({"unless_reply": True}, INVALID),
     ),
     "change_scheduled": (({"text": None}, INVALID), ({"send_id": 9999}, "MESSAGE_NOT_FOUND")),
+    "import_messages": (({"chat": None}, INVALID),),
     "undo_send": (
         ({"message": None}, INVALID),
         ({"send_id": 1}, INVALID),
@@ -314,7 +319,9 @@ async def test_a_wrong_argument_is_refused_and_changes_nothing(world: Everything
 async def test_a_read_only_account_acts_in_nothing(world: Everything, tool: str) -> None:
     before, status = await world.settled(), await world.linked.device.status()
     code = await code_of(world.read_only, tool, world.good(tool))
-    assert code == (None if tool in {"link_device", "reconnect", "export_chat"} else "DENIED")
+    assert code == (
+        None if tool in {"link_device", "reconnect", "export_chat", "import_messages"} else "DENIED"
+    )
     if tool == "reconnect":
         await world.online_after(status.generation)
     else:

@@ -75,7 +75,7 @@ async def test_a_running_import_is_followed(http: httpx2.AsyncClient, device: Pa
     device.running = (RUNNING,)
     page = (await http.get("/imports")).text
 
-    assert "1,205 of 9,000 messages (13 %)" in page
+    assert "Has looked at 1,205 of 9,000 messages (13 %)." in page
     assert "1,200 new messages, 3 known already" in page
     assert "Not taken over: 2 without a possible time." in page
     assert '<progress aria-label="Import of msgstore.db" value="1205" max="9000">' in page

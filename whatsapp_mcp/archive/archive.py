@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime, tzinfo
 from functools import partial, wraps
@@ -23,12 +23,10 @@ from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
-    BridgePage,
     ExportedMessage,
     ForeignPage,
     ImportedChat,
     ImportReport,
-    ImportResult,
     IngestResult,
     JournalEvent,
     OutboxEntry,
@@ -402,20 +400,6 @@ class Archive(ReadingArchive):
         await self.record_imported_file(number, message_id, path, len(content))
 
     record_imported_file = operation(write.record_imported_file)
-
-    async def import_bridge(
-        self, page: BridgePage, *, chats: Collection[str] = (), zone: tzinfo = UTC
-    ) -> ImportResult:
-        """Take over rows of the `messages.db` of the bridge of lharries/whatsapp-mcp.
-
-        Args:
-            page: The rows.
-            chats: Jids of all its chats, which distinguish numbers from LIDs.
-            zone: The zone of times that have none.
-        """
-        rows = exchange.dated_rows(page.messages, zone)
-        values = {"named": page.chats, "rows": rows, "skipped": page.skipped, "chats": sorted(chats)}
-        return await self.submit("import_bridge", values, bulk=True)
 
 
 @overload

@@ -65,7 +65,6 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
         exchange.import_ended,
         exchange.import_undone,
         exchange.import_chat_export,
-        exchange.import_bridge,
         write.record_imported_file,
         care.purge_waiting,
         care.purge_messages,

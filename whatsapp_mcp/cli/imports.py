@@ -308,7 +308,7 @@ class _ProgressLine:
         from whatsapp_mcp.device.importing import how_far
 
         if self._out is not None:
-            self._out.write(f"\r{shown(printable(progress.file), self._out)}: {how_far(progress)}\x1b[K")
+            self._out.write(f"\r{shown(printable(progress.file), self._out)} {how_far(progress)}\x1b[K")
             self._out.flush()
 
     def clear(self) -> None:

@@ -1,7 +1,6 @@
 """Files: fetched, made ready for WhatsApp and readable; a child process decodes foreign formats."""
 
 from whatsapp_mcp.media.exports import (
-    bridge_pages,
     read_chat_authors,
     read_chat_export,
     read_exported_file,
@@ -72,7 +71,6 @@ __all__ = [
     "UnknownForeignVersion",
     "Worker",
     "available",
-    "bridge_pages",
     "fetch",
     "format_of",
     "installed_model",

@@ -70,7 +70,6 @@ The backup is encrypted, so its key is needed.
 The backup is protected with a passkey, which only the phone can use.
 The backup unpacks to more than # times its size.
 The database is damaged.
-The database is larger than # MB.
 The document contains no text.
 The document declares a document type, which is not read.
 The document is nested more than # levels deep.
@@ -96,7 +95,6 @@ The file is empty.
 The file is neither a database nor an encrypted backup that is read here.
 The file is neither text nor a document that is read here.
 The file is no Word, Excel or PowerPoint document.
-The file is not a messages.db of that bridge.
 The key does not fit this backup.
 The password does not fit this backup.
 The key does not fit, or the file is damaged.
@@ -133,7 +131,6 @@ Give a msgstore.db, or its .crypt14 or .crypt15.
 Give a zip exported by WhatsApp.
 Give another copy of it.
 Give its key.
-Give its messages.db.
 Give the exported zip or txt.
 Give its password, or make a local backup that is not encrypted.
 Give the key of this backup.

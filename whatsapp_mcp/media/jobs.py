@@ -10,12 +10,11 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
-from whatsapp_mcp.media import bridge_database, exports, pictures, recordings
+from whatsapp_mcp.media import exports, pictures, recordings
 from whatsapp_mcp.media.child import run
 from whatsapp_mcp.media.job import Job, done
 
 JOBS: Final[Mapping[str, Job]] = {
-    "bridge_page": bridge_database.bridge_page,
     "chat_authors": exports.chat_authors,
     "chat_export": exports.chat_export,
     "exported_file": exports.exported_file,

@@ -63,8 +63,6 @@ from whatsapp_mcp.models.file_readings import (
     ReadingKind,
 )
 from whatsapp_mcp.models.imports import (
-    BridgeMessage,
-    BridgePage,
     ExportedMessage,
     ExportMatch,
     ExportOutline,
@@ -185,8 +183,6 @@ __all__ = [
     "Approval",
     "ApprovalState",
     "ApprovalWay",
-    "BridgeMessage",
-    "BridgePage",
     "Caller",
     "Change",
     "Channel",

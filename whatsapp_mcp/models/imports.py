@@ -33,42 +33,6 @@ class ExportedMessage:
     omitted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BridgeMessage:
-    """One row of `messages` in the database of lharries' bridge; only its types are known to be right."""
-
-    id: str
-    chat_jid: str
-    timestamp: str
-    from_me: bool
-    sender: str = ""
-    text: str = ""
-    media_type: str | None = None
-    file_name: str | None = None
-    url: str | None = None
-    media_key: Base64Bytes | None = None
-    sha256: Base64Bytes | None = None
-    enc_sha256: Base64Bytes | None = None
-    size: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BridgePage:
-    """Some rows of that database.
-
-    Attributes:
-        chats: (jid, name) of all chats; on the first page only.
-        messages: Rows in the order in which they came to the bridge.
-        skipped: Rows that are none, because something in them has another type.
-        following: Where the next page begins; None on the last one.
-    """
-
-    chats: tuple[tuple[str, str | None], ...]
-    messages: tuple[BridgeMessage, ...]
-    skipped: int
-    following: int | None
-
-
 class ImportSource(StrEnum):
     """Which program wrote a file that is imported."""
 

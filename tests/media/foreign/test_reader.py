@@ -77,7 +77,7 @@ async def test_a_database_that_was_closed_with_a_log_is_read(tmp_path: Path) -> 
     assert os.listdir(tmp_path) == ["messages.db"]
 
 
-@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+@pytest.mark.parametrize("suffix", ["-wal", "-journal", "-shm"])
 async def test_a_database_in_use_is_refused(tmp_path: Path, suffix: str) -> None:
     path = bridge(tmp_path / "messages.db")
     path.with_name(f"messages.db{suffix}").write_bytes(b"x")

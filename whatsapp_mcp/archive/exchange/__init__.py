@@ -11,16 +11,13 @@ from whatsapp_mcp.archive.exchange.import_records import (
     imports,
     position_of,
 )
-from whatsapp_mcp.archive.exchange.importer import import_bridge
-from whatsapp_mcp.archive.exchange.prepared_imports import dated, dated_rows, store_file
+from whatsapp_mcp.archive.exchange.prepared_imports import dated, store_file
 from whatsapp_mcp.archive.exchange.undoing import import_undone
 
 __all__ = [
     "dated",
-    "dated_rows",
     "export_slices",
     "import_begun",
-    "import_bridge",
     "import_chat_export",
     "import_ended",
     "import_files",

@@ -12,6 +12,7 @@ from whatsapp_mcp.archive.exchange.foreign_reading import ForeignReader, clean_t
 from whatsapp_mcp.archive.identity import Identities, chat_kind
 from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import OWNER, NameKind
+from whatsapp_mcp.jid import other_spellings
 from whatsapp_mcp.models import ChatKind, ForeignChat, ForeignPerson, ImportSource, Unreadable
 
 _SUBJECT: Final = NameKind.GIVEN
@@ -56,6 +57,9 @@ class ForeignPeople:
         if jid is None or chat_kind(jid) is not ChatKind.DIRECT:
             self.unreadable[Unreadable.NO_NUMBER] = self.unreadable.get(Unreadable.NO_NUMBER, 0) + 1
             return
+        if self._saved is NameKind.SAVED and not self._identities.known(jid):
+            # An address book has numbers as they are dialled, WhatsApp some as they were once.
+            jid = next(filter(self._identities.known, other_spellings(jid)), jid)
         names = (
             (self._saved, person.saved_name),
             (NameKind.BUSINESS, person.business_name),

@@ -1,4 +1,4 @@
-"""What was read from another program's archive, made ready for the operation that takes it over.
+"""What was read from an exported chat, made ready for the operation that takes it over.
 
 Here stands what depends on more than the archive: the person's zone, this machine's MIME types, files.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.models import BridgeMessage, ExportedMessage
+from whatsapp_mcp.models import ExportedMessage
 from whatsapp_mcp.system import replaced
 
 MADE: Final = "IMP-"
@@ -40,19 +40,6 @@ class DatedMessage:
     mime_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DatedRow:
-    """A row of the bridge's messages.
-
-    Attributes:
-        message: As it was read.
-        at: Seconds since 1970; None for what is no time.
-    """
-
-    message: BridgeMessage
-    at: int | None
-
-
 def dated(chat: str, messages: Iterable[ExportedMessage], zone: tzinfo) -> tuple[DatedMessage, ...]:
     """The messages of an exported chat (its jid), whose times are of this zone."""
     seen: dict[str, int] = {}
@@ -67,18 +54,6 @@ def _made_id(chat: str, message: ExportedMessage, at: int | None, seen: dict[str
     text = f"{chat}\0{at}\0{message.name}\0{message.text}\0{message.file}"
     turn = seen[text] = seen.get(text, -1) + 1
     return MADE + hashlib.sha256(f"{text}\0{turn}".encode()).hexdigest()[:24].upper()
-
-
-def dated_rows(rows: Iterable[BridgeMessage], zone: tzinfo) -> tuple[DatedRow, ...]:
-    """Rows of the bridge, whose times are of this zone where they have none."""
-    found: list[DatedRow] = []
-    for row in rows:
-        try:
-            at = _seconds(datetime.fromisoformat(row.timestamp), zone)
-        except ValueError:
-            at = None
-        found.append(DatedRow(row, at))
-    return tuple(found)
 
 
 def _mime_type(file: str | None) -> str | None:

@@ -234,8 +234,13 @@ def edits(db: sqlite3.Connection, key: MessageKey) -> tuple[tuple[datetime, str]
     return first + tuple((datetime.fromtimestamp(at // 1000, UTC), text) for _, at, (text,) in later[:-1])
 
 
-def media_source(db: sqlite3.Connection, key: MessageKey) -> MediaSource:
+def media_source(db: sqlite3.Connection, key: MessageKey, *, with_keys: bool = True) -> MediaSource:
     """What a download needs.
+
+    Args:
+        db: The archive.
+        key: Which message.
+        with_keys: Whether it must be known how to download the file, if it is not here.
 
     Raises:
         MessageNotFound: No such message.
@@ -251,6 +256,10 @@ def media_source(db: sqlite3.Connection, key: MessageKey) -> MediaSource:
     if row is None:
         raise MediaUnavailable("This message carries no file.", "Take a message of a media kind.")
     source = MediaSource(*row)
-    if source.path is None and (source.media_key is None or not (source.direct_path or source.url)):
+    if (
+        with_keys
+        and source.path is None
+        and (source.media_key is None or not (source.direct_path or source.url))
+    ):
         raise MediaUnavailable("The keys of this file were never received.", "Open it on the phone.")
     return source

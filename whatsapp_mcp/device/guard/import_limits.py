@@ -8,7 +8,8 @@ from typing import Final
 
 import anyio.to_thread
 
-from whatsapp_mcp.errors import Denied, FileNotAllowed, InvalidArgument
+from whatsapp_mcp.allowed_files import importable
+from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import Caller, ImportRequest
 from whatsapp_mcp.settings import Settings
 
@@ -23,27 +24,13 @@ async def limited(request: ImportRequest, caller: Caller, settings: Settings) ->
 
     Raises:
         Denied: An agent gives a key, or names more than one place: keys and other folders are a person's.
-        FileNotAllowed: An agent names a file outside the allowed folders.
+        FileNotAllowed, InvalidArgument: As `importable`.
     """
     if caller.is_trusted:
         return request
     plain = ImportRequest(request.path, request.chat, request.me, dry_run=request.dry_run)
     if plain != request:
         raise Denied("Only a person gives keys, or further files, for an import.", _BY_A_PERSON)
-    return replace(request, path=await anyio.to_thread.run_sync(_allowed, request.path, settings))
-
-
-def _allowed(given: str, settings: Settings) -> str:
-    try:
-        path = Path(given).expanduser().resolve(strict=True)
-        is_own = path.is_relative_to(settings.home.resolve()) or settings.home.resolve().is_relative_to(path)
-        roots = [root.resolve() for root in settings.media.roots]
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InvalidArgument("There is no such file or folder.", "Give the whole path of one.") from error
-    if is_own or not any(path.is_relative_to(root) for root in roots):
-        folders = ", ".join(map(str, roots)) or "none"
-        raise FileNotAllowed(
-            "The path is not that of a file in an allowed folder.",
-            f"Allowed: {folders} (setting media.roots). {_BY_A_PERSON}",
-        )
-    return str(path)
+    path = Path(request.path)
+    allowed = await anyio.to_thread.run_sync(importable, path, settings.media.roots, settings.home)
+    return replace(request, path=str(allowed))

@@ -13,9 +13,9 @@ import anyio.to_thread
 
 from whatsapp_mcp.device.importing.matching import match_exports
 from whatsapp_mcp.device.importing.work import Work
-from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported
+from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported, WhatsAppError
 from whatsapp_mcp.media import Worker, read_chat_export, read_exported_file
-from whatsapp_mcp.models import ImportReport, ImportSource, ImportStep
+from whatsapp_mcp.models import ImportRecord, ImportReport, ImportSource, ImportStep
 
 _MEGABYTE: Final = 1_000_000
 _CHUNK: Final = 1 << 20
@@ -27,16 +27,23 @@ async def import_exports(work: Work, worker: Worker, folder: Path) -> None:
     """Import each exported chat in a folder of which it is known which chat it is; tell of the others.
 
     Raises:
-        WhatsAppError: One of them cannot be read; those before it are imported.
+        WhatsAppError: Some of them cannot be imported; the others are.
     """
     matches = await match_exports(work.archive, worker, folder)
     given = dict(work.request.chats)
     asks = tuple(one for one in matches if one.chat is None and one.file not in given)
     work.job.tell(lambda now: replace(now, asks=asks))
+    failed: list[WhatsAppError] = []
     for one in matches:
         chat = given.get(one.file, one.chat)
         if chat:
-            await import_export(work, worker, folder / one.file, chat)
+            try:
+                await import_export(work, worker, folder / one.file, chat)
+            except WhatsAppError as error:
+                failed.append(error)
+    if failed:
+        told = f"{len(failed)} of {len(matches)} exported chats could not be imported. The first: "
+        raise type(failed[0])(f"{told}{failed[0].message}", failed[0].action)
 
 
 async def import_export(work: Work, worker: Worker, path: Path, chat: str) -> None:
@@ -69,24 +76,26 @@ async def import_export(work: Work, worker: Worker, path: Path, chat: str) -> No
             )
             work.brought(done.report, len(messages))
             if not request.dry_run:
-                await _import_files(work, worker, file, done.files, record.number)
+                await _import_files(work, worker, file, done.files, record)
 
 
 async def _import_files(
-    work: Work, worker: Worker, file: BinaryIO, names: Mapping[str, str], number: int
+    work: Work, worker: Worker, file: BinaryIO, names: Mapping[str, str], record: ImportRecord
 ) -> None:
     most = work.settings.now().media.max_megabytes * _MEGABYTE
+    left_out = -record.report.files_left_out  # those of a former run are found again
     for message_id, name in names.items():
-        brought = ImportReport(files=1)
         try:
             content = await read_exported_file(worker, file, name, most)
         except (InvalidArgument, MediaUnavailable, TooLong, Unsupported) as error:
             logger.warning("import: file skipped: %s", error.message)
-            brought = ImportReport(files_left_out=1)
-        else:
-            await work.archive.store_imported_file(number, message_id, name, content)
-        await work.archive.import_files(number, brought.files, brought.files_left_out)
-        work.brought(brought)
+            left_out += 1
+            continue
+        await work.archive.store_imported_file(record.number, message_id, name, content)
+        await work.archive.import_files(record.number, 1, 0)
+        work.brought(ImportReport(files=1))
+    await work.archive.import_files(record.number, 0, max(0, left_out))
+    work.brought(ImportReport(files_left_out=max(0, left_out)))
 
 
 def _opened(path: Path) -> BinaryIO:

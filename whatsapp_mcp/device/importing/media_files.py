@@ -110,7 +110,7 @@ class MediaFiles:
         """The message's file as the archive knows it; None if the archive has no such message, or has it."""
         try:
             found = await self._archive.message(message.id, chat=message.chat)
-            source = await self._archive.media_source(found.ref)
+            source = await self._archive.media_source(found.ref, with_keys=False)
         except (MessageNotFound, MediaUnavailable):
             return None
         if found.message_id != message.id:  # digits may be a ref as well

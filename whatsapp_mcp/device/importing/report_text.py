@@ -37,25 +37,25 @@ def brought(report: ImportReport) -> str:
 
 def left_out(report: ImportReport) -> str:
     """`Not taken over: 3 without a time; 2 files.`; empty where all was taken over."""
-    parts = [f"{count:,} {_WHY.get(why, why.replace('_', ' '))}" for why, count in report.unreadable.items()]
+    parts = [f"{report.unreadable[why]:,} {_WHY[why]}" for why in Unreadable if report.unreadable.get(why)]
     if report.files_left_out:
         parts.append(_counted(report.files_left_out, "file"))
     return f"Not taken over: {'; '.join(parts)}." if parts else ""
 
 
 def how_far(progress: ImportProgress) -> str:
-    """`12,000 of 1,000,000 messages (1 %)`, of what is running."""
+    """`has looked at 12,000 of 1,000,000 messages (1 %)`, of what is not over."""
     if progress.state is ImportState.WAITING:
         return "waits for the imports before it"
     if progress.step is ImportStep.OPENING:
         return "is being opened"
     if progress.step is ImportStep.UNDOING:
-        return f"{progress.done:,} messages removed"
-    what = "messages" if progress.step is ImportStep.MESSAGES else "messages looked through for files"
+        return f"has removed {progress.done:,} messages"
+    does = "has looked at" if progress.step is ImportStep.MESSAGES else "takes over files, and has looked at"
     if not progress.total:
-        return f"{progress.done:,} {what}"
+        return f"{does} {progress.done:,} messages"
     done = min(progress.done, progress.total)
-    return f"{done:,} of {progress.total:,} {what} ({100 * done // progress.total} %)"
+    return f"{does} {done:,} of {progress.total:,} messages ({100 * done // progress.total} %)"
 
 
 def _counted(count: int, what: str) -> str:

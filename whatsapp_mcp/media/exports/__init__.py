@@ -2,14 +2,12 @@
 
 from whatsapp_mcp.media.exports.jobs import chat_authors, chat_export, exported_file
 from whatsapp_mcp.media.exports.reader import (
-    bridge_pages,
     read_chat_authors,
     read_chat_export,
     read_exported_file,
 )
 
 __all__ = [
-    "bridge_pages",
     "chat_authors",
     "chat_export",
     "exported_file",

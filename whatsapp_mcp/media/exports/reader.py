@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import BinaryIO, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media.worker import Answer, Limits, Worker
-from whatsapp_mcp.models import BridgePage, ExportedMessage
+from whatsapp_mcp.models import ExportedMessage
 
 T = TypeVar("T")
 
 _LIMITS: Final = Limits(seconds=120.0, cpu_seconds=60, output_bytes=256_000_000)
 _FEW: Final = Limits(seconds=120.0, cpu_seconds=60, output_bytes=8_000_000)
-_ROWS: Final = 50_000
 _MESSAGES: Final = TypeAdapter(tuple[ExportedMessage, ...])
 _AUTHORS: Final = TypeAdapter(dict[str, int])
-_PAGE: Final = TypeAdapter(BridgePage)
 
 
 async def read_chat_export(worker: Worker, file: BinaryIO) -> tuple[ExportedMessage, ...]:
@@ -51,23 +48,6 @@ async def read_exported_file(worker: Worker, file: BinaryIO, name: str, most_byt
     limits = Limits(output_bytes=most_bytes)
     answer = await worker.run("exported_file", file, {"name": name, "bytes": most_bytes}, limits)
     return answer.content
-
-
-async def bridge_pages(worker: Worker, file: BinaryIO) -> AsyncIterator[BridgePage]:
-    """All rows of the `messages.db` of lharries' bridge, page by page.
-
-    Raises:
-        InvalidArgument: It is no such database.
-        TooLong, Unsupported, Busy: As `Worker.run`.
-    """
-    after: int | None = None
-    while True:
-        answer = await worker.run("bridge_page", file, {"after": after, "rows": _ROWS}, _LIMITS)
-        page = _checked(_PAGE, answer)
-        yield page
-        if page.following is None or (after is not None and page.following <= after):
-            return
-        after = page.following
 
 
 def _checked(shape: TypeAdapter[T], answer: Answer) -> T:

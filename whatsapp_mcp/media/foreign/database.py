@@ -30,6 +30,8 @@ _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
 }
+_OWNER: Final = 200
+"""Characters of what rows are found by."""
 _CACHE_KIB: Final = 16_384
 _MAY: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION})
 
@@ -132,14 +134,16 @@ def check(db: sqlite3.Connection, tables: Iterable[str]) -> None:
 def indexed(db: sqlite3.Connection, table: str, column: str) -> None:
     """Make `temp.<table>`, in memory: `row`, numbers of its rows, by `owner`, what stands in a column.
 
-    A backup has no indexes: the app makes them anew when it restores one. Some 14 bytes to a row.
+    A backup has no indexes: the app makes them anew when it restores one. Some 14 bytes to a row
+    that is found by a number.
     """
     db.execute(
-        f"CREATE TEMP TABLE {table} (owner INTEGER, row INTEGER, PRIMARY KEY (owner, row)) WITHOUT ROWID"
+        # Without a type of its own, which would make numbers of ids that are digits.
+        f"CREATE TEMP TABLE {table} (owner, row INTEGER, PRIMARY KEY (owner, row)) WITHOUT ROWID"
     )
     db.execute(
         f"INSERT INTO temp.{table} SELECT {column}, rowid FROM main.{table}"  # noqa: S608
-        f" WHERE typeof({column}) = 'integer'"
+        f" WHERE typeof({column}) IN ('integer', 'text') AND length({column}) <= {_OWNER}"
     )
 
 

@@ -26,7 +26,7 @@ from whatsapp_mcp.media.job import invalid_answer
 from whatsapp_mcp.media.worker import Answer, Limits, Worker, open_worker
 from whatsapp_mcp.models import ForeignPage, ImportSource, UnknownVersion
 
-ROWS: Final = 2_000
+ROWS: Final = 1_000
 """Messages of a page."""
 _SCHEMA_BYTES: Final = 4_000_000
 _OPENING_SECONDS: Final = 60
@@ -37,7 +37,8 @@ _MOST_OPENING_SECONDS: Final = 1_800
 _READING: Final = Limits(seconds=300.0, cpu_seconds=120, output_bytes=256_000_000)
 _START_SECONDS: Final = 60.0
 _NEVER: Final = 1 << 30
-_LOGS: Final = ("-wal", "-journal")
+_LOGS: Final = ("-wal", "-journal", "-shm")
+"""A log, and what is there as long as a program uses a database with one."""
 _SCRATCHES: Final = 8
 """How many files may be unpacked at most: an iPhone's four databases and the list of its files."""
 _KEY: Final = re.compile(r"[0-9a-f]{64}")

@@ -28,7 +28,7 @@ from whatsapp_mcp.server.arguments.arguments import (
     one_emoji,
 )
 from whatsapp_mcp.server.arguments.attachments import FileKind, Wish, prepare, what_the_extra_adds
-from whatsapp_mcp.server.arguments.file_intake import take
+from whatsapp_mcp.server.arguments.file_intake import in_a_root, take
 from whatsapp_mcp.server.arguments.finding import find_group, find_people, find_person
 from whatsapp_mcp.server.arguments.mentions import mention
 from whatsapp_mcp.server.arguments.photos import PhotoArg, photo_of
@@ -63,6 +63,7 @@ __all__ = [
     "find_known_chat",
     "find_people",
     "find_person",
+    "in_a_root",
     "is_ref",
     "mention",
     "one_emoji",

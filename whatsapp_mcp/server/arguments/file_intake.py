@@ -98,7 +98,7 @@ def _read(services: Services, given: str, limit: int, named: Sequence[Path]) -> 
     """Content and name of a file in an allowed folder, or in one that the application names."""
     settings = services.settings
     roots = [*settings.media.roots, *named, settings.account_folder(services.account).media]
-    path = _in_a_root(given, roots)
+    path = in_a_root(given, roots)
     try:
         with open_allowed(path, roots, settings.home) as file:
             _check_size(os.fstat(file.fileno()).st_size, limit)
@@ -111,7 +111,7 @@ def _read(services: Services, given: str, limit: int, named: Sequence[Path]) -> 
         raise InvalidArgument(error.message, error.action, candidates=near) from error
 
 
-def _in_a_root(given: str, roots: Sequence[Path]) -> Path:
+def in_a_root(given: str, roots: Sequence[Path]) -> Path:
     """A path as it is, or, where it says no folder from the root on, in the first allowed one that has it."""
     path = Path(given)
     with suppress(OSError, RuntimeError):  # a name that is too long, an unknown `~user`

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.media.foreign.database import Opened, Schema, blob_of, number_of, text_of
 from whatsapp_mcp.media.foreign.servers.go_times import millis_of, seconds_of
-from whatsapp_mcp.media.foreign.servers.pages import BEFORE_ALL, page_of
+from whatsapp_mcp.media.foreign.servers.pages import BEFORE_ALL, page_of, place_of
 from whatsapp_mcp.models import (
     ForeignChat,
     ForeignFile,
@@ -244,9 +244,10 @@ def _message(row: _Row, ours: _Ours, addons: _Addons) -> ForeignMessage | Unread
     """A row whose types are right: what must be there is, and what may be there is left out if it is not."""
     if not ours.has(row.device):
         return Unreadable.OTHER_ACCOUNT
-    if not (isinstance(row.id, str) and isinstance(row.chat, str) and isinstance(row.content, str | None)):
-        return Unreadable.DAMAGED
-    if row.from_me not in (0, 1, None):
+    place = place_of(row.id, row.chat)
+    if isinstance(place, Unreadable):
+        return place
+    if row.from_me not in (0, 1, None) or not isinstance(row.content, str | None):
         return Unreadable.DAMAGED
     at = seconds_of(row.timestamp)
     if at is None:

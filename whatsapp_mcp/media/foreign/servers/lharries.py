@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from whatsapp_mcp.media.foreign.database import Opened, Schema, blob_of, number_of, text_of
 from whatsapp_mcp.media.foreign.servers.go_times import seconds_of
-from whatsapp_mcp.media.foreign.servers.pages import BEFORE_ALL, page_of
+from whatsapp_mcp.media.foreign.servers.pages import BEFORE_ALL, page_of, place_of
 from whatsapp_mcp.models import (
     ForeignChat,
     ForeignFile,
@@ -66,9 +66,10 @@ def _has_name(jid: str) -> bool:
 def _message(row: tuple[Any, ...], known: Collection[str]) -> ForeignMessage | Unreadable:
     """A row whose types are right: what must be there is, and what may be there is left out if it is not."""
     _, wa_id, chat, timestamp, from_me, sender, text, media_type, file_name, url, *blobs, size = row
-    if not (isinstance(wa_id, str) and isinstance(chat, str) and isinstance(timestamp, str)):
-        return Unreadable.DAMAGED
-    if from_me not in (0, 1) or not isinstance(text, str | None):
+    place = place_of(wa_id, chat)
+    if isinstance(place, Unreadable):
+        return place
+    if from_me not in (0, 1) or not isinstance(timestamp, str) or not isinstance(text, str | None):
         return Unreadable.DAMAGED
     at = seconds_of(timestamp)
     if at is None:

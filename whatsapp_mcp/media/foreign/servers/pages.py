@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
 from whatsapp_mcp.models import ForeignChat, ForeignMessage, ForeignPage, ForeignPerson, Unreadable
 
+LONGEST: Final = 512
+"""Characters of an id or an address: none of WhatsApp's is as long."""
 BEFORE_ALL: Final = -(1 << 63)
 """A row id before that of any row."""
 
@@ -33,3 +35,12 @@ def page_of(
         following,
         len(read),
     )
+
+
+def place_of(wa_id: Any, chat: Any) -> tuple[str, str] | Unreadable:
+    """The id of a message and its chat, as they stand in a row, if they can be such."""
+    if not isinstance(wa_id, str) or not isinstance(chat, str):
+        return Unreadable.DAMAGED
+    if len(wa_id) > LONGEST:
+        return Unreadable.NO_ID
+    return Unreadable.NO_CHAT if len(chat) > LONGEST else (wa_id, chat)

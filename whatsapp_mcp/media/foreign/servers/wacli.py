@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.media.foreign.database import Opened, Schema, blob_of, number_of, text_of
-from whatsapp_mcp.media.foreign.servers.pages import BEFORE_ALL, page_of
+from whatsapp_mcp.media.foreign.servers.pages import BEFORE_ALL, page_of, place_of
 from whatsapp_mcp.media.foreign.servers.wacli_addons import ADDONS, Addons
 from whatsapp_mcp.models import (
     ForeignChat,
@@ -99,7 +99,9 @@ def fits(schema: Schema) -> bool:
 def tables(schema: Schema) -> tuple[str, ...]:
     """The tables that are read of it."""
     later = (name for name in (*_PEOPLE[1:], *_GROUPS, *ADDONS) if name in schema.tables)
-    return ("chats", "contacts", "messages", *later)
+    # Reactions are messages that are found by the one that they are under.
+    messages = "messages.reaction_to_id" if schema.has("messages", "reaction_to_id") else "messages"
+    return ("chats", "contacts", messages, *later)
 
 
 def total(found: Opened) -> int:
@@ -179,7 +181,10 @@ def _chats(found: Opened) -> list[ForeignChat]:
 
 def _message(row: _Row, addons: Addons) -> ForeignMessage | Unreadable | None:
     """A row whose types are right; None for one that belongs to another message."""
-    if not (isinstance(row.id, str) and isinstance(row.chat, str)) or row.from_me not in (0, 1):
+    place = place_of(row.id, row.chat)
+    if isinstance(place, Unreadable):
+        return place
+    if row.from_me not in (0, 1):
         return Unreadable.DAMAGED
     if not isinstance(row.at, int):
         return Unreadable.NO_TIME

@@ -75,9 +75,9 @@ class Addons:
         newest: dict[Key, dict[str | None, ForeignReaction]] = {}
         for chat, wa_id, who, own, emoji, at in self._found.db.execute(
             """SELECT m.chat_jid, m.msg_id, r.sender_jid, r.from_me, r.reaction_emoji, r.ts
-            FROM main.messages AS r CROSS JOIN main.messages AS m
-            ON m.chat_jid = r.chat_jid AND m.msg_id = r.reaction_to_id
-            WHERE r.reaction_to_id IS NOT NULL AND m.rowid > ? AND m.rowid <= ?
+            FROM main.messages AS m JOIN temp.messages AS f ON f.owner = m.msg_id
+            JOIN main.messages AS r ON r.rowid = f.row AND r.chat_jid = m.chat_jid
+            WHERE m.rowid > ? AND m.rowid <= ?
             ORDER BY r.ts, r.rowid LIMIT ?""",
             (*self._range, self._limit),
         ):

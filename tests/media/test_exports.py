@@ -1,15 +1,11 @@
-"""Imports that somebody made to do harm: each is refused by name, or what is odd in it left out."""
+"""Exports that somebody made to do harm: each is refused by name, or what is odd in it left out."""
 
 from __future__ import annotations
 
 import io
-import json
-import sqlite3
 import struct
 import zipfile
 from collections.abc import AsyncIterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pytest
@@ -17,26 +13,16 @@ import pytest
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported
 from whatsapp_mcp.media import (
     Worker,
-    bridge_pages,
     open_worker,
     read_chat_authors,
     read_chat_export,
     read_exported_file,
 )
-from whatsapp_mcp.media.bridge_database import bridge_page
 from whatsapp_mcp.media.exports import chat_authors, chat_export, jobs, reader
 
 pytestmark = pytest.mark.anyio
 
 LINE = "[14/11/2023, 22:13:20] Ana: "
-CHATS = "CREATE TABLE chats (jid TEXT PRIMARY KEY, name TEXT, last_message_time TIMESTAMP)"
-MESSAGES = """CREATE TABLE messages (id TEXT, chat_jid TEXT, sender TEXT, content TEXT, timestamp TIMESTAMP,
- is_from_me BOOLEAN, media_type TEXT, filename TEXT, url TEXT, media_key BLOB, file_sha256 BLOB,
- file_enc_sha256 BLOB, file_length INTEGER, PRIMARY KEY (id, chat_jid))"""
-ENDLESS = """AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
- SELECT i AS id, i AS chat_jid, i AS sender, i AS content, i AS timestamp, 0 AS is_from_me, '' AS media_type,
- '' AS filename, '' AS url, x'' AS media_key, x'' AS file_sha256, x'' AS file_enc_sha256, i AS file_length,
- i AS jid, '' AS name FROM n"""
 
 
 @pytest.fixture(scope="module")
@@ -55,33 +41,6 @@ def packed(entries: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
         for name, content in entries.items():
             archive.writestr(name, content)
     return made.getvalue()
-
-
-def database(path: Path, *statements: str, rows: list[tuple[Any, ...]] | None = None) -> bytes:
-    """A database of these tables; its rows are of `messages`."""
-    with closing(sqlite3.connect(path)) as db:
-        for statement in statements or (CHATS, MESSAGES):
-            db.execute(statement)
-        if rows:
-            db.executemany(f"INSERT INTO messages VALUES ({', '.join('?' * 13)})", rows)
-        db.commit()
-    return path.read_bytes()
-
-
-def row(
-    wa_id: Any = "A1", chat: Any = "1@g.us", text: Any = "hi", at: Any = "2023-11-14 22:13:20", **more: Any
-) -> Any:
-    return (
-        wa_id, chat, more.get("sender", "15550000001"), text, at, more.get("from_me", 0), more.get("media"),
-        more.get("name"), more.get("url"), more.get("key"), None, None, more.get("size"),
-    )  # fmt: skip
-
-
-def page_of(content: bytes, after: int | None = None, rows: int = 10) -> dict[str, Any]:
-    return json.loads(bridge_page(opened(content), {"after": after, "rows": rows})[1])
-
-
-# A chat that WhatsApp exported.
 
 
 async def test_a_text_that_expands_without_end_is_refused(worker: Worker) -> None:
@@ -186,80 +145,6 @@ async def test_a_file_of_the_zip_has_a_bound(worker: Worker) -> None:
             await read_exported_file(worker, content, name, limit)
 
 
-# The database of the bridge.
-
-
-async def test_pages_of_rows_come_in_the_order_of_arrival(worker: Worker, tmp_path: Path) -> None:
-    rows = [row(f"A{n}") for n in range(25)]
-    content = database(tmp_path / "messages.db", rows=rows)
-    assert [message["id"] for message in page_of(content)["messages"]] == [f"A{n}" for n in range(10)]
-    assert page_of(content, after=20)["following"] is None
-    (page,) = [page async for page in bridge_pages(worker, opened(content))]
-    assert page.messages[24].id == "A24"
-
-
-async def test_a_database_that_keeps_a_log_beside_it_is_read(tmp_path: Path) -> None:
-    database(tmp_path / "messages.db", "PRAGMA journal_mode = WAL", CHATS, MESSAGES, rows=[row()])
-    assert len(page_of((tmp_path / "messages.db").read_bytes())["messages"]) == 1
-
-
-@pytest.mark.parametrize(
-    "statements",
-    [
-        (CHATS, f"CREATE VIEW messages {ENDLESS}"),
-        (MESSAGES, f"CREATE VIEW chats {ENDLESS}"),
-        (CHATS, "CREATE VIRTUAL TABLE messages USING fts5(id, chat_jid, content)"),
-        (CHATS,),
-    ],
-)
-async def test_what_is_no_plain_table_is_refused(worker: Worker, tmp_path: Path, statements: Any) -> None:
-    content = database(tmp_path / "messages.db", *statements)
-    with pytest.raises(InvalidArgument, match="not a messages"):
-        _ = [page async for page in bridge_pages(worker, opened(content))]
-
-
-async def test_a_column_that_is_computed_when_it_is_read_is_refused(tmp_path: Path) -> None:
-    computed = MESSAGES.replace("content TEXT", "content TEXT AS (hex(zeroblob(9000000)))")
-    content = database(tmp_path / "messages.db", CHATS, computed)
-    with pytest.raises(InvalidArgument):
-        page_of(content)
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"SQLite format 3\0", b"SQLite format 3\0" + b"\xff" * 5_000, b"x" * 9_000]
-)
-async def test_what_is_no_database_is_refused(content: bytes) -> None:
-    with pytest.raises(InvalidArgument):
-        page_of(content)
-
-
-async def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
-    content = bytearray(database(tmp_path / "messages.db", rows=[row(f"A{n}" * 50) for n in range(300)]))
-    content[4096 * 3 : 4096 * 3 + 200] = b"\xa5" * 200
-    with pytest.raises(InvalidArgument):
-        page_of(bytes(content))
-
-
-async def test_a_database_beyond_memory_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("whatsapp_mcp.media.bridge_database.MOST_BYTES", 8_192)
-    with pytest.raises(TooLong):
-        page_of(database(tmp_path / "messages.db"))
-
-
-async def test_rows_of_other_types_are_skipped_and_odd_parts_left_out(tmp_path: Path) -> None:
-    rows = [
-        row(b"A1"), row("A3", text=b"\xff"), row("A4", at=1_700_000_000), row("A5", from_me="no"),
-        row("B1", media=b"image", name=b"\xff", url=b"x", key="text", size="large", sender=b"\x00"),
-        row("B2", key=b"k" * 32, size=9, media="image", name="a.jpg"),
-    ]  # fmt: skip
-    page = page_of(database(tmp_path / "messages.db", rows=rows))
-    assert page["skipped"] == 4
-    odd, even = page["messages"]
-    assert {odd[part] for part in ("media_type", "file_name", "url", "media_key", "size")} == {None}
-    assert odd["sender"] == ""
-    assert (even["media_type"], even["file_name"], even["size"]) == ("image", "a.jpg", 9)
-
-
 async def test_a_process_that_answers_nonsense_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Taken:
         async def run(self, *_: Any, **__: Any) -> Any:
@@ -268,5 +153,3 @@ async def test_a_process_that_answers_nonsense_is_not_believed(monkeypatch: pyte
     taken = cast(Worker, Taken())
     with pytest.raises(Unsupported, match="invalid data"):
         await read_chat_export(taken, opened(b""))
-    with pytest.raises(Unsupported, match="invalid data"):
-        _ = [page async for page in bridge_pages(taken, opened(b""))]
