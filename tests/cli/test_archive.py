@@ -86,8 +86,22 @@ def test_it_imports_an_exported_chat(home: Path) -> None:
     assert code == 2
     assert "--chat" in said
     code, said = run("import", str(source), "--chat", ANA)
-    assert (code, said.splitlines()[0]) == (0, "1 new message, 0 known already.")
+    brought = "1 new message, 0 known already; from 2023-11-14 to 2023-11-14."
+    assert (code, said.splitlines()[0]) == (0, brought)
     assert "`whatsapp-mcp archive import --undo 1`" in said
+
+
+def test_the_statistics_tell_what_imports_brought_until_they_are_undone(home: Path) -> None:
+    assert "import" not in run("stats")[1]
+    source = home / "_chat.txt"
+    source.write_text("[14/11/2023, 10:00:00] Ana: earlier\n")
+    run("import", str(source), "--chat", ANA)
+    assert run("stats")[1].splitlines()[-1] == (
+        "1 message is from 1 import; `archive import --list` shows them"
+    )
+    assert json.loads(run("stats", "--json")[1])["imports"] == 1
+    assert run("import", "--undo", "1", "--yes")[0] == 0
+    assert "import" not in run("stats")[1]
 
 
 def test_it_purges_only_what_it_is_told(home: Path) -> None:

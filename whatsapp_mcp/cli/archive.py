@@ -34,7 +34,7 @@ from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import isolated, shown
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.ledger import open_ledger
-from whatsapp_mcp.models import MessageFilter, PurgeReport
+from whatsapp_mcp.models import ImportState, MessageFilter, PurgeReport
 from whatsapp_mcp.zone import local
 
 T = TypeVar("T")
@@ -58,6 +58,8 @@ class Form(StrEnum):
 def stats(as_json: AsJson = False, account: Account = "default") -> None:
     """Tell how much is archived."""
     found = _read(account, lambda archive: archive.statistics())
+    imports = _read(account, lambda archive: archive.imports())
+    imports = [each for each in imports if each.state is not ImportState.UNDONE]
     lines = [
         f"{found.messages} messages in {found.chats} chats, {found.contacts} contacts, {found.media} files"
     ]
@@ -66,7 +68,12 @@ def stats(as_json: AsJson = False, account: Account = "default") -> None:
     if found.undecoded:
         events = "1 event" if found.undecoded == 1 else f"{found.undecoded} events"
         lines.append(f"{events} cannot be decoded; try `archive redecode` after an upgrade")
-    _tell("\n".join(lines), as_json, **asdict(found))
+    if imports:
+        new = sum(each.report.new for each in imports)
+        count = "1 import" if len(imports) == 1 else f"{len(imports)} imports"
+        brought = "1 message is" if new == 1 else f"{new} messages are"
+        lines.append(f"{brought} from {count}; `archive import --list` shows them")
+    _tell("\n".join(lines), as_json, **asdict(found), imports=len(imports))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from whatsapp_mcp.models.file_readings import FileProblem
-from whatsapp_mcp.models.imports import ImportReport
+from whatsapp_mcp.models.imports import ImportReport, ImportSource
 from whatsapp_mcp.models.messages import Chat, Contact, MessageKind, SendStatus
 from whatsapp_mcp.models.send_requests import Scheduling, SendRequest, SendResult
 
@@ -209,11 +209,34 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedSpan:
+    """What an import has of a chat.
+
+    Attributes:
+        number, source: Of the import.
+        file: The name of its file, without its folder; whoever made the file chose it.
+        first, last: Time of its oldest and of its newest message in this chat.
+        until: To when it is complete: a backup to the newest message of all its chats.
+        messages: How many it brought.
+    """
+
+    number: int
+    source: ImportSource
+    file: str
+    first: datetime
+    last: datetime
+    until: datetime
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
-    """From when to when a chat is archived.
+    """From when to when a chat is archived, and what came from where.
 
     Attributes:
         complete: The phone said that it has nothing older.
+        imports: The imports that have messages of it, oldest messages first.
+        came_first, came_last: Time of the oldest and of the newest message that came over the connection.
     """
 
     chat: str
@@ -222,6 +245,9 @@ class Coverage:
     last: datetime | None
     complete: bool
     gaps: tuple[Gap, ...] = ()
+    imports: tuple[ImportedSpan, ...] = ()
+    came_first: datetime | None = None
+    came_last: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

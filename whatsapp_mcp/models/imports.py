@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Base64Bytes
 
@@ -50,6 +50,19 @@ class ImportSource(StrEnum):
     """go-whatsapp-web-multidevice."""
     WACLI = "wacli"
     """steipete/wacli."""
+
+    @property
+    def label(self) -> str:
+        """What it is called in a sentence."""
+        return _LABELS.get(self, self.value)
+
+
+_LABELS: Final = {
+    ImportSource.CHAT_EXPORT: "chat export",
+    ImportSource.ANDROID: "Android",
+    ImportSource.IPHONE: "iPhone",
+    ImportSource.ADDRESS_BOOK: "address book",
+}
 
 
 class ImportState(StrEnum):

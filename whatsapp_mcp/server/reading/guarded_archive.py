@@ -117,9 +117,12 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
         return await self._archive.own()
 
     async def coverage(self, chat: str) -> Coverage:
-        """As `ReadingArchive.coverage`."""
+        """As `ReadingArchive.coverage`; names of imported files are cut, as whoever made a file named it."""
         await self.require_inside(chat)
-        return await self._archive.coverage(chat)
+        found = await self._archive.coverage(chat)
+        if not self._withholds:
+            return found
+        return replace(found, imports=tuple(replace(one, file=cut_name(one.file)) for one in found.imports))
 
     async def history_progress(self) -> HistoryProgress:
         """As `ReadingArchive.history_progress`."""

@@ -29,7 +29,7 @@ from whatsapp_mcp.server.arguments import (
     in_a_root,
 )
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import Text, clean_line
+from whatsapp_mcp.server.fencing import Text, clean_line, titled
 from whatsapp_mcp.server.render import named
 from whatsapp_mcp.zone import local
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES: Final = {"text": "txt", "jsonl": "jsonl", "html": "html"}
 _GAPS_TOLD: Final = 3
+_IMPORTS_TOLD: Final = 3
 _UNSAFE: Final = re.compile(r"[^\w-]+")
 _FOLLOWED: Final = 4.0
 """Seconds that a call waits for the end of an import."""
@@ -160,12 +161,12 @@ def _span(where: MessageFilter, zone: tzinfo) -> list[str]:
 
 
 def _completeness(covered: Coverage, zone: tzinfo) -> str:
-    """Whether the archive has the whole chat, in a sentence or two."""
+    """Whether the archive has the whole chat, and what came from where, in a few sentences."""
+    told = _sources(covered, zone)
     if covered.complete and not covered.gaps:
-        return " The archive of this chat is complete."
-    told = ""
+        return f"{told} The archive of this chat is complete."
     if not covered.complete and covered.first is not None:
-        told = f" It begins {local(covered.first, zone):%Y-%m-%d}; older messages may be on the phone only."
+        told += f" It begins {local(covered.first, zone):%Y-%m-%d}; older messages may be on the phone only."
     for gap in covered.gaps[:_GAPS_TOLD]:
         end = f"{local(gap.until, zone):%Y-%m-%d %H:%M}" if gap.until else "now"
         told += (
@@ -173,6 +174,23 @@ def _completeness(covered: Coverage, zone: tzinfo) -> str:
         )
     more = len(covered.gaps) - _GAPS_TOLD
     return f"{told} {more} more gaps." if more > 0 else told
+
+
+def _sources(covered: Coverage, zone: tzinfo) -> str:
+    """What came from which import, and what over the connection; nothing where there was no import."""
+    if not covered.imports:
+        return ""
+    told = [
+        f"{one.messages} from import {one.number} ({one.source.label}, {titled(one.file)}), "
+        f"{local(one.first, zone):%Y-%m-%d} to {local(one.last, zone):%Y-%m-%d}"
+        for one in covered.imports[:_IMPORTS_TOLD]
+    ]
+    more = len(covered.imports) - _IMPORTS_TOLD
+    told += [f"{more} more import{'' if more == 1 else 's'}"] if more > 0 else []
+    if covered.came_first is not None and covered.came_last is not None:
+        first, last = local(covered.came_first, zone), local(covered.came_last, zone)
+        told.append(f"from WhatsApp itself {first:%Y-%m-%d} to {last:%Y-%m-%d}")
+    return f" Of its messages {'; '.join(told)}."
 
 
 class ImportData(TypedDict):
