@@ -125,6 +125,7 @@ class ReadingArchive:
     gaps = at_once(read.gaps)
     history_progress = in_thread(history_progress)
     imports = in_thread(exchange.imports)
+    address_of_import = in_thread(exchange.address_of_import)
     match_exports = in_thread(exchange.match_exports)
 
     # The change feed.

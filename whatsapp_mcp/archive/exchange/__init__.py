@@ -4,6 +4,7 @@ from whatsapp_mcp.archive.exchange.chat_exports import people_of_export
 from whatsapp_mcp.archive.exchange.export_matching import match_exports
 from whatsapp_mcp.archive.exchange.export_slices import export_slices, import_chat_export, without_file
 from whatsapp_mcp.archive.exchange.foreign_pages import import_page, slices_of
+from whatsapp_mcp.archive.exchange.foreign_reading import address_of_import
 from whatsapp_mcp.archive.exchange.import_records import (
     import_begun,
     import_ended,
@@ -15,6 +16,7 @@ from whatsapp_mcp.archive.exchange.prepared_imports import dated, store_file
 from whatsapp_mcp.archive.exchange.undoing import import_undone
 
 __all__ = [
+    "address_of_import",
     "dated",
     "export_slices",
     "import_begun",

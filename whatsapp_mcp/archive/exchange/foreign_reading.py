@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -99,6 +100,8 @@ class ForeignReader:
             sender = chat if chat_kind(chat) is ChatKind.DIRECT else self.address(message.sender)
             if sender is None:
                 return Unreadable.NO_SENDER
+        if message.revoked_at is not None and not possible_time(self._on, message.revoked_at):
+            message = replace(message, revoked_at=message.at)  # that it was deleted counts all the same
         content = self._content(message)
         edited = message.edited_at_ms
         edited_at = edited // 1000 if edited and possible_time(self._on, edited // 1000) else None
@@ -109,31 +112,8 @@ class ForeignReader:
     def address(self, text: str) -> str | None:
         """The address that is used for one of the file; None for what is none."""
         if text not in self._chosen:
-            self._chosen[text] = self._choose(text)
+            self._chosen[text] = _chosen(self._on.db, self._identities, self._number, text)
         return self._chosen[text]
-
-    def _choose(self, text: str) -> str | None:
-        jid = self._with_server(text) if "@" not in text else parsed(text)
-        other = jid and value(
-            self._on.db,
-            "SELECT other FROM imported_pairs WHERE (import_id, jid) = (?, ?)",
-            (self._number, jid),
-        )
-        if jid is None or other is None or self._identities.known(jid):
-            return jid
-        if self._identities.known(other):
-            return other
-        return other if jid.endswith("@lid") else jid
-
-    def _with_server(self, user: str) -> str | None:
-        """Some programs keep what stands before the `@`, of numbers and LIDs alike."""
-        if len(user) > decoding.MAX_JID or not _USER.fullmatch(user):
-            return None
-        number, lid = f"{user}@s.whatsapp.net", f"{user}@lid"
-        for jid in (number, lid):
-            if self._identities.known(jid):
-                return jid
-        return number if _may_be_number(user) else lid
 
     def _content(self, message: ForeignMessage) -> Content:
         flags = int(Flag.IMPORTED)
@@ -203,6 +183,40 @@ class ForeignReader:
 
 _NOBODY: Final = ""
 """Instead of an address that is none."""
+
+
+def address_of_import(db: sqlite3.Connection, number: int, text: str) -> str | None:
+    """The address that an import uses for one of its file, until it is done; None for what is none.
+
+    Args:
+        db: The archive.
+        number: Of the import.
+        text: The address, as it stands in the file.
+    """
+    return _chosen(db, Identities(db), number, text)
+
+
+def _chosen(db: sqlite3.Connection, identities: Identities, number: int, text: str) -> str | None:
+    jid = _with_server(identities, text) if "@" not in text else parsed(text)
+    other = jid and value(
+        db, "SELECT other FROM imported_pairs WHERE (import_id, jid) = (?, ?)", (number, jid)
+    )
+    if jid is None or other is None or identities.known(jid):
+        return jid
+    if identities.known(other):
+        return other
+    return other if jid.endswith("@lid") else jid
+
+
+def _with_server(identities: Identities, user: str) -> str | None:
+    """Some programs keep what stands before the `@`, of numbers and LIDs alike."""
+    if len(user) > decoding.MAX_JID or not _USER.fullmatch(user):
+        return None
+    number, lid = f"{user}@s.whatsapp.net", f"{user}@lid"
+    for jid in (number, lid):
+        if identities.known(jid):
+            return jid
+    return number if _may_be_number(user) else lid
 
 
 @lru_cache(maxsize=10_000)

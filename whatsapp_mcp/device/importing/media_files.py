@@ -88,6 +88,7 @@ class MediaFiles:
         self._settings = settings
         self._open_file = open_file
         self._used: Used | None = None
+        self._chats: dict[str, str | None] = {}
 
     async def take(self, messages: Iterable[ForeignMessage]) -> ImportReport:
         """Take over the files that the archive lacks of messages that are there; answers how many.
@@ -108,8 +109,11 @@ class MediaFiles:
 
     async def _wanted(self, message: ForeignMessage) -> MediaSource | None:
         """The message's file as the archive knows it; None if the archive has no such message, or has it."""
+        chat = await self._chat_of(message.chat)
+        if chat is None:
+            return None
         try:
-            found = await self._archive.message(message.id, chat=message.chat)
+            found = await self._archive.message(message.id, chat=chat)
             source = await self._archive.media_source(found.ref, with_keys=False)
         except (MessageNotFound, MediaUnavailable):
             return None
@@ -118,6 +122,12 @@ class MediaFiles:
         # What came over the connection says by its digest which file it is, or gets none.
         is_known = found.imported or source.sha256 is not None
         return source if source.path is None and is_known else None
+
+    async def _chat_of(self, address: str) -> str | None:
+        """The address here of a chat in the file."""
+        if address not in self._chats:
+            self._chats[address] = await self._archive.address_of_import(self._number, address)
+        return self._chats[address]
 
     async def _take(self, source: MediaSource, path: str) -> bool | None:
         """Whether the file was stored; None where it does not come along."""
