@@ -10,7 +10,9 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate
+from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -84,3 +86,15 @@ async def test_what_a_group_is_called_and_who_is_in_it(
     assert [member.contact.jid for member in await archive.members(GROUP)] == [ANA]
     await archive.ingest(journal([ev.message("G1", chat=GROUP)]))
     assert [chat.name for chat in (await archive.chats()).items] == ["Boat Club"]
+
+
+async def test_who_joins_in_the_second_in_which_a_group_is_looked_up_twice_is_in_it(
+    archive: Archive, clock: list[float]
+) -> None:
+    for _ in range(2):
+        await archive.record_groups([GroupUpdate(GROUP, "Club", participants=((ANA, None, True, False),))])
+    joined = Neonize.GroupInfoEvent(Notify="", Timestamp=int(clock[0]))
+    ev.jid(joined.JID, GROUP)
+    ev.jid(joined.Join.add(), BOB)
+    await archive.ingest(journal([ev.Raw(EventCode.GROUP_INFO, joined.SerializePartialToString())]))
+    assert {member.contact.jid for member in await archive.members(GROUP)} == {ANA, BOB}

@@ -38,12 +38,14 @@ def store_members(
     """
     newest = "SELECT max(at) FROM chat_settings WHERE (address_id, field) = (?, ?)"
     listed = value(db, newest, (address.id, MEMBERS)) or 0
-    at = max(at, listed + 1) if looked_up else at
+    if looked_up:
+        # A whole list replaces what is there and need not be later: who joins in the same second counts.
+        at = max(at, listed if whole else listed + 1)
     if at < listed:
         return
     if whole:
         chat_settings.store_chat_setting(db, address, MEMBERS, 1, at)
-        db.execute("DELETE FROM members WHERE chat_id = ? AND at < ?", (group, at))
+        db.execute("DELETE FROM members WHERE chat_id = ? AND (at < ? OR ?)", (group, at, looked_up))
     db.executemany(
         "INSERT OR IGNORE INTO members VALUES (?, ?, ?, ?)",
         [(group, member.id, at, LEFT if role is None else role) for member, role in members],
