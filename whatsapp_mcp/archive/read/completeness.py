@@ -27,7 +27,8 @@ one that was not read to its end, and a chat that was exported alone, up to the 
 _LOOKED_AT: Final = 1_000
 """Messages before the end of an import among which one that came over the connection is looked for. Where
 both reach, what both have counts as come over the connection, so it is one of the newest."""
-_CAME: Final = f"SELECT id FROM messages WHERE chat_id = ? AND NOT flags & {IMPORTED} ORDER BY id"  # noqa: S608
+_CAME: Final = f"""SELECT id FROM messages WHERE chat_id = ? AND id >= ? AND NOT flags & {IMPORTED}
+ ORDER BY id"""  # noqa: S608
 """Walks through what was imported until one is found that came over the connection."""
 _CAME_BEFORE: Final = f"""SELECT 1 FROM (SELECT flags FROM messages WHERE chat_id = ? AND id < ?
  ORDER BY id DESC LIMIT {_LOOKED_AT}) WHERE NOT flags & {IMPORTED} LIMIT 1"""  # noqa: S608
@@ -50,9 +51,10 @@ def coverage(db: sqlite3.Connection, chat: str) -> Coverage:
         "SELECT count(*), min(id), max(id) FROM messages WHERE chat_id = ?", (number,)
     ).fetchone()
     spans = _spans(db, number)
-    came = (first, last) if not spans else [value(db, f"{_CAME} {way} LIMIT 1", (number,)) for way in _WAYS]
+    between = tuple(_between(db, number, spans))
+    came = (first, last) if not spans else _came(db, number, between)
     gaps = [] if first is None else _gaps(db, first >> ID_BITS, FAR_FUTURE)
-    gaps += _between(db, number, spans)
+    gaps += between
     first_lost, last_lost, lost = db.execute(
         "SELECT min(id), max(id), count(*) FROM messages WHERE chat_id = ? AND kind = ?",
         (number, UNDECRYPTABLE),
@@ -70,6 +72,13 @@ def coverage(db: sqlite3.Connection, chat: str) -> Coverage:
         spans,
         *[None if each is None else time_of(each) for each in came],
     )
+
+
+def _came(db: sqlite3.Connection, chat: int, between: Sequence[Gap]) -> list[int | None]:
+    """The oldest and the newest message that came over the connection: none did before such a gap ends."""
+    ends = between[-1].until if between else None
+    since = 0 if ends is None else int(ends.timestamp()) << ID_BITS
+    return [value(db, f"{_CAME} {way} LIMIT 1", (chat, since)) for way in _WAYS]
 
 
 def _spans(db: sqlite3.Connection, chat: int) -> tuple[ImportedSpan, ...]:
