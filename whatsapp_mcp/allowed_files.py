@@ -59,6 +59,19 @@ def open_allowed(path: Path, roots: Sequence[Path], home: Path) -> BinaryIO:
     return os.fdopen(opened, "rb")
 
 
+def refuse_own(path: Path, home: Path) -> None:
+    """Refuse a file of this package itself, before anything opens it.
+
+    A process that opens and closes a database which it uses frees all its locks on it (SQLite, how to
+    corrupt, 2.2).
+
+    Raises:
+        FileNotAllowed: It is one, by whatever name.
+    """
+    if _identity(path) in _own_files(home):
+        raise FileNotAllowed("The file belongs to whatsapp-mcp itself.", "Give another file.")
+
+
 def importable(path: Path, roots: Sequence[Path], home: Path) -> Path:
     """A file or folder that an agent may have imported, by a path on which no link is left.
 

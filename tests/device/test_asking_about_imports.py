@@ -118,6 +118,19 @@ async def test_an_agent_names_no_file_outside_the_allowed_folders(
     assert await guarded.person.begin_import(request(guarded, outside / received.name)) > 0
 
 
+async def test_no_file_of_the_account_itself_is_opened_whoever_names_it(
+    guarded: Guarded, folder: AccountFolder, shared: Path
+) -> None:
+    link = shared / "msgstore.db"
+    link.hardlink_to(folder.archive_db)
+    for device in (guarded.person, guarded.agent):
+        for path in (folder.archive_db, link, folder.path):
+            with pytest.raises(FileNotAllowed):
+                await device.begin_import(ImportRequest(str(path)))
+    with pytest.raises(FileNotAllowed):
+        await guarded.person.begin_import(ImportRequest(str(shared), key_file=str(folder.archive_db)))
+
+
 async def test_an_agent_gives_neither_keys_nor_further_places(guarded: Guarded, shared: Path) -> None:
     wanted = request(guarded, export(shared))
     for more in ({"key": "ab" * 32}, {"key_file": "/k"}, {"media": "/home"}, {"names": "/wa.db"}):

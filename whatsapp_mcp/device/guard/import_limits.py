@@ -8,7 +8,7 @@ from typing import Final
 
 import anyio.to_thread
 
-from whatsapp_mcp.allowed_files import importable
+from whatsapp_mcp.allowed_files import importable, refuse_own
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import Caller, ImportRequest
 from whatsapp_mcp.settings import Settings
@@ -17,15 +17,17 @@ _BY_A_PERSON: Final = "Tell the user to run `whatsapp-mcp archive import`, or to
 
 
 async def limited(request: ImportRequest, caller: Caller, settings: Settings) -> ImportRequest:
-    """What is imported, by a path on which no link is left to be changed.
+    """What is imported; where an agent asks, by a path on which no link is left to be changed.
 
-    A person names any file. What lies in the home folder was never given by them: downloads come from
-    strangers.
+    A person names any file but those that this process may have open.
 
     Raises:
+        FileNotAllowed: It is a file of this package itself.
         Denied: An agent gives a key, or names more than one place: keys and other folders are a person's.
         FileNotAllowed, InvalidArgument: As `importable`.
     """
+    for given in filter(None, (request.path, request.key_file, request.names)):
+        await anyio.to_thread.run_sync(refuse_own, Path(given), settings.home)
     if caller.is_trusted:
         return request
     plain = ImportRequest(request.path, request.chat, request.me, dry_run=request.dry_run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ OpenForeign = Callable[..., AbstractAsyncContextManager[ForeignArchive]]
 
 _SCRATCH: Final = "import.part"
 """What is decrypted into, in the account's folder."""
+_ALL: Final = 1 << 62
+"""Position of an import whose messages are all taken over: its files may be missing still."""
 _KEY_BYTES: Final = 65_536
 """The largest file of a key that is read; WhatsApp's have some 150 bytes."""
 _DIGITS: Final = re.compile(r"[0-9A-Fa-f]{64}")
@@ -56,8 +59,11 @@ async def _take_pages(work: Work, opened: ForeignArchive, record: ImportRecord) 
     report = record.report
     before = report.new + report.known + report.filled + sum(report.unreadable.values())
     work.at(ImportStep.MESSAGES, done=before, total=opened.total)
+    if record.position == _ALL:
+        return
     async for page in opened.pages(record.position):
-        brought = await work.archive.import_page(record.number, page, dry=work.request.dry_run)
+        last = page if page.following is not None else replace(page, following=_ALL)
+        brought = await work.archive.import_page(record.number, last, dry=work.request.dry_run)
         work.brought(brought, page.read)
 
 
