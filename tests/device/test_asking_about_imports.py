@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.backups.phone import phone_backup, place_of
 from tests.device.conftest import Leader
 from tests.device.guarded import AGENT, Guarded, guarding, write_policy
 from whatsapp_mcp.device.operations import OPERATIONS
@@ -77,12 +79,12 @@ async def test_the_question_names_the_file_its_kind_and_its_size(guarded: Guarde
 async def test_of_an_address_book_it_says_that_its_people_will_count_as_known(
     guarded: Guarded, shared: Path
 ) -> None:
-    for name in ("book.vcf", "book.dat"):
+    for name in ("book.vcf", "book.dat", "msgstore.db.crypt15"):
         (shared / name).write_text("BEGIN:VCARD\nEND:VCARD\n")
         with pytest.raises(ApprovalRequired):
             await guarded.agent.begin_import(ImportRequest(str(shared / name)))
     told = ["\n".join(question.question) for question in await guarded.person.approvals()]
-    assert ["The people in it will count as known" in one for one in told] == [True, True]
+    assert ["The people in it will count as known" in one for one in told] == [True, True, True]
 
 
 async def test_a_yes_is_for_the_file_as_it_was_and_for_one_import(guarded: Guarded, shared: Path) -> None:
@@ -100,6 +102,28 @@ async def test_a_yes_is_for_the_file_as_it_was_and_for_one_import(guarded: Guard
         await guarded.agent.begin_import(request(guarded, path))
 
 
+@pytest.mark.parametrize("kind", ["android", "iphone"])
+async def test_a_yes_to_a_folder_is_for_the_database_in_it_as_it_was(
+    guarded: Guarded, shared: Path, kind: str
+) -> None:
+    if kind == "android":
+        folder, database = shared / "WhatsApp", shared / "WhatsApp" / "Databases" / "msgstore.db"
+        database.parent.mkdir(parents=True)
+        database.write_bytes(b"SQLite format 3\0 as it was")
+    else:
+        folder = phone_backup(shared / "backup", {"ChatStorage.sqlite": b"SQLite format 3\0 as it was"})
+        database = place_of(folder, "ChatStorage.sqlite")
+    with pytest.raises(ApprovalRequired) as asked:
+        await guarded.agent.begin_import(ImportRequest(str(folder)))
+    await guarded.person.decide(asked.value.approval, True, "terminal")
+    found = database.stat()
+    database.write_bytes(b"SQLite format 3\0 is forged")
+    os.utime(database, ns=(found.st_atime_ns, found.st_mtime_ns))
+    with pytest.raises(ApprovalRequired) as again:
+        await guarded.agent.begin_import(ImportRequest(str(folder)))
+    assert again.value.approval != asked.value.approval
+
+
 async def test_an_agent_names_no_file_outside_the_allowed_folders(
     guarded: Guarded, folder: AccountFolder, shared: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -107,6 +131,11 @@ async def test_an_agent_names_no_file_outside_the_allowed_folders(
     (shared / "link.txt").symlink_to(export(outside))
     folder.media.mkdir(exist_ok=True)
     received = export(folder.media)
+    (outside / "msgstore.db").write_bytes(b"SQLite format 3\0")
+    (shared / "phone").mkdir()
+    (shared / "phone" / "Databases").symlink_to(outside)
+    with pytest.raises(InvalidArgument, match="nothing in this folder"):
+        await guarded.agent.begin_import(ImportRequest(str(shared / "phone")))
     for path in (outside / received.name, shared / "link.txt", received, shared / ".." / outside.name):
         with pytest.raises(FileNotAllowed, match="allowed folder"):
             await guarded.agent.begin_import(request(guarded, path))

@@ -1,16 +1,22 @@
-"""Files that come with an archive find their messages, whatever address these are stored under."""
+"""Files that come with an archive find their messages, and no more room than files may take."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import anyio
 import pytest
 
+from tests.archive.importing import WORKER, Noted
 from tests.device.import_doubles import ANN, Opened, message
 from tests.device.test_imports import archive, importer, over, running
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.importing.exports import import_export
+from whatsapp_mcp.device.importing.work import Work
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ForeignFile, ForeignPage, ForeignPerson, ImportRequest, MessageKind
+from whatsapp_mcp.settings import CurrentSettings, MediaSettings, Settings
 
 pytestmark = pytest.mark.anyio
 __all__ = ["archive"]
@@ -37,3 +43,22 @@ async def test_the_file_of_a_message_in_a_chat_with_a_lid_is_taken_where_the_num
     source = await archive.media_source(stored.ref)
     assert source.path is not None
     assert await anyio.Path(source.path).read_bytes() == b"\xff\xd8\xff picture"
+
+
+async def test_files_of_an_exported_chat_find_no_more_room_than_all_files_may_take(
+    archive: Archive, tmp_path: Path
+) -> None:
+    lines = "".join(f"[24/11/2019, 12:0{n}:00] Ann: <attached: 0000000{n}-PHOTO.jpg>\n" for n in (1, 2))
+    with zipfile.ZipFile(tmp_path / "chat.zip", "w") as packed:
+        packed.writestr("_chat.txt", lines)
+        for number in (1, 2):
+            packed.writestr(f"0000000{number}-PHOTO.jpg", b"\xff\xd8\xff" + bytes([number]) * 700_000)
+    home = archive.folder.path.parent.parent
+    settings = CurrentSettings(Settings(home=home, media=MediaSettings(total_megabytes=1)))
+    request = ImportRequest(str(tmp_path / "chat.zip"), ANN, "Me")
+    noted = Noted()
+    work = Work(archive.folder, archive, settings, request, noted)
+    with pytest.raises(Busy, match="folder of files is full"):
+        await import_export(work, WORKER, tmp_path / "chat.zip", ANN)
+    assert noted.progress.report.files == 1
+    assert len([*archive.folder.media.iterdir()]) == 1

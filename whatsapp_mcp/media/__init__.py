@@ -5,7 +5,13 @@ from whatsapp_mcp.media.exports import (
     read_chat_export,
     read_exported_file,
 )
-from whatsapp_mcp.media.foreign import ForeignArchive, UnknownForeignVersion, is_phone_backup, open_foreign
+from whatsapp_mcp.media.foreign import (
+    ForeignArchive,
+    UnknownForeignVersion,
+    databases_of_backup,
+    is_phone_backup,
+    open_foreign,
+)
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
 from whatsapp_mcp.media.previews import Preview, preview_of
 from whatsapp_mcp.media.readers import (
@@ -71,6 +77,7 @@ __all__ = [
     "UnknownForeignVersion",
     "Worker",
     "available",
+    "databases_of_backup",
     "fetch",
     "format_of",
     "installed_model",

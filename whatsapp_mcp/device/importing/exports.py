@@ -15,6 +15,7 @@ from whatsapp_mcp.device.importing.matching import match_exports
 from whatsapp_mcp.device.importing.work import Work
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported, WhatsAppError
 from whatsapp_mcp.media import Worker, read_chat_export, read_exported_file
+from whatsapp_mcp.media_folder import require_room
 from whatsapp_mcp.models import ImportRecord, ImportReport, ImportSource, ImportStep
 
 _MEGABYTE: Final = 1_000_000
@@ -82,7 +83,13 @@ async def import_export(work: Work, worker: Worker, path: Path, chat: str) -> No
 async def _import_files(
     work: Work, worker: Worker, file: BinaryIO, names: Mapping[str, str], record: ImportRecord
 ) -> None:
-    most = work.settings.now().media.max_megabytes * _MEGABYTE
+    """Store the files of messages.
+
+    Raises:
+        Busy: There is no room for them.
+    """
+    limits, media = work.settings.now().media, work.folder.media
+    most, held = limits.max_megabytes * _MEGABYTE, None
     left_out = -record.report.files_left_out  # those of a former run are found again
     for message_id, name in names.items():
         try:
@@ -91,6 +98,7 @@ async def _import_files(
             logger.warning("import: file skipped: %s", error.message)
             left_out += 1
             continue
+        held = await anyio.to_thread.run_sync(require_room, media, len(content), limits, held)
         await work.archive.store_imported_file(record.number, message_id, name, content)
         await work.archive.import_files(record.number, 1, 0)
         work.brought(ImportReport(files=1))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.media import databases_of_backup
 
 EXPORTED: Final = frozenset({".txt", ".zip"})
 """Suffixes of chats that WhatsApp exported."""
@@ -91,9 +92,10 @@ def _folder(path: Path) -> Place:
         return Place(PlaceKind.ARCHIVE, path)
     for at in (path / "Databases", path, path / "databases", path / "WhatsApp" / "Databases"):
         for name in _ANDROID:
-            if _is_plain(at / name):
+            if _is_plain(at / name) and _is_below(at, path):
                 top = at.parent if at.name.lower() == "databases" else at
-                beside = _beside(at, name) or _beside(top, name) or _beside(top / "Backups", name)
+                near = (each for each in (at, top, top / "Backups") if _is_below(each, path))
+                beside = next(filter(None, (_beside(each, name) for each in near)), ())
                 return Place(PlaceKind.ARCHIVE, at / name, _inside(top), beside)
     if _is_plain(path / _IPHONE):
         return Place(PlaceKind.ARCHIVE, path / _IPHONE, _inside(path), _beside(path, _IPHONE))
@@ -105,6 +107,11 @@ def _folder(path: Path) -> Place:
 def _inside(folder: Path) -> Path | None:
     """A folder, unless a link leads to it: what lies elsewhere was not given."""
     return folder if folder.is_dir() and not folder.is_symlink() else None
+
+
+def _is_below(folder: Path, top: Path) -> bool:
+    """Whether no link leads out of what was given."""
+    return folder.resolve().is_relative_to(top.resolve())
 
 
 def _is_plain(path: Path) -> bool:
@@ -154,12 +161,13 @@ def described(path: Path) -> tuple[str, ...]:
     size, head = _size(place.path), _head(place.path)
     if head.startswith(_SQLITE):
         return (f"It is a database of messages of {size}.", _MADE_UP)
-    if place.path.suffix.lower() in _ENCRYPTED:
-        return (f"It is an encrypted backup of {size}.", _MADE_UP)
-    what = "an address book" if place.path.suffix.lower() in _ADDRESS_BOOKS else "a file of another kind"
+    suffix, what = place.path.suffix.lower(), "a file of another kind"
+    if suffix in _ADDRESS_BOOKS:
+        return (f"It is an address book of {size}.", _KNOWN)
+    if suffix in _ENCRYPTED:
+        what = "an encrypted backup, by its name,"
     # Whatever it is called, the reader may find that it is an address book.
-    also = "" if what == "an address book" else "If it is an address book: "
-    return (f"It is {what} of {size}.", f"{also}{_KNOWN}")
+    return (f"It is {what} of {size}.", _MADE_UP, f"If it is an address book: {_KNOWN}")
 
 
 _MADE_UP: Final = "Whoever made it can have made up what it says; messages from it are marked as imported."
@@ -180,23 +188,43 @@ def _head(path: Path) -> bytes:
 
 
 def identity_of(path: Path) -> str:
-    """What changes when what lies there does: a digest of sizes, times, and the ends of a file.
+    """What changes when what lies there does: a digest of sizes, times, and the ends of what is opened.
 
-    The whole of a backup of gigabytes would take longer to read than a question may take.
+    The whole of a backup of gigabytes would take longer to read than a question may take. Of a folder it is
+    of the databases in it, wherever they lie; files of messages are known by what the messages say of them.
     """
     digest = hashlib.sha256()
     try:
         found = path.stat()
-        digest.update(f"{found.st_size} {found.st_mtime_ns} {found.st_ino}".encode())
+        digest.update(_facts(found))
         if stat.S_ISDIR(found.st_mode):
             for entry in sorted(_entries(path), key=lambda each: each.name):
                 inner = entry.stat(follow_symlinks=False)
-                digest.update(f"{entry.name}\0{inner.st_size} {inner.st_mtime_ns}\n".encode(errors="replace"))
-        elif stat.S_ISREG(found.st_mode):
-            with path.open("rb") as file:
-                digest.update(file.read(_PART))
-                file.seek(max(0, found.st_size - _PART))
-                digest.update(file.read(_PART))
+                digest.update(entry.name.encode(errors="replace") + b"\0" + _facts(inner))
+        for file in _databases(path):
+            with file.open("rb") as opened:
+                size = opened.seek(0, os.SEEK_END)
+                digest.update(_facts(os.fstat(opened.fileno())))
+                opened.seek(0)
+                digest.update(opened.read(_PART))
+                opened.seek(max(0, size - _PART))
+                digest.update(opened.read(_PART))
     except OSError:
         return ""
     return digest.hexdigest()
+
+
+def _facts(found: os.stat_result) -> bytes:
+    """What changes with a file; its last change too, which no program can set back."""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n".encode()
+
+
+def _databases(path: Path) -> list[Path]:
+    """The files that are opened to read what lies there, but for exported chats in a folder."""
+    try:
+        place = place_of(path)
+    except InvalidArgument:
+        return []
+    if place.path.is_dir():
+        return databases_of_backup(place.path) if place.kind is PlaceKind.ARCHIVE else []
+    return [place.path, *place.beside]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ from whatsapp_mcp.models import ForeignPage
 
 MEMORY_BYTES: Final = 256 * 1024 * 1024
 """What reading may take beside the loaded libraries."""
+_KEPT_FREE: Final = 500_000_000
+"""Bytes of the disk that are never unpacked into."""
 _PAGE: Final = TypeAdapter(ForeignPage)
 _TABLES: Final = TypeAdapter(dict[str, frozenset[str]])
 
@@ -138,8 +141,13 @@ def main(arguments: list[str]) -> None:
     decrypting.rehearse()
     phone_files.rehearse()
     reading = Reading(files[0], files[1:], backup)
-    written = max(file.written_bytes for file in files)
+    written = min(max(file.written_bytes for file in files), _room(options.scratch.parent))
     run({"open": reading.open, "page": reading.page, "key": reading.key}, MEMORY_BYTES, written)
+
+
+def _room(folder: Path) -> int:
+    """Bytes that may be unpacked: what comes over the connection meanwhile has to be stored, too."""
+    return max(1, shutil.disk_usage(folder).free - _KEPT_FREE)
 
 
 def _is_address_book(path: Path) -> bool:

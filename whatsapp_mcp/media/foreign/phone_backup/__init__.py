@@ -6,8 +6,18 @@ from whatsapp_mcp.media.foreign.phone_backup.layout import (
     MANIFEST,
     PROPERTIES,
     Layout,
+    databases_of_backup,
     find,
     is_phone_backup,
 )
 
-__all__ = ["LOG", "MANIFEST", "PROPERTIES", "Decrypted", "Layout", "find", "is_phone_backup"]
+__all__ = [
+    "LOG",
+    "MANIFEST",
+    "PROPERTIES",
+    "Decrypted",
+    "Layout",
+    "databases_of_backup",
+    "find",
+    "is_phone_backup",
+]

@@ -108,3 +108,14 @@ def find(folder: Path) -> Layout | None:
             with found.messages.open("rb") as file:
                 return replace(found, is_encrypted=file.read(len(DATABASE)) != DATABASE)
     return None
+
+
+def databases_of_backup(folder: Path) -> list[Path]:
+    """The files of a backup that are opened to read its messages; none where there is nothing of WhatsApp.
+
+    Raises:
+        OSError: One of them cannot be read.
+    """
+    layout = find(folder)
+    paths = () if layout is None else [each + log for each in layout.databases for log in ("", LOG)]
+    return [found for path in paths if layout and (found := layout.blob(path)) is not None]
