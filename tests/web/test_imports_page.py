@@ -135,6 +135,12 @@ async def test_what_runs_or_is_undone_or_is_not_there_offers_no_undo(
     assert device.asked == []
 
 
+async def test_an_undo_that_was_interrupted_can_be_given_again(http: httpx2.AsyncClient, device: PageDevice):
+    device.running = (replace(DONE, state=ImportState.UNDOING, step=ImportStep.UNDOING),)
+
+    assert 'href="/imports/4/undo"' in (await http.get("/imports")).text
+
+
 async def test_for_an_export_that_is_not_certain_the_person_chooses_the_chat(
     http: httpx2.AsyncClient, device: PageDevice
 ):

@@ -21,7 +21,6 @@ IMPORTS: Final = "/imports"
 _FORM: Final = "import"
 _OFFERED: Final = 10
 """Chats that are offered for an exported one."""
-_UNDONE: Final = frozenset({ImportState.UNDONE, ImportState.UNDOING})
 
 
 def import_routes(site: Site) -> list[Route]:
@@ -58,7 +57,7 @@ class _Shown:
     @property
     def numbers(self) -> tuple[int, ...]:
         """The numbers under which it can be undone."""
-        return () if self.one.state in _UNDONE or not self.one.is_over else self.one.numbers
+        return () if self.one.state is ImportState.UNDONE or not self.one.is_over else self.one.numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,12 +137,12 @@ class MediaFiles:
         media, limits = self._folder.media, self._settings.now().media
         media.mkdir(mode=0o700, exist_ok=True)
         most = limits.max_megabytes * _MEGABYTE
+        if self._used is None:  # before the draft, which would be counted twice
+            self._used = await anyio.to_thread.run_sync(used, media)
         with file, draft_of(media / str(source.ref)) as draft:
             copied = await anyio.to_thread.run_sync(_copy, file, draft, most)
             if copied is None or not _is_that(source, copied):
                 return False
-            if self._used is None:
-                self._used = await anyio.to_thread.run_sync(used, media)
             self._used = require_room(media, copied.size, limits, self._used)
             target = await anyio.to_thread.run_sync(_named, draft, source)
         return await self._record(source.ref, target, copied.size)
