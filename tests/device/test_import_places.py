@@ -85,15 +85,16 @@ def test_the_identity_changes_with_the_file(tmp_path: Path) -> None:
     [
         ("a.zip", b"PK", "It is an exported chat of 2 bytes."),
         ("a.db", b"SQLite format 3\0", "It is a database of messages of 16 bytes."),
-        ("msgstore.db.crypt15", b"x" * 200_000, "It is an encrypted backup of 0.2 MB."),
+        ("msgstore.db.crypt15", b"x" * 200_000, "It is an encrypted backup, by its name, of 0.2 MB."),
         ("a.vcf", b"BEGIN:VCARD", "It is an address book of 11 bytes."),
         ("a.bin", b"BEGIN:VCARD", "It is a file of another kind of 11 bytes."),
     ],
 )
 def test_a_person_is_told_what_it_is(tmp_path: Path, name: str, content: bytes, told: str) -> None:
-    what, warning = described(made(tmp_path / name, content))
+    what, *warnings = described(made(tmp_path / name, content))
     assert what == told
-    assert ("count as known" in warning) == (name in {"a.vcf", "a.bin"})
+    may_be_an_address_book = name not in {"a.zip", "a.db"}
+    assert any("count as known" in warning for warning in warnings) == may_be_an_address_book
 
 
 def test_a_key_is_digits_a_file_or_a_password(tmp_path: Path) -> None:
