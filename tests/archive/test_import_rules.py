@@ -38,7 +38,8 @@ pytestmark = pytest.mark.anyio
 
 def said(wa_id: str = "A1", text: str = "in the file", **more: Any) -> ForeignMessage:
     """A message of a backup, of Ana unless it says otherwise."""
-    return ForeignMessage(**{"id": wa_id, "chat": ANA, "sender": ANA, "at": NOON, "text": text, **more})
+    told: dict[str, Any] = {"id": wa_id, "chat": ANA, "sender": ANA, "at": NOON, "text": text, **more}
+    return ForeignMessage(**told)
 
 
 async def take(

@@ -16,7 +16,7 @@ from whatsapp_mcp.archive.operations import WriteOperation
 from whatsapp_mcp.models import ImportReport
 from whatsapp_mcp.settings import AccountFolder
 
-_MOST: Final = 20
+_MOST: Final = 8
 """Slices of one transaction: its commit takes some milliseconds, in which nobody else writes."""
 
 Values = Callable[[int, ImportReport], Mapping[str, Any]]

@@ -6,8 +6,9 @@ since 1970 are distinguished by name: `at` is seconds, `at_ms` milliseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
+from operator import attrgetter
 from typing import Any
 
 from whatsapp_mcp.models import ChatKind, MessageKind
@@ -127,6 +128,13 @@ class MediaInfo:
     media_key: bytes | None = None
     sha256: bytes | None = None
     enc_sha256: bytes | None = None
+
+    def columns(self) -> tuple[Any, ...]:
+        """The fields; `dataclasses.astuple` copies each, which costs a tenth of a millisecond."""
+        return _MEDIA_FIELDS(self)
+
+
+_MEDIA_FIELDS = attrgetter(*(one.name for one in fields(MediaInfo)))
 
 
 @dataclass(slots=True)

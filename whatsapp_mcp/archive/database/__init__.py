@@ -12,6 +12,7 @@ from whatsapp_mcp.archive.database.damage import is_damage, is_whole, quarantine
 from whatsapp_mcp.archive.database.index import (
     index_all,
     index_message,
+    index_messages,
     indexed_body,
     reindex_message,
     unindex_message,
@@ -35,6 +36,7 @@ __all__ = [
     "fold",
     "index_all",
     "index_message",
+    "index_messages",
     "indexed_body",
     "is_damage",
     "is_whole",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from typing import Any, Final
 
 from whatsapp_mcp.archive.database.normalise import fold, other_digits, tokens_text
@@ -31,8 +32,17 @@ def indexed_body(
 
 def index_message(db: sqlite3.Connection, message: int, body_text: str, chat: int, sender: int) -> None:
     """Index a message; one without text is left out."""
-    if body_text and not body_text.isspace():
-        db.execute(_ADD, (message, body_text, f"c{chat} s{sender if sender >= 0 else 'x'}"))
+    index_messages(db, [(message, body_text, chat, sender)])
+
+
+def index_messages(db: sqlite3.Connection, rows: Iterable[tuple[int, str, int, int]]) -> None:
+    """Index messages, of each its id, text, chat and sender; those without text are left out."""
+    found = [
+        (message, body_text, f"c{chat} s{sender if sender >= 0 else 'x'}")
+        for message, body_text, chat, sender in rows
+        if body_text and not body_text.isspace()
+    ]
+    db.executemany(_ADD, found)
 
 
 def unindex_message(db: sqlite3.Connection, message: int) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from whatsapp_mcp.archive.database import ID_BITS, fold, value
+from whatsapp_mcp.archive.database import ID_BITS, column, fold, value
 from whatsapp_mcp.archive.exchange.foreign_reading import Taken, clean_text, number_jid
 from whatsapp_mcp.archive.exchange.prepared_imports import MADE, DatedMessage
 from whatsapp_mcp.archive.identity import chat_kind
@@ -152,10 +152,12 @@ def find_exported(db: sqlite3.Connection, chat: int, taken: Taken, *, is_own: bo
     return None
 
 
-def has_exported(db: sqlite3.Connection, chat: int) -> bool:
-    """Whether a chat has messages that were made of an exported one."""
-    made = "SELECT 1 FROM messages WHERE chat_id = ? AND wa_id >= ? AND wa_id < ? LIMIT 1"
-    return db.execute(made, (chat, MADE, _PAST_MADE)).fetchone() is not None
+def with_exports(db: sqlite3.Connection, chats: Collection[int]) -> set[int]:
+    """Those of some chats that have messages that were made of an exported one."""
+    places = ", ".join(["(?)"] * len(chats))
+    made = f"""WITH k (chat) AS (VALUES {places}) SELECT chat FROM k
+        WHERE EXISTS (SELECT 1 FROM messages WHERE chat_id = chat AND wa_id >= ? AND wa_id < ?)"""  # noqa: S608
+    return {*column(db, made, [*chats, MADE, _PAST_MADE])}
 
 
 def _comparable(text: str) -> str:

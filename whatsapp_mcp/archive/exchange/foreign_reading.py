@@ -198,10 +198,12 @@ def address_of_import(db: sqlite3.Connection, number: int, text: str) -> str | N
 
 def _chosen(db: sqlite3.Connection, identities: Identities, number: int, text: str) -> str | None:
     jid = _with_server(identities, text) if "@" not in text else parsed(text)
-    other = jid and value(
+    if jid is None or identities.known(jid):
+        return jid
+    other: str | None = value(
         db, "SELECT other FROM imported_pairs WHERE (import_id, jid) = (?, ?)", (number, jid)
     )
-    if jid is None or other is None or identities.known(jid):
+    if other is None:
         return jid
     if identities.known(other):
         return other

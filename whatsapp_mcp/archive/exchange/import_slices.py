@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import RAW_GONE, value
+from whatsapp_mcp.archive.database import RAW_GONE, column, placeholders, value
 from whatsapp_mcp.archive.exchange.foreign_reading import Taken
 from whatsapp_mcp.archive.exchange.imported_messages import ImportedMessage, ImportedMessages
 from whatsapp_mcp.archive.identity import Identities, refresh_chat
@@ -16,8 +16,7 @@ from whatsapp_mcp.archive.write import Applying
 _SPAN: Final = """INSERT INTO imported_chats VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
  first = min(first, excluded.first), last = max(last, excluded.last), messages = messages + excluded.messages,
  read_to = max(read_to, excluded.read_to)"""
-_MOVE_ON: Final = """UPDATE chats SET last_id = max(last_id, ?), read_id = max(read_id, ?) WHERE id = ?
- RETURNING unread OR marked_unread"""
+_MOVE_ON: Final = "UPDATE chats SET last_id = max(last_id, ?), read_id = max(read_id, ?) WHERE id = ?"
 
 
 @dataclass(slots=True)
@@ -68,17 +67,28 @@ class ImportSlice:
                 span.newest = max(span.newest, one.id)
                 if not one.filled:
                     span.read_to = max(span.read_to, at)
-        for chat, span in spans.items():
-            self._move_on(chat, span)
+        self._move_on(spans)
 
-    def _move_on(self, chat: int, span: _Span) -> None:
+    def _move_on(self, spans: dict[int, _Span]) -> None:
+        """Bring what is derived of chats up to date; only what was unread has to be counted again."""
         db = self._db
-        row = (self._number, span.address, span.first, span.last, span.messages, span.read_to)
-        db.execute(_SPAN, row)
-        if span.newest:
-            read = state.last_of(span.read_to) if span.read_to else 0
-            if db.execute(_MOVE_ON, (span.newest, read, chat)).fetchall()[0][0]:
-                self.messages.written.touched.add(chat)
+        db.executemany(
+            _SPAN,
+            [
+                (self._number, one.address, one.first, one.last, one.messages, one.read_to)
+                for one in spans.values()
+            ],
+        )
+        moved = {chat: one for chat, one in spans.items() if one.newest}
+        db.executemany(
+            _MOVE_ON,
+            [
+                (one.newest, state.last_of(one.read_to) if one.read_to else 0, chat)
+                for chat, one in moved.items()
+            ],
+        )
+        unread = f"SELECT id FROM chats WHERE id IN ({placeholders(moved)}) AND (unread OR marked_unread)"  # noqa: S608
+        self.messages.written.touched |= {*column(db, unread, [*moved])}
 
     def finish(self) -> None:
         """Bring the rest of what is derived up to date."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.archive import database, identity, state
@@ -100,7 +100,7 @@ class ImportedMessages:
         self._db = on.db
         self._number = number
         self._identities = identities
-        self._with_exports: dict[int, bool] = {}
+        self._with_exports: set[int] = set()
         self.written = Written()
 
     def write(self, messages: Sequence[ImportedMessage]) -> None:
@@ -114,6 +114,7 @@ class ImportedMessages:
 
     def _write(self, messages: dict[_Key, ImportedMessage]) -> None:
         here = self._here(messages)
+        self._with_exports = chat_exports.with_exports(self._db, {chat for chat, _, _ in messages})
         waiting = self._waiting([wa_id for _, wa_id, _ in messages])
         new: list[ImportedMessage] = []
         for key, one in messages.items():
@@ -169,10 +170,9 @@ class ImportedMessages:
             one.id, one.ref = message, ref + place
         db.executemany(_INSERT, [self._row(one) for one in new])
         db.executemany("INSERT INTO refs (ref, message_id) VALUES (?, ?)", [(one.ref, one.id) for one in new])
-        files = [(one.id, *astuple(media)) for one in new if (media := one.taken.content.media) is not None]
+        files = [(one.id, *media.columns()) for one in new if (media := one.taken.content.media) is not None]
         db.executemany(_MEDIA, files)
-        for one in new:
-            database.index_message(db, one.id, _body(one.taken.content), one.chat, one.sender)
+        database.index_messages(db, [(one.id, _body(one.taken.content), one.chat, one.sender) for one in new])
         self.written.new += len(new)
 
     def _free_ids(self, new: list[ImportedMessage]) -> list[int]:
@@ -264,7 +264,7 @@ class ImportedMessages:
             ),
         )  # fmt: skip
         media = content.media
-        gone = state.show_media(db, one.id, None if media is None else (*astuple(media), None))
+        gone = state.show_media(db, one.id, None if media is None else (*media.columns(), None))
         if gone is not None and not self._is_kept(one.ref, gone):
             self._on.files.append(gone)
         database.reindex_message(db, one.id)
@@ -279,8 +279,6 @@ class ImportedMessages:
 
     def _exported(self, one: ImportedMessage) -> _Here | None:
         if one.chat not in self._with_exports:
-            self._with_exports[one.chat] = chat_exports.has_exported(self._db, one.chat)
-        if not self._with_exports[one.chat]:
             return None
         row = chat_exports.find_exported(self._db, one.chat, one.taken, is_own=one.sender == OWNER)
         return None if row is None else _Here(*row)

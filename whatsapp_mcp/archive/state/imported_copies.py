@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import astuple
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.archive.database import ID_BITS, column, placeholders
@@ -103,7 +102,7 @@ def media_text(media: MediaInfo | None) -> str | None:
     """A file that a message says it has, as `imported_copies` holds it."""
     if media is None:
         return None
-    row = [one.hex().upper() if isinstance(one, bytes) else one for one in astuple(media)]
+    row = [one.hex().upper() if isinstance(one, bytes) else one for one in media.columns()]
     return json.dumps([*("" if one is None and at in _BLOBS else one for at, one in enumerate(row)), None])
 
 

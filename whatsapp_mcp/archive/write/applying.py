@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field
 
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.identity import Lookups
 
 
@@ -43,14 +44,13 @@ def begin_operation(db: sqlite3.Connection, at: int) -> int:
 
     What it adds to the change feed has the time that is noted here.
     """
-    # One statement: it is part of every write.
-    noted = db.execute(
-        """INSERT INTO meta VALUES ('operation', 1), ('operation_at', ?)
-        ON CONFLICT DO UPDATE SET value = iif(key = 'operation', value + 1, excluded.value)
-        RETURNING key, value""",
-        (at,),
-    ).fetchall()
-    return int(dict(noted)["operation"])
+    # Not one statement of two rows, nor RETURNING: either makes SQLite open a savepoint, at which the search
+    # index writes down what it has gathered, so that many operations in one transaction took twice as long.
+    db.execute("INSERT INTO meta VALUES ('operation', 1) ON CONFLICT DO UPDATE SET value = value + 1")
+    db.execute(
+        "INSERT INTO meta VALUES ('operation_at', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (at,)
+    )
+    return int(value(db, "SELECT value FROM meta WHERE key = 'operation'"))
 
 
 def begin_raw_operation(on: Applying) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import astuple
 from typing import Any
 
 from whatsapp_mcp.archive import database, identity, state
@@ -194,7 +193,7 @@ class MessageWriter:
         )
         database.unindex_message(self._db, message)
         media = content.media
-        gone = state.show_media(self._db, message, None if media is None else (*astuple(media), None))
+        gone = state.show_media(self._db, message, None if media is None else (*media.columns(), None))
         if gone is not None:
             self.files.append(gone)
         self._index(message, content, details, chat, sender)
@@ -211,7 +210,7 @@ class MessageWriter:
         if content.media is not None:
             self._db.execute(
                 "INSERT OR REPLACE INTO media VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                (message, *astuple(content.media)),
+                (message, *content.media.columns()),
             )
         self._index(message, content, details, chat, sender)
 
