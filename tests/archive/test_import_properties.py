@@ -222,3 +222,44 @@ def test_undoing_one_of_two_imports_leaves_what_the_other_would_have_brought(
     for table in [table for table in alone if table.startswith("imported_")]:
         del alone[table], left[table]
     same(alone, left, first, second, steps)
+
+
+@settings(max_examples=60, deadline=None)
+@given(first=BACKUPS, steps=STEPS)
+def test_nothing_is_doubled_or_missing_and_a_second_import_or_a_dry_run_changes_nothing(
+    first: list[ForeignMessage], steps: list[Step]
+) -> None:
+    async def again() -> None:
+        with tempfile.TemporaryDirectory() as path:
+            folder = AccountFolder("default", Path(path) / "accounts" / "default")
+            world = World(folder, [first, ()])
+            await world.run([step for step in steps if step.backup == 0])
+            async with open_archive(folder, write=True, now=lambda: NOW) as archive:
+                await world.rest(archive, 0)
+                await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
+                once = contents(folder)
+                for page in pages_of(first):
+                    dry = await archive.import_page(0, page, dry=True)
+                    assert (dry.new, dry.filled) == (0, 0)
+                assert contents(folder) == once
+                held_once = dump(folder.archive_db)
+                number = (await archive.import_begun(ImportSource.ANDROID, "again", b"again")).number
+                for page in pages_of(first):
+                    report = await archive.import_page(number, page)
+                    assert (report.new, report.filled) == (0, 0)
+                same(held_once, dump(folder.archive_db), first, steps)
+                await undo(archive, number)
+                same(held_once, dump(folder.archive_db), first, steps)
+            said = [(of_one(row[0]), row[1], of_one(row[2])) for row in held_once["messages"]]
+            assert len(said) == len({*said})
+            assert {(of_one(m.chat), m.id, of_one(m.sender or "me")) for m in first} <= {*said}
+
+    anyio.run(again)
+
+
+def of_one(address: str) -> str:
+    """The number of whoever has an address, or these."""
+    for pn, lid in LIDS.items():
+        if pn in address or lid in address:
+            return pn
+    return address

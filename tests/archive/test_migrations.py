@@ -20,7 +20,7 @@ from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, NOW, journal
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.archive.database import backup, migrations, schema, tables
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.models import MessageFilter, SendRequest, TextContent
+from whatsapp_mcp.models import ImportSource, MessageFilter, SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -242,6 +242,32 @@ async def test_the_refs_of_an_older_file_are_never_used_again(folder: AccountFol
         await archive.purge()
         await archive.ingest(journal([ev.message("B")]))
         assert (await archive.message("B")).ref == 8
+
+
+async def test_what_was_imported_before_imports_had_numbers_can_be_undone(folder: AccountFolder) -> None:
+    folder.create()
+    made = CURRENT.with_name("version_10.sql").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(folder.archive_db)) as db, db:
+        db.executescript(made)
+        db.execute("INSERT INTO contacts (id, pn) VALUES (1, ?)", (ANA,))
+        db.execute("INSERT INTO addresses (id, jid, contact_id) VALUES (1, ?, 1)", (ANA,))
+        db.execute("INSERT INTO chats (id, jid, kind, contact_id) VALUES (1, ?, 0, 1)", (ANA,))
+        for ref, (wa_id, flags) in enumerate((("IMP-1", 512), ("A1", 512), ("A2", 0), ("IMP-2", 512)), 1):
+            message = (NOON + ref) << 20
+            db.execute(
+                """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags)
+                VALUES (?, ?, 1, 1, ?, 0, ?)""",
+                (message, ref, wa_id, flags),
+            )
+            db.execute("INSERT INTO refs VALUES (?, ?)", (ref, message))
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
+        bridge, exports = await archive.imports()
+        assert (bridge.source, bridge.report.new) == (ImportSource.LHARRIES, 1)
+        assert (exports.source, exports.report.new) == (ImportSource.CHAT_EXPORT, 2)
+        while await archive.import_undone(exports.number):
+            pass
+        assert [m.message_id for m in (await archive.messages(oldest_first=True)).items] == ["A1", "A2"]
+        assert await archive.check() == ()
 
 
 def _fourth_version(folder: AccountFolder) -> None:

@@ -60,7 +60,7 @@ def import_page(
         number: Of the import; 0 in a dry run.
         page: The slice.
         ends: It is the last one of its page: the import goes on behind it.
-        before: What the slices of the page before it brought; it is reported with the last one.
+        before: What the slices of the page before it brought.
     """
     store_pairs(on, number, page.people)
     part = ImportSlice(on, number)
@@ -71,13 +71,7 @@ def import_page(
     for chat in page.chats:
         people.chat(chat)
     unreadable = _sum(page.unreadable, people.unreadable)
-    messages: list[ImportedMessage] = []
-    for message in page.messages:
-        taken = reader.message(message)
-        if isinstance(taken, Taken):
-            messages.append(part.place(taken))
-        else:
-            unreadable[taken] = unreadable.get(taken, 0) + 1
+    messages = [part.place(taken) for taken in _readable(reader, page, unreadable)]
     part.write(messages)
     _write_addons(on, number, part.identities, reader, messages)
     part.finish()
@@ -86,10 +80,23 @@ def import_page(
         written.new, written.known, written.filled, people.names, unreadable=unreadable,
         first=_time(min(times, default=None)), last=_time(max(times, default=None)),
     )  # fmt: skip
+    # What is counted once, however often it is tried, is reported at once; the rest with the whole page.
+    once = replace(report, known=0, unreadable={})
     if ends:
         on.db.execute("UPDATE imports SET position = ? WHERE id = ?", (page.following, number))
-        add_to_report(on.db, number, before + report)
+        once = report + ImportReport(known=before.known, unreadable=before.unreadable)
+    add_to_report(on.db, number, once)
     return report
+
+
+def _readable(reader: ForeignReader, page: ForeignPage, unreadable: dict[Unreadable, int]) -> Iterator[Taken]:
+    """The messages that are taken over; the others are counted."""
+    for message in page.messages:
+        taken = reader.message(message)
+        if isinstance(taken, Taken):
+            yield taken
+        else:
+            unreadable[taken] = unreadable.get(taken, 0) + 1
 
 
 def _sum(one: dict[Unreadable, int], other: dict[Unreadable, int]) -> dict[Unreadable, int]:

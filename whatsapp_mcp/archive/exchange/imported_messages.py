@@ -56,7 +56,7 @@ class ImportedMessage:
     Attributes:
         id, ref: What it has here, once it is written.
         imported: Whether it is here as what a file brought.
-        again: An earlier try of the same import got so far.
+        again: The same import has it already: an earlier try got so far, or the file has it twice.
         filled: Whether something of it came over the connection, and could not be read.
     """
 
@@ -207,10 +207,8 @@ class ImportedMessages:
         if not one.imported:
             self._fill(one, here)
             return
-        if imported_refs.has_ref(self._db, self._number, here.ref):  # an earlier try got so far
+        if imported_refs.has_ref(self._db, self._number, here.ref):  # it was counted already
             one.again, one.filled = True, state.came(self._db, here.ref)
-            self.written.filled += one.filled
-            self.written.new += not one.filled
         else:
             self.written.known += 1
         if is_revoked:

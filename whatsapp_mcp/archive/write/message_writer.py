@@ -63,16 +63,15 @@ class MessageWriter:
         ).fetchone()
         if message is None:
             message = self._insert(update, chat, sender, earlier, newest)
-        elif flags & Flag.IMPORTED and not content.flags & Flag.IMPORTED:
+        elif flags & Flag.IMPORTED:
             self.duplicates += 1
             self._over_imported(message, update, chat, sender)
         else:
             self.duplicates += 1
-            if not content.flags & Flag.IMPORTED:  # a file changes nothing of what came over the connection
-                if via is not None and self._identities.via(update.chat, update.sender) is None:
-                    self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
-                if update.at < message >> ID_BITS:
-                    message = self._retime(message, update.at, chat)
+            if via is not None and self._identities.via(update.chat, update.sender) is None:
+                self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
+            if update.at < message >> ID_BITS:
+                message = self._retime(message, update.at, chat)
             if identity.message_worth(KIND_NUMBER[content.kind], content.flags) > identity.message_worth(
                 kind, flags
             ):
@@ -180,7 +179,7 @@ class MessageWriter:
         details = self._details(content, chat, self._identities.via(update.chat, update.sender))
         self._db.execute(
             """UPDATE messages SET kind = ?, flags = ? | (flags & ?), text = ?, reply_wa_id = ?, details = ?,
-            original = NULL, edited_at = NULL WHERE id = ?""",
+            original = NULL, edited_at = NULL, revoked_at = iif(flags & ?, NULL, revoked_at) WHERE id = ?""",
             (
                 KIND_NUMBER[content.kind],
                 content.flags,
@@ -188,6 +187,7 @@ class MessageWriter:
                 content.text,
                 content.reply_to,
                 _dump(details),
+                int(Flag.IMPORTED),  # that a file said that it was deleted counts no more
                 message,
             ),
         )
