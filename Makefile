@@ -6,12 +6,13 @@
 #   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.4 GB)
 #   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
 #   make test-api   the HTTP API against its document     make docs    the documentation as a site, in build/site
+#   make kills   imports that are killed: COUNT=100 SEED=1
 #   make release VERSION=1.2.3   what would be published, in dist/; ARGS=--commit commits and tags it
 #   make pictures   the pictures of the documentation, in docs/pictures/
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo docs pictures test test-api test-hosts test-pages hosts-figures lint format bench soak worlds \
+.PHONY: help demo docs pictures test test-api test-hosts test-pages hosts-figures lint format bench soak worlds kills \
 	release sbom audit lock test-install test-newest clean
 
 VENV := .venv
@@ -49,7 +50,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,10s/^# *//p' Makefile
+	@sed -n '3,11s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Creating $(VENV) with $$python" && \
@@ -139,6 +140,10 @@ soak: $(VENV)/.dev-installed
 # Random sets of events: any order, split and repetition of one set must give the same archive.
 worlds: $(VENV)/.dev-installed
 	$(BIN)/python -m tests.archive.worlds --count $(COUNT) --seed $(SEED) $(ARGS)
+
+# Imports that are killed at random moments, as the tests do a few times; each goes on to the same archive.
+kills: $(VENV)/.dev-installed
+	$(BIN)/python -m tests.device.import_kills --count $(COUNT) --seed $(SEED) $(ARGS)
 
 release: $(VENV)/.dev-installed
 	@$(BIN)/python -m release $(VERSION) $(ARGS)

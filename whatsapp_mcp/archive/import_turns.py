@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -18,6 +20,9 @@ from whatsapp_mcp.settings import AccountFolder
 
 _MOST: Final = 8
 """Slices of one transaction: its commit takes some milliseconds, in which nobody else writes."""
+_SWITCH_SECONDS: Final = 0.0005
+"""How long a thread may compute while another waits for the interpreter. Python's own 5 ms are as long as a
+slice takes, and a live message crosses threads several times."""
 
 Values = Callable[[int, ImportReport], Mapping[str, Any]]
 """The values of the operation of a slice, by its place and what those before it brought."""
@@ -55,14 +60,15 @@ class ImportTurns:
             dry: Roll each transaction back.
         """
         done, total = 0, ImportReport()
-        while done < slices:
-            places = range(done, min(slices, done + _MOST))
-            turn = partial(self._turn, name, places, values, total, dry)
-            brought, files = await self._writer.run_bare(turn, bulk=True)
-            if files:
-                await anyio.to_thread.run_sync(care.unlink_media, self._folder.media, files)
-            done += len(brought)
-            total = sum(brought, total)
+        with _short_switches():
+            while done < slices:
+                places = range(done, min(slices, done + _MOST))
+                turn = partial(self._turn, name, places, values, total, dry)
+                brought, files = await self._writer.run_bare(turn, bulk=True)
+                if files:
+                    await anyio.to_thread.run_sync(care.unlink_media, self._folder.media, files)
+                done += len(brought)
+                total = sum(brought, total)
         return total
 
     def _turn(
@@ -81,3 +87,13 @@ class ImportTurns:
         with self._committer.raw_damage():
             files = self._committer.commit_many(operations(), brought.append, dry=dry)
         return brought, files
+
+
+@contextmanager
+def _short_switches() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

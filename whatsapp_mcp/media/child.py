@@ -104,13 +104,20 @@ def serve(channel: Channel, jobs: Mapping[str, Job]) -> None:
         channel.send(header, body)
 
 
-def run(jobs: Mapping[str, Job], memory_bytes: int = MEMORY_BYTES, written_bytes: int = 0) -> None:
+def run(
+    jobs: Mapping[str, Job],
+    memory_bytes: int = MEMORY_BYTES,
+    written_bytes: int = 0,
+    *,
+    is_background: bool = True,
+) -> None:
     """Serve the pipes at descriptors 0 and 1 with these jobs, confined.
 
     Args:
         jobs: By name; they have been done once (`confine` says why).
         memory_bytes: What they may take beside what is loaded.
         written_bytes: How large a file may become that is open for writing.
+        is_background: As in `confine`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A library that prints must not write into the frames.
@@ -119,7 +126,7 @@ def run(jobs: Mapping[str, Job], memory_bytes: int = MEMORY_BYTES, written_bytes
     # Else a program that is started in its place had one free descriptor, enough to load its libraries.
     os.set_inheritable(outgoing, True)
     channel = Channel(sys.stdin.buffer, os.fdopen(outgoing, "wb"))
-    confine(memory_bytes, written_bytes)
+    confine(memory_bytes, written_bytes, is_background=is_background)
     try:
         serve(channel, jobs)
     except (BrokenPipeError, EOFError):

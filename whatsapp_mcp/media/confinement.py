@@ -38,14 +38,16 @@ _PR_SET_PDEATHSIG: Final = 1
 _STATM: Final = Path("/proc/self/statm")
 
 
-def confine(memory_bytes: int = MEMORY_BYTES, written_bytes: int = 0) -> None:
+def confine(memory_bytes: int = MEMORY_BYTES, written_bytes: int = 0, *, is_background: bool = True) -> None:
     """Give up everything but what is open. Whatever is imported later must be loaded already.
 
     Args:
         memory_bytes: What may be taken beside what is loaded.
         written_bytes: How large a file may become that is open for writing.
+        is_background: Whether nobody waits for it: it leaves the processors to others.
     """
-    lower_priority()
+    if is_background:
+        lower_priority()
     if sys.platform == "win32":
         return
     import resource

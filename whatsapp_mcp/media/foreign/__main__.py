@@ -19,7 +19,6 @@ from pydantic import TypeAdapter
 
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.media.child import run
-from whatsapp_mcp.media.confinement import lower_priority
 from whatsapp_mcp.media.foreign import address_book, database, decrypting, phone_files, sealed
 from whatsapp_mcp.media.foreign.database import Opened
 from whatsapp_mcp.media.foreign.phone_files import PhoneBackup
@@ -118,8 +117,7 @@ class Reading:
 
 
 def main(arguments: list[str]) -> None:
-    """Open, rehearse, then serve."""
-    lower_priority()
+    """Open, rehearse, then serve. A person waits for it, and it computes a fifth of what its server does."""
     parser = argparse.ArgumentParser()
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--scratch", type=Path, required=True)
@@ -131,7 +129,7 @@ def main(arguments: list[str]) -> None:
     elif _is_address_book(first):
         address_book.rehearse()
         cards = address_book.AddressBook(first.open("rb"))
-        run({"open": cards.open, "page": cards.page}, MEMORY_BYTES)
+        run({"open": cards.open, "page": cards.page}, MEMORY_BYTES, is_background=False)
         return
     else:
         files = [
@@ -142,7 +140,8 @@ def main(arguments: list[str]) -> None:
     phone_files.rehearse()
     reading = Reading(files[0], files[1:], backup)
     written = min(max(file.written_bytes for file in files), _room(options.scratch.parent))
-    run({"open": reading.open, "page": reading.page, "key": reading.key}, MEMORY_BYTES, written)
+    jobs = {"open": reading.open, "page": reading.page, "key": reading.key}
+    run(jobs, MEMORY_BYTES, written, is_background=False)
 
 
 def _room(folder: Path) -> int:
