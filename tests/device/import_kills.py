@@ -33,9 +33,9 @@ from whatsapp_mcp.device.importing.imports import Imports
 from whatsapp_mcp.models import ImportRequest, ImportState
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 
-MESSAGES: Final = 6_000
-KILLS: Final = 3
-LIVE: Final = 300
+MESSAGES: Final = 4_000
+KILLS: Final = 2
+LIVE: Final = 100
 """Live messages while a process imports."""
 _BEGUN: Final = b"importing\n"
 _LIMIT: Final = 120.0
@@ -51,7 +51,7 @@ async def _live(archive: Archive) -> None:
     for number in range(LIVE):
         raw = ev.message(f"L{number:05}", f"live {number}", chat=ev.ANA, at=ev.NOON + number)
         await archive.ingest(ev.journal([raw]))
-        await anyio.sleep(0.003)
+        await anyio.sleep(0.01)
 
 
 async def _import(home: Path, backup: Path, most_bytes: int) -> None:
