@@ -31,10 +31,8 @@ def expected(backup: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def test_an_import_whose_server_is_killed_goes_on(
     tmp_path: Path, backup: Path, expected: dict[str, Any]
 ) -> None:
-    for seed in range(2):
-        home = tmp_path / str(seed)
-        assert killed(home, backup, random.Random(seed), 1.5) > 0
-        assert differences(expected, held(home)) == differences(expected, expected)
+    assert killed(tmp_path, backup, random.Random(1), 1.5) > 0
+    assert differences(expected, held(tmp_path)) == {}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it is found in /proc")
@@ -46,7 +44,7 @@ def test_an_import_whose_reading_process_is_killed_fails_by_name_and_goes_on(
             time.sleep(0.01)
         os.kill(reader, signal.SIGKILL)
         assert running.ended().startswith("failed The")
-    assert differences(expected, whole(tmp_path / "home", backup)) == differences(expected, expected)
+    assert differences(expected, whole(tmp_path / "home", backup)) == {}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no limit for files")
@@ -57,4 +55,4 @@ def test_an_import_that_finds_no_room_fails_by_name_and_goes_on(
     with importing(home, backup, most_bytes=700_000) as running:
         assert "The archive cannot be written" in running.ended()
     assert account(home).archive_db.stat().st_size <= 700_000
-    assert differences(expected, whole(home, backup)) == differences(expected, expected)
+    assert differences(expected, whole(home, backup)) == {}
