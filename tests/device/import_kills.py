@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -139,19 +138,34 @@ def held(home: Path) -> dict[str, Any]:
     return {**dump(path), "imports": imports, "counts": {table: len(rows) for table, rows in rest.items()}}
 
 
-def killed(home: Path, backup: Path, chance: random.Random, seconds: float) -> int:
-    """Kill an import at random moments, then let it come to its end; how often it was killed."""
+def killed(home: Path, backup: Path, chance: random.Random) -> int:
+    """Kill an import at random moments, then let it come to its end; how often it was killed within."""
     hit = 0
     for _ in range(KILLS):
+        at = chance.randrange(MESSAGES - 1_000)
         with importing(home, backup) as running:
-            time.sleep(chance.uniform(0, seconds))
-            hit += running.process.poll() is None
-            with suppress(ProcessLookupError):
-                running.process.send_signal(signal.SIGKILL)
+            while running.process.poll() is None and _position(home) < at:
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0, 0.1))
+            running.process.kill()
             running.process.wait(_LIMIT)
+        if _state(home)[0] == ImportState.DONE:
+            return hit  # again would be another import
+        hit += 1
     with importing(home, backup) as running:
         assert running.ended() == "done None"
     return hit
+
+
+def _position(home: Path) -> int:
+    """How far its import has come."""
+    return _state(home)[1]
+
+
+def _state(home: Path) -> tuple[str, int]:
+    with closing(sqlite3.connect(account(home).archive_db)) as db:
+        row = db.execute("SELECT state, coalesce(position, 0) FROM imports").fetchone()
+    return row or ("", 0)
 
 
 def main() -> int:
@@ -170,12 +184,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         backup = many(folder / "msgstore.db", MESSAGES)
-        began = time.monotonic()
         expected = whole(folder / "whole", backup)
-        seconds = time.monotonic() - began
         for number in range(given.seed, given.seed + given.count):
             home = folder / str(number)
-            kills += killed(home, backup, random.Random(number), seconds)
+            kills += killed(home, backup, random.Random(number))
             if found := differences(expected, held(home)):
                 failures += 1
                 print(f"seed {number}: {pformat(found)[:2_000]}", flush=True)

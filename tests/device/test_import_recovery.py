@@ -31,7 +31,7 @@ def expected(backup: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def test_an_import_whose_server_is_killed_goes_on(
     tmp_path: Path, backup: Path, expected: dict[str, Any]
 ) -> None:
-    assert killed(tmp_path, backup, random.Random(1), 1.5) > 0
+    assert killed(tmp_path, backup, random.Random(1)) > 0
     assert differences(expected, held(tmp_path)) == {}
 
 
