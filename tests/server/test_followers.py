@@ -215,7 +215,8 @@ async def does_confirm_person(pair: Pair) -> None:
 
 async def imported(pair: Pair, name: str = "chat.txt") -> ImportProgress:
     """An exported chat that a person at the follower has imported."""
-    path = pair.home / name
+    path = pair.home.with_name(f"{pair.home.name}-exports") / name
+    path.parent.mkdir(exist_ok=True)
     path.write_text("[24/11/2019, 12:00:00] D: Taken over\n", encoding="utf-8")
     async with pair.person() as device:
         wanted = ImportRequest(str(path), str(pair.wa.person("D").pn), "Nobody")
