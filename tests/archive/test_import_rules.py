@@ -446,6 +446,14 @@ async def test_a_dry_run_tells_what_an_import_would_bring_and_writes_nothing(
     assert await archive.check() == ()
 
 
+async def test_a_dry_run_knows_the_two_addresses_of_a_person_on_every_page(archive: Archive) -> None:
+    await come(archive, ev.message("A1", chat=ANA_LID))
+    people = ForeignPage(people=(ForeignPerson(ANA, ANA_LID),), following=1)
+    for page, known in ((people, 0), (ForeignPage((said(),)), 1)):
+        dry = await archive.import_page(0, page, dry=True)
+        assert (dry.new, dry.known) == (0, known)
+
+
 async def test_a_file_that_an_import_stored_goes_with_it_and_stays_with_the_same_file_of_the_message(
     archive: Archive, folder: AccountFolder
 ) -> None:

@@ -326,6 +326,8 @@ class Archive(ReadingArchive):
             What this page brought.
         """
         slices = exchange.slices_of(page)
+        if dry and page.people:
+            await self._writer.run_bare(exchange.remember_dry_pairs, page.people)
 
         def values(place: int, before: ImportReport) -> Mapping[str, Any]:
             ends = place == len(slices) - 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import value
-from whatsapp_mcp.archive.exchange.foreign_reading import ForeignReader, clean_text, parsed
+from whatsapp_mcp.archive.database import transaction, value
+from whatsapp_mcp.archive.exchange.foreign_reading import DRY_PAIRS, ForeignReader, clean_text, parsed
 from whatsapp_mcp.archive.identity import Identities, chat_kind
 from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import OWNER, NameKind
@@ -24,13 +25,27 @@ _NAMED: Final = (ChatKind.GROUP, ChatKind.CHANNEL, ChatKind.BROADCAST)
 
 def store_pairs(on: Applying, number: int, people: Sequence[ForeignPerson]) -> None:
     """Remember while the file is read which of its addresses it says are one person's."""
-    pairs = [
+    if number:
+        rows = [(number, *pair) for pair in _pairs(people)]
+        on.db.executemany("INSERT OR REPLACE INTO imported_pairs VALUES (?, ?, ?)", rows)
+
+
+def remember_dry_pairs(db: sqlite3.Connection, people: Sequence[ForeignPerson]) -> None:
+    """As `store_pairs`, for a dry run: beside the file, since each of its transactions is rolled back."""
+    db.execute(DRY_PAIRS)
+    db.execute("DELETE FROM dry_pairs")
+    with transaction(db):
+        db.executemany("INSERT OR REPLACE INTO dry_pairs VALUES (?, ?)", _pairs(people))
+
+
+def _pairs(people: Sequence[ForeignPerson]) -> list[tuple[str, str]]:
+    """Both addresses of each person, in either order."""
+    return [
         pair
         for person in people
         if person.other and (jid := parsed(person.jid)) and (other := parsed(person.other)) and jid != other
-        for pair in ((number, jid, other), (number, other, jid))
+        for pair in ((jid, other), (other, jid))
     ]
-    on.db.executemany("INSERT OR REPLACE INTO imported_pairs VALUES (?, ?, ?)", pairs)
 
 
 class ForeignPeople:

@@ -43,6 +43,10 @@ _NEVER: Final = {"secret", "server_id", "left_out"}
 """Details that no file gives: with the secret of a message its add-ons would be opened."""
 
 
+DRY_PAIRS: Final = "CREATE TEMP TABLE IF NOT EXISTS dry_pairs (jid TEXT PRIMARY KEY, other TEXT NOT NULL)"
+"""What `imported_pairs` is for an import, for a dry run."""
+
+
 def possible_time(on: Applying, at: int | None) -> bool:
     """Whether a message may have this time."""
     return at is not None and _FIRST <= at <= on.seconds + _AHEAD
@@ -84,6 +88,8 @@ class ForeignReader:
         self._number = number
         self._identities = identities
         self._chosen: dict[str, str | None] = {}
+        if not number:
+            on.db.execute(DRY_PAIRS)
 
     def message(self, message: ForeignMessage) -> Taken | Unreadable:
         """A message, or why it is not taken over."""
@@ -200,9 +206,8 @@ def _chosen(db: sqlite3.Connection, identities: Identities, number: int, text: s
     jid = _with_server(identities, text) if "@" not in text else parsed(text)
     if jid is None or identities.known(jid):
         return jid
-    other: str | None = value(
-        db, "SELECT other FROM imported_pairs WHERE (import_id, jid) = (?, ?)", (number, jid)
-    )
+    pairs = "imported_pairs WHERE import_id = ?" if number else "temp.dry_pairs WHERE ? = 0"
+    other: str | None = value(db, f"SELECT other FROM {pairs} AND jid = ?", (number, jid))  # noqa: S608
     if other is None:
         return jid
     if identities.known(other):
