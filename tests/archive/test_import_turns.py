@@ -60,7 +60,7 @@ async def test_whoever_waits_to_write_writes_after_the_slice_that_is_being_appli
         await anyio.lowlevel.checkpoint()
         await archive.ingest(journal([ev.message("LIVE")]))
     names = [WriteOperation.from_json(line).name for line in recorder.lines]
-    assert names.count("import_page") == PAGE // 50
+    assert names.count("import_page") == PAGE // 30
     assert names.index("ingest") <= names.index("import_page") + 1
     assert recorder.numbers == [*range(1, len(names) + 1)]
 

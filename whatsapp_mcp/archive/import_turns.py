@@ -18,7 +18,7 @@ from whatsapp_mcp.archive.operations import WriteOperation
 from whatsapp_mcp.models import ImportReport
 from whatsapp_mcp.settings import AccountFolder
 
-_MOST: Final = 8
+_MOST: Final = 13
 """Slices of one transaction: its commit takes some milliseconds, in which nobody else writes."""
 _SWITCH_SECONDS: Final = 0.0005
 """How long a thread may compute while another waits for the interpreter. Python's own 5 ms are as long as a

@@ -263,8 +263,8 @@ class Readers:
 class Writer:
     """The one connection that writes; calls queue up and run one at a time.
 
-    A call that is `bulk` writes much at once: it gets a large page cache, which the next one that is not
-    gives back.
+    A call that is `bulk` writes much at once: it gets a large page cache, which the second one in a row that
+    is not gives back.
 
     Attributes:
         wrote: Set after the next call; whoever waits reads this attribute again each time.
@@ -273,6 +273,7 @@ class Writer:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._cache = 0
+        self._calls = 1
         self._turn = anyio.CapacityLimiter(1)
         self._waiting = 0
         self.wrote = anyio.Event()
@@ -301,7 +302,9 @@ class Writer:
             nonlocal is_waiting
             self._waiting, is_waiting = self._waiting - 1, False
             cache = _BULK_CACHE if bulk else _LIVE_CACHE
-            if cache != self._cache:
+            # One that is not between two that are keeps the cache: the next would have to fill it again.
+            self._calls = 0 if bulk else self._calls + 1
+            if cache != self._cache and self._calls != 1:
                 self._db.execute(f"PRAGMA cache_size = {-cache}")
                 self._cache = cache
             return call(self._db, *args)

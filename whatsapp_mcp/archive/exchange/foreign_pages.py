@@ -21,7 +21,7 @@ from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import OWNER
 from whatsapp_mcp.models import ChatKind, ForeignPage, ImportReport, Unreadable
 
-_MESSAGES: Final = 50
+_MESSAGES: Final = 30
 """Messages of a slice: some milliseconds."""
 _PEOPLE: Final = 50
 _CHATS: Final = 10
