@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from typer.testing import CliRunner, Result
 from tests.cli.fakes import NOON
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.cli.imports import _ProgressLine
 from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import (
@@ -213,7 +215,7 @@ def test_an_import_is_undone_after_a_yes(leads: Callable[..., Leader]) -> None:
     assert leader.asked == []
     done = run("--undo", "4", answer="y\n")
     assert (done.exit_code, leader.asked) == (0, ["undo 4"])
-    assert "Import 4 is undone: 1,200 messages removed." in done.stdout
+    assert "Import 4 is undone: what only it brought is removed." in done.stdout
     assert run("--undo", "4", "--yes").exit_code == 0
 
 
@@ -249,6 +251,19 @@ def test_at_a_terminal_the_person_says_which_chat_an_export_is(
     done = run(str(home), answer="1\n\n")
     assert leader.asked[0].chats == (("b.zip", ANN),)
     assert "Which chat is b.zip?\n  1  Ann (15550000001@s.whatsapp.net)" in done.stderr
+
+
+def test_how_far_it_is_stays_in_one_line_of_a_narrow_terminal() -> None:
+    running = replace(DONE, state=ImportState.RUNNING, file="日本" * 20, done=5, total=10)
+    leader, follower = pty.openpty()
+    try:
+        termios.tcsetwinsize(follower, (24, 30))
+        with os.fdopen(follower, "w", encoding="utf-8") as out:
+            _ProgressLine(out).show(running)
+            line = os.read(leader, 1000).decode()
+    finally:
+        os.close(leader)
+    assert line == f"\r{'日本' * 7}\x1b[K"
 
 
 SCRIPT = """

@@ -21,12 +21,21 @@ def test_a_report_names_what_there_is_and_nothing_else() -> None:
     )
 
 
-@pytest.mark.parametrize("why", list(Unreadable))
+@pytest.mark.parametrize("why", sorted({*Unreadable} - {Unreadable.UNKNOWN_KIND}))
 def test_every_reason_has_its_words(why: Unreadable) -> None:
     told = left_out(ImportReport(unreadable={why: 1200}, files_left_out=1))
     assert told.startswith("Not taken over: 1,200 ")
     assert told.endswith("; 1 file.")
     assert "_" not in told
+
+
+def test_what_is_kept_as_unknown_is_not_told_as_left_out() -> None:
+    kept = {Unreadable.UNKNOWN_KIND: 1200}
+    assert left_out(ImportReport(unreadable=kept)) == (
+        "Of a kind that is not read, so taken over as unknown: 1,200."
+    )
+    both = left_out(ImportReport(unreadable=kept | {Unreadable.NO_ID: 2}))
+    assert both.startswith("Not taken over: 2 without an id of WhatsApp. Of a kind")
 
 
 def test_what_was_taken_over_whole_leaves_nothing_to_tell() -> None:
@@ -43,7 +52,7 @@ def test_how_far_it_is_is_told_for_every_step() -> None:
         "is being opened",
         "has looked at 5 of 10 messages (50 %)",
         "takes over files, and has looked at 5 of 10 messages (50 %)",
-        "has removed 5 messages",
+        "is being undone, and has looked at 5 messages",
     }
     no_total = replace(one, state=ImportState.RUNNING, step=ImportStep.MESSAGES, done=5)
     assert how_far(no_total) == "has looked at 5 messages"

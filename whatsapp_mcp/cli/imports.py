@@ -17,7 +17,7 @@ from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.archive.exporting import printable
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import ExitCode, print_error, rfc3339
-from whatsapp_mcp.cli.terminal import aligned, isolated, shown
+from whatsapp_mcp.cli.terminal import aligned, fitted, isolated, shown
 from whatsapp_mcp.errors import AmbiguousChat, Busy, ChatNotFound, InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import ImportProgress, ImportRequest, ImportState, ImportStep, UnknownVersion
 from whatsapp_mcp.system import INTERRUPT, receive_signals
@@ -82,7 +82,7 @@ def import_messages(
     --chat; those in a folder are matched by name and members, and you are asked where that is not certain.
     """
     if sum((source is not None, undo is not None, only_list)) != 1:
-        raise InvalidArgument("It is not given what to do.", "Give a file or folder, --undo or --list.")
+        raise InvalidArgument("Give one of these.", "A file or folder, --undo N, or --list.")
     if only_list:
         _tell_all(_with_device(account, _all, known=True), as_json)
         return
@@ -308,7 +308,9 @@ class _ProgressLine:
         from whatsapp_mcp.device.importing import how_far
 
         if self._out is not None:
-            self._out.write(f"\r{shown(printable(progress.file), self._out)} {how_far(progress)}\x1b[K")
+            # A longer one would go on in the next line, which the next one does not write over.
+            line = fitted(f"{printable(progress.file)} {how_far(progress)}", self._out)
+            self._out.write(f"\r{shown(line, self._out)}\x1b[K")
             self._out.flush()
 
     def clear(self) -> None:
@@ -345,9 +347,7 @@ def _told(over: ImportProgress) -> list[str]:
     from whatsapp_mcp.device.importing import brought, left_out
 
     if over.step is ImportStep.UNDOING:
-        return (
-            [f"Import {over.numbers[0]} is undone: {over.done:,} messages removed."] if not over.error else []
-        )
+        return [] if over.error else [f"Import {over.numbers[0]} is undone: what only it brought is removed."]
     lines = [brought(over.report), left_out(over.report)] if over.source else []
     if over.dry_run:
         lines.append("Nothing was written: this was a dry run.")

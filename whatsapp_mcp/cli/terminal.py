@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 import unicodedata
@@ -10,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import IO, Final
 
+_COLUMNS: Final = 80
+"""Of a terminal that does not tell its own."""
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL"})
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -40,6 +43,15 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
         for row in rows
     )
     return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
+def fitted(text: str, stream: IO[str]) -> str:
+    """As much of the text as fits into one line of the terminal that a stream writes to."""
+    from rich.cells import chop_cells
+
+    columns = os.get_terminal_size(stream.fileno()).columns or _COLUMNS
+    # The last column stays free: some terminals go to the next line when it is written.
+    return next(iter(chop_cells(text, columns - 1)), "")
 
 
 def shown(text: str, stream: IO[str]) -> str:

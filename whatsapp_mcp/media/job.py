@@ -126,13 +126,13 @@ Do it on the phone instead.
 Download it.
 Free space on the disk, then try again.
 Get the file itself with download_media.
-Give 64 hexadecimal digits, or the file key or encrypted_backup.key.
-Give a msgstore.db, or its .crypt14 or .crypt15.
+Give 64 hexadecimal digits, or a file: `encrypted_backup.key`, or `key` for a .crypt14.
+Give a backup of WhatsApp, a .vcf, or another server's database; or an exported .zip or .txt.
 Give a zip exported by WhatsApp.
 Give another copy of it.
-Give its key.
+Run `whatsapp-mcp archive import` with --key - (64 digits) or --key-file.
 Give the exported zip or txt.
-Give its password, or make a local backup that is not encrypted.
+Run `whatsapp-mcp archive import` with --key -, or make a backup without a password.
 Give the key of this backup.
 Give the password of the backup.
 Install the extra `iphone`, or make a local backup that is not encrypted.

@@ -51,7 +51,7 @@ def _forged(base: str) -> Iterator[Case]:
 
 def _cuts(base: str) -> Iterator[Case]:
     for name, cut in CUT.items():
-        refused = UNKNOWN if name == "nothing" else f"{DAMAGED}|neither a database"
+        refused = "no tables" if name == "nothing" else f"{DAMAGED}|neither a database"
         yield Case(base, f"cut to {name}", partial(_cut, base, cut), refused)
 
 

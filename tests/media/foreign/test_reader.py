@@ -113,10 +113,10 @@ async def test_an_unknown_version_is_refused_with_its_number_and_columns(tmp_pat
     assert found.value.unknown == UnknownVersion(77, (("message", ("_id", "text_data")),))
 
 
-async def test_a_database_without_tables_is_of_an_unknown_version(tmp_path: Path) -> None:
+async def test_a_database_without_tables_is_refused_as_that(tmp_path: Path) -> None:
     path = tmp_path / "empty.db"
     path.write_bytes(b"")
-    with pytest.raises(UnknownForeignVersion, match="version 0"):
+    with pytest.raises(InvalidArgument, match="no tables"):
         await described(path)
 
 

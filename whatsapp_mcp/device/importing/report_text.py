@@ -16,7 +16,6 @@ _WHY: Final = {
     Unreadable.DAMAGED: "damaged",
     Unreadable.EMPTY: "empty",
     Unreadable.DELETED: "deleted there",
-    Unreadable.UNKNOWN_KIND: "of a kind that is not read (kept as unknown)",
 }
 
 
@@ -36,11 +35,14 @@ def brought(report: ImportReport) -> str:
 
 
 def left_out(report: ImportReport) -> str:
-    """`Not taken over: 3 without a time; 2 files.`; empty where all was taken over."""
-    parts = [f"{report.unreadable[why]:,} {_WHY[why]}" for why in Unreadable if report.unreadable.get(why)]
+    """`Not taken over: 3 without a time; 2 files.`, and what is here as unknown; empty if all was read."""
+    parts = [f"{report.unreadable[why]:,} {what}" for why, what in _WHY.items() if report.unreadable.get(why)]
     if report.files_left_out:
         parts.append(_counted(report.files_left_out, "file"))
-    return f"Not taken over: {'; '.join(parts)}." if parts else ""
+    told = [f"Not taken over: {'; '.join(parts)}."] if parts else []
+    if unknown := report.unreadable.get(Unreadable.UNKNOWN_KIND):
+        told.append(f"Of a kind that is not read, so taken over as unknown: {unknown:,}.")
+    return " ".join(told)
 
 
 def how_far(progress: ImportProgress) -> str:
@@ -50,7 +52,7 @@ def how_far(progress: ImportProgress) -> str:
     if progress.step is ImportStep.OPENING:
         return "is being opened"
     if progress.step is ImportStep.UNDOING:
-        return f"has removed {progress.done:,} messages"
+        return f"is being undone, and has looked at {progress.done:,} messages"
     does = "has looked at" if progress.step is ImportStep.MESSAGES else "takes over files, and has looked at"
     if not progress.total:
         return f"{does} {progress.done:,} messages"

@@ -50,10 +50,13 @@ _WRITE_AHEAD: Final = slice(18, 20)
 
 _NOT_ONE: Final = InvalidArgument(
     "The file is neither a database nor an encrypted backup that is read here.",
-    "Give a msgstore.db, or its .crypt14 or .crypt15.",
+    "Give a backup of WhatsApp, a .vcf, or another server's database; or an exported .zip or .txt.",
 )
 _DAMAGED: Final = InvalidArgument("The encrypted backup is damaged.", "Give another copy of it.")
-_NO_KEY: Final = InvalidArgument("The backup is encrypted, so its key is needed.", "Give its key.")
+_NO_KEY: Final = InvalidArgument(
+    "The backup is encrypted, so its key is needed.",
+    "Run `whatsapp-mcp archive import` with --key - (64 digits) or --key-file.",
+)
 _WRONG_KEY: Final = InvalidArgument("The key does not fit this backup.", "Give the key of this backup.")
 _WRONG_OR_DAMAGED: Final = InvalidArgument(
     "The key does not fit, or the file is damaged.", "Give the key of this backup."
@@ -197,7 +200,8 @@ def key_of(given: bytes) -> Key:
         if len(digits) == 2 * _KEY and not digits.strip(b"0123456789abcdefABCDEF"):
             return Key(bytes.fromhex(digits.decode()))
     raise InvalidArgument(
-        "This is no key of a backup.", "Give 64 hexadecimal digits, or the file key or encrypted_backup.key."
+        "This is no key of a backup.",
+        "Give 64 hexadecimal digits, or a file: `encrypted_backup.key`, or `key` for a .crypt14.",
     )
 
 

@@ -63,7 +63,7 @@ class UnknownForeignVersion(Unsupported):
     def __init__(self, unknown: UnknownVersion) -> None:
         super().__init__(
             f"The database has version {unknown.number}, which is not known here.",
-            "Tell the user: `whatsapp-mcp archive import` prints what can be reported.",
+            "Report it with the lines that `whatsapp-mcp archive import` prints.",
         )
         self.unknown = unknown
 
@@ -359,7 +359,9 @@ def _described(answer: Answer) -> tuple[ImportSource, int]:
         case {"source": str(source), "total": int(total)} if source in _SOURCES and total >= 0:
             return ImportSource(source), total
         case {"source": None, "version": int(version)}:
-            raise UnknownForeignVersion(UnknownVersion(version, _plain_tables(answer.content)))
+            if not (tables := _plain_tables(answer.content)):
+                raise InvalidArgument("The database has no tables.", "Give another copy of it.")
+            raise UnknownForeignVersion(UnknownVersion(version, tables))
         case _:
             raise invalid_answer()
 

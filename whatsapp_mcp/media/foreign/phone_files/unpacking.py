@@ -16,7 +16,7 @@ from whatsapp_mcp.media.foreign.sealed import File, Plain, Scratch
 
 _NO_PASSWORD: Final = InvalidArgument(
     "The backup is encrypted, so its password is needed.",
-    "Give its password, or make a local backup that is not encrypted.",
+    "Run `whatsapp-mcp archive import` with --key -, or make a backup without a password.",
 )
 
 
