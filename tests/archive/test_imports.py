@@ -73,7 +73,7 @@ async def test_an_import_changes_nothing_of_a_message_that_came_by_whatsapp(
     message = await archive.message("A1")
     assert (message.text, int(message.timestamp.timestamp()), message.imported) == ("as it was", NOON, False)
     unread = await archive.messages(MessageFilter(unread=True))
-    assert [m.message_id for m in unread.items] == ["A2"]
+    assert [m.message_id for m in unread.items] == ["A2", "A1"]
 
 
 async def test_a_message_that_comes_by_whatsapp_takes_the_place_of_an_imported_one(

@@ -50,15 +50,6 @@ NEVER_UNREAD = (MessageKind.SYSTEM, MessageKind.CALL)
 """Kinds that a phone does not count as unread."""
 CHAT_KIND_NUMBER = {kind: number for number, kind in enumerate(CHAT_KINDS)}
 _NEVER_UNREAD = ", ".join(str(KIND_NUMBER[kind]) for kind in NEVER_UNREAD)
-UNREAD_SQL = f"""m.sender_id != 0 AND m.kind NOT IN ({_NEVER_UNREAD}) AND m.id > c.read_id
- AND c.kind != {CHAT_KIND_NUMBER[ChatKind.STATUS]}"""
-"""What makes a message (`m`) of a chat (`c`) unread; status posts are not counted."""
-UNRECEIPTED_SQL = UNREAD_SQL.replace(
-    "c.read_id",
-    """coalesce((SELECT up_to FROM read_marks WHERE chat_id = c.id AND address_id = 0 AND kind = 2),
- c.read_id)""",
-)
-"""What makes it one for which no device of the owner has sent a read receipt."""
 PLACEHOLDERS = (UNDECRYPTABLE, UNKNOWN)
 """Kinds whose row a better version of the same message replaces; the later ones say more."""
 
@@ -85,6 +76,18 @@ class Flag(IntEnum):
     """Two copies became this one, so more than one ref leads to it."""
     IMPORTED = 512
     """It was read in a file: anybody may have made it up."""
+
+
+UNREAD_SQL = f"""m.sender_id != 0 AND m.kind NOT IN ({_NEVER_UNREAD}) AND m.id > c.read_id
+ AND c.kind != {CHAT_KIND_NUMBER[ChatKind.STATUS]} AND (NOT m.flags & {int(Flag.IMPORTED)} OR EXISTS
+ (SELECT 1 FROM imported_copies AS i WHERE i.ref = m.ref AND i.import_id = 0))"""  # noqa: S608
+"""What makes a message (`m`) of a chat (`c`) unread; not status posts, nor what only files brought."""
+UNRECEIPTED_SQL = UNREAD_SQL.replace(
+    "c.read_id",
+    """coalesce((SELECT up_to FROM read_marks WHERE chat_id = c.id AND address_id = 0 AND kind = 2),
+ c.read_id)""",
+)
+"""What makes it one for which no device of the owner has sent a read receipt."""
 
 
 class NameKind(IntEnum):

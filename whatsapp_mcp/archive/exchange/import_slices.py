@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import RAW_GONE, column, placeholders, value
+from whatsapp_mcp.archive.database import ID_BITS, RAW_GONE, column, placeholders, value
 from whatsapp_mcp.archive.exchange.foreign_reading import Taken
 from whatsapp_mcp.archive.exchange.imported_messages import ImportedMessage, ImportedMessages
 from whatsapp_mcp.archive.identity import Identities, refresh_chat
 from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.decoding import UNREAD_SQL
 
 _SPAN: Final = """INSERT INTO imported_chats VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
  first = min(first, excluded.first), last = max(last, excluded.last), messages = messages + excluded.messages,
  read_to = max(read_to, excluded.read_to)"""
 _MOVE_ON: Final = "UPDATE chats SET last_id = max(last_id, ?), read_id = max(read_id, ?) WHERE id = ?"
+
+_UNREAD: Final = f"""SELECT c.id, min(m.id) FROM chats AS c JOIN messages AS m ON m.chat_id = c.id
+ WHERE c.id IN ({{chats}}) AND c.unread > 0 AND {UNREAD_SQL} GROUP BY c.id"""  # noqa: S608
+"""The oldest unread message of each chat that has some."""
 
 
 @dataclass(slots=True)
@@ -67,7 +72,18 @@ class ImportSlice:
                 span.newest = max(span.newest, one.id)
                 if not one.filled:
                     span.read_to = max(span.read_to, at)
+        self._keep_unread(spans)
         self._move_on(spans)
+
+    def _keep_unread(self, spans: dict[int, _Span]) -> None:
+        """Let nothing that is unread count as read, nor what is still to come."""
+        unread: dict[int, int] = dict(
+            self._db.execute(_UNREAD.format(chats=placeholders(spans)), [*spans]).fetchall()
+        )
+        for chat, span in spans.items():
+            oldest = unread.get(chat)
+            most = self._on.seconds if oldest is None else (oldest >> ID_BITS) - 1
+            span.read_to = max(0, min(span.read_to, most))
 
     def _move_on(self, spans: dict[int, _Span]) -> None:
         """Bring what is derived of chats up to date; only what was unread has to be counted again."""

@@ -147,8 +147,9 @@ def retime_message(db: sqlite3.Connection, message: int, at: int) -> int:
     state.move_file(db, message, new)
     _move_watermarks(db, message, new)
     db.execute(
-        """UPDATE chats AS c SET read_id = max(read_id, (SELECT coalesce(max(id), 0) FROM messages
-        WHERE chat_id = c.id AND sender_id = 0)) WHERE read_id = ?""",
+        f"""UPDATE chats AS c SET read_id = max(read_id, (SELECT coalesce(max(id), 0) FROM messages
+        WHERE chat_id = c.id AND sender_id = 0 AND NOT flags & {int(Flag.IMPORTED)}))
+        WHERE read_id = ?""",  # noqa: S608
         (new,),
     )
     db.execute(

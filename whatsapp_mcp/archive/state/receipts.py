@@ -14,7 +14,7 @@ from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.state import addons
 from whatsapp_mcp.archive.state.addon_kinds import EARLY_RECEIPTS
 from whatsapp_mcp.archive.state.number_history import NumberHistory
-from whatsapp_mcp.decoding import OWNER, ReceiptKind
+from whatsapp_mcp.decoding import OWNER, Flag, ReceiptKind
 
 Watermarks = dict[tuple[int, int], tuple[int, int]]
 """(contact or `EVERYONE`, kind) to (newest message, when)."""
@@ -276,7 +276,7 @@ def reread(db: sqlite3.Connection, chat: int) -> None:
 
 
 def _newest_imported(db: sqlite3.Connection, chat: int) -> int:
-    """A message that a file brought counts as read, and all before it: it was on the phone."""
+    """A message that a file brought counts as read, unless one before it that came is unread."""
     read_to = """SELECT max(read_to) FROM imported_chats
         WHERE address_id IN (SELECT address_id FROM chat_addresses WHERE chat_id = ?)"""
     newest = value(db, read_to, (chat,))
@@ -289,7 +289,9 @@ def last_of(second: int) -> int:
 
 
 def _newest_own(db: sqlite3.Connection, chat: int) -> int:
-    newest = "SELECT id FROM messages WHERE chat_id = ? AND sender_id = 0 ORDER BY id DESC LIMIT 1"
+    """What the owner sent last; of what a file says so, `_newest_imported` tells."""
+    newest = f"""SELECT id FROM messages WHERE chat_id = ? AND sender_id = 0
+        AND NOT flags & {int(Flag.IMPORTED)} ORDER BY id DESC LIMIT 1"""  # noqa: S608
     return value(db, newest, (chat,)) or 0
 
 
