@@ -18,6 +18,8 @@ MEDIA: Final = "media"
 """The folder of an account whose files may be sent."""
 _OWN: Final = ("*", "tokens/*", "accounts/*", "accounts/*/*", "accounts/*/exports/*")
 """What the home folder holds (`settings.AccountFolder`), down to the folders `media` and not below."""
+_OF_ACCOUNTS: Final = ("accounts/*", "accounts/*/*")
+"""Those of them among which the databases are."""
 _FOLDER: Final = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 _FILE: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 """Without O_NONBLOCK a FIFO would hold whoever opens it."""
@@ -60,7 +62,7 @@ def open_allowed(path: Path, roots: Sequence[Path], home: Path) -> BinaryIO:
 
 
 def refuse_own(path: Path, home: Path) -> None:
-    """Refuse a file of this package itself, before anything opens it.
+    """Refuse a file of an account, such as its databases, before anything opens it.
 
     A process that opens and closes a database which it uses frees all its locks on it (SQLite, how to
     corrupt, 2.2).
@@ -68,7 +70,7 @@ def refuse_own(path: Path, home: Path) -> None:
     Raises:
         FileNotAllowed: It is one, by whatever name.
     """
-    if _identity(path) in _own_files(home):
+    if _identity(path) in _own_files(home, _OF_ACCOUNTS):
         raise FileNotAllowed("The file belongs to whatsapp-mcp itself.", "Give another file.")
 
 
@@ -147,9 +149,9 @@ def _no_file() -> InvalidArgument:
     return InvalidArgument("The path is not that of a file that can be read.", "Give the path of one.")
 
 
-def _own_files(home: Path) -> frozenset[_Identity]:
+def _own_files(home: Path, patterns: Sequence[str] = _OWN) -> frozenset[_Identity]:
     media = set(home.glob(f"accounts/*/{MEDIA}"))
-    found = (_identity(path) for pattern in _OWN for path in home.glob(pattern) if path not in media)
+    found = (_identity(path) for pattern in patterns for path in home.glob(pattern) if path not in media)
     return frozenset(identity for identity in (_identity(home), *found) if identity is not None)
 
 

@@ -22,7 +22,7 @@ async def limited(request: ImportRequest, caller: Caller, settings: Settings) ->
     A person names any file but those that this process may have open.
 
     Raises:
-        FileNotAllowed: It is a file of this package itself.
+        FileNotAllowed: It is a file of an account itself.
         Denied: An agent gives a key, or names more than one place: keys and other folders are a person's.
         FileNotAllowed, InvalidArgument: As `importable`.
     """
