@@ -12,6 +12,7 @@ import base64
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -32,6 +33,8 @@ MEMORY_BYTES: Final = 256 * 1024 * 1024
 _KEPT_FREE: Final = 500_000_000
 """Bytes of the disk that are never unpacked into."""
 _PAGE: Final = TypeAdapter(ForeignPage)
+_PAGE_BYTES: Final = 4_000_000
+"""Of a page: the server checks it in one go, which takes it some 60 ms for each million bytes."""
 _TABLES: Final = TypeAdapter(dict[str, frozenset[str]])
 
 
@@ -77,7 +80,8 @@ class Reading:
         """A part of the archive, as the JSON of a `ForeignPage`.
 
         Options: `after`, where it begins, None at the beginning; `rows`, how many messages it has; those of
-        `open`.
+        `open`. It has fewer messages where so many are too much at once: in a large group each may have a
+        thousand receipts.
 
         Raises:
             InvalidArgument: It is damaged there.
@@ -85,12 +89,23 @@ class Reading:
         if self._found is None:  # in a process that was started in place of one that ended
             self.open(file, options)
         assert self._found is not None
+        rows = options["rows"]
+        while True:
+            with suppress(MemoryError):
+                content = self._page(options["after"], rows)
+                if len(content) <= _PAGE_BYTES or rows == 1:
+                    return {}, content
+            if rows == 1:
+                raise TooLong("A message in the database is too large.", "Import another copy of it.")
+            rows = max(1, rows // 4)
+
+    def _page(self, after: int | None, rows: int) -> bytes:
+        assert self._found is not None
         source, found = self._found
         try:
-            page = source.page(found, options["after"], options["rows"])
+            return _PAGE.dump_json(source.page(found, after, rows))
         except database.DAMAGE:
             raise database.damaged() from None
-        return {}, _PAGE.dump_json(page)
 
     def key(self, file: BinaryIO, options: dict[str, Any]) -> Outcome:
         """The key of the file of a message in an encrypted backup: `key`, None if it has none.

@@ -34,7 +34,7 @@ _OPENING_SECONDS: Final = 60
 _OPENING_BYTES: Final = 1_000_000
 """Bytes of a file for each further second; an encrypted one unpacks to many times its size."""
 _MOST_OPENING_SECONDS: Final = 1_800
-_READING: Final = Limits(seconds=300.0, cpu_seconds=120, output_bytes=256_000_000)
+_READING: Final = Limits(seconds=300.0, cpu_seconds=120, output_bytes=64_000_000)
 _START_SECONDS: Final = 60.0
 _NEVER: Final = 1 << 30
 _LOGS: Final = ("-wal", "-journal", "-shm")
