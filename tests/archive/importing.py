@@ -24,7 +24,6 @@ from whatsapp_mcp.models import (
     ImportProgress,
     ImportReport,
     ImportRequest,
-    ImportResult,
     ImportState,
 )
 from whatsapp_mcp.settings import CurrentSettings, MediaSettings, Settings
@@ -43,6 +42,16 @@ class _InProcess:
 
 WORKER = cast(Worker, _InProcess())
 PAGE = TypeAdapter(ForeignPage)
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What an import brought: new messages, known ones, unreadable ones, and files left out."""
+
+    messages: int
+    duplicates: int = 0
+    skipped: int = 0
+    left_out: int = 0
 
 
 @dataclass

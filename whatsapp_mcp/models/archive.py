@@ -72,23 +72,6 @@ class IngestResult:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportResult:
-    """What an import brought.
-
-    Attributes:
-        messages: Those that are new.
-        duplicates: Those that were there.
-        skipped: Those that could not be read, or that WhatsApp cannot have sent.
-        left_out: Files that could not be read, or are too large.
-    """
-
-    messages: int
-    duplicates: int = 0
-    skipped: int = 0
-    left_out: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class ImportedChat:
     """What the import of an exported chat brought.
 
