@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.media.foreign.database import Opened, Schema, blob_of, number_of, text_of
 from whatsapp_mcp.media.foreign.servers.go_times import millis_of, seconds_of
-from whatsapp_mcp.media.foreign.servers.pages import BEFORE_ALL, page_of, place_of
+from whatsapp_mcp.media.foreign.servers.pages import BEFORE_ALL, messages_after, page_of, place_of
 from whatsapp_mcp.models import (
     ForeignChat,
     ForeignFile,
@@ -114,16 +114,8 @@ def total(found: Opened) -> int:
 
 def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
     """Messages in the order in which it stored them."""
-    later = (name if found.schema.has("messages", name) else "NULL" for name in _LATER)
-    columns = ", ".join((*_COLUMNS, *later))
     first = BEFORE_ALL if after is None else after
-    taken = [
-        _Row._make(row)
-        for row in found.db.execute(
-            f"SELECT rowid, {columns} FROM main.messages WHERE rowid > ? ORDER BY rowid LIMIT ?",  # noqa: S608
-            (first, rows),
-        )
-    ]
+    taken = [_Row._make(row) for row in messages_after(found, first, rows, _COLUMNS, _LATER)]
     last = taken[-1].rowid if taken else first
     ours = _Ours(found.owner, _accounts(found))
     addons = _Addons(found, first, last, len(taken))

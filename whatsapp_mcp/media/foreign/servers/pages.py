@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
+from whatsapp_mcp.media.foreign.database import Opened
 from whatsapp_mcp.models import ForeignChat, ForeignMessage, ForeignPage, ForeignPerson, Unreadable
 
 LONGEST: Final = 512
 """Characters of an id or an address: none of WhatsApp's is as long."""
 BEFORE_ALL: Final = -(1 << 63)
 """A row id before that of any row."""
+
+
+def messages_after(
+    found: Opened, first: int, rows: int, columns: Sequence[str], later: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of the table `messages`, in the order in which they were stored.
+
+    Args:
+        first: A row id; the rows after it are read.
+        rows: How many at most.
+        columns: What is read beside the row id, which comes first.
+        later: Columns that only newer versions have; NULL where there are none.
+    """
+    there = (name if found.schema.has("messages", name) else "NULL" for name in later)
+    names = ", ".join((*columns, *there))
+    return found.db.execute(
+        f"SELECT rowid, {names} FROM main.messages WHERE rowid > ? ORDER BY rowid LIMIT ?",  # noqa: S608
+        (first, rows),
+    )
 
 
 def page_of(
