@@ -28,6 +28,9 @@ from whatsapp_mcp.models import (
     Caller,
     ConnectionState,
     ImportProgress,
+    ImportReport,
+    ImportSource,
+    ImportState,
     Pairing,
     Scheduling,
     SendRequest,
@@ -58,8 +61,27 @@ QUESTION: Final = Approval(
 
 
 IMPORTS: Final = (
-    ImportProgress("broken.zip", None, NOON, NOON, error="It is no exported chat. Choose another file."),
-    ImportProgress("Chat with Ann.zip", ANN, NOON, NOON, 1_200, 3, 1, 2, 40, 40),
+    ImportProgress(
+        2,
+        "broken.zip",
+        ImportState.FAILED,
+        NOON,
+        ended=NOON,
+        error="It is no exported chat. Choose another file.",
+    ),
+    ImportProgress(
+        1,
+        "Chat with Ann.zip",
+        ImportState.DONE,
+        NOON,
+        numbers=(1,),
+        source=ImportSource.CHAT_EXPORT,
+        chat=ANN,
+        ended=NOON,
+        done=40,
+        total=40,
+        report=ImportReport(1_200, 3, files=38, files_left_out=2),
+    ),
 )
 
 

@@ -43,13 +43,12 @@ def test_a_withheld_message_holds_nothing_of_its_author(variant: int) -> None:
     assert far(shown) == []
 
 
-@pytest.mark.parametrize("passed_on", ["forwarded", "imported"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_nor_does_what_somebody_passed_on(variant: int, passed_on: str) -> None:
+def test_nor_does_what_somebody_passed_on(variant: int) -> None:
     message: Message = hostile(Message, variant)
     message.sender, message.chat = PERSON, GROUP
     message.sender_stranger, message.withheld = False, None
-    setattr(message, passed_on, True)
+    message.forwarded = True
     message.sender_name = "Ann"
     (shown,) = View(True).messages([message])
     assert far(shown) == []
@@ -60,7 +59,7 @@ def test_a_known_persons_message_shows_a_strangers_words_in_no_quotation(variant
     message: Message = hostile(Message, variant)
     message.sender, message.sender_name, message.sender_stranger = PERSON, "Ann", False
     message.chat, message.chat_stranger = GROUP, False
-    message.forwarded = message.imported = message.from_me = False
+    message.forwarded = message.from_me = False
     message.text, message.message_id, message.snippet, message.earlier = "yes", "3EB0", None, ()
     message.details = message.media = message.withheld = message.mentions = None
     message.poll, message.problem = (), None

@@ -208,7 +208,7 @@ class Quote:
 
     Attributes:
         stranger: As `Chat.stranger`, of who sent it.
-        author_known: Who sent it is known, and wrote it: it was neither forwarded nor imported.
+        author_known: Who sent it is known, and wrote it: it was not forwarded.
         withheld: Its text is left out.
     """
 

@@ -24,14 +24,15 @@ _PICTURES: Final = frozenset({MessageKind.IMAGE, MessageKind.VIDEO, MessageKind.
 def words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
     """Whether the words, the file and whatever else a message carries may be a stranger's.
 
-    So are those of a channel and of a file that was imported, which anybody may have written, and what was
-    sent from here by somebody who had read strangers' words.
+    So are those of a channel, which anybody may have written, and what was sent from here by somebody who had
+    read strangers' words. What was imported counts as its author's: a person was asked about each import, and
+    told that whoever made the file can have made it up.
 
     Args:
         message: The message.
         tainted: WhatsApp's ids of such sends.
     """
-    if message.forwarded or message.imported:
+    if message.forwarded:
         return True
     if message.from_me:
         return message.message_id in tainted
@@ -79,7 +80,7 @@ def quote_is_strangers(quote: Quote, tainted: Container[str] = ()) -> bool:
 
 def last_words_are_strangers(last: LastMessage, tainted: Container[str] = ()) -> bool:
     """As `words_are_strangers`, of the newest message of a chat."""
-    if last.forwarded or last.imported:
+    if last.forwarded:
         return True
     if last.from_me:
         return last.message_id in tainted

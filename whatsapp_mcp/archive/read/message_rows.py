@@ -324,7 +324,7 @@ def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
             name,
             text or f"[{MESSAGE_KINDS[kind]}]",
             bool(stranger),
-            author_known=stranger == 0 and not flags & (FORWARDED | IMPORTED),
+            author_known=stranger == 0 and not flags & FORWARDED,
         )
         for chat, wa_id, ref, kind, flags, text, name, stranger in db.execute(
             f"""WITH k (chat_id, wa_id) AS (VALUES {places})

@@ -170,7 +170,10 @@ def described(path: Path) -> tuple[str, ...]:
     return (f"It is {what} of {size}.", _MADE_UP, f"If it is an address book: {_KNOWN}")
 
 
-_MADE_UP: Final = "Whoever made it can have made up what it says; messages from it are marked as imported."
+_MADE_UP: Final = (
+    "Whoever made it can have made up what it says. An agent will read its messages as those of the people "
+    "whom it names as their authors."
+)
 _KNOWN: Final = "The people in it will count as known: then an agent is asked about less."
 
 
