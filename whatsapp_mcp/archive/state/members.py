@@ -62,6 +62,8 @@ def current_members(
         groups: Their chats.
         imported: Of a group of which nothing else tells who is in it, what files say, which proves nothing.
     """
+    if not groups:  # asked for each page of messages, mostly of none
+        return {}
     seen: dict[int, list[tuple[Observation, int]]] = {group: [] for group in groups}
     for group, at, role, *address in db.execute(
         f"""SELECT m.chat_id, m.at, m.role, a.id, a.jid, a.contact_id, a.reassigned FROM members AS m
