@@ -30,6 +30,7 @@ from whatsapp_mcp.models import (
     EditContent,
     FileContent,
     ForwardContent,
+    ImportRequest,
     LocationContent,
     Permit,
     PinContent,
@@ -102,13 +103,15 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 def _value(rig: Rig, name: str, parameter: inspect.Parameter) -> Any:
     if name == "ref":
         return rig.refs[BOB]
-    if name in ANY:
+    if name in ANY and parameter.annotation != "ImportRequest":
         return ANY[name]
     return _made(parameter.annotation) if parameter.default is inspect.Parameter.empty else parameter.default
 
 
 def _made(annotation: str) -> Any:
     """A value of a parameter that matters to nobody here."""
+    if annotation == "ImportRequest":
+        return ImportRequest("/tmp/msgstore.db")
     simple = {"bool": True, "int": 1, "str": "x", "ApprovalWay": "page", "MemberAction": "add"}
     if annotation.startswith(("tuple", "Literal")):
         return ("+15550004444",) if annotation.startswith("tuple") else "composing"

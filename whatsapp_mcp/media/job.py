@@ -43,6 +43,7 @@ _SLOTS: Final = {
 SENTENCES: Final = """
 A GIF has at most # seconds.
 A document of more than # MB is not read.
+A message in the database is too large.
 A part of the document unpacks to more than # times its size.
 A picture of more than # MB is not read.
 A voice note has at most an hour.

@@ -224,7 +224,7 @@ async def test_what_takes_more_memory_than_is_allowed_is_refused(tmp_path: Path)
         row = backup.message(ANA, "A1", kind=4)
         for _ in range(60):
             backup.insert("message_vcard", message_row_id=row, vcard="x" * 10_000_000)
-    with pytest.raises(TooLong, match="memory"):
+    with pytest.raises(TooLong, match="A message in the database is too large"):
         await pages_of(backup.path)
 
 

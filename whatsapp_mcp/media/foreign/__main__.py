@@ -96,7 +96,7 @@ class Reading:
                 if len(content) <= _PAGE_BYTES or rows == 1:
                     return {}, content
             if rows == 1:
-                raise TooLong("A message in the database is too large.", "Import another copy of it.")
+                raise TooLong("A message in the database is too large.", "Give another copy of it.")
             rows = max(1, rows // 4)
 
     def _page(self, after: int | None, rows: int) -> bytes:
