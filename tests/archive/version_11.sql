@@ -49,7 +49,7 @@ CREATE TABLE undecoded ( seq INTEGER PRIMARY KEY, code INTEGER NOT NULL, receive
 CREATE TABLE imports ( id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, file TEXT NOT NULL, fingerprint BLOB NOT NULL, chat TEXT, began_at INTEGER NOT NULL, ended_at INTEGER, state TEXT NOT NULL, position INTEGER, report TEXT NOT NULL, error TEXT );
 CREATE TABLE imported_refs ( import_id INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (import_id, first) ) WITHOUT ROWID;
 CREATE TABLE imported_copies ( ref INTEGER NOT NULL, import_id INTEGER NOT NULL, at INTEGER NOT NULL, sender_id INTEGER NOT NULL, wa_id TEXT NOT NULL, kind INTEGER NOT NULL, flags INTEGER NOT NULL, text TEXT NOT NULL, reply_wa_id TEXT, edited_at INTEGER, revoked_at INTEGER, details TEXT, media TEXT, PRIMARY KEY (ref, import_id) ) WITHOUT ROWID;
-CREATE TABLE imported_chats ( import_id INTEGER NOT NULL, address_id INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, messages INTEGER NOT NULL, read_to INTEGER NOT NULL, PRIMARY KEY (import_id, address_id) ) WITHOUT ROWID;
+CREATE TABLE imported_chats ( import_id INTEGER NOT NULL, address_id INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, messages INTEGER NOT NULL, PRIMARY KEY (import_id, address_id) ) WITHOUT ROWID;
 CREATE TABLE imported_addresses ( import_id INTEGER NOT NULL, jid TEXT NOT NULL, is_chat INTEGER NOT NULL, PRIMARY KEY (import_id, jid, is_chat) ) WITHOUT ROWID;
 CREATE TABLE imported_pairs ( import_id INTEGER NOT NULL, jid TEXT NOT NULL, other TEXT NOT NULL, PRIMARY KEY (import_id, jid) ) WITHOUT ROWID;
 CREATE TABLE imported_names ( jid TEXT NOT NULL, kind INTEGER NOT NULL, import_id INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (jid, kind, import_id) ) WITHOUT ROWID;

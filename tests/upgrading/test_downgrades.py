@@ -30,14 +30,14 @@ def stored(tmp_path: Path) -> Path:
 
 @contextmanager
 def of_a_later_version(database: Path) -> Iterator[None]:
-    """Raise the number of a database's schema, and see that it is not touched."""
+    """Give a database's schema a number that no version has yet, and see that it is not touched."""
     with closing(sqlite3.connect(database)) as db:
         [number] = db.execute("PRAGMA user_version").fetchone()
-        db.execute(f"PRAGMA user_version = {number + 1}")
+        db.execute(f"PRAGMA user_version = {number + 100}")
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     yield
     with closing(sqlite3.connect(database)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (number + 1,)
+        assert db.execute("PRAGMA user_version").fetchone() == (number + 100,)
         assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == tables
 
 

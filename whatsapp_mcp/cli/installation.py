@@ -21,6 +21,7 @@ SCRIPTS: Final = ("whatsapp-mcp", DISTRIBUTION)
 EXTRAS: Final = {
     "demo": "nacl",
     "encryption": "sqlcipher3",
+    "iphone": "iphone_backup_decrypt",
     "media": "av",
     "ocr": "rapidocr",
     "pocketsphinx": "pocketsphinx",

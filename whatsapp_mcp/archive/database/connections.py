@@ -32,6 +32,9 @@ WHOLE_DEADLINE: Final = 60.0
 """Seconds after which the reading of a whole table is interrupted."""
 AT_ONCE: Final = 0.003
 """Seconds that a read may hold the event loop; to a worker thread and back takes a tenth of that."""
+_UPGRADE_SECONDS: Final = 5.0
+"""How long a read waits for an archive of an older version to be brought up to date."""
+_BETWEEN_LOOKS: Final = 0.1
 _READERS: Final = 2
 """Worker threads that read at once; the event loop's thread may read beside them."""
 _STEPS_BETWEEN_CHECKS: Final = 2_000
@@ -66,6 +69,10 @@ def connect_writer(path: Path, key: DatabaseKey | None = None) -> sqlite3.Connec
     return db
 
 
+class _Older(Busy):
+    """The archive is of an older version: the next leader of this one brings it up to date."""
+
+
 def connect_reader(
     path: Path, key: DatabaseKey | None = None, patience: float = READ_DEADLINE
 ) -> tuple[sqlite3.Connection, bool]:
@@ -91,7 +98,7 @@ def connect_reader(
             return db, True
         db.close()
         if found:
-            raise Busy(
+            raise _Older(
                 "The archive was written by an older version of whatsapp-mcp.",
                 "Restart the applications that use it.",
             )
@@ -195,13 +202,25 @@ class Readers:
         Raises:
             DeadlineExceeded: It took longer than two seconds.
         """
-        return await anyio.to_thread.run_sync(self._in_thread, READ_DEADLINE, call, args, limiter=self._slots)
+        return await self._once_current(READ_DEADLINE, call, args)
 
     async def whole(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """As `run`, for what reads a whole table: it may take a minute, where the disk is slow."""
-        return await anyio.to_thread.run_sync(
-            self._in_thread, WHOLE_DEADLINE, call, args, limiter=self._slots
-        )
+        return await self._once_current(WHOLE_DEADLINE, call, args)
+
+    async def _once_current(
+        self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]
+    ) -> T:
+        """Read in a worker thread; after an upgrade, once this server's leader has opened the archive."""
+        with anyio.move_on_after(_UPGRADE_SECONDS):
+            while True:
+                try:
+                    return await anyio.to_thread.run_sync(
+                        self._in_thread, seconds, call, args, limiter=self._slots
+                    )
+                except _Older:
+                    await anyio.sleep(_BETWEEN_LOOKS)
+        return await anyio.to_thread.run_sync(self._in_thread, seconds, call, args, limiter=self._slots)
 
     async def at_once(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """As `run`, for what is short: most pages take no longer than a change of threads and back.

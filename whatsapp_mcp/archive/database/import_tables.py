@@ -56,14 +56,13 @@ CREATE TABLE imported_copies (
     PRIMARY KEY (ref, import_id)
 ) WITHOUT ROWID;
 
--- The chats of an import: for coverage, and how far they count as read.
+-- The chats of an import, for coverage.
 CREATE TABLE imported_chats (
     import_id INTEGER NOT NULL,
     address_id INTEGER NOT NULL,        -- the chat's
     first INTEGER NOT NULL,             -- time of its oldest message in the file,
     last INTEGER NOT NULL,              -- and of its newest
     messages INTEGER NOT NULL,          -- how many it brought, as `imported_refs` has them
-    read_to INTEGER NOT NULL,           -- time of the newest that a file brought: all up to it is read
     PRIMARY KEY (import_id, address_id)
 ) WITHOUT ROWID;
 

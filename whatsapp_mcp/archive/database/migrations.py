@@ -98,7 +98,7 @@ def _number_former_imports(db: sqlite3.Connection, source: str, which: str) -> N
     )
     db.execute(
         f"""INSERT INTO imported_chats SELECT ?, (SELECT min(address_id) FROM chat_addresses AS v
-            WHERE v.chat_id = m.chat_id), min(id) >> 20, max(id) >> 20, count(*), max(id) >> 20
+            WHERE v.chat_id = m.chat_id), min(id) >> 20, max(id) >> 20, count(*)
         FROM messages AS m WHERE {which} GROUP BY chat_id""",  # noqa: S608
         (number,),
     )

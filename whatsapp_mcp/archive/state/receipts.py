@@ -263,8 +263,8 @@ def _newest(
 
 
 def reread(db: sqlite3.Connection, chat: int) -> None:
-    """Derive how far a chat was read: up to what the owner sent or files brought, or read on any device."""
-    read = max(_newest_own(db, chat), _newest_imported(db, chat))
+    """Derive how far a chat was read: up to what the owner sent, or read on any device."""
+    read = _newest_own(db, chat)
     for _, person, jid, _, shared, _, up_to, _ in _rows(db, [chat], seen=True):
         if not shared:
             read = max(read, up_to)
@@ -275,21 +275,8 @@ def reread(db: sqlite3.Connection, chat: int) -> None:
     db.execute("UPDATE chats SET read_id = ? WHERE id = ?", (read, chat))
 
 
-def _newest_imported(db: sqlite3.Connection, chat: int) -> int:
-    """A message that a file brought counts as read, unless one before it that came is unread."""
-    read_to = """SELECT max(read_to) FROM imported_chats
-        WHERE address_id IN (SELECT address_id FROM chat_addresses WHERE chat_id = ?)"""
-    newest = value(db, read_to, (chat,))
-    return 0 if newest is None else last_of(newest)
-
-
-def last_of(second: int) -> int:
-    """The greatest id that a message of a second may have."""
-    return ((second + 1) << ID_BITS) - 1
-
-
 def _newest_own(db: sqlite3.Connection, chat: int) -> int:
-    """What the owner sent last; of what a file says so, `_newest_imported` tells."""
+    """What the owner sent last; what a file says of that reads nothing."""
     newest = f"""SELECT id FROM messages WHERE chat_id = ? AND sender_id = 0
         AND NOT flags & {int(Flag.IMPORTED)} ORDER BY id DESC LIMIT 1"""  # noqa: S608
     return value(db, newest, (chat,)) or 0
