@@ -142,6 +142,7 @@ worlds: $(VENV)/.dev-installed
 	$(BIN)/python -m tests.archive.worlds --count $(COUNT) --seed $(SEED) $(ARGS)
 
 # Imports that are killed at random moments, as the tests do a few times; each goes on to the same archive.
+kills: COUNT := 100
 kills: $(VENV)/.dev-installed
 	$(BIN)/python -m tests.device.import_kills --count $(COUNT) --seed $(SEED) $(ARGS)
 

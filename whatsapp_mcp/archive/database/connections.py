@@ -212,15 +212,16 @@ class Readers:
         self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]
     ) -> T:
         """Read in a worker thread; after an upgrade, once this server's leader has opened the archive."""
-        with anyio.move_on_after(_UPGRADE_SECONDS):
-            while True:
-                try:
-                    return await anyio.to_thread.run_sync(
-                        self._in_thread, seconds, call, args, limiter=self._slots
-                    )
-                except _Older:
-                    await anyio.sleep(_BETWEEN_LOOKS)
-        return await anyio.to_thread.run_sync(self._in_thread, seconds, call, args, limiter=self._slots)
+        until = anyio.current_time() + _UPGRADE_SECONDS
+        while True:
+            try:
+                return await anyio.to_thread.run_sync(
+                    self._in_thread, seconds, call, args, limiter=self._slots
+                )
+            except _Older:
+                if anyio.current_time() >= until:
+                    raise
+            await anyio.sleep(_BETWEEN_LOOKS)
 
     async def at_once(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """As `run`, for what is short: most pages take no longer than a change of threads and back.

@@ -170,7 +170,7 @@ def purge_imported(db: sqlite3.Connection) -> list[str]:
 def purge_import_spans(db: sqlite3.Connection, chat: int | None, before: int | None) -> None:
     """Let imports hold nothing of a chat, of a time, or of anything, that was purged; see `purge_rest`.
 
-    An import that was not done begins anew when it goes on: what it brought may be gone.
+    An import that was not done begins at the beginning when it goes on: what it brought may be gone.
     """
     db.execute("UPDATE imports SET position = NULL WHERE state NOT IN ('done', 'undoing', 'undone')")
     of_chat = "(?1 IS NULL OR address_id IN (SELECT address_id FROM chat_addresses WHERE chat_id = ?1))"

@@ -134,7 +134,7 @@ def check(db: sqlite3.Connection, tables: Iterable[str]) -> None:
 def indexed(db: sqlite3.Connection, table: str, column: str) -> None:
     """Make `temp.<table>`, in memory: `row`, numbers of its rows, by `owner`, what stands in a column.
 
-    A backup has no indexes: the app makes them anew when it restores one. Some 14 bytes to a row
+    A backup has no indexes: the app makes them when it restores one. Some 14 bytes to a row
     that is found by a number.
     """
     db.execute(

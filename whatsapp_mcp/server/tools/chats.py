@@ -47,7 +47,7 @@ _FOLLOWED: Final = 4.0
 """Seconds that a call waits for the end of an import."""
 _LOOK: Final = 0.2
 _TOLD_FOR: Final = timedelta(minutes=1)
-"""So long an import that was not done is told of; a call after that begins anew."""
+"""So long an import that was not done is told of; a call after that begins another."""
 _NAME: Final = 60
 _ERROR: Final = 400
 """Characters of the name of a file, and of why an import failed, that are shown."""
