@@ -180,6 +180,26 @@ async def test_a_later_text_counts_whether_a_file_has_it_or_the_connection(archi
     assert (await only(archive)).text == "third"
 
 
+async def test_an_own_message_that_a_file_brought_reads_the_chat_once_it_comes_over_the_connection(
+    archive: Archive,
+) -> None:
+    await come(archive, ev.message("A0", "unread", at=NOON - 60))
+    await take(archive, said(sender=None))
+    assert (await archive.chats()).items[0].unread == 1
+
+    await come(archive, ev.message("A1", "as it is", sender=None))
+
+    assert (await archive.chats()).items[0].unread == 0
+
+
+async def test_a_message_that_a_file_brought_and_that_comes_unreadable_is_unread(archive: Archive) -> None:
+    await take(archive, said())
+
+    await come(archive, ev.undecryptable("A1"))
+
+    assert (await archive.chats()).items[0].unread == 1
+
+
 async def test_a_file_marks_nothing_unread_and_nothing_read(archive: Archive) -> None:
     await come(archive, ev.message("A1", at=NOON))
     number = await take(archive, said("A2", at=NOON + 60))

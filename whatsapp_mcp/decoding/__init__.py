@@ -28,6 +28,7 @@ from whatsapp_mcp.decoding.limits import (
 from whatsapp_mcp.decoding.outgoing import sent_message, updates_of_request
 from whatsapp_mcp.decoding.updates import (
     CALL,
+    CAME_SQL,
     CHAT_ITSELF,
     CHAT_KIND_NUMBER,
     CHAT_KINDS,
@@ -74,6 +75,7 @@ from whatsapp_mcp.decoding.updates import (
 __all__ = [
     "ADDON_FIELDS",
     "CALL",
+    "CAME_SQL",
     "CHAT_ITSELF",
     "CHAT_KINDS",
     "CHAT_KIND_NUMBER",

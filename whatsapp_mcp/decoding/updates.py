@@ -78,9 +78,11 @@ class Flag(IntEnum):
     """It was read in a file: anybody may have made it up."""
 
 
-UNREAD_SQL = f"""m.sender_id != 0 AND m.kind NOT IN ({_NEVER_UNREAD}) AND m.id > c.read_id
- AND c.kind != {CHAT_KIND_NUMBER[ChatKind.STATUS]} AND (NOT m.flags & {int(Flag.IMPORTED)} OR EXISTS
+CAME_SQL = f"""(NOT m.flags & {int(Flag.IMPORTED)} OR EXISTS
  (SELECT 1 FROM imported_copies AS i WHERE i.ref = m.ref AND i.import_id = 0))"""  # noqa: S608
+"""That a message (`m`) came over the connection; a file may say more of it."""
+UNREAD_SQL = f"""m.sender_id != 0 AND m.kind NOT IN ({_NEVER_UNREAD}) AND m.id > c.read_id
+ AND c.kind != {CHAT_KIND_NUMBER[ChatKind.STATUS]} AND {CAME_SQL}"""
 """What makes a message (`m`) of a chat (`c`) unread; not status posts, nor what only files brought."""
 UNRECEIPTED_SQL = UNREAD_SQL.replace(
     "c.read_id",

@@ -11,7 +11,7 @@ import sqlite3
 
 from whatsapp_mcp.archive import database, state
 from whatsapp_mcp.archive.database import ID_BITS, column, value
-from whatsapp_mcp.decoding import PLACEHOLDERS, UNREAD_SQL, Flag
+from whatsapp_mcp.decoding import CAME_SQL, PLACEHOLDERS, UNREAD_SQL, Flag
 
 _COUNT_UNREAD = f"""SELECT count(*) FROM (
     SELECT 1 FROM messages AS m WHERE m.chat_id = c.id AND {UNREAD_SQL} LIMIT 999)"""  # noqa: S608
@@ -147,8 +147,8 @@ def retime_message(db: sqlite3.Connection, message: int, at: int) -> int:
     state.move_file(db, message, new)
     _move_watermarks(db, message, new)
     db.execute(
-        f"""UPDATE chats AS c SET read_id = max(read_id, (SELECT coalesce(max(id), 0) FROM messages
-        WHERE chat_id = c.id AND sender_id = 0 AND NOT flags & {int(Flag.IMPORTED)}))
+        f"""UPDATE chats AS c SET read_id = max(read_id, (SELECT coalesce(max(id), 0) FROM messages AS m
+        WHERE chat_id = c.id AND sender_id = 0 AND {CAME_SQL}))
         WHERE read_id = ?""",  # noqa: S608
         (new,),
     )

@@ -14,7 +14,7 @@ from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.state import addons
 from whatsapp_mcp.archive.state.addon_kinds import EARLY_RECEIPTS
 from whatsapp_mcp.archive.state.number_history import NumberHistory
-from whatsapp_mcp.decoding import OWNER, Flag, ReceiptKind
+from whatsapp_mcp.decoding import CAME_SQL, OWNER, ReceiptKind
 
 Watermarks = dict[tuple[int, int], tuple[int, int]]
 """(contact or `EVERYONE`, kind) to (newest message, when)."""
@@ -276,9 +276,9 @@ def reread(db: sqlite3.Connection, chat: int) -> None:
 
 
 def _newest_own(db: sqlite3.Connection, chat: int) -> int:
-    """What the owner sent last; what a file says of that reads nothing."""
-    newest = f"""SELECT id FROM messages WHERE chat_id = ? AND sender_id = 0
-        AND NOT flags & {int(Flag.IMPORTED)} ORDER BY id DESC LIMIT 1"""  # noqa: S608
+    """What the owner sent last; what only a file says of that reads nothing."""
+    newest = f"""SELECT id FROM messages AS m WHERE chat_id = ? AND sender_id = 0
+        AND {CAME_SQL} ORDER BY id DESC LIMIT 1"""  # noqa: S608
     return value(db, newest, (chat,)) or 0
 
 

@@ -65,7 +65,8 @@ class MessageWriter:
             message = self._insert(update, chat, sender, earlier, newest)
         elif flags & Flag.IMPORTED:
             self.duplicates += 1
-            self._over_imported(message, update, chat, sender)
+            message = self._over_imported(message, update, chat, sender)
+            self._read_up_to(message, update, chat, sender, newest)
         else:
             self.duplicates += 1
             if via is not None and self._identities.via(update.chat, update.sender) is None:
@@ -81,8 +82,12 @@ class MessageWriter:
                 self._db.execute(starred, (int(Flag.STARRED), message))
         self.attribute(update.chat, update.sender, update.wa_id)
 
-    def _over_imported(self, message: int, update: MessageUpdate, chat: int, sender: int) -> None:
-        """A message comes over the connection that a file brought: all but a placeholder replaces it."""
+    def _over_imported(self, message: int, update: MessageUpdate, chat: int, sender: int) -> int:
+        """A message comes over the connection that a file brought: all but a placeholder replaces it.
+
+        Returns:
+            Its id, which is another if it was sent at another time than the file says.
+        """
         db, content = self._db, update.content
         kind, ref, via = db.execute("SELECT kind, ref, via FROM messages WHERE id = ?", (message,)).fetchone()
         came, now = state.came(db, ref), self._identities.via(update.chat, update.sender)
@@ -101,7 +106,9 @@ class MessageWriter:
             copy = (update.at, sender, update.wa_id, new, content.flags, content.text, content.reply_to)
             state.store_copy(db, state.Copy(ref, state.CAME, *copy, None, None, details, None))
             self._keep_raw(message, update)
+            self.touched.add(chat)
         state.apply_early(db, chat, update.wa_id)
+        return message
 
     def attribute(self, chat: str, sender: str | None, message: str) -> None:
         """Attribute a message of a reassigned number to the chat and person it belongs to.
@@ -152,13 +159,18 @@ class MessageWriter:
         self.opens_sealed |= bool(sealed)
         if receipted:
             state.apply_early(db, chat, update.wa_id)
-        if sender == OWNER and (newest or update.sender is not None):
-            db.execute("UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1", (message, chat))
+        self._read_up_to(message, update, chat, sender, newest)
         self.new += 1
         self.touched.add(chat)
         if update.live:
             state.add_change(db, "message", chat=chat, wa_id=update.wa_id, ref=ref, actor=sender)
         return message
+
+    def _read_up_to(self, message: int, update: MessageUpdate, chat: int, sender: int, newest: bool) -> None:
+        """Who writes in a chat has read it; what a file says of that reads nothing."""
+        if sender == OWNER and (newest or update.sender is not None):
+            forward = "UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1"
+            self._db.execute(forward, (message, chat))
 
     def _keep_raw(self, message: int, update: MessageUpdate) -> None:
         if update.raw:

@@ -19,6 +19,7 @@ _LIBRARY: Final = "neonize"
 _ADDS: Final = {
     "demo": "the simulated WhatsApp of `whatsapp-mcp demo`",
     "encryption": "encrypted accounts",
+    "iphone": "encrypted backups of iPhones",
     "media": "voice notes, GIFs, previews of videos and pictures of iPhones",
     "ocr": "words in pictures",
     "pocketsphinx": "rough transcripts of English speech without a model",
