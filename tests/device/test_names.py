@@ -218,13 +218,14 @@ async def test_a_group_of_the_account_is_known_by_its_name(wa: WhatsApp, leader:
     assert [chat.name for chat in page.items] == ["Boat"]
 
 
-async def told_library(leader: Leader, wa: WhatsApp, chat: str, *, archived: bool) -> None:
-    """Return once the library has stored what the phone has told it of this chat."""
+async def told_library(leader: Leader, wa: WhatsApp, chat: str, *, shelved: bool) -> None:
+    """Return once the library has stored both, archived and muted: they are two patches of the phone."""
     await wa.me.app_state.synced()
     async with looking() as look:
         while True:
             answer = base64.b64decode(await leader.device.call("get_chat_settings", {"chat": chat}))
-            if protobufs.Neonize.LocalChatSettings.FromString(answer).Archived is archived:
+            stored = protobufs.Neonize.LocalChatSettings.FromString(answer)
+            if stored.Archived is shelved and (stored.MutedUntil > 0) is shelved:
                 return
             await look()
 
@@ -240,7 +241,7 @@ async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: What
     async with looking() as look:
         while not (await linked.archive.chats()).items:
             await look()
-    await told_library(linked, wa, str(ann.lid), archived=True)
+    await told_library(linked, wa, str(ann.lid), shelved=True)
     await linked.device.reconnect()
     await linked.until(ConnectionState.ONLINE)
     async with looking() as look:
@@ -250,7 +251,7 @@ async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: What
     assert abs(chat.muted_until.timestamp() - wa.network.now() - 3600) < 60
     state.mute(ann, None)
     state.archive(ann, archived=False)
-    await told_library(linked, wa, str(ann.lid), archived=False)
+    await told_library(linked, wa, str(ann.lid), shelved=False)
     await linked.device.reconnect()
     await linked.until(ConnectionState.ONLINE)
     async with looking() as look:

@@ -13,14 +13,17 @@ from whatsapp_mcp.system import END, END_OR_HANG_UP, INTERRUPT, System, receive_
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("system", [*System])]
 LIMIT = 10
+NUMBERS = [signal.Signals[name] for name in END_OR_HANG_UP if name in signal.Signals.__members__]
 
 
 @pytest.fixture(autouse=True)
 def handled() -> Iterator[None]:
-    """SIGINT as Python handles it: what a shell starts in the background ignores it."""
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Each signal as Python handles it: which ones are ignored is inherited from a shell or `nohup`."""
+    handlers = dict.fromkeys(NUMBERS, signal.SIG_DFL) | {signal.SIGINT: signal.default_int_handler}
+    former = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    signal.signal(signal.SIGINT, former)
+    for number, handler in former.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("names", [INTERRUPT, END, END_OR_HANG_UP], ids=len)
