@@ -73,7 +73,7 @@ class Runtime:
         self.principal = principal
         self.pages: Pages | None = None
         self.feed = ChangeFeed()
-        self._current = CurrentSettings(settings)
+        self._current = CurrentSettings(settings, account)
         self._zone_file = SystemZoneFile()
         self._opener = opener
         self._open: tuple[Devices, ReadingArchive, Worker, Ledger] | None = None

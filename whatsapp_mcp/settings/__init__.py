@@ -2,7 +2,8 @@
 
 `config.toml` in the home folder, overridden by `WHATSAPP_MCP_*` variables. What concerns an account
 (`[account]`, `[agent]`, `[encryption]`, `[policy]`, `[voice]`, `[[webhooks]]`) is read from `config.toml`
-alone: any server may become its leader.
+alone: any server may become its leader. `[accounts.NAME.<section>]` is laid over them for one account:
+`Settings.for_account`, `CurrentSettings(settings, account)`.
 """
 
 from whatsapp_mcp.settings.account_folder import AccountFolder, make_private

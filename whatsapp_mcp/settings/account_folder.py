@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from whatsapp_mcp.allowed_files import MEDIA
 from whatsapp_mcp.encryption import DatabaseKey, Vault
@@ -18,6 +20,13 @@ from whatsapp_mcp.system import (
     runtime_folder,
     runtime_folders,
 )
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def is_account_name(name: str) -> bool:
+    """Whether an account can have this name, which is that of its folder."""
+    return _NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,20 +12,22 @@ logger = logging.getLogger(__name__)
 
 
 class CurrentSettings:
-    """The settings, read again whenever the text of `config.toml` has changed.
+    """The settings of an account, read again whenever the text of `config.toml` has changed.
 
     A file that cannot be used leaves in force what was before. So does one that is empty or gone, as it is
     for a moment while many editors write it: else every rule would be lifted for that moment.
 
     Args:
-        settings: As they were when the process started.
+        settings: Those of all accounts, as they were when the process started.
+        account: Whose own sections count.
 
     Attributes:
         fault: Why the file that is there is not in force; None when it is.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, account: str = "default") -> None:
         self._settings = settings
+        self._account = account
         self._text: str | None = None
         self._is_from_file = False
         self.fault: str | None = None
@@ -41,7 +43,7 @@ class CurrentSettings:
         except InvalidArgument as error:
             self._text = None
             self._keep(error.message)
-        return self._settings
+        return self._settings.for_account(self._account)
 
     def _take(self, text: str) -> None:
         if text.strip():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import platformdirs
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from whatsapp_mcp.allowed_files import overlap
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings.environment import ENV_PREFIX, HOME_VARIABLE, overlay_environment
+from whatsapp_mcp.settings.overrides import FaultyOverride, laid_over, overrides_of
 from whatsapp_mcp.settings.sections import Settings
 from whatsapp_mcp.settings.shared_folders import sharing_of
 
@@ -27,6 +29,7 @@ _SAID: Final = {
     "bool_type": "it must be true or false",
 }
 """Sentences for pydantic's types of error."""
+_CORRECT: Final = "Correct or remove it, then start again."
 
 
 def home_in(environment: Mapping[str, str]) -> Path:
@@ -69,19 +72,64 @@ def parse(home: Path, text: str) -> Settings:
         raise InvalidArgument(f"{config} is not valid TOML: {error}.", "Correct that line.") from error
     if "home" in values:
         raise InvalidArgument(f"{config}: 'home' cannot be set here.", f"Set {HOME_VARIABLE} instead.")
-    overlay_environment(values)
     try:
-        settings = Settings.model_validate({**values, "home": home})
-    except ValidationError as error:
-        raise InvalidArgument(*_explain(error, config, text)) from error
-    for root in settings.media.roots:
-        if (what := overlap(root, home)) is not None:
-            place = _place_of(["media", "roots"], config, text)
-            raise InvalidArgument(
-                f"media.roots: {root} {what} ({place}).",
-                "Name the folders whose files may be sent, such as ~/Documents.",
-            )
-    return settings
+        overrides = overrides_of(values)
+    except FaultyOverride as error:
+        path = list(error.path)
+        raise InvalidArgument(
+            f"{'.'.join(path)}: {error} ({_place_of(path, config, text)}).", _CORRECT
+        ) from error
+    shared = _Reading(home, text)
+    # The shared settings first: what is wrong in them is not said of an account.
+    settings = shared.settings(values)
+    return settings.with_accounts(
+        {
+            name: _Reading(home, text, ("accounts", name)).settings(laid_over(values, own))
+            for name, own in overrides.items()
+        }
+    )
+
+
+class _Reading(NamedTuple):
+    """One reading of a file: of the shared settings, or of those of an account.
+
+    Attributes:
+        above: Where the settings of the account stand: `("accounts", "work")`.
+    """
+
+    home: Path
+    text: str
+    above: tuple[str, ...] = ()
+
+    def settings(self, values: Mapping[str, Any]) -> Settings:
+        """The settings with these values of the file, and of the environment.
+
+        Raises:
+            InvalidArgument: A value is invalid.
+        """
+        config = self.home / "config.toml"
+        values = copy.deepcopy(dict(values))
+        overlay_environment(values)
+        try:
+            settings = Settings.model_validate({**values, "home": self.home})
+        except ValidationError as error:
+            raise InvalidArgument(*self._explain(error, config)) from error
+        for root in settings.media.roots:
+            if (what := overlap(root, self.home)) is not None:
+                place = _place_of(["media", "roots"], config, self.text, self.above)
+                raise InvalidArgument(
+                    f"{'.'.join((*self.above, 'media', 'roots'))}: {root} {what} ({place}).",
+                    "Name the folders whose files may be sent, such as ~/Documents.",
+                )
+        return settings
+
+    def _explain(self, error: ValidationError, config: Path) -> tuple[str, str]:
+        first = error.errors()[0]
+        path = [part for part in first["loc"] if isinstance(part, str)]
+        said = first["msg"].removeprefix("Value error, ")
+        what = _SAID.get(first["type"], said[:1].lower() + said[1:])
+        place = _place_of(path, config, self.text, self.above)
+        return f"{'.'.join((*self.above, *path))}: {what} ({place}).", _CORRECT
 
 
 def config_text(home: Path) -> str:
@@ -103,20 +151,11 @@ def config_text(home: Path) -> str:
         raise InvalidArgument(f"{config} is not UTF-8 text.", "Save it as UTF-8.") from error
 
 
-def _explain(error: ValidationError, config: Path, text: str) -> tuple[str, str]:
-    first = error.errors()[0]
-    path = [part for part in first["loc"] if isinstance(part, str)]
-    said = first["msg"].removeprefix("Value error, ")
-    what = _SAID.get(first["type"], said[:1].lower() + said[1:])
-    place = _place_of(path, config, text)
-    return f"{'.'.join(path)}: {what} ({place}).", "Correct or remove it, then start again."
-
-
-def _place_of(path: list[str], config: Path, text: str) -> str:
+def _place_of(path: list[str], config: Path, text: str, above: tuple[str, ...] = ()) -> str:
     variable = ENV_PREFIX + "__".join(path).upper()
     if variable in os.environ:
         return f"environment variable {variable}"
-    line = _line_of(path, text)
+    line = _line_of([*above, *path], text) or _line_of(path, text)
     return f"{config}, line {line}" if line else str(config)
 
 
@@ -127,7 +166,7 @@ def _line_of(path: list[str], text: str) -> int | None:
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[+\s*([\w.-]+)\s*\]", line):
             section = header[1].split(".")
-            if section == path[: len(section)]:
+            if section == path[: len(section)] or (found is None and section[: len(path)] == path):
                 found = number
         key = re.match(r"\s*([\w-]+)\s*[=.]", line)
         if key and [*section, key[1]] == path[: len(section) + 1]:

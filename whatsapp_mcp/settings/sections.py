@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from collections.abc import Mapping
 from datetime import time, tzinfo
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple, Self
@@ -13,6 +14,7 @@ from pydantic import (
     AfterValidator,
     Field,
     PlainValidator,
+    PrivateAttr,
     SecretStr,
     field_validator,
     model_validator,
@@ -21,7 +23,7 @@ from pydantic import (
 from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import looks_like_jid, parse_number
-from whatsapp_mcp.settings.account_folder import AccountFolder
+from whatsapp_mcp.settings.account_folder import AccountFolder, is_account_name
 from whatsapp_mcp.settings.agent_section import AgentSettings
 from whatsapp_mcp.settings.media_section import MediaSettings
 from whatsapp_mcp.settings.section import Section, UserPath
@@ -30,7 +32,6 @@ from whatsapp_mcp.settings.voice_section import VoiceSettings
 from whatsapp_mcp.settings.webhooks_section import WebhookSettings
 from whatsapp_mcp.zone import SystemZone
 
-_ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
 _PROXY_SCHEMES: Final = ("socks5", "http", "https")
 
@@ -235,6 +236,7 @@ class Settings(Section):
     encryption: EncryptionSettings = EncryptionSettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: tuple[WebhookSettings, ...] = ()
+    _of_accounts: dict[str, Settings] = PrivateAttr(default_factory=dict[str, "Settings"])
 
     @field_validator("timezone")
     @classmethod
@@ -258,20 +260,30 @@ class Settings(Section):
         """The person's time zone."""
         return zoneinfo.ZoneInfo(self.timezone) if self.timezone else SystemZone()
 
+    def with_accounts(self, accounts: Mapping[str, Settings]) -> Self:
+        """These settings, and those of the accounts that have some of their own."""
+        settings = self.model_copy()
+        settings._of_accounts = dict(accounts)
+        return settings
+
+    def for_account(self, name: str) -> Settings:
+        """The settings of an account: these, with its own sections over them."""
+        return self._of_accounts.get(name, self)
+
     def account_folder(self, name: str = "default") -> AccountFolder:
         """The folder of the account with this local name (letters, digits, `_ . -`).
 
         Raises:
             InvalidArgument: The name is not usable as a folder.
         """
-        if _ACCOUNT_NAME.fullmatch(name) is None:
+        if not is_account_name(name):
             raise InvalidArgument(
                 f"{name!r} is not a valid account name.", "Use letters, digits, '_', '-' and '.'."
             )
         path = self.home / "accounts" / name
-        return AccountFolder(name, path, Vault(path, self.encryption.source(path)))
+        return AccountFolder(name, path, Vault(path, self.for_account(name).encryption.source(path)))
 
     def accounts(self) -> list[str]:
         """The names of the accounts that have a folder, sorted; a folder that cannot be one is none."""
         found = (path for path in self.home.glob("accounts/*") if path.is_dir())
-        return sorted(path.name for path in found if _ACCOUNT_NAME.fullmatch(path.name))
+        return sorted(path.name for path in found if is_account_name(path.name))

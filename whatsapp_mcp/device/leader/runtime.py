@@ -40,10 +40,9 @@ async def open_device(
     devices: Accessor[Device] = Accessor(lambda: Busy("The server is starting."))
     starting = as_device(OfflineDevice(account, "The server is starting."))
     await devices.replace(lambda _: starting)
-    current = CurrentSettings(settings)
-    election = LeaderElection(
-        folder, current, devices, retention_days=settings.retention.days, program=program
-    )
+    current = CurrentSettings(settings, account)
+    days = settings.for_account(account).retention.days
+    election = LeaderElection(folder, current, devices, retention_days=days, program=program)
     async with open_archive(folder) as archive, background_tasks() as tasks:
         tasks.start_soon(partial(supervised, "leader election", election.run))
         yield devices, archive
