@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -24,6 +26,32 @@ async def test_a_qr_code_links_the_device_and_it_is_online(wa: WhatsApp, linked:
     assert status.number == wa.me.pn.number
     assert status.device_id is not None
     assert status.generation == 1
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_the_archive_knows_the_owner_before_the_account_is_online_unless_it_is_busy(
+    wa: WhatsApp, leader: Leader, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    set_own, called, ready = leader.archive.set_own, anyio.Event(), anyio.Event()
+
+    async def held(*who: Any) -> None:
+        called.set()
+        await ready.wait()
+        await set_own(*who)
+
+    monkeypatch.setattr(leader.archive, "set_own", held)
+    shown = await leader.device.link()
+    assert shown.qr is not None
+    await wa.me.scan(shown.qr.text)
+    with anyio.fail_after(30):
+        await called.wait()
+    assert (await leader.device.status()).state is ConnectionState.CONNECTING
+    if busy:
+        await leader.until(ConnectionState.ONLINE)
+    ready.set()
+    await leader.until(ConnectionState.ONLINE)
+    if not busy:
+        assert (await leader.archive.own())[0] == str(wa.me.pn)
 
 
 async def test_texts_go_both_ways(wa: WhatsApp, linked: Leader) -> None:

@@ -44,6 +44,11 @@ _VOLATILE = re.compile(
 """What two answers to the same call may differ in: jids of what is new, ids, refs, times and links."""
 
 
+def _lasting(answer: tuple[str, dict[str, Any]]) -> str:
+    """An answer without what is volatile."""
+    return _VOLATILE.sub("…", repr(answer))
+
+
 @dataclass
 class Source:
     """The services of one server."""
@@ -105,9 +110,18 @@ class Pair:
         assert "error" not in answer[1], answer[0]
         if between is not None:
             await between()
-        same = await self.told(self.leader, tool, arguments)
-        assert _VOLATILE.sub("…", repr(answer)) == _VOLATILE.sub("…", repr(same))
+        assert _lasting(answer) == _lasting(await self.told(self.leader, tool, arguments))
         return answer[1]
+
+    async def both_meanwhile(self, tool: str) -> dict[str, Any]:
+        """As `both`, for an answer that changes by itself: the leader must not change it meanwhile."""
+        with anyio.fail_after(LIMIT):
+            while True:
+                before = await self.told(self.leader, tool, {})
+                answer = await self.told(self.follower, tool, {})
+                if _lasting(await self.told(self.leader, tool, {})) == _lasting(before):
+                    assert _lasting(answer) == _lasting(before)
+                    return answer[1]
 
     async def says(self, person: Person, text: Any) -> str:
         """Let somebody write, and the archive have it: the ref."""

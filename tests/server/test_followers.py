@@ -50,7 +50,7 @@ def pair(shared: Pair) -> Pair:
 
 
 async def does_status(pair: Pair) -> None:
-    told = await pair.both("connection_status")
+    told = await pair.both_meanwhile("connection_status")
     assert (told["state"], told["leader_pid"]) == ("online", os.getpid())
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import anyio
 
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.protocol import EventCode
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from whatsapp_mcp.device.typing_people import TypingPeople
     from whatsapp_mcp.rpc import Params
     from whatsapp_mcp.settings import CurrentSettings
+
+_RECORD_LIMIT: Final = 2.0
+"""Seconds that a login waits for the archive to know the owner."""
 
 
 class ClientEvents:
@@ -134,8 +139,24 @@ class ClientEvents:
             self._archiver.announce(int(params["seq"]))
             if method == protocol.STATE and params["code"] == EventCode.CONNECTED:
                 await self._owner.look_up()
+                await self._record_owner()
             elif method == protocol.STATE and params["code"] == EventCode.PAIR_STATUS:
                 await self._compare_phone(str(params["payload"]), generation)
+
+    async def _record_owner(self) -> None:
+        """Have the archive know the owner before anybody sees the account online, and may write to `me`.
+
+        An archive that is busy for longer is not waited for: it would look as if WhatsApp did not answer.
+        """
+        recorded = anyio.Event()
+
+        async def record() -> None:
+            await self._owner.record()
+            recorded.set()
+
+        self._tasks.start_soon(record)
+        with self._clock.limit(_RECORD_LIMIT):
+            await recorded.wait()
 
     async def _compare_phone(self, payload: str, generation: int) -> None:
         """End linking, before the client has logged in, if the phone is not the account's."""
@@ -152,7 +173,6 @@ class ClientEvents:
             self._tasks.start_soon(self._note_pause, PauseRecord.banned, after.until)
         if after.online_at is not None and before.online_at != after.online_at:
             self._address_book.expect(just_linked=False)
-            self._tasks.start_soon(self._owner.record)
             self._outbox.poke()
             self._names.poke()
             self._files.look()
