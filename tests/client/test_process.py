@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from tests.client.client_process import NOWHERE, PATIENCE, ClientUnderTest, client_process
-from whatsapp_mcp.client.journal import Journal, JournalRow
+from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.pipes import LeaderSendStream
 from whatsapp_mcp.client.protocol import (
     ENDED,
@@ -29,6 +29,7 @@ from whatsapp_mcp.client.protocol import (
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.storage import JournalRow
 
 pytestmark = pytest.mark.anyio
 

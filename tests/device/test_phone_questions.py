@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tests.device.fake_clock import FakeClock
 from tests.device.phone_rig import PhoneDevice, edit, phone_rig, reaction, revoke
-from whatsapp_mcp.client.journal import JournalRow
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.guard.phone_questions import LONGEST, question_text
 from whatsapp_mcp.errors import DeadlineExceeded, NotConnected
@@ -28,6 +27,7 @@ from whatsapp_mcp.models import (
     VoteContent,
 )
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import JournalRow
 
 pytestmark = pytest.mark.anyio
 

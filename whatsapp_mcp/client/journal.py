@@ -11,12 +11,12 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from whatsapp_mcp import encryption
 from whatsapp_mcp.encryption import DatabaseKey
+from whatsapp_mcp.storage import JournalRow
 from whatsapp_mcp.system import make_private_file
 
 _SCHEMA: Final = """
@@ -34,25 +34,6 @@ _WAL_BYTES: Final = 16 * 1024 * 1024
 _PAGE_BYTES: Final = 4096
 _CACHE_KIB: Final = 256
 """Of pages; rows are written once and read once, so more would only fill."""
-
-
-@dataclass(frozen=True, slots=True)
-class JournalRow:
-    """One row of the journal: an event as the library gave it (a `models.JournalEvent`).
-
-    Attributes:
-        seq: Its place; grows by every event and is never used twice.
-        generation: The client process that received it.
-        received_at: When, in milliseconds since 1970.
-        code: The library's number of the event kind (`EventCode`, or one that is newer).
-        payload: The event's protobuf.
-    """
-
-    seq: int
-    generation: int
-    received_at: int
-    code: int
-    payload: bytes
 
 
 class Journal:

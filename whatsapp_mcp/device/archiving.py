@@ -19,7 +19,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database import is_damage, quarantine
-from whatsapp_mcp.client.journal import Journal, JournalRow
+from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.connection import is_from_phone
@@ -27,6 +27,7 @@ from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.errors import cause
 from whatsapp_mcp.models import HistoryProgress, JournalEvent
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import JournalRow
 
 BATCH: Final = 500
 BATCH_BYTES: Final = 1 << 20
