@@ -19,7 +19,7 @@ from anyio.abc import ByteStream
 
 from tests.device.server_process import another_version, server_process
 from whatsapp_mcp import __version__
-from whatsapp_mcp.archive import ReadingArchive
+from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.guard.enforced import EnforcedDevice
 from whatsapp_mcp.device.leader import election, endpoint
@@ -539,3 +539,21 @@ async def test_a_send_that_is_taken_back_while_it_waits_is_not_sent_until_asked_
         await until(devices, ConnectionState.ONLINE)
         assert ann.inbox == []
         assert (await send_through_takeover(devices, request)).status is SendStatus.SENT
+
+
+async def test_keys_of_another_phone_that_a_leader_left_before_refusing_it_are_not_used(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    async with linked(wa, server):
+        pass
+    folder = Settings(home=home_of(tmp_path)).account_folder()
+    async with open_archive(folder, write=True) as archive:
+        await archive.set_own("15550009999@s.whatsapp.net", None, "Ada")
+    await wa.person("Ann").says("for the other phone")
+    async with server() as (devices, archive):
+        with anyio.fail_after(30):
+            while folder.client_db.exists():  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        status = await until(devices, ConnectionState.UNLINKED)
+        assert f"That phone is {wa.me.pn.number}, and the messages here are those of" in (status.reason or "")
+        assert not (await archive.messages()).items

@@ -90,6 +90,7 @@ class LocalDevice(
         archive: The account's archive, for writing.
         tasks: Where its loops and clients run; the device ends with them.
         owner: The device whose keys are stored (`keys.stored_device`), if one is linked.
+        refusal: Why those keys may not be used (`owner.refusal_of`); they are deleted then.
         program: The client process's command, for tests.
 
     Attributes:
@@ -104,6 +105,7 @@ class LocalDevice(
         tasks: TaskGroup,
         *,
         owner: connection.StoredDevice | None,
+        refusal: str | None = None,
         clock: Clock | None = None,
         program: tuple[str, ...] | None = None,
     ) -> None:
@@ -135,7 +137,7 @@ class LocalDevice(
             changed=self._changed,
         )
         # First of all events: what is asked of the device before it has started comes after.
-        self._loop.post(connection.Opened(owner is not None))
+        self._loop.post(connection.Opened(owner is not None, refusal))
         self._archiver = self._make_archiver()
         self._hear_message: Callable[[JournalEvent], None] = lambda event: None
         self._typing_people = TypingPeople(self._clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,29 @@ _BETWEEN_LOOKS: Final = 0.1
 """Seconds."""
 
 logger = logging.getLogger(__name__)
+
+
+async def refusal_of(device: connection.StoredDevice, archive: Archive) -> str | None:
+    """Why stored keys may not be used: they are of another phone than what is archived; None if they may.
+
+    A leader that ended between the pairing of that phone and its refusal leaves them behind.
+    """
+    return await _refusal(archive, device.jid.user, lambda: _known(device.lid))
+
+
+async def _known(lid: str | None) -> str | None:
+    return lid
+
+
+async def _refusal(archive: Archive, number: str, lid: Callable[[], Awaitable[str | None]]) -> str | None:
+    former, former_lid, _ = await archive.own()
+    if former is None or number == Jid.parse(former).user or (former_lid and former_lid == await lid()):
+        return None
+    return (
+        f"That phone is +{number}, and the messages here are those of {Jid.parse(former).number}. Remove "
+        "the new entry among the linked devices of that phone. Link the right phone, or this one under "
+        "another name with `whatsapp-mcp link --account NAME`."
+    )
 
 
 class Owner:
@@ -54,14 +78,7 @@ class Owner:
         Args:
             number: The user part of the phone's jid.
         """
-        former, lid, _ = await self._archive.own()
-        if former is None or number == Jid.parse(former).user or (lid and lid == await self._taken_lid()):
-            return None
-        return (
-            f"That phone is +{number}, and the messages here are those of {Jid.parse(former).number}. Remove "
-            "the new entry among the linked devices of that phone. Link the right phone, or this one under "
-            "another name with `whatsapp-mcp link --account NAME`."
-        )
+        return await _refusal(self._archive, number, self._taken_lid)
 
     async def _taken_lid(self) -> str | None:
         """The LID of the phone whose keys are being stored; None where it cannot be read."""

@@ -10,9 +10,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A server begins to lead: `linked` says whether keys are stored."""
+    """A server begins to lead: `linked` says whether keys are stored, `refusal` why they may not be used."""
 
     linked: bool
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,8 @@ def step(connection: Connection, event: Event, moment: Moment) -> Step:
             return connection, ()
         return _reported(connection, event, moment)
     match event:
+        case Opened(True, str(refusal)):
+            return _rest(connection, S.UNLINKED, refusal, moment, forget=True)
         case Opened(linked):
             return _opened(
                 replace(connection, running=False, linked=linked, online_at=None, stuck=None), moment

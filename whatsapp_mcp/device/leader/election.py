@@ -34,6 +34,7 @@ from whatsapp_mcp.device.leader.lock import LeaderLock, Unmoved
 from whatsapp_mcp.device.leader.remote import PING, OfflineDevice, RemoteDevice
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import OPERATIONS, Device, as_device
+from whatsapp_mcp.device.owner import refusal_of
 from whatsapp_mcp.device.retention import clear_sent_files, keep_only
 from whatsapp_mcp.device.sealing import seal_idle_files
 from whatsapp_mcp.device.supervise import supervised
@@ -143,7 +144,8 @@ class LeaderElection:
                 background_tasks() as tasks,
             ):
                 owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
-                opened = self._open_local(archive, tasks, owner)
+                refusal = await refusal_of(owner, archive) if owner is not None else None
+                opened = self._open_local(archive, tasks, owner, refusal)
                 opened.pauses = ledger.pauses
                 phone = PhoneQuestions(
                     opened, ledger.approvals, SystemClock(), lambda: self._settings.now().zone
@@ -196,8 +198,11 @@ class LeaderElection:
         opened.hear_before_archiving(agents.hear)
         return enforced, agents
 
-    def _open_local(self, archive: Archive, tasks: TaskGroup, owner: StoredDevice | None) -> LocalDevice:
-        opened = LocalDevice(self._folder, self._settings, archive, tasks, owner=owner, program=self._program)
+    def _open_local(
+        self, archive: Archive, tasks: TaskGroup, owner: StoredDevice | None, refusal: str | None
+    ) -> LocalDevice:
+        folder, settings, program = self._folder, self._settings, self._program
+        opened = LocalDevice(folder, settings, archive, tasks, owner=owner, refusal=refusal, program=program)
         tasks.start_soon(partial(supervised, "device", opened.start, failures=opened.failures))
         return opened
 
