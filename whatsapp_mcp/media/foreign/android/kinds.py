@@ -16,6 +16,15 @@ from typing import Any, Final, NamedTuple
 from whatsapp_mcp.media.foreign.android.parts import Values
 from whatsapp_mcp.media.foreign.android.rows import address
 from whatsapp_mcp.media.foreign.database import blob_of, text_of
+from whatsapp_mcp.media.foreign.said import (
+    MOST_PIXELS,
+    Said,
+    kind_of,
+    media_type_of,
+    mime_type_of,
+    numbers_of,
+    path_of,
+)
 from whatsapp_mcp.models import ForeignFile, MessageKind
 
 AUDIO: Final = 2
@@ -51,21 +60,11 @@ _FILES: Final = {
     ROUND: MessageKind.VIDEO,
     82: MessageKind.VOICE,
 }
-_BY_MIME_TYPE: Final = {
-    "image": MessageKind.IMAGE,
-    "video": MessageKind.VIDEO,
-    "audio": MessageKind.AUDIO,
-    "application": MessageKind.DOCUMENT,
-}
-_MEDIA_TYPES: Final = {MessageKind.GIF: "video", MessageKind.VOICE: "audio"}
-_TEL: Final = re.compile(r"^(?:[\w-]+\.)?TEL[^:\n]*:(.+)$", re.MULTILINE | re.IGNORECASE)
 _NAME: Final = re.compile(r"^FN[^:\n]*:(.+)$", re.MULTILINE | re.IGNORECASE)
-_PATH: Final = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[^\0\\]{1,1024}", re.DOTALL)
-_MIME_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:; ?[a-z]+=[\w.-]+)*", re.IGNORECASE)
 _CARDS: Final = 256
 _OPTIONS: Final = 64
+_ALBUM: Final = 100_000
 _FILE_BYTES: Final = 1 << 53
-_PIXELS: Final = 100_000
 _SECONDS: Final = 1 << 31
 _OUTCOMES: Final = {2: "missed", 3: "rejected", 4: "rejected", 5: "connected"}
 _YEAR_5138: Final = 100_000_000_000
@@ -93,20 +92,10 @@ class Media(NamedTuple):
     animated: Any = None
 
 
-class Said(NamedTuple):
-    """What a message says."""
-
-    kind: MessageKind
-    text: str = ""
-    details: dict[str, Any] | None = None
-    file: ForeignFile | None = None
-
-
 def with_file(number: Any, origin: Any, words: str, media: Media) -> Said | None:
     """A message with a file, or one of a kind that has one; None for any other."""
-    mime_type = media.mime_type if isinstance(media.mime_type, str) else ""
-    mime_type = mime_type if len(mime_type) < 256 and _MIME_TYPE.fullmatch(mime_type) else ""
-    kind = _FILES.get(number) or _BY_MIME_TYPE.get(mime_type.partition("/")[0].lower())
+    mime_type = mime_type_of(media.mime_type)
+    kind = _FILES.get(number) or kind_of(mime_type)
     if kind is None:
         return None
     if number == AUDIO and origin == RECORDED:
@@ -120,19 +109,19 @@ def with_file(number: Any, origin: Any, words: str, media: Media) -> Said | None
         details["pages"] = pages
     name = text_of(media.name)
     file = ForeignFile(
-        _MEDIA_TYPES.get(kind, kind.value),
+        media_type_of(kind),
         mime_type or None,
         name if kind is MessageKind.DOCUMENT else None,
         _whole(media.length, _FILE_BYTES) or _whole(media.size, _FILE_BYTES),
         _whole(media.duration, _SECONDS),
-        _whole(media.width, _PIXELS),
-        _whole(media.height, _PIXELS),
+        _whole(media.width, MOST_PIXELS),
+        _whole(media.height, MOST_PIXELS),
         text_of(media.direct_path),
         text_of(media.url),
         blob_of(media.key),
         _digest(media.sha256),
         _digest(media.enc_sha256),
-        path_of(media.path),
+        place_of(media.path),
     )
     return Said(kind, words or text_of(media.caption) or "", details, file)
 
@@ -143,7 +132,7 @@ def contacts(cards: Sequence[Values], words: str) -> Said:
     for (vcard,) in cards[:_CARDS]:
         card = (text_of(vcard) or "").replace("\r", "")
         name = _NAME.search(card)
-        numbers = [number.strip() for number in _TEL.findall(card)]
+        numbers = numbers_of(card)
         found.append({"name": name[1].strip() if name else "", "numbers": numbers, "vcard": card})
     text = ", ".join(" ".join([card["name"], *card["numbers"]]).strip() for card in found)
     return Said(MessageKind.CONTACT, text or words, {"contacts": found} if found else None)
@@ -206,17 +195,18 @@ def invite(values: Values, words: str) -> Said:
 
 def album(values: Values) -> Said:
     """What stands before files that were sent together."""
-    images, videos = (_whole(values[at], _PIXELS) or _whole(values[at + 2], _PIXELS) or 0 for at in (0, 1))
+    images, videos = (_whole(values[at], _ALBUM) or _whole(values[at + 2], _ALBUM) or 0 for at in (0, 1))
     counts = {"images": images, "videos": videos}
     return Said(MessageKind.SYSTEM, f"Album of {images + videos} files", {"album": counts})
 
 
-def path_of(value: Any) -> str | None:
+def place_of(value: Any) -> str | None:
     """Where a file lies in the folder `WhatsApp`; None for what leads out of it."""
-    if not isinstance(value, str) or not _PATH.fullmatch(value):
+    path = path_of(value)
+    if path is None:
         return None
-    _, marker, below = value.rpartition("/WhatsApp/")
-    return (below if marker else value.lstrip("/")) or None
+    _, marker, below = path.rpartition("/WhatsApp/")
+    return (below if marker else path.lstrip("/")) or None
 
 
 def _degrees(value: Any, most: int) -> float | None:

@@ -10,6 +10,7 @@ from whatsapp_mcp.media.foreign.android.notices import is_about_the_other, is_sh
 from whatsapp_mcp.media.foreign.android.parts import Parts, Values
 from whatsapp_mcp.media.foreign.android.rows import Row, address, is_own, milliseconds, seconds
 from whatsapp_mcp.media.foreign.database import text_of
+from whatsapp_mcp.media.foreign.said import Said
 from whatsapp_mcp.models import (
     ForeignMessage,
     ForeignReaction,
@@ -64,7 +65,7 @@ def message_of(
 
 
 def _whole(
-    row: Row, parts: Parts, calls: dict[int, Values], said: kinds.Said, head: tuple[str, str | None, int]
+    row: Row, parts: Parts, calls: dict[int, Values], said: Said, head: tuple[str, str | None, int]
 ) -> ForeignMessage:
     """A message with all that belongs to it."""
     number, one, (chat, sender, at) = row.number, parts.one, head
@@ -74,7 +75,7 @@ def _whole(
         # The row has the id of the deletion; the one of the message stands beside it.
         wa_id = text_of(revoked[0]) or wa_id if revoked else wa_id
         revoked_at = (seconds(revoked[1]) if revoked else None) or at
-        said = kinds.Said(MessageKind.TEXT)
+        said = Said(MessageKind.TEXT)
     elif edit is not None:
         wa_id = text_of(edit[0]) or wa_id
         edited_at_ms = milliseconds(edit[1]) or milliseconds(edit[2]) or at * 1000
@@ -131,7 +132,7 @@ def _sender(row: Row, chat: str, action: int | None) -> str | Unreadable | None:
     return chat
 
 
-def _notice(row: Row, parts: Parts, action: int, chat: str, sender: str | None) -> kinds.Said:
+def _notice(row: Row, parts: Parts, action: int, chat: str, sender: str | None) -> Said:
     number = row.number
     about = parts.many["message_system_chat_participant"].get(number, ())
     people = [person for (value,) in about if (person := address(value))]
@@ -140,23 +141,23 @@ def _notice(row: Row, parts: Parts, action: int, chat: str, sender: str | None) 
     joined = parts.one["message_system_group"].get(number)
     found = notice(action, row.text, people, numbers, me=bool(joined and joined[0] == 1))
     if found is None:
-        return kinds.Said(MessageKind.UNKNOWN, "", {"type": f"Android {kinds.NOTICE}/{action}"})
+        return Said(MessageKind.UNKNOWN, "", {"type": f"Android {kinds.NOTICE}/{action}"})
     text, mentions = found
     if text == "left" and sender not in (None, chat):
         text, mentions = f"left: @{(sender or '').partition('@')[0]}", (sender or "",)
-    return kinds.Said(MessageKind.SYSTEM, text, {"mentions": list(mentions)} if mentions else None)
+    return Said(MessageKind.SYSTEM, text, {"mentions": list(mentions)} if mentions else None)
 
 
-def _said(row: Row, parts: Parts, calls: dict[int, Values], media: kinds.Media | None) -> kinds.Said:
+def _said(row: Row, parts: Parts, calls: dict[int, Values], media: kinds.Media | None) -> Said:
     """What a row says that is no notice."""
     number, kind, words = row.number, row.kind, text_of(row.text) or ""
     if kind == 0:
-        return kinds.Said(MessageKind.TEXT, words)
+        return Said(MessageKind.TEXT, words)
     one = parts.one
     if (found := one["message_media"].get(number)) is not None:
         media = kinds.Media(*found)
     if kind in kinds.CALLS:
-        return kinds.Said(MessageKind.CALL, "", _call(row, parts, calls, media))
+        return Said(MessageKind.CALL, "", _call(row, parts, calls, media))
     if kind in kinds.CONTACTS:
         cards = parts.many["message_vcard"].get(number) or parts.many["messages_vcards"].get(number)
         return kinds.contacts(cards or [(row.text,)], "")
@@ -173,13 +174,13 @@ def _said(row: Row, parts: Parts, calls: dict[int, Values], media: kinds.Media |
     if kind == kinds.ALBUM and (values := one["message_album"].get(number)):
         return kinds.album(values)
     if kind == kinds.WAITING:
-        return kinds.Said(MessageKind.UNDECRYPTABLE)
+        return Said(MessageKind.UNDECRYPTABLE)
     with_file = kinds.with_file(kind, row.origin, words, media or kinds.Media())
     if with_file is not None:
         return with_file
     if kind in kinds.TEXTS:
-        return kinds.Said(MessageKind.TEXT, words)
-    return kinds.Said(MessageKind.UNKNOWN, words, {"type": f"Android {kind}"})
+        return Said(MessageKind.TEXT, words)
+    return Said(MessageKind.UNKNOWN, words, {"type": f"Android {kind}"})
 
 
 def _call(row: Row, parts: Parts, calls: dict[int, Values], media: kinds.Media | None) -> dict[str, Any]:

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.media.foreign.database import number_of, text_of
 from whatsapp_mcp.media.foreign.iphone.blobs import jid, keys
+from whatsapp_mcp.media.foreign.said import (
+    MOST_PIXELS,
+    Said,
+    kind_of,
+    media_type_of,
+    mime_type_of,
+    numbers_of,
+    path_of,
+)
 from whatsapp_mcp.models import ForeignFile, MessageKind
 
 EPOCH: Final = 978_307_200
@@ -34,22 +42,10 @@ _KINDS: Final = {
     15: MessageKind.STICKER,
     53: MessageKind.VOICE,
 }
-_BY_MIME_TYPE: Final = {
-    "image": MessageKind.IMAGE,
-    "video": MessageKind.VIDEO,
-    "audio": MessageKind.AUDIO,
-    "application": MessageKind.DOCUMENT,
-    "text": MessageKind.DOCUMENT,
-}
-_MEDIA_TYPES: Final = {MessageKind.GIF: "video", MessageKind.VOICE: "audio"}
 _RECORDED: Final = 1
 """`ZMEDIAORIGIN` of a voice note; an audio file has 0."""
 _TIMED: Final = frozenset({MessageKind.VIDEO, MessageKind.GIF, MessageKind.AUDIO, MessageKind.VOICE})
 _SIZED: Final = frozenset({MessageKind.IMAGE, MessageKind.VIDEO, MessageKind.GIF, MessageKind.STICKER})
-_MOST_PIXELS: Final = 100_000
-_MIME_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:; ?[a-z]+=[\w.-]+)*", re.IGNORECASE)
-_TEL: Final = re.compile(r"^(?:[\w-]+\.)?TEL[^:\n]*:(.+)$", re.MULTILINE | re.IGNORECASE)
-_PATH: Final = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[^\0\\]{1,1024}", re.DOTALL)
 _SUBJECT, _JOINED, _LEFT, _PICTURE = 1, 2, 3, 4
 _MOST_PEOPLE: Final = 1_024
 
@@ -69,15 +65,6 @@ class Media(NamedTuple):
     key: Any = None
     metadata: Any = None
     origin: Any = None
-
-
-class Said(NamedTuple):
-    """What a message says."""
-
-    kind: MessageKind
-    text: str = ""
-    details: dict[str, Any] | None = None
-    file: ForeignFile | None = None
 
 
 def is_event(kind: object) -> bool:
@@ -114,8 +101,8 @@ def said(kind: int, event: Any, text: Any, member: str | None, media: Media) -> 
         return _contact(words, media)
     if kind == _LOCATION:
         return _location(words, media)
-    mime_type = _mime_type(media.vcard)
-    found = _KINDS.get(kind) or _BY_MIME_TYPE.get((mime_type or "").partition("/")[0].lower())
+    mime_type = mime_type_of(media.vcard)
+    found = _KINDS.get(kind) or kind_of(mime_type)
     if found is None:
         return Said(MessageKind.UNKNOWN, words, {"type": f"iPhone {kind}"})
     if found is MessageKind.AUDIO and (media.origin == _RECORDED or "opus" in (mime_type or "")):
@@ -155,7 +142,7 @@ def _subject(words: str) -> str | None:
 def _contact(words: str, media: Media) -> Said:
     card = (text_of(media.vcard) or "").replace("\r", "")
     name = text_of(media.vcard_name) or text_of(media.title) or words
-    numbers = [found.strip() for found in _TEL.findall(card)]
+    numbers = numbers_of(card)
     details = {"contacts": [{"name": name, "numbers": numbers, "vcard": card}]}
     return Said(MessageKind.CONTACT, " ".join([name, *numbers]).strip(), details)
 
@@ -178,9 +165,9 @@ def _with_file(kind: MessageKind, words: str, mime_type: str | None, media: Medi
     title = text_of(media.title)
     named = kind is MessageKind.DOCUMENT
     media_key, enc_sha256 = keys(media.key)
-    width, height = (whole(each, _MOST_PIXELS) for each in (media.latitude, media.longitude))
+    width, height = (whole(each, MOST_PIXELS) for each in (media.latitude, media.longitude))
     file = ForeignFile(
-        _MEDIA_TYPES.get(kind, kind.value),
+        media_type_of(kind),
         mime_type=mime_type,
         name=title if named else None,
         size=whole(media.size, 1 << 53),
@@ -198,13 +185,8 @@ def _with_file(kind: MessageKind, words: str, mime_type: str | None, media: Medi
 
 def _path(value: Any) -> str | None:
     """Where a file lies in WhatsApp's folder; the column begins below `Message`."""
-    if not isinstance(value, str) or not _PATH.fullmatch(value):
-        return None
-    return f"Message/{value.lstrip('/')}"
-
-
-def _mime_type(value: Any) -> str | None:
-    return value if isinstance(value, str) and len(value) < 256 and _MIME_TYPE.fullmatch(value) else None
+    path = path_of(value)
+    return None if path is None else f"Message/{path.lstrip('/')}"
 
 
 def whole(value: Any, end: int) -> int | None:

@@ -15,6 +15,7 @@ from whatsapp_mcp.media.foreign.database import Opened, Schema, text_of
 from whatsapp_mcp.media.foreign.iphone import blobs, kinds
 from whatsapp_mcp.media.foreign.iphone.calls import Calls, Details
 from whatsapp_mcp.media.foreign.iphone.people import chats, people
+from whatsapp_mcp.media.foreign.said import Said
 from whatsapp_mcp.models import ForeignMessage, ForeignPage, ImportSource, MessageKind, Unreadable
 
 SOURCE: Final = ImportSource.IPHONE
@@ -176,11 +177,11 @@ def _whole(row: _Row, media: kinds.Media, calls: dict[str, Details], head: Forei
     poll = blobs.poll(row.receipts, at_ms) if kind in kinds.POLLS else None
     if kind == kinds.DELETED:
         # When is not kept; the row has taken the place of the message and has its time.
-        said, revoked_at = kinds.Said(MessageKind.TEXT), head.at
+        said, revoked_at = Said(MessageKind.TEXT), head.at
     elif kind == kinds.CALL:
-        said = kinds.Said(MessageKind.CALL, "", calls.get(head.id, {"call": {}}))
+        said = Said(MessageKind.CALL, "", calls.get(head.id, {"call": {}}))
     elif poll is not None:
-        said = kinds.Said(MessageKind.POLL, poll.question, {"options": list(poll.options), "choose": 0})
+        said = Said(MessageKind.POLL, poll.question, {"options": list(poll.options), "choose": 0})
     else:
         said = kinds.said(kind, row.event, row.text, head.sender, media)
     details = dict(said.details or {})
