@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.client.protocol import ENVIRONMENT, QR, READY, STATE, EventCode
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.simulator.phone import Phone
@@ -22,6 +23,8 @@ NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1
 """An environment in which nothing leaves the machine."""
 
 PATIENCE = 30.0
+
+FILES = ClientStorage()
 
 
 class Recorded(anyio.abc.ByteReceiveStream):
@@ -93,7 +96,12 @@ class ClientUnderTest:
 
 @asynccontextmanager
 async def client_process(
-    folder: Path, environment: Mapping[str, str] = NOWHERE, *, generation: int = 1, history: str = "recent"
+    folder: Path,
+    environment: Mapping[str, str] = NOWHERE,
+    *,
+    generation: int = 1,
+    history: str = "recent",
+    storage: ClientStorage = FILES,
 ) -> AsyncGenerator[ClientUnderTest]:
     """A client process that is ready; killed at the end if it still runs. Its log is `client.log`."""
     arguments = ["--folder", str(folder), "--generation", str(generation), "--device-name", "Test"]
@@ -114,6 +122,7 @@ async def client_process(
             async def on_notification(method: str, params: Params) -> None:
                 await client.on_notification(method, params)
 
+            await process.stdin.send(storage.to_bytes())
             stdout = Recorded(process.stdout)
             peer = Peer(stdout, process.stdin, on_notification=on_notification)
             client = ClientUnderTest(process, peer, stdout)

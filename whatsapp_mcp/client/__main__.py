@@ -14,12 +14,12 @@ from pathlib import Path
 import anyio
 
 from whatsapp_mcp.client.claim import FILE_NAME, claim
+from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.client.confinement import confine
 from whatsapp_mcp.client.import_blocker import keep_out
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, read_key, take_aside
+from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, read_storage, take_aside
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, LEADER_GONE_SECONDS
-from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Peer
 from whatsapp_mcp.system import leave_terminal, share_arenas
@@ -36,11 +36,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--generation", type=int, required=True, help="the number of this client")
     parser.add_argument("--device-name", required=True, help="how the phone lists this companion")
     parser.add_argument("--history", choices=("recent", "full"), default="recent")
-    parser.add_argument("--encrypted", action="store_true", help="the journal's key precedes the frames")
     return parser.parse_args()
 
 
-async def _run(arguments: argparse.Namespace, key: DatabaseKey | None, incoming: int, outgoing: int) -> None:
+async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: int, outgoing: int) -> None:
     share_arenas()
     keep_out()
     # Loads the Go library, which is why the pipes are elsewhere by now.
@@ -52,7 +51,8 @@ async def _run(arguments: argparse.Namespace, key: DatabaseKey | None, incoming:
     endings: set[asyncio.Task[None]] = set()
     process = ClientProcess(
         arguments.folder,
-        Journal(Path("inbox.db"), key),
+        storage.keys,
+        Journal(Path("inbox.db"), storage.journal_key),
         arguments.generation,
         arguments.device_name,
         arguments.history,
@@ -86,9 +86,9 @@ def main() -> None:
     try:
         os.chdir(arguments.folder)
         confine(arguments.folder)
-        key = read_key(incoming) if arguments.encrypted else None
-        anyio.run(_run, arguments, key, incoming, outgoing)
-    except (ImportError, OSError, RuntimeError, sqlite3.Error):
+        storage = read_storage(incoming)
+        anyio.run(_run, arguments, storage, incoming, outgoing)
+    except (EOFError, ImportError, OSError, RuntimeError, ValueError, sqlite3.Error):
         logger.exception("client: cannot run")
         code = EXIT_NO_LIBRARY
     except Exception:

@@ -42,9 +42,11 @@ from neonize.utils.enum import (
 )
 
 from whatsapp_mcp.capabilities import SYMBOLS
+from whatsapp_mcp.client.library_log import keys_failed
 from whatsapp_mcp.client.protocol import EXIT_NO_KEYS
 from whatsapp_mcp.protobufs import CompanionReg, Neonize
 from whatsapp_mcp.redaction import without_credentials
+from whatsapp_mcp.storage import KeysAddress
 
 __all__ = [
     "VERSION",
@@ -63,17 +65,16 @@ __all__ = [
 
 VERSION = version("neonize")
 
-_UNSTORED_SECRET = b"Failed to store message secret key for outgoing message"
 _take_log_entry: Callable[[int, int], None] = neonize_client.log_whatsmeow
 
 
 def _log(address: int, size: int) -> None:
     """Take a line of the library's log, before the library goes on.
 
-    It sends a message also when it could not store the secret, without which nobody could find out later
-    that it was sent. Then the process ends here, before the message is out.
+    If its database failed, the process ends here: before a message that could not be decrypted is
+    acknowledged, and before one is out that nobody could find again.
     """
-    if _UNSTORED_SECRET in ctypes.string_at(address, size):
+    if keys_failed(Neonize.LogEntry.FromString(ctypes.string_at(address, size)).Message):
         os._exit(EXIT_NO_KEYS)
     _take_log_entry(address, size)
 
@@ -81,8 +82,8 @@ def _log(address: int, size: int) -> None:
 neonize_client.log_whatsmeow = _log
 
 _UUID = "client"
-_DATABASE = "client.db?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_rest="
-"""The library's database, and how it is written to.
+_FILE_OPTIONS = "?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_rest="
+"""How a database that is a file is written to.
 
 The library makes "file:{name}?_foreign_keys=on" of it, which its driver (go-sqlite3) takes apart at the first
 question mark. With a log each commit waits for the disk once; with a rollback journal, which is what the
@@ -117,9 +118,10 @@ def exported() -> frozenset[str]:
 
 
 class Library:
-    """The one client of this process; its database is `client.db` in the working folder.
+    """The one client of this process.
 
     Args:
+        keys: Where its database is; a file lies in the working folder.
         device_name: How the phone lists this companion.
         history: How much of the past the phone is asked for, at linking.
         on_event: Called with each event's code and protobuf in one of the library's own threads; the library
@@ -135,6 +137,7 @@ class Library:
 
     def __init__(
         self,
+        keys: KeysAddress,
         device_name: str,
         history: Literal["recent", "full"],
         *,
@@ -145,9 +148,10 @@ class Library:
         logging.getLogger("neonize.utils.log").setLevel(logging.WARNING)  # the Go side takes this level too
         # It warns that ffmpeg is missing, which nothing here uses.
         logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)
+        database = keys.location if keys.in_database else f"{keys.location}{_FILE_OPTIONS}"
         # Whole object kept for the life of the process: collecting it would stop the Go client of this uuid.
         self.version, self.symbols = VERSION, exported()
-        self.client: Any = NewAClient(_DATABASE, props=_device_props(device_name, history), uuid=_UUID)
+        self.client: Any = NewAClient(database, props=_device_props(device_name, history), uuid=_UUID)
         self._on_ended = on_ended
         self._task: asyncio.Task[None] | None = None
 

@@ -17,7 +17,7 @@ from typing import Final
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream
 
-from whatsapp_mcp.encryption import DatabaseKey
+from whatsapp_mcp.client.client_storage import STORAGE_SIZE_BYTES, ClientStorage
 from whatsapp_mcp.system import PipeOutput
 
 _CHUNK: Final = 65536
@@ -38,21 +38,25 @@ def take_aside() -> tuple[int, int]:
     return incoming, outgoing
 
 
-def read_key(incoming: int) -> DatabaseKey:
-    """The key of the journal, with which the leader begins what it writes to an encrypted account's client.
-
-    Neither an argument nor a variable: other processes can read those.
+def read_storage(incoming: int) -> ClientStorage:
+    """Where this client keeps what it stores: what the leader writes before its frames.
 
     Raises:
         EOFError: The leader is gone.
+        ValueError: It is of another version.
     """
+    size = int.from_bytes(_read_exactly(incoming, STORAGE_SIZE_BYTES))
+    return ClientStorage.from_bytes(_read_exactly(incoming, size))
+
+
+def _read_exactly(incoming: int, size: int) -> bytes:
     given = b""
-    while len(given) < DatabaseKey.SIZE:
-        part = os.read(incoming, DatabaseKey.SIZE - len(given))
+    while len(given) < size:
+        part = os.read(incoming, size - len(given))
         if not part:
-            raise EOFError("the leader gave no key")
+            raise EOFError("the leader is gone before it said where to store anything")
         given += part
-    return DatabaseKey.from_bytes(given)
+    return given
 
 
 def listen_to_library(on_login_event: Callable[[str], None]) -> None:

@@ -41,6 +41,7 @@ from whatsapp_mcp.client.protocol import (
 )
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.rpc import Params, Peer
+from whatsapp_mcp.storage import KeysAddress
 
 _THREADS: Final = 64
 """Each call into the library holds one until Go answers, which may take minutes."""
@@ -99,6 +100,7 @@ class ClientProcess:
     def __init__(
         self,
         folder: Path,
+        keys: KeysAddress,
         journal: Journal,
         generation: int,
         device_name: str,
@@ -110,7 +112,7 @@ class ClientProcess:
         self._announcements = _Announcements()
         self._journal_writer = JournalWriter(journal, generation, self._announce_event, self._announce)
         self._library = Library(
-            device_name, history, on_event=self._on_event, on_qr=self._on_qr, on_ended=self._on_ended
+            keys, device_name, history, on_event=self._on_event, on_qr=self._on_qr, on_ended=self._on_ended
         )
         listen_to_library(self._on_login_event)
         self._fetching = Fetching(self._has_names)

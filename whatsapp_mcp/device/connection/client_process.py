@@ -18,6 +18,7 @@ from whatsapp_mcp.capabilities import news
 from whatsapp_mcp.child_process import client_program, kept_variables
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.claim import FILE_NAME, patience_for
+from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
@@ -121,7 +122,7 @@ class Client:
         key = await anyio.to_thread.run_sync(self._folder.key_of, self._folder.inbox_db)
         with open_log(self._folder) as log:
             self._process = await anyio.open_process(
-                [*self._program, *self._arguments(), *(["--encrypted"] if key else [])],
+                [*self._program, *self._arguments()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -132,8 +133,8 @@ class Client:
         process = self._process
         assert process.stdout is not None
         assert process.stdin is not None
-        if key is not None:
-            await process.stdin.send(key.to_bytes())
+        with suppress(anyio.BrokenResourceError):  # it has ended, which is seen below
+            await process.stdin.send(ClientStorage(journal_key=key).to_bytes())
         async with Peer(process.stdout, process.stdin, on_notification=self._notified) as peer:
             self._peer = peer
             with anyio.move_on_after(_START_LIMIT) as starting:

@@ -1,0 +1,67 @@
+"""Which lines of the library's log end the client."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whatsapp_mcp.client.library_log import keys_failed
+
+SENDER = "33546528431163@lid"
+DECRYPTING = "Error decrypting message {id} from " + SENDER + ": failed to decrypt normal message: {error}"
+DATABASE_ERRORS = (
+    f"failed to load session with {SENDER}: dial tcp 127.0.0.1:5432: connect: connection refused",
+    f"failed to store session with {SENDER}: database or disk is full",
+    'failed to save decrypted event to buffer: pq: could not extend file "base/1/2": No space left (53100)',
+    "failed to commit transaction: driver: bad connection",
+)
+OTHER_ERRORS = (
+    "no session found to decrypt message",
+    "received message with old counter (current: 7, received: 3)",
+    "plaintext doesn't have expected padding",
+)
+LINES_WITH_IDS = (
+    "Error decrypting message {id} from " + SENDER + " in 12@g.us: failed to decrypt group message: no key",
+    "Ignoring message {id} from " + SENDER + ": old counter",
+    "Unavailable message {id} from " + SENDER + ' (type: "view_once")',
+    "Unhandled encrypted message (type {id}) from " + SENDER,
+    "Handler for {id} failed",
+    "Not sending any more retry receipts for {id}",
+    "Failed to send receipt for {id}: websocket not connected",
+    "Failed to send acknowledgement for message {id}: websocket not connected",
+    "Message decryption for {id} panicked: index out of range",
+    *(DECRYPTING.replace("{error}", error) for error in OTHER_ERRORS),
+)
+"""What the library logs of a message while its database works (whatsmeow, `message.go`)."""
+
+
+@pytest.mark.parametrize("error", DATABASE_ERRORS)
+def test_a_message_that_no_key_could_be_read_or_stored_for_ends_the_client(error: str) -> None:
+    assert keys_failed(DECRYPTING.format(id="3A72", error=error))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Failed to get LID for 1@lid: pq: password authentication failed for user "wa" (28P01)',
+        "Failed to store message secret key for outgoing message 3A72: database is locked",
+        "Failed to encrypt 3A72 for 1@lid: can't store session: pq: role is fenced (42501)",
+        "Failed to save push name of 1@lid in device store: sql: database is closed",
+    ],
+)
+def test_any_other_line_that_tells_of_a_failed_database_ends_the_client(line: str) -> None:
+    assert keys_failed(line)
+
+
+@pytest.mark.parametrize("line", LINES_WITH_IDS)
+def test_an_id_that_looks_like_a_failed_database_ends_no_client(line: str) -> None:
+    for error in (*DATABASE_ERRORS, "pq: terminating connection (57P01)", "sql: database is closed"):
+        for around in ("{}", "x: {}", f"x from {SENDER}: failed to decrypt normal message: {{}}"):
+            assert not keys_failed(line.format(id=around.format(error)))
+
+
+@settings(max_examples=50)
+@given(st.text(), st.sampled_from(LINES_WITH_IDS))
+def test_no_id_ends_a_client(written: str, line: str) -> None:
+    assert not keys_failed(line.format(id=written))

@@ -1,0 +1,53 @@
+"""Where a client process keeps what it stores, as the leader tells it before the first frame.
+
+Passwords and keys are among it. They go through the pipe, since other processes can read the arguments and
+the variables of this one.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from whatsapp_mcp.encryption import DatabaseKey
+from whatsapp_mcp.storage import KeysAddress
+
+STORAGE_SIZE_BYTES: Final = 4
+"""Length of the number that precedes it and says how many bytes it has."""
+KEYS_FILE: Final = KeysAddress("client.db")
+"""The keys of an account whose files are its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStorage:
+    """What one client process opens.
+
+    Attributes:
+        keys: The client library's database.
+        journal_key: The key of the journal, if that is an encrypted file.
+    """
+
+    keys: KeysAddress = KEYS_FILE
+    journal_key: DatabaseKey | None = field(default=None, repr=False)
+
+    def to_bytes(self) -> bytes:
+        """All that is written before the first frame: the number of bytes and as many bytes."""
+        key = self.journal_key and b64encode(self.journal_key.to_bytes()).decode()
+        text = json.dumps({"keys": self.keys.location, "journal_key": key}).encode()
+        return len(text).to_bytes(STORAGE_SIZE_BYTES) + text
+
+    @classmethod
+    def from_bytes(cls, given: bytes) -> Self:
+        """What `to_bytes` made, without the number before it.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            said = json.loads(given)
+            key = said["journal_key"]
+            return cls(KeysAddress(said["keys"]), DatabaseKey.from_bytes(b64decode(key)) if key else None)
+        except (KeyError, TypeError) as error:
+            raise ValueError("the leader did not say where to store anything") from error
