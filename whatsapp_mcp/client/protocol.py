@@ -1,6 +1,7 @@
 """What the leader and its client process say to each other over the pipes.
 
-The leader starts `python -m whatsapp_mcp.client` and waits for `READY`; it calls by JSON-RPC, the client
+The leader starts `python -m whatsapp_mcp.client`, tells it where to store what (`client_storage.py`) and
+waits for `READY`; it calls by JSON-RPC, the client
 notifies. Every event of the library is first committed to the journal; content is only announced
 (`JOURNALED`), state events come with their payload (`STATE`), so that the state of the connection never waits
 behind a backlog of messages.
@@ -65,7 +66,7 @@ EXIT_BAD_ARGUMENTS: Final = 2
 EXIT_NO_LIBRARY: Final = 3
 """Exit code: neonize or the journal could not be opened, the log says why."""
 EXIT_NO_KEYS: Final = 4
-"""Exit code: the library could not write to `client.db`. Any other code: it died."""
+"""Exit code: the library could not use the database of its keys. Any other code: it died."""
 
 
 class EventCode(IntEnum):

@@ -187,7 +187,7 @@ class Client:
         if code == protocol.EXIT_NO_LIBRARY:
             return "The client library or the journal could not be opened; client.log says why."
         if code == protocol.EXIT_NO_KEYS:
-            return "The client library could not write its keys to the disk."
+            return "The client library could not use the database of its keys."
         if code is not None and code < 0 and not self._ending.is_set():
             return f"The client process was killed by signal {-code}."
         return None
