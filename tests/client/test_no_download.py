@@ -13,6 +13,7 @@ import pytest
 
 from tests.client.client_process import NOWHERE
 from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY
 
 FETCHES = """
@@ -48,8 +49,9 @@ def run(program: tuple[str, ...], package: Path) -> subprocess.CompletedProcess[
     """Run a program that finds this neonize first."""
     environment = {**os.environ, **NOWHERE, "PYTHONPATH": str(package.parent)}
     return subprocess.run(
-        program, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
-    )
+        program, env=environment, input=ClientStorage().to_bytes().decode(), capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
 
 
 def test_the_check_of_the_library_refuses_and_fetches_nothing(other: Path) -> None:
