@@ -23,6 +23,7 @@ from whatsapp_mcp.models import (
     ConnectionState,
     ConnectionStatus,
     ContactDetails,
+    LeaderFigures,
     LinkState,
     Permit,
     QrCode,
@@ -32,6 +33,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.calls.call import Services
+from whatsapp_mcp.server.calls.metering import CallMeter
 from whatsapp_mcp.server.calls.pages import Pages
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
@@ -69,6 +71,7 @@ class FakeDevice:
     shown: QrCode | None = None
     history: int | None = None
     typing_in: tuple[str, ...] = ()
+    known: LeaderFigures = field(default_factory=lambda: LeaderFigures(NOON))
     held: Approval | None = None
     """What every act waits for, once a person has said yes."""
 
@@ -83,6 +86,10 @@ class FakeDevice:
         """As the fields say."""
         status = ConnectionStatus(self.state, NOON, "default", number=self.number, name="Me", generation=3)
         return replace(status, history_progress=self.history)
+
+    async def figures(self) -> LeaderFigures:
+        """As `known` says."""
+        return self.known
 
     async def link(self, phone: str | None = None) -> LinkState:
         """A QR, and beside it a code for a phone."""
@@ -234,6 +241,7 @@ class FakeSource:
     starting: bool = False
     pages: Pages | None = None
     feed: ChangeFeed = field(default_factory=ChangeFeed)
+    meter: CallMeter = field(default_factory=CallMeter)
     chat: str = ""
     principal: str = ""
     roots: tuple[Path, ...] = ()

@@ -31,6 +31,7 @@ from whatsapp_mcp.models import PERSON
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls.call import Services
+from whatsapp_mcp.server.calls.metering import CallMeter
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import Settings
@@ -61,6 +62,7 @@ class Source:
     chat: str = ""
     principal: str = ""
     feed: ChangeFeed = field(default_factory=ChangeFeed)
+    meter: CallMeter = field(default_factory=CallMeter)
     policy: Policy = field(default_factory=lambda: Policy.in_mode("open"))
 
     async def services(self) -> Services:

@@ -54,6 +54,17 @@ async def does_status(pair: Pair) -> None:
     assert (told["state"], told["leader_pid"]) == ("online", os.getpid())
 
 
+async def does_figures(pair: Pair) -> None:
+    async with pair.person() as follower:
+        told, status = await follower.figures(), await follower.status()
+    assert told.logins >= 1
+    assert told.client_pid is not None
+    assert (told.client_memory or 0) > 1_000_000
+    assert told.client_seconds is not None
+    assert told.archived <= told.journaled
+    assert status.leader_pid == os.getpid()
+
+
 async def does_reconnect(pair: Pair) -> None:
     before = (await pair.told(pair.follower, "connection_status", {}))[1]["generation"]
     await pair.told(pair.follower, "reconnect", {})

@@ -117,6 +117,7 @@ class ReadingArchive:
     files_of_send = in_thread(read.files_of_send)
     outbox_album = in_thread(read.outbox_album)
     forwards_since = at_once(read.forwards_since)
+    open_sends = in_thread(read.open_sends)
     own = in_thread(read.own)
     meta_get = in_thread(read.meta_get)
     position = in_thread(write.position)

@@ -23,7 +23,9 @@ EXTRAS: Final = {
     "encryption": "sqlcipher3",
     "iphone": "iphone_backup_decrypt",
     "media": "av",
+    "metrics": "prometheus_client",
     "ocr": "rapidocr",
+    "otel": "opentelemetry.sdk",
     "pocketsphinx": "pocketsphinx",
     "voice": "faster_whisper",
 }

@@ -96,6 +96,7 @@ class Archiver:
         self._wake = anyio.Event()
         self._announced = 0
         self._position = 0
+        self._progressed = clock.monotonic()
         self._unpruned: list[JournalEvent] = []
         self._index_scattered = False
         self._damage: str | None = None
@@ -113,8 +114,25 @@ class Archiver:
             return None
         return self._history.percent or 0
 
+    @property
+    def position(self) -> int:
+        """Number of the newest event that is archived."""
+        return self._position
+
+    @property
+    def announced(self) -> int:
+        """Number of the newest event that is known to be in the journal."""
+        return max(self._announced, self._position)
+
+    @property
+    def stalled(self) -> float:
+        """Seconds for which events have waited and none was archived; 0 while none waits."""
+        return self._clock.monotonic() - self._progressed if self.waiting else 0.0
+
     def announce(self, seq: int) -> None:
         """The client says that the journal holds events up to `seq`."""
+        if not self.waiting:
+            self._progressed = self._clock.monotonic()
         self._announced = max(self._announced, seq)
         self.waiting = max(0, self._announced - self._position)
         self.last_event_at = self._clock.now()
@@ -194,6 +212,7 @@ class Archiver:
             await self._before(events)
             result = await self._archive.ingest(events)
             self._position = result.position
+            self._progressed = self._clock.monotonic()
             self.undecoded += result.undecoded
             self.waiting = max(0, max(self._announced, events[-1].seq) - self._position)
             if any(event.code == EventCode.HISTORY_SYNC for event in events):

@@ -172,6 +172,7 @@ class ClientEvents:
         if after.state is ConnectionState.BANNED and after.until is not None and before.until != after.until:
             self._tasks.start_soon(self._note_pause, PauseRecord.banned, after.until)
         if after.online_at is not None and before.online_at != after.online_at:
+            self._counters.logins += 1
             self._address_book.expect(just_linked=False)
             self._outbox.poke()
             self._names.poke()

@@ -32,6 +32,7 @@ class Counters:
 
     Attributes:
         events_lost: Upper bound of events that WhatsApp counts as delivered and that never reached us.
+        logins: How often a client has logged in.
         phone_seen_at: When the phone itself last wrote to us.
         failures: How often each background task has failed and was started again.
     """
@@ -41,6 +42,7 @@ class Counters:
         self._clock = clock
         self._kept = ""
         self.events_lost = 0
+        self.logins = 0
         self.phone_seen_at: datetime | None = None
         self.failures: Counter[str] = Counter()
 
@@ -54,6 +56,7 @@ class Counters:
             seen = values["phone_seen_at"]
             self.phone_seen_at = datetime.fromisoformat(seen) if seen else None
             self.events_lost = int(values["events_lost"])
+            self.logins = int(values.get("logins", 0))
             self.failures.update({str(name): int(count) for name, count in values["failures"].items()})
         except (ValueError, KeyError, TypeError, AttributeError):
             logger.exception("counters: cannot be read and start from zero")
@@ -104,5 +107,10 @@ class Counters:
     def _dumped(self) -> str:
         seen = self.phone_seen_at.isoformat() if self.phone_seen_at else None
         return json.dumps(
-            {"events_lost": self.events_lost, "phone_seen_at": seen, "failures": dict(self.failures)}
+            {
+                "events_lost": self.events_lost,
+                "logins": self.logins,
+                "phone_seen_at": seen,
+                "failures": dict(self.failures),
+            }
         )

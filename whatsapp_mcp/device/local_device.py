@@ -60,6 +60,7 @@ from whatsapp_mcp.models import (
     ConnectionState,
     ConnectionStatus,
     JournalEvent,
+    LeaderFigures,
     PurgeReport,
     SendRequest,
     SendResult,
@@ -67,6 +68,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings, CurrentSettings
+from whatsapp_mcp.system import memory_of, processor_seconds_of
 
 _LOOK_AT_DISK: Final = (
     "Tell the user to look at the disk's free space and at these files (a damaged one may be restored or "
@@ -114,6 +116,7 @@ class LocalDevice(
         self._archive = archive
         self._tasks = tasks
         self._clock = clock or SystemClock()
+        self._opened_at = self._clock.now()
         record = ConnectionRecord(folder.path)
         self._owner = Owner(folder.client_db, archive, owner)
         last = replace(record.load(self._clock.now()), linked=owner is not None)
@@ -377,6 +380,20 @@ class LocalDevice(
             failures=dict(self._counters.failures),
             settings_error=self._settings.fault,
             files=await self._files.status(),
+        )
+
+    async def figures(self) -> LeaderFigures:
+        """See `Device.figures`."""
+        pid = self.client_pid
+        return LeaderFigures(
+            self._opened_at,
+            logins=self._counters.logins,
+            client_pid=pid,
+            client_memory=memory_of(pid) if pid else None,
+            client_seconds=processor_seconds_of(pid) if pid else None,
+            journaled=self._archiver.announced,
+            archived=self._archiver.position,
+            journal_stalled=self._archiver.stalled,
         )
 
     async def send(

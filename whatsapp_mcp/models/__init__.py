@@ -51,6 +51,7 @@ from whatsapp_mcp.models.directory import (
     SentInvite,
     SubGroup,
 )
+from whatsapp_mcp.models.figures import LeaderFigures, OpenSends
 from whatsapp_mcp.models.file_readings import (
     EXCERPT,
     SHOWN_WITH,
@@ -244,6 +245,7 @@ __all__ = [
     "Joined",
     "JournalEvent",
     "LastMessage",
+    "LeaderFigures",
     "Left",
     "LinkState",
     "LocationContent",
@@ -257,6 +259,7 @@ __all__ = [
     "MessageKey",
     "MessageKind",
     "NumberCheck",
+    "OpenSends",
     "OutboxEntry",
     "Page",
     "Pairing",

@@ -19,7 +19,15 @@ from whatsapp_mcp.policy.hidden_characters import (
     visible_lines,
 )
 from whatsapp_mcp.policy.rules import Policy, Ruling
-from whatsapp_mcp.policy.scopes import SCOPES, Scope, check_scope, is_in_scope, parse_scopes, scope_of
+from whatsapp_mcp.policy.scopes import (
+    SCOPES,
+    TOOL_SCOPES,
+    Scope,
+    check_scope,
+    is_in_scope,
+    parse_scopes,
+    scope_of,
+)
 from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, find_secret_in_file
 
 __all__ = [
@@ -31,6 +39,7 @@ __all__ = [
     "SCOPES",
     "SEEN",
     "TAG",
+    "TOOL_SCOPES",
     "Act",
     "Audience",
     "ChatFacts",

@@ -5,6 +5,7 @@
 | `read` | those that only read |
 | `send` | those that act, destroy, fetch an address or write an export |
 | `admin` | linking, unlinking, reconnecting and importing |
+| `metrics` | none: it opens `/metrics` |
 
 No scope includes another.
 """
@@ -16,8 +17,10 @@ from typing import Final, Literal
 from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.policy.effects import Effect
 
-Scope = Literal["read", "send", "admin"]
-SCOPES: Final[tuple[Scope, ...]] = ("read", "send", "admin")
+Scope = Literal["read", "send", "admin", "metrics"]
+TOOL_SCOPES: Final[tuple[Scope, ...]] = ("read", "send", "admin")
+"""Those with which an application uses tools."""
+SCOPES: Final[tuple[Scope, ...]] = (*TOOL_SCOPES, "metrics")
 
 _SCOPE_OF: Final[dict[Effect, Scope]] = {
     Effect.READ: "read",

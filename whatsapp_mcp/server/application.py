@@ -15,7 +15,7 @@ from mcp.types import CallToolResult, Icon, InputRequiredResult
 
 import whatsapp_mcp
 from whatsapp_mcp.errors import Denied, InvalidArgument
-from whatsapp_mcp.policy import SCOPES, Policy, check_scope, is_offered
+from whatsapp_mcp.policy import TOOL_SCOPES, Policy, check_scope, is_offered
 from whatsapp_mcp.server import cards, tools
 from whatsapp_mcp.server.calls import (
     RegisteredTool,
@@ -200,7 +200,7 @@ class Application(MCPServer[Any]):
         if isinstance(tool, RegisteredTool):
             spec = tool.offered.spec
             check_scope(scopes, spec.name, spec.effect)
-        elif tool is not None and not scopes.issuperset(SCOPES):
+        elif tool is not None and not scopes.issuperset(TOOL_SCOPES):
             raise Denied("This tool needs every scope.")
 
     def find_tool(self, name: str) -> OfferedTool | None:

@@ -18,7 +18,7 @@ from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.models.caller import PERSON
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.calls import Pages, Services
+from whatsapp_mcp.server.calls import CallMeter, Pages, Services
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import CurrentSettings
@@ -56,6 +56,7 @@ class Runtime:
         principal: As whom every caller counts; empty: as themselves.
         pages: The pages of this server; None unless it serves HTTP.
         feed: What changes in the archive, as it happens.
+        meter: Counts the calls.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Runtime:
         self.principal = principal
         self.pages: Pages | None = None
         self.feed = ChangeFeed()
+        self.meter = CallMeter()
         self._current = CurrentSettings(settings, account)
         self._zone_file = SystemZoneFile()
         self._opener = opener

@@ -114,6 +114,20 @@ def memory_of(pid: int) -> int | None:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+def processor_seconds_of(pid: int) -> float | None:
+    """Processor time that a process has taken, in seconds; None as `memory_of`.
+
+    The fields are those of proc_pid_stat(5); the name of the program before them may hold anything.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError):  # it has just ended
+        return None
+
+
 def most_open_files() -> int | None:
     """How many files and sockets this process may have open at once; None if nothing limits that."""
     if sys.platform == "win32":

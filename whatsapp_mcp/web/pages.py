@@ -1,22 +1,22 @@
-"""All routes for people, and `/healthz` and `/readyz` for machines."""
+"""All routes for people, and the probes for machines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.web.acts import act_routes
 from whatsapp_mcp.web.agents import agent_routes
 from whatsapp_mcp.web.approvals import approval_routes
 from whatsapp_mcp.web.archive import chat_routes, file_routes, search_routes
-from whatsapp_mcp.web.connection import connection_routes, status_of
+from whatsapp_mcp.web.connection import connection_routes
 from whatsapp_mcp.web.imports import import_routes
 from whatsapp_mcp.web.layout import HOME, SCRIPT, STYLE, headers, render, static_routes
 from whatsapp_mcp.web.people import people_routes
+from whatsapp_mcp.web.probes import PROBES, probe_routes
 from whatsapp_mcp.web.scheduled import scheduled_routes
 from whatsapp_mcp.web.settings import settings_routes
 from whatsapp_mcp.web.site import Site
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LOGIN: Final = "/login"
 """Where the URL leads that `whatsapp-mcp page` prints; the only page that needs no session."""
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", LOGIN, STYLE, SCRIPT})
+OPEN_PATHS: Final = PROBES | {LOGIN, STYLE, SCRIPT}
 """Answered to anybody: yes or no, a page that wants a code, and what that page looks like."""
 HOW_TO_SIGN_IN: Final = (
     "These pages need a sign-in: run `whatsapp-mcp page` in a terminal on the computer that the server runs "
@@ -55,8 +55,7 @@ def site_routes(site: Site, logins: Logins, tokens: TokenStore) -> list[Route]:
     entrance = _Entrance(site.source, logins)
     return [
         Route(LOGIN, entrance.login, methods=["GET"]),
-        Route("/healthz", entrance.health),
-        Route("/readyz", entrance.ready),
+        *probe_routes([site.source]),
         *static_routes(),
         *connection_routes(site),
         *approval_routes(site),
@@ -97,11 +96,3 @@ class _Entrance:
             self.logins.cookie, cookie, httponly=True, samesite="strict", secure=is_encrypted
         )
         return signed_in
-
-    async def health(self, _: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
-    async def ready(self, _: Request) -> Response:
-        status = await status_of(self.source)
-        online = status is not None and status.state is ConnectionState.ONLINE
-        return PlainTextResponse("ready\n" if online else "not ready\n", 200 if online else 503)

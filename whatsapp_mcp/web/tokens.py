@@ -25,6 +25,7 @@ _MEANING: Final = {
     "read": "read chats, people and files",
     "send": "send, and change what others see, as the policy allows",
     "admin": "link, unlink and reconnect",
+    "metrics": "read figures at /metrics, and nothing else",
 }
 
 

@@ -68,7 +68,7 @@ from whatsapp_mcp.archive.read.people import (
     unnamed_chats,
 )
 from whatsapp_mcp.archive.read.repeats import repeats_another_chat
-from whatsapp_mcp.archive.read.reports import arrived, meta_get, own, send_report, statistics
+from whatsapp_mcp.archive.read.reports import arrived, meta_get, open_sends, own, send_report, statistics
 
 __all__ = [
     "DAMAGED_SEND",
@@ -116,6 +116,7 @@ __all__ = [
     "messages_of",
     "meta_get",
     "next_due",
+    "open_sends",
     "outbox_album",
     "outbox_get",
     "outbox_held",

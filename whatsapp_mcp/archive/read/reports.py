@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from whatsapp_mcp.archive import state
@@ -18,6 +18,7 @@ from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import (
     Delivery,
     MessageKey,
+    OpenSends,
     ReceiptCounts,
     SendReport,
     SendResult,
@@ -59,6 +60,19 @@ def statistics(db: sqlite3.Connection) -> Statistics:
         None if first is None else time_of(first),
         None if last is None else time_of(last),
         size,
+    )
+
+
+def open_sends(db: sqlite3.Connection) -> tuple[OpenSends, ...]:
+    """How many sends are scheduled, queued, on their way or unknown; a state without any is left out."""
+    rows = db.execute(
+        """SELECT status, count(*), min(created_at) FROM outbox
+         WHERE status IN ('queued', 'sending', 'unknown') GROUP BY status
+        UNION ALL SELECT status, count(*), min(created_at) FROM outbox WHERE status = 'scheduled'
+         GROUP BY status"""
+    ).fetchall()
+    return tuple(
+        OpenSends(status, count, datetime.fromtimestamp(oldest / 1000, UTC)) for status, count, oldest in rows
     )
 
 

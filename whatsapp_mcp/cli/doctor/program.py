@@ -21,7 +21,9 @@ _ADDS: Final = {
     "encryption": "encrypted accounts",
     "iphone": "encrypted backups of iPhones",
     "media": "voice notes, GIFs, previews of videos and pictures of iPhones",
+    "metrics": "figures for Prometheus",
     "ocr": "words in pictures",
+    "otel": "traces for OpenTelemetry",
     "pocketsphinx": "rough transcripts of English speech without a model",
     "voice": "transcripts of speech",
 }

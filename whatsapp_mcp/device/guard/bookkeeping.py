@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -46,6 +47,9 @@ class Admission(NamedTuple):
 class Bookkeeper:
     """The audit of the leader, and its budgets.
 
+    Attributes:
+        refusals: How often an operation was refused, or a person asked about it first, by the error's code.
+
     Args:
         archive: Knows to whom this account has written.
         ledger: Where all is written down.
@@ -58,6 +62,7 @@ class Bookkeeper:
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
+        self.refusals: Counter[str] = Counter()
 
     async def check(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> None:
         """Refuse what the budgets have no room for, before anybody is asked about it.
@@ -115,6 +120,7 @@ class Bookkeeper:
         self, operation: Operation, arguments: Mapping[str, Any], caller: Caller, error: WhatsAppError
     ) -> None:
         """Write down an act that was not done, or about which a person is asked."""
+        self.refusals[error.code] += 1
         if _is_act(operation):
             asked = isinstance(error, ApprovalRequired)
             decision = Decision("ask" if asked else "deny", "", "")

@@ -11,13 +11,14 @@ Files are the other half: the client process, which opens them, opens nothing bu
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import GeneratedDevice, Operation
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import Approval, SendRequest
+from whatsapp_mcp.models import Approval, LeaderFigures, SendRequest
 
 _OF_THE_GATE: Final = frozenset({"approvals", "approval", "ask_on_phone", "decide", "clear_exposures"})
 """Operations that the gate itself does."""
@@ -101,4 +102,6 @@ class EnforcedDevice(GeneratedDevice):
         if operation.name == "forget_chat":
             await self._gate.books.forget_chat(arguments["chat"])
         answer = await getattr(self._device, operation.name)(**arguments)
+        if isinstance(answer, LeaderFigures):
+            return replace(answer, refusals=dict(self._gate.books.refusals))
         return await self._gate.seen(answer, self.caller) if operation.name == "activity" else answer

@@ -24,6 +24,7 @@ from whatsapp_mcp.models import (
     Activity,
     ConnectionStatus,
     ContactDetails,
+    LeaderFigures,
     LinkState,
     SendRequest,
     SendResult,
@@ -41,6 +42,11 @@ class Device(TopicOperations, ApprovalOperations, AgentOperations, ImportOperati
     @has_effect(Effect.READ, in_chat=True)
     async def status(self) -> ConnectionStatus:
         """The state of the connection; never blocks and never fails."""
+        ...
+
+    @has_effect(Effect.READ)
+    async def figures(self) -> LeaderFigures:
+        """What only the leader knows of the account and its client process, for operators."""
         ...
 
     @has_effect(Effect.LINK)

@@ -4,6 +4,7 @@ from whatsapp_mcp.server.calls.argument_models import EmptyRemoves, Neutral, lea
 from whatsapp_mcp.server.calls.beginning import begun, bound, contained
 from whatsapp_mcp.server.calls.call import Call, Requester, Services, ServicesSource
 from whatsapp_mcp.server.calls.mcp_requests import requester_of
+from whatsapp_mcp.server.calls.metering import BOUNDS, CallMeter
 from whatsapp_mcp.server.calls.offered_tools import OfferedTool
 from whatsapp_mcp.server.calls.pages import Pages
 from whatsapp_mcp.server.calls.principals import (
@@ -34,7 +35,9 @@ from whatsapp_mcp.server.calls.specs import ToolFunction, ToolSpec, spec_of, too
 
 __all__ = [
     "ANYBODY",
+    "BOUNDS",
     "Call",
+    "CallMeter",
     "Content",
     "EmptyRemoves",
     "Neutral",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -12,6 +13,7 @@ from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
 from whatsapp_mcp.models.caller import Caller, chat_principal
 from whatsapp_mcp.policy import Act, Situation, check_scope, require
 from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
+from whatsapp_mcp.server.calls.metering import CallMeter
 
 T = TypeVar("T")
 _TOO_LONG: Final = "pattern too complex"
@@ -62,18 +64,20 @@ def bound(caller: Caller, source: ServicesSource) -> Caller:
     return replace(caller, principal=source.principal) if is_agents else caller
 
 
-async def contained(name: str, answer: Callable[[], Awaitable[T]]) -> T:
+async def contained(name: str, answer: Callable[[], Awaitable[T]], meter: CallMeter | None = None) -> T:
     """What is answered; whatever goes wrong is logged, and is an error of ours.
 
     Args:
         name: Of the tool or resource, for the log.
         answer: Answers.
+        meter: Counts it.
 
     Raises:
         WhatsAppError: It failed.
     """
     try:
-        return await answer()
+        with meter.measured(name) if meter else nullcontext():
+            return await answer()
     except WhatsAppError as error:
         logger.info("call: %s answered %s", name, error.code)
         raise

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.models import Permit
     from whatsapp_mcp.policy import Policy
+    from whatsapp_mcp.server.calls.metering import CallMeter
     from whatsapp_mcp.server.calls.pages import Pages
     from whatsapp_mcp.server.feed import ChangeFeed
     from whatsapp_mcp.server.reading import GuardedArchive
@@ -115,6 +116,11 @@ class ServicesSource(Protocol):
     @property
     def principal(self) -> str:
         """As whom every caller counts: the agent whose command started this server; empty: as themselves."""
+        ...
+
+    @property
+    def meter(self) -> CallMeter:
+        """Counts the calls."""
         ...
 
     @property

@@ -39,7 +39,8 @@ class RegisteredTool(Tool):
         """Check the arguments and the policy, run the tool, and turn every outcome into a result."""
         offered: OfferedTool = self.offered
         try:
-            result = await contained(offered.spec.name, partial(self._called, offered, arguments, context))
+            called = partial(self._called, offered, arguments, context)
+            result = await contained(offered.spec.name, called, offered.source.meter)
         except WhatsAppError as error:
             return error_result(error, structured=self.structured)
         if isinstance(result, InputRequiredResult):

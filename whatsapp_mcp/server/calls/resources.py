@@ -241,7 +241,8 @@ class Resources:
         self, spec: ResourceSpec, values: dict[str, Any], context: Context[Any, Any]
     ) -> list[ReadResourceContents] | InputRequiredResult:
         try:
-            found = await contained(spec.name, partial(self._called, spec, values, context))
+            called = partial(self._called, spec, values, context)
+            found = await contained(spec.name, called, self._source.meter)
         except (MessageNotFound, ChatNotFound, ContactNotFound, InvalidArgument) as error:
             raise ResourceNotFoundError(error_text(error)) from error
         except WhatsAppError as error:

@@ -80,7 +80,7 @@ class _Api:
             return _no_such_tool(name)
         if not is_json(request):
             return problem(InvalidArgument("The body is not JSON by its type.", _SEND_JSON), 415)
-        return await _answered(name, partial(_called, tool, request))
+        return await _answered(tool, partial(_called, tool, request))
 
     async def events(self, request: Request) -> Response:
         """Stream what changes."""
@@ -102,7 +102,7 @@ class _Api:
     async def _beside(self, name: str, answer: Callable[[OfferedTool], Awaitable[Response]]) -> Response:
         """What is answered beside a tool; where the tool is not offered, this is not either."""
         tool = self.server.find_tool(name)
-        return await _answered(name, partial(answer, tool)) if tool else _no_such_tool(name)
+        return await _answered(tool, partial(answer, tool)) if tool else _no_such_tool(name)
 
 
 async def _called(tool: OfferedTool, request: Request) -> Response:
@@ -113,9 +113,9 @@ async def _called(tool: OfferedTool, request: Request) -> Response:
     return JSONResponse(data, headers=HEADERS)
 
 
-async def _answered(name: str, answer: Callable[[], Awaitable[Response]]) -> Response:
+async def _answered(tool: OfferedTool, answer: Callable[[], Awaitable[Response]]) -> Response:
     try:
-        return await contained(name, answer)
+        return await contained(tool.spec.name, answer, tool.source.meter)
     except WhatsAppError as error:
         return problem(error)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 WELL_KNOWN: Final = "/.well-known/"
 """Metadata for clients that have no token yet (RFC 8615); what is not there is answered with 404."""
-BEARER_PARTS: Final = frozenset({"mcp", "sse", "messages", "api"})
+BEARER_PARTS: Final = frozenset({"mcp", "sse", "messages", "api", "metrics"})
 """First parts of paths that a bearer token opens. The rest are pages, or nothing, and need a session."""
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}

@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.server.calls import Pages, Principal
+from whatsapp_mcp.server.metrics import metrics_routes
 from whatsapp_mcp.server.rest import rest_routes
 from whatsapp_mcp.server.transports.connections import (
     ConnectionLimits,
@@ -72,6 +73,7 @@ def asgi_app(
         *streamable.routes,
         *_sse_routes(application),
         *rest_routes(application),
+        *metrics_routes([runtime]),
         *page_routes(runtime, logins, Tokens(runtime.settings.home)),
     ]
     if oauth is not None:

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from whatsapp_mcp.errors import Denied
-from whatsapp_mcp.policy import SCOPES
+from whatsapp_mcp.policy import TOOL_SCOPES
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.transports.issuer_keys import IssuerKeys, discover, fetch_json
 
@@ -78,7 +78,7 @@ class ResourceServer:
         said = {
             "resource": self.resource,
             "authorization_servers": [self.settings.issuer],
-            "scopes_supported": [getattr(self.settings.scopes, scope) for scope in SCOPES],
+            "scopes_supported": [getattr(self.settings.scopes, scope) for scope in TOOL_SCOPES],
             "bearer_methods_supported": ["header"],
             "resource_name": "WhatsApp",
         }
@@ -135,4 +135,4 @@ class ResourceServer:
         given = claims.get("scope", claims.get("scp", ""))
         words = given.split() if isinstance(given, str) else given
         named = {word for word in words if isinstance(word, str)} if isinstance(words, list) else set[str]()
-        return frozenset(scope for scope in SCOPES if getattr(self.settings.scopes, scope) in named)
+        return frozenset(scope for scope in TOOL_SCOPES if getattr(self.settings.scopes, scope) in named)

@@ -1,0 +1,241 @@
+"""What Prometheus is told: the truth of this moment, and nothing of what people said or are called."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.server.fakes import FakeDevice, FakeDevices, FakeSource, ledger_in
+from tests.server.rest.rig import TOKEN, URL, SourceRuntime, verify
+from whatsapp_mcp import errors
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, FilesStatus, LeaderFigures
+from whatsapp_mcp.policy import SCOPES
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.calls import spec_of
+from whatsapp_mcp.server.metrics import ACCOUNT, METRICS
+from whatsapp_mcp.server.tools import load_tools
+from whatsapp_mcp.server.transports.http import asgi_app
+from whatsapp_mcp.server.transports.page_login import PageLogins
+from whatsapp_mcp.web.sources import Opened
+
+pytestmark = pytest.mark.anyio
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+KNOWN = LeaderFigures(
+    NOON,
+    logins=4,
+    client_pid=77,
+    client_memory=50_000_000,
+    client_seconds=12.5,
+    journaled=120,
+    archived=118,
+    journal_stalled=3.0,
+    refusals={"DENIED": 2},
+)
+Samples = dict[tuple[str, tuple[str, ...]], float]
+
+
+class Metered(SourceRuntime):
+    """A runtime that is open."""
+
+    def __init__(self, source: FakeSource) -> None:
+        super().__init__(source)
+        self.meter = source.meter
+        self.fake = source
+
+    def opened(self) -> Opened:
+        """The fake device, and the archive of the test."""
+        return Opened(FakeDevices(self.fake.device), self.fake.archive, ledger_in(self.fake.home))
+
+
+@pytest.fixture
+def device() -> FakeDevice:
+    """A device whose leader knows something of everything."""
+
+    class Failing(FakeDevice):
+        async def status(self) -> ConnectionStatus:
+            told = await super().status()
+            return replace(
+                told,
+                failures={"outbox": 2},
+                leader_pid=1,
+                last_event_at=NOON,
+                last_sent_at=NOON,
+                phone_seen_at=NOON,
+                journal_waiting=2,
+                events_lost=101,
+                undecoded=1,
+                files=FilesStatus(to_fetch=3, failed=1),
+            )
+
+    return Failing(known=KNOWN)
+
+
+@pytest.fixture
+def source(device: FakeDevice, archive: Archive, tmp_path: Path) -> FakeSource:
+    """Services around the device."""
+    return FakeSource(device, archive, tmp_path)
+
+
+@pytest.fixture
+async def http(source: FakeSource) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the server that shows no token by itself."""
+    app = asgi_app(
+        create(source, "all"), Metered(source), host="127.0.0.1", verify=verify, logins=PageLogins("page")
+    )
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url=URL) as client:
+        yield client
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows a token; the rig knows one for each scope, by the scope's name."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def scraped(http: httpx2.AsyncClient) -> str:
+    """The body of a scrape."""
+    response = await http.get("/metrics", headers=bearer("metrics"))
+    assert response.status_code == 200, response.text
+    return response.text
+
+
+async def samples(http: httpx2.AsyncClient) -> Samples:
+    """The values of a scrape, by name and the labels beside the account."""
+    found: Samples = {}
+    for family in text_string_to_metric_families(await scraped(http)):
+        for sample in family.samples:
+            labels = tuple(value for name, value in sorted(sample.labels.items()) if name != ACCOUNT)
+            found[sample.name, labels] = sample.value
+    return found
+
+
+async def test_the_token_for_metrics_opens_the_figures_and_nothing_else(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/metrics", headers=bearer("metrics"))).status_code == 200
+    for tool in ("connection_status", "list_chats", "send_message", "link_device"):
+        refused = await http.post(f"/api/v1/{tool}", json={}, headers=bearer("metrics"))
+        assert refused.status_code == 403, tool
+    assert (await http.get("/tokens", headers=bearer("metrics"))).status_code == 403
+
+
+@pytest.mark.parametrize("scope", [scope for scope in SCOPES if scope != "metrics"])
+async def test_a_token_of_an_application_does_not_open_the_figures(
+    http: httpx2.AsyncClient, scope: str
+) -> None:
+    refused = await http.get("/metrics", headers=bearer(scope))
+    assert (refused.status_code, "--scope metrics" in refused.text) == (403, True)
+
+
+async def test_the_first_token_opens_the_figures(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/metrics", headers=bearer(TOKEN))).status_code == 200
+
+
+async def test_nobody_reads_the_figures_without_a_token(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/metrics")).status_code == 401
+
+
+async def test_every_metric_of_the_catalogue_is_told(http: httpx2.AsyncClient) -> None:
+    await http.post("/api/v1/connection_status", json={}, headers=bearer("read"))
+    families = {family.name for family in text_string_to_metric_families(await scraped(http))}
+    expected = {metric.full_name.removesuffix("_total") for metric in METRICS}
+    assert expected - families == set()
+
+
+async def test_what_the_leader_says_is_told(http: httpx2.AsyncClient) -> None:
+    told = await samples(http)
+    assert told["whatsapp_connection_state", ("online",)] == 1
+    assert sum(value for (name, _), value in told.items() if name == "whatsapp_connection_state") == 1
+    assert told["whatsapp_ready", ()] == 1
+    assert told["whatsapp_client_generation", ()] == 3
+    assert told["whatsapp_logins_total", ()] == 4
+    assert told["whatsapp_journal_waiting", ()] == 2
+    assert (told["whatsapp_journal_position", ()], told["whatsapp_archive_position", ()]) == (120, 118)
+    assert told["whatsapp_client_memory_bytes", ()] == 50_000_000
+    assert told["whatsapp_refusals_total", ("DENIED",)] == 2
+    assert told["whatsapp_task_failures_total", ("outbox",)] == 2
+    assert told["whatsapp_last_event_timestamp_seconds", ()] == NOON.timestamp()
+
+
+async def test_where_nobody_leads_nothing_old_is_told(http: httpx2.AsyncClient, device: FakeDevice) -> None:
+    device.state = ConnectionState.OFFLINE
+    told = await samples(http)
+    assert [told[f"whatsapp_{name}", ()] for name in ("leader_up", "leading", "ready")] == [0, 0, 0]
+    assert told["whatsapp_connection_state", ("offline",)] == 1
+    names = {name for name, _ in told}
+    assert not names & {"whatsapp_client_generation", "whatsapp_journal_waiting", "whatsapp_logins_total"}
+    assert ("whatsapp_sends_open", ("queued",)) in told  # what stands in the files is told all the same
+
+
+async def test_calls_are_counted_by_tool_and_by_how_they_ended(
+    http: httpx2.AsyncClient, device: FakeDevice
+) -> None:
+    for _ in range(2):
+        await http.post("/api/v1/connection_status", json={}, headers=bearer("read"))
+    await http.post("/api/v1/connection_status", json={"nothing": 1}, headers=bearer("read"))
+    await http.post("/api/v1/send_message", json={"to": "x", "text": "y"}, headers=bearer("read"))
+    device.fails = Busy("Later.")
+    await http.post("/api/v1/reconnect", json={}, headers=bearer("admin"))
+    await http.post("/api/v1/no_such_tool", json={}, headers=bearer("read"))
+    told = await samples(http)
+    assert told["whatsapp_tool_calls_total", ("OK", "connection_status")] == 2
+    assert told["whatsapp_tool_calls_total", ("INVALID_ARGUMENT", "connection_status")] == 1
+    assert told["whatsapp_tool_calls_total", ("DENIED", "send_message")] == 1
+    assert told["whatsapp_tool_calls_total", ("BUSY", "reconnect")] == 1
+    assert not [labels for _, labels in told if "no_such_tool" in labels]
+    assert told["whatsapp_tool_call_seconds_count", ("connection_status",)] == 3
+    assert told["whatsapp_tool_call_seconds_bucket", ("+Inf", "connection_status")] == 3
+
+
+async def test_no_label_holds_what_anybody_chose(http: httpx2.AsyncClient) -> None:
+    """Each value is a word of this program, and the account's local name."""
+    for tool in ("connection_status", "list_chats"):
+        await http.post(f"/api/v1/{tool}", json={}, headers=bearer("read"))
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    codes = {kind.code for kind in kinds if issubclass(kind, errors.WhatsAppError)}
+    known = {
+        ACCOUNT: {"default"},
+        "state": set(ConnectionState),
+        "status": {"scheduled", "queued", "sending", "unknown"},
+        "task": {"outbox"},
+        "code": codes,
+        "outcome": codes | {"OK", "CANCELLED", "INTERNAL"},
+        "step": {"fetch", "read"},
+        "file": {"archive", "raw", "inbox", "ledger", "client"},
+        "tool": {spec_of(function).name for function in load_tools("all")},
+    }
+    body = await scraped(http)
+    for family in text_string_to_metric_families(body):
+        for sample in family.samples:
+            for label, value in sample.labels.items():
+                if label not in {"le", "version", "library"}:
+                    assert value in known[label], (family.name, label, value)
+    assert "15550001111" not in body
+
+
+async def test_the_newer_format_is_spoken_to_who_asks_for_it(http: httpx2.AsyncClient) -> None:
+    accept = {"Accept": "application/openmetrics-text;version=1.0.0"}
+    answer = await http.get("/metrics", headers=bearer("metrics") | accept)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+
+
+async def test_without_the_extra_the_answer_says_how_to_add_it(
+    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whatsapp_mcp.server.metrics.route.util.find_spec", lambda name: None)
+    answer = await http.get("/metrics", headers=bearer("metrics"))
+    assert (answer.status_code, "extra metrics" in answer.text) == (501, True)
+
+
+async def test_a_quarantined_database_is_counted(http: httpx2.AsyncClient, source: FakeSource) -> None:
+    folder = Metered(source).settings.account_folder()
+    folder.create()
+    folder.inbox_db.with_name("inbox.db.damaged").write_bytes(b"")
+    assert (await samples(http))["whatsapp_quarantined_files", ()] == 1

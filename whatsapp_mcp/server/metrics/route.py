@@ -1,0 +1,56 @@
+"""`GET /metrics`: the figures of this server's accounts, for Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata, util
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from whatsapp_mcp.server.calls import admitted
+from whatsapp_mcp.server.metrics.gathering import gather
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+
+    from whatsapp_mcp.server.metrics.gathering import AccountFigures, MeteredAccount
+
+METRICS: Final = "/metrics"
+SCOPE: Final = "metrics"
+"""The scope that a token needs here; it opens nothing else."""
+_NO_SCOPE: Final = "This token lacks the scope metrics: `whatsapp-mcp token create NAME --scope metrics`.\n"
+_NO_LIBRARY: Final = "This server lacks the extra metrics; `whatsapp-mcp doctor` says how to add it.\n"
+
+
+def metrics_routes(accounts: Sequence[MeteredAccount]) -> list[Route]:
+    """The route of the figures of these accounts."""
+    return [Route(METRICS, _Metrics(accounts).scrape, methods=["GET"])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Metrics:
+    accounts: Sequence[MeteredAccount]
+
+    async def scrape(self, request: Request) -> Response:
+        """All figures, gathered now."""
+        principal = admitted(request.scope)
+        if principal is None or (principal.scopes is not None and SCOPE not in principal.scopes):
+            return PlainTextResponse(_NO_SCOPE, 403)
+        if util.find_spec("prometheus_client") is None:
+            return PlainTextResponse(_NO_LIBRARY, 501)
+        figures = await gather(self.accounts)
+        body, content_type = await anyio.to_thread.run_sync(
+            _exposed, figures, request.headers.get("accept", "")
+        )
+        return Response(body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+
+def _exposed(figures: Sequence[AccountFigures], accept: str) -> tuple[bytes, str]:
+    from whatsapp_mcp.server.metrics.exposition import exposed
+
+    return exposed(figures, metadata.version("neonize"), accept)

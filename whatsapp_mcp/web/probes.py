@@ -1,0 +1,103 @@
+"""`/healthz` and `/readyz`: what machines ask before they restart a server or send it requests.
+
+`/healthz` says that the process serves; a restart would help where it does not answer. `/readyz` says whether
+WhatsApp can be used through it, and if not, why, in words of ours that name nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import ConnectionState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from whatsapp_mcp.models import ConnectionStatus, LeaderFigures
+    from whatsapp_mcp.web.sources import Opened, PageSource
+
+PROBES: Final = frozenset({"/healthz", "/readyz"})
+"""The paths, which are answered to anybody."""
+STALLED: Final = 60.0
+"""Seconds after which events that wait, while none is archived, make an account not ready."""
+_LIMIT: Final = 5.0
+"""Seconds for the answer of a leader."""
+
+
+def probe_routes(accounts: Sequence[PageSource]) -> list[Route]:
+    """The routes of the probes of a server with these accounts."""
+    probes = _Probes(accounts)
+    return [Route("/healthz", probes.health), Route("/readyz", probes.ready)]
+
+
+def obstacle(status: ConnectionStatus | None, figures: LeaderFigures | None) -> str | None:
+    """Why an account cannot be used now, in a few words of ours; None if it can.
+
+    Args:
+        status: As its leader told it; None where the account is not open.
+        figures: As its leader told them; None where it did not.
+    """
+    if status is None:
+        return "the account is not open"
+    if status.state is ConnectionState.OFFLINE or figures is None:
+        return "no leader answers"
+    if status.state in {ConnectionState.UNLINKED, ConnectionState.LINKING}:
+        return "no phone is linked"
+    if status.state is not ConnectionState.ONLINE:
+        return "WhatsApp is not connected"
+    if figures.journal_stalled > STALLED:
+        return "received events are not archived"
+    return None
+
+
+async def asked(opened: Opened | None) -> tuple[ConnectionStatus | None, LeaderFigures | None]:
+    """What the leader of an account says of it within seconds; what it does not answer is None."""
+    status = figures = None
+    if opened is None:
+        return None, None
+    with anyio.move_on_after(_LIMIT):
+        try:
+            async with opened.devices.use() as device:
+                status = await device.status()
+                if status.state is not ConnectionState.OFFLINE:
+                    figures = await device.figures()
+        except WhatsAppError:
+            return status, None
+    return status, figures
+
+
+@dataclass(frozen=True, slots=True)
+class _Probes:
+    accounts: Sequence[PageSource]
+
+    async def health(self, _: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def ready(self, _: Request) -> Response:
+        """Ready if one of the accounts is.
+
+        Otherwise a proxy would keep requests from all accounts while one has no phone.
+        """
+        obstacles = list[str]()
+
+        async def look_at(account: PageSource) -> None:
+            found = obstacle(*await asked(account.opened()))
+            if found is not None:
+                obstacles.append(found)
+
+        async with anyio.create_task_group() as tasks:
+            for account in self.accounts:
+                tasks.start_soon(look_at, account)
+        if len(obstacles) < len(self.accounts):
+            return PlainTextResponse("ready\n")
+        why = "; ".join(sorted(set(obstacles))) or "there is no account"
+        return PlainTextResponse(f"not ready: {why}\n", 503)
