@@ -82,7 +82,8 @@ async def test_a_leader_that_stands_still_is_not_waited_for(
 ) -> None:
     class Stopped(FakeDevice):
         async def figures(self) -> LeaderFigures:
-            return await anyio.sleep_forever()
+            await anyio.sleep_forever()
+            raise AssertionError("for ever")
 
     monkeypatch.setattr(probes, "_LIMIT", 0.05)
     assert await answer(Source(Stopped(), tmp_path)) == (503, "not ready: no leader answers\n")

@@ -229,7 +229,10 @@ async def test_the_newer_format_is_spoken_to_who_asks_for_it(http: httpx2.AsyncC
 async def test_without_the_extra_the_answer_says_how_to_add_it(
     http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.server.metrics.route.util.find_spec", lambda name: None)
+    def find_nothing(name: str) -> None:
+        assert name == "prometheus_client"
+
+    monkeypatch.setattr("whatsapp_mcp.server.metrics.route.util.find_spec", find_nothing)
     answer = await http.get("/metrics", headers=bearer("metrics"))
     assert (answer.status_code, "extra metrics" in answer.text) == (501, True)
 
