@@ -26,7 +26,7 @@ from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.observer import leading_device
 from whatsapp_mcp.server.application import Application, create
-from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.server.runtime import Runtime, Runtimes
 from whatsapp_mcp.settings import Settings, load
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.people import Person
@@ -169,8 +169,9 @@ async def world(home: Path, mode: str, cases: Iterable[Case] = ()) -> AsyncGener
         outgoing = await stack.enter_async_context(recorded())
         runtime = Runtime(load(home), "default")
         tasks = await stack.enter_async_context(background_tasks())
-        tasks.start_soon(runtime.run)
-        stack.push_async_callback(runtime.close)
+        runtimes = Runtimes(runtime)
+        tasks.start_soon(runtimes.run)
+        stack.push_async_callback(runtimes.close)
         await runtime.services()
         archive = await stack.enter_async_context(open_archive(Settings(home=home).account_folder()))
         made = World(

@@ -113,7 +113,7 @@ def test_serve_has_the_defaults_of_the_server(
 ):
     main(monkeypatch, "serve", "--account", "default")
 
-    assert ServeOptions(**served[0]) == ServeOptions()  # pyright: ignore[reportArgumentType]
+    assert ServeOptions(**served[0]) == ServeOptions("default")  # pyright: ignore[reportArgumentType]
 
 
 def test_ctrl_c_while_it_starts_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch):

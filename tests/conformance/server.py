@@ -30,7 +30,7 @@ from tests.conformance.questions import add_questions, add_results_that_ask
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.calls import Call, Content, resource
-from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.server.runtime import Runtime, Runtimes
 from whatsapp_mcp.server.transports.http import prepare
 from whatsapp_mcp.settings import load
 
@@ -183,9 +183,9 @@ async def serve(port: int, home: Path) -> None:
     add_results_that_ask(application)
     add_resources(application)
     add_prompts(application)
-    speak = prepare(application, runtime, host="127.0.0.1", port=port, auth=False)
+    speak = prepare(application, [runtime], host="127.0.0.1", port=port, auth=False)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(runtime.run)
+        tasks.start_soon(Runtimes(runtime).run)
         await speak()
 
 

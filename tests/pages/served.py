@@ -148,7 +148,7 @@ async def served(home: Path) -> AsyncIterator[Served]:
             url = f"http://127.0.0.1:{address[1]}"
             logins = PageLogins(f"page_{address[1]}")
             application = create(runtime)
-            app = asgi_app(application, runtime, host="127.0.0.1", verify=None, logins=logins)
+            app = asgi_app(application, [runtime], host="127.0.0.1", verify=None, logins=logins)
             server = uvicorn_server(app, limits_of_this_process())
             await _record(settings.home)
             async with anyio.create_task_group() as tasks, application.session_manager.run():

@@ -32,9 +32,8 @@ from whatsapp_mcp.models import (
     SendStatus,
 )
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.calls.call import Services
+from whatsapp_mcp.server.calls.call import Pages, Services
 from whatsapp_mcp.server.calls.metering import CallMeter
-from whatsapp_mcp.server.calls.pages import Pages
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import MediaSettings, Settings

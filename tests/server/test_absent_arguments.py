@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from mcp import Client
@@ -14,8 +14,7 @@ from tests.server.fakes import CODE, FakeDevice, FakeSource, text_of
 from tests.server.strict import filled
 from whatsapp_mcp.models import GroupChange
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls import EmptyRemoves, build
-from whatsapp_mcp.server.calls.call import ServicesSource
+from whatsapp_mcp.server.calls import Accounts, EmptyRemoves, build
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.server.tools.groups import TOOLS as GROUP_TOOLS
 
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.anyio
 TOOLS = {
     f"{selection} {tool.name}": tool
     for selection in (toolsets.ALL_TOOLSETS, *sorted(toolsets.TOOLSET_ALIASES))
-    for tool in build(toolsets.load_tools(selection), cast("ServicesSource", None))
+    for tool in build(toolsets.load_tools(selection), Accounts({}))
 }
 NEEDED: dict[str, Any] = {"string": "1", "integer": 1, "number": 1, "boolean": True, "array": ["1"]}
 """A value of each type that an argument may have to be given."""

@@ -33,7 +33,7 @@ def prepared(
     """What would serve on this host with these settings of `[server]`."""
     settings = Settings.model_validate({"home": home, "server": server or {}})
     runtime = Runtime(settings, "default")
-    return prepare(create(runtime), runtime, host=host, port=0, auth=auth)
+    return prepare(create(runtime), [runtime], host=host, port=0, auth=auth)
 
 
 @pytest.fixture

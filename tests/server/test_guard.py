@@ -76,7 +76,7 @@ async def _client(
     runtime = OpenRuntime(Settings(home=home, server=server), "default")
     application = create(runtime)
     oauth = ResourceServer.of(OAuthSettings(issuer="https://login.example.org", subjects=("me",)), URL, None)
-    app = asgi_app(application, runtime, host=host, verify=verify, logins=LOGINS, oauth=oauth)
+    app = asgi_app(application, [runtime], host=host, verify=verify, logins=LOGINS, oauth=oauth)
     transport = httpx2.ASGITransport(app=app)
     async with (
         application.session_manager.run(),

@@ -9,14 +9,13 @@ import json
 import re
 import statistics
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.policy import Audience, Effect
-from whatsapp_mcp.server.calls import build, spec_of
-from whatsapp_mcp.server.calls.call import ServicesSource
+from whatsapp_mcp.server.calls import Accounts, build, spec_of
 from whatsapp_mcp.server.tools import toolsets
 
 SNAPSHOTS = Path(__file__).parent / "schemas"
@@ -29,7 +28,7 @@ CORE_LIMIT, ALL_LIMIT, MEDIAN_LIMIT, TOOL_LIMIT = 2600, 8400, 150, 270
 
 def listed(selection: str) -> dict[str, dict[str, Any]]:
     """The tools of a selection as `tools/list` carries them."""
-    tools = build(toolsets.load_tools(selection), cast("ServicesSource", None))
+    tools = build(toolsets.load_tools(selection), Accounts({}))
     return {
         tool.name: {
             "name": tool.name,

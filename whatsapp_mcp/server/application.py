@@ -11,15 +11,25 @@ from mcp.server.apps import Apps
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.tools import ToolManager
 from mcp.server.request_state import RequestStateSecurity
-from mcp.types import CallToolResult, Icon, InputRequiredResult
+from mcp.types import (
+    CallToolResult,
+    Icon,
+    InputRequiredResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+)
 
 import whatsapp_mcp
 from whatsapp_mcp.errors import Denied, InvalidArgument
-from whatsapp_mcp.policy import TOOL_SCOPES, Policy, check_scope, is_offered
+from whatsapp_mcp.policy import TOOL_SCOPES, check_scope
 from whatsapp_mcp.server import cards, tools
 from whatsapp_mcp.server.calls import (
+    Accounts,
     RegisteredTool,
     Resources,
+    Sight,
     build,
     error_result,
     principal_of,
@@ -27,7 +37,7 @@ from whatsapp_mcp.server.calls import (
     spec_of,
 )
 from whatsapp_mcp.server.fencing import new_code
-from whatsapp_mcp.server.instructions import instructions
+from whatsapp_mcp.server.instructions import SEVERAL_ACCOUNTS, instructions
 from whatsapp_mcp.server.invalid_requests import answering_invalid
 from whatsapp_mcp.server.prompts import Skills, completed, prompts
 from whatsapp_mcp.server.push import Offered, publishing, serve_push
@@ -42,9 +52,16 @@ if TYPE_CHECKING:
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
     from mcp.types import Resource, ResourceTemplate
+    from mcp.types import Tool as Listing
     from pydantic import AnyUrl
 
-    from whatsapp_mcp.server.calls import OfferedTool, ResourceFunction, ServicesSource, ToolFunction
+    from whatsapp_mcp.server.calls import (
+        OfferedTool,
+        Requester,
+        ResourceFunction,
+        ServicesSource,
+        ToolFunction,
+    )
     from whatsapp_mcp.server.channel import Channel
 
 NAME: Final = "whatsapp-mcp"
@@ -57,10 +74,9 @@ _GREETINGS: Final = frozenset({"initialize", "server/discover"})
 class Tools(ToolManager):
     """The tools, built at first use: the handshake must not wait for them."""
 
-    def __init__(self, make: Callable[[], list[Tool]], policy: Callable[[], Policy]) -> None:
+    def __init__(self, make: Callable[[], list[Tool]]) -> None:
         super().__init__()
         self._make = make
-        self._policy = policy
 
     @cached_property
     def _made(self) -> dict[str, Tool]:
@@ -71,13 +87,12 @@ class Tools(ToolManager):
         return self._made.get(name) or super().get_tool(name)
 
     def list_tools(self) -> list[Tool]:
-        """Those that the policy allows at all, then those that were added to the application (fixtures)."""
-        policy = self._policy()
-        return [*(tool for tool in self._made.values() if _is_offered(tool, policy)), *super().list_tools()]
+        """Those that a policy allows at all, then those that were added to the application (fixtures)."""
+        return [*(tool for tool in self._made.values() if _is_offered(tool)), *super().list_tools()]
 
 
-def _is_offered(tool: Tool, policy: Policy) -> bool:
-    return not isinstance(tool, RegisteredTool) or is_offered(policy, tool.offered.spec.act)
+def _is_offered(tool: Tool, accounts: frozenset[str] | None = None) -> bool:
+    return not isinstance(tool, RegisteredTool) or bool(tool.offered.names_for(accounts))
 
 
 class Application(MCPServer[Any]):
@@ -85,7 +100,7 @@ class Application(MCPServer[Any]):
 
     def __init__(
         self,
-        source: ServicesSource,
+        accounts: Accounts,
         make: Callable[[], list[Tool]],
         read: Resources,
         middleware: Sequence[ServerMiddleware[Any]],
@@ -103,39 +118,48 @@ class Application(MCPServer[Any]):
             instructions=instructions,
             middleware=[*middleware, self._keep_to_scopes, self._advertise_what_is_served],
             subscriptions=False,
-            lifespan=lambda _: publishing(source, read, self._offers),
+            lifespan=lambda _: publishing(accounts, read, self._offers),
             extensions=[_cards(), *([Skills(self.offers)] if workflows else [])],
             request_state_security=RequestStateSecurity(keys=[state_key], ttl=_STATE_LIFETIME)
             if state_key
             else None,
             log_level="WARNING",
         )
-        self._tool_manager = Tools(make, lambda: source.policy)
+        self._tool_manager = Tools(make)
+        self._accounts = accounts
         self._resources = read
         self._structured = structured
         for prompt in prompts(self.offers) if workflows else ():
             self.add_prompt(prompt)
-        serve_push(
-            self._lowlevel_server,
-            read,
-            partial(completed, source),
-            lambda ctx: requester_of(self._context(ctx)),
-        )
+        serve_push(self._lowlevel_server, read, partial(completed, accounts), self._requester)
+        # The SDK's own answers know nobody who asks.
+        for method, answer in (
+            ("tools/list", self._show_tools),
+            ("resources/list", self._show_resources),
+            ("resources/templates/list", self._show_templates),
+        ):
+            self._lowlevel_server.add_request_handler(method, PaginatedRequestParams, answer)
 
-    def _context(self, ctx: ServerRequestContext[Any, Any]) -> Context[Any, Any]:
-        return Context(request_context=ctx, mcp_server=self)
+    def _requester(self, ctx: ServerRequestContext[Any, Any]) -> Requester:
+        return requester_of(Context(request_context=ctx, mcp_server=self))
 
-    def _offers(self) -> Offered:
-        """What is offered at the moment."""
-        listed = [*self._resources.listed(), *self._resources.templates()]
+    def _offers(self, accounts: frozenset[str] | None) -> Offered:
+        """What is offered at the moment to a requester who sees these accounts."""
+        sight = Sight(accounts=accounts)
+        listed = [*self._resources.listed(sight), *self._resources.templates(sight)]
+        shown = (tool for tool in self._tool_manager.list_tools() if _is_offered(tool, accounts))
         return Offered(
-            tuple(tool.name for tool in self._tool_manager.list_tools()),
-            tuple(each.name for each in listed),
+            tuple((tool.name, *_names_for(tool, accounts)) for tool in shown),
+            tuple(str(each.name) for each in listed),
         )
 
     def offers(self, name: str) -> bool:
         """Whether there is a tool of this name."""
         return self._tool_manager.get_tool(name) is not None
+
+    def _sees_several(self, ctx: ServerRequestContext[Any, Any]) -> bool:
+        principal = principal_of(ctx.request)
+        return len(self._accounts.seen_by(principal.accounts if principal else None)) > 1
 
     async def _advertise_what_is_served(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
@@ -151,41 +175,50 @@ class Application(MCPServer[Any]):
         kept["prompts"] = {**kept["prompts"], "listChanged": False}
         if not await self.list_prompts():
             kept.pop("prompts", None)
-        return {**result, "capabilities": kept}
+        greeting: dict[str, Any] = {**result, "capabilities": kept}
+        if self._sees_several(ctx):
+            greeting["instructions"] = f"{greeting['instructions']} {SEVERAL_ACCOUNTS}"
+        return greeting
 
     async def _keep_to_scopes(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
-        """SDK middleware: the principal of an HTTP request sees and calls what its scopes allow."""
+        """SDK middleware: the principal of an HTTP request calls what its scopes allow."""
         principal = principal_of(ctx.request)
-        if principal is None or principal.scopes is None:
-            return await call_next(ctx)
-        if ctx.method == "tools/call":
+        if principal is not None and principal.scopes is not None and ctx.method == "tools/call":
             try:
                 self._check_scope(principal.scopes, (ctx.params or {}).get("name"))
             except Denied as error:
                 return error_result(error, structured=self._structured)
-        result = await call_next(ctx)
-        if not isinstance(result, dict):
-            return result
-        if ctx.method == "tools/list":
-            listed = [tool for tool in result["tools"] if self._is_in_scope(principal.scopes, tool["name"])]
-            return {**result, "tools": listed}
-        if ctx.method == "resources/list":
-            kept = [
-                each
-                for each in result["resources"]
-                if self._resources.is_in_scope(principal.scopes, each["uri"])
-            ]
-            return {**result, "resources": kept}
-        if ctx.method == "resources/templates/list":
-            listed = [
-                template
-                for template in result["resourceTemplates"]
-                if self._resources.is_in_scope(principal.scopes, template["uriTemplate"])
-            ]
-            return {**result, "resourceTemplates": listed}
-        return result
+        return await call_next(ctx)
+
+    async def _show_tools(
+        self, ctx: ServerRequestContext[Any, Any], _: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        """The tools that whoever asks may call, each with the accounts in which they may."""
+        scopes, accounts = self._requester(ctx).sight
+        shown: list[Listing] = []
+        for listing in await self.list_tools():
+            tool = self._tool_manager.get_tool(listing.name)
+            if scopes is not None and not self._is_in_scope(scopes, listing.name):
+                continue
+            ours = tool.shown_for(accounts, listing) if isinstance(tool, RegisteredTool) else listing
+            shown += [] if ours is None else [ours]
+        return ListToolsResult(tools=shown)
+
+    async def _show_resources(
+        self, ctx: ServerRequestContext[Any, Any], _: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        ours = self._resources.listed(self._requester(ctx).sight)
+        return ListResourcesResult(resources=[*ours, *await super().list_resources()])
+
+    async def _show_templates(
+        self, ctx: ServerRequestContext[Any, Any], _: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        ours = self._resources.templates(self._requester(ctx).sight)
+        return ListResourceTemplatesResult(
+            resource_templates=[*ours, *await super().list_resource_templates()]
+        )
 
     def _is_in_scope(self, scopes: frozenset[str], name: object) -> bool:
         try:
@@ -215,11 +248,11 @@ class Application(MCPServer[Any]):
 
     async def list_resources(self) -> list[Resource]:
         """Ours, then those that were added to the application (cards, conformance fixtures)."""
-        return [*self._resources.listed(), *await super().list_resources()]
+        return [*self._resources.listed(Sight()), *await super().list_resources()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """Ours, then those that were added to the application (conformance fixtures)."""
-        return [*self._resources.templates(), *await super().list_resource_templates()]
+        return [*self._resources.templates(Sight()), *await super().list_resource_templates()]
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
@@ -255,7 +288,8 @@ class Application(MCPServer[Any]):
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool; an unknown name is answered with an error that lists the tools."""
         if self._tool_manager.get_tool(name) is None:
-            names = [tool.name for tool in self._tool_manager.list_tools()]
+            accounts = requester_of(context).accounts if context else None
+            names = [tool.name for tool in self._tool_manager.list_tools() if _is_offered(tool, accounts)]
             return error_result(_no_such_tool(name, names), structured=self._structured)
         return await super().call_tool(name, arguments, context)
 
@@ -284,8 +318,13 @@ def _no_such_tool(name: str, names: Sequence[str]) -> InvalidArgument:
     return InvalidArgument(f"There is no tool {name!r} here.", f"Tools: {', '.join(names)}.")
 
 
+def _names_for(tool: Tool, accounts: frozenset[str] | None) -> list[str]:
+    """In which accounts a tool is offered."""
+    return tool.offered.names_for(accounts) if isinstance(tool, RegisteredTool) else []
+
+
 def create(
-    source: ServicesSource,
+    source: ServicesSource | Accounts,
     selection: str = "core",
     *,
     functions: Sequence[ToolFunction] | None = None,
@@ -298,7 +337,8 @@ def create(
     """The application with the tools of the selected toolsets.
 
     Args:
-        source: Where tools take their services from; it outlives every connection.
+        source: Where tools take their services from, in one account or in several; it outlives every
+            connection.
         selection: Toolsets by name, separated by commas.
         functions: These tools instead, and no resources (benchmarks and conformance fixtures).
         resources: These resources instead.
@@ -311,30 +351,33 @@ def create(
     Raises:
         InvalidArgument: There is no such toolset.
     """
+    accounts = source if isinstance(source, Accounts) else Accounts.of(source)
+    sources = accounts.sources.values()
+    in_chat = any(each.chat for each in sources)
 
     def make() -> list[Tool]:
         chosen = tools.load_tools(selection) if functions is None else functions
-        if source.chat:
+        if in_chat:
             chosen = [function for function in chosen if spec_of(function).in_chat]
         # Told once, as the list of tools is: the leader lets acts pass only for a server that told it so.
-        hint_acts = source.policy.leaves_to_host
-        return build(chosen, source, structured=structured, new_code=new_code, hint_acts=hint_acts)
+        hint_acts = any(each.policy.leaves_to_host for each in sources)
+        return build(chosen, accounts, structured=structured, new_code=new_code, hint_acts=hint_acts)
 
     def make_resources() -> Iterable[ResourceFunction]:
         from whatsapp_mcp.server.push.resources import selected
 
         if resources is not None or functions is not None:
             return resources or ()
-        return selected(tools.parse_selection(selection), in_chat=bool(source.chat))
+        return selected(tools.parse_selection(selection), in_chat=in_chat)
 
     return Application(
-        source,
+        accounts,
         make,
-        Resources(make_resources, source, new_code),
+        Resources(make_resources, accounts, new_code),
         middleware,
         instructions(selection),
         structured=structured,
         state_key=state_key,
         # They read lists of all chats, with tools of this toolset.
-        workflows=functions is None and not source.chat and "core" in tools.parse_selection(selection),
+        workflows=functions is None and not in_chat and "core" in tools.parse_selection(selection),
     )

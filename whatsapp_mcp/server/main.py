@@ -17,8 +17,9 @@ from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.jid import parse_chat
 from whatsapp_mcp.models.caller import chat_principal
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.calls import Accounts
 from whatsapp_mcp.server.log import log_to_stderr
-from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.server.runtime import Runtime, Runtimes
 from whatsapp_mcp.system import END, read_or_make, receive_signals, share_arenas
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class ServeOptions:
     """The options of the command line; None takes the value of the settings.
 
     Attributes:
+        account: The one to serve; None for every account of the home folder.
         auth: Whether HTTP asks for the bearer token; only loopback may go without.
         structured: Whether results carry structured content beside their text.
         chat: The one chat that every caller is bound to: a number with `+` or a jid; empty for none but that
@@ -44,7 +46,7 @@ class ServeOptions:
             with `+` or a jid. Unless it is `self`, every caller is bound to it.
     """
 
-    account: str = "default"
+    account: str | None = None
     transport: Transport = "stdio"
     host: str | None = None
     port: int | None = None
@@ -66,21 +68,24 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     share_arenas()
     loaded = settings or settings_module.load()
     log_to_stderr(loaded.log_level)
-    folder = loaded.account_folder(options.account)
-    folder.create()
-    chat = _chat_of(options)
-    runtime = Runtime(loaded, options.account, chat=chat, principal=_inherited_principal())
+    chat, principal = _chat_of(options), _inherited_principal()
+    names = _accounts_of(options, loaded, is_bound=bool(chat or principal or options.channel))
+    folders = [loaded.account_folder(name) for name in names]
+    for folder in folders:
+        folder.create()
+    accounts = [Runtime(loaded, name, chat=chat, principal=principal) for name in names]
     application = create(
-        runtime,
+        Accounts.of(*accounts),
         options.toolsets or loaded.server.toolsets,
         structured=loaded.server.structured if options.structured is None else options.structured,
-        middleware=[runtime.note_answer],
-        state_key=_state_key(folder),
+        middleware=[runtime.note_answer for runtime in accounts],
+        # What it seals names the question of an account, whose leader decides: any account's key will do.
+        state_key=_state_key(folders[0]),
     )
     if options.channel:
         from whatsapp_mcp.server.channel import Channel
 
-        speak = partial(application.run_stdio_async, Channel(runtime, chat))
+        speak = partial(application.run_stdio_async, Channel(accounts[0], chat))
     elif options.transport == "stdio":
         speak = application.run_stdio_async
     else:
@@ -88,13 +93,36 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
 
         speak = prepare(
             application,
-            runtime,
+            accounts,
             host=options.host or loaded.server.host,
             port=loaded.server.port if options.port is None else options.port,
             auth=options.auth,
         )
-    anyio.run(_serve, runtime, speak)
+    anyio.run(_serve, Runtimes(*accounts), speak)
     raise AssertionError("serving ends the process")
+
+
+def _accounts_of(options: ServeOptions, settings: Settings, *, is_bound: bool) -> list[str]:
+    """The accounts to serve; a first one where the home folder has none.
+
+    Args:
+        options: Of the command line.
+        settings: Of the home folder.
+        is_bound: Whether the server is for one chat, or for the agent of one.
+
+    Raises:
+        InvalidArgument: Such a server needs one account, and there are several.
+    """
+    if options.account is not None:
+        return [options.account]
+    names = settings.accounts() or ["default"]
+    if is_bound and len(names) > 1:
+        raise InvalidArgument(
+            "A server that is bound to a chat serves one account, and this home folder has several: "
+            f"{', '.join(names)}.",
+            "Name one with --account.",
+        )
+    return names
 
 
 def _chat_of(options: ServeOptions) -> str:
@@ -164,25 +192,25 @@ def _state_key(folder: AccountFolder) -> bytes:
     return hmac.digest(key, b"request state", "sha256")
 
 
-async def _serve(runtime: Runtime, speak: Callable[[], Awaitable[None]]) -> None:
+async def _serve(runtimes: Runtimes, speak: Callable[[], Awaitable[None]]) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_end_on_signal, runtime)
-        tasks.start_soon(runtime.run)
+        tasks.start_soon(_end_on_signal, runtimes)
+        tasks.start_soon(runtimes.run)
         await speak()
-        await _end(runtime)
+        await _end(runtimes)
 
 
-async def _end_on_signal(runtime: Runtime) -> None:
+async def _end_on_signal(runtimes: Runtimes) -> None:
     with receive_signals(END) as signals:
         async for _ in signals:
-            await _end(runtime)
+            await _end(runtimes)
 
 
-async def _end(runtime: Runtime) -> None:
+async def _end(runtimes: Runtimes) -> None:
     """Close everything and exit: the thread that reads stdin cannot be ended otherwise."""
     with anyio.CancelScope(shield=True):
-        await runtime.settle()
+        await runtimes.settle()
         with anyio.move_on_after(CLOSE_LIMIT):
-            await runtime.close()
+            await runtimes.close()
     logging.shutdown()
     os._exit(0)

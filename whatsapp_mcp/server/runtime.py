@@ -1,4 +1,4 @@
-"""What exists once per process: the device, the archive and the decoding process.
+"""What exists in a server process: of each account the device and the archive, and one decoding process.
 
 It lives outside the MCP lifespan, which SSE enters once per connection. It opens after the first request was
 answered: what it imports must not delay the handshake.
@@ -82,8 +82,6 @@ class Runtime:
         self._opened = anyio.Event()
         self._failure: WhatsAppError | None = None
         self._first_answer = anyio.Event()
-        self._scope: anyio.CancelScope | None = None
-        self._closed = anyio.Event()
 
     @property
     def policy(self) -> Policy:
@@ -138,24 +136,25 @@ class Runtime:
         finally:
             self._first_answer.set()
 
-    async def run(self) -> None:
-        """Open the services and keep them open until `close`; retry where opening fails."""
+    async def run(self, worker: Worker) -> None:
+        """Open the services and keep them open until cancelled; retry where opening fails.
+
+        Args:
+            worker: Decodes files.
+        """
         try:
-            with anyio.CancelScope() as self._scope:
-                with anyio.move_on_after(FIRST_REQUEST_LIMIT):
-                    await self._first_answer.wait()
-                while True:
-                    await self._hold()
-                    await anyio.sleep(RETRY_DELAY)
+            with anyio.move_on_after(FIRST_REQUEST_LIMIT):
+                await self._first_answer.wait()
+            while True:
+                await self._hold(worker)
+                await anyio.sleep(RETRY_DELAY)
         finally:
             self._open = None
-            self._closed.set()
 
-    async def _hold(self) -> None:
+    async def _hold(self, worker: Worker) -> None:
         try:
             opener = self._opener or await anyio.to_thread.run_sync(_load_opener)
             async with AsyncExitStack() as stack:
-                worker = await stack.enter_async_context(open_worker())
                 opened = await stack.enter_async_context(opener(self.settings, self.account))
                 folder = self.settings.account_folder(self.account)
                 ledger = await stack.enter_async_context(open_ledger(folder))
@@ -188,6 +187,35 @@ class Runtime:
             from whatsapp_mcp.device.connection import until_fetched
 
             await until_fetched(opened.devices)
+
+
+class Runtimes:
+    """The accounts of a server process, side by side: one that cannot be opened costs the others nothing.
+
+    Args:
+        accounts: Each with a runtime of its own; what decodes files is theirs together.
+    """
+
+    def __init__(self, *accounts: Runtime) -> None:
+        self._accounts = accounts
+        self._scope: anyio.CancelScope | None = None
+        self._closed = anyio.Event()
+
+    async def run(self) -> None:
+        """Keep the services of all open until `close`."""
+        try:
+            with anyio.CancelScope() as self._scope:
+                async with open_worker() as worker, anyio.create_task_group() as tasks:
+                    for runtime in self._accounts:
+                        tasks.start_soon(runtime.run, worker)
+        finally:
+            self._closed.set()
+
+    async def settle(self) -> None:
+        """Wait until each has what exiting would lose."""
+        async with anyio.create_task_group() as tasks:
+            for runtime in self._accounts:
+                tasks.start_soon(runtime.settle)
 
     async def close(self) -> None:
         """End `run` and wait until everything is closed."""

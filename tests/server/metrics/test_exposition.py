@@ -88,7 +88,7 @@ def source(device: FakeDevice, archive: Archive, tmp_path: Path) -> FakeSource:
 async def http(source: FakeSource) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the server that shows no token by itself."""
     app = asgi_app(
-        create(source, "all"), Metered(source), host="127.0.0.1", verify=verify, logins=PageLogins("page")
+        create(source, "all"), [Metered(source)], host="127.0.0.1", verify=verify, logins=PageLogins("page")
     )
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=URL) as client:

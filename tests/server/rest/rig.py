@@ -53,7 +53,9 @@ async def verify(token: str) -> Principal | None:
 def guarded(source: Any, selection: str = "all", application: Application | None = None) -> Guard:
     """The application behind its guard."""
     served = application or create(source, selection, structured=True)
-    app = asgi_app(served, SourceRuntime(source), host="127.0.0.1", verify=verify, logins=PageLogins("page"))
+    app = asgi_app(
+        served, [SourceRuntime(source)], host="127.0.0.1", verify=verify, logins=PageLogins("page")
+    )
     assert isinstance(app, Guard)
     return app
 

@@ -11,7 +11,7 @@ the word of `Neutral` where it is a choice, its default otherwise.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, cast
@@ -134,8 +134,17 @@ def lean_schema(schema: Mapping[str, Any], *, nullable: bool = False) -> dict[st
     return lean
 
 
-def explained(error: ValidationError, spec: ToolSpec, model: type[StrictArguments]) -> InvalidArgument:
-    """Pydantic's error in our form, with the names that are allowed."""
+def explained(
+    error: ValidationError, spec: ToolSpec, model: type[StrictArguments], further: Sequence[str] = ()
+) -> InvalidArgument:
+    """Pydantic's error in our form, with the names that are allowed.
+
+    Args:
+        error: Pydantic's.
+        spec: Of the tool.
+        model: Of what it takes.
+        further: Names of arguments that were taken before.
+    """
     problems: list[str] = []
     for detail in error.errors(include_url=False, include_context=False)[:3]:
         name = ".".join(str(part) for part in detail["loc"]) or "arguments"
@@ -143,9 +152,8 @@ def explained(error: ValidationError, spec: ToolSpec, model: type[StrictArgument
             detail["type"], detail["msg"].removeprefix("Value error, ").rstrip(".").lower()
         )
         problems.append(f"{name!r} {what}")
-    allowed = ", ".join(
-        f"{name} (needed)" if field.is_required() else name for name, field in model.model_fields.items()
-    )
+    own = (f"{name} (needed)" if field.is_required() else name for name, field in model.model_fields.items())
+    allowed = ", ".join([*further, *own])
     return InvalidArgument(
         f"{spec.name}: {'; '.join(problems)}.",
         f"Arguments: {allowed}." if allowed else "It takes no arguments.",

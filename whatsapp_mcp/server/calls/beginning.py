@@ -22,7 +22,14 @@ _TOO_LONG: Final = "pattern too complex"
 logger = logging.getLogger(__name__)
 
 
-def begun(source: ServicesSource, requester: Requester, act: Act, *, hinted: bool = False) -> Call:
+def begun(
+    source: ServicesSource,
+    requester: Requester,
+    act: Act,
+    *,
+    hinted: bool = False,
+    is_one_of_several: bool = False,
+) -> Call:
     """The call of a request.
 
     Args:
@@ -30,6 +37,7 @@ def begun(source: ServicesSource, requester: Requester, act: Act, *, hinted: boo
         requester: Who sent the request.
         act: What it does, under the name of its tool.
         hinted: Whether the host was told that the tool is destructive, so that it asks.
+        is_one_of_several: As in `Call`.
 
     Raises:
         Denied: The scopes do not allow it, or the policy forbids it whatever a person would answer.
@@ -46,6 +54,7 @@ def begun(source: ServicesSource, requester: Requester, act: Act, *, hinted: boo
         roots=requester.roots,
         draws_cards=requester.draws_cards,
         show_page=requester.show_page,
+        is_one_of_several=is_one_of_several,
     )
 
 

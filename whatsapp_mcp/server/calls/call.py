@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import anyio
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from whatsapp_mcp.models import Permit
     from whatsapp_mcp.policy import Policy
     from whatsapp_mcp.server.calls.metering import CallMeter
-    from whatsapp_mcp.server.calls.pages import Pages
     from whatsapp_mcp.server.feed import ChangeFeed
     from whatsapp_mcp.server.reading import GuardedArchive
     from whatsapp_mcp.settings import Settings
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 LEADER_LIMIT: Final = 5.0
 """Seconds that a call waits for a leader: at start-up, and when the leader has just ended."""
 _LEADER_POLL: Final = 0.05
+BASE: Final = "whatsapp://"
+"""Begins the URI of each resource; the account follows where whoever asks sees several."""
 
 
 def utc_now() -> datetime:
@@ -42,13 +43,25 @@ async def no_roots() -> Sequence[Path]:
     return ()
 
 
+class Pages(NamedTuple):
+    """The web pages of a server that has some.
+
+    Attributes:
+        sign_in: The command that prints a URL which lets a person in.
+        link: URL of the page on which a phone is linked; without a sign-in it shows nothing.
+    """
+
+    sign_in: str
+    link: str
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a tool may use. The device is lent by its accessor for one call and never kept.
 
     `caller` is for whom the devices act, and to whom `archive` hands words out; `ledger` remembers which;
     `worker` decodes files; `roots` are the folders that the application names as its own; `zone` is the
-    person's time zone; `pages` are those of this server, if it has any.
+    person's time zone; `pages` are those of this server, if it has any; `base` begins the URIs of resources.
     """
 
     account: str
@@ -63,6 +76,7 @@ class Services:
     now: Callable[[], datetime] = utc_now
     roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
     pages: Pages | None = None
+    base: str = BASE
 
     @asynccontextmanager
     async def device(self) -> AsyncGenerator[Device]:
@@ -158,6 +172,18 @@ async def no_progress(done: float, total: float | None, message: str | None) -> 
     """Tell nobody."""
 
 
+class Sight(NamedTuple):
+    """What a requester is shown of.
+
+    Attributes:
+        scopes: What it may do (`policy.scopes`); None for everything.
+        accounts: Those that it sees, by name; None for every one.
+    """
+
+    scopes: frozenset[str] | None = None
+    accounts: frozenset[str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Requester:
     """Who sent a request, whichever interface it came by.
@@ -170,6 +196,7 @@ class Requester:
         roots: The folders that it names as its own.
         draws_cards: Whether it draws MCP Apps.
         show_page: Opens a page for its person; None where it cannot.
+        accounts: Those that it sees, by name; None for every one.
     """
 
     caller: Caller
@@ -179,11 +206,21 @@ class Requester:
     roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
     draws_cards: bool = False
     show_page: ShowPage | None = None
+    accounts: frozenset[str] | None = None
+
+    @property
+    def sight(self) -> Sight:
+        """What it is shown of."""
+        return Sight(self.scopes, self.accounts)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of one tool; what is not said here is as of `Requester`."""
+    """One call of one tool in one account; what is not said here is as of `Requester`.
+
+    Attributes:
+        is_one_of_several: Whether whoever calls sees further accounts, so that URIs name this one.
+    """
 
     source: ServicesSource
     progress: Progress
@@ -192,6 +229,12 @@ class Call:
     roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
     draws_cards: bool = False
     show_page: ShowPage | None = None
+    is_one_of_several: bool = False
+
+    @property
+    def base(self) -> str:
+        """What begins the URIs of this account's resources, for whoever calls."""
+        return f"{BASE}{self.source.account}/" if self.is_one_of_several else BASE
 
     async def services(self) -> Services:
         """The services of the account; waits while the server is still starting."""
@@ -202,5 +245,5 @@ class Call:
             # Every call counts: what was handed out is remembered for a day after the last one.
             await opened.ledger.taint(self.caller.principal)
         devices = CallersDevices(opened.devices, self.caller)
-        services = replace(opened, devices=devices, caller=self.caller, roots=self.roots)
+        services = replace(opened, devices=devices, caller=self.caller, roots=self.roots, base=self.base)
         return replace(services, archive=opened.archive.bound_to(self.caller, services.ask))

@@ -35,4 +35,5 @@ def requester_of(context: Context[Any, Any]) -> Requester:
         roots=partial(client_roots, context),
         draws_cards=client_supports_apps(context),
         show_page=page_opener(context),
+        accounts=principal.accounts if principal else None,
     )

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.models.caller import Caller
+from whatsapp_mcp.server.calls.accounts import ARGUMENT, CURSOR, EVERY, Accounts, positions_in
 from whatsapp_mcp.server.calls.argument_models import StrictArguments, arguments_model, explained
 from whatsapp_mcp.server.calls.beginning import begun
-from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
+from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource, no_progress
+from whatsapp_mcp.server.calls.joining import Answers, JoinedResult, everywhere, joined, of_account
 from whatsapp_mcp.server.calls.results import Result
 from whatsapp_mcp.server.calls.specs import ToolSpec
 
+T = TypeVar("T")
+Perform = Callable[[Call, Callable[[Caller], Awaitable[Result]]], Awaitable[Result | T]]
+"""Does, for a call, what the tool does for a caller: the call's, or the same with a person's answer."""
 
-class BegunCall(NamedTuple):
-    """A call that may be carried out.
+
+class _Asked(NamedTuple):
+    """What a request is about.
 
     Attributes:
-        act: Does what the tool does, for the call's caller, or for the same with a person's answer.
+        sources: The accounts, by name.
+        positions: The cursors of single accounts, by name.
+        arguments: Those of the tool itself.
     """
 
-    call: Call
-    act: Callable[[Caller], Awaitable[Result]]
+    sources: Mapping[str, ServicesSource]
+    positions: Mapping[str, str]
+    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,53 +42,158 @@ class OfferedTool:
     """A tool of a server.
 
     Attributes:
-        arguments: What it takes.
-        source: Where it takes its services from when it is called.
+        arguments: What it takes in one account.
+        accounts: In which it can be called.
     """
 
     spec: ToolSpec
     arguments: type[StrictArguments]
-    source: ServicesSource
+    accounts: Accounts
 
     @classmethod
-    def of(cls, spec: ToolSpec, source: ServicesSource) -> OfferedTool:
+    def of(cls, spec: ToolSpec, accounts: Accounts) -> OfferedTool:
         """The tool of this declaration."""
-        return cls(spec, arguments_model(spec), source)
+        return cls(spec, arguments_model(spec), accounts)
 
-    def call_of(self, requester: Requester, *, hinted: bool = False) -> Call:
-        """The call of a request, if scopes and policy allow it.
+    def names_for(self, accounts: frozenset[str] | None) -> list[str]:
+        """The accounts in which it is offered to a requester.
+
+        Args:
+            accounts: Those that the requester sees; None for every one.
+        """
+        return self.accounts.offering(self.spec.act, accounts)
+
+    def is_one_of_several_for(self, accounts: frozenset[str] | None) -> bool:
+        """Whether a requester who sees these accounts has to tell them apart."""
+        return len(self.accounts.seen_by(accounts)) > 1
+
+    def call_of(self, requester: Requester, account: str | None = None) -> Call:
+        """The call of a request in one account, if scopes and policy allow it.
 
         Args:
             requester: Who calls.
-            hinted: Whether the host was told that the tool is destructive, so that it asks.
+            account: Its name; needed where the requester sees several.
 
         Raises:
             Denied: They do not, whatever a person would answer.
+            InvalidArgument: It has to be named, or there is none of this name.
         """
-        return begun(self.source, requester, self.spec.act, hinted=hinted)
+        seen = self._seen(requester)
+        if len(seen) == 1 and account is not None:
+            raise InvalidArgument(f"{ARGUMENT!r} is not an argument of this tool.", "Leave it out.")
+        name = next(iter(seen)) if len(seen) == 1 else self._named(account, seen)
+        return self._begun(seen[name], requester, len(seen) > 1, hinted=False)
 
-    def begin(self, arguments: Mapping[str, Any], requester: Requester, *, hinted: bool = False) -> BegunCall:
-        """Check scopes, policy and arguments.
+    async def answer(
+        self,
+        arguments: Mapping[str, Any],
+        requester: Requester,
+        perform: Perform[T],
+        *,
+        hinted: bool = False,
+    ) -> Result | JoinedResult | T:
+        """Check scopes, policy and arguments, and do what the tool does.
 
         Args:
             arguments: As they came.
-            requester: As in `call_of`.
-            hinted: As in `call_of`.
+            requester: Who calls.
+            perform: Does it in one account. Where several answer nobody is asked through the host.
+            hinted: Whether the host was told that the tool is destructive, so that it asks.
 
         Raises:
-            Denied: As `call_of`.
+            Denied: Scopes or policy do not allow it, whatever a person would answer.
             InvalidArgument: An argument is missing, unknown or invalid.
+            WhatsAppError: What the tool raises.
         """
-        call = self.call_of(requester, hinted=hinted)
-        values = self._validated(arguments)
+        seen = self._seen(requester)
+        asked = self._asked(arguments, seen, requester)
+        several = len(seen) > 1
 
-        async def act(caller: Caller) -> Result:
-            return await self.spec.function(replace(call, caller=caller), **values)
+        def begin(source: ServicesSource) -> tuple[Call, dict[str, Any]]:
+            call = self._begun(source, requester, several, hinted=hinted)
+            return call, self._validated(asked.arguments, further=[ARGUMENT] if several else [])
 
-        return BegunCall(call, act)
+        if len(asked.sources) > 1:
+            begun_calls = {name: begin(source) for name, source in asked.sources.items()}
+            values = next(iter(begun_calls.values()))[1]
+            calls = {name: call for name, (call, _) in begun_calls.items()}
+            return joined(await self._across(calls, values, asked.positions))
+        ((name, source),) = asked.sources.items()
+        with source.meter.measured(self.spec.name):
+            call, values = begin(source)
+            values |= _cursor(asked.positions.get(name))
 
-    def _validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+            async def act(caller: Caller) -> Result:
+                return await self.spec.function(replace(call, caller=caller), **values)
+
+            result = await perform(call, act)
+        if not (several and self.spec.reads and isinstance(result, Result)):
+            return result
+        return JoinedResult({name: of_account(name, result)}, is_headed=False)
+
+    def _seen(self, requester: Requester) -> Mapping[str, ServicesSource]:
+        seen = self.accounts.seen_by(requester.accounts)
+        if not seen:
+            raise Denied("Who calls may use no account of this server.", "Tell the user.")
+        return seen
+
+    def _begun(self, source: ServicesSource, requester: Requester, several: bool, *, hinted: bool) -> Call:
+        return begun(source, requester, self.spec.act, hinted=hinted, is_one_of_several=several)
+
+    def _asked(
+        self, arguments: Mapping[str, Any], seen: Mapping[str, ServicesSource], requester: Requester
+    ) -> _Asked:
+        """The accounts that a request is about, and what is left for each."""
+        if len(seen) == 1:
+            return _Asked(seen, {}, arguments)
+        rest = dict(arguments)
+        account, cursor = rest.pop(ARGUMENT, None), rest.get(CURSOR)
+        if not self.spec.reads or account not in (None, "", EVERY):
+            name = self._named(account, seen)
+            chosen = {name: seen[name]}
+        else:
+            # Where it is offered nowhere, the policy of the first says why.
+            names = self.names_for(requester.accounts) or [next(iter(seen))]
+            chosen = {name: seen[name] for name in names}
+        if not (isinstance(cursor, str) and cursor.strip() and CURSOR in self.arguments.model_fields):
+            return _Asked(chosen, {}, rest)
+        positions = positions_in(cursor, seen)
+        if account not in (None, "", EVERY) and positions.keys() != chosen.keys():
+            raise InvalidArgument(f"{CURSOR!r} is of another account.", f"Leave {ARGUMENT!r} out.")
+        del rest[CURSOR]
+        return _Asked({name: seen[name] for name in positions}, positions, rest)
+
+    def _named(self, account: object, seen: Mapping[str, ServicesSource]) -> str:
+        """The account that a request names."""
+        if isinstance(account, str) and account in seen:
+            return account
+        what = "is missing" if account in (None, "") else f"names no account here: {account!r}"
+        raise InvalidArgument(f"{ARGUMENT!r} {what}.", f"Accounts: {', '.join(seen)}.")
+
+    async def _across(
+        self, calls: Mapping[str, Call], values: Mapping[str, Any], positions: Mapping[str, str]
+    ) -> Answers:
+        # Progress may only grow, so that of one account stands for all.
+        first = next(iter(calls))
+        calls = {
+            name: call if name == first else replace(call, progress=no_progress)
+            for name, call in calls.items()
+        }
+        if self.spec.across is not None:
+            return await self.spec.across(calls, values, positions)
+
+        def ask(name: str) -> Awaitable[Result]:
+            return self.spec.function(calls[name], **{**values, **_cursor(positions.get(name))})
+
+        answers = await everywhere(self.spec.name, calls, ask)
+        return {name: of_account(name, answer) for name, answer in answers.items()}
+
+    def _validated(self, arguments: Mapping[str, Any], further: list[str]) -> dict[str, Any]:
         try:
             return self.arguments.model_validate(arguments).model_dump_one_level()
         except ValidationError as error:
-            raise explained(error, self.spec, self.arguments) from None
+            raise explained(error, self.spec, self.arguments, further) from None
+
+
+def _cursor(position: str | None) -> dict[str, str]:
+    return {} if position is None else {CURSOR: position}

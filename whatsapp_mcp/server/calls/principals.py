@@ -23,10 +23,12 @@ class Principal:
     Attributes:
         name: as in `Caller`, or `ANYBODY`.
         scopes: What it may do (`policy.scopes`); None for everything.
+        accounts: Those that it may use, by name; None for every one.
     """
 
     name: str
     scopes: frozenset[str] | None = None
+    accounts: frozenset[str] | None = None
 
 
 def admit(scope: MutableMapping[str, Any], principal: Principal) -> None:

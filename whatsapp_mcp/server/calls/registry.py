@@ -10,13 +10,15 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import CallToolResult, InputRequiredResult
+from mcp.types import Tool as Listing
 from pydantic import TypeAdapter
 
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.server.calls.accounts import Accounts, by_account, with_account
 from whatsapp_mcp.server.calls.argument_models import arguments_model, lean_schema
 from whatsapp_mcp.server.calls.beginning import contained
-from whatsapp_mcp.server.calls.call import ServicesSource
 from whatsapp_mcp.server.calls.elicitation import asking
+from whatsapp_mcp.server.calls.joining import JoinedResult
 from whatsapp_mcp.server.calls.mcp_requests import requester_of
 from whatsapp_mcp.server.calls.offered_tools import OfferedTool
 from whatsapp_mcp.server.calls.page_elicitation import PageRequestedError
@@ -40,27 +42,44 @@ class RegisteredTool(Tool):
         offered: OfferedTool = self.offered
         try:
             called = partial(self._called, offered, arguments, context)
-            result = await contained(offered.spec.name, called, offered.source.meter)
+            result = await contained(offered.spec.name, called)
         except WhatsAppError as error:
             return error_result(error, structured=self.structured)
         if isinstance(result, InputRequiredResult):
             return result
         return result.to_mcp(self.new_code, structured=self.structured)
 
+    def shown_for(self, accounts: frozenset[str] | None, listing: Listing) -> Listing | None:
+        """How it is listed for a requester; None where no account of theirs offers it.
+
+        Args:
+            accounts: Those that the requester sees; None for every one.
+            listing: As it is listed where there is one account.
+        """
+        offered: OfferedTool = self.offered
+        names = offered.names_for(accounts)
+        if not names or not offered.is_one_of_several_for(accounts):
+            return listing if names else None
+        schema = with_account(listing.input_schema, names, required=not offered.spec.reads)
+        answer = listing.output_schema
+        if answer is not None and offered.spec.reads:
+            answer = by_account(answer)
+        return listing.model_copy(update={"input_schema": schema, "output_schema": answer})
+
     async def _called(
         self, offered: OfferedTool, arguments: dict[str, Any], context: Context[Any, Any]
-    ) -> Result | InputRequiredResult:
+    ) -> Result | JoinedResult | InputRequiredResult:
         hinted = self.hint_acts and offered.spec.acts
-        begun = offered.begin(arguments, requester_of(context), hinted=hinted)
+        ask = partial(asking, context)
         try:
-            return await asking(context, begun.call, begun.act)
+            return await offered.answer(arguments, requester_of(context), ask, hinted=hinted)
         except PageRequestedError as requested:
             return requested.result
 
 
 def build(
     functions: Iterable[ToolFunction],
-    source: ServicesSource,
+    accounts: Accounts,
     *,
     structured: bool = False,
     new_code: Callable[[], str] = new_code,
@@ -70,12 +89,12 @@ def build(
 
     Args:
         functions: Marked by `tool`.
-        source: Where each tool takes its services from when it is called.
+        accounts: In which each tool can be called.
         structured: Whether results, errors among them, carry structured content, and tools an output schema.
         new_code: Makes the number of each answer's fence.
         hint_acts: Whether every tool that acts is called destructive, for hosts that ask about those.
     """
-    return [_build(spec_of(function), source, structured, new_code, hint_acts) for function in functions]
+    return [_build(spec_of(function), accounts, structured, new_code, hint_acts) for function in functions]
 
 
 # Making a schema takes milliseconds, and a declaration never changes: all servers of a process share them.
@@ -98,9 +117,9 @@ def _or_error(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _build(
-    spec: ToolSpec, source: ServicesSource, structured: bool, new_code: Callable[[], str], hint_acts: bool
+    spec: ToolSpec, accounts: Accounts, structured: bool, new_code: Callable[[], str], hint_acts: bool
 ) -> Tool:
-    offered = OfferedTool.of(spec, source)
+    offered = OfferedTool.of(spec, accounts)
     schema = _result_schema(spec.result) if structured and spec.result else None
     return RegisteredTool(
         fn=spec.function,

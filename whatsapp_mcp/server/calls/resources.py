@@ -30,8 +30,9 @@ from mcp.types import ResourceTemplate as TemplateListing
 from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models.caller import Caller
 from whatsapp_mcp.policy import Act, Audience, Effect, is_in_scope, is_offered
+from whatsapp_mcp.server.calls.accounts import Accounts, account_in, uri_in
 from whatsapp_mcp.server.calls.beginning import begun, contained
-from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
+from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource, Sight
 from whatsapp_mcp.server.calls.elicitation import asking
 from whatsapp_mcp.server.calls.mcp_requests import requester_of
 from whatsapp_mcp.server.calls.results import error_text
@@ -133,24 +134,47 @@ def resource_spec_of(function: ResourceFunction) -> ResourceSpec:
     return cast("ResourceSpec", getattr(function, _SPEC))
 
 
+class Place(NamedTuple):
+    """A resource of an account, or a template of its resources.
+
+    Attributes:
+        source: The account.
+        values: The parameters of the template.
+        is_one_of_several: Whether the URI names the account.
+    """
+
+    source: ServicesSource
+    spec: ResourceSpec
+    values: dict[str, Any]
+    is_one_of_several: bool
+
+
+class _Located(NamedTuple):
+    """A URI without the name of its account, and the account."""
+
+    source: ServicesSource
+    uri: str
+    is_one_of_several: bool
+
+
 class Resources:
-    """The resources of an application.
+    """The resources of an application, in each of its accounts.
 
     Args:
         make: Gives functions that are marked by `resource`; asked at first use, since the handshake must not
             wait for what they import.
-        source: Where each takes its services from when it is read.
+        accounts: In which each can be read.
         new_code: Makes the number of each answer's fence.
     """
 
     def __init__(
         self,
         make: Callable[[], Iterable[ResourceFunction]],
-        source: ServicesSource,
+        accounts: Accounts,
         new_code: Callable[[], str] = new_code,
     ) -> None:
         self._make = make
-        self._source = source
+        self._accounts = accounts
         self._new_code = new_code
 
     @cached_property
@@ -158,55 +182,70 @@ class Resources:
         specs = map(resource_spec_of, self._make())
         return [(UriTemplate.parse(spec.template), spec) for spec in specs]
 
-    def _offered(self) -> list[tuple[UriTemplate, ResourceSpec]]:
+    def _offered(self, source: ServicesSource) -> list[tuple[UriTemplate, ResourceSpec]]:
         """Those that are listed, as far as the policy does not forbid their tools altogether."""
-        policy = self._source.policy
+        policy = source.policy
         return [each for each in self._specs if each[1].is_listed and is_offered(policy, each[1].act)]
 
-    def offered(self) -> frozenset[str]:
-        """The URIs and templates of those that are listed."""
-        return frozenset(spec.template for _, spec in self._offered())
+    def offered(self, source: ServicesSource) -> frozenset[str]:
+        """The URIs and templates of those that are listed for an account."""
+        return frozenset(spec.template for _, spec in self._offered(source))
 
-    def templates(self) -> list[TemplateListing]:
-        """Those with parameters, as they are listed."""
+    def _shown(self, sight: Sight) -> list[tuple[str, bool, ResourceSpec]]:
+        """The URIs of those that are listed for a requester, and whether each has parameters."""
+        seen = self._accounts.seen_by(sight.accounts)
         return [
-            TemplateListing(
-                name=spec.name, title=spec.title, uri_template=spec.template, description=spec.description
-            )
-            for template, spec in self._offered()
-            if template.variables
+            (uri_in(name if len(seen) > 1 else None, spec.template), bool(template.variables), spec)
+            for name, source in seen.items()
+            for template, spec in self._offered(source)
+            if sight.scopes is None or is_in_scope(sight.scopes, spec.tool, spec.effect)
         ]
 
-    def listed(self) -> list[Listing]:
-        """Those without parameters, as they are listed."""
+    def templates(self, sight: Sight) -> list[TemplateListing]:
+        """Those with parameters, as they are listed for a requester."""
         return [
-            Listing(name=spec.name, title=spec.title, uri=spec.template, description=spec.description)
-            for template, spec in self._offered()
-            if not template.variables
+            TemplateListing(name=spec.name, title=spec.title, uri_template=uri, description=spec.description)
+            for uri, has_parameters, spec in self._shown(sight)
+            if has_parameters
         ]
 
-    def is_in_scope(self, scopes: frozenset[str], template: str) -> bool:
-        """Whether these scopes allow the resource of this template; true where there is none."""
-        return all(
-            is_in_scope(scopes, spec.tool, spec.effect)
-            for _, spec in self._specs
-            if spec.template == template
-        )
+    def listed(self, sight: Sight) -> list[Listing]:
+        """Those without parameters, as they are listed for a requester."""
+        return [
+            Listing(name=spec.name, title=spec.title, uri=uri, description=spec.description)
+            for uri, has_parameters, spec in self._shown(sight)
+            if not has_parameters
+        ]
 
-    def match(self, uri: str) -> tuple[ResourceSpec, dict[str, Any]] | None:
-        """The resource that a URI, or a template, belongs to, and its parameters; None if it is not ours."""
-        for template, spec in self._specs:
-            if (values := template.match(uri)) is not None:
-                return spec, values
+    def find(self, uri: str, accounts: frozenset[str] | None) -> Place | None:
+        """What a URI, or a template, stands for; None if it is not ours.
+
+        Args:
+            uri: It names the account where the requester sees several.
+            accounts: Those that the requester sees; None for every one.
+        """
+        found = self._account_of(uri, accounts)
+        if found is not None:
+            for template, spec in self._specs:
+                if (values := template.match(found.uri)) is not None:
+                    return Place(found.source, spec, values, found.is_one_of_several)
         return None
 
-    def begin(self, spec: ResourceSpec, requester: Requester) -> Call:
+    def _account_of(self, uri: str, accounts: frozenset[str] | None) -> _Located | None:
+        """The account of a URI, and the URI as it is where there is one account."""
+        seen = self._accounts.seen_by(accounts)
+        several = len(seen) > 1
+        name, plain = account_in(uri) if several else (next(iter(seen), ""), uri)
+        return _Located(seen[name], plain, several) if name in seen else None
+
+    def begin(self, place: Place, requester: Requester) -> Call:
         """The call that reads it, or tells of it.
 
         Raises:
             Denied: Scopes or policy do not allow it.
         """
-        return begun(self._source, requester, spec.act)
+        several = place.is_one_of_several
+        return begun(place.source, requester, place.spec.act, is_one_of_several=several)
 
     async def complete(self, template: str, typed: str, requester: Requester) -> Sequence[str]:
         """Values for the parameter of a template; none for what is not ours or has no parameter.
@@ -219,9 +258,10 @@ class Resources:
         Raises:
             WhatsAppError: They cannot be told to whom asks.
         """
-        for _, spec in self._specs:
-            if spec.template == template and spec.complete is not None:
-                call = self.begin(spec, requester)
+        found = self._account_of(template, requester.accounts)
+        for _, spec in self._specs if found else ():
+            if found and spec.template == found.uri and spec.complete is not None:
+                call = self.begin(Place(found.source, spec, {}, found.is_one_of_several), requester)
                 return await contained(spec.name, partial(spec.complete, call, typed))
         return ()
 
@@ -234,15 +274,16 @@ class Resources:
             ResourceNotFoundError: There is nothing of that kind.
             ResourceError: Any other error, in our form.
         """
-        found = self.match(uri)
-        return None if found is None else await self._answer(*found, context)
+        requester = requester_of(context)
+        found = self.find(uri, requester.accounts)
+        return None if found is None else await self._answer(found, requester, context)
 
     async def _answer(
-        self, spec: ResourceSpec, values: dict[str, Any], context: Context[Any, Any]
+        self, place: Place, requester: Requester, context: Context[Any, Any]
     ) -> list[ReadResourceContents] | InputRequiredResult:
         try:
-            called = partial(self._called, spec, values, context)
-            found = await contained(spec.name, called, self._source.meter)
+            called = partial(self._called, place, requester, context)
+            found = await contained(place.spec.name, called, place.source.meter)
         except (MessageNotFound, ChatNotFound, ContactNotFound, InvalidArgument) as error:
             raise ResourceNotFoundError(error_text(error)) from error
         except WhatsAppError as error:
@@ -252,12 +293,12 @@ class Resources:
         return [self._content(each) for each in found]
 
     async def _called(
-        self, spec: ResourceSpec, values: dict[str, Any], context: Context[Any, Any]
+        self, place: Place, requester: Requester, context: Context[Any, Any]
     ) -> Sequence[Content] | InputRequiredResult:
-        call = self.begin(spec, requester_of(context))
+        call = self.begin(place, requester)
 
         async def act(caller: Caller) -> Sequence[Content]:
-            return await spec.function(replace(call, caller=caller), **values)
+            return await place.spec.function(replace(call, caller=caller), **place.values)
 
         return await asking(context, call, act)
 

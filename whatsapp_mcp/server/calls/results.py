@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from mcp.types import CallToolResult, ContentBlock, TextContent
 
 from whatsapp_mcp.errors import Candidate, WhatsAppError
-from whatsapp_mcp.server.fencing import Text, clean_line, cut, titled
+from whatsapp_mcp.server.fencing import LIMIT, Text, clean_line, cut, titled
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,15 @@ class Result:
         """What the text says in words of ours."""
         return self.text if isinstance(self.text, str) else self.text.head
 
+    def rendered(self, code: str, limit: int = LIMIT) -> str:
+        """What the model reads, at most so many characters.
+
+        Args:
+            code: The number of the fence.
+            limit: Characters.
+        """
+        return cut(self.text, limit) if isinstance(self.text, str) else self.text.rendered(code, limit)
+
     def to_mcp(self, new_code: Callable[[], str], *, structured: bool = False) -> CallToolResult:
         """The answer as MCP carries it; `data` goes along only if `structured`.
 
@@ -46,9 +55,8 @@ class Result:
             new_code: Makes the number of the fence.
             structured: Whether programs get `data`.
         """
-        text = cut(self.text) if isinstance(self.text, str) else self.text.rendered(new_code())
         return CallToolResult(
-            content=[*self.extra, TextContent(type="text", text=text)],
+            content=[*self.extra, TextContent(type="text", text=self.rendered(new_code()))],
             structured_content=bounded(self.data) if structured else None,
             _meta=None if self.meta is None else dict(self.meta),
         )

@@ -14,14 +14,23 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from mcp.types import ToolAnnotations
 
 from whatsapp_mcp.policy import Act, Audience, Effect
 from whatsapp_mcp.server.calls.results import Result
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whatsapp_mcp.server.calls.call import Call
+    from whatsapp_mcp.server.calls.joining import Answers
+
 ToolFunction = Callable[..., Awaitable[Result]]
+Across = Callable[["Mapping[str, Call]", "Mapping[str, Any]", "Mapping[str, str]"], "Awaitable[Answers]"]
+"""How a tool that reads answers for several accounts: their calls, the arguments without a cursor, and the
+cursors by account, where one was given."""
 _SPEC: Final = "_tool_spec"
 
 
@@ -38,6 +47,7 @@ class ToolSpec:
         result: Shape of the structured content: the output schema, where results are structured.
         card: URI of the MCP App that hosts may draw beside its result; empty for none.
         in_chat: A caller that is bound to one chat may use it; else it is not offered to one.
+        across: How it answers for several accounts; None: for each by itself.
     """
 
     name: str
@@ -52,6 +62,7 @@ class ToolSpec:
     result: type | None
     card: str = ""
     in_chat: bool = False
+    across: Across | None = None
 
     @property
     def title(self) -> str:
@@ -100,6 +111,7 @@ def tool(
     result: type | None = None,
     card: str = "",
     in_chat: bool = False,
+    across: Across | None = None,
 ) -> Callable[[ToolFunction], ToolFunction]:
     """Mark a function as a tool of this toolset, and declare what it does and who sees it.
 
@@ -120,6 +132,7 @@ def tool(
             result=result,
             card=card,
             in_chat=in_chat,
+            across=across,
         )
         setattr(function, _SPEC, spec)
         return function

@@ -44,16 +44,17 @@ class Text:
         """The same with further notes."""
         return replace(self, notes=[*self.notes, *notes])
 
-    def rendered(self, code: str) -> str:
-        """All of it, at most `LIMIT` characters.
+    def rendered(self, code: str, limit: int = LIMIT) -> str:
+        """All of it, at most so many characters.
 
         Args:
             code: What makes this answer's fence its own.
+            limit: Characters.
         """
         inside, notes = "\n".join(self.lines), self.notes
         if not inside:
-            return cut("\n".join([self.head, *notes]))
-        room = LIMIT - length([self.head, *notes]) - _AROUND
+            return cut("\n".join([self.head, *notes]), limit)
+        room = limit - length([self.head, *notes]) - _AROUND
         if len(inside) > room:
             kept = _fitting(self.lines, room)
             inside, left_out = "\n".join(kept), len(self.lines) - len(kept)
@@ -63,9 +64,9 @@ class Text:
         return "\n".join([self.head, f"<{tag}>", without_tags(inside), f"</{tag}>", *notes])
 
 
-def cut(text: str) -> str:
-    """A text of ours, at most `LIMIT` characters; only names in it could make it longer."""
-    return text if len(text) <= LIMIT else f"{text[: LIMIT - 1]}…"
+def cut(text: str, limit: int = LIMIT) -> str:
+    """A text of ours, at most so many characters; only names in it could make it longer."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _fitting(lines: Sequence[str], room: int) -> list[str]:

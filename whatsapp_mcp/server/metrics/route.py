@@ -37,13 +37,14 @@ class _Metrics:
     accounts: Sequence[MeteredAccount]
 
     async def scrape(self, request: Request) -> Response:
-        """All figures, gathered now."""
+        """All figures of the accounts that the principal may use, gathered now."""
         principal = admitted(request.scope)
         if principal is None or (principal.scopes is not None and SCOPE not in principal.scopes):
             return PlainTextResponse(_NO_SCOPE, 403)
         if util.find_spec("prometheus_client") is None:
             return PlainTextResponse(_NO_LIBRARY, 501)
-        figures = await gather(self.accounts)
+        own = principal.accounts
+        figures = await gather([each for each in self.accounts if own is None or each.account in own])
         body, content_type = await anyio.to_thread.run_sync(
             _exposed, figures, request.headers.get("accept", "")
         )

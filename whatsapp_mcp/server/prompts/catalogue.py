@@ -16,7 +16,7 @@ from whatsapp_mcp.server.prompts.workflows import WORKFLOWS, Workflow
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat
-    from whatsapp_mcp.server.calls import Call, Requester, ServicesSource
+    from whatsapp_mcp.server.calls import Accounts, Call, Requester
 
 _COMPLETED: Final = 50
 _LISTS: Final = Act("list_chats", Effect.READ, Audience.NOBODY)
@@ -51,7 +51,7 @@ def _prompt(workflow: Workflow, offers: Callable[[str], bool]) -> Prompt:
 
 
 async def completed(
-    source: ServicesSource, requester: Requester, prompt: str, argument: str, typed: str
+    accounts: Accounts, requester: Requester, prompt: str, argument: str, typed: str
 ) -> Sequence[str]:
     """Chats for an argument of a prompt that names one, as `list_chats` would list them to whom asks.
 
@@ -59,7 +59,7 @@ async def completed(
     whose name could hold a sentence by jid.
 
     Args:
-        source: Where chats are listed.
+        accounts: Where chats are listed: in those that the requester sees, one after the other.
         requester: Who asks.
         prompt: Its name.
         argument: The argument's.
@@ -72,8 +72,14 @@ async def completed(
     kinds = {each.name: each.completes for each in workflow.arguments} if workflow else {}
     if (wanted := kinds.get(argument)) is None:
         return ()
-    call = begun(source, requester, _LISTS)
-    return await contained("completion", partial(_chats, call, typed, only_groups=wanted == "group"))
+    found: list[str] = []
+    seen = accounts.seen_by(requester.accounts)
+    # Where it is offered nowhere, the policy of the first says why.
+    for name in accounts.offering(_LISTS, requester.accounts) or [*seen][:1]:
+        call = begun(seen[name], requester, _LISTS)
+        ask = partial(_chats, call, typed, only_groups=wanted == "group")
+        found += await contained("completion", ask)
+    return list(dict.fromkeys(found))
 
 
 async def _chats(call: Call, typed: str, *, only_groups: bool) -> Sequence[str]:

@@ -57,11 +57,11 @@ def serve_push(
         return types.EmptyResult()
 
     async def unsubscribe(ctx: _Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        ctx.lifespan_context.unsubscribe(_connection_of(ctx), params.uri)
+        ctx.lifespan_context.unsubscribe(_connection_of(ctx), params.uri, requester_of(ctx))
         return types.EmptyResult()
 
     async def initialized(ctx: _Context, _: types.NotificationParams) -> None:
-        ctx.lifespan_context.opened(_connection_of(ctx))
+        ctx.lifespan_context.opened(_connection_of(ctx), requester_of(ctx))
 
     async def complete(ctx: _Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         requester, ref, argument = requester_of(ctx), params.ref, params.argument

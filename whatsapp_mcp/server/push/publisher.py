@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from mcp.server.connection import Connection
     from mcp.server.context import ServerRequestContext
+    from mcp.shared.subscriptions import ServerEvent
 
-    from whatsapp_mcp.server.calls import Requester, Resources, ServicesSource
+    from whatsapp_mcp.server.calls import Accounts, Requester, Resources, ServicesSource
     from whatsapp_mcp.server.feed import Batch
     from whatsapp_mcp.server.reading import GuardedArchive
 
@@ -62,25 +64,25 @@ logger = logging.getLogger(__name__)
 
 
 class Offered(NamedTuple):
-    """What a server offers, by name."""
+    """What a server offers to somebody: resources by name, tools by name and account."""
 
-    tools: tuple[str, ...]
+    tools: tuple[tuple[str, ...], ...]
     resources: tuple[str, ...]
 
 
 @asynccontextmanager
 async def publishing(
-    source: ServicesSource, resources: Resources, offered: Callable[[], Offered]
+    accounts: Accounts, resources: Resources, offered: Callable[[frozenset[str] | None], Offered]
 ) -> AsyncIterator[Publisher]:
     """A publisher for as long as the block lasts.
 
     Args:
-        source: Has the change feed, and says what may be read.
+        accounts: Have change feeds, and say what may be read.
         resources: What can be subscribed to.
-        offered: What is offered at the moment.
+        offered: What is offered at the moment to somebody who sees these accounts.
     """
     async with anyio.create_task_group() as tasks:
-        yield Publisher(source, resources, offered, tasks)
+        yield Publisher(accounts, resources, offered, tasks)
         tasks.cancel_scope.cancel()
 
 
@@ -89,12 +91,12 @@ class Publisher:
 
     def __init__(
         self,
-        source: ServicesSource,
+        accounts: Accounts,
         resources: Resources,
-        offered: Callable[[], Offered],
+        offered: Callable[[frozenset[str] | None], Offered],
         tasks: TaskGroup,
     ) -> None:
-        self._source = source
+        self._accounts = accounts
         self._resources = resources
         self._offered = offered
         self._tasks = tasks
@@ -116,7 +118,7 @@ class Publisher:
         number = ctx.request_id
         if number is None:
             raise MCPError(types.INVALID_REQUEST, "subscriptions/listen needs a request id.")
-        subscriber = Subscriber(_wanted_lists(wanted))
+        subscriber = Subscriber(_wanted_lists(wanted), requester.accounts)
         for uri in (wanted.resource_subscriptions or ())[: MOST_TOPICS + 1]:
             try:
                 await self._add(subscriber, uri, requester)
@@ -142,22 +144,22 @@ class Publisher:
             MCPError: There are too many clients.
             WhatsAppError: There is no such resource, or it is not for this client.
         """
-        subscriber = self.opened(connection)
+        subscriber = self.opened(connection, requester)
         self._admit(subscriber)
         await self._add(subscriber, uri, requester)
 
-    def unsubscribe(self, connection: Connection, uri: str) -> None:
+    def unsubscribe(self, connection: Connection, uri: str, requester: Requester) -> None:
         """Serve `resources/unsubscribe`; nothing happens if it was not subscribed to."""
-        self.opened(connection).remove(uri)
+        self.opened(connection, requester).remove(uri)
 
-    def opened(self, connection: Connection) -> Subscriber:
+    def opened(self, connection: Connection, requester: Requester) -> Subscriber:
         """The client of a connection that began with `initialize`: it is told of lists without asking.
 
         As there is nobody to refuse then, it counts as one of `MOST` from its first subscription on.
         """
         subscriber = connection.state.get(_SUBSCRIBER)
         if not isinstance(subscriber, Subscriber):
-            subscriber = connection.state[_SUBSCRIBER] = Subscriber(_LISTS)
+            subscriber = connection.state[_SUBSCRIBER] = Subscriber(_LISTS, requester.accounts)
             scope = anyio.CancelScope()
             self._subscribers.add(subscriber)
             self._keep_running("lists", self._watch_lists)
@@ -218,23 +220,22 @@ class Publisher:
         """
         if len(subscriber.topics) >= MOST_TOPICS:
             raise InvalidArgument(f"At most {MOST_TOPICS} resources can be subscribed to.")
-        found = self._resources.match(uri)
-        if found is None or not found[0].changes:
+        found = self._resources.find(uri, requester.accounts)
+        if found is None or not found.spec.changes:
             raise InvalidArgument("Changes of this resource are not told.", "Read it again when needed.")
-        spec, values = found
-        call = self._resources.begin(spec, requester)
-        services = await call.services()
-        topic = await _topic(services.archive, spec.template, values)
-        await self._start(services.archive)
-        subscriber.add(uri, topic)
+        services = await self._resources.begin(found, requester).services()
+        topic = await _topic(services.archive, found.spec.template, found.values)
+        await self._start(found.source, services.archive)
+        subscriber.add(uri, replace(topic, account=found.source.account))
 
-    async def _start(self, archive: GuardedArchive) -> None:
-        """Follow the archive from here on, and the connection."""
+    async def _start(self, source: ServicesSource, archive: GuardedArchive) -> None:
+        """Follow the archive of an account from here on, and its connection."""
+        changes = f"changes {source.account}"
         async with self._starting:
-            if "changes" not in self._running:
+            if changes not in self._running:
                 after = await archive.last_change()
-                self._keep_running("changes", partial(self._follow, after))
-        self._keep_running("connection", self._watch_connection)
+                self._keep_running(changes, partial(self._follow, source, after))
+        self._keep_running(f"connection {source.account}", partial(self._watch_connection, source))
 
     def _keep_running(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         from whatsapp_mcp.device.supervise import supervised
@@ -243,36 +244,37 @@ class Publisher:
             self._running.add(name)
             self._tasks.start_soon(supervised, f"push {name}", run)
 
-    async def _follow(self, after: int) -> None:
-        """Tell of everything that happens after a change."""
-        async with aclosing(self._source.feed.follow(after)) as batches:
+    async def _follow(self, source: ServicesSource, after: int) -> None:
+        """Tell of everything that happens in an account after a change."""
+        async with aclosing(source.feed.follow(after)) as batches:
             async for batch in batches:
                 try:
-                    await self._tell(batch)
+                    await self._tell(source, batch)
                 except (WhatsAppError, sqlite3.Error):
                     # Rather once too often than not at all: what changed is read again by its readers.
                     logger.exception("push: changes could not be looked at")
-                    self._tell_all()
+                    self._tell_all(source)
 
-    async def _tell(self, batch: Batch) -> None:
+    async def _tell(self, source: ServicesSource, batch: Batch) -> None:
         if batch.missed:
-            self._tell_all()
+            self._tell_all(source)
             return
-        services = await self._source.services()
-        archive = services.archive.bound_to(bound(UNKNOWN, self._source), services.ask)
-        offered = self._resources.offered()
+        services = await source.services()
+        archive = services.archive.bound_to(bound(UNKNOWN, source), services.ask)
+        offered = self._resources.offered(source)
         reads = any(change.kind == "receipt" for change in batch.changes)
         own = set((await archive.own())[:2]) - {None} if reads else set[str]()
         for change in await archive.readable(batch.changes):
             place = change.chat or change.actor
             if place is None:  # of many people or chats at once
-                self._tell_all()
+                self._tell_all(source)
                 continue
             addresses = await _addresses(archive, place)
             topics = touched(change, addresses, by_owner=change.actor in own)
             if change.kind == "purge":
                 topics |= self._files_told_of()
-            self._tell_of({topic for topic in topics if topic.template in offered})
+            told = (topic for topic in topics if topic.template in offered)
+            self._tell_of({replace(topic, account=source.account) for topic in told})
 
     def _files_told_of(self) -> frozenset[Topic]:
         """The files of which somebody is told: which of them a purge took is no longer known."""
@@ -284,14 +286,20 @@ class Publisher:
             for uri in subscriber.wants(topics):
                 subscriber.tell(ResourceUpdated(uri))
 
-    def _tell_all(self) -> None:
-        for subscriber in self._subscribers:
-            for uri in subscriber.topics:
-                subscriber.tell(ResourceUpdated(uri))
+    def _tell_all(self, source: ServicesSource) -> None:
+        """Tell of everything in an account."""
+        self._tell_of(
+            {
+                topic
+                for one in self._subscribers
+                for topic in one.topics.values()
+                if topic.account == source.account
+            }
+        )
 
-    async def _watch_connection(self) -> None:
-        """Tell of each state of the connection that is another than before."""
-        devices = (await self._source.services()).devices
+    async def _watch_connection(self, source: ServicesSource) -> None:
+        """Tell of each state of an account's connection that is another than before."""
+        devices = (await source.services()).devices
         known, revision = None, -1
         while True:
             try:
@@ -302,24 +310,35 @@ class Publisher:
                 continue
             state, revision = (link.state, link.reason, link.number), link.revision
             if known not in {None, state}:
-                self._tell_of([Topic(STATUS)])
+                self._tell_of([Topic(STATUS, account=source.account)])
             known = state
 
     async def _watch_lists(self) -> None:
         """Tell of lists that are others than before: the policy has changed."""
-        known = self._offered()
+        known: dict[frozenset[str] | None, Offered] = {}
         while True:
-            await anyio.sleep(LOOK)
-            now = self._offered()
-            differs = {
-                ToolsListChanged(): now.tools != known.tools,
-                ResourcesListChanged(): now.resources != known.resources,
-            }
-            changed = {event for event, has_changed in differs.items() if has_changed}
+            # By what somebody sees: a change in an account that they do not see tells them nothing.
+            now = {accounts: self._offered(accounts) for accounts in self._sights()}
             for subscriber in self._subscribers:
-                for event in subscriber.lists & changed:
+                before, offered = known.get(subscriber.accounts), now.get(subscriber.accounts)
+                for event in subscriber.lists & _changed(before, offered):
                     subscriber.tell(event)
             known = now
+            await anyio.sleep(LOOK)
+
+    def _sights(self) -> set[frozenset[str] | None]:
+        return {subscriber.accounts for subscriber in self._subscribers}
+
+
+def _changed(before: Offered | None, now: Offered | None) -> frozenset[ServerEvent]:
+    """The lists that are others than before."""
+    if before is None or now is None:
+        return frozenset()
+    differs = {
+        ToolsListChanged(): now.tools != before.tools,
+        ResourcesListChanged(): now.resources != before.resources,
+    }
+    return frozenset(event for event, has_changed in differs.items() if has_changed)
 
 
 def _wanted_lists(wanted: types.SubscriptionFilter) -> frozenset[Any]:

@@ -26,10 +26,14 @@ class Subscriber:
 
     Attributes:
         lists: The changes of lists that it wants to be told.
+        accounts: Those that it sees, by name; None for every one.
     """
 
-    def __init__(self, lists: frozenset[ServerEvent] = frozenset()) -> None:
+    def __init__(
+        self, lists: frozenset[ServerEvent] = frozenset(), accounts: frozenset[str] | None = None
+    ) -> None:
         self.lists = lists
+        self.accounts = accounts
         self._topics: dict[str, Topic] = {}
         self._waiting: dict[ServerEvent, None] = {}
         self._told: dict[ServerEvent, float] = {}

@@ -34,10 +34,12 @@ class Topic:
     Attributes:
         template: Of the resource.
         address: The jid or ref that stands in its URI; empty if it has none.
+        account: In which.
     """
 
     template: str
     address: str = ""
+    account: str = ""
 
 
 def address_of(text: str) -> str:
@@ -50,7 +52,7 @@ def address_of(text: str) -> str:
 
 
 def touched(change: Change, addresses: Collection[str], *, by_owner: bool) -> frozenset[Topic]:
-    """What shows something else after a change.
+    """What shows something else after a change, in no account yet.
 
     Args:
         change: One with a chat, or of a contact who is named.

@@ -67,9 +67,11 @@ async def content_blocks(services: Services, ref: int, fetched: FetchedFile, *, 
             return answer
     if over_http and fetched.size <= INLINE_BYTES and family not in ("image", "video"):
         await services.archive.release_content(ref, fetched.mime_type)
-        answer.blocks.append(_inline(ref, fetched.mime_type, family, await content_of(fetched)))
+        uri = media_uri(services.base, ref)
+        answer.blocks.append(_inline(uri, fetched.mime_type, family, await content_of(fetched)))
     else:
-        answer.blocks.append(_link(ref, fetched, over_http=over_http))
+        uri = media_uri(services.base, ref) if over_http else fetched.path.as_uri()
+        answer.blocks.append(_link(uri, fetched))
     return answer
 
 
@@ -101,18 +103,18 @@ def _image(jpeg: bytes) -> ImageContent:
     return ImageContent(type="image", data=_encoded(jpeg), mime_type=_JPEG)
 
 
-def _inline(ref: int, mime_type: str, family: str, content: bytes) -> ContentBlock:
+def _inline(uri: str, mime_type: str, family: str, content: bytes) -> ContentBlock:
     if family == "audio":
         return AudioContent(type="audio", data=_encoded(content), mime_type=mime_type)
     # Never as text: what somebody else wrote reaches a model fenced, as read_file gives it.
-    blob = BlobResourceContents(uri=media_uri(ref), mime_type=mime_type, blob=_encoded(content))
+    blob = BlobResourceContents(uri=uri, mime_type=mime_type, blob=_encoded(content))
     return EmbeddedResource(type="resource", resource=blob)
 
 
-def _link(ref: int, fetched: FetchedFile, *, over_http: bool) -> ResourceLink:
+def _link(uri: str, fetched: FetchedFile) -> ResourceLink:
     return ResourceLink(
         type="resource_link",
-        uri=media_uri(ref) if over_http else fetched.path.as_uri(),
+        uri=uri,
         name=fetched.path.name,
         mime_type=fetched.mime_type,
         size=fetched.size,

@@ -13,6 +13,7 @@ import anyio.to_thread
 from whatsapp_mcp import media
 from whatsapp_mcp.errors import TooLong
 from whatsapp_mcp.models import file_words_are_senders
+from whatsapp_mcp.server.calls import BASE
 from whatsapp_mcp.server.fencing import media_type, titled
 from whatsapp_mcp.server.render import Wanted, kind_text, media_data, reading_data, reading_text
 
@@ -42,9 +43,14 @@ class FetchedFile:
     mime_type: str
 
 
-def media_uri(ref: int) -> str:
-    """The URI of the file of the message with this ref."""
-    return MEDIA_URI.format(ref=ref)
+def media_uri(base: str, ref: int) -> str:
+    """The URI of the file of the message with this ref.
+
+    Args:
+        base: Of the account's resources (`Services.base`).
+        ref: Of the message.
+    """
+    return f"{base}{MEDIA_URI.removeprefix(BASE)}".format(ref=ref)
 
 
 async def fetch_file(services: Services, found: Message) -> FetchedFile:

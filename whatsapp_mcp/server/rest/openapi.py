@@ -10,14 +10,14 @@ from typing_extensions import TypedDict
 
 import whatsapp_mcp
 from whatsapp_mcp.policy import scope_of
-from whatsapp_mcp.server.calls import lean_schema
+from whatsapp_mcp.server.calls import ARGUMENT, by_account, lean_schema, with_account
 from whatsapp_mcp.server.render import EventData
 from whatsapp_mcp.server.rest import events, files
 from whatsapp_mcp.server.rest.problems import STATUSES
 from whatsapp_mcp.server.rest.requests import KEY, KEY_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from whatsapp_mcp.server.calls import OfferedTool
 
@@ -51,12 +51,13 @@ class ProblemData(TypedDict):
     error: ErrorData
 
 
-def document(tools: Sequence[OfferedTool], base: str) -> dict[str, Any]:
+def document(tools: Sequence[OfferedTool], base: str, several: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The document.
 
     Args:
         tools: What may be called.
         base: The path before the name of each.
+        several: The accounts in which each can be called, by its name; empty where there is one account.
     """
     shapes, schemas = _schemas(tools)
     names = {tool.spec.name for tool in tools}
@@ -65,6 +66,14 @@ def document(tools: Sequence[OfferedTool], base: str) -> dict[str, Any]:
         paths[f"{base}/events"] = {"get": _events()}
     if files.TOOL in names:
         paths[f"{base}/media/{{ref}}"] = {"get": _media()}
+    for tool in tools if several else ():
+        operation = paths[f"{base}/{tool.spec.name}"]["post"]
+        _tell_accounts_apart(tool, operation, schemas, several[tool.spec.name])
+    for beside, name in (("events", events.TOOL), ("media/{ref}", files.TOOL)):
+        if name in names and several:
+            choice = {"type": "string", "enum": list(several[name])}
+            named = {"name": ARGUMENT, "in": "query", "required": True, "schema": choice}
+            paths[f"{base}/{beside}"]["get"]["parameters"].append(named)
     toolsets = dict.fromkeys(tool.spec.toolset for tool in tools)
     return {
         "openapi": "3.1.0",
@@ -79,6 +88,20 @@ def document(tools: Sequence[OfferedTool], base: str) -> dict[str, Any]:
             "responses": {str(status): _refusal(status) for status in _refused_with()},
         },
     }
+
+
+def _tell_accounts_apart(
+    tool: OfferedTool, operation: dict[str, Any], schemas: dict[str, Any], names: Sequence[str]
+) -> None:
+    """Let an operation take `account`, and answer by account where it reads."""
+    taken = operation["requestBody"]["content"][_JSON]["schema"]["$ref"].removeprefix(_SCHEMAS)
+    schemas[taken] = with_account(schemas[taken], names, required=not tool.spec.reads)
+    if tool.spec.reads:
+        answer = operation["responses"]["200"]["content"][_JSON]
+        failed = {"$ref": f"{_SCHEMAS}{ProblemData.__name__}"}
+        answer["schema"] = by_account({"anyOf": [answer["schema"], failed]})
+    else:
+        operation["requestBody"]["required"] = True
 
 
 _Key = tuple[str, Literal["validation", "serialization"]]

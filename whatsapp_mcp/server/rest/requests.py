@@ -27,7 +27,9 @@ def requester_of(request: Request) -> Requester:
     principal = principal_of(request)
     client = client_name(request.headers.get("user-agent", "").partition("/")[0])
     caller = Caller(principal.name if principal else UNKNOWN.principal, client)
-    return Requester(caller, principal.scopes if principal else frozenset(), over_http=True)
+    if principal is None:
+        return Requester(caller, frozenset(), over_http=True, accounts=frozenset())
+    return Requester(caller, principal.scopes, over_http=True, accounts=principal.accounts)
 
 
 async def arguments_of(request: Request, tool: OfferedTool) -> dict[str, Any]:

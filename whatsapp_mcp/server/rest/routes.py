@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.policy import is_in_scope
-from whatsapp_mcp.server.calls import bounded, contained
+from whatsapp_mcp.server.calls import ARGUMENT, bounded, contained
 from whatsapp_mcp.server.rest import events, files
 from whatsapp_mcp.server.rest.openapi import document
 from whatsapp_mcp.server.rest.problems import HEADERS, problem
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from whatsapp_mcp.server.calls import OfferedTool
+    from whatsapp_mcp.models import Caller
+    from whatsapp_mcp.server.calls import Call, OfferedTool, Result
 
 API: Final = "/api/"
 """Begins the path of every route."""
 VERSION: Final = f"{API}v1"
+_Offer = tuple[tuple[str, bool, tuple[str, ...]], ...]
+"""The tools in a document: the name of each, whether it takes `account`, and the names of accounts."""
 _SEND_JSON: Final = "Send JSON with `Content-Type: application/json`."
 
 
@@ -56,21 +59,25 @@ def rest_routes(server: Server) -> list[Route]:
 @dataclass(frozen=True, slots=True)
 class _Api:
     server: Server
-    _documents: dict[frozenset[str], Response] = field(default_factory=dict[frozenset[str], Response])
-    """The documents that were asked for, by the tools in them: each is made once."""
+    _documents: dict[_Offer, Response] = field(default_factory=dict[_Offer, Response])
+    """The documents that were asked for, by what they describe: each is made once."""
 
     async def openapi(self, request: Request) -> Response:
         """The document of what this principal may call."""
-        scopes = requester_of(request).scopes
-        tools = [
-            tool
+        scopes, accounts = requester_of(request).sight
+        offer = tuple(
+            (tool, tuple(names))
             for tool in self.server.offered_tools()
-            if scopes is None or is_in_scope(scopes, tool.spec.name, tool.spec.effect)
-        ]
-        names = frozenset(tool.spec.name for tool in tools)
-        if names not in self._documents:
-            self._documents[names] = JSONResponse(document(tools, VERSION), headers=HEADERS)
-        return self._documents[names]
+            if (names := tool.names_for(accounts))
+            and (scopes is None or is_in_scope(scopes, tool.spec.name, tool.spec.effect))
+        )
+        key = tuple((tool.spec.name, tool.is_one_of_several_for(accounts), names) for tool, names in offer)
+        if key not in self._documents:
+            several = {tool.spec.name: names for tool, names in offer if tool.is_one_of_several_for(accounts)}
+            self._documents[key] = JSONResponse(
+                document([tool for tool, _ in offer], VERSION, several), headers=HEADERS
+            )
+        return self._documents[key]
 
     async def call(self, request: Request) -> Response:
         """Call a tool."""
@@ -87,7 +94,9 @@ class _Api:
 
         async def answer(tool: OfferedTool) -> Response:
             after = events.position(request.headers.get("last-event-id") or request.query_params.get("after"))
-            return await events.events_answer(partial(tool.call_of, requester_of(request)), after)
+            begin = partial(tool.call_of, requester_of(request), request.query_params.get(ARGUMENT))
+            with begin().source.meter.measured(events.TOOL):
+                return await events.events_answer(begin, after)
 
         return await self._beside(events.TOOL, answer)
 
@@ -95,7 +104,9 @@ class _Api:
         """Hand out the file of a message."""
 
         async def answer(tool: OfferedTool) -> Response:
-            return await files.file_answer(tool.call_of(requester_of(request)), request.path_params["ref"])
+            call = tool.call_of(requester_of(request), request.query_params.get(ARGUMENT))
+            with call.source.meter.measured(files.TOOL):
+                return await files.file_answer(call, request.path_params["ref"])
 
         return await self._beside(files.TOOL, answer)
 
@@ -106,16 +117,18 @@ class _Api:
 
 
 async def _called(tool: OfferedTool, request: Request) -> Response:
+    async def perform(call: Call, act: Callable[[Caller], Awaitable[Result]]) -> Result:
+        return await act(call.caller)
+
     # No host was told that the tool is destructive, and none can ask a person: the leader does.
-    call, act = tool.begin(await arguments_of(request, tool), requester_of(request))
-    result = await act(call.caller)
+    result = await tool.answer(await arguments_of(request, tool), requester_of(request), perform)
     data: dict[str, Any] = bounded(result.data)
     return JSONResponse(data, headers=HEADERS)
 
 
 async def _answered(tool: OfferedTool, answer: Callable[[], Awaitable[Response]]) -> Response:
     try:
-        return await contained(tool.spec.name, answer, tool.source.meter)
+        return await contained(tool.spec.name, answer)
     except WhatsAppError as error:
         return problem(error)
 

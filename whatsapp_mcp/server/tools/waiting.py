@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final, NotRequired
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired
 
 import anyio
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound
+from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import (
     Approval,
     ApprovalState,
@@ -25,7 +26,18 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Audience, Effect, visible
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat, find_person
-from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.calls import (
+    Answers,
+    Call,
+    Result,
+    Services,
+    ToolFunction,
+    answered,
+    cursor_of,
+    named_cursor,
+    tool,
+    with_cursor,
+)
 from whatsapp_mcp.server.cards import APPROVAL
 from whatsapp_mcp.server.feed import SLICE, next_change
 from whatsapp_mcp.server.fencing import Text, called, clean_line, identifier, in_quotes
@@ -44,7 +56,7 @@ from whatsapp_mcp.server.tools.approval_card import KEY, approval_card_data
 from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import tzinfo
 
     from whatsapp_mcp.models import Change
@@ -173,7 +185,51 @@ _BECAME: Final = {
 }
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData, in_chat=True)
+async def _first_to_hear(
+    calls: Mapping[str, Call], values: Mapping[str, Any], positions: Mapping[str, str]
+) -> Answers:
+    """Wait in several accounts until one of them has news; the cursor goes on in all of them.
+
+    Those that have no news by then are left where they began, so nothing falls between.
+    """
+    begun: dict[str, str] = dict(positions)
+    answers: dict[str, Result | WhatsAppError] = {}
+
+    async def begin(name: str, call: Call) -> None:
+        try:
+            services = await call.services()
+            where = await find_chat(services, values["chat"], reading=True) if values["chat"] else None
+            begun[name] = f"{_PREFIX}{await _start(services, None, where.jid if where else None)}"
+        except WhatsAppError as error:
+            answers[name] = error
+
+    async def hear(name: str, call: Call) -> None:
+        wait = partial(wait_for_messages, call, **{**values, "cursor": begun[name]})
+        answer = answers[name] = await answered(wait_for_messages.__name__, call, wait)
+        if isinstance(answer, Result) and answer.data["messages"]:
+            tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as beginning:
+        for name in calls.keys() - begun.keys():
+            beginning.start_soon(begin, name, calls[name])
+    async with anyio.create_task_group() as tasks:
+        for name in begun:
+            tasks.start_soon(hear, name, calls[name])
+    heard = {name: each for name, each in answers.items() if isinstance(each, Result)}
+    cursor = named_cursor({**begun, **{name: cursor_of(each) or begun[name] for name, each in heard.items()}})
+    told = {name: with_cursor(each, cursor) for name, each in heard.items()}
+    return {name: told.get(name, answers[name]) for name in calls if name in answers}
+
+
+@tool(
+    "core",
+    Effect.READ,
+    Audience.NOBODY,
+    open_world=False,
+    result=MessagesData,
+    in_chat=True,
+    across=_first_to_hear,
+)
 async def wait_for_messages(
     call: Call,
     chat: ChatArg | None = None,

@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -40,7 +41,7 @@ from whatsapp_mcp.web.connection import LINK
 from whatsapp_mcp.web.pages import page_routes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -57,7 +58,7 @@ _SSE_MESSAGES: Final = "/messages/"
 
 def asgi_app(
     application: Application,
-    runtime: Runtime,
+    runtimes: Sequence[Runtime],
     *,
     host: str,
     verify: Verify | None,
@@ -66,14 +67,23 @@ def asgi_app(
 ) -> ASGIApp:
     """Everything behind the guard, which checks Host, Origin and token or session on every route.
 
+    Args:
+        application: Has the tools.
+        runtimes: The accounts, at least one.
+        host: What the server is bound to.
+        verify: As in `Guard`; whom it admits is limited to these accounts.
+        logins: Who may open pages.
+        oauth: What this server is for OAuth, if it is anything.
+
     `application.session_manager.run()` has to be entered around serving it.
     """
+    runtime = runtimes[0]
     streamable = application.streamable_http_app(transport_security=_CHECKED_OUTSIDE)
     routes = [
         *streamable.routes,
         *_sse_routes(application),
         *rest_routes(application),
-        *metrics_routes([runtime]),
+        *metrics_routes(runtimes),
         *page_routes(runtime, logins, Tokens(runtime.settings.home)),
     ]
     if oauth is not None:
@@ -81,7 +91,9 @@ def asgi_app(
     settings = runtime.settings.server
     allowed_hosts = {*settings.allowed_hosts, urlsplit(settings.public_url or "").hostname or ""} - {""}
     app = RequestBodyLimitMiddleware(Starlette(routes=routes), DEFAULT_MAX_REQUEST_BODY_SIZE)
-    guard = Guard(app, host, verify, logins, frozenset(allowed_hosts), settings.public_url)
+    served = frozenset(each.account for each in runtimes)
+    checked = verify and partial(_verified, verify, served)
+    guard = Guard(app, host, checked, logins, frozenset(allowed_hosts), settings.public_url)
     if oauth is not None:
         guard = replace(guard, challenge=oauth.challenge)
     return ForwardedHeaders(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
@@ -109,36 +121,46 @@ class _SseStream:
 
 
 def prepare(
-    application: Application, runtime: Runtime, *, host: str, port: int, auth: bool
+    application: Application, runtimes: Sequence[Runtime], *, host: str, port: int, auth: bool
 ) -> Callable[[], Awaitable[None]]:
     """Bind the port and answer what serves on it.
+
+    Args:
+        application: Has the tools.
+        runtimes: The accounts, at least one.
+        host: What to bind.
+        port: The same; 0 for any that is free.
+        auth: Whether a token is asked for.
 
     Raises:
         InvalidArgument: Others can reach the host, and it has no token or no TLS; or the address or the
             certificate cannot be used.
         Busy: The port is taken, or the token file is unusable.
     """
-    settings = runtime.settings.server
+    loaded = runtimes[0].settings
+    settings = loaded.server
     _check_exposure(host, settings, auth=auth)
     tls = _tls_context(settings)
-    token_file = make_default(runtime.settings.home) if auth else None
+    token_file = make_default(loaded.home) if auth else None
     listener = _bind(host, port)
     address = listener.getsockname()[:2]
     base = settings.public_url or base_url(*address, encrypted=tls is not None)
-    runtime.pages = Pages(page_command(runtime.account), f"{base}{LINK}")
+    for runtime in runtimes:
+        runtime.pages = Pages(page_command(runtime.account), f"{base}{LINK}")
     logins = PageLogins(f"whatsapp_mcp_page_{address[1]}")
     oauth = None
     if auth and settings.oauth is not None:
-        oauth = ResourceServer.of(settings.oauth, base, runtime.settings.network.proxy_url)
-    verify = _verify_with(Tokens(runtime.settings.home), oauth) if auth else None
-    app = asgi_app(application, runtime, host=host, verify=verify, logins=logins, oauth=oauth)
+        oauth = ResourceServer.of(settings.oauth, base, loaded.network.proxy_url)
+    verify = _verify_with(Tokens(loaded.home), oauth) if auth else None
+    app = asgi_app(application, runtimes, host=host, verify=verify, logins=logins, oauth=oauth)
     server = uvicorn_server(app, limits_of_this_process(), tls)
 
     async def speak() -> None:
-        folder = runtime.settings.account_folder(runtime.account)
         async with application.session_manager.run():
-            announce(folder, logins, base, reached_at(*address))
-            _say_where(base, token_file, page_command(runtime.account))
+            for runtime in runtimes:
+                folder = loaded.account_folder(runtime.account)
+                announce(folder, logins, base, reached_at(*address))
+            _say_where(base, token_file, page_command(runtimes[0].account))
             await server._serve(sockets=[listener])  # pyright: ignore[reportPrivateUsage]  serve() takes signals
 
     return speak
@@ -184,6 +206,15 @@ def _verify_with(tokens: Tokens, oauth: ResourceServer | None) -> Verify:
         return await oauth.principal(token) if principal is None and oauth is not None else principal
 
     return verify
+
+
+async def _verified(verify: Verify, served: frozenset[str], token: str) -> Principal | None:
+    """Whom a token stands for, in the accounts that are served; without any of them it has no scope."""
+    principal = await verify(token)
+    if principal is None or principal.accounts is None:
+        return principal
+    accounts = principal.accounts & served
+    return replace(principal, accounts=accounts, scopes=principal.scopes if accounts else frozenset())
 
 
 def uvicorn_server(

@@ -1,0 +1,126 @@
+"""The accounts of a server, and how calls name them where whoever asks sees several.
+
+A requester that sees one account is answered as by a server that has no other: nothing names an account. For
+one that sees several, tools take `account`, cursors begin with its name (`work:ej2k9x.1f3a`), and so does the
+path of a URI (`whatsapp://work/chats`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.policy import Act, is_offered
+from whatsapp_mcp.server.calls.call import BASE, ServicesSource
+
+ARGUMENT: Final = "account"
+CURSOR: Final = "cursor"
+EVERY: Final = "all"
+"""What a host that cannot leave an argument out gives for every account."""
+_OF_ACCOUNT, _NEXT = ":", ","
+"""Stand in no account's name and in no cursor of a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The accounts that a server serves.
+
+    Attributes:
+        sources: Where the services of each come from, by its name, in the order in which they are shown.
+    """
+
+    sources: Mapping[str, ServicesSource]
+
+    @classmethod
+    def of(cls, *sources: ServicesSource) -> Accounts:
+        """The accounts of these sources, by name."""
+        return cls({each.account: each for each in sorted(sources, key=lambda source: source.account)})
+
+    def seen_by(self, names: frozenset[str] | None) -> Mapping[str, ServicesSource]:
+        """Those that a requester sees.
+
+        Args:
+            names: To which it is limited; None for every one.
+        """
+        if names is None:
+            return self.sources
+        return {name: source for name, source in self.sources.items() if name in names}
+
+    def offering(self, act: Act, names: frozenset[str] | None = None) -> list[str]:
+        """The accounts of a requester whose policy does not forbid an act altogether.
+
+        Args:
+            act: Under the name of its tool.
+            names: As in `seen_by`.
+        """
+        seen = self.seen_by(names)
+        return [name for name, source in seen.items() if is_offered(source.policy, act)]
+
+
+def with_account(schema: Mapping[str, Any], names: Sequence[str], *, required: bool) -> dict[str, Any]:
+    """The schema of a tool's arguments with `account` in front.
+
+    Args:
+        schema: Of a tool for one account.
+        names: Of the accounts.
+        required: Whether one has to be named.
+    """
+    choice = {"type": "string", "enum": [*names] if required else [EVERY, *names]}
+    properties = {ARGUMENT: choice, **schema.get("properties", {})}
+    needed = [ARGUMENT] if required else []
+    lists = {"required": [*needed, *schema.get("required", ())]} if required or "required" in schema else {}
+    return {**schema, "properties": properties, **lists}
+
+
+def by_account(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of the answers of several accounts: `{"accounts": {NAME: answer}}`.
+
+    Args:
+        schema: Of the answer of one, or of its error.
+    """
+    kept = {key: value for key, value in schema.items() if key != "$defs"}
+    shared = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+    answers = {"type": "object", "additionalProperties": kept}
+    return {"type": "object", "properties": {"accounts": answers}, "required": ["accounts"], **shared}
+
+
+def named_cursor(positions: Mapping[str, str]) -> str:
+    """The cursor that goes on at these positions, by account."""
+    return _NEXT.join(f"{name}{_OF_ACCOUNT}{position}" for name, position in positions.items())
+
+
+def positions_in(cursor: str, seen: Mapping[str, ServicesSource]) -> dict[str, str]:
+    """The cursors of single accounts that `named_cursor` joined.
+
+    Args:
+        cursor: As it came.
+        seen: The accounts that the requester sees: another's name is as unknown as any.
+
+    Raises:
+        InvalidArgument: It names no account, or one that is not seen.
+    """
+    parts = [part.partition(_OF_ACCOUNT) for part in cursor.strip().split(_NEXT)]
+    if not all(name in seen and position for name, _, position in parts):
+        raise InvalidArgument(
+            "The cursor is of no account here.",
+            "Give next_cursor exactly as the last result returned it, or leave it out to start again.",
+        )
+    return {name: position for name, _, position in parts}
+
+
+def uri_in(account: str | None, uri: str) -> str:
+    """The URI of a resource, or of a template, in an account.
+
+    Args:
+        account: None where it is not named.
+        uri: As it is where there is one account.
+    """
+    return uri if account is None else f"{BASE}{account}/{uri.removeprefix(BASE)}"
+
+
+def account_in(uri: str) -> tuple[str, str]:
+    """The account that a URI names, which there need not be, and the URI as it is where there is one."""
+    name, _, path = uri.removeprefix(BASE).partition("/")
+    return (name, f"{BASE}{path}") if uri.startswith(BASE) else ("", uri)
