@@ -1,0 +1,114 @@
+"""Who may act: the lease of a run, and the challenge that ends a run which no longer renews it.
+
+A **run** is one start of a node's process; its name is never used again. Its row in the database holds a
+counter that it raises (`renew`), and whether it was ended. A run leads the accounts whose leases name it.
+Whoever sees a counter unchanged for long enough ends the run, with one statement that compares the counter:
+
+    UPDATE runs SET ended = true WHERE run = … AND counter = … AND NOT ended
+
+An ended run stays ended, and its renewals find no row. So a renewal and the end of a run cannot both succeed,
+and that a run was ended may be looked up without a lock.
+
+Times are seconds of a clock that goes on while the machine is suspended (CLOCK_BOOTTIME). Clocks of different
+machines are never compared.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """How long a lease holds and how often it is renewed, in seconds.
+
+    Attributes:
+        ttl: How long the owner may act after it began to ask for the last renewal that was confirmed.
+        margin: What a challenger waits beyond that: for clocks of different speed, and for what the owner had
+            already handed to its network.
+        interval: From one renewal to the next.
+
+    Raises:
+        ValueError: The margin is not positive, or fewer than two renewals fit into a lease.
+    """
+
+    ttl: float = 10.0
+    margin: float = 2.0
+    interval: float = 2.5
+
+    def __post_init__(self) -> None:
+        if self.margin <= 0 or not 0 < self.interval <= self.ttl / 2:
+            raise ValueError("a lease needs a margin, and at least two renewals within its time")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLease:
+    """What a run knows of its own lease.
+
+    Attributes:
+        until: When the lease ends, unless it is renewed.
+        asked: When the renewal was begun that is not answered yet.
+        ended: Whether the run was ended by another; a new run has to begin.
+    """
+
+    times: LeaseTimes
+    until: float = -math.inf
+    asked: float | None = None
+    ended: bool = False
+
+    def ask(self, now: float) -> OwnLease:
+        """A renewal is about to be sent. The lease counts from here.
+
+        The database may commit the renewal at any moment until it answers, and a challenger counts from the
+        commit. An owner that counted from the answer would act for longer than the challenger waits.
+        """
+        return replace(self, asked=now)
+
+    def renewed(self) -> OwnLease:
+        """The renewal was confirmed: the database answered, without a warning."""
+        assert self.asked is not None
+        return replace(self, until=max(self.until, self.asked + self.times.ttl), asked=None)
+
+    def unanswered(self) -> OwnLease:
+        """The renewal failed or its answer was lost. Nothing is gained; ask again."""
+        return replace(self, asked=None)
+
+    def lost(self) -> OwnLease:
+        """The renewal found no row: the run was ended."""
+        return replace(self, until=-math.inf, asked=None, ended=True)
+
+    def holds(self, now: float) -> bool:
+        """Whether the run may act. After an outage the same run may go on once a renewal is confirmed."""
+        return not self.ended and now < self.until
+
+    def next_renewal(self) -> float:
+        """When to renew: one interval after the last confirmed renewal was begun, which may have passed."""
+        return self.until - self.times.ttl + self.times.interval
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What another run knows of a run that it watches.
+
+    Attributes:
+        counter: The counter that it read last.
+        since: When the answer with that counter came for the first time.
+    """
+
+    counter: int
+    since: float
+
+    @classmethod
+    def observed(cls, former: Challenge | None, counter: int, answered: float) -> Challenge:
+        """A counter was read. An unchanged one counts from its first answer: it was committed before that."""
+        if former is not None and former.counter == counter:
+            return former
+        return cls(counter, answered)
+
+    def may_end(self, times: LeaseTimes, now: float) -> bool:
+        """Whether the watched run can no longer hold its lease, if its counter is still the same.
+
+        The statement that ends the run compares the counter once more.
+        """
+        return now >= self.since + times.ttl + times.margin
