@@ -104,6 +104,10 @@ def test_a_row_that_no_standby_may_have_is_confirmed_by_a_later_commit(outcome: 
     assert found.after(AppendOutcome.COMMITTED).move is NextMove.HAND_OVER
 
 
+def test_a_row_that_a_failover_has_taken_away_is_appended_again() -> None:
+    assert Append(NextMove.CONFIRM).after(AppendOutcome.ABSENT).move is NextMove.APPEND
+
+
 @pytest.mark.parametrize("move", [NextMove.APPEND, NextMove.CONFIRM])
 def test_a_fenced_writer_ends_its_leadership(move: NextMove) -> None:
     assert Append(move).after(AppendOutcome.FENCED).move is NextMove.END

@@ -32,6 +32,8 @@ class AppendOutcome(Enum):
     """It was committed with a warning: the wait for the standby was cut short."""
     UNANSWERED = auto()
     """The connection failed: it may be committed, it may become so, or not."""
+    ABSENT = auto()
+    """The row that was to be confirmed is not there: a failover has taken it away."""
 
 
 class NextMove(Enum):
@@ -40,7 +42,11 @@ class NextMove(Enum):
     APPEND = auto()
     """Send the append, with the same stamps as before, over a connection that works."""
     CONFIRM = auto()
-    """Commit a write that waits: `UPDATE heads SET seq = seq WHERE account = … AND epoch = …`."""
+    """Commit a write that waits, and see that the row is there:
+
+        UPDATE heads SET seq = seq WHERE account = … AND epoch = …
+        RETURNING (SELECT seq FROM rows WHERE account = … AND epoch = … AND n = …)
+    """
     HAND_OVER = auto()
     """The rows are durable: answer whoever waits."""
     END = auto()
@@ -67,5 +73,7 @@ class Append:
                 return Append(NextMove.END)
             case AppendOutcome.DUPLICATE | AppendOutcome.WARNED:
                 return Append(NextMove.CONFIRM)
+            case AppendOutcome.ABSENT:
+                return Append(NextMove.APPEND)
             case AppendOutcome.UNANSWERED:
                 return self
