@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 settings.register_profile("no-deadline", deadline=None)  # a busy machine is no defect
 settings.load_profile("no-deadline")
 
-pytest_plugins = ["tests.fixtures"]
+pytest_plugins = ["tests.fixtures", "tests.postgres"]
 
 
 @pytest.hookimpl(wrapper=True)

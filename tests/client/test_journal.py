@@ -7,12 +7,9 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.archive.power import ForgetfulDisk
 from whatsapp_mcp.client.journal import Journal
@@ -27,56 +24,6 @@ def path(tmp_path: Path) -> Path:
 def journal(path: Path) -> Iterator[Journal]:
     with Journal(path) as journal:
         yield journal
-
-
-def test_events_come_back_as_they_were_in_order(journal: Journal) -> None:
-    payloads = [b"", b"\x00\xff", b"x" * 1_000_000]
-    seqs = [journal.append(7, code, payload) for code, payload in enumerate(payloads)]
-    events = journal.read(0, 10)
-    assert [(event.seq, event.generation, event.code, event.payload) for event in events] == [
-        (seq, 7, code, payload) for code, (seq, payload) in enumerate(zip(seqs, payloads, strict=True))
-    ]
-    assert seqs == sorted(set(seqs))
-
-
-def test_reading_goes_on_after_a_position(journal: Journal) -> None:
-    seqs = [journal.append(1, 17, b"%d" % n) for n in range(10)]
-    assert [event.seq for event in journal.read(seqs[3], 4)] == seqs[4:8]
-    assert journal.read(seqs[-1], 4) == []
-    assert journal.waiting(seqs[3]) == 6
-
-
-def test_reading_stops_after_the_event_that_makes_it_too_much(journal: Journal) -> None:
-    seqs = [journal.append(1, 17, b"x" * 100) for _ in range(5)]
-    assert [event.seq for event in journal.read(0, 10, 250)] == seqs[:3]
-    assert [event.seq for event in journal.read(seqs[2], 10, 1)] == seqs[3:4]
-
-
-def test_a_seq_is_never_used_again_after_pruning(path: Path) -> None:
-    with Journal(path) as journal:
-        last = [journal.append(1, 17, b"") for _ in range(3)][-1]
-        assert journal.prune(last) == 3
-        assert journal.last_seq() == last
-    with Journal(path) as journal:
-        assert journal.last_seq() == last
-        assert journal.append(2, 17, b"") > last
-
-
-def test_pruning_keeps_what_came_later(journal: Journal) -> None:
-    seqs = [journal.append(1, 17, b"") for _ in range(5)]
-    journal.prune(seqs[2])
-    assert [event.seq for event in journal.read(0, 10)] == seqs[3:]
-
-
-@given(st.lists(st.integers(0, 50), max_size=8))
-def test_numbering_goes_on_above_every_position_it_was_told(
-    tmp_path_factory: pytest.TempPathFactory, positions: list[int]
-) -> None:
-    with Journal(tmp_path_factory.mktemp("journal") / "inbox.db") as journal:
-        for position in positions:
-            before = journal.last_seq()
-            journal.continue_after(position)
-            assert journal.append(1, 17, b"") == max(before, position) + 1
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -113,24 +60,6 @@ def test_the_file_is_private(path: Path) -> None:
     finally:
         os.umask(previous)
     assert modes == {0o600}
-
-
-def test_a_reader_sees_what_another_connection_has_committed(path: Path, journal: Journal) -> None:
-    with Journal(path) as writer:
-        seq = writer.append(1, 17, b"new")
-        assert [event.seq for event in journal.read(0, 10)] == [seq]
-        journal.prune(seq)
-        assert writer.waiting(0) == 0
-
-
-def test_several_threads_append_at_once_without_a_loss(journal: Journal) -> None:
-    def append(number: int) -> int:
-        return journal.append(1, 17, b"%d" % number)
-
-    with ThreadPoolExecutor(8) as pool:
-        seqs = list(pool.map(append, range(200)))
-    assert sorted(seqs) == [event.seq for event in journal.read(0, 1000)]
-    assert {event.payload for event in journal.read(0, 1000)} == {b"%d" % n for n in range(200)}
 
 
 def test_a_killed_writer_loses_nothing_that_it_had_appended(path: Path) -> None:

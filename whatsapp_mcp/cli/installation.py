@@ -27,6 +27,7 @@ EXTRAS: Final = {
     "ocr": "rapidocr",
     "otel": "opentelemetry.sdk",
     "pocketsphinx": "pocketsphinx",
+    "postgres": "psycopg",
     "voice": "faster_whisper",
 }
 """For each extra a module that only it brings."""

@@ -25,6 +25,7 @@ _ADDS: Final = {
     "ocr": "words in pictures",
     "otel": "traces for OpenTelemetry",
     "pocketsphinx": "rough transcripts of English speech without a model",
+    "postgres": "storage in PostgreSQL, for accounts on several machines",
     "voice": "transcripts of speech",
 }
 """For each extra what it brings."""

@@ -1,0 +1,49 @@
+"""The database of a fleet, PostgreSQL 14 or newer: its schema, the journal, the log, runs and leases."""
+
+from whatsapp_mcp.fleet.database.connections import (
+    Database,
+    NotDurable,
+    Session,
+    connect,
+    durability,
+)
+from whatsapp_mcp.fleet.database.journal import PostgresJournal, admit
+from whatsapp_mcp.fleet.database.leases import (
+    add_account,
+    begin_run,
+    counter_of,
+    end_run,
+    has_ended,
+    lease_of,
+    raise_epoch,
+    release,
+    renew,
+)
+from whatsapp_mcp.fleet.database.log import PostgresLog
+from whatsapp_mcp.fleet.database.migrations import Migration, TooNew, migrate
+from whatsapp_mcp.fleet.database.schema import MIGRATIONS, SCHEMA
+
+__all__ = [
+    "MIGRATIONS",
+    "SCHEMA",
+    "Database",
+    "Migration",
+    "NotDurable",
+    "PostgresJournal",
+    "PostgresLog",
+    "Session",
+    "TooNew",
+    "add_account",
+    "admit",
+    "begin_run",
+    "connect",
+    "counter_of",
+    "durability",
+    "end_run",
+    "has_ended",
+    "lease_of",
+    "migrate",
+    "raise_epoch",
+    "release",
+    "renew",
+]

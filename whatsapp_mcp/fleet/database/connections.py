@@ -1,0 +1,230 @@
+"""Connections to the database: every wait has a limit, and no statement is ever cancelled.
+
+A statement that is cancelled, or ended by a timeout of the server, while its commit waits for a standby is
+committed all the same, and on this server alone. So the server is told of no limit. A client that has waited
+long enough closes its connection and asks over another one what has become of its statement.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self, TypeVar
+
+import psycopg
+from psycopg import errors
+
+from whatsapp_mcp.fleet.protocol import Durability
+from whatsapp_mcp.storage import Fenced, Rewound, StorageError, Unavailable
+
+T = TypeVar("T")
+
+OLDEST_SERVER: Final = 14
+_FIRST_RETRY: Final = 0.05
+_LONGEST_RETRY: Final = 1.0
+_SHORTEST_WAIT: Final = 0.001
+_PARAMETERS: Final[Mapping[str, Any]] = {
+    "application_name": "whatsapp-mcp",
+    # A peer that is gone is noticed after eight seconds, whether data is under way or not.
+    "keepalives_idle": 2,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8_000,
+    "options": "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=60000",
+}
+_TEMPORARY: Final = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
+"""The connection failed, the server is stopping or starting, or it has become a standby."""
+
+
+class NotDurable(StorageError):
+    """The database may lose what it confirms, so no account is led on it.
+
+    Attributes:
+        weaknesses: Sentences for an operator.
+    """
+
+    def __init__(self, weaknesses: tuple[str, ...]) -> None:
+        super().__init__("The database may lose what it confirms. " + " ".join(weaknesses))
+        self.weaknesses = weaknesses
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the database is, and how long it is waited for.
+
+    Attributes:
+        url: `postgres://…`; holds a password, so it is in no repr.
+        patience: Seconds after which a call that the database does not answer is given up.
+        allow_asynchronous: Whether a database may be used that can lose what it confirms.
+        monotonic: The time, in seconds.
+        sleep: Waits between two tries.
+    """
+
+    url: str = field(repr=False)
+    patience: float = 15.0
+    allow_asynchronous: bool = False
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+class Session(psycopg.Connection[Any]):
+    """One connection, in autocommit; a statement is a transaction unless `transaction()` says otherwise.
+
+    Attributes:
+        deadline: Moment of `monotonic` at which waiting ends with an `OperationalError`.
+        warned: Whether the server has warned since this was last set to False. It does when a commit stopped
+            waiting for its standby.
+    """
+
+    deadline: float
+    monotonic: Callable[[], float] = staticmethod(time.monotonic)
+    warned: bool = False
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """As the library's, until the deadline at most. The connection is closed then."""
+        left = max(self.deadline - self.monotonic(), _SHORTEST_WAIT)
+        try:
+            return super().wait(gen, interval, left if timeout is None else min(timeout, left))
+        except psycopg.OperationalError:
+            if self.monotonic() >= self.deadline:
+                self.close()
+            raise
+
+    def noticed(self, notice: psycopg.errors.Diagnostic) -> None:
+        """Take note of a warning."""
+        self.warned = self.warned or notice.severity_nonlocalized == "WARNING"
+
+
+def connect(database: Database, limit: float | None = None) -> Session:
+    """Open a connection, for statements that answer within `limit` seconds (the patience).
+
+    Raises:
+        psycopg.OperationalError: It cannot be opened.
+        NotDurable: The database may lose what it confirms.
+        StorageError: The server is too old.
+    """
+    until = database.monotonic() + (database.patience if limit is None else limit)
+    # Whole seconds, of which the library takes two at least.
+    wait = max(2, int(until - database.monotonic()))
+    session = Session.connect(database.url, autocommit=True, connect_timeout=wait, **_PARAMETERS)
+    session.monotonic, session.deadline = database.monotonic, until
+    session.prepare_threshold = 1
+    session.add_notice_handler(session.noticed)
+    try:
+        _check(session, database)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _check(session: Session, database: Database) -> None:
+    if session.info.server_version < OLDEST_SERVER * 10_000:
+        raise StorageError(f"PostgreSQL {OLDEST_SERVER} or newer is needed.")
+    if database.allow_asynchronous:
+        return
+    # Each time, since a failover leads to a server with settings of its own. Whether a standby is there at
+    # this moment does not matter: as long as none is, commits wait.
+    if weaknesses := durability(session)._replace(synchronous=1).weaknesses():
+        raise NotDurable(weaknesses)
+
+
+def durability(session: Session) -> Durability:
+    """What the server says of itself.
+
+    Only a role with `pg_read_all_stats` sees the standbys; for others there are none.
+    """
+    row = session.execute(
+        "SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),"
+        " current_setting('fsync'), current_setting('full_page_writes'),"
+        " (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum'))"
+    ).fetchone()
+    assert row is not None
+    return Durability(*row)
+
+
+class Link:
+    """A connection that is opened when it is needed, and again when it fails; usable from any thread.
+
+    Args:
+        database: Where.
+        connected: Called with each new connection before it is used.
+    """
+
+    def __init__(self, database: Database, connected: Callable[[Session], None]) -> None:
+        self._database = database
+        self._connected = connected
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._end: StorageError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; calls raise `Unavailable` from then on."""
+        with self._lock:
+            self._end = self._end or Unavailable("The connection to the database was closed.")
+            self._drop()
+
+    def run(self, work: Callable[[Session], T]) -> T:
+        """What `work` answers; it is repeated over a new connection when one fails under it.
+
+        Raises:
+            Unavailable: Not answered within the patience, or refused. So is every later call.
+            Fenced, Rewound: As `work` says; every later call ends with it, too.
+        """
+        with self._lock:
+            if self._end is not None:
+                raise self._end
+            try:
+                return self._repeated(work)
+            except (Fenced, Rewound, Unavailable) as error:
+                self._end = error
+                self._drop()
+                raise
+
+    def _repeated(self, work: Callable[[Session], T]) -> T:
+        database, delay = self._database, _FIRST_RETRY
+        deadline = database.monotonic() + database.patience
+        while True:
+            try:
+                session = self._open(deadline)
+                return work(session)
+            except _TEMPORARY as error:
+                self._drop()
+                if database.monotonic() + delay >= deadline:
+                    raise Unavailable(
+                        f"The database did not answer within {database.patience:.0f} s ({_kind(error)})."
+                    ) from None
+            except psycopg.Error as error:
+                raise Unavailable(f"The database refused a statement ({_kind(error)}).") from None
+            database.sleep(delay)
+            delay = min(2 * delay, _LONGEST_RETRY)
+
+    def _open(self, deadline: float) -> Session:
+        if self._session is None:
+            session = connect(self._database, deadline - self._database.monotonic())
+            try:
+                self._connected(session)
+            except BaseException:
+                session.close()
+                raise
+            self._session = session
+        self._session.deadline = deadline
+        return self._session
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def _kind(error: psycopg.Error) -> str:
+    """What kind of error it is: its sentence may quote values."""
+    return f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__

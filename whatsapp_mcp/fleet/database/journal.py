@@ -1,0 +1,161 @@
+"""The journal in PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from psycopg import sql
+
+from whatsapp_mcp.fleet.database.connections import Database, Session
+from whatsapp_mcp.fleet.database.streams import Statements, Stream, fenced
+from whatsapp_mcp.storage import JournalRow
+
+_STATEMENTS: Final = Statements(
+    append="""
+    WITH head AS (
+        UPDATE whatsapp_mcp.heads SET seq = seq + %(rows)s
+        WHERE account = %(account)s AND stream = %(stream)s AND epoch = %(epoch)s
+        RETURNING seq
+    ), appended AS (
+        INSERT INTO whatsapp_mcp.journal (account, seq, epoch, n, generation, received_at, code, payload)
+        SELECT %(account)s, seq, %(epoch)s, %(n)s + 1, %(generation)s, %(received_at)s, %(code)s, %(payload)b
+        FROM head
+    )
+    SELECT seq FROM head
+    """,
+    confirm="""
+    UPDATE whatsapp_mcp.heads SET seq = seq
+    WHERE account = %(account)s AND stream = %(stream)s AND epoch = %(epoch)s
+    RETURNING (
+        SELECT journal.seq FROM whatsapp_mcp.journal
+        WHERE journal.account = %(account)s AND journal.epoch = %(epoch)s AND journal.n = %(n)s
+    )
+    """,
+    stamp_at="SELECT epoch, n FROM whatsapp_mcp.journal WHERE account = %(account)s AND seq = %(seq)s",
+    constraint="journal_stamp",
+)
+_READ: Final = """
+SELECT seq, generation, received_at, code, payload
+FROM (
+    SELECT *, sum(octet_length(payload)) OVER (ORDER BY seq) - octet_length(payload) AS before
+    FROM (
+        SELECT seq, generation, received_at, code, payload FROM whatsapp_mcp.journal
+        WHERE account = %s AND seq > %s ORDER BY seq LIMIT %s
+    ) AS few
+) AS sized
+WHERE before < %s ORDER BY seq
+"""
+_WAITING: Final = "SELECT count(*) FROM whatsapp_mcp.journal WHERE account = %s AND seq > %s"
+# No lock on the head: a leader prunes what it has archived for good, whether it leads still or not, and the
+# client's appends need not wait for it.
+_PRUNE: Final = """
+DELETE FROM whatsapp_mcp.journal
+WHERE account = %s AND seq <= %s
+    AND EXISTS (SELECT FROM whatsapp_mcp.heads WHERE account = %s AND stream = 'journal' AND epoch = %s)
+"""
+_CONTINUE: Final = """
+UPDATE whatsapp_mcp.heads SET seq = greatest(seq, %s)
+WHERE account = %s AND stream = 'journal' AND epoch = %s
+"""
+
+
+class PostgresJournal:
+    """The journal of one account, for its client process or its leader: a `storage.JournalStore`.
+
+    Args:
+        database: Where.
+        account: Whose.
+        epoch: Of the leader, or of the leader that started the client.
+        now: The time, in milliseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        account: str,
+        epoch: int,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._account = account
+        self._epoch = epoch
+        self._now = now
+        self._stream = Stream(database, account, "journal", epoch, _STATEMENTS)
+
+    def __enter__(self) -> PostgresJournal:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the journal stays."""
+        self._stream.close()
+
+    def append(self, generation: int, code: int, payload: bytes) -> int:
+        """See `storage.JournalWriter`."""
+        values = {"generation": generation, "received_at": self._now(), "code": code, "payload": payload}
+        return self._stream.append(1, values)
+
+    def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalRow]:
+        """See `storage.JournalReader`."""
+        rows = self._ask(_READ, self._account, after_seq, limit, size)
+        return [JournalRow(*row) for row in rows]
+
+    def waiting(self, after_seq: int) -> int:
+        """See `storage.JournalReader`."""
+        [(count,)] = self._ask(_WAITING, self._account, after_seq)
+        return count
+
+    def last_seq(self) -> int:
+        """See `storage.JournalReader`."""
+        return self._stream.confirmed_seq()
+
+    def prune(self, up_to_seq: int) -> int:
+        """See `storage.JournalReader`."""
+
+        def delete(session: Session) -> int:
+            values = [self._account, up_to_seq, self._account, self._epoch]
+            pruned = session.execute(_PRUNE, values).rowcount
+            if not pruned:
+                self._stream.check_epoch(session)
+            return pruned
+
+        return self._stream.link.run(delete)
+
+    def continue_after(self, seq: int) -> None:
+        """See `storage.JournalReader`."""
+
+        def move(session: Session) -> None:
+            if session.execute(_CONTINUE, [seq, self._account, self._epoch]).rowcount == 0:
+                raise fenced()
+
+        self._stream.link.run(move)
+
+    def _ask(self, statement: Any, *values: Any) -> list[Any]:
+        return self._stream.link.run(lambda session: session.execute(statement, values).fetchall())
+
+
+def admit(session: Session, account: str, role: str) -> None:
+    """Let a login role, that of an account's client process, append to the journal of this account alone.
+
+    Rights and policies belong to the role, not to its name, so they stay when it is renamed.
+    """
+    who = sql.Identifier(role)
+    own = sql.SQL("account = {}").format(sql.Literal(account))
+    with session.transaction():
+        for table, rights in (
+            ("heads", "SELECT, UPDATE (seq, writer)"),
+            ("journal", "SELECT, INSERT"),
+        ):
+            name = sql.Identifier("whatsapp_mcp", table)
+            policy = sql.Identifier(f"account {account}")
+            session.execute(sql.SQL("DROP POLICY IF EXISTS {} ON {}").format(policy, name))
+            session.execute(
+                sql.SQL("CREATE POLICY {} ON {} TO {} USING ({}) WITH CHECK ({})").format(
+                    policy, name, who, own, own
+                )
+            )
+            session.execute(sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), name, who))  # pyright: ignore[reportArgumentType]
+        session.execute(sql.SQL("GRANT USAGE ON SCHEMA whatsapp_mcp TO {}").format(who))

@@ -1,0 +1,184 @@
+"""The log of operations in PostgreSQL. What waits at the same time is committed together."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.fleet.database.connections import Database, Session
+from whatsapp_mcp.fleet.database.streams import Statements, Stream
+from whatsapp_mcp.storage import LogRow, Pruned, StorageError
+
+T = TypeVar("T")
+
+MOST_ROWS: Final = 1_000
+MOST_BYTES: Final = 1 << 20
+"""Of bodies in one statement; one append that is larger is committed as it is."""
+_STATEMENTS: Final = Statements(
+    append="""
+    WITH head AS (
+        UPDATE whatsapp_mcp.heads SET seq = seq + %(rows)s
+        WHERE account = %(account)s AND stream = %(stream)s AND epoch = %(epoch)s
+        RETURNING seq
+    ), appended AS (
+        INSERT INTO whatsapp_mcp.log (account, seq, epoch, n, body)
+        SELECT %(account)s, seq - %(rows)s + place, %(epoch)s, %(n)s + place, body
+        FROM head, unnest(%(bodies)b::bytea[]) WITH ORDINALITY AS given (body, place)
+    )
+    SELECT seq FROM head
+    """,
+    confirm="""
+    UPDATE whatsapp_mcp.heads SET seq = seq
+    WHERE account = %(account)s AND stream = %(stream)s AND epoch = %(epoch)s
+    RETURNING (
+        SELECT log.seq FROM whatsapp_mcp.log
+        WHERE log.account = %(account)s AND log.epoch = %(epoch)s AND log.n = %(n)s
+    )
+    """,
+    stamp_at="SELECT epoch, n FROM whatsapp_mcp.log WHERE account = %(account)s AND seq = %(seq)s",
+    constraint="log_stamp",
+)
+_READ: Final = """
+SELECT head.seq, given.seq, given.epoch, given.body
+FROM whatsapp_mcp.heads AS head LEFT JOIN LATERAL (
+    SELECT seq, epoch, body FROM whatsapp_mcp.log
+    WHERE account = head.account AND seq > %s ORDER BY seq LIMIT %s
+) AS given ON true
+WHERE head.account = %s AND head.stream = 'log' ORDER BY given.seq
+"""
+_PRUNE: Final = """
+DELETE FROM whatsapp_mcp.log
+WHERE account = %s AND seq <= %s
+    AND EXISTS (SELECT FROM whatsapp_mcp.heads WHERE account = %s AND stream = 'log' AND epoch = %s)
+"""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """An append that is not answered yet."""
+
+    bodies: tuple[bytes, ...]
+    seq: int | None = None
+    error: StorageError | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.seq is not None or self.error is not None
+
+
+class PostgresLog:
+    """The log of one account, for its leader: a `storage.OperationLog`.
+
+    Args:
+        database: Where.
+        account: Whose.
+        epoch: Of the leader.
+    """
+
+    def __init__(self, database: Database, account: str, epoch: int) -> None:
+        self._account = account
+        self._epoch = epoch
+        self._stream = Stream(database, account, "log", epoch, _STATEMENTS)
+        # A thread of its own: the shared ones could all be waiting for a database that does not answer.
+        self._thread = anyio.CapacityLimiter(1)
+        self._turn = anyio.Lock()
+        self._waiting: deque[_Waiting] = deque()
+
+    async def __aenter__(self) -> PostgresLog:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection; the log stays."""
+        await self._in_thread(self._stream.close)
+
+    async def append(self, bodies: Sequence[bytes]) -> int:
+        """See `storage.OperationLog`."""
+        if not bodies:
+            raise ValueError("There is nothing to append.")
+        mine = _Waiting(tuple(bodies))
+        self._waiting.append(mine)
+        try:
+            # Who gets the turn commits for all who wait by then; the others find themselves settled.
+            async with self._turn:
+                while not mine.settled:
+                    await self._commit()
+        finally:
+            with suppress(ValueError):
+                self._waiting.remove(mine)
+        if mine.error is not None:
+            raise mine.error
+        assert mine.seq is not None
+        return mine.seq
+
+    async def read(self, after: int, limit: int) -> list[LogRow]:
+        """See `storage.OperationLog`."""
+        return await self._run(partial(self._read, after, limit))
+
+    async def last(self) -> int:
+        """See `storage.OperationLog`."""
+        return await self._run(self._stream.confirm)
+
+    async def prune(self, upto: int) -> int:
+        """See `storage.OperationLog`."""
+        return await self._run(partial(self._prune, upto))
+
+    async def _commit(self) -> None:
+        """Append what waits, as much as one statement takes. It is not left in the middle."""
+        group = self._next_group()
+        bodies = [body for one in group for body in one.bodies]
+        append = partial(self._stream.append, len(bodies), {"bodies": bodies})
+        try:
+            seq = await self._in_thread(append)
+        except StorageError as error:
+            for one in group:
+                one.error = error
+            return
+        for one in reversed(group):
+            one.seq = seq
+            seq -= len(one.bodies)
+
+    def _next_group(self) -> list[_Waiting]:
+        group = [self._waiting.popleft()]
+        rows, size = len(group[0].bodies), sum(map(len, group[0].bodies))
+        while self._waiting:
+            rows += len(self._waiting[0].bodies)
+            size += sum(map(len, self._waiting[0].bodies))
+            if rows > MOST_ROWS or size > MOST_BYTES:
+                break
+            group.append(self._waiting.popleft())
+        return group
+
+    def _read(self, after: int, limit: int, session: Session) -> list[LogRow]:
+        # The head is read by the same statement: between two of them a row could be appended.
+        found = session.execute(_READ, [after, limit, self._account]).fetchall()
+        rows = [LogRow(*row) for _, *row in found if row[0] is not None]
+        following = rows[0].seq if rows else found[0][0] + 1
+        if limit > 0 and following > after + 1:
+            raise Pruned(f"The log begins with {following}, so what follows {after} is gone.")
+        return rows
+
+    def _prune(self, upto: int, session: Session) -> int:
+        pruned = session.execute(_PRUNE, [self._account, upto, self._account, self._epoch]).rowcount
+        if not pruned:
+            self._stream.check_epoch(session)
+        return pruned
+
+    async def _run(self, work: Callable[[Session], T]) -> T:
+        return await self._in_thread(partial(self._stream.link.run, work))
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        """What a call answers; whoever waits for it does so to its end, even if cancelled."""
+        answers: list[T] = []
+        with anyio.CancelScope(shield=True):
+            answers.append(await anyio.to_thread.run_sync(call, limiter=self._thread))
+        return answers[0]

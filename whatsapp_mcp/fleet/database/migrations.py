@@ -1,0 +1,88 @@
+"""Changes of the schema while programs of two versions work on it: first expand, later contract.
+
+An expanding migration adds what the new version needs and leaves what the old one uses: columns with a
+default, tables, indexes. A contracting one takes away what no version uses any more, so it names the oldest
+program that works without it, and waits until no run of an older one is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from whatsapp_mcp.fleet.database.connections import Session
+from whatsapp_mcp.storage import StorageError
+
+_LOCK: Final = 0x77_6D_63_70
+"""Number of the advisory lock under which one process at a time changes the schema."""
+
+
+class TooNew(StorageError):
+    """The schema lacks what this version of the program needs: a newer version has contracted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One change.
+
+    Attributes:
+        version: 1, 2, 3 and so on; a program's own version is that of the last migration that it knows.
+        needs: The oldest program that works once this is applied. Lower than `version` where it expands.
+        statements: Run in one transaction.
+    """
+
+    version: int
+    needs: int
+    statements: tuple[str, ...]
+
+
+def migrate(session: Session, migrations: Sequence[Migration]) -> int:
+    """Apply what is missing and may be applied; returns the version of the schema afterwards.
+
+    A migration that contracts stays undone, with all that follow it, while an older program runs.
+
+    Raises:
+        TooNew: Nothing was changed.
+    """
+    with session.transaction():
+        session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        session.execute("CREATE SCHEMA IF NOT EXISTS whatsapp_mcp")
+        session.execute(
+            "CREATE TABLE IF NOT EXISTS whatsapp_mcp.migrations"
+            " (version integer PRIMARY KEY, needs integer NOT NULL)"
+        )
+        there, needs = _applied(session)
+        if needs > migrations[-1].version:
+            raise TooNew(
+                f"The database needs version {needs} of its schema, this is {migrations[-1].version}."
+            )
+        for migration in migrations[there:]:
+            if migration.needs > _oldest_program(session, there, migration.needs):
+                break
+            for statement in migration.statements:
+                session.execute(statement.encode(), prepare=False)
+            session.execute(
+                "INSERT INTO whatsapp_mcp.migrations VALUES (%s, %s)", [migration.version, migration.needs]
+            )
+            there = migration.version
+    return there
+
+
+def _applied(session: Session) -> tuple[int, int]:
+    """The version of the schema, and the oldest program that it is for; zeros before the first migration."""
+    row = session.execute(
+        "SELECT coalesce(max(version), 0), coalesce(max(needs), 0) FROM whatsapp_mcp.migrations"
+    ).fetchone()
+    assert row is not None
+    return row
+
+
+def _oldest_program(session: Session, there: int, otherwise: int) -> int:
+    """Version of the oldest program that has a run; `otherwise` where there is none."""
+    if there == 0:
+        return otherwise
+    # A run that begins after this look finds the schema changed, or waits for the lock.
+    row = session.execute("SELECT min(program) FROM whatsapp_mcp.runs WHERE NOT ended").fetchone()
+    assert row is not None
+    return otherwise if row[0] is None else row[0]
