@@ -113,9 +113,11 @@ def test_what_applies_an_operation_decodes_nothing(module: str) -> None:
 
 def test_an_operation_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="no operation"):
-        WriteOperation.from_json(b'["drop_everything", 1, "{}"]')
+        WriteOperation.from_json(b'[1, "drop_everything", 1, "{}"]')
     with pytest.raises(ValueError, match="send_id"):
-        WriteOperation.from_json(b'["outbox_failed", 1, "{\\"reason\\": \\"?\\"}"]')
+        WriteOperation.from_json(b'[1, "outbox_failed", 1, "{\\"reason\\": \\"?\\"}"]')
+    with pytest.raises(ValueError, match="another version"):
+        WriteOperation.from_json(b'[2, "set_own", "of a form that is not known yet"]')
 
 
 def methods(protocol: type) -> set[str]:

@@ -6,6 +6,15 @@
 from whatsapp_mcp.archive.archive import Archive, open_archive
 from whatsapp_mcp.archive.exporting import export
 from whatsapp_mcp.archive.operations import WriteOperation
+from whatsapp_mcp.archive.projection import LogStorage, UnappliedError
 from whatsapp_mcp.archive.reading import ReadingArchive
 
-__all__ = ["Archive", "ReadingArchive", "WriteOperation", "export", "open_archive"]
+__all__ = [
+    "Archive",
+    "LogStorage",
+    "ReadingArchive",
+    "UnappliedError",
+    "WriteOperation",
+    "export",
+    "open_archive",
+]

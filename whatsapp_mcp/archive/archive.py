@@ -14,10 +14,11 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.archive import care, database, exchange, read, write
-from whatsapp_mcp.archive.committer import Committer, Recorder
+from whatsapp_mcp.archive.committer import Committer, Outcome, Recorder
 from whatsapp_mcp.archive.database import Writer
 from whatsapp_mcp.archive.import_turns import ImportTurns
 from whatsapp_mcp.archive.operations import WriteOperation
+from whatsapp_mcp.archive.projection import LogStorage, LogWriter, open_projection
 from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
 from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
@@ -77,6 +78,7 @@ class Archive(ReadingArchive):
         raw: `raw.db`.
         now: The wall time, of which each operation gets its own.
         recorder: Called with each operation after its commit.
+        storage: Where each operation is kept before it is applied; None: in no log.
     """
 
     def __init__(
@@ -86,11 +88,16 @@ class Archive(ReadingArchive):
         raw: sqlite3.Connection,
         now: Callable[[], datetime],
         recorder: Recorder | None = None,
+        storage: LogStorage | None = None,
     ) -> None:
         super().__init__(folder)
         self._writer = Writer(db)
-        self._committer = Committer(folder, db, raw, recorder)
-        self._imports = ImportTurns(folder, self._writer, self._committer, now)
+        self._committer = Committer(folder, db, raw, recorder, is_logged=storage is not None)
+        self._storage = storage
+        self._log: LogWriter | None = None
+        if storage is not None:
+            self._log = LogWriter(folder, self._writer, self._committer, storage, now)
+        self._imports = ImportTurns(folder, self._writer, self._committer, now, self._log)
         self._now = now
         self._merging = False
 
@@ -104,9 +111,18 @@ class Archive(ReadingArchive):
     async def apply(self, operation: WriteOperation) -> Any:
         """Apply an operation from a log: it returns or raises what it did when it was first applied.
 
-        The operations of the log must be applied in their order.
+        The operations must be applied in their order. An archive with a log of its own catches up instead.
         """
         return await self._turn(lambda _: self._committer.commit(operation))
+
+    async def catch_up(self) -> None:
+        """Apply what others have appended to the log of this archive; nothing without a log.
+
+        Raises:
+            Unsupported: An operation is of a version that this one cannot apply; those before it are.
+        """
+        if self._log is not None:
+            await self._log.catch_up()
 
     async def submit(self, name: str, values: Mapping[str, Any], *, bulk: bool = False) -> Any:
         """Make an operation of now, and apply it."""
@@ -116,26 +132,27 @@ class Archive(ReadingArchive):
         self, name: str, values: Callable[[sqlite3.Connection], Mapping[str, Any]], *, bulk: bool = False
     ) -> Any:
         """As `submit`, with values that are worked out in the writer's turn, before the operation."""
+        if self._log is not None:
+            (result,) = await self._log.submit([(name, values)], bulk=bulk)
+            return result
 
-        def in_thread(db: sqlite3.Connection) -> tuple[Any, list[str]]:
+        def in_thread(db: sqlite3.Connection) -> Outcome:
             at = int(self._now().timestamp() * 1000)
             return self._committer.commit(WriteOperation(name, at, values(db)), opens_addons=True)
 
         return await self._turn(in_thread, bulk=bulk)
 
-    async def _turn(
-        self, commit: Callable[[sqlite3.Connection], tuple[Any, list[str]]], *, bulk: bool = False
-    ) -> Any:
+    async def _turn(self, commit: Callable[[sqlite3.Connection], Outcome], *, bulk: bool = False) -> Any:
         """Take the writer's turn; files left without a message go afterwards."""
 
-        def in_thread(db: sqlite3.Connection) -> tuple[Any, list[str]]:
+        def in_thread(db: sqlite3.Connection) -> Outcome:
             with self._committer.raw_damage():
                 return commit(db)
 
-        result, files = await self._writer.run_bare(in_thread, bulk=bulk)
-        if files:
-            await anyio.to_thread.run_sync(care.unlink_media, self.folder.media, files)
-        return result
+        outcome = await self._writer.run_bare(in_thread, bulk=bulk)
+        if outcome.files:
+            await anyio.to_thread.run_sync(care.unlink_media, self.folder.media, outcome.files)
+        return outcome.result()
 
     async def wait_change(self, after: int, timeout: float) -> int:
         """As a reader does; but every change is made here, so none has to be looked for."""
@@ -415,6 +432,7 @@ def open_archive(
     write: Literal[True],
     now: Callable[[], datetime] = ...,
     recorder: Recorder | None = ...,
+    storage: LogStorage | None = ...,
 ) -> AbstractAsyncContextManager[Archive]: ...
 def open_archive(
     folder: AccountFolder,
@@ -422,6 +440,7 @@ def open_archive(
     write: bool = False,
     now: Callable[[], datetime] = _now,
     recorder: Recorder | None = None,
+    storage: LogStorage | None = None,
 ) -> AbstractAsyncContextManager[ReadingArchive] | AbstractAsyncContextManager[Archive]:
     """Open an account's archive.
 
@@ -430,11 +449,13 @@ def open_archive(
         write: Whether to write; only the account's leader may. A reader needs no file to be there yet.
         now: The wall time, of which each operation gets its own.
         recorder: Called with each operation after its commit, in order, in the thread that writes.
+        storage: Where each operation is kept before it is applied. The files are then a projection of that
+            log: they have applied all of it when this returns, and are made again if they differ from it.
 
     Raises:
-        Unsupported: The file was written by a newer version.
+        Unsupported: The file, or the log, was written by a newer version.
     """
-    return _open_writer(folder, now, recorder) if write else _open_reader(folder)
+    return _open_writer(folder, now, recorder, storage) if write else _open_reader(folder)
 
 
 @asynccontextmanager
@@ -445,9 +466,16 @@ async def _open_reader(folder: AccountFolder) -> AsyncIterator[ReadingArchive]:
 
 @asynccontextmanager
 async def _open_writer(
-    folder: AccountFolder, now: Callable[[], datetime], recorder: Recorder | None
+    folder: AccountFolder,
+    now: Callable[[], datetime],
+    recorder: Recorder | None,
+    storage: LogStorage | None,
 ) -> AsyncIterator[Archive]:
     folder.create()
-    db, raw = await anyio.to_thread.run_sync(database.connect, folder)
-    with closing(Archive(folder, db, raw, now, recorder)) as archive:
+    if storage is None:
+        db, raw = await anyio.to_thread.run_sync(database.connect, folder)
+    else:
+        db, raw = await open_projection(folder, storage)
+    with closing(Archive(folder, db, raw, now, recorder, storage)) as archive:
+        await archive.catch_up()
         yield archive

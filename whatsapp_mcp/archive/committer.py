@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from whatsapp_mcp.archive import database, write
@@ -22,6 +23,29 @@ Recorder = Callable[[int, bytes], None]
 """Gets each operation that was applied: its number, and it as JSON."""
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What became of an operation.
+
+    Attributes:
+        value: What it gave.
+        refusal: Why it was refused; nothing but its number was written then.
+        files: Downloaded files that no message has any more.
+        opens_addons: Whether add-ons may wait that can be opened now.
+    """
+
+    value: Any = None
+    refusal: Exception | None = None
+    files: list[str] = field(default_factory=list[str])
+    opens_addons: bool = False
+
+    def result(self) -> Any:
+        """What the operation gave; raises its refusal."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.value
+
+
 class _DryRunError(Exception):
     """Ends the transaction of a dry run."""
 
@@ -34,6 +58,8 @@ class Committer:
         db: `archive.db`.
         raw: `raw.db`; it is opened again when it turns out to be damaged.
         recorder: Called with each operation after its commit.
+        is_logged: Whether each operation is in a log before it is applied. A commit then does not wait for
+            the disk: what a power failure undoes is applied once more.
     """
 
     def __init__(
@@ -42,8 +68,13 @@ class Committer:
         db: sqlite3.Connection,
         raw: sqlite3.Connection,
         recorder: Recorder | None,
+        *,
+        is_logged: bool = False,
     ) -> None:
         self.raw = raw
+        self._is_logged = is_logged
+        if is_logged:
+            db.execute("PRAGMA synchronous = NORMAL")
         self._folder = folder
         self.db = db
         self._recorder = recorder
@@ -55,43 +86,44 @@ class Committer:
         self.db.close()
         self.raw.close()
 
-    def commit(self, operation: WriteOperation, *, opens_addons: bool = False) -> tuple[Any, list[str]]:
-        """Apply an operation in a transaction of its own; answers its result, and files that have to go.
+    def commit(
+        self, operation: WriteOperation, *, opens_addons: bool = False, mark: str | None = None
+    ) -> Outcome:
+        """Apply an operation in a transaction of its own. A refusal is an outcome like any other.
 
         Args:
             operation: Which.
             opens_addons: Whether add-ons that can be opened now are, by an operation that is part of the same
                 transaction. In a log of operations the operation that opened them follows by itself.
+            mark: Hash of the log up to this operation. What is in a log must have an outcome, or nothing
+                after it could be applied: so one that cannot be written at all is refused.
         """
         db, recorded = self.db, list[tuple[int, bytes]]()
         # What was looked up holds as long as nothing but operations has written.
         if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
             self._lookups.forget()
         self._changes = None
-        refusal: WhatsAppError | None = None
-        result: Any = None
-        files: list[str] = []
+        outcome = Outcome()
+        refusals = (WhatsAppError,) if mark is None else (WhatsAppError, *write.POISON)
         try:
             with transaction(db):
-                result, on = self._apply(operation, recorded)
-                files += on.files
+                outcome.value, on = self._apply(operation, recorded, mark)
+                outcome.files += on.files
+                outcome.opens_addons = on.opens_addons
                 if opens_addons and on.opens_addons and (opened := write.open_waiting_addons(db, self.raw)):
                     following = WriteOperation("open_addons", operation.at, {"opened": opened})
                     _, after = self._apply(following, recorded)
-                    files += after.files
+                    outcome.files += after.files
             if on.keeps_lookups:
                 self._changes = db.total_changes
-        except WhatsAppError as error:
-            # A refusal is an outcome: it leaves nothing but its number.
-            refusal = error
+        except refusals as error:
+            outcome = Outcome(refusal=error)
             with transaction(db):
-                write.begin_operation(db, operation.at)
+                write.begin_operation(db, operation.at, mark)
         if self._recorder is not None:
             for number, text in recorded:
                 self._recorder(number, text)
-        if refusal is not None:
-            raise refusal
-        return result, files
+        return outcome
 
     def commit_many(
         self, operations: Iterable[WriteOperation], told: Callable[[Any], None], *, dry: bool
@@ -122,7 +154,7 @@ class Committer:
             if not dry:
                 self._changes = db.total_changes
         finally:
-            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA synchronous = {'NORMAL' if self._is_logged else 'FULL'}")
         if dry:
             return []
         if self._recorder is not None:
@@ -130,21 +162,27 @@ class Committer:
                 self._recorder(number, text)
         return files
 
-    def _apply(self, operation: WriteOperation, recorded: list[tuple[int, bytes]]) -> tuple[Any, Applying]:
-        number = write.begin_operation(self.db, operation.at)
+    def _apply(
+        self, operation: WriteOperation, recorded: list[tuple[int, bytes]], mark: str | None = None
+    ) -> tuple[Any, Applying]:
+        number = write.begin_operation(self.db, operation.at, mark)
         if self._recorder is not None:  # before it is applied, which may bring its values into bounds
             recorded.append((number, operation.to_json()))
-        on = Applying(self.db, self.raw, number, operation.at, self._lookups)
+        on = Applying(self.db, self.raw, number, operation.at, self._lookups, mark)
         return OPERATIONS[operation.name](on, **operation.values), on
 
     @contextmanager
     def raw_damage(self) -> Iterator[None]:
-        """Recreate `raw.db` if an error says that it is damaged; the caller gets the error, and retries."""
+        """Recreate `raw.db` if an error says that it is damaged; the caller gets the error, and retries.
+
+        With a log it is missing until the archive is opened again, which restores what it held.
+        """
         try:
             yield
         except sqlite3.DatabaseError as error:
             if database.is_damage(error) and not database.is_whole(self.raw):
                 self.raw.close()
                 database.quarantine(self._folder.raw_db, error)
-                self.raw = database.connect_raw(self._folder)
+                if not self._is_logged:
+                    self.raw = database.connect_raw(self._folder)
             raise

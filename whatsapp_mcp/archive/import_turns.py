@@ -15,9 +15,12 @@ from whatsapp_mcp.archive import care
 from whatsapp_mcp.archive.committer import Committer
 from whatsapp_mcp.archive.database import Writer
 from whatsapp_mcp.archive.operations import WriteOperation
+from whatsapp_mcp.archive.projection import LogWriter
 from whatsapp_mcp.models import ImportReport
 from whatsapp_mcp.settings import AccountFolder
 
+_LOGGED: Final = 4
+"""Slices that are appended to a log together: whoever else writes waits for them."""
 _MOST: Final = 13
 """Slices of one transaction: its commit takes some milliseconds, in which nobody else writes."""
 _SWITCH_SECONDS: Final = 0.0005
@@ -40,11 +43,18 @@ class ImportTurns:
         writer: Lends the connection.
         committer: Applies the operations.
         now: The wall time.
+        log: Through which operations are written, where there is a log.
     """
 
     def __init__(
-        self, folder: AccountFolder, writer: Writer, committer: Committer, now: Callable[[], datetime]
+        self,
+        folder: AccountFolder,
+        writer: Writer,
+        committer: Committer,
+        now: Callable[[], datetime],
+        log: LogWriter | None,
     ) -> None:
+        self._log = log
         self._folder = folder
         self._writer = writer
         self._committer = committer
@@ -59,6 +69,8 @@ class ImportTurns:
             values: Makes the values of each.
             dry: Roll each transaction back.
         """
+        if self._log is not None and not dry:
+            return await self._run_logged(self._log, name, slices, values)
         done, total = 0, ImportReport()
         with _short_switches():
             while done < slices:
@@ -69,6 +81,17 @@ class ImportTurns:
                     await anyio.to_thread.run_sync(care.unlink_media, self._folder.media, files)
                 done += len(brought)
                 total = sum(brought, total)
+        return total
+
+    @staticmethod
+    async def _run_logged(log: LogWriter, name: str, slices: int, values: Values) -> ImportReport:
+        """As `run`: some slices at once, and the last one, which says what all others brought, by itself."""
+        done, total = 0, ImportReport()
+        while done < slices:
+            end = min(done + _LOGGED, slices - 1) if done < slices - 1 else slices
+            made = [(name, partial(_given, values(place, total))) for place in range(done, end)]
+            total = sum(await log.submit(made, bulk=True), total)
+            done = end
         return total
 
     def _turn(
@@ -87,6 +110,10 @@ class ImportTurns:
         with self._committer.raw_damage():
             files = self._committer.commit_many(operations(), brought.append, dry=dry)
         return brought, files
+
+
+def _given(values: Mapping[str, Any], _: object) -> Mapping[str, Any]:
+    return values
 
 
 @contextmanager

@@ -73,6 +73,9 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
 }
 """By name, what applies each: it takes `Applying`, and the values by name."""
 
+VERSION: Final = 1
+"""Of operations: it grows with their form, and when applying one gives another archive than before."""
+
 _JSON: Final = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
 
@@ -93,21 +96,25 @@ class WriteOperation:
     def to_json(self) -> bytes:
         """The operation as a log may carry it."""
         values = _values_of(self.name).model_construct(**self.values)
-        return _ENVELOPE.dump_json((self.name, self.at, values.model_dump_json()))
+        return _ENVELOPE.dump_json((VERSION, self.name, self.at, values.model_dump_json()))
 
     @classmethod
     def from_json(cls, text: bytes) -> WriteOperation:
         """An operation from a log.
 
         Raises:
-            ValueError: It is not of the form that `to_json` gives.
+            ValueError: It is of another version, or not of the form that `to_json` gives.
         """
-        name, at, body = _ENVELOPE.validate_json(text)
+        version, *rest = _PARTS.validate_json(text)
+        if version != VERSION:
+            raise ValueError("The operation is of another version.")
+        _, name, at, body = _ENVELOPE.validate_python((version, *rest))
         values = _values_of(name).model_validate_json(body)
         return cls(name, at, {field: getattr(values, field) for field in type(values).model_fields})
 
 
-_ENVELOPE: Final = TypeAdapter(tuple[str, int, str])
+_PARTS: Final = TypeAdapter(tuple[Any, ...])
+_ENVELOPE: Final = TypeAdapter(tuple[int, str, int, str])
 
 
 @cache

@@ -59,7 +59,7 @@ class Recovered:
     """What decoding a row of the archive again says.
 
     Attributes:
-        row: Its number: of a sealed add-on, an event that could not be decoded, or a message of unknown kind.
+        row: Its number: of an event that could not be decoded, or a message of unknown kind.
         updates: What it says.
         received_at: Milliseconds since 1970; 0 where that is not known.
     """
@@ -67,3 +67,16 @@ class Recovered:
     row: int
     updates: tuple[TaggedUpdate, ...]
     received_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedAddon:
+    """What a sealed add-on says.
+
+    Attributes:
+        key: The primary key of its row in `sealed`: the number of a row may differ between two copies.
+        updates: What it says.
+    """
+
+    key: tuple[str, int, int, int, str]
+    updates: tuple[TaggedUpdate, ...]

@@ -21,12 +21,15 @@ from whatsapp_mcp.archive.care.purge import (
     unlink_media,
     unlink_purged,
 )
+from whatsapp_mcp.archive.care.snapshots import FolderSnapshots, copy_archive, restore_snapshot
 
 __all__ = [
     "SENT_FILES_KEPT",
+    "FolderSnapshots",
     "Purged",
     "check",
     "check_file",
+    "copy_archive",
     "decode_again",
     "export_path",
     "finish_purge",
@@ -40,6 +43,7 @@ __all__ = [
     "purge_span",
     "purge_waiting",
     "rebuild",
+    "restore_snapshot",
     "unlink_media",
     "unlink_purged",
 ]

@@ -8,6 +8,7 @@ from whatsapp_mcp.archive.write.file_records import (
     record_reading,
 )
 from whatsapp_mcp.archive.write.ingestion import (
+    POISON,
     Ingest,
     ingest,
     open_addons,
@@ -50,6 +51,7 @@ from whatsapp_mcp.archive.write.waiting_sends import (
 )
 
 __all__ = [
+    "POISON",
     "Applying",
     "Ingest",
     "begin_operation",

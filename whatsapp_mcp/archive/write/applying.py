@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
+from typing import Final
 
 from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.identity import Lookups
+
+_LOG_HASH: Final = """CREATE TABLE IF NOT EXISTS log_hash (
+ id INTEGER PRIMARY KEY CHECK (id = 0), hash TEXT NOT NULL)"""
+"""In `raw.db`, beside `applied`: the hash of the log up to that operation. There only if there is a log."""
 
 
 @dataclass(slots=True)
@@ -19,6 +24,7 @@ class Applying:
         number: The operation's place in the order.
         at: When it was made, in milliseconds since 1970.
         lookups: What earlier operations have looked up.
+        mark: Hash of the log up to this operation, as hexadecimal digits; None without a log.
         files: Downloaded files that no message has any more; whoever applies deletes them after the commit.
         opens_addons: Whether an add-on and the message that it is sealed with may have come together.
         keeps_lookups: Whether what was looked up still holds afterwards.
@@ -29,6 +35,7 @@ class Applying:
     number: int
     at: int
     lookups: Lookups
+    mark: str | None = None
     files: list[str] = field(default_factory=list[str])
     opens_addons: bool = False
     keeps_lookups: bool = False
@@ -39,7 +46,10 @@ class Applying:
         return self.at // 1000
 
 
-def begin_operation(db: sqlite3.Connection, at: int) -> int:
+_META: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+
+
+def begin_operation(db: sqlite3.Connection, at: int, mark: str | None = None) -> int:
     """Note an operation in `archive.db`, before anything that it writes; answers its number.
 
     What it adds to the change feed has the time that is noted here.
@@ -47,12 +57,18 @@ def begin_operation(db: sqlite3.Connection, at: int) -> int:
     # Not one statement of two rows, nor RETURNING: either makes SQLite open a savepoint, at which the search
     # index writes down what it has gathered, so that many operations in one transaction took twice as long.
     db.execute("INSERT INTO meta VALUES ('operation', 1) ON CONFLICT DO UPDATE SET value = value + 1")
-    db.execute(
-        "INSERT INTO meta VALUES ('operation_at', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (at,)
-    )
+    db.execute(_META, ("operation_at", at))
+    if mark is not None:
+        db.execute(_META, ("log_hash", mark))
     return int(value(db, "SELECT value FROM meta WHERE key = 'operation'"))
 
 
 def begin_raw_operation(on: Applying) -> None:
     """Note the operation in `raw.db`, in the transaction there, if it writes anything there."""
     on.raw.execute("INSERT OR REPLACE INTO applied VALUES (0, ?)", (on.number,))
+    if on.mark is not None:
+        on.raw.execute(_LOG_HASH)
+        on.raw.execute("INSERT OR REPLACE INTO log_hash VALUES (0, ?)", (on.mark,))
+        # What `raw.db` must at least hold: one that was lost or recreated is noticed at the next opening.
+        on.db.execute(_META, ("raw_operation", on.number))
+        on.db.execute(_META, ("raw_log_hash", on.mark))

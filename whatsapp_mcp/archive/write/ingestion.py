@@ -16,7 +16,7 @@ from whatsapp_mcp.archive.database import transaction, value
 from whatsapp_mcp.archive.write import outbox
 from whatsapp_mcp.archive.write.applying import Applying, begin_raw_operation
 from whatsapp_mcp.archive.write.update_writer import UpdateWriter, in_order
-from whatsapp_mcp.decoding import UNKNOWN, DecodedEvent, Recovered, UndecodedUpdate, Update
+from whatsapp_mcp.decoding import UNKNOWN, DecodedEvent, OpenedAddon, Recovered, UndecodedUpdate, Update
 from whatsapp_mcp.models import IngestResult
 
 POISON: Final = (
@@ -59,19 +59,23 @@ def write_updates(on: Applying, updates: Sequence[Update]) -> None:
     on.keeps_lookups = True
 
 
-def open_addons(on: Applying, opened: Sequence[Recovered]) -> None:
-    """Archive what add-ons say that were sealed; what cannot be written goes on waiting."""
+_SEALED: Final = """DELETE FROM sealed
+ WHERE (wa_id, chat_address, sender_address, at, own_id) = (?, ?, ?, ?, ?)"""
+
+
+def open_addons(on: Applying, opened: Sequence[OpenedAddon]) -> None:
+    """Archive what add-ons say that were sealed; what cannot be written, or waits no more, is left out."""
     batch = Ingest(on)
     for one in opened:
         with suppress(*POISON), batch.savepoint():
-            batch.write(one.updates, 0)
-            on.db.execute("DELETE FROM sealed WHERE rowid = ?", (one.row,))
+            if on.db.execute(_SEALED, one.key).rowcount:
+                batch.write(one.updates, 0)
     batch.finish()
     on.keeps_lookups = True
 
 
 def redecode(on: Applying, events: Sequence[Recovered], messages: Sequence[Recovered]) -> int:
-    """Archive what a newer version has decoded.
+    """Archive what a newer version has decoded, of what is still there.
 
     Args:
         on: The operation.
@@ -83,11 +87,13 @@ def redecode(on: Applying, events: Sequence[Recovered], messages: Sequence[Recov
     """
     known = 0
     for one in events:
-        if _write_again(on, one):
+        waits = value(on.db, "SELECT 1 FROM undecoded WHERE seq = ?", (one.row,))
+        if waits and _write_again(on, one):
             on.db.execute("DELETE FROM undecoded WHERE seq = ?", (one.row,))
             known += 1
     for one in messages:
-        if _write_again(on, one):
+        is_here = value(on.db, "SELECT 1 FROM messages WHERE id = ?", (one.row,))
+        if is_here and _write_again(on, one):
             known += value(on.db, "SELECT kind FROM messages WHERE id = ?", (one.row,)) not in (None, UNKNOWN)
     return known
 
@@ -142,7 +148,8 @@ class Ingest:
         stored = self._updates.messages.raw
         if not stored and not changes:
             return
-        wait = bool(changes) or self._updates.messages.unknown
+        # With a log, what `archive.db` loses with the power is applied again; `raw.db` must not be behind.
+        wait = bool(changes) or self._updates.messages.unknown or self._on.mark is not None
         raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
         with transaction(raw):
             begin_raw_operation(self._on)

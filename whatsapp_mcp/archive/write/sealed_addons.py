@@ -22,9 +22,9 @@ from whatsapp_mcp.decoding import (
     UNDECODABLE,
     EditUpdate,
     MessageUpdate,
+    OpenedAddon,
     Origin,
     ReactionUpdate,
-    Recovered,
     Update,
     content_of,
     decode_addon,
@@ -44,24 +44,24 @@ _USES: Final = {
 _PLAIN: Final = {"encReactionMessage": "ReactionMessage", "encEventResponseMessage": "EventResponseMessage"}
 """Field of `E2E.Message` to the protobuf sealed in it, where that is not a whole `Message`."""
 
-_WAITING: Final = """SELECT s.rowid, s.wa_id, s.sender_address, s.at, s.own_id, s.name, s.payload, s.iv,
- s.sender_jid, m.id, m.sender_id, c.jid, p.jid
+_WAITING: Final = """SELECT s.wa_id, s.chat_address, s.sender_address, s.at, s.own_id, s.name, s.payload,
+ s.iv, s.sender_jid, m.id, m.sender_id, c.jid, p.jid
  FROM sealed AS s JOIN chat_addresses AS v ON v.address_id = s.chat_address
  JOIN messages AS m ON m.chat_id = v.chat_id AND m.wa_id = s.wa_id
  JOIN addresses AS c ON c.id = s.chat_address LEFT JOIN addresses AS p ON p.id = s.sender_address"""
 """What waits for a message that is here; the last two are chat and sender, by the addresses as they came."""
 
 
-def open_waiting_addons(db: sqlite3.Connection, raw: sqlite3.Connection) -> list[Recovered]:
+def open_waiting_addons(db: sqlite3.Connection, raw: sqlite3.Connection) -> list[OpenedAddon]:
     """Open what waits for messages that are here; what cannot be read goes on waiting.
 
     Args:
         db: The archive.
         raw: Raw protobufs, which hold the secrets.
     """
-    opened: list[Recovered] = []
+    opened: list[OpenedAddon] = []
     for row in db.execute(_WAITING).fetchall():
-        rowid, target, sender, at, own_id, name, payload, iv, sender_jid, message, author, chat, who = row
+        target, place, sender, at, own_id, name, payload, iv, sender_jid, message, author, chat, who = row
         secret = _secret_of(db, raw, message)
         if secret is None:
             continue
@@ -72,7 +72,8 @@ def open_waiting_addons(db: sqlite3.Connection, raw: sqlite3.Connection) -> list
             continue
         origin = Origin(chat, who, sender_jid, own_id, at, live=True)
         with suppress(*UNDECODABLE):
-            opened.append(Recovered(rowid, tuple(_updates(name, plain, origin, target))))
+            key = (target, place, sender, at, own_id)
+            opened.append(OpenedAddon(key, tuple(_updates(name, plain, origin, target))))
     return opened
 
 

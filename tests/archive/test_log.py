@@ -1,0 +1,350 @@
+"""With a log, every operation is in it before it is applied, and the archive is what the log makes of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, NOON, journal
+from tests.archive.logs import MemoryStorage
+from tests.archive.recorded import path_of, run
+from tests.archive.replaying import contents, digests
+from whatsapp_mcp.archive import Archive, UnappliedError, open_archive
+from whatsapp_mcp.archive.projection import bodies
+from whatsapp_mcp.decoding import events as decoding
+from whatsapp_mcp.errors import SendUnknown, Unsupported
+from whatsapp_mcp.models import IngestResult, SendRequest, TextContent
+from whatsapp_mcp.storage import Fenced, LogRow, Unavailable
+
+pytestmark = pytest.mark.anyio
+
+Opened = Callable[[str], AbstractAsyncContextManager[Archive]]
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    """An empty log."""
+    return MemoryStorage()
+
+
+@pytest.fixture
+def opened(tmp_path: Path, storage: MemoryStorage) -> Opened:
+    """Opens the archive of the log in a folder of a name; its clock goes on a second at each operation."""
+    seconds = iter(range(NOON + 50_000, NOON + 1_000_000))
+
+    @asynccontextmanager
+    async def opening(name: str) -> AsyncIterator[Archive]:
+        async with open_archive(
+            path_of(tmp_path, name),
+            write=True,
+            now=lambda: datetime.fromtimestamp(next(seconds), UTC),
+            storage=storage,
+        ) as archive:
+            ingest = archive.ingest
+
+            async def kept(events: list[ev.JournalRow]) -> IngestResult:
+                storage.journal.keep(events)
+                return await ingest(events)
+
+            archive.ingest = kept  # pyright: ignore[reportAttributeAccessIssue]
+            yield archive
+
+    return opening
+
+
+async def rebuilt(opened: Opened, tmp_path: Path, name: str) -> dict[str, str]:
+    """The digests of an archive that the whole log makes in an empty folder."""
+    async with opened(name):
+        pass
+    return digests(path_of(tmp_path, name))
+
+
+def send(text: str, key: str | None = None) -> SendRequest:
+    return SendRequest(ANA, TextContent(text), idempotency_key=key)
+
+
+async def test_the_log_gives_the_same_archive_elsewhere(tmp_path: Path, opened: Opened) -> None:
+    async with opened("there") as archive:
+        await run(archive, path_of(tmp_path, "there"))
+    assert await rebuilt(opened, tmp_path, "here") == digests(path_of(tmp_path, "there"))
+
+
+async def test_what_is_archived_of_the_journal_is_named_in_the_log_and_not_repeated(
+    opened: Opened, storage: MemoryStorage
+) -> None:
+    async with opened("there") as archive:
+        await archive.ingest(journal([ev.message("A1", "a long text " * 100)]))
+        assert (await archive.message("A1")).text.startswith("a long text")
+    (row,) = storage.log.rows
+    assert len(row.body) < 200
+    assert b"a long text" not in row.body
+
+
+async def test_nothing_is_handed_over_or_visible_before_it_is_in_the_log(
+    opened: Opened, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go = anyio.Event(), anyio.Event()
+    append = storage.log.append
+
+    async def waiting(some: list[bytes]) -> int:
+        reached.set()
+        await go.wait()
+        return await append(some)
+
+    monkeypatch.setattr(storage.log, "append", waiting)
+    done: list[str] = []
+    async with opened("there") as archive, anyio.create_task_group() as tasks:
+
+        async def record() -> None:
+            await archive.meta_set("key", "value")
+            done.append("handed over")
+
+        tasks.start_soon(record)
+        with anyio.fail_after(30):
+            await reached.wait()
+        assert done == []
+        assert await archive.meta_get("key") is None
+        go.set()
+    assert done == ["handed over"]
+
+
+async def test_operations_that_wait_together_are_appended_together(
+    opened: Opened, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    go = anyio.Event()
+    append = storage.log.append
+
+    async def waiting(some: list[bytes]) -> int:
+        sizes.append(len(some))
+        await go.wait()
+        return await append(some)
+
+    monkeypatch.setattr(storage.log, "append", waiting)
+    async with opened("there") as archive, anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(archive.meta_set, f"key {number}", "value")
+        with anyio.fail_after(30):
+            await anyio.wait_all_tasks_blocked()
+            go.set()
+    assert sum(sizes) == 20
+    assert len(sizes) <= 2
+
+
+async def test_of_two_sends_that_wait_together_the_second_is_refused_when_it_is_applied(
+    tmp_path: Path, opened: Opened, storage: MemoryStorage
+) -> None:
+    outcomes: list[str] = []
+    async with opened("there") as archive:
+
+        async def accept() -> None:
+            try:
+                entry, _ = await archive.outbox_add(send("hi"))
+                outcomes.append(f"send {entry.send_id}")
+            except SendUnknown as error:
+                outcomes.append(error.code)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(accept)
+            tasks.start_soon(accept)
+    assert sorted(outcomes) == ["SEND_UNKNOWN", "send 1"]
+    assert storage.log.last_seq == 2
+    assert await rebuilt(opened, tmp_path, "here") == digests(path_of(tmp_path, "there"))
+
+
+async def test_what_was_appended_without_an_answer_is_applied_at_the_next_opening(
+    opened: Opened, storage: MemoryStorage
+) -> None:
+    async with opened("there") as archive:
+        storage.log.failure = Unavailable()
+        with pytest.raises(Unavailable):
+            await archive.meta_set("key", "value")
+        with pytest.raises(Unavailable):
+            await archive.meta_set("other", "value")
+        assert await archive.meta_get("key") is None
+    async with opened("there") as archive:
+        assert await archive.meta_get("key") == "value"
+        assert await archive.meta_get("other") is None
+
+
+async def test_a_fenced_leader_writes_nothing_more(
+    opened: Opened, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fenced(_: list[bytes]) -> int:
+        raise Fenced
+
+    async with opened("there") as archive:
+        with monkeypatch.context() as patch:
+            patch.setattr(storage.log, "append", fenced)
+            with pytest.raises(Fenced):
+                await archive.meta_set("key", "value")
+        with pytest.raises(Fenced):
+            await archive.meta_set("key", "value")
+    assert storage.log.last_seq == 0
+
+
+async def test_what_the_disk_refuses_is_applied_once_it_can_be(
+    tmp_path: Path, opened: Opened, storage: MemoryStorage
+) -> None:
+    async with opened("there") as archive:
+        await archive.meta_set("key", "first")
+        with closing(sqlite3.connect(path_of(tmp_path, "there").archive_db, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            archive._committer.db.execute("PRAGMA busy_timeout = 0")  # pyright: ignore[reportPrivateUsage]
+            with pytest.raises(UnappliedError):
+                await archive.meta_set("key", "second")
+            with pytest.raises(sqlite3.OperationalError):
+                await archive.meta_set("key", "third")
+            db.execute("ROLLBACK")
+        assert storage.log.last_seq == 2
+        await archive.meta_set("other", "value")
+        assert await archive.meta_get("key") == "second"
+
+
+async def test_a_value_that_cannot_be_written_down_is_refused_before_it_is_in_the_log(
+    opened: Opened, storage: MemoryStorage
+) -> None:
+    async with opened("there") as archive:
+        with pytest.raises(ValueError, match="surrogates"):
+            await archive.meta_set("key", "\ud800")
+        await archive.meta_set("key", "value")
+    assert storage.log.last_seq == 1
+
+
+async def test_what_cannot_be_applied_at_all_is_an_outcome_that_lets_the_rest_follow(
+    tmp_path: Path, opened: Opened, storage: MemoryStorage
+) -> None:
+    at = datetime.fromtimestamp(NOON, UTC)
+    async with opened("there") as archive:
+        with pytest.raises(OverflowError):
+            await archive.outbox_sent(1 << 70, "3EB0", at)
+        await archive.meta_set("key", "value")
+    assert storage.log.last_seq == 2
+    assert await rebuilt(opened, tmp_path, "here") == digests(path_of(tmp_path, "there"))
+
+
+# Files and log.
+
+
+async def test_an_archive_that_is_behind_applies_the_rest(tmp_path: Path, opened: Opened) -> None:
+    async with opened("there") as archive:
+        await archive.meta_set("key", "first")
+    async with opened("here") as follower:
+        async with opened("there") as archive:
+            await archive.ingest(journal([ev.message("A1", "hi")]))
+        await follower.catch_up()
+        assert (await follower.message("A1")).text == "hi"
+    assert digests(path_of(tmp_path, "here")) == digests(path_of(tmp_path, "there"))
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+async def test_an_archive_that_is_ahead_of_its_log_is_set_aside_and_made_again(
+    tmp_path: Path, opened: Opened, storage: MemoryStorage, lost: int
+) -> None:
+    async with opened("there") as archive:
+        for number in range(3):
+            await archive.meta_set("key", f"{number}")
+    storage.log.rows = storage.log.rows[:-lost]
+    storage.log.last_seq -= lost
+    async with opened("there") as archive:
+        assert await archive.meta_get("key") == (None if lost == 3 else "1")
+    assert path_of(tmp_path, "there").archive_db.with_name("archive.db.damaged").exists()
+    assert await rebuilt(opened, tmp_path, "here") == digests(path_of(tmp_path, "there"))
+
+
+async def test_an_archive_that_has_applied_something_else_is_set_aside_and_made_again(
+    tmp_path: Path, opened: Opened, storage: MemoryStorage
+) -> None:
+    async with opened("there") as archive:
+        await archive.meta_set("key", "of another history")
+    storage.log.rows, storage.log.last_seq = [], 0
+    async with opened("here") as archive:
+        await archive.meta_set("key", "value")
+        await archive.meta_set("key", "another")
+    async with opened("there") as archive:
+        assert await archive.meta_get("key") == "another"
+    assert digests(path_of(tmp_path, "here")) == digests(path_of(tmp_path, "there"))
+
+
+async def test_a_raw_file_that_was_lost_is_made_again_with_its_archive(
+    tmp_path: Path, opened: Opened
+) -> None:
+    folder = path_of(tmp_path, "there")
+    async with opened("there") as archive:
+        await archive.ingest(journal([ev.message("A1", "hi")]))
+        await archive.meta_set("key", "value")
+    before = digests(folder)
+    folder.raw_db.unlink()
+    async with opened("there"):
+        pass
+    assert digests(folder) == before
+
+
+async def test_a_damaged_archive_is_made_again(tmp_path: Path, opened: Opened) -> None:
+    folder = path_of(tmp_path, "there")
+    async with opened("there") as archive:
+        await archive.ingest(journal([ev.message("A1", "hi")]))
+    before = digests(folder)
+    folder.archive_db.write_bytes(b"no database" * 1000)
+    async with opened("there"):
+        pass
+    assert digests(folder) == before
+
+
+async def test_an_archive_that_was_in_no_log_is_left_alone(tmp_path: Path, opened: Opened) -> None:
+    folder = path_of(tmp_path, "there")
+    async with open_archive(folder, write=True) as archive:
+        await archive.meta_set("key", "value")
+    before = contents(folder)
+    with pytest.raises(Unsupported, match="not made of a log"):
+        async with opened("there"):
+            pass
+    assert contents(folder) == before
+
+
+# Versions.
+
+
+async def test_an_operation_of_a_later_version_stops_following_with_what_came_before_it_applied(
+    tmp_path: Path, opened: Opened, storage: MemoryStorage
+) -> None:
+    async with opened("there") as archive:
+        await archive.meta_set("key", "value")
+        former = bodies.hash_of(storage.log.rows[-1].body)
+        later = b'[2,"of_tomorrow",0,"{}"]'
+        storage.log.rows.append(LogRow(2, 1, bytes.fromhex(former) + later))
+        storage.log.last_seq = 2
+        with pytest.raises(Unsupported, match="does not know"):
+            await archive.catch_up()
+        assert await archive.meta_get("key") == "value"
+    with pytest.raises(Unsupported, match="does not know"):
+        async with opened("here"):
+            pass
+    assert dict(contents(path_of(tmp_path, "here"))["meta"])["operation"] == "1"
+
+
+async def test_events_that_this_version_decodes_otherwise_are_not_applied(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened("there") as archive:
+        await archive.ingest(journal([ev.message("A1", "hi")]))
+    monkeypatch.delitem(decoding._DECODERS, ev.EventCode.MESSAGE)  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(Unsupported, match="reads them otherwise"):
+        async with opened("here"):
+            pass
+
+
+async def test_events_that_the_journal_has_lost_are_noticed(opened: Opened, storage: MemoryStorage) -> None:
+    async with opened("there") as archive:
+        await archive.ingest(journal([ev.message("A1", "hi"), ev.message("A2", "ho")]))
+    storage.journal.rows.pop()
+    with pytest.raises(Unsupported, match="missing"):
+        async with opened("here"):
+            pass

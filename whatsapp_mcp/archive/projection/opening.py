@@ -1,0 +1,115 @@
+"""Opening a projection: files that belong to the log go on from where they are, others are made again."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import anyio.to_thread
+
+from whatsapp_mcp.archive import care, database
+from whatsapp_mcp.archive.projection.agreement import Agreement, Places, agreement, places_of
+from whatsapp_mcp.archive.projection.log_storage import LogStorage
+from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import Snapshot
+from whatsapp_mcp.system import draft_of
+
+Files = tuple[sqlite3.Connection, sqlite3.Connection]
+"""`archive.db` and `raw.db`, open for writing."""
+
+_PARTS: Final = ("", "-wal", "-shm")
+
+logger = logging.getLogger(__name__)
+
+
+async def open_projection(folder: AccountFolder, storage: LogStorage) -> Files:
+    """Open the files of an archive at some place of the log.
+
+    Files that are ahead of the log, differ from it or are damaged are quarantined. Those from which the log
+    no longer leads on are deleted: what was purged is in them. In their place comes the newest snapshot, or
+    nothing.
+
+    Raises:
+        Unsupported: They hold what was never in a log, or neither log nor snapshot lead to an archive.
+        StorageError: The log cannot be read.
+    """
+    try:
+        files = await anyio.to_thread.run_sync(database.connect, folder)
+        found = await _checked(files, storage)
+    except sqlite3.DatabaseError as error:
+        if not database.is_damage(error):
+            raise
+        found, files = Agreement.DIFFERENT, None
+    if files is not None and found is Agreement.WHOLE:
+        return files
+    if files is not None:
+        await anyio.to_thread.run_sync(_close, files)
+    logger.warning("archive: the files do not belong to the log (%s) and are made again", found.name)
+    set_aside = _delete if found is Agreement.TOO_OLD else _quarantine
+    await anyio.to_thread.run_sync(_each, folder, set_aside)
+    await _restore(folder, storage)
+    files = await anyio.to_thread.run_sync(database.connect, folder)
+    if await _checked(files, storage) is not Agreement.WHOLE:
+        await anyio.to_thread.run_sync(_close, files)
+        raise Unsupported(
+            "The newest snapshot of the account and its log do not fit together.",
+            "Restore both of one moment from a backup.",
+        )
+    return files
+
+
+async def _checked(files: Files, storage: LogStorage) -> Agreement:
+    try:
+        places: Places = await anyio.to_thread.run_sync(places_of, *files)
+        return await agreement(places, storage)
+    except BaseException:
+        _close(files)
+        raise
+
+
+def _close(files: Files) -> None:
+    for one in files:
+        one.close()
+
+
+def _each(folder: AccountFolder, act: Callable[[AccountFolder, str], None]) -> None:
+    for path in (folder.archive_db, folder.raw_db):
+        act(folder, path.name)
+
+
+def _quarantine(folder: AccountFolder, name: str) -> None:
+    database.quarantine(folder.path / name, sqlite3.DatabaseError("it does not belong to the log"))
+
+
+def _delete(folder: AccountFolder, name: str) -> None:
+    for part in _PARTS:
+        (folder.path / f"{name}{part}").unlink(missing_ok=True)
+
+
+async def _restore(folder: AccountFolder, storage: LogStorage) -> None:
+    """Bring the newest snapshot; nothing where there is none, for the whole log may be there."""
+    newest = await storage.snapshots.newest()
+    if newest is None:
+        return
+    with draft_of(folder.path / "snapshot") as draft:
+        await storage.snapshots.fetch(newest, draft)
+        await anyio.to_thread.run_sync(care.restore_snapshot, folder, draft)
+
+
+async def make_snapshot(folder: AccountFolder, storage: LogStorage) -> Snapshot:
+    """Copy the archive as it is now to where snapshots lie; it counts when this returns.
+
+    Raises:
+        OSError: The disk, or the store, has no room.
+        sqlite3.Error: The archive cannot be read.
+        StorageError: What the store raised; the former snapshot counts.
+    """
+    with draft_of(folder.path / "snapshot") as draft:
+        snapshot: Snapshot = await anyio.to_thread.run_sync(partial(care.copy_archive, folder, draft))
+        await storage.snapshots.put(snapshot, draft)
+    await storage.snapshots.point_to(snapshot)
+    return snapshot
