@@ -4,6 +4,7 @@ from whatsapp_mcp.storage.failures import Fenced, Pruned, Rewound, StorageError,
 from whatsapp_mcp.storage.journal import JournalReader, JournalRow, JournalStore, JournalWriter
 from whatsapp_mcp.storage.keys import KeysAddress
 from whatsapp_mcp.storage.log import LogRow, OperationLog
+from whatsapp_mcp.storage.snapshots import Snapshot, SnapshotStore
 
 __all__ = [
     "Fenced",
@@ -16,6 +17,8 @@ __all__ = [
     "OperationLog",
     "Pruned",
     "Rewound",
+    "Snapshot",
+    "SnapshotStore",
     "StorageError",
     "Unavailable",
 ]
