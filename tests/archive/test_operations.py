@@ -30,7 +30,7 @@ from whatsapp_mcp.settings import AccountFolder
 ROOM = Path(room.__file__).parent
 OUTSIDE = {"check", "optimize", "merge_index", "rebuild", "clear_sent_files"}
 """Methods that look after the files, and change no answer."""
-STEPS = {"apply", "submit", "purge", "store_imported_file"}
+STEPS = {"apply", "catch_up", "submit", "purge", "store_imported_file"}
 """Methods that make operations of other names."""
 
 
@@ -200,6 +200,8 @@ EDGES = {
     "import_turns.py": "the clock that gives operations their time",
     "prepared_imports.py": "files and times of other archives, before the operation",
     "archive.py": "the clock that gives operations their time",
+    "log_writer.py": "the clock that gives operations their time",
+    "snapshots.py": "copies of both databases, and where they lie",
     "purge.py": "files that go with messages, after the operation",
 }
 """Modules that may read a clock or a file, and why: none of it while an operation is applied."""
