@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from whatsapp_mcp.archive import Archive, UnappliedError, open_archive
 from whatsapp_mcp.archive.projection import bodies
 from whatsapp_mcp.decoding import events as decoding
 from whatsapp_mcp.errors import SendUnknown, Unsupported
-from whatsapp_mcp.models import IngestResult, SendRequest, TextContent
+from whatsapp_mcp.models import IngestResult, JournalEvent, SendRequest, TextContent
 from whatsapp_mcp.storage import Fenced, LogRow, Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +49,7 @@ def opened(tmp_path: Path, storage: MemoryStorage) -> Opened:
         ) as archive:
             ingest = archive.ingest
 
-            async def kept(events: list[ev.JournalRow]) -> IngestResult:
+            async def kept(events: Sequence[JournalEvent]) -> IngestResult:
                 storage.journal.keep(events)
                 return await ingest(events)
 
