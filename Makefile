@@ -6,13 +6,13 @@
 #   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.4 GB)
 #   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
 #   make test-api   the HTTP API against its document     make docs    the documentation as a site, in build/site
-#   make kills   imports that are killed: COUNT=100 SEED=1
+#   make kills   imports that are killed: COUNT=100 SEED=1   make crashes   leaders of a log that crash: COUNT=500 SEED=1
 #   make release VERSION=1.2.3   what would be published, in dist/; ARGS=--commit commits and tags it
 #   make pictures   the pictures of the documentation, in docs/pictures/
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo docs pictures test test-api test-hosts test-pages hosts-figures lint format bench soak worlds kills \
+.PHONY: help demo docs pictures test test-api test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes \
 	release sbom audit lock test-install test-newest clean
 
 VENV := .venv
@@ -145,6 +145,11 @@ worlds: $(VENV)/.dev-installed
 kills: COUNT := 100
 kills: $(VENV)/.dev-installed
 	$(BIN)/python -m tests.device.import_kills --count $(COUNT) --seed $(SEED) $(ARGS)
+
+# Leaders that write through a log and lose their power or are killed; the log alone gives the same archive.
+crashes: COUNT := 500
+crashes: $(VENV)/.dev-installed
+	$(BIN)/python -m tests.archive.log_crashes --count $(COUNT) --seed $(SEED) $(ARGS)
 
 release: $(VENV)/.dev-installed
 	@$(BIN)/python -m release $(VERSION) $(ARGS)

@@ -115,8 +115,8 @@ class MemorySnapshots:
     async def fetch(self, snapshot: Snapshot, file: Path) -> None:
         file.write_bytes(self.files[snapshot])  # noqa: ASYNC240
 
-    async def keep_only(self, snapshot: Snapshot) -> None:
-        self.files = {one: content for one, content in self.files.items() if one == snapshot}
+    async def keep_from(self, seq: int) -> None:
+        self.files = {one: content for one, content in self.files.items() if one.seq >= seq}
 
 
 class MemoryStorage(LogStorage):
@@ -126,5 +126,14 @@ class MemoryStorage(LogStorage):
     journal: MemoryJournal
     snapshots: MemorySnapshots
 
-    def __init__(self) -> None:
-        super().__init__(MemoryLog(), MemoryJournal(), MemorySnapshots())
+    def __init__(self, log: MemoryLog | None = None) -> None:
+        super().__init__(log or MemoryLog(), MemoryJournal(), MemorySnapshots())
+
+    def copy(self) -> MemoryStorage:
+        """All as it is now, for another history."""
+        other = MemoryStorage()
+        other.log.rows, other.log.last_seq = list(self.log.rows), self.log.last_seq
+        other.journal.keep(self.journal.rows)
+        other.journal.continue_after(self.journal.last_seq())
+        other.snapshots.files, other.snapshots.pointer = dict(self.snapshots.files), self.snapshots.pointer
+        return other

@@ -28,7 +28,8 @@ from whatsapp_mcp.models import SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
 
 ROOM = Path(room.__file__).parent
-OUTSIDE = {"check", "optimize", "merge_index", "rebuild", "clear_sent_files"}
+CARE = {"check", "optimize", "merge_index", "rebuild", "clear_sent_files"}
+OUTSIDE = {*CARE, "snapshot", "finish_purges"}
 """Methods that look after the files, and change no answer."""
 STEPS = {"apply", "catch_up", "submit", "purge", "store_imported_file"}
 """Methods that make operations of other names."""

@@ -14,6 +14,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import NOON
+from tests.archive.logs import MemoryStorage
 from tests.device.fake_clock import FakeClock, settle
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.client.journal import Journal
@@ -239,3 +240,23 @@ async def test_a_leader_prunes_what_a_former_one_had_archived(folder: AccountFol
         await archive.ingest([first])
         await Archiver(folder, archive, FakeClock()).prepare()
     assert journaled(folder) == [2]
+
+
+async def test_what_a_log_names_stays_in_the_journal(folder: AccountFolder) -> None:
+    storage, clock, told = MemoryStorage(), FakeClock(), anyio.Event()
+    storage.journal.keep(ev.journal([ev.message("A"), ev.message("B")]))
+    async with open_archive(folder, write=True, storage=storage) as archive:
+        ingest = Archiver(folder, archive, clock, journal=storage.journal, archived=told.set)
+        await ingest.prepare()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ingest.run)
+            with anyio.fail_after(LIMIT):
+                await told.wait()
+                await settle()
+                await clock.advance(0.2)
+                await settle()
+            tasks.cancel_scope.cancel()
+        await Archiver(folder, archive, clock, journal=storage.journal).prepare()
+        assert await archive.position() == 2
+    assert [row.seq for row in storage.journal.rows] == [1, 2]
+    assert not folder.inbox_db.exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
@@ -18,10 +18,17 @@ from whatsapp_mcp.archive.committer import Committer, Outcome, Recorder
 from whatsapp_mcp.archive.database import Writer
 from whatsapp_mcp.archive.import_turns import ImportTurns
 from whatsapp_mcp.archive.operations import WriteOperation
-from whatsapp_mcp.archive.projection import LogStorage, LogWriter, open_projection
+from whatsapp_mcp.archive.projection import (
+    LogStorage,
+    LogWriter,
+    forget_purged,
+    make_snapshot,
+    open_projection,
+)
 from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
 from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     ExportedMessage,
@@ -120,9 +127,36 @@ class Archive(ReadingArchive):
 
         Raises:
             Unsupported: An operation is of a version that this one cannot apply; those before it are.
+            Pruned: The log no longer has what follows; opening the archive again brings the newest snapshot.
         """
-        if self._log is not None:
-            await self._log.catch_up()
+        if self._log is not None and await self._log.catch_up():
+            await self._pack()
+            with suppress(Busy):  # what a reader holds there goes with a later checkpoint
+                await self._writer.run_bare(care.empty_logs, self._committer.raw)
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether operations name rows of the journal, which therefore stay until a snapshot holds them."""
+        return self._storage is not None
+
+    async def snapshot(self) -> None:
+        """Make a snapshot, if there is a log: a copy that lies apart, from which the log leads on.
+
+        Rows of the log and of the journal that led to the former snapshot go.
+        """
+        if self._storage is not None:
+            await make_snapshot(self.folder, self._storage)
+
+    async def finish_purges(self) -> None:
+        """Finish what a former leader's purge has left in the log, in the journal and in snapshots.
+
+        To be called by who begins to lead. Without a log there is nothing of it.
+        """
+        if self._storage is None:
+            return
+        purged = await self.readers.run(care.last_purged)
+        if purged[0]:
+            await forget_purged(self.folder, self._storage, purged)
 
     async def submit(self, name: str, values: Mapping[str, Any], *, bulk: bool = False) -> Any:
         """Make an operation of now, and apply it."""
@@ -300,14 +334,21 @@ class Archive(ReadingArchive):
             total += deleted
         rest = await self._purge("purge_rest", chat, before)
         if waiting.rows or rest.rows or total:
-            begin = True
-            while await self._writer.run(care.merge_index, begin):
-                begin = False
-            while await self._writer.run_bare(care.give_back_pages, raw):
-                pass
+            await self._pack()
         finish = partial(care.finish_purge, keep_quarantined=keep_quarantined)
         await self._writer.run_bare(finish, raw, folder, span, self._now().timestamp())
+        if self._storage is None:
+            await self._writer.run_bare(care.scrub_journal, folder)
+        await self.finish_purges()
         return PurgeReport(total, waiting.cancelled + rest.cancelled)
+
+    async def _pack(self) -> None:
+        """Leave nothing of what was deleted in the index and in free pages."""
+        begin = True
+        while await self._writer.run(care.merge_index, begin):
+            begin = False
+        while await self._writer.run_bare(care.give_back_pages, self._committer.raw):
+            pass
 
     async def _purge(self, step: str, chat: str | None, before: datetime | None) -> care.Purged:
         """One step of a purge, and the files that go with it."""

@@ -27,7 +27,7 @@ from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.errors import cause
 from whatsapp_mcp.models import HistoryProgress, JournalEvent
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.storage import JournalRow
+from whatsapp_mcp.storage import JournalReader
 
 BATCH: Final = 500
 BATCH_BYTES: Final = 1 << 20
@@ -58,6 +58,7 @@ class Archiver:
     Args:
         trouble: Called with the reason when events cannot be archived, and None when they can again.
         archived: Called after every batch.
+        journal: Where the events are, usable from any thread; None: in the file of the folder.
         damaged: Called when reading shows that the journal is damaged. The client, which appends to a log,
             may not notice: it has to be replaced, and `recreate` called.
         before: Called with events before they are archived, again if they could not be.
@@ -77,6 +78,7 @@ class Archiver:
         archive: Archive,
         clock: Clock,
         *,
+        journal: JournalReader | None = None,
         trouble: Callable[[str | None], None] = lambda reason: None,
         damaged: Callable[[str], None] = lambda reason: None,
         before: Callable[[Sequence[JournalEvent]], Awaitable[None]] = nobody_before,
@@ -87,6 +89,7 @@ class Archiver:
         self._folder = folder
         self._archive = archive
         self._clock = clock
+        self._given = journal
         self._trouble = trouble
         self._damaged = damaged
         self._before = before
@@ -170,13 +173,14 @@ class Archiver:
         async with self._journal() as journal:
             await anyio.to_thread.run_sync(self._align, journal)
 
-    def _align(self, journal: Journal) -> None:
+    def _align(self, journal: JournalReader) -> None:
         if journal.last_seq() < self._position:
             logger.warning(
                 "archiving: journal was lost or replaced; numbers continue after %d", self._position
             )
             journal.continue_after(self._position)
-        journal.prune(self._position)  # a former leader may have ended before it did
+        if not self._archive.is_logged:
+            journal.prune(self._position)  # a former leader may have ended before it did
         self.waiting = journal.waiting(self._position)
 
     async def run(self) -> None:
@@ -201,7 +205,7 @@ class Archiver:
                 self._trouble(f"Received events cannot be archived ({cause(error)}).")
                 await self._clock.sleep(backoff(failures, 0.5, base=0.1, cap=_RETRY_CAP))
 
-    async def _drain(self, journal: Journal) -> None:
+    async def _drain(self, journal: JournalReader) -> None:
         more = True
         while more:
             self._wake = anyio.Event()
@@ -226,14 +230,14 @@ class Archiver:
             # What is not in a batch that has room left is announced after it was read, and sets `_wake`.
             more = _is_full(events)
 
-    async def _read(self, journal: Journal) -> list[JournalRow]:
+    async def _read(self, journal: JournalReader) -> Sequence[JournalEvent]:
         """The events that come next, as many as a transaction takes."""
         read = partial(journal.read, self._position, BATCH, BATCH_BYTES)
         with self._noticing_damage():
             # A few are read sooner than a thread begins. Nobody is waited for: a log is read while written.
             return read() if self.waiting <= _FEW else await anyio.to_thread.run_sync(read)
 
-    async def _wait_for_news(self, journal: Journal) -> None:
+    async def _wait_for_news(self, journal: JournalReader) -> None:
         if self._unpruned:
             with self._clock.limit(_PAUSE):
                 await self._wake.wait()
@@ -243,7 +247,7 @@ class Archiver:
         with self._clock.limit(_LOOK_AGAIN):
             await self._wake.wait()
 
-    async def _prune(self, journal: Journal) -> None:
+    async def _prune(self, journal: JournalReader) -> None:
         with self._noticing_damage():
             phone_seen_at = await anyio.to_thread.run_sync(self._finish, journal, self._unpruned)
         self._unpruned = []
@@ -259,9 +263,13 @@ class Archiver:
                 self._damaged(cause(error))
             raise
 
-    def _finish(self, journal: Journal, events: Sequence[JournalEvent]) -> datetime | None:
-        """Prune what is archived; when the phone itself sent the last of it that it did send."""
-        journal.prune(self._position)
+    def _finish(self, journal: JournalReader, events: Sequence[JournalEvent]) -> datetime | None:
+        """Prune what is archived; when the phone itself sent the last of it that it did send.
+
+        What a log names stays until a snapshot holds it: whoever makes that prunes.
+        """
+        if not self._archive.is_logged:
+            journal.prune(self._position)
         # Here and not in the event loop: it parses the events.
         from_phone = (one.received_at for one in events if is_from_phone(one.code, one.payload))
         newest = max(from_phone, default=None)
@@ -280,7 +288,10 @@ class Archiver:
                 self._index_scattered = False
 
     @asynccontextmanager
-    async def _journal(self) -> AsyncIterator[Journal]:
+    async def _journal(self) -> AsyncIterator[JournalReader]:
+        if self._given is not None:
+            yield self._given
+            return
         path = self._folder.inbox_db
         key = await anyio.to_thread.run_sync(self._folder.key_of, path)
         journal = await anyio.to_thread.run_sync(partial(Journal, path, key, synced=False))

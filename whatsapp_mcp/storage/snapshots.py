@@ -46,6 +46,6 @@ class SnapshotStore(Protocol):
         """Write a snapshot that counts to an existing file."""
         ...
 
-    async def keep_only(self, snapshot: Snapshot) -> None:
-        """Delete all others."""
+    async def keep_from(self, seq: int) -> None:
+        """Delete those that hold less than the operations up to this one; never the one that counts."""
         ...

@@ -11,13 +11,16 @@ from whatsapp_mcp.archive.care.maintenance import (
 )
 from whatsapp_mcp.archive.care.purge import (
     Purged,
+    empty_logs,
     finish_purge,
     give_back_pages,
+    last_purged,
     overwrite_deleted,
     purge_messages,
     purge_rest,
     purge_span,
     purge_waiting,
+    scrub_journal,
     unlink_media,
     unlink_purged,
 )
@@ -31,9 +34,11 @@ __all__ = [
     "check_file",
     "copy_archive",
     "decode_again",
+    "empty_logs",
     "export_path",
     "finish_purge",
     "give_back_pages",
+    "last_purged",
     "merge_index",
     "optimize",
     "overwrite_deleted",
@@ -44,6 +49,7 @@ __all__ = [
     "purge_waiting",
     "rebuild",
     "restore_snapshot",
+    "scrub_journal",
     "unlink_media",
     "unlink_purged",
 ]

@@ -26,6 +26,8 @@ from whatsapp_mcp.settings import AccountFolder
 
 _MESSAGES: Final = 2_000
 """Messages deleted in one step."""
+_PURGED: Final = "purged"
+"""Key in `meta`, with a log: see `last_purged`."""
 _PAGES: Final = 2_000
 """Free pages given back in one step."""
 
@@ -84,7 +86,7 @@ def purge_waiting(on: Applying, *, chat: str | None, before: datetime | None) ->
     span = purge_span(on.db, chat, before)
     if span is None:
         return _NOTHING
-    return _purge_sends(on.db, span, "status IN ('held', 'scheduled', 'queued')")
+    return _noted(on, _purge_sends(on.db, span, "status IN ('held', 'scheduled', 'queued')"))
 
 
 def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
@@ -108,7 +110,7 @@ def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -
     with database.transaction(on.raw):
         begin_raw_operation(on)
         on.raw.executemany("DELETE FROM raw WHERE message_id = ?", found)
-    return Purged(len(found), tuple(files), frozenset(unrecorded), tuple(requests))
+    return _noted(on, Purged(len(found), tuple(files), frozenset(unrecorded), tuple(requests)))
 
 
 def overwrite_deleted(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
@@ -175,7 +177,22 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
     _undecoded(db, span)
     if span.before is None:
         _raw_of_nothing(on)
-    return replace(sends, rows=stray + db.total_changes - changes)
+    return _noted(on, replace(sends, rows=stray + db.total_changes - changes))
+
+
+def _noted(on: Applying, purged: Purged) -> Purged:
+    """Note where the log and the journal stand: what was deleted is in them up to there, and has to go."""
+    if purged.rows and on.mark is not None:
+        on.db.execute(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_PURGED, f"{on.number} {position(on.db)}")
+        )
+    return purged
+
+
+def last_purged(db: sqlite3.Connection) -> tuple[int, int]:
+    """The last operation that purged anything, and the last row of the journal before it; zeros: none did."""
+    number, archived = (value(db, "SELECT value FROM meta WHERE key = ?", (_PURGED,)) or "0 0").split()
+    return int(number), int(archived)
 
 
 def _tell(db: sqlite3.Connection, span: Span) -> None:
@@ -273,7 +290,6 @@ def _give_back(db: sqlite3.Connection) -> bool:
 
 
 def _empty_log(db: sqlite3.Connection) -> None:
-    """Move the write-ahead log into the file and cut it to nothing: it repeats what was deleted."""
     if value(db, "PRAGMA wal_checkpoint(TRUNCATE)"):  # 1: a reader has blocked it
         raise Busy(
             "The messages are deleted, but a process that reads the archive keeps old pages in a log.",
@@ -290,7 +306,7 @@ def finish_purge(
     *,
     keep_quarantined: bool,
 ) -> None:
-    """Delete what repeats messages outside of the databases, and leave nothing in their logs and the journal.
+    """Delete what repeats messages outside of the databases, and leave nothing in their logs.
 
     Args:
         db: The archive.
@@ -311,21 +327,31 @@ def finish_purge(
         _unlink_unrecorded(folder.media, None)
     for one in (db, raw):
         one.execute("PRAGMA secure_delete = FAST").fetchall()
+    empty_logs(db, raw)
+
+
+def empty_logs(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
+    """Move the write-ahead logs into the files and cut them to nothing: they repeat what was deleted.
+
+    Raises:
+        Busy: A reader blocks it.
+    """
+    for one in (db, raw):
         _empty_log(one)
-    _scrub(folder, position(db))
 
 
-def _scrub(folder: AccountFolder, archived: int) -> None:
-    """Leave nothing of archived events in the journal: neither those up to that number, nor what was one."""
+def scrub_journal(db: sqlite3.Connection, folder: AccountFolder) -> None:
+    """Leave nothing of archived events in the journal: neither those up to the last, nor what was one."""
+    archived = position(db)
     path = folder.inbox_db
     if not path.exists():
         return
-    with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as db:
-        db.execute("PRAGMA busy_timeout = 5000")
-        db.execute("PRAGMA temp_store = MEMORY")
-        db.execute("DELETE FROM events WHERE seq <= ?", (archived,))
-        db.execute("VACUUM")
-        _empty_log(db)
+    with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as journal:
+        journal.execute("PRAGMA busy_timeout = 5000")
+        journal.execute("PRAGMA temp_store = MEMORY")
+        journal.execute("DELETE FROM events WHERE seq <= ?", (archived,))
+        journal.execute("VACUUM")
+        _empty_log(journal)
 
 
 def unlink_media(media: Path, paths: Iterable[str]) -> None:

@@ -1,8 +1,15 @@
 """The archive as a projection of a log: each operation is in the log before it is applied."""
 
-from whatsapp_mcp.archive.projection.agreement import Place, place_of
 from whatsapp_mcp.archive.projection.log_storage import LogStorage
 from whatsapp_mcp.archive.projection.log_writer import LogWriter, UnappliedError
 from whatsapp_mcp.archive.projection.opening import open_projection
+from whatsapp_mcp.archive.projection.snapshotting import forget_purged, make_snapshot
 
-__all__ = ["LogStorage", "LogWriter", "Place", "UnappliedError", "open_projection", "place_of"]
+__all__ = [
+    "LogStorage",
+    "LogWriter",
+    "UnappliedError",
+    "forget_purged",
+    "make_snapshot",
+    "open_projection",
+]

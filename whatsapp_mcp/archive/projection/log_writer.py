@@ -114,23 +114,27 @@ class LogWriter:
             raise caller.error
         return [outcome.result() for outcome in caller.outcomes]
 
-    async def catch_up(self) -> None:
-        """Apply what the log has beyond this archive.
+    async def catch_up(self) -> bool:
+        """Apply what the log has beyond this archive; answers whether any of it was a purge.
 
         Raises:
             Unsupported: An operation is of a version that this one cannot apply; those before it are.
             sqlite3.Error: The archive cannot be written.
             StorageError: The log cannot be read.
         """
+        purged = False
         async with self._turn:
             with anyio.CancelScope(shield=True):
-                await self._catch_up()
+                purged = await self._catch_up()
+        return purged
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self) -> bool:
         self._is_behind = self._opens_addons = True
+        before = await self._writer.run_bare(care.last_purged)
         while rows := await self._storage.log.read(self._place.seq, _ROWS):
             await self._unlink(await self._writer.run_bare(self._apply_rows, rows, bulk=True))
         self._is_behind = False
+        return await self._writer.run_bare(care.last_purged) != before
 
     async def _commit_waiting(self) -> None:
         """Append and apply what waits, and what follows from it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import anyio.to_thread
@@ -15,7 +14,6 @@ from whatsapp_mcp.archive.projection.agreement import Agreement, Places, agreeme
 from whatsapp_mcp.archive.projection.log_storage import LogStorage
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.storage import Snapshot
 from whatsapp_mcp.system import draft_of
 
 Files = tuple[sqlite3.Connection, sqlite3.Connection]
@@ -98,18 +96,3 @@ async def _restore(folder: AccountFolder, storage: LogStorage) -> None:
     with draft_of(folder.path / "snapshot") as draft:
         await storage.snapshots.fetch(newest, draft)
         await anyio.to_thread.run_sync(care.restore_snapshot, folder, draft)
-
-
-async def make_snapshot(folder: AccountFolder, storage: LogStorage) -> Snapshot:
-    """Copy the archive as it is now to where snapshots lie; it counts when this returns.
-
-    Raises:
-        OSError: The disk, or the store, has no room.
-        sqlite3.Error: The archive cannot be read.
-        StorageError: What the store raised; the former snapshot counts.
-    """
-    with draft_of(folder.path / "snapshot") as draft:
-        snapshot: Snapshot = await anyio.to_thread.run_sync(partial(care.copy_archive, folder, draft))
-        await storage.snapshots.put(snapshot, draft)
-    await storage.snapshots.point_to(snapshot)
-    return snapshot

@@ -21,7 +21,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, UnappliedError
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.outbox.composing import needs_nobody
 from whatsapp_mcp.device.outbox.deliveries import Deliveries, Prepared, Sender
@@ -36,6 +36,7 @@ from whatsapp_mcp.errors import (
     MessageNotFound,
     NotConnected,
     NotLinked,
+    SendUnknown,
     WhatsAppError,
     cause,
 )
@@ -129,6 +130,11 @@ class Outbox:
             return (await self.hold(request, None, principal=principal)).result
         try:
             entry, is_new = await self._accept(request, principal)
+        except UnappliedError as error:
+            raise SendUnknown(
+                "The send was accepted, and the archive cannot be written yet: it goes out once it can.",
+                "Tell the user to look at the disk's free space. Do not send it again.",
+            ) from error
         except sqlite3.Error as error:
             raise Busy(
                 f"The send could not be accepted: the archive cannot be written ({cause(error)}).",

@@ -1,0 +1,60 @@
+"""Snapshots of a projection, and what may go once there is one: older ones, and the rows that led to it."""
+
+from __future__ import annotations
+
+import anyio.to_thread
+
+from whatsapp_mcp.archive import care
+from whatsapp_mcp.archive.projection.log_storage import LogStorage
+from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import Snapshot
+from whatsapp_mcp.system import draft_of
+
+
+async def make_snapshot(folder: AccountFolder, storage: LogStorage) -> Snapshot:
+    """Make the snapshot of now; what the former one led on from goes.
+
+    What follows the former one stays, for those who are a little behind.
+
+    Raises:
+        OSError: The disk, or the store, has no room.
+        sqlite3.Error: The archive cannot be read.
+        StorageError: What the store or the log raised.
+    """
+    former = await storage.snapshots.newest()
+    made = await _make(folder, storage)
+    if former is not None:
+        await _forget(storage, former.seq, former.position)
+    return made
+
+
+async def forget_purged(folder: AccountFolder, storage: LogStorage, purged: tuple[int, int]) -> None:
+    """Let nothing lead back before a purge: a snapshot that comes after it, then the rest goes.
+
+    Each step can be done once more: after one that was cut short, call it again.
+
+    Args:
+        folder: The account's files, which have applied the purge.
+        storage: Where the log, the journal and the snapshots are.
+        purged: The operation that purged, and the last row of the journal before it.
+    """
+    seq, position = purged
+    newest = await storage.snapshots.newest()
+    if newest is None or newest.seq < seq:
+        await _make(folder, storage)
+    await _forget(storage, seq, position)
+
+
+async def _make(folder: AccountFolder, storage: LogStorage) -> Snapshot:
+    with draft_of(folder.path / "snapshot") as draft:
+        snapshot = await anyio.to_thread.run_sync(care.copy_archive, folder, draft)
+        await storage.snapshots.put(snapshot, draft)
+    await storage.snapshots.point_to(snapshot)
+    return snapshot
+
+
+async def _forget(storage: LogStorage, seq: int, position: int) -> None:
+    """Delete what led to an operation: snapshots before it, and the rows up to it."""
+    await storage.snapshots.keep_from(seq)
+    await storage.log.prune(seq)
+    await anyio.to_thread.run_sync(storage.journal.prune, position)
