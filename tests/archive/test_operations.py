@@ -200,6 +200,7 @@ EDGES = {
     "exporting.py": "files that are written",
     "import_turns.py": "the clock that gives operations their time",
     "prepared_imports.py": "files and times of other archives, before the operation",
+    "access.py": "the clock that gives operations their time",
     "archive.py": "the clock that gives operations their time",
     "log_writer.py": "the clock that gives operations their time",
     "snapshots.py": "copies of both databases, and where they lie",

@@ -3,7 +3,8 @@
 `open_archive` opens it: the account's leader for writing, every server for reading.
 """
 
-from whatsapp_mcp.archive.archive import Archive, open_archive
+from whatsapp_mcp.archive.access import open_archive
+from whatsapp_mcp.archive.archive import Archive
 from whatsapp_mcp.archive.exporting import export
 from whatsapp_mcp.archive.operations import WriteOperation
 from whatsapp_mcp.archive.projection import LogStorage, UnappliedError

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.archive import care, database, exchange, read, write
+from whatsapp_mcp.archive import care, exchange, read, write
 from whatsapp_mcp.archive.committer import Committer, Outcome, Recorder
 from whatsapp_mcp.archive.database import Writer
 from whatsapp_mcp.archive.import_turns import ImportTurns
@@ -23,7 +23,6 @@ from whatsapp_mcp.archive.projection import (
     LogWriter,
     forget_purged,
     make_snapshot,
-    open_projection,
 )
 from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
 from whatsapp_mcp.archive.write import Applying
@@ -41,11 +40,6 @@ from whatsapp_mcp.models import (
     PurgeReport,
 )
 from whatsapp_mcp.settings import AccountFolder
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -460,63 +454,3 @@ class Archive(ReadingArchive):
         await self.record_imported_file(number, message_id, path, len(content))
 
     record_imported_file = operation(write.record_imported_file)
-
-
-@overload
-def open_archive(
-    folder: AccountFolder, *, write: Literal[False] = False
-) -> AbstractAsyncContextManager[ReadingArchive]: ...
-@overload
-def open_archive(
-    folder: AccountFolder,
-    *,
-    write: Literal[True],
-    now: Callable[[], datetime] = ...,
-    recorder: Recorder | None = ...,
-    storage: LogStorage | None = ...,
-) -> AbstractAsyncContextManager[Archive]: ...
-def open_archive(
-    folder: AccountFolder,
-    *,
-    write: bool = False,
-    now: Callable[[], datetime] = _now,
-    recorder: Recorder | None = None,
-    storage: LogStorage | None = None,
-) -> AbstractAsyncContextManager[ReadingArchive] | AbstractAsyncContextManager[Archive]:
-    """Open an account's archive.
-
-    Args:
-        folder: The account's files.
-        write: Whether to write; only the account's leader may. A reader needs no file to be there yet.
-        now: The wall time, of which each operation gets its own.
-        recorder: Called with each operation after its commit, in order, in the thread that writes.
-        storage: Where each operation is kept before it is applied. The files are then a projection of that
-            log: they have applied all of it when this returns, and are made again if they differ from it.
-
-    Raises:
-        Unsupported: The file, or the log, was written by a newer version.
-    """
-    return _open_writer(folder, now, recorder, storage) if write else _open_reader(folder)
-
-
-@asynccontextmanager
-async def _open_reader(folder: AccountFolder) -> AsyncIterator[ReadingArchive]:
-    with closing(ReadingArchive(folder)) as archive:
-        yield archive
-
-
-@asynccontextmanager
-async def _open_writer(
-    folder: AccountFolder,
-    now: Callable[[], datetime],
-    recorder: Recorder | None,
-    storage: LogStorage | None,
-) -> AsyncIterator[Archive]:
-    folder.create()
-    if storage is None:
-        db, raw = await anyio.to_thread.run_sync(database.connect, folder)
-    else:
-        db, raw = await open_projection(folder, storage)
-    with closing(Archive(folder, db, raw, now, recorder, storage)) as archive:
-        await archive.catch_up()
-        yield archive

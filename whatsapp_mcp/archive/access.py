@@ -1,0 +1,81 @@
+"""How an archive is opened: for reading by every server, for writing by the account's leader."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from datetime import UTC, datetime
+from typing import Literal, overload
+
+import anyio.to_thread
+
+from whatsapp_mcp.archive import database
+from whatsapp_mcp.archive.archive import Archive
+from whatsapp_mcp.archive.committer import Recorder
+from whatsapp_mcp.archive.projection import LogStorage, open_projection
+from whatsapp_mcp.archive.reading import ReadingArchive
+from whatsapp_mcp.settings import AccountFolder
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@overload
+def open_archive(
+    folder: AccountFolder, *, write: Literal[False] = False
+) -> AbstractAsyncContextManager[ReadingArchive]: ...
+@overload
+def open_archive(
+    folder: AccountFolder,
+    *,
+    write: Literal[True],
+    now: Callable[[], datetime] = ...,
+    recorder: Recorder | None = ...,
+    storage: LogStorage | None = ...,
+) -> AbstractAsyncContextManager[Archive]: ...
+def open_archive(
+    folder: AccountFolder,
+    *,
+    write: bool = False,
+    now: Callable[[], datetime] = _now,
+    recorder: Recorder | None = None,
+    storage: LogStorage | None = None,
+) -> AbstractAsyncContextManager[ReadingArchive] | AbstractAsyncContextManager[Archive]:
+    """Open an account's archive.
+
+    Args:
+        folder: The account's files.
+        write: Whether to write; only the account's leader may. A reader needs no file to be there yet.
+        now: The wall time, of which each operation gets its own.
+        recorder: Called with each operation after its commit, in order, in the thread that writes.
+        storage: Where each operation is kept before it is applied. The files are then a projection of that
+            log: they have applied all of it when this returns, and are made again if they differ from it.
+
+    Raises:
+        Unsupported: The file, or the log, was written by a newer version.
+    """
+    return _open_writer(folder, now, recorder, storage) if write else _open_reader(folder)
+
+
+@asynccontextmanager
+async def _open_reader(folder: AccountFolder) -> AsyncIterator[ReadingArchive]:
+    with closing(ReadingArchive(folder)) as archive:
+        yield archive
+
+
+@asynccontextmanager
+async def _open_writer(
+    folder: AccountFolder,
+    now: Callable[[], datetime],
+    recorder: Recorder | None,
+    storage: LogStorage | None,
+) -> AsyncIterator[Archive]:
+    folder.create()
+    if storage is None:
+        db, raw = await anyio.to_thread.run_sync(database.connect, folder)
+    else:
+        db, raw = await open_projection(folder, storage)
+    with closing(Archive(folder, db, raw, now, recorder, storage)) as archive:
+        await archive.catch_up()
+        yield archive
