@@ -14,6 +14,13 @@ _WITHOUT_CONTENT: Final = (OSError, sqlite3.Error)
 """Exceptions that speak of files and databases only; the text of any other may quote a message."""
 _CHAIN_LIMIT: Final = 10
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^\s/@]*@")
+_DOMAIN: Final = r"(?:s\.whatsapp\.net|c\.us|g\.us|lid|newsletter|broadcast|hosted(?:\.lid)?)"
+_PRIVATE: Final = (
+    (re.compile(rf"\b\d[\d.:_-]*@{_DOMAIN}\b"), "<jid>"),
+    (re.compile(r"(?<!\w)\+\d{7,15}\b"), "<number>"),
+    (re.compile(r"\bwamcp_[\w-]+"), "<token>"),
+)
+"""Addresses, phone numbers and our tokens. No entry is meant to hold one; what slips in does not get out."""
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -40,11 +47,14 @@ def without_credentials(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Writes tracebacks without the texts of exceptions, and URLs without credentials."""
+    """Writes tracebacks without the texts of exceptions, and no credentials of URLs, addresses or numbers."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The entry."""
-        return without_credentials(super().format(record))
+        text = without_credentials(super().format(record))
+        for form, instead in _PRIVATE:
+            text = form.sub(instead, text)
+        return text
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802  the name is logging's
         """Where it was raised and its type, causes first."""

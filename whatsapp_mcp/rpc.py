@@ -5,6 +5,8 @@ alike: each calls, answers and notifies. What is added to JSON-RPC:
 
 * every call has a deadline, and a call that its caller gives up is cancelled on the other side (`$/cancel`);
 * an error carries its `WhatsAppError` in `data`, so that the caller catches the class that was raised;
+* a call that is traced names its span in `traceparent`; a side that records nothing answers it with `took`,
+  when it began and ended, in nanoseconds since 1970;
 * a frame has a size limit: too large a call, result or notification fails on the side that made it.
 """
 
@@ -13,9 +15,10 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
 import anyio
@@ -32,6 +35,7 @@ from whatsapp_mcp.errors import (
     from_payload,
 )
 from whatsapp_mcp.json_members import scalar_members
+from whatsapp_mcp.tracing import carrier, continued, is_recording, past, traced
 
 __all__ = ["FRAME_LIMIT", "Handler", "NotificationHandler", "Params", "Peer", "by_name"]
 
@@ -82,6 +86,7 @@ class _Pending:
     done: anyio.Event = field(default_factory=anyio.Event)
     result: Any = None
     error: WhatsAppError | None = None
+    took: tuple[int, int] | None = None
 
 
 class Peer:
@@ -167,8 +172,14 @@ class Peer:
             TooLong: The frame would be over the limit.
             WhatsAppError: What the other side raised, as the same class.
         """
+        with traced(f"call {method}"):
+            return await self._call(method, params, deadline)
+
+    async def _call(self, method: str, params: Params | None, deadline: float) -> Any:
         call_id = next(self._ids)
-        frame = self._frame({"id": call_id, "method": method, "params": params or {}})
+        span = carrier()
+        named = {"traceparent": span} if span else {}
+        frame = self._frame({"id": call_id, "method": method, "params": params or {}, **named})
         pending = self._pending[call_id] = _Pending()
         try:
             with anyio.move_on_after(deadline):
@@ -178,6 +189,8 @@ class Peer:
             del self._pending[call_id]
             if not pending.done.is_set() and not self.closed:
                 self._tasks.start_soon(self._forward_cancel, call_id)
+        if pending.took is not None:
+            past(f"client {method}", *pending.took)
         if pending.error is not None:
             raise pending.error
         if not pending.done.is_set():
@@ -270,21 +283,26 @@ class Peer:
             return
         match message:
             case {"method": str(method), "id": int() | str() as call_id}:
-                await self._take_call(call_id, method, message.get("params"))
+                await self._take_call(call_id, method, message.get("params"), message.get("traceparent"))
             case {"method": str(method)} if "id" not in message:
                 await self._take_notification(method, message.get("params"))
             case {"id": int(call_id), "result": result}:
-                self._settle(call_id, result, None)
+                self._settle(call_id, result, None, message.get("took"))
             case {"id": int(call_id), "error": dict(error)}:
-                self._settle(call_id, None, _error_of(error))
+                self._settle(call_id, None, _error_of(error), message.get("took"))
             case {"id": None, "error": dict(error)}:
                 logger.error("rpc: the other side refused a frame: %s", error.get("message"))
             case _:
                 await self._refuse(None, _INVALID_REQUEST, "not a JSON-RPC message")
 
-    def _settle(self, call_id: int, result: Any, error: WhatsAppError | None) -> None:
+    def _settle(self, call_id: int, result: Any, error: WhatsAppError | None, took: Any) -> None:
         pending = self._pending.get(call_id)
         if pending is not None and not pending.done.is_set():
+            match took:
+                case [int(begun), int(ended)]:
+                    pending.took = begun, ended
+                case _:
+                    pass
             pending.result, pending.error = result, error
             pending.done.set()
 
@@ -304,7 +322,7 @@ class Peer:
             except Exception:
                 logger.exception("rpc: notification %s failed", method)
 
-    async def _take_call(self, call_id: int | str, method: str, params: Any) -> None:
+    async def _take_call(self, call_id: int | str, method: str, params: Any, span: Any) -> None:
         if params is None:
             params = {}
         if call_id in self._running or not isinstance(params, dict):
@@ -313,34 +331,45 @@ class Peer:
             await self._answer_error(call_id, Busy("Too many calls are running."))
         else:
             scope = self._running[call_id] = anyio.CancelScope()
-            self._tasks.start_soon(self._run_call, call_id, method, params, scope)
+            named = span if isinstance(span, str) else None
+            self._tasks.start_soon(self._run_call, call_id, method, params, scope, named)
 
     async def _run_call(
-        self, call_id: int | str, method: str, params: Params, scope: anyio.CancelScope
+        self, call_id: int | str, method: str, params: Params, scope: anyio.CancelScope, span: str | None
     ) -> None:
         try:
             with scope:
-                await self._answer(call_id, method, params)
+                await self._answer(call_id, method, params, span)
         except NotConnected:
             logger.debug("rpc: the connection closed before %s was answered", method)
         finally:
             del self._running[call_id]
 
-    async def _answer(self, call_id: int | str, method: str, params: Params) -> None:
+    async def _answer(self, call_id: int | str, method: str, params: Params, span: str | None) -> None:
+        begun = time.time_ns()
+
+        def took() -> dict[str, Any]:
+            is_asked = span is not None and not is_recording()
+            return {"took": [begun, time.time_ns()]} if is_asked else {}
+
         try:
-            frame = self._frame({"id": call_id, "result": await self._on_call(method, params)})
+            with continued(span, "answer"):
+                result = await self._on_call(method, params)
+            frame = self._frame({"id": call_id, "result": result, **took()})
         except WhatsAppError as error:
-            await self._answer_error(call_id, error)
+            await self._answer_error(call_id, error, took())
         except Exception:
             logger.exception("rpc: call %s failed", method)
             await self._refuse(call_id, _INTERNAL_ERROR, f"{method} failed unexpectedly; see the log")
         else:
             await self._put(frame)
 
-    async def _answer_error(self, call_id: int | str, error: WhatsAppError) -> None:
+    async def _answer_error(
+        self, call_id: int | str, error: WhatsAppError, took: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         code = _METHOD_NOT_FOUND if isinstance(error, Unsupported) else _OUR_ERROR
         body = {"code": code, "message": error.message, "data": error.to_payload()}
-        await self._put(self._frame({"id": call_id, "error": body}))
+        await self._put(self._frame({"id": call_id, "error": body, **took}))
 
     async def _refuse(self, call_id: int | str | None, code: int, message: str) -> None:
         await self._put(self._frame({"id": call_id, "error": {"code": code, "message": message}}))

@@ -88,7 +88,6 @@ async def test_a_server_that_is_starting_says_so_on_every_page(source: Source, h
     for path in ("/", "/link", "/approvals"):
         page = (await http.get(path)).text
         assert ("is starting" in page, RELOADS in page) == (True, True), path
-    assert (await http.get("/readyz")).status_code == 503
 
 
 async def test_a_link_that_is_refused_is_told_with_what_to_do(

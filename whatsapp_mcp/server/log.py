@@ -6,16 +6,19 @@ up with is dropped.
 
 from __future__ import annotations
 
+import json
 import logging
 import queue
 import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
 from typing import Final
 
 from whatsapp_mcp.redaction import RedactingFormatter, set_levels
+from whatsapp_mcp.tracing import carrier
 
 _KEPT: Final = 1000
 """Entries that may wait to be written."""
@@ -47,6 +50,35 @@ class _Repeats(logging.Filter):
         return self._seen[place] <= _ALIKE
 
 
+class _Traced(logging.Filter):
+    """Writes down the span in which an entry is made; the thread that writes it is in none."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.traceparent = carrier()
+        return True
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: `time` (RFC 3339), `level`, `logger`, `message`, `pid`, and `trace_id`, if any.
+
+    A traceback stands in `message`, after its first line. Nothing is redacted here: what was queued is.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        entry = {
+            "time": at.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "pid": record.process,
+        }
+        if traceparent := getattr(record, "traceparent", None):
+            entry["trace_id"] = str(traceparent).split("-")[1]
+        return json.dumps(entry)
+
+
 class _Waiting(QueueHandler):
     """Keeps entries for the thread that writes them."""
 
@@ -64,18 +96,21 @@ class _Waiting(QueueHandler):
             time.sleep(0.01)
 
 
-def log_to_stderr(level: str) -> None:
+def log_to_stderr(level: str, form: str = "text") -> None:
     """Let every logger of this process write to standard error; `logging.shutdown` writes what still waits.
 
     Args:
         level: `debug`, `info`, `warning` or `error`, for this package; libraries are held at warnings.
+        form: `text`, or `json` for one object a line.
     """
     waiting = _Waiting()
     waiting.addFilter(_Repeats())
+    waiting.addFilter(_Traced())
     # The handler that queues an entry writes out its exception, too.
     waiting.setFormatter(RedactingFormatter("%(message)s"))
     written = logging.StreamHandler(sys.stderr)
-    written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for_people = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    written.setFormatter(JsonFormatter() if form == "json" else for_people)
     QueueListener(waiting.entries, written).start()
     logging.basicConfig(handlers=[waiting])
     set_levels(level)

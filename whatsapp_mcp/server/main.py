@@ -11,8 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 import anyio
+import anyio.to_thread
 
 from whatsapp_mcp import settings as settings_module
+from whatsapp_mcp import tracing
 from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.jid import parse_chat
 from whatsapp_mcp.models.caller import chat_principal
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 Transport = Literal["stdio", "http", "sse"]
 CLOSE_LIMIT: Final = 0.7
 """Seconds that closing may take before the process exits anyway."""
+TRACES_LIMIT: Final = 0.5
+"""Seconds that the last spans may take to be exported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     """
     share_arenas()
     loaded = settings or settings_module.load()
-    log_to_stderr(loaded.log_level)
+    log_to_stderr(loaded.log_level, loaded.log_format)
     chat, principal = _chat_of(options), _inherited_principal()
     names = _accounts_of(options, loaded, is_bound=bool(chat or principal or options.channel))
     folders = [loaded.account_folder(name) for name in names]
@@ -98,7 +102,8 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
             port=loaded.server.port if options.port is None else options.port,
             auth=options.auth,
         )
-    anyio.run(_serve, Runtimes(*accounts), speak)
+    with tracing.exporting(loaded.traces.endpoint, loaded.traces.ratio):
+        anyio.run(_serve, Runtimes(*accounts), speak)
     raise AssertionError("serving ends the process")
 
 
@@ -212,5 +217,8 @@ async def _end(runtimes: Runtimes) -> None:
         await runtimes.settle()
         with anyio.move_on_after(CLOSE_LIMIT):
             await runtimes.close()
+        if tracing.is_recording():
+            with anyio.move_on_after(TRACES_LIMIT):
+                await anyio.to_thread.run_sync(tracing.flush, abandon_on_cancel=True)
     logging.shutdown()
     os._exit(0)

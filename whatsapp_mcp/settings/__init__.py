@@ -26,6 +26,7 @@ from whatsapp_mcp.settings.sections import (
 )
 from whatsapp_mcp.settings.server_section import OAuthScopes, OAuthSettings, ServerSettings
 from whatsapp_mcp.settings.shared_folders import file_system_of, sharing_of
+from whatsapp_mcp.settings.traces_section import TracesSettings
 from whatsapp_mcp.settings.voice_section import VoiceSettings
 from whatsapp_mcp.settings.webhooks_section import WebhookEvent, WebhookSettings
 
@@ -56,6 +57,7 @@ __all__ = [
     "RetentionSettings",
     "ServerSettings",
     "Settings",
+    "TracesSettings",
     "Verdict",
     "VoiceSettings",
     "WebhookEvent",

@@ -28,6 +28,7 @@ from whatsapp_mcp.settings.agent_section import AgentSettings
 from whatsapp_mcp.settings.media_section import MediaSettings
 from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.server_section import ServerSettings
+from whatsapp_mcp.settings.traces_section import TracesSettings
 from whatsapp_mcp.settings.voice_section import VoiceSettings
 from whatsapp_mcp.settings.webhooks_section import WebhookSettings
 from whatsapp_mcp.zone import SystemZone
@@ -224,6 +225,7 @@ class Settings(Section):
 
     home: Path
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    log_format: Literal["text", "json"] = "text"
     timezone: str | None = None
     allow_network_home: bool = False
     account: AccountSettings = AccountSettings()
@@ -232,6 +234,7 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     media: MediaSettings = MediaSettings()
     voice: VoiceSettings = VoiceSettings()
+    traces: TracesSettings = TracesSettings()
     network: NetworkSettings = NetworkSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -1,4 +1,4 @@
-"""All routes for people, and the probes for machines."""
+"""All routes for people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from whatsapp_mcp.web.connection import connection_routes
 from whatsapp_mcp.web.imports import import_routes
 from whatsapp_mcp.web.layout import HOME, SCRIPT, STYLE, headers, render, static_routes
 from whatsapp_mcp.web.people import people_routes
-from whatsapp_mcp.web.probes import PROBES, probe_routes
+from whatsapp_mcp.web.probes import PROBES
 from whatsapp_mcp.web.scheduled import scheduled_routes
 from whatsapp_mcp.web.settings import settings_routes
 from whatsapp_mcp.web.site import Site
@@ -40,7 +40,7 @@ HOW_TO_SIGN_IN: Final = (
 
 
 def page_routes(source: PageSource, logins: Logins, tokens: TokenStore) -> list[Route]:
-    """The routes of health and pages.
+    """The routes of all pages.
 
     Args:
         source: The server.
@@ -55,7 +55,6 @@ def site_routes(site: Site, logins: Logins, tokens: TokenStore) -> list[Route]:
     entrance = _Entrance(site.source, logins)
     return [
         Route(LOGIN, entrance.login, methods=["GET"]),
-        *probe_routes([site.source]),
         *static_routes(),
         *connection_routes(site),
         *approval_routes(site),

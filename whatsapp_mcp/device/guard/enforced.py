@@ -19,6 +19,7 @@ from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import GeneratedDevice, Operation
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Approval, LeaderFigures, SendRequest
+from whatsapp_mcp.tracing import traced
 
 _OF_THE_GATE: Final = frozenset({"approvals", "approval", "ask_on_phone", "decide", "clear_exposures"})
 """Operations that the gate itself does."""
@@ -59,6 +60,12 @@ class EnforcedDevice(GeneratedDevice):
             ApprovalRequired: A person has to approve it, and is asked now.
             WhatsAppError: What the operation raises.
         """
+        with traced(f"operation {operation.name}"):
+            return await self._perform(operation, arguments, has_ended)
+
+    async def _perform(
+        self, operation: Operation, arguments: dict[str, Any], has_ended: Callable[[], bool]
+    ) -> Any:
         books, caller = self._gate.books, self.caller
         try:
             arguments = await self._gate.limited(arguments, caller)

@@ -35,6 +35,7 @@ from whatsapp_mcp.errors import (
     WhatsAppError,
 )
 from whatsapp_mcp.models import OutboxEntry, SendRequest, SendStatus
+from whatsapp_mcp.tracing import continued
 
 SEND_DEADLINE: Final = 30.0
 """Seconds after which an unanswered hand-over counts as unknown; its answer is still taken when it comes."""
@@ -96,6 +97,7 @@ class Deliveries:
 
     Attributes:
         running: Numbers of the sends that are at the client now.
+        spans: For each send that was accepted in a span, what names that span (`tracing.carrier`).
     """
 
     def __init__(
@@ -116,10 +118,11 @@ class Deliveries:
         self._clients_ended: Counter[int] = Counter()
         self._preparing: dict[int, str] = {}
         self.running: set[int] = set()
+        self.spans: dict[int, str] = {}
 
     def keep_counts_of(self, unsettled: Collection[int]) -> None:
         """Forget the clients that ended over sends which are settled by now, however that came."""
-        for counts in (self._clients_ended, self._preparing):
+        for counts in (self._clients_ended, self._preparing, self.spans):
             for send_id in counts.keys() - set(unsettled):
                 del counts[send_id]
 
@@ -237,7 +240,9 @@ class Deliveries:
         self.running.add(send_id)
         taken = False
         try:
-            answer = await contained(f"outbox: handing over send {send_id}", hand_over, _NOT_FOLLOWED)
+            # The line that hands it over may have been begun for another send, with another span.
+            with continued(self.spans.pop(send_id, None), "hand over"):
+                answer = await contained(f"outbox: handing over send {send_id}", hand_over, _NOT_FOLLOWED)
         except Busy as error:
             # The client ended: the next look at what it has noted decides.
             await self._archive.outbox_unknown(send_id, entry.reason or error.message)

@@ -50,6 +50,7 @@ from whatsapp_mcp.models import (
     SendResult,
     SendStatus,
 )
+from whatsapp_mcp.tracing import carrier
 
 KEPT_FOR: Final = timedelta(days=1)
 """How long a queued send waits for the connection before it fails."""
@@ -295,7 +296,7 @@ class Outbox:
         kept = longest if request.queue else min(longest, max(1.0, request.wait))
         # A new send only: what an earlier leader has accepted is on its way all the same.
         is_possible = self._linked() and (request.queue or self._online())
-        return await self._archive.outbox_add(
+        entry, is_new = await self._archive.outbox_add(
             request,
             principal=principal,
             expires_at=self._clock.now() + timedelta(seconds=kept),
@@ -303,6 +304,9 @@ class Outbox:
             handed_to=prepared.handed_to if prepared else None,
             secret=prepared.composed.secret if prepared else None,
         )
+        if is_new and (span := carrier()) is not None:
+            self._deliveries.spans[entry.send_id] = span
+        return entry, is_new
 
     async def _withdraw(self, send_id: int, has_ended: Callable[[], bool]) -> None:
         """The caller gave up: what was not yet handed over shall not go out later unseen."""

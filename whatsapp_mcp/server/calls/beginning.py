@@ -14,6 +14,7 @@ from whatsapp_mcp.models.caller import Caller, chat_principal
 from whatsapp_mcp.policy import Act, Situation, check_scope, require
 from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
 from whatsapp_mcp.server.calls.metering import CallMeter
+from whatsapp_mcp.tracing import traced
 
 T = TypeVar("T")
 _TOO_LONG: Final = "pattern too complex"
@@ -85,7 +86,7 @@ async def contained(name: str, answer: Callable[[], Awaitable[T]], meter: CallMe
         WhatsAppError: It failed.
     """
     try:
-        with meter.measured(name) if meter else nullcontext():
+        with traced(f"tool {name}"), meter.measured(name) if meter else nullcontext():
             return await answer()
     except WhatsAppError as error:
         logger.info("call: %s answered %s", name, error.code)

@@ -16,6 +16,7 @@ from whatsapp_mcp.server.rest import events, files
 from whatsapp_mcp.server.rest.openapi import document
 from whatsapp_mcp.server.rest.problems import HEADERS, problem
 from whatsapp_mcp.server.rest.requests import arguments_of, is_json, requester_of
+from whatsapp_mcp.tracing import continued
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -87,7 +88,8 @@ class _Api:
             return _no_such_tool(name)
         if not is_json(request):
             return problem(InvalidArgument("The body is not JSON by its type.", _SEND_JSON), 415)
-        return await _answered(tool, partial(_called, tool, request))
+        with continued(request.headers.get("traceparent"), "request"):
+            return await _answered(tool, partial(_called, tool, request))
 
     async def events(self, request: Request) -> Response:
         """Stream what changes."""

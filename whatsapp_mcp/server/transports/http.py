@@ -39,6 +39,7 @@ from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
 from whatsapp_mcp.server.transports.tokens import Tokens, make_default
 from whatsapp_mcp.web.connection import LINK
 from whatsapp_mcp.web.pages import page_routes
+from whatsapp_mcp.web.probes import probe_routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -84,6 +85,7 @@ def asgi_app(
         *_sse_routes(application),
         *rest_routes(application),
         *metrics_routes(runtimes),
+        *probe_routes(runtimes),
         *page_routes(runtime, logins, Tokens(runtime.settings.home)),
     ]
     if oauth is not None:
