@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.archive.recorded import path_of
 from tests.archive.replaying import digests
 from whatsapp_mcp.archive import Archive, LogStorage, open_archive
 from whatsapp_mcp.archive.care import FolderSnapshots
+from whatsapp_mcp.encryption import KeySource, Vault, connect, encrypt
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Pruned, Snapshot, Unavailable
 
@@ -221,3 +223,32 @@ async def test_a_file_that_is_no_snapshot_is_an_error_of_the_disk(
     with pytest.raises(OSError, match="no snapshot"):
         async with at(path_of(tmp_path, "here"), storage):
             pass
+
+
+async def test_a_snapshot_of_an_encrypted_account_is_encrypted_with_its_key(
+    tmp_path: Path, storage: MemoryStorage
+) -> None:
+    pytest.importorskip("sqlcipher3")
+    folder = path_of(tmp_path, "there")
+    source = KeySource(file=tmp_path / "key")
+    folder = AccountFolder("default", folder.path, Vault(folder.path, source))
+    async with at(folder, storage) as archive:
+        await say(archive, storage, ev.message("A1", WORD))
+    encrypt(folder.vault, folder.databases, [], lambda _: None)
+    folder = AccountFolder("default", folder.path, Vault(folder.path, source))
+    async with at(folder, storage) as archive:
+        await archive.snapshot()
+    assert holds(storage, WORD) == {"journal"}
+    before = contents_of(folder)
+    for path in (folder.archive_db, folder.raw_db):
+        path.unlink()
+    await storage.log.prune(1)
+    async with at(folder, storage) as archive:
+        assert (await archive.message("A1")).text == WORD
+    assert contents_of(folder) == before
+
+
+def contents_of(folder: AccountFolder) -> list[object]:
+    """The messages of an archive, whatever its key."""
+    with closing(connect(folder.archive_db, folder.key_of(folder.archive_db))) as db:
+        return db.execute("SELECT * FROM messages").fetchall()

@@ -17,6 +17,7 @@ import anyio
 import pytest
 
 from tests.archive import events as ev
+from tests.archive import kept_operations
 from tests.archive.events import ANA, journal
 from tests.archive.recorded import Recording, path_of, recording, run
 from tests.archive.replaying import contents, digests, replay
@@ -51,6 +52,16 @@ async def test_the_same_operations_give_the_same_archive_elsewhere_and_at_anothe
     with anyio.fail_after(120):
         done = await anyio.run_process(command, input=b"\n".join(recorder.lines), env=other)
     assert json.loads(done.stdout) == digests(there)
+
+
+@pytest.mark.anyio
+async def test_operations_say_and_do_what_they_did_while_their_version_is_the_same(tmp_path: Path) -> None:
+    made, operations = kept_operations.kept()
+    assert await kept_operations.replayed(operations, tmp_path) == made, (
+        "another version would make another archive of this log: let VERSION of archive/operations.py grow, "
+        "and run python -m tests.archive.kept_operations"
+    )
+    assert {WriteOperation.from_json(line).name for line in operations} == OPERATIONS.keys()
 
 
 @pytest.mark.anyio

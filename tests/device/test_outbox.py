@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.device.outbox_rig import ANN, BOB, GROUP, Rig, Wire, WireSender, rig, text
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import UnappliedError, open_archive
 from whatsapp_mcp.device.outbox.composing import Composed
 from whatsapp_mcp.device.outbox.deliveries import LAST_ANSWER, SEND_DEADLINE
 from whatsapp_mcp.device.outbox.outbox import KEPT_FOR
@@ -714,3 +714,15 @@ async def test_a_caller_that_gives_up_after_the_hand_over_leaves_the_truth(folde
         assert entry.status is SendStatus.SENDING
         gate.set()
         await it.until(entry.send_id, SendStatus.SENT)
+
+
+async def test_a_send_that_is_in_the_log_and_cannot_be_applied_yet_is_not_to_be_sent_again(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unapplied(*_: object, **__: object) -> None:
+        raise UnappliedError
+
+    async with rig(folder) as it:
+        monkeypatch.setattr(it.archive, "outbox_add", unapplied)
+        with pytest.raises(SendUnknown, match="was accepted"):
+            await it.outbox.submit(text("hello"))

@@ -98,6 +98,7 @@ class Committer:
             mark: Hash of the log up to this operation. What is in a log must have an outcome, or nothing
                 after it could be applied: so one that cannot be written at all is refused.
         """
+        assert (mark is not None) is self._is_logged, "what is in the log is applied, and nothing else"
         db, recorded = self.db, list[tuple[int, bytes]]()
         # What was looked up holds as long as nothing but operations has written.
         if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
@@ -138,6 +139,7 @@ class Committer:
             told: Called with the result of each.
             dry: Roll back instead: nothing is written, and no number is used.
         """
+        assert dry or not self._is_logged, "what is in the log is applied, and nothing else"
         db, recorded, files = self.db, list[tuple[int, bytes]](), list[str]()
         if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
             self._lookups.forget()

@@ -19,6 +19,10 @@ from whatsapp_mcp.system import draft_of
 Files = tuple[sqlite3.Connection, sqlite3.Connection]
 """`archive.db` and `raw.db`, open for writing."""
 
+_WHY: Final = {
+    Agreement.DIFFERENT: "they do not belong to this log",
+    Agreement.TOO_OLD: "the log no longer has what follows",
+}
 _PARTS: Final = ("", "-wal", "-shm")
 
 logger = logging.getLogger(__name__)
@@ -46,7 +50,7 @@ async def open_projection(folder: AccountFolder, storage: LogStorage) -> Files:
         return files
     if files is not None:
         await anyio.to_thread.run_sync(_close, files)
-    logger.warning("archive: the files do not belong to the log (%s) and are made again", found.name)
+    logger.warning("archive: the files are made again from a snapshot and the log (%s)", _WHY[found])
     set_aside = _delete if found is Agreement.TOO_OLD else _quarantine
     await anyio.to_thread.run_sync(_each, folder, set_aside)
     await _restore(folder, storage)
