@@ -10,6 +10,7 @@ from whatsapp_mcp.fleet.database import (
     Database,
     PostgresJournal,
     PostgresLog,
+    PostgresSnapshots,
     Session,
     add_account,
     begin_run,
@@ -76,3 +77,7 @@ class LedAccount:
     def log(self, url: str | None = None, patience: float = 30.0) -> PostgresLog:
         """The log as the present leader has it, perhaps at another address."""
         return PostgresLog(patient(url or self.database.url, patience), ACCOUNT, self.epoch)
+
+    def snapshots(self) -> PostgresSnapshots:
+        """The snapshots as the present leader has them."""
+        return PostgresSnapshots(self.database, ACCOUNT, self.epoch)

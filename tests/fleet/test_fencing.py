@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +24,7 @@ from whatsapp_mcp.fleet.database import (
     renew,
 )
 from whatsapp_mcp.fleet.protocol import Lease
-from whatsapp_mcp.storage import Fenced, JournalStore
+from whatsapp_mcp.storage import Fenced, JournalStore, Snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +90,23 @@ async def test_a_former_leader_prunes_nothing_of_the_log(led: LedAccount) -> Non
             await stale.prune(1)
     async with led.log() as log:
         assert len(await log.read(0, 10)) == 1
+
+
+async def test_a_former_leader_moves_no_pointer_and_deletes_no_snapshot(led: LedAccount, tmp_path: Path) -> None:
+    file = tmp_path / "snapshot"
+    file.write_bytes(b"kept")
+    old, counts = Snapshot(1, "aa", 1), Snapshot(2, "bb", 1)
+    async with led.snapshots() as stale:
+        await stale.put(old, file)
+        await stale.put(counts, file)
+        await stale.point_to(counts)
+        led.take_over()
+        await stale.keep_from(2)
+        with pytest.raises(Fenced):
+            await stale.point_to(old)
+    async with led.snapshots() as snapshots:
+        assert await snapshots.newest() == counts
+    assert led.session.execute("SELECT count(*) FROM whatsapp_mcp.snapshots").fetchone() == (2,)
 
 
 async def test_rows_tell_the_epoch_that_wrote_them(led: LedAccount) -> None:

@@ -22,6 +22,7 @@ from whatsapp_mcp.fleet.database.leases import (
 from whatsapp_mcp.fleet.database.log import PostgresLog
 from whatsapp_mcp.fleet.database.migrations import Migration, TooNew, migrate
 from whatsapp_mcp.fleet.database.schema import MIGRATIONS, SCHEMA
+from whatsapp_mcp.fleet.database.snapshots import PostgresSnapshots
 
 __all__ = [
     "MIGRATIONS",
@@ -31,6 +32,7 @@ __all__ = [
     "NotDurable",
     "PostgresJournal",
     "PostgresLog",
+    "PostgresSnapshots",
     "Session",
     "TooNew",
     "add_account",

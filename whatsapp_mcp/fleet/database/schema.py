@@ -72,5 +72,42 @@ MIGRATIONS: Final = (
             "ALTER TABLE whatsapp_mcp.journal ENABLE ROW LEVEL SECURITY",
         ),
     ),
+    Migration(
+        version=2,
+        needs=1,
+        statements=(
+            # The epoch is that of the leader that has put it: another one's parts are not mixed into it.
+            """
+            CREATE TABLE whatsapp_mcp.snapshots (
+                account  text NOT NULL,
+                seq      bigint NOT NULL,
+                epoch    bigint NOT NULL,
+                hash     text NOT NULL,
+                position bigint NOT NULL,
+                parts    integer NOT NULL,
+                PRIMARY KEY (account, seq, epoch)
+            )
+            """,
+            """
+            CREATE TABLE whatsapp_mcp.snapshot_parts (
+                account text NOT NULL,
+                seq     bigint NOT NULL,
+                epoch   bigint NOT NULL,
+                part    integer NOT NULL,
+                body    bytea NOT NULL,
+                PRIMARY KEY (account, seq, epoch, part)
+            )
+            """,
+            "ALTER TABLE whatsapp_mcp.snapshot_parts ALTER body SET STORAGE EXTERNAL",
+            """
+            CREATE TABLE whatsapp_mcp.snapshot_pointers (
+                account text PRIMARY KEY,
+                seq     bigint NOT NULL,
+                epoch   bigint NOT NULL,
+                FOREIGN KEY (account, seq, epoch) REFERENCES whatsapp_mcp.snapshots
+            )
+            """,
+        ),
+    ),
 )
 """What makes the tables of the newest version, from none."""

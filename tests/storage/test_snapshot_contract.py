@@ -1,0 +1,90 @@
+"""What every place for snapshots does, a folder and PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.led import LedAccount
+from whatsapp_mcp.archive.care import FolderSnapshots
+from whatsapp_mcp.storage import Snapshot, SnapshotStore
+
+pytestmark = pytest.mark.anyio
+FIRST, SECOND = Snapshot(10, "aa", 3), Snapshot(20, "bb", 7)
+
+
+@pytest.fixture(params=["folder", "postgres"])
+async def snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SnapshotStore]:
+    if request.param == "folder":
+        yield FolderSnapshots(tmp_path / "snapshots")
+    else:
+        with LedAccount(request.getfixturevalue("database")) as led:
+            async with led.snapshots() as opened:
+                yield opened
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.touch()
+    return path
+
+
+async def put(snapshots: SnapshotStore, snapshot: Snapshot, file: Path, content: bytes = b"content") -> None:
+    file.write_bytes(content)
+    await snapshots.put(snapshot, file)
+
+
+async def test_there_is_none_before_the_first(snapshots: SnapshotStore) -> None:
+    assert await snapshots.newest() is None
+
+
+async def test_one_that_was_put_does_not_count_yet(snapshots: SnapshotStore, file: Path) -> None:
+    await put(snapshots, FIRST, file)
+    assert await snapshots.newest() is None
+
+
+async def test_the_one_that_was_pointed_to_counts_and_comes_back_as_it_was(
+    snapshots: SnapshotStore, file: Path
+) -> None:
+    content = bytes(range(256)) * 12_000
+    await put(snapshots, FIRST, file, content)
+    await snapshots.point_to(FIRST)
+    file.write_bytes(b"")
+    assert await snapshots.newest() == FIRST
+    await snapshots.fetch(FIRST, file)
+    assert file.read_bytes() == content
+
+
+async def test_a_newer_one_takes_the_place_of_the_older(snapshots: SnapshotStore, file: Path) -> None:
+    await put(snapshots, FIRST, file)
+    await snapshots.point_to(FIRST)
+    await put(snapshots, SECOND, file)
+    await snapshots.point_to(SECOND)
+    assert await snapshots.newest() == SECOND
+
+
+async def test_the_one_that_counts_is_never_deleted(snapshots: SnapshotStore, file: Path) -> None:
+    await put(snapshots, FIRST, file, b"kept")
+    await snapshots.point_to(FIRST)
+    await snapshots.keep_from(1_000)
+    await snapshots.fetch(FIRST, file)
+    assert file.read_bytes() == b"kept"
+
+
+async def test_of_older_ones_nothing_is_left(snapshots: SnapshotStore, file: Path) -> None:
+    await put(snapshots, FIRST, file)
+    await snapshots.point_to(FIRST)
+    await put(snapshots, SECOND, file)
+    await snapshots.point_to(SECOND)
+    await snapshots.keep_from(SECOND.seq)
+    with pytest.raises(OSError):
+        await snapshots.fetch(FIRST, file)
+
+
+async def test_putting_one_again_changes_nothing(snapshots: SnapshotStore, file: Path) -> None:
+    await put(snapshots, FIRST, file)
+    await snapshots.point_to(FIRST)
+    await put(snapshots, FIRST, file)
+    await snapshots.fetch(FIRST, file)
+    assert file.read_bytes() == b"content"

@@ -1,0 +1,163 @@
+"""Small snapshots of an archive in PostgreSQL, in parts of a size that a statement carries well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.fleet.database.connections import Database, Link, Session
+from whatsapp_mcp.fleet.database.streams import fenced
+from whatsapp_mcp.storage import Snapshot
+
+PART: Final = 1 << 20
+_THERE: Final = """
+SELECT FROM whatsapp_mcp.snapshots WHERE account = %(account)s AND seq = %(seq)s AND epoch = %(epoch)s
+"""
+# Of a put that did not come to its end.
+_CLEAR: Final = """
+DELETE FROM whatsapp_mcp.snapshot_parts
+WHERE account = %(account)s AND seq = %(seq)s AND epoch = %(epoch)s
+"""
+_PART: Final = """
+INSERT INTO whatsapp_mcp.snapshot_parts (account, seq, epoch, part, body)
+VALUES (%(account)s, %(seq)s, %(epoch)s, %(part)s, %(body)b)
+ON CONFLICT (account, seq, epoch, part) DO UPDATE SET body = excluded.body
+"""
+_WHOLE: Final = """
+INSERT INTO whatsapp_mcp.snapshots (account, seq, epoch, hash, position, parts)
+VALUES (%(account)s, %(seq)s, %(epoch)s, %(hash)s, %(position)s, %(parts)s) ON CONFLICT DO NOTHING
+"""
+# The lock of the head lets a takeover wait, and this find no head after it.
+_POINT: Final = """
+WITH head AS (
+    UPDATE whatsapp_mcp.heads SET seq = seq
+    WHERE account = %(account)s AND stream = 'log' AND epoch = %(epoch)s RETURNING account
+)
+INSERT INTO whatsapp_mcp.snapshot_pointers (account, seq, epoch)
+SELECT account, %(seq)s, %(epoch)s FROM head
+ON CONFLICT (account) DO UPDATE SET seq = excluded.seq, epoch = excluded.epoch
+RETURNING seq
+"""
+_NEWEST: Final = """
+SELECT seq, hash, position FROM whatsapp_mcp.snapshot_pointers
+JOIN whatsapp_mcp.snapshots USING (account, seq, epoch) WHERE account = %(account)s
+"""
+_COUNTS: Final = """
+SELECT epoch, parts FROM whatsapp_mcp.snapshot_pointers
+JOIN whatsapp_mcp.snapshots USING (account, seq, epoch) WHERE account = %(account)s AND seq = %(seq)s
+"""
+_READ: Final = """
+SELECT body FROM whatsapp_mcp.snapshot_parts
+WHERE account = %(account)s AND seq = %(seq)s AND epoch = %(epoch)s AND part = %(part)s
+"""
+_KEEP: Final = """
+DELETE FROM whatsapp_mcp.{table} AS old
+WHERE account = %(account)s AND seq < %(seq)s
+    AND EXISTS (SELECT FROM whatsapp_mcp.heads
+        WHERE account = %(account)s AND stream = 'log' AND epoch = %(epoch)s)
+    AND NOT EXISTS (SELECT FROM whatsapp_mcp.snapshot_pointers AS newest
+        WHERE (newest.account, newest.seq, newest.epoch) = (old.account, old.seq, old.epoch))
+"""
+
+
+class PostgresSnapshots:
+    """The snapshots of one account, for its leader: a `storage.SnapshotStore`.
+
+    They are for archives of some megabytes: a database that is backed up and replicated carries them along.
+
+    Args:
+        database: Where; each part may take as long as its patience.
+        account: Whose.
+        epoch: Of the leader.
+    """
+
+    def __init__(self, database: Database, account: str, epoch: int) -> None:
+        self._about = {"account": account, "epoch": epoch}
+        self._link = Link(database, lambda session: None)
+        self._thread = anyio.CapacityLimiter(1)
+
+    async def __aenter__(self) -> PostgresSnapshots:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection; the snapshots stay."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._link.close, limiter=self._thread)
+
+    async def put(self, snapshot: Snapshot, file: Path) -> None:
+        """See `storage.SnapshotStore`."""
+        await anyio.to_thread.run_sync(self._put, snapshot, file, limiter=self._thread)
+
+    async def point_to(self, snapshot: Snapshot) -> None:
+        """See `storage.SnapshotStore`."""
+        await self._run(partial(_point, self._about | {"seq": snapshot.seq}))
+
+    async def newest(self) -> Snapshot | None:
+        """See `storage.SnapshotStore`."""
+        row = await self._run(lambda session: session.execute(_NEWEST, self._about).fetchone())
+        return None if row is None else Snapshot(*row)
+
+    async def fetch(self, snapshot: Snapshot, file: Path) -> None:
+        """See `storage.SnapshotStore`."""
+        await anyio.to_thread.run_sync(self._fetch, snapshot, file, limiter=self._thread)
+
+    async def keep_from(self, seq: int) -> None:
+        """See `storage.SnapshotStore`."""
+        values = self._about | {"seq": seq}
+        for table in ("snapshots", "snapshot_parts"):
+            statement = _KEEP.format(table=table).encode()
+            await self._run(lambda session, each=statement: session.execute(each, values))
+
+    def _put(self, snapshot: Snapshot, file: Path) -> None:
+        values = self._about | snapshot._asdict()
+        # What one leader puts a second time is the same archive, and may be the one that counts.
+        if self._link.run(lambda session: session.execute(_THERE, values).fetchone()) is not None:
+            return
+        self._link.run(lambda session: session.execute(_CLEAR, values))
+        parts = 0
+        for body in _parts(file):
+            part = values | {"part": parts, "body": body}
+            self._link.run(lambda session, part=part: session.execute(_PART, part))
+            parts += 1
+        self._link.run(lambda session: session.execute(_WHOLE, values | {"parts": parts}))
+
+    def _fetch(self, snapshot: Snapshot, file: Path) -> None:
+        values = self._about | {"seq": snapshot.seq}
+        counts = self._link.run(lambda session: session.execute(_COUNTS, values).fetchone())
+        if counts is None:
+            raise OSError("The snapshot does not count any more.")
+        epoch, parts = counts
+        with file.open("wb") as target:
+            for number in range(parts):
+                part = values | {"epoch": epoch, "part": number}
+                row = self._link.run(lambda session, part=part: session.execute(_READ, part).fetchone())
+                if row is None:
+                    raise OSError("The snapshot was deleted meanwhile.")
+                target.write(row[0])
+
+    async def _run(self, work: Any) -> Any:
+        with anyio.CancelScope(shield=True):
+            return await anyio.to_thread.run_sync(self._link.run, work, limiter=self._thread)
+
+
+def _point(values: dict[str, Any], session: Session) -> None:
+    while True:
+        session.warned = False
+        if session.execute(_POINT, values).fetchone() is None:
+            raise fenced()
+        if not session.warned:
+            return
+
+
+def _parts(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as source:
+        while body := source.read(PART):
+            yield body
