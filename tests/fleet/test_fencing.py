@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -92,9 +93,11 @@ async def test_a_former_leader_prunes_nothing_of_the_log(led: LedAccount) -> Non
         assert len(await log.read(0, 10)) == 1
 
 
-async def test_a_former_leader_moves_no_pointer_and_deletes_no_snapshot(led: LedAccount, tmp_path: Path) -> None:
+async def test_a_former_leader_moves_no_pointer_and_deletes_no_snapshot(
+    led: LedAccount, tmp_path: Path
+) -> None:
     file = tmp_path / "snapshot"
-    file.write_bytes(b"kept")
+    await anyio.Path(file).write_bytes(b"kept")
     old, counts = Snapshot(1, "aa", 1), Snapshot(2, "bb", 1)
     async with led.snapshots() as stale:
         await stale.put(old, file)

@@ -1,21 +1,25 @@
-"""What every log of operations does."""
+"""What every log of operations does: the one in PostgreSQL, and the one that tests of archives use."""
 
 from collections.abc import AsyncIterator
 
 import anyio
 import pytest
 
+from tests.archive.logs import MemoryLog
 from tests.fleet.led import LedAccount
 from whatsapp_mcp.storage import OperationLog, Pruned
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def log(database: str) -> AsyncIterator[OperationLog]:
-    with LedAccount(database) as led:
-        async with led.log() as opened:
-            yield opened
+@pytest.fixture(params=["memory", "postgres"])
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[OperationLog]:
+    if request.param == "memory":
+        yield MemoryLog()
+    else:
+        with LedAccount(request.getfixturevalue("database")) as led:
+            async with led.log() as opened:
+                yield opened
 
 
 async def test_rows_are_numbered_from_one_without_gaps(log: OperationLog) -> None:

@@ -152,8 +152,10 @@ class FolderSnapshots:
 
     async def keep_from(self, seq: int) -> None:
         """See `SnapshotStore`."""
+        newest = await self.newest()
+        counts = None if newest is None else self._file(newest)
         for path in self._path.glob(f"*{_SUFFIX}"):
-            if int(path.name.partition("-")[0]) < seq:
+            if path != counts and int(path.name.partition("-")[0]) < seq:
                 path.unlink()
 
     def _file(self, snapshot: Snapshot) -> Path:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, LiteralString, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -14,7 +14,11 @@ from whatsapp_mcp.fleet.database.connections import Database, Link, Session
 from whatsapp_mcp.fleet.database.streams import fenced
 from whatsapp_mcp.storage import Snapshot
 
+T = TypeVar("T")
+Query = LiteralString | bytes
+
 PART: Final = 1 << 20
+"""Bytes of one part."""
 _THERE: Final = """
 SELECT FROM whatsapp_mcp.snapshots WHERE account = %(account)s AND seq = %(seq)s AND epoch = %(epoch)s
 """
@@ -102,7 +106,7 @@ class PostgresSnapshots:
 
     async def newest(self) -> Snapshot | None:
         """See `storage.SnapshotStore`."""
-        row = await self._run(lambda session: session.execute(_NEWEST, self._about).fetchone())
+        row = await self._run(partial(_row, _NEWEST, self._about))
         return None if row is None else Snapshot(*row)
 
     async def fetch(self, snapshot: Snapshot, file: Path) -> None:
@@ -114,38 +118,43 @@ class PostgresSnapshots:
         values = self._about | {"seq": seq}
         for table in ("snapshots", "snapshot_parts"):
             statement = _KEEP.format(table=table).encode()
-            await self._run(lambda session, each=statement: session.execute(each, values))
+            await self._run(partial(_do, statement, values))
 
     def _put(self, snapshot: Snapshot, file: Path) -> None:
         values = self._about | snapshot._asdict()
         # What one leader puts a second time is the same archive, and may be the one that counts.
-        if self._link.run(lambda session: session.execute(_THERE, values).fetchone()) is not None:
+        if self._link.run(partial(_row, _THERE, values)) is not None:
             return
-        self._link.run(lambda session: session.execute(_CLEAR, values))
+        self._link.run(partial(_do, _CLEAR, values))
         parts = 0
         for body in _parts(file):
-            part = values | {"part": parts, "body": body}
-            self._link.run(lambda session, part=part: session.execute(_PART, part))
+            self._link.run(partial(_do, _PART, values | {"part": parts, "body": body}))
             parts += 1
-        self._link.run(lambda session: session.execute(_WHOLE, values | {"parts": parts}))
+        self._link.run(partial(_do, _WHOLE, values | {"parts": parts}))
 
     def _fetch(self, snapshot: Snapshot, file: Path) -> None:
         values = self._about | {"seq": snapshot.seq}
-        counts = self._link.run(lambda session: session.execute(_COUNTS, values).fetchone())
+        counts = self._link.run(partial(_row, _COUNTS, values))
         if counts is None:
             raise OSError("The snapshot does not count any more.")
         epoch, parts = counts
         with file.open("wb") as target:
             for number in range(parts):
-                part = values | {"epoch": epoch, "part": number}
-                row = self._link.run(lambda session, part=part: session.execute(_READ, part).fetchone())
+                row = self._link.run(partial(_row, _READ, values | {"epoch": epoch, "part": number}))
                 if row is None:
                     raise OSError("The snapshot was deleted meanwhile.")
                 target.write(row[0])
 
-    async def _run(self, work: Any) -> Any:
-        with anyio.CancelScope(shield=True):
-            return await anyio.to_thread.run_sync(self._link.run, work, limiter=self._thread)
+    async def _run(self, work: Callable[[Session], T]) -> T:
+        return await anyio.to_thread.run_sync(self._link.run, work, limiter=self._thread)
+
+
+def _do(statement: Query, values: Mapping[str, Any], session: Session) -> None:
+    session.execute(statement, values)
+
+
+def _row(statement: Query, values: Mapping[str, Any], session: Session) -> Any:
+    return session.execute(statement, values).fetchone()
 
 
 def _point(values: dict[str, Any], session: Session) -> None:
