@@ -92,6 +92,7 @@ def test_an_issuer_and_its_users_are_what_oauth_needs(tmp_path: Path) -> None:
         ('audiense = "x"', r"oauth\.audiense: unknown setting .*line 5"),
         ('scopes = { write = "x" }', r"oauth\.scopes\.write: unknown setting .*line 5"),
         ('scopes = { read = "two words" }', r"oauth\.scopes\.read: .*line 5"),
+        ('accounts = { you = ["work"] }', r"oauth: accounts: 'you' is none of the subjects .*line"),
     ],
 )
 def test_a_mistake_in_oauth_is_told_with_its_line(tmp_path: Path, written: str, complaint: str) -> None:

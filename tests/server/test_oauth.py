@@ -96,6 +96,13 @@ async def test_a_valid_token_stands_for_its_subject_and_scopes(issuer: Issuer) -
     assert issuer.asked == 1
 
 
+async def test_a_subject_may_be_let_in_for_some_accounts_alone(issuer: Issuer) -> None:
+    server = issuer.server(SETTINGS.model_copy(update={"accounts": {"me": ("work",)}}))
+    principal = await server.principal(issuer.token())
+    assert principal is not None
+    assert principal.accounts == {"work"}
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -45,6 +45,39 @@ def test_a_token_stands_for_its_name_and_scopes(tokens: Tokens) -> None:
     assert tokens.principal(f"{token}x") is None
 
 
+def test_a_token_may_be_for_some_accounts_alone(tokens: Tokens) -> None:
+    limited, free = tokens.create("agent", ["read"], ["work"]), tokens.create("other", ["read"])
+
+    assert tokens.principal(limited) == Principal("token:agent", frozenset({"read"}), frozenset({"work"}))
+    assert tokens.principal(free) == Principal("token:other", frozenset({"read"}), None)
+
+
+def test_the_accounts_of_limited_tokens_can_change_and_of_others_not(tokens: Tokens, clock: Clock) -> None:
+    limited, free = tokens.create("agent", ["read"], ["work", "club"]), tokens.create("other", ["read"])
+    tokens.principal(limited)
+    clock.now += 500
+
+    tokens.change_accounts(lambda names: names - {"work"})
+
+    assert [(each.name, each.accounts) for each in tokens.all()] == [
+        ("agent", frozenset({"club"})),
+        ("other", None),
+    ]
+    assert [each.last_used.timestamp() for each in tokens.all() if each.last_used] == [NOON]
+    changed, unchanged = tokens.principal(limited), tokens.principal(free)
+    assert changed is not None
+    assert changed.accounts == {"club"}
+    assert unchanged is not None
+
+
+def test_a_token_whose_accounts_cannot_be_read_is_none(tokens: Tokens) -> None:
+    token = tokens.create("agent", ["read"], ["work"])
+    [file] = (tokens.home / "tokens").iterdir()
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"accounts": None}))
+
+    assert tokens.principal(token) is None
+
+
 def test_what_is_stored_does_not_hold_the_token(tokens: Tokens) -> None:
     token = tokens.create("agent", ["read"])
 

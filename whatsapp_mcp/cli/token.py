@@ -10,7 +10,7 @@ import typer
 
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.command_line import App
-from whatsapp_mcp.cli.options import AsJson
+from whatsapp_mcp.cli.options import AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.policy import SCOPES, parse_scopes
@@ -37,19 +37,24 @@ def create(
     scope: Annotated[
         str, typer.Option("--scope", metavar="SCOPES", help=f"Comma-separated, of {', '.join(SCOPES)}.")
     ] = "read",
+    accounts: Annotated[
+        str | None,
+        typer.Option("--accounts", metavar="NAMES", help="Comma-separated accounts, of several here."),
+    ] = None,
 ) -> None:
     """Create a token and print it.
 
-    It is stored as a hash, so it cannot be shown again.
+    It is stored as a hash, so it cannot be shown again. With --accounts it never learns of the others.
     """
-    typer.echo(_tokens().create(name, parse_scopes(scope)))
+    only = None if accounts is None else {known_account(each.strip()).name for each in accounts.split(",")}
+    typer.echo(_tokens().create(name, parse_scopes(scope), only))
 
 
 @app.command("list")
 def list_tokens(as_json: AsJson = False) -> None:
     """List the tokens.
 
-    With their scopes, when they were created and last used.
+    With their scopes and accounts, when they were created and last used.
     """
     tokens = _tokens().all()
     if as_json:
@@ -57,6 +62,7 @@ def list_tokens(as_json: AsJson = False) -> None:
             {
                 "name": token.name,
                 "scopes": sorted(token.scopes, key=list[str](SCOPES).index),
+                "accounts": None if token.accounts is None else sorted(token.accounts),
                 "created": _time(token.created),
                 "last_used": _time(token.last_used),
             }
@@ -64,12 +70,12 @@ def list_tokens(as_json: AsJson = False) -> None:
         ]
         typer.echo(json.dumps({"tokens": rows}, ensure_ascii=False))
         return
-    table = [("NAME", "SCOPES", "CREATED", "LAST USED")]
+    table = [("NAME", "SCOPES", "ACCOUNTS", "CREATED", "LAST USED")]
     for token in tokens:
         scopes = ",".join(sorted(token.scopes, key=list[str](SCOPES).index))
-        table.append(
-            (token.name, scopes, _time(token.created) or "unknown", _time(token.last_used) or "never")
-        )
+        accounts = "all" if token.accounts is None else ",".join(sorted(token.accounts)) or "none"
+        created, used = _time(token.created) or "unknown", _time(token.last_used) or "never"
+        table.append((token.name, scopes, accounts, created, used))
     typer.echo(aligned(table))
 
 

@@ -81,7 +81,8 @@ class OAuthSettings(Section):
 
     `subjects` are the users of the issuer who may come in; everybody else may sign in there as well.
     `audience` is what the issuer calls this server, its URL with `/mcp` when left out. `jwks_url` is taken
-    from the issuer's metadata when left out.
+    from the issuer's metadata when left out. `accounts` names for a subject the accounts that it may know of,
+    all when left out.
     """
 
     issuer: Annotated[str, AfterValidator(_issuer_url)]
@@ -89,6 +90,14 @@ class OAuthSettings(Section):
     audience: str | None = None
     jwks_url: Annotated[str, AfterValidator(_issuer_url)] | None = None
     scopes: OAuthScopes = OAuthScopes()
+    accounts: dict[str, tuple[str, ...]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _accounts_are_of_its_subjects(self) -> Self:
+        # A mistyped subject would otherwise reach every account.
+        if unknown := sorted(self.accounts.keys() - set(self.subjects)):
+            raise ValueError(f"accounts: {unknown[0]!r} is none of the subjects")
+        return self
 
 
 class ServerSettings(Section):

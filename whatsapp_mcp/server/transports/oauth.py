@@ -106,7 +106,9 @@ class ResourceServer:
                 subject[:200],
             )
             raise Denied("This user may not use this server.", "The server's log names what to set.")
-        return Principal(f"oauth:{subject}", self._scopes(claims))
+        accounts = self.settings.accounts.get(subject)
+        only = None if accounts is None else frozenset(accounts)
+        return Principal(f"oauth:{subject}", self._scopes(claims), only)
 
     async def _claims(self, token: str) -> dict[str, Any] | None:
         if len(token) > _LONGEST or not token.isascii():

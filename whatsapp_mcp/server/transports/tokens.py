@@ -52,12 +52,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known of a token; the token itself is not."""
+    """What is known of a token; the token itself is not.
+
+    Attributes:
+        accounts: The names of those that it is for; None for all.
+    """
 
     name: str
     scopes: frozenset[str]
     created: datetime | None
     last_used: datetime | None
+    accounts: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,11 @@ class Tokens:
     home: Path
     clock: Callable[[], float] = time.time
 
-    def create(self, name: str, scopes: Iterable[str]) -> str:
+    def create(self, name: str, scopes: Iterable[str], accounts: Iterable[str] | None = None) -> str:
         """Make a token and return it; it cannot be read again.
+
+        Args:
+            accounts: The names of those that it is for; None for all.
 
         Raises:
             InvalidArgument: The name is unusable or taken, or the folder cannot be written.
@@ -84,13 +92,20 @@ class Tokens:
         make_private(self.home)
         make_private(folder)
         token = _PREFIX + secrets.token_urlsafe(32)
-        said = {"name": name, "scopes": sorted(scopes), "created": int(self.clock())}
-        path = folder / _file_name(token)
-        with draft_of(path) as draft:
-            draft.write_text(json.dumps(said) + "\n", encoding="utf-8")
-            os.utime(draft, (_NEVER, _NEVER))
-            draft.replace(path)
+        said: dict[str, Any] = {"name": name, "scopes": sorted(scopes), "created": int(self.clock())}
+        if accounts is not None:
+            said["accounts"] = sorted(accounts)
+        _write(folder / _file_name(token), said, _NEVER)
         return token
+
+    def change_accounts(self, change: Callable[[frozenset[str]], Iterable[str]]) -> None:
+        """Change for which accounts those tokens are that are not for all of them."""
+        for path in self._files():
+            if (token := _read(path)) is not None and token.accounts is not None:
+                accounts = frozenset(change(token.accounts))
+                if accounts != token.accounts:
+                    said = json.loads(path.read_text(encoding="utf-8")) | {"accounts": sorted(accounts)}
+                    _write(path, said, path.stat().st_mtime)
 
     def all(self) -> list[Token]:
         """Every token, by name."""
@@ -122,7 +137,7 @@ class Tokens:
         path = self.home / FOLDER / _file_name(token)
         if (found := _read(path)) is not None:
             self._note_use(path)
-            return Principal(f"token:{found.name}", found.scopes)
+            return Principal(f"token:{found.name}", found.scopes, found.accounts)
         path = self.home / FILE_NAME
         if secrets.compare_digest(token.encode(), read_default(path).encode()):
             self._note_use(path)
@@ -143,12 +158,21 @@ def _file_name(token: str) -> str:
     return f"{hashlib.sha256(token.encode()).hexdigest()}.json"
 
 
+def _write(path: Path, said: dict[str, Any], last_used: float) -> None:
+    with draft_of(path) as draft:
+        draft.write_text(json.dumps(said) + "\n", encoding="utf-8")
+        os.utime(draft, (last_used, last_used))
+        draft.replace(path)
+
+
 def _read(path: Path) -> Token | None:
     """The token of a file; None where there is none, or it is not one that `create` wrote."""
     try:
         said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         created = datetime.fromtimestamp(said["created"], UTC)
-        return Token(str(said["name"]), frozenset(said["scopes"]) & set(SCOPES), created, _last_used(path))
+        scopes = frozenset(said["scopes"]) & set(SCOPES)
+        accounts = frozenset(map(str, said["accounts"])) if "accounts" in said else None
+        return Token(str(said["name"]), scopes, created, _last_used(path), accounts)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, OverflowError):
