@@ -15,7 +15,7 @@ from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.transports.tokens import Tokens, load_or_make, make_default
 
 NOON = 1_780_000_000.0
-ALL = frozenset({"read", "send", "admin"})
+ALL = frozenset({"read", "send", "admin", "metrics"})
 
 
 @dataclass
