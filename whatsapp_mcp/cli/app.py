@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -18,10 +20,19 @@ from whatsapp_mcp.cli import token as token_commands
 from whatsapp_mcp.cli import voice as voice_commands
 from whatsapp_mcp.cli import webhooks as webhook_commands
 from whatsapp_mcp.cli.command_line import App, CommandLine
-from whatsapp_mcp.cli.options import Account, AsJson, end_of_length, known_account, port_number
+from whatsapp_mcp.cli.options import (
+    Account,
+    AnyAccount,
+    AsJson,
+    account_names,
+    end_of_length,
+    known_account,
+    port_number,
+    the_account,
+)
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code
 from whatsapp_mcp.cli.uninstall import uninstall
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.errors import NotConnected, WhatsAppError
 
 app = App(
     name="whatsapp-mcp",
@@ -84,7 +95,7 @@ def serve(
         str,
         typer.Option(metavar="CHAT", help="Push messages of a chat into Claude Code: self, +number or jid."),
     ] = "",
-    account: Account = "default",
+    account: AnyAccount = None,
 ) -> None:
     """Serve MCP over stdio or HTTP.
 
@@ -114,7 +125,7 @@ def link(
         typer.Option(metavar="NUMBER", help="Your own number (+49…): type a code on the phone instead."),
     ] = None,
     as_json: AsJson = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Link your phone and wait for its history."""
     from rich.console import Console
@@ -139,7 +150,7 @@ def link(
 @app.command()
 def unlink(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Log out of WhatsApp; the archive is kept."""
     from whatsapp_mcp.cli.connection import unlinked, with_known_device
@@ -160,18 +171,21 @@ def status(
         bool, typer.Option("--watch", help="Show it as it changes, until Ctrl-C; it does not connect.")
     ] = False,
     as_json: AsJson = False,
-    account: Account = "default",
+    account: AnyAccount = None,
 ) -> None:
     """Show the state of the connection.
 
     And what to do. With no server running it reads the disk and does not connect.
     """
-    from whatsapp_mcp.cli.connection import find, print_status
+    from whatsapp_mcp.cli.connection import find, print_status, print_statuses
     from whatsapp_mcp.cli.connection import watch as watch_status
 
     if watch:
-        watch_status(account, as_json=as_json, out=sys.stdout)
-    raise typer.Exit(print_status(find(account, wait=wait), as_json=as_json))
+        watch_status(account or the_account(), as_json=as_json, out=sys.stdout)
+    names = [account] if account else account_names()
+    found = [find(name, wait=wait) for name in names]
+    show = partial(print_status, found[0]) if len(found) == 1 else partial(print_statuses, found)
+    raise typer.Exit(show(as_json=as_json))
 
 
 @app.command()
@@ -180,7 +194,7 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
     ] = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Show the log of the client process.
 
@@ -192,7 +206,7 @@ def logs(
 
 
 @app.command()
-def reconnect(account: Account = "default") -> None:
+def reconnect(account: Account = "") -> None:
     """Reconnect now.
 
     Needed after another client took over the session.
@@ -214,7 +228,7 @@ def pause(
         ),
     ] = None,
     as_json: AsJson = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Close the connection for a while.
 
@@ -226,7 +240,7 @@ def pause(
 
 
 @app.command()
-def resume(as_json: AsJson = False, account: Account = "default") -> None:
+def resume(as_json: AsJson = False, account: Account = "") -> None:
     """End a pause.
 
     A running server connects at once, otherwise the next one does.
@@ -245,7 +259,7 @@ def audit(
         bool, typer.Option("--verify", help="Look for rows that were changed or taken out.")
     ] = False,
     as_json: AsJson = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Show what agents did and read.
 
@@ -292,14 +306,20 @@ def demo(
 
 
 @app.command()
-def page(account: Account = "default") -> None:
+def page(account: AnyAccount = None) -> None:
     """Print a login URL for the web pages.
 
     Of the running HTTP server. It is valid once, for ten minutes.
     """
     from whatsapp_mcp.server.transports import login_url
 
-    typer.echo(login_url(known_account(account)))
+    names = [account] if account else account_names()
+    # One server has the pages of all its accounts; some may have none that runs.
+    for name in names[:-1]:
+        with suppress(NotConnected):
+            typer.echo(login_url(known_account(name)))
+            return
+    typer.echo(login_url(known_account(names[-1])))
 
 
 @app.command()
@@ -310,7 +330,7 @@ def approve(
     yes: Annotated[bool | None, typer.Option("--yes/--no", "-y/-n", help="Answer without asking.")] = None,
     only_list: Annotated[bool, typer.Option("--list", help="Only list what waits.")] = False,
     as_json: AsJson = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Answer what waits for your approval.
 
@@ -326,7 +346,7 @@ def exposures(
     ] = None,
     clear_all: Annotated[bool, typer.Option("--clear-all", help="Forget all.")] = False,
     as_json: AsJson = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Show who was given strangers' words.
 

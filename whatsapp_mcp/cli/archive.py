@@ -55,7 +55,7 @@ class Form(StrEnum):
 
 
 @app.command()
-def stats(as_json: AsJson = False, account: Account = "default") -> None:
+def stats(as_json: AsJson = False, account: Account = "") -> None:
     """Tell how much is archived."""
     found = _read(account, lambda archive: archive.statistics())
     imports = _read(account, lambda archive: archive.imports())
@@ -77,7 +77,7 @@ def stats(as_json: AsJson = False, account: Account = "default") -> None:
 
 
 @app.command()
-def check(as_json: AsJson = False, account: Account = "default") -> None:
+def check(as_json: AsJson = False, account: Account = "") -> None:
     """Check files and search index."""
 
     async def run() -> tuple[str, ...]:
@@ -90,21 +90,21 @@ def check(as_json: AsJson = False, account: Account = "default") -> None:
 
 
 @app.command()
-def optimize(account: Account = "default") -> None:
+def optimize(account: Account = "") -> None:
     """Pack the search index and the file."""
     _write(account, lambda archive: archive.optimize())
     typer.echo("Compacted.")
 
 
 @app.command()
-def rebuild(account: Account = "default") -> None:
+def rebuild(account: Account = "") -> None:
     """Rebuild the search index."""
     _write(account, lambda archive: archive.rebuild())
     typer.echo("The search index is rebuilt.")
 
 
 @app.command()
-def redecode(as_json: AsJson = False, account: Account = "default") -> None:
+def redecode(as_json: AsJson = False, account: Account = "") -> None:
     """Decode again what an older version could not."""
     known = _write(account, lambda archive: archive.redecode())
     _tell(f"{known or 'Nothing'} of the undecoded events can be read now.", as_json, known=known)
@@ -117,7 +117,7 @@ def export_messages(
         Form, typer.Option("--format", help="For programs, for reading, or a page with media.")
     ] = Form.JSONL,
     chat: Chat = None,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Write messages to a file or stdout.
 
@@ -166,7 +166,7 @@ def purge(
     everything: Annotated[bool, typer.Option("--all", help="Every message of the account.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Delete messages here for good.
 

@@ -33,9 +33,14 @@ class Command(TyperCommand):
     def invoke(self, ctx: typer.Context) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Run the command; its failure becomes a line and an exit code."""
         try:
+            if ctx.params.get("account") == "":
+                # Not at import: what completes a line of the shell has no time for the settings.
+                from whatsapp_mcp.cli.options import the_account
+
+                ctx.params["account"] = the_account()
             return super().invoke(ctx)
         except WhatsAppError as error:
-            print_error(error, ctx.params.get("account", "default"))
+            print_error(error, ctx.params.get("account") or "default")
             raise typer.Exit(exit_code(error)) from error
         except typer.Abort as abort:
             # Typer makes the same of "no" and of Ctrl-C at a question.

@@ -74,7 +74,7 @@ def import_messages(
     only_list: Annotated[bool, typer.Option("--list", help="List the imports.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Import backups, exported chats, contacts.
 

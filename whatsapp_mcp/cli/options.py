@@ -12,7 +12,11 @@ from whatsapp_mcp.errors import InvalidArgument, NotLinked
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.zone import SystemZone
 
-Account = Annotated[str, typer.Option(metavar="NAME", help="Local name of the WhatsApp account.")]
+_ACCOUNT = "Local name of the WhatsApp account; needed where several are here."
+Account = Annotated[str, typer.Option(metavar="NAME", show_default=False, help=_ACCOUNT)]
+"""One account. A command that was given none gets the one that is here: see `Command`."""
+AnyAccount = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Only this account.")]
+"""One account, or all that are here."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
@@ -37,6 +41,27 @@ def end_of_length(text: str) -> datetime:
         return time_grammar.ahead(text, SystemZone(), datetime.now(UTC)).astimezone(UTC)
     except InvalidArgument as error:
         raise typer.BadParameter(f"{error.message} {error.action}") from error
+
+
+def the_account() -> str:
+    """The name of the account that is here; `default` where there is none yet.
+
+    Raises:
+        InvalidArgument: There are several, or the settings are wrong.
+    """
+    names = account_names()
+    if len(names) > 1:
+        raise InvalidArgument(f"Accounts here: {', '.join(names)}.", "Name one of them with --account NAME.")
+    return names[0]
+
+
+def account_names() -> list[str]:
+    """The names of the accounts that are here; `default` alone where there is none yet.
+
+    Raises:
+        InvalidArgument: The settings are wrong.
+    """
+    return settings.load().accounts() or ["default"]
 
 
 def known_account(name: str) -> AccountFolder:

@@ -25,7 +25,7 @@ Who = Annotated[str, typer.Argument(metavar="WHO", help="Number, jid or name.")]
 
 
 @app.command()
-def confirm(who: Who, account: Account = "default") -> None:
+def confirm(who: Who, account: Account = "") -> None:
     """Let somebody count as known.
 
     As people in the phone's address book do.
@@ -36,13 +36,13 @@ def confirm(who: Who, account: Account = "default") -> None:
 
 
 @app.command()
-def forget(who: Who, account: Account = "default") -> None:
+def forget(who: Who, account: Account = "") -> None:
     """Take a confirmation back."""
     _say(account, who, known=False)
 
 
 @app.command("list")
-def list_confirmed(as_json: AsJson = False, account: Account = "default") -> None:
+def list_confirmed(as_json: AsJson = False, account: Account = "") -> None:
     """List who is confirmed."""
 
     async def read() -> tuple[Contact, ...]:

@@ -21,7 +21,7 @@ import typer
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.hosts import Launch
-from whatsapp_mcp.cli.options import Account, port_number
+from whatsapp_mcp.cli.options import AnyAccount, port_number
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.system import HERE, System, command_line, own_user
@@ -92,22 +92,22 @@ class Service:
 
 
 @app.command("print")
-def print_service(account: Account = "default", port: Port = None, name: Name = None) -> None:
+def print_service(account: AnyAccount = None, port: Port = None, name: Name = None) -> None:
     """Print the file that describes it.
 
     A systemd unit or a launchd agent; nothing is written.
     """
-    settings.load().account_folder(account)
+    _check(account)
     typer.echo(_service(account, port, name).content, nl=False)
 
 
 @app.command()
-def install(account: Account = "default", port: Port = None, name: Name = None) -> None:
+def install(account: AnyAccount = None, port: Port = None, name: Name = None) -> None:
     """Install and start it, or renew it.
 
     Shows the file that it writes and the commands that it runs.
     """
-    settings.load().account_folder(account)
+    _check(account)
     service = _service(account, port, name)
     _find_manager(service)
     typer.echo(f"{service.path}\n\n{service.content}")
@@ -123,7 +123,7 @@ def install(account: Account = "default", port: Port = None, name: Name = None) 
 
 
 @app.command()
-def uninstall(account: Account = "default", name: Name = None) -> None:
+def uninstall(account: AnyAccount = None, name: Name = None) -> None:
     """End it and remove it.
 
     The account, its archive and the settings stay.
@@ -131,7 +131,7 @@ def uninstall(account: Account = "default", name: Name = None) -> None:
     remove_service(account, name)
 
 
-def remove_service(account: str = "default", name: str | None = None) -> None:
+def remove_service(account: str | None = None, name: str | None = None) -> None:
     """End the service of this name, or of this account, and remove it.
 
     Raises:
@@ -173,14 +173,21 @@ def _text_of(path: Path) -> str:
         return ""
 
 
-def _service(account: str, port: int | None, name: str | None) -> Service:
+def _check(account: str | None) -> None:
+    """See that the settings can be used, and the name of the account."""
+    loaded = settings.load()
+    if account is not None:
+        loaded.account_folder(account)
+
+
+def _service(account: str | None, port: int | None, name: str | None) -> Service:
     """The service of this platform.
 
     Raises:
         InvalidArgument: The service cannot have this name.
         Unsupported: There is none for this platform.
     """
-    called = name or ("whatsapp-mcp" if account == "default" else f"whatsapp-mcp-{account}")
+    called = name or ("whatsapp-mcp" if account in (None, "default") else f"whatsapp-mcp-{account}")
     if _NAME.fullmatch(called) is None:
         raise InvalidArgument(
             f"{called!r} is not a valid service name.", "Use letters, digits, '_', '-' and '.'."

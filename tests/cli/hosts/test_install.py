@@ -65,7 +65,7 @@ def program(home: Path, name: str) -> Path:
 
 
 def our_entry() -> dict[str, object]:
-    return entry_of(BY_NAME["cursor"], Launch.here("default"), "whatsapp")
+    return entry_of(BY_NAME["cursor"], Launch.here(None), "whatsapp")
 
 
 def test_a_file_is_changed_after_the_difference_was_shown_and_restored_by_undo(cursor: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_host_is_set_up_by_its_own_command_in_the_home_folder(home: Path) -> N
 
     done = run("install", "claude-code", "--yes")
 
-    launch = Launch.here("default")
+    launch = Launch.here(None)
     ((variable, folder),) = launch.env
     folder_of_call, words = calls.read_text().splitlines()
     assert done.exit_code == 0, done.stderr
@@ -223,7 +223,7 @@ def test_an_entry_of_a_host_with_commands_is_replaced_and_removed_by_them(home: 
 
     assert run("install", "claude-code", "--yes").exit_code == 0
     assert "<mcp><remove><--scope><user><whatsapp>" in calls.read_text().splitlines()
-    entry = entry_of(BY_NAME["claude-code"], Launch.here("default"), "whatsapp")
+    entry = entry_of(BY_NAME["claude-code"], Launch.here(None), "whatsapp")
     configuration.write_text(json.dumps({"mcpServers": {"whatsapp": entry}}))
     calls.unlink()
     assert "already" in run("install", "claude-code", "--yes").stderr
@@ -354,7 +354,7 @@ def test_without_its_command_the_file_of_codex_is_changed_and_that_of_claude_cod
 
     assert run("install", "codex", "--yes").exit_code == 0
     codex = tomllib.loads((home / ".codex" / "config.toml").read_text())
-    assert codex["mcp_servers"]["whatsapp"]["command"] == Launch.here("default").command
+    assert codex["mcp_servers"]["whatsapp"]["command"] == Launch.here(None).command
     done = run("install", "claude-code", "--yes")
     assert done.exit_code == 1
     assert done.stdout.startswith("claude mcp add")
@@ -391,7 +391,7 @@ def test_what_hosts_have_of_ours_is_found_also_in_files_with_comments(cursor: Pa
     all_found = {(each.host.name, each.name): each for each in found(Machine.here())}
 
     assert set(all_found) == {("cursor", "whatsapp"), ("zed", "whatsapp")}
-    assert all_found["cursor", "whatsapp"].launch == Launch.here("default")
+    assert all_found["cursor", "whatsapp"].launch == Launch.here(None)
     assert all_found["zed", "whatsapp"].path == zed
 
 

@@ -24,7 +24,7 @@ app = App(help="Show agents of chats; let strangers in.", no_args_is_help=True)
 
 
 @app.command("status")
-def show(as_json: AsJson = False, account: Account = "default") -> None:
+def show(as_json: AsJson = False, account: Account = "") -> None:
     """Show agents, what waits, and who asks.
 
     `[agent]` in config.toml says which chats are handed on, and to which agent.
@@ -39,7 +39,7 @@ def show(as_json: AsJson = False, account: Account = "default") -> None:
 @app.command()
 def pair(
     code: Annotated[str, typer.Argument(metavar="CODE", help="What they were told.")],
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Let in whoever was told this code."""
     from whatsapp_mcp.cli.connection import asked, with_known_device
@@ -54,7 +54,7 @@ def pair(
 @app.command()
 def drop(
     chat: Annotated[str, typer.Argument(metavar="CHAT", help="+number or jid.")],
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Answer this chat no more."""
     from whatsapp_mcp.cli.connection import asked, with_known_device

@@ -77,7 +77,7 @@ def explain(
         bool, typer.Option("--tainted", help="As after a stranger's words were handed out.")
     ] = False,
     as_json: AsJson = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Say what would happen, and by which rule.
 
@@ -94,7 +94,7 @@ def compare(
         Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="TOML with [[expect]] tables.")
     ],
     as_json: AsJson = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Compare the policy with what you expect.
 
@@ -144,7 +144,7 @@ async def _explained(
     declaration = declared(tool)
     if declaration is None:
         raise InvalidArgument(f"There is no tool {tool!r}.", "docs/tools.md lists them.")
-    policy = Policy.of(settings.load())
+    policy = Policy.of(settings.load().for_account(folder.name))
     async with open_archive(folder) as archive:
         chats = [await _facts(archive, chat)] if chat else []
     caller = Caller(principal or _AGENT, tool=tool)

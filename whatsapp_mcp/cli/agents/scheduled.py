@@ -30,7 +30,7 @@ At = Annotated[str, typer.Argument(metavar="WHEN", help="2026-12-01T09:00, 'frid
 
 
 @app.command("list")
-def list_scheduled(as_json: AsJson = False, account: Account = "default") -> None:
+def list_scheduled(as_json: AsJson = False, account: Account = "") -> None:
     """List them, the next one first."""
 
     async def read() -> list[tuple[OutboxEntry, str]]:
@@ -48,7 +48,7 @@ def list_scheduled(as_json: AsJson = False, account: Account = "default") -> Non
 
 
 @app.command()
-def cancel(send_id: SendId, account: Account = "default") -> None:
+def cancel(send_id: SendId, account: Account = "") -> None:
     """Cancel one: it never goes out."""
     from whatsapp_mcp.cli.connection import asked, with_known_device
 
@@ -61,7 +61,7 @@ def cancel(send_id: SendId, account: Account = "default") -> None:
 
 
 @app.command()
-def move(send_id: SendId, at: At, account: Account = "default") -> None:
+def move(send_id: SendId, at: At, account: Account = "") -> None:
     """Move one to another moment.
 
     It gets a new number.

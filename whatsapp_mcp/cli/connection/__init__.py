@@ -5,7 +5,7 @@ from whatsapp_mcp.cli.connection.linking import check, link
 from whatsapp_mcp.cli.connection.logs import show_log
 from whatsapp_mcp.cli.connection.pausing import paused, resumed
 from whatsapp_mcp.cli.connection.report import JsonReport, TerminalReport
-from whatsapp_mcp.cli.connection.status import find, print_status
+from whatsapp_mcp.cli.connection.status import find, print_status, print_statuses
 from whatsapp_mcp.cli.connection.watching import watch
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "link",
     "paused",
     "print_status",
+    "print_statuses",
     "reconnected",
     "resumed",
     "show_log",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -53,13 +54,28 @@ def find(account: str, *, wait: bool) -> ConnectionStatus:
 
 def print_status(status: ConnectionStatus, *, as_json: bool = False) -> ExitCode:
     """Print it on stdout; a program or a person gets the same facts and exit code."""
+    typer.echo(_told(status, as_json=as_json))
+    return _exit_code([status])
+
+
+def print_statuses(statuses: Sequence[ConnectionStatus], *, as_json: bool = False) -> ExitCode:
+    """Print those of several accounts: an array for a program, one after the other for a person."""
+    told = [_told(status, as_json=as_json) for status in statuses]
+    typer.echo(f"[{', '.join(told)}]" if as_json else "\n\n".join(told))
+    return _exit_code(statuses)
+
+
+def _told(status: ConnectionStatus, *, as_json: bool) -> str:
     from whatsapp_mcp.media import sends_away
 
-    loaded = settings.load()
+    loaded = settings.load().for_account(status.account)
     home, away = str(loaded.home), sends_away(loaded)
-    said = to_json(status, home, away) if as_json else shown(to_text(status, home, away), sys.stdout)
-    typer.echo(said)
-    return ExitCode.OK if status.state is ConnectionState.ONLINE else ExitCode.FAILED
+    return to_json(status, home, away) if as_json else shown(to_text(status, home, away), sys.stdout)
+
+
+def _exit_code(statuses: Sequence[ConnectionStatus]) -> ExitCode:
+    is_online = all(status.state is ConnectionState.ONLINE for status in statuses)
+    return ExitCode.OK if is_online else ExitCode.FAILED
 
 
 def to_json(status: ConnectionStatus, home: str, away: str | None = None) -> str:

@@ -48,7 +48,7 @@ def watch(account: str, *, as_json: bool, out: TextIO) -> None:
     from whatsapp_mcp.media import sends_away
 
     folder = known_account(account)
-    loaded = settings.load()
+    loaded = settings.load().for_account(account)
     log_to_stderr(loaded.log_level)
     home, away = str(loaded.home), sends_away(loaded)
     console = Console(file=out, highlight=False)

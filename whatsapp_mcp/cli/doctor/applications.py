@@ -44,7 +44,7 @@ def _install(found: Sequence[Found]) -> str:
 
 def _is_this(launch: Launch, home: Path) -> bool:
     """Whether a host starts the installation that runs now, with the home folder of now."""
-    here = Launch.here("default")
+    here = Launch.here(None)
     program = os.path.realpath(shutil.which(launch.command) or launch.command)
     if program != os.path.realpath(here.command) or launch.args[: len(here.args)] != here.args:
         return False

@@ -32,7 +32,7 @@ def enable(
     delete_copies: Annotated[
         bool, typer.Option("--delete-copies", help="Delete quarantined databases and backups of upgrades.")
     ] = False,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Encrypt the databases of an account.
 
@@ -62,7 +62,7 @@ def change_key(
             metavar="FILE", help="File with the former key; config.toml says where the new one is then."
         ),
     ] = None,
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Change the key of an encrypted account.
 
@@ -76,7 +76,7 @@ def change_key(
 
 
 @app.command()
-def disable(account: Account = "default") -> None:
+def disable(account: Account = "") -> None:
     """Make an encrypted account plain.
 
     Run it again if it was interrupted.
@@ -91,7 +91,7 @@ def disable(account: Account = "default") -> None:
 
 
 @app.command()
-def status(account: Account = "default") -> None:
+def status(account: Account = "") -> None:
     """Tell whether an account is encrypted.
 
     And where its key is.
@@ -113,7 +113,7 @@ def status(account: Account = "default") -> None:
 def open_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A sealed file, such as an export.")],
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="Where it is written as it was.")],
-    account: Account = "default",
+    account: Account = "",
 ) -> None:
     """Write a sealed file as it was.
 

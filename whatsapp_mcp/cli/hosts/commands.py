@@ -17,7 +17,7 @@ from whatsapp_mcp.cli.hosts.launch import Launch, server_name
 from whatsapp_mcp.cli.hosts.machine import Machine
 from whatsapp_mcp.cli.hosts.steps import Step, to_install, to_undo
 from whatsapp_mcp.cli.hosts.table import HOSTS
-from whatsapp_mcp.cli.options import Account, known_account
+from whatsapp_mcp.cli.options import AnyAccount, account_names, known_account
 from whatsapp_mcp.errors import InvalidArgument, NotLinked, Unsupported, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
 
@@ -53,13 +53,13 @@ def install(
     host: HostArgument,
     undo: Annotated[bool, typer.Option("--undo", help="Take it back.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    account: Account = "default",
+    account: AnyAccount = None,
 ) -> None:
     """Let an MCP application start this server.
 
     Shows what it changes and asks first. Where it cannot do that safely, it prints what to paste and fails.
     """
-    settings.load().account_folder(account)
+    _check(account)
     machine, name = Machine.here(), server_name(account)
     if undo:
         _undo(host, name, machine, yes=yes)
@@ -80,20 +80,36 @@ def install(
     _say_how_to_link(account)
 
 
-def _say_how_to_link(account: str) -> None:
-    """The next step, if no phone is linked; an account that cannot be read is the doctor's to tell of."""
+def _check(account: str | None) -> None:
+    """See that the settings can be used, and the name of the account.
+
+    Raises:
+        InvalidArgument: They cannot.
+    """
+    loaded = settings.load()
+    if account is not None:
+        loaded.account_folder(account)
+
+
+def _say_how_to_link(account: str | None) -> None:
+    """The next step where no phone is linked; an account that cannot be read is the doctor's to tell of."""
+    for name in [account] if account else account_names():
+        if _is_linked(name) is False:
+            what = for_account("Next: `whatsapp-mcp link`", name)
+            typer.echo(f"No phone is linked as account {name} yet. {what}", err=True)
+
+
+def _is_linked(account: str) -> bool | None:
+    """Whether a phone is linked; None where that cannot be read."""
     from whatsapp_mcp.device.leader import observed_status
 
     try:
         status = anyio.run(observed_status, known_account(account))
-        is_linked = status.state is not ConnectionState.UNLINKED
     except NotLinked:
-        is_linked = False
+        return False
     except WhatsAppError:
-        return
-    if not is_linked:
-        what = for_account("Next: `whatsapp-mcp link`", account)
-        typer.echo(f"No phone is linked as account {account} yet. {what}", err=True)
+        return None
+    return status.state is not ConnectionState.UNLINKED
 
 
 def client_config(
@@ -101,13 +117,13 @@ def client_config(
     http: Annotated[
         bool, typer.Option("--http", help="To reach a running HTTP server instead of starting one.")
     ] = False,
-    account: Account = "default",
+    account: AnyAccount = None,
 ) -> None:
     """Print an MCP application's configuration.
 
     The text to paste, or the command to run, so that it uses this server.
     """
-    settings.load().account_folder(account)
+    _check(account)
     machine, name = Machine.here(), server_name(account)
     _print(_snippet(host, Launch.here(account), name, machine, http=http))
 

@@ -13,7 +13,7 @@ from whatsapp_mcp.cli.installation import DISTRIBUTION, SCRIPTS, command
 from whatsapp_mcp.settings import HOME_VARIABLE
 
 SERVER_NAME: Final = "whatsapp"
-"""What hosts call the server of the account `default`."""
+"""What hosts call the server of all accounts, or of the account `default`."""
 _MODULE: Final = "whatsapp_mcp"
 _REQUIREMENT: Final = re.compile(
     rf"{DISTRIBUTION.replace('-', '[-_.]+')}\s*(\[[^]]*\])?\s*([@=<>!~;].*)?", re.DOTALL | re.IGNORECASE
@@ -45,10 +45,15 @@ class Launch:
     env: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def here(cls, account: str, *arguments: str) -> Launch:
-        """Start the installation that runs now, with its home folder when that is not the usual one."""
+    def here(cls, account: str | None, *arguments: str) -> Launch:
+        """Start the installation that runs now, with its home folder when that is not the usual one.
+
+        Args:
+            account: The one that it serves; None for all that are there when it starts.
+            arguments: What else stands on its command line.
+        """
         program, *first = command()
-        option = () if account == "default" else ("--account", account)
+        option = () if account is None else ("--account", account)
         home = os.environ.get(HOME_VARIABLE)
         env = ((HOME_VARIABLE, str(Path(home).expanduser().absolute())),) if home else ()
         return cls(program, (*first, *arguments, *option), env)
@@ -72,9 +77,11 @@ class Launch:
         return wanted is not None and _REQUIREMENT.fullmatch(wanted) is not None
 
 
-def server_name(account: str) -> str:
+def server_name(account: str | None) -> str:
     """What hosts call the server of an account: letters, digits, `_` and `-`, which all of them take."""
-    return SERVER_NAME if account == "default" else f"{SERVER_NAME}-{re.sub(r'[^A-Za-z0-9_-]', '-', account)}"
+    if account in (None, "default"):
+        return SERVER_NAME
+    return f"{SERVER_NAME}-{re.sub(r'[^A-Za-z0-9_-]', '-', account)}"
 
 
 def launch_of(entry: Any) -> Launch | None:

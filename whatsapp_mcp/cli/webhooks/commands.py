@@ -29,13 +29,13 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the webhook."
 
 
 @app.command("list")
-def list_webhooks(as_json: AsJson = False, account: Account = "default") -> None:
+def list_webhooks(as_json: AsJson = False, account: Account = "") -> None:
     """List the webhooks.
 
     With when each has last delivered, how many events failed, and what is wrong.
     """
     folder = known_account(account)
-    webhooks = settings.load().webhooks
+    webhooks = settings.load().for_account(account).webhooks
 
     async def read() -> list[tuple[WebhookSettings, WebhookProgress | None, int]]:
         async with open_ledger(folder) as ledger:
@@ -59,9 +59,9 @@ def list_webhooks(as_json: AsJson = False, account: Account = "default") -> None
 
 
 @app.command()
-def failed(name: Name, as_json: AsJson = False, account: Account = "default") -> None:
+def failed(name: Name, as_json: AsJson = False, account: Account = "") -> None:
     """List the events that were given up."""
-    rows = anyio.run(_failed, account, _named(name).name)
+    rows = anyio.run(_failed, account, _named(name, account).name)
     if as_json:
         data = [
             {
@@ -83,12 +83,12 @@ def failed(name: Name, as_json: AsJson = False, account: Account = "default") ->
 
 
 @app.command()
-def replay(name: Name, account: Account = "default") -> None:
+def replay(name: Name, account: Account = "") -> None:
     """Deliver failed events again.
 
     The server that delivers the webhook does it within seconds; without one, the next that runs.
     """
-    webhook = _named(name)
+    webhook = _named(name, account)
     folder = known_account(account)
 
     async def ask() -> int:
@@ -99,10 +99,10 @@ def replay(name: Name, account: Account = "default") -> None:
     typer.echo(f"{count} failed event{'' if count == 1 else 's'} will be delivered again.", err=True)
 
 
-@app.command()
-def test(name: Name) -> None:
+@app.command("test")
+def post_test(name: Name, account: Account = "") -> None:
     """Post a signed test event from here."""
-    failure = anyio.run(_test, _named(name))
+    failure = anyio.run(_test, _named(name, account), account)
     if failure is None:
         typer.echo("It was taken.")
         return
@@ -118,13 +118,13 @@ def secret() -> None:
     typer.echo(new_secret())
 
 
-def _named(name: str) -> WebhookSettings:
-    """The webhook of this name.
+def _named(name: str, account: str) -> WebhookSettings:
+    """The webhook of this name of an account.
 
     Raises:
         InvalidArgument: There is none.
     """
-    webhooks = settings.load().webhooks
+    webhooks = settings.load().for_account(account).webhooks
     for webhook in webhooks:
         if webhook.name == name:
             return webhook
@@ -140,10 +140,10 @@ async def _failed(account: str, name: str) -> tuple[FailedDelivery, ...]:
         return ledger.webhooks.failed(name)
 
 
-async def _test(webhook: WebhookSettings) -> Failure | None:
+async def _test(webhook: WebhookSettings, account: str) -> Failure | None:
     from whatsapp_mcp.server.webhooks import Event, find_secret, open_sender
 
-    loaded = settings.load()
+    loaded = settings.load().for_account(account)
     keys = [find_secret(place) for place in webhook.secrets]
     now = datetime.now(UTC)
     body = json.dumps({"type": "test", "timestamp": rfc3339(now)}).encode()
