@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.settings.editing import Addition, Assignment, Change, Removal, edited
+from whatsapp_mcp.settings.editing import (
+    Addition,
+    Assignment,
+    Change,
+    Copy,
+    Erasure,
+    Removal,
+    edited,
+)
 
 FILE = """\
 # My settings.
@@ -142,3 +150,49 @@ def test_any_changes_mean_what_they_say_and_keep_every_comment(changes: list[Cha
         assert here.get(key) == value
     for comment in ("# My settings.", "# what agents may do", "# The family is asked about."):
         assert comment in after
+
+
+OF_WORK = """# shared
+log_level = "info"
+[accounts.work.policy] # mine
+mode = "read_only"  # careful
+# of the club
+[accounts.club.policy]
+mode = "open"
+[[accounts.work.policy.chats]]
+kind = "group"
+read = "ask"
+[[accounts.work.policy.chats]]
+kind = "status"
+read = "deny"
+"""
+
+
+def test_a_section_is_copied_with_all_below_it() -> None:
+    after = edited(OF_WORK, [Copy(("accounts", "work"), ("accounts", "office"))])
+    accounts = tomllib.loads(after)["accounts"]
+    assert after.startswith(OF_WORK)
+    assert accounts["office"] == accounts["work"]
+    assert "[accounts.office.policy] # mine\n" in after
+
+
+def test_a_section_is_taken_out_with_all_below_it_and_what_stands_around_it_stays() -> None:
+    after = edited(OF_WORK, [Erasure(("accounts", "work"))])
+    assert after == ('# shared\nlog_level = "info"\n# of the club\n[accounts.club.policy]\nmode = "open"\n')
+    assert edited(after, [Erasure(("accounts", "club"))]) == '# shared\nlog_level = "info"\n# of the club\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'accounts.work.policy.mode = "open"\n',
+        '[accounts]\nwork = {policy = {mode = "open"}}\n',
+        '[accounts."work".policy]\nmode = "open"\n',
+    ],
+)
+@pytest.mark.parametrize(
+    "change", [Copy(("accounts", "work"), ("accounts", "a")), Erasure(("accounts", "work"))]
+)
+def test_a_section_that_is_written_otherwise_is_refused(text: str, change: Copy | Erasure) -> None:
+    with pytest.raises(InvalidArgument, match="cannot be changed here"):
+        edited(text, [change])

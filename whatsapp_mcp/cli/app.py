@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from whatsapp_mcp import __version__
+from whatsapp_mcp.cli import accounts as account_commands
 from whatsapp_mcp.cli import agents, hosts
 from whatsapp_mcp.cli import archive as archive_commands
 from whatsapp_mcp.cli import encryption as encryption_commands
@@ -358,6 +359,7 @@ def exposures(
 app.command("install")(hosts.install)
 app.command("client-config")(hosts.client_config)
 app.command("uninstall")(uninstall)
+app.add_typer(account_commands.app, name="accounts")
 app.add_typer(service_commands.app, name="service")
 app.add_typer(archive_commands.app, name="archive")
 app.add_typer(token_commands.app, name="token")

@@ -6,10 +6,10 @@ alone: any server may become its leader. `[accounts.NAME.<section>]` is laid ove
 `Settings.for_account`, `CurrentSettings(settings, account)`.
 """
 
-from whatsapp_mcp.settings.account_folder import AccountFolder, make_private
+from whatsapp_mcp.settings.account_folder import AccountFolder, check_new_name, make_private
 from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits, AgentSettings
 from whatsapp_mcp.settings.current import CurrentSettings
-from whatsapp_mcp.settings.editing import Addition, Assignment, Removal, edited
+from whatsapp_mcp.settings.editing import Addition, Assignment, Change, Copy, Erasure, Removal, edited
 from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, HOME_VARIABLE, PRINCIPAL_VARIABLE
 from whatsapp_mcp.settings.loading import config_text, home_in, load, parse
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
@@ -44,8 +44,11 @@ __all__ = [
     "AgentSettings",
     "Assignment",
     "BudgetSettings",
+    "Change",
     "ChatRule",
+    "Copy",
     "CurrentSettings",
+    "Erasure",
     "KeepSettings",
     "MediaSettings",
     "OAuthScopes",
@@ -62,6 +65,7 @@ __all__ = [
     "VoiceSettings",
     "WebhookEvent",
     "WebhookSettings",
+    "check_new_name",
     "config_text",
     "edited",
     "file_system_of",

@@ -22,11 +22,27 @@ from whatsapp_mcp.system import (
 )
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NEW_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_EVERY: Final = "all"
+"""What tools call all accounts."""
 
 
 def is_account_name(name: str) -> bool:
     """Whether an account can have this name, which is that of its folder."""
     return _NAME.fullmatch(name) is not None
+
+
+def check_new_name(name: str) -> None:
+    """See that a new account can have this name, which every file system and every host takes.
+
+    Raises:
+        InvalidArgument: It cannot.
+    """
+    if _NEW_NAME.fullmatch(name) is None or name == _EVERY:
+        raise InvalidArgument(
+            f"{name!r} cannot be the name of a new account.",
+            f"Use up to 32 of a-z, 0-9, '_' and '-', a letter or digit first, and not {_EVERY!r}.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,20 @@ class Removal(NamedTuple):
     place: int
 
 
-Change = Assignment | Addition | Removal
+class Copy(NamedTuple):
+    """A section is written a second time with all below it: `("accounts", "work")` as another."""
+
+    section: tuple[str, ...]
+    to: tuple[str, ...]
+
+
+class Erasure(NamedTuple):
+    """A section is taken out, with all below it."""
+
+    section: tuple[str, ...]
+
+
+Change = Assignment | Addition | Removal | Copy | Erasure
 
 
 def edited(text: str, changes: Sequence[Change]) -> str:
@@ -86,6 +99,14 @@ def _apply(values: dict[str, Any], change: Change) -> None:
             del table[section[-1]][place]
             if not table[section[-1]]:
                 del table[section[-1]]
+        case Copy(section, to):
+            copied = copy.deepcopy(_table(values, section, is_made=False))
+            _table(values, to[:-1])[to[-1]] = copied
+        case Erasure(section):
+            above = _table(values, section[:-1], is_made=False)
+            del above[section[-1]]
+            if not above and len(section) > 1:
+                del _table(values, section[:-2], is_made=False)[section[-2]]
 
 
 def _table(values: dict[str, Any], section: Sequence[str], *, is_made: bool = True) -> dict[str, Any]:
@@ -106,6 +127,18 @@ def _edit(lines: list[str], change: Change) -> list[str]:
         case Removal(section, place):
             begin, end = _tables(lines, section, is_array=True)[place]
             return lines[:begin] + lines[_last(lines, begin, end) :]
+        case Copy(section, to):
+            lines = _ended(lines)
+            copied = [
+                line
+                for begin, end in _below(lines, section)
+                for line in ("\n", _renamed(lines[begin], section, to), *lines[begin + 1 : end])
+            ]
+            return [*lines, *copied]
+        case Erasure(section):
+            for begin, end in reversed(_below(lines, section)):
+                lines = lines[:begin] + lines[end:]
+            return lines
 
 
 def _assigned(lines: list[str], change: Assignment) -> list[str]:
@@ -156,6 +189,25 @@ def _tables(lines: Sequence[str], section: tuple[str, ...], *, is_array: bool) -
         if header and (header[1] == "[[") is is_array and _names(header[2]) == section:
             found.append((at, following))
     return found
+
+
+def _below(lines: Sequence[str], section: tuple[str, ...]) -> list[tuple[int, int]]:
+    """From its header to its last line, each table of this name or below it."""
+    heads = _headers(lines)
+    found: list[tuple[int, int]] = []
+    for at, following in zip(heads, [*heads[1:], len(lines)], strict=False):
+        header = _HEADER.match(lines[at])
+        if header and _names(header[2])[: len(section)] == section:
+            found.append((at, _last(lines, at, following)))
+    return found
+
+
+def _renamed(line: str, section: tuple[str, ...], to: tuple[str, ...]) -> str:
+    """The header of a table below `section` as that of one below `to`."""
+    header = _HEADER.match(line)
+    assert header is not None
+    name = ".".join((*to, *_names(header[2])[len(section) :]))
+    return f"{line[: header.start(2)]}{name}{line[header.end(2) :]}"
 
 
 def _names(dotted: str) -> tuple[str, ...]:

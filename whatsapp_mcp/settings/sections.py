@@ -273,6 +273,11 @@ class Settings(Section):
         """The settings of an account: these, with its own sections over them."""
         return self._of_accounts.get(name, self)
 
+    @property
+    def accounts_with_settings(self) -> frozenset[str]:
+        """The names of the accounts that have sections of their own, whether they are here or not."""
+        return frozenset(self._of_accounts)
+
     def account_folder(self, name: str = "default") -> AccountFolder:
         """The folder of the account with this local name (letters, digits, `_ . -`).
 

@@ -1,0 +1,129 @@
+"""`whatsapp-mcp accounts …`, as a person types it."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Annotated
+
+import typer
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.cli.command_line import App
+from whatsapp_mcp.cli.hosts import Machine, agreed, found
+from whatsapp_mcp.cli.options import AsJson, known_account
+from whatsapp_mcp.cli.terminal import aligned
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import ConnectionState
+
+app = App(help="List, add, rename and remove accounts.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Local name of the account.")]
+_RESTART = "Servers that run serve it after a restart."
+
+
+@app.callback(invoke_without_command=True)
+def _accounts(ctx: typer.Context, as_json: AsJson = False) -> None:  # pyright: ignore[reportUnusedFunction]
+    """List, add, rename and remove accounts; without a command, list them."""
+    if ctx.invoked_subcommand is None:
+        list_accounts(as_json)
+
+
+@app.command("list")
+def list_accounts(as_json: AsJson = False) -> None:
+    """List the accounts.
+
+    With number, state, size, and when each was last heard.
+    """
+    from whatsapp_mcp.cli.accounts.overview import overview
+
+    _finish()
+    rows = overview(settings.load())
+    if as_json:
+        typer.echo(json.dumps({"accounts": [row.to_json() for row in rows]}, ensure_ascii=False))
+    elif rows:
+        table = [("NAME", "NUMBER", "STATE", "SIZE", "LAST HEARD")]
+        typer.echo(aligned([*table, *(row.to_cells() for row in rows)]))
+    else:
+        typer.echo("There is no account yet: run `whatsapp-mcp link`.")
+
+
+@app.command()
+def add(name: Name) -> None:
+    """Add an account, to be linked next."""
+    settings.check_new_name(name)
+    _finish()
+    loaded = settings.load()
+    folder = loaded.account_folder(name)
+    if folder.path.exists():
+        raise InvalidArgument(f"There is an account {name} already.", "Choose another name.")
+    folder.create()
+    typer.echo(f"Added {name}. Next: `whatsapp-mcp link --account {name}`. {_RESTART}", err=True)
+
+
+@app.command("rename")
+def rename_account(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Its name now.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its name from now on.")],
+) -> None:
+    """Give an account another local name.
+
+    Its settings and the tokens that are limited to it go with it. No server of it may run.
+    """
+    from whatsapp_mcp.cli.accounts.changes import rename
+
+    settings.check_new_name(new)
+    _finish()
+    known_account(old)
+    rename(settings.load(), old, new)
+    typer.echo(f"{old} is now {new}. {_RESTART}", err=True)
+    _say_who_names(old)
+
+
+@app.command("remove")
+def remove_account(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    keep_linked: Annotated[
+        bool, typer.Option("--keep-linked", help="Do not log out of WhatsApp first.")
+    ] = False,
+) -> None:
+    """Unlink an account and delete its messages.
+
+    All of it that is here: keys, messages, files, its settings. No server of it may run.
+    """
+    from whatsapp_mcp.cli.accounts.changes import remove, require_no_leader
+    from whatsapp_mcp.cli.connection import find, unlinked, with_known_device
+
+    _finish()
+    folder = known_account(name)
+    require_no_leader(folder)
+    is_linked = find(name, wait=False).state is not ConnectionState.UNLINKED
+    logs_out = is_linked and not keep_linked
+    what = "Unlink it and delete" if logs_out else "Delete"
+    agreed(f"{what} all messages, files and keys of {name}?", yes=yes)
+    if logs_out:
+        with_known_device(name, unlinked)
+    remove(settings.load(), name)
+    typer.echo(f"Removed {name}.", err=True)
+    if is_linked and keep_linked:
+        typer.echo("The phone still lists it: Settings, Linked devices removes it there.", err=True)
+    _say_who_names(name)
+
+
+def _finish() -> None:
+    """Complete or undo a change that was interrupted, and say so."""
+    from whatsapp_mcp.cli.accounts.changes import finish
+
+    for said in finish(settings.load()):
+        typer.echo(said, err=True)
+
+
+def _say_who_names(name: str) -> None:
+    """What still starts a server with the name of an account that is gone."""
+    for each in found(Machine.here()):
+        args = each.launch.args
+        if ("--account", name) in pairwise(args):
+            typer.echo(
+                f"{each.host.title} still starts {name}: change or remove {each.name} in {each.path}.",
+                err=True,
+            )
