@@ -177,6 +177,7 @@ def test_the_check_knows_the_words_of_others(source: str, found: list[str]) -> N
 
 
 ASKS_WHICH_SYSTEM = {
+    "cli/accounts/changes.py": "Windows renames no folder while a file in it is open",
     "cli/demo/story.py": "the demo's clients can be made to trust the simulator on Linux alone",
     "cli/doctor/bundle.py": "names the system to whoever reads the report",
     "cli/doctor/readers.py": "pyproject.toml names a package for all systems but Windows",

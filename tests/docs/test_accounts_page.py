@@ -15,7 +15,7 @@ from whatsapp_mcp.server.transports import Tokens
 from whatsapp_mcp.settings import load
 
 PAGE = (Path(__file__).parents[2] / "docs" / "accounts.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"<!-- run by .+ -->\n```sh\n(.*?)```", PAGE, re.DOTALL)
+BLOCKS = re.findall(r"<!-- run by [^>]+ -->\n```sh\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_the_commands_of_the_page_work_in_their_order(

@@ -5,15 +5,13 @@ Help and usage errors are Typer's plain ones; a `WhatsAppError` ends a command w
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
 from whatsapp_mcp.errors import WhatsAppError
-
-DEFAULT_COMMAND = "serve"
 
 
 class Command(TyperCommand):
@@ -52,14 +50,22 @@ class Command(TyperCommand):
 class CommandLine(TyperGroup):
     """The commands; without one it is `serve`, which may have its options all the same."""
 
+    default_command: ClassVar = "serve"
+
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Put the default command where none is given."""
         if not ctx.resilient_parsing and (not args or args[0].partition("=")[0] in self._default_options()):
-            args = [DEFAULT_COMMAND, *args]
+            args = [self.default_command, *args]
         return super().parse_args(ctx, args)
 
     def _default_options(self) -> set[str]:
-        return {name for option in self.commands[DEFAULT_COMMAND].params for name in option.opts}
+        return {name for option in self.commands[self.default_command].params for name in option.opts}
+
+
+class ListByDefault(CommandLine):
+    """Commands of which `list` is meant where none is named."""
+
+    default_command: ClassVar = "list"
 
 
 class App(typer.Typer):

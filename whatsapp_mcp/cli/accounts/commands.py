@@ -9,23 +9,16 @@ from typing import Annotated
 import typer
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.cli.command_line import App
+from whatsapp_mcp.cli.command_line import App, ListByDefault
 from whatsapp_mcp.cli.hosts import Machine, agreed, found
 from whatsapp_mcp.cli.options import AsJson, known_account
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ConnectionState
 
-app = App(help="List, add, rename and remove accounts.")
+app = App(cls=ListByDefault, help="List, add, rename and remove accounts.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Local name of the account.")]
 _RESTART = "Servers that run serve it after a restart."
-
-
-@app.callback(invoke_without_command=True)
-def _accounts(ctx: typer.Context, as_json: AsJson = False) -> None:  # pyright: ignore[reportUnusedFunction]
-    """List, add, rename and remove accounts; without a command, list them."""
-    if ctx.invoked_subcommand is None:
-        list_accounts(as_json)
 
 
 @app.command("list")
