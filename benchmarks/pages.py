@@ -139,7 +139,7 @@ async def run(home: Path, size: int) -> bool:
     folder, corpus = settings.account_folder(), Corpus(size)
     async with open_archive(folder) as archive:
         source = _Source(archive, Ledger(folder), CurrentSettings(settings))
-        app = Starlette(routes=site_routes(Site(source, COOKIE), Logins(), Tokens(home)))
+        app = Starlette(routes=site_routes([Site(source, COOKIE)], Logins(), Tokens(home)))
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://pages") as http:
             pages = await paths(archive, corpus)

@@ -126,7 +126,7 @@ async def pages(home: Path, device: LocalDevice, archive: Archive) -> AsyncGener
     """A browser that has the pages of the account's server before it."""
     logins = PageLogins("page")
     site = Source(cast("Any", device), home, archive)
-    app = Guard(Starlette(routes=page_routes(site, logins, Tokens(home))), "127.0.0.1", None, logins)
+    app = Guard(Starlette(routes=page_routes([site], logins, Tokens(home))), "127.0.0.1", None, logins)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         announce(
             Settings(home=home).account_folder(), logins, URL.removesuffix("/link"), listener.getsockname()

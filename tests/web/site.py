@@ -96,7 +96,7 @@ class Source:
     account: str = "default"
 
     def __post_init__(self) -> None:
-        self.current = CurrentSettings(Settings(home=self.home, timezone="UTC"))
+        self.current = CurrentSettings(Settings(home=self.home, timezone="UTC"), self.account)
 
     def declared(self, tool: str) -> ToolFacts | None:
         return declared(tool)
@@ -119,7 +119,7 @@ class Logins:
 @asynccontextmanager
 async def browser(source: Source) -> AsyncIterator[httpx2.AsyncClient]:
     """A signed-in one; it is noon."""
-    app = Starlette(routes=site_routes(Site(source, COOKIE, lambda: NOON), Logins(), Tokens(source.home)))
+    app = Starlette(routes=site_routes([Site(source, COOKIE, lambda: NOON)], Logins(), Tokens(source.home)))
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
         http.cookies.set(COOKIE, "mine")

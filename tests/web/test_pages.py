@@ -8,6 +8,7 @@ import re
 
 import httpx2
 import pytest
+from starlette.routing import Mount, Route
 
 from tests.server.fakes import FakeDevice, ledger_in
 from tests.web.site import NOON, RELOADS, Logins, Source, fields
@@ -168,8 +169,14 @@ async def test_a_pairing_code_is_shown_beside_the_qr_code(
 
 async def test_no_page_has_a_path_that_a_token_opens(source: Source):
     """The guard takes a bearer token for everything below these parts."""
-    parts = {
-        route.path.split("/")[1] for route in site_routes(Site(source, "page"), Logins(), Tokens(source.home))
-    }
+    several = (source, Source(None, source.home, account="work"))
+    routes = [
+        *site_routes([Site(source, "page")], Logins(), Tokens(source.home)),
+        *site_routes(
+            [Site(each, "page", all_sources=several) for each in several], Logins(), Tokens(source.home)
+        ),
+    ]
+    parts = {route.path.split("/")[1] for route in routes if isinstance(route, Route | Mount)}
 
+    assert len(parts) > 10
     assert parts & BEARER_PARTS == set()

@@ -10,7 +10,7 @@ import anyio.to_thread
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.web.links import chat_path
-from whatsapp_mcp.web.site import Site, Tab, see
+from whatsapp_mcp.web.site import Site, Tab
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,4 +114,4 @@ class _Acts:
         self.site.check(request, form, f"{_CLEAR} {principal}")
         async with self.site.opened().devices.use() as device:
             await device.clear_exposures(principal)
-        return see(ACTS)
+        return self.site.see(ACTS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.web.links import chat_path
-from whatsapp_mcp.web.site import Site, see
+from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -69,4 +69,4 @@ class _Agents:
                 await device.drop_pairing(pairing.chat)
             else:
                 raise InvalidArgument("This form is not valid any more.", "Load the page again.")
-        return see(AGENTS)
+        return self.site.see(AGENTS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.web.site import Site, see
+from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -47,7 +47,7 @@ class _Approvals:
             raise InvalidArgument("This form is not valid any more.", "Load the page again.")
         async with self.site.opened().devices.use() as device:
             await device.decide(number, _ANSWERS[answer], "page")
-        return see(APPROVALS)
+        return self.site.see(APPROVALS)
 
     def _minutes(self, approval: Approval) -> int:
         """How many are left to decide."""

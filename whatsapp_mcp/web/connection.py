@@ -11,7 +11,7 @@ import anyio.to_thread
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.web.layout import HOME, qr_svg
-from whatsapp_mcp.web.site import Site, see
+from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -101,7 +101,7 @@ class _Connection:
                     await device.resume()
                 case _:
                     raise InvalidArgument("This form is not valid any more.", "Load the page again.")
-        return see(HOME)
+        return self.site.see(HOME)
 
     async def link(self, request: Request) -> Response:
         """The current code; after linking, its outcome."""
@@ -120,7 +120,7 @@ class _Connection:
         phone = form.get("phone", "").strip()
         async with self.site.opened().devices.use() as device:
             await device.link(phone or None)
-        return see(LINK)
+        return self.site.see(LINK)
 
     async def ask_to_unlink(self, request: Request) -> Response:
         return self.site.page(request, "unlink.html", "Unlink this computer?", form=_UNLINK_FORM)
@@ -130,4 +130,4 @@ class _Connection:
         self.site.check(request, await self.site.form(request), _UNLINK_FORM)
         async with self.site.opened().devices.use() as device:
             await device.unlink()
-        return see(HOME)
+        return self.site.see(HOME)

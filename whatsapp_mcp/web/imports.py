@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ImportRequest, ImportState
-from whatsapp_mcp.web.site import Site, see
+from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -112,7 +112,7 @@ class _Imports:
         )
         async with self.site.opened().devices.use() as device:
             await device.begin_import(wanted)
-        return see(IMPORTS)
+        return self.site.see(IMPORTS)
 
     async def cancel(self, request: Request) -> Response:
         """Cancel one that waits or runs."""
@@ -121,7 +121,7 @@ class _Imports:
         self.site.check(request, form, _cancels(ticket))
         async with self.site.opened().devices.use() as device:
             await device.cancel_import(int(ticket))
-        return see(IMPORTS)
+        return self.site.see(IMPORTS)
 
     async def ask(self, request: Request) -> Response:
         """Ask once more before what an import brought is removed."""
@@ -146,7 +146,7 @@ class _Imports:
         self.site.check(request, form, _undoes(number))
         async with self.site.opened().devices.use() as device:
             await device.undo_import(number)
-        return see(IMPORTS)
+        return self.site.see(IMPORTS)
 
 
 def _cancels(ticket: object) -> str:

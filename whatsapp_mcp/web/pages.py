@@ -6,24 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.web.acts import act_routes
 from whatsapp_mcp.web.agents import agent_routes
 from whatsapp_mcp.web.approvals import approval_routes
 from whatsapp_mcp.web.archive import chat_routes, file_routes, search_routes
-from whatsapp_mcp.web.connection import connection_routes
+from whatsapp_mcp.web.connection import LINK, connection_routes
 from whatsapp_mcp.web.imports import import_routes
 from whatsapp_mcp.web.layout import HOME, SCRIPT, STYLE, headers, render, static_routes
 from whatsapp_mcp.web.people import people_routes
 from whatsapp_mcp.web.probes import PROBES
 from whatsapp_mcp.web.scheduled import scheduled_routes
 from whatsapp_mcp.web.settings import settings_routes
-from whatsapp_mcp.web.site import Site
+from whatsapp_mcp.web.site import Site, base_of
 from whatsapp_mcp.web.tokens import token_routes
 from whatsapp_mcp.web.webhooks import webhook_routes
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from starlette.requests import Request
 
     from whatsapp_mcp.web.sources import Logins, PageSource
@@ -39,23 +41,46 @@ HOW_TO_SIGN_IN: Final = (
 )
 
 
-def page_routes(source: PageSource, logins: Logins, tokens: TokenStore) -> list[Route]:
+def page_routes(sources: Sequence[PageSource], logins: Logins, tokens: TokenStore) -> list[BaseRoute]:
     """The routes of all pages.
 
     Args:
-        source: The server.
+        sources: The accounts; where there are several, the pages of each are below a path of its own.
         logins: Takes the code of a login URL.
         tokens: Keeps the tokens of applications.
     """
-    return site_routes(Site(source, logins.cookie), logins, tokens)
+    several = tuple(sources) if len(sources) > 1 else ()
+    sites = [Site(source, logins.cookie, all_sources=several) for source in sources]
+    return site_routes(sites, logins, tokens)
 
 
-def site_routes(site: Site, logins: Logins, tokens: TokenStore) -> list[Route]:
-    """As `page_routes`, of a site with a clock and a key of its own."""
-    entrance = _Entrance(site.source, logins)
-    return [
-        Route(LOGIN, entrance.login, methods=["GET"]),
+def site_routes(sites: Sequence[Site], logins: Logins, tokens: TokenStore) -> list[BaseRoute]:
+    """As `page_routes`, of sites with clocks and keys of their own."""
+    first, *others = sites
+    routes: list[BaseRoute] = [
+        Route(LOGIN, _Entrance(logins).login, methods=["GET"]),
         *static_routes(),
+    ]
+    if not others:
+        return [*routes, *_account_routes(first, tokens)]
+    routes.append(Route(HOME, _to_first(first), methods=["GET"]))
+    return [*routes, *(Mount(site.base, routes=_account_routes(site, tokens)) for site in sites)]
+
+
+def link_path(account: str, *, is_only: bool) -> str:
+    """The path of the page on which a phone is linked to an account."""
+    return LINK if is_only else f"{base_of(account)}{LINK}"
+
+
+def _to_first(site: Site) -> Callable[[Request], Awaitable[Response]]:
+    async def to_first(_: Request) -> Response:
+        return site.see(HOME)
+
+    return to_first
+
+
+def _account_routes(site: Site, tokens: TokenStore) -> list[Route]:
+    return [
         *connection_routes(site),
         *approval_routes(site),
         *chat_routes(site),
@@ -81,7 +106,6 @@ def sign_in_page() -> Response:
 class _Entrance:
     """What is answered without a session."""
 
-    source: PageSource
     logins: Logins
 
     async def login(self, request: Request) -> Response:

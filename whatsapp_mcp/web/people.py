@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import ContactNotFound
 from whatsapp_mcp.web.links import PEOPLE, person_path
-from whatsapp_mcp.web.site import Site, Tab, see
+from whatsapp_mcp.web.site import Site, Tab
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -88,4 +88,4 @@ class _People:
         self.site.check(request, form, _purpose(jid))
         async with self.site.opened().devices.use() as device:
             await device.confirm_person(jid, form.get("known") == "yes")
-        return see(person_path(jid))
+        return self.site.see(person_path(jid))

@@ -10,7 +10,7 @@ from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.web.links import chat_path
-from whatsapp_mcp.web.site import Site, see
+from whatsapp_mcp.web.site import Site
 from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class _Scheduled:
                     await device.send(_moved(entry, moment))
                 case _:
                     raise InvalidArgument("This form is not valid any more.", "Load the page again.")
-        return see(SCHEDULED)
+        return self.site.see(SCHEDULED)
 
 
 def _moved(entry: OutboxEntry, at: datetime | None) -> SendRequest:

@@ -75,6 +75,11 @@ PLACES: Final = (
 """The navigation of every page."""
 
 
+def base_of(account: str) -> str:
+    """Before the paths of the pages of an account, where there are several."""
+    return f"/accounts/{account}"
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -87,13 +92,28 @@ class Site:
         source: The server.
         cookie: The name of the cookie of a session.
         now: The wall clock.
+        all_sources: Those of all accounts here, this one among them, where there are several.
         key: Makes the tokens of forms.
     """
 
     source: PageSource
     cookie: str
     now: Callable[[], datetime] = _utc_now
+    all_sources: tuple[PageSource, ...] = ()
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+    @property
+    def base(self) -> str:
+        """Before the path of each page: names the account, where there are several."""
+        return base_of(self.source.account) if self.all_sources else ""
+
+    def here(self, request: Request) -> str:
+        """The path of a request, without `base`."""
+        return request.url.path.removeprefix(self.base)
+
+    def see(self, path: str) -> Response:
+        """Send the browser on to a page of this account, after a form."""
+        return RedirectResponse(f"{self.base}{path}", 303, headers())
 
     def opened(self) -> Opened:
         """The account.
@@ -159,9 +179,13 @@ class Site:
         frame = {
             "title": title,
             "account": self.source.account,
+            "accounts": [
+                (each.account, base_of(each.account), self._waiting(each)) for each in self.all_sources
+            ],
+            "base": self.base,
             "places": PLACES,
-            "here": request.url.path,
-            "waiting": self._waiting(),
+            "here": self.here(request),
+            "waiting": self._waiting(self.source),
             "live": live,
             "clock": partial(formats.clock, zone=zone),
             "day": partial(formats.day, zone=zone),
@@ -171,9 +195,9 @@ class Site:
         assert not frame.keys() & values.keys(), "a value has the name of one of the frame"
         return render(template, {**frame, **values}, code)
 
-    def _waiting(self) -> int:
-        """How many questions wait for the person; 0 where that cannot be read."""
-        opened = self.source.opened()
+    def _waiting(self, source: PageSource) -> int:
+        """How many questions of an account wait for the person; 0 where that cannot be read."""
+        opened = source.opened()
         try:
             return len(opened.ledger.approvals.open(self.now())) if opened else 0
         except WhatsAppError:
@@ -222,8 +246,3 @@ class Site:
 
 def _stale() -> InvalidArgument:
     return InvalidArgument("This form is not valid any more.", "Load the page again.")
-
-
-def see(path: str) -> Response:
-    """Send the browser on to a page, after a form."""
-    return RedirectResponse(path, 303, headers())

@@ -9,7 +9,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.policy import SCOPES, parse_scopes
-from whatsapp_mcp.web.site import Site, see
+from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,6 +43,11 @@ class TokenFacts(Protocol):
         ...
 
     @property
+    def accounts(self) -> frozenset[str] | None:
+        """Those that it is for; None for all."""
+        ...
+
+    @property
     def created(self) -> datetime | None:
         """When it was made, if that is known."""
         ...
@@ -60,8 +65,8 @@ class TokenStore(Protocol):
         """Every token."""
         ...
 
-    def create(self, name: str, scopes: Iterable[str]) -> str:
-        """Make one and answer it."""
+    def create(self, name: str, scopes: Iterable[str], accounts: Iterable[str] | None = None) -> str:
+        """Make one, for all accounts or for these, and answer it."""
         ...
 
     def revoke(self, name: str) -> None:
@@ -97,8 +102,14 @@ class _Tokens:
             tokens=[(one, sorted(one.scopes, key=[*SCOPES].index)) for one in found],
             made=made,
             scopes=[(scope, _MEANING.get(scope, "")) for scope in SCOPES],
+            limits=self._accounts(),
             purpose=_CREATE,
         )
+
+    def _accounts(self) -> list[str]:
+        """The accounts to which a token may be limited; none where there are not several."""
+        names = self.site.source.current.now().accounts()
+        return names if len(names) > 1 else []
 
     async def create(self, request: Request) -> Response:
         """Make a token and show it, this once."""
@@ -106,7 +117,8 @@ class _Tokens:
         self.site.check(request, form, _CREATE)
         name = form.get("name", "").strip()
         scopes = parse_scopes(",".join(scope for scope in SCOPES if form.get(scope)) or "read")
-        token = await anyio.to_thread.run_sync(self.tokens.create, name, scopes)
+        accounts = [each for each in self._accounts() if form.get(f"account {each}")] or None
+        token = await anyio.to_thread.run_sync(self.tokens.create, name, scopes, accounts)
         return await self._page(request, (name, token))
 
     async def ask_to_revoke(self, request: Request) -> Response:
@@ -117,7 +129,7 @@ class _Tokens:
             "Revoke this token?",
             name=name,
             purpose=_revoking(name),
-            path=request.url.path,
+            path=self.site.here(request),
         )
 
     async def revoke(self, request: Request) -> Response:
@@ -125,7 +137,7 @@ class _Tokens:
         name = self._known(request.path_params["name"])
         self.site.check(request, await self.site.form(request), _revoking(name))
         await anyio.to_thread.run_sync(self.tokens.revoke, name)
-        return see(TOKENS)
+        return self.site.see(TOKENS)
 
     def _known(self, name: str) -> str:
         if all(one.name != name for one in self.tokens.all()):

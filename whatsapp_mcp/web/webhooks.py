@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.web.site import Site, see
+from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -71,7 +71,7 @@ class _Webhooks:
             "Deliver failed events again?",
             one=shown,
             purpose=_replaying(shown.webhook.name),
-            path=request.url.path,
+            path=self.site.here(request),
         )
 
     async def replay(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class _Webhooks:
         name = self._known(request.path_params["name"]).webhook.name
         self.site.check(request, await self.site.form(request), _replaying(name))
         await self.site.opened().ledger.webhooks.replay(name)
-        return see(WEBHOOKS)
+        return self.site.see(WEBHOOKS)
 
     def _known(self, name: str) -> _Shown:
         for webhook in self.site.source.current.now().webhooks:

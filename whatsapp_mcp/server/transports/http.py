@@ -37,8 +37,7 @@ from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce
 from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
 from whatsapp_mcp.server.transports.tokens import Tokens, make_default
-from whatsapp_mcp.web.connection import LINK
-from whatsapp_mcp.web.pages import page_routes
+from whatsapp_mcp.web.pages import link_path, page_routes
 from whatsapp_mcp.web.probes import probe_routes
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def asgi_app(
         *rest_routes(application),
         *metrics_routes(runtimes),
         *probe_routes(runtimes),
-        *page_routes(runtime, logins, Tokens(runtime.settings.home)),
+        *page_routes(runtimes, logins, Tokens(runtime.settings.home)),
     ]
     if oauth is not None:
         routes += oauth.routes()
@@ -148,7 +147,8 @@ def prepare(
     address = listener.getsockname()[:2]
     base = settings.public_url or base_url(*address, encrypted=tls is not None)
     for runtime in runtimes:
-        runtime.pages = Pages(page_command(runtime.account), f"{base}{LINK}")
+        path = link_path(runtime.account, is_only=len(runtimes) == 1)
+        runtime.pages = Pages(page_command(runtime.account), f"{base}{path}")
     logins = PageLogins(f"whatsapp_mcp_page_{address[1]}")
     oauth = None
     if auth and settings.oauth is not None:

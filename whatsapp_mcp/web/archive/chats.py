@@ -9,7 +9,7 @@ from whatsapp_mcp.errors import ChatNotFound, InvalidArgument, MessageNotFound, 
 from whatsapp_mcp.models import ChatKind, MessageFilter
 from whatsapp_mcp.web.archive.bubbles import bubbles, preview
 from whatsapp_mcp.web.links import CHATS, chat_path
-from whatsapp_mcp.web.site import Site, Tab, see
+from whatsapp_mcp.web.site import Site, Tab
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -120,7 +120,7 @@ class _Chats:
     async def there(self, request: Request) -> Response:
         """Where a message stands in its chat."""
         message = await self.site.opened().archive.message(request.path_params["ref"])
-        return see(chat_path(message.chat, message.ref))
+        return self.site.see(chat_path(message.chat, message.ref))
 
 
 def _ref(request: Request, name: str) -> int | None:

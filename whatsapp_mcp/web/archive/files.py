@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.media import HEAD_BYTES, format_of
 from whatsapp_mcp.media_folder import recorded_file, safe_name
-from whatsapp_mcp.web.site import Site, see
+from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -78,7 +78,7 @@ class _Files:
         self.site.check(request, await self.site.form(request), fetch_purpose(ref))
         async with self.site.opened().devices.use() as device:
             await device.download(ref)
-        return see(f"/message/{ref}")
+        return self.site.see(f"/message/{ref}")
 
 
 async def _path(opened: Opened, source: MediaSource) -> Path:

@@ -22,10 +22,10 @@ from whatsapp_mcp.ledger import AuditEntry
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.models.caller import PERSON
 from whatsapp_mcp.policy import Act, Policy, Situation, decide
-from whatsapp_mcp.settings import ENV_PREFIX, Addition, Removal, config_text, edited, parse
+from whatsapp_mcp.settings import ENV_PREFIX, Addition, Assignment, Removal, config_text, edited, parse
 from whatsapp_mcp.system import write_private
 from whatsapp_mcp.web.settings.catalogue import BY_NAME, EDITABLE, SUBJECTS, VERDICTS
-from whatsapp_mcp.web.site import Site, see
+from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,9 +84,11 @@ class _Settings:
             fault=current.fault,
             editable=[(one, one.current(settings)) for one in EDITABLE],
             rules=settings.policy.chats,
+            of_account=self._is_apart(settings, text),
+            rules_of_account=bool(self._section_of_rules(text)),
             subjects=SUBJECTS,
             verdicts=VERDICTS,
-            in_force=list(_in_force(settings, text)),
+            in_force=list(_in_force(settings, text, self.site.source.account)),
             file=settings.home / "config.toml",
             purpose=_CHANGE,
         )
@@ -152,7 +154,7 @@ class _Settings:
             AuditEntry(PERSON, "change_settings", rule="person", way="page")
         )
         await anyio.to_thread.run_sync(_write, home, before, after)
-        return see(SETTINGS)
+        return self.site.see(SETTINGS)
 
     async def _changed(self, form: Mapping[str, str]) -> tuple[str, str]:
         """The text of the file now, and after the change of a form.
@@ -162,12 +164,30 @@ class _Settings:
         """
         settings = self.site.source.current.now()
         before = await anyio.to_thread.run_sync(config_text, settings.home)
-        after = edited(before, [_change(form, settings)])
+        change = _change(form, settings)
+        if not isinstance(change, Assignment):
+            change = change._replace(section=(*self._section_of_rules(before), *change.section))
+        elif change.section and self._is_apart(settings, before):  # outside of sections all is shared
+            change = change._replace(section=(*self._own, *change.section))
+        after = edited(before, [change])
         parse(settings.home, after)
         return before, after
 
+    @property
+    def _own(self) -> tuple[str, ...]:
+        """Where the sections of this account alone stand."""
+        return ("accounts", self.site.source.account)
 
-def _change(form: Mapping[str, str], settings: Settings) -> Any:
+    def _is_apart(self, settings: Settings, text: str) -> bool:
+        """Whether a change is of this account alone: there are others, or it has settings of its own."""
+        return len(settings.accounts()) > 1 or _is_in(_parsed(text), self._own)
+
+    def _section_of_rules(self, text: str) -> tuple[str, ...]:
+        """Above the list of rules that is in force: one of an account replaces the shared one."""
+        return self._own if _is_in(_parsed(text), (*self._own, *_RULES)) else ()
+
+
+def _change(form: Mapping[str, str], settings: Settings) -> Assignment | Addition | Removal:
     match form.get("do"):
         case "set" if form.get("setting") in BY_NAME:
             return BY_NAME[form["setting"]].change(form.get("value", ""))
@@ -209,22 +229,31 @@ def _write(home: Path, before: str, after: str) -> None:
         raise Busy("config.toml cannot be written.", "Look at the rights of the home folder.") from error
 
 
-def _in_force(settings: Settings, text: str) -> Iterator[_InForce]:
+def _in_force(settings: Settings, text: str, account: str) -> Iterator[_InForce]:
     """Every setting with a value of its own; what may be secret is left out."""
-    try:
-        written: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        written = {}
+    written = _parsed(text)
     values = settings.model_dump(mode="json", exclude={"home": True, "policy": {"chats"}, "webhooks": True})
     # The path of a webhook's URL may be a secret.
     values["webhooks"] = [f"{each.name}: {each.origin}" for each in settings.webhooks]
     for path, value in _flat(values, ()):
         variable = ENV_PREFIX + "__".join(path).upper()
-        here: Any = written
-        for part in path:
-            here = here.get(part) if isinstance(here, dict) else None
-        source = "environment" if variable in os.environ else "config.toml" if here is not None else "default"
+        is_written = _is_in(written, path) or _is_in(written, ("accounts", account, *path))
+        source = "environment" if variable in os.environ else "config.toml" if is_written else "default"
         yield _InForce(".".join(path), _shown(value), source)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """What a file says; nothing if it cannot be read."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def _is_in(values: Any, path: tuple[str, ...]) -> bool:
+    for part in path:
+        values = values.get(part) if isinstance(values, dict) else None
+    return values is not None
 
 
 def _flat(values: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
