@@ -37,7 +37,7 @@ CODES = {
 }
 VALUES = {
     "state": set(ConnectionState),
-    "status": {"scheduled", "queued", "sending", "unknown"},
+    "status": {"scheduled", "queued", "sending", "unknown", "sent", "failed"},
     "outcome": CODES | {"OK", "CANCELLED", "INTERNAL"},
 }
 """What the labels that expressions choose by can hold."""

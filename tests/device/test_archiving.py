@@ -260,3 +260,25 @@ async def test_what_a_log_names_stays_in_the_journal(folder: AccountFolder) -> N
         assert await archive.position() == 2
     assert [row.seq for row in storage.journal.rows] == [1, 2]
     assert not folder.inbox_db.exists()
+
+
+async def test_what_waits_is_told_with_how_long_nothing_was_archived(folder: AccountFolder) -> None:
+    clock = FakeClock()
+    async with open_archive(folder, write=True) as archive:
+        archiver = Archiver(folder, archive, clock)
+        await archiver.prepare()
+        await clock.advance(1000)
+        assert (archiver.stalled, archiver.announced, archiver.position) == (0, 0, 0)
+        seq = append(folder, ev.message("ONE"), ev.message("TWO"))
+        archiver.announce(1)
+        await clock.advance(30)
+        archiver.announce(seq)  # what comes meanwhile is no progress
+        await clock.advance(40)
+        assert (archiver.stalled, archiver.announced, archiver.position) == (70, seq, 0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(archiver.run)
+            with anyio.fail_after(LIMIT):
+                while archiver.waiting:
+                    await settle()
+            tasks.cancel_scope.cancel()
+        assert (archiver.stalled, archiver.position) == (0, seq)

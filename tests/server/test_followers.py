@@ -62,6 +62,7 @@ async def does_figures(pair: Pair) -> None:
     assert (told.client_memory or 0) > 1_000_000
     assert told.client_seconds is not None
     assert told.archived <= told.journaled
+    assert not told.sends.keys() - {"sent", "failed", "unknown"}
     assert status.leader_pid == os.getpid()
 
 

@@ -27,7 +27,7 @@ from whatsapp_mcp.web.sources import Opened
 
 pytestmark = pytest.mark.anyio
 TOKEN = "a-token-of-this-test"
-MCP_ROUTES = ["/mcp", "/sse", "/messages/", "/api/v1/events"]
+MCP_ROUTES = ["/mcp", "/sse", "/messages/", "/api/v1/events", "/metrics"]
 PAGES = ["/", "/link", "/nothing"]
 ROUTES = [*MCP_ROUTES, *PAGES, "/healthz", "/readyz", "/login"]
 

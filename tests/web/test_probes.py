@@ -77,10 +77,16 @@ async def test_a_leader_that_ends_between_two_answers_makes_it_not_ready(tmp_pat
     assert (await answer(Source(Ending(), tmp_path)))[0] == 503
 
 
+@pytest.mark.parametrize("question", ["status", "figures"])
 async def test_a_leader_that_stands_still_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str
 ) -> None:
     class Stopped(FakeDevice):
+        async def status(self) -> ConnectionStatus:
+            if question == "status":
+                await anyio.sleep_forever()
+            return await super().status()
+
         async def figures(self) -> LeaderFigures:
             await anyio.sleep_forever()
             raise AssertionError("for ever")

@@ -394,6 +394,7 @@ class LocalDevice(
             journaled=self._archiver.announced,
             archived=self._archiver.position,
             journal_stalled=self._archiver.stalled,
+            sends=dict(self._outbox.ends),
         )
 
     async def send(

@@ -20,6 +20,7 @@ class LeaderFigures:
         journaled: Number of the newest event that the client has reported.
         archived: Number of the newest event that is in the archive.
         journal_stalled: Seconds for which events have waited and none was archived; 0 while none waits.
+        sends: How many sends ended how since then, by their state: `sent`, `failed` or `unknown`.
         refusals: How often this leader has refused an operation, or asked a person about it first, by the
             code of the error.
     """
@@ -32,6 +33,7 @@ class LeaderFigures:
     journaled: int = 0
     archived: int = 0
     journal_stalled: float = 0.0
+    sends: dict[str, int] = field(default_factory=dict[str, int])
     refusals: dict[str, int] = field(default_factory=dict[str, int])
 
 

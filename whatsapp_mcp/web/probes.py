@@ -7,6 +7,7 @@ WhatsApp can be used through it, and if not, why, in words of ours that name nob
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -14,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from whatsapp_mcp.models import ConnectionStatus, LeaderFigures
+    from whatsapp_mcp.models import LeaderFigures
     from whatsapp_mcp.web.sources import Opened, PageSource
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})
@@ -43,8 +44,8 @@ def obstacle(status: ConnectionStatus | None, figures: LeaderFigures | None) -> 
     """Why an account cannot be used now, in a few words of ours; None if it can.
 
     Args:
-        status: As its leader told it; None where the account is not open.
-        figures: As its leader told them; None where it did not.
+        status: As `asked` answers it.
+        figures: As `asked` answers them.
     """
     if status is None:
         return "the account is not open"
@@ -59,11 +60,17 @@ def obstacle(status: ConnectionStatus | None, figures: LeaderFigures | None) -> 
     return None
 
 
-async def asked(opened: Opened | None) -> tuple[ConnectionStatus | None, LeaderFigures | None]:
-    """What the leader of an account says of it within seconds; what it does not answer is None."""
-    status = figures = None
+async def asked(account: str, opened: Opened | None) -> tuple[ConnectionStatus | None, LeaderFigures | None]:
+    """What the leader of an account says of it within seconds.
+
+    Returns:
+        The status, which is `OFFLINE` where none answers in time, and None where the account is not open; and
+        the figures, None where none answers.
+    """
     if opened is None:
         return None, None
+    figures = None
+    status = ConnectionStatus(ConnectionState.OFFLINE, datetime.now(UTC), account)
     with anyio.move_on_after(_LIMIT):
         try:
             async with opened.devices.use() as device:
@@ -90,7 +97,7 @@ class _Probes:
         obstacles = list[str]()
 
         async def look_at(account: PageSource) -> None:
-            found = obstacle(*await asked(account.opened()))
+            found = obstacle(*await asked(account.account, account.opened()))
             if found is not None:
                 obstacles.append(found)
 

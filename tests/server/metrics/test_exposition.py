@@ -19,7 +19,7 @@ from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, FilesStatus, LeaderFigures
 from whatsapp_mcp.policy import SCOPES
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls import spec_of
+from whatsapp_mcp.server.calls import Principal, spec_of
 from whatsapp_mcp.server.metrics import ACCOUNT, METRICS
 from whatsapp_mcp.server.tools import load_tools
 from whatsapp_mcp.server.transports.http import asgi_app
@@ -37,6 +37,7 @@ KNOWN = LeaderFigures(
     journaled=120,
     archived=118,
     journal_stalled=3.0,
+    sends={"sent": 5, "failed": 1},
     refusals={"DENIED": 2},
 )
 Samples = dict[tuple[str, tuple[str, ...]], float]
@@ -159,6 +160,7 @@ async def test_what_the_leader_says_is_told(http: httpx2.AsyncClient) -> None:
     assert (told["whatsapp_journal_position", ()], told["whatsapp_archive_position", ()]) == (120, 118)
     assert told["whatsapp_client_memory_bytes", ()] == 50_000_000
     assert told["whatsapp_refusals_total", ("DENIED",)] == 2
+    assert told["whatsapp_sends_total", ("sent",)] == 5
     assert told["whatsapp_task_failures_total", ("outbox",)] == 2
     assert told["whatsapp_last_event_timestamp_seconds", ()] == NOON.timestamp()
 
@@ -202,7 +204,7 @@ async def test_no_label_holds_what_anybody_chose(http: httpx2.AsyncClient) -> No
     known = {
         ACCOUNT: {"default"},
         "state": set(ConnectionState),
-        "status": {"scheduled", "queued", "sending", "unknown"},
+        "status": {"scheduled", "queued", "sending", "unknown", "sent", "failed"},
         "task": {"outbox"},
         "code": codes,
         "outcome": codes | {"OK", "CANCELLED", "INTERNAL"},
@@ -242,3 +244,29 @@ async def test_a_quarantined_database_is_counted(http: httpx2.AsyncClient, sourc
     folder.create()
     folder.inbox_db.with_name("inbox.db.damaged").write_bytes(b"")
     assert (await samples(http))["whatsapp_quarantined_files", ()] == 1
+
+
+async def test_a_token_for_some_accounts_is_told_nothing_of_others(
+    source: FakeSource, archive: Archive, tmp_path: Path
+) -> None:
+    work = FakeSource(FakeDevice(), archive, tmp_path, account="work")
+
+    async def verify_limited(token: str) -> Principal | None:
+        own = frozenset({"work"}) if token == "of-work" else None
+        return Principal(f"token:{token}", frozenset({"metrics"}), own)
+
+    second = Metered(work)
+    second.account = "work"
+    app = asgi_app(
+        create(source, "all"),
+        [Metered(source), second],
+        host="127.0.0.1",
+        verify=verify_limited,
+        logins=PageLogins("page"),
+    )
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url=URL) as client:
+        limited = (await client.get("/metrics", headers=bearer("of-work"))).text
+        every = (await client.get("/metrics", headers=bearer("of-all"))).text
+    assert ('account="work"' in limited, 'account="default"' in limited) == (True, False)
+    assert ('account="work"' in every, 'account="default"' in every) == (True, True)

@@ -44,7 +44,7 @@ from whatsapp_mcp.models import UNKNOWN, Caller
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
-PROTOCOL: Final = 12
+PROTOCOL: Final = 13
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.
 Servers of different numbers refuse each other. Another connection state needs no new number."""
 _HELLO: Final = "hello"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -118,6 +119,11 @@ class Outbox:
     def last_sent_at(self) -> datetime | None:
         """When WhatsApp last took a send."""
         return self._outcomes.last_sent_at
+
+    @property
+    def ends(self) -> Counter[str]:
+        """How many sends ended how, by the state in which they are then."""
+        return self._outcomes.ends
 
     async def submit(
         self, request: SendRequest, *, principal: str = "", has_ended: Callable[[], bool] = lambda: False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -39,6 +40,7 @@ class Outcomes:
     Attributes:
         callers: Who waits for which send.
         last_sent_at: When WhatsApp last took one.
+        ends: How many ended how while this server leads: `sent`, `failed`, or `unknown` for the time being.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Outcomes:
         self._evidence = evidence
         self.callers = Callers()
         self.last_sent_at: datetime | None = None
+        self.ends: Counter[str] = Counter()
 
     async def answered(
         self, entry: OutboxEntry, handed_to: str, answer: dict[str, Any], message: bytes
@@ -64,6 +67,7 @@ class Outcomes:
             return
         sent = await self._keep_sent(entry.send_id, answer, message)
         self.last_sent_at = self._clock.now()
+        self.ends[SendStatus.SENT] += 1
         self.callers.settle(entry.send_id, sent)
 
     async def _keep_sent(self, send_id: int, answer: dict[str, Any], message: bytes) -> OutboxEntry | None:
@@ -92,6 +96,7 @@ class Outcomes:
         except InvalidArgument:
             logger.info("outbox: send %d was settled meanwhile", send_id)
         else:
+            self.ends[SendStatus.UNKNOWN] += 1
             self.callers.settle(send_id, settled)
 
     async def refused(self, entry: OutboxEntry, error: WhatsAppError) -> None:
@@ -111,4 +116,5 @@ class Outcomes:
 
     def _end(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         """Whether it went out an earlier time is unknown, if anything is."""
+        self.ends[entry.status] += 1
         self.callers.settle(entry.send_id, entry, error if entry.status is SendStatus.FAILED else None)

@@ -81,6 +81,12 @@ TASK_FAILURES: Final = Metric(
 SENDS_OPEN: Final = Metric(
     "sends_open", "gauge", "Accepted sends that are not settled, by state.", ("status",)
 )
+SENDS: Final = Metric(
+    "sends_total",
+    "counter",
+    "Sends that ended, or were not answered, since the leader leads.",
+    ("status",),
+)
 OLDEST_SEND: Final = Metric(
     "oldest_unsettled_send_seconds", "gauge", "Age of the oldest send that is queued, on its way or unknown."
 )

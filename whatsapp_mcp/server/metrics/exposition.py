@@ -149,6 +149,7 @@ def _of_leader(figures: AccountFigures) -> dict[c.Metric, _Values]:
         c.JOURNAL_POSITION: _one(leader.journaled),
         c.ARCHIVE_POSITION: _one(leader.archived),
         c.JOURNAL_STALLED: _one(leader.journal_stalled),
+        c.SENDS: {(status,): float(count) for status, count in leader.sends.items()},
         c.REFUSALS: {(code,): float(count) for code, count in leader.refusals.items()},
     }
     if leader.client_memory is not None:

@@ -138,7 +138,7 @@ async def figures_of(account: MeteredAccount) -> AccountFigures:
     if opened is None:
         return AccountFigures(account.account, now, account.meter, files)
     webhooks = [webhook.name for webhook in account.current.now().webhooks]
-    status, leader = await asked(opened)
+    status, leader = await asked(account.account, opened)
     return AccountFigures(
         account.account,
         now,
