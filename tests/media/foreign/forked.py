@@ -7,16 +7,18 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
+import pytest
 
 from whatsapp_mcp.child_process import kept_variables, module_command
+from whatsapp_mcp.media import worker
 
 PROGRAM: Final = "whatsapp_mcp.media.foreign"
 
@@ -126,3 +128,16 @@ async def open_forks() -> AsyncIterator[Forks]:
         finally:
             ours.close()
             process.wait(10)
+
+
+@contextmanager
+def in_place_of_starting(forks: Forks) -> Iterator[None]:
+    """Have the processes of foreign archives forked: they are the same, and confined as they are."""
+    started = worker._spawn
+
+    async def spawn(program: tuple[str, ...]) -> Any:
+        return await (forks.spawn(program) if PROGRAM in program else started(program))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(worker, "_spawn", spawn)
+        yield

@@ -12,7 +12,7 @@ from whatsapp_mcp.errors import TooLong
 from whatsapp_mcp.media.foreign import address_book
 from whatsapp_mcp.models import ForeignPage, ImportSource, Unreadable
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 
 OWNER = "5511987650000@s.whatsapp.net"
 

@@ -25,7 +25,7 @@ from whatsapp_mcp.models import (
     Unreadable,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 
 ANA, BEN, LID = "15550000001@s.whatsapp.net", "15550000002@s.whatsapp.net", "7777777777@lid"
 GROUP, STATUS = "120363000000000001@g.us", "status@broadcast"

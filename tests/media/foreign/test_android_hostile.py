@@ -23,7 +23,7 @@ from whatsapp_mcp.media.foreign import UnknownForeignVersion, android, database
 from whatsapp_mcp.media.foreign.database import Opened
 from whatsapp_mcp.models import ForeignPage, Unreadable
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 
 PAGE: Final = TypeAdapter(ForeignPage)
 SURROGATE: Final = "CAST(x'eda080' AS TEXT)"

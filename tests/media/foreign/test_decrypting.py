@@ -19,7 +19,7 @@ from whatsapp_mcp.errors import InvalidArgument, TooLong, WhatsAppError
 from whatsapp_mcp.media.foreign import decrypting
 from whatsapp_mcp.media.foreign.decrypting import decrypt, header_of, key_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 
 KEY = bytes(range(32, 64))
 DATABASE = b"SQLite format 3\0\x10\0\1\1" + os.urandom(700_000)

@@ -22,7 +22,7 @@ from whatsapp_mcp.models import (
     Unreadable,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 
 ANA = "15550000001@s.whatsapp.net"
 CLUB = "120363000000000001@g.us"

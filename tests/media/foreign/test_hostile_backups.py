@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from tests.backups.hostile import Case, hostile_backups
-from tests.media.foreign.forked import PROGRAM, open_forks
+from tests.media.foreign.forked import in_place_of_starting, open_forks
 from tests.media.foreign.hostile_runs import Imports, open_template
-from whatsapp_mcp.media import open_worker, worker
+from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.media.foreign import reader
 
 pytestmark = [
@@ -32,16 +32,11 @@ _OPENING_SECONDS: Final = 2
 async def imports(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Imports]:
     """Imports them, in processes that are forked."""
     home = tmp_path_factory.mktemp("hostile")
-    started = worker._spawn
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reader, "_OPENING_SECONDS", _OPENING_SECONDS)
         async with open_forks() as forks, open_worker() as exports, open_template(home / "empty") as template:
-
-            async def spawn(program: tuple[str, ...]) -> Any:
-                return await (forks.spawn(program) if PROGRAM in program else started(program))
-
-            patched.setattr(worker, "_spawn", spawn)
-            patched.setattr(reader, "_OPENING_SECONDS", _OPENING_SECONDS)
-            yield Imports(home, template, forks, exports)
+            with in_place_of_starting(forks):
+                yield Imports(home, template, forks, exports)
 
 
 async def failures(imports: Imports, cases: Iterable[Case]) -> list[str]:

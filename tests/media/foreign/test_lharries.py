@@ -15,7 +15,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.media import UnknownForeignVersion
 from whatsapp_mcp.models import ForeignChat, ForeignFile, MessageKind, Unreadable
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 
 ANA = "15550000001@s.whatsapp.net"
 GROUP = "120363000000000001@g.us"

@@ -11,7 +11,7 @@ from tests.archive.test_exchange import bridge_database
 from tests.media.foreign.archives import pages_of
 from whatsapp_mcp.media.foreign import __main__ as process
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 COUNT = 150
 LENGTH = 60_000
 

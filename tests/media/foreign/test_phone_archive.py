@@ -17,7 +17,7 @@ from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.media import open_foreign
 from whatsapp_mcp.models import ForeignPerson, ImportSource
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 
 AT = 1_700_000_000
 ANA = "15550000001@s.whatsapp.net"

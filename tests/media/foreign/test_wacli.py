@@ -22,7 +22,7 @@ from whatsapp_mcp.models import (
     Unreadable,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 
 ANA = "15550000001@s.whatsapp.net"
 BOB = "15550000002@s.whatsapp.net"
