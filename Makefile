@@ -7,12 +7,13 @@
 #   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
 #   make test-api   the HTTP API against its document     make docs    the documentation as a site, in build/site
 #   make kills   imports that are killed: COUNT=100 SEED=1   make crashes   leaders of a log that crash: COUNT=500 SEED=1
+#   make properties   the properties, on 20 times the examples of make test: COUNT=20 SEED=1
 #   make release VERSION=1.2.3   what would be published, in dist/; ARGS=--commit commits and tags it
 #   make pictures   the pictures of the documentation, in docs/pictures/
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo docs pictures test test-api test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes \
+.PHONY: help demo docs pictures test test-api test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties \
 	release sbom audit lock test-install test-newest clean
 
 VENV := .venv
@@ -50,7 +51,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,11s/^# *//p' Makefile
+	@sed -n '3,12s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Creating $(VENV) with $$python" && \
@@ -150,6 +151,12 @@ kills: $(VENV)/.dev-installed
 crashes: COUNT := 500
 crashes: $(VENV)/.dev-installed
 	$(BIN)/python -m tests.archive.log_crashes --count $(COUNT) --seed $(SEED) $(ARGS)
+
+# In CI too, these are other examples than those of make test.
+properties: COUNT := 20
+properties: $(VENV)/.dev-installed
+	EXAMPLES=$(COUNT) $(BIN)/pytest -n $(JOBS) --hypothesis-seed=$(SEED) \
+		-m "hypothesis and not slow and not hosts and not browser and not install" $(ARGS)
 
 release: $(VENV)/.dev-installed
 	@$(BIN)/python -m release $(VERSION) $(ARGS)

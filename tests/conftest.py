@@ -7,11 +7,11 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from jsonschema import Draft202012Validator
 
-settings.register_profile("no-deadline", deadline=None)  # a busy machine is no defect
-settings.load_profile("no-deadline")
+from tests.properties import use_profile
+
+use_profile()
 
 pytest_plugins = ["tests.fixtures", "tests.postgres"]
 

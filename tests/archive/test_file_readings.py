@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.archive import events as ev
@@ -282,7 +282,6 @@ def _happens(draw: st.DrawFn) -> Raw:
             return ev.message(f"M{draw(st.integers(0, 9))}", chat=pair[0], alt=pair[1], at=NOON + 60)
 
 
-@settings(max_examples=60)
 @given(st.lists(st.lists(_happens(), min_size=1, max_size=4), min_size=1, max_size=8))
 async def test_whatever_happens_what_was_read_stays_with_its_file_and_the_index_knows(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[Raw]]

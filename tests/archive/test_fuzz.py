@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, NOW, journal
+from tests.properties import examples
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.read import cursors
 from whatsapp_mcp.archive.read.search_query import parse
@@ -86,7 +87,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BlockingPo
         yield portal, archive
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(200))
 @given(data=st.data())
 def test_no_question_meets_anything_but_an_answer_or_an_error_of_ours(
     asked: tuple[BlockingPortal, Archive], data: st.DataObject

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.archive import events as ev
@@ -179,7 +179,6 @@ async def test_a_message_of_several_imports_is_from_the_first_of_them(archive: A
 HOURS = st.lists(st.integers(0, 12), max_size=5, unique=True)
 
 
-@settings(max_examples=80, deadline=None)
 @given(came=HOURS, files=st.lists(HOURS.filter(bool), max_size=3))
 def test_a_stretch_is_a_gap_if_and_only_if_nothing_covers_it(came: list[int], files: list[list[int]]) -> None:
     anyio.run(_compare, came, files)

@@ -18,6 +18,7 @@ from tests.archive.dump import differences, dump
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, NOW, Raw, journal
 from tests.archive.replaying import contents
 from tests.archive.test_properties import an_event, message_id
+from tests.properties import examples
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.models import (
     ForeignChat,
@@ -200,7 +201,7 @@ async def whole(
         return held(folder)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(40))
 @given(first=BACKUPS, second=BACKUPS, steps=STEPS, order=st.permutations([0, 1]))
 def test_imports_that_are_undone_leave_what_came_over_the_connection_alone(
     first: list[ForeignMessage], second: list[ForeignMessage], steps: list[Step], order: list[int]
@@ -210,7 +211,7 @@ def test_imports_that_are_undone_leave_what_came_over_the_connection_alone(
     same(alone, undone, first, second, steps)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40))
 @given(first=BACKUPS, second=BACKUPS, steps=STEPS, undone=st.integers(0, 1))
 def test_undoing_one_of_two_imports_leaves_what_the_other_would_have_brought(
     first: list[ForeignMessage], second: list[ForeignMessage], steps: list[Step], undone: int
@@ -224,7 +225,7 @@ def test_undoing_one_of_two_imports_leaves_what_the_other_would_have_brought(
     same(alone, left, first, second, steps)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30))
 @given(first=BACKUPS, steps=STEPS)
 def test_nothing_is_doubled_or_missing_and_a_second_import_or_a_dry_run_changes_nothing(
     first: list[ForeignMessage], steps: list[Step]

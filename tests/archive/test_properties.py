@@ -16,6 +16,7 @@ from tests.archive import events as ev
 from tests.archive.dump import differences
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, NOW, Raw, journal
 from tests.archive.worlds import PLACES, SETTINGS, whole
+from tests.properties import examples
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.models import Message, MessageFilter, Quote
 from whatsapp_mcp.settings import AccountFolder
@@ -131,7 +132,7 @@ async def outcome(batches: list[list[Raw]]) -> Any:
             return await told(archive)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(40))
 @given(data=st.data(), events=st.lists(an_event(), min_size=1, max_size=12))
 def test_any_order_and_repetition_gives_the_same_archive(data: st.DataObject, events: list[Raw]) -> None:
     again = data.draw(st.lists(st.sampled_from(events), max_size=4), label="repeated")
@@ -143,7 +144,7 @@ def test_any_order_and_repetition_gives_the_same_archive(data: st.DataObject, ev
 
 
 # `make worlds` tries 20,000, every week.
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(5))
 @given(data=st.data())
 @pytest.mark.parametrize(("place", "introduced"), SETTINGS)
 def test_every_row_is_the_same_whatever_came_first(place: str, introduced: bool, data: st.DataObject) -> None:

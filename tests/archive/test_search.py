@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
+from tests.properties import examples
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database.normalise import tokens
 from whatsapp_mcp.archive.read.search_query import parse
@@ -250,7 +251,7 @@ async def test_a_cursor_goes_on_though_an_age_is_another_moment_on_each_page(arc
     assert (await archive.search("is", second, limit=1, cursor=hits.next_cursor)).items
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     query=st.one_of(
         st.text(max_size=40),
@@ -318,7 +319,7 @@ async def test_a_word_as_long_as_a_message_makes_no_long_snippet(archive: Archiv
         assert len(hit.snippet) < 350
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=30))
 async def test_every_word_of_a_text_finds_it(archive: Archive, text: str) -> None:
     position = await archive.position()

@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.device.outbox_rig import ANN, BOB, Rig, Wire, rig, text
+from tests.properties import examples
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.outbox.composing import Composed
 from whatsapp_mcp.errors import Unsupported, WhatsAppError
@@ -126,7 +127,7 @@ def account(home: str) -> AccountFolder:
     return folder
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.lists(DAMAGE, min_size=1, max_size=4))
 @example([{"request": 0}])
 @example([{"chat": 1}, {"status": 1, "handed_to": 2}, {"status": 2, "handed_to": 4}])
@@ -146,7 +147,7 @@ async def test_damaged_rows_hold_nothing_up(damages: list[dict[str, int]]) -> No
             await others_go_out(it, "third")
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(FAILURES)
 async def test_a_failure_while_a_send_is_prepared_fails_that_send_alone(
     failure: Callable[[], Exception],
@@ -191,7 +192,7 @@ async def test_strange_contents_fail_alone(folder: AccountFolder, content: Conte
         assert await it.archive.outbox_unsettled() == ()
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(ANSWERS, st.none() | FAILURES)
 async def test_a_hand_over_that_fails_or_is_answered_with_nonsense_is_unknown(
     answer: Any, failure: Callable[[], Exception] | None

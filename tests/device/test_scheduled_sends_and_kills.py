@@ -16,6 +16,7 @@ from tests.archive.events import ANA
 from tests.device.fake_clock import FakeClock
 from tests.device.later_rig import MINUTE, Fuse, Killed, Later, leading
 from tests.device.outbox_rig import Wire
+from tests.properties import examples
 from whatsapp_mcp.device.guard import LATE
 from whatsapp_mcp.errors import ApprovalRequired, InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
@@ -42,7 +43,7 @@ def request(clock: FakeClock) -> SendRequest:
     return SendRequest(ANA, TextContent("once"), at=clock.now() + HOUR, idempotency_key="k")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     step=st.integers(1, STEPS),
     after=st.booleans(),

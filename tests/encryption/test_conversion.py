@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from whatsapp_mcp.archive.database import connect, is_damage
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.encryption import DatabaseKey, KeySource, Vault, locking, read_sealed, sealed
@@ -209,7 +210,7 @@ def test_a_database_is_not_read_with_another_key_or_none(tmp_path: Path, key: Da
     assert path.read_bytes() == before
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(
     rows=st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.text(), st.binary()), max_size=20)
 )

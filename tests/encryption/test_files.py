@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from whatsapp_mcp.device.sealing import IDLE, seal_idle
 from whatsapp_mcp.encryption import KeySource, Vault, read_sealed, seal, sealed, unseal
 from whatsapp_mcp.errors import Busy
@@ -30,7 +31,7 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(size=st.sampled_from(SIZES), seed=st.binary(max_size=9))
 def test_a_sealed_file_comes_back_and_its_plain_form_is_gone(
     tmp_path_factory: pytest.TempPathFactory, size: int, seed: bytes

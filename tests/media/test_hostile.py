@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.media.footage import RED, gif, png, video
+from tests.properties import examples
 from whatsapp_mcp.errors import TooLong, Unsupported
 from whatsapp_mcp.media import Worker, recordings
 
@@ -128,7 +129,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(content[: draw(st.integers(1, len(content)))])
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(40))
 @given(content=damaged(), job=st.sampled_from(READING))
 async def test_a_damaged_file_gives_an_error_of_ours_or_none(
     content: bytes, job: str, worker: Worker

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator.binary import SERVER, MalformedStanza, Node, decode, encode
 
@@ -45,7 +46,7 @@ def test_a_node_comes_back_as_it_was(node: Node) -> None:
 
 
 @given(_nodes)
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_a_stanza_above_the_limit_is_compressed(node: Node) -> None:
     size = len(encode(node))
     assert encode(node, compress_above=size) == encode(node)
@@ -61,7 +62,6 @@ def test_any_other_bytes_are_malformed_and_nothing_worse(data: bytes) -> None:
 
 
 @given(_nodes, st.data())
-@settings(max_examples=50)
 def test_a_stanza_that_is_cut_short_is_malformed(node: Node, data: st.DataObject) -> None:
     stanza = encode(node)
     size = data.draw(st.integers(0, len(stanza) - 1))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.simulator.bare_companion import Link, bare_companion, logged_in
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Wa6
@@ -80,8 +81,7 @@ def linked() -> tuple[Client, Link]:
 @given(st.one_of(_stanzas, _queries))
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    deadline=None,
-    max_examples=300,
+    max_examples=examples(150),
 )
 def test_no_stanza_of_a_client_breaks_the_servers(linked: tuple[Client, Link], node: Node) -> None:
     client, link = linked

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.triage import LONGEST, Speech, fold, named_days, read, vocabulary
@@ -49,7 +49,6 @@ def _took(look: Callable[[str], None], text: str) -> float:
 
 
 @given(part=_HOSTILE, length=st.sampled_from([LONGEST, 60_000]))
-@settings(max_examples=150, deadline=None)
 def test_any_text_takes_as_long_as_a_plain_one_of_the_greatest_length_that_is_read(
     part: str, length: int
 ) -> None:

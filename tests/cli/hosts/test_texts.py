@@ -13,6 +13,7 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, entry_of, json_text
 from whatsapp_mcp.cli.hosts.editing import Change, put_in, taken_out
 from whatsapp_mcp.errors import Unsupported
@@ -180,7 +181,7 @@ def test_an_entry_is_added_and_the_file_is_restored_to_the_byte(
     host, path = BY_NAME[name], folder / "configuration"
 
     @given(files)
-    @settings(max_examples=60)
+    @settings(max_examples=examples(40))
     def check(content: bytes) -> None:
         path.write_bytes(content)
         put(host, path)
@@ -206,7 +207,7 @@ def test_what_changed_since_stays_when_the_entry_is_taken_out(
     host, path = BY_NAME[name], folder / "configuration"
 
     @given(files)
-    @settings(max_examples=60)
+    @settings(max_examples=examples(40))
     def check(content: bytes) -> None:
         path.write_bytes(content)
         put(host, path)
@@ -229,7 +230,7 @@ def test_an_installation_that_moved_is_found_again_and_undone(
     host, path = BY_NAME[name], folder / "configuration"
 
     @given(files)
-    @settings(max_examples=60)
+    @settings(max_examples=examples(40))
     def check(content: bytes) -> None:
         path.write_bytes(content)
         put(host, path)

@@ -18,6 +18,7 @@ from tests.backups.android import AT, Backup
 from tests.backups.android_schemas import V2020, V2025, Version
 from tests.media.foreign.archives import pages_of
 from tests.media.foreign.test_android import ANA, BEN, GROUP
+from tests.properties import examples
 from whatsapp_mcp.errors import InvalidArgument, TooLong, WhatsAppError
 from whatsapp_mcp.media.foreign import UnknownForeignVersion, android, database
 from whatsapp_mcp.media.foreign.database import Opened
@@ -94,7 +95,7 @@ def scattered(path: Path, version: Version, chance: random.Random, cells: list[A
 
 @pytest.mark.parametrize("version", [V2020, V2025], ids=lambda each: str(each.year))
 @given(seed=st.integers(0, 1 << 32), cells=st.lists(CELLS, min_size=8, max_size=40))
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_stands_in_any_column_a_page_is_made_of_it(
     tmp_path: Path, version: Version, seed: int, cells: list[Any]
 ) -> None:
@@ -108,7 +109,7 @@ def test_whatever_stands_in_any_column_a_page_is_made_of_it(
 
 
 @given(seed=st.integers(0, 1 << 32), flips=st.integers(1, 40))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bits_are_refused_by_name_or_read_as_far_as_they_make_sense(
     tmp_path: Path, seed: int, flips: int
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.media.foreign.phone_files.write_ahead import fold
 
@@ -69,7 +70,7 @@ def test_what_a_log_adds_is_in_the_one_file(tmp_path: Path, page_size: int, rows
     assert rows_of(folded(main, None)) == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.floats(0, 1), seed=st.integers(0, 1 << 32), flips=st.integers(0, 3))
 def test_a_log_that_was_cut_or_damaged_counts_as_far_as_sqlite_believes_it(
     tmp_path_factory: pytest.TempPathFactory, cut: float, seed: int, flips: int

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.ledger import Ledger
@@ -158,7 +158,6 @@ ATTEMPT = st.sampled_from(["takes", "refuses", "away", "dies", "taken, dies"])
     hidden=st.frozensets(st.integers(1, 12)),
     batch=st.integers(1, 5),
 )
-@settings(max_examples=60, deadline=None)
 def test_every_event_comes_at_least_once_in_order_and_is_doubled_only_where_a_process_died(
     count: int, script: list[str], hidden: frozenset[int], batch: int
 ) -> None:

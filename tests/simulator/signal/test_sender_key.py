@@ -1,7 +1,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.simulator.signal.sender_key import DuplicateMessage, SenderKey, SenderKeyReceiver
@@ -62,7 +62,6 @@ def test_a_message_too_far_ahead_is_refused(sender: SenderKey) -> None:
         member.decrypt(sender.encrypt(b"x"))
 
 
-@settings(deadline=None)
 @given(count=st.integers(1, 12), shuffle=st.randoms(use_true_random=False))
 def test_any_order_with_duplicates_decrypts_each_message_once(count: int, shuffle: Random) -> None:
     sender = SenderKey.create()

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from whatsapp_mcp.simulator.signal.session import (
     DuplicateMessage,
     IdentityKeyPair,
@@ -166,7 +167,7 @@ def test_a_seeded_session_gives_the_same_bytes(alice: Party, bob: Party) -> None
     assert encrypted() == encrypted()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(25))
 @given(
     rounds=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=4),
     shuffle=st.randoms(use_true_random=False),
