@@ -1,5 +1,6 @@
 """Which arguments go where, and what is not imported on the way."""
 
+import gc
 import subprocess
 import sys
 from typing import Any
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 from whatsapp_mcp import __version__, cli
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.outcome import ExitCode
+from whatsapp_mcp.cli.serve import serve
 from whatsapp_mcp.server.main import ServeOptions
 
 HEAVY = {"anyio", "mcp", "neonize", "pydantic", "rich", "segno", "typer", "uvicorn"}
@@ -37,8 +39,8 @@ def test_the_entry_point_imports_nothing_heavy():
 
 
 def test_serving_imports_neither_typer_nor_what_other_commands_need():
-    serve = "import whatsapp_mcp.cli.serve, whatsapp_mcp.server.main"
-    assert imported_by(serve) & {"typer", "rich", "segno"} == set()
+    serving = "import whatsapp_mcp.cli.serve, whatsapp_mcp.server.main"
+    assert imported_by(serving) & {"typer", "rich", "segno"} == set()
 
 
 def test_the_commands_are_listed_without_what_only_some_of_them_need():
@@ -68,7 +70,15 @@ def main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
 
 
 @pytest.mark.parametrize("command", [[], ["serve"]])
-@pytest.mark.parametrize(("options", "expected"), [([], {}), (["--account", "work"], {"account": "work"})])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], {}),
+        (["--account", "work"], {"account": "work"}),
+        (["--structured"], {"structured": True}),
+        (["--structured", "--account", "work"], {"account": "work", "structured": True}),
+    ],
+)
 def test_what_client_config_writes_is_served_before_typer_is_imported(
     monkeypatch: pytest.MonkeyPatch,
     served: list[dict[str, object]],
@@ -79,6 +89,17 @@ def test_what_client_config_writes_is_served_before_typer_is_imported(
     monkeypatch.setitem(sys.modules, "whatsapp_mcp.cli.app", None)
 
     assert (main(monkeypatch, *command, *options), served) == (7, [expected])
+
+
+def test_garbage_is_collected_again_once_the_server_is_loaded(monkeypatch: pytest.MonkeyPatch):
+    collected: list[bool] = []
+
+    def serve_mcp(options: ServeOptions) -> None:
+        collected.append(gc.isenabled())
+
+    monkeypatch.setattr("whatsapp_mcp.server.main.serve", serve_mcp)
+    serve(account="work")
+    assert collected == [True]
 
 
 @pytest.mark.parametrize("option", ["--help", "-h", "--version"])

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -156,7 +157,7 @@ def test_a_command_that_is_killed_leaves_a_usable_account_and_goes_on(tmp_path: 
         program = [sys.executable, "-m", "whatsapp_mcp", "encryption", command]
         with subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL) as process:
             while process.poll() is None and not any(folder.path.glob(sign)):
-                pass
+                time.sleep(0.001)
             process.kill()
         assert content(folder) == before
         done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=120)

@@ -33,13 +33,14 @@ def _run(arguments: list[str]) -> None:
     app(prog_name="whatsapp-mcp" if sys.argv[0].endswith("__main__.py") else None)
 
 
-def _of_an_application(arguments: list[str]) -> dict[str, str] | None:
+def _of_an_application(arguments: list[str]) -> dict[str, str | bool] | None:
     """The options of a line with which applications start a server; None for any other line."""
-    match arguments:
+    structured: dict[str, str | bool] = {"structured": True} if "--structured" in arguments else {}
+    match [argument for argument in arguments if argument != "--structured"]:
         case [] | ["serve"]:
-            return {}
+            return structured
         case ["--account", name] | ["serve", "--account", name] if not name.startswith("-"):
-            return {"account": name}
+            return {"account": name, **structured}
         case _:
             return None
 
