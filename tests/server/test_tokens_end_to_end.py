@@ -36,14 +36,26 @@ async def run(whatsapp: WhatsApp, home: Path, *arguments: str) -> str:
     return done.stdout.decode().strip()
 
 
+@pytest.fixture(scope="module")
+async def by_scope(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, HttpServer]]:
+    """One server with a token of each scope, and of all of them."""
+    home = tmp_path_factory.mktemp("home")
+    async with WhatsApp(seed=11) as whatsapp, http_server(whatsapp, home) as started:
+        yield {
+            scope: replace(
+                started, token=await run(whatsapp, home, "token", "create", f"t-{number}", "--scope", scope)
+            )
+            for number, scope in enumerate(("read", "send", "admin", "read,send,admin"))
+        }
+
+
 @pytest.mark.parametrize(("transport", "mode"), WAYS)
 async def test_a_token_offers_the_tools_of_its_scopes_and_refuses_the_rest(
-    whatsapp: WhatsApp, home: Path, server: HttpServer, transport: Transport, mode: Mode
+    by_scope: dict[str, HttpServer], transport: Transport, mode: Mode
 ) -> None:
     offered: dict[str, set[str]] = {}
-    for scope in ("read", "send", "admin", "read,send,admin"):
-        token = await run(whatsapp, home, "token", "create", f"t-{len(offered)}", "--scope", scope)
-        async with client_of(replace(server, token=token), transport, mode) as client:
+    for scope, server in by_scope.items():
+        async with client_of(server, transport, mode) as client:
             offered[scope] = {tool.name for tool in (await client.list_tools()).tools}
             sent = await client.call_tool("send_message", {"chat": "+15550001111", "text": "x"})
             assert sent.is_error
