@@ -316,7 +316,8 @@ async def test_a_burst_is_told_at_once_and_then_once_in_a_while(
         await anyio.sleep(2 * QUIET)
     assert heard.events[0] == of_chat(BOB)
     assert before <= lasted / QUIET + 1
-    assert len(heard.events) <= before + 1
+    # One may have been on its way when they were counted, and one is told of the rest.
+    assert len(heard.events) <= before + 2
 
 
 @pytest.mark.parametrize("mode", ERAS)

@@ -343,13 +343,21 @@ async def test_without_a_link_each_tool_says_so_or_reads_the_archive(tmp_path: A
     assert codes == expected
 
 
+async def unreached(world: Everything, tool: str) -> str | None:
+    """The code of a call while the connection is tried again and again."""
+    # A call that meets the moment at which one client takes the place of another is busy.
+    while (code := await code_of(world.client(tool), tool, world.good(tool))) == "BUSY":  # noqa: ASYNC110
+        await anyio.sleep(0.01)
+    return code
+
+
 async def test_while_whatsapp_cannot_be_reached_each_tool_says_so_or_reads_the_archive(tmp_path: Any) -> None:
     tools = TOOLS.keys() - QUEUED - LATER - BY_THE_LIBRARY - {"unlink_device", "reconnect"}
     async with everything(tmp_path) as world:
         await world.wa.refuse()
         await until(world.linked.client, lambda status: status["state"] != "online", "connection_status")
         with anyio.fail_after(2 * LIMIT):
-            codes = {tool: await code_of(world.client(tool), tool, world.good(tool)) for tool in tools}
+            codes = {tool: await unreached(world, tool) for tool in tools}
     expected = dict.fromkeys(tools, "NOT_CONNECTED")
     expected |= dict.fromkeys(OFFLINE)
     assert codes == expected

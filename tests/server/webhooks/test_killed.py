@@ -18,7 +18,7 @@ from tests.server.webhooks.webhook_process import webhook_process
 from whatsapp_mcp.archive import Archive
 
 pytestmark = pytest.mark.anyio
-LIMIT = 60.0
+LIMIT = 180.0
 COUNT = 200
 KILLS = 2
 
