@@ -1,22 +1,18 @@
 """Run the named benchmarks, by default all, each in its own process: every module here that has a `main`."""
 
 import argparse
-import importlib
-import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
-import benchmarks
+_HAS_MAIN = re.compile(r"^(async )?def main\(", re.MULTILINE)
 
 
 def names() -> list[str]:
-    """The names of all benchmarks."""
-    modules = [module for module in pkgutil.iter_modules(benchmarks.__path__) if not module.ispkg]
-    return [
-        module.name
-        for module in modules
-        if module.name != "__main__" and hasattr(importlib.import_module(f"benchmarks.{module.name}"), "main")
-    ]
+    """The names of all benchmarks; none is imported for it, which would take seconds."""
+    modules = [path for path in Path(__file__).parent.glob("*.py") if path.stem != "__main__"]
+    return sorted(path.stem for path in modules if _HAS_MAIN.search(path.read_text(encoding="utf-8")))
 
 
 def main() -> int:
