@@ -100,19 +100,20 @@ def command(*arguments: str) -> list[str]:
 async def http_server(
     whatsapp: WhatsApp,
     home: Path,
-    *,
+    *arguments: str,
     log: IO[str] | None = None,
     file_handles: int | None = None,
     verify: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[HttpServer]:
     """A server process over HTTP and SSE that logs to `log`, ready to answer; ended with the block.
 
-    It and its children may open so many file handles. With a certificate, `verify` is who trusts it.
+    `arguments` are further ones of `serve`. It and its children may open so many file handles. With a
+    certificate, `verify` is who trusts it.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    serve = command("serve", "--structured", "--transport", "http", "--port", str(port))
+    serve = command("serve", "--structured", "--transport", "http", "--port", str(port), *arguments)
     if file_handles is not None:
         serve = ["sh", "-c", f'ulimit -n {file_handles}; exec "$0" "$@"', *serve]
     process = await anyio.open_process(

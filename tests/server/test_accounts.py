@@ -1,4 +1,4 @@
-"""Tools, resources and pages of cursors where whoever calls sees several accounts, and where they see one."""
+"""Tools, resources and cursors where whoever calls sees several accounts, and where they see one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from tests.server.fakes import NOON, FakeSource, text_of
 from tests.server.test_core_tools import answer, refusal
 from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.errors import Busy, WhatsAppError
+from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Services, spec_of
+from whatsapp_mcp.server.main import ServeOptions, _accounts_of
 from whatsapp_mcp.server.tools import toolsets
+from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -250,3 +252,19 @@ async def test_a_server_for_one_chat_has_no_account_to_choose(two: TwoAccounts) 
         result = await client.call_tool("list_messages", {})
 
     assert "account private" not in text_of(result.content)
+
+
+def test_a_server_that_is_bound_to_a_chat_serves_one_account(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    for name in (WORK, PRIVATE):
+        settings.account_folder(name).create()
+
+    assert _accounts_of(ServeOptions(), settings, is_bound=False) == [PRIVATE, WORK]
+    assert _accounts_of(ServeOptions(WORK), settings, is_bound=True) == [WORK]
+    with pytest.raises(InvalidArgument, match="private, work") as refused:
+        _accounts_of(ServeOptions(), settings, is_bound=True)
+    assert refused.value.action == "Name one with --account."
+
+
+def test_a_home_without_an_account_gets_a_first_one(tmp_path: Path) -> None:
+    assert _accounts_of(ServeOptions(), Settings(home=tmp_path), is_bound=True) == ["default"]
