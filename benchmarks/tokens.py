@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.hosts import HOSTS
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.calls import Accounts
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.settings import Settings
@@ -32,6 +33,7 @@ CORE_LIMIT: Final = 2600
 ALL_LIMIT: Final = 8400
 TOOL_LIMIT: Final = 270
 MEDIAN_LIMIT: Final = 150
+ACCOUNTS: Final = ("private", "work", "club", "family", "shop")
 MESSAGES: Final = 1_000
 CALLS: Final[Mapping[str, dict[str, Any]]] = {
     "list_chats": {},
@@ -43,10 +45,12 @@ CALLS: Final[Mapping[str, dict[str, Any]]] = {
 """The most frequent calls; lists have 20 entries."""
 
 
-async def tool_tokens(selection: str, *, structured: bool = False) -> dict[str, int]:
-    """Tokens of each tool as sent to a client."""
-    runtime = Runtime(Settings(home=Path("unused")), "default")
-    async with Client(create(runtime, selection, structured=structured)) as client:
+async def tool_tokens(
+    selection: str, accounts: Sequence[str] = ("default",), *, structured: bool = False
+) -> dict[str, int]:
+    """Tokens of each tool as sent to a client of a server of these accounts."""
+    served = Accounts.of(*(Runtime(Settings(home=Path("unused")), name) for name in accounts))
+    async with Client(create(served, selection, structured=structured)) as client:
         listed = await client.list_tools()
     return {
         tool.name: len(
@@ -94,6 +98,10 @@ def print_tools() -> None:
         ("median tool", statistics.median(tokens.values()), MEDIAN_LIMIT),
     ):
         print(f"{'PASS' if figure <= limit else 'FAIL'}  {what:16}{figure:6.0f}   at most {limit}")
+    for several in (ACCOUNTS[:2], ACCOUNTS):
+        core = sum(anyio.run(tool_tokens, "core", several).values())
+        every = sum(anyio.run(tool_tokens, toolsets.ALL_TOOLSETS, several).values())
+        print(f"with {len(several)} accounts: core {core}, all but aliases {every} tokens")
     for name, cost in sorted(tokens.items(), key=lambda item: -item[1]):
         print(f"  {cost:4} {name}")
 

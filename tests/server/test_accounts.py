@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -51,6 +52,14 @@ async def test_every_tool_takes_the_account_and_what_acts_has_to_be_given_one(cl
         required = "account" in schema.get("required", ())
         choice = schema["properties"]["account"]["enum"]
         assert (required, choice) == (acts[name], ([] if required else ["all"]) + [PRIVATE, WORK]), name
+
+
+async def test_a_second_account_costs_few_tokens(two: TwoAccounts, client: Client) -> None:
+    async with Client(create(two.private, "all", structured=True)) as alone:
+        one = {tool.name: json.dumps(tool.input_schema) for tool in (await alone.list_tools()).tools}
+
+    for tool in (await client.list_tools()).tools:
+        assert len(json.dumps(tool.input_schema)) - len(one[tool.name]) < 100, tool.name
 
 
 async def test_with_one_account_nothing_names_it(two: TwoAccounts) -> None:

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -23,6 +23,7 @@ from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.models import ConnectionState, QrCode
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.calls import Accounts
 from whatsapp_mcp.server.cards import LINK
 from whatsapp_mcp.server.render import qr_png
 from whatsapp_mcp.settings import CurrentSettings, PolicySettings, Settings
@@ -113,6 +114,22 @@ async def test_why_linking_failed_is_on_the_card_and_its_button_asks_for_a_new_c
         await card.tell({"click": "again"})
         await it.wa.me.scan(await it.shown_qr(card))
         await card.until(lambda seen: seen["outcome"]["text"].startswith("Linked as"))
+
+
+async def test_the_card_follows_the_account_that_it_was_drawn_for(
+    source: FakeSource, waiting: FakeDevice, tmp_path: Path
+) -> None:
+    other = replace(source, device=FakeDevice(), account="work")
+    application = create(Accounts.of(source, other), "core")
+    async with Client(application, extensions=[APPS]) as client, drawn(LINK, client, tmp_path) as card:
+        await card.show_result("link_device", {"account": "default"})
+        seen = await card.until(lambda seen: not seen["scan"]["hidden"])
+        await card.tell({"fill": "phone", "value": "+15550001111"})
+        await card.tell({"click": "ask"})
+        await card.until(lambda _: bool(card.called))
+
+    assert seen["qr"]["src"] == f"data:image/png;base64,{qr_png('2@one')}"
+    assert card.called == [("link_device", {"account": "default", "phone": "+15550001111"})]
 
 
 async def test_a_client_that_is_too_old_is_told_on_the_card(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import Wait
-from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.calls import BASE, Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.cards import LINK
 from whatsapp_mcp.server.fencing import clean_name
 from whatsapp_mcp.server.render import LinkData, StatusData, clock, link_data, qr_png, short, status_data
@@ -42,6 +42,8 @@ FIRST_ANSWER_LIMIT: Final = 2.0
 _UNLINKED: Final = frozenset({ConnectionState.UNLINKED, ConnectionState.LINKING})
 _JUST_LINKED: Final = frozenset({ConnectionState.CONNECTING, ConnectionState.ONLINE})
 """States that follow a scan at once; the number may not be known yet."""
+_OF_CARD: Final = "whatsapp-mcp/account"
+"""Under which the card of linking finds the account that it is about, where there are several."""
 _LINKED_ALREADY: Final = "Linked already; unlink_device first to change."
 _PAGE: Final = (
     "Open the page on which you link your phone. If your browser is not signed in to it, run `{}` in a "
@@ -142,6 +144,11 @@ async def link_device(
     wait: Annotated[Wait, Field(description="Seconds, up to 50")] = 0.0,
 ) -> Result:
     """Link the user's phone. Returns how; call again with wait for the outcome."""
+    result = await _link(call, phone, wait)
+    return replace(result, meta={_OF_CARD: call.source.account}) if call.is_one_of_several else result
+
+
+async def _link(call: Call, phone: str | None, wait: float) -> Result:
     services = await call.services()
     async with services.device() as device:
         status = await device.status()
@@ -257,7 +264,8 @@ def _with_failure(text: str, link: LinkState) -> str:
 
 def _linking_ways(qr: QrCode, services: Services) -> str:
     """The ways to link; those that need no image of the application come first."""
-    account = "" if services.account == "default" else f" --account {services.account}"
+    is_first = services.account == "default" and services.base == BASE
+    account = "" if is_first else f" --account {services.account}"
     ways = [
         "a code to type: ask for the user's number, call link_device with phone",
         f"in a terminal: whatsapp-mcp link{account}",
