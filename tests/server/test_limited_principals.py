@@ -22,8 +22,10 @@ from tests.server.rest.rig import LIMIT, OF, TOKEN, api, listening
 from tests.server.test_core_tools import refusal
 from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.calls import Accounts
+from whatsapp_mcp.settings import PolicySettings
 
 pytestmark = pytest.mark.anyio
 HIDDEN = "hidden"
@@ -52,7 +54,8 @@ async def two(source: FakeSource, archive: Archive, tmp_path: Path) -> AsyncIter
 @pytest.fixture
 def three(two: TwoAccounts) -> Application:
     """A server of both accounts, and of a third which nobody here may know of."""
-    hidden = replace(two.work, account=HIDDEN)
+    # What its policy leaves to the host would show in the hints of every tool.
+    hidden = replace(two.work, account=HIDDEN, policy=Policy(PolicySettings(mode="open", approval="host")))
     accounts = Accounts.of(two.private, two.work, hidden)
     return create(accounts, "all", structured=True, new_code=lambda: CODE)
 

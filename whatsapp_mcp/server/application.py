@@ -360,8 +360,8 @@ def create(
         if in_chat:
             chosen = [function for function in chosen if spec_of(function).in_chat]
         # Told once, as the list of tools is: the leader lets acts pass only for a server that told it so.
-        hint_acts = any(each.policy.leaves_to_host for each in sources)
-        return build(chosen, accounts, structured=structured, new_code=new_code, hint_acts=hint_acts)
+        hinting = frozenset(each.account for each in sources if each.policy.leaves_to_host)
+        return build(chosen, accounts, structured=structured, new_code=new_code, hinting=hinting)
 
     def make_resources() -> Iterable[ResourceFunction]:
         from whatsapp_mcp.server.push.resources import selected

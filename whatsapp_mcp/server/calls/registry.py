@@ -33,7 +33,7 @@ class RegisteredTool(Tool):
     offered: Any
     structured: bool
     new_code: Any
-    hint_acts: bool
+    hinting: frozenset[str]
 
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
@@ -58,21 +58,31 @@ class RegisteredTool(Tool):
         """
         offered: OfferedTool = self.offered
         names = offered.names_for(accounts)
-        if not names or not offered.is_one_of_several_for(accounts):
-            return listing if names else None
+        if not names:
+            return None
+        hints = offered.spec.annotations(hint_acts=self._hints(accounts))
+        listing = listing.model_copy(update={"annotations": hints})
+        if not offered.is_one_of_several_for(accounts):
+            return listing
         schema = with_account(listing.input_schema, names, required=not offered.spec.reads)
         answer = listing.output_schema
         if answer is not None and offered.spec.reads:
             answer = by_account(answer)
         return listing.model_copy(update={"input_schema": schema, "output_schema": answer})
 
+    def _hints(self, accounts: frozenset[str] | None) -> bool:
+        """Whether a requester is told of every tool that acts that it is destructive."""
+        offered: OfferedTool = self.offered
+        return not self.hinting.isdisjoint(offered.accounts.seen_by(accounts))
+
     async def _called(
         self, offered: OfferedTool, arguments: dict[str, Any], context: Context[Any, Any]
     ) -> Result | JoinedResult | InputRequiredResult:
-        hinted = self.hint_acts and offered.spec.acts
+        requester = requester_of(context)
+        hinted = offered.spec.acts and self._hints(requester.accounts)
         ask = partial(asking, context)
         try:
-            return await offered.answer(arguments, requester_of(context), ask, hinted=hinted)
+            return await offered.answer(arguments, requester, ask, hinted=hinted)
         except PageRequestedError as requested:
             return requested.result
 
@@ -83,7 +93,7 @@ def build(
     *,
     structured: bool = False,
     new_code: Callable[[], str] = new_code,
-    hint_acts: bool = False,
+    hinting: frozenset[str] = frozenset(),
 ) -> list[Tool]:
     """The SDK's tools of these functions.
 
@@ -92,9 +102,10 @@ def build(
         accounts: In which each tool can be called.
         structured: Whether results, errors among them, carry structured content, and tools an output schema.
         new_code: Makes the number of each answer's fence.
-        hint_acts: Whether every tool that acts is called destructive, for hosts that ask about those.
+        hinting: The accounts for which every tool that acts is called destructive, for hosts that ask about
+            those.
     """
-    return [_build(spec_of(function), accounts, structured, new_code, hint_acts) for function in functions]
+    return [_build(spec_of(function), accounts, structured, new_code, hinting) for function in functions]
 
 
 # Making a schema takes milliseconds, and a declaration never changes: all servers of a process share them.
@@ -117,7 +128,7 @@ def _or_error(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _build(
-    spec: ToolSpec, accounts: Accounts, structured: bool, new_code: Callable[[], str], hint_acts: bool
+    spec: ToolSpec, accounts: Accounts, structured: bool, new_code: Callable[[], str], hinting: frozenset[str]
 ) -> Tool:
     offered = OfferedTool.of(spec, accounts)
     schema = _result_schema(spec.result) if structured and spec.result else None
@@ -130,10 +141,10 @@ def _build(
         parameters=_arguments_schema(spec),
         fn_metadata=FuncMetadata(arg_model=offered.arguments, output_schema=schema),
         is_async=True,
-        annotations=spec.annotations(hint_acts=hint_acts),
+        annotations=spec.annotations(hint_acts=bool(hinting)),
         offered=offered,
         structured=structured,
         new_code=new_code,
-        hint_acts=hint_acts,
+        hinting=hinting,
         meta={"ui": {"resourceUri": spec.card}} if spec.card else None,
     )
