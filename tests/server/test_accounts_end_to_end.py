@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from mcp import Client
 
 from tests import simulated
 from tests.fixtures import HttpServer, call, client_of, http_server, said, until
+from whatsapp_mcp.policy import SCOPES
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Accounts
 from whatsapp_mcp.server.runtime import Runtime, Runtimes
+from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import load
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.phone import Phone
@@ -99,3 +102,20 @@ async def test_one_server_holds_two_accounts_and_one_goes_on_while_the_leader_of
         (office.lid, "from the office"),
         (office.lid, "back again"),
     ]
+
+
+async def test_a_server_that_is_told_no_account_serves_all_of_the_home_and_a_token_opens_its_own(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    settings = load(home)
+    for name in (PRIVATE, WORK):
+        settings.account_folder(name).create()
+    async with http_server(whatsapp, home) as server:
+        token = Tokens(home).create("office", SCOPES, frozenset({WORK}))
+        async with client_of(server, "http") as client:
+            every = await call(client, "connection_status")
+        async with client_of(replace(server, token=token), "http") as client:
+            own = await call(client, "connection_status")
+
+    assert [*every["accounts"]] == [PRIVATE, WORK]
+    assert own["account"] == WORK
