@@ -19,8 +19,8 @@ from tests.archive.replaying import contents, digests
 from whatsapp_mcp.archive import Archive, UnappliedError, open_archive
 from whatsapp_mcp.archive.projection import bodies
 from whatsapp_mcp.decoding import events as decoding
-from whatsapp_mcp.errors import SendUnknown, Unsupported
-from whatsapp_mcp.models import IngestResult, JournalEvent, SendRequest, TextContent
+from whatsapp_mcp.errors import InvalidArgument, SendUnknown, Unsupported
+from whatsapp_mcp.models import IngestResult, JournalEvent, LocationContent, SendRequest, TextContent
 from whatsapp_mcp.storage import Fenced, LogRow, Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -187,6 +187,8 @@ async def test_a_fenced_leader_writes_nothing_more(
                 await archive.meta_set("key", "value")
         with pytest.raises(Fenced):
             await archive.meta_set("key", "value")
+        with anyio.fail_after(30):
+            assert isinstance(await archive.wait_ended(), Fenced)
     assert storage.log.last_seq == 0
 
 
@@ -212,8 +214,11 @@ async def test_a_value_that_cannot_be_written_down_is_refused_before_it_is_in_th
     opened: Opened, storage: MemoryStorage
 ) -> None:
     async with opened("there") as archive:
-        with pytest.raises(ValueError, match="surrogates"):
+        with pytest.raises(InvalidArgument):
             await archive.meta_set("key", "\ud800")
+        request = SendRequest(ANA, LocationContent(float("inf"), 0.0))
+        with pytest.raises(InvalidArgument):
+            await archive.outbox_add(request)
         await archive.meta_set("key", "value")
     assert storage.log.last_seq == 1
 

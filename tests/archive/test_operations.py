@@ -30,7 +30,7 @@ from whatsapp_mcp.settings import AccountFolder
 
 ROOM = Path(room.__file__).parent
 CARE = {"check", "optimize", "merge_index", "rebuild", "clear_sent_files"}
-OUTSIDE = {*CARE, "snapshot", "finish_purges"}
+OUTSIDE = {*CARE, "snapshot", "finish_purges", "wait_ended"}
 """Methods that look after the files, and change no answer."""
 STEPS = {"apply", "catch_up", "submit", "purge", "store_imported_file"}
 """Methods that make operations of other names."""

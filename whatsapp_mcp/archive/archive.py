@@ -40,6 +40,7 @@ from whatsapp_mcp.models import (
     PurgeReport,
 )
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import StorageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -140,6 +141,17 @@ class Archive(ReadingArchive):
         """
         if self._storage is not None:
             await make_snapshot(self.folder, self._storage)
+
+    async def wait_ended(self) -> StorageError:
+        """Wait until the log ends this leadership, since a newer leader has taken over or it does not answer.
+
+        Every write raises that error from then on: open the archive again, to follow or to lead. It is waited
+        for as long as it takes; without a log that is for ever.
+        """
+        if self._log is None:
+            await anyio.sleep_forever()
+        assert self._log is not None
+        return await self._log.wait_ended()
 
     async def finish_purges(self) -> None:
         """Finish what a former leader's purge has left in the log, in the journal and in snapshots.

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from whatsapp_mcp.archive.operations import VERSION, WriteOperation
 from whatsapp_mcp.decoding import DecodedEvent, decode_events
-from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.storage import JournalReader, JournalRow
 
 NOTHING: Final = "00" * 32
@@ -61,12 +61,15 @@ def body_of(former: str, operation: WriteOperation) -> tuple[bytes, WriteOperati
         operation: Which; the events of an `ingest` are rows of the journal.
 
     Raises:
-        ValueError: A value has no JSON, or none that gives it back.
+        InvalidArgument: A value has no JSON that gives it back: half of a character, an infinite number.
     """
     if operation.name == "ingest":
         return bytes.fromhex(former) + _naming_rows(operation), operation
-    text = operation.to_json()
-    return bytes.fromhex(former) + text, WriteOperation.from_json(text)
+    try:
+        text = operation.to_json()
+        return bytes.fromhex(former) + text, WriteOperation.from_json(text)
+    except ValueError as error:  # whose text may repeat what was said
+        raise InvalidArgument("A value cannot be stored.", "Give whole characters and numbers.") from error
 
 
 def former_of(body: bytes) -> str:

@@ -91,6 +91,7 @@ class LogWriter:
         self._is_behind = True
         self._opens_addons = True  # a former leader may have ended before it opened them
         self._ended: StorageError | None = None
+        self._end = anyio.Event()
 
     async def submit(self, operations: Sequence[tuple[str, Values]], *, bulk: bool = False) -> list[Any]:
         """Append operations of now, and apply them; answers what each gave.
@@ -113,6 +114,12 @@ class LogWriter:
         if caller.error is not None:
             raise caller.error
         return [outcome.result() for outcome in caller.outcomes]
+
+    async def wait_ended(self) -> StorageError:
+        """Wait until nothing more can be written; answers why."""
+        while self._ended is None:
+            await self._end.wait()
+        return self._ended
 
     async def catch_up(self) -> bool:
         """Apply what the log has beyond this archive; answers whether any of it was a purge.
@@ -149,6 +156,7 @@ class LogWriter:
                 await self._open_addons()
         except StorageError as error:
             self._ended = error
+            self._end.set()
             self._fail(group, error)
         except (sqlite3.Error, WhatsAppError, OSError) as error:
             self._fail(group, error)
