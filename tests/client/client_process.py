@@ -25,6 +25,7 @@ NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1
 PATIENCE = 30.0
 
 FILES = ClientStorage()
+PROGRAM = (sys.executable, "-m", "whatsapp_mcp.client")
 
 
 class Recorded(anyio.abc.ByteReceiveStream):
@@ -102,12 +103,13 @@ async def client_process(
     generation: int = 1,
     history: str = "recent",
     storage: ClientStorage = FILES,
+    program: tuple[str, ...] = (),
 ) -> AsyncGenerator[ClientUnderTest]:
     """A client process that is ready; killed at the end if it still runs. Its log is `client.log`."""
     arguments = ["--folder", str(folder), "--generation", str(generation), "--device-name", "Test"]
     with (folder / "client.log").open("ab") as log:
         process = await anyio.open_process(
-            [sys.executable, "-m", "whatsapp_mcp.client", *arguments, "--history", history],
+            [*(program or PROGRAM), *arguments, "--history", history],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whatsapp_mcp.client.library_log import keys_failed
+from whatsapp_mcp.client.failures import keys_failed
 
 SENDER = "33546528431163@lid"
 DECRYPTING = "Error decrypting message {id} from " + SENDER + ": failed to decrypt normal message: {error}"

@@ -85,8 +85,8 @@ def main() -> None:
     code = 1
     try:
         os.chdir(arguments.folder)
-        confine(arguments.folder)
         storage = read_storage(incoming)
+        confine(arguments.folder, storage.certificates)
         anyio.run(_run, arguments, storage, incoming, outgoing)
     except (EOFError, ImportError, OSError, RuntimeError, ValueError, sqlite3.Error):
         logger.exception("client: cannot run")

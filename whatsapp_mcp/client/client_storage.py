@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Self
+from urllib.parse import parse_qs, urlsplit
 
 from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.storage import KeysAddress
@@ -18,6 +20,8 @@ STORAGE_SIZE_BYTES: Final = 4
 """Length of the number that precedes it and says how many bytes it has."""
 KEYS_FILE: Final = KeysAddress("client.db")
 """The keys of an account whose files are its own."""
+_CERTIFICATES: Final = ("sslrootcert", "sslcert", "sslkey")
+"""Parameters of a `postgres://` URL that name files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,14 @@ class ClientStorage:
 
     keys: KeysAddress = KEYS_FILE
     journal_key: DatabaseKey | None = field(default=None, repr=False)
+
+    @property
+    def certificates(self) -> list[Path]:
+        """The files with certificates that the address of the keys names."""
+        if not self.keys.in_database:
+            return []
+        named = parse_qs(urlsplit(self.keys.location).query)
+        return [Path(path) for name in _CERTIFICATES for path in named.get(name, ())]
 
     def to_bytes(self) -> bytes:
         """All that is written before the first frame: the number of bytes and as many bytes."""

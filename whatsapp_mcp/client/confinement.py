@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -48,11 +49,12 @@ _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 logger = logging.getLogger(__name__)
 
 
-def confine(folder: Path) -> int:
+def confine(folder: Path, certificates: Iterable[Path] = ()) -> int:
     """Give up what a client does not need; call it in the only thread.
 
     Args:
         folder: The account's folder, in which files are read and written.
+        certificates: Files that are read beside those of the system.
 
     Returns:
         The version of Landlock that is in force; 0 where none is, which is no reason not to run.
@@ -61,7 +63,8 @@ def confine(folder: Path) -> int:
         return 0
     try:
         no_new_privileges()
-        return apply_landlock(_rules(folder), network=BIND_TCP, scopes=ABSTRACT_UNIX_SOCKET)
+        rules = chain(_rules(folder), ((path.resolve(), READ_FILE) for path in certificates))
+        return apply_landlock(rules, network=BIND_TCP, scopes=ABSTRACT_UNIX_SOCKET)
     except OSError as error:
         logger.warning("client: not confined: %s", error)
         return 0

@@ -3,6 +3,13 @@
 neonize reports every failure of the Go side as a sentence; the ones below were observed with neonize 0.5.2.
 Whatever is not known is `Rejected`, with WhatsApp's code where there is one. The sentence itself goes no
 further: it may quote what another person sent, such as the path of a file.
+
+The library acknowledges a message also when its database failed, and says so nowhere but in its log, before
+it acknowledges (whatsmeow, `decryptMessages`). WhatsApp then never offers that message again. A process that
+ends inside the callback of that line leaves the message at WhatsApp for the next client. A stranger must not
+be able to write such a line: each client that gets their message would end. Of what the lines quote, a sender
+chooses the id of the message. So an error counts where it follows the sender's address, or where it ends the
+line: an id stands before both.
 """
 
 from __future__ import annotations
@@ -97,6 +104,25 @@ _TIMED_OUT: Final = re.compile(r"timed out|deadline exceeded", re.IGNORECASE)
 _CODE: Final = re.compile(r"\b(?:error|status|code) (?:code )?(\d{3})\b", re.IGNORECASE)
 _BEGINNING: Final = re.compile(r"[a-z' ]{1,60}", re.IGNORECASE)
 """Words with which the library begins: they say which of its steps failed, before anything that it quotes."""
+_UNSTORED: Final = "Failed to store message secret key for outgoing message "
+"""Without the secret nobody could find out later that the message was sent."""
+_NOT_DECRYPTED: Final = "Error decrypting message "
+_SENDER: Final = re.compile(r" from \S+@\S+(?: in \S+@\S+)?: ")
+_STEP_FAILED: Final = re.compile(
+    r"failed to decrypt (?:normal|prekey|group) message: "
+    r"failed to (?:load|store|save|remove|check|get|begin|commit)\b"
+)
+"""What decrypting says where the database failed, whichever it is (whatsmeow, `store/signal.go`)."""
+_DATABASE_FAILED: Final = re.compile(
+    r"(?:^|: )(?:pq: .+ \([0-9A-Z]{5}\)|pq: [^:]+|sql: [^:]+|driver: bad connection)$"
+)
+"""How errors of the driver for PostgreSQL (lib/pq, with the SQLSTATE) and of Go's `database/sql` end."""
+_WITHOUT_ERROR: Final = (
+    "Handler for ",
+    "Unhandled encrypted message ",
+    "Not sending any more retry receipts ",
+)
+"""Beginnings of lines that end with something that a sender chooses, and tell of no error."""
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +150,18 @@ def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
     beginning, code = _BEGINNING.match(sentence), _CODE.search(sentence)
     logger.warning("client: the library failed with an unknown error: %s", beginning and beginning[0])
     return Rejected(f"WhatsApp or its client library refused it{f' (code {code[1]})' if code else ''}.")
+
+
+def keys_failed(line: str) -> bool:
+    """Whether a line of the library's log, without time and level, says that its database failed."""
+    if line.startswith(_UNSTORED):
+        return True
+    if line.startswith(_WITHOUT_ERROR):
+        return False
+    error = _SENDER.split(line)[-1]
+    if line.startswith(_NOT_DECRYPTED) and _STEP_FAILED.match(error):
+        return True
+    return _DATABASE_FAILED.search(error) is not None
 
 
 def sentence_of(error: Exception) -> str:

@@ -42,7 +42,7 @@ from neonize.utils.enum import (
 )
 
 from whatsapp_mcp.capabilities import SYMBOLS
-from whatsapp_mcp.client.library_log import keys_failed
+from whatsapp_mcp.client.failures import keys_failed
 from whatsapp_mcp.client.protocol import EXIT_NO_KEYS
 from whatsapp_mcp.protobufs import CompanionReg, Neonize
 from whatsapp_mcp.redaction import without_credentials

@@ -20,7 +20,7 @@ import anyio
 from whatsapp_mcp.client import calls
 from whatsapp_mcp.client.arguments import Arguments
 from whatsapp_mcp.client.claim import FILE_NAME, ask_for_patience
-from whatsapp_mcp.client.failures import meaning
+from whatsapp_mcp.client.failures import keys_failed, meaning, sentence_of
 from whatsapp_mcp.client.fetching import Fetching
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.journaling import JournalWriter
@@ -29,6 +29,7 @@ from whatsapp_mcp.client.pipes import listen_to_library
 from whatsapp_mcp.client.protocol import (
     ENDED,
     EXIT_DONE,
+    EXIT_NO_KEYS,
     JOURNALED,
     LOGIN_EVENT,
     QR,
@@ -39,7 +40,7 @@ from whatsapp_mcp.client.protocol import (
     UNSTUCK,
     EventCode,
 )
-from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked
+from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked, WhatsAppError
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.storage import KeysAddress
 
@@ -188,6 +189,15 @@ class ClientProcess:
     async def call(self, method: str, params: Params) -> Any:
         """Answer a call of the leader: those about the connection here, all others from `calls.CALLS`."""
         arguments = Arguments(params, self._folder)
+        try:
+            return await self._answer(method, arguments)
+        except WhatsAppError as error:
+            if isinstance(error.__cause__, NeonizeError) and keys_failed(sentence_of(error.__cause__)):
+                # As in the library's log: whoever leads now goes on with what the keys say.
+                os._exit(EXIT_NO_KEYS)
+            raise
+
+    async def _answer(self, method: str, arguments: Arguments) -> Any:
         connection_call = self._connection_calls.get(method)
         if connection_call is None:
             self._need_login()
