@@ -22,6 +22,7 @@ from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, rea
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, LEADER_GONE_SECONDS
 from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.storage import JournalWriter
 from whatsapp_mcp.system import leave_terminal, share_arenas
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,21 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _journal(storage: ClientStorage) -> JournalWriter:
+    """The journal, as the leader has said; the room of PostgreSQL is loaded where it is used alone.
+
+    Raises:
+        sqlite3.Error: The file cannot be opened.
+    """
+    address = storage.journal
+    if address is None:
+        return Journal(Path("inbox.db"), storage.journal_key)
+    from whatsapp_mcp.fleet.database import Database, PostgresJournal
+
+    database = Database(address.location, allow_asynchronous=address.allow_asynchronous)
+    return PostgresJournal(database, address.account, address.epoch)
+
+
 async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: int, outgoing: int) -> None:
     share_arenas()
     keep_out()
@@ -52,7 +68,7 @@ async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: 
     process = ClientProcess(
         arguments.folder,
         storage.keys,
-        Journal(Path("inbox.db"), storage.journal_key),
+        _journal(storage),
         arguments.generation,
         arguments.device_name,
         arguments.history,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import parse_qs, urlsplit
 
 from whatsapp_mcp.encryption import DatabaseKey
-from whatsapp_mcp.storage import KeysAddress
+from whatsapp_mcp.storage import JournalAddress, KeysAddress
 
 STORAGE_SIZE_BYTES: Final = 4
 """Length of the number that precedes it and says how many bytes it has."""
@@ -30,10 +30,12 @@ class ClientStorage:
 
     Attributes:
         keys: The client library's database.
+        journal: The journal, if it is no file.
         journal_key: The key of the journal, if that is an encrypted file.
     """
 
     keys: KeysAddress = KEYS_FILE
+    journal: JournalAddress | None = None
     journal_key: DatabaseKey | None = field(default=None, repr=False)
 
     @property
@@ -47,7 +49,8 @@ class ClientStorage:
     def to_bytes(self) -> bytes:
         """All that is written before the first frame: the number of bytes and as many bytes."""
         key = self.journal_key and b64encode(self.journal_key.to_bytes()).decode()
-        text = json.dumps({"keys": self.keys.location, "journal_key": key}).encode()
+        journal = self.journal and asdict(self.journal)
+        text = json.dumps({"keys": self.keys.location, "journal": journal, "journal_key": key}).encode()
         return len(text).to_bytes(STORAGE_SIZE_BYTES) + text
 
     @classmethod
@@ -59,7 +62,11 @@ class ClientStorage:
         """
         try:
             said = json.loads(given)
-            key = said["journal_key"]
-            return cls(KeysAddress(said["keys"]), DatabaseKey.from_bytes(b64decode(key)) if key else None)
+            journal, key = said["journal"], said["journal_key"]
+            return cls(
+                KeysAddress(said["keys"]),
+                JournalAddress(**journal) if journal else None,
+                DatabaseKey.from_bytes(b64decode(key)) if key else None,
+            )
         except (KeyError, TypeError) as error:
             raise ValueError("the leader did not say where to store anything") from error

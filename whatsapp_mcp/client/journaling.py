@@ -1,13 +1,15 @@
 """From the library's callback into the journal.
 
 The library acknowledges an event to WhatsApp once its callback keeps up, and never offers it again. So the
-callback returns only when the event is on disk; while it cannot be written, the callback waits, the library's
-queue fills, and WhatsApp is no longer acknowledged.
+callback returns only when the event is on disk; while a file cannot be written, the callback waits, the
+library's queue fills, and WhatsApp is no longer acknowledged. Where the journal is in PostgreSQL, its writer
+has waited already, or another leader has taken over: then the process ends.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -15,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.client.protocol import STUCK, UNSTUCK
+from whatsapp_mcp import storage
+from whatsapp_mcp.client.protocol import EXIT_NO_JOURNAL, STUCK, UNSTUCK
 from whatsapp_mcp.errors import cause
 
 _FIRST_RETRY: Final = 0.05
@@ -40,7 +42,7 @@ class JournalWriter:
         sleep: Waits between two tries.
     """
 
-    journal: Journal
+    journal: storage.JournalWriter
     generation: int
     announce: Callable[[int, int, bytes], None]
     notify: Callable[[str, dict[str, Any]], None]
@@ -77,6 +79,10 @@ class JournalWriter:
                     stuck = True
                 self.sleep(delay)
                 delay = min(2 * delay, _LONGEST_RETRY)
+            except storage.StorageError as error:
+                # Within the callback: nothing more is acknowledged, so the next client receives it.
+                logger.error("journal: cannot be written: %s", error)
+                os._exit(EXIT_NO_JOURNAL)
             else:
                 if stuck:
                     logger.warning("journal: can be written again")

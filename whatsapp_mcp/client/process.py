@@ -17,12 +17,12 @@ from typing import Any, Final, Literal, NoReturn
 
 import anyio
 
+from whatsapp_mcp import storage
 from whatsapp_mcp.client import calls
 from whatsapp_mcp.client.arguments import Arguments
 from whatsapp_mcp.client.claim import FILE_NAME, ask_for_patience
 from whatsapp_mcp.client.failures import keys_failed, meaning, sentence_of
 from whatsapp_mcp.client.fetching import Fetching
-from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.journaling import JournalWriter
 from whatsapp_mcp.client.library import VERSION, Library, NeonizeError
 from whatsapp_mcp.client.pipes import listen_to_library
@@ -42,7 +42,6 @@ from whatsapp_mcp.client.protocol import (
 )
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked, WhatsAppError
 from whatsapp_mcp.rpc import Params, Peer
-from whatsapp_mcp.storage import KeysAddress
 
 _THREADS: Final = 64
 """Each call into the library holds one until Go answers, which may take minutes."""
@@ -101,8 +100,8 @@ class ClientProcess:
     def __init__(
         self,
         folder: Path,
-        keys: KeysAddress,
-        journal: Journal,
+        keys: storage.KeysAddress,
+        journal: storage.JournalWriter,
         generation: int,
         device_name: str,
         history: Literal["recent", "full"],

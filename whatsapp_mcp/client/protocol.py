@@ -66,7 +66,9 @@ EXIT_BAD_ARGUMENTS: Final = 2
 EXIT_NO_LIBRARY: Final = 3
 """Exit code: neonize or the journal could not be opened, the log says why."""
 EXIT_NO_KEYS: Final = 4
-"""Exit code: the library could not use the database of its keys. Any other code: it died."""
+"""Exit code: the library could not use the database of its keys."""
+EXIT_NO_JOURNAL: Final = 5
+"""Exit code: the journal's database did not take an event. Any other code: it died."""
 
 
 class EventCode(IntEnum):

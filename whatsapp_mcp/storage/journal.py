@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -24,6 +24,23 @@ class JournalRow:
     received_at: int
     code: int
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JournalAddress:
+    """A journal in PostgreSQL, as a client process is told of it.
+
+    Attributes:
+        location: Of the database, with the password of a role. So it is in no repr, and is passed over pipes.
+        account: Whose.
+        epoch: Of the leader that starts the client.
+        allow_asynchronous: Whether that database may lose what it confirms.
+    """
+
+    location: str = field(repr=False)
+    account: str
+    epoch: int
+    allow_asynchronous: bool = False
 
 
 class JournalWriter(Protocol):

@@ -188,6 +188,8 @@ class Client:
             return "The client library or the journal could not be opened; client.log says why."
         if code == protocol.EXIT_NO_KEYS:
             return "The client library could not use the database of its keys."
+        if code == protocol.EXIT_NO_JOURNAL:
+            return "The journal's database did not take what was received."
         if code is not None and code < 0 and not self._ending.is_set():
             return f"The client process was killed by signal {-code}."
         return None
