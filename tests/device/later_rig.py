@@ -18,6 +18,7 @@ from tests.device.fake_clock import FakeClock
 from tests.device.guarded import AGENT, Noted, write_policy
 from tests.device.outbox_rig import Wire, WireSender, never_called, no_preview
 from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Upkeep
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
@@ -206,7 +207,7 @@ async def leading(
         composing = partial(
             compose,
             archive=archive,
-            addresses=Addresses(folder.client_db),
+            addresses=Addresses(FileKeys(folder.client_db)),
             call=never_called,
             preview=no_preview,
         )

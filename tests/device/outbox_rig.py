@@ -15,7 +15,7 @@ import anyio
 
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.connection.keys import StoredDevice
+from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.composing import Composed, compose
@@ -26,6 +26,7 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import StoredDevice
 
 ANN = "15550002222@s.whatsapp.net"
 BOB = "15550003333@s.whatsapp.net"
@@ -111,7 +112,7 @@ class Wire:
         with closing(sqlite3.connect(self.database)) as db, db:
             db.executescript(TABLES)
         return DeliveryEvidence(
-            self.database,
+            FileKeys(self.database),
             device=lambda: StoredDevice(
                 Jid.parse("15550001111:1@s.whatsapp.net"), None, None, self.registration
             ),
@@ -213,9 +214,8 @@ async def rig(
     """
     wire, clock = wire or Wire(), FakeClock()
     async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
-        usual = partial(
-            compose, archive=archive, addresses=Addresses(folder.client_db), call=call, preview=no_preview
-        )
+        addresses = Addresses(FileKeys(folder.client_db))
+        usual = partial(compose, archive=archive, addresses=addresses, call=call, preview=no_preview)
         outbox = Outbox(
             archive,
             clock,

@@ -15,7 +15,6 @@ import anyio
 from tests.device.fake_clock import FakeClock, settle
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.client.protocol import EventCode
-from whatsapp_mcp.device.connection.keys import StoredDevice
 from whatsapp_mcp.device.guard.phone_questions import PhoneQuestions, touches_question
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
@@ -32,7 +31,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.protobufs import E2E, Common, Neonize, Web
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.storage import JournalRow
+from whatsapp_mcp.storage import JournalRow, StoredDevice
 
 PN = "15550001111@s.whatsapp.net"
 LID = "23155198206466@lid"

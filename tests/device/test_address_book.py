@@ -16,7 +16,7 @@ import pytest
 from benchmarks.soak.linking import End, interrupted_link
 from tests.device.conftest import Lead
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.device.connection import address_book, keys
+from whatsapp_mcp.device.connection import FileKeys, address_book, keys
 from whatsapp_mcp.device.connection.address_book import (
     FETCH_LIMIT,
     LINKING_LIMIT,
@@ -48,7 +48,7 @@ class Subject:
         self.arrivals = 0
         self.path = folder / "client.db"
         self.tell(TABLES)
-        self.book = AddressBook(self.path, self.clock, self._count)
+        self.book = AddressBook(FileKeys(self.path), self.clock, self._count)
 
     def tell(self, sql: str) -> None:
         with closing(sqlite3.connect(self.path)) as db:

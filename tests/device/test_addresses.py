@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import whatsapp_mcp
+from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import Message, MessageKind
@@ -47,11 +48,11 @@ def message(sender: str, chat: str = GROUP) -> Message:
 
 async def test_an_author_is_named_as_the_message_itself_did(path: Path) -> None:
     keep_secret(path, GROUP, LID, "ID1")
-    assert (await Addresses(path).as_named_in_chat(message(PN))).sender == LID
+    assert (await Addresses(FileKeys(path)).as_named_in_chat(message(PN))).sender == LID
 
 
 async def test_an_author_is_named_as_the_group_names_others(path: Path) -> None:
-    addresses = Addresses(path)
+    addresses = Addresses(FileKeys(path))
     assert (await addresses.as_named_in_chat(message(PN))).sender == PN, "nothing tells"
     keep_secret(path, GROUP, OTHER_PN, "ID2")
     assert (await addresses.as_named_in_chat(message(PN))).sender == PN
@@ -61,24 +62,24 @@ async def test_an_author_is_named_as_the_group_names_others(path: Path) -> None:
 
 async def test_an_author_whose_hidden_address_is_not_known_keeps_the_number(path: Path) -> None:
     keep_secret(path, GROUP, LID, "ID2")
-    assert (await Addresses(path).as_named_in_chat(message(OTHER_PN))).sender == OTHER_PN
+    assert (await Addresses(FileKeys(path)).as_named_in_chat(message(OTHER_PN))).sender == OTHER_PN
 
 
 async def test_only_in_groups_do_authors_need_another_name(path: Path) -> None:
     keep_secret(path, PN, LID, "ID1")
-    assert (await Addresses(path).as_named_in_chat(message(PN, chat=PN))).sender == PN
+    assert (await Addresses(FileKeys(path)).as_named_in_chat(message(PN, chat=PN))).sender == PN
 
 
 async def test_a_message_is_put_into_the_addresses_that_its_secret_is_bound_to(path: Path) -> None:
     asked = message(PN, chat=PN)
-    assert await Addresses(path).as_stored(asked) == asked
+    assert await Addresses(FileKeys(path)).as_stored(asked) == asked
     keep_secret(path, LID, LID, "ID1")
-    assert await Addresses(path).as_stored(asked) == replace(asked, chat=LID, sender=LID)
+    assert await Addresses(FileKeys(path)).as_stored(asked) == replace(asked, chat=LID, sender=LID)
 
 
 async def test_a_database_that_cannot_be_read_is_worth_another_try_and_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(Busy):
-        await Addresses(tmp_path / "client.db").as_stored(message(PN))
+        await Addresses(FileKeys(tmp_path / "client.db")).as_stored(message(PN))
     assert not (tmp_path / "client.db").exists()
 
 

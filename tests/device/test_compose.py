@@ -10,6 +10,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import journal
 from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.composing import Composed, compose
 from whatsapp_mcp.models import (
@@ -42,7 +43,7 @@ async def no_preview(text: str) -> None:
 
 
 async def composed(archive: Archive, content: Content, chat: str = ANN) -> Composed:
-    nowhere = Addresses(Path("client.db"))
+    nowhere = Addresses(FileKeys(Path("client.db")))
     return await compose(SendRequest(chat, content), archive, nowhere, no_calls, no_preview)
 
 

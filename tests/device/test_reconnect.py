@@ -39,7 +39,7 @@ class Fakes:
     def alive(self) -> list[int]:
         return [client.generation for client in self.made if not client.dead]
 
-    def forget(self) -> None:
+    async def forget(self) -> None:
         """Nothing is stored; a client may still use it."""
         if self.undeletable:
             self.undeletable -= 1

@@ -30,7 +30,6 @@ from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.connection.client_process import Client
-from whatsapp_mcp.device.connection.keys import StoredDevice
 from whatsapp_mcp.device.connection.reconnect import ReconnectLoop
 from whatsapp_mcp.device.connection.state import Connection
 from whatsapp_mcp.device.leader.background import background_tasks
@@ -41,6 +40,7 @@ from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, SendUnknow
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import ConnectionState as S
 from whatsapp_mcp.models import OutboxEntry, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.storage import StoredDevice
 
 pytestmark = pytest.mark.anyio
 

@@ -27,6 +27,7 @@ from whatsapp_mcp.device.connection import (
     Connection,
     ConnectionOperations,
     ConnectionRecord,
+    FileKeys,
     Linking,
     LinkPicture,
     ReconnectLoop,
@@ -68,6 +69,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings, CurrentSettings
+from whatsapp_mcp.storage import KeyStore, StoredDevice
 from whatsapp_mcp.system import memory_of, processor_seconds_of
 
 _LOOK_AT_DISK: Final = (
@@ -93,6 +95,7 @@ class LocalDevice(
         tasks: Where its loops and clients run; the device ends with them.
         owner: The device whose keys are stored (`keys.stored_device`), if one is linked.
         refusal: Why those keys may not be used (`owner.refusal_of`); they are deleted then.
+        keys: Where the client library keeps them; `client.db` in the account's folder if not given.
         program: The client process's command, for tests.
 
     Attributes:
@@ -106,7 +109,8 @@ class LocalDevice(
         archive: Archive,
         tasks: TaskGroup,
         *,
-        owner: connection.StoredDevice | None,
+        owner: StoredDevice | None,
+        keys: KeyStore | None = None,
         refusal: str | None = None,
         clock: Clock | None = None,
         program: tuple[str, ...] | None = None,
@@ -118,7 +122,8 @@ class LocalDevice(
         self._clock = clock or SystemClock()
         self._opened_at = self._clock.now()
         record = ConnectionRecord(folder.path)
-        self._owner = Owner(folder.client_db, archive, owner)
+        self._keys = keys or FileKeys(folder.client_db)
+        self._owner = Owner(self._keys, archive, owner)
         last = replace(record.load(self._clock.now()), linked=owner is not None)
         self._linking = Linking(self._clock, LinkPicture(folder.path))
         self._clients: Accessor[Client] = Accessor(self._unavailable, record, end=Client.end)
@@ -151,7 +156,7 @@ class LocalDevice(
         self._files = self._make_files()
         self._imports = Imports(archive, self._clock, Importer(folder, archive, settings))
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
-        self._address_book = AddressBook(folder.client_db, self._clock, self._names.poke)
+        self._address_book = AddressBook(self._keys, self._clock, self._names.poke)
         self._unnamed = self._make_unnamed()
         self._watch = partial(
             watch, self._clients, self._clock, online=self._is_online, report=self._loop.post
@@ -169,12 +174,11 @@ class LocalDevice(
             program=program,
         )
 
-    def _forget_keys(self) -> None:
+    async def _forget_keys(self) -> None:
         if self._running:
             # The library would make the file again. A client that ends is gone, or killed, within seconds.
             raise BlockingIOError("a client process still uses the keys")
-        self._evidence.close()  # or some systems would not delete it
-        connection.forget(self._folder.client_db)
+        await self._keys.forget()
 
     def _make_archiver(self) -> Archiver:
         return Archiver(
@@ -193,7 +197,7 @@ class LocalDevice(
 
     def _make_evidence(self) -> DeliveryEvidence:
         return DeliveryEvidence(
-            self._folder.client_db,
+            self._keys,
             device=lambda: self._owner.device,
             generation=lambda: self._clients.generation,
             ended=self._has_ended,
@@ -211,7 +215,7 @@ class LocalDevice(
     def _make_outbox(self) -> Outbox:
         sender = ClientSender(
             self._archive,
-            self._folder.client_db,
+            self._keys,
             self._settings,
             self._worker,
             self._evidence,
@@ -295,7 +299,7 @@ class LocalDevice(
         return self._counters.failures
 
     @property
-    def owner(self) -> connection.StoredDevice | None:
+    def owner(self) -> StoredDevice | None:
         """This companion as its keys name it; None while no phone is linked."""
         return self._owner.device
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Final
 
-import anyio.to_thread
+import anyio
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device import connection
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.storage import KeyStore, KeysUnreadable, StoredDevice
 
 _LOOKS: Final = 10
 _BETWEEN_LOOKS: Final = 0.1
@@ -22,7 +21,7 @@ _BETWEEN_LOOKS: Final = 0.1
 logger = logging.getLogger(__name__)
 
 
-async def refusal_of(device: connection.StoredDevice, archive: Archive) -> str | None:
+async def refusal_of(device: StoredDevice, archive: Archive) -> str | None:
     """Why stored keys may not be used: they are of another phone than what is archived; None if they may.
 
     A leader that ended between the pairing of that phone and its refusal leaves them behind.
@@ -49,15 +48,15 @@ class Owner:
     """The account's owner.
 
     Args:
-        client_db: Where the keys are.
+        keys: Of the linked phone's companion.
         device: The device whose keys are stored, if one is linked.
 
     Attributes:
         device: The same, as of the last look; None when nobody is linked.
     """
 
-    def __init__(self, client_db: Path, archive: Archive, device: connection.StoredDevice | None) -> None:
-        self._client_db = client_db
+    def __init__(self, keys: KeyStore, archive: Archive, device: StoredDevice | None) -> None:
+        self._keys = keys
         self._archive = archive
         self._lids_known: set[str] = set()
         self.device = device
@@ -65,8 +64,8 @@ class Owner:
     async def look_up(self) -> None:
         """See who is linked now."""
         try:
-            self.device = await anyio.to_thread.run_sync(connection.stored_device, self._client_db)
-        except sqlite3.OperationalError as error:
+            self.device = await self._keys.device()
+        except KeysUnreadable as error:
             logger.warning("owner: keys cannot be read now; the known owner stays: %s", error)
 
     async def refusal(self, number: str) -> str | None:
@@ -84,8 +83,8 @@ class Owner:
         """The LID of the phone whose keys are being stored; None where it cannot be read."""
         for _ in range(_LOOKS):
             try:
-                taken = await anyio.to_thread.run_sync(connection.stored_device, self._client_db)
-            except sqlite3.OperationalError:  # the library is writing them
+                taken = await self._keys.device()
+            except KeysUnreadable:  # the library is writing them
                 await anyio.sleep(_BETWEEN_LOOKS)
             else:
                 return taken.lid if taken else None
@@ -111,7 +110,11 @@ class Owner:
         person = Jid.parse(chat)
         if not person.is_person or person.is_lid:
             return
-        lid = await anyio.to_thread.run_sync(connection.lid_of, self._client_db, person)
+        try:
+            lid = await self._keys.lid_of(person)
+        except KeysUnreadable as error:
+            logger.warning("owner: keys cannot be read now: %s", error)
+            return
         if lid is None:
             return
         try:

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 import anyio
-import anyio.to_thread
 
 from whatsapp_mcp.device.clock import Clock, within
-from whatsapp_mcp.device.connection import keys
 from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import AddressBookState
+from whatsapp_mcp.storage import KeyStore, KeysUnreadable
 
 FETCH_LIMIT: Final = 10.0
 """Seconds in which the library fetches the address book, once it has the key."""
@@ -44,12 +41,12 @@ class AddressBook:
     """Looks into the library's database until the address book is there.
 
     Args:
-        client_db: The library's database.
+        keys: The library's database.
         arrived: Called when it has come.
     """
 
-    def __init__(self, client_db: Path, clock: Clock, arrived: Callable[[], None]) -> None:
-        self._client_db = client_db
+    def __init__(self, keys: KeyStore, clock: Clock, arrived: Callable[[], None]) -> None:
+        self._keys = keys
         self._clock = clock
         self._arrived = arrived
         self._is_here = False
@@ -72,9 +69,9 @@ class AddressBook:
     async def reset_if_lost(self) -> None:
         """Have the library fetch all of it at the next change, if it was lost; no client may run."""
         try:
-            if await anyio.to_thread.run_sync(keys.reset_address_book, self._client_db):
+            if await self._keys.reset_address_book():
                 logger.warning("address book: lost, as its client ended before it was stored")
-        except sqlite3.Error as error:
+        except KeysUnreadable as error:
             logger.warning("address book: the library's database cannot be written now: %s", error)
 
     async def state(self) -> AddressBookState | None:
@@ -105,8 +102,8 @@ class AddressBook:
     async def _look(self) -> bool:
         """Look into the database; whether the phone has shared a key."""
         try:
-            found = await anyio.to_thread.run_sync(keys.app_state, self._client_db)
-        except sqlite3.Error as error:
+            found = await self._keys.app_state()
+        except KeysUnreadable as error:
             logger.debug("address book: the library's database cannot be read now: %s", error)
             return False
         now = self._clock.monotonic()

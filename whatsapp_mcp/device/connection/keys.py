@@ -15,14 +15,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio.to_thread
 
-from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import LID_SERVER, Jid
+from whatsapp_mcp.storage import AppState, ChatKeys, KeysUnreadable, StoredDevice
+from whatsapp_mcp.system import boot
 
 _QUERY: Final = "SELECT jid, lid, push_name, registration_id FROM whatsmeow_device LIMIT 1"
 _LID_QUERY: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = ?"
@@ -34,6 +35,18 @@ _RESET_QUERY: Final = """DELETE FROM whatsmeow_app_state_version
 WHERE name = 'critical_unblock_low'
     -- With names in place it is up to date; to fetch all of it again would only cost time.
     AND NOT EXISTS (SELECT 1 FROM whatsmeow_contacts WHERE full_name > '')"""
+_ID: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
+_BOTH_ADDRESSES: Final = "SELECT lid, pn FROM whatsmeow_lid_map WHERE lid = ?1 OR pn = ?1"
+# Their indexes begin with the own device: without it, the keys of everybody would be read for one person's.
+_SESSIONS: Final = """SELECT their_id, session FROM whatsmeow_sessions
+WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND their_id GLOB ? ORDER BY their_id"""
+_OWN_KEYS: Final = """SELECT sender_id, sender_key FROM whatsmeow_sender_keys
+WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND chat_id = ? AND sender_id GLOB ? ORDER BY sender_id"""
+_ANY_DEVICE: Final = "[_:.]*"
+"""What follows the user in the library's address of a device."""
+_NAMED_IN: Final = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets WHERE message_id = ?"
+_SENDER_IN: Final = """SELECT message_id, sender_jid FROM whatsmeow_message_secrets WHERE chat_jid = ?
+ORDER BY message_id = ? DESC, rowid DESC LIMIT 1"""
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 _LOCK_LIMIT: Final = 2.0
 """Seconds to wait for a client process that is ending."""
@@ -44,35 +57,6 @@ _STEPS_BETWEEN_CHECKS: Final = 2_000
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDevice:
-    """The companion whose keys are stored.
-
-    Attributes:
-        jid: Its own address with the device number.
-        lid: The LID of the account, if known.
-        name: The account's name on WhatsApp, if known.
-        registration: The number that the library drew for this device when it was linked.
-    """
-
-    jid: Jid
-    lid: str | None
-    name: str | None
-    registration: int = 0
-
-    @property
-    def number(self) -> str | None:
-        """The account's number, E.164."""
-        return self.jid.bare.number
-
-
-class AppState(NamedTuple):
-    """What the library has of the phone's app state: a key to it, and the contacts of its address book."""
-
-    has_key: bool
-    has_contacts: bool
 
 
 @contextmanager
@@ -162,6 +146,98 @@ def _connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connectio
     )
 
 
+class FileKeys:
+    """The keys in `client.db`: a `storage.KeyStore`.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # Evidence is read twice for each send; what is asked now and then opens the file for itself.
+        self._database = KeptOpen(path)
+
+    def system(self) -> str | None:
+        """See `KeyStore.system`."""
+        return boot()
+
+    def close(self) -> None:
+        """See `KeyStore.close`; some systems would not delete a file that is open."""
+        self._database.close()
+
+    async def device(self) -> StoredDevice | None:
+        """See `KeyStore.device`."""
+        return await self._ask(stored_device, self._path)
+
+    async def lid_of(self, jid: Jid) -> str | None:
+        """See `KeyStore.lid_of`."""
+        rows = await self._rows(_LID_QUERY, jid.user)
+        return str(Jid(str(rows[0][0]), LID_SERVER)) if rows else None
+
+    async def app_state(self) -> AppState:
+        """See `KeyStore.app_state`."""
+        [(has_key, has_contacts)] = await self._rows(_APP_STATE_QUERY)
+        return AppState(bool(has_key), bool(has_contacts))
+
+    async def reset_address_book(self) -> bool:
+        """See `KeyStore.reset_address_book`."""
+        return await self._ask(reset_address_book, self._path)
+
+    async def forget(self) -> None:
+        """See `KeyStore.forget`."""
+        self.close()
+        forget(self._path)
+
+    async def message_id(self, secret: bytes) -> str | None:
+        """See `KeyStore.message_id`."""
+        rows = await self._read(lambda db: db.execute(_ID, (secret,)).fetchall())
+        return str(rows[0][0]) if rows else None
+
+    async def sessions(self, user: str) -> ChatKeys:
+        """See `KeyStore.sessions`."""
+        return await self._read(partial(_chat_keys, user=user, query=_SESSIONS, about=()))
+
+    async def own_keys(self, chat: str, user: str) -> ChatKeys:
+        """See `KeyStore.own_keys`."""
+        return await self._read(partial(_chat_keys, user=user, query=_OWN_KEYS, about=(chat,)))
+
+    async def named_in(self, message_id: str) -> list[tuple[str, str]]:
+        """See `KeyStore.named_in`."""
+        return [(str(chat), str(sender)) for chat, sender in await self._rows(_NAMED_IN, message_id)]
+
+    async def sender_in(self, chat: str, message_id: str) -> tuple[str, str] | None:
+        """See `KeyStore.sender_in`."""
+        rows = await self._rows(_SENDER_IN, chat, message_id)
+        return (str(rows[0][0]), str(rows[0][1])) if rows else None
+
+    async def _read(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return await self._database.read(call)
+        except sqlite3.Error as error:
+            raise KeysUnreadable(str(error)) from error
+
+    async def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        def read() -> list[tuple[Any, ...]]:
+            with opened(self._path) as db:
+                return db.execute(query, values).fetchall()
+
+        return await self._ask(read)
+
+    async def _ask(self, call: Callable[..., T], *arguments: Path) -> T:
+        try:
+            return await anyio.to_thread.run_sync(call, *arguments)
+        except sqlite3.Error as error:
+            raise KeysUnreadable(str(error)) from error
+
+
+def _chat_keys(db: sqlite3.Connection, *, user: str, query: str, about: tuple[str, ...]) -> ChatKeys:
+    named = {user, *(one for row in db.execute(_BOTH_ADDRESSES, (user,)) for one in row)}
+    users = sorted(f"{one}{_ANY_DEVICE}" for one in named)
+    rows = [row for one in users for row in db.execute(query, (*about, one))]
+    return ChatKeys(users, [(str(address), bytes(key)) for address, key in rows])
+
+
 def stored_device(path: Path) -> StoredDevice | None:
     """The device whose keys `client.db` holds; None when there is none, or the file is no database.
 
@@ -180,56 +256,11 @@ def stored_device(path: Path) -> StoredDevice | None:
     except sqlite3.DatabaseError as error:
         logger.warning("keys: client.db cannot be read: %s", error)
         return None
-    if row is None or not row[0]:
-        return None
-    try:
-        # The library stores "user.agent:device@server" for some accounts.
-        user, _, rest = str(row[0]).partition("@")
-        name, _, device = user.partition(":")
-        jid = Jid.parse(f"{name.split('.')[0]}{':' + device if device else ''}@{rest}")
-    except InvalidArgument:
-        logger.warning("keys: client.db names a device that is no address")
-        return None
-    return StoredDevice(jid, _bare(row[1]), row[2] or None, int(row[3]))
-
-
-def _bare(address: object) -> str | None:
-    try:
-        return str(Jid.parse(str(address)).bare) if address else None
-    except InvalidArgument:
-        return None
-
-
-def lid_of(path: Path, jid: Jid) -> str | None:
-    """The LID of a phone number's address, when the client library has learned it."""
-    try:
-        with opened(path) as db:
-            row = db.execute(_LID_QUERY, (jid.user,)).fetchone()
-    except sqlite3.Error as error:
-        logger.warning("keys: client.db cannot be read: %s", error)
-        return None
-    return str(Jid(str(row[0]), LID_SERVER)) if row else None
-
-
-def app_state(path: Path) -> AppState:
-    """What the library has fetched of the phone's app state.
-
-    Raises:
-        sqlite3.Error: The file cannot be read now, or is not there.
-    """
-    with opened(path) as db:
-        has_key, has_contacts = db.execute(_APP_STATE_QUERY).fetchone()
-    return AppState(bool(has_key), bool(has_contacts))
+    return StoredDevice.from_row(*row) if row is not None else None
 
 
 def reset_address_book(path: Path) -> bool:
-    """Forget the version of an address book whose contacts were never stored; whether there was one.
-
-    The library commits the version of a collection before its contents (whatsmeow, `storeMACs`, then
-    `PutAllContactNames`). A client that is killed in between would fetch only later changes from then on.
-    Without the version the library fetches the whole collection the next time it fetches it at all.
-
-    Only for the moment in which no client runs: one that does could be between the two commits.
+    """See `KeyStore.reset_address_book`.
 
     Raises:
         sqlite3.Error: The file cannot be written now.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import anyio
@@ -57,7 +57,7 @@ class ReconnectLoop:
         clients: Accessor[Client],
         make: Callable[[int], Client],
         tasks: TaskGroup,
-        forget: Callable[[], None],
+        forget: Callable[[], Awaitable[None]],
         record: Record,
         *,
         connection: Connection,
@@ -177,7 +177,7 @@ class ReconnectLoop:
     async def _forget_keys(self) -> None:
         for tries in range(round(FORGET_LIMIT / _FORGET_PAUSE)):
             try:
-                self._forget()
+                await self._forget()
             except OSError:
                 if tries == 0:
                     logger.info("the keys cannot be deleted yet")

@@ -25,7 +25,7 @@ from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.agent import Agents
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.connection import Accessor, LinkPicture, StoredDevice, stored_device
+from whatsapp_mcp.device.connection import Accessor, LinkPicture, stored_device
 from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, PhoneQuestions, Upkeep
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.background import background_tasks
@@ -43,6 +43,7 @@ from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import UNKNOWN, Caller
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
+from whatsapp_mcp.storage import StoredDevice
 
 PROTOCOL: Final = 13
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.

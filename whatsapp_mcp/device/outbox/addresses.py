@@ -10,33 +10,27 @@ its locks on the file and undoes its half-done writes, which ruins the keys
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Awaitable
 from dataclasses import replace
-from pathlib import Path
-from typing import Final
+from typing import TypeVar
 
-import anyio.to_thread
-
-from whatsapp_mcp.device.connection import opened
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.jid import LID_SERVER, Jid
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Message
+from whatsapp_mcp.storage import KeyStore, KeysUnreadable
 
-_OF_MESSAGE: Final = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets WHERE message_id = ?"
-_OF_CHAT: Final = """SELECT message_id, sender_jid FROM whatsmeow_message_secrets WHERE chat_jid = ?
-ORDER BY message_id = ? DESC, rowid DESC LIMIT 1"""
-_LID_OF: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = ?"
+T = TypeVar("T")
 
 
 class Addresses:
     """Puts messages into the addresses that WhatsApp knows them by.
 
     Args:
-        path: `client.db`.
+        keys: The library's database.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
 
     async def as_stored(self, message: Message) -> Message:
         """The message with the chat and the author that its secret is bound to, where the library keeps it.
@@ -44,7 +38,7 @@ class Addresses:
         Raises:
             Busy: The database cannot be read now.
         """
-        rows = await self._ask(_OF_MESSAGE, message.message_id)
+        rows = await _asked(self._keys.named_in(message.message_id))
         if len(rows) != 1:
             return message
         chat, sender = rows[0]
@@ -58,24 +52,21 @@ class Addresses:
         """
         if not message.sender or not Jid.parse(message.chat).is_group:
             return message
-        rows = await self._ask(_OF_CHAT, message.chat, message.message_id)
-        if not rows:
+        found = await _asked(self._keys.sender_in(message.chat, message.message_id))
+        if found is None:
             return message
-        message_id, sender = rows[0]
+        message_id, sender = found
         if message_id == message.message_id:
             return replace(message, sender=sender)
         author = Jid.parse(message.sender)
         if author.is_lid or not Jid.parse(sender).is_lid:
             return message
-        found = await self._ask(_LID_OF, author.user)
-        return replace(message, sender=str(Jid(found[0][0], LID_SERVER))) if found else message
+        lid = await _asked(self._keys.lid_of(author))
+        return replace(message, sender=lid) if lid else message
 
-    async def _ask(self, query: str, *values: str) -> list[tuple[str, ...]]:
-        try:
-            return await anyio.to_thread.run_sync(self._rows, query, values)
-        except sqlite3.Error as error:
-            raise Busy("The client library's database cannot be read now.") from error
 
-    def _rows(self, query: str, values: tuple[str, ...]) -> list[tuple[str, ...]]:
-        with opened(self._path) as db:
-            return db.execute(query, values).fetchall()
+async def _asked(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except KeysUnreadable as error:
+        raise Busy("The client library's database cannot be read now.") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 from whatsapp_mcp.archive import Archive
@@ -17,6 +16,7 @@ from whatsapp_mcp.models import SYSTEM, SendRequest
 from whatsapp_mcp.policy import Act, Audience, Effect, Policy, Situation, require
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import CurrentSettings
+from whatsapp_mcp.storage import KeyStore
 
 CALL_DEADLINE: Final = 20.0
 UPLOAD_DEADLINE: Final = 180.0
@@ -36,7 +36,7 @@ class ClientSender:
 
     Args:
         archive: Where the messages are that a request names.
-        client_db: The client library's database.
+        keys: The client library's database.
         settings: The policy and `network.proxy`, as they are when something is sent.
         worker: Decodes the pictures of previews.
         evidence: Names hand-overs.
@@ -48,7 +48,7 @@ class ClientSender:
     def __init__(
         self,
         archive: Archive,
-        client_db: Path,
+        keys: KeyStore,
         settings: CurrentSettings,
         worker: Worker,
         evidence: DeliveryEvidence,
@@ -58,7 +58,7 @@ class ClientSender:
         learn_lid: Callable[[str], Awaitable[None]],
     ) -> None:
         self._archive = archive
-        self._addresses = Addresses(client_db)
+        self._addresses = Addresses(keys)
         self._settings = settings
         self._worker = worker
         self._evidence = evidence

@@ -16,6 +16,7 @@ from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.errors import InvalidArgument, Rejected, WhatsAppError
 from whatsapp_mcp.models import OutboxEntry, SendStatus
+from whatsapp_mcp.storage import KeysUnreadable
 
 _KEEP_ATTEMPTS: Final = 8
 """Then it is left to the outbox's next start, which calls it unknown."""
@@ -87,7 +88,7 @@ class Outcomes:
         send_id, message_id = entry.send_id, None
         try:
             message_id = None if secret is None else await self._evidence.message_id(secret)
-        except sqlite3.Error as error:
+        except KeysUnreadable as error:
             logger.warning("outbox: id of send %d cannot be read: %s", send_id, error)
         try:
             settled = await self._archive.outbox_unknown(

@@ -14,6 +14,7 @@ from whatsapp_mcp.device.outbox.outcomes import Outcomes
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import InvalidArgument, SendUnknown
 from whatsapp_mcp.models import OutboxEntry, SendStatus
+from whatsapp_mcp.storage import KeysUnreadable
 
 ENDED: Final = "The server ended between handing over and the answer."
 """Why a send has no answer, where nothing else is known."""
@@ -65,7 +66,7 @@ class UnknownSends:
     async def _look_for(self, entry: OutboxEntry, handed_to: str) -> None:
         try:
             await self._find_out(entry, handed_to)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, KeysUnreadable) as error:
             logger.warning("outbox: evidence of send %d cannot be read: %s", entry.send_id, error)
 
     async def _find_out(self, entry: OutboxEntry, handed_to: str) -> None:

@@ -1,0 +1,154 @@
+"""What the leader reads of the client library's database, wherever that is.
+
+The tables are the library's (whatsmeow, `store/sqlstore/upgrades`). A leader writes there only while no
+client runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.storage.failures import StorageError
+
+logger = logging.getLogger(__name__)
+
+
+class KeysUnreadable(StorageError):
+    """The database cannot be read or written now, or is not there.
+
+    That does not mean that nobody is linked.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDevice:
+    """The companion whose keys are stored.
+
+    Attributes:
+        jid: Its own address with the device number.
+        lid: The LID of the account, if known.
+        name: The account's name on WhatsApp, if known.
+        registration: The number that the library drew for this device when it was linked.
+    """
+
+    jid: Jid
+    lid: str | None
+    name: str | None
+    registration: int = 0
+
+    @property
+    def number(self) -> str | None:
+        """The account's number, E.164."""
+        return self.jid.bare.number
+
+    @classmethod
+    def from_row(cls, jid: object, lid: object, name: str | None, registration: int) -> Self | None:
+        """The columns of `whatsmeow_device`; None where they name no device."""
+        if not jid:
+            return None
+        try:
+            # The library stores "user.agent:device@server" for some accounts.
+            user, _, rest = str(jid).partition("@")
+            user, _, device = user.partition(":")
+            address = Jid.parse(f"{user.split('.')[0]}{':' + device if device else ''}@{rest}")
+        except InvalidArgument:
+            logger.warning("keys: a device is stored under what is no address")
+            return None
+        return cls(address, _bare(lid), name or None, int(registration))
+
+
+def _bare(address: object) -> str | None:
+    try:
+        return str(Jid.parse(str(address)).bare) if address else None
+    except InvalidArgument:
+        return None
+
+
+class AppState(NamedTuple):
+    """What the library has of the phone's app state: a key to it, and the contacts of its address book."""
+
+    has_key: bool
+    has_contacts: bool
+
+
+class ChatKeys(NamedTuple):
+    """What moves on when a message to a chat is encrypted.
+
+    Attributes:
+        users: Under which users keys were looked for: a person has a phone number and a LID.
+        keys: Address and key of each of their devices, in the order of the addresses.
+    """
+
+    users: list[str]
+    keys: list[tuple[str, bytes]]
+
+
+class KeyStore(Protocol):
+    """The keys of one account. Each method but `close` and `system` may raise `KeysUnreadable`."""
+
+    def system(self) -> str | None:
+        """Names what must not have changed if what is not stored is to prove anything.
+
+        The boot of this machine, whose power failure may undo the last commit of a file; the system and the
+        timeline of a PostgreSQL server, since a restored one may lack commits. None where it is not known.
+        """
+        ...
+
+    async def device(self) -> StoredDevice | None:
+        """The device whose keys are stored; None when there is none, or the store is damaged."""
+        ...
+
+    async def lid_of(self, jid: Jid) -> str | None:
+        """The LID of a phone number's address, when the library has learned it."""
+        ...
+
+    async def app_state(self) -> AppState:
+        """What the library has fetched of the phone's app state."""
+        ...
+
+    async def reset_address_book(self) -> bool:
+        """Forget the version of an address book whose contacts were never stored; whether there was one.
+
+        The library commits the version of a collection before its contents (whatsmeow, `storeMACs`, then
+        `PutAllContactNames`). A client that is killed in between would fetch only later changes from then on.
+        Without the version it fetches the whole collection the next time it fetches it at all.
+
+        Only for the moment in which no client runs: one that does could be between the two commits.
+        """
+        ...
+
+    async def forget(self) -> None:
+        """Delete the keys.
+
+        Raises:
+            OSError: A file cannot be deleted, for example because the client process still ends.
+        """
+        ...
+
+    async def message_id(self, secret: bytes) -> str | None:
+        """The id that the library has given the message with this secret."""
+        ...
+
+    async def sessions(self, user: str) -> ChatKeys:
+        """The sessions with a person of whom one user is known."""
+        ...
+
+    async def own_keys(self, chat: str, user: str) -> ChatKeys:
+        """The own keys to a group or to status posts; one own user is known."""
+        ...
+
+    async def named_in(self, message_id: str) -> list[tuple[str, str]]:
+        """Chats and senders under which secrets of messages with this id are kept."""
+        ...
+
+    async def sender_in(self, chat: str, message_id: str) -> tuple[str, str] | None:
+        """Id and sender of this message of a chat, or else of a late one there, where secrets are kept."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open; whatever is asked afterwards opens it again."""
+        ...
