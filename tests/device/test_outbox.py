@@ -222,7 +222,7 @@ async def test_nothing_follows_from_what_is_not_noted_after_a_restart_or_a_new_l
         result = await it.outbox.submit(text("hello", wait=0))
         await it.until(result.send_id, SendStatus.UNKNOWN)
         if change == "restart":
-            monkeypatch.setattr("whatsapp_mcp.device.outbox.delivery_evidence.boot", lambda: "another boot")
+            monkeypatch.setattr("whatsapp_mcp.device.connection.keys.boot", lambda: "another boot")
         else:
             it.wire.registration += 1
         it.wire.renew()
