@@ -203,7 +203,8 @@ async def test_a_client_whose_epoch_is_over_ends_before_it_acknowledges(
         await ann.says("hello")
         assert await client.ended() == EXIT_NO_JOURNAL
     await wa.me.offline()
-    assert "hello" not in texts_in(account.journal())
+    with account.journal() as journal:
+        assert "hello" not in texts_in(journal)
 
 
 @pytest.mark.skipif(debian_binaries() is None, reason="the installed PostgreSQL of the tests knows no TLS")
