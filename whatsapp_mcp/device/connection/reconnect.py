@@ -22,6 +22,7 @@ from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.connection.state import Action, Connection, Event, Moment
 from whatsapp_mcp.errors import DeadlineExceeded, NotConnected, WhatsAppError
+from whatsapp_mcp.storage import KeysUnreadable
 
 _PROBE: Final = "probe"
 PROBE_DEADLINE: Final = 10.0
@@ -178,7 +179,7 @@ class ReconnectLoop:
         for tries in range(round(FORGET_LIMIT / _FORGET_PAUSE)):
             try:
                 await self._forget()
-            except OSError:
+            except (OSError, KeysUnreadable):
                 if tries == 0:
                     logger.info("the keys cannot be deleted yet")
                 await self._clock.sleep(_FORGET_PAUSE)

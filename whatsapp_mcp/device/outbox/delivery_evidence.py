@@ -90,11 +90,10 @@ class DeliveryEvidence:
             secret: Of the message.
             found: Its id, if the library has one under this secret.
         """
-        then = handed_to.split()[:3]
-        if then[:2] != self.here().split()[:2] or _UNKNOWN in then:
+        if _UNKNOWN in handed_to.split()[:3]:
             return False
         if secret is not None and found is None:
-            return True
+            return self._is_of_this_system(handed_to)
         return await self.was_not_encrypted(handed_to, chat)
 
     async def was_not_encrypted(self, handed_to: str, chat: str) -> bool:
@@ -104,7 +103,12 @@ class DeliveryEvidence:
         the own account alone (whatsmeow, `encryptMessageForDevices`).
         """
         keys = handed_to.split()[3]
-        return keys != _UNKNOWN and keys == await self._chat_keys(chat, surely=True)
+        is_unmoved = keys != _UNKNOWN and keys == await self._chat_keys(chat, surely=True)
+        # Asked last: another server may have answered, whose keys are older.
+        return is_unmoved and self._is_of_this_system(handed_to)
+
+    def _is_of_this_system(self, handed_to: str) -> bool:
+        return handed_to.split()[:2] == self.here().split()[:2]
 
     def here(self) -> str:
         """The current client, as the first three words of a hand-over to it."""

@@ -1,6 +1,7 @@
 """The client library's keys in PostgreSQL: a schema and a login role for each account, and their fence."""
 
 from whatsapp_mcp.fleet.keys.addresses import journal_address, keys_address
+from whatsapp_mcp.fleet.keys.key_store import PostgresKeys
 from whatsapp_mcp.fleet.keys.logins import (
     Login,
     NotFencing,
@@ -15,6 +16,7 @@ from whatsapp_mcp.fleet.keys.logins import (
 __all__ = [
     "Login",
     "NotFencing",
+    "PostgresKeys",
     "change_login",
     "check_login",
     "fence",

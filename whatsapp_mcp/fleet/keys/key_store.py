@@ -1,0 +1,229 @@
+"""What the leader of an account reads of the client library's tables in PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final, LiteralString, TypeVar
+
+import anyio.to_thread
+import psycopg
+from psycopg import errors, sql
+
+from whatsapp_mcp.fleet.database import Database, Session, connect
+from whatsapp_mcp.fleet.keys.logins import schema_of
+from whatsapp_mcp.jid import LID_SERVER, Jid
+from whatsapp_mcp.storage import AppState, ChatKeys, KeysUnreadable, StorageError, StoredDevice
+
+T = TypeVar("T")
+
+_PATIENCE: Final = 5.0
+"""Seconds in which an answer has to come; a send waits for two of them."""
+_SYSTEM: Final = """
+SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+FROM pg_control_system()
+"""
+_DEVICE: Final = "SELECT jid, lid, push_name, registration_id FROM whatsmeow_device LIMIT 1"
+_LID: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = %s"
+_APP_STATE: Final = """
+SELECT EXISTS (SELECT FROM whatsmeow_app_state_sync_keys),
+    EXISTS (SELECT FROM whatsmeow_contacts WHERE full_name > '')
+"""
+_RESET: Final = """
+DELETE FROM whatsmeow_app_state_version
+WHERE name = 'critical_unblock_low'
+    AND NOT EXISTS (SELECT FROM whatsmeow_contacts WHERE full_name > '')
+"""
+_HAS_TABLES: Final = "SELECT to_regclass('whatsmeow_contacts')"
+_LEASE: Final = "SELECT epoch FROM whatsapp_mcp.leases WHERE account = %s FOR UPDATE"
+_DROP: Final = """
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
+        EXECUTE format('DROP TABLE %I CASCADE', name);
+    END LOOP;
+END $$
+"""
+_ID: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = %s LIMIT 1"
+_USERS: Final = """
+WITH users AS (
+    SELECT lid AS name FROM whatsmeow_lid_map WHERE %(user)s IN (lid, pn)
+    UNION SELECT pn FROM whatsmeow_lid_map WHERE %(user)s IN (lid, pn)
+    UNION SELECT %(user)s
+)
+"""
+# One question instead of one for each user: each waits for the network.
+_SESSIONS: Final[LiteralString] = f"""{_USERS}
+SELECT users.name, their_id, session FROM users LEFT JOIN whatsmeow_sessions
+    ON our_jid IN (SELECT jid FROM whatsmeow_device) AND their_id ~ ('^' || users.name || '[_:.]')
+ORDER BY users.name COLLATE "C", their_id COLLATE "C"
+"""
+_OWN_KEYS: Final[LiteralString] = f"""{_USERS}
+SELECT users.name, sender_id, sender_key FROM users LEFT JOIN whatsmeow_sender_keys
+    ON our_jid IN (SELECT jid FROM whatsmeow_device) AND chat_id = %(chat)s
+    AND sender_id ~ ('^' || users.name || '[_:.]')
+ORDER BY users.name COLLATE "C", sender_id COLLATE "C"
+"""
+_NAMED_IN: Final = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets WHERE message_id = %s"
+# Rows have no number; where one lies is roughly when it was written.
+_SENDER_IN: Final = """
+SELECT message_id, sender_jid FROM whatsmeow_message_secrets WHERE chat_jid = %s
+ORDER BY message_id = %s DESC, ctid DESC LIMIT 1
+"""
+
+
+class PostgresKeys:
+    """The keys of one account in PostgreSQL, for its leader: a `storage.KeyStore`.
+
+    Args:
+        database: Where, with the login of a leader.
+        account: Whose.
+        epoch: Of the leader, which writes nothing once a newer one has come.
+    """
+
+    def __init__(self, database: Database, account: str, epoch: int) -> None:
+        self._database = database
+        self._account = account
+        self._epoch = epoch
+        self._turn = threading.Lock()
+        self._session: Session | None = None
+        self._system: str | None = None
+
+    def system(self) -> str | None:
+        """See `KeyStore.system`: of the connection over which was read last."""
+        return self._system
+
+    def close(self) -> None:
+        """See `KeyStore.close`."""
+        with self._turn:
+            self._drop()
+
+    async def device(self) -> StoredDevice | None:
+        """See `KeyStore.device`."""
+
+        def read(session: Session) -> list[Any]:
+            try:
+                return session.execute(_DEVICE).fetchall()
+            except errors.UndefinedTable:  # no client has ever run
+                return []
+
+        rows = await self._run(read)
+        return StoredDevice.from_row(*rows[0]) if rows else None
+
+    async def lid_of(self, jid: Jid) -> str | None:
+        """See `KeyStore.lid_of`."""
+        rows = await self._rows(_LID, (jid.user,))
+        return str(Jid(rows[0][0], LID_SERVER)) if rows else None
+
+    async def app_state(self) -> AppState:
+        """See `KeyStore.app_state`."""
+        [row] = await self._rows(_APP_STATE)
+        return AppState(*row)
+
+    async def reset_address_book(self) -> bool:
+        """See `KeyStore.reset_address_book`."""
+
+        def reset(session: Session) -> bool:
+            if session.execute(_HAS_TABLES).fetchone() == (None,):
+                return False
+            return session.execute(_RESET).rowcount > 0
+
+        return await self._write(reset)
+
+    async def forget(self) -> None:
+        """See `KeyStore.forget`; the schema and its role stay."""
+        await self._write(lambda session: session.execute(_DROP))
+
+    async def message_id(self, secret: bytes) -> str | None:
+        """See `KeyStore.message_id`."""
+        rows = await self._rows(_ID, (secret,))
+        return rows[0][0] if rows else None
+
+    async def sessions(self, user: str) -> ChatKeys:
+        """See `KeyStore.sessions`."""
+        return _chat_keys(await self._rows(_SESSIONS, {"user": user}))
+
+    async def own_keys(self, chat: str, user: str) -> ChatKeys:
+        """See `KeyStore.own_keys`."""
+        return _chat_keys(await self._rows(_OWN_KEYS, {"user": user, "chat": chat}))
+
+    async def named_in(self, message_id: str) -> list[tuple[str, str]]:
+        """See `KeyStore.named_in`."""
+        return await self._rows(_NAMED_IN, (message_id,))
+
+    async def sender_in(self, chat: str, message_id: str) -> tuple[str, str] | None:
+        """See `KeyStore.sender_in`."""
+        rows = await self._rows(_SENDER_IN, (chat, message_id))
+        return rows[0] if rows else None
+
+    async def _rows(self, query: LiteralString, values: Any = ()) -> list[Any]:
+        return await self._run(lambda session: session.execute(query, values).fetchall())
+
+    async def _write(self, work: Callable[[Session], T]) -> T:
+        def fenced(session: Session) -> T:
+            with session.transaction():
+                lease = session.execute(_LEASE, [self._account]).fetchone()
+                if lease is None or lease[0] != self._epoch:
+                    raise KeysUnreadable("A newer leader of the account has raised its epoch.")
+                return work(session)
+
+        return await self._run(fenced)
+
+    async def _run(self, work: Callable[[Session], T]) -> T:
+        return await anyio.to_thread.run_sync(self._run_here, work)
+
+    def _run_here(self, work: Callable[[Session], T]) -> T:
+        with self._turn:
+            kept = self._session is not None
+            try:
+                return self._tried(work)
+            except psycopg.OperationalError as error:
+                self._drop()
+                if not kept:
+                    raise _unreadable(error) from None
+            except psycopg.Error as error:
+                raise _unreadable(error) from None
+            # The server may have closed what was kept open. Each work may be repeated.
+            try:
+                return self._tried(work)
+            except psycopg.Error as error:
+                self._drop()
+                raise _unreadable(error) from None
+
+    def _tried(self, work: Callable[[Session], T]) -> T:
+        session = self._session or self._connected()
+        session.deadline = self._database.monotonic() + _PATIENCE
+        return work(session)
+
+    def _connected(self) -> Session:
+        try:
+            session = connect(self._database, _PATIENCE)
+        except StorageError as error:
+            raise KeysUnreadable(str(error)) from error
+        try:
+            path = sql.SQL("SET search_path = {}").format(sql.Identifier(schema_of(self._account)))
+            session.execute(path)
+            row = session.execute(_SYSTEM).fetchone()
+        except BaseException:
+            session.close()
+            raise
+        self._system = row[0] if row is not None else None
+        self._session = session
+        return session
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def _chat_keys(rows: list[tuple[str, str | None, bytes | None]]) -> ChatKeys:
+    users = sorted({user for user, _, _ in rows})
+    keys = [(address, bytes(key)) for _, address, key in rows if address is not None and key is not None]
+    return ChatKeys(users, keys)
+
+
+def _unreadable(error: psycopg.Error) -> KeysUnreadable:
+    kind = f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
+    return KeysUnreadable(f"The database of the keys does not answer as it should ({kind}).")
