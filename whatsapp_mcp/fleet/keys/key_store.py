@@ -58,13 +58,13 @@ _SESSIONS: Final[LiteralString] = f"""{_USERS}
 SELECT users.name, their_id, session FROM users LEFT JOIN whatsmeow_sessions
     ON our_jid IN (SELECT jid FROM whatsmeow_device) AND their_id ~ ('^' || users.name || '[_:.]')
 ORDER BY users.name COLLATE "C", their_id COLLATE "C"
-"""
+"""  # noqa: S608  constants alone
 _OWN_KEYS: Final[LiteralString] = f"""{_USERS}
 SELECT users.name, sender_id, sender_key FROM users LEFT JOIN whatsmeow_sender_keys
     ON our_jid IN (SELECT jid FROM whatsmeow_device) AND chat_id = %(chat)s
     AND sender_id ~ ('^' || users.name || '[_:.]')
 ORDER BY users.name COLLATE "C", sender_id COLLATE "C"
-"""
+"""  # noqa: S608  constants alone
 _NAMED_IN: Final = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets WHERE message_id = %s"
 # Rows have no number; where one lies is roughly when it was written.
 _SENDER_IN: Final = """
