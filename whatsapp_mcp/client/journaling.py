@@ -80,7 +80,8 @@ class JournalWriter:
                 self.sleep(delay)
                 delay = min(2 * delay, _LONGEST_RETRY)
             except storage.StorageError as error:
-                # Within the callback: nothing more is acknowledged, so the next client receives it.
+                # What the library has acknowledged ahead of its callback, a hundred events at most, is lost
+                # as when the process is killed. WhatsApp keeps the rest for the next client.
                 logger.error("journal: cannot be written: %s", error)
                 os._exit(EXIT_NO_JOURNAL)
             else:

@@ -192,7 +192,7 @@ async def test_what_a_client_receives_is_in_the_journal_of_the_database(
     assert not (tmp_path / "one" / "inbox.db").exists()
 
 
-async def test_a_client_whose_epoch_is_over_ends_before_it_acknowledges(
+async def test_a_client_whose_epoch_is_over_ends_at_the_next_event(
     wa: WhatsApp, account: TakenAccount, tmp_path: Path
 ) -> None:
     ann = wa.person("Ann")
