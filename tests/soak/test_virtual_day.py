@@ -27,7 +27,7 @@ from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.archive.read import outbox_entries
 from whatsapp_mcp.archive.write import applying
 from whatsapp_mcp.archive.write.applying import Applying
-from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.device.connection import FileKeys, state
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.connection.reconnect import ReconnectLoop
@@ -224,12 +224,16 @@ class VirtualClient:
         raise DeadlineExceeded("No answer.")
 
 
+async def nothing_forgotten() -> None:
+    """No phone is unlinked."""
+
+
 class Notes(DeliveryEvidence):
     """What the clients have noted, kept in the world."""
 
     def __init__(self, world: World, generation: Callable[[], int], ended: Callable[[int], bool]) -> None:
         device = StoredDevice(Jid.parse("15550001111:1@s.whatsapp.net"), None, None, 7)
-        super().__init__(Path(), device=lambda: device, generation=generation, ended=ended)
+        super().__init__(FileKeys(Path()), device=lambda: device, generation=generation, ended=ended)
         self._world = world
 
     async def name_hand_over(self, chat: str) -> str:
@@ -263,7 +267,7 @@ class Day:
             self.clients,
             self.world.make,
             tasks,
-            lambda: None,
+            nothing_forgotten,
             Kept(),
             connection=Connection(S.OFFLINE, self.clock.now(), linked=True),
             clock=self.clock,
