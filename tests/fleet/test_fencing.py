@@ -14,6 +14,7 @@ from tests.fleet.led import ACCOUNT, LedAccount, patient, take_over
 from tests.postgres import PostgresServer
 from whatsapp_mcp.fleet.database import (
     PostgresJournal,
+    Renewal,
     add_account,
     begin_run,
     connect,
@@ -224,15 +225,18 @@ def test_raising_the_epoch_again_after_a_lost_answer_changes_nothing(led: LedAcc
 def test_a_run_that_renews_cannot_be_ended_by_who_saw_an_older_counter(led: LedAccount) -> None:
     begin_run(led.session, "mine", "node", 1)
     seen = counter_of(led.session, "mine")
-    assert renew(led.session, "mine") == 1
+    assert renew(led.session, "mine", 1) is Renewal.CONFIRMED
     assert not end_run(led.session, "mine", seen)
-    assert renew(led.session, "mine") == 2
+    assert renew(led.session, "mine", 2) is Renewal.CONFIRMED
+    assert counter_of(led.session, "mine") == 2
 
 
 def test_a_run_that_was_ended_stays_ended(led: LedAccount) -> None:
     begin_run(led.session, "mine", "node", 1)
     assert end_run(led.session, "mine", counter_of(led.session, "mine"))
-    assert (renew(led.session, "mine"), counter_of(led.session, "mine")) == (None, None)
+    begin_run(led.session, "mine", "node", 1)
+    assert renew(led.session, "mine", 1) is Renewal.LOST
+    assert counter_of(led.session, "mine") is None
 
 
 def test_an_account_that_was_given_up_can_be_taken_at_once(led: LedAccount) -> None:

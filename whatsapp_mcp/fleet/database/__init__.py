@@ -9,6 +9,7 @@ from whatsapp_mcp.fleet.database.connections import (
 )
 from whatsapp_mcp.fleet.database.journal import PostgresJournal, admit
 from whatsapp_mcp.fleet.database.leases import (
+    Renewal,
     add_account,
     begin_run,
     counter_of,
@@ -33,6 +34,7 @@ __all__ = [
     "PostgresJournal",
     "PostgresLog",
     "PostgresSnapshots",
+    "Renewal",
     "Session",
     "TooNew",
     "add_account",

@@ -6,6 +6,8 @@ warned, or that was found done already, is followed by one that waits for the st
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from whatsapp_mcp.fleet.database.connections import Session
 from whatsapp_mcp.fleet.protocol import Lease, Raise, may_raise
 
@@ -24,37 +26,52 @@ def add_account(session: Session, account: str) -> None:
 
 
 def begin_run(session: Session, run: str, node: str, program: int) -> None:
-    """Note a start of a node's process.
+    """Note a start of a node's process; repeat it when its answer was lost.
 
     Args:
-        run: A name that was never used before.
+        run: A name that no other start uses.
         node: The machine, for people.
         program: The version of the schema that the program knows.
     """
-    session.execute(
-        "INSERT INTO whatsapp_mcp.runs (run, node, program) VALUES (%s, %s, %s)", [run, node, program]
-    )
-
-
-def renew(session: Session, run: str) -> int | None:
-    """Raise the run's counter; None if the run was ended.
-
-    A renewal during whose commit the server warned is followed by another.
-
-    Raises:
-        psycopg.OperationalError: Unanswered; `OwnLease.unanswered` says what that means.
-    """
     while True:
         session.warned = False
-        row = session.execute(
-            "UPDATE whatsapp_mcp.runs SET counter = counter + 1 WHERE run = %s AND NOT ended"
-            " RETURNING counter",
-            [run],
-        ).fetchone()
-        if row is None:
-            return None
+        # Written where it is there already, too: this commit waits for the standby.
+        session.execute(
+            "INSERT INTO whatsapp_mcp.runs (run, node, program) VALUES (%s, %s, %s)"
+            " ON CONFLICT (run) DO UPDATE SET node = excluded.node",
+            [run, node, program],
+        )
         if not session.warned:
-            return row[0]
+            return
+
+
+class Renewal(Enum):
+    """What became of a renewal; `OwnLease` has a method for each."""
+
+    CONFIRMED = auto()
+    UNANSWERED = auto()
+    """It may be gone after a failover. The next one is another attempt."""
+    LOST = auto()
+    """The run was ended."""
+
+
+def renew(session: Session, run: str, attempt: int) -> Renewal:
+    """Write the number of an attempt as the run's counter.
+
+    Args:
+        attempt: A number that this run has not used before, whatever became of earlier ones: one that a
+            failover took away may have been seen.
+
+    Raises:
+        psycopg.OperationalError: Unanswered.
+    """
+    session.warned = False
+    renewed = session.execute(
+        "UPDATE whatsapp_mcp.runs SET counter = %s WHERE run = %s AND NOT ended", [attempt, run]
+    )
+    if renewed.rowcount == 0:
+        return Renewal.LOST
+    return Renewal.UNANSWERED if session.warned else Renewal.CONFIRMED
 
 
 def counter_of(session: Session, run: str) -> int | None:

@@ -93,7 +93,7 @@ class Stream:
 
     def confirm(self, session: Session) -> int:
         """Commit a write that waits for the standby; answers the `seq` of the last row."""
-        return self._confirm(session, _CONFIRM, self._about)
+        return self._durably(session, _CONFIRM, self._about)
 
     def check_epoch(self, session: Session) -> None:
         """Raise `Fenced` if the epoch is over. It may be over the moment after."""
@@ -104,10 +104,8 @@ class Stream:
     def first_stamp(self, session: Session) -> Stamp:
         """The stamp before the first row of the next append."""
         if self._stamp is None:
-            row = session.execute(_CLAIM, self._about).fetchone()
-            if row is None:
-                raise fenced()
-            self._stamp = Stamp.first(self._epoch, row[0])
+            # One that a failover could take away might be given to another writer.
+            self._stamp = Stamp.first(self._epoch, self._durably(session, _CLAIM, self._about))
         return self._stamp
 
     def send(self, session: Session, rows: int, values: Mapping[str, Any]) -> tuple[AppendOutcome, int]:
@@ -128,7 +126,7 @@ class Stream:
     def send_confirm(self, session: Session, rows: int) -> tuple[AppendOutcome, int]:
         """Commit a write that waits for the standby, and look for the last row of an append once more."""
         parameters = {**self._about, "n": self.first_stamp(session).n + rows}
-        seq = self._confirm(session, self._statements.confirm, parameters)
+        seq = self._durably(session, self._statements.confirm, parameters)
         return (AppendOutcome.ABSENT, 0) if seq is None else (AppendOutcome.COMMITTED, seq)
 
     def appended(self, rows: int, seq: int) -> None:
@@ -137,7 +135,8 @@ class Stream:
         self._stamp = Stamp(self._epoch, self._stamp.n + rows)
         self._confirmed = Position(self._epoch, seq), self._stamp
 
-    def _confirm(self, session: Session, statement: LiteralString, parameters: Mapping[str, Any]) -> Any:
+    def _durably(self, session: Session, statement: LiteralString, parameters: Mapping[str, Any]) -> Any:
+        """What a change of the head answers, once it is committed without a warning."""
         while True:
             session.warned = False
             row = session.execute(statement, parameters).fetchone()
