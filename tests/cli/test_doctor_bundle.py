@@ -55,6 +55,8 @@ chats = [
 [voice]
 engine = "service"
 url = "https://nas.mueller.example/v1"
+[accounts.hannelore-typo.voice]
+url = "https://{password}.example/v1"
 """
 
 

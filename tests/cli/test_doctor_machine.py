@@ -19,7 +19,7 @@ from tests.cli.archives import account_with_messages
 from whatsapp_mcp import media, settings
 from whatsapp_mcp.cli import build_info
 from whatsapp_mcp.cli.build_info import BuildInfo
-from whatsapp_mcp.cli.doctor import home, machine, program, readers
+from whatsapp_mcp.cli.doctor import Finding, home, machine, program, readers
 from whatsapp_mcp.cli.installation import EXTRAS
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import Settings, shared_folders
@@ -285,3 +285,22 @@ def test_a_host_that_is_a_name_is_not_looked_up(loaded: Settings, monkeypatch: p
     monkeypatch.setenv("WHATSAPP_MCP_SERVER__HOST", "nas.example")
 
     assert "would have to be looked up" in machine.port(settings.load()).detail
+
+
+def test_accounts_that_are_here_are_counted(loaded: Settings):
+    assert home.accounts(loaded).detail == "none is here yet"
+    loaded.account_folder("work").create()
+    assert home.accounts(loaded) == Finding("accounts", True, "1 here")
+
+
+@pytest.mark.parametrize("left", [".renaming", ".removing-work"])
+def test_a_change_of_an_account_that_was_interrupted_is_told(loaded: Settings, left: str):
+    (loaded.home / "accounts" / left).mkdir(parents=True)
+    found = home.accounts(loaded)
+    assert (found.ok, found.action) == (False, "Run `whatsapp-mcp accounts`, which ends it.")
+
+
+def test_settings_of_an_account_that_is_not_here_are_told(loaded: Settings):
+    mistyped = loaded.with_accounts({"wrok": loaded})
+    assert "wrok" in home.accounts(mistyped).detail
+    assert home.accounts(mistyped).action is not None

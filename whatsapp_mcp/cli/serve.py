@@ -29,7 +29,7 @@ def serve(**options: Any) -> ExitCode:
         options_of, serve_mcp = _loaded()
         serve_mcp(options_of(**options))
     except WhatsAppError as error:
-        print_error(error, options.get("account", "default"))
+        print_error(error, options.get("account") or "default")
         return exit_code(error)
 
 

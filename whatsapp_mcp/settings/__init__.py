@@ -6,7 +6,13 @@ alone: any server may become its leader. `[accounts.NAME.<section>]` is laid ove
 `Settings.for_account`, `CurrentSettings(settings, account)`.
 """
 
-from whatsapp_mcp.settings.account_folder import AccountFolder, check_new_name, make_private
+from whatsapp_mcp.settings.account_folder import (
+    REMOVING,
+    RENAMING,
+    AccountFolder,
+    check_new_name,
+    make_private,
+)
 from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits, AgentSettings
 from whatsapp_mcp.settings.current import CurrentSettings
 from whatsapp_mcp.settings.editing import Addition, Assignment, Change, Copy, Erasure, Removal, edited
@@ -36,6 +42,8 @@ __all__ = [
     "HOME_VARIABLE",
     "OWN_CHAT",
     "PRINCIPAL_VARIABLE",
+    "REMOVING",
+    "RENAMING",
     "AccountFolder",
     "AccountSettings",
     "Addition",

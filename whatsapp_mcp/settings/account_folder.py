@@ -23,6 +23,10 @@ from whatsapp_mcp.system import (
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NEW_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+RENAMING: Final = ".renaming"
+"""A file beside the folders of accounts: which rename has begun, `[old, new]`."""
+REMOVING: Final = ".removing-"
+"""Begins the name of the folder of an account that is being removed."""
 _EVERY: Final = "all"
 """What tools call all accounts."""
 

@@ -13,12 +13,13 @@ import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from whatsapp_mcp.device.leader import LeaderLock
 from whatsapp_mcp.encryption import KeySource
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
 from whatsapp_mcp.settings import (
+    REMOVING,
+    RENAMING,
     AccountFolder,
     Change,
     Copy,
@@ -29,11 +30,6 @@ from whatsapp_mcp.settings import (
     parse,
 )
 from whatsapp_mcp.system import HERE, System, sync_folder, write_private
-
-_RENAMING: Final = ".renaming"
-"""A file of the folder `accounts`: which rename has begun, `[old, new]`."""
-_REMOVING: Final = ".removing-"
-"""Begins the name of the folder of an account that is being removed."""
 
 
 def rename(loaded: Settings, old: str, new: str) -> None:
@@ -94,14 +90,14 @@ def remove(loaded: Settings, name: str) -> None:
     with _nobody_leads(folder), _named_faults(loaded.home):
         # First: a token that outlasts the account would reach the next one of its name.
         _change_tokens(loaded.home, lambda names: names - {name})
-        leaving = folder.path.with_name(f"{_REMOVING}{name}")
+        leaving = folder.path.with_name(f"{REMOVING}{name}")
         folder.path.rename(leaving)
         sync_folder(leaving.parent)
         _end_removal(loaded, leaving)
 
 
 def _end_removal(loaded: Settings, leaving: Path) -> None:
-    name = leaving.name.removeprefix(_REMOVING)
+    name = leaving.name.removeprefix(REMOVING)
     if not leaving.with_name(name).exists():
         _forget(loaded, name)
     shutil.rmtree(leaving)
@@ -136,17 +132,17 @@ def _finish_rename(loaded: Settings) -> Iterator[str]:
 
 
 def _finish_removals(loaded: Settings) -> Iterator[str]:
-    for leaving in sorted(loaded.home.glob(f"accounts/{_REMOVING}*")):
+    for leaving in sorted(loaded.home.glob(f"accounts/{REMOVING}*")):
         with _held(AccountFolder(leaving.name, leaving)) as holder:
             if holder is not None:
                 continue
             _end_removal(loaded, leaving)
-        name = leaving.name.removeprefix(_REMOVING)
+        name = leaving.name.removeprefix(REMOVING)
         yield f"The removal of {name} was interrupted, and is complete now."
 
 
 def _marker(loaded: Settings) -> Path:
-    return loaded.home / "accounts" / _RENAMING
+    return loaded.home / "accounts" / RENAMING
 
 
 def require_no_leader(folder: AccountFolder) -> None:

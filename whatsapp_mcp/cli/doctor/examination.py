@@ -29,6 +29,7 @@ HOME: Final[tuple[HomeCheck, ...]] = (
     home.file_system,
     home.disk,
     home.permissions,
+    home.accounts,
     machine.clock,
     machine.time_zone,
     machine.port,
@@ -70,7 +71,7 @@ def _all(*, over_network: bool) -> Iterator[Finding]:
     for check in HOME:
         yield check(loaded)
     # Also those that cannot be accounts, which `loaded.accounts` leaves out.
-    names = sorted(path.name for path in loaded.home.glob("accounts/*") if path.is_dir())
+    names = sorted(path.name for path in loaded.home.glob("accounts/[!.]*") if path.is_dir())
     if not names:
         yield accounts.NONE_YET
     for name in names:

@@ -12,7 +12,7 @@ from typing import Final
 from whatsapp_mcp.cli.doctor.finding import Finding, listed
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.redaction import without_credentials
-from whatsapp_mcp.settings import HOME_VARIABLE, Settings, file_system_of, sharing_of
+from whatsapp_mcp.settings import HOME_VARIABLE, REMOVING, RENAMING, Settings, file_system_of, sharing_of
 from whatsapp_mcp.system import HAS_MODES, is_foreign, open_to_others, own_user
 
 _FULL: Final = 100
@@ -39,6 +39,18 @@ def settings_in_force(loaded: Settings) -> Finding:
     said = f"home {loaded.home}, toolsets {loaded.server.toolsets}, policy {loaded.policy.mode}"
     proxy = loaded.network.proxy_url
     return Finding("settings", True, f"{said}, proxy {without_credentials(proxy)}" if proxy else said)
+
+
+def accounts(loaded: Settings) -> Finding:
+    """Whether a change of an account was interrupted, and whether settings are of accounts that are here."""
+    folder, here = loaded.home / "accounts", loaded.accounts()
+    if (folder / RENAMING).exists() or any(folder.glob(f"{REMOVING}*")):
+        said = "a rename or a removal was interrupted"
+        return Finding("accounts", False, said, "Run `whatsapp-mcp accounts`, which ends it.")
+    if unknown := sorted(loaded.accounts_with_settings - set(here)):
+        said = f"config.toml has settings of {listed(unknown)}, which is no account here"
+        return Finding("accounts", True, said, "Correct the name, or take the sections out.")
+    return Finding("accounts", True, f"{len(here)} here" if here else "none is here yet")
 
 
 def home(loaded: Settings) -> Finding:

@@ -68,8 +68,9 @@ class Redactor:
         except WhatsAppError:
             return cls(known)
         known[str(loaded.home)] = "<home>"
-        known |= {value: "<setting>" for value in _texts(loaded.model_dump()) if value not in known}
-        accounts = tuple(loaded.accounts())
+        accounts = tuple(sorted({*loaded.accounts(), *loaded.accounts_with_settings}))
+        dumped = [each.model_dump() for each in (loaded, *map(loaded.for_account, accounts))]
+        known |= {value: "<setting>" for value in _texts(dumped) if value not in known}
         return cls(known, accounts)
 
     def name_of(self, finding: Finding) -> str:
