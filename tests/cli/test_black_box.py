@@ -114,6 +114,27 @@ async def test_uninstalling_unlinks_the_phone_and_deletes_the_home(
     assert not home.exists()  # noqa: ASYNC240
 
 
+async def test_an_account_stays_linked_under_another_name_and_is_unlinked_when_it_is_removed(
+    whatsapp: WhatsApp, home: Path
+):
+    async with running(whatsapp, home, "link", "--json", "--account", "work") as link:
+        await whatsapp.me.scan((await link.event("qr"))["text"])
+        linked = await link.event("linked")
+        await link.event("synced")
+
+    assert (await run(whatsapp, home, "accounts", "rename", "work", "office")).returncode == 0
+
+    told = await status(whatsapp, home, "--wait")
+    assert (told["account"], told["state"], told["number"]) == ("office", "online", linked["number"])
+    listed = json.loads((await run(whatsapp, home, "accounts", "--json")).stdout)["accounts"]
+    assert [(each["name"], each["number"]) for each in listed] == [("office", linked["number"])]
+
+    removed = await run(whatsapp, home, "accounts", "remove", "office", "--yes")
+    assert removed.returncode == 0, removed.stderr
+    assert whatsapp.me.companion is None
+    assert not (home / "accounts" / "office").exists()
+
+
 async def test_a_phone_is_linked_by_pairing_code(whatsapp: WhatsApp, home: Path):
     async with running(whatsapp, home, "link", "--json", "--phone", whatsapp.me.number) as link:
         code = (await link.event("code"))["code"]
