@@ -33,7 +33,7 @@ from whatsapp_mcp.cli.options import (
 )
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code
 from whatsapp_mcp.cli.uninstall import uninstall
-from whatsapp_mcp.errors import NotConnected, WhatsAppError
+from whatsapp_mcp.errors import InvalidArgument, NotConnected, WhatsAppError
 
 app = App(
     name="whatsapp-mcp",
@@ -126,7 +126,7 @@ def link(
         typer.Option(metavar="NUMBER", help="Your own number (+49…): type a code on the phone instead."),
     ] = None,
     as_json: AsJson = False,
-    account: Account = "",
+    account: AnyAccount = None,
 ) -> None:
     """Link your phone and wait for its history."""
     from rich.console import Console
@@ -135,11 +135,18 @@ def link(
     from whatsapp_mcp.cli.connection import link as link_phone
 
     out = Console(stderr=True, highlight=False)
-    with JsonReport(sys.stdout, account) if as_json else TerminalReport(out, account) as report:
+    refusal = None
+    try:
+        name = account or the_account()
+    except InvalidArgument as error:
+        name, refusal = "default", error
+    with JsonReport(sys.stdout, name) if as_json else TerminalReport(out, name) as report:
         try:
-            check(account, phone)
+            if refusal is not None:
+                raise refusal  # to whoever reads the report: a program is told in JSON
+            check(name, phone)
             report.begin()
-            with_device(account, lambda devices, archive: link_phone(devices, archive, phone, report))
+            with_device(name, lambda devices, archive: link_phone(devices, archive, phone, report))
         except WhatsAppError as error:
             report.failed(error)
             raise typer.Exit(exit_code(error)) from None

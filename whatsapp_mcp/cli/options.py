@@ -15,8 +15,10 @@ from whatsapp_mcp.zone import SystemZone
 _ACCOUNT = "Local name of the WhatsApp account; needed where several are here."
 Account = Annotated[str, typer.Option(metavar="NAME", show_default=False, help=_ACCOUNT)]
 """One account. A command that was given none gets the one that is here: see `Command`."""
-AnyAccount = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Only this account.")]
-"""One account, or all that are here."""
+AnyAccount = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="Local name of the WhatsApp account.")
+]
+"""One account; the command decides what it means that none was given."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
