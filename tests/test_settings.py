@@ -231,6 +231,18 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
         settings.load(tmp_path).account_folder(name)
 
 
+@pytest.mark.parametrize("name", ["Work", "a.b", "all", "x" * 33])
+def test_a_name_that_former_versions_took_is_for_accounts_that_are_there_alone(
+    tmp_path: Path, name: str
+) -> None:
+    folder = settings.load(tmp_path).account_folder(name)
+    with pytest.raises(InvalidArgument, match="cannot be the name of a new account"):
+        folder.create()
+    assert not folder.path.exists()
+    folder.path.mkdir(parents=True)
+    folder.create()
+
+
 def test_allowed_hosts_are_names_whose_port_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(
         '[server]\nallowed_hosts = ["NAS.local:8808", "*.example.org", "[FD00::1]"]\n'

@@ -71,8 +71,10 @@ class AccountFolder:
         """Make the folder if it is not there, private to its owner.
 
         Raises:
-            InvalidArgument: It cannot be made or written.
+            InvalidArgument: It cannot be made or written, or a new account cannot have this name.
         """
+        if not self.path.exists():
+            check_new_name(self.name)
         for folder in (self.path.parent.parent, self.path.parent, self.path, self.media):
             make_private(folder)
 
