@@ -190,7 +190,7 @@ class Peer:
             if not pending.done.is_set() and not self.closed:
                 self._tasks.start_soon(self._forward_cancel, call_id)
         if pending.took is not None:
-            past(f"client {method}", *pending.took)
+            past(f"answer {method}", *pending.took)
         if pending.error is not None:
             raise pending.error
         if not pending.done.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,16 @@ async def test_logs_of_whole_sessions_hold_nothing_private(
             for transport, mode in sessions:
                 async with client_of(server, transport, mode) as client:
                     await converse(client, ann, f"{transport} {mode}")
+            config = home / "config.toml"
+            config.write_text('log_format = "json"\n' + config.read_text(encoding="utf-8"), encoding="utf-8")
             async with mcp_client(whatsapp, home, "stdio", log=stdio_log) as follower:
                 await converse(follower, ann, "stdio")
             await say_what_cannot_be_read(server.base, server.headers, home)
     written = {path: path.read_text(errors="replace") for path in log_files(logs, home)}
     assert "INFO" in written[logs / "http"]
     assert "whatsapp_mcp" in written[logs / "stdio"]
+    entries = [json.loads(line) for line in written[logs / "stdio"].splitlines()]
+    assert {"time", "level", "logger", "message", "pid"} <= entries[0].keys()
     token = server.token
     numbers = [ann.pn.user, ann.lid.user, whatsapp.me.pn.user, whatsapp.me.lid.user]
     for path, text in written.items():

@@ -86,14 +86,14 @@ async def test_a_send_through_a_follower_is_one_trace_up_to_the_acknowledgement(
                 while not any(span.name == "hand over" for span in spans.all()):  # noqa: ASYNC110
                     await anyio.sleep(0.01)
 
-    assert spans.way_to("client send_message") == [
+    assert spans.way_to("answer send_message") == [
         "tool send_message",
         "call send",
         "answer",
         "operation send",
         "hand over",
         "call send_message",
-        "client send_message",
+        "answer send_message",
     ]
     traces = {span.context.trace_id for span in spans.all() if span.context and span.name == "hand over"}
     assert len(traces) == 1
@@ -113,7 +113,7 @@ async def test_the_time_in_the_client_lies_within_the_call(spans: Spans, tmp_pat
             with anyio.fail_after(LIMIT):
                 while not any(span.name == "call send_message" for span in spans.all()):  # noqa: ASYNC110
                     await anyio.sleep(0.01)
-    outer, inner = spans.named("call send_message"), spans.named("client send_message")
+    outer, inner = spans.named("call send_message"), spans.named("answer send_message")
     times = [outer.start_time, inner.start_time, inner.end_time, outer.end_time]
     assert None not in times
     assert times == sorted(times, key=lambda each: each or 0)

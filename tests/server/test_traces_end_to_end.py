@@ -76,7 +76,7 @@ async def test_the_way_of_a_send_arrives_at_the_receiver_when_the_server_ends(
             sent = await http.post(f"{server.base}/api/v1/send_message", json=body)
             assert sent.json()["status"] == "sent", sent.text
             await friend.receives()
-    expected = {"request", "tool send_message", "operation send", "hand over", "client send_message"}
+    expected = {"request", "tool send_message", "operation send", "hand over", "answer send_message"}
     with anyio.fail_after(LIMIT):
         while not any(expected <= names for names in receiver.names().values()):  # noqa: ASYNC110
             await anyio.sleep(0.05)

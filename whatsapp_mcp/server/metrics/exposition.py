@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -60,12 +61,17 @@ class _Snapshot:
         build = GaugeMetricFamily(c.BUILD.full_name, c.BUILD.says, labels=c.BUILD.labels)
         build.add_metric([whatsapp_mcp.__version__, self._library], 1)
         yield build
+        told = [(figures, values_of(figures)) for figures in self._figures]
         for metric in c.METRICS:
             if metric is c.BUILD:
                 continue
             family = _family(metric)
-            for account in self._figures:
-                _fill(family, metric, account)
+            for figures, values in told:
+                if isinstance(family, HistogramMetricFamily):
+                    _add_durations(family, figures)
+                    continue
+                for labels, value in values.get(metric, {}).items():
+                    family.add_metric([figures.account, *labels], value)
             if family.samples:
                 yield family
 
@@ -75,21 +81,12 @@ def _family(metric: c.Metric) -> GaugeMetricFamily | CounterMetricFamily | Histo
     return kinds[metric.kind](metric.full_name, metric.says, labels=(c.ACCOUNT, *metric.labels))
 
 
-def _fill(
-    family: GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily,
-    metric: c.Metric,
-    figures: AccountFigures,
-) -> None:
-    if isinstance(family, HistogramMetricFamily):
-        for tool, durations in sorted(figures.meter.durations.items()):
-            counted, buckets = 0, list[tuple[str, float]]()
-            for bound, count in zip((*map(str, BOUNDS), _LAST_BUCKET), durations.counts, strict=True):
-                counted += count
-                buckets.append((bound, counted))
-            family.add_metric([figures.account, tool], buckets, durations.total)
-        return
-    for labels, value in values_of(figures).get(metric, {}).items():
-        family.add_metric([figures.account, *labels], value)
+def _add_durations(family: HistogramMetricFamily, figures: AccountFigures) -> None:
+    """The histogram of each tool; the library wants its buckets cumulative."""
+    for tool, durations in sorted(figures.meter.durations.items()):
+        bounds = (*map(str, BOUNDS), _LAST_BUCKET)
+        buckets = list(zip(bounds, map(float, accumulate(durations.counts)), strict=True))
+        family.add_metric([figures.account, tool], buckets, durations.total)
 
 
 def values_of(figures: AccountFigures) -> dict[c.Metric, _Values]:
