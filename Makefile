@@ -8,13 +8,14 @@
 #   make test-api   the HTTP API against its document     make docs    the documentation as a site, in build/site
 #   make kills   imports that are killed: COUNT=100 SEED=1   make crashes   leaders of a log that crash: COUNT=500 SEED=1
 #   make properties   the properties, on 20 times the examples of make test: COUNT=20 SEED=1
+#   make fleet-simulation   takeovers with faults, and with defects that must be found: COUNT=10000 SEED=1
 #   make release VERSION=1.2.3   what would be published, in dist/; ARGS=--commit commits and tags it
 #   make pictures   the pictures of the documentation, in docs/pictures/
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo docs pictures test test-api test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties \
-	release sbom audit lock test-install test-newest clean
+	fleet-simulation release sbom audit lock test-install test-newest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -51,7 +52,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,12s/^# *//p' Makefile
+	@sed -n '3,13s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Creating $(VENV) with $$python" && \
@@ -157,6 +158,11 @@ properties: COUNT := 20
 properties: $(VENV)/.dev-installed
 	EXAMPLES=$(COUNT) $(BIN)/pytest -n $(JOBS) --hypothesis-seed=$(SEED) \
 		-m "hypothesis and not slow and not hosts and not browser and not install" $(ARGS)
+
+# Histories of a fleet, with and without defects of its design.
+fleet-simulation: COUNT := 10000
+fleet-simulation: $(VENV)/.dev-installed
+	$(BIN)/python -m tests.fleet.simulation --count $(COUNT) --seed $(SEED) $(ARGS)
 
 release: $(VENV)/.dev-installed
 	@$(BIN)/python -m release $(VERSION) $(ARGS)

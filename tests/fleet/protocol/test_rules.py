@@ -166,6 +166,12 @@ def test_an_account_that_was_given_up_is_free() -> None:
     assert may_raise(free, free, "me", ended=False) is Raise.WRITE
 
 
+def test_a_run_takes_an_account_that_a_request_of_its_own_has_given_it_unnoticed() -> None:
+    own = Lease("me", 5)
+    assert may_raise(own, own, "me", ended=False) is Raise.WRITE
+    assert may_raise(Lease("me", 6), own, "me", ended=False) is Raise.DONE
+
+
 def test_a_leader_that_is_replaced_comes_back_once_and_then_rests() -> None:
     assert after_replaced(TIMES, 1, 100) == Reconnect(110)
     assert after_replaced(TIMES, 2, 130) == Rest()

@@ -1,8 +1,15 @@
 """Who may act: the lease of a run, and the challenge that ends a run which no longer renews it.
 
 A **run** is one start of a node's process; its name is never used again. Its row in the database holds a
-counter that it raises (`renew`), and whether it was ended. A run leads the accounts whose leases name it.
-Whoever sees a counter unchanged for long enough ends the run, with one statement that compares the counter:
+counter, and whether it was ended. A renewal writes the number of the attempt, which the run never uses again:
+
+    UPDATE runs SET counter = … WHERE run = … AND NOT ended
+
+The database does not count by itself. A failover may take away a renewal that was seen and not confirmed; the
+next one would give the counter the same value at a later time, and whoever had seen it would not notice.
+
+A run leads the accounts whose leases name it. Whoever sees its counter unchanged for long enough ends it,
+with one statement that compares the counter:
 
     UPDATE runs SET ended = true WHERE run = … AND counter = … AND NOT ended
 
@@ -47,12 +54,14 @@ class OwnLease:
     """What a run knows of its own lease.
 
     Attributes:
+        attempt: The number of the last renewal that was begun; it is what the renewal writes.
         until: When the lease ends, unless it is renewed.
         asked: When the renewal was begun that is not answered yet.
         ended: Whether the run was ended by another; a new run has to begin.
     """
 
     times: LeaseTimes
+    attempt: int = 0
     until: float = -math.inf
     asked: float | None = None
     ended: bool = False
@@ -63,7 +72,7 @@ class OwnLease:
         The database may commit the renewal at any moment until it answers, and a challenger counts from the
         commit. An owner that counted from the answer would act for longer than the challenger waits.
         """
-        return replace(self, asked=now)
+        return replace(self, asked=now, attempt=self.attempt + 1)
 
     def renewed(self) -> OwnLease:
         """The renewal was confirmed: the database answered, without a warning."""

@@ -64,13 +64,17 @@ class Raise(Enum):
     WRITE = auto()
     """Give the lease to this run, with the next epoch."""
     DONE = auto()
-    """It was done by an earlier attempt whose answer was lost."""
+    """It was done by an earlier attempt whose answer was lost. Write the same once more: the row may be on no
+    standby yet, and another run would get the same epoch after a failover."""
     REFUSE = auto()
     """Somebody else leads, or has been faster."""
 
 
 def may_raise(lease: Lease, seen: Lease, run: str, *, ended: bool) -> Raise:
     """Decide, inside the transaction that has locked the lease, whether `run` becomes the leader.
+
+    A run may take an account that its own lease names. A request that it had given up may have been executed
+    later; nobody else would ever take that account, since the run is alive.
 
     Args:
         lease: The locked row.
@@ -81,6 +85,6 @@ def may_raise(lease: Lease, seen: Lease, run: str, *, ended: bool) -> Raise:
     """
     if lease == (run, seen.epoch + 1):
         return Raise.DONE
-    if lease != seen or not (lease.run is None or ended):
+    if lease != seen or not (lease.run in {None, run} or ended):
         return Raise.REFUSE
     return Raise.WRITE

@@ -1,0 +1,38 @@
+"""What all parts of a history share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.fleet.simulation.database import Database
+from tests.fleet.simulation.defects import Defect
+from tests.fleet.simulation.monitor import Monitor
+from tests.fleet.simulation.network import Weather
+from tests.fleet.simulation.whatsapp import WhatsApp
+from tests.fleet.simulation.world import World
+from whatsapp_mcp.fleet.protocol import LeaseTimes
+
+TIMES = LeaseTimes(ttl=3, margin=1, interval=1)
+CLOCK_DRIFT = 0.03
+"""How much faster or slower than the true time a clock may be; far more than real ones are."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One history's world.
+
+    Attributes:
+        defect: What is done wrong in it, if anything.
+    """
+
+    world: World
+    database: Database
+    weather: Weather
+    whatsapp: dict[str, WhatsApp]
+    monitor: Monitor
+    times: LeaseTimes
+    defect: Defect | None
+
+    def has(self, defect: Defect) -> bool:
+        """Whether this is done wrong here."""
+        return self.defect is defect

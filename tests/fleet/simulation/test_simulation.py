@@ -1,0 +1,57 @@
+"""The rules of the fleet hold in a few histories, and each defect is found.
+
+`make fleet-simulation` runs many. Where a change of the model moves a defect out of its histories here, it
+says where the defect is found then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.fleet.simulation.__main__ import first_violation
+from tests.fleet.simulation.defects import Defect
+from tests.fleet.simulation.history import run
+
+DESIGN = range(1, 61)
+FOUND = {
+    Defect.UNLOCKED_CHECK: 840,
+    Defect.SEPARATE_CHECK: 197,
+    Defect.UNFENCED_KEYS: 5,
+    Defect.PASSWORD_FIRST: 5,
+    Defect.ASYNCHRONOUS: 4,
+    Defect.NO_STAMP: 7,
+    Defect.LATE_COUNT: 198,
+    Defect.EARLY_ACKNOWLEDGEMENT: 2,
+    Defect.UNCONFIRMED_DUPLICATE: 4,
+    Defect.UNCONFIRMED_RAISE: 136,
+    Defect.BLIND_CONFIRMATION: 4,
+}
+"""The first history that shows a defect."""
+
+
+def test_the_design_holds_while_everything_goes_wrong() -> None:
+    outcomes = [run(seed) for seed in DESIGN]
+    assert {outcome.seed: outcome.violation for outcome in outcomes if outcome.violation} == {}
+    counts = sum((outcome.counts for outcome in outcomes), Counter[str]())
+    assert counts["takeovers"] > 2 * len(DESIGN)
+    assert counts["failovers"] > len(DESIGN) / 4
+    assert counts["sends unknown"] > 5
+    assert counts["sends sent"] > 20 * len(DESIGN)
+
+
+@pytest.mark.parametrize("defect", FOUND, ids=lambda defect: defect.value)
+def test_it_is_found_that(defect: Defect) -> None:
+    seed = FOUND[defect]
+    assert first_violation(range(max(1, seed - 3), seed + 20), defect) is not None
+
+
+def test_a_seed_names_a_history() -> None:
+    assert run(5) == run(5)
+
+
+def test_what_a_client_had_only_decrypted_is_at_most_one_message_for_each_that_ended() -> None:
+    for seed in range(200, 210):
+        counts = run(seed).counts
+        assert counts["messages that a client had only decrypted"] <= counts["clients that ended"]
