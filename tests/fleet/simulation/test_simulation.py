@@ -27,6 +27,14 @@ FOUND = {
     Defect.UNCONFIRMED_DUPLICATE: 4,
     Defect.UNCONFIRMED_RAISE: 136,
     Defect.BLIND_CONFIRMATION: 4,
+    Defect.KEPT_BACKENDS: 5,
+    Defect.UNLOCKED_END: 13,
+    Defect.EARLY_CHALLENGE: 213,
+    Defect.NO_MARGIN: 104,
+    Defect.MONOTONIC_CLOCK: 5,
+    Defect.UNNOTICED_LEASE: 881,
+    Defect.COUNTING_DATABASE: 271,
+    Defect.SHARED_STAMPS: 305,
 }
 """The first history that shows a defect."""
 
