@@ -309,6 +309,25 @@ def test_a_warning_at_the_commit_is_no_confirmation(on_pair: LedOnPair) -> None:
         assert append.result(LIMIT) == 2
 
 
+def test_a_row_that_no_standby_has_is_not_read_before_one_has_it(on_pair: LedOnPair) -> None:
+    primary, standby, led = on_pair.primary, on_pair.standby, on_pair.led
+    with led.journal() as journal, led.journal() as reader, ThreadPoolExecutor(2) as pool:
+        journal.append(1, 17, b"a")
+        stop_receiving(standby, signal.SIGSTOP)
+        append = pool.submit(journal.append, 1, 17, b"b")
+        waits = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        wait_until(lambda: primary.query(f"SELECT count(*) {waits}") == "1")
+        primary.query(f"SELECT pg_cancel_backend(pid) {waits}")
+        visible = "SELECT count(*) FROM whatsapp_mcp.journal"
+        wait_until(lambda: primary.query(visible, led.session.info.dbname) == "2")
+        read = pool.submit(reader.read, 0, 10)
+        wait_until(lambda: primary.query(f"SELECT count(*) {waits}") == "2")
+        assert not read.done()
+        stop_receiving(standby, signal.SIGCONT)
+        assert [row.payload for row in read.result(LIMIT)] == [b"a", b"b"]
+        assert append.result(LIMIT) == 2
+
+
 def test_a_renewal_whose_wait_was_cut_short_is_not_confirmed(on_pair: LedOnPair) -> None:
     primary, standby, led = on_pair.primary, on_pair.standby, on_pair.led
     with connect(led.database) as session, ThreadPoolExecutor(1) as pool:

@@ -99,9 +99,15 @@ class PostgresJournal:
         return self._stream.append(1, values)
 
     def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalRow]:
-        """See `storage.JournalReader`."""
-        rows = self._ask(_READ, self._account, after_seq, limit, size)
-        return [JournalRow(*row) for row in rows]
+        """See `storage.JournalReader`. What it answers is durable: a log may name these rows."""
+
+        def look(session: Session) -> list[JournalRow]:
+            found = session.execute(_READ, [self._account, after_seq, limit, size]).fetchall()
+            if found:
+                self._stream.await_standby(session)
+            return [JournalRow(*row) for row in found]
+
+        return self._stream.link.run(look)
 
     def waiting(self, after_seq: int) -> int:
         """See `storage.JournalReader`."""

@@ -17,6 +17,7 @@ _CONFIRM: Final = """
 UPDATE whatsapp_mcp.heads SET seq = seq
 WHERE account = %(account)s AND stream = %(stream)s AND epoch = %(epoch)s RETURNING seq
 """
+_MESSAGE: Final = "SELECT pg_logical_emit_message(true, 'whatsapp_mcp', '')"
 _CLAIM: Final = """
 UPDATE whatsapp_mcp.heads SET writer = writer + 1
 WHERE account = %(account)s AND stream = %(stream)s AND epoch = %(epoch)s RETURNING writer
@@ -94,6 +95,18 @@ class Stream:
     def confirm(self, session: Session) -> int:
         """Commit a write that waits for the standby; answers the `seq` of the last row."""
         return self._durably(session, _CONFIRM, self._about)
+
+    def await_standby(self, session: Session) -> None:
+        """Return once all that this session has seen is durable.
+
+        After a restart, or when a backend was terminated, rows are visible that no standby has. The commit of
+        a message that nobody reads waits for all before it, and locks nothing.
+        """
+        while True:
+            session.warned = False
+            session.execute(_MESSAGE)
+            if not session.warned:
+                return
 
     def check_epoch(self, session: Session) -> None:
         """Raise `Fenced` if the epoch is over. It may be over the moment after."""
