@@ -18,6 +18,7 @@ from tests.server.test_core_tools import answer, refusal
 from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
+from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Services, spec_of
@@ -157,6 +158,22 @@ async def test_an_act_is_done_in_the_account_that_it_names(two: TwoAccounts, cli
     assert two.private.device.sends == []
     assert data["ref"] == "#1042"
     assert "account" not in text
+
+
+async def test_a_strangers_words_from_one_account_count_before_an_act_in_another(
+    two: TwoAccounts,
+) -> None:
+    two.private.policy = two.work.policy = Policy.in_mode("standard")
+    async with two.client() as client:
+        await answer(client, "send_message", account=PRIVATE, chat=ANN_LEE, text="before")
+        before = (await two.private.services()).ledger.tainted()
+        words, _ = await answer(client, "get_message_context", account=WORK, message="#2")
+        await answer(client, "send_message", account=PRIVATE, chat=ANN_LEE, text="after")
+        after = (await two.private.services()).ledger.tainted()
+
+    assert "Boss, are you coming?" in words
+    assert not any(Exposure.STRANGER in each for each in before.values())
+    assert [Exposure.STRANGER in each for each in after.values()] == [True]
 
 
 async def test_an_unknown_argument_is_refused_with_the_account_among_those_that_are_known(

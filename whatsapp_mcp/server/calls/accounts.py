@@ -8,12 +8,14 @@ path of a URI (`whatsapp://work/chats`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
+from whatsapp_mcp.ledger import Taint
 from whatsapp_mcp.policy import Act, is_offered
-from whatsapp_mcp.server.calls.call import BASE, ServicesSource
+from whatsapp_mcp.server.calls.call import BASE, Call, ServicesSource
 
 ARGUMENT: Final = "account"
 CURSOR: Final = "cursor"
@@ -57,6 +59,29 @@ class Accounts:
         """
         seen = self.seen_by(names)
         return [name for name, source in seen.items() if is_offered(source.policy, act)]
+
+
+async def carry_exposures(call: Call, accounts: Accounts) -> None:
+    """Let words that were handed out in other accounts count in that of a call: its caller has them in hand.
+
+    Otherwise what a stranger wrote to one account could cause a send from another without a question.
+
+    Args:
+        call: Of an act.
+        accounts: All that the server serves.
+
+    Raises:
+        WhatsAppError: The account cannot be opened, or it could not be written down, so nothing may be done.
+    """
+    principal = call.caller.principal
+    ledger = (await call.source.services()).ledger
+    for source in accounts.sources.values():
+        handed = Taint()
+        if source is not call.source:
+            with suppress(WhatsAppError):  # what cannot be opened hands nothing out
+                handed = await (await source.services()).ledger.taint(principal)
+        for exposure in handed.sources:
+            await ledger.expose(principal, exposure)
 
 
 def with_account(schema: Mapping[str, Any], names: Sequence[str], *, required: bool) -> dict[str, Any]:

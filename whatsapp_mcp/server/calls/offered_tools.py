@@ -10,7 +10,14 @@ from pydantic import ValidationError
 
 from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.models.caller import Caller
-from whatsapp_mcp.server.calls.accounts import ARGUMENT, CURSOR, EVERY, Accounts, positions_in
+from whatsapp_mcp.server.calls.accounts import (
+    ARGUMENT,
+    CURSOR,
+    EVERY,
+    Accounts,
+    carry_exposures,
+    positions_in,
+)
 from whatsapp_mcp.server.calls.argument_models import StrictArguments, arguments_model, explained
 from whatsapp_mcp.server.calls.beginning import begun
 from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource, no_progress
@@ -121,6 +128,8 @@ class OfferedTool:
         ((name, source),) = asked.sources.items()
         with source.meter.measured(self.spec.name):
             call, values = begin(source)
+            if several and self.spec.acts:
+                await carry_exposures(call, self.accounts)
             values |= _cursor(asked.positions.get(name))
 
             async def act(caller: Caller) -> Result:
