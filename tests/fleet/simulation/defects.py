@@ -18,6 +18,7 @@ class Defect(Enum):
     EARLY_ACKNOWLEDGEMENT = "a message is acknowledged before the journal's commit"
     UNCONFIRMED_DUPLICATE = "a duplicate is taken for durable"
     UNCONFIRMED_RAISE = "an epoch that is found raised is taken for durable"
+    UNCONFIRMED_READ = "what is read from the journal is taken for durable"
     BLIND_CONFIRMATION = "what is confirmed is not looked for"
     SAME_ROLE_NAME = "the password changes and the role's name does not"
     KEPT_BACKENDS = "a takeover ends no connections"

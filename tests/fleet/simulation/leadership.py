@@ -188,7 +188,8 @@ class Leadership:
 
     async def _ingest(self) -> None:
         first = self.archive.journal + 1
-        messages = await self._until_done(statements.read_journal(self.account, first - 1))
+        read = statements.read_journal(self.account, first - 1, self._scene.defect)
+        messages = await self._until_done(read)
         if messages:
             await self._append("ingest", first=first, last=first + len(messages) - 1, messages=messages)
 

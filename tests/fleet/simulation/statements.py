@@ -22,6 +22,7 @@ from tests.fleet.simulation.rows import (
     run_key,
     stamp_key,
 )
+from tests.fleet.simulation.world import Violation
 from whatsapp_mcp.fleet.protocol import Lease, Position, Raise, Stamp, may_raise
 
 
@@ -197,11 +198,14 @@ def read_head(kind: str, account: str, seq: int) -> Body:
     return body
 
 
-def read_journal(account: str, after: int, limit: int = 10) -> Body:
-    """Read the messages of the journal after a number."""
+def read_journal(account: str, after: int, defect: Defect | None) -> Body:
+    """Read ten messages of the journal after a number, with a commit that waits: they are durable."""
 
     async def body(txn: Transaction) -> list[int]:
-        rows = [txn.get(row_key(JOURNAL, account, seq)) for seq in range(after + 1, after + 1 + limit)]
+        head: Position = txn.get(head_key(JOURNAL, account))
+        if head.seq > after and defect is not Defect.UNCONFIRMED_READ:
+            txn.put(head_key(JOURNAL, account), await txn.lock(head_key(JOURNAL, account)))
+        rows = [txn.get(row_key(JOURNAL, account, seq)) for seq in range(after + 1, after + 11)]
         return [row.body for row in rows if row is not None]
 
     return body
@@ -217,11 +221,11 @@ def read_log(account: str, after: int) -> Body:
         for seq in range(after + 1, head.seq + 1):
             row: Row = txn.get(row_key(LOG, account, seq))
             operation: Operation = row.body
-            named = [
-                txn.get(row_key(JOURNAL, account, number)).body
-                for number in range(operation.first, operation.last + 1)
-            ]
-            rows.append(TailRow(seq, row, named))
+            numbers = range(operation.first, operation.last + 1)
+            named: list[Row | None] = [txn.get(row_key(JOURNAL, account, number)) for number in numbers]
+            if None in named:
+                raise Violation("an operation names a row that the journal lacks")
+            rows.append(TailRow(seq, row, [each.body for each in named if each is not None]))
         return Tail(head, there.stamp if there else None, rows)
 
     return body
