@@ -548,7 +548,7 @@ async def test_keys_of_another_phone_that_a_leader_left_before_refusing_it_are_n
         pass
     folder = Settings(home=home_of(tmp_path)).account_folder()
     async with open_archive(folder, write=True) as archive:
-        await archive.set_own("15550009999@s.whatsapp.net", None, "Ada")
+        await archive.set_own("15550009999@s.whatsapp.net", "90001@lid", "Ada")
     await wa.person("Ann").says("for the other phone")
     async with server() as (devices, archive):
         with anyio.fail_after(30):

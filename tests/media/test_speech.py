@@ -272,7 +272,10 @@ def spoiled(content: bytes, chance: random.Random) -> bytes:
 
 
 async def sounds_of(files: list[bytes]) -> list[str]:
-    """What becomes of files: `sound`, or the code of the error. None of them ends the reading process."""
+    """What becomes of files: `sound`, or the code of the error.
+
+    None of them ends the reading process, but one that needs more memory than the process may have.
+    """
     service = SpeechOptions("service", service=Service("http://127.0.0.1:1/", "none"))
     ends: list[str] = []
     pids: set[int | None] = set()
@@ -282,6 +285,9 @@ async def sounds_of(files: list[bytes]) -> list[str]:
                 await reader._worker.run("sound_in_pieces", content, {}, Limits(20, 20, 64_000_000))
             except WhatsAppError as error:
                 ends.append(error.code)
+                if error.code == TooLong.code:
+                    pids.clear()
+                    continue
             else:
                 ends.append("sound")
             pids.add(reader.pid)
