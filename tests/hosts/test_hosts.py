@@ -113,8 +113,9 @@ async def test_what_install_did_is_found_and_undone(name: str, tmp_path: Path) -
     user = new_user(HOSTS[name], tmp_path / "user", launch, "http://127.0.0.1:1")
     machine = Machine(System.LINUX, str(user.home))
     wrapper = str(user.home / "bin" / "whatsapp-mcp")
-    for account in ("default", "default", "work"):
-        await user.whatsapp_mcp("install", HOSTS[name].name, "--yes", "--account", account)
+    which: tuple[tuple[str, ...], ...] = ((), (), ("--account", "work"))
+    for account in which:
+        await user.whatsapp_mcp("install", HOSTS[name].name, "--yes", *account)
 
     installed = {each.name: each.launch for each in found(machine) if each.host.name == HOSTS[name].name}
 
@@ -122,8 +123,8 @@ async def test_what_install_did_is_found_and_undone(name: str, tmp_path: Path) -
         "whatsapp": Launch(wrapper, (), launch.env),
         "whatsapp-work": Launch(wrapper, ("--account", "work"), launch.env),
     }
-    for account in ("default", "default", "work"):
-        await user.whatsapp_mcp("install", HOSTS[name].name, "--undo", "--yes", "--account", account)
+    for account in which:
+        await user.whatsapp_mcp("install", HOSTS[name].name, "--undo", "--yes", *account)
     assert found(machine) == []
 
 
