@@ -93,3 +93,17 @@ def test_a_change_between_the_start_and_the_first_look_is_in_force(tmp_path: Pat
     loaded = load(tmp_path)
     write(tmp_path, READ_ONLY)
     assert CurrentSettings(loaded).now().policy.mode == "read_only"
+
+
+def test_what_is_wrong_in_another_account_is_told_in_the_log_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, "")
+    own, other = (CurrentSettings(load(tmp_path), account) for account in ("private", "work"))
+    write(tmp_path, '[accounts.private.policy]\nmode = "reckless"\n')
+    own.now()
+    other.now()
+    assert "accounts.private.policy.mode" in (own.fault or "")
+    assert other.fault is not None
+    assert "private" not in other.fault
+    assert caplog.text.count("accounts.private.policy.mode") == 2

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import anyio
@@ -24,6 +25,8 @@ from mcp.types import (
 
 from tests.server.conftest import ANN_LEE
 from tests.server.fakes import CODE, FakeDevice, FakeSource, text_of
+from tests.server.two_accounts import CARLA, WORK, two_accounts
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Approval, ApprovalState
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
@@ -286,3 +289,19 @@ async def test_an_answer_without_a_question_is_asked_first(source: FakeSource, d
         answer = await client.call(input_responses={"approval": chosen(YES)})
     assert isinstance(answer, InputRequiredResult)
     assert device.held == QUESTION
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_the_person_reads_in_which_of_several_accounts_it_would_be_done(
+    source: FakeSource, tmp_path: Path, archive: Archive, mode: Mode
+) -> None:
+    home = tmp_path / "another"
+    home.mkdir()
+    async with two_accounts(home, source, archive) as two:
+        two.work.device.held = QUESTION
+        person = Person(chosen(NO))
+        info = Implementation(name="claude-code", version="1")
+        application = two.application()
+        async with Client(application, mode=mode, client_info=info, elicitation_callback=person) as client:
+            await client.call_tool("send_message", {"account": WORK, "chat": CARLA, "text": "hello"})
+        assert person.seen[0].message.startswith("In the account work:\n")

@@ -168,3 +168,13 @@ async def test_a_token_can_be_limited_to_accounts(
     page = (await http.post(path, data={**form, "name": "bot", "account work": "yes"})).text
     assert "read, for work</td>" in page
     assert [token.accounts for token in Tokens(sources["work"].home).all()] == [{"work"}]
+
+
+async def test_a_token_for_an_account_that_is_gone_is_not_made_for_all(
+    http: httpx2.AsyncClient, sources: dict[str, Source]
+) -> None:
+    path = "/accounts/private/tokens"
+    form = fields((await http.get(path)).text, path)
+    page = (await http.post(path, data={**form, "name": "bot", "account gone": "yes"})).text
+    assert "There is no account" in page
+    assert not Tokens(sources["work"].home).all()

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
+from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings.loading import config_text, parse
 from whatsapp_mcp.settings.sections import Settings
+
+_OF_ACCOUNT: Final = re.compile(r"accounts\.([^.]+)\.")
+"""How an error begins that is of one account's sections."""
+_ELSEWHERE: Final = "config.toml is not valid; the log says why."
+_STAY: Final = "The previous settings stay in force until it is corrected."
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +29,8 @@ class CurrentSettings:
         account: Whose own sections count.
 
     Attributes:
-        fault: Why the file that is there is not in force; None when it is.
+        fault: Why the file that is there is not in force; None when it is. Agents are told, so it says
+            nothing of another account.
     """
 
     def __init__(self, settings: Settings, account: str = "default") -> None:
@@ -54,7 +62,9 @@ class CurrentSettings:
             raise InvalidArgument(f"{self._settings.home / 'config.toml'} is empty or gone.")
 
     def _keep(self, reason: str) -> None:
-        fault = f"{reason} The previous settings stay in force until it is corrected."
-        if fault != self.fault:
-            logger.error("settings: %s", fault)
-        self.fault = fault
+        whole = f"{reason} {_STAY}"
+        found = _OF_ACCOUNT.match(reason)
+        told = whole if found is None or found[1] == self._account else f"{_ELSEWHERE} {_STAY}"
+        if told != self.fault:
+            logger.error("settings: %s", whole)
+        self.fault = told

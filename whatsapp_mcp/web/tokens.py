@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TOKENS: Final = "/tokens"
 _CREATE: Final = "create token"
+_ACCOUNT: Final = "account "
+"""How the field of an account begins."""
 _MEANING: Final = {
     "read": "read chats, people and files",
     "send": "send, and change what others see, as the policy allows",
@@ -117,9 +119,20 @@ class _Tokens:
         self.site.check(request, form, _CREATE)
         name = form.get("name", "").strip()
         scopes = parse_scopes(",".join(scope for scope in SCOPES if form.get(scope)) or "read")
-        accounts = [each for each in self._accounts() if form.get(f"account {each}")] or None
-        token = await anyio.to_thread.run_sync(self.tokens.create, name, scopes, accounts)
+        accounts = [field.removeprefix(_ACCOUNT) for field in form if field.startswith(_ACCOUNT)]
+        for account in accounts:
+            self._check_account(account)
+        token = await anyio.to_thread.run_sync(self.tokens.create, name, scopes, accounts or None)
         return await self._page(request, (name, token))
+
+    def _check_account(self, name: str) -> None:
+        """Refuse an account that is gone since the form was shown: the token would be for more than was said.
+
+        Raises:
+            InvalidArgument: It is not here.
+        """
+        if name not in self.site.source.current.now().accounts():
+            raise InvalidArgument(f"There is no account {name!r} here.", "Open the page again and choose.")
 
     async def ask_to_revoke(self, request: Request) -> Response:
         name = self._known(request.path_params["name"])

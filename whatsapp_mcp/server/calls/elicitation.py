@@ -93,8 +93,8 @@ async def asking(
         question = await _open_question(devices, error.approval)
         if question is not None:
             if asks_by_answer(context):
-                return _question(question, _Asked(question.id, call.caller.principal, clock()))
-            decision = await _ask_now(context, devices, question)
+                return _question(question, _Asked(question.id, call.caller.principal, clock()), call)
+            decision = await _ask_now(context, devices, question, call)
             if decision is None and await _open_question(devices, question.id) is not None:
                 await _ask_elsewhere(devices, question.id)
                 raise
@@ -142,13 +142,15 @@ class _Asked:
         return json.dumps([self.approval, self.principal, self.at])
 
 
-def _message(approval: Approval) -> str:
+def _message(approval: Approval, call: Call) -> str:
     lines = [visible(line) for line in approval.question]
+    if call.is_one_of_several:
+        lines = [f"In the account {call.source.account}:", *lines]
     return "\n".join([*lines, f"You are asked because {visible(approval.reason)}."])
 
 
-def _question(approval: Approval, asked: _Asked) -> InputRequiredResult:
-    form = ElicitRequestFormParams(message=_message(approval), requested_schema=FORM)
+def _question(approval: Approval, asked: _Asked, call: Call) -> InputRequiredResult:
+    form = ElicitRequestFormParams(message=_message(approval, call), requested_schema=FORM)
     return InputRequiredResult(input_requests={_KEY: ElicitRequest(params=form)}, request_state=asked.text())
 
 
@@ -171,7 +173,9 @@ def _decision(answer: ElicitResult | None, seconds: float) -> bool | None:
     return {YES: True, NO: False}.get(str((answer.content or {}).get(CHOICE)))
 
 
-async def _ask_now(context: Context[Any, Any], devices: Devices, question: Approval) -> bool | None:
+async def _ask_now(
+    context: Context[Any, Any], devices: Devices, question: Approval, call: Call
+) -> bool | None:
     """Ask in the middle of the call; ends without an answer once the person has decided elsewhere."""
     decision: bool | None = None
 
@@ -179,7 +183,7 @@ async def _ask_now(context: Context[Any, Any], devices: Devices, question: Appro
         nonlocal decision
         start = anyio.current_time()
         with suppress(MCPError, ValidationError):
-            answer = await context.session.elicit_form(_message(question), FORM, context.request_id)
+            answer = await context.session.elicit_form(_message(question, call), FORM, context.request_id)
             decision = _decision(answer, anyio.current_time() - start)
         tasks.cancel_scope.cancel()
 
