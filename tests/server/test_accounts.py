@@ -292,5 +292,14 @@ def test_a_server_that_is_bound_to_a_chat_serves_one_account(tmp_path: Path) -> 
     assert refused.value.action == "Name one with --account."
 
 
+def test_a_copy_of_an_account_is_served_only_where_it_is_named(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    (tmp_path / "accounts" / "work.bak").mkdir(parents=True)
+    assert _accounts_of(ServeOptions(), settings, is_bound=True) == ["work.bak"]
+    settings.account_folder(WORK).create()
+    assert _accounts_of(ServeOptions(), settings, is_bound=True) == [WORK]
+    assert _accounts_of(ServeOptions("work.bak"), settings, is_bound=True) == ["work.bak"]
+
+
 def test_a_home_without_an_account_gets_a_first_one(tmp_path: Path) -> None:
     assert _accounts_of(ServeOptions(), Settings(home=tmp_path), is_bound=True) == ["default"]

@@ -110,6 +110,9 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
 def _accounts_of(options: ServeOptions, settings: Settings, *, is_bound: bool) -> list[str]:
     """The accounts to serve; a first one where the home folder has none.
 
+    A folder with a dot in its name may be a copy, such as `work.bak`: one of two clients with the same keys
+    would end the other. So it is served where it is named, or the only one.
+
     Args:
         options: Of the command line.
         settings: Of the home folder.
@@ -120,7 +123,8 @@ def _accounts_of(options: ServeOptions, settings: Settings, *, is_bound: bool) -
     """
     if options.account is not None:
         return [options.account]
-    names = settings.accounts() or ["default"]
+    found = settings.accounts()
+    names = [name for name in found if "." not in name] or found or ["default"]
     if is_bound and len(names) > 1:
         raise InvalidArgument(
             "A server that is bound to a chat serves one account, and this home folder has several: "
