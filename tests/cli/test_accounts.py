@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from tests.cli.fakes import NOON
 from whatsapp_mcp import settings
+from whatsapp_mcp.cli.accounts import changes
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.device.leader import LeaderLock
 from whatsapp_mcp.errors import NotConnected
@@ -271,6 +272,32 @@ def test_a_rename_that_goes_on_elsewhere_is_not_undone(home: Path) -> None:
         lock.release()
     assert "is undone now" in run("accounts list").stderr
     assert not (home / "accounts" / ".renaming").exists()
+
+
+def killed_rename(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rename of work to office that ends just before the folder takes the new name."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "rename", killed)
+        changes.rename(settings.load(), "work", "office")
+
+
+def test_an_account_that_took_the_new_name_of_an_interrupted_rename_gets_no_token_of_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made("work")
+    (home / "config.toml").write_text(CONFIG)
+    Tokens(home).create("limited", ["read"], ["work"])
+    killed_rename(monkeypatch)
+    made("office")
+    assert "is undone now" in run("accounts list").stderr
+    assert names() == ["office", "work"]
+    assert settings.load().accounts_with_settings == {"work"}
+    assert [each.accounts for each in Tokens(home).all()] == [{"work"}]
+    assert not list(home.rglob(".renaming"))
 
 
 SEVERAL = [

@@ -4,6 +4,9 @@ An account is its folder, its sections of `config.toml`, and the tokens that are
 writes sections and tokens for both names, renames the folder, and takes those of the former name out: at no
 moment does the account have the shared settings instead of its own. A removal renames the folder to a name
 that no account can have, and then deletes it. `finish` completes or undoes what was interrupted.
+
+A marker beside the folders tells that a rename has begun. Its copy in the folder moves along: so an account
+that was made under the new name since then is not taken for the renamed one.
 """
 
 from __future__ import annotations
@@ -54,20 +57,23 @@ def rename(loaded: Settings, old: str, new: str) -> None:
         _begin_rename(loaded, old, new)
         folder.path.rename(target.path)
         sync_folder(folder.path.parent)
-        _end_rename(loaded, old)
+        _end_rename(loaded, old, target)
 
 
 def _begin_rename(loaded: Settings, old: str, new: str) -> None:
-    write_private(_marker(loaded), json.dumps([old, new]).encode(), synced=True)
+    for marker in (_marker_in(loaded.account_folder(old)), _marker(loaded)):
+        write_private(marker, json.dumps([old, new]).encode(), synced=True)
     if old in loaded.accounts_with_settings:
         _edit(loaded.home, Copy(("accounts", old), ("accounts", new)))
     _change_tokens(loaded.home, lambda names: names | {new} if old in names else names)
 
 
-def _end_rename(loaded: Settings, gone: str) -> None:
-    """Take out what belongs to a name that is not, or no longer, that of the account."""
+def _end_rename(loaded: Settings, gone: str, folder: AccountFolder) -> None:
+    """Take out what belongs to a name that is not, or no longer, that of the account in the folder."""
     _forget(loaded, gone)
     _marker(loaded).unlink()
+    sync_folder(_marker(loaded).parent)
+    _marker_in(folder).unlink(missing_ok=True)  # last: without it, the rename counts as undone
 
 
 def _forget(loaded: Settings, name: str) -> None:
@@ -118,16 +124,17 @@ def finish(loaded: Settings) -> list[str]:
 
 
 def _finish_rename(loaded: Settings) -> Iterator[str]:
-    try:
-        old, new = json.loads(_marker(loaded).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    said = _said(_marker(loaded))
+    if said is None:
         return
+    old, new = said
     target = loaded.account_folder(new)
-    is_done = target.path.is_dir()
-    with _held(target if is_done else loaded.account_folder(old)) as holder:
-        if holder is not None:
+    is_done = _said(_marker_in(target)) == said
+    folder = target if is_done else loaded.account_folder(old)
+    with _held(folder) as holder:
+        if holder is not None or _said(_marker(loaded)) != said:
             return
-        _end_rename(loaded, old if is_done else new)
+        _end_rename(loaded, old if is_done else new, folder)
     yield f"The rename of {old} to {new} was interrupted, and is {'complete' if is_done else 'undone'} now."
 
 
@@ -143,6 +150,19 @@ def _finish_removals(loaded: Settings) -> Iterator[str]:
 
 def _marker(loaded: Settings) -> Path:
     return loaded.home / "accounts" / RENAMING
+
+
+def _marker_in(folder: AccountFolder) -> Path:
+    return folder.path / RENAMING
+
+
+def _said(marker: Path) -> tuple[str, str] | None:
+    """The former and the new name in a marker; None where there is none."""
+    try:
+        old, new = json.loads(marker.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return str(old), str(new)
 
 
 def require_no_leader(folder: AccountFolder) -> None:
