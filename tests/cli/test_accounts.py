@@ -227,6 +227,22 @@ def test_an_account_that_cannot_be_unlinked_is_kept(
     assert names() == ["work"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a link needs a privilege there")
+def test_an_account_whose_folder_is_a_link_is_left_as_it_is(
+    linked: list[str], home: Path, tmp_path: Path
+) -> None:
+    (home / "config.toml").write_text(CONFIG)
+    Tokens(home).create("limited", ["read"], ["work"])
+    (home / "accounts" / "work").rename(tmp_path / "disk")
+    (home / "accounts" / "work").symlink_to(tmp_path / "disk")
+    refused = run("accounts remove work --yes")
+    assert (refused.exit_code, linked, names()) == (2, [], ["work"])
+    assert "is a link" in refused.stderr
+    assert settings.load().accounts_with_settings == {"work"}
+    assert [each.accounts for each in Tokens(home).all()] == [{"work"}]
+    assert run("accounts list").exit_code == 0
+
+
 @pytest.mark.parametrize("line", ["rename nobody x", "remove nobody --yes"])
 def test_an_account_that_is_not_here_is_named_with_those_that_are(line: str) -> None:
     made("work")

@@ -86,13 +86,11 @@ def remove(loaded: Settings, name: str) -> None:
     """Delete an account: its folder, its settings, and its name in tokens.
 
     Raises:
-        InvalidArgument: `config.toml` has to be changed by hand first.
+        InvalidArgument: Its folder is a link, or `config.toml` has to be changed by hand first.
         Busy: A server of it runs, or a file cannot be deleted.
     """
     folder = loaded.account_folder(name)
-    _require_unnamed(loaded, name)
-    if name in loaded.accounts_with_settings:
-        edited(config_text(loaded.home), [Erasure(("accounts", name))])  # before anything is gone
+    require_removable(loaded, folder)
     with _nobody_leads(folder), _named_faults(loaded.home):
         # First: a token that outlasts the account would reach the next one of its name.
         _change_tokens(loaded.home, lambda names: names - {name})
@@ -165,12 +163,21 @@ def _said(marker: Path) -> tuple[str, str] | None:
     return str(old), str(new)
 
 
-def require_no_leader(folder: AccountFolder) -> None:
-    """See that no server of an account runs.
+def require_removable(loaded: Settings, folder: AccountFolder) -> None:
+    """See that nothing keeps an account from being removed, before anything of it is gone.
 
     Raises:
-        Busy: One does.
+        InvalidArgument: Its folder is a link, or `config.toml` has to be changed by hand first.
+        Busy: A server of it runs.
     """
+    if folder.path.is_symlink():
+        raise InvalidArgument(
+            f"The folder of {folder.name} is a link, {folder.path}.",
+            "Put the folder itself in its place, then run this again.",
+        )
+    _require_unnamed(loaded, folder.name)
+    if folder.name in loaded.accounts_with_settings:
+        edited(config_text(loaded.home), [Erasure(("accounts", folder.name))])
     with _nobody_leads(folder):
         pass
 

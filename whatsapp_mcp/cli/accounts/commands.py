@@ -84,12 +84,12 @@ def remove_account(
 
     All of it that is here: keys, messages, files, its settings. No server of it may run.
     """
-    from whatsapp_mcp.cli.accounts.changes import remove, require_no_leader
+    from whatsapp_mcp.cli.accounts.changes import remove, require_removable
     from whatsapp_mcp.cli.connection import find, unlinked, with_known_device
 
     _finish()
     folder = known_account(name)
-    require_no_leader(folder)
+    require_removable(settings.load(), folder)
     is_linked = find(name, wait=False).state is not ConnectionState.UNLINKED
     logs_out = is_linked and not keep_linked
     what = "Unlink it and delete" if logs_out else "Delete"
