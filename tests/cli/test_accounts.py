@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -314,6 +315,34 @@ def test_an_account_that_took_the_new_name_of_an_interrupted_rename_gets_no_toke
     assert settings.load().accounts_with_settings == {"work"}
     assert [each.accounts for each in Tokens(home).all()] == [{"work"}]
     assert not list(home.rglob(".renaming"))
+
+
+def test_an_interrupted_rename_of_a_folder_that_is_gone_is_undone(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made("work")
+    (home / "config.toml").write_text(CONFIG)
+    Tokens(home).create("limited", ["read"], ["work"])
+    killed_rename(monkeypatch)
+    shutil.rmtree(home / "accounts" / "work")
+    listed = run("accounts list")
+    assert (listed.exit_code, names()) == (0, [])
+    assert "is undone now" in listed.stderr
+    assert settings.load().accounts_with_settings == {"work"}
+    assert [each.accounts for each in Tokens(home).all()] == [{"work"}]
+    assert run("accounts list").stderr == ""
+
+
+@pytest.mark.parametrize("text", ["", "5", '"ab"', '["work"]', '["work", 1]', '["work", "../x"]', "\xff"])
+def test_a_marker_of_a_rename_that_names_no_accounts_is_taken_away(text: str, home: Path) -> None:
+    made("work", "b")
+    (home / "accounts" / ".renaming").write_text(text, encoding="latin-1")
+    (home / "config.toml").write_text(CONFIG.replace("work", "b"))
+    listed = run("accounts list")
+    assert (listed.exit_code, names()) == (0, ["b", "work"])
+    assert "A rename was interrupted, and is undone now" in listed.stderr
+    assert settings.load().accounts_with_settings == {"b"}
+    assert run("accounts list").stderr == ""
 
 
 SEVERAL = [

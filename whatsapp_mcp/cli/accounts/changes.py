@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from whatsapp_mcp.device.leader import LeaderLock
@@ -122,18 +122,23 @@ def finish(loaded: Settings) -> list[str]:
 
 
 def _finish_rename(loaded: Settings) -> Iterator[str]:
-    said = _said(_marker(loaded))
+    said = _said(loaded, _marker(loaded))
     if said is None:
         return
+    if not said:  # it is written whole, before anything is changed
+        _marker(loaded).unlink(missing_ok=True)
+        yield "A rename was interrupted, and is undone now."
+        return
     old, new = said
-    target = loaded.account_folder(new)
-    is_done = _said(_marker_in(target)) == said
-    folder = target if is_done else loaded.account_folder(old)
-    with _held(folder) as holder:
-        if holder is not None or _said(_marker(loaded)) != said:
+    is_here = old.path.is_dir()  # before the look at where it may have moved meanwhile
+    is_done = _said(loaded, _marker_in(new)) == said
+    folder, gone = (new, old) if is_done else (old, new)
+    with _held(folder) if is_done or is_here else nullcontext() as holder:
+        if holder is not None or _said(loaded, _marker(loaded)) != said:
             return
-        _end_rename(loaded, old if is_done else new, folder)
-    yield f"The rename of {old} to {new} was interrupted, and is {'complete' if is_done else 'undone'} now."
+        _end_rename(loaded, gone.name, folder)
+    how = "complete" if is_done else "undone"
+    yield f"The rename of {old.name} to {new.name} was interrupted, and is {how} now."
 
 
 def _finish_removals(loaded: Settings) -> Iterator[str]:
@@ -154,13 +159,18 @@ def _marker_in(folder: AccountFolder) -> Path:
     return folder.path / RENAMING
 
 
-def _said(marker: Path) -> tuple[str, str] | None:
-    """The former and the new name in a marker; None where there is none."""
+def _said(loaded: Settings, marker: Path) -> tuple[AccountFolder, ...] | None:
+    """The account under its former and its new name; empty where a marker has no names, None without one."""
     try:
-        old, new = json.loads(marker.read_text(encoding="utf-8"))
+        match json.loads(marker.read_bytes()):
+            case [str(old), str(new)]:
+                return loaded.account_folder(old), loaded.account_folder(new)
+            case _:
+                return ()
     except FileNotFoundError:
         return None
-    return str(old), str(new)
+    except (ValueError, InvalidArgument):
+        return ()
 
 
 def require_removable(loaded: Settings, folder: AccountFolder) -> None:
