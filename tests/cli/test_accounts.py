@@ -155,6 +155,24 @@ def test_an_account_that_oauth_users_are_limited_to_stays_until_a_person_has_dec
     assert "server.oauth.accounts" in refused.stderr
 
 
+def test_a_name_that_oauth_users_are_limited_to_is_no_new_name(home: Path) -> None:
+    made("work")
+    (home / "config.toml").write_text(
+        '[server.oauth]\nissuer = "https://a.example"\nsubjects = ["me"]\naccounts = {me = ["office"]}\n'
+    )
+    refused = run("accounts rename work office")
+    assert (refused.exit_code, names()) == (2, ["work"])
+    assert "server.oauth.accounts in config.toml names office" in refused.stderr
+
+
+def test_a_name_that_a_token_is_limited_to_is_no_new_name(home: Path) -> None:
+    made("work")
+    Tokens(home).create("leftover", ["read"], ["office"])
+    refused = run("accounts rename work office")
+    assert (refused.exit_code, names()) == (2, ["work"])
+    assert "whatsapp-mcp token revoke leftover" in refused.stderr
+
+
 @pytest.mark.parametrize("line", ["accounts rename work office", "accounts remove work --yes"])
 def test_a_file_of_settings_that_cannot_be_edited_is_left_with_the_account(line: str, home: Path) -> None:
     made("work")

@@ -39,7 +39,8 @@ def rename(loaded: Settings, old: str, new: str) -> None:
     """Give an account another name.
 
     Raises:
-        InvalidArgument: The new name is taken, or `config.toml` has to be changed by hand first.
+        InvalidArgument: The new name is taken, somebody is limited to it already, or `config.toml` has to be
+            changed by hand first.
         Busy: A server of it runs, or a file cannot be written.
     """
     folder, target = loaded.account_folder(old), loaded.account_folder(new)
@@ -48,6 +49,8 @@ def rename(loaded: Settings, old: str, new: str) -> None:
     _require_unnamed(loaded, old)
     if _marker(loaded).exists():
         raise Busy("Another rename has not ended.", "End the servers of that account, then run this again.")
+    _require_unnamed(loaded, new)
+    _require_no_token(loaded, new)
     if new in loaded.accounts_with_settings:
         raise InvalidArgument(
             f"config.toml has settings of an account {new} already.", "Take its sections out first."
@@ -248,6 +251,22 @@ def _require_unnamed(loaded: Settings, name: str) -> None:
         raise InvalidArgument(
             f"server.oauth.accounts in config.toml names {name}.", "Take it out there first."
         )
+
+
+def _require_no_token(loaded: Settings, name: str) -> None:
+    """See that no token is limited to a name that no account has: it would reach the one that takes the name.
+
+    Raises:
+        InvalidArgument: One is.
+    """
+    from whatsapp_mcp.server.transports import Tokens
+
+    for token in Tokens(loaded.home).all():
+        if name in (token.accounts or ()):
+            raise InvalidArgument(
+                f"The token {token.name} is for an account {name} already.",
+                f"Run `whatsapp-mcp token revoke {token.name}` first, or choose another name.",
+            )
 
 
 def _copy_key(folder: AccountFolder, target: AccountFolder) -> None:
