@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from mcp.shared.exceptions import MCPError
 
 from tests.server.conftest import ANN_LEE, incoming
 from tests.server.fakes import NOON, FakeSource, text_of
+from tests.server.rest.rig import OF, api
 from tests.server.test_core_tools import answer, refusal
 from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive
@@ -21,7 +23,8 @@ from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls import Services, spec_of
+from whatsapp_mcp.server.calls import Accounts, Services, spec_of
+from whatsapp_mcp.server.calls.call import LEADER_LIMIT
 from whatsapp_mcp.server.main import ServeOptions, _accounts_of
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.settings import Settings
@@ -174,6 +177,31 @@ async def test_a_strangers_words_from_one_account_count_before_an_act_in_another
     assert "Boss, are you coming?" in words
     assert not any(Exposure.STRANGER in each for each in before.values())
     assert [Exposure.STRANGER in each for each in after.values()] == [True]
+
+
+async def test_an_account_that_cannot_be_opened_counts_as_one_that_handed_strangers_words_out(
+    two: TwoAccounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two.private.policy = two.work.policy = Policy.in_mode("standard")
+    fail(two.private, monkeypatch, Busy("It is being upgraded."))
+    async with two.client() as client:
+        await answer(client, "send_message", account=WORK, chat=CARLA, text="x")
+
+    tainted = (await two.work.services()).ledger.tainted()
+    assert [*tainted.values()] == [frozenset({Exposure.STRANGER})]
+
+
+async def test_an_act_does_not_wait_for_an_account_that_is_not_seen(two: TwoAccounts) -> None:
+    hidden = replace(two.work, account="hidden", starting=True)
+    app = create(Accounts.of(two.private, two.work, hidden), "all", structured=True)
+    token = f"{OF}{PRIVATE},{WORK}"
+    async with api(two.private, application=app, token=token, others=[two.work, hidden]) as http:
+        with anyio.move_on_after(LEADER_LIMIT) as waited:
+            await http.post("/api/v1/send_message", json={"account": WORK, "chat": CARLA, "text": "x"})
+
+    assert not waited.cancelled_caught
+    assert [send.chat for send in two.work.device.sends] == [CARLA]
+    assert (await two.work.services()).ledger.tainted() == {}
 
 
 async def test_an_unknown_argument_is_refused_with_the_account_among_those_that_are_known(

@@ -12,10 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+import anyio
+
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
-from whatsapp_mcp.ledger import Taint
+from whatsapp_mcp.ledger import Exposure, Taint
 from whatsapp_mcp.policy import Act, is_offered
-from whatsapp_mcp.server.calls.call import BASE, Call, ServicesSource
+from whatsapp_mcp.server.calls.call import BASE, LEADER_LIMIT, Call, ServicesSource
 
 ARGUMENT: Final = "account"
 CURSOR: Final = "cursor"
@@ -61,27 +63,31 @@ class Accounts:
         return [name for name, source in seen.items() if is_offered(source.policy, act)]
 
 
-async def carry_exposures(call: Call, accounts: Accounts) -> None:
+async def carry_exposures(call: Call, seen: Mapping[str, ServicesSource]) -> None:
     """Let words that were handed out in other accounts count in that of a call: its caller has them in hand.
 
-    Otherwise what a stranger wrote to one account could cause a send from another without a question.
+    Otherwise what a stranger wrote to one account could cause a send from another without a question. Of an
+    account that is not open within `LEADER_LIMIT` nothing can be read: strangers' words count as handed out.
 
     Args:
         call: Of an act.
-        accounts: All that the server serves.
+        seen: The accounts that the requester sees: in others it was given nothing.
 
     Raises:
         WhatsAppError: The account cannot be opened, or it could not be written down, so nothing may be done.
     """
     principal = call.caller.principal
     ledger = (await call.source.services()).ledger
-    for source in accounts.sources.values():
-        handed = Taint()
+    for source in seen.values():
         if source is not call.source:
-            with suppress(WhatsAppError):  # what cannot be opened hands nothing out
-                handed = await (await source.services()).ledger.taint(principal)
-        for exposure in handed.sources:
-            await ledger.expose(principal, exposure)
+            for exposure in (await _handed_out(source, principal)).sources:
+                await ledger.expose(principal, exposure)
+
+
+async def _handed_out(source: ServicesSource, principal: str) -> Taint:
+    with suppress(WhatsAppError), anyio.move_on_after(LEADER_LIMIT):
+        return await (await source.services()).ledger.taint(principal)
+    return Taint(frozenset({Exposure.STRANGER}))
 
 
 def with_account(schema: Mapping[str, Any], names: Sequence[str], *, required: bool) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class OfferedTool:
         with source.meter.measured(self.spec.name):
             call, values = begin(source)
             if several and self.spec.acts:
-                await carry_exposures(call, self.accounts)
+                await carry_exposures(call, seen)
             values |= _cursor(asked.positions.get(name))
 
             async def act(caller: Caller) -> Result:
