@@ -20,14 +20,14 @@ from tests.server.test_core_tools import answer, refusal
 from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
-from whatsapp_mcp.ledger import Exposure
+from whatsapp_mcp.ledger import Exposure, Taint
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Accounts, Services, spec_of
 from whatsapp_mcp.server.calls.call import LEADER_LIMIT
 from whatsapp_mcp.server.main import ServeOptions, _accounts_of
 from whatsapp_mcp.server.tools import toolsets
-from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.settings import PolicyMode, Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -177,6 +177,32 @@ async def test_a_strangers_words_from_one_account_count_before_an_act_in_another
     assert "Boss, are you coming?" in words
     assert not any(Exposure.STRANGER in each for each in before.values())
     assert [Exposure.STRANGER in each for each in after.values()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("read", "act", "message"), [("open", "standard", "#2"), ("standard", "lockdown", "#1")]
+)
+async def test_words_that_count_only_where_the_act_is_done_count_there(
+    two: TwoAccounts, read: PolicyMode, act: PolicyMode, message: str
+) -> None:
+    two.work.policy, two.private.policy = Policy.in_mode(read), Policy.in_mode(act)
+    async with two.client() as client:
+        await answer(client, "get_message_context", account=WORK, message=message, before=0, after=0)
+        await answer(client, "send_message", account=PRIVATE, chat=ANN_LEE, text="x")
+
+    (sources,) = (await two.private.services()).ledger.tainted().values()
+    assert Taint(sources).counts(act)
+
+
+@pytest.mark.parametrize("mode", ["open", "standard"])
+async def test_one_account_alone_writes_down_only_what_counts_in_its_own_mode(
+    two: TwoAccounts, mode: PolicyMode
+) -> None:
+    two.work.policy = Policy.in_mode(mode)
+    async with Client(create(two.work, "core", structured=True)) as client:
+        await answer(client, "list_messages", chat=CARLA)
+
+    assert (await two.work.services()).ledger.tainted() == {}
 
 
 async def test_an_account_that_cannot_be_opened_counts_as_one_that_handed_strangers_words_out(

@@ -246,4 +246,5 @@ class Call:
             await opened.ledger.taint(self.caller.principal)
         devices = CallersDevices(opened.devices, self.caller)
         services = replace(opened, devices=devices, caller=self.caller, roots=self.roots, base=self.base)
-        return replace(services, archive=opened.archive.bound_to(self.caller, services.ask))
+        archive = opened.archive.bound_to(self.caller, services.ask, is_one_of_several=self.is_one_of_several)
+        return replace(services, archive=archive)

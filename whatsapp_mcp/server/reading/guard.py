@@ -48,6 +48,7 @@ class Guard:
         ask: Asks a person.
         named: Jid of a chat whose words are asked for.
         whole: All of its words are asked for, whoever wrote them.
+        is_one_of_several: The caller sees further accounts, in whose modes count other words than here.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Guard:
         named: str | None = None,
         *,
         whole: bool = False,
+        is_one_of_several: bool = False,
     ) -> None:
         self._archive = archive
         self._ledger = ledger
@@ -68,6 +70,7 @@ class Guard:
         self._ask = ask
         self._named = named
         self._whole = whole
+        self._is_one_of_several = is_one_of_several and not caller.is_trusted
         self._agreed: set[Permit] = set()
         self._withholds = policy.withholds and not caller.is_trusted
         has_rules = (policy.rules_reading and not caller.is_trusted) or bool(caller.chat)
@@ -148,7 +151,7 @@ class Guard:
         view = await self._bound_view()
         view.verdicts = await self.verdicts(chat.jid for chat in found)
         shown = view.chats(found)
-        await self._expose(view)
+        await self._expose(view, [chat for chat in shown if chat.last_message])
         read = [(chat.jid, last.ref) for chat in shown if (last := chat.last_message) and not last.withheld]
         if read:
             jids, refs = zip(*read, strict=True)
@@ -179,7 +182,7 @@ class Guard:
         asks = view.asked or (self._policy.mode == "lockdown" and view.opens and view.strangers)
         if asks and found:
             await self.agree(Permit("release", (found[0].chat,), () if ref is None else (f"#{ref}",)))
-        await self._expose(view)
+        await self._expose(view, shown)
         read = [message for message in shown if not message.withheld]
         if read:
             chats, refs = {message.chat: None for message in read}, tuple(message.ref for message in read)
@@ -195,12 +198,19 @@ class Guard:
             await self._ask(wanted)
             self._agreed.add(wanted)
 
-    async def _expose(self, view: View) -> None:
-        if not view.withholds:
+    async def _expose(self, view: View, shown: Sequence[Message | Chat]) -> None:
+        """Write down whose words leave now, as far as they count here or in another account.
+
+        Args:
+            view: How they were seen.
+            shown: What is handed out; whose words it holds is not looked for where nothing is withheld.
+        """
+        if not (view.withholds or self._is_one_of_several):
             return
-        if view.strangers:
+        anybodys = bool(shown) and not view.withholds
+        if view.strangers or anybodys:
             await self._ledger.expose(self._caller.principal, Exposure.STRANGER)
-        if view.contacts and self._policy.mode == "lockdown":
+        if (view.contacts or anybodys) and (self._policy.mode == "lockdown" or self._is_one_of_several):
             await self._ledger.expose(self._caller.principal, Exposure.CONTACT)
 
     async def pages(

@@ -52,9 +52,11 @@ _ELSEWHERE: Final = "elsewhere"
 class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
     """What a caller's tools see of the archive."""
 
-    def bound_to(self, caller: Caller, ask: Ask) -> GuardedArchive:
-        """The archive for the tools of a caller."""
-        return GuardedArchive(self._archive, self._ledger, self._policy, caller, ask)
+    def bound_to(self, caller: Caller, ask: Ask, *, is_one_of_several: bool = False) -> GuardedArchive:
+        """The archive for the tools of a caller, who may see further accounts."""
+        return GuardedArchive(
+            self._archive, self._ledger, self._policy, caller, ask, is_one_of_several=is_one_of_several
+        )
 
     def opened(self, chat: str | None, *, whole: bool = False) -> GuardedArchive:
         """The archive for somebody who names a chat, and so asks for the words of whom it is with.
@@ -69,7 +71,14 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
         if chat is None:
             return self
         return GuardedArchive(
-            self._archive, self._ledger, self._policy, self._caller, self._ask, chat, whole=whole
+            self._archive,
+            self._ledger,
+            self._policy,
+            self._caller,
+            self._ask,
+            chat,
+            whole=whole,
+            is_one_of_several=self._is_one_of_several,
         )
 
     # What is known of sends and of the archive itself: nobody's words.

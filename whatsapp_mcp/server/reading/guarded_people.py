@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Final
 
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.ledger import AuditEntry, Exposure
+from whatsapp_mcp.ledger import AuditEntry
 from whatsapp_mcp.models import Actor, Chat, ChatCandidate, Contact, GroupMember, MessageKey, Page, Permit
 from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
+from whatsapp_mcp.server.reading.withholding import View
 
 _CUT: Final = "…"
 
@@ -110,8 +111,7 @@ class GuardedPeople(Guard):
             raise forbidden()
         if verdict == "ask" or (self._withholds and self._policy.mode == "lockdown"):
             await self.agree(Permit("release", (jid,)))
-        if self._withholds:
-            await self._ledger.expose(self._caller.principal, Exposure.STRANGER)
+        await self._expose(View(self._withholds, strangers=True), ())
         self._ledger.audit.read(AuditEntry(self._caller, "channel_posts", (jid,)))
 
     async def _shown_people(self, found: Sequence[Contact]) -> tuple[Contact, ...]:
