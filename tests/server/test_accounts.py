@@ -10,8 +10,10 @@ from typing import Any, cast
 
 import anyio
 import pytest
+from jsonschema import validate
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+from mcp.types import PromptReference
 
 from tests.server.conftest import ANN_LEE, incoming
 from tests.server.fakes import NOON, FakeSource, text_of
@@ -27,7 +29,7 @@ from whatsapp_mcp.server.calls import Accounts, Services, spec_of
 from whatsapp_mcp.server.calls.call import LEADER_LIMIT
 from whatsapp_mcp.server.main import ServeOptions, _accounts_of
 from whatsapp_mcp.server.tools import toolsets
-from whatsapp_mcp.settings import PolicyMode, Settings
+from whatsapp_mcp.settings import PolicyMode, PolicySettings, Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -97,6 +99,14 @@ async def test_a_read_of_a_named_account_answers_for_it_alone(client: Client) ->
     assert text.startswith("Chats, newest first:\n")
     assert [*data["accounts"]] == [WORK]
     assert every.startswith("account private:")
+
+
+async def test_a_read_that_one_account_alone_offers_says_whose_answer_it_is(two: TwoAccounts) -> None:
+    two.private.policy = Policy(PolicySettings(mode="open", tools_off=("list_chats",)))
+    async with two.client() as client:
+        text, _ = await answer(client, "list_chats")
+
+    assert text.startswith("account work:\nChats, newest first:\n")
 
 
 async def test_a_ref_without_an_account_is_answered_by_each_that_has_it(client: Client) -> None:
@@ -257,7 +267,8 @@ async def test_a_cursor_goes_on_in_its_account(client: Client, tool: str, argume
     assert cursor.startswith("work:")
     assert f"More: cursor={cursor}" in text
     assert [*more["accounts"]] == [WORK]
-    assert following.partition(":")[0] != text.partition(":")[0]
+    assert following.startswith("account work:\n")
+    assert following != text
     assert (wrong["code"], strange["code"]) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
 
 
@@ -320,10 +331,27 @@ async def test_the_instructions_say_that_there_are_several(two: TwoAccounts, cli
 async def test_each_structured_answer_is_of_the_declared_shape(client: Client) -> None:
     tools = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
 
-    assert (tools["list_chats"] or {})["required"] == ["accounts"]
+    assert {"required": ["accounts"]} in (tools["list_chats"] or {})["anyOf"]
     assert "accounts" not in (tools["send_message"] or {})["properties"]
     for name, arguments in (("list_chats", {}), ("connection_status", {}), ("search_contacts", {})):
         assert not (await client.call_tool(name, arguments)).is_error  # the client checks the shape
+
+
+async def test_an_error_of_every_account_is_of_the_declared_shape(client: Client) -> None:
+    tools = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
+    result = await client.call_tool("get_message_context", {"message": "#4711"})
+
+    validate(result.structured_content, tools["get_message_context"] or {})
+
+
+async def test_a_chat_is_completed_from_the_accounts_that_can_be_opened(
+    two: TwoAccounts, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(two.private, monkeypatch, Busy("It is being upgraded."))
+
+    completed = await client.complete(PromptReference(name="reply_to"), {"name": "chat", "value": "carla"})
+
+    assert completed.completion.values == ["Carla"]
 
 
 async def test_a_server_for_one_chat_has_no_account_to_choose(two: TwoAccounts) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -26,6 +26,8 @@ from whatsapp_mcp.server.calls.results import Result
 from whatsapp_mcp.server.calls.specs import ToolSpec
 
 T = TypeVar("T")
+_UNNAMED: Final = (None, "", EVERY)
+"""What `account` is where a read is of every account that offers it."""
 Perform = Callable[[Call, Callable[[Caller], Awaitable[Result]]], Awaitable[Result | T]]
 """Does, for a call, what the tool does for a caller: the call's, or the same with a person's answer."""
 
@@ -138,7 +140,7 @@ class OfferedTool:
             result = await perform(call, act)
         if not (several and self.spec.reads and isinstance(result, Result)):
             return result
-        return JoinedResult({name: of_account(name, result)}, is_headed=False)
+        return JoinedResult({name: of_account(name, result)}, is_headed=arguments.get(ARGUMENT) in _UNNAMED)
 
     def _seen(self, requester: Requester) -> Mapping[str, ServicesSource]:
         seen = self.accounts.seen_by(requester.accounts)
@@ -157,7 +159,7 @@ class OfferedTool:
             return _Asked(seen, {}, arguments)
         rest = dict(arguments)
         account, cursor = rest.pop(ARGUMENT, None), rest.get(CURSOR)
-        if not self.spec.reads or account not in (None, "", EVERY):
+        if not self.spec.reads or account not in _UNNAMED:
             name = self._named(account, seen)
             chosen = {name: seen[name]}
         else:
@@ -167,7 +169,7 @@ class OfferedTool:
         if not (isinstance(cursor, str) and cursor.strip() and CURSOR in self.arguments.model_fields):
             return _Asked(chosen, {}, rest)
         positions = positions_in(cursor, seen)
-        if account not in (None, "", EVERY) and positions.keys() != chosen.keys():
+        if account not in _UNNAMED and positions.keys() != chosen.keys():
             raise InvalidArgument(f"{CURSOR!r} is of another account.", f"Leave {ARGUMENT!r} out.")
         del rest[CURSOR]
         return _Asked({name: seen[name] for name in positions}, positions, rest)

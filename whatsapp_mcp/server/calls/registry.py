@@ -67,7 +67,7 @@ class RegisteredTool(Tool):
         schema = with_account(listing.input_schema, names, required=not offered.spec.reads)
         answer = listing.output_schema
         if answer is not None and offered.spec.reads:
-            answer = by_account(answer)
+            answer = _or_error(by_account(answer))
         return listing.model_copy(update={"input_schema": schema, "output_schema": answer})
 
     def _hints(self, accounts: frozenset[str] | None) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.server.mcpserver.prompts.base import PromptArgument
 
+from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.policy import Act, Audience, Effect
 from whatsapp_mcp.server.calls import begun, contained
@@ -66,19 +67,25 @@ async def completed(
         typed: What stands there already.
 
     Raises:
-        WhatsAppError: They cannot be listed to whom asks.
+        WhatsAppError: No account can list them to whom asks.
     """
     workflow = next((one for one in WORKFLOWS if one.name == prompt), None)
     kinds = {each.name: each.completes for each in workflow.arguments} if workflow else {}
     if (wanted := kinds.get(argument)) is None:
         return ()
-    found: list[str] = []
+    found, errors = list[str](), list[WhatsAppError]()
     seen = accounts.seen_by(requester.accounts)
     # Where it is offered nowhere, the policy of the first says why.
-    for name in accounts.offering(_LISTS, requester.accounts) or [*seen][:1]:
+    names = accounts.offering(_LISTS, requester.accounts) or [*seen][:1]
+    for name in names:
         call = begun(seen[name], requester, _LISTS)
         ask = partial(_chats, call, typed, only_groups=wanted == "group")
-        found += await contained("completion", ask)
+        try:
+            found += await contained("completion", ask)
+        except WhatsAppError as error:
+            errors.append(error)
+    if errors and len(errors) == len(names):
+        raise errors[0]
     return list(dict.fromkeys(found))
 
 
