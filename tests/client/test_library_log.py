@@ -38,7 +38,8 @@ LINES_WITH_IDS = (
 
 @pytest.mark.parametrize("error", DATABASE_ERRORS)
 def test_a_message_that_no_key_could_be_read_or_stored_for_ends_the_client(error: str) -> None:
-    assert keys_failed(DECRYPTING.format(id="3A72", error=error))
+    for in_database in (True, False):
+        assert keys_failed(DECRYPTING.format(id="3A72", error=error), in_database=in_database)
 
 
 @pytest.mark.parametrize(
@@ -51,17 +52,29 @@ def test_a_message_that_no_key_could_be_read_or_stored_for_ends_the_client(error
     ],
 )
 def test_any_other_line_that_tells_of_a_failed_database_ends_the_client(line: str) -> None:
-    assert keys_failed(line)
+    assert keys_failed(line, in_database=True)
 
 
 @pytest.mark.parametrize("line", LINES_WITH_IDS)
 def test_an_id_that_looks_like_a_failed_database_ends_no_client(line: str) -> None:
     for error in (*DATABASE_ERRORS, "pq: terminating connection (57P01)", "sql: database is closed"):
         for around in ("{}", "x: {}", f"x from {SENDER}: failed to decrypt normal message: {{}}"):
-            assert not keys_failed(line.format(id=around.format(error)))
+            assert not keys_failed(line.format(id=around.format(error)), in_database=True)
 
 
 @settings(max_examples=50)
 @given(st.text(), st.sampled_from(LINES_WITH_IDS))
 def test_no_id_ends_a_client(written: str, line: str) -> None:
-    assert not keys_failed(line.format(id=written))
+    assert not keys_failed(line.format(id=written), in_database=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Failed to handle retry receipt for 3EB0 from 1@lid: couldn't find message 3A: sql: nothing",
+        "Unrecognized chat presence state a: sql: b",
+        "Error decrypting message 3A from 1@lid: failed to decrypt normal message: failed to get chain: x",
+    ],
+)
+def test_nothing_that_a_sender_chooses_ends_a_client_whose_keys_are_in_a_file(line: str) -> None:
+    assert not keys_failed(line, in_database=False)

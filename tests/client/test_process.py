@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -34,6 +35,9 @@ from whatsapp_mcp.storage import JournalRow
 pytestmark = pytest.mark.anyio
 
 SOON = 2.0
+DATABASES = ("inbox.db", "client.db")
+LIBRARY_WAITS = 9.0
+"""Seconds in which the library gives up a database that is locked (5 s), and more."""
 
 
 def messages(folder: Path) -> list[JournalRow]:
@@ -303,3 +307,34 @@ async def test_it_says_when_it_cannot_run(tmp_path: Path) -> None:
     assert b"missing" in missing.stderr
     wrong = await anyio.to_thread.run_sync(run, "--nonsense")
     assert (wrong.returncode, wrong.stdout) == (EXIT_BAD_ARGUMENTS, b"")
+
+
+@pytest.mark.slow
+async def test_a_client_whose_keys_fail_ends_once_what_it_acknowledged_is_journaled(
+    wa: WhatsApp, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    async with client_process(tmp_path, wa.environment()) as client:
+        await client.link(wa.me)
+        await ann.says("hello")
+        await journaled_texts(client, tmp_path, 1)
+        journal, keys = (sqlite3.connect(tmp_path / name, isolation_level=None) for name in DATABASES)
+        with closing(journal), closing(keys):
+            journal.execute("BEGIN IMMEDIATE")
+            first = await ann.says("acknowledged")
+            companion = wa.me.companion
+            assert companion is not None
+            with anyio.fail_after(PATIENCE):
+                while any(node.get("id") == first for node in companion.pending):  # noqa: ASYNC110
+                    await anyio.sleep(0.02)
+            keys.execute("BEGIN IMMEDIATE")
+            await ann.says("not decrypted")
+            with anyio.move_on_after(LIBRARY_WAITS):
+                await client.process.wait()
+            journal.execute("ROLLBACK")
+            with anyio.fail_after(PATIENCE):
+                await client.process.wait()
+        assert texts(tmp_path) == ["hello", "acknowledged"]
+    async with client_process(tmp_path, wa.environment(), generation=2) as client:
+        await client.call("connect")
+        assert await journaled_texts(client, tmp_path, 3) == ["hello", "acknowledged", "not decrypted"]

@@ -204,6 +204,29 @@ async def test_the_phone_of_another_person_is_refused_before_a_message_of_theirs
     await linked.until(ConnectionState.ONLINE)
 
 
+async def test_a_phone_that_logs_in_before_it_is_refused_does_not_become_the_owner(
+    wa: WhatsApp, leader: Leader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = ("15550009999@s.whatsapp.net", "990001@lid", "Ada")
+    await leader.archive.set_own(*ada)
+    own = leader.archive.own
+
+    async def late() -> tuple[str | None, str | None, str | None]:
+        await anyio.sleep(2.0)
+        return await own()
+
+    monkeypatch.setattr(leader.archive, "own", late)
+    shown = await leader.device.link()
+    assert shown.qr is not None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wa.me.scan, shown.qr.text)
+        await leader.until(ConnectionState.UNLINKED)
+        await until(lambda: not leader.archive.folder.client_db.exists())
+        tasks.cancel_scope.cancel()
+    assert "those of +15550009999" in ((await leader.device.status()).reason or "")
+    assert await own() == ada
+
+
 async def test_a_person_whose_number_has_changed_may_link_their_phone(wa: WhatsApp, leader: Leader) -> None:
     former = "15559990000@s.whatsapp.net"
     await leader.archive.set_own(former, str(wa.me.lid), "Me")

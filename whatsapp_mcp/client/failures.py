@@ -107,12 +107,15 @@ _BEGINNING: Final = re.compile(r"[a-z' ]{1,60}", re.IGNORECASE)
 _UNSTORED: Final = "Failed to store message secret key for outgoing message "
 """Without the secret nobody could find out later that the message was sent."""
 _NOT_DECRYPTED: Final = "Error decrypting message "
-_SENDER: Final = re.compile(r" from \S+@\S+(?: in \S+@\S+)?: ")
+_SENDER: Final = re.compile(r" from [^\s@]+@[^\s@]+(?: in [^\s@]+@[^\s@]+)?: ")
 _STEP_FAILED: Final = re.compile(
     r"failed to decrypt (?:normal|prekey|group) message: "
-    r"failed to (?:load|store|save|remove|check|get|begin|commit)\b"
+    r"failed to (?:load|store|save|remove|check|get buffered event|begin|commit)\b"
 )
-"""What decrypting says where the database failed, whichever it is (whatsmeow, `store/signal.go`)."""
+"""What decrypting says where the database failed, whichever it is (whatsmeow, `store/signal.go`).
+
+Not any `get`: libsignal fails to get message keys, which is the sender's doing.
+"""
 _DATABASE_FAILED: Final = re.compile(
     r"(?:^|: )(?:pq: .+ \([0-9A-Z]{5}\)|pq: [^:]+|sql: [^:]+|driver: bad connection)$"
 )
@@ -152,8 +155,14 @@ def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
     return Rejected(f"WhatsApp or its client library refused it{f' (code {code[1]})' if code else ''}.")
 
 
-def keys_failed(line: str) -> bool:
-    """Whether a line of the library's log, without time and level, says that its database failed."""
+def keys_failed(line: str, *, in_database: bool) -> bool:
+    """Whether a line of the library's log, without time and level, says that its database failed.
+
+    Args:
+        line: The line.
+        in_database: Whether the keys are in PostgreSQL, whose errors may stand in any line. A file's do not:
+            then no line counts that may quote what a stranger has sent.
+    """
     if line.startswith(_UNSTORED):
         return True
     if line.startswith(_WITHOUT_ERROR):
@@ -161,7 +170,7 @@ def keys_failed(line: str) -> bool:
     error = _SENDER.split(line)[-1]
     if line.startswith(_NOT_DECRYPTED) and _STEP_FAILED.match(error):
         return True
-    return _DATABASE_FAILED.search(error) is not None
+    return in_database and _DATABASE_FAILED.search(error) is not None
 
 
 def sentence_of(error: Exception) -> str:

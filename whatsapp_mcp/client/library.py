@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -67,20 +68,6 @@ VERSION = version("neonize")
 
 _take_log_entry: Callable[[int, int], None] = neonize_client.log_whatsmeow
 
-
-def _log(address: int, size: int) -> None:
-    """Take a line of the library's log, before the library goes on.
-
-    If its database failed, the process ends here: before a message that could not be decrypted is
-    acknowledged, and before one is out that nobody could find again.
-    """
-    if keys_failed(Neonize.LogEntry.FromString(ctypes.string_at(address, size)).Message):
-        os._exit(EXIT_NO_KEYS)
-    _take_log_entry(address, size)
-
-
-neonize_client.log_whatsmeow = _log
-
 _UUID = "client"
 _FILE_OPTIONS = "?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_rest="
 """How a database that is a file is written to.
@@ -117,6 +104,19 @@ def exported() -> frozenset[str]:
     return frozenset(symbol for symbol in SYMBOLS if hasattr(gocode, symbol))
 
 
+def _log(in_database: bool, before_end: Callable[[], None], address: int, size: int) -> None:
+    """Take a line of the library's log, before the library goes on.
+
+    If its database failed, the process ends here: before a message that could not be decrypted is
+    acknowledged, and before one is out that nobody could find again.
+    """
+    line = Neonize.LogEntry.FromString(ctypes.string_at(address, size)).Message
+    if keys_failed(line, in_database=in_database):
+        before_end()
+        os._exit(EXIT_NO_KEYS)
+    _take_log_entry(address, size)
+
+
 class Library:
     """The one client of this process.
 
@@ -128,6 +128,8 @@ class Library:
             goes on when it returns. It must not raise.
         on_qr: Called in the loop with each QR text.
         on_ended: Called in the loop with the reason when the library's event pump has ended.
+        before_end: Called in one of the library's own threads before the process ends because the database
+            failed; what has been acknowledged is journaled when it returns.
 
     Attributes:
         client: neonize's client.
@@ -144,6 +146,7 @@ class Library:
         on_event: OnEvent,
         on_qr: OnQr,
         on_ended: OnEnded,
+        before_end: Callable[[], None],
     ) -> None:
         logging.getLogger("neonize.utils.log").setLevel(logging.WARNING)  # the Go side takes this level too
         # It warns that ffmpeg is missing, which nothing here uses.
@@ -153,6 +156,7 @@ class Library:
         self.version, self.symbols = VERSION, exported()
         self.client: Any = NewAClient(database, props=_device_props(device_name, history), uuid=_UUID)
         self._on_ended = on_ended
+        neonize_client.log_whatsmeow = partial(_log, keys.in_database, before_end)
         self._task: asyncio.Task[None] | None = None
 
         def execute(uuid: int, address: int, size: int, code: int) -> None:

@@ -112,8 +112,15 @@ class ClientProcess:
         self._announcements = _Announcements()
         self._journal_writer = JournalWriter(journal, generation, self._announce_event, self._announce)
         self._library = Library(
-            keys, device_name, history, on_event=self._on_event, on_qr=self._on_qr, on_ended=self._on_ended
+            keys,
+            device_name,
+            history,
+            on_event=self._on_event,
+            on_qr=self._on_qr,
+            on_ended=self._on_ended,
+            before_end=self._journal_writer.wait_quiet,
         )
+        self._keys = keys
         listen_to_library(self._on_login_event)
         self._fetching = Fetching(self._has_names)
         self._stays_until = 0.0
@@ -191,10 +198,16 @@ class ClientProcess:
         try:
             return await self._answer(method, arguments)
         except WhatsAppError as error:
-            if isinstance(error.__cause__, NeonizeError) and keys_failed(sentence_of(error.__cause__)):
+            cause = error.__cause__
+            if isinstance(cause, NeonizeError) and self._have_failed(sentence_of(cause)):
                 # As in the library's log: whoever leads now goes on with what the keys say.
+                with anyio.move_on_after(_LEAVE_LIMIT):
+                    await anyio.to_thread.run_sync(self._journal_writer.wait_quiet, abandon_on_cancel=True)
                 os._exit(EXIT_NO_KEYS)
             raise
+
+    def _have_failed(self, sentence: str) -> bool:
+        return keys_failed(sentence, in_database=self._keys.in_database)
 
     async def _answer(self, method: str, arguments: Arguments) -> Any:
         connection_call = self._connection_calls.get(method)

@@ -65,6 +65,7 @@ class ClientEvents:
     _trouble: str | None
     _running: set[int]
     _damaged_of: int
+    _refused_client: int
 
     def hear_presence(self, payload: bytes) -> None:
         """Somebody is online, or no longer; see `Topics`."""
@@ -138,10 +139,16 @@ class ClientEvents:
         elif method in {protocol.JOURNALED, protocol.STATE}:
             self._archiver.announce(int(params["seq"]))
             if method == protocol.STATE and params["code"] == EventCode.CONNECTED:
-                await self._owner.look_up()
-                await self._record_owner()
+                await self._look_up_owner(generation)
             elif method == protocol.STATE and params["code"] == EventCode.PAIR_STATUS:
                 await self._compare_phone(str(params["payload"]), generation)
+
+    async def _look_up_owner(self, generation: int) -> None:
+        if (
+            generation != self._refused_client
+        ):  # a phone that was refused is nobody's, although its client logs in
+            await self._owner.look_up()
+            await self._record_owner()
 
     async def _record_owner(self) -> None:
         """Have the archive know the owner before anybody sees the account online, and may write to `me`.
@@ -163,6 +170,7 @@ class ClientEvents:
         number = connection.paired_number(payload)
         refusal = await self._owner.refusal(number) if number is not None else None
         if refusal is not None:
+            self._refused_client = generation
             self._loop.post(connection.LinkingFailed(generation, refusal))
 
     def _changed(self, before: Connection, after: Connection) -> None:

@@ -133,6 +133,7 @@ class LocalDevice(
         self._trouble: str | None = None
         self._running: set[int] = set()
         self._damaged_of = 0
+        self._refused_client = 0
         self._make_client = self._client_maker(settings.now().account, program)
         self._loop = ReconnectLoop(
             self._clients,

@@ -31,7 +31,7 @@ SAID = [f"message {number}" for number in range(20)]
 KEEPS_RUNNING = """
 import sys
 from whatsapp_mcp.client import failures
-failures.keys_failed = lambda line: False
+failures.keys_failed = lambda line, *, in_database: False
 from whatsapp_mcp.client.__main__ import main
 main()
 """
