@@ -144,9 +144,8 @@ class ClientEvents:
                 await self._compare_phone(str(params["payload"]), generation)
 
     async def _look_up_owner(self, generation: int) -> None:
-        if (
-            generation != self._refused_client
-        ):  # a phone that was refused is nobody's, although its client logs in
+        """See who has logged in; a phone that was refused is nobody's, although its client may log in."""
+        if generation != self._refused_client:
             await self._owner.look_up()
             await self._record_owner()
 
