@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whatsapp_mcp.client import journaling
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.journaling import JournalWriter
 from whatsapp_mcp.client.protocol import STUCK, UNSTUCK
@@ -107,3 +109,19 @@ def test_what_comes_a_moment_after_leaving_is_still_waited_for() -> None:
     intake._last -= 60  # pyright: ignore[reportPrivateUsage]
     intake.wait_quiet()
     assert journal.kept == [(3, 1, b"late")]
+
+
+def test_events_that_go_on_coming_are_waited_for_no_longer_than_its_patience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journaling, "_PATIENCE", 0.3)
+    heard, journal = Heard(), FailingJournal(0)
+
+    def sleep(seconds: float) -> None:
+        intake.take(1, b"one more")
+        time.sleep(seconds)
+        assert len(journal.kept) < 1000
+
+    intake = heard.intake(journal, sleep)
+    intake.wait_quiet()
+    assert len(journal.kept) > 2

@@ -25,6 +25,8 @@ _FIRST_RETRY: Final = 0.05
 _LONGEST_RETRY: Final = 2.0
 _QUIET: Final = 0.1
 _LOOK_AGAIN: Final = 0.01
+_PATIENCE: Final = 10.0
+"""Seconds after which events that go on coming are waited for no longer."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,11 +62,17 @@ class JournalWriter:
     def wait_quiet(self) -> None:
         """Return when no event is being written and none has come for a moment, counted from now.
 
-        The library may still have one in its queue, although none has come for long.
+        The library may still have one in its queue, although none has come for long. Where they go on coming,
+        the wait ends after `_PATIENCE`. An event that cannot be written is waited for without a limit: it is
+        acknowledged, and the leader has been told.
         """
         begun = time.monotonic()
-        while self._lock.locked() or time.monotonic() - max(self._last, begun) < _QUIET:
+        while self._lock.locked() or self._is_busy(begun):
             self.sleep(_LOOK_AGAIN)
+
+    def _is_busy(self, since: float) -> bool:
+        now = time.monotonic()
+        return now - since < _PATIENCE and now - max(self._last, since) < _QUIET
 
     def _append(self, code: int, payload: bytes) -> int:
         delay = _FIRST_RETRY

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+import anyio
+
 from whatsapp_mcp.errors import WhatsAppError
 
 BOUNDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -58,15 +60,15 @@ class CallMeter:
         Args:
             tool: The name of a tool or resource of ours: never one that a caller made up.
         """
-        begun, outcome = self.clock(), CANCELLED
+        begun, outcome = self.clock(), FAILED
         try:
             yield
             outcome = DONE
         except WhatsAppError as error:
             outcome = error.code
             raise
-        except Exception:
-            outcome = FAILED
+        except anyio.get_cancelled_exc_class():
+            outcome = CANCELLED
             raise
         finally:
             self.outcomes[tool, outcome] += 1
