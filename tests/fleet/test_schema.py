@@ -113,4 +113,4 @@ def test_a_migration_that_fails_leaves_nothing(session: Session) -> None:
 def test_an_account_that_is_added_twice_is_there_once(database: str) -> None:
     with LedAccount(database) as led:
         assert led.session.execute("SELECT account FROM whatsapp_mcp.leases").fetchall() == [(ACCOUNT,)]
-        assert led.session.execute("SELECT count(*) FROM whatsapp_mcp.heads").fetchone() == (2,)
+        assert led.session.execute("SELECT count(*) FROM whatsapp_mcp.heads").fetchone() == (3,)

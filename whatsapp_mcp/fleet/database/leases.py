@@ -7,9 +7,13 @@ warned, or that was found done already, is followed by one that waits for the st
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
 
 from whatsapp_mcp.fleet.database.connections import Session
 from whatsapp_mcp.fleet.protocol import Lease, Raise, may_raise
+
+STREAMS: Final = ("journal", "log", "ledger")
+"""What an account appends to, in the order in which heads are locked."""
 
 
 def add_account(session: Session, account: str) -> None:
@@ -18,11 +22,14 @@ def add_account(session: Session, account: str) -> None:
         session.execute(
             "INSERT INTO whatsapp_mcp.leases (account) VALUES (%s) ON CONFLICT DO NOTHING", [account]
         )
-        for stream in ("journal", "log"):
+        for stream in STREAMS:
             session.execute(
                 "INSERT INTO whatsapp_mcp.heads (account, stream) VALUES (%s, %s) ON CONFLICT DO NOTHING",
                 [account, stream],
             )
+        session.execute(
+            "INSERT INTO whatsapp_mcp.accounts (account) VALUES (%s) ON CONFLICT DO NOTHING", [account]
+        )
 
 
 def begin_run(session: Session, run: str, node: str, program: int) -> None:
@@ -141,7 +148,7 @@ def _raised(session: Session, account: str, seen: Lease, run: str) -> Lease | No
         session.execute(
             "UPDATE whatsapp_mcp.leases SET run = %s, epoch = %s WHERE account = %s", [*raised, account]
         )
-        for stream in ("journal", "log"):
+        for stream in STREAMS:
             session.execute(
                 "UPDATE whatsapp_mcp.heads SET writer = CASE epoch WHEN %s THEN writer ELSE 0 END, epoch = %s"
                 " WHERE account = %s AND stream = %s",

@@ -109,5 +109,104 @@ MIGRATIONS: Final = (
             """,
         ),
     ),
+    Migration(
+        version=3,
+        needs=1,
+        statements=(
+            # Where other processes reach a run, how many accounts it leads, and whether it takes more.
+            """
+            ALTER TABLE whatsapp_mcp.runs
+                ADD COLUMN address  text NOT NULL DEFAULT '',
+                ADD COLUMN capacity integer NOT NULL DEFAULT 0,
+                ADD COLUMN draining boolean NOT NULL DEFAULT false,
+                ADD COLUMN since    timestamptz NOT NULL DEFAULT now()
+            """,
+            # What operators and tenants say of an account. `settings` is TOML: the sections of an account.
+            # A node that starts it waits for `not_before`, which failures in a row put off.
+            """
+            CREATE TABLE whatsapp_mcp.accounts (
+                account    text PRIMARY KEY REFERENCES whatsapp_mcp.leases,
+                state      text NOT NULL DEFAULT 'active'
+                    CHECK (state IN ('active', 'drained', 'quarantined', 'moved')),
+                settings   text NOT NULL DEFAULT '',
+                failures   integer NOT NULL DEFAULT 0,
+                not_before timestamptz NOT NULL DEFAULT '-infinity',
+                reason     text NOT NULL DEFAULT ''
+            )
+            """,
+            "INSERT INTO whatsapp_mcp.accounts (account) SELECT account FROM whatsapp_mcp.leases",
+            # Small files that the next leader needs as the last one left them.
+            """
+            CREATE TABLE whatsapp_mcp.account_files (
+                account text NOT NULL REFERENCES whatsapp_mcp.leases,
+                name    text NOT NULL,
+                epoch   bigint NOT NULL,
+                content bytea NOT NULL,
+                PRIMARY KEY (account, name)
+            )
+            """,
+            # The writes to the account's ledger, as statements.
+            "ALTER TABLE whatsapp_mcp.heads DROP CONSTRAINT heads_stream_check",
+            """
+            ALTER TABLE whatsapp_mcp.heads ADD CONSTRAINT heads_stream_check
+                CHECK (stream IN ('journal', 'log', 'ledger'))
+            """,
+            """
+            INSERT INTO whatsapp_mcp.heads (account, stream, epoch)
+            SELECT account, 'ledger', epoch FROM whatsapp_mcp.leases
+            """,
+            """
+            CREATE TABLE whatsapp_mcp.ledger (
+                account text NOT NULL,
+                seq     bigint NOT NULL,
+                epoch   bigint NOT NULL,
+                n       bigint NOT NULL,
+                body    bytea NOT NULL,
+                PRIMARY KEY (account, seq),
+                CONSTRAINT ledger_stamp UNIQUE (account, epoch, n)
+            )
+            """,
+            """
+            CREATE TABLE whatsapp_mcp.ledger_snapshots (
+                account text PRIMARY KEY,
+                seq     bigint NOT NULL,
+                epoch   bigint NOT NULL,
+                body    bytea NOT NULL
+            )
+            """,
+            # Files on their way out, by their digest, where no other object store is named.
+            """
+            CREATE TABLE whatsapp_mcp.files (
+                account   text NOT NULL REFERENCES whatsapp_mcp.leases,
+                digest    text NOT NULL,
+                size      bigint NOT NULL,
+                stored_at timestamptz NOT NULL DEFAULT now(),
+                PRIMARY KEY (account, digest)
+            )
+            """,
+            """
+            CREATE TABLE whatsapp_mcp.file_parts (
+                account text NOT NULL,
+                digest  text NOT NULL,
+                part    integer NOT NULL,
+                body    bytea NOT NULL,
+                PRIMARY KEY (account, digest, part)
+            )
+            """,
+            "ALTER TABLE whatsapp_mcp.file_parts ALTER body SET STORAGE EXTERNAL",
+            # Who may use accounts; of a token only its hash.
+            """
+            CREATE TABLE whatsapp_mcp.principals (
+                name             text PRIMARY KEY,
+                token_hash       bytea UNIQUE,
+                accounts         text[] NOT NULL DEFAULT '{}',
+                scopes           text[] NOT NULL DEFAULT '{}',
+                calls_per_minute integer,
+                created_at       timestamptz NOT NULL DEFAULT now(),
+                revoked_at       timestamptz
+            )
+            """,
+        ),
+    ),
 )
 """What makes the tables of the newest version, from none."""
