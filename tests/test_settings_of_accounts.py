@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.settings import CurrentSettings, Settings, load
+from whatsapp_mcp.settings import CurrentSettings, Settings, check_own_text, load
+from whatsapp_mcp.settings.overrides import OWN_TEXT
 
 
 @pytest.fixture(autouse=True)
@@ -136,3 +138,54 @@ def test_before_the_file_is_read_the_settings_of_the_start_are_those_of_the_acco
     loaded = load_text(tmp_path, TWO)
     (tmp_path / "config.toml").unlink()
     assert CurrentSettings(loaded, "work").now().policy.mode == "read_only"
+
+
+def test_the_own_text_of_an_account_is_laid_over_everything_else_and_followed(tmp_path: Path) -> None:
+    own = [""]
+    current = CurrentSettings(load_text(tmp_path, TWO), "work", lambda: own[0])
+    assert current.now().policy.budgets.per_day == 5
+
+    own[0] = '[policy.budgets]\nper_day = 3\n[network]\nproxy = "socks5://127.0.0.1:1080"\n'
+    now = current.now()
+    assert (now.policy.mode, now.policy.budgets.per_hour, now.policy.budgets.per_day) == ("read_only", 50, 3)
+    assert now.network.proxy_url == "socks5://127.0.0.1:1080"
+
+    own[0] = ""
+    assert current.now().network.proxy_url is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[policy]\nmoed = 1\n", "policy.moed: unknown setting (the settings of work, line 2)."),
+        ("[policy\n", "the settings of work is not valid TOML"),
+        ('[agent]\ncommand = ["/bin/sh"]\n', "agent: the settings of an account have account, media,"),
+        ('[encryption]\nkey_command = "x"\n', "encryption: the settings of an account have"),
+        ('[voice]\nkey_variable = "HOME"\n', "voice: the settings of an account have"),
+        ("[server]\nport = 1\n", "server: the settings of an account have"),
+        ('[media]\nroots = ["/srv"]\n', "media.roots: folders of a machine are named in its config.toml"),
+        ("media = 1\n", "media: it is a section, not a value"),
+    ],
+)
+def test_an_own_text_that_cannot_be_used_is_refused_and_leaves_in_force_what_was_before(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    own = ["[retention]\ndays = 3\n"]
+    current = CurrentSettings(load_text(tmp_path, TWO), "work", lambda: own[0])
+    current.now()
+    own[0] = text
+    assert current.now().retention.days == 3
+    assert said in (current.fault or "")
+    with pytest.raises(InvalidArgument, match=re.escape(said)):
+        check_own_text(tmp_path, "work", text)
+
+
+def test_no_text_of_an_account_names_what_is_on_the_machine_that_runs_it() -> None:
+    sections = {name: Settings.model_fields[name].annotation for name in OWN_TEXT - {"webhooks"}}
+    paths = {
+        f"{name}.{key}"
+        for name, section in sections.items()
+        for key, field in getattr(section, "model_fields", {}).items()
+        if "Path" in str(field.annotation) or "command" in key
+    }
+    assert paths == {"media.roots"}

@@ -67,6 +67,7 @@ class Runtime:
         *,
         chat: str = "",
         principal: str = "",
+        current: CurrentSettings | None = None,
     ) -> None:
         self.settings = settings
         self.account = account
@@ -75,7 +76,7 @@ class Runtime:
         self.pages: Pages | None = None
         self.feed = ChangeFeed()
         self.meter = CallMeter()
-        self._current = CurrentSettings(settings, account)
+        self._current = current or CurrentSettings(settings, account)
         self._zone_file = SystemZoneFile()
         self._opener = opener
         self._open: tuple[Devices, ReadingArchive, Worker, Ledger] | None = None

@@ -17,7 +17,7 @@ from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits
 from whatsapp_mcp.settings.current import CurrentSettings
 from whatsapp_mcp.settings.editing import Addition, Assignment, Change, Copy, Erasure, Removal, edited
 from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, HOME_VARIABLE, PRINCIPAL_VARIABLE
-from whatsapp_mcp.settings.loading import config_text, home_in, load, parse
+from whatsapp_mcp.settings.loading import check_own_text, config_text, home_in, load, parse
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
 from whatsapp_mcp.settings.sections import (
     AccountSettings,
@@ -74,6 +74,7 @@ __all__ = [
     "WebhookEvent",
     "WebhookSettings",
     "check_new_name",
+    "check_own_text",
     "config_text",
     "edited",
     "file_system_of",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings.loading import config_text, parse
 from whatsapp_mcp.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _OF_ACCOUNT: Final = re.compile(r"accounts\.([^.]+)\.")
 """How an error begins that is of one account's sections."""
@@ -27,16 +30,21 @@ class CurrentSettings:
     Args:
         settings: Those of all accounts, as they were when the process started.
         account: Whose own sections count.
+        own: What the text of the account's own is, as the database of a fleet has it; it is asked at each
+            look, so it answers at once. None where `config.toml` says everything.
 
     Attributes:
         fault: Why the file that is there is not in force; None when it is. Agents are told, so it says
             nothing of another account.
     """
 
-    def __init__(self, settings: Settings, account: str = "default") -> None:
+    def __init__(
+        self, settings: Settings, account: str = "default", own: Callable[[], str] | None = None
+    ) -> None:
         self._settings = settings
         self._account = account
-        self._text: str | None = None
+        self._own = own
+        self._texts: tuple[str, str] | None = None
         self._is_from_file = False
         self.fault: str | None = None
 
@@ -44,22 +52,24 @@ class CurrentSettings:
         """The settings that are in force; reads the file."""
         try:
             # The text and not the file's times: two changes within a tick of the clock leave the same times.
-            text = config_text(self._settings.home)
-            if text != self._text:
-                self._take(text)
-                self._text = text
+            texts = config_text(self._settings.home), self._own() if self._own else ""
+            if texts != self._texts:
+                self._take(*texts)
+                self._texts = texts
         except InvalidArgument as error:
-            self._text = None
+            self._texts = None
             self._keep(error.message)
         return self._settings.for_account(self._account)
 
-    def _take(self, text: str) -> None:
-        if text.strip():
-            self._settings = parse(self._settings.home, text)
-            self._is_from_file = True
-            self.fault = None
-        elif self._is_from_file:
+    def _take(self, text: str, own: str) -> None:
+        is_empty = not text.strip()
+        if is_empty and self._is_from_file:
             raise InvalidArgument(f"{self._settings.home / 'config.toml'} is empty or gone.")
+        if is_empty and self._own is None:
+            return
+        self._settings = parse(self._settings.home, text, {self._account: own} if self._own else None)
+        self._is_from_file = not is_empty
+        self.fault = None
 
     def _keep(self, reason: str) -> None:
         whole = f"{reason} {_STAY}"

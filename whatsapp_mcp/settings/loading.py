@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from whatsapp_mcp.allowed_files import overlap
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings.environment import ENV_PREFIX, HOME_VARIABLE, overlay_environment
-from whatsapp_mcp.settings.overrides import FaultyOverride, laid_over, overrides_of
+from whatsapp_mcp.settings.overrides import FaultyOverride, laid_over, overrides_of, sections_of
 from whatsapp_mcp.settings.sections import Settings
 from whatsapp_mcp.settings.shared_folders import sharing_of
 
@@ -59,76 +59,108 @@ def load(home: Path | None = None) -> Settings:
     return settings
 
 
-def parse(home: Path, text: str) -> Settings:
+def parse(home: Path, text: str, own: Mapping[str, str] | None = None) -> Settings:
     """The settings of a home folder whose `config.toml` holds this text, and of the environment.
+
+    Args:
+        home: The home folder.
+        text: Of `config.toml`.
+        own: The text of single accounts, by name: their sections, which are laid over all others.
 
     Raises:
         InvalidArgument: As `load`.
     """
-    config = home / "config.toml"
-    try:
-        values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidArgument(f"{config} is not valid TOML: {error}.", "Correct that line.") from error
+    config = str(home / "config.toml")
+    values = _toml(text, config)
     if "home" in values:
         raise InvalidArgument(f"{config}: 'home' cannot be set here.", f"Set {HOME_VARIABLE} instead.")
     try:
         overrides = overrides_of(values)
     except FaultyOverride as error:
-        path = list(error.path)
-        raise InvalidArgument(
-            f"{'.'.join(path)}: {error} ({_place_of(path, config, text)}).", _CORRECT
-        ) from error
-    shared = _Reading(home, text)
+        raise _misplaced(error, config, text) from error
     # The shared settings first: what is wrong in them is not said of an account.
-    settings = shared.settings(values)
-    return settings.with_accounts(
-        {
-            name: _Reading(home, text, ("accounts", name)).settings(laid_over(values, own))
-            for name, own in overrides.items()
-        }
-    )
+    settings = _Reading(home, text, config).settings(values)
+    accounts = {
+        name: _Reading(home, text, config, ("accounts", name)).settings(laid_over(values, sections))
+        for name, sections in overrides.items()
+    }
+    for name, own_text in (own or {}).items():
+        below = laid_over(values, overrides.get(name, {}))
+        accounts[name] = _with_own(home, below, own_text, name)
+    return settings.with_accounts(accounts)
+
+
+def _with_own(home: Path, below: Mapping[str, Any], text: str, name: str) -> Settings:
+    """The settings of an account whose own text is laid over others."""
+    source = f"the settings of {name}"
+    try:
+        sections = sections_of(_toml(text, source))
+    except FaultyOverride as error:
+        raise _misplaced(error, source, text) from error
+    return _Reading(home, text, source).settings(laid_over(below, sections))
+
+
+def check_own_text(home: Path, name: str, text: str) -> None:
+    """See that a text can be the settings of an account, over the `config.toml` of this home folder.
+
+    Raises:
+        InvalidArgument: It cannot; the error names the line.
+    """
+    parse(home, config_text(home), {name: text})
+
+
+def _toml(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InvalidArgument(f"{source} is not valid TOML: {error}.", "Correct that line.") from error
+
+
+def _misplaced(error: FaultyOverride, source: str, text: str) -> InvalidArgument:
+    path = list(error.path)
+    return InvalidArgument(f"{'.'.join(path)}: {error} ({_place_of(path, source, text)}).", _CORRECT)
 
 
 class _Reading(NamedTuple):
-    """One reading of a file: of the shared settings, or of those of an account.
+    """One reading of a text: of the shared settings, or of those of an account.
 
     Attributes:
+        source: What the text is called in an error.
         above: Where the settings of the account stand: `("accounts", "work")`.
     """
 
     home: Path
     text: str
+    source: str
     above: tuple[str, ...] = ()
 
     def settings(self, values: Mapping[str, Any]) -> Settings:
-        """The settings with these values of the file, and of the environment.
+        """The settings with these values of the text, and of the environment.
 
         Raises:
             InvalidArgument: A value is invalid.
         """
-        config = self.home / "config.toml"
         values = copy.deepcopy(dict(values))
         overlay_environment(values)
         try:
             settings = Settings.model_validate({**values, "home": self.home})
         except ValidationError as error:
-            raise InvalidArgument(*self._explain(error, config)) from error
+            raise InvalidArgument(*self._explain(error)) from error
         for root in settings.media.roots:
             if (what := overlap(root, self.home)) is not None:
-                place = _place_of(["media", "roots"], config, self.text, self.above)
+                place = _place_of(["media", "roots"], self.source, self.text, self.above)
                 raise InvalidArgument(
                     f"{'.'.join((*self.above, 'media', 'roots'))}: {root} {what} ({place}).",
                     "Name the folders whose files may be sent, such as ~/Documents.",
                 )
         return settings
 
-    def _explain(self, error: ValidationError, config: Path) -> tuple[str, str]:
+    def _explain(self, error: ValidationError) -> tuple[str, str]:
         first = error.errors()[0]
         path = [part for part in first["loc"] if isinstance(part, str)]
         said = first["msg"].removeprefix("Value error, ")
         what = _SAID.get(first["type"], said[:1].lower() + said[1:])
-        place = _place_of(path, config, self.text, self.above)
+        place = _place_of(path, self.source, self.text, self.above)
         return f"{'.'.join((*self.above, *path))}: {what} ({place}).", _CORRECT
 
 
@@ -151,12 +183,12 @@ def config_text(home: Path) -> str:
         raise InvalidArgument(f"{config} is not UTF-8 text.", "Save it as UTF-8.") from error
 
 
-def _place_of(path: list[str], config: Path, text: str, above: tuple[str, ...] = ()) -> str:
+def _place_of(path: list[str], source: str, text: str, above: tuple[str, ...] = ()) -> str:
     variable = ENV_PREFIX + "__".join(path).upper()
     if variable in os.environ:
         return f"environment variable {variable}"
     line = _line_of([*above, *path], text) or _line_of(path, text)
-    return f"{config}, line {line}" if line else str(config)
+    return f"{source}, line {line}" if line else source
 
 
 def _line_of(path: list[str], text: str) -> int | None:

@@ -1,4 +1,8 @@
-"""`[accounts.NAME.<section>]` of `config.toml`: what one account has other than the rest."""
+"""What one account has other than the rest.
+
+In `config.toml` it stands under `[accounts.NAME.<section>]`. A fleet keeps it in its database, as a text of
+the account's own with the sections at its top level.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,10 @@ PER_ACCOUNT: Final = frozenset(
     {"account", "agent", "encryption", "media", "network", "policy", "retention", "voice", "webhooks"}
 )
 """The sections that an account may have of its own."""
+_OF_A_MACHINE: Final = frozenset({"agent", "encryption", "voice"})
+"""They name programs, files and secrets of the machine that runs them, so they are written there alone."""
+OWN_TEXT: Final = PER_ACCOUNT - _OF_A_MACHINE
+"""The sections that a text of its own may have."""
 
 
 class FaultyOverride(ValueError):
@@ -23,7 +31,7 @@ class FaultyOverride(ValueError):
 
     def __init__(self, what: str, *path: str) -> None:
         super().__init__(what)
-        self.path = (ACCOUNTS, *path)
+        self.path = path
 
 
 def overrides_of(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -33,18 +41,33 @@ def overrides_of(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         FaultyOverride: One of them is no section, or none that an account may have of its own.
     """
     overrides: dict[str, dict[str, Any]] = {}
-    for name, sections in _table(values.pop(ACCOUNTS, {})).items():
+    for name, sections in _table(values.pop(ACCOUNTS, {}), ACCOUNTS).items():
         if not is_account_name(name):
-            raise FaultyOverride("it is not a name of an account", name)
-        overrides[name] = _table(sections, name)
+            raise FaultyOverride("it is not a name of an account", ACCOUNTS, name)
+        overrides[name] = _table(sections, ACCOUNTS, name)
         for section in overrides[name]:
             if section not in PER_ACCOUNT:
                 raise FaultyOverride(
                     f"it is no section of an account, which has {', '.join(sorted(PER_ACCOUNT))}",
+                    ACCOUNTS,
                     name,
                     section,
                 )
     return overrides
+
+
+def sections_of(values: dict[str, Any]) -> dict[str, Any]:
+    """The sections in the values of an account's own text.
+
+    Raises:
+        FaultyOverride: One of them is no section, or none that such a text may have; the path begins there.
+    """
+    for section in values:
+        if section not in OWN_TEXT:
+            raise FaultyOverride(f"the settings of an account have {', '.join(sorted(OWN_TEXT))}", section)
+    if "roots" in _table(values.get("media", {}), "media"):
+        raise FaultyOverride("folders of a machine are named in its config.toml alone", "media", "roots")
+    return values
 
 
 def laid_over(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

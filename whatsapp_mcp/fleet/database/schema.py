@@ -194,16 +194,33 @@ MIGRATIONS: Final = (
             )
             """,
             "ALTER TABLE whatsapp_mcp.file_parts ALTER body SET STORAGE EXTERNAL",
-            # Who may use accounts; of a token only its hash.
+            # Who may use accounts; of a token only its hash. Without accounts: all of them.
             """
             CREATE TABLE whatsapp_mcp.principals (
                 name             text PRIMARY KEY,
                 token_hash       bytea UNIQUE,
-                accounts         text[] NOT NULL DEFAULT '{}',
+                accounts         text[],
                 scopes           text[] NOT NULL DEFAULT '{}',
-                calls_per_minute integer,
+                calls_per_minute integer CHECK (calls_per_minute > 0),
                 created_at       timestamptz NOT NULL DEFAULT now(),
                 revoked_at       timestamptz
+            )
+            """,
+            # How often each principal has called at each replica in a minute. It need not outlive a crash.
+            """
+            CREATE UNLOGGED TABLE whatsapp_mcp.principal_calls (
+                name    text NOT NULL REFERENCES whatsapp_mcp.principals ON DELETE CASCADE,
+                minute  bigint NOT NULL,
+                replica text NOT NULL,
+                calls   integer NOT NULL,
+                PRIMARY KEY (name, minute, replica)
+            )
+            """,
+            # What remains of an account that was forgotten: by this hash nodes find copies of it.
+            """
+            CREATE TABLE whatsapp_mcp.forgotten (
+                name_hash    text PRIMARY KEY,
+                forgotten_at timestamptz NOT NULL DEFAULT now()
             )
             """,
         ),
