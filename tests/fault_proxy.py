@@ -30,6 +30,8 @@ class FaultProxy:
         self._started = threading.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._ended = asyncio.Event()
+        self._passes = asyncio.Event()
+        self._passes.set()
 
     def lose_answer(self, containing: bytes) -> None:
         """The next answer of the server that has these bytes does not arrive: the connection is cut then."""
@@ -38,6 +40,14 @@ class FaultProxy:
     def cut(self) -> None:
         """Cut every connection."""
         self._loop.call_soon_threadsafe(self._close_all)
+
+    def hold(self) -> None:
+        """Let nothing through, as a network that is cut; connections stay, and what is sent arrives later."""
+        self._loop.call_soon_threadsafe(self._passes.clear)
+
+    def release(self) -> None:
+        """Let everything through again."""
+        self._loop.call_soon_threadsafe(self._passes.set)
 
     def run(self) -> None:
         """Serve until `end`."""
@@ -60,10 +70,12 @@ class FaultProxy:
         async with server:
             await self._ended.wait()
             self._close_all()
+            self._passes.set()
             await asyncio.gather(*(one for one in asyncio.all_tasks() if one is not asyncio.current_task()))
 
     async def _serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
+        await self._passes.wait()
         try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
@@ -88,6 +100,7 @@ class FaultProxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
+                await self._passes.wait()
                 if is_lost(data):
                     break
                 if self.delay:

@@ -123,6 +123,8 @@ class Archive(ReadingArchive):
         Raises:
             Unsupported: An operation is of a version that this one cannot apply; those before it are.
             Pruned: The log no longer has what follows; opening the archive again brings the newest snapshot.
+            Rewound: The log does not continue this archive; opening it again makes it again.
+            Unavailable: The log cannot be read; it may be tried again.
         """
         if self._log is not None and await self._log.catch_up():
             await self._pack()

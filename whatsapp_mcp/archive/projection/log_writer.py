@@ -20,7 +20,7 @@ from whatsapp_mcp.archive.projection.bodies import body_of, former_of, hash_of, 
 from whatsapp_mcp.archive.projection.log_storage import LogStorage
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.storage import Fenced, LogRow, StorageError
+from whatsapp_mcp.storage import Fenced, LogRow, Rewound, StorageError
 
 _MOST: Final = 256
 """Callers whose operations are appended together."""
@@ -127,7 +127,7 @@ class LogWriter:
         Raises:
             Unsupported: An operation is of a version that this one cannot apply; those before it are.
             sqlite3.Error: The archive cannot be written.
-            StorageError: The log cannot be read.
+            StorageError: The log cannot be read; `Rewound` where it does not continue this archive.
         """
         purged = False
         async with self._turn:
@@ -139,7 +139,8 @@ class LogWriter:
         self._is_behind = self._opens_addons = True
         before = await self._writer.run_bare(care.last_purged)
         while rows := await self._storage.log.read(self._place.seq, _ROWS):
-            await self._unlink(await self._writer.run_bare(self._apply_rows, rows, bulk=True))
+            is_many = len(rows) == _ROWS
+            await self._unlink(await self._writer.run_bare(self._apply_rows, rows, bulk=is_many))
         self._is_behind = False
         return await self._writer.run_bare(care.last_purged) != before
 
@@ -232,7 +233,8 @@ class LogWriter:
         return files
 
     def _apply_one(self, body: bytes, operation: WriteOperation) -> Outcome:
-        assert former_of(body) == self._place.hash, "the log does not continue this archive"
+        if former_of(body) != self._place.hash:
+            raise Rewound("The log does not continue this archive.")
         mark = hash_of(body)
         with self._committer.raw_damage():
             outcome = self._committer.commit(operation, mark=mark)

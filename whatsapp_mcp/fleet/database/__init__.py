@@ -22,6 +22,7 @@ from whatsapp_mcp.fleet.database.leases import (
 )
 from whatsapp_mcp.fleet.database.log import PostgresLog
 from whatsapp_mcp.fleet.database.migrations import Migration, TooNew, migrate
+from whatsapp_mcp.fleet.database.reader import Reader
 from whatsapp_mcp.fleet.database.schema import MIGRATIONS, SCHEMA
 from whatsapp_mcp.fleet.database.snapshots import PostgresSnapshots
 
@@ -34,6 +35,7 @@ __all__ = [
     "PostgresJournal",
     "PostgresLog",
     "PostgresSnapshots",
+    "Reader",
     "Renewal",
     "Session",
     "TooNew",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from psycopg import sql
 
 from whatsapp_mcp.fleet.database.connections import Database, Session
-from whatsapp_mcp.fleet.database.streams import Statements, Stream, fenced
+from whatsapp_mcp.fleet.database.streams import Statements, Stream, await_standby, fenced
 from whatsapp_mcp.storage import JournalRow
 
 _STATEMENTS: Final = Statements(
@@ -102,17 +102,15 @@ class PostgresJournal:
         """See `storage.JournalReader`. What it answers is durable: a log may name these rows."""
 
         def look(session: Session) -> list[JournalRow]:
-            found = session.execute(_READ, [self._account, after_seq, limit, size]).fetchall()
-            if found:
-                self._stream.await_standby(session)
-            return [JournalRow(*row) for row in found]
+            if found := events_of(session, self._account, after_seq, limit, size):
+                await_standby(session)
+            return found
 
         return self._stream.link.run(look)
 
     def waiting(self, after_seq: int) -> int:
         """See `storage.JournalReader`."""
-        [(count,)] = self._ask(_WAITING, self._account, after_seq)
-        return count
+        return self._stream.link.run(lambda session: count_after(session, self._account, after_seq))
 
     def last_seq(self) -> int:
         """See `storage.JournalReader`."""
@@ -139,8 +137,17 @@ class PostgresJournal:
 
         self._stream.link.run(move)
 
-    def _ask(self, statement: Any, *values: Any) -> list[Any]:
-        return self._stream.link.run(lambda session: session.execute(statement, values).fetchall())
+
+def events_of(session: Session, account: str, after: int, limit: int, size: int) -> list[JournalRow]:
+    """As `storage.JournalReader.read`, whether they are durable or not."""
+    found = session.execute(_READ, [account, after, limit, size]).fetchall()
+    return [JournalRow(*row) for row in found]
+
+
+def count_after(session: Session, account: str, after: int) -> int:
+    """As `storage.JournalReader.waiting`."""
+    [(count,)] = session.execute(_WAITING, [account, after]).fetchall()
+    return count
 
 
 def admit(session: Session, account: str, role: str) -> None:

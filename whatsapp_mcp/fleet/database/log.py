@@ -122,7 +122,7 @@ class PostgresLog:
 
     async def read(self, after: int, limit: int) -> list[LogRow]:
         """See `storage.OperationLog`."""
-        return await self._run(partial(self._read, after, limit))
+        return await self._run(lambda session: operations_of(session, self._account, after, limit))
 
     async def last(self) -> int:
         """See `storage.OperationLog`."""
@@ -158,15 +158,6 @@ class PostgresLog:
             group.append(self._waiting.popleft())
         return group
 
-    def _read(self, after: int, limit: int, session: Session) -> list[LogRow]:
-        # The head is read by the same statement: between two of them a row could be appended.
-        found = session.execute(_READ, [after, limit, self._account]).fetchall()
-        rows = [LogRow(*row) for _, *row in found if row[0] is not None]
-        following = rows[0].seq if rows else found[0][0] + 1
-        if limit > 0 and following > after + 1:
-            raise Pruned(f"The log begins with {following}, so what follows {after} is gone.")
-        return rows
-
     def _prune(self, upto: int, session: Session) -> int:
         pruned = session.execute(_PRUNE, [self._account, upto, self._account, self._epoch]).rowcount
         if not pruned:
@@ -182,3 +173,20 @@ class PostgresLog:
         with anyio.CancelScope(shield=True):
             answers.append(await anyio.to_thread.run_sync(call, limiter=self._thread))
         return answers[0]
+
+
+def operations_of(session: Session, account: str, after: int, limit: int) -> list[LogRow]:
+    """As `storage.OperationLog.read`, whether they are durable or not.
+
+    Raises:
+        Pruned: Rows directly after `after` were deleted.
+    """
+    # The head is read by the same statement: between two of them a row could be appended.
+    found = session.execute(_READ, [after, limit, account]).fetchall()
+    if not found:
+        raise Pruned("The account is not in this database.")
+    rows = [LogRow(*row) for _, *row in found if row[0] is not None]
+    following = rows[0].seq if rows else found[0][0] + 1
+    if limit > 0 and following > after + 1:
+        raise Pruned(f"The log begins with {following}, so what follows {after} is gone.")
+    return rows

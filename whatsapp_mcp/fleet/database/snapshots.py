@@ -81,7 +81,7 @@ class PostgresSnapshots:
     """
 
     def __init__(self, database: Database, account: str, epoch: int) -> None:
-        self._about = {"account": account, "epoch": epoch}
+        self._about: Final[dict[str, Any]] = {"account": account, "epoch": epoch}
         self._link = Link(database, lambda session: None)
         self._thread = anyio.CapacityLimiter(1)
 
@@ -106,12 +106,13 @@ class PostgresSnapshots:
 
     async def newest(self) -> Snapshot | None:
         """See `storage.SnapshotStore`."""
-        row = await self._run(partial(_row, _NEWEST, self._about))
-        return None if row is None else Snapshot(*row)
+        return await self._run(lambda session: newest_of(session, self._about["account"]))
 
     async def fetch(self, snapshot: Snapshot, file: Path) -> None:
         """See `storage.SnapshotStore`."""
-        await anyio.to_thread.run_sync(self._fetch, snapshot, file, limiter=self._thread)
+        await anyio.to_thread.run_sync(
+            fetch_snapshot, self._link.run, self._about["account"], snapshot, file, limiter=self._thread
+        )
 
     async def keep_from(self, seq: int) -> None:
         """See `storage.SnapshotStore`."""
@@ -132,21 +133,31 @@ class PostgresSnapshots:
             parts += 1
         self._link.run(partial(_do, _WHOLE, values | {"parts": parts}))
 
-    def _fetch(self, snapshot: Snapshot, file: Path) -> None:
-        values = self._about | {"seq": snapshot.seq}
-        counts = self._link.run(partial(_row, _COUNTS, values))
-        if counts is None:
-            raise OSError("The snapshot does not count any more.")
-        epoch, parts = counts
-        with file.open("wb") as target:
-            for number in range(parts):
-                row = self._link.run(partial(_row, _READ, values | {"epoch": epoch, "part": number}))
-                if row is None:
-                    raise OSError("The snapshot was deleted meanwhile.")
-                target.write(row[0])
-
     async def _run(self, work: Callable[[Session], T]) -> T:
         return await anyio.to_thread.run_sync(self._link.run, work, limiter=self._thread)
+
+
+def newest_of(session: Session, account: str) -> Snapshot | None:
+    """See `storage.SnapshotStore.newest`."""
+    row = session.execute(_NEWEST, {"account": account}).fetchone()
+    return None if row is None else Snapshot(*row)
+
+
+def fetch_snapshot(
+    run: Callable[[Callable[[Session], Any]], Any], account: str, snapshot: Snapshot, file: Path
+) -> None:
+    """See `storage.SnapshotStore.fetch`; each part is a call of `run`, `Link.run` or another."""
+    values = {"account": account, "seq": snapshot.seq}
+    counts = run(partial(_row, _COUNTS, values))
+    if counts is None:
+        raise OSError("The snapshot does not count any more.")
+    epoch, parts = counts
+    with file.open("wb") as target:
+        for number in range(parts):
+            row = run(partial(_row, _READ, values | {"epoch": epoch, "part": number}))
+            if row is None:
+                raise OSError("The snapshot was deleted meanwhile.")
+            target.write(row[0])
 
 
 def _do(statement: Query, values: Mapping[str, Any], session: Session) -> None:

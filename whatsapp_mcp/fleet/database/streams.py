@@ -96,18 +96,6 @@ class Stream:
         """Commit a write that waits for the standby; answers the `seq` of the last row."""
         return self._durably(session, _CONFIRM, self._about)
 
-    def await_standby(self, session: Session) -> None:
-        """Return once all that this session has seen is durable.
-
-        After a restart, or when a backend was terminated, rows are visible that no standby has. The commit of
-        a message that nobody reads waits for all before it, and locks nothing.
-        """
-        while True:
-            session.warned = False
-            session.execute(_MESSAGE)
-            if not session.warned:
-                return
-
     def check_epoch(self, session: Session) -> None:
         """Raise `Fenced` if the epoch is over. It may be over the moment after."""
         row = session.execute(_HEAD, self._about).fetchone()
@@ -203,6 +191,19 @@ class _Appending:
         if outcome is AppendOutcome.DUPLICATE and not again:
             raise Fenced("Another writer gives the stamps of this one.")
         return outcome
+
+
+def await_standby(session: Session) -> None:
+    """Return once all that this session has seen is durable.
+
+    After a restart, or when a backend was terminated, rows are visible that no standby has. The commit of
+    a message that nobody reads waits for all before it, and locks nothing.
+    """
+    while True:
+        session.warned = False
+        session.execute(_MESSAGE)
+        if not session.warned:
+            return
 
 
 def fenced() -> Fenced:

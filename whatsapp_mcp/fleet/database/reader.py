@@ -1,0 +1,200 @@
+"""Reading logs, journals and snapshots of accounts that others lead: no epoch, and nothing is written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, NoReturn, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.fleet.database.connections import Database, Link, Session
+from whatsapp_mcp.fleet.database.journal import count_after, events_of
+from whatsapp_mcp.fleet.database.log import operations_of
+from whatsapp_mcp.fleet.database.snapshots import fetch_snapshot, newest_of
+from whatsapp_mcp.fleet.database.streams import await_standby
+from whatsapp_mcp.storage import Fenced, JournalRow, LogRow, Snapshot, Unavailable
+
+T = TypeVar("T")
+
+_LAST: Final = "SELECT account, seq FROM whatsapp_mcp.heads WHERE stream = 'log' AND account = ANY(%s)"
+
+
+class Reader:
+    """Reads what any accounts have in the database, over one connection; usable from any thread.
+
+    It goes on after an outage: a call that was not answered raises `Unavailable`, and the next one connects
+    again.
+
+    Args:
+        database: Where. Callers wait for each other, so its patience should be short.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._link = Link(database, lambda session: None)
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; calls raise `Unavailable` from then on."""
+        with self._lock:
+            self._is_closed = True
+            self._link.close()
+
+    def run(self, work: Callable[[Session], T]) -> T:
+        """What `work` answers.
+
+        Raises:
+            Unavailable: Not answered within the patience, or refused.
+        """
+        link = self._link
+        try:
+            return link.run(work)
+        except Unavailable:
+            with self._lock:
+                if self._link is link and not self._is_closed:
+                    self._link = Link(self._database, lambda session: None)
+            raise
+
+    def last_operations(self, accounts: Collection[str]) -> dict[str, int]:
+        """The number of the last operation of each account that is there, durable or not.
+
+        Raises:
+            Unavailable: See `run`.
+        """
+        return dict(self.run(lambda session: session.execute(_LAST, [list(accounts)]).fetchall()))
+
+    def log(self, account: str) -> FollowedLog:
+        """The log of one account."""
+        return FollowedLog(self, account)
+
+    def journal(self, account: str) -> FollowedJournal:
+        """The journal of one account."""
+        return FollowedJournal(self, account)
+
+    def snapshots(self, account: str) -> FollowedSnapshots:
+        """The snapshots of one account that are in the database."""
+        return FollowedSnapshots(self, account)
+
+
+class FollowedLog:
+    """The log of one account, for whoever does not lead it: a `storage.OperationLog` that is only read.
+
+    What it answers is durable: no failover takes it away.
+    """
+
+    def __init__(self, reader: Reader, account: str) -> None:
+        self._reader = reader
+        self._account = account
+        self._thread = anyio.CapacityLimiter(1)
+
+    async def read(self, after: int, limit: int) -> list[LogRow]:
+        """See `storage.OperationLog`."""
+
+        def look(session: Session) -> list[LogRow]:
+            if found := operations_of(session, self._account, after, limit):
+                await_standby(session)
+            return found
+
+        return await self._run(look)
+
+    async def last(self) -> int:
+        """See `storage.OperationLog`."""
+
+        def look(session: Session) -> int:
+            last = session.execute(_LAST, [[self._account]]).fetchall()
+            await_standby(session)
+            return last[0][1] if last else 0
+
+        return await self._run(look)
+
+    async def append(self, bodies: Sequence[bytes]) -> NoReturn:
+        """Raises `Fenced`."""
+        raise _read_only()
+
+    async def prune(self, upto: int) -> NoReturn:
+        """Raises `Fenced`."""
+        raise _read_only()
+
+    async def _run(self, work: Callable[[Session], T]) -> T:
+        return await anyio.to_thread.run_sync(self._reader.run, work, limiter=self._thread)
+
+
+class FollowedJournal:
+    """The journal of one account, for whoever does not lead it: a `storage.JournalReader` that is only read.
+
+    What a log names was durable before. So the rows are not waited for, as a leader does.
+    """
+
+    def __init__(self, reader: Reader, account: str) -> None:
+        self._reader = reader
+        self._account = account
+
+    def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalRow]:
+        """See `storage.JournalReader`."""
+        return self._reader.run(lambda session: events_of(session, self._account, after_seq, limit, size))
+
+    def waiting(self, after_seq: int) -> int:
+        """See `storage.JournalReader`."""
+        return self._reader.run(lambda session: count_after(session, self._account, after_seq))
+
+    def last_seq(self) -> NoReturn:
+        """Raises `Fenced`, as all that only a leader does."""
+        raise _read_only()
+
+    def prune(self, up_to_seq: int) -> NoReturn:
+        """Raises `Fenced`."""
+        raise _read_only()
+
+    def continue_after(self, seq: int) -> NoReturn:
+        """Raises `Fenced`."""
+        raise _read_only()
+
+    def close(self) -> None:
+        """Nothing: the connection is that of the `Reader`."""
+
+
+class FollowedSnapshots:
+    """The snapshots of one account, for whoever does not lead it: a `SnapshotStore` that is only read."""
+
+    def __init__(self, reader: Reader, account: str) -> None:
+        self._reader = reader
+        self._account = account
+        self._thread = anyio.CapacityLimiter(1)
+
+    async def newest(self) -> Snapshot | None:
+        """See `storage.SnapshotStore`."""
+        look = partial(newest_of, account=self._account)
+        return await anyio.to_thread.run_sync(self._reader.run, look, limiter=self._thread)
+
+    async def fetch(self, snapshot: Snapshot, file: Path) -> None:
+        """See `storage.SnapshotStore`."""
+        await anyio.to_thread.run_sync(
+            fetch_snapshot, self._reader.run, self._account, snapshot, file, limiter=self._thread
+        )
+
+    async def put(self, snapshot: Snapshot, file: Path) -> NoReturn:
+        """Raises `Fenced`."""
+        raise _read_only()
+
+    async def point_to(self, snapshot: Snapshot) -> NoReturn:
+        """Raises `Fenced`."""
+        raise _read_only()
+
+    async def keep_from(self, seq: int) -> NoReturn:
+        """Raises `Fenced`."""
+        raise _read_only()
+
+
+def _read_only() -> Fenced:
+    return Fenced("Who only follows an account writes nothing.")
