@@ -21,7 +21,7 @@ if sys.platform != "win32":
     import pylibmagic  # pyright: ignore[reportUnusedImport] # noqa: F401
 
 try:
-    from neonize._binder import ProxySettings, gocode
+    from neonize._binder import ProxySettings, func_callback_bytes2, gocode
 except RuntimeError as error:  # what its loader makes of `unneeded.py` refusing to fetch another
     raise ImportError(
         "neonize's shared library is not of the version that its modules need: install whatsapp-mcp again"
@@ -61,6 +61,7 @@ __all__ = [
     "Presence",
     "ReceiptType",
     "exported",
+    "make_tables",
     "set_privacy_setting",
 ]
 
@@ -97,6 +98,24 @@ def _device_props(device_name: str, history: Literal["recent", "full"]) -> Compa
         props.historySyncConfig.fullSyncSizeMbLimit = _FULL_HISTORY_MEGABYTES
         props.historySyncConfig.storageQuotaMb = _FULL_HISTORY_MEGABYTES
     return props
+
+
+def _database(keys: KeysAddress) -> str:
+    """The library's name of its database."""
+    return keys.location if keys.in_database else f"{keys.location}{_FILE_OPTIONS}"
+
+
+def make_tables(keys: KeysAddress) -> None:
+    """Make the tables of a database, or bring them to the version of this library; for a process of its own.
+
+    The library does so whenever it opens one, here to list its devices. What it makes of a database that it
+    cannot open, an error or the end of this process, is not defined: see whether the tables are there.
+    """
+    gocode.GetAllDevices(_database(keys).encode(), func_callback_bytes2(_ignore_line))
+
+
+def _ignore_line(address: int, size: int) -> None:
+    """Take a line of the library's log, which may name what it has read."""
 
 
 def exported() -> frozenset[str]:
@@ -151,10 +170,9 @@ class Library:
         logging.getLogger("neonize.utils.log").setLevel(logging.WARNING)  # the Go side takes this level too
         # It warns that ffmpeg is missing, which nothing here uses.
         logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)
-        database = keys.location if keys.in_database else f"{keys.location}{_FILE_OPTIONS}"
         # Whole object kept for the life of the process: collecting it would stop the Go client of this uuid.
         self.version, self.symbols = VERSION, exported()
-        self.client: Any = NewAClient(database, props=_device_props(device_name, history), uuid=_UUID)
+        self.client: Any = NewAClient(_database(keys), props=_device_props(device_name, history), uuid=_UUID)
         self._on_ended = on_ended
         neonize_client.log_whatsmeow = partial(_log, keys.in_database, before_end)
         self._task: asyncio.Task[None] | None = None

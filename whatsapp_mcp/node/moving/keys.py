@@ -1,0 +1,289 @@
+"""The client library's tables, copied between a file and a schema of PostgreSQL.
+
+The library makes the tables at both places, so that their shape is its own; the rows are copied. A table has
+the same digest at both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import anyio
+from psycopg import sql
+
+from whatsapp_mcp.child_process import kept_variables, module_command
+from whatsapp_mcp.client.client_storage import KEYS_FILE, ClientStorage
+from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.fleet.database import Session
+from whatsapp_mcp.fleet.keys import schema_of
+from whatsapp_mcp.storage import Fenced, KeysAddress
+
+_MAKE_LIMIT: Final = 60.0
+"""Seconds in which the library has made its tables; it takes about one."""
+_VERSION_TABLE: Final = "whatsmeow_version"
+_ROWS: Final = 1_000
+_COLUMNS: Final = """
+SELECT table_name, column_name, data_type FROM information_schema.columns
+WHERE table_schema = %s ORDER BY table_name, ordinal_position
+"""
+_REFERENCES: Final = """
+SELECT one.relname, other.relname FROM pg_constraint
+JOIN pg_class AS one ON one.oid = conrelid JOIN pg_class AS other ON other.oid = confrelid
+WHERE contype = 'f' AND connamespace = %s::regnamespace
+"""
+_LEASE: Final = "SELECT epoch FROM whatsapp_mcp.leases WHERE account = %s FOR UPDATE"
+_FILE_TABLES: Final = """
+SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
+"""
+
+_TYPES: Final[dict[str, type]] = {
+    "bytea": bytes,
+    "text": str,
+    "uuid": str,
+    "bigint": int,
+    "integer": int,
+    "boolean": bool,
+}
+"""Types of the library's columns in PostgreSQL, and what their values are here."""
+
+
+class Table(NamedTuple):
+    """A table as PostgreSQL has it: its columns and the types of their values."""
+
+    name: str
+    columns: tuple[str, ...]
+    types: tuple[type, ...]
+
+
+class TableDigest(NamedTuple):
+    """What a table holds: how many rows, and the SHA-256 of all of them, in whatever order."""
+
+    rows: int
+    sha256: str
+
+
+async def make_tables(folder: Path, address: KeysAddress = KEYS_FILE) -> None:
+    """Let the library make its tables, or bring them to its version, in a process of its own.
+
+    Args:
+        folder: The account's, which the process works in.
+        address: Where; else in the folder's file.
+
+    Raises:
+        Unsupported: The library did not.
+    """
+    storage = ClientStorage(address)
+    with anyio.move_on_after(_MAKE_LIMIT):
+        done = await anyio.run_process(
+            module_command("whatsapp_mcp.client.load", "tables"),
+            input=storage.to_bytes(),
+            cwd=folder,
+            env=kept_variables(),
+            check=False,
+        )
+        if done.returncode == 0:
+            return
+    raise _unusable()
+
+
+class KeyTables:
+    """The tables of one account in PostgreSQL, as a leader sees them.
+
+    Args:
+        session: A connection of a leader.
+        account: Whose.
+        epoch: Of the leader; nothing is written once a newer one has come.
+    """
+
+    def __init__(self, session: Session, account: str, epoch: int) -> None:
+        self._session = session
+        self._account = account
+        self._epoch = epoch
+        self._schema = schema_of(account)
+
+    def put(self, path: Path) -> dict[str, TableDigest]:
+        """Copy the tables of a file here, in place of what is here; answers what the file holds.
+
+        Raises:
+            Unsupported: The tables are of different versions, or not as they are known.
+            Fenced: A newer leader has come.
+        """
+        with closing(_reading(path)) as db, self._session.transaction():
+            self._lock()
+            tables = self._tables(db)
+            for table in reversed(tables):
+                self._session.execute(sql.SQL("DELETE FROM {}").format(self._name(table)))
+            return {table.name: self._put_table(db, table) for table in tables}
+
+    def take(self, path: Path) -> dict[str, TableDigest]:
+        """Copy the tables here to a file, in place of what it holds; answers what is here.
+
+        Raises:
+            Unsupported: As of `put`.
+            Fenced: A newer leader has come.
+        """
+        with closing(_connected(path)) as db, self._session.transaction():
+            self._lock()
+            tables = self._tables(db)
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("BEGIN IMMEDIATE")
+            for table in reversed(tables):
+                db.execute(f'DELETE FROM "{table.name}"')  # noqa: S608  a table of the library
+            taken = {table.name: self._take_table(db, table) for table in tables}
+            db.execute("COMMIT")
+            return taken
+
+    def digests(self) -> dict[str, TableDigest]:
+        """What the tables here hold."""
+        with self._session.transaction():
+            return {table.name: _digest(self._rows(table)) for table in self._known()}
+
+    def digests_of(self, path: Path) -> dict[str, TableDigest]:
+        """What the tables of a file hold."""
+        with closing(_reading(path)) as db:
+            return {table.name: _digest(_file_rows(db, table)) for table in self._tables(db)}
+
+    def _lock(self) -> None:
+        lease = self._session.execute(_LEASE, [self._account]).fetchone()
+        if lease is None or lease[0] != self._epoch:
+            raise Fenced("A newer leader of the account has raised its epoch.")
+
+    def _tables(self, db: sqlite3.Connection) -> list[Table]:
+        """The tables to copy, each after those that it refers to; they are the same at both places."""
+        known = self._known()
+        versions = sql.SQL("SELECT * FROM {}").format(sql.Identifier(self._schema, _VERSION_TABLE))
+        in_file = {name for (name,) in db.execute(_FILE_TABLES)}
+        if (
+            in_file != {table.name for table in known} | {_VERSION_TABLE}
+            or self._session.execute(versions).fetchall()
+            != db.execute(f"SELECT * FROM {_VERSION_TABLE}").fetchall()  # noqa: S608  a constant
+            or any(set(table.columns) != _file_columns(db, table.name) for table in known)
+        ):
+            raise Unsupported(
+                "The keys at both places are of different versions of the client library.",
+                "Use one version of this package at both.",
+            )
+        return known
+
+    def _known(self) -> list[Table]:
+        found: dict[str, list[tuple[str, type]]] = {}
+        for table, column, kind in self._session.execute(_COLUMNS, [self._schema]).fetchall():
+            if kind not in _TYPES:
+                raise Unsupported(
+                    "The client library keeps something of a kind that cannot be copied.",
+                    "Use a version of this package that knows it.",
+                )
+            found.setdefault(table, []).append((column, _TYPES[kind]))
+        if found.pop(_VERSION_TABLE, None) is None:
+            raise _unusable()
+        order = TopologicalSorter(dict.fromkeys(found, ()))
+        for table, other in self._session.execute(_REFERENCES, [f'"{self._schema}"']).fetchall():
+            if table != other:
+                order.add(table, other)
+        return [Table(name, *zip(*found[name], strict=True)) for name in order.static_order()]  # pyright: ignore[reportArgumentType]
+
+    def _name(self, table: Table) -> sql.Identifier:
+        return sql.Identifier(self._schema, table.name)
+
+    def _put_table(self, db: sqlite3.Connection, table: Table) -> TableDigest:
+        digest = _Digest()
+        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+            self._name(table), sql.SQL(", ").join(map(sql.Identifier, table.columns))
+        )
+        with self._session.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in _file_rows(db, table):
+                digest.add(row)
+                copy.write_row(row)
+        return digest.result()
+
+    def _take_table(self, db: sqlite3.Connection, table: Table) -> TableDigest:
+        digest = _Digest()
+        columns = ", ".join(f'"{column}"' for column in table.columns)
+        values = ", ".join("?" * len(table.columns))
+        statement = f'INSERT INTO "{table.name}" ({columns}) VALUES ({values})'  # noqa: S608  the library's
+        for row in self._rows(table):
+            digest.add(row)
+            db.execute(statement, row)
+        return digest.result()
+
+    def _rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
+        """The rows of a table here, in the order in which they were written, roughly; in a transaction."""
+        query = sql.SQL("SELECT {} FROM {} ORDER BY ctid").format(
+            sql.SQL(", ").join(map(sql.Identifier, table.columns)), self._name(table)
+        )
+        with self._session.cursor(f"moving {table.name}") as cursor:
+            cursor.itersize = _ROWS
+            cursor.execute(query)
+            for row in cursor:
+                yield _as_known(row, table)
+
+
+class _Digest:
+    """The digest of rows in whatever order."""
+
+    def __init__(self) -> None:
+        self._rows: list[bytes] = []
+
+    def add(self, row: Iterable[Any]) -> None:
+        self._rows.append(hashlib.sha256(repr(tuple(row)).encode()).digest())
+
+    def result(self) -> TableDigest:
+        return TableDigest(len(self._rows), hashlib.sha256(b"".join(sorted(self._rows))).hexdigest())
+
+
+def _digest(rows: Iterable[tuple[Any, ...]]) -> TableDigest:
+    digest = _Digest()
+    for row in rows:
+        digest.add(row)
+    return digest.result()
+
+
+def _as_known(row: Iterable[Any], table: Table) -> tuple[Any, ...]:
+    """A row of either place with the values that PostgreSQL's types have here."""
+    return tuple(
+        None if value is None else _converted(value, kind)
+        for value, kind in zip(row, table.types, strict=True)
+    )
+
+
+def _converted(value: Any, kind: type) -> Any:
+    match value:
+        case bytes() | memoryview() if kind is str:
+            return bytes(value).decode()
+        case str() if kind is bytes:
+            return value.encode()
+        case _:
+            return kind(value)
+
+
+def _file_rows(db: sqlite3.Connection, table: Table) -> Iterator[tuple[Any, ...]]:
+    columns = ", ".join(f'"{column}"' for column in table.columns)
+    for row in db.execute(f'SELECT {columns} FROM "{table.name}" ORDER BY rowid'):  # noqa: S608  the library's
+        yield _as_known(row, table)
+
+
+def _file_columns(db: sqlite3.Connection, table: str) -> set[str]:
+    return {name for _, name, *_ in db.execute(f'PRAGMA table_info("{table}")')}
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None)
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    db = _connected(path)
+    db.execute("PRAGMA query_only = ON")
+    return db
+
+
+def _unusable() -> Unsupported:
+    return Unsupported(
+        "The client library did not make its tables.",
+        "Run `whatsapp-mcp doctor`, and see that the database lets in roles by password.",
+    )
