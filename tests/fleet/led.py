@@ -8,9 +8,12 @@ from typing import Self
 from whatsapp_mcp.fleet.database import (
     MIGRATIONS,
     Database,
+    PostgresFiles,
     PostgresJournal,
     PostgresLog,
+    PostgresSmallFile,
     PostgresSnapshots,
+    PostgresStatements,
     Session,
     add_account,
     begin_run,
@@ -81,3 +84,15 @@ class LedAccount:
     def snapshots(self) -> PostgresSnapshots:
         """The snapshots as the present leader has them."""
         return PostgresSnapshots(self.database, ACCOUNT, self.epoch)
+
+    def statements(self, url: str | None = None, patience: float = 30.0) -> PostgresStatements:
+        """The ledger's log as the present leader has it, perhaps at another address."""
+        return PostgresStatements(patient(url or self.database.url, patience), ACCOUNT, self.epoch)
+
+    def small_file(self, name: str = "link.json") -> PostgresSmallFile:
+        """A small file as the present leader has it."""
+        return PostgresSmallFile(self.database, ACCOUNT, name, self.epoch)
+
+    def files(self) -> PostgresFiles:
+        """The files as the present leader has them."""
+        return PostgresFiles(self.database, ACCOUNT, self.epoch)

@@ -1,6 +1,7 @@
-"""What an account keeps, as small interfaces: the address of its keys, its journal, its log of operations."""
+"""What an account keeps, as small interfaces: its keys, its journal, its logs, its snapshots and files."""
 
 from whatsapp_mcp.storage.failures import Fenced, Pruned, Rewound, StorageError, Unavailable
+from whatsapp_mcp.storage.files import FileStore
 from whatsapp_mcp.storage.journal import (
     JournalAddress,
     JournalReader,
@@ -11,12 +12,15 @@ from whatsapp_mcp.storage.journal import (
 from whatsapp_mcp.storage.key_store import AppState, ChatKeys, KeyStore, KeysUnreadable, StoredDevice
 from whatsapp_mcp.storage.keys import KeysAddress
 from whatsapp_mcp.storage.log import LogRow, OperationLog
+from whatsapp_mcp.storage.small_files import PrivateFile, SmallFile
 from whatsapp_mcp.storage.snapshots import Snapshot, SnapshotStore
+from whatsapp_mcp.storage.statements import LedgerSnapshot, LedgerStorage, StatementLog, StatementRow
 
 __all__ = [
     "AppState",
     "ChatKeys",
     "Fenced",
+    "FileStore",
     "JournalAddress",
     "JournalReader",
     "JournalRow",
@@ -25,12 +29,18 @@ __all__ = [
     "KeyStore",
     "KeysAddress",
     "KeysUnreadable",
+    "LedgerSnapshot",
+    "LedgerStorage",
     "LogRow",
     "OperationLog",
+    "PrivateFile",
     "Pruned",
     "Rewound",
+    "SmallFile",
     "Snapshot",
     "SnapshotStore",
+    "StatementLog",
+    "StatementRow",
     "StorageError",
     "StoredDevice",
     "Unavailable",

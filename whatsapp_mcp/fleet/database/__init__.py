@@ -1,4 +1,4 @@
-"""The database of a fleet, PostgreSQL 14 or newer: its schema, the journal, the log, runs and leases."""
+"""The database of a fleet, PostgreSQL 14 or newer: its schema, journal, logs, files, runs and leases."""
 
 from whatsapp_mcp.fleet.database.connections import (
     Database,
@@ -7,6 +7,7 @@ from whatsapp_mcp.fleet.database.connections import (
     connect,
     durability,
 )
+from whatsapp_mcp.fleet.database.file_store import PostgresFiles
 from whatsapp_mcp.fleet.database.journal import PostgresJournal, admit
 from whatsapp_mcp.fleet.database.leases import (
     Renewal,
@@ -24,7 +25,9 @@ from whatsapp_mcp.fleet.database.log import PostgresLog
 from whatsapp_mcp.fleet.database.migrations import Migration, TooNew, migrate
 from whatsapp_mcp.fleet.database.reader import Reader
 from whatsapp_mcp.fleet.database.schema import MIGRATIONS, SCHEMA
+from whatsapp_mcp.fleet.database.small_files import PostgresSmallFile
 from whatsapp_mcp.fleet.database.snapshots import PostgresSnapshots
+from whatsapp_mcp.fleet.database.statements import PostgresStatements
 
 __all__ = [
     "MIGRATIONS",
@@ -32,9 +35,12 @@ __all__ = [
     "Database",
     "Migration",
     "NotDurable",
+    "PostgresFiles",
     "PostgresJournal",
     "PostgresLog",
+    "PostgresSmallFile",
     "PostgresSnapshots",
+    "PostgresStatements",
     "Reader",
     "Renewal",
     "Session",

@@ -12,52 +12,15 @@ from typing import Final, TypeVar
 import anyio
 import anyio.to_thread
 
+from whatsapp_mcp.fleet.database.body_streams import BodyStream, rows_of
 from whatsapp_mcp.fleet.database.connections import Database, Session
-from whatsapp_mcp.fleet.database.streams import Statements, Stream
-from whatsapp_mcp.storage import LogRow, Pruned, StorageError
+from whatsapp_mcp.storage import LogRow, StorageError
 
 T = TypeVar("T")
 
 MOST_ROWS: Final = 1_000
 MOST_BYTES: Final = 1 << 20
 """Of bodies in one statement; one append that is larger is committed as it is."""
-_STATEMENTS: Final = Statements(
-    append="""
-    WITH head AS (
-        UPDATE whatsapp_mcp.heads SET seq = seq + %(rows)s
-        WHERE account = %(account)s AND stream = %(stream)s AND epoch = %(epoch)s
-        RETURNING seq
-    ), appended AS (
-        INSERT INTO whatsapp_mcp.log (account, seq, epoch, n, body)
-        SELECT %(account)s, seq - %(rows)s + place, %(epoch)s, %(n)s + place, body
-        FROM head, unnest(%(bodies)b::bytea[]) WITH ORDINALITY AS given (body, place)
-    )
-    SELECT seq FROM head
-    """,
-    confirm="""
-    UPDATE whatsapp_mcp.heads SET seq = seq
-    WHERE account = %(account)s AND stream = %(stream)s AND epoch = %(epoch)s
-    RETURNING (
-        SELECT log.seq FROM whatsapp_mcp.log
-        WHERE log.account = %(account)s AND log.epoch = %(epoch)s AND log.n = %(n)s
-    )
-    """,
-    stamp_at="SELECT epoch, n FROM whatsapp_mcp.log WHERE account = %(account)s AND seq = %(seq)s",
-    constraint="log_stamp",
-)
-_READ: Final = """
-SELECT head.seq, given.seq, given.epoch, given.body
-FROM whatsapp_mcp.heads AS head LEFT JOIN LATERAL (
-    SELECT seq, epoch, body FROM whatsapp_mcp.log
-    WHERE account = head.account AND seq > %s ORDER BY seq LIMIT %s
-) AS given ON true
-WHERE head.account = %s AND head.stream = 'log' ORDER BY given.seq
-"""
-_PRUNE: Final = """
-DELETE FROM whatsapp_mcp.log
-WHERE account = %s AND seq <= %s
-    AND EXISTS (SELECT FROM whatsapp_mcp.heads WHERE account = %s AND stream = 'log' AND epoch = %s)
-"""
 
 
 @dataclass(slots=True, eq=False)
@@ -83,9 +46,7 @@ class PostgresLog:
     """
 
     def __init__(self, database: Database, account: str, epoch: int) -> None:
-        self._account = account
-        self._epoch = epoch
-        self._stream = Stream(database, account, "log", epoch, _STATEMENTS)
+        self._stream = BodyStream(database, account, "log", epoch)
         # A thread of its own: the shared ones could all be waiting for a database that does not answer.
         self._thread = anyio.CapacityLimiter(1)
         self._turn = anyio.Lock()
@@ -122,21 +83,22 @@ class PostgresLog:
 
     async def read(self, after: int, limit: int) -> list[LogRow]:
         """See `storage.OperationLog`."""
-        return await self._run(lambda session: operations_of(session, self._account, after, limit))
+        rows = await self._in_thread(partial(self._stream.read, after, limit))
+        return [LogRow(*row) for row in rows]
 
     async def last(self) -> int:
         """See `storage.OperationLog`."""
-        return await self._run(self._stream.confirm)
+        return await self._in_thread(self._stream.confirmed_seq)
 
     async def prune(self, upto: int) -> int:
         """See `storage.OperationLog`."""
-        return await self._run(partial(self._prune, upto))
+        return await self._in_thread(partial(self._stream.prune, upto))
 
     async def _commit(self) -> None:
         """Append what waits, as much as one statement takes. It is not left in the middle."""
         group = self._next_group()
         bodies = [body for one in group for body in one.bodies]
-        append = partial(self._stream.append, len(bodies), {"bodies": bodies})
+        append = partial(self._stream.append_bodies, bodies)
         try:
             seq = await self._in_thread(append)
         except StorageError as error:
@@ -158,15 +120,6 @@ class PostgresLog:
             group.append(self._waiting.popleft())
         return group
 
-    def _prune(self, upto: int, session: Session) -> int:
-        pruned = session.execute(_PRUNE, [self._account, upto, self._account, self._epoch]).rowcount
-        if not pruned:
-            self._stream.check_epoch(session)
-        return pruned
-
-    async def _run(self, work: Callable[[Session], T]) -> T:
-        return await self._in_thread(partial(self._stream.link.run, work))
-
     async def _in_thread(self, call: Callable[[], T]) -> T:
         """What a call answers; whoever waits for it does so to its end, even if cancelled."""
         answers: list[T] = []
@@ -181,12 +134,4 @@ def operations_of(session: Session, account: str, after: int, limit: int) -> lis
     Raises:
         Pruned: Rows directly after `after` were deleted.
     """
-    # The head is read by the same statement: between two of them a row could be appended.
-    found = session.execute(_READ, [after, limit, account]).fetchall()
-    if not found:
-        raise Pruned("The account is not in this database.")
-    rows = [LogRow(*row) for _, *row in found if row[0] is not None]
-    following = rows[0].seq if rows else found[0][0] + 1
-    if limit > 0 and following > after + 1:
-        raise Pruned(f"The log begins with {following}, so what follows {after} is gone.")
-    return rows
+    return [LogRow(*row) for row in rows_of(session, account, "log", after, limit)]

@@ -135,12 +135,14 @@ MIGRATIONS: Final = (
             )
             """,
             "INSERT INTO whatsapp_mcp.accounts (account) SELECT account FROM whatsapp_mcp.leases",
-            # Small files that the next leader needs as the last one left them.
+            # Small files that the next leader needs as the last one left them. `n` counts the writes of one
+            # epoch: one whose connection was lost may be executed after a later one.
             """
             CREATE TABLE whatsapp_mcp.account_files (
                 account text NOT NULL REFERENCES whatsapp_mcp.leases,
                 name    text NOT NULL,
                 epoch   bigint NOT NULL,
+                n       bigint NOT NULL,
                 content bytea NOT NULL,
                 PRIMARY KEY (account, name)
             )
@@ -174,25 +176,27 @@ MIGRATIONS: Final = (
                 body    bytea NOT NULL
             )
             """,
-            # Files on their way out, by their digest, where no other object store is named.
+            # Files that cannot be had again, by their names, where no other object store is named.
             """
             CREATE TABLE whatsapp_mcp.files (
                 account   text NOT NULL REFERENCES whatsapp_mcp.leases,
-                digest    text NOT NULL,
+                name      text NOT NULL,
                 size      bigint NOT NULL,
                 stored_at timestamptz NOT NULL DEFAULT now(),
-                PRIMARY KEY (account, digest)
+                PRIMARY KEY (account, name)
             )
             """,
             """
             CREATE TABLE whatsapp_mcp.file_parts (
                 account text NOT NULL,
-                digest  text NOT NULL,
+                name    text NOT NULL,
                 part    integer NOT NULL,
                 body    bytea NOT NULL,
-                PRIMARY KEY (account, digest, part)
+                PRIMARY KEY (account, name, part)
             )
             """,
+            "ALTER TABLE whatsapp_mcp.ledger ALTER body SET STORAGE EXTERNAL",
+            "ALTER TABLE whatsapp_mcp.ledger_snapshots ALTER body SET STORAGE EXTERNAL",
             "ALTER TABLE whatsapp_mcp.file_parts ALTER body SET STORAGE EXTERNAL",
             # Who may use accounts; of a token only its hash. Without accounts: all of them.
             """

@@ -60,7 +60,7 @@ class Stream:
         self, database: Database, account: str, name: str, epoch: int, statements: Statements
     ) -> None:
         self._statements = statements
-        self._about = {"account": account, "stream": name, "epoch": epoch}
+        self.about: Final = {"account": account, "stream": name, "epoch": epoch}
         self._epoch = epoch
         self._stamp: Stamp | None = None
         self._confirmed: tuple[Position, Stamp] | None = None
@@ -94,11 +94,11 @@ class Stream:
 
     def confirm(self, session: Session) -> int:
         """Commit a write that waits for the standby; answers the `seq` of the last row."""
-        return self._durably(session, _CONFIRM, self._about)
+        return self.durably(session, _CONFIRM, self.about)
 
     def check_epoch(self, session: Session) -> None:
         """Raise `Fenced` if the epoch is over. It may be over the moment after."""
-        row = session.execute(_HEAD, self._about).fetchone()
+        row = session.execute(_HEAD, self.about).fetchone()
         if row is None or row[0] != self._epoch:
             raise fenced()
 
@@ -106,13 +106,13 @@ class Stream:
         """The stamp before the first row of the next append."""
         if self._stamp is None:
             # One that a failover could take away might be given to another writer.
-            self._stamp = Stamp.first(self._epoch, self._durably(session, _CLAIM, self._about))
+            self._stamp = Stamp.first(self._epoch, self.durably(session, _CLAIM, self.about))
         return self._stamp
 
     def send(self, session: Session, rows: int, values: Mapping[str, Any]) -> tuple[AppendOutcome, int]:
         """One attempt to append; its outcome, and the `seq` of the last row where it is there."""
         stamp = self.first_stamp(session)
-        parameters = {**self._about, **values, "rows": rows, "n": stamp.n}
+        parameters = {**self.about, **values, "rows": rows, "n": stamp.n}
         session.warned = False
         try:
             row = session.execute(self._statements.append, parameters).fetchone()
@@ -126,8 +126,8 @@ class Stream:
 
     def send_confirm(self, session: Session, rows: int) -> tuple[AppendOutcome, int]:
         """Commit a write that waits for the standby, and look for the last row of an append once more."""
-        parameters = {**self._about, "n": self.first_stamp(session).n + rows}
-        seq = self._durably(session, self._statements.confirm, parameters)
+        parameters = {**self.about, "n": self.first_stamp(session).n + rows}
+        seq = self.durably(session, self._statements.confirm, parameters)
         return (AppendOutcome.ABSENT, 0) if seq is None else (AppendOutcome.COMMITTED, seq)
 
     def appended(self, rows: int, seq: int) -> None:
@@ -136,7 +136,7 @@ class Stream:
         self._stamp = Stamp(self._epoch, self._stamp.n + rows)
         self._confirmed = Position(self._epoch, seq), self._stamp
 
-    def _durably(self, session: Session, statement: LiteralString, parameters: Mapping[str, Any]) -> Any:
+    def durably(self, session: Session, statement: LiteralString, parameters: Mapping[str, Any]) -> Any:
         """What a change of the head answers, once it is committed without a warning."""
         while True:
             session.warned = False
@@ -151,9 +151,9 @@ class Stream:
         if self._confirmed is None:
             return
         position, stamp = self._confirmed
-        row = session.execute(_HEAD, self._about).fetchone()
+        row = session.execute(_HEAD, self.about).fetchone()
         head = Position(*row) if row is not None else Position(-1, -1)
-        at = {**self._about, "seq": position.seq}
+        at = {**self.about, "seq": position.seq}
         found = session.execute(self._statements.stamp_at, at).fetchone()
         if is_rewound(position, stamp, head, None if found is None else Stamp(*found)):
             raise Rewound(

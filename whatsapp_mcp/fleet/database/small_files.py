@@ -1,0 +1,87 @@
+"""Small files of an account in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from whatsapp_mcp.fleet.database.connections import Database, Link, Session
+from whatsapp_mcp.fleet.database.streams import fenced
+
+_READ: Final = """
+SELECT content FROM whatsapp_mcp.account_files WHERE account = %(account)s AND name = %(name)s
+"""
+_WRITTEN: Final = """
+SELECT n FROM whatsapp_mcp.account_files
+WHERE account = %(account)s AND name = %(name)s AND epoch = %(epoch)s
+"""
+# The lock of the lease lets a takeover wait, and this find another epoch after it.
+_WRITE: Final = """
+WITH lease AS (
+    SELECT account FROM whatsapp_mcp.leases
+    WHERE account = %(account)s AND epoch = %(epoch)s FOR SHARE
+), written AS (
+    INSERT INTO whatsapp_mcp.account_files AS former (account, name, epoch, n, content)
+    SELECT account, %(name)s, %(epoch)s, %(n)s, %(content)b FROM lease
+    ON CONFLICT (account, name)
+    DO UPDATE SET epoch = excluded.epoch, n = excluded.n, content = excluded.content
+    WHERE (former.epoch, former.n) <= (excluded.epoch, excluded.n)
+)
+SELECT account FROM lease
+"""
+
+
+class PostgresSmallFile:
+    """One small file of an account, for its leader: a `storage.SmallFile`.
+
+    Args:
+        database: Where.
+        account: Whose.
+        name: Of the file, as in the account's folder.
+        epoch: Of the leader.
+    """
+
+    def __init__(self, database: Database, account: str, name: str, epoch: int) -> None:
+        self._about = {"account": account, "name": name, "epoch": epoch}
+        self._link = Link(database, lambda session: None)
+        self._n: int | None = None
+
+    def __enter__(self) -> PostgresSmallFile:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the file stays."""
+        self._link.close()
+
+    def read(self) -> bytes | None:
+        """See `storage.SmallFile`."""
+
+        def look(session: Session) -> bytes | None:
+            row = session.execute(_READ, self._about).fetchone()
+            return None if row is None else row[0]
+
+        return self._link.run(look)
+
+    def write(self, content: bytes) -> None:
+        """See `storage.SmallFile`."""
+        self._n = self._link.run(self._written) + 1
+        values = {**self._about, "n": self._n, "content": content}
+
+        def write(session: Session) -> None:
+            while True:
+                session.warned = False
+                if session.execute(_WRITE, values).fetchone() is None:
+                    raise fenced()
+                if not session.warned:
+                    return
+
+        self._link.run(write)
+
+    def _written(self, session: Session) -> int:
+        """How often this epoch has written the file."""
+        if self._n is not None:
+            return self._n
+        row = session.execute(_WRITTEN, self._about).fetchone()
+        return 0 if row is None else row[0]

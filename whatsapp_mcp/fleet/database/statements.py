@@ -1,0 +1,84 @@
+"""The statements of an account's ledger in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from whatsapp_mcp.fleet.database.body_streams import BodyStream
+from whatsapp_mcp.fleet.database.connections import Database, Session
+from whatsapp_mcp.storage import LedgerSnapshot, StatementRow
+
+# The lock of the head lets a takeover wait, and this find no head after it. A snapshot whose answer was lost
+# may be executed after a later one.
+_PUT: Final = """
+WITH head AS (
+    UPDATE whatsapp_mcp.heads SET seq = seq
+    WHERE account = %(account)s AND stream = %(stream)s AND epoch = %(epoch)s
+    RETURNING account
+), put AS (
+    INSERT INTO whatsapp_mcp.ledger_snapshots AS former (account, seq, epoch, body)
+    SELECT account, %(seq)s, %(epoch)s, %(body)b FROM head
+    ON CONFLICT (account) DO UPDATE SET seq = excluded.seq, epoch = excluded.epoch, body = excluded.body
+    WHERE former.seq <= excluded.seq
+), pruned AS (
+    DELETE FROM whatsapp_mcp.ledger AS old USING head
+    WHERE old.account = head.account AND old.seq < %(seq)s
+)
+SELECT account FROM head
+"""
+_NEWEST: Final = "SELECT seq, body FROM whatsapp_mcp.ledger_snapshots WHERE account = %(account)s"
+
+
+class PostgresStatements:
+    """The ledger's log of one account, for its leader: a `storage.StatementLog`.
+
+    Who only follows may read with any epoch, and gets rows that are not durable yet.
+
+    Args:
+        database: Where.
+        account: Whose.
+        epoch: Of the leader.
+    """
+
+    def __init__(self, database: Database, account: str, epoch: int) -> None:
+        self._stream = BodyStream(database, account, "ledger", epoch)
+
+    def __enter__(self) -> PostgresStatements:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the log stays."""
+        self._stream.close()
+
+    def append(self, body: bytes) -> int:
+        """See `storage.StatementLog`."""
+        return self._stream.append_bodies([body])
+
+    def last(self) -> int:
+        """See `storage.StatementLog`."""
+        return self._stream.confirmed_seq()
+
+    def read(self, after: int, limit: int) -> list[StatementRow]:
+        """See `storage.StatementLog`."""
+        return [StatementRow(row.seq, row.body) for row in self._stream.read(after, limit)]
+
+    def put_snapshot(self, seq: int, content: bytes) -> None:
+        """See `storage.StatementLog`."""
+        values = {**self._stream.about, "seq": seq, "body": content}
+
+        def put(session: Session) -> None:
+            self._stream.durably(session, _PUT, values)
+
+        self._stream.link.run(put)
+
+    def newest_snapshot(self) -> LedgerSnapshot | None:
+        """See `storage.StatementLog`."""
+
+        def look(session: Session) -> LedgerSnapshot | None:
+            row = session.execute(_NEWEST, self._stream.about, binary=True).fetchone()
+            return None if row is None else LedgerSnapshot(*row)
+
+        return self._stream.link.run(look)
