@@ -83,6 +83,7 @@ class BodyStream(Stream):
 
     def __init__(self, database: Database, account: str, name: Literal["log", "ledger"], epoch: int) -> None:
         super().__init__(database, account, name, epoch, _APPENDING[name])
+        self._account: Final = account
         self._name: Final = name
 
     def append_bodies(self, bodies: Sequence[bytes]) -> int:
@@ -96,8 +97,7 @@ class BodyStream(Stream):
             Pruned: Rows directly after `after` were deleted.
             Unavailable: See there.
         """
-        about = self.about
-        return self.link.run(lambda session: rows_of(session, about["account"], self._name, after, limit))
+        return self.link.run(lambda session: rows_of(session, self._account, self._name, after, limit))
 
     def prune(self, upto: int) -> int:
         """Delete the rows up to and including `upto`; returns how many there were.
