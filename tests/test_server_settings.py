@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.settings import ServerSettings, load
 
 
@@ -106,5 +107,7 @@ def test_a_mistake_in_oauth_is_told_with_its_line(tmp_path: Path, written: str, 
 
 
 def test_oauth_without_users_would_let_in_everybody_and_is_refused(tmp_path: Path) -> None:
+    found = server(tmp_path, *OAUTH[:2]).oauth
+    assert found is not None
     with pytest.raises(InvalidArgument, match="subjects"):
-        server(tmp_path, *OAUTH[:2])
+        ResourceServer.of(found, "https://wa.example.org", None)

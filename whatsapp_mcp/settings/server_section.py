@@ -79,14 +79,15 @@ class OAuthScopes(Section):
 class OAuthSettings(Section):
     """`[server.oauth]`: whose tokens are taken beside those of `whatsapp-mcp token`, and for whom.
 
-    `subjects` are the users of the issuer who may come in; everybody else may sign in there as well.
+    `subjects` are the users of the issuer who may come in; everybody else may sign in there as well. Where a
+    database says who may come in, they are left out.
     `audience` is what the issuer calls this server, its URL with `/mcp` when left out. `jwks_url` is taken
     from the issuer's metadata when left out. `accounts` names for a subject the accounts that it may know of,
     all when left out.
     """
 
     issuer: Annotated[str, AfterValidator(_issuer_url)]
-    subjects: tuple[str, ...] = Field(min_length=1)
+    subjects: tuple[str, ...] = Field(default=(), min_length=1)
     audience: str | None = None
     jwks_url: Annotated[str, AfterValidator(_issuer_url)] | None = None
     scopes: OAuthScopes = OAuthScopes()

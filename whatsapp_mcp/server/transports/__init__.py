@@ -1,7 +1,9 @@
 """HTTP: the routes, the limits on connections and requests, tokens, and how a person signs in to pages."""
 
+from whatsapp_mcp.server.transports.directory import Directory
+from whatsapp_mcp.server.transports.guard import ADMIN
 from whatsapp_mcp.server.transports.http import prepare
 from whatsapp_mcp.server.transports.page_login import login_url
 from whatsapp_mcp.server.transports.tokens import Tokens, load_or_make
 
-__all__ = ["Tokens", "load_or_make", "login_url", "prepare"]
+__all__ = ["ADMIN", "Directory", "Tokens", "load_or_make", "login_url", "prepare"]

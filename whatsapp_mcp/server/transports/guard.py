@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 WELL_KNOWN: Final = "/.well-known/"
 """Metadata for clients that have no token yet (RFC 8615); what is not there is answered with 404."""
-BEARER_PARTS: Final = frozenset({"mcp", "sse", "messages", "api", "metrics"})
+ADMIN: Final = "/admin/"
+"""Begins the path of every route for the operators of a fleet."""
+BEARER_PARTS: Final = frozenset({"mcp", "sse", "messages", "api", "metrics", "admin"})
 """First parts of paths that a bearer token opens. The rest are pages, or nothing, and need a session."""
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -113,6 +115,7 @@ class Guard:
         challenge: `WWW-Authenticate` for a request without a valid token.
         unadmitted: Limits requests by address as long as they are not admitted.
         admitted: Limits admitted requests by principal.
+        count: Counts a request of a principal that has a limit of its own; answers as `Directory.take`.
     """
 
     app: ASGIApp
@@ -124,13 +127,14 @@ class Guard:
     challenge: str = f'Bearer realm="{_REALM}"'
     unadmitted: Buckets = field(default_factory=lambda: Buckets(UNADMITTED))
     admitted: Buckets = field(default_factory=lambda: Buckets(ADMITTED))
+    count: Callable[[str], float] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the refusal, or let the application answer."""
         if scope["type"] != "http":
             return
         send = _for_own_origin(send)
-        if scope["path"].startswith(API):
+        if scope["path"].startswith((API, ADMIN)):
             send = JsonProblems(send)
         request = Request(scope)
         answer = self._misdirected(request)
@@ -150,6 +154,8 @@ class Guard:
         """The refusal of one request too many; of one that was admitted, no address counts."""
         if principal := admitted(request.scope):
             wait = self.admitted.take(principal.name)
+            if not wait and self.count is not None:
+                wait = self.count(principal.name)
         else:
             wait = self.unadmitted.take(address_key(request.client.host if request.client else ""))
         if not wait:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.server.application import Application
     from whatsapp_mcp.server.runtime import Runtime
+    from whatsapp_mcp.server.transports.directory import Directory
     from whatsapp_mcp.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ def asgi_app(
     verify: Verify | None,
     logins: PageLogins,
     oauth: ResourceServer | None = None,
+    directory: Directory | None = None,
+    further: Sequence[BaseRoute] = (),
 ) -> ASGIApp:
     """Everything behind the guard, which checks Host, Origin and token or session on every route.
 
@@ -74,6 +77,8 @@ def asgi_app(
         verify: As in `Guard`; whom it admits is limited to these accounts.
         logins: Who may open pages.
         oauth: What this server is for OAuth, if it is anything.
+        directory: Who may use it, where a database says so.
+        further: Routes beside those of every server.
 
     `application.session_manager.run()` has to be entered around serving it.
     """
@@ -87,6 +92,7 @@ def asgi_app(
         *probe_routes(runtimes),
         *page_routes(runtimes, logins, Tokens(runtime.settings.home)),
     ]
+    routes += further
     if oauth is not None:
         routes += oauth.routes()
     settings = runtime.settings.server
@@ -95,6 +101,8 @@ def asgi_app(
     served = frozenset(each.account for each in runtimes)
     checked = verify and partial(_verified, verify, served)
     guard = Guard(app, host, checked, logins, frozenset(allowed_hosts), settings.public_url)
+    if directory is not None:
+        guard = replace(guard, count=directory.take)
     if oauth is not None:
         guard = replace(guard, challenge=oauth.challenge)
     return ForwardedHeaders(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
@@ -122,7 +130,14 @@ class _SseStream:
 
 
 def prepare(
-    application: Application, runtimes: Sequence[Runtime], *, host: str, port: int, auth: bool
+    application: Application,
+    runtimes: Sequence[Runtime],
+    *,
+    host: str,
+    port: int,
+    auth: bool,
+    directory: Directory | None = None,
+    further: Sequence[BaseRoute] = (),
 ) -> Callable[[], Awaitable[None]]:
     """Bind the port and answer what serves on it.
 
@@ -132,6 +147,8 @@ def prepare(
         host: What to bind.
         port: The same; 0 for any that is free.
         auth: Whether a token is asked for.
+        directory: Who may use it, where a database says so; the tokens of the home folder open nothing then.
+        further: Routes beside those of every server.
 
     Raises:
         InvalidArgument: Others can reach the host, and it has no token or no TLS; or the address or the
@@ -142,7 +159,7 @@ def prepare(
     settings = loaded.server
     _check_exposure(host, settings, auth=auth)
     tls = _tls_context(settings)
-    token_file = make_default(loaded.home) if auth else None
+    token_file = make_default(loaded.home) if auth and directory is None else None
     listener = _bind(host, port)
     address = listener.getsockname()[:2]
     base = settings.public_url or base_url(*address, encrypted=tls is not None)
@@ -152,9 +169,18 @@ def prepare(
     logins = PageLogins(f"whatsapp_mcp_page_{address[1]}")
     oauth = None
     if auth and settings.oauth is not None:
-        oauth = ResourceServer.of(settings.oauth, base, loaded.network.proxy_url)
-    verify = _verify_with(Tokens(loaded.home), oauth) if auth else None
-    app = asgi_app(application, runtimes, host=host, verify=verify, logins=logins, oauth=oauth)
+        oauth = ResourceServer.of(settings.oauth, base, loaded.network.proxy_url, directory)
+    verify = _verify_with(directory or Tokens(loaded.home), oauth) if auth else None
+    app = asgi_app(
+        application,
+        runtimes,
+        host=host,
+        verify=verify,
+        logins=logins,
+        oauth=oauth,
+        directory=directory,
+        further=further,
+    )
     server = uvicorn_server(app, limits_of_this_process(), tls)
 
     async def speak() -> None:
@@ -202,7 +228,7 @@ def _tls_context(server: ServerSettings) -> ssl.SSLContext | None:
     return context
 
 
-def _verify_with(tokens: Tokens, oauth: ResourceServer | None) -> Verify:
+def _verify_with(tokens: Tokens | Directory, oauth: ResourceServer | None) -> Verify:
     async def verify(token: str) -> Principal | None:
         principal = tokens.principal(token)
         return await oauth.principal(token) if principal is None and oauth is not None else principal

@@ -8,7 +8,7 @@ issuer has signed (RFC 9068).
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ import jwt
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from whatsapp_mcp.errors import Denied
+from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.policy import TOOL_SCOPES
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.transports.issuer_keys import IssuerKeys, discover, fetch_json
@@ -24,6 +24,7 @@ from whatsapp_mcp.server.transports.issuer_keys import IssuerKeys, discover, fet
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from whatsapp_mcp.server.transports.directory import Directory
     from whatsapp_mcp.settings import OAuthSettings
 
 logger = logging.getLogger(__name__)
@@ -45,21 +46,34 @@ class ResourceServer:
         settings: The issuer, and whom of its users to let in.
         base: The URL of this server, without a path.
         keys: The issuer's.
+        directory: Whom of its users to let in, where that stands in a database and not in the settings.
     """
 
     settings: OAuthSettings
     base: str
     keys: IssuerKeys
+    directory: Directory | None = None
 
     @classmethod
-    def of(cls, settings: OAuthSettings, base: str, proxy: str | None) -> ResourceServer:
-        """The resource server of these settings; nothing is fetched before the first token comes."""
+    def of(
+        cls, settings: OAuthSettings, base: str, proxy: str | None, directory: Directory | None = None
+    ) -> ResourceServer:
+        """The resource server of these settings; nothing is fetched before the first token comes.
+
+        Raises:
+            InvalidArgument: Nothing says whom of the issuer's users to let in.
+        """
+        if directory is None and not settings.subjects:
+            raise InvalidArgument(
+                "server.oauth.subjects names nobody who may come in.",
+                "Name the users of the issuer, by the claim `sub` of their tokens.",
+            )
         fetch = partial(fetch_json, proxy=proxy)
 
         async def fetch_keys() -> dict[str, Any]:
             return await fetch(settings.jwks_url or await discover(settings.issuer, fetch))
 
-        return cls(settings, base, IssuerKeys(fetch_keys))
+        return cls(settings, base, IssuerKeys(fetch_keys), directory)
 
     @property
     def resource(self) -> str:
@@ -92,23 +106,31 @@ class ResourceServer:
         """Whom a token stands for; None if the issuer has not signed it for this server, or it has expired.
 
         Raises:
-            Denied: It is valid, but its subject is not one of `server.oauth.subjects`.
+            Denied: It is valid, but its subject is nobody who may come in.
             Busy: The issuer's keys cannot be fetched.
         """
         claims = await self._claims(token)
         if claims is None:
             return None
-        subject = claims["sub"]
-        if subject not in self.settings.subjects:
-            logger.warning(
-                "oauth: a user of %s was refused; to let them in, add %r to server.oauth.subjects",
-                self.settings.issuer,
-                subject[:200],
-            )
-            raise Denied("This user may not use this server.", "The server's log names what to set.")
-        accounts = self.settings.accounts.get(subject)
-        only = None if accounts is None else frozenset(accounts)
-        return Principal(f"oauth:{subject}", self._scopes(claims), only)
+        known = self._known(claims["sub"])
+        return replace(known, scopes=self._scopes(claims) & (known.scopes or frozenset()))
+
+    def _known(self, subject: str) -> Principal:
+        """A user of the issuer who may come in, with every scope that a token of theirs may have."""
+        if self.directory is not None:
+            if (found := self.directory.subject(subject)) is not None:
+                return found
+            what = "make %r a principal"
+        elif subject in self.settings.subjects:
+            accounts = self.settings.accounts.get(subject)
+            only = None if accounts is None else frozenset(accounts)
+            return Principal(f"oauth:{subject}", frozenset(TOOL_SCOPES), only)
+        else:
+            what = "add %r to server.oauth.subjects"
+        logger.warning(
+            "oauth: a user of %s was refused; to let them in, %s", self.settings.issuer, what % subject[:200]
+        )
+        raise Denied("This user may not use this server.", "The server's log names what to set.")
 
     async def _claims(self, token: str) -> dict[str, Any] | None:
         if len(token) > _LONGEST or not token.isascii():
