@@ -167,7 +167,7 @@ async def archived(folder: Path, parts: list[HistorySync.HistorySync], *, messag
     async with (
         whatsapp() as wa,
         server_process(home),
-        open_device(Settings(home=home)) as (devices, archive),
+        open_device(Settings(home=home)) as (devices, archive, _),
     ):
         companion = await _link(wa, devices)
         began = time.perf_counter()

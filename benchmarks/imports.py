@@ -112,7 +112,7 @@ def configure(home: Path) -> None:
 async def serving(wa: WhatsApp, ben: Person, home: Path) -> AsyncGenerator[Running]:
     """A server in a process of its own, which is linked and online."""
     configure(home)
-    async with server_process(home) as process, open_device(Settings(home=home)) as (devices, _):
+    async with server_process(home) as process, open_device(Settings(home=home)) as (devices, _, _):
         state = None
         while state is not ConnectionState.ONLINE:
             await anyio.sleep(0.05)

@@ -145,7 +145,7 @@ async def running(home: Path) -> AsyncGenerator[Running]:
     async with (
         whatsapp() as wa,
         server_process(home) as process,
-        open_device(Settings(home=home)) as (devices, archive),
+        open_device(Settings(home=home)) as (devices, archive, _),
     ):
         shown_code = None
         while shown_code is None:

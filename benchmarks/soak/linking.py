@@ -89,7 +89,7 @@ async def interrupted_link(
         name_somebody()
     await _link_and_end(phone, home, end, chance.uniform(0, LATEST_END + ROUND_TRIPS * wa.faults.latency))
     begun = anyio.current_time()
-    async with open_device(Settings(home=home)) as (devices, archive):
+    async with open_device(Settings(home=home)) as (devices, archive, _):
         missing = not await _named_or_missing(devices, archive, names)
         if missing:
             name_somebody()

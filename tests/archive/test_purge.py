@@ -22,6 +22,7 @@ from whatsapp_mcp.archive.exporting import Format
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.retention import SENT_FILES_INTERVAL, clear_sent_files
 from whatsapp_mcp.errors import Busy, KeyReused, MessageNotFound
+from whatsapp_mcp.ledger import open_ledger
 from whatsapp_mcp.models import (
     AlbumContent,
     FileContent,
@@ -242,10 +243,11 @@ async def test_retention_purges_what_is_too_old_and_then_every_day(archive: Arch
         if len(left) == 3:
             raise EndOfTestError
 
-    with pytest.raises(EndOfTestError):
-        await keep_only(archive, 1, now=lambda: today, sleep=sleep)
-    assert left == [2, 1, 0]
-    await keep_only(archive, 0, now=lambda: today, sleep=sleep)
+    async with open_ledger(archive.folder) as ledger:
+        with pytest.raises(EndOfTestError):
+            await keep_only(archive, ledger, 1, now=lambda: today, sleep=sleep)
+        assert left == [2, 1, 0]
+        await keep_only(archive, ledger, 0, now=lambda: today, sleep=sleep)
 
 
 async def test_a_purge_takes_the_raw_form_of_dropped_twins_with_it(

@@ -261,12 +261,12 @@ async def test_a_linked_phone_without_a_network_is_neither_ready_nor_reconnected
 ):
     simulated.use(whatsapp, monkeypatch)
     loaded = Settings(home=tmp_path)
-    async with open_device(loaded) as (devices, archive), anyio.create_task_group() as tasks:
+    async with open_device(loaded) as (devices, archive, _), anyio.create_task_group() as tasks:
         phone = ScanningPhone(whatsapp, tasks)
         await link(cast("Devices", devices), archive, None, phone)
     await whatsapp.refuse()
 
-    async with open_device(loaded) as (devices, archive):
+    async with open_device(loaded) as (devices, archive, _):
         with anyio.fail_after(30), pytest.raises(NotConnected, match="WhatsApp was not reached"):
             await link(cast("Devices", devices), archive, None, Bar(), settle=0.5)
         with anyio.fail_after(30):

@@ -20,7 +20,7 @@ import anyio.to_thread
 
 import whatsapp_mcp
 from whatsapp_mcp.child_process import client_program
-from whatsapp_mcp.device.leader import election
+from whatsapp_mcp.device.leader import serving
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import launcher
@@ -50,12 +50,12 @@ def another_version(folder: Path, version: str, protocol: int) -> Path:
     (folder / "tests" / "device").mkdir(parents=True)
     (folder / "tests" / "__init__.py").touch()
     shutil.copy(__file__, folder / "tests" / "device")
-    for name, line in (("__init__.py", "__version__ ="), ("device/leader/election.py", "PROTOCOL: Final =")):
+    for name, line in (("__init__.py", "__version__ ="), ("device/leader/serving.py", "PROTOCOL: Final =")):
         file = folder / "whatsapp_mcp" / name
         value = f'"{version}"' if name == "__init__.py" else str(protocol)
         text = file.read_text(encoding="utf-8")
         changed = re.sub(rf"^{re.escape(line)} .*$", f"{line} {value}", text, flags=re.MULTILINE)
-        assert changed != text or str(election.PROTOCOL) == value, name
+        assert changed != text or str(serving.PROTOCOL) == value, name
         file.write_text(changed, encoding="utf-8")
     return folder
 
@@ -64,7 +64,7 @@ async def main(home: Path) -> None:
     """Hold the device until standard input closes."""
     if "WHATSAPP_SIMULATOR_NOISE_ROOT" in os.environ:
         client_program.set(launcher.client_program(os.environ))
-    async with open_device(Settings(home=home)) as (devices, _):
+    async with open_device(Settings(home=home)) as (devices, _, _):
         leader_pid = None
         while leader_pid != os.getpid():
             async with devices.use() as device:

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY
-from whatsapp_mcp.device.connection import client_process, state
+from whatsapp_mcp.device.connection import client_process, in_folder, state
 from whatsapp_mcp.device.connection.client_process import LOG_LIMIT, Client, open_log
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.rpc import Params
@@ -22,7 +22,8 @@ async def no_notice(method: str, params: Params, generation: int) -> None:
 
 
 def client(folder: AccountFolder, program: tuple[str, ...], reports: list[state.ClientEvent]) -> Client:
-    return Client(7, folder, AccountSettings(), reports.append, no_notice, program)
+    storage = in_folder(folder).client
+    return Client(7, folder, AccountSettings(), storage, reports.append, no_notice, program)
 
 
 def python(code: str) -> tuple[str, ...]:

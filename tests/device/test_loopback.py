@@ -13,9 +13,9 @@ import pytest
 
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader import observed_status
-from whatsapp_mcp.device.leader.election import PROTOCOL
 from whatsapp_mcp.device.leader.endpoint import connect
 from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.leader.serving import PROTOCOL
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
@@ -46,7 +46,7 @@ class Place:
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Accessor[Device]]:
         """One more server."""
-        async with open_device(self.settings) as (devices, _):
+        async with open_device(self.settings) as (devices, _, _):
             yield devices
 
     async def written(self) -> dict[str, object]:

@@ -14,7 +14,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from whatsapp_mcp.device.connection.connection_record import ConnectionRecord
+from whatsapp_mcp.device.connection.connection_record import record_in
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import observed_status
@@ -50,7 +50,7 @@ def link(folder: AccountFolder) -> None:
 
 async def leave(folder: AccountFolder, state: ConnectionState, reason: str | None, **facts: datetime) -> None:
     """Leave what a leader keeps about the connection."""
-    record = ConnectionRecord(folder.path)
+    record = record_in(folder.path)
     await record.save(replace(record.load(NOW), state=state, reason=reason, **facts))
 
 

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.device.connection.connection_record import STATES_KEPT, ConnectionRecord, past_states
+from whatsapp_mcp.device.connection.connection_record import (
+    STATES_KEPT,
+    ConnectionRecord,
+    past_states,
+    record_in,
+)
 from whatsapp_mcp.models import ConnectionState
 
 pytestmark = pytest.mark.anyio
@@ -22,8 +27,8 @@ async def enter(record: ConnectionRecord, state: ConnectionState, minutes: int, 
 
 
 async def test_states_are_told_newest_first_by_a_later_process(tmp_path: Path):
-    await enter(ConnectionRecord(tmp_path), ConnectionState.ONLINE, 0, None)
-    await enter(ConnectionRecord(tmp_path), ConnectionState.RECONNECTING, 5, "The network is down.")
+    await enter(record_in(tmp_path), ConnectionState.ONLINE, 0, None)
+    await enter(record_in(tmp_path), ConnectionState.RECONNECTING, 5, "The network is down.")
 
     assert [(one.state, one.since, one.reason) for one in past_states(tmp_path)] == [
         (ConnectionState.RECONNECTING, NOW + timedelta(minutes=5), "The network is down."),
@@ -32,7 +37,7 @@ async def test_states_are_told_newest_first_by_a_later_process(tmp_path: Path):
 
 
 async def test_a_state_whose_reason_changes_is_one(tmp_path: Path):
-    record = ConnectionRecord(tmp_path)
+    record = record_in(tmp_path)
     await enter(record, ConnectionState.REFUSED, 0, "Code 1.")
     await enter(record, ConnectionState.REFUSED, 0, "Code 2.")
 
@@ -40,7 +45,7 @@ async def test_a_state_whose_reason_changes_is_one(tmp_path: Path):
 
 
 async def test_a_new_generation_is_no_new_state(tmp_path: Path):
-    record = ConnectionRecord(tmp_path)
+    record = record_in(tmp_path)
     await enter(record, ConnectionState.ONLINE, 0, None)
     await record.following()
 
@@ -48,7 +53,7 @@ async def test_a_new_generation_is_no_new_state(tmp_path: Path):
 
 
 async def test_the_oldest_states_go(tmp_path: Path):
-    record = ConnectionRecord(tmp_path)
+    record = record_in(tmp_path)
     for minute in range(STATES_KEPT + 5):
         await enter(record, ConnectionState.ONLINE, minute, None)
 

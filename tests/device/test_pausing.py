@@ -12,14 +12,13 @@ import pytest
 from tests.device.conftest import Leader
 from tests.device.server_process import server_process
 from tests.device.test_reconnect import rig
-from tests.device.test_servers import TAKEOVER, Open, linked, status_of, until
+from tests.device.test_servers import TAKEOVER, Open, linked, opened, status_of, until
 from whatsapp_mcp.device.connection import state
-from whatsapp_mcp.device.connection.connection_record import FILE_NAME, ConnectionRecord
+from whatsapp_mcp.device.connection.connection_record import FILE_NAME, record_in
 from whatsapp_mcp.device.connection.state import Connection
 from whatsapp_mcp.device.leader import pausing
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import observed_status
-from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.models import (
     ConnectionState,
@@ -47,7 +46,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(home: Path) -> Open:
-    return lambda: open_device(Settings(home=home))
+    return lambda: opened(home)
 
 
 @pytest.fixture
@@ -246,7 +245,7 @@ async def test_a_replaced_session_is_not_paused_and_keeps_its_own_way_out(
 
 @pytest.mark.usefixtures("was_linked")
 async def test_a_replaced_session_without_a_server_is_not_paused(account: AccountFolder) -> None:
-    record = ConnectionRecord(account.path)
+    record = record_in(account.path)
     kept = record.load(datetime.now(UTC))
     await record.save(Connection(ConnectionState.REPLACED, kept.since, kept.generation, reason="Taken."))
 

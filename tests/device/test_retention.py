@@ -26,7 +26,7 @@ async def test_the_leader_clears_what_is_older_than_the_settings_say_and_sent_fi
     os.utime(outgoing / "5f1c.png", (0, 0))
     async with open_archive(settings.account_folder(), write=True) as archive:
         await archive.ingest(journal([ev.message("OLD", at=NOON), ev.message("NEW", at=int(time.time()))]))
-    async with open_device(settings) as (_, archive):
+    async with open_device(settings) as (_, archive, _):
         with anyio.fail_after(30):
             while (await archive.statistics()).messages == 2:  # noqa: ASYNC110
                 await anyio.sleep(0.02)

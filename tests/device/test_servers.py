@@ -23,9 +23,9 @@ from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.guard.enforced import EnforcedDevice
 from whatsapp_mcp.device.leader import election, endpoint
-from whatsapp_mcp.device.leader.election import PROTOCOL
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.leader.serving import PROTOCOL
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.device.outbox.takeover import send_through_takeover
@@ -52,7 +52,13 @@ Open = Callable[[], AbstractAsyncContextManager[Opened]]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Open:
-    return lambda: open_device(Settings(home=home_of(tmp_path)))
+    return lambda: opened(home_of(tmp_path))
+
+
+@asynccontextmanager
+async def opened(home: Path) -> AsyncIterator[Opened]:
+    async with open_device(Settings(home=home)) as (devices, archive, _):
+        yield devices, archive
 
 
 async def status_of(devices: Accessor[Device]) -> ConnectionStatus:
@@ -393,7 +399,7 @@ async def test_a_host_that_cannot_be_reached_is_named(
 
 
 async def test_two_homes_never_mix(wa: WhatsApp, server: Open, tmp_path: Path) -> None:
-    async with linked(wa, server), open_device(Settings(home=tmp_path / "another")) as (devices, _):
+    async with linked(wa, server), open_device(Settings(home=tmp_path / "another")) as (devices, _, _):
         assert (await until(devices, ConnectionState.UNLINKED)).number is None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from whatsapp_mcp.device.leader.election import PROTOCOL, Hello, Welcome
+from whatsapp_mcp.device.leader.serving import PROTOCOL, Hello, Welcome
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Candidate, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
@@ -72,7 +72,7 @@ def fault(kept: dict[str, Any], number: int, now: dict[str, Any]) -> str | None:
     if number <= kept["protocol"]:
         return (
             "The types that cross the socket have changed and PROTOCOL has not, so that servers of two "
-            "versions would misread each other: add 1 to PROTOCOL in whatsapp_mcp/device/leader/election.py, "
+            "versions would misread each other: add 1 to PROTOCOL in whatsapp_mcp/device/leader/serving.py, "
             f"then run `{COMMAND}`."
         )
     return f"PROTOCOL was raised: run `{COMMAND}` to keep the types that go with it."

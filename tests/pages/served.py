@@ -18,7 +18,7 @@ from tests.server.fakes import FakeDevices, ledger_in
 from tests.web.site import PageDevice
 from tests.web.world import ANN, BEN, CLUB, EVE, HOSTILE, NOON, fill
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.connection.connection_record import ConnectionRecord
+from whatsapp_mcp.device.connection.connection_record import record_in
 from whatsapp_mcp.ledger import AuditEntry, Exposure, FailedDelivery
 from whatsapp_mcp.models import (
     AgentChat,
@@ -187,7 +187,7 @@ async def _record(home: Path) -> None:
     await ledger.webhooks.give_up(FailedDelivery("n8n", 90, NOON, "It answered 500.", missed_after=41))
     await ledger.webhooks.put_off("n8n", 0, NOON, "It cannot be reached (ConnectError).")
     Tokens(home).create("n8n", ["read", "send"])
-    record = ConnectionRecord(load(home).account_folder().path)
+    record = record_in(load(home).account_folder().path)
     for state, reason in (
         (ConnectionState.ONLINE, None),
         (ConnectionState.RECONNECTING, "The network is down."),

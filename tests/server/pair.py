@@ -141,7 +141,7 @@ class Pair:
 @asynccontextmanager
 async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], ReadingArchive, Client]]:
     """One server of the account and a client of it, once the account has a leader."""
-    async with open_device(settings) as (devices, archive), open_worker() as worker:
+    async with open_device(settings) as (devices, archive, _), open_worker() as worker:
         with anyio.fail_after(LIMIT):
             leader_pid = None
             while leader_pid != os.getpid():

@@ -573,7 +573,7 @@ async def test_a_follower_does_every_operation_as_the_leader_does(pair: Pair, op
 async def test_a_server_that_has_just_started_knows_at_once_that_the_link_is_up(pair: Pair) -> None:
     settings = Settings(home=pair.home)
     async with (
-        open_device(settings) as (devices, archive),
+        open_device(settings) as (devices, archive, _),
         Client(create(Source(devices, archive, pair.home))) as client,
     ):
         assert (await said(client, "connection_status")).startswith("online")

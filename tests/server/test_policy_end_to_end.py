@@ -13,8 +13,8 @@ from mcp import Client
 
 from tests.fixtures import link, mcp_client, said
 from whatsapp_mcp.device.leader import endpoint
-from whatsapp_mcp.device.leader.election import greet
 from whatsapp_mcp.device.leader.remote import RemoteDevice
+from whatsapp_mcp.device.leader.serving import greet
 from whatsapp_mcp.device.operations.generated import as_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.errors import Denied, FileNotAllowed

@@ -15,7 +15,7 @@ from tests.device.server_process import another_version, server_process
 from tests.fixtures import command, mcp_client, said
 from tests.upgrading.homes import SEED, STORED, home_of, shows, versions
 from whatsapp_mcp import __version__
-from whatsapp_mcp.device.leader.election import PROTOCOL
+from whatsapp_mcp.device.leader.serving import PROTOCOL
 from whatsapp_mcp.settings import HOME_VARIABLE
 from whatsapp_mcp.simulator import WhatsApp
 

@@ -18,7 +18,7 @@ from tests.fixtures import mcp_client, said
 from tests.upgrading.homes import SEED, STORED, home_of, run, shows, versions
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.archive.database import tables
-from whatsapp_mcp.device.leader.election import PROTOCOL
+from whatsapp_mcp.device.leader.serving import PROTOCOL
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.settings.loading import load
 from whatsapp_mcp.simulator import WhatsApp

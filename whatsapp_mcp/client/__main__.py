@@ -16,12 +16,13 @@ import anyio
 from whatsapp_mcp.client.claim import FILE_NAME, claim
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.client.confinement import confine
+from whatsapp_mcp.client.deadline import Deadline
 from whatsapp_mcp.client.import_blocker import keep_out
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, read_storage, take_aside
-from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, LEADER_GONE_SECONDS
+from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, LEADER_GONE_SECONDS, LEASE
 from whatsapp_mcp.redaction import RedactingFormatter
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.storage import JournalWriter
 from whatsapp_mcp.system import leave_terminal, share_arenas
 
@@ -56,6 +57,9 @@ def _journal(storage: ClientStorage) -> JournalWriter:
 
 
 async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: int, outgoing: int) -> None:
+    deadline = None if storage.until is None else Deadline()
+    if storage.until is not None and deadline is not None:
+        deadline.put_off(storage.until)
     share_arenas()
     keep_out()
     # Loads the Go library, which is why the pipes are elsewhere by now.
@@ -83,8 +87,12 @@ async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: 
         time.sleep(process.seconds_to_stay)
         os._exit(0)
 
+    async def told(method: str, params: Params) -> None:
+        if method == LEASE and deadline is not None:
+            deadline.put_off(float(params["until"]))
+
     async with Peer(
-        LeaderReceiveStream(incoming, leader_gone), LeaderSendStream(outgoing), on_call=process.call
+        LeaderReceiveStream(incoming, leader_gone), LeaderSendStream(outgoing), process.call, told
     ) as peer:
         await process.serve(peer)
 

@@ -32,11 +32,13 @@ class ClientStorage:
         keys: The client library's database.
         journal: The journal, if it is no file.
         journal_key: The key of the journal, if that is an encrypted file.
+        until: When the leader's lease ends, in seconds of CLOCK_BOOTTIME; None where it has no lease.
     """
 
     keys: KeysAddress = KEYS_FILE
     journal: JournalAddress | None = None
     journal_key: DatabaseKey | None = field(default=None, repr=False)
+    until: float | None = None
 
     @property
     def certificates(self) -> list[Path]:
@@ -50,7 +52,8 @@ class ClientStorage:
         """All that is written before the first frame: the number of bytes and as many bytes."""
         key = self.journal_key and b64encode(self.journal_key.to_bytes()).decode()
         journal = self.journal and asdict(self.journal)
-        text = json.dumps({"keys": self.keys.location, "journal": journal, "journal_key": key}).encode()
+        said = {"keys": self.keys.location, "journal": journal, "journal_key": key, "until": self.until}
+        text = json.dumps(said).encode()
         return len(text).to_bytes(STORAGE_SIZE_BYTES) + text
 
     @classmethod
@@ -67,6 +70,7 @@ class ClientStorage:
                 KeysAddress(said["keys"]),
                 JournalAddress(**journal) if journal else None,
                 DatabaseKey.from_bytes(b64decode(key)) if key else None,
+                said["until"],
             )
         except (KeyError, TypeError) as error:
             raise ValueError("the leader did not say where to store anything") from error

@@ -21,6 +21,11 @@ All other calls stand in `calls.CALLS`, one line each. Their parameters and resu
 its text, a protobuf is its base64, a list is a list of these, all else is plain JSON. Until the library has
 logged in they answer `NotConnected` or `NotLinked`.
 
+The leader notifies of one thing:
+
+* `lease` {until}: its lease holds until then, in seconds of CLOCK_BOOTTIME. Where the leader has a lease at
+  all, the process is killed at its end (`deadline.py`).
+
 When the leader closes the pipe or dies, the process closes the connection, journals what is on its way and
 ends, within `LEADER_GONE_SECONDS`, whatever state the library is in. Only while the library fetches the
 phone's address book it stays until that is stored, `fetching.FETCH_LIMIT` at most, and says so (`claim.py`).
@@ -44,6 +49,8 @@ LOGIN_EVENT: Final = "login_event"
 """Notification {name}: how an attempt to link a phone ended, in the library's own name for it."""
 ENDED: Final = "ended"
 """Notification {error}: the library's event pump has ended; a new client has to be started."""
+LEASE: Final = "lease"
+"""Notification of the leader {until}: see above."""
 STUCK: Final = "journal_stuck"
 """Notification {error}: the journal cannot be written; events wait, WhatsApp is not acknowledged."""
 UNSTUCK: Final = "journal_unstuck"

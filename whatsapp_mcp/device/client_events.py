@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -12,12 +15,15 @@ from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device import connection
 from whatsapp_mcp.device.archiving import nobody_before
+from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.ledger import PauseRecord
 from whatsapp_mcp.models import ConnectionState, JournalEvent
+from whatsapp_mcp.storage import Fenced, Rewound
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+    from whatsapp_mcp.client.client_storage import ClientStorage
     from whatsapp_mcp.device.archiving import Archiver
     from whatsapp_mcp.device.clock import Clock
     from whatsapp_mcp.device.connection import (
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
         AddressBook,
         Client,
         Connection,
+        DeviceStorage,
         Linking,
         ReconnectLoop,
     )
@@ -36,7 +43,10 @@ if TYPE_CHECKING:
     from whatsapp_mcp.device.typing_people import TypingPeople
     from whatsapp_mcp.rpc import Params
     from whatsapp_mcp.settings import CurrentSettings
+    from whatsapp_mcp.storage import LeadershipOver
 
+_RENEW_INTERVAL: Final = 1.0
+"""Seconds between two looks at how long the lease holds."""
 _RECORD_LIMIT: Final = 2.0
 """Seconds that a login waits for the archive to know the owner."""
 
@@ -64,6 +74,9 @@ class ClientEvents:
     _client_pid: int | None
     _trouble: str | None
     _running: set[int]
+    _client_gone: anyio.Event
+    _storage: DeviceStorage
+    _ended: Callable[[LeadershipOver], None] | None
     _damaged_of: int
     _refused_client: int
 
@@ -82,7 +95,40 @@ class ClientEvents:
     def _launch(self, generation: int) -> Client:
         self._running.add(generation)
         self._client_pid = None
-        return self._make_client(generation, proxy=self._settings.now().network.proxy_url)
+        return self._make_client(
+            generation,
+            storage=partial(self._storage_of_client, generation),
+            proxy=self._settings.now().network.proxy_url,
+        )
+
+    async def _storage_of_client(self, generation: int) -> ClientStorage:
+        """What that client opens."""
+        storage = self._storage
+        if storage.lease is None:  # the process itself waits for the former one, by its claim
+            return await storage.client()
+        while any(running < generation for running in self._running):
+            await self._client_gone.wait()
+        try:
+            given = await storage.client()
+        except (Fenced, Rewound) as error:
+            if self._ended is not None:
+                self._ended(error)
+            raise
+        return replace(given, until=storage.lease.until())
+
+    async def _renew(self) -> None:
+        """Tell each client how long the lease holds, until cancelled."""
+        if (lease := self._storage.lease) is None:
+            return
+        told: tuple[int, float] | None = None
+        while True:
+            news = self._clients.generation, lease.until()
+            if news != told and not self._clients.empty:
+                with suppress(WhatsAppError):  # it is being replaced, or does not read
+                    async with self._clients.use() as client:
+                        await client.renew(news[1])
+                        told = news
+            await self._clock.sleep(_RENEW_INTERVAL)
 
     def _has_ended(self, generation: int) -> bool:
         """Whether that client is gone, and a later one has taken its place at WhatsApp."""
@@ -97,6 +143,8 @@ class ClientEvents:
             self._archiver.recreate(event.reason)
         if isinstance(event, connection.Ended):
             self._running.discard(event.generation)
+            self._client_gone.set()
+            self._client_gone = anyio.Event()
             self._outbox.poke()
             # It may have journaled what it could no longer announce.
             self._archiver.poke()

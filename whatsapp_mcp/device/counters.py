@@ -15,6 +15,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Gap
+from whatsapp_mcp.storage import LeadershipOver
 
 _KEY: Final = "counters"
 LOST_AT_MOST: Final = 101
@@ -84,7 +85,7 @@ class Counters:
         try:
             await self._archive.record_gap(gap.since, gap.until, gap.reason)
             await self.keep()
-        except (sqlite3.Error, WhatsAppError):
+        except (sqlite3.Error, LeadershipOver, WhatsAppError):
             logger.exception("counters: gap cannot be archived")
 
     async def run(self) -> None:

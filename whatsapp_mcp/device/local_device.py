@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
+import anyio
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive
@@ -26,11 +26,11 @@ from whatsapp_mcp.device.connection import (
     Client,
     Connection,
     ConnectionOperations,
-    ConnectionRecord,
-    FileKeys,
+    DeviceStorage,
     Linking,
     LinkPicture,
     ReconnectLoop,
+    in_folder,
     notice_sleep,
     watch,
 )
@@ -41,6 +41,8 @@ from whatsapp_mcp.device.name_lookups import Names
 from whatsapp_mcp.device.operations import Topics
 from whatsapp_mcp.device.outbox import ClientSender, DeliveryEvidence, MessageActions, Outbox, Pacer
 from whatsapp_mcp.device.owner import Owner
+from whatsapp_mcp.device.send_operations import SendOperations
+from whatsapp_mcp.device.status_operations import StatusOperations
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.typing_people import TypingPeople
 from whatsapp_mcp.device.unnamed import Unnamed
@@ -48,7 +50,6 @@ from whatsapp_mcp.errors import (
     TIMELOCKED,
     Busy,
     DeadlineExceeded,
-    MessageNotFound,
     NotConnected,
     NotLinked,
     WhatsAppError,
@@ -56,35 +57,23 @@ from whatsapp_mcp.errors import (
 )
 from whatsapp_mcp.ledger import PauseRecord
 from whatsapp_mcp.media import Worker
-from whatsapp_mcp.models import (
-    Activity,
-    ConnectionState,
-    ConnectionStatus,
-    JournalEvent,
-    LeaderFigures,
-    PurgeReport,
-    SendRequest,
-    SendResult,
-    SendStatus,
-)
+from whatsapp_mcp.models import Activity, ConnectionState, JournalEvent
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings, CurrentSettings
-from whatsapp_mcp.storage import KeyStore, StoredDevice
-from whatsapp_mcp.system import memory_of, processor_seconds_of
-
-_LOOK_AT_DISK: Final = (
-    "Tell the user to look at the disk's free space and at these files (a damaged one may be restored or "
-    "moved away); it is tried again by itself."
-)
-
-_CAUGHT_UP: Final = timedelta(seconds=10)
-"""After so long a connection has brought what was said while there was none."""
+from whatsapp_mcp.storage import LeadershipOver, StoredDevice
 
 logger = logging.getLogger(__name__)
 
 
 class LocalDevice(
-    ConnectionOperations, MessageActions, FileOperations, ImportOperations, Topics, ClientEvents
+    StatusOperations,
+    SendOperations,
+    ConnectionOperations,
+    MessageActions,
+    FileOperations,
+    ImportOperations,
+    Topics,
+    ClientEvents,
 ):
     """The linked device of an account whose lock this server holds.
 
@@ -95,7 +84,9 @@ class LocalDevice(
         tasks: Where its loops and clients run; the device ends with them.
         owner: The device whose keys are stored (`keys.stored_device`), if one is linked.
         refusal: Why those keys may not be used (`owner.refusal_of`); they are deleted then.
-        keys: Where the client library keeps them; `client.db` in the account's folder if not given.
+        storage: Keys, journal and record of the connection; those of the folder if not given.
+        ended: Told once nothing more can be written, since another leader has taken over or the database
+            does not answer: whoever opened the device closes it.
         program: The client process's command, for tests.
 
     Attributes:
@@ -110,9 +101,10 @@ class LocalDevice(
         tasks: TaskGroup,
         *,
         owner: StoredDevice | None,
-        keys: KeyStore | None = None,
+        storage: DeviceStorage | None = None,
         refusal: str | None = None,
         clock: Clock | None = None,
+        ended: Callable[[LeadershipOver], None] | None = None,
         program: tuple[str, ...] | None = None,
     ) -> None:
         self._folder = folder
@@ -121,30 +113,22 @@ class LocalDevice(
         self._tasks = tasks
         self._clock = clock or SystemClock()
         self._opened_at = self._clock.now()
-        record = ConnectionRecord(folder.path)
-        self._keys = keys or FileKeys(folder.client_db)
+        self._storage = storage or in_folder(folder)
+        self._ended = ended
+        self._keys = self._storage.keys
         self._owner = Owner(self._keys, archive, owner)
-        last = replace(record.load(self._clock.now()), linked=owner is not None)
         self._linking = Linking(self._clock, LinkPicture(folder.path))
-        self._clients: Accessor[Client] = Accessor(self._unavailable, record, end=Client.end)
+        self._clients: Accessor[Client] = Accessor(self._unavailable, self._storage.record, end=Client.end)
         self._counters = Counters(archive, self._clock)
         self._client_pid: int | None = None
         self._obstacle: str | None = None
         self._trouble: str | None = None
         self._running: set[int] = set()
+        self._client_gone = anyio.Event()
         self._damaged_of = 0
         self._refused_client = 0
         self._make_client = self._client_maker(settings.now().account, program)
-        self._loop = ReconnectLoop(
-            self._clients,
-            self._launch,
-            tasks,
-            self._forget_keys,
-            record,
-            connection=last,
-            clock=self._clock,
-            changed=self._changed,
-        )
+        self._loop = self._make_loop(owner)
         # First of all events: what is asked of the device before it has started comes after.
         self._loop.post(connection.Opened(owner is not None, refusal))
         self._archiver = self._make_archiver()
@@ -175,6 +159,24 @@ class LocalDevice(
             program=program,
         )
 
+    def _make_loop(self, owner: StoredDevice | None) -> ReconnectLoop:
+        record, lease = self._storage.record, self._storage.lease
+        last = replace(
+            record.loaded or record.load(self._clock.now()),
+            linked=owner is not None,
+            returns_after=lease.returns_after if lease is not None else None,
+        )
+        return ReconnectLoop(
+            self._clients,
+            self._launch,
+            self._tasks,
+            self._forget_keys,
+            record,
+            connection=last,
+            clock=self._clock,
+            changed=self._changed,
+        )
+
     async def _forget_keys(self) -> None:
         if self._running:
             # The library would make the file again. A client that ends is gone, or killed, within seconds.
@@ -186,6 +188,7 @@ class LocalDevice(
             self._folder,
             self._archive,
             self._clock,
+            journal=self._storage.journal,
             trouble=self._archiving_trouble,
             damaged=lambda reason: self._report(
                 connection.Stuck(self._loop.connection.generation, reason, damaged=True)
@@ -289,9 +292,17 @@ class LocalDevice(
             ("watch", self._watch),
             ("sleep", partial(notice_sleep, self._clock, partial(self._loop.post, connection.Woken()))),
             ("counters", self._counters.run),
+            ("lease", self._renew),
         ):
             self._tasks.start_soon(
-                partial(supervised, name, run, clock=self._clock, failures=self._counters.failures)
+                partial(
+                    supervised,
+                    name,
+                    run,
+                    clock=self._clock,
+                    failures=self._counters.failures,
+                    ended=self._ended,
+                )
             )
 
     @property
@@ -353,105 +364,7 @@ class LocalDevice(
     def _doubt(self, generation: int) -> None:
         self._loop.post(connection.Doubtful(generation, "WhatsApp did not answer a call in time."))
 
-    # The `Device` protocol.
-
-    async def status(self) -> ConnectionStatus:
-        """See `Device.status`."""
-        now = self._loop.connection
-        owner = self._owner.device
-        return ConnectionStatus(
-            state=now.state,
-            since=now.since,
-            account=self._folder.name,
-            reason=self._obstacle or now.reason,
-            action=_LOOK_AT_DISK if self._obstacle else connection.advice(now),
-            connected=now.state is ConnectionState.ONLINE,
-            logged_in=now.online_at is not None and now.running,
-            device_id=str(owner.jid) if owner else None,
-            number=owner.number if owner else None,
-            name=owner.name if owner else None,
-            generation=now.generation,
-            last_event_at=self._archiver.last_event_at,
-            last_sent_at=self._outbox.last_sent_at,
-            phone_seen_at=self._counters.phone_seen_at,
-            until=now.until,
-            journal_waiting=self._archiver.waiting,
-            events_lost=self._counters.events_lost,
-            undecoded=self._archiver.undecoded,
-            catching_up=self._archiver.waiting > 0 or self._archiver.history_progress is not None,
-            history_progress=self._archiver.history_progress,
-            leader_pid=os.getpid(),
-            address_book=await self._address_book.state(),
-            failures=dict(self._counters.failures),
-            settings_error=self._settings.fault,
-            files=await self._files.status(),
-        )
-
-    async def figures(self) -> LeaderFigures:
-        """See `Device.figures`."""
-        pid = self.client_pid
-        return LeaderFigures(
-            self._opened_at,
-            logins=self._counters.logins,
-            client_pid=pid,
-            client_memory=memory_of(pid) if pid else None,
-            client_seconds=processor_seconds_of(pid) if pid else None,
-            journaled=self._archiver.announced,
-            archived=self._archiver.position,
-            journal_stalled=self._archiver.stalled,
-            sends=dict(self._outbox.ends),
-        )
-
-    async def send(
-        self, request: SendRequest, has_ended: Callable[[], bool] = lambda: False, principal: str = ""
-    ) -> SendResult:
-        """See `Device.send`.
-
-        Args:
-            request: What is sent.
-            has_ended: Whether another process that asks for it has ended: then the send stays accepted.
-            principal: Whose idempotency key it is.
-        """
-        if self._loop.connection.state.traits.rests:
-            # Nothing will come of it in the time that a caller waits.
-            request = replace(request, wait=0.0)
-        result = await self._outbox.submit(request, principal=principal, has_ended=has_ended)
-        if result.status is SendStatus.QUEUED and not self._is_online() and result.reason is None:
-            why = self._unavailable()
-            result = replace(result, reason=f"{why.message} {why.action}")
-        return result
-
-    async def cancel_send(self, chat: str, send_id: int) -> SendResult:
-        """See `Device.cancel_send`."""
-        entry = await self._archive.outbox_get(send_id)
-        wanted, found = [await self._archive.chat_facts(one) for one in (chat, entry.request.chat)]
-        if wanted.jid != found.jid:
-            raise MessageNotFound(f"There is no send {send_id} to this chat.", "Look at scheduled.")
-        await self._outbox.cancel(send_id)
-        return (await self._archive.outbox_get(send_id)).result
-
-    async def forget_chat(self, chat: str) -> PurgeReport:
-        """See `ChatOperations.forget_chat`."""
-        report = await self._archive.purge(chat=chat)
-        self._outbox.forget(report.cancelled)
-        return report
-
-    def may_send(self, after_replies: bool = False) -> bool:
-        """Whether a send can go out now.
-
-        Args:
-            after_replies: Whether what came while the connection was down has to be known before.
-        """
-        online = self._is_online()
-        if not after_replies:
-            return online
-        steady = self._clock.now() - self._loop.connection.since >= _CAUGHT_UP
-        return online and steady and self._archiver.waiting == 0
-
-    @property
-    def outbox(self) -> Outbox:
-        """The sends on their way, and those that are held."""
-        return self._outbox
+    # The rest of the `Device` protocol.
 
     async def activity(self, after: int, wait: float = 0.0) -> Activity:
         """See `Device.activity`."""

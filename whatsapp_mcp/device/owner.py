@@ -12,7 +12,7 @@ import anyio
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.storage import KeyStore, KeysUnreadable, StoredDevice
+from whatsapp_mcp.storage import KeyStore, KeysUnreadable, LeadershipOver, StoredDevice
 
 _LOOKS: Final = 10
 _BETWEEN_LOOKS: Final = 0.1
@@ -97,7 +97,7 @@ class Owner:
             return
         try:
             await self._archive.set_own(str(owner.jid.bare), owner.lid, owner.name)
-        except (sqlite3.Error, WhatsAppError):
+        except (sqlite3.Error, LeadershipOver, WhatsAppError):
             logger.exception("owner: cannot be archived")
 
     async def learn_lid(self, chat: str) -> None:
@@ -119,7 +119,7 @@ class Owner:
             return
         try:
             await self._archive.record_identities([(chat, lid)])
-        except (sqlite3.Error, WhatsAppError):
+        except (sqlite3.Error, LeadershipOver, WhatsAppError):
             logger.exception("owner: a LID cannot be archived")
         else:
             self._lids_known.add(chat)

@@ -10,7 +10,7 @@ from typing import Final
 import anyio
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.ledger import open_ledger
+from whatsapp_mcp.ledger import Ledger
 
 PAUSE: Final = 86_400.0
 SENT_FILES_INTERVAL: Final = 3600.0
@@ -24,6 +24,7 @@ def _now() -> datetime:
 
 async def keep_only(
     archive: Archive,
+    ledger: Ledger,
     days: int,
     *,
     now: Callable[[], datetime] = _now,
@@ -33,8 +34,7 @@ async def keep_only(
     while days > 0:
         before = now() - timedelta(days=days)
         purged = await archive.purge(before=before, keep_quarantined=True)
-        async with open_ledger(archive.folder) as ledger:
-            await ledger.purge(before)
+        await ledger.purge(before)
         if purged.messages:
             logger.info("retention: %d messages older than %d days purged", purged.messages, days)
         await sleep(PAUSE)

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.storage import LeadershipOver
 
 __all__ = ["backoff", "contained", "supervised"]
 
@@ -45,14 +46,27 @@ async def supervised(
     clock: Clock | None = None,
     chance: Callable[[], float] = random.random,
     failures: Counter[str] | None = None,
+    ended: Callable[[LeadershipOver], None] | None = None,
 ) -> None:
-    """Run `run()` until it returns; log what it raises, count it under `name`, wait, and run it again."""
+    """Run `run()` until it returns; log what it raises, count it under `name`, wait, and run it again.
+
+    Args:
+        name: What it is called in the log.
+        run: Does the work.
+        ended: Told when nothing more can be written, and not run again then. Without it that is a failure
+            like any other.
+    """
     clock = clock or SystemClock()
     in_a_row = 0
     while True:
         started = clock.monotonic()
         try:
             await run()
+        except LeadershipOver as error:
+            if ended is not None:
+                ended(error)
+                return
+            logger.exception("%s: failed and is started again", name)
         except Exception:
             logger.exception("%s: failed and is started again", name)
         else:
@@ -64,7 +78,9 @@ async def supervised(
 
 
 async def contained(item: str, run: Callable[[], Awaitable[T]], failure: Callable[[], WhatsAppError]) -> T:
-    """Run one item of a loop's work, whatever it contains: only a `WhatsAppError` comes out.
+    """Run one item of a loop's work, whatever it contains: a `WhatsAppError` alone comes out.
+
+    Or the end of the leadership, after which no item can be worked on.
 
     Args:
         item: What it is called in the log.
@@ -72,10 +88,11 @@ async def contained(item: str, run: Callable[[], Awaitable[T]], failure: Callabl
 
     Raises:
         WhatsAppError: What `run` raises, or `failure`.
+        LeadershipOver: What `run` raises.
     """
     try:
         return await run()
-    except WhatsAppError:
+    except (WhatsAppError, LeadershipOver):
         raise
     except Exception as error:
         logger.exception("%s failed", item)

@@ -14,7 +14,6 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.errors import Busy, WhatsAppError
-from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.models.caller import PERSON
 from whatsapp_mcp.policy import Policy
@@ -32,11 +31,12 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.operations import Devices
+    from whatsapp_mcp.ledger import Ledger
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.settings import Settings
     from whatsapp_mcp.web.sources import Opened, ToolFacts
 
-    Opener = Callable[[Settings, str], AbstractAsyncContextManager[tuple[Devices, ReadingArchive]]]
+    Opener = Callable[[Settings, str], AbstractAsyncContextManager[tuple[Devices, ReadingArchive, Ledger]]]
 
 logger = logging.getLogger(__name__)
 
@@ -156,15 +156,14 @@ class Runtime:
         try:
             opener = self._opener or await anyio.to_thread.run_sync(_load_opener)
             async with AsyncExitStack() as stack:
-                opened = await stack.enter_async_context(opener(self.settings, self.account))
-                folder = self.settings.account_folder(self.account)
-                ledger = await stack.enter_async_context(open_ledger(folder))
-                self._open = (*opened, worker, ledger)
+                devices, archive, ledger = await stack.enter_async_context(
+                    opener(self.settings, self.account)
+                )
+                self._open = devices, archive, worker, ledger
                 self._opened.set()
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self.feed.run, *opened)
-                    tasks.start_soon(self._run_webhooks, opened[1], ledger)
-                    tasks.start_soon(ledger.audit.run)
+                    tasks.start_soon(self.feed.run, devices, archive)
+                    tasks.start_soon(self._run_webhooks, archive, ledger)
         except (WhatsAppError, OSError) as error:
             logger.exception("runtime: the account could not be opened")
             self._failure = (

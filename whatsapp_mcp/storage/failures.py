@@ -10,14 +10,18 @@ class StorageError(Exception):
     """Base of what a journal or a log raises, besides the `sqlite3.Error` of those that are files."""
 
 
-class Fenced(StorageError):
+class LeadershipOver(StorageError):
+    """Base of what ends a leadership: with these objects nothing more can be written."""
+
+
+class Fenced(LeadershipOver):
     """A newer leader, or a newer writer of the same leader, has taken over; nothing was written.
 
     Whoever gets it ends: its client process, its leadership.
     """
 
 
-class Unavailable(StorageError):
+class Unavailable(LeadershipOver):
     """The database has not answered within the limit, or has refused.
 
     Whether what was being written is there is unknown. The object is of no further use: each later call
@@ -26,7 +30,7 @@ class Unavailable(StorageError):
     """
 
 
-class Rewound(StorageError):
+class Rewound(LeadershipOver):
     """The database lacks what it has acknowledged: it was restored, or a standby without it took over.
 
     Keys may have been used that it does not know of, so the account stops until a person relinks it.

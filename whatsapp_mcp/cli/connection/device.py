@@ -73,7 +73,7 @@ def with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable
         with anyio.CancelScope() as scope:
             async with background_tasks() as tasks:
                 tasks.start_soon(_cancel_on_interrupt, scope)
-                async with open_device(loaded, account) as (devices, archive):
+                async with open_device(loaded, account) as (devices, archive, _):
                     outcome.append(await use(CallersDevices(devices, PERSON), archive))
 
     anyio.run(run)

@@ -18,10 +18,16 @@ from whatsapp_mcp.device.connection.connection_record import (
     ConnectionRecord,
     PastState,
     past_states,
+    record_in,
 )
 from whatsapp_mcp.device.connection.controls import (
     CALL_DEADLINE,
     ConnectionOperations,
+)
+from whatsapp_mcp.device.connection.device_storage import (
+    DeviceStorage,
+    LeaderLease,
+    in_folder,
 )
 from whatsapp_mcp.device.connection.keys import (
     FileKeys,
@@ -70,10 +76,12 @@ __all__ = [
     "Connection",
     "ConnectionOperations",
     "ConnectionRecord",
+    "DeviceStorage",
     "Doubtful",
     "Ended",
     "FileKeys",
     "KeysLost",
+    "LeaderLease",
     "LinkPicture",
     "Linking",
     "LinkingFailed",
@@ -89,10 +97,12 @@ __all__ = [
     "Woken",
     "advice",
     "check_may_pause",
+    "in_folder",
     "is_from_phone",
     "notice_sleep",
     "paired_number",
     "past_states",
+    "record_in",
     "step",
     "stored_device",
     "unavailable",

@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import IO, Any, Final
 
 import anyio
-import anyio.to_thread
 from anyio.abc import Process
 
 from whatsapp_mcp.capabilities import news
@@ -24,6 +23,7 @@ from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
+from whatsapp_mcp.storage import StorageError
 
 LOG_LIMIT: Final = 2 * 1024 * 1024
 """Bytes of client.log after which it becomes client.log.1."""
@@ -46,6 +46,8 @@ class Client:
         generation: Its number.
         folder: The account's files; the process works in it.
         account: How the companion introduces itself.
+        storage: Says what the process opens, when it is about to be started. A `StorageError` of it ends this
+            client.
         report: Takes what this client means for the state of the connection; the last report is `Ended`.
         notice: Takes each notification as it comes, before its report. `READY` comes when no other client
             runs any more; this one opens `client.db` after `notice` has returned.
@@ -58,6 +60,7 @@ class Client:
         generation: int,
         folder: AccountFolder,
         account: AccountSettings,
+        storage: Callable[[], Awaitable[ClientStorage]],
         report: Report,
         notice: Notice,
         program: tuple[str, ...] | None = None,
@@ -66,6 +69,7 @@ class Client:
         self.generation = generation
         self._folder = folder
         self._account = account
+        self._storage = storage
         self._proxy = proxy
         self._report = report
         self._notice = notice
@@ -92,6 +96,9 @@ class Client:
             reason = f"The client process could not be started: {error.strerror}."
         except WhatsAppError as error:
             reason = error.message
+        except StorageError as error:
+            logger.warning("client: %s", error)
+            reason = "The database of the account does not answer as it should."
         finally:
             await self._reap()
             self._report(state.Ended(self.generation, self._why_it_ended() or reason))
@@ -116,10 +123,20 @@ class Client:
                 raise Busy("The client process ended during the call.") from error
             raise
 
+    async def renew(self, until: float) -> None:
+        """Tell the process that the lease holds until then, in seconds of CLOCK_BOOTTIME.
+
+        Raises:
+            DeadlineExceeded: It does not read.
+        """
+        if self._peer is not None and not self._peer.closed:
+            with suppress(NotConnected):  # it has ended
+                await self._peer.notify(protocol.LEASE, {"until": until})
+
     async def _live(self) -> str:
+        given = await self._storage()
         if self._ending.is_set():
             return "The client was replaced before it started."
-        key = await anyio.to_thread.run_sync(self._folder.key_of, self._folder.inbox_db)
         with open_log(self._folder) as log:
             self._process = await anyio.open_process(
                 [*self._program, *self._arguments()],
@@ -134,7 +151,7 @@ class Client:
         assert process.stdout is not None
         assert process.stdin is not None
         with suppress(anyio.BrokenResourceError):  # it has ended, which is seen below
-            await process.stdin.send(ClientStorage(journal_key=key).to_bytes())
+            await process.stdin.send(given.to_bytes())
         async with Peer(process.stdout, process.stdin, on_notification=self._notified) as peer:
             self._peer = peer
             with anyio.move_on_after(_START_LIMIT) as starting:

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.device.connection.state import Connection
 from whatsapp_mcp.models import ConnectionState
-from whatsapp_mcp.system import write_private
+from whatsapp_mcp.storage import PrivateFile, SmallFile
 
 FILE_NAME: Final = "link.json"
 STATES_KEPT: Final = 100
@@ -47,33 +47,38 @@ def past_states(folder: Path) -> tuple[PastState, ...]:
         return ()
 
 
+def record_in(folder: Path) -> ConnectionRecord:
+    """The record in the folder of an account."""
+    return ConnectionRecord(PrivateFile(folder / FILE_NAME))
+
+
 class ConnectionRecord:
     """Reads and writes `link.json`; also hands out generations (`Generations`).
 
-    A write that fails (a full disk) is logged, and the next one replaces it: the connection has to go on.
+    A write to a disk that is full is logged, and the next one replaces it: the connection has to go on.
+
+    Args:
+        file: The file.
+
+    Attributes:
+        loaded: What `load` has answered.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE_NAME
+    def __init__(self, file: SmallFile) -> None:
+        self._file = file
+        self.loaded: Connection | None = None
         self._kept: dict[str, Any] = {}
         self._history: list[dict[str, Any]] = []
 
     def load(self, now: datetime) -> Connection:
-        """The connection as the last leader left it, without a client; a new one without a record."""
+        """The connection as the last leader left it, without a client; a new one without a record.
+
+        Raises:
+            Unavailable: The record is in a database that does not answer.
+        """
         try:
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-            connection = Connection(
-                ConnectionState(kept["state"]),
-                datetime.fromisoformat(kept["since"]),
-                generation=int(kept["generation"]),
-                reason=kept["reason"],
-                until=datetime.fromisoformat(kept["until"]) if kept["until"] else None,
-                failures=int(kept["failures"]),
-            )
-            # Former versions wrote none.
-            self._history = [one for one in kept.get("history", []) if isinstance(one, dict)]
-        except FileNotFoundError:
-            connection = Connection(ConnectionState.UNLINKED, now)
+            content = self._file.read()
+            connection = Connection(ConnectionState.UNLINKED, now) if content is None else self._read(content)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             logger.exception("connection: %s cannot be read and is recreated", FILE_NAME)
             # Seconds since 1970: above every number that was counted up by ones.
@@ -81,10 +86,28 @@ class ConnectionRecord:
         self._kept = _kept(connection)
         if not connection.state.traits.rests:
             connection = replace(connection, state=ConnectionState.OFFLINE, since=now)
+        self.loaded = connection
         return connection
 
+    def _read(self, content: bytes) -> Connection:
+        kept = json.loads(content)
+        # Former versions wrote none.
+        self._history = [one for one in kept.get("history", []) if isinstance(one, dict)]
+        return Connection(
+            ConnectionState(kept["state"]),
+            datetime.fromisoformat(kept["since"]),
+            generation=int(kept["generation"]),
+            reason=kept["reason"],
+            until=datetime.fromisoformat(kept["until"]) if kept["until"] else None,
+            failures=int(kept["failures"]),
+        )
+
     async def save(self, connection: Connection) -> None:
-        """Keep what must outlive this leader, if it has changed."""
+        """Keep what must outlive this leader, if it has changed.
+
+        Raises:
+            LeadershipOver: The record is in a database, and this leader writes nothing more there.
+        """
         kept = _kept(
             replace(connection, generation=max(connection.generation, self._kept.get("generation", 0)))
         )
@@ -94,7 +117,11 @@ class ConnectionRecord:
             await anyio.to_thread.run_sync(self._write)
 
     async def following(self) -> int:
-        """The next generation, written before it is given out."""
+        """The next generation, written before it is given out.
+
+        Raises:
+            LeadershipOver: As `save`.
+        """
         self._kept["generation"] = self._kept.get("generation", 0) + 1
         await anyio.to_thread.run_sync(self._write)
         return self._kept["generation"]
@@ -109,7 +136,7 @@ class ConnectionRecord:
     def _write(self) -> None:
         try:
             record = {**self._kept, "history": self._history}
-            write_private(self._path, json.dumps(record).encode(), synced=True)
+            self._file.write(json.dumps(record).encode())
         except OSError:
             logger.exception("connection: %s cannot be written", FILE_NAME)
 

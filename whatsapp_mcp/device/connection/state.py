@@ -78,6 +78,10 @@ PHONE_REFUSED: Final = (
 )
 """Of a refusal by the phone nothing comes here: the codes run out as if nobody had taken one."""
 _CODE_EXPIRED: Final = f"The code expired before a phone took it. {PHONE_REFUSED}"
+_REPLACED_ONCE: Final = (
+    "Another client took over this session. It may be one of a former leader, which ends by itself: soon a "
+    "client is started once more."
+)
 _WOKEN: Final = "The computer has slept; whether the connection has survived is being checked."
 _PAUSED: Final = "Paused with `whatsapp-mcp pause`; a queued send waits for a day at most."
 WALL_CLOCK_CHECK: Final = 60.0
@@ -121,6 +125,8 @@ class Connection:
         online_at: Monotonic time of the running client's login; None before it.
         stuck: Why the journal cannot be written; None when it can.
         probing: Whether the running probe decides about the client.
+        returns_after: Seconds after which a client that is replaced is started again, once in a leadership.
+            None: a person asks for it, since another program may use the session.
     """
 
     state: S
@@ -136,6 +142,7 @@ class Connection:
     online_at: float | None = None
     stuck: str | None = None
     probing: bool = False
+    returns_after: float | None = None
 
 
 Step = tuple[Connection, tuple[Action, ...]]
@@ -182,6 +189,11 @@ def _reported(connection: Connection, event: ClientEvent, moment: Moment) -> Ste
     match event:
         case LoggedOut(_, reason):
             return _rest(connection, S.UNLINKED, reason, moment, forget=True)
+        case Replaced() if connection.returns_after is not None:
+            wait = connection.returns_after
+            until = moment.now + timedelta(seconds=wait)
+            once = replace(connection, returns_after=None)
+            return _rest(once, S.REPLACED, _REPLACED_ONCE, moment, until=until, wait=wait)
         case Replaced():
             return _rest(connection, S.REPLACED, "Another client took over this session.", moment)
         case Banned(_, reason, seconds) if seconds > 0:
@@ -330,7 +342,9 @@ def _passed(connection: Connection, moment: Moment) -> Step:
             return _ended(connection, "WhatsApp could not be reached in time.", moment)
         case S.RECONNECTING | S.DEGRADED:
             return _start(connection, S.RECONNECTING, connection.reason, moment)
-        case S.BANNED | S.PAUSED if connection.until is not None and moment.now < connection.until:
+        case S.BANNED | S.PAUSED | S.REPLACED if (
+            connection.until is not None and moment.now < connection.until
+        ):
             return _wait_for(connection, connection.until, moment), ()
         case S.PAUSED:
             return _start(connection, S.CONNECTING, None, moment)

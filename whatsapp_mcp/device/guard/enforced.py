@@ -17,13 +17,16 @@ from typing import Any, Final
 from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import GeneratedDevice, Operation
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import Approval, LeaderFigures, SendRequest
+from whatsapp_mcp.storage import LeadershipOver
 from whatsapp_mcp.tracing import traced
 
 _OF_THE_GATE: Final = frozenset({"approvals", "approval", "ask_on_phone", "decide", "clear_exposures"})
 """Operations that the gate itself does."""
 
+_TAKEOVER: Final = 3.0
+"""Seconds after which another leader may have taken over."""
 _BESIDE: Final = frozenset({"handed_on", "handed_on_done", "agent_status", "pair", "drop_pairing"})
 """Operations of agents."""
 
@@ -57,11 +60,19 @@ class EnforcedDevice(GeneratedDevice):
 
         Raises:
             Denied: The policy does not allow it.
+            Busy: The leadership ended meanwhile.
             ApprovalRequired: A person has to approve it, and is asked now.
             WhatsAppError: What the operation raises.
         """
-        with traced(f"operation {operation.name}"):
-            return await self._perform(operation, arguments, has_ended)
+        try:
+            with traced(f"operation {operation.name}"):
+                return await self._perform(operation, arguments, has_ended)
+        except LeadershipOver as error:
+            raise Busy(
+                "Another leader takes this account over, or its database does not answer.",
+                "Check whether it took effect before retrying.",
+                retry_after=_TAKEOVER,
+            ) from error
 
     async def _perform(
         self, operation: Operation, arguments: dict[str, Any], has_ended: Callable[[], bool]

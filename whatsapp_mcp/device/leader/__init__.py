@@ -3,6 +3,11 @@
 from whatsapp_mcp.device.leader.background import (
     background_tasks,
 )
+from whatsapp_mcp.device.leader.leading import (
+    Led,
+    LedStorage,
+    leading,
+)
 from whatsapp_mcp.device.leader.lock import (
     LeaderLock,
     LockFile,
@@ -19,15 +24,22 @@ from whatsapp_mcp.device.leader.pausing import (
 from whatsapp_mcp.device.leader.runtime import (
     open_device,
 )
+from whatsapp_mcp.device.leader.serving import (
+    serve,
+)
 
 __all__ = [
     "LeaderLock",
+    "Led",
+    "LedStorage",
     "LockFile",
     "background_tasks",
     "leader_status",
+    "leading",
     "observed_status",
     "open_device",
     "pause",
     "resume",
     "running_leader",
+    "serve",
 ]

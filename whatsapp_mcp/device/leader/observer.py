@@ -13,11 +13,11 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.device import connection
-from whatsapp_mcp.device.connection import ConnectionRecord, stored_device
+from whatsapp_mcp.device.connection import record_in, stored_device
 from whatsapp_mcp.device.leader import endpoint
-from whatsapp_mcp.device.leader.election import greet
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.remote import RemoteDevice
+from whatsapp_mcp.device.leader.serving import greet
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
@@ -90,7 +90,7 @@ def _on_disk(folder: AccountFolder) -> ConnectionStatus:
     except sqlite3.OperationalError as error:
         return _offline(folder, f"No server is running, and the keys cannot be read: {error}.", _START)
     now = datetime.now(UTC)
-    left = ConnectionRecord(folder.path).load(now)
+    left = record_in(folder.path).load(now)
     has_ended = left.until is not None and left.until <= now  # the next leader connects
     if has_ended or (
         owner is not None and left.state is ConnectionState.UNLINKED

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.device import connection
-from whatsapp_mcp.device.connection import ConnectionRecord, stored_device
+from whatsapp_mcp.device.connection import record_in, stored_device
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import leading_device, observed_status
 from whatsapp_mcp.errors import Busy, cause
@@ -93,12 +93,12 @@ async def _note(folder: AccountFolder, event: Asked) -> None:
         owner = await anyio.to_thread.run_sync(stored_device, folder.client_db)
     except sqlite3.Error as error:
         raise Busy(f"The keys of this account cannot be read: {cause(error)}.") from error
-    record = ConnectionRecord(folder.path)
+    record = record_in(folder.path)
     before, _ = connection.step(record.load(moment.now), connection.Opened(owner is not None), moment)
     connection.check_may_pause(before, event, moment.now)
     after, _ = connection.step(before, event, moment)
     await record.save(after)
-    kept = ConnectionRecord(folder.path).load(moment.now).state
+    kept = record_in(folder.path).load(moment.now).state
     if (kept is ConnectionState.PAUSED) is not (after.state is ConnectionState.PAUSED):
         raise Busy(
             "The account's folder cannot be written.", "Look at the disk's free space, then try again."

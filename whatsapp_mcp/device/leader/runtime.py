@@ -11,19 +11,21 @@ import anyio.to_thread
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader.background import background_tasks
-from whatsapp_mcp.device.leader.election import LeaderElection, Program
+from whatsapp_mcp.device.leader.election import LeaderElection
+from whatsapp_mcp.device.leader.leading import Program, kept_ledger
 from whatsapp_mcp.device.leader.remote import OfflineDevice
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.ledger import Ledger
 from whatsapp_mcp.settings import CurrentSettings, Settings
 
 
 @asynccontextmanager
 async def open_device(
     settings: Settings, account: str = "default", *, program: Program = None
-) -> AsyncIterator[tuple[Accessor[Device], ReadingArchive]]:
-    """The device of an account and its archive, at once: the connection comes up meanwhile.
+) -> AsyncIterator[tuple[Accessor[Device], ReadingArchive, Ledger]]:
+    """The device of an account, its archive and its ledger, at once: the connection comes up meanwhile.
 
     Leads if no other server does, else follows, until the body ends; then the client process
     is ended and nothing is left behind.
@@ -32,6 +34,7 @@ async def open_device(
         program: The client process's command, for tests.
 
     Raises:
+        Busy: The ledger cannot be used.
         InvalidArgument: The account's name cannot be one, or it is encrypted and its key missing or wrong.
     """
     folder = settings.account_folder(account)
@@ -42,7 +45,11 @@ async def open_device(
     await devices.replace(lambda _: starting)
     current = CurrentSettings(settings, account)
     days = settings.for_account(account).retention.days
-    election = LeaderElection(folder, current, devices, retention_days=days, program=program)
-    async with open_archive(folder) as archive, background_tasks() as tasks:
+    async with (
+        open_archive(folder) as archive,
+        kept_ledger(folder) as ledger,
+        background_tasks() as tasks,
+    ):
+        election = LeaderElection(folder, current, devices, ledger, retention_days=days, program=program)
         tasks.start_soon(partial(supervised, "leader election", election.run))
-        yield devices, archive
+        yield devices, archive, ledger

@@ -1,0 +1,61 @@
+"""How a leadership ends: once, for a reason."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+
+from whatsapp_mcp.client.protocol import LEADER_GONE_SECONDS
+from whatsapp_mcp.storage import StorageError, Unavailable
+
+STOP_BEFORE: Final = LEADER_GONE_SECONDS + 0.5
+"""Seconds before the end of its lease at which a leader stops: its client has them to end in order."""
+_LOOK_AGAIN: Final = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Leadership:
+    """Whether a leader may go on."""
+
+    def __init__(self) -> None:
+        self._reason: StorageError | None = None
+        self._over = anyio.Event()
+
+    def end(self, reason: StorageError) -> None:
+        """End it; only the first reason counts."""
+        if self._reason is None:
+            logger.warning("leader: ends: %s", reason)
+            self._reason = reason
+            self._over.set()
+
+    async def wait_ended(self) -> StorageError:
+        """Wait until it has ended, for as long as that takes; answers why."""
+        await self._over.wait()
+        assert self._reason is not None
+        return self._reason
+
+
+async def watch_lease(
+    leadership: Leadership, until: Callable[[], float], now: Callable[[], float] | None = None
+) -> None:
+    """End a leadership a moment before its lease does, unless the lease is renewed.
+
+    Args:
+        leadership: Which.
+        until: When the lease ends, in seconds of the clock.
+        now: The clock, CLOCK_BOOTTIME if not given.
+    """
+    now = now or boottime
+    while (left := until() - STOP_BEFORE - now()) > 0:  # noqa: ASYNC110  renewals are no event here
+        await anyio.sleep(min(left, _LOOK_AGAIN))
+    leadership.end(Unavailable("The lease was not renewed in time."))
+
+
+def boottime() -> float:
+    """Seconds of the clock of leases, which counts while the machine is suspended (Linux alone has it)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

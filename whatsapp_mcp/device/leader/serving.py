@@ -1,0 +1,133 @@
+"""What a leader and those who use its device say to each other over a connection."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from anyio.abc import ByteStream
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from whatsapp_mcp import __version__
+from whatsapp_mcp.device.guard import EnforcedDevice
+from whatsapp_mcp.device.leader.remote import PING
+from whatsapp_mcp.device.operations import OPERATIONS, Devices
+from whatsapp_mcp.errors import Busy, Denied, Unsupported
+from whatsapp_mcp.models import UNKNOWN, Caller
+from whatsapp_mcp.rpc import Params, Peer
+
+PROTOCOL: Final = 13
+"""Number of the socket's protocol, raised by one with every change of the types that cross the socket.
+Servers of different numbers refuse each other. Another connection state needs no new number."""
+_HELLO: Final = "hello"
+_HELLO_DEADLINE: Final = 3.0
+
+_CALLER: Final = TypeAdapter(Caller)
+
+
+class Hello(TypedDict):
+    """How a follower introduces itself; `secret` as `endpoint.connect` gave it."""
+
+    protocol: int
+    version: str
+    secret: str
+
+
+class Welcome(TypedDict):
+    """How the leader answers it; every version must be able to read it."""
+
+    protocol: int
+    version: str
+    pid: int
+
+
+async def serve(devices: Devices, stream: ByteStream, secret: str) -> None:
+    """Answer one who uses the device, until the connection closes.
+
+    Args:
+        devices: Holds the device.
+        stream: The connection.
+        secret: What the other side has to show first.
+    """
+    greeted = False
+
+    async def answer(method: str, params: Params) -> Any:
+        nonlocal greeted
+        if method == _HELLO:
+            shown = str(params.get("secret", "")).encode(errors="replace")
+            greeted = hmac.compare_digest(shown, secret.encode())
+            return Welcome(protocol=PROTOCOL, version=__version__, pid=os.getpid())
+        if not greeted:
+            raise Denied("The other side has not shown that it may use this device.")
+        if method == PING:
+            return None
+        return await _operate(devices, method, params, lambda: peer.closed)
+
+    async with Peer(stream, stream, answer) as peer:
+        await peer.wait_closed()
+
+
+async def _operate(devices: Devices, method: str, params: Params, has_ended: Callable[[], bool]) -> Any:
+    operation = OPERATIONS.get(method)
+    if operation is None:
+        raise Unsupported(
+            f"The leader (version {__version__}) does not know {method!r}.",
+            "Upgrade whatsapp-mcp there and restart it.",
+        )
+    caller, arguments = _caller(params.get("caller")), operation.load(_members(params.get("arguments")))
+    async with devices.use() as device:
+        if isinstance(device, EnforcedDevice):
+            result = await device.acting_for(caller).perform(operation, arguments, has_ended)
+        else:
+            result = await getattr(device, method)(**arguments)
+    return operation.result.dump_python(result, mode="json")
+
+
+def _caller(given: Any) -> Caller:
+    """For whom a program at the socket asks; whatever does not say so is nobody known."""
+    try:
+        return _CALLER.validate_python(given)
+    except ValidationError:
+        return UNKNOWN
+
+
+def _members(given: Any) -> Params:
+    return given if isinstance(given, dict) else {}
+
+
+async def greet(peer: Peer, secret: str) -> int:
+    """Begin to use the leader at the other end; its process id.
+
+    Raises:
+        Busy: It is of another protocol.
+        WhatsAppError: It does not answer.
+    """
+    leader = await say_hello(peer, secret)
+    if (refused := refusal(leader)) is not None:
+        raise refused
+    return int(leader["pid"])
+
+
+async def say_hello(peer: Peer, secret: str) -> Welcome:
+    """Introduce this process to the leader at the other end; its answer.
+
+    Raises:
+        WhatsAppError: It does not answer.
+    """
+    hello = Hello(protocol=PROTOCOL, version=__version__, secret=secret)
+    return await peer.call(_HELLO, dict(hello), deadline=_HELLO_DEADLINE)
+
+
+def refusal(leader: Welcome) -> Busy | None:
+    """Why a leader of another protocol cannot be used."""
+    theirs, version = int(leader["protocol"]), leader["version"]
+    if theirs == PROTOCOL:
+        return None
+    older, which = (__version__, "this server") if theirs > PROTOCOL else (version, "the leader")
+    return Busy(
+        f"Process {leader['pid']} leads the account with version {version}; this is version {__version__}.",
+        f"Upgrade {which} (version {older}) and restart it.",
+    )
