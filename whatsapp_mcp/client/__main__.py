@@ -16,7 +16,6 @@ import anyio
 from whatsapp_mcp.client.claim import FILE_NAME, claim
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.client.confinement import confine
-from whatsapp_mcp.client.deadline import Deadline
 from whatsapp_mcp.client.import_blocker import keep_out
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, read_storage, take_aside
@@ -24,7 +23,7 @@ from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, LEADER_GONE_SECONDS, L
 from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.storage import JournalWriter
-from whatsapp_mcp.system import leave_terminal, share_arenas
+from whatsapp_mcp.system import EndTimer, leave_terminal, share_arenas
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ def _journal(storage: ClientStorage) -> JournalWriter:
 
 
 async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: int, outgoing: int) -> None:
-    deadline = None if storage.until is None else Deadline()
+    deadline = None if storage.until is None else EndTimer()
     if storage.until is not None and deadline is not None:
         deadline.put_off(storage.until)
     share_arenas()

@@ -24,7 +24,7 @@ logged in they answer `NotConnected` or `NotLinked`.
 The leader notifies of one thing:
 
 * `lease` {until}: its lease holds until then, in seconds of CLOCK_BOOTTIME. Where the leader has a lease at
-  all, the process is killed at its end (`deadline.py`).
+  all, the kernel kills the process at its end.
 
 When the leader closes the pipe or dies, the process closes the connection, journals what is on its way and
 ends, within `LEADER_GONE_SECONDS`, whatever state the library is in. Only while the library fetches the

@@ -1,6 +1,13 @@
 """What an account keeps, as small interfaces: its keys, its journal, its logs, its snapshots and files."""
 
-from whatsapp_mcp.storage.failures import Fenced, Pruned, Rewound, StorageError, Unavailable
+from whatsapp_mcp.storage.failures import (
+    Fenced,
+    LeadershipOver,
+    Pruned,
+    Rewound,
+    StorageError,
+    Unavailable,
+)
 from whatsapp_mcp.storage.files import FileStore
 from whatsapp_mcp.storage.journal import (
     JournalAddress,
@@ -29,6 +36,7 @@ __all__ = [
     "KeyStore",
     "KeysAddress",
     "KeysUnreadable",
+    "LeadershipOver",
     "LedgerSnapshot",
     "LedgerStorage",
     "LogRow",

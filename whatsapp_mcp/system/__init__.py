@@ -1,5 +1,9 @@
 """What differs between operating systems, and nothing else: who calls it need not ask which one this is."""
 
+from whatsapp_mcp.system.end_timer import (
+    EndTimer,
+    boottime,
+)
 from whatsapp_mcp.system.locks import (
     read_locked,
     try_lock,
@@ -82,6 +86,7 @@ __all__ = [
     "INTERRUPT",
     "SHELL_CHARACTERS",
     "SOCKET_PATH_LIMIT",
+    "EndTimer",
     "LoopbackPort",
     "MeetingPlace",
     "Mount",
@@ -89,6 +94,7 @@ __all__ = [
     "System",
     "UnixSocket",
     "boot",
+    "boottime",
     "claimed_output",
     "command_line",
     "draft_of",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -11,6 +10,7 @@ import anyio
 
 from whatsapp_mcp.client.protocol import LEADER_GONE_SECONDS
 from whatsapp_mcp.storage import StorageError, Unavailable
+from whatsapp_mcp.system import boottime
 
 STOP_BEFORE: Final = LEADER_GONE_SECONDS + 0.5
 """Seconds before the end of its lease at which a leader stops: its client has them to end in order."""
@@ -41,21 +41,15 @@ class Leadership:
 
 
 async def watch_lease(
-    leadership: Leadership, until: Callable[[], float], now: Callable[[], float] | None = None
+    leadership: Leadership, until: Callable[[], float], now: Callable[[], float] = boottime
 ) -> None:
     """End a leadership a moment before its lease does, unless the lease is renewed.
 
     Args:
         leadership: Which.
         until: When the lease ends, in seconds of the clock.
-        now: The clock, CLOCK_BOOTTIME if not given.
+        now: The clock.
     """
-    now = now or boottime
     while (left := until() - STOP_BEFORE - now()) > 0:  # noqa: ASYNC110  renewals are no event here
         await anyio.sleep(min(left, _LOOK_AGAIN))
     leadership.end(Unavailable("The lease was not renewed in time."))
-
-
-def boottime() -> float:
-    """Seconds of the clock of leases, which counts while the machine is suspended (Linux alone has it)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

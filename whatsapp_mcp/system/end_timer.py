@@ -1,8 +1,8 @@
-"""The moment at which this process ends whatever it does: the end of its leader's lease.
+"""The clock of leases, and a timer of it that ends this process whatever it does.
 
-A timer of the kernel kills it (`timer_create(2)` with `SIGKILL`). A thread would not do: a process that is
-stopped runs none, and when it is continued the library's threads may send before any of Python's. The timer
-counts while the machine is suspended (CLOCK_BOOTTIME), and kills a stopped process too.
+The kernel kills the process (`timer_create(2)` with `SIGKILL`). A thread would not do: a process that is
+stopped runs none, and when it is continued other threads than that one may go on first. The timer counts
+while the machine is suspended, and kills a stopped process too. Linux alone has both.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ _BY_SIGNAL: Final = 0
 """`SIGEV_SIGNAL`."""
 _AT_ONCE: Final = 1e-9
 """A time of zero would switch the timer off."""
+
+
+def boottime() -> float:
+    """Seconds of a clock that goes on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class _Event(ctypes.Structure):
@@ -44,11 +49,11 @@ class _Times(ctypes.Structure):
     _fields_ = (("interval", _Time), ("value", _Time))
 
 
-class Deadline:
+class EndTimer:
     """Ends this process at a moment, unless that is put off in time.
 
     Raises:
-        OSError: The system has no such timer: leases need Linux.
+        OSError: The system has no such timer.
     """
 
     def __init__(self) -> None:
