@@ -32,7 +32,7 @@ from whatsapp_mcp.models import (
     SendStatus,
 )
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.calls.call import Pages, Services
+from whatsapp_mcp.server.calls.call import LocalSource, Pages, Services
 from whatsapp_mcp.server.calls.metering import CallMeter
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
@@ -225,7 +225,7 @@ class _Unguarded:
 
 
 @dataclass
-class FakeSource:
+class FakeSource(LocalSource):
     """Services that are open, or none yet; nothing is withheld, unless a policy says so.
 
     They decode only with a worker that somebody keeps.

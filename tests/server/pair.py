@@ -30,7 +30,7 @@ from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.models import PERSON
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls.call import Services
+from whatsapp_mcp.server.calls.call import LocalSource, Services
 from whatsapp_mcp.server.calls.metering import CallMeter
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
@@ -51,10 +51,10 @@ def _lasting(answer: tuple[str, dict[str, Any]]) -> str:
 
 
 @dataclass
-class Source:
+class Source(LocalSource):
     """The services of one server."""
 
-    devices: Accessor[Device]
+    lender: Accessor[Device]
     archive: ReadingArchive
     home: Path
     worker: Worker = field(default_factory=Worker)
@@ -69,7 +69,7 @@ class Source:
         return Services(
             self.account,
             Settings(home=self.home),
-            self.devices,
+            self.lender,
             GuardedArchive(self.archive, ledger_in(self.home), self.policy),
             self.worker,
             self.policy,

@@ -17,7 +17,7 @@ from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.models.caller import PERSON
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.calls import CallMeter, Pages, Services
+from whatsapp_mcp.server.calls import CallMeter, LocalSource, Pages, Services
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import CurrentSettings
@@ -48,7 +48,7 @@ RETRY_DELAY: Final = 5.0
 """Seconds between attempts to open the account."""
 
 
-class Runtime:
+class Runtime(LocalSource):
     """The services of one account while the process serves; `run` owns them.
 
     Attributes:

@@ -11,8 +11,18 @@ from whatsapp_mcp.server.calls.accounts import (
     with_account,
 )
 from whatsapp_mcp.server.calls.argument_models import EmptyRemoves, Neutral, lean_schema
-from whatsapp_mcp.server.calls.beginning import begun, bound, contained
-from whatsapp_mcp.server.calls.call import BASE, Call, Pages, Requester, Services, ServicesSource, Sight
+from whatsapp_mcp.server.calls.beginning import begun, bound, contained, last_change
+from whatsapp_mcp.server.calls.call import (
+    BASE,
+    Call,
+    LocalSource,
+    Pages,
+    Requester,
+    Services,
+    ServicesSource,
+    Sight,
+    no_progress,
+)
 from whatsapp_mcp.server.calls.joining import Answers, answered, cursor_of, with_cursor
 from whatsapp_mcp.server.calls.mcp_requests import requester_of
 from whatsapp_mcp.server.calls.metering import BOUNDS, CallMeter
@@ -56,6 +66,7 @@ __all__ = [
     "CallMeter",
     "Content",
     "EmptyRemoves",
+    "LocalSource",
     "Neutral",
     "OfferedTool",
     "Pages",
@@ -86,8 +97,10 @@ __all__ = [
     "error_payload",
     "error_result",
     "error_text",
+    "last_change",
     "lean_schema",
     "named_cursor",
+    "no_progress",
     "positions_in",
     "principal_of",
     "requester_of",

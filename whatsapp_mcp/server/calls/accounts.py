@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import anyio
@@ -76,18 +76,26 @@ async def carry_exposures(call: Call, seen: Mapping[str, ServicesSource]) -> Non
     Raises:
         WhatsAppError: The account cannot be opened, or it could not be written down, so nothing may be done.
     """
-    principal = call.caller.principal
-    ledger = (await call.source.services()).ledger
     for source in seen.values():
         if source is not call.source:
-            for exposure in (await _handed_out(source, principal)).sources:
-                await ledger.expose(principal, exposure)
+            for exposure in (await _handed_out(replace(call, source=source))).sources:
+                await call.perform(expose, exposure=exposure)
 
 
-async def _handed_out(source: ServicesSource, principal: str) -> Taint:
+async def _handed_out(call: Call) -> Taint:
     with suppress(WhatsAppError), anyio.move_on_after(LEADER_LIMIT):
-        return await (await source.services()).ledger.taint(principal)
+        return await call.perform(taint)
     return Taint(frozenset({Exposure.STRANGER}))
+
+
+async def taint(call: Call) -> Taint:
+    """Whose words the caller has in hand, as far as this account handed them out."""
+    return await (await call.source.services()).ledger.taint(call.caller.principal)
+
+
+async def expose(call: Call, exposure: Exposure) -> None:
+    """Let words that the caller got elsewhere count in this account."""
+    await (await call.source.services()).ledger.expose(call.caller.principal, exposure)
 
 
 def with_account(schema: Mapping[str, Any], names: Sequence[str], *, required: bool) -> dict[str, Any]:

@@ -74,6 +74,11 @@ def bound(caller: Caller, source: ServicesSource) -> Caller:
     return replace(caller, principal=source.principal) if is_agents else caller
 
 
+async def last_change(call: Call) -> int:
+    """The number of the last change in the archive."""
+    return await (await call.services()).archive.last_change()
+
+
 async def contained(name: str, answer: Callable[[], Awaitable[T]], meter: CallMeter | None = None) -> T:
     """What is answered; whatever goes wrong is logged, and is an error of ours.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import anyio
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.reading import GuardedArchive
     from whatsapp_mcp.settings import Settings
 
+
+T = TypeVar("T")
 
 LEADER_LIMIT: Final = 5.0
 """Seconds that a call waits for a leader: at start-up, and when the leader has just ended."""
@@ -110,7 +112,11 @@ class Services:
 
 
 class ServicesSource(Protocol):
-    """The owner of the services: the runtime, or a test."""
+    """An account as a server uses it: led or followed in this process (`LocalSource`), or on another machine.
+
+    There the server has neither archive nor ledger. Whatever needs them is a function of a call, and
+    `perform` runs it where they are.
+    """
 
     @property
     def account(self) -> str:
@@ -146,9 +152,50 @@ class ServicesSource(Protocol):
         """The services, as soon as they are open.
 
         Raises:
+            WhatsAppError: They cannot be opened, or not in time, or they are on another machine.
+        """
+        ...
+
+    async def devices(self) -> Devices:
+        """The devices, which act for nobody in particular, as soon as they are open.
+
+        Raises:
             WhatsAppError: They cannot be opened, or not in time.
         """
         ...
+
+    async def perform(
+        self, function: Callable[..., Awaitable[T]], call: Call, values: Mapping[str, Any]
+    ) -> T:
+        """What a function answers, which is run where the services are.
+
+        Args:
+            function: Takes the call, then values by name; these, and what it answers, can be JSON.
+            call: In this account.
+            values: By name.
+
+        Raises:
+            WhatsAppError: It could not be run, or what it raised.
+        """
+        ...
+
+
+class LocalSource:
+    """A source whose services are in this process."""
+
+    async def services(self) -> Services:
+        """See `ServicesSource.services`."""
+        raise NotImplementedError
+
+    async def devices(self) -> Devices:
+        """See `ServicesSource.devices`."""
+        return (await self.services()).devices
+
+    async def perform(
+        self, function: Callable[..., Awaitable[T]], call: Call, values: Mapping[str, Any]
+    ) -> T:
+        """See `ServicesSource.perform`."""
+        return await function(call, **values)
 
 
 Progress = Callable[[float, float | None, str | None], Awaitable[None]]
@@ -236,8 +283,16 @@ class Call:
         """What begins the URIs of this account's resources, for whoever calls."""
         return f"{BASE}{self.source.account}/" if self.is_one_of_several else BASE
 
+    async def perform(self, function: Callable[..., Awaitable[T]], /, **values: Any) -> T:
+        """What a function of a call answers, run where the services of the account are.
+
+        Raises:
+            WhatsAppError: It could not be run, or what it raised.
+        """
+        return await self.source.perform(function, self, values)
+
     async def services(self) -> Services:
-        """The services of the account; waits while the server is still starting."""
+        """The services of the account, for a function that `perform` runs; waits while the server starts."""
         from whatsapp_mcp.device.operations import CallersDevices
 
         opened = await self.source.services()

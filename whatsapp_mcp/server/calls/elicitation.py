@@ -216,8 +216,8 @@ async def _as_person(call: Call) -> Devices:
     """The account's devices, which decide for the person who was asked."""
     from whatsapp_mcp.device.operations import CallersDevices
 
-    services = await call.source.services()
-    return CallersDevices(services.devices, replace(PERSON, client=call.caller.client, tool=call.caller.tool))
+    devices = await call.source.devices()
+    return CallersDevices(devices, replace(PERSON, client=call.caller.client, tool=call.caller.tool))
 
 
 async def _ask_elsewhere(devices: Devices, number: str) -> None:

@@ -135,7 +135,7 @@ class OfferedTool:
             values |= _cursor(asked.positions.get(name))
 
             async def act(caller: Caller) -> Result:
-                return await self.spec.function(replace(call, caller=caller), **values)
+                return await replace(call, caller=caller).perform(self.spec.function, **values)
 
             result = await perform(call, act)
         if not (several and self.spec.reads and isinstance(result, Result)):
@@ -194,7 +194,7 @@ class OfferedTool:
             return await self.spec.across(calls, values, positions)
 
         def ask(name: str) -> Awaitable[Result]:
-            return self.spec.function(calls[name], **{**values, **_cursor(positions.get(name))})
+            return calls[name].perform(self.spec.function, **{**values, **_cursor(positions.get(name))})
 
         answers = await everywhere(self.spec.name, calls, ask)
         return {name: of_account(name, answer) for name, answer in answers.items()}

@@ -262,7 +262,7 @@ class Resources:
         for _, spec in self._specs if found else ():
             if found and spec.template == found.uri and spec.complete is not None:
                 call = self.begin(Place(found.source, spec, {}, found.is_one_of_several), requester)
-                return await contained(spec.name, partial(spec.complete, call, typed))
+                return await contained(spec.name, partial(call.perform, spec.complete, typed=typed))
         return ()
 
     async def read(
@@ -298,7 +298,7 @@ class Resources:
         call = self.begin(place, requester)
 
         async def act(caller: Caller) -> Sequence[Content]:
-            return await place.spec.function(replace(call, caller=caller), **place.values)
+            return await replace(call, caller=caller).perform(place.spec.function, **place.values)
 
         return await asking(context, call, act)
 

@@ -12,12 +12,12 @@ from mcp.server.mcpserver.prompts.base import PromptArgument
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.policy import Act, Audience, Effect
-from whatsapp_mcp.server.calls import begun, contained
+from whatsapp_mcp.server.calls import Call, begun, contained
 from whatsapp_mcp.server.prompts.workflows import WORKFLOWS, Workflow
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat
-    from whatsapp_mcp.server.calls import Accounts, Call, Requester
+    from whatsapp_mcp.server.calls import Accounts, Requester
 
 _COMPLETED: Final = 50
 _LISTS: Final = Act("list_chats", Effect.READ, Audience.NOBODY)
@@ -79,7 +79,7 @@ async def completed(
     names = accounts.offering(_LISTS, requester.accounts) or [*seen][:1]
     for name in names:
         call = begun(seen[name], requester, _LISTS)
-        ask = partial(_chats, call, typed, only_groups=wanted == "group")
+        ask = partial(call.perform, chat_names, typed=typed, only_groups=wanted == "group")
         try:
             found += await contained("completion", ask)
         except WhatsAppError as error:
@@ -89,7 +89,8 @@ async def completed(
     return list(dict.fromkeys(found))
 
 
-async def _chats(call: Call, typed: str, *, only_groups: bool) -> Sequence[str]:
+async def chat_names(call: Call, typed: str, only_groups: bool) -> Sequence[str]:
+    """Chats, as a person picks one, whose name or number is like what was typed."""
     from whatsapp_mcp.models import ChatKind
 
     archive = (await call.services()).archive

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from whatsapp_mcp.server.calls import Call
+from whatsapp_mcp.server.calls import Call
 
 _MOST: Final = 50
 

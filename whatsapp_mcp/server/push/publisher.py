@@ -26,15 +26,14 @@ from mcp.shared.subscriptions import (
 )
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
-from whatsapp_mcp.jid import Jid, is_person
 from whatsapp_mcp.models import UNKNOWN
-from whatsapp_mcp.server.calls import bound
+from whatsapp_mcp.server.calls import Call, bound, last_change, no_progress
 from whatsapp_mcp.server.push.subscriber import Subscriber
-from whatsapp_mcp.server.push.topics import STATUS, Topic, address_of, touched
+from whatsapp_mcp.server.push.topics import STATUS, Topic, named_topic, touched
 from whatsapp_mcp.server.resources import MEDIA_URI
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator
 
     from anyio.abc import TaskGroup
     from mcp.server.connection import Connection
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.server.calls import Accounts, Requester, Resources, ServicesSource
     from whatsapp_mcp.server.feed import Batch
-    from whatsapp_mcp.server.reading import GuardedArchive
 
     Context = ServerRequestContext[Any, Any]
 
@@ -223,17 +221,18 @@ class Publisher:
         found = self._resources.find(uri, requester.accounts)
         if found is None or not found.spec.changes:
             raise InvalidArgument("Changes of this resource are not told.", "Read it again when needed.")
-        services = await self._resources.begin(found, requester).services()
-        topic = await _topic(services.archive, found.spec.template, found.values)
-        await self._start(found.source, services.archive)
+        call = self._resources.begin(found, requester)
+        topic = await call.perform(named_topic, template=found.spec.template, values=found.values)
+        await self._start(call)
         subscriber.add(uri, replace(topic, account=found.source.account))
 
-    async def _start(self, source: ServicesSource, archive: GuardedArchive) -> None:
+    async def _start(self, call: Call) -> None:
         """Follow the archive of an account from here on, and its connection."""
+        source = call.source
         changes = f"changes {source.account}"
         async with self._starting:
             if changes not in self._running:
-                after = await archive.last_change()
+                after = await call.perform(last_change)
                 self._keep_running(changes, partial(self._follow, source, after))
         self._keep_running(f"connection {source.account}", partial(self._watch_connection, source))
 
@@ -259,19 +258,14 @@ class Publisher:
         if batch.missed:
             self._tell_all(source)
             return
-        services = await source.services()
-        archive = services.archive.bound_to(bound(UNKNOWN, source), services.ask)
+        call = Call(source, no_progress, bound(UNKNOWN, source))
         offered = self._resources.offered(source)
-        reads = any(change.kind == "receipt" for change in batch.changes)
-        own = set((await archive.own())[:2]) - {None} if reads else set[str]()
-        for change in await archive.readable(batch.changes):
-            place = change.chat or change.actor
-            if place is None:  # of many people or chats at once
+        for change in await call.perform(touched, changes=batch.changes):
+            if change.topics is None:
                 self._tell_all(source)
                 continue
-            addresses = await _addresses(archive, place)
-            topics = touched(change, addresses, by_owner=change.actor in own)
-            if change.kind == "purge":
+            topics = change.topics
+            if change.is_purge:
                 topics |= self._files_told_of()
             told = (topic for topic in topics if topic.template in offered)
             self._tell_of({replace(topic, account=source.account) for topic in told})
@@ -299,7 +293,7 @@ class Publisher:
 
     async def _watch_connection(self, source: ServicesSource) -> None:
         """Tell of each state of an account's connection that is another than before."""
-        devices = (await source.services()).devices
+        devices = await source.devices()
         known, revision = None, -1
         while True:
             try:
@@ -356,27 +350,3 @@ def _filter_of(subscriber: Subscriber) -> types.SubscriptionFilter:
         resources_list_changed=True if ResourcesListChanged() in subscriber.lists else None,
         resource_subscriptions=list(subscriber.topics) or None,
     )
-
-
-async def _topic(archive: GuardedArchive, template: str, values: Mapping[str, str]) -> Topic:
-    """What a URI of a template names, as far as it may be read.
-
-    Raises:
-        WhatsAppError: It names nothing, or what may not be read.
-    """
-    if "ref" in values:
-        return Topic(template, str((await archive.message(values["ref"])).ref))
-    if "jid" not in values:
-        return Topic(template)
-    address = address_of(values["jid"])
-    await archive.require_readable(address)
-    return Topic(template, address)
-
-
-async def _addresses(archive: GuardedArchive, chat: str) -> frozenset[str]:
-    """All addresses under which a chat may be subscribed to."""
-    person = await archive.contact(chat) if is_person(chat) else None
-    if person is None:
-        return frozenset({chat})
-    number = str(Jid.phone(person.number)) if person.number else chat
-    return frozenset({chat, person.jid, person.lid or chat, number})

@@ -7,15 +7,13 @@ is left open asks WhatsApp for no codes.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.calls import Call, Content, resource
 from whatsapp_mcp.server.fencing import Text
 from whatsapp_mcp.server.render import link_card_data
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 URI: Final = "whatsapp://link"
 

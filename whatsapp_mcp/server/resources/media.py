@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from whatsapp_mcp.errors import TooLong
 from whatsapp_mcp.models import MessageFilter
@@ -10,9 +11,6 @@ from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.calls import Call, Content, resource
 from whatsapp_mcp.server.render import Wanted
 from whatsapp_mcp.server.resources.files import MEDIA_URI, content_of, fetch_file, told_reading
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 LARGEST: Final = 10_000_000
 """Bytes of a file that is handed out; in base64 it has a third more."""

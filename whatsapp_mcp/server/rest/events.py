@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
-from whatsapp_mcp.server.calls import error_payload
+from whatsapp_mcp.models import Change
+from whatsapp_mcp.server.calls import Call, error_payload, last_change
 from whatsapp_mcp.server.render import ABOUT_A_MESSAGE, EventData, event_data
 from whatsapp_mcp.server.rest.problems import HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from whatsapp_mcp.models import Change
-    from whatsapp_mcp.server.calls import Call, Services
+    from whatsapp_mcp.server.calls import Services
 
 TOOL: Final = "wait_for_messages"
 """The tool that gives the same: its policy holds for events."""
@@ -58,9 +59,8 @@ async def events_answer(begin: Callable[[], Call], after: int | None) -> EventSo
     Raises:
         WhatsAppError: The account cannot be opened.
     """
-    services = await begin().services()
-    if after is None:
-        after = await services.archive.last_change()
+    last = await begin().perform(last_change)
+    after = last if after is None else after
     return EventSourceResponse(_told(begin, after), ping=PING_SECONDS, headers=HEADERS)
 
 
@@ -73,18 +73,34 @@ async def _told(begin: Callable[[], Call], after: int) -> AsyncGenerator[ServerS
                 yield ServerSentEvent("{}", event="missed")
             try:
                 # A call for each batch: the policy may have changed, and what is handed out counts from now.
-                services = await begin().services()
-                told = [change for change in batch.changes if change.kind in EVENTS]
-                for change in await services.archive.readable(told):
-                    data = await _event(change, services)
-                    if data is not None:
-                        text = json.dumps(data, ensure_ascii=False)
-                        yield ServerSentEvent(text, event=change.kind, id=f"{_PREFIX}{change.seq}")
+                told = tuple(change for change in batch.changes if change.kind in EVENTS)
+                for event in await begin().perform(events_of, changes=told):
+                    text = json.dumps(event.data, ensure_ascii=False)
+                    yield ServerSentEvent(text, event=event.kind, id=f"{_PREFIX}{event.seq}")
             except WhatsAppError as error:
                 # Without an id: a client that comes back gets what it has not seen.
                 yield ServerSentEvent(json.dumps({"error": error_payload(error)}), event="error")
                 return
             yield ServerSentEvent(id=f"{_PREFIX}{batch.seq}")
+
+
+class Event(NamedTuple):
+    """What is told of a change; `seq` is its number."""
+
+    seq: int
+    kind: str
+    data: Mapping[str, Any]
+
+
+async def events_of(call: Call, changes: tuple[Change, ...]) -> list[Event]:
+    """What the caller is told of these changes."""
+    services = await call.services()
+    found: list[Event] = []
+    for change in await services.archive.readable(changes):
+        data = await _event(change, services)
+        if data is not None:
+            found.append(Event(change.seq, change.kind, data))
+    return found
 
 
 async def _event(change: Change, services: Services) -> EventData | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired
 
 import anyio
@@ -185,6 +184,13 @@ _BECAME: Final = {
 }
 
 
+async def waiting_from(call: Call, chat: str | None) -> str:
+    """The cursor with which waiting for messages, of a chat or of all, begins."""
+    services = await call.services()
+    where = await find_chat(services, chat, reading=True) if chat else None
+    return f"{_PREFIX}{await _start(services, None, where.jid if where else None)}"
+
+
 async def _first_to_hear(
     calls: Mapping[str, Call], values: Mapping[str, Any], positions: Mapping[str, str]
 ) -> Answers:
@@ -197,14 +203,14 @@ async def _first_to_hear(
 
     async def begin(name: str, call: Call) -> None:
         try:
-            services = await call.services()
-            where = await find_chat(services, values["chat"], reading=True) if values["chat"] else None
-            begun[name] = f"{_PREFIX}{await _start(services, None, where.jid if where else None)}"
+            begun[name] = await call.perform(waiting_from, chat=values["chat"])
         except WhatsAppError as error:
             answers[name] = error
 
     async def hear(name: str, call: Call) -> None:
-        wait = partial(wait_for_messages, call, **{**values, "cursor": begun[name]})
+        async def wait() -> Result:
+            return await call.perform(wait_for_messages, **{**values, "cursor": begun[name]})
+
         answer = answers[name] = await answered(wait_for_messages.__name__, call, wait)
         if isinstance(answer, Result) and answer.data["messages"]:
             tasks.cancel_scope.cancel()
