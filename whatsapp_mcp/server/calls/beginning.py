@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
+from whatsapp_mcp.models import Change
 from whatsapp_mcp.models.caller import Caller, chat_principal
 from whatsapp_mcp.policy import Act, Situation, check_scope, require
 from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
@@ -77,6 +78,16 @@ def bound(caller: Caller, source: ServicesSource) -> Caller:
 async def last_change(call: Call) -> int:
     """The number of the last change in the archive."""
     return await (await call.services()).archive.last_change()
+
+
+async def resumed(call: Call, after: int) -> int:
+    """As `ReadingArchive.resume`."""
+    return await (await call.services()).archive.resume(after)
+
+
+async def changes_after(call: Call, after: int, limit: int) -> tuple[Change, ...]:
+    """As `ReadingArchive.changes`."""
+    return await (await call.services()).archive.changes(after, limit=limit)
 
 
 async def contained(name: str, answer: Callable[[], Awaitable[T]], meter: CallMeter | None = None) -> T:

@@ -13,11 +13,12 @@ by a call.
 
 from __future__ import annotations
 
+import base64
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Final, NamedTuple, cast
+from typing import Annotated, Any, Final, NamedTuple, cast
 
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
@@ -26,6 +27,7 @@ from mcp.shared.uri_template import UriTemplate
 from mcp.types import InputRequiredResult
 from mcp.types import Resource as Listing
 from mcp.types import ResourceTemplate as TemplateListing
+from pydantic import PlainSerializer, PlainValidator
 
 from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models.caller import Caller
@@ -41,10 +43,26 @@ from whatsapp_mcp.server.fencing import Text, cut, new_code
 _SPEC: Final = "_resource_spec"
 
 
+def _content_to_json(data: bytes | Text | str) -> Any:
+    if isinstance(data, bytes):
+        return {"base64": base64.b64encode(data).decode()}
+    return asdict(data) if isinstance(data, Text) else data
+
+
+def _content_from_json(data: Any) -> bytes | Text | str:
+    match data:
+        case {"base64": str(text)}:
+            return base64.b64decode(text)
+        case {"head": str(head), "lines": lines, "notes": notes}:
+            return Text(head, lines, notes)
+        case _:
+            return str(data)
+
+
 class Content(NamedTuple):
     """One part of what a resource holds; a `Text` comes fenced, a `str` holds no words of others."""
 
-    data: bytes | Text | str
+    data: Annotated[bytes | Text | str, PlainSerializer(_content_to_json), PlainValidator(_content_from_json)]
     mime_type: str
 
 

@@ -48,6 +48,7 @@ class ToolSpec:
         card: URI of the MCP App that hosts may draw beside its result; empty for none.
         in_chat: A caller that is bound to one chat may use it; else it is not offered to one.
         across: How it answers for several accounts; None: for each by itself.
+        across_runs: What `across` has run in each of them, beside the tool.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ToolSpec:
     card: str = ""
     in_chat: bool = False
     across: Across | None = None
+    across_runs: tuple[Callable[..., Awaitable[Any]], ...] = ()
 
     @property
     def title(self) -> str:
@@ -112,6 +114,7 @@ def tool(
     card: str = "",
     in_chat: bool = False,
     across: Across | None = None,
+    across_runs: tuple[Callable[..., Awaitable[Any]], ...] = (),
 ) -> Callable[[ToolFunction], ToolFunction]:
     """Mark a function as a tool of this toolset, and declare what it does and who sees it.
 
@@ -133,6 +136,7 @@ def tool(
             card=card,
             in_chat=in_chat,
             across=across,
+            across_runs=across_runs,
         )
         setattr(function, _SPEC, spec)
         return function

@@ -235,6 +235,7 @@ async def _first_to_hear(
     result=MessagesData,
     in_chat=True,
     across=_first_to_hear,
+    across_runs=(waiting_from,),
 )
 async def wait_for_messages(
     call: Call,

@@ -1,0 +1,161 @@
+"""The functions of calls that a server may have run where an account is led: by name, with values as JSON.
+
+A server that holds the account's files runs them itself. One that does not sends a function's name and
+values to the machine that does, and gets back what it answers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
+from whatsapp_mcp.policy import Act, Effect
+from whatsapp_mcp.server.calls import (
+    changes_after,
+    expose,
+    last_change,
+    resource_spec_of,
+    resumed,
+    spec_of,
+    taint,
+)
+from whatsapp_mcp.server.prompts import chat_names
+from whatsapp_mcp.server.push import named_topic, touched
+from whatsapp_mcp.server.rest import events_of
+from whatsapp_mcp.server.tools import TOOLSETS, load_tools
+
+Function = Callable[..., Awaitable[Any]]
+PATIENCE: Final = 90.0
+"""Seconds that a function may take, beyond what its caller asked it to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """A function of a call.
+
+    Attributes:
+        name: Under which the other side knows it.
+        act: What it does; None where it is no tool and no resource, and what it is for has been allowed.
+        parameters: Its values as JSON, by name.
+        result: What it answers, as JSON.
+    """
+
+    name: str
+    function: Function
+    act: Act | None
+    parameters: Mapping[str, TypeAdapter[Any]]
+    result: TypeAdapter[Any]
+
+    @property
+    def reads(self) -> bool:
+        """Whether doing it twice is doing it once."""
+        return self.act is None or self.act.effect is Effect.READ
+
+    def dump(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values as JSON."""
+        return {name: self.parameters[name].dump_python(value, mode="json") for name, value in values.items()}
+
+    def load(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values from JSON.
+
+        Raises:
+            InvalidArgument: One is unknown or invalid.
+        """
+        unknown = sorted(values.keys() - self.parameters.keys())
+        if unknown:
+            raise InvalidArgument(f"{self.name} has no argument {unknown[0]!r}.")
+        try:
+            return {name: self.parameters[name].validate_python(value) for name, value in values.items()}
+        except ValidationError as error:
+            raise InvalidArgument(f"Invalid argument of {self.name}.") from error
+
+    def dump_result(self, result: Any) -> Any:
+        """What it answered, as JSON."""
+        return self.result.dump_python(result, mode="json")
+
+    def load_result(self, result: Any) -> Any:
+        """What it answered, from JSON.
+
+        Raises:
+            Busy: It is not what this version expects of it.
+        """
+        try:
+            return self.result.validate_python(result)
+        except ValidationError as error:
+            raise Busy(
+                f"The node's answer to {self.name} cannot be read.",
+                "Tell the user: the nodes and replicas differ in version.",
+            ) from error
+
+    def patience(self, values: Mapping[str, Any]) -> float:
+        """Seconds after which the answer is given up on."""
+        wait = values.get("wait")
+        return PATIENCE + (wait if isinstance(wait, int | float) else 0.0)
+
+
+def procedure_of(function: Function) -> Procedure:
+    """The procedure of a function.
+
+    Raises:
+        LookupError: It is none that a server may have run elsewhere.
+    """
+    return _described(*_entries()[function], function)
+
+
+def procedure(name: str) -> Procedure:
+    """The procedure of this name.
+
+    Raises:
+        Unsupported: There is none.
+    """
+    function = _functions().get(name)
+    if function is None:
+        raise Unsupported(
+            f"This node does not know {name!r}.", "Tell the user: the nodes and replicas differ in version."
+        )
+    return procedure_of(function)
+
+
+class _Entry(NamedTuple):
+    name: str
+    act: Act | None = None
+
+
+@cache
+def _entries() -> Mapping[Function, _Entry]:
+    """Every procedure. Each function of a tool or a resource is one, and its completer."""
+    from whatsapp_mcp.server.push.resources import RESOURCES
+
+    feed = (last_change, resumed, changes_after)
+    plain = (*feed, taint, expose, named_topic, touched, chat_names, events_of)
+    entries: dict[Function, _Entry] = {each: _Entry(each.__name__) for each in plain}
+    for toolset in TOOLSETS:
+        for function in load_tools(toolset):
+            spec = spec_of(function)
+            entries[spec.function] = _Entry(f"tools/{toolset}/{spec.name}", spec.act)
+            entries |= {each: _Entry(each.__name__) for each in spec.across_runs}
+    for spec in map(resource_spec_of, RESOURCES):
+        entries[spec.function] = _Entry(f"resources/{spec.name}", spec.act)
+        if spec.complete is not None:
+            entries[spec.complete] = _Entry(f"completion/{spec.complete.__name__}")
+    return entries
+
+
+@cache
+def _functions() -> Mapping[str, Function]:
+    return {entry.name: function for function, entry in _entries().items()}
+
+
+# What pydantic makes of the annotations takes milliseconds for each.
+@cache
+def _described(name: str, act: Act | None, function: Function) -> Procedure:
+    signature = inspect.signature(function, eval_str=True)
+    _call, *values = signature.parameters.values()
+    parameters = {value.name: TypeAdapter[Any](value.annotation) for value in values}
+    return Procedure(name, function, act, parameters, TypeAdapter(signature.return_annotation))
