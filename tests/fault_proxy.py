@@ -16,6 +16,7 @@ class FaultProxy:
 
     Attributes:
         port: Where clients connect.
+        target: To which port of loopback new connections lead.
         delay: Seconds by which each piece of data is delayed, in both directions.
         lost: How many answers did not arrive.
     """
@@ -24,7 +25,7 @@ class FaultProxy:
         self.delay = delay
         self.port = 0
         self.lost = 0
-        self._target = target
+        self.target = target
         self._loses: bytes | None = None
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -77,7 +78,7 @@ class FaultProxy:
         self._open.add(writer)
         await self._passes.wait()
         try:
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             writer.transport.abort()
             return

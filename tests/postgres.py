@@ -87,7 +87,7 @@ def _end_with_tests() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that stays free while its server is down: none that the system gives to outgoing connections."""
     while True:
         port = 10_000 + secrets.randbelow(20_000)
@@ -248,7 +248,7 @@ def postgres_server(
     assert binaries is not None
     with _folder() as folder:
         server = PostgresServer(
-            folder, _reachable(binaries, folder / "pg"), _free_port(), dict(settings or {})
+            folder, _reachable(binaries, folder / "pg"), free_port(), dict(settings or {})
         )
         password = folder / "password"
         password.write_text(PASSWORD, encoding="utf-8")
@@ -279,13 +279,13 @@ def _certificate(server: PostgresServer, authority: trustme.CA) -> dict[str, str
 
 
 @contextlib.contextmanager
-def standby_of(primary: PostgresServer) -> Iterator[PostgresServer]:
-    """A standby named `standby`, which follows the primary."""
+def standby_of(primary: PostgresServer, name: str = "standby") -> Iterator[PostgresServer]:
+    """A standby with a name, which follows the primary."""
     with _folder() as folder:
-        standby = PostgresServer(folder, primary.binaries, _free_port(), primary.settings)
+        standby = PostgresServer(folder, primary.binaries, free_port(), primary.settings)
         standby.run(
             "pg_basebackup", "-D", str(standby.data), "-R", "-X", "stream", "--checkpoint=fast", "--no-sync",
-            "-d", f"{primary.url()}?application_name=standby",
+            "-d", f"{primary.url()}?application_name={name}",
         )  # fmt: skip
         try:
             standby.start()

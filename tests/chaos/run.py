@@ -1,0 +1,296 @@
+"""One run: accounts on two nodes with traffic, a fault each minute, then the truth."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import anyio
+import anyio.to_thread
+
+from tests.chaos import truth
+from tests.chaos.copies import Copies, archives, folder_of
+from tests.chaos.database import Cluster, cluster
+from tests.chaos.figures import Fault, Takeover, takeovers
+from tests.chaos.linking import LINKING, link_all
+from tests.chaos.network import Network
+from tests.chaos.nodes import NodeProcess, Replica
+from tests.chaos.traffic import Traffic
+from tests.chaos.whatsapp import Login, WatchedWhatsApp
+from tests.chaos.witness import LeaseChange, key_writers, lease_changes, watch
+from whatsapp_mcp.fleet.database import Database, Reader, Session
+from whatsapp_mcp.simulator.phone import Phone
+
+NODES: Final = ("a", "b")
+BETWEEN_LOOKS: Final = 0.1
+LIMIT: Final = 180
+"""Seconds in which a fleet has to come to rest after a fault."""
+_LEADERS: Final = """
+SELECT account, CASE WHEN NOT ended THEN node END, coalesce((
+    SELECT extract(epoch FROM min(at))::float8 FROM witness.leases AS noted
+    WHERE noted.account = leases.account AND noted.epoch = leases.epoch
+), 0)
+FROM whatsapp_mcp.leases LEFT JOIN whatsapp_mcp.runs USING (run)
+"""
+
+
+class Leader(NamedTuple):
+    """The node that leads an account, if one does, and since when; seconds since 1970."""
+
+    node: str | None
+    since: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does.
+
+    Attributes:
+        accounts: How many there are.
+        faults: What happens, one after the other: `kill a`, `stop b`, `cut a`, `restart`, `failover`.
+        minute: Seconds from one fault to the next; a fault may take longer.
+        said: Messages that come in a second.
+        sent: Messages that go out a second; 0 needs no replicas.
+        burst: Messages that come while the database restarts.
+        delay: Seconds by which all that a node and its database send is delayed.
+        seed: Of all chance.
+    """
+
+    accounts: int
+    faults: Sequence[str]
+    minute: float = 60.0
+    said: float = 10.0
+    sent: float = 2.0
+    burst: int = 500
+    delay: float = 0.001
+    seed: int = 1
+
+
+@dataclass
+class Report:
+    """What came of it.
+
+    Attributes:
+        verdict: What must hold, and what was counted.
+        takeovers: Of each kind of fault.
+        send_seconds: What each first call of a send took that was accepted.
+    """
+
+    verdict: truth.Verdict
+    takeovers: Mapping[str, Sequence[Takeover]]
+    send_seconds: Sequence[float]
+
+
+@dataclass
+class _Fleet:
+    plan: Plan
+    servers: Cluster
+    whatsapp: WatchedWhatsApp
+    phones: Mapping[str, Phone]
+    nodes: Mapping[str, NodeProcess]
+    traffic: Traffic
+    faults: list[Fault] = field(default_factory=list[Fault])
+
+    async def leaders(self) -> dict[str, Leader]:
+        """Who leads each account."""
+
+        def look(session: Session) -> dict[str, Leader]:
+            return {account: Leader(*rest) for account, *rest in session.execute(_LEADERS).fetchall()}
+
+        return await anyio.to_thread.run_sync(self.servers.ask, look)
+
+    async def until_led(self, accounts: Sequence[str], *, not_by: str = "") -> None:
+        """Return once each of these accounts has a leader, and its client has logged in."""
+        with anyio.fail_after(LIMIT):
+            while True:
+                leaders = await self.leaders()
+                if all(
+                    leaders[one].node not in {None, not_by, LINKING} and self.is_online(one, leaders[one])
+                    for one in accounts
+                ):
+                    return
+                await anyio.sleep(BETWEEN_LOOKS)
+
+    def is_online(self, account: str, leader: Leader) -> bool:
+        """Whether a client of this leader is logged in."""
+        phone = self.phones[account]
+        return bool(phone.companion and phone.companion.active) and any(
+            one.number == phone.pn.user and one.node == leader.node and one.at > leader.since
+            for one in reversed(self.whatsapp.logins)
+        )
+
+    def logins(self) -> dict[str, list[Login]]:
+        """The logins of each account."""
+        return {
+            account: [one for one in self.whatsapp.logins if one.number == phone.pn.user]
+            for account, phone in self.phones.items()
+        }
+
+    async def happen(self, fault: str) -> None:
+        """Let something happen, and everything be led again."""
+        what, _, node = fault.partition(" ")
+        led = [account for account, leader in (await self.leaders()).items() if node and leader.node == node]
+        self.faults.append(Fault(what, node, time.time(), tuple(led)))
+        if node:
+            await self._to_node(what, self.nodes[node], led)
+        else:
+            await self._to_database(what)
+        await self.until_led(sorted(self.phones))
+
+    async def _to_node(self, what: str, node: NodeProcess, led: Sequence[str]) -> None:
+        begin, end = {
+            "kill": (node.kill, node.start),
+            "stop": (node.stop, node.go_on),
+            "cut": (node.network.hold, node.network.release),
+        }[what]
+        begin()
+        await self.until_led(led, not_by=node.name)
+        end()
+
+    async def _to_database(self, what: str) -> None:
+        """In the middle of a burst."""
+        happen = {"restart": self.servers.restart, "failover": self.servers.fail_over}[what]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.traffic.burst, self.plan.burst)
+            await anyio.to_thread.run_sync(happen)
+
+    def close_by(self) -> Database:
+        """The database as whoever only reads finds it, also after a failover."""
+        return Database(self.servers.url(self.servers.ports), patience=5.0)
+
+    async def settle(self) -> None:
+        """Wait until all that was said is acknowledged."""
+        await self.until_led(sorted(self.phones))
+
+        def is_quiet() -> bool:
+            companions = [phone.companion for phone in self.phones.values()]
+            return not any(node.tag == "message" for one in companions if one for node in one.pending)
+
+        await self.whatsapp.network.until(is_quiet, LIMIT)
+
+
+async def run(plan: Plan) -> Report:
+    """Do all of it.
+
+    Raises:
+        TimeoutError: The fleet did not come to rest.
+    """
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    async with AsyncExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-", dir=memory)))
+        servers = stack.enter_context(cluster())
+        servers.ask(watch)
+        whatsapp = await stack.enter_async_context(WatchedWhatsApp((*NODES, LINKING)))
+        phones = {
+            f"account{number:02}": whatsapp.account(f"+1555000{number:04}") for number in range(plan.accounts)
+        }
+        await link_all(servers, phones, whatsapp.environment_of(LINKING), home / "linked")
+        nodes = {
+            name: _node(stack, plan, servers, home / name, whatsapp.environment_of(name)) for name in NODES
+        }
+        people = [whatsapp.person(f"Person {number}") for number in range(10)]
+        replicas = [
+            await _replica(stack, servers, home / f"replica{number}", plan)
+            for number in range(2)
+            if plan.sent
+        ]
+        traffic = Traffic(phones, people, [one.url for one in replicas], plan.seed)
+        fleet = _Fleet(plan, servers, whatsapp, phones, nodes, traffic)
+        try:
+            async with archives(fleet.close_by(), home / "third", sorted(phones), plan.seed) as third:
+                await _go(fleet, third)
+            return await _judged(fleet, home)
+        except BaseException:
+            for node in nodes.values():
+                print(f"--- {node.name}\n{node.log.read_text(errors='replace')[-8000:]}")
+            raise
+
+
+def _node(
+    stack: AsyncExitStack, plan: Plan, servers: Cluster, home: Path, environment: Mapping[str, str]
+) -> NodeProcess:
+    network = stack.enter_context(Network(servers.ports, plan.delay))
+    url = servers.url(network.ports)
+    # Either node alone leads all of them.
+    node = NodeProcess(home.name, home, url, plan.accounts, network, environment)
+    stack.callback(node.end)
+    node.start()
+    return node
+
+
+async def _replica(stack: AsyncExitStack, servers: Cluster, home: Path, plan: Plan) -> Replica:
+    network = stack.enter_context(Network(servers.ports, plan.delay))
+    replica = Replica(home, servers.url(network.ports))
+    stack.callback(replica.end)
+    await replica.start()
+    return replica
+
+
+async def _go(fleet: _Fleet, third: Copies) -> None:
+    """The traffic and the faults, until the nodes have ended in order."""
+    await fleet.until_led(sorted(fleet.phones))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(third.rebuild_now_and_then, fleet.plan.minute / 6)
+        tasks.start_soon(fleet.traffic.run, fleet.plan.said, fleet.plan.sent)
+        await _faults(fleet)
+        fleet.traffic.stop()
+        await fleet.traffic.stopped()
+        tasks.cancel_scope.cancel()
+    await fleet.settle()
+    for node in fleet.nodes.values():
+        code = await node.drain()
+        print(f"{node.name} has ended with {code}", flush=True)
+
+
+async def _faults(fleet: _Fleet) -> None:
+    minute, chance = fleet.plan.minute, random.Random(fleet.plan.seed)
+    for fault in fleet.plan.faults:
+        began = time.monotonic()
+        await anyio.sleep(minute / 6 * (0.5 + chance.random()))
+        print(f"{fault} …", flush=True)
+        await fleet.happen(fault)
+        await anyio.sleep(max(0.0, minute - (time.monotonic() - began)))
+
+
+async def _judged(fleet: _Fleet, home: Path) -> Report:
+    """Bring every archive up to the log, and look for what must not be."""
+    servers, accounts = fleet.servers, sorted(fleet.phones)
+    database = servers.database()
+    homes = [home / "fresh", home / "third", *(node.home for node in fleet.nodes.values())]
+    for one in homes:
+        async with archives(database, one, accounts) as copies:
+            await copies.end()
+    verdict, logins = truth.Verdict(), fleet.logins()
+    changes = servers.ask(lease_changes)
+    with Reader(database) as reader:
+        journaled = {one: truth.journaled_texts(reader, one) for one in accounts}
+    folders = {one: [folder_of(each, one) for each in homes] for one in accounts}
+    archived = {one: truth.archived_texts(folders[one][0]) for one in accounts}
+    outbox = {one: truth.outbox_states(folders[one][0]) for one in accounts}
+    lost = sum(len(fault.accounts) or len(accounts) for fault in fleet.faults)
+    truth.check_incoming(verdict, fleet.traffic.said, archived, journaled, lost)
+    truth.check_outgoing(verdict, fleet.traffic.sent, outbox)
+    servers.ask(lambda session: truth.check_epochs(verdict, session, changes, key_writers(session), logins))
+    for account in accounts:
+        truth.check_archives(verdict, folders[account], "archives")
+    return Report(
+        verdict,
+        _by_kind([fault for fault in fleet.faults if fault.node], changes, logins),
+        [one.seconds for one in fleet.traffic.sent if one.seconds is not None],
+    )
+
+
+def _by_kind(
+    faults: Sequence[Fault], changes: Sequence[LeaseChange], logins: Mapping[str, Sequence[Login]]
+) -> dict[str, list[Takeover]]:
+    found: dict[str, list[Takeover]] = {}
+    for fault in faults:
+        found.setdefault(fault.kind, []).extend(takeovers(fault, changes, logins))
+    return found
