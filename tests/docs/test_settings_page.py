@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from whatsapp_mcp import settings
 from whatsapp_mcp.device.connection import connection_record
@@ -33,7 +33,7 @@ KEYS = keys(Settings(home=Path("/home")))
 @pytest.mark.parametrize("key", sorted(KEYS))
 def test_the_page_gives_the_default_of_each_setting(key: str) -> None:
     default = KEYS[key]
-    if default in (None, (), {}, ""):
+    if default in (None, (), {}, "", SecretStr("")):
         assert "`" not in WRITTEN[key]
     else:
         assert WRITTEN[key] == f"`{str(default).lower() if isinstance(default, bool) else default}`"

@@ -1,5 +1,12 @@
-"""A node of a fleet: it leads accounts whose truth is in a database, and keeps copies of others."""
+"""A node of a fleet: it leads accounts whose truth is in a database, and keeps copies of others.
 
+The one room besides the client process that loads `whatsapp_mcp.fleet`.
+"""
+
+from whatsapp_mcp.node.account import NodeAccount
 from whatsapp_mcp.node.following import Following, following
+from whatsapp_mcp.node.node import Node
+from whatsapp_mcp.node.run import NodeRun
+from whatsapp_mcp.node.serving import database_of, run_node
 
-__all__ = ["Following", "following"]
+__all__ = ["Following", "Node", "NodeAccount", "NodeRun", "database_of", "following", "run_node"]

@@ -19,6 +19,7 @@ from whatsapp_mcp.settings.editing import Addition, Assignment, Change, Copy, Er
 from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, HOME_VARIABLE, PRINCIPAL_VARIABLE
 from whatsapp_mcp.settings.loading import check_own_text, config_text, home_in, load, parse
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
+from whatsapp_mcp.settings.node_section import HostPort, NodeSettings
 from whatsapp_mcp.settings.sections import (
     AccountSettings,
     BudgetSettings,
@@ -57,8 +58,10 @@ __all__ = [
     "Copy",
     "CurrentSettings",
     "Erasure",
+    "HostPort",
     "KeepSettings",
     "MediaSettings",
+    "NodeSettings",
     "OAuthScopes",
     "OAuthSettings",
     "PolicyMode",

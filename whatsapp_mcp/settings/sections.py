@@ -26,6 +26,7 @@ from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder, is_account_name
 from whatsapp_mcp.settings.agent_section import AgentSettings
 from whatsapp_mcp.settings.media_section import MediaSettings
+from whatsapp_mcp.settings.node_section import NodeSettings
 from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.server_section import ServerSettings
 from whatsapp_mcp.settings.traces_section import TracesSettings
@@ -35,6 +36,7 @@ from whatsapp_mcp.zone import SystemZone
 
 _SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
 _PROXY_SCHEMES: Final = ("socks5", "http", "https")
+_DATABASE_SCHEMES: Final = ("postgres://", "postgresql://")
 
 PolicyMode = Literal["read_only", "standard", "lockdown", "open"]
 Verdict = Literal["allow", "ask", "deny"]
@@ -179,6 +181,14 @@ def _proxy_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _database_url(value: SecretStr) -> SecretStr:
+    """The URL of a PostgreSQL database, or nothing. What is wrong is said without its words."""
+    text = value.get_secret_value()
+    if text and not text.startswith(_DATABASE_SCHEMES):
+        raise ValueError("it is not a URL such as postgres://user:word@host/database?sslmode=verify-full")
+    return value
+
+
 class NetworkSettings(Section):
     """`[network]`: `proxy` is the URL of the proxy to WhatsApp and the web; it may hold a password."""
 
@@ -221,6 +231,7 @@ class Settings(Section):
 
     `home` holds every file; `timezone` is an IANA name, the system's zone when left out.
     `allow_network_home` lets the home be where SQLite's locks are not known to hold (`shared_folders`).
+    `database` is the URL of the PostgreSQL server that several machines share; empty: accounts are files.
     """
 
     home: Path
@@ -228,12 +239,14 @@ class Settings(Section):
     log_format: Literal["text", "json"] = "text"
     timezone: str | None = None
     allow_network_home: bool = False
+    database: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr("")
     account: AccountSettings = AccountSettings()
     policy: PolicySettings = PolicySettings()
     agent: AgentSettings = AgentSettings()
     server: ServerSettings = ServerSettings()
     media: MediaSettings = MediaSettings()
     voice: VoiceSettings = VoiceSettings()
+    node: NodeSettings = NodeSettings()
     traces: TracesSettings = TracesSettings()
     network: NetworkSettings = NetworkSettings()
     encryption: EncryptionSettings = EncryptionSettings()

@@ -1,5 +1,14 @@
 """The database of a fleet, PostgreSQL 14 or newer: its schema, journal, logs, files, runs and leases."""
 
+from whatsapp_mcp.fleet.database.accounts import (
+    AccountRow,
+    AccountState,
+    led_accounts,
+    note_failure,
+    note_stable,
+    quarantine,
+)
+from whatsapp_mcp.fleet.database.calls import DatabaseCalls
 from whatsapp_mcp.fleet.database.connections import (
     Database,
     NotDurable,
@@ -9,21 +18,22 @@ from whatsapp_mcp.fleet.database.connections import (
 )
 from whatsapp_mcp.fleet.database.file_store import PostgresFiles
 from whatsapp_mcp.fleet.database.journal import PostgresJournal, admit
-from whatsapp_mcp.fleet.database.leases import (
-    Renewal,
-    add_account,
-    begin_run,
-    counter_of,
-    end_run,
-    has_ended,
-    lease_of,
-    raise_epoch,
-    release,
-    renew,
-)
+from whatsapp_mcp.fleet.database.leases import add_account, lease_of, raise_epoch, release
 from whatsapp_mcp.fleet.database.log import PostgresLog
 from whatsapp_mcp.fleet.database.migrations import Migration, TooNew, migrate
 from whatsapp_mcp.fleet.database.reader import Reader
+from whatsapp_mcp.fleet.database.runs import (
+    Renewal,
+    Renewer,
+    RunRow,
+    begin_run,
+    counter_of,
+    drain_run,
+    end_run,
+    has_ended,
+    live_runs,
+    renew,
+)
 from whatsapp_mcp.fleet.database.schema import MIGRATIONS, SCHEMA
 from whatsapp_mcp.fleet.database.small_files import PostgresSmallFile
 from whatsapp_mcp.fleet.database.snapshots import PostgresSnapshots
@@ -32,7 +42,10 @@ from whatsapp_mcp.fleet.database.statements import PostgresStatements
 __all__ = [
     "MIGRATIONS",
     "SCHEMA",
+    "AccountRow",
+    "AccountState",
     "Database",
+    "DatabaseCalls",
     "Migration",
     "NotDurable",
     "PostgresFiles",
@@ -43,6 +56,8 @@ __all__ = [
     "PostgresStatements",
     "Reader",
     "Renewal",
+    "Renewer",
+    "RunRow",
     "Session",
     "TooNew",
     "add_account",
@@ -50,11 +65,17 @@ __all__ = [
     "begin_run",
     "connect",
     "counter_of",
+    "drain_run",
     "durability",
     "end_run",
     "has_ended",
     "lease_of",
+    "led_accounts",
+    "live_runs",
     "migrate",
+    "note_failure",
+    "note_stable",
+    "quarantine",
     "raise_epoch",
     "release",
     "renew",

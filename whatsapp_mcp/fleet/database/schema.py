@@ -113,10 +113,12 @@ MIGRATIONS: Final = (
         version=3,
         needs=1,
         statements=(
-            # Where other processes reach a run, how many accounts it leads, and whether it takes more.
+            # Where other processes reach a run, how many accounts it leads, and whether it takes more. An
+            # address on loopback means something in the network of one machine alone.
             """
             ALTER TABLE whatsapp_mcp.runs
                 ADD COLUMN address  text NOT NULL DEFAULT '',
+                ADD COLUMN machine  text NOT NULL DEFAULT '',
                 ADD COLUMN capacity integer NOT NULL DEFAULT 0,
                 ADD COLUMN draining boolean NOT NULL DEFAULT false,
                 ADD COLUMN since    timestamptz NOT NULL DEFAULT now()

@@ -5,30 +5,41 @@ so does the simulation that looks for histories in which they fail (`tests/fleet
 """
 
 from whatsapp_mcp.fleet.protocol.appends import Append, AppendOutcome, NextMove
+from whatsapp_mcp.fleet.protocol.assignment import Candidate, assigned, ranked
+from whatsapp_mcp.fleet.protocol.attempts import STABLE, Pause, Quarantine, after_failure
 from whatsapp_mcp.fleet.protocol.durability import Durability
-from whatsapp_mcp.fleet.protocol.lease import Challenge, LeaseTimes, OwnLease
+from whatsapp_mcp.fleet.protocol.lease import Challenge, Contact, LeaseTimes, OwnLease, Sighting
 from whatsapp_mcp.fleet.protocol.positions import Position, Stamp, is_rewound
 from whatsapp_mcp.fleet.protocol.replaced import Reconnect, Rest, after_replaced
 from whatsapp_mcp.fleet.protocol.takeover import RESTART, TAKEOVER, Lease, Raise, Step, may_raise
 
 __all__ = [
     "RESTART",
+    "STABLE",
     "TAKEOVER",
     "Append",
     "AppendOutcome",
+    "Candidate",
     "Challenge",
+    "Contact",
     "Durability",
     "Lease",
     "LeaseTimes",
     "NextMove",
     "OwnLease",
+    "Pause",
     "Position",
+    "Quarantine",
     "Raise",
     "Reconnect",
     "Rest",
+    "Sighting",
     "Stamp",
     "Step",
+    "after_failure",
     "after_replaced",
+    "assigned",
     "is_rewound",
     "may_raise",
+    "ranked",
 ]

@@ -24,6 +24,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,41 @@ class OwnLease:
         return self.until - self.times.ttl + self.times.interval
 
 
+class Contact(Enum):
+    """What came of connecting to a run's address."""
+
+    ACCEPTED = auto()
+    """A process of the run is there, though it may be stopped: the kernel accepts for it."""
+    REFUSED = auto()
+    """The machine with this address says that nobody listens there."""
+    UNKNOWN = auto()
+    """No answer, or one that proves nothing: the address is a name, or is on loopback of another machine."""
+
+
+class Sighting(NamedTuple):
+    """What a challenger sees of the processes of a run that it watches.
+
+    A run listens at its address from before it begins until its process has ended, and its client processes
+    hold the same socket. While it renews its lease, its connection holds a lock of the database.
+
+    Attributes:
+        lock_held: Whether that lock is held.
+        contact: What came of connecting to the address.
+    """
+
+    lock_held: bool
+    contact: Contact
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no process of the run is left, so that its lease needs not be waited for.
+
+        The refusal is the proof. The lock guards against an address that does not lead to the run: it is held
+        as long as the run reaches the database.
+        """
+        return not self.lock_held and self.contact is Contact.REFUSED
+
+
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """What another run knows of a run that it watches.
@@ -115,9 +152,15 @@ class Challenge:
             return former
         return cls(counter, answered)
 
-    def may_end(self, times: LeaseTimes, now: float) -> bool:
+    def may_end(self, times: LeaseTimes, now: float, sighting: Sighting | None = None) -> bool:
         """Whether the watched run can no longer hold its lease, if its counter is still the same.
 
         The statement that ends the run compares the counter once more.
+
+        Args:
+            times: Those of all runs.
+            now: The time of the challenger's clock.
+            sighting: What was seen of the run's processes after this counter was read.
         """
-        return now >= self.since + times.ttl + times.margin
+        gone = sighting is not None and sighting.is_gone
+        return gone or now >= self.since + times.ttl + times.margin

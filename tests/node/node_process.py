@@ -1,0 +1,21 @@
+"""`python -m tests.node.node_process`: a node whose lease is short, on the WhatsApp of its environment."""
+
+from __future__ import annotations
+
+import os
+
+import anyio
+
+from tests.node.fleet_of_tests import INTERVAL, MARGIN, TTL
+from whatsapp_mcp import settings
+from whatsapp_mcp.child_process import client_program
+from whatsapp_mcp.fleet.protocol import LeaseTimes
+from whatsapp_mcp.node import run_node
+from whatsapp_mcp.server.log import log_to_stderr
+from whatsapp_mcp.simulator import launcher
+
+if __name__ == "__main__":
+    client_program.set(launcher.client_program(os.environ))
+    loaded = settings.load()
+    log_to_stderr(loaded.log_level, loaded.log_format)
+    anyio.run(run_node, loaded, LeaseTimes(TTL, MARGIN, INTERVAL))

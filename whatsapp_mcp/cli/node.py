@@ -1,0 +1,31 @@
+"""`whatsapp-mcp node`: lead accounts that several machines share."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import anyio
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.cli.installation import DISTRIBUTION, EXTRAS
+from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.system import share_arenas
+
+
+def node() -> None:
+    """Lead accounts until a signal comes.
+
+    Raises:
+        Unsupported: The driver of the database is not installed.
+        InvalidArgument: A setting or the database cannot be used, or another node uses the home folder.
+    """
+    if find_spec(EXTRAS["postgres"]) is None:
+        raise Unsupported("The driver of PostgreSQL is not installed.", f"Install {DISTRIBUTION}[postgres].")
+    share_arenas()
+    loaded = settings.load()
+    # Loaded here alone: nothing else on a computer without a database needs it.
+    from whatsapp_mcp.node import run_node
+    from whatsapp_mcp.server.log import log_to_stderr
+
+    log_to_stderr(loaded.log_level, loaded.log_format)
+    anyio.run(run_node, loaded)

@@ -1,0 +1,100 @@
+"""The accounts of a fleet: who leads each, whether it may be led, and how its last leaders have fared."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from psycopg.rows import class_row
+
+from whatsapp_mcp.fleet.database.connections import Session
+from whatsapp_mcp.fleet.protocol import Lease, Pause, after_failure
+
+AccountState = Literal["active", "drained", "quarantined", "moved"]
+"""Only what is active is led."""
+
+
+class AccountRow(NamedTuple):
+    """An account as a node sees it.
+
+    Attributes:
+        account: Its name.
+        run: Whom its lease names; None if nobody leads it.
+        epoch: Of its last leader.
+        run_ended: Whether that run has ended, so that the account has lost its leader.
+        state: Whether it may be led.
+        is_due: Whether it has rested long enough after failures.
+        failures: How many of its leaderships in a row have failed.
+        settings: TOML: its own sections, without `accounts.NAME` in front.
+    """
+
+    account: str
+    run: str | None
+    epoch: int
+    run_ended: bool
+    state: AccountState
+    is_due: bool
+    failures: int
+    settings: str
+
+    @property
+    def lease(self) -> Lease:
+        """Its lease, as this row shows it."""
+        return Lease(self.run, self.epoch)
+
+
+_ACCOUNTS: Final = """
+SELECT account, run, epoch, coalesce(ended, false) AS run_ended, state, not_before <= now() AS is_due,
+    failures, settings
+FROM whatsapp_mcp.accounts
+JOIN whatsapp_mcp.leases USING (account) LEFT JOIN whatsapp_mcp.runs USING (run)
+ORDER BY account
+"""
+_FAILED: Final = """
+UPDATE whatsapp_mcp.accounts SET failures = failures + 1, reason = %s WHERE account = %s RETURNING failures
+"""
+_PAUSED: Final = """
+UPDATE whatsapp_mcp.accounts SET not_before = now() + make_interval(secs => %s) WHERE account = %s
+"""
+_QUARANTINED: Final = """
+UPDATE whatsapp_mcp.accounts SET state = 'quarantined', reason = %s WHERE account = %s AND state = 'active'
+"""
+_STABLE: Final = """
+UPDATE whatsapp_mcp.accounts SET failures = 0, reason = '', not_before = '-infinity'
+WHERE account = %s AND failures > 0
+"""
+
+
+def led_accounts(session: Session) -> list[AccountRow]:
+    """All accounts and their leases."""
+    with session.cursor(row_factory=class_row(AccountRow)) as cursor:
+        return cursor.execute(_ACCOUNTS).fetchall()
+
+
+def note_failure(session: Session, account: str, reason: str) -> Pause | None:
+    """A leadership has failed: count it, and let the account rest or quarantine it.
+
+    Args:
+        account: Whose.
+        reason: Why, for an operator: fixed words, nothing that somebody else wrote.
+
+    Returns:
+        How long it rests; None if it is quarantined.
+    """
+    with session.transaction():
+        row = session.execute(_FAILED, [reason, account]).fetchone()
+        outcome = after_failure(0 if row is None else row[0])
+        if isinstance(outcome, Pause):
+            session.execute(_PAUSED, [outcome.seconds, account])
+            return outcome
+        session.execute(_QUARANTINED, [reason, account])
+        return None
+
+
+def note_stable(session: Session, account: str) -> None:
+    """An account has been led for a while: its earlier failures no longer count."""
+    session.execute(_STABLE, [account])
+
+
+def quarantine(session: Session, account: str, reason: str) -> None:
+    """Let nobody lead an account until a person releases it. See `note_failure` for `reason`."""
+    session.execute(_QUARANTINED, [reason, account])

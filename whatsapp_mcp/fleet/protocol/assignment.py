@@ -1,0 +1,65 @@
+"""Which run leads which account: rendezvous hashing in which no run gets more than its capacity.
+
+Every node computes the same from the same rows, so nobody hands accounts out. A run that comes or goes moves
+the accounts that it gets or had, and few others.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+_REMEMBERED: Final = 1 << 17
+
+
+class Candidate(NamedTuple):
+    """A run that may lead accounts.
+
+    Attributes:
+        run: Its name.
+        node: Its machine: the next run of a machine gets the accounts of the last one.
+        capacity: How many accounts it leads at most.
+        draining: Whether it gives its accounts up and takes none.
+    """
+
+    run: str
+    node: str
+    capacity: int
+    draining: bool = False
+
+
+@lru_cache(_REMEMBERED)
+def _score(account: str, node: str) -> bytes:
+    return blake2b(f"{account}\0{node}".encode(), digest_size=8).digest()
+
+
+def ranked(account: str, candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The runs in the order in which they are to lead the account; those that take none are left out.
+
+    The first ones beyond its leader are those that best keep a copy of its archive.
+    """
+    able = (one for one in candidates if not one.draining and one.capacity > 0)
+    return sorted(able, key=lambda one: (_score(account, one.node), one.run), reverse=True)
+
+
+def assigned(accounts: Iterable[str], candidates: Sequence[Candidate]) -> dict[str, str]:
+    """The run that is to lead each account; accounts for which no run has room are left out.
+
+    Each account asks the runs in its order, and a run that is full keeps those that score highest with it
+    (deferred acceptance, Gale and Shapley 1962). So the order in which accounts are given does not matter.
+    """
+    choices: dict[str, Iterator[Candidate]] = {one: iter(ranked(one, candidates)) for one in accounts}
+    held: dict[str, list[tuple[bytes, str]]] = {one.run: [] for one in candidates}
+    asking = list(choices)
+    while asking:
+        account = asking.pop()
+        if (chosen := next(choices[account], None)) is None:
+            continue
+        of_run = held[chosen.run]
+        heapq.heappush(of_run, (_score(account, chosen.node), account))
+        if len(of_run) > chosen.capacity:
+            asking.append(heapq.heappop(of_run)[1])
+    return {account: run for run, accepted in held.items() for _, account in accepted}

@@ -1,0 +1,210 @@
+"""`run_node`: what `whatsapp-mcp node` does until a signal comes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.fleet.database import (
+    MIGRATIONS,
+    Database,
+    DatabaseCalls,
+    Session,
+    begin_run,
+    end_run,
+    migrate,
+)
+from whatsapp_mcp.fleet.protocol import Contact, LeaseTimes
+from whatsapp_mcp.node.context import NodeContext
+from whatsapp_mcp.node.home import FormerRun, NodeHome
+from whatsapp_mcp.node.node import Node
+from whatsapp_mcp.node.run import NodeRun, new_run
+from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
+from whatsapp_mcp.settings import HostPort, Settings
+from whatsapp_mcp.storage import StorageError, Unavailable
+from whatsapp_mcp.system import END, boottime, receive_signals
+
+T = TypeVar("T")
+
+LOGINS: Final = 5
+"""Accounts that a node takes over at a time."""
+DRAIN_LIMIT: Final = 25.0
+"""Seconds in which everything is given up after a signal; the system ends a service after 30 to 90."""
+FORMER_LIMIT: Final = 10.0
+"""Seconds in which the clients of a process that was killed end."""
+_CALL_PATIENCE: Final = 5.0
+"""Seconds that the node's own statements may take."""
+_RETRY: Final = 1.0
+_LOOK: Final = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+def database_of(settings: Settings) -> Database:
+    """The database that the settings name.
+
+    Raises:
+        InvalidArgument: They name none.
+    """
+    url = settings.database.get_secret_value()
+    if not url:
+        raise InvalidArgument(
+            "The setting `database` is empty: a node leads accounts that are kept in PostgreSQL.",
+            "Set it to the URL of a database, in config.toml or as WHATSAPP_MCP_DATABASE.",
+        )
+    return Database(url, allow_asynchronous=settings.node.allow_asynchronous)
+
+
+async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
+    """Lead accounts until a signal comes, and then give them up in order.
+
+    Args:
+        settings: Those of the home folder.
+        times: Those of all runs of the fleet; the defaults if left out.
+
+    Raises:
+        InvalidArgument: The database or a setting cannot be used, or another node uses the home folder.
+    """
+    home = NodeHome(settings.home)
+    database = database_of(settings)
+    with home.locked():
+        async with DatabaseCalls(replace(database, patience=_CALL_PATIENCE)) as calls:
+            await _answered(calls, _migrated)
+            with closing(await listening_socket(settings.node)) as listener:
+                process = _NodeProcess(settings, home, database, calls, listener, times or LeaseTimes())
+                await process.until_signal()
+
+
+def _migrated(session: Session) -> int:
+    return migrate(session, MIGRATIONS)
+
+
+async def _answered(calls: DatabaseCalls, work: Callable[[Session], T]) -> T:
+    """What the database answers, however long it takes until it does.
+
+    Raises:
+        InvalidArgument: It may not be used.
+    """
+    while True:
+        try:
+            return await calls.run(work)
+        except Unavailable as error:
+            logger.warning("node: waits for the database: %s", error)
+        except StorageError as error:
+            raise InvalidArgument(str(error), "docs/database.md says what the database must be.") from error
+        await anyio.sleep(_RETRY)
+
+
+@dataclass(frozen=True, slots=True)
+class _NodeProcess:
+    """The process, which has one run after another."""
+
+    settings: Settings
+    home: NodeHome
+    database: Database
+    calls: DatabaseCalls
+    listener: socket.socket
+    times: LeaseTimes
+
+    async def until_signal(self) -> None:
+        """Have runs until a signal comes."""
+        draining = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_on_signal, draining)
+            former = self.home.former()
+            if former is not None:
+                await self._end_former(former)
+            while not draining.is_set():
+                await self._one_run(draining)
+            tasks.cancel_scope.cancel()
+
+    async def _end_former(self, former: FormerRun) -> None:
+        """End the run of the last process, once its clients are gone as well.
+
+        That process is: its lock is ours. Its clients hold the socket on which it listened.
+        """
+        # Where this process listens at the same place, nobody else does.
+        if former.listened == local_address(self.listener) or await _is_deserted(former.listened):
+            await _answered(self.calls, partial(end_run, run=former.run))
+
+    async def _one_run(self, draining: anyio.Event) -> None:
+        """Begin a run, and lead accounts until another ends it, or a signal comes."""
+        run = NodeRun(self.database, new_run(self._name), self.times)
+        await self._begin(run)
+        context = NodeContext(
+            self.settings,
+            self.database,
+            run,
+            self.calls,
+            self.listener,
+            anyio.CapacityLimiter(LOGINS),
+            boottime,
+        )
+        node = Node(context)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run.keep)
+            tasks.start_soon(_drain, draining, node)
+            await node.run()
+            tasks.cancel_scope.cancel()
+        if not run.ended:
+            await self._end(run)
+
+    async def _begin(self, run: NodeRun) -> None:
+        address = address_of(self.settings.node, self.listener)
+        await anyio.to_thread.run_sync(self.home.remember, run.name, local_address(self.listener))
+        row = partial(
+            begin_run,
+            run=run.name,
+            node=self._name,
+            program=MIGRATIONS[-1].version,
+            address=str(address),
+            machine=this_machine(),
+            capacity=self.settings.node.accounts,
+        )
+        await _answered(self.calls, row)
+        logger.info("node: the run %s has begun, and listens at %s", run.name, address)
+
+    async def _end(self, run: NodeRun) -> None:
+        try:
+            await self.calls.run(partial(end_run, run=run.name))
+        except StorageError as error:
+            logger.warning("node: the run could not be ended, so others wait for its lease: %s", error)
+
+    @property
+    def _name(self) -> str:
+        return self.settings.node.name or socket.gethostname()
+
+
+async def _is_deserted(place: HostPort) -> bool:
+    """Whether nobody listens at a place of this machine any more, after a while at most."""
+    with anyio.move_on_after(FORMER_LIMIT):
+        while True:
+            if await contact(str(place), this_machine()) is Contact.REFUSED:
+                return True
+            await anyio.sleep(_LOOK)
+    return False
+
+
+async def _on_signal(draining: anyio.Event) -> None:
+    with receive_signals(END) as signals:
+        async for _ in signals:
+            draining.set()
+
+
+async def _drain(draining: anyio.Event, node: Node) -> None:
+    await draining.wait()
+    node.drain()
+    await anyio.sleep(DRAIN_LIMIT)
+    logger.error("node: ends although not everything was given up within %g s", DRAIN_LIMIT)
+    logging.shutdown()
+    os._exit(1)

@@ -1,0 +1,78 @@
+"""Other runs as this one sees them: whether they still renew their leases, and whether they have gone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import anyio
+
+from whatsapp_mcp.fleet.database import DatabaseCalls, RunRow, end_run
+from whatsapp_mcp.fleet.protocol import Challenge, Contact, LeaseTimes, Sighting
+from whatsapp_mcp.node.plan import View
+from whatsapp_mcp.node.sockets import contact
+
+logger = logging.getLogger(__name__)
+
+
+class Watcher:
+    """Ends runs that can no longer act.
+
+    Args:
+        run: Who watches.
+        times: Those of all runs.
+        calls: Where they are ended.
+        clock: The time of leases.
+        connect: Connects to an address on a machine.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        times: LeaseTimes,
+        calls: DatabaseCalls,
+        clock: Callable[[], float],
+        connect: Callable[[str, str], Awaitable[Contact]] = contact,
+    ) -> None:
+        self._run = run
+        self._times = times
+        self._calls = calls
+        self._clock = clock
+        self._connect = connect
+        self._challenges: dict[str, Challenge] = {}
+
+    async def challenge(self, view: View) -> int:
+        """End those of the runs that may be ended; answers how many.
+
+        Raises:
+            StorageError: The database does not answer.
+        """
+        others = [row for row in view.runs if row.run != self._run]
+        self._challenges = {
+            row.run: Challenge.observed(self._challenges.get(row.run), row.counter, view.answered)
+            for row in others
+        }
+        sightings: dict[str, Sighting] = {}
+        async with anyio.create_task_group() as tasks:
+            for row in others:
+                if not row.lock_held:
+                    tasks.start_soon(self._look, row, sightings)
+        ended = 0
+        for row in others:
+            challenge, sighting = self._challenges[row.run], sightings.get(row.run)
+            if challenge.may_end(self._times, self._clock(), sighting):
+                ended += await self._end(row, challenge, sighting)
+        return ended
+
+    async def _look(self, row: RunRow, sightings: dict[str, Sighting]) -> None:
+        reached = await self._connect(row.address, row.machine)
+        sightings[row.run] = Sighting(lock_held=row.lock_held, contact=reached)
+
+    async def _end(self, row: RunRow, challenge: Challenge, sighting: Sighting | None) -> bool:
+        ended = await self._calls.run(partial(end_run, run=row.run, counter=challenge.counter))
+        if ended:
+            gone = sighting is not None and sighting.is_gone
+            why = "its processes have ended" if gone else "it no longer renews its lease"
+            logger.warning("node: ended the run %s: %s", row.run, why)
+        return ended

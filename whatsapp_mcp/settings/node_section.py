@@ -1,0 +1,74 @@
+"""The section `[node]` of `config.toml`: how this machine takes part in a fleet that shares a database."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from whatsapp_mcp.settings.section import Section, UserPath
+
+
+class HostPort(NamedTuple):
+    """A place on the network: a name or an address, and a port."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> HostPort:
+        """What `node1.example.org:7420` or `[::1]:7420` means.
+
+        Raises:
+            ValueError: It is not written so.
+        """
+        host, colon, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not colon or not host or not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f"{text!r} is not a host and a port such as node1.example.org:7420")
+        return cls(host, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs of the same machine reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def _host_port(value: str) -> str:
+    HostPort.parse(value)
+    return value
+
+
+class NodeSettings(Section):
+    """`[node]`: how `whatsapp-mcp node` leads accounts whose truth is in the `database`.
+
+    `accounts` is how many it leads at most. It listens at `listen` for replicas and other nodes, which
+    connect to `address` if that is another place. With `certificate`, `key` and `authority` both sides show
+    certificates of that authority; without them it listens on loopback alone. `allow_asynchronous` permits a
+    database that can lose what it confirms.
+    """
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    accounts: int = Field(default=50, ge=1, le=1000)
+    listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:0"
+    address: Annotated[str, AfterValidator(_host_port)] | None = None
+    certificate: UserPath | None = None
+    key: UserPath | None = None
+    authority: UserPath | None = None
+    allow_asynchronous: bool = False
+
+    @model_validator(mode="after")
+    def _encrypted_beyond_loopback(self) -> Self:
+        files = (self.certificate, self.key, self.authority)
+        if any(files) and not all(files):
+            raise ValueError("certificate, key and authority need each other")
+        if not all(files) and not HostPort.parse(self.listen).is_loopback:
+            raise ValueError("without certificate, key and authority it can listen on loopback only")
+        return self
