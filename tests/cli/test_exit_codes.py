@@ -28,6 +28,7 @@ INNARDS = {
     "status --watch": "whatsapp_mcp.cli.connection.watching.known_account",
     "logs": "whatsapp_mcp.cli.connection.logs.known_account",
     "reconnect": "whatsapp_mcp.cli.connection.device.with_device",
+    "node": "whatsapp_mcp.cli.node.share_arenas",
     "pause --for 2h": "whatsapp_mcp.device.leader.pause",
     "resume": "whatsapp_mcp.device.leader.resume",
     "doctor": "whatsapp_mcp.cli.doctor.command.examine",

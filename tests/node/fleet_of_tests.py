@@ -30,6 +30,9 @@ LIMIT = 30.0
 LOOK = 0.05
 TTL, MARGIN, INTERVAL = 3.0, 1.0, 0.5
 """Of the lease of nodes of tests, in seconds."""
+TTL_VARIABLE = "TEST_TTL"
+LONG_LEASE = {TTL_VARIABLE: "3600"}
+"""Part of the environment of nodes whose leases nobody can wait for."""
 
 
 class Fleet:

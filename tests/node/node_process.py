@@ -6,7 +6,7 @@ import os
 
 import anyio
 
-from tests.node.fleet_of_tests import INTERVAL, MARGIN, TTL
+from tests.node.fleet_of_tests import INTERVAL, MARGIN, TTL, TTL_VARIABLE
 from whatsapp_mcp import settings
 from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.fleet.protocol import LeaseTimes
@@ -18,4 +18,5 @@ if __name__ == "__main__":
     client_program.set(launcher.client_program(os.environ))
     loaded = settings.load()
     log_to_stderr(loaded.log_level, loaded.log_format)
-    anyio.run(run_node, loaded, LeaseTimes(TTL, MARGIN, INTERVAL))
+    ttl = float(os.environ.get(TTL_VARIABLE, TTL))
+    anyio.run(run_node, loaded, LeaseTimes(ttl, MARGIN, INTERVAL))

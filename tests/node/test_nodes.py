@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.keys.taken import leaders_url
-from tests.node.fleet_of_tests import Fleet, node
+from tests.node.fleet_of_tests import LONG_LEASE, Fleet, node
 from tests.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
@@ -29,10 +29,13 @@ def are_led(fleet: Fleet, *nodes: str) -> bool:
     return len(leaders) == len(ACCOUNTS) and set(leaders.values()) == set(nodes)
 
 
-async def test_two_nodes_share_the_accounts_and_the_rest_goes_on_without_one_that_is_killed(
+async def test_the_accounts_of_a_node_that_is_killed_are_taken_over_before_its_lease_is_over(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    async with node("one", tmp_path, fleet.url) as one, node("two", tmp_path, fleet.url):
+    async with (
+        node("one", tmp_path, fleet.url, LONG_LEASE) as one,
+        node("two", tmp_path, fleet.url, LONG_LEASE),
+    ):
         await fleet.until(lambda fleet: are_led(fleet, "one", "two"))
         before = fleet.rows()
         shares = fleet.leaders()
@@ -70,13 +73,12 @@ async def test_a_node_that_stands_still_has_lost_its_accounts_when_it_goes_on(
 async def test_a_node_that_is_started_again_does_not_wait_for_the_lease_of_its_last_process(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    async with node("one", tmp_path, fleet.url) as one:
+    async with node("one", tmp_path, fleet.url, LONG_LEASE) as one:
         await fleet.until(lambda fleet: are_led(fleet, "one"))
         former = set(fleet.nodes())
         one.kill()
-    async with node("one", tmp_path, fleet.url):
-        await fleet.until(lambda fleet: are_led(fleet, "one"))
-        assert former.isdisjoint(fleet.nodes())
+    async with node("one", tmp_path, fleet.url, LONG_LEASE):
+        await fleet.until(lambda fleet: former.isdisjoint(fleet.nodes()) and are_led(fleet, "one"))
 
 
 async def test_no_node_leads_more_than_its_number(fleet: Fleet, tmp_path: Path) -> None:
