@@ -11,7 +11,6 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
-import anyio.to_thread
 
 from tests.fleet.led import patient
 from whatsapp_mcp.fleet.database import (

@@ -36,13 +36,18 @@ def this_machine() -> str:
     return f"{boot() or socket.gethostname()} {network}".strip()
 
 
-async def listening_socket(settings: NodeSettings) -> socket.socket:
+async def listening_socket(node: NodeSettings) -> socket.socket:
     """A socket that listens at `node.listen`; whoever accepts comes later.
 
     Raises:
-        InvalidArgument: Nobody can listen there.
+        InvalidArgument: Nobody can listen there, or a file of its certificate cannot be read.
     """
-    place = HostPort.parse(settings.listen)
+    for file in (node.certificate, node.key, node.authority):
+        if file is not None and not os.access(file, os.R_OK):
+            raise InvalidArgument(
+                f"{file} cannot be read.", "Correct `certificate`, `key` and `authority` in [node]."
+            )
+    place = HostPort.parse(node.listen)
     with anyio.move_on_after(BIND_LIMIT):
         while True:
             try:
@@ -76,12 +81,12 @@ def _unusable(place: HostPort, why: str) -> InvalidArgument:
     )
 
 
-def address_of(settings: NodeSettings, listener: socket.socket) -> HostPort:
+def address_of(node: NodeSettings, listener: socket.socket) -> HostPort:
     """Where others reach a node that listens with this socket."""
     bound = HostPort(*listener.getsockname()[:2])
-    if settings.address is None:
+    if node.address is None:
         return bound
-    named = HostPort.parse(settings.address)
+    named = HostPort.parse(node.address)
     return named if named.port else HostPort(named.host, bound.port)
 
 
