@@ -1,13 +1,15 @@
 # syntax=docker/dockerfile:1
 # Builds from a checkout, a source archive or the image context of a release: docker build -t whatsapp-mcp .
+# With what accounts on several machines need: docker build --build-arg REQUIREMENTS=fleet .
 # Packages are installed from the lock files, by hash. The root file system may be read-only: all state is in /data.
 
 FROM python:3.13-slim AS build
+ARG REQUIREMENTS=runtime
 WORKDIR /source
-COPY requirements/runtime.txt requirements/build.txt requirements/
+COPY requirements/runtime.txt requirements/fleet.txt requirements/build.txt requirements/
 RUN python -m venv /tmp/build && /tmp/build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt
 RUN python -m venv --without-pip /opt/whatsapp-mcp \
-    && pip --python /opt/whatsapp-mcp/bin/python install --no-cache-dir --require-hashes -r requirements/runtime.txt
+    && pip --python /opt/whatsapp-mcp/bin/python install --no-cache-dir --require-hashes -r requirements/$REQUIREMENTS.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY whatsapp_mcp whatsapp_mcp
 RUN /tmp/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \

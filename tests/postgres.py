@@ -72,7 +72,7 @@ def debian_binaries() -> Path | None:
 
 
 @cache
-def _runs_as() -> int | None:
+def runs_as() -> int | None:
     """User of the server, which refuses to run as root; None where the user of the tests will do."""
     if os.geteuid() != 0:
         return None
@@ -189,7 +189,7 @@ class PostgresServer:
         """What one of PostgreSQL's programs prints."""
         done = subprocess.run(
             [str(self.binaries / program), *arguments],
-            user=_runs_as(), cwd=self.folder, capture_output=True, text=True, timeout=START_LIMIT,
+            user=runs_as(), cwd=self.folder, capture_output=True, text=True, timeout=START_LIMIT,
             check=False,
             env={"PGPASSWORD": PASSWORD, "PGCLIENTENCODING": "utf-8", "PATH": os.environ.get("PATH", "")},
         )  # fmt: skip
@@ -200,19 +200,19 @@ class PostgresServer:
     def _popen(self, program: str, *arguments: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [str(self.binaries / program), *arguments],
-            user=_runs_as(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            user=runs_as(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             preexec_fn=_end_with_tests,
         )  # fmt: skip
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
+def private_folder() -> Iterator[Path]:
     """A folder of the server's user with a short path: a socket's has at most 107 bytes."""
     # Every commit waits for a disk, which in memory takes no time.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     folder = os.environ.get("PYTEST_DEBUG_TEMPROOT") or memory
     with tempfile.TemporaryDirectory(prefix="pg-", dir=folder) as name:
-        if (user := _runs_as()) is not None:
+        if (user := runs_as()) is not None:
             os.chown(name, user, -1)
         yield Path(name)
 
@@ -221,7 +221,7 @@ def _reachable(binaries: Path, copy: Path) -> Path:
     """The binaries, or a copy of them where the server's user may not get at them (below a private home)."""
     try:
         subprocess.run(
-            [str(binaries / "postgres"), "--version"], user=_runs_as(), check=True, capture_output=True
+            [str(binaries / "postgres"), "--version"], user=runs_as(), check=True, capture_output=True
         )
     except PermissionError:
         shutil.copytree(binaries.parent, copy, symlinks=True)
@@ -246,7 +246,7 @@ def postgres_server(
     """
     binaries = debian_binaries() if authority else installed_binaries()
     assert binaries is not None
-    with _folder() as folder:
+    with private_folder() as folder:
         server = PostgresServer(
             folder, _reachable(binaries, folder / "pg"), free_port(), dict(settings or {})
         )
@@ -273,7 +273,7 @@ def _certificate(server: PostgresServer, authority: trustme.CA) -> dict[str, str
     certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     key.write_bytes(issued.private_key_pem.bytes())
     key.chmod(0o600)
-    if (user := _runs_as()) is not None:
+    if (user := runs_as()) is not None:
         os.chown(key, user, -1)
     return {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
 
@@ -281,17 +281,28 @@ def _certificate(server: PostgresServer, authority: trustme.CA) -> dict[str, str
 @contextlib.contextmanager
 def standby_of(primary: PostgresServer, name: str = "standby") -> Iterator[PostgresServer]:
     """A standby with a name, which follows the primary."""
-    with _folder() as folder:
+    with private_folder() as folder:
         standby = PostgresServer(folder, primary.binaries, free_port(), primary.settings)
         standby.run(
-            "pg_basebackup", "-D", str(standby.data), "-R", "-X", "stream", "--checkpoint=fast", "--no-sync",
-            "-d", f"{primary.url()}?application_name={name}",
+            "pg_basebackup", "-D", str(standby.data), "-X", "stream", "--checkpoint=fast", "--no-sync",
+            "-d", primary.url(),
         )  # fmt: skip
+        _follow(standby, f"{primary.url()}?application_name={name}")
         try:
             standby.start()
             yield standby
         finally:
             standby.stop(signal.SIGQUIT)
+
+
+def _follow(standby: PostgresServer, primary: str) -> None:
+    """As `pg_basebackup -R`, which names parameters of its own version that an older server does not know."""
+    signal_file = standby.data / "standby.signal"
+    signal_file.touch()
+    if (user := runs_as()) is not None:
+        os.chown(signal_file, user, -1)
+    with (standby.data / "postgresql.auto.conf").open("a", encoding="utf-8") as settings:
+        settings.write(f"primary_conninfo = '{primary}'\n")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-KNOWN = frozenset("FROM WORKDIR COPY RUN ENV USER VOLUME EXPOSE HEALTHCHECK CMD".split())
+KNOWN = frozenset("FROM ARG WORKDIR COPY RUN ENV USER VOLUME EXPOSE HEALTHCHECK CMD".split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def test_the_notes_are_the_section_of_the_changelog(published: dict[str, bytes])
 def test_the_image_context_has_all_that_the_dockerfile_copies(published: dict[str, bytes]) -> None:
     with tarfile.open(fileobj=io.BytesIO(published[f"{NAME}-{VERSION}-image.tar.gz"])) as context:
         names = set(context.getnames())
-    assert {*IMAGE, "requirements/runtime.txt", "requirements/build.txt"} <= names
+    assert {*IMAGE, "requirements/runtime.txt", "requirements/fleet.txt", "requirements/build.txt"} <= names
     assert "whatsapp_mcp/__main__.py" in names
     assert f"whatsapp_mcp/cli/{FILE}" in names
 

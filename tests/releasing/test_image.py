@@ -119,7 +119,9 @@ def _built(context: Path) -> str:
     opened = "".join(f"chmod a+x {folder}\n" for folder in PYTHON.parents if folder != Path("/"))
     lines = [opened, f"{PYTHON} -m venv /base", "export PATH=/base/bin:/usr/bin:/bin:/usr/sbin:/sbin"]
     for one in [*BUILD, *FINAL]:
-        if one.word == "WORKDIR":
+        if one.word == "ARG":
+            lines.append(f"export {one.rest}")
+        elif one.word == "WORKDIR":
             lines.append(f"mkdir -p {one.rest} && cd {one.rest}")
         elif one.word == "COPY" and not one.rest.startswith("--from"):
             *sources, target = one.rest.split()

@@ -16,7 +16,7 @@ from whatsapp_mcp import errors
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.metrics import ACCOUNT, METRICS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 RULES = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]

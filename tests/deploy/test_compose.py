@@ -1,0 +1,133 @@
+"""The fleet of `deploy/compose`: its settings, its certificates, and its two servers of PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.deploy.compose import COMPOSE, FOLDER, SERVICES, Server, prepare, servers
+from tests.postgres import debian_binaries
+from whatsapp_mcp.fleet.database import Database, connect
+
+PROGRAMS = ("node-1", "node-2", "replica-1", "replica-2")
+PAIR = ("postgres-1", "postgres-2")
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `prepare` makes."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("volumes")
+    prepare(folder)
+    return folder
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Mapping[str, Server]]:
+    """Both servers, not started."""
+    if debian_binaries() is None or shutil.which("openssl") is None:
+        pytest.skip("no PostgreSQL with TLS is installed")
+    volumes = tmp_path / "volumes"
+    volumes.mkdir()
+    prepare(volumes)
+    with servers(volumes) as made:
+        yield made
+
+
+def test_what_a_service_mounts_and_waits_for_is_there() -> None:
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert source in COMPOSE["volumes"] or (FOLDER / source).exists(), (name, source)
+        assert set(service.get("depends_on", [])) <= SERVICES.keys(), name
+    assert (FOLDER / SERVICES["node-1"]["build"]["context"] / "Dockerfile").exists()
+
+
+def test_programs_have_as_little_as_they_need() -> None:
+    for name in PROGRAMS:
+        service = SERVICES[name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["volumes"] == [f"{name}:/data"]
+
+
+def test_nothing_but_nginx_is_published_and_that_on_this_machine_alone() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {"nginx": ["127.0.0.1:8443:8443"]}
+
+
+def test_no_service_has_a_password_in_its_environment() -> None:
+    for service in SERVICES.values():
+        assert set(service.get("environment", {})) <= {"NAME", "PEER", "PRIMARY"}
+
+
+def test_each_certificate_is_for_its_service_and_of_the_fleet(volumes: Path) -> None:
+    for name in (*PROGRAMS, *PAIR, "nginx"):
+        folder = volumes / name
+        ssl.create_default_context(cafile=folder / "ca.crt").load_cert_chain(
+            folder / "tls.crt", folder / "tls.key"
+        )
+        host = "localhost" if name == "nginx" else name
+        subprocess.run(
+            ["openssl", "verify", "-CAfile", folder / "ca.crt", "-verify_hostname", host, folder / "tls.crt"],
+            check=True,
+            capture_output=True,
+        )
+
+
+def test_what_is_prepared_stays_and_a_deleted_certificate_is_made_again(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    prepare(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    renewed = tmp_path / "node-1" / "tls.crt"
+    renewed.unlink()
+    prepare(tmp_path)
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    changed = {path for path in before if before[path] != after[path]}
+    assert changed == {renewed, tmp_path / "node-1" / "tls.key", tmp_path / "authority" / "ca.srl"}
+
+
+def test_a_commit_waits_for_the_second_server_also_after_a_failover(pair: Mapping[str, Server]) -> None:
+    first, second = (pair[name] for name in PAIR)
+    first.start()
+    second.start()
+    assert second.asked("SELECT pg_is_in_recovery()") is True
+    connect(Database(first.url("fleet"))).close()
+    assert first.asked("SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user") is True
+    with psycopg.connect(first.url("fleet"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+    first.stop(signal.SIGQUIT)
+    with psycopg.connect(second.superuser(), autocommit=True) as connection:
+        connection.execute("SELECT pg_promote()")
+    assert second.asked("SELECT value FROM kept") == 7
+    connect(Database(second.url("fleet"))).close()
+    # The one that was failed over from does not come back as a primary.
+    first.start()
+    assert "postgres-2 is primary already" in first.ended()
+    shutil.rmtree(first.folder / "data")
+    first.primary = "postgres-2"
+    first.start()
+    assert first.asked("SELECT pg_is_in_recovery()") is True
+    with psycopg.connect(second.url("fleet"), autocommit=True) as connection:
+        connection.execute("INSERT INTO kept VALUES (8)")
+    assert first.asked("SELECT sum(value)::int FROM kept") == 15
+
+
+def test_nobody_comes_in_without_tls_or_as_the_superuser_over_the_network(pair: Mapping[str, Server]) -> None:
+    first = pair["postgres-1"]
+    first.start()
+    first.asked("SELECT 1")
+    plain = first.url("fleet").replace("sslmode=verify-full", "sslmode=disable")
+    for url in (plain, first.url("superuser").replace("superuser:", "postgres:")):
+        with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf"):
+            psycopg.connect(url)

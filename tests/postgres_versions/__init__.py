@@ -1,0 +1,1 @@
+"""The tests of a fleet on PostgreSQL of several versions (`make test-postgres`)."""
