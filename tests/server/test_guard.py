@@ -18,10 +18,11 @@ from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.runtime import Runtime
-from whatsapp_mcp.server.transports.http import asgi_app, base_url, page_command
+from whatsapp_mcp.server.transports.http import asgi_app, page_command
 from whatsapp_mcp.server.transports.limits import UNADMITTED
 from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, _code
+from whatsapp_mcp.server.transports.place import base_url
 from whatsapp_mcp.settings import OAuthSettings, ServerSettings, Settings
 from whatsapp_mcp.web.sources import Opened
 

@@ -1,0 +1,116 @@
+"""Where a server listens: the port that it binds, its certificate, and the URL that leads there."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.server.transports.guard import is_loopback
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server listens."""
+
+    listener: socket.socket
+    tls: ssl.SSLContext | None
+    base: str
+
+    @classmethod
+    def of(cls, host: str, port: int, server: ServerSettings, *, auth: bool) -> Place:
+        """Bind it.
+
+        Args:
+            host: What to bind.
+            port: The same; 0 for any that is free.
+            server: Has the certificate.
+            auth: Whether a token is asked for.
+
+        Raises:
+            InvalidArgument: Others can reach the host, and it has no token or no TLS; or the address or the
+                certificate cannot be used.
+            Busy: The port is taken.
+        """
+        _check_exposure(host, server, auth=auth)
+        tls = _tls_context(server)
+        listener = _bind(host, port)
+        own = base_url(*listener.getsockname()[:2], encrypted=tls is not None)
+        return cls(listener, tls, server.public_url or own)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self.listener.getsockname()[:2]
+        return host, port
+
+
+def _check_exposure(host: str, server: ServerSettings, *, auth: bool) -> None:
+    """Refuse to offer an account to the network without a token, or its words and tokens in the clear."""
+    if is_loopback(host):
+        return
+    if not auth:
+        raise InvalidArgument(
+            f"--no-auth on {host} would expose this account to the network.",
+            "Omit --no-auth, or listen on 127.0.0.1.",
+        )
+    if not (server.tls_certificate or server.trusted_proxies or server.allow_unencrypted):
+        raise InvalidArgument(
+            f"Without TLS on {host}, whoever listens on the network could read messages and tokens.",
+            "In the section [server] of config.toml, set tls_certificate and tls_key; or trusted_proxies for "
+            "a proxy with TLS before it; or allow_unencrypted = true if only programs of yours are there.",
+        )
+
+
+def _tls_context(server: ServerSettings) -> ssl.SSLContext | None:
+    """TLS 1.2 and newer with the certificate of the settings; None if there is none."""
+    if server.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        # Without a password OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(server.tls_certificate, server.tls_key, password="")
+    except OSError as error:
+        raise InvalidArgument(
+            f"The certificate {server.tls_certificate} and the key {server.tls_key} cannot be used "
+            f"({type(error).__name__}).",
+            "Set server.tls_certificate and server.tls_key to PEM files of one pair, without a password.",
+        ) from error
+    return context
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Busy(f"Port {port} on {host} is already in use.", "Choose another with --port.") from error
+        # create_server() appends where it tried.
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise InvalidArgument(
+            f"Port {port} on {host} cannot be used: {reason}.",
+            "Give --host an address of this machine and --port a port that you may use.",
+        ) from error
+
+
+def reached_at(host: str, port: int) -> tuple[str, int]:
+    """Where this machine reaches a server; `0.0.0.0` and `::` are addresses to listen on only."""
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    return host, port
+
+
+def base_url(host: str, port: int, *, encrypted: bool = False) -> str:
+    """A URL that can be opened on this machine."""
+    host, port = reached_at(host, port)
+    scheme = "https" if encrypted else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
