@@ -1,5 +1,8 @@
 """One leader for each account: the lock, the socket, and the device that followers use through it."""
 
+from whatsapp_mcp.device.connection import (
+    LeaderLease,
+)
 from whatsapp_mcp.device.leader.background import (
     background_tasks,
 )
@@ -29,6 +32,7 @@ from whatsapp_mcp.device.leader.serving import (
 )
 
 __all__ = [
+    "LeaderLease",
     "LeaderLock",
     "Led",
     "LedStorage",

@@ -59,8 +59,7 @@ class LedStorage:
         record: The record of the connection, `link.json`.
         ledger: The log of the ledger.
         files: Files on their way out.
-        until: Until when clients may act, in seconds of CLOCK_BOOTTIME. The leadership ends a moment before.
-        returns_after: Seconds after which a client that was replaced is started again, once.
+        lease: Until when clients may act. The leadership ends a moment before.
     """
 
     log: LogStorage
@@ -69,8 +68,7 @@ class LedStorage:
     record: SmallFile
     ledger: LedgerStorage
     files: FileStore
-    until: Callable[[], float]
-    returns_after: float
+    lease: LeaderLease
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ def _device_storage(folder: AccountFolder, storage: LedStorage | None) -> Device
         ConnectionRecord(storage.record),
         storage.client,
         storage.log.journal,
-        LeaderLease(storage.until, storage.returns_after),
+        storage.lease,
     )
 
 
@@ -197,7 +195,7 @@ class _Parts:
         self._run("logs", partial(keep_logs_small, self.folder))
         if storage is not None:
             self.tasks.start_soon(self._end_with_log)
-            self.tasks.start_soon(watch_lease, self.leadership, storage.until)
+            self.tasks.start_soon(watch_lease, self.leadership, storage.lease.until)
         return enforced
 
     def _run(
