@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from whatsapp_mcp.storage import Fenced, LedgerSnapshot, Pruned, StatementRow, StorageError
+from whatsapp_mcp.storage import Fenced, LedgerSnapshot, Pruned, StatementRow
 
 
 class MemoryStatements:
@@ -17,7 +17,7 @@ class MemoryStatements:
 
     def __init__(self) -> None:
         self.rows: dict[int, bytes] = {}
-        self.failure: Callable[[str], StorageError | None] = lambda when: None
+        self.failure: Callable[[str], Exception | None] = lambda when: None
         self._seq = 0
         self._epoch = 1
         self._snapshot: LedgerSnapshot | None = None

@@ -5,7 +5,7 @@ from whatsapp_mcp.ledger.audit import Audit, AuditEntry, AuditPage, AuditRow
 from whatsapp_mcp.ledger.audit_chain import Fault
 from whatsapp_mcp.ledger.exposures import Exposure, Taint
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord, Incoming, PhoneMessage
-from whatsapp_mcp.ledger.ledger import Ledger, open_ledger
+from whatsapp_mcp.ledger.ledger import Ledger, dump_ledger, follow_ledger, open_ledger, restore_ledger
 from whatsapp_mcp.ledger.pairings import Pairings
 from whatsapp_mcp.ledger.pauses import PauseRecord
 from whatsapp_mcp.ledger.webhooks import FailedDelivery, WebhookProgress, WebhookRecord
@@ -30,5 +30,8 @@ __all__ = [
     "Taint",
     "WebhookProgress",
     "WebhookRecord",
+    "dump_ledger",
+    "follow_ledger",
     "open_ledger",
+    "restore_ledger",
 ]

@@ -4,185 +4,72 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+import anyio
 import anyio.to_thread
 
-from whatsapp_mcp import encryption
 from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy, cause
+from whatsapp_mcp.ledger.replication import catch_up, open_replica, position_of, snapshot, write_logged
+from whatsapp_mcp.ledger.tables import connect_ledger, prepare_ledger, transaction
+from whatsapp_mcp.storage import StatementLog, StorageError
 from whatsapp_mcp.system import make_private_file
 
 T = TypeVar("T")
-_SCHEMA_VERSION: Final = 1
-_PATIENCE: Final = 5.0
-"""Seconds that a statement waits for another process."""
-_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS exposures (
-    principal TEXT NOT NULL,
-    source TEXT NOT NULL,               -- whose words: stranger, contact
-    last_call INTEGER NOT NULL,         -- seconds since 1970, as all times here
-    PRIMARY KEY (principal, source)
-) STRICT, WITHOUT ROWID;
 
--- Messages that a tainted call sent: read again, their words are as little to be trusted as what led to them.
-CREATE TABLE IF NOT EXISTS tainted_sends (
-    send_id INTEGER PRIMARY KEY,
-    message_id TEXT
-) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS tainted_messages ON tainted_sends (message_id) WHERE message_id IS NOT NULL;
-
-CREATE TABLE IF NOT EXISTS approvals (
-    id TEXT PRIMARY KEY,
-    state TEXT NOT NULL,
-    digest TEXT NOT NULL,               -- of all that the person's answer is about
-    seal TEXT NOT NULL,                 -- shows that this program wrote the row
-    principal TEXT NOT NULL,
-    client TEXT NOT NULL,
-    tool TEXT NOT NULL,
-    operation TEXT NOT NULL,
-    arguments TEXT,                     -- JSON; deleted once it is decided, as are the question's lines
-    question TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    decided_at INTEGER,
-    way TEXT,
-    send_id INTEGER,
-    question_id TEXT                    -- the message on the person's phone that asks
-) STRICT;
-CREATE INDEX IF NOT EXISTS approvals_state ON approvals (state, digest);
-
--- Every act and every reading of a chat. A row is never changed; the oldest are dropped.
-CREATE TABLE IF NOT EXISTS audit (
-    seq INTEGER PRIMARY KEY,            -- without a gap
-    at INTEGER NOT NULL,                -- milliseconds since 1970
-    kind TEXT NOT NULL,                 -- act, outcome, reading
-    about INTEGER,                      -- of an outcome: its act
-    principal TEXT NOT NULL,
-    client TEXT NOT NULL,
-    tool TEXT NOT NULL,
-    operation TEXT NOT NULL,
-    chats TEXT NOT NULL,                -- JSON, as refs
-    refs TEXT NOT NULL,
-    verdict TEXT NOT NULL,
-    rule TEXT NOT NULL,
-    approval TEXT,
-    way TEXT,
-    digest TEXT,
-    outcome TEXT NOT NULL,
-    counted INTEGER NOT NULL,           -- for the budgets
-    new_chat INTEGER NOT NULL,
-    text_mac TEXT,                      -- the same for the same text, under the account's key
-    text_hash TEXT,                     -- covers the text, which may be deleted
-    text TEXT,
-    hash BLOB NOT NULL                  -- of this row and all before
-) STRICT;
-CREATE INDEX IF NOT EXISTS audit_counted ON audit (at) WHERE counted = 1;
-
--- The last row that was dropped and the newest, sealed.
-CREATE TABLE IF NOT EXISTS audit_chain (
-    id INTEGER PRIMARY KEY CHECK (id = 0),
-    first_seq INTEGER NOT NULL,
-    first_hash BLOB NOT NULL,
-    last_seq INTEGER NOT NULL,
-    last_hash BLOB NOT NULL,
-    seal TEXT NOT NULL
-) STRICT;
-
--- What WhatsApp has imposed, and when the phone was linked.
-CREATE TABLE IF NOT EXISTS pauses (
-    kind TEXT PRIMARY KEY,              -- linked, timelock, ban
-    until INTEGER NOT NULL,             -- of linked: since when
-    times INTEGER NOT NULL              -- how often in a row
-) STRICT;
-
--- How far each webhook has come in the change feed.
-CREATE TABLE IF NOT EXISTS webhooks (
-    name TEXT PRIMARY KEY,
-    seq INTEGER NOT NULL,               -- up to this change all is delivered, or kept as failed
-    refusals INTEGER NOT NULL DEFAULT 0,
-    retry_at INTEGER,                   -- of the event after it
-    reason TEXT NOT NULL DEFAULT '',
-    delivered_at INTEGER
-) STRICT;
-
--- Events that a webhook could not deliver, by their change: no words.
-CREATE TABLE IF NOT EXISTS failed_deliveries (
-    webhook TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    failed_at INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    replay INTEGER NOT NULL,            -- 1: it is about to be tried again
-    missed_after INTEGER,               -- not of one change: it says that those after this one are gone
-    PRIMARY KEY (webhook, seq)
-) STRICT, WITHOUT ROWID;
-
--- Messages that are handed on to the agent of their chat: no words, but for an answer that is going out.
-CREATE TABLE IF NOT EXISTS handed_on (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: the keys of the answer's sends are made of it
-    chat TEXT NOT NULL,
-    agent TEXT NOT NULL,                -- command, channel
-    refs TEXT NOT NULL,                 -- JSON, in the order in which they came
-    order_ref INTEGER,                  -- the last that is more than material
-    began_at INTEGER NOT NULL,          -- milliseconds since 1970, as all times of this table
-    at INTEGER NOT NULL,                -- when the last of them came
-    state TEXT NOT NULL,                -- settling, waiting, taken, answering, answered, dropped
-    tries INTEGER NOT NULL DEFAULT 0,
-    answer TEXT,                        -- JSON: its parts, until they have gone out
-    cost REAL NOT NULL DEFAULT 0,
-    reason TEXT NOT NULL DEFAULT '',    -- why it was dropped
-    done_at INTEGER
-) STRICT;
-CREATE INDEX IF NOT EXISTS handed_on_chat ON handed_on (chat, id);
-CREATE INDEX IF NOT EXISTS handed_on_open ON handed_on (state) WHERE state NOT IN ('answered', 'dropped');
-
--- Up to which change messages have been handed on.
-CREATE TABLE IF NOT EXISTS handed_on_up_to (
-    id INTEGER PRIMARY KEY CHECK (id = 0),
-    seq INTEGER NOT NULL
-) STRICT;
-
--- What the owner's phone itself wrote in the chat with oneself: it alone is in a person's hand.
-CREATE TABLE IF NOT EXISTS phone_messages (
-    message_id TEXT PRIMARY KEY,
-    at INTEGER NOT NULL,                -- milliseconds
-    text_hash BLOB NOT NULL             -- SHA-256 of what it said when it came
-) STRICT, WITHOUT ROWID;
-
--- Strangers who were told a code, and those whom a person has let in.
-CREATE TABLE IF NOT EXISTS pairings (
-    chat TEXT PRIMARY KEY,
-    code TEXT NOT NULL,
-    given_at INTEGER NOT NULL,
-    is_told INTEGER NOT NULL DEFAULT 0, -- 1: the message with the code is in the outbox
-    paired_at INTEGER
-) STRICT, WITHOUT ROWID;
-"""
+_LEAST_LOGGED: Final = 1 << 20
+"""Bytes of the log that are worth a snapshot."""
+_FIRST_SNAPSHOT: Final = 3_600.0
+_NEXT_SNAPSHOT: Final = 86_400.0
+"""Seconds after which a snapshot is made of whatever is new: by it words of decided acts leave the log."""
 
 
 class LedgerFile:
     """The connections to `ledger.db`; the file is made where there is none.
 
+    With a log the file is what the log makes: a change is in the log before it is here, and what a power
+    failure takes back here is applied again.
+
     Args:
         path: The file.
         key: Its key, if it is encrypted.
+        log: Of an account that several machines may lead; this process writes it alone.
+        monotonic: The time, in seconds.
 
     Raises:
         Busy: It cannot be opened, or a newer version wrote it.
+        StorageError: The log cannot be read.
     """
 
-    def __init__(self, path: Path, key: DatabaseKey | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        key: DatabaseKey | None = None,
+        log: StatementLog | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path, self._key, self._log, self._monotonic = path, key, log, monotonic
         self._lock = threading.Lock()
+        self._end: StorageError | None = None
+        self._ended = anyio.Event()
+        self._is_behind = False
+        self._logged = self._snapshot_size = 0
+        self._snapshot_at = monotonic() + _FIRST_SNAPSHOT
         try:
-            make_private_file(path)
-            self._writer = _connect(path, key)
-            _prepare(self._writer)
-            self._reader = _connect(path, key)
+            if log is not None:
+                self._writer = open_replica(path, key, log)
+            else:
+                make_private_file(path)
+                self._writer = connect_ledger(path, key)
+                prepare_ledger(self._writer)
+            self._is_elsewhere = log is None and position_of(self._writer) is not None
+            self._reader = connect_ledger(path, key)
         except sqlite3.Error as error:
             raise _unusable(error) from error
 
@@ -193,10 +80,10 @@ class LedgerFile:
             self._writer.close()
 
     async def scrub(self) -> None:
-        """Leave nothing of what was deleted in the log; in the file it is overwritten already.
+        """Leave nothing of what was deleted in the logs; in the file it is overwritten already.
 
         Raises:
-            Busy: A process that reads keeps old pages.
+            Busy: A process that reads keeps old pages, or the log cannot be written.
         """
 
         def run() -> int:
@@ -212,6 +99,8 @@ class LedgerFile:
                 "The words of past acts are deleted, but a process that reads the ledger keeps old pages.",
                 "End the applications that use whatsapp-mcp, then purge again.",
             )
+        if self._log is not None:
+            await self.snapshot()
 
     def version(self) -> int:
         """Changes whenever the file has changed."""
@@ -234,20 +123,102 @@ class LedgerFile:
         Args:
             change: Writes.
             synced: Whether it is on the disk, with all that was written before, when this returns; else a
-                power failure may take it back.
+                power failure may take it back. With a log nothing is taken back.
 
         Raises:
-            Busy: It could not be written; nothing has changed.
+            Busy: It could not be written; nothing has changed, but for what a log may have.
         """
-        return await anyio.to_thread.run_sync(partial(self.write_here, change, synced=synced))
+        try:
+            return await anyio.to_thread.run_sync(partial(self.write_here, change, synced=synced))
+        finally:
+            self._tell_end()
 
     def write_here(self, change: Callable[[sqlite3.Connection], T], *, synced: bool = False) -> T:
         """As `write`, on the calling thread."""
+        if self._is_elsewhere:
+            raise Busy(
+                "This ledger is a copy: the account is led in a database.",
+                "Use the tools and commands of that fleet.",
+            )
         try:
-            with self._lock, _syncing(self._writer) if synced else nullcontext(), transaction(self._writer):
-                return change(self._writer)
+            with self._lock:
+                if self._log is not None:
+                    return self._write_logged(self._log, change)
+                with _syncing(self._writer) if synced else nullcontext(), transaction(self._writer):
+                    return change(self._writer)
         except sqlite3.Error as error:
             raise _unusable(error) from error
+
+    async def wait_ended(self) -> StorageError:
+        """Wait until nothing more can be written, as another leads or the log is lost; answers why."""
+        while self._end is None:
+            await self._ended.wait()
+        return self._end
+
+    def is_snapshot_due(self) -> bool:
+        """Whether the log has grown by as much as its last snapshot, or something is new and it is old."""
+        if self._log is None or not self._logged:
+            return False
+        grown = self._logged >= max(_LEAST_LOGGED, self._snapshot_size)
+        return grown or self._monotonic() >= self._snapshot_at
+
+    async def snapshot(self) -> None:
+        """Put what the file holds in the place of the log that has made it.
+
+        Raises:
+            Busy: It could not be put; the log stays.
+        """
+        log = self._log
+        assert log is not None
+
+        def run() -> None:
+            logged = self._logged
+            at, content = snapshot(self._path, self._key)
+            with self._ending():
+                log.put_snapshot(at.seq, content)
+            self._logged -= logged
+            self._snapshot_size = len(content)
+            self._snapshot_at = self._monotonic() + _NEXT_SNAPSHOT
+
+        try:
+            await anyio.to_thread.run_sync(run)
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+        finally:
+            self._tell_end()
+
+    def _write_logged(self, log: StatementLog, change: Callable[[sqlite3.Connection], T]) -> T:
+        with self._ending():
+            if self._is_behind:
+                catch_up(self._writer, log)
+                self._is_behind = False
+            try:
+                answer, size = write_logged(self._writer, log, change)
+            except sqlite3.Error:
+                # It may be in the log.
+                self._is_behind = True
+                raise
+            self._logged += size
+            return answer
+
+    @contextmanager
+    def _ending(self) -> Generator[None]:
+        """Let an error of the log end all writing: what it has is not known any more."""
+        try:
+            if self._end is not None:
+                raise self._end
+            yield
+        except StorageError as error:
+            self._end = self._end or error
+            raise Busy(
+                "The account's ledger cannot be written: its database does not answer, or another node leads"
+                " the account.",
+                "Check whether it took effect before retrying.",
+            ) from error
+
+    def _tell_end(self) -> None:
+        if self._end is not None:
+            self._ended.set()
 
 
 @contextmanager
@@ -260,48 +231,8 @@ def _syncing(db: sqlite3.Connection) -> Generator[None]:
         db.execute("PRAGMA synchronous = NORMAL")
 
 
-def _connect(path: Path, key: DatabaseKey | None) -> sqlite3.Connection:
-    db = encryption.connect(path, key, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-    # A commit that a power failure takes back was handed to a model whose session has ended with it; what
-    # sessions that go on depend on is written with `synced`.
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
-        db.execute(f"PRAGMA {pragma}")
-    return db
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    with transaction(db):
-        found = int(db.execute("PRAGMA user_version").fetchone()[0])
-        if found > _SCHEMA_VERSION:
-            raise Busy(
-                "The ledger was written by a newer version of whatsapp-mcp.",
-                "Upgrade whatsapp-mcp and restart it.",
-            )
-        # Of every file: one that an earlier version made has no table that came later.
-        for statement in _TABLES.split(";\n"):
-            db.execute(statement)
-        columns = db.execute("SELECT name FROM pragma_table_info('failed_deliveries')").fetchall()
-        if ("missed_after",) not in columns:
-            db.execute("ALTER TABLE failed_deliveries ADD COLUMN missed_after INTEGER")
-        if not found:
-            db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-
-
 def _unusable(error: sqlite3.Error) -> Busy:
     return Busy(
         f"The account's ledger cannot be used ({cause(error)}).",
         "Tell the user to look at the disk's free space and at the file ledger.db.",
     )
-
-
-@contextmanager
-def transaction(db: sqlite3.Connection) -> Generator[None]:
-    """One write transaction: committed at the end, rolled back on any error."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_bytes
+from typing import Final
 
+import anyio
 import anyio.to_thread
 
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.ledger.approvals import Approvals
 from whatsapp_mcp.ledger.audit import Audit
 from whatsapp_mcp.ledger.database import LedgerFile
@@ -15,9 +21,18 @@ from whatsapp_mcp.ledger.exposures import Exposure, Exposures, Taint
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord
 from whatsapp_mcp.ledger.pairings import Pairings
 from whatsapp_mcp.ledger.pauses import PauseRecord
+from whatsapp_mcp.ledger.replication import open_replica, restore_alone, snapshot
 from whatsapp_mcp.ledger.tainted_sends import TaintedSends
 from whatsapp_mcp.ledger.webhooks import WebhookRecord
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import LedgerStorage, SmallFile, StatementLog, StorageError
+from whatsapp_mcp.system import read_or_make, write_private
+
+_KEY_BYTES: Final = 32
+_LOOK_EVERY: Final = 60.0
+"""Seconds between two looks whether a snapshot is due."""
+
+logger = logging.getLogger(__name__)
 
 
 def _utc_now() -> datetime:
@@ -30,6 +45,7 @@ class Ledger:
     Args:
         folder: The account's.
         now: The wall clock.
+        storage: Of an account that several machines may lead; its leader's process opens the ledger once.
 
     Attributes:
         approvals: What waits for a person.
@@ -42,10 +58,19 @@ class Ledger:
 
     Raises:
         Busy: The file cannot be used.
+        StorageError: The storage cannot be used.
     """
 
-    def __init__(self, folder: AccountFolder, now: Callable[[], datetime] = _utc_now) -> None:
-        self._file = LedgerFile(folder.ledger_db, folder.key_of(folder.ledger_db))
+    def __init__(
+        self,
+        folder: AccountFolder,
+        now: Callable[[], datetime] = _utc_now,
+        storage: LedgerStorage | None = None,
+    ) -> None:
+        if storage is not None:
+            _share_key(folder.approval_key, storage.key)
+        log = None if storage is None else storage.log
+        self._file = LedgerFile(folder.ledger_db, folder.key_of(folder.ledger_db), log)
         self._exposures = Exposures(self._file)
         self._now = now
         self.approvals = Approvals(self._file, folder.approval_key)
@@ -60,6 +85,25 @@ class Ledger:
         """Write what waits to be written, and close the file."""
         self.audit.close()
         self._file.close()
+
+    async def run(self, pause: Callable[[float], Awaitable[object]] = anyio.sleep) -> None:
+        """Write what is noted, and make snapshots where there is a log, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.audit.run)
+            tasks.start_soon(self._make_snapshots, pause)
+
+    async def wait_ended(self) -> StorageError:
+        """Wait until nothing more can be written, as another leads or the log is lost; answers why."""
+        return await self._file.wait_ended()
+
+    async def _make_snapshots(self, pause: Callable[[float], Awaitable[object]]) -> None:
+        while True:
+            await pause(_LOOK_EVERY)
+            if self._file.is_snapshot_due():
+                try:
+                    await self._file.snapshot()
+                except Busy as error:
+                    logger.warning("ledger: no snapshot could be made: %s", error)
 
     async def expose(self, principal: str, source: Exposure) -> None:
         """Write down that words are about to be handed out; what is remembered already costs no write.
@@ -104,14 +148,57 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(folder: AccountFolder, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[Ledger]:
+async def open_ledger(
+    folder: AccountFolder, now: Callable[[], datetime] = _utc_now, storage: LedgerStorage | None = None
+) -> AsyncIterator[Ledger]:
     """The ledger of an account, closed at the end.
 
     Raises:
         Busy: The file cannot be used.
+        StorageError: The storage cannot be used.
     """
-    ledger = await anyio.to_thread.run_sync(Ledger, folder, now)
+    ledger = await anyio.to_thread.run_sync(Ledger, folder, now, storage)
     try:
         yield ledger
     finally:
-        ledger.close()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(ledger.close)
+
+
+def dump_ledger(folder: AccountFolder) -> bytes:
+    """All that an account's ledger holds, as a `LedgerSnapshot` keeps it; equal for equal ledgers.
+
+    Raises:
+        sqlite3.Error: The file cannot be read.
+    """
+    return snapshot(folder.ledger_db, folder.key_of(folder.ledger_db))[1]
+
+
+def restore_ledger(folder: AccountFolder, content: bytes) -> None:
+    """Let an account's ledger hold what was dumped, and be that of this folder alone.
+
+    Raises:
+        Busy: A newer version has dumped it.
+        sqlite3.Error: The file cannot be written.
+    """
+    restore_alone(folder.ledger_db, folder.key_of(folder.ledger_db), content)
+
+
+def follow_ledger(folder: AccountFolder, log: StatementLog) -> None:
+    """Bring the copy of a ledger up to date that another process leads.
+
+    Raises:
+        Busy: A newer version leads.
+        StorageError: The log cannot be read.
+        sqlite3.Error: The file cannot be written.
+    """
+    open_replica(folder.ledger_db, folder.key_of(folder.ledger_db), log, leads=False).close()
+
+
+def _share_key(path: Path, shared: SmallFile) -> None:
+    """Let the key of the seals be that of the account's former leaders; the first one gives it."""
+    key = shared.read()
+    if key is None:
+        shared.write(read_or_make(path, token_bytes(_KEY_BYTES)))
+    elif not path.exists() or path.read_bytes() != key:
+        write_private(path, key, synced=True)

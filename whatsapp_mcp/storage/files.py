@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class FileStore(Protocol):
-    """The files of one account, by their names in its folder `media`. Safe for several tasks at a time.
+    """The files of one account, by their paths below its folder. Safe for several tasks at a time.
 
     Each method may raise `OSError` or `StorageError`.
     """

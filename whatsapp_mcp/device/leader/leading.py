@@ -126,7 +126,8 @@ async def leading(
         archive = await stack.enter_async_context(open_archive(folder, write=True, storage=log))
         tasks = await stack.enter_async_context(background_tasks())
         if ledger is None:
-            ledger = await stack.enter_async_context(kept_ledger(folder))
+            shared = storage.ledger if storage is not None else None
+            ledger = await stack.enter_async_context(kept_ledger(folder, shared))
         await archive.finish_purges()
         parts = _Parts(folder, settings, archive, ledger, tasks, leadership)
         device = await parts.start(storage, retention_days, program)
@@ -134,14 +135,19 @@ async def leading(
 
 
 @asynccontextmanager
-async def kept_ledger(folder: AccountFolder) -> AsyncIterator[Ledger]:
-    """The ledger of an account, with what keeps its audit on the disk.
+async def kept_ledger(folder: AccountFolder, storage: LedgerStorage | None = None) -> AsyncIterator[Ledger]:
+    """The ledger of an account, with what writes down its audit.
+
+    Args:
+        folder: The account's files.
+        storage: Where it is led, if not on the files of the folder.
 
     Raises:
         Busy: The file cannot be used.
+        StorageError: The storage cannot be used.
     """
-    async with open_ledger(folder) as ledger, background_tasks() as tasks:
-        tasks.start_soon(supervised, "audit", ledger.audit.run)
+    async with open_ledger(folder, storage=storage) as ledger, background_tasks() as tasks:
+        tasks.start_soon(supervised, "audit", ledger.run)
         yield ledger
 
 
@@ -195,6 +201,7 @@ class _Parts:
         self._run("logs", partial(keep_logs_small, self.folder))
         if storage is not None:
             self.tasks.start_soon(self._end_with_log)
+            self.tasks.start_soon(self._end_with_ledger)
             self.tasks.start_soon(watch_lease, self.leadership, storage.lease.until)
         return enforced
 
@@ -236,3 +243,7 @@ class _Parts:
     async def _end_with_log(self) -> None:
         """Nothing more can be written once the log has ended."""
         self.leadership.end(await self.archive.wait_ended())
+
+    async def _end_with_ledger(self) -> None:
+        """No act may be done once none can be written down."""
+        self.leadership.end(await self.ledger.wait_ended())

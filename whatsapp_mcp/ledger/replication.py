@@ -1,0 +1,238 @@
+"""A ledger as what a log makes of it: each transaction's statements, with their values.
+
+A body in the log is the hash of the former body (SHA-256; zeros at first) and the statements as JSON. The
+file has the number and the hash of the last one that is in it, in the same transaction as what it wrote.
+Statements are deterministic: times and whatever is drawn by chance are among their values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from whatsapp_mcp.encryption import DatabaseKey
+from whatsapp_mcp.ledger.dump import dump, from_json, newer_version, restore, to_json
+from whatsapp_mcp.ledger.tables import connect_ledger, prepare_ledger, transaction
+from whatsapp_mcp.storage import Pruned, Rewound, StatementLog
+from whatsapp_mcp.system import make_private_file
+
+T = TypeVar("T")
+
+_BATCH: Final = 500
+"""Rows of the log that are applied in one transaction."""
+_PARTS: Final = ("", "-wal", "-shm")
+_HASH: Final = 32
+
+logger = logging.getLogger(__name__)
+
+
+class Position(NamedTuple):
+    """The last row of the log that is in a file, and the hash of its body."""
+
+    seq: int
+    hash: bytes
+
+
+_START: Final = Position(0, bytes(_HASH))
+
+
+class _Different(Rewound):
+    """The file is not what the log makes."""
+
+
+class _Recorder:
+    """A connection that notes what is written through it, as far as changes of the ledger use one."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.written: list[list[Any]] = []
+
+    def execute(self, statement: str, values: Sequence[Any] = (), /) -> sqlite3.Cursor:
+        """As a connection's."""
+        cursor = self._db.execute(statement, values)
+        if not statement.lstrip().startswith("SELECT"):
+            self.written.append([statement, to_json(values)])
+        return cursor
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> None:
+        """As a connection's."""
+        for values in rows:
+            self.execute(statement, values)
+
+
+def position_of(db: sqlite3.Connection) -> Position | None:
+    """The last row of the log that is in the file; None where it is made of none."""
+    row = db.execute("SELECT seq, hash FROM log_position").fetchone()
+    return None if row is None else Position(*row)
+
+
+def write_logged(
+    db: sqlite3.Connection, log: StatementLog, change: Callable[[sqlite3.Connection], T]
+) -> tuple[T, int]:
+    """Make a change of the file: its statements are in the log before it is committed.
+
+    Returns:
+        What the change answers, and how many bytes the log has more.
+
+    Raises:
+        StorageError: The log has refused it, and nothing has changed here.
+        sqlite3.Error: It could not be written here, and may be in the log; `catch_up` before the next.
+    """
+    with transaction(db):
+        recorder = _Recorder(db)
+        answer, size = change(cast("sqlite3.Connection", recorder)), 0
+        if recorder.written:
+            former = position_of(db) or _START
+            body = former.hash + json.dumps(recorder.written, separators=(",", ":")).encode()
+            seq, size = log.append(body), len(body)
+            if seq != former.seq + 1:
+                raise Rewound(f"The ledger has {former.seq} rows of its log, whose next is {seq}.")
+            _move_to(db, Position(seq, _hash(body)))
+    return answer, size
+
+
+def catch_up(db: sqlite3.Connection, log: StatementLog) -> None:
+    """Apply what the log has beyond the file.
+
+    Raises:
+        StorageError: The log cannot be read.
+        sqlite3.Error: The file cannot be written.
+        Busy: A newer version has written what follows.
+    """
+    at = position_of(db) or _START
+    while rows := log.read(at.seq, _BATCH):
+        with transaction(db):
+            for row in rows:
+                if row.body[:_HASH] != at.hash:
+                    raise _Different(f"Row {row.seq} of the ledger's log does not follow the one before.")
+                _apply(db, row.body)
+                at = Position(row.seq, _hash(row.body))
+            _move_to(db, at)
+
+
+def open_replica(
+    path: Path, key: DatabaseKey | None, log: StatementLog, *, leads: bool = True
+) -> sqlite3.Connection:
+    """A connection to the file, which is what the log makes; one that differs is set aside and made again.
+
+    Args:
+        path: The file.
+        key: Its key, if it is encrypted.
+        log: The account's.
+        leads: Whether the log must be that of a leader whose epoch is not over, with all its rows durable.
+
+    Raises:
+        StorageError: The log cannot be read.
+        sqlite3.Error: The file cannot be written.
+        Busy: A newer version has written the file or the log.
+    """
+    if leads:
+        log.last()
+    try:
+        return _opened(path, key, log)
+    except Pruned:
+        # It is older than what the log still has. A purge may lie between, so nothing of it stays.
+        for part in _PARTS:
+            path.with_name(path.name + part).unlink(missing_ok=True)
+    except (_Different, sqlite3.DatabaseError) as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        _set_aside(path)
+    return _opened(path, key, log)
+
+
+def snapshot(path: Path, key: DatabaseKey | None) -> tuple[Position, bytes]:
+    """What the file holds, whatever is written to it meanwhile, and the last row of the log that is in it.
+
+    Raises:
+        sqlite3.Error: It cannot be read.
+    """
+    with closing(connect_ledger(path, key)) as db:
+        db.execute("BEGIN")
+        return position_of(db) or _START, dump(db)
+
+
+def restore_alone(path: Path, key: DatabaseKey | None, content: bytes) -> None:
+    """Replace what the file holds by a dump, and let it be made of no log.
+
+    Raises:
+        sqlite3.Error: It cannot be written.
+        Busy: A newer version has made the dump.
+    """
+    make_private_file(path)
+    with closing(connect_ledger(path, key)) as db:
+        prepare_ledger(db)
+        with transaction(db):
+            restore(db, content)
+            db.execute("DELETE FROM log_position")
+
+
+def _opened(path: Path, key: DatabaseKey | None, log: StatementLog) -> sqlite3.Connection:
+    is_new = not path.exists()
+    make_private_file(path)
+    db = connect_ledger(path, key)
+    try:
+        prepare_ledger(db)
+        if is_new:
+            _begin(db, log)
+        else:
+            _compare(position_of(db), log)
+        catch_up(db, log)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _begin(db: sqlite3.Connection, log: StatementLog) -> None:
+    found = log.newest_snapshot()
+    with transaction(db):
+        at = _START
+        if found is not None:
+            restore(db, found.content)
+            at = Position(found.seq, _hash_at(log, found.seq) or b"")
+        _move_to(db, at)
+
+
+def _compare(at: Position | None, log: StatementLog) -> None:
+    if at is None or at.hash != _hash_at(log, at.seq):
+        raise _Different("The ledger is not what its log makes.")
+
+
+def _hash_at(log: StatementLog, seq: int) -> bytes | None:
+    if seq == 0:
+        return _START.hash
+    rows = log.read(seq - 1, 1)
+    return _hash(rows[0].body) if rows and rows[0].seq == seq else None
+
+
+def _apply(db: sqlite3.Connection, body: bytes) -> None:
+    try:
+        for statement, values in json.loads(body[_HASH:]):
+            db.execute(statement, from_json(values)).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such" in str(error) or "has no column" in str(error):
+            raise newer_version() from error
+        raise
+
+
+def _move_to(db: sqlite3.Connection, at: Position) -> None:
+    db.execute("INSERT OR REPLACE INTO log_position VALUES (0, ?, ?)", at)
+
+
+def _hash(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
+
+
+def _set_aside(path: Path) -> None:
+    logger.error("ledger: %s is not what its log makes: quarantined and recreated", path.name)
+    for part in _PARTS:
+        there = path.with_name(path.name + part)
+        if there.exists():
+            there.replace(path.with_name(f"{path.name}.damaged{part}"))
