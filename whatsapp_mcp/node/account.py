@@ -104,6 +104,7 @@ class NodeAccount:
             return fence(session, context.database, self.name, self._row.lease, context.run.name)
 
     async def _lead(self, login: Login) -> None:
+        await self._context.copies.end(self.name)  # its archive is the one that is led from here on
         self.state = "leading"
         logger.info("node: leading %s in epoch %d", self.name, self.epoch)
         async with anyio.create_task_group() as tasks:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import anyio
 
 from whatsapp_mcp.fleet.database import Database, DatabaseCalls
+from whatsapp_mcp.node.following import Following
 from whatsapp_mcp.node.run import NodeRun
 from whatsapp_mcp.settings import Settings
 
@@ -23,6 +24,7 @@ class NodeContext:
         run: The lease that everything here depends on.
         calls: Statements that may wait for each other.
         listener: The socket of the node, which its client processes hold as well.
+        copies: Of archives that other nodes lead; an account that is led here is not among them.
         logins: How many accounts are taken over at a time.
         clock: The time of leases, in seconds.
     """
@@ -32,5 +34,6 @@ class NodeContext:
     run: NodeRun
     calls: DatabaseCalls
     listener: socket.socket
+    copies: Following
     logins: anyio.CapacityLimiter
     clock: Callable[[], float]

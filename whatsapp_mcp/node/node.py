@@ -96,9 +96,18 @@ class Node:
             self.accounts[plan.move[0]].end()
         for row in plan.release:
             await self.context.calls.run(partial(_release, row=row))
+        await self._copy(plan)
         for row in plan.take:
             account = self.accounts[row.account] = NodeAccount(self.context, row)
             tasks.start_soon(self._lead, account)
+
+    async def _copy(self, plan: Plan) -> None:
+        """Keep copies; that of an account which is taken over stays until the account is fenced."""
+        copies, mine = self.context.copies, {*self.accounts, *(row.account for row in plan.take)}
+        for name in copies.accounts - mine - {*plan.copy}:
+            await copies.end(name)
+        for name in {*plan.copy} - mine:
+            copies.begin(name)
 
     async def _lead(self, account: NodeAccount) -> None:
         try:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from whatsapp_mcp.fleet.database import AccountRow, RunRow
-from whatsapp_mcp.fleet.protocol import Candidate, assigned
+from whatsapp_mcp.fleet.protocol import Candidate, assigned, ranked
 
 
 class View(NamedTuple):
@@ -30,12 +30,14 @@ class Plan(NamedTuple):
         take: Accounts that nobody leads and that are assigned to it.
         end: Accounts that it leads and nobody may lead any more.
         move: Accounts that it leads and that are assigned to another run.
+        copy: Accounts that others lead, and of which it keeps a copy: it is to lead them after these.
         release: Accounts whose leases name it, though it neither leads them nor is to.
     """
 
     take: tuple[AccountRow, ...]
     end: tuple[str, ...]
     move: tuple[str, ...]
+    copy: tuple[str, ...]
     release: tuple[AccountRow, ...]
 
 
@@ -53,9 +55,10 @@ def plan(view: View, run: str, leading: Collection[str]) -> Plan:
         leading: The accounts that it leads, takes over or gives up.
     """
     if run not in {row.run for row in view.runs}:
-        return Plan((), (), (), ())
+        return Plan((), (), (), (), ())
     active = [row.account for row in view.accounts if row.state == "active"]
-    leader = assigned(active, candidates(view.runs))
+    able = candidates(view.runs)
+    leader = assigned(active, able)
     free = [row for row in view.accounts if row.account not in leading]
     # A request to take an account that was given up may have been executed: its own lease is free, too.
     free = [row for row in free if row.run in {None, run} or row.run_ended]
@@ -63,5 +66,14 @@ def plan(view: View, run: str, leading: Collection[str]) -> Plan:
         take=tuple(row for row in free if leader.get(row.account) == run and row.is_due),
         end=tuple(sorted(set(leading) - set(active))),
         move=tuple(sorted(one for one in leading if leader.get(one, run) != run)),
+        copy=tuple(row.account for row in view.accounts if _is_next(row, run, able)),
         release=tuple(row for row in free if row.run == run and leader.get(row.account) != run),
     )
+
+
+def _is_next(row: AccountRow, run: str, able: Sequence[Candidate]) -> bool:
+    """Whether an account that another run leads goes to this one after it."""
+    if row.state != "active" or row.run in {None, run}:
+        return False
+    after = ranked(row.account, [one for one in able if one.run != row.run])
+    return bool(after) and after[0].run == run

@@ -19,6 +19,7 @@ from whatsapp_mcp.fleet.database import (
     MIGRATIONS,
     Database,
     DatabaseCalls,
+    Reader,
     Session,
     begin_run,
     end_run,
@@ -26,6 +27,7 @@ from whatsapp_mcp.fleet.database import (
 )
 from whatsapp_mcp.fleet.protocol import Contact, LeaseTimes
 from whatsapp_mcp.node.context import NodeContext
+from whatsapp_mcp.node.following import Following, following
 from whatsapp_mcp.node.home import FormerRun, NodeHome
 from whatsapp_mcp.node.node import Node
 from whatsapp_mcp.node.run import NodeRun, new_run
@@ -119,14 +121,18 @@ class _NodeProcess:
     async def until_signal(self) -> None:
         """Have runs until a signal comes."""
         draining = anyio.Event()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_on_signal, draining)
-            former = self.home.former()
-            if former is not None:
-                await self._end_former(former)
-            while not draining.is_set():
-                await self._one_run(draining)
-            tasks.cancel_scope.cancel()
+        with Reader(replace(self.database, patience=_CALL_PATIENCE)) as reader:
+            async with (
+                anyio.create_task_group() as tasks,
+                following(reader, self.settings.account_folder) as copies,
+            ):
+                tasks.start_soon(_on_signal, draining)
+                former = self.home.former()
+                if former is not None:
+                    await self._end_former(former)
+                while not draining.is_set():
+                    await self._one_run(draining, copies)
+                tasks.cancel_scope.cancel()
 
     async def _end_former(self, former: FormerRun) -> None:
         """End the run of the last process, once its clients are gone as well.
@@ -137,7 +143,7 @@ class _NodeProcess:
         if former.listened == local_address(self.listener) or await _is_deserted(former.listened):
             await _answered(self.calls, partial(end_run, run=former.run))
 
-    async def _one_run(self, draining: anyio.Event) -> None:
+    async def _one_run(self, draining: anyio.Event, copies: Following) -> None:
         """Begin a run, and lead accounts until another ends it, or a signal comes."""
         run = NodeRun(self.database, new_run(self._name), self.times)
         await self._begin(run)
@@ -147,6 +153,7 @@ class _NodeProcess:
             run,
             self.calls,
             self.listener,
+            copies,
             anyio.CapacityLimiter(LOGINS),
             boottime,
         )

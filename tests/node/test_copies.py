@@ -1,0 +1,55 @@
+"""Which node keeps copies of which accounts, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.keys.taken import leaders_url
+from tests.node.fleet_of_tests import LONG_LEASE, Fleet, node
+from tests.postgres import PostgresServer
+from whatsapp_mcp.fleet.database import AccountRow, RunRow
+from whatsapp_mcp.node.plan import View, plan
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+
+ACCOUNTS = tuple("abcd")
+
+
+@pytest.fixture
+def fleet(postgres: PostgresServer, database: str) -> Iterator[Fleet]:
+    with Fleet(leaders_url(postgres, database), *ACCOUNTS) as opened:
+        yield opened
+
+
+def has_archive(home: Path, account: str) -> bool:
+    return AccountFolder(account, home / "accounts" / account).archive_db.exists()
+
+
+async def test_each_of_two_nodes_keeps_copies_of_what_the_other_leads(fleet: Fleet, tmp_path: Path) -> None:
+    async with (
+        node("one", tmp_path, fleet.url, LONG_LEASE) as one,
+        node("two", tmp_path, fleet.url, LONG_LEASE) as two,
+    ):
+        await fleet.until(lambda fleet: {*fleet.leaders().values()} == {"one", "two"})
+        await fleet.until(lambda fleet: len(fleet.leaders()) == len(ACCOUNTS))
+        others = {name: one if leader == "two" else two for name, leader in fleet.leaders().items()}
+        await fleet.until(lambda _: all(has_archive(other.home, name) for name, other in others.items()))
+
+
+def copied_by(run: str, leader: str, *nodes: str) -> bool:
+    """Whether a run keeps a copy of an account that another one leads; the runs are called as their nodes."""
+    runs = [RunRow(one, one, 1, capacity=1) for one in nodes]
+    row = AccountRow("a", leader, 1, False, "active", True, 0, "")
+    return plan(View(runs, [row], 0.0), run, ()).copy == ("a",)
+
+
+def test_one_run_keeps_the_copy_and_not_the_leader() -> None:
+    nodes = ("one", "two", "three")
+    for leader in nodes:
+        assert sum(copied_by(run, leader, *nodes) for run in nodes) == 1
+        assert not copied_by(leader, leader, *nodes)
+    assert not copied_by("one", "one", "one")
