@@ -4,9 +4,22 @@ The one room besides the client process that loads `whatsapp_mcp.fleet`.
 """
 
 from whatsapp_mcp.node.account import NodeAccount
+from whatsapp_mcp.node.admin import Administration, DatabaseDirectory, admin_routes, delete_copies
 from whatsapp_mcp.node.following import Following, following
 from whatsapp_mcp.node.node import Node
 from whatsapp_mcp.node.run import NodeRun
 from whatsapp_mcp.node.serving import database_of, run_node
 
-__all__ = ["Following", "Node", "NodeAccount", "NodeRun", "database_of", "following", "run_node"]
+__all__ = [
+    "Administration",
+    "DatabaseDirectory",
+    "Following",
+    "Node",
+    "NodeAccount",
+    "NodeRun",
+    "admin_routes",
+    "database_of",
+    "delete_copies",
+    "following",
+    "run_node",
+]

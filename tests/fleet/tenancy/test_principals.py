@@ -79,13 +79,13 @@ def test_a_limit_of_no_calls_is_refused(session: Session) -> None:
 def test_replicas_hear_how_often_a_principal_has_called_at_the_others(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(principals, "_MINUTE", "SELECT 29000000::bigint")
+    monkeypatch.setattr(principals, "_MINUTE", "SELECT 29000000::bigint, 7.5::float")
     for name in ("bot", "other"):
         create_principal(session, name, ["read"], None)
-    minute, others = count_calls(session, "a", {"bot": 3}, 0)
-    assert others == {}
+    minute, left, elsewhere = count_calls(session, "a", {"bot": 3}, 0)
+    assert (left, elsewhere) == (7.5, {})
     # What was counted in an earlier minute does not count in this one.
-    assert count_calls(session, "b", {"bot": 1}, minute) == (minute, {})
-    assert count_calls(session, "a", {"bot": 7, "other": 1}, minute) == (minute, {"bot": 1})
-    assert count_calls(session, "b", {"bot": 2}, minute) == (minute, {"bot": 7, "other": 1})
-    assert count_calls(session, "c", {}, minute) == (minute, {"bot": 9, "other": 1})
+    assert count_calls(session, "b", {"bot": 1}, minute).elsewhere == {}
+    assert count_calls(session, "a", {"bot": 7, "other": 1}, minute).elsewhere == {"bot": 1}
+    assert count_calls(session, "b", {"bot": 2}, minute).elsewhere == {"bot": 7, "other": 1}
+    assert count_calls(session, "c", {}, minute).elsewhere == {"bot": 9, "other": 1}

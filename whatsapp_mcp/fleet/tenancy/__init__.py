@@ -2,6 +2,7 @@
 
 from whatsapp_mcp.fleet.tenancy.accounts import (
     AccountRow,
+    AccountState,
     RunRow,
     account_row,
     account_rows,
@@ -14,6 +15,7 @@ from whatsapp_mcp.fleet.tenancy.accounts import (
 from whatsapp_mcp.fleet.tenancy.forgetting import ACCOUNT_TABLES, forget_account, forgotten_among, remains
 from whatsapp_mcp.fleet.tenancy.principals import (
     SUBJECT,
+    CallCounts,
     PrincipalRow,
     change_principal,
     count_calls,
@@ -22,11 +24,15 @@ from whatsapp_mcp.fleet.tenancy.principals import (
     principal_rows,
     revoke_principal,
 )
+from whatsapp_mcp.fleet.tenancy.sessions import KeptSession, operator_session
 
 __all__ = [
     "ACCOUNT_TABLES",
     "SUBJECT",
     "AccountRow",
+    "AccountState",
+    "CallCounts",
+    "KeptSession",
     "PrincipalRow",
     "RunRow",
     "account_row",
@@ -39,6 +45,7 @@ __all__ = [
     "forget_account",
     "forgotten_among",
     "hash_of",
+    "operator_session",
     "principal_rows",
     "remains",
     "revoke_principal",

@@ -11,8 +11,8 @@ from psycopg.rows import class_row
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.fleet.database import Session, add_account
 from whatsapp_mcp.fleet.keys import prepare
-from whatsapp_mcp.fleet.tenancy.durable import durably
 from whatsapp_mcp.fleet.tenancy.forgetting import forgotten_among
+from whatsapp_mcp.fleet.tenancy.sessions import durably
 
 AccountState = Literal["active", "drained", "quarantined", "moved"]
 

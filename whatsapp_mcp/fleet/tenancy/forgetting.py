@@ -15,7 +15,7 @@ from psycopg import sql
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.fleet.database import Database, Session, has_ended
 from whatsapp_mcp.fleet.keys import schema_of, terminate_backends
-from whatsapp_mcp.fleet.tenancy.durable import durably
+from whatsapp_mcp.fleet.tenancy.sessions import durably
 
 ACCOUNT_TABLES: Final = (
     "journal",
@@ -33,6 +33,8 @@ ACCOUNT_TABLES: Final = (
     "leases",
 )
 """Every table with rows of an account, each before those that it refers to."""
+_LIMIT: Final = 600.0
+"""Seconds in which everything of a large account has to be deleted."""
 _OWNER: Final = """
 SELECT rolname FROM pg_namespace JOIN pg_roles ON pg_roles.oid = nspowner WHERE nspname = %s
 """
@@ -78,6 +80,7 @@ def forget_account(session: Session, database: Database, account: str) -> None:
     if role is not None:
         session.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(role)))
         terminate_backends(session, database, account)
+    session.deadline = database.monotonic() + _LIMIT
     durably(session, lambda: _delete(session, account))
 
 

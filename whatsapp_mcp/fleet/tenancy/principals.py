@@ -12,13 +12,13 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 from psycopg.rows import class_row
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.fleet.database import Session
-from whatsapp_mcp.fleet.tenancy.durable import durably
+from whatsapp_mcp.fleet.tenancy.sessions import durably
 
 SUBJECT: Final = "oauth:"
 """Begins the name of a principal that is a user of the OAuth issuer; the rest is the claim `sub`."""
@@ -29,7 +29,10 @@ _ALL: Final = """
 SELECT name, token_hash, accounts, scopes, calls_per_minute, created_at, revoked_at
 FROM whatsapp_mcp.principals ORDER BY name
 """
-_MINUTE: Final = "SELECT extract(epoch FROM now())::bigint / 60"
+_MINUTE: Final = """
+SELECT floor(seconds / 60)::bigint, (60 - mod(seconds, 60))::float
+FROM (SELECT extract(epoch FROM now()) AS seconds) AS clock
+"""
 _COUNT: Final = """
 INSERT INTO whatsapp_mcp.principal_calls (name, minute, replica, calls) VALUES (%s, %s, %s, %s)
 ON CONFLICT (name, minute, replica) DO UPDATE SET calls = excluded.calls
@@ -61,6 +64,20 @@ class PrincipalRow:
     calls_per_minute: int | None
     created_at: datetime
     revoked_at: datetime | None
+
+
+class CallCounts(NamedTuple):
+    """How often principals have called.
+
+    Attributes:
+        minute: The present minute of the database, counted from 1970.
+        left: Seconds of it that are left.
+        elsewhere: By the name of the principal, at all other replicas in this minute.
+    """
+
+    minute: int
+    left: float
+    elsewhere: dict[str, int]
 
 
 def hash_of(token: str) -> bytes:
@@ -143,9 +160,7 @@ def revoke_principal(session: Session, name: str) -> None:
     _change(session, name, "revoked_at = coalesce(revoked_at, now()), token_hash = NULL")
 
 
-def count_calls(
-    session: Session, replica: str, calls: Mapping[str, int], counted_in: int
-) -> tuple[int, dict[str, int]]:
+def count_calls(session: Session, replica: str, calls: Mapping[str, int], counted_in: int) -> CallCounts:
     """Tell the other replicas how often principals have called here in a minute, and hear the same of them.
 
     It waits for no standby: what a failover takes away are a few seconds of counts.
@@ -156,18 +171,16 @@ def count_calls(
         calls: By the name of the principal, of those that have a limit.
         counted_in: The minute in which they were counted, as this function answered it.
 
-    Returns:
-        The present minute of the database, and how often principals have called elsewhere in it.
     """
     with session.transaction():
         session.execute("SET LOCAL synchronous_commit = off")
         row = session.execute(_MINUTE).fetchone()
         assert row is not None
-        minute: int = row[0]
+        minute, left = row
         for name, count in sorted(calls.items()) if counted_in == minute else ():
             session.execute(_COUNT, [name, minute, replica, count])
         session.execute("DELETE FROM whatsapp_mcp.principal_calls WHERE minute < %s", [minute - 1])
-        return minute, dict(session.execute(_OTHERS, [minute, replica]).fetchall())
+        return CallCounts(minute, left, dict(session.execute(_OTHERS, [minute, replica]).fetchall()))
 
 
 def _taken(name: str) -> InvalidArgument:
