@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from whatsapp_mcp.device.operations import Device, Devices, GeneratedDevice, Operation, as_device
 from whatsapp_mcp.device.supervise import supervised
-from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.errors import DeadlineExceeded, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Change
 from whatsapp_mcp.node.replicas.wire import OPERATE, PERFORM, CallFacts
 from whatsapp_mcp.policy import Effect, Policy
@@ -91,8 +91,10 @@ class RemoteDevices:
     @asynccontextmanager
     async def use(self, deadline: float | None = None) -> AsyncGenerator[Device]:
         """See `Devices.use`."""
-        with anyio.fail_after(deadline):
+        with anyio.move_on_after(deadline) as scope:
             yield as_device(RemoteDevice(self.leader))
+        if scope.cancelled_caught:
+            raise DeadlineExceeded(f"The node did not answer within {deadline:g} seconds.")
 
 
 class RemoteAccount:

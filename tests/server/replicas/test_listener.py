@@ -1,0 +1,124 @@
+"""Replicas and nodes speak to each other over TLS on which both show certificates of one authority."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+import trustme
+
+from whatsapp_mcp.node.replicas.listener import accept, connect
+from whatsapp_mcp.node.replicas.peers import Peers, Unreachable, connected
+from whatsapp_mcp.node.replicas.serving import Served
+from whatsapp_mcp.node.replicas.wire import PERFORM
+from whatsapp_mcp.settings import NodeSettings
+
+pytestmark = pytest.mark.anyio
+LIMIT = 30.0
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA(key_type=trustme.KeyType.ECDSA)
+
+
+def node_of(folder: Path, issuer: trustme.CA, trusted: trustme.CA, name: str = "127.0.0.1") -> NodeSettings:
+    """The settings of a side with a certificate of `issuer`, which trusts those of `trusted`."""
+    folder.mkdir()
+    certificate = issuer.issue_cert(name)
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(folder / "certificate.pem")
+    trusted.cert_pem.write_to_path(folder / "authority.pem")
+    return NodeSettings(
+        certificate=folder / "certificate.pem", key=folder / "key.pem", authority=folder / "authority.pem"
+    )
+
+
+@asynccontextmanager
+async def listening(node: NodeSettings) -> AsyncIterator[str]:
+    """A node that leads nothing, and its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(accept, listener, node, Served().serve)
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
+            tasks.cancel_scope.cancel()
+
+
+async def answered(address: str, node: NodeSettings) -> str:
+    """Who answers a call for an account that the node does not lead."""
+    with anyio.fail_after(LIMIT):
+        async with await connect(address, node) as stream, connected(stream) as connection:
+            answer = await connection.ask(PERFORM, {"account": "work"}, deadline=LIMIT)
+            return answer["by"]
+
+
+async def is_refused(address: str, node: NodeSettings) -> None:
+    """See that nothing is answered to a replica with these settings."""
+    async with anyio.create_task_group() as tasks:
+        with pytest.raises(Unreachable):
+            await Peers(lambda at: connect(at, node), tasks).at(address)
+
+
+async def test_both_sides_with_certificates_of_the_authority_understand_each_other(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    async with listening(node_of(tmp_path / "node", authority, authority)) as address:
+        assert await answered(address, node_of(tmp_path / "replica", authority, authority)) == "nobody"
+
+
+async def test_whoever_shows_no_certificate_of_the_authority_is_answered_nothing(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    stranger = node_of(tmp_path / "stranger", trustme.CA(), authority)
+    async with listening(node_of(tmp_path / "node", authority, authority)) as address:
+        await is_refused(address, stranger)
+
+
+async def test_whoever_speaks_in_the_clear_is_answered_nothing(tmp_path: Path, authority: trustme.CA) -> None:
+    async with listening(node_of(tmp_path / "node", authority, authority)) as address:
+        await is_refused(address, NodeSettings())
+
+
+async def test_a_node_whose_certificate_is_for_another_address_is_told_nothing(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    other = node_of(tmp_path / "node", authority, authority, "node2.example.org")
+    replica = node_of(tmp_path / "replica", authority, authority)
+    async with listening(other) as address:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await connect(address, replica)
+
+
+async def test_a_certificate_that_is_replaced_is_shown_from_then_on(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    renewed = trustme.CA(key_type=trustme.KeyType.ECDSA)
+    node = node_of(tmp_path / "node", authority, authority)
+    replica = node_of(tmp_path / "replica", renewed, renewed)
+    async with listening(node) as address:
+        for name in ("certificate.pem", "key.pem", "authority.pem"):
+            (tmp_path / "node" / name).write_bytes((tmp_path / "replica" / name).read_bytes())
+        assert await answered(address, replica) == "nobody"
+
+
+async def test_without_certificates_only_loopback_is_connected_to() -> None:
+    with pytest.raises(ConnectionRefusedError):
+        await connect("192.0.2.1:7420", NodeSettings())
+    async with listening(NodeSettings()) as address:
+        assert await answered(address, NodeSettings()) == "nobody"
+
+
+async def test_only_tls_1_3_is_spoken(tmp_path: Path, authority: trustme.CA) -> None:
+    replica = node_of(tmp_path / "replica", authority, authority)
+    context = ssl.create_default_context(cafile=str(replica.authority))
+    context.load_cert_chain(str(replica.certificate), str(replica.key))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with listening(node_of(tmp_path / "node", authority, authority)) as address:
+        host, port = address.split(":")
+        with pytest.raises((OSError, anyio.BrokenResourceError)):
+            await anyio.connect_tcp(host, int(port), ssl_context=context)
