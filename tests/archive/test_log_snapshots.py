@@ -17,6 +17,7 @@ from tests.archive.recorded import path_of
 from tests.archive.replaying import digests
 from whatsapp_mcp.archive import Archive, LogStorage, open_archive
 from whatsapp_mcp.archive.care import FolderSnapshots
+from whatsapp_mcp.archive.projection import snapshotting
 from whatsapp_mcp.encryption import KeySource, Vault, connect, encrypt
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Pruned, Snapshot, Unavailable
@@ -252,3 +253,29 @@ def contents_of(folder: AccountFolder) -> list[object]:
     """The messages of an archive, whatever its key."""
     with closing(connect(folder.archive_db, folder.key_of(folder.archive_db))) as db:
         return db.execute("SELECT * FROM messages").fetchall()
+
+
+async def test_a_snapshot_is_due_once_enough_was_written_since_the_last(
+    folder: AccountFolder, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshotting, "_FEWEST", 3)
+    monkeypatch.setattr(snapshotting, "_BYTES_OF_ONE", 1 << 40)
+    async with at(folder, storage) as archive:
+        for number in range(2):
+            await say(archive, storage, ev.message(f"A{number}", "hi"))
+        assert not await archive.is_snapshot_due()
+        await say(archive, storage, ev.message("A2", "hi"))
+        assert await archive.is_snapshot_due()
+        await archive.snapshot()
+        assert not await archive.is_snapshot_due()
+
+
+async def test_more_may_follow_the_snapshot_of_a_larger_archive(
+    folder: AccountFolder, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshotting, "_FEWEST", 1)
+    async with at(folder, storage) as archive:
+        await say(archive, storage, ev.message("A1", "hi"))
+        assert not await archive.is_snapshot_due()
+        monkeypatch.setattr(snapshotting, "_MOST", 1)
+        assert await archive.is_snapshot_due()

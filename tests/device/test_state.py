@@ -186,6 +186,24 @@ def test_a_replaced_session_is_never_fought() -> None:
     assert after(connection, m.ReconnectAsked())[1] == [Action.START]
 
 
+def test_a_session_that_is_replaced_while_a_lease_holds_is_begun_again_once() -> None:
+    leased = replace(online(), returns_after=10.0)
+    connection, actions = after(leased, m.Replaced(7))
+    assert (connection.state, actions) == (S.REPLACED, [Action.STOP])
+    assert after(connection, m.Tick(), seconds=5)[1] == []
+    again, actions = after(connection, m.Tick(), seconds=12)
+    assert (again.state, actions) == (S.CONNECTING, [Action.START])
+    back, _ = after(again, m.Started(8), m.Online(8))
+    rests, actions = after(back, m.Replaced(8))
+    assert (rests.state, actions) == (S.REPLACED, [Action.STOP])
+    assert after(rests, m.Tick(), seconds=1e7) == (rests, [])
+
+
+def test_the_next_leader_begins_a_session_again_that_was_to_be_begun_again() -> None:
+    replaced, _ = after(replace(online(), returns_after=10.0), m.Replaced(7))
+    assert after(replaced, m.Opened(linked=True), m.Tick(), seconds=12)[1] == [Action.START]
+
+
 def test_a_ban_waits_until_its_expiry_and_then_tries_once() -> None:
     connection, actions = after(online(), m.Banned(7, "too many messages", 600.0), seconds=0)
     assert (connection.state, actions) == (S.BANNED, [Action.STOP])

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.device.supervise import backoff, supervised
+from whatsapp_mcp.device.supervise import backoff, contained, supervised
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.storage import Fenced, LeadershipOver, Rewound, Unavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +34,28 @@ async def test_what_fails_is_counted_and_started_again_until_it_returns() -> Non
         tasks.start_soon(start)
         await clock.advance(100)
     assert (runs, failures["task"]) == (4, 3)
+
+
+@pytest.mark.parametrize("error", [Fenced("newer"), Unavailable("silent"), Rewound("older")])
+async def test_what_finds_the_leadership_over_is_told_once_and_not_run_again(error: LeadershipOver) -> None:
+    told, runs = list[LeadershipOver](), 0
+
+    async def run() -> None:
+        nonlocal runs
+        runs += 1
+        raise error
+
+    with anyio.fail_after(30):
+        await supervised("task", run, ended=told.append)
+    assert (told, runs) == ([error], 1)
+
+
+async def test_one_item_of_a_loop_does_not_hide_that_the_leadership_is_over() -> None:
+    async def item() -> None:
+        raise Fenced("newer")
+
+    with pytest.raises(Fenced):
+        await contained("item", item, lambda: Busy("It failed."))
 
 
 async def test_cancelling_ends_it() -> None:

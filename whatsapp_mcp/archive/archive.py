@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.archive import care, exchange, read, write
+from whatsapp_mcp.archive import care, database, exchange, read, write
 from whatsapp_mcp.archive.committer import Committer, Outcome, Recorder
 from whatsapp_mcp.archive.database import Writer
 from whatsapp_mcp.archive.import_turns import ImportTurns
@@ -22,6 +22,7 @@ from whatsapp_mcp.archive.projection import (
     LogStorage,
     LogWriter,
     forget_purged,
+    is_due,
     make_snapshot,
 )
 from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
@@ -143,6 +144,17 @@ class Archive(ReadingArchive):
         """
         if self._storage is not None:
             await make_snapshot(self.folder, self._storage)
+
+    async def is_snapshot_due(self) -> bool:
+        """Whether so much has been written since the last snapshot that another is worth its cost.
+
+        Raises:
+            OSError: The store of snapshots cannot be used.
+            StorageError: It does not answer.
+        """
+        if self._storage is None:
+            return False
+        return await is_due(self._storage, await self.readers.run(database.size_of))
 
     async def wait_ended(self) -> StorageError:
         """Wait until the log ends this leadership, since a newer leader has taken over or it does not answer.

@@ -20,7 +20,7 @@ from whatsapp_mcp.archive.database.index import (
 from whatsapp_mcp.archive.database.normalise import fold, quarters, tokens, tokens_text
 from whatsapp_mcp.archive.database.opening import connect, connect_raw
 from whatsapp_mcp.archive.database.schema import ID_BITS, RAW_GONE, create_index
-from whatsapp_mcp.archive.database.values import column, placeholders, value
+from whatsapp_mcp.archive.database.values import column, placeholders, size_of, value
 
 __all__ = [
     "ID_BITS",
@@ -45,6 +45,7 @@ __all__ = [
     "quarters",
     "raw_form",
     "reindex_message",
+    "size_of",
     "tokens",
     "tokens_text",
     "transaction",

@@ -21,3 +21,8 @@ def column(db: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> list
 def placeholders(values: Sized) -> str:
     """As many `?` as there are values, for `IN (…)`."""
     return ", ".join("?" * len(values))
+
+
+def size_of(db: sqlite3.Connection) -> int:
+    """The size of a database in bytes, with what its log holds."""
+    return int(value(db, "PRAGMA page_count")) * int(value(db, "PRAGMA page_size"))

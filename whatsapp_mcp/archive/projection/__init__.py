@@ -3,13 +3,14 @@
 from whatsapp_mcp.archive.projection.log_storage import LogStorage
 from whatsapp_mcp.archive.projection.log_writer import LogWriter, UnappliedError
 from whatsapp_mcp.archive.projection.opening import open_projection
-from whatsapp_mcp.archive.projection.snapshotting import forget_purged, make_snapshot
+from whatsapp_mcp.archive.projection.snapshotting import forget_purged, is_due, make_snapshot
 
 __all__ = [
     "LogStorage",
     "LogWriter",
     "UnappliedError",
     "forget_purged",
+    "is_due",
     "make_snapshot",
     "open_projection",
 ]

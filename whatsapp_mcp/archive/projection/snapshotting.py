@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import anyio.to_thread
 
 from whatsapp_mcp.archive import care
@@ -9,6 +11,31 @@ from whatsapp_mcp.archive.projection.log_storage import LogStorage
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Snapshot
 from whatsapp_mcp.system import draft_of
+
+_FEWEST: Final = 2_000
+_MOST: Final = 20_000
+"""Operations that may follow a snapshot: a machine without a copy applies them before it leads."""
+_BYTES_OF_ONE: Final = 4096
+"""About what an operation with its event takes."""
+
+
+async def is_due(storage: LogStorage, size: int) -> bool:
+    """Whether enough operations follow the newest snapshot that another is worth what it costs.
+
+    The larger an archive, the more a copy of it costs, and the more operations may follow: as many as have
+    about the size of the archive, within limits.
+
+    Args:
+        storage: Where the log and the snapshots are.
+        size: Of the archive, in bytes.
+
+    Raises:
+        OSError: The store cannot be used.
+        StorageError: What the store or the log raised.
+    """
+    newest = await storage.snapshots.newest()
+    following = await storage.log.last() - (newest.seq if newest is not None else 0)
+    return following >= max(_FEWEST, min(size // _BYTES_OF_ONE, _MOST))
 
 
 async def make_snapshot(folder: AccountFolder, storage: LogStorage) -> Snapshot:

@@ -30,6 +30,7 @@ from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, PhoneQuest
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
 from whatsapp_mcp.device.leader.leadership import Leadership, watch_lease
+from whatsapp_mcp.device.leader.snapshots import keep_snapshots
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.device.owner import refusal_of
@@ -199,6 +200,7 @@ class _Parts:
         self._run("sealing", partial(seal_idle_files, self.folder))
         self._run("sent files", partial(clear_sent_files, self.archive))
         self._run("logs", partial(keep_logs_small, self.folder))
+        self._run("snapshots", partial(keep_snapshots, self.archive))
         if storage is not None:
             self.tasks.start_soon(self._end_with_log)
             self.tasks.start_soon(self._end_with_ledger)
