@@ -16,11 +16,12 @@ from tests.archive.logs import MemoryStorage
 from tests.archive.recorded import path_of
 from tests.archive.replaying import digests
 from whatsapp_mcp.archive import Archive, LogStorage, open_archive
-from whatsapp_mcp.archive.care import FolderSnapshots
+from whatsapp_mcp.archive.care import FolderSnapshots, copy_archive, digest_of
 from whatsapp_mcp.archive.projection import snapshotting
 from whatsapp_mcp.encryption import KeySource, Vault, connect, encrypt
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Pruned, Snapshot, Unavailable
+from whatsapp_mcp.system import draft_of
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +96,27 @@ async def test_a_log_of_which_nothing_is_left_knows_its_archive_by_the_snapshot(
         async with at(there, storage) as archive:
             await archive.meta_set("key", "value")
     assert not there.archive_db.with_name("archive.db.damaged").exists()
+
+
+async def test_an_archive_that_was_in_no_log_goes_on_in_one(tmp_path: Path, storage: MemoryStorage) -> None:
+    there, here = path_of(tmp_path, "there"), path_of(tmp_path, "here")
+    async with open_archive(there, write=True, now=lambda: NOW) as archive:
+        await archive.ingest(storage.journal.keep(journal([ev.message("A1", "before")])))
+        await archive.meta_set("key", "value")
+    digest = digest_of(there)
+    with draft_of(tmp_path / "snapshot") as draft:
+        snapshot = copy_archive(there, draft, begins=digest)
+        await storage.snapshots.put(snapshot, draft)
+    await storage.snapshots.point_to(snapshot)
+    storage.log.last_seq = snapshot.seq
+    for _ in range(2):  # made, and opened again
+        async with at(here, storage):
+            assert digest_of(here) == digest
+    async with at(here, storage) as archive:
+        await say(archive, storage, ev.message("A2", "after"))
+        assert [(await archive.message(one)).text for one in ("A1", "A2")] == ["before", "after"]
+    async with at(path_of(tmp_path, "third"), storage):
+        assert digests(path_of(tmp_path, "third")) == digests(here)
 
 
 async def test_a_copy_that_is_too_old_for_the_log_is_deleted_and_not_quarantined(

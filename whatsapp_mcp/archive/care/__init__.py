@@ -24,7 +24,7 @@ from whatsapp_mcp.archive.care.purge import (
     unlink_media,
     unlink_purged,
 )
-from whatsapp_mcp.archive.care.snapshots import FolderSnapshots, copy_archive, restore_snapshot
+from whatsapp_mcp.archive.care.snapshots import FolderSnapshots, copy_archive, digest_of, restore_snapshot
 
 __all__ = [
     "SENT_FILES_KEPT",
@@ -34,6 +34,7 @@ __all__ = [
     "check_file",
     "copy_archive",
     "decode_again",
+    "digest_of",
     "empty_logs",
     "export_path",
     "finish_purge",

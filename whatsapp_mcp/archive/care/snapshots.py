@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -17,7 +18,7 @@ from pydantic import TypeAdapter
 
 from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.database import value
-from whatsapp_mcp.archive.write import position
+from whatsapp_mcp.archive.write import PLACES, mark_archive, mark_raw, position
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Snapshot
 from whatsapp_mcp.system import draft_of, replaced, write_private
@@ -27,14 +28,21 @@ _COMPRESSION: Final = 1
 _SNAPSHOT: Final = TypeAdapter(Snapshot)
 _POINTER: Final = "newest.json"
 _SUFFIX: Final = ".tar.gz"
+# The index is made of the messages, in pieces that depend on when they were merged.
+_TABLES: Final = """
+SELECT name FROM sqlite_master
+WHERE type = 'table' AND name NOT LIKE 'fts%' AND name NOT LIKE 'sqlite%' AND name <> 'log_hash' ORDER BY name
+"""
 
 
-def copy_archive(folder: AccountFolder, target: Path) -> Snapshot:
+def copy_archive(folder: AccountFolder, target: Path, begins: str | None = None) -> Snapshot:
     """Write a snapshot of an archive that may be written meanwhile; what was deleted is not in it.
 
     Args:
         folder: The account's files.
         target: An existing file.
+        begins: What the copy has as the hash of a log that goes on from it, as hexadecimal digits; the
+            archive itself is in no log.
 
     Returns:
         Which archive it holds.
@@ -47,19 +55,40 @@ def copy_archive(folder: AccountFolder, target: Path) -> Snapshot:
         archive = stack.enter_context(_reading(folder, folder.archive_db))
         snapshot = Snapshot(
             int(value(archive, "SELECT value FROM meta WHERE key = 'operation'") or 0),
-            value(archive, "SELECT value FROM meta WHERE key = 'log_hash'") or "",
+            begins or value(archive, "SELECT value FROM meta WHERE key = 'log_hash'") or "",
             position(archive),
         )
         # Read later, so it is as new or newer, and never lacks what the archive relies on.
         raw = stack.enter_context(_reading(folder, folder.raw_db))
+        applied = int(value(raw, "SELECT number FROM applied") or 0)
         with tarfile.open(target, "w:gz", compresslevel=_COMPRESSION) as packed:
             for db, path in ((archive, folder.archive_db), (raw, folder.raw_db)):
                 with draft_of(path) as copy:
                     with closing(encryption.connect(copy, folder.key_of(path), isolation_level=None)) as into:
                         db.backup(into)
+                        if begins is not None:
+                            begin = mark_raw if path == folder.raw_db else partial(mark_archive, applied)
+                            begin(into, begins)
                         _clean(into)
                     packed.add(copy, path.name)
     return snapshot
+
+
+def digest_of(folder: AccountFolder) -> str:
+    """A digest of all that both databases hold, but for their place in a log and for the index of words.
+
+    Raises:
+        sqlite3.Error: The archive cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in (folder.archive_db, folder.raw_db):
+        with _reading(folder, path) as db:
+            for (table,) in db.execute(_TABLES).fetchall():
+                digest.update(table.encode())
+                for row in db.execute(f'SELECT * FROM "{table}"'):  # noqa: S608  a name of the schema
+                    if table != "meta" or row[0] not in PLACES:
+                        digest.update(repr(row).encode())
+    return digest.hexdigest()
 
 
 def _clean(db: sqlite3.Connection) -> None:

@@ -1,6 +1,13 @@
 """What applies the operations: updates of WhatsApp, what the device looked up, sends."""
 
-from whatsapp_mcp.archive.write.applying import Applying, begin_operation, begin_raw_operation
+from whatsapp_mcp.archive.write.applying import (
+    PLACES,
+    Applying,
+    begin_operation,
+    begin_raw_operation,
+    mark_archive,
+    mark_raw,
+)
 from whatsapp_mcp.archive.write.file_records import (
     record_file_problem,
     record_imported_file,
@@ -51,6 +58,7 @@ from whatsapp_mcp.archive.write.waiting_sends import (
 )
 
 __all__ = [
+    "PLACES",
     "POISON",
     "Applying",
     "Ingest",
@@ -59,6 +67,8 @@ __all__ = [
     "confirm_person",
     "end_replied",
     "ingest",
+    "mark_archive",
+    "mark_raw",
     "meta_set",
     "open_addons",
     "open_waiting_addons",

@@ -47,6 +47,25 @@ class Applying:
 
 
 _META: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+PLACES: Final = frozenset({"log_hash", "raw_operation", "raw_log_hash"})
+"""Keys of `meta` that say where in a log the archive stands."""
+
+
+def mark_archive(applied: int, db: sqlite3.Connection, mark: str) -> None:
+    """Note in `archive.db` that a log with this hash goes on from here.
+
+    Args:
+        applied: The last operation that wrote in `raw.db`.
+        db: `archive.db`.
+        mark: The hash.
+    """
+    db.executemany(_META, (("log_hash", mark), ("raw_operation", applied), ("raw_log_hash", mark)))
+
+
+def mark_raw(db: sqlite3.Connection, mark: str) -> None:
+    """Note the same in `raw.db`."""
+    db.execute(_LOG_HASH)
+    db.execute("INSERT OR REPLACE INTO log_hash VALUES (0, ?)", (mark,))
 
 
 def begin_operation(db: sqlite3.Connection, at: int, mark: str | None = None) -> int:
@@ -67,8 +86,7 @@ def begin_raw_operation(on: Applying) -> None:
     """Note the operation in `raw.db`, in the transaction there, if it writes anything there."""
     on.raw.execute("INSERT OR REPLACE INTO applied VALUES (0, ?)", (on.number,))
     if on.mark is not None:
-        on.raw.execute(_LOG_HASH)
-        on.raw.execute("INSERT OR REPLACE INTO log_hash VALUES (0, ?)", (on.mark,))
+        mark_raw(on.raw, on.mark)
         # What `raw.db` must at least hold: one that was lost or recreated is noticed at the next opening.
         on.db.execute(_META, ("raw_operation", on.number))
         on.db.execute(_META, ("raw_log_hash", on.mark))
