@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Final, Self
@@ -87,6 +88,20 @@ class Journal:
             )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
+
+    def copy(self, rows: Iterable[JournalRow]) -> None:
+        """Commit events of another journal under their numbers, in one transaction."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(
+                    "INSERT INTO events (seq, generation, received_at, code, payload) VALUES (?, ?, ?, ?, ?)",
+                    ((row.seq, row.generation, row.received_at, row.code, row.payload) for row in rows),
+                )
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
 
     def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalRow]:
         """Up to `limit` events with a `seq` above `after_seq`, oldest first.

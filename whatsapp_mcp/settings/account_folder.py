@@ -71,12 +71,31 @@ class AccountFolder:
         """Make the folder if it is not there, private to its owner.
 
         Raises:
-            InvalidArgument: It cannot be made or written, or a new account cannot have this name.
+            InvalidArgument: It cannot be made or written, a new account cannot have this name, or the account
+                has moved.
         """
         if not self.path.exists():
             check_new_name(self.name)
+        self.check_unmoved()
         for folder in (self.path.parent.parent, self.path.parent, self.path, self.media):
             make_private(folder)
+
+    @property
+    def moved(self) -> Path:
+        """Says that the account is in a database, or may be: no server starts here."""
+        return self.path / "moved.json"
+
+    def check_unmoved(self) -> None:
+        """See that the account is still here.
+
+        Raises:
+            InvalidArgument: It may be elsewhere.
+        """
+        if self.moved.exists():
+            raise InvalidArgument(
+                f"{self.name} was moved into a database, or is on its way there.",
+                "If that was interrupted, run the same `whatsapp-mcp accounts move` again.",
+            )
 
     def key_of(self, database: Path) -> DatabaseKey | None:
         """The key of a database of the account; None where the account is not encrypted.

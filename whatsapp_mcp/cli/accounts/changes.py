@@ -16,8 +16,9 @@ import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
-from whatsapp_mcp.device.leader import LeaderLock
+from whatsapp_mcp.device.leader import LeaderLock, LockFile
 from whatsapp_mcp.encryption import KeySource
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
 from whatsapp_mcp.settings import (
@@ -30,6 +31,7 @@ from whatsapp_mcp.settings import (
     Settings,
     config_text,
     edited,
+    make_private,
     parse,
 )
 from whatsapp_mcp.system import HERE, System, sync_folder, write_private
@@ -44,44 +46,58 @@ def rename(loaded: Settings, old: str, new: str) -> None:
         Busy: A server of it runs, or a file cannot be written.
     """
     folder, target = loaded.account_folder(old), loaded.account_folder(new)
-    if target.path.exists():
-        raise InvalidArgument(f"There is an account {new} already.", "Choose another name.")
-    _require_unnamed(loaded, old)
+    with named_faults(loaded.home), changing(loaded.home):
+        _require_renamable(loaded, old, new)
+        with nobody_leads(folder) as lock:
+            _copy_key(folder, target)
+            _begin_rename(loaded, old, new)
+            move_folder(lock, folder.path, target.path)
+            _end_rename(loaded, old, target)
+
+
+def _require_renamable(loaded: Settings, old: str, new: str) -> None:
+    require_unnamed(loaded, old)
     if _marker(loaded).exists():
         raise Busy("Another rename has not ended.", "End the servers of that account, then run this again.")
-    _require_unnamed(loaded, new)
-    _require_no_token(loaded, new)
-    if new in loaded.accounts_with_settings:
+    require_free_name(loaded, new)
+
+
+def require_free_name(loaded: Settings, name: str) -> None:
+    """See that an account can take a name: nothing has it, and nobody is limited to it.
+
+    Raises:
+        InvalidArgument: It cannot.
+    """
+    if loaded.account_folder(name).path.exists():
+        raise InvalidArgument(f"There is an account {name} already.", "Choose another name.")
+    require_unnamed(loaded, name)
+    _require_no_token(loaded, name)
+    if name in loaded.accounts_with_settings:
         raise InvalidArgument(
-            f"config.toml has settings of an account {new} already.", "Take its sections out first."
+            f"config.toml has settings of an account {name} already.", "Take its sections out first."
         )
-    with _nobody_leads(folder), _named_faults(loaded.home):
-        _copy_key(folder, target)
-        _begin_rename(loaded, old, new)
-        folder.path.rename(target.path)
-        sync_folder(folder.path.parent)
-        _end_rename(loaded, old, target)
 
 
 def _begin_rename(loaded: Settings, old: str, new: str) -> None:
     for marker in (_marker_in(loaded.account_folder(old)), _marker(loaded)):
         write_private(marker, json.dumps([old, new]).encode(), synced=True)
     if old in loaded.accounts_with_settings:
-        _edit(loaded.home, Copy(("accounts", old), ("accounts", new)))
+        edit_config(loaded.home, Copy(("accounts", old), ("accounts", new)))
     _change_tokens(loaded.home, lambda names: names | {new} if old in names else names)
 
 
 def _end_rename(loaded: Settings, gone: str, folder: AccountFolder) -> None:
     """Take out what belongs to a name that is not, or no longer, that of the account in the folder."""
-    _forget(loaded, gone)
+    forget_name(loaded, gone)
     _marker(loaded).unlink()
     sync_folder(_marker(loaded).parent)
     _marker_in(folder).unlink(missing_ok=True)  # last: without it, the rename counts as undone
 
 
-def _forget(loaded: Settings, name: str) -> None:
+def forget_name(loaded: Settings, name: str) -> None:
+    """Take out the sections of an account, and its name in tokens."""
     if name in parse(loaded.home, config_text(loaded.home)).accounts_with_settings:
-        _edit(loaded.home, Erasure(("accounts", name)))
+        edit_config(loaded.home, Erasure(("accounts", name)))
     _change_tokens(loaded.home, lambda names: names - {name})
 
 
@@ -94,19 +110,18 @@ def remove(loaded: Settings, name: str) -> None:
     """
     folder = loaded.account_folder(name)
     require_removable(loaded, folder)
-    with _nobody_leads(folder), _named_faults(loaded.home):
+    with named_faults(loaded.home), changing(loaded.home), nobody_leads(folder) as lock:
         # First: a token that outlasts the account would reach the next one of its name.
         _change_tokens(loaded.home, lambda names: names - {name})
         leaving = folder.path.with_name(f"{REMOVING}{name}")
-        folder.path.rename(leaving)
-        sync_folder(leaving.parent)
+        move_folder(lock, folder.path, leaving)
         _end_removal(loaded, leaving)
 
 
 def _end_removal(loaded: Settings, leaving: Path) -> None:
     name = leaving.name.removeprefix(REMOVING)
     if not leaving.with_name(name).exists():
-        _forget(loaded, name)
+        forget_name(loaded, name)
     shutil.rmtree(leaving)
 
 
@@ -120,8 +135,13 @@ def finish(loaded: Settings) -> list[str]:
         InvalidArgument: `config.toml` has to be changed by hand.
         Busy: A file cannot be written or deleted.
     """
-    with _named_faults(loaded.home):
-        return [*_finish_rename(loaded), *_finish_removals(loaded)]
+    if not _marker(loaded).exists() and not _removals(loaded):
+        return []
+    try:
+        with named_faults(loaded.home), changing(loaded.home):
+            return [*_finish_rename(loaded), *_finish_removals(loaded)]
+    except _Changing:
+        return []
 
 
 def _finish_rename(loaded: Settings) -> Iterator[str]:
@@ -136,8 +156,8 @@ def _finish_rename(loaded: Settings) -> Iterator[str]:
     is_here = old.path.is_dir()  # before the look at where it may have moved meanwhile
     is_done = _said(loaded, _marker_in(new)) == said
     folder, gone = (new, old) if is_done else (old, new)
-    with _held(folder) if is_done or is_here else nullcontext() as holder:
-        if holder is not None or _said(loaded, _marker(loaded)) != said:
+    with _held(folder) if is_done or is_here else nullcontext() as held:
+        if (held is not None and held.holder is not None) or _said(loaded, _marker(loaded)) != said:
             return
         _end_rename(loaded, gone.name, folder)
     how = "complete" if is_done else "undone"
@@ -145,13 +165,18 @@ def _finish_rename(loaded: Settings) -> Iterator[str]:
 
 
 def _finish_removals(loaded: Settings) -> Iterator[str]:
-    for leaving in sorted(loaded.home.glob(f"accounts/{REMOVING}*")):
-        with _held(AccountFolder(leaving.name, leaving)) as holder:
-            if holder is not None:
+    for leaving in _removals(loaded):
+        with _held(AccountFolder(leaving.name, leaving)) as held:
+            if held.holder is not None:
                 continue
+            _release_where_files_bind(held.lock)
             _end_removal(loaded, leaving)
         name = leaving.name.removeprefix(REMOVING)
         yield f"The removal of {name} was interrupted, and is complete now."
+
+
+def _removals(loaded: Settings) -> list[Path]:
+    return sorted(loaded.home.glob(f"accounts/{REMOVING}*"))
 
 
 def _marker(loaded: Settings) -> Path:
@@ -188,44 +213,100 @@ def require_removable(loaded: Settings, folder: AccountFolder) -> None:
             f"The folder of {folder.name} is a link, {folder.path}.",
             "Put the folder itself in its place, then run this again.",
         )
-    _require_unnamed(loaded, folder.name)
+    require_unnamed(loaded, folder.name)
     if folder.name in loaded.accounts_with_settings:
         edited(config_text(loaded.home), [Erasure(("accounts", folder.name))])
-    with _nobody_leads(folder):
+    with nobody_leads(folder):
         pass
 
 
+class _Changing(Busy):
+    """Another process adds, renames, moves or removes an account."""
+
+
 @contextmanager
-def _nobody_leads(folder: AccountFolder) -> Generator[None]:
-    """Keep every server from leading an account for as long as the body runs.
+def changing(home: Path) -> Generator[None]:
+    """Let no other process add, rename, move or remove an account for as long as the body runs.
 
     Raises:
-        Busy: One leads it.
+        Busy: One does.
     """
-    with _held(folder) as holder:
-        if holder is not None:
-            raise Busy(
-                f"A server of {folder.name} is running (process {holder}).",
-                "End the applications and services that use whatsapp-mcp, then run this again.",
-            )
-        yield
-
-
-@contextmanager
-def _held(folder: AccountFolder) -> Generator[int | None]:
-    """The leader's lock for as long as the body runs; or who has it, 0 where that is not known."""
-    lock = LeaderLock(folder)
-    holder = None if lock.acquire() else lock.holder() or 0
-    if HERE is System.WINDOWS:
-        lock.release()  # no folder is renamed there while a file in it is open
+    path = home / "accounts" / ".changing"
+    make_private(path.parent)
+    lock = LockFile(path)
+    if not lock.acquire():
+        raise _Changing(
+            f"Process {lock.holder() or 0} is changing accounts.", "Wait for it to end, then run this again."
+        )
     try:
-        yield holder
+        yield
     finally:
         lock.release()
 
 
+class Held(NamedTuple):
+    """A look at the leader's lock of an account.
+
+    Attributes:
+        lock: It.
+        holder: The process that has it, 0 where that is not known; None where it is held here.
+    """
+
+    lock: LeaderLock
+    holder: int | None
+
+
 @contextmanager
-def _named_faults(home: Path) -> Generator[None]:
+def nobody_leads(folder: AccountFolder) -> Generator[LeaderLock]:
+    """Keep every server from leading an account for as long as the body runs; lends the lock.
+
+    Raises:
+        Busy: One leads it.
+    """
+    with _held(folder) as held:
+        if held.holder is not None:
+            raise Busy(
+                f"A server of {folder.name} is running (process {held.holder}).",
+                "End the applications and services that use whatsapp-mcp, then run this again.",
+            )
+        yield held.lock
+
+
+@contextmanager
+def _held(folder: AccountFolder) -> Generator[Held]:
+    """The leader's lock for as long as the body runs, or who has it."""
+    lock = LeaderLock(folder)
+    try:
+        yield Held(lock, None if lock.acquire() else lock.holder() or 0)
+    finally:
+        lock.release()
+
+
+def move_folder(lock: LeaderLock, path: Path, target: Path) -> None:
+    """Give the folder of an account another name, on the disk when this returns.
+
+    Args:
+        lock: Of the account; it is held.
+        path: The folder.
+        target: Its new name.
+    """
+    _release_where_files_bind(lock)
+    path.rename(target)
+    sync_folder(target.parent)
+    sync_folder(path.parent)
+
+
+def _release_where_files_bind(lock: LeaderLock) -> None:
+    """Release the lock where no folder can be renamed or deleted while a file in it is open.
+
+    A server that takes the lock in that moment has files open, and the rename fails.
+    """
+    if HERE is System.WINDOWS:
+        lock.release()
+
+
+@contextmanager
+def named_faults(home: Path) -> Generator[None]:
     """Tell of a file that cannot be written as an error of ours.
 
     Raises:
@@ -240,7 +321,7 @@ def _named_faults(home: Path) -> Generator[None]:
         ) from error
 
 
-def _require_unnamed(loaded: Settings, name: str) -> None:
+def require_unnamed(loaded: Settings, name: str) -> None:
     """See that `server.oauth.accounts` does not name an account: only a person knows what it is to be then.
 
     Raises:
@@ -284,7 +365,8 @@ def _change_tokens(home: Path, change: Callable[[frozenset[str]], Iterable[str]]
     Tokens(home).change_accounts(change)
 
 
-def _edit(home: Path, *changes: Change) -> None:
+def edit_config(home: Path, *changes: Change) -> None:
+    """Change `config.toml`."""
     before = config_text(home)
     after = edited(before, changes)
     parse(home, after)

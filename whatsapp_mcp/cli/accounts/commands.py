@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, Any
 
+import anyio
 import typer
 
 from whatsapp_mcp import settings
@@ -16,7 +18,7 @@ from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ConnectionState
 
-app = App(cls=ListByDefault, help="List, add, rename and remove accounts.")
+app = App(cls=ListByDefault, help="List, add, rename, move and remove accounts.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Local name of the account.")]
 _RESTART = "Servers that run serve it after a restart."
 
@@ -101,6 +103,55 @@ def remove_account(
     if is_linked and keep_linked:
         typer.echo("The phone still lists it: Settings, Linked devices removes it there.", err=True)
     _say_who_names(name)
+
+
+@app.command("move")
+def move_account(
+    name: Name,
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="Into this database (postgres://…).")] = "",
+    source: Annotated[
+        str, typer.Option("--from", metavar="URL", help="From this database to this computer.")
+    ] = "",
+    allow_asynchronous: Annotated[
+        bool, typer.Option("--allow-asynchronous", help="The database may lose what it confirms.")
+    ] = False,
+) -> None:
+    """Move an account into a fleet's database, or back.
+
+    The phone stays linked. No server of it may run here, and no node leads it meanwhile. If this is
+    interrupted, run it again: the account is at one of the two places alone.
+    """
+    _finish()
+    if bool(to) == bool(source):
+        raise InvalidArgument("Say where to move it.", "Give either --to URL or --from URL.")
+    moving, database = _database(to or source, allow_asynchronous=allow_asynchronous)
+    loaded = settings.load()
+    if to:
+        known_account(name)
+        left = anyio.run(moving.move_to, loaded, name, database)
+        typer.echo(f"{name} is in the database. What was here is in {left}, without its keys.", err=True)
+        _say_who_names(name)
+    else:
+        settings.check_new_name(name)
+        anyio.run(moving.move_from, loaded, name, database)
+        typer.echo(f"{name} is here. {_RESTART}", err=True)
+
+
+def _database(url: str, *, allow_asynchronous: bool) -> tuple[ModuleType, Any]:
+    """What moves accounts, and the database at a URL.
+
+    Raises:
+        InvalidArgument: The URL is none, or the driver is not installed.
+    """
+    try:
+        from whatsapp_mcp.cli.accounts import moving
+        from whatsapp_mcp.node.moving import Database
+    except ModuleNotFoundError as error:
+        raise InvalidArgument(
+            "The database cannot be used: the extra `postgres` is not installed.",
+            "Install `mcp-server-whatsapp[postgres]`.",
+        ) from error
+    return moving, Database(moving.checked_url(url), allow_asynchronous=allow_asynchronous)
 
 
 def _finish() -> None:

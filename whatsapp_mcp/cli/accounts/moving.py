@@ -1,0 +1,134 @@
+"""Moving an account into a database and out of it, as far as this computer is concerned.
+
+What a database and a folder hold is `node.moving`'s; here are the name, the settings and the tokens. A move
+that is interrupted goes on when it is run again.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from whatsapp_mcp.cli.accounts.changes import (
+    changing,
+    forget_name,
+    move_folder,
+    named_faults,
+    nobody_leads,
+    require_free_name,
+    require_removable,
+)
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.node.moving import (
+    ARRIVING,
+    Database,
+    MoveRecord,
+    arrival_in,
+    forget_there,
+    move_in,
+    move_out,
+    remove_keys,
+)
+from whatsapp_mcp.settings import (
+    AccountFolder,
+    Assignment,
+    Change,
+    Copy,
+    Erasure,
+    Settings,
+    config_text,
+    edited,
+    make_private,
+    parse,
+)
+from whatsapp_mcp.system import sync_folder, write_private
+
+
+async def move_to(loaded: Settings, name: str, database: Database) -> Path:
+    """Move an account into a database; answers where what this computer had of it is, without its keys.
+
+    Raises:
+        InvalidArgument: It cannot be moved as it is.
+        Busy: A server of it runs, the database does not answer, or a file cannot be written.
+    """
+    folder = loaded.account_folder(name)
+    with named_faults(loaded.home), changing(loaded.home):
+        require_removable(loaded, folder)
+        with nobody_leads(folder) as lock:
+            record = await move_in(folder, database, own_settings(config_text(loaded.home), name))
+            remove_keys(folder)
+            forget_name(loaded, name)
+            left = loaded.home / "moved" / f"{name}-{record.move[:8]}"
+            make_private(left.parent)
+            move_folder(lock, folder.path, left)
+    return left
+
+
+async def move_from(loaded: Settings, name: str, database: Database) -> None:
+    """Move an account from a database to this computer.
+
+    Raises:
+        InvalidArgument: The name is taken here, or the database has no such account.
+        Busy: The database does not answer, a node does not give it up, or a file cannot be written.
+    """
+    target = loaded.account_folder(name)
+    arriving = AccountFolder(name, target.path.with_name(f"{ARRIVING}{name}"))
+    with named_faults(loaded.home), changing(loaded.home):
+        record = MoveRecord.read(arrival_in(target.path))
+        if record is None:
+            if MoveRecord.read(arrival_in(arriving.path)) is None:
+                require_free_name(loaded, name)
+            record = await move_out(arriving, database)
+            _take_settings(loaded, name, record.settings)
+            arriving.path.rename(target.path)
+            sync_folder(target.path.parent)
+        await forget_there(name, database, record)
+        arrival_in(target.path).unlink()
+
+
+def own_settings(text: str, name: str) -> str:
+    """The sections of an account in `config.toml`, as a text of its own.
+
+    Raises:
+        InvalidArgument: The file is written in a way in which it cannot be changed.
+    """
+    values = tomllib.loads(text)
+    own = values.get("accounts", {}).get(name, {})
+    if not own:
+        return ""
+    changes: list[Change] = [
+        Erasure((key,)) if _is_section(value) else Assignment((), key, None)
+        for key, value in values.items()
+        if key != "accounts"
+    ]
+    changes += [Copy(("accounts", name, section), (section,)) for section in own]
+    return edited(text, [*changes, Erasure(("accounts",))])
+
+
+def _is_section(value: object) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _take_settings(loaded: Settings, name: str, text: str) -> None:
+    """Write the settings that an account brings into `config.toml`, unless they are there."""
+    before = config_text(loaded.home)
+    if not text or name in parse(loaded.home, before).accounts_with_settings:
+        return
+    sections: Sequence[str] = list(tomllib.loads(text))
+    moved = [Copy((section,), ("accounts", name, section)) for section in sections]
+    added = edited(text, [*moved, *(Erasure((section,)) for section in sections)])
+    after = f"{before.rstrip()}\n\n{added.strip()}\n".lstrip()
+    parse(loaded.home, after)
+    write_private(loaded.home / "config.toml", after.encode(), synced=True)
+
+
+def checked_url(url: str) -> str:
+    """The URL of a database, as a person typed it.
+
+    Raises:
+        InvalidArgument: It is none.
+    """
+    if not url.startswith(("postgres://", "postgresql://")):
+        raise InvalidArgument("A database is named by a URL that begins with postgres://.")
+    return url

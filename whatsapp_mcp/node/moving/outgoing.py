@@ -1,0 +1,146 @@
+"""An account leaves the database of a fleet for the files of this computer.
+
+It is copied into a folder that is no account's. Until `depart` has committed, the account is in the database
+alone; from then on in that folder alone, and what is left to do is to give it its name.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from functools import partial
+
+import anyio
+import anyio.to_thread
+import psycopg
+
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.fleet.database import Database, Session
+from whatsapp_mcp.fleet.keys import keys_address
+from whatsapp_mcp.node.moving import contents
+from whatsapp_mcp.node.moving.claims import (
+    Claim,
+    claim_for_departure,
+    connected,
+    depart,
+    forget_departed,
+    give_back,
+    has_happened,
+)
+from whatsapp_mcp.node.moving.incoming import STEP_LIMIT, Step
+from whatsapp_mcp.node.moving.keys import KeyTables, make_tables
+from whatsapp_mcp.node.moving.records import MoveRecord, arrival_in
+from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import StorageError
+
+
+class MoveOut:
+    """One move out of a database.
+
+    Args:
+        folder: Where to: the account under its name, in a folder that is no account's yet.
+        database: Where from.
+        session: A connection to it.
+    """
+
+    def __init__(self, folder: AccountFolder, database: Database, session: Session) -> None:
+        self._folder = folder
+        self._database = database
+        self._session = session
+        self._claim: Claim | None = None
+        self.record = MoveRecord.read(arrival_in(folder.path)) or MoveRecord.new()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """In their order."""
+        return self.hold, self.take_keys, self.take_contents, self.take_files, self.depart
+
+    async def run(self) -> None:
+        """Do what is left of it.
+
+        Raises:
+            InvalidArgument: The database has no such account.
+            StorageError, WhatsAppError: It could not go on; the account is where it was.
+        """
+        name = self._folder.name
+        if await anyio.to_thread.run_sync(has_happened, self._session, name, self.record.move):
+            return
+        try:
+            for step in self.steps[:-1]:
+                await self._do(step)
+        except (StorageError, WhatsAppError):
+            await self._give_back()
+            raise
+        await self._do(self.steps[-1])
+
+    async def _do(self, step: Step) -> None:
+        self._session.deadline = self._database.monotonic() + STEP_LIMIT
+        await step()
+
+    async def _give_back(self) -> None:
+        """Let the account be led there again."""
+        if self._claim is not None:
+            with anyio.CancelScope(shield=True), suppress(StorageError, psycopg.Error):
+                await anyio.to_thread.run_sync(give_back, self._claim)
+
+    async def hold(self) -> None:
+        """Wait until nobody leads the account, hold it, and begin with an empty folder."""
+        name = self._folder.name
+        held = partial(claim_for_departure, self._session, self._database, name)
+        self._claim = await anyio.to_thread.run_sync(held)
+        await anyio.to_thread.run_sync(partial(shutil.rmtree, self._folder.path, ignore_errors=True))
+        self._folder.create()
+        self.record = MoveRecord.new(self._claim.settings)
+        self.record.write(arrival_in(self._folder.path))
+
+    @property
+    def _held(self) -> Claim:
+        assert self._claim is not None
+        return self._claim
+
+    async def take_keys(self) -> None:
+        """Copy the keys."""
+        claim, path = self._held, self._folder.client_db
+        await make_tables(self._folder.path)
+        await make_tables(self._folder.path, keys_address(self._session, claim.login))
+        tables = KeyTables(self._session, claim.account, claim.epoch)
+        taken = await anyio.to_thread.run_sync(tables.take, path)
+        contents.require(taken == await anyio.to_thread.run_sync(tables.digests_of, path), "keys")
+
+    async def take_contents(self) -> None:
+        """Copy archive, journal, ledger and small files."""
+        folder, claim = self._folder, self._held
+        position = await contents.take_archive(folder, claim)
+        await anyio.to_thread.run_sync(contents.take_journal, folder, claim, position)
+        await contents.take_ledger(folder, claim)
+        await anyio.to_thread.run_sync(contents.take_small_files, folder, claim)
+
+    async def take_files(self) -> None:
+        """Copy the files."""
+        await contents.take_files(self._folder, self._held)
+
+    async def depart(self) -> None:
+        """Let nobody lead the account there any more."""
+        await anyio.to_thread.run_sync(depart, self._held, self.record.move)
+
+
+async def move_out(folder: AccountFolder, database: Database) -> MoveRecord:
+    """Move an account out of a database; see `MoveOut`.
+
+    Raises:
+        Busy: The database does not answer.
+    """
+    async with connected(database) as session:
+        move = MoveOut(folder, database, session)
+        await move.run()
+        return move.record
+
+
+async def forget_there(name: str, database: Database, record: MoveRecord) -> None:
+    """Delete what a database has kept of an account that a move has taken out; harmless once more.
+
+    Raises:
+        Busy: The database does not answer.
+    """
+    async with connected(database) as session:
+        await anyio.to_thread.run_sync(forget_departed, session, name, record.move)
