@@ -48,8 +48,8 @@ async def client(two: TwoAccounts) -> AsyncIterator[Client]:
         yield connected
 
 
-async def test_every_tool_takes_the_account_and_what_acts_has_to_be_given_one(client: Client) -> None:
-    acts = {spec_of(each).name: not spec_of(each).reads for each in toolsets.load_tools("all")}
+async def test_every_tool_takes_the_account_and_what_reaches_others_has_to_be_given_one(client: Client) -> None:
+    acts = {spec_of(each).name: not spec_of(each).spans for each in toolsets.load_tools("all")}
 
     listed = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
 
@@ -162,6 +162,17 @@ async def test_an_act_without_an_account_is_refused_with_the_names(two: TwoAccou
         assert (error["code"], error["action"]) == ("INVALID_ARGUMENT", "Accounts: private, work.")
 
     assert two.private.device.sends == two.work.device.sends == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [("check_numbers", {"numbers": ["+15550002222"]}), ("subscribe_presence", {"contact": ANN_LEE})],
+)
+async def test_people_are_not_asked_about_in_every_account(
+    client: Client, tool: str, arguments: dict[str, Any]
+) -> None:
+    error = await refusal(client, tool, **arguments)
+    assert (error["code"], error["action"]) == ("INVALID_ARGUMENT", "Accounts: private, work.")
 
 
 async def test_an_act_is_done_in_the_account_that_it_names(two: TwoAccounts, client: Client) -> None:

@@ -85,6 +85,17 @@ class AccountFolder:
         """Says that the account is in a database, or may be: no server starts here."""
         return self.path / "moved.json"
 
+    def check_there(self) -> None:
+        """See that the folder is there still: one that is made again would be another account.
+
+        Raises:
+            InvalidArgument: It was renamed or removed.
+        """
+        if not self.path.is_dir():
+            raise InvalidArgument(
+                f"The account {self.name} was renamed or removed.", "Restart the application that uses it."
+            )
+
     def check_unmoved(self) -> None:
         """See that the account is still here.
 

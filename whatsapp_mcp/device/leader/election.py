@@ -76,7 +76,7 @@ class LeaderElection:
         while True:
             await anyio.sleep(pause * (0.5 + self._chance()))
             try:
-                self._folder.create()
+                self._folder.check_there()
                 pause = await self._lead() if self._lock.acquire() else await self._follow()
             except (WhatsAppError, KeysUnreadable, sqlite3.Error, OSError) as error:
                 logger.exception("leader: the account's files cannot be used")

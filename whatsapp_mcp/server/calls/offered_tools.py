@@ -159,7 +159,7 @@ class OfferedTool:
             return _Asked(seen, {}, arguments)
         rest = dict(arguments)
         account, cursor = rest.pop(ARGUMENT, None), rest.get(CURSOR)
-        if not self.spec.reads or account not in _UNNAMED:
+        if not self.spec.spans or account not in _UNNAMED:
             name = self._named(account, seen)
             chosen = {name: seen[name]}
         else:

@@ -64,7 +64,7 @@ class RegisteredTool(Tool):
         listing = listing.model_copy(update={"annotations": hints})
         if not offered.is_one_of_several_for(accounts):
             return listing
-        schema = with_account(listing.input_schema, names, required=not offered.spec.reads)
+        schema = with_account(listing.input_schema, names, required=not offered.spec.spans)
         answer = listing.output_schema
         if answer is not None and offered.spec.reads:
             answer = _or_error(by_account(answer))

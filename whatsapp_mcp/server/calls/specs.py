@@ -49,6 +49,7 @@ class ToolSpec:
         in_chat: A caller that is bound to one chat may use it; else it is not offered to one.
         across: How it answers for several accounts; None: for each by itself.
         across_runs: What `across` has run in each of them, beside the tool.
+        in_one: It asks WhatsApp about people, who need not hear from several accounts: one has to be named.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ToolSpec:
     in_chat: bool = False
     across: Across | None = None
     across_runs: tuple[Callable[..., Awaitable[Any]], ...] = ()
+    in_one: bool = False
 
     @property
     def title(self) -> str:
@@ -75,6 +77,11 @@ class ToolSpec:
     def reads(self) -> bool:
         """It changes nothing (`readOnlyHint`)."""
         return self.effect is Effect.READ
+
+    @property
+    def spans(self) -> bool:
+        """It answers for every account where none is named."""
+        return self.reads and not self.in_one
 
     @property
     def act(self) -> Act:
@@ -115,6 +122,7 @@ def tool(
     in_chat: bool = False,
     across: Across | None = None,
     across_runs: tuple[Callable[..., Awaitable[Any]], ...] = (),
+    in_one: bool = False,
 ) -> Callable[[ToolFunction], ToolFunction]:
     """Mark a function as a tool of this toolset, and declare what it does and who sees it.
 
@@ -137,6 +145,7 @@ def tool(
             in_chat=in_chat,
             across=across,
             across_runs=across_runs,
+            in_one=in_one,
         )
         setattr(function, _SPEC, spec)
         return function

@@ -95,7 +95,7 @@ def _tell_accounts_apart(
 ) -> None:
     """Let an operation take `account`, and answer by account where it reads."""
     taken = operation["requestBody"]["content"][_JSON]["schema"]["$ref"].removeprefix(_SCHEMAS)
-    schemas[taken] = with_account(schemas[taken], names, required=not tool.spec.reads)
+    schemas[taken] = with_account(schemas[taken], names, required=not tool.spec.spans)
     if tool.spec.reads:
         answer = operation["responses"]["200"]["content"][_JSON]
         failed = {"$ref": f"{_SCHEMAS}{ProblemData.__name__}"}

@@ -78,7 +78,7 @@ class PresenceData(TypedDict):
     last_seen: str | None
 
 
-@tool("contacts", Effect.READ, Audience.NOBODY, result=NumbersData)
+@tool("contacts", Effect.READ, Audience.NOBODY, result=NumbersData, in_one=True)
 async def check_numbers(call: Call, numbers: Texts) -> Result:
     """Which phone numbers are on WhatsApp."""
     if not 1 <= len(numbers) <= MAX_NUMBERS:
@@ -158,7 +158,7 @@ async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
     return Result(text, SavedContactData(jid=person.jid, name=name))
 
 
-@tool("contacts", Effect.READ, Audience.NOBODY, result=PresenceData)
+@tool("contacts", Effect.READ, Audience.NOBODY, result=PresenceData, in_one=True)
 async def subscribe_presence(call: Call, contact: PersonArg) -> Result:
     """Whether somebody is online, or when they were last online, if they share it."""
     services = await call.services()
