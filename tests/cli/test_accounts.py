@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -19,7 +20,9 @@ from tests.cli.fakes import NOON
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.accounts import changes
 from whatsapp_mcp.cli.app import app
-from whatsapp_mcp.device.leader import LeaderLock
+from whatsapp_mcp.device.connection import Accessor
+from whatsapp_mcp.device.leader import LeaderLock, open_device
+from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.server.transports import Tokens
@@ -140,6 +143,25 @@ def test_nothing_is_done_while_a_server_leads(line: str, home: Path) -> None:
         lock.release()
     assert (refused.exit_code, names()) == (1, ["work"])
     assert f"A server of work is running (process {os.getpid()})" in refused.stderr
+
+
+async def reason_of(devices: Accessor[Device]) -> str:
+    async with devices.use() as device:
+        return (await device.status()).reason or ""
+
+
+@pytest.mark.anyio
+async def test_a_server_that_starts_during_a_rename_does_not_make_the_folder_again() -> None:
+    made("work")
+    loaded = settings.load()
+    folder = loaded.account_folder("work")
+    with changes.nobody_leads(folder) as lock:
+        async with open_device(loaded, "work") as (devices, _, _):
+            changes.move_folder(lock, folder.path, folder.path.with_name("office"))
+            with anyio.fail_after(30):
+                while "was renamed or removed" not in await reason_of(devices):  # noqa: ASYNC110  no event
+                    await anyio.sleep(0.05)
+    assert names() == ["office"]
 
 
 @pytest.mark.parametrize("line", ["accounts rename work office", "accounts remove work --yes"])

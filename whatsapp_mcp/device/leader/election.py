@@ -72,12 +72,14 @@ class LeaderElection:
 
     async def run(self) -> None:
         """Lead or follow, in turn, until cancelled."""
-        pause = 0.0
+        pause, led = 0.0, False
         while True:
             await anyio.sleep(pause * (0.5 + self._chance()))
             try:
-                self._folder.check_there()
-                pause = await self._lead() if self._lock.acquire() else await self._follow()
+                # From under a leader a folder is taken by hand. From under others, by who holds the lock.
+                self._folder.create() if led else self._folder.check_there()
+                led = self._lock.acquire()
+                pause = await self._lead() if led else await self._follow()
             except (WhatsAppError, KeysUnreadable, sqlite3.Error, OSError) as error:
                 logger.exception("leader: the account's files cannot be used")
                 words = _words_of(error)
