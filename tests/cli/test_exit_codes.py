@@ -60,6 +60,7 @@ INNARDS = {
     "scheduled list": "whatsapp_mcp.cli.agents.scheduled.known_account",
     "accounts": "whatsapp_mcp.cli.accounts.commands._finish",
     "accounts add work": "whatsapp_mcp.cli.accounts.commands._finish",
+    "accounts move default --to postgres://nowhere/x": "whatsapp_mcp.cli.accounts.commands._finish",
     "accounts rename default work": "whatsapp_mcp.cli.accounts.commands._finish",
     "accounts remove default --yes": "whatsapp_mcp.cli.accounts.commands._finish",
     "token list": "whatsapp_mcp.cli.token._tokens",
