@@ -12,12 +12,12 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.archive import events as ev
 from tests.archive.events import NOW
 from tests.client.client_process import ClientUnderTest, client_process
 from tests.client.test_calls import text
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.keys.test_keys_client import texts_in
+from tests.node.stored import DEVICE, archived, stored
 from tests.postgres import PostgresServer
 from whatsapp_mcp.archive import LogStorage, open_archive
 from whatsapp_mcp.client.client_storage import ClientStorage
@@ -43,18 +43,12 @@ from whatsapp_mcp.node.moving import (
     move_out,
     remove_keys,
 )
-from whatsapp_mcp.node.moving.keys import make_tables
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.storage import Fenced
 
 pytestmark = pytest.mark.anyio
 
-DEVICE = (
-    "15550001111:3@s.whatsapp.net", None, None, 5, bytes(32), bytes(32), bytes(32), 1, bytes(64), b"key",
-    b"details", bytes(64), bytes(32), bytes(64), "", "", "Me", 0, "",
-)  # fmt: skip
-"""A row of the client library's table."""
 SETTINGS = '[policy]\nmode = "read_only"\n'
 
 
@@ -108,15 +102,6 @@ async def online(
         await client.hear_state(EventCode.CONNECTED)
         yield client
     await wa.me.offline()
-
-
-async def archived(folder: AccountFolder, *, whole: bool = True) -> None:
-    """Archive what the journal of a folder holds; all of it, or half."""
-    with Journal(folder.inbox_db) as journal:
-        async with open_archive(folder, write=True, now=lambda: NOW) as archive:
-            rows = journal.read(await archive.position(), 1_000)
-            await archive.ingest(rows if whole else rows[: len(rows) // 2])
-            journal.prune(await archive.position())
 
 
 def texts(folder: AccountFolder) -> list[str]:
@@ -183,22 +168,6 @@ async def test_an_account_goes_to_the_database_and_back_without_relinking(
         "from the database",
         "from the folder again",
     ]
-
-
-async def stored(folder: AccountFolder, *said: str) -> None:
-    """An account as a client leaves it: keys, events of which some are archived, and files."""
-    folder.create()
-    await make_tables(folder.path)
-    with closing(sqlite3.connect(folder.client_db)) as db, db:
-        db.execute("INSERT INTO whatsmeow_device VALUES (:row)".replace(":row", ", ".join("?" * 19)), DEVICE)
-    with Journal(folder.inbox_db) as journal:
-        for number, text in enumerate(said):
-            event = ev.message(f"A{number}", text)
-            journal.append(1, int(event.code), event.payload)
-    await archived(folder, whole=False)
-    (folder.media / "outgoing").mkdir()
-    (folder.media / "outgoing" / "picture.jpg").write_bytes(b"picture")
-    (folder.path / "link.json").write_text('{"generation": 7}')
 
 
 def places(folder: AccountFolder, account: MovedAccount) -> list[str]:

@@ -23,10 +23,11 @@ from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_acc
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.ledger import Exposure, Taint
+from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Accounts, Services, spec_of
-from whatsapp_mcp.server.calls.call import LEADER_LIMIT
+from whatsapp_mcp.server.calls.call import LEADER_LIMIT, Pages
 from whatsapp_mcp.server.main import ServeOptions, _accounts_of
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.settings import PolicyMode, PolicySettings, Settings
@@ -48,7 +49,9 @@ async def client(two: TwoAccounts) -> AsyncIterator[Client]:
         yield connected
 
 
-async def test_every_tool_takes_the_account_and_what_reaches_others_has_to_be_given_one(client: Client) -> None:
+async def test_every_tool_takes_the_account_and_what_reaches_others_has_to_be_given_one(
+    client: Client,
+) -> None:
     acts = {spec_of(each).name: not spec_of(each).spans for each in toolsets.load_tools("all")}
 
     listed = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
@@ -236,6 +239,21 @@ async def test_an_account_that_cannot_be_opened_counts_as_one_that_handed_strang
 
     tainted = (await two.work.services()).ledger.tainted()
     assert [*tainted.values()] == [frozenset({Exposure.STRANGER})]
+
+
+@pytest.mark.parametrize(("token", "told"), [("test", True), (f"{OF}work", False)])
+async def test_who_sees_some_accounts_alone_is_told_of_no_page(
+    two: TwoAccounts, token: str, told: bool
+) -> None:
+    two.work.device.state, two.work.device.number = ConnectionState.UNLINKED, None
+    async with api(
+        two.private, token=token, application=two.application("connection"), others=[two.work]
+    ) as http:
+        two.work.pages = Pages("whatsapp-mcp page --account work", "http://127.0.0.1/accounts/work/link")
+        arguments = {"account": WORK} if told else {}
+        answered = await http.post("/api/v1/tools/link_device", json=arguments)
+    assert answered.status_code == 200, answered.text
+    assert ("whatsapp-mcp page" in answered.text) is told
 
 
 async def test_an_act_does_not_wait_for_an_account_that_is_not_seen(two: TwoAccounts) -> None:

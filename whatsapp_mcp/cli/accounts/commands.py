@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from itertools import pairwise
-from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio
 import typer
@@ -13,9 +13,10 @@ import typer
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.command_line import App, ListByDefault
 from whatsapp_mcp.cli.hosts import Machine, agreed, found
+from whatsapp_mcp.cli.installation import DISTRIBUTION, EXTRAS
 from whatsapp_mcp.cli.options import AsJson, known_account
 from whatsapp_mcp.cli.terminal import aligned
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.models import ConnectionState
 
 app = App(cls=ListByDefault, help="List, add, rename, move and remove accounts.")
@@ -124,7 +125,11 @@ def move_account(
     _finish()
     if bool(to) == bool(source):
         raise InvalidArgument("Say where to move it.", "Give either --to URL or --from URL.")
-    moving, database = _database(to or source, allow_asynchronous=allow_asynchronous)
+    if find_spec(EXTRAS["postgres"]) is None:
+        raise Unsupported("The driver of PostgreSQL is not installed.", f"Install {DISTRIBUTION}[postgres].")
+    from whatsapp_mcp.cli.accounts import moving
+
+    database = moving.database_at(to or source, allow_asynchronous=allow_asynchronous)
     loaded = settings.load()
     if to:
         known_account(name)
@@ -135,23 +140,6 @@ def move_account(
         settings.check_new_name(name)
         anyio.run(moving.move_from, loaded, name, database)
         typer.echo(f"{name} is here. {_RESTART}", err=True)
-
-
-def _database(url: str, *, allow_asynchronous: bool) -> tuple[ModuleType, Any]:
-    """What moves accounts, and the database at a URL.
-
-    Raises:
-        InvalidArgument: The URL is none, or the driver is not installed.
-    """
-    try:
-        from whatsapp_mcp.cli.accounts import moving
-        from whatsapp_mcp.node.moving import Database
-    except ModuleNotFoundError as error:
-        raise InvalidArgument(
-            "The database cannot be used: the extra `postgres` is not installed.",
-            "Install `mcp-server-whatsapp[postgres]`.",
-        ) from error
-    return moving, Database(moving.checked_url(url), allow_asynchronous=allow_asynchronous)
 
 
 def _finish() -> None:

@@ -123,12 +123,12 @@ def _take_settings(loaded: Settings, name: str, text: str) -> None:
     write_private(loaded.home / "config.toml", after.encode(), synced=True)
 
 
-def checked_url(url: str) -> str:
-    """The URL of a database, as a person typed it.
+def database_at(url: str, *, allow_asynchronous: bool) -> Database:
+    """The database at a URL, as a person typed it.
 
     Raises:
         InvalidArgument: It is none.
     """
     if not url.startswith(("postgres://", "postgresql://")):
         raise InvalidArgument("A database is named by a URL that begins with postgres://.")
-    return url
+    return Database(url, allow_asynchronous=allow_asynchronous)

@@ -57,6 +57,7 @@ def begun(
         draws_cards=requester.draws_cards,
         show_page=requester.show_page,
         is_one_of_several=is_one_of_several,
+        is_told_of_pages=requester.accounts is None,
     )
 
 

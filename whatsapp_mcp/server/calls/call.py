@@ -267,6 +267,8 @@ class Call:
 
     Attributes:
         is_one_of_several: Whether whoever calls sees further accounts, so that URIs name this one.
+        is_told_of_pages: Whether whoever calls is told of the pages: they show every account, and their paths
+            name this one.
     """
 
     source: ServicesSource
@@ -277,6 +279,7 @@ class Call:
     draws_cards: bool = False
     show_page: ShowPage | None = None
     is_one_of_several: bool = False
+    is_told_of_pages: bool = True
 
     @property
     def base(self) -> str:
@@ -301,5 +304,7 @@ class Call:
             await opened.ledger.taint(self.caller.principal)
         devices = CallersDevices(opened.devices, self.caller)
         services = replace(opened, devices=devices, caller=self.caller, roots=self.roots, base=self.base)
+        if not self.is_told_of_pages:
+            services = replace(services, pages=None)
         archive = opened.archive.bound_to(self.caller, services.ask, is_one_of_several=self.is_one_of_several)
         return replace(services, archive=archive)

@@ -1,0 +1,44 @@
+"""An account in a folder, as a client leaves it, without one."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from tests.archive import events as ev
+from tests.archive.events import NOW
+from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.node.moving.keys import make_tables
+from whatsapp_mcp.settings import AccountFolder
+
+DEVICE = (
+    "15550001111:3@s.whatsapp.net", None, None, 5, bytes(32), bytes(32), bytes(32), 1, bytes(64), b"key",
+    b"details", bytes(64), bytes(32), bytes(64), "", "", "Me", 0, "",
+)  # fmt: skip
+"""A row of the client library's table."""
+
+
+async def archived(folder: AccountFolder, *, whole: bool = True) -> None:
+    """Archive what the journal of a folder holds; all of it, or half."""
+    with Journal(folder.inbox_db) as journal:
+        async with open_archive(folder, write=True, now=lambda: NOW) as archive:
+            rows = journal.read(await archive.position(), 1_000)
+            await archive.ingest(rows if whole else rows[: len(rows) // 2])
+            journal.prune(await archive.position())
+
+
+async def stored(folder: AccountFolder, *said: str) -> None:
+    """An account as a client leaves it: keys, events of which some are archived, and files."""
+    folder.create()
+    await make_tables(folder.path)
+    with closing(sqlite3.connect(folder.client_db)) as db, db:
+        db.execute("INSERT INTO whatsmeow_device VALUES (:row)".replace(":row", ", ".join("?" * 19)), DEVICE)
+    with Journal(folder.inbox_db) as journal:
+        for number, text in enumerate(said):
+            event = ev.message(f"A{number}", text)
+            journal.append(1, int(event.code), event.payload)
+    await archived(folder, whole=False)
+    (folder.media / "outgoing").mkdir()
+    (folder.media / "outgoing" / "picture.jpg").write_bytes(b"picture")
+    (folder.path / "link.json").write_text('{"generation": 7}')
