@@ -9,6 +9,7 @@ from tests.archive import events as ev
 from tests.archive.events import NOW
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.ledger import Exposure, open_ledger
 from whatsapp_mcp.node.moving.keys import make_tables
 from whatsapp_mcp.settings import AccountFolder
 
@@ -42,3 +43,5 @@ async def stored(folder: AccountFolder, *said: str) -> None:
     (folder.media / "outgoing").mkdir()
     (folder.media / "outgoing" / "picture.jpg").write_bytes(b"picture")
     (folder.path / "link.json").write_text('{"generation": 7}')
+    async with open_ledger(folder) as ledger:
+        await ledger.expose("agent", Exposure.STRANGER)

@@ -33,6 +33,7 @@ from whatsapp_mcp.fleet.database import (
     release,
 )
 from whatsapp_mcp.fleet.keys import journal_address, keys_address
+from whatsapp_mcp.ledger import Exposure, open_ledger
 from whatsapp_mcp.node.moving import (
     MoveIn,
     MoveOut,
@@ -128,7 +129,10 @@ async def led(
             storage = LogStorage(log, reader, snapshots)
             async with open_archive(node, write=True, now=lambda: NOW, storage=storage) as archive:
                 await archive.ingest(reader.read(await archive.position(), 1_000))
-    end_run(session, lease_of(session, name).run)
+    lease = lease_of(session, name)
+    assert lease is not None
+    assert lease.run is not None
+    end_run(session, lease.run)
 
 
 async def test_an_account_goes_to_the_database_and_back_without_relinking(
@@ -208,6 +212,9 @@ async def test_a_move_that_is_killed_leaves_the_account_in_one_place_and_goes_on
     assert texts(back) == ["one", "two", "three", "four"]
     assert (back.media / "outgoing" / "picture.jpg").read_bytes() == b"picture"
     assert json.loads((back.path / "link.json").read_text()) == {"generation": 7}
+    async with open_ledger(back) as ledger:
+        await ledger.expose("agent", Exposure.CONTACT)  # it can be written to
+        assert ledger.tainted() == {"agent": {Exposure.STRANGER, Exposure.CONTACT}}
     with closing(sqlite3.connect(back.client_db)) as db:
         assert db.execute("SELECT * FROM whatsmeow_device").fetchall() == [DEVICE]
 

@@ -23,11 +23,12 @@ from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_acc
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.ledger import Exposure, Taint
-from whatsapp_mcp.models import ConnectionState
-from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.models import PERSON
+from whatsapp_mcp.policy import Act, Audience, Effect, Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Accounts, Services, spec_of
-from whatsapp_mcp.server.calls.call import LEADER_LIMIT, Pages
+from whatsapp_mcp.server.calls.beginning import begun
+from whatsapp_mcp.server.calls.call import LEADER_LIMIT, Pages, Requester
 from whatsapp_mcp.server.main import ServeOptions, _accounts_of
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.settings import PolicyMode, PolicySettings, Settings
@@ -241,19 +242,14 @@ async def test_an_account_that_cannot_be_opened_counts_as_one_that_handed_strang
     assert [*tainted.values()] == [frozenset({Exposure.STRANGER})]
 
 
-@pytest.mark.parametrize(("token", "told"), [("test", True), (f"{OF}work", False)])
+@pytest.mark.parametrize(("accounts", "told"), [(None, True), (frozenset({WORK}), False)])
 async def test_who_sees_some_accounts_alone_is_told_of_no_page(
-    two: TwoAccounts, token: str, told: bool
+    two: TwoAccounts, accounts: frozenset[str] | None, told: bool
 ) -> None:
-    two.work.device.state, two.work.device.number = ConnectionState.UNLINKED, None
-    async with api(
-        two.private, token=token, application=two.application("connection"), others=[two.work]
-    ) as http:
-        two.work.pages = Pages("whatsapp-mcp page --account work", "http://127.0.0.1/accounts/work/link")
-        arguments = {"account": WORK} if told else {}
-        answered = await http.post("/api/v1/tools/link_device", json=arguments)
-    assert answered.status_code == 200, answered.text
-    assert ("whatsapp-mcp page" in answered.text) is told
+    two.work.pages = Pages("whatsapp-mcp page --account work", "http://127.0.0.1/accounts/work/link")
+    requester = Requester(PERSON, None, over_http=True, accounts=accounts)
+    call = begun(two.work, requester, Act("link_device", Effect.LINK, Audience.NOBODY))
+    assert ((await call.services()).pages is not None) is told
 
 
 async def test_an_act_does_not_wait_for_an_account_that_is_not_seen(two: TwoAccounts) -> None:

@@ -20,10 +20,11 @@ from tests.postgres import PostgresServer, debian_binaries, postgres_server
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.client.protocol import EXIT_NO_JOURNAL, EXIT_NO_KEYS, EventCode
 from whatsapp_mcp.errors import NotConnected
-from whatsapp_mcp.fleet.database import PostgresJournal, raise_epoch
+from whatsapp_mcp.fleet.database import raise_epoch
 from whatsapp_mcp.fleet.keys import Login, journal_address, keys_address
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.storage import JournalReader
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +79,7 @@ async def heard(client: ClientUnderTest, folder: Path, *said: str) -> list[str]:
     return texts(folder)
 
 
-def texts_in(journal: PostgresJournal) -> list[str]:
+def texts_in(journal: JournalReader) -> list[str]:
     rows = [row for row in journal.read(0, 10_000) if row.code == EventCode.MESSAGE]
     found = [Neonize.Message.FromString(row.payload).Message.conversation for row in rows]
     return [said for said in found if said]

@@ -121,9 +121,14 @@ def _is_same(one: JournalReader, other: JournalReader, after: int) -> bool:
     return list(_rows(one, after)) == list(_rows(other, after))
 
 
-def put_ledger(folder: AccountFolder, claim: Claim) -> None:
+async def put_ledger(folder: AccountFolder, claim: Claim) -> None:
     """Copy the ledger, as a snapshot that begins its log."""
-    content = dump_ledger(folder)
+    async with open_ledger(folder):  # makes tables that an earlier version did not have
+        pass
+    await anyio.to_thread.run_sync(_put_ledger, claim, dump_ledger(folder))
+
+
+def _put_ledger(claim: Claim, content: bytes) -> None:
     with closing(PostgresStatements(claim.database, claim.account, claim.epoch)) as log:
         log.put_snapshot(log.last(), content)
         kept = log.newest_snapshot()

@@ -100,7 +100,7 @@ class MoveIn:
         folder, claim = self._folder, self._held
         position = await contents.put_archive(folder, claim)
         await anyio.to_thread.run_sync(contents.put_journal, folder, claim, position)
-        await anyio.to_thread.run_sync(contents.put_ledger, folder, claim)
+        await contents.put_ledger(folder, claim)
         await anyio.to_thread.run_sync(contents.put_small_files, folder, claim)
 
     async def put_files(self) -> None:
