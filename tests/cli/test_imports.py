@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,6 +218,21 @@ def test_an_import_is_undone_after_a_yes(leads: Callable[..., Leader]) -> None:
     assert (done.exit_code, leader.asked) == (0, ["undo 4"])
     assert "Import 4 is undone: what only it brought is removed." in done.stdout
     assert run("--undo", "4", "--yes").exit_code == 0
+
+
+def test_nobody_is_asked_about_an_import_that_is_not_there(leads: Callable[..., Leader]) -> None:
+    leader = leads(DONE)
+    done = run("--undo", "9", answer="y\n")
+    assert (done.exit_code, leader.asked) == (2, [])
+    assert "There is no import 9." in done.stderr
+    assert "Remove what" not in done.stderr
+
+
+def test_before_anything_is_linked_no_import_is_listed(home: Path) -> None:
+    shutil.rmtree(home / "home" / "accounts")
+    assert json.loads(run("--list", "--json").stdout) == []
+    assert run("--list").exit_code == 0
+    assert not (home / "home" / "accounts").exists()
 
 
 def test_imports_are_listed(leads: Callable[..., Leader]) -> None:

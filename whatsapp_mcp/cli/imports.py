@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TextIO, Typ
 import anyio
 import typer
 
+from whatsapp_mcp import settings
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.archive.exporting import printable
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
@@ -84,10 +85,12 @@ def import_messages(
     if sum((source is not None, undo is not None, only_list)) != 1:
         raise InvalidArgument("Give one of these.", "A file or folder, --undo N, or --list.")
     if only_list:
-        _tell_all(_with_device(account, _all, known=True), as_json)
+        is_here = settings.load().account_folder(account).path.is_dir()
+        _tell_all(_with_device(account, _all, known=True) if is_here else (), as_json)
         return
     if undo is not None:
         if not (yes or as_json):
+            _require_import(account, undo)
             typer.confirm(f"Remove what only import {undo} brought?", abort=True, err=True)
         over = _with_device(account, _Followed(_undo(undo), as_json), known=True)
     else:
@@ -142,6 +145,16 @@ async def _all(devices: Devices, _: ReadingArchive) -> tuple[ImportProgress, ...
     from whatsapp_mcp.cli.connection import asked
 
     return await asked(devices, lambda device: device.imports())
+
+
+def _require_import(account: str, number: int) -> None:
+    """See that there is an import, before a person is asked about it.
+
+    Raises:
+        InvalidArgument: There is none of this number.
+    """
+    if not any(number in one.numbers for one in _with_device(account, _all, known=True)):
+        raise InvalidArgument(f"There is no import {number}.", "Look at the list of imports (--list).")
 
 
 def _undo(number: int) -> _Start:
