@@ -18,8 +18,10 @@ from typer.testing import CliRunner, Result
 
 from tests.cli.fakes import NOON
 from whatsapp_mcp import settings
+from whatsapp_mcp.cli import service
 from whatsapp_mcp.cli.accounts import changes
 from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader import LeaderLock, open_device
 from whatsapp_mcp.device.operations import Device
@@ -299,6 +301,38 @@ def test_what_still_starts_an_account_that_is_gone_is_named(tmp_path: Path) -> N
     (tmp_path / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": {"whatsapp-work": entry}}))
     said = run("accounts rename work office").stderr
     assert "Cursor still starts work: change or remove whatsapp-work" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of systemd")
+def test_the_word_in_which_an_application_names_an_account_that_is_gone_may_be_one(tmp_path: Path) -> None:
+    made("work")
+    (tmp_path / ".cursor").mkdir()
+    entry = {"command": "whatsapp-mcp", "args": ["--account=work"]}
+    (tmp_path / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": {"whatsapp-work": entry}}))
+    for account in ("work", "work-2"):
+        unit = service.systemd_unit(f"whatsapp-mcp-{account}", Launch.here(account, "serve"))
+        unit.path.parent.mkdir(parents=True, exist_ok=True)
+        unit.path.write_text(unit.content)
+    said = run("accounts rename work office").stderr
+    assert "Cursor still starts work" in said
+    assert "The service whatsapp-mcp-work still starts work" in said
+    assert "whatsapp-mcp-work-2" not in said
+
+
+def test_a_name_that_a_token_is_limited_to_is_not_added(home: Path) -> None:
+    Tokens(home).create("leftover", ["read"], ["office"])
+    refused = run("accounts add office")
+    assert (refused.exit_code, names()) == (2, [])
+    assert "whatsapp-mcp token revoke leftover" in refused.stderr
+
+
+def test_two_processes_do_not_change_accounts_at_once(home: Path) -> None:
+    made("work", "club")
+    with changes.changing(home):
+        for line in ("rename work office", "remove work --yes", "add third"):
+            refused = run(f"accounts {line}")
+            assert (refused.exit_code, names()) == (1, ["club", "work"])
+            assert f"Process {os.getpid()} is changing accounts" in refused.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it forks")

@@ -158,6 +158,13 @@ def installed_services() -> list[Path]:
     return [path for path in sorted(folder.glob("*.service")) if _DESCRIPTION in _text_of(path)]
 
 
+def services_of(account: str) -> list[Path]:
+    """Those of the installed services whose command names this account."""
+    # In a unit the words are in quotation marks, in an agent each is an element.
+    named = re.compile(rf'--account(?:=|"?\s+"?|</string>\s*<string>){re.escape(account)}(?![\w.-])')
+    return [path for path in installed_services() if named.search(_text_of(path))]
+
+
 def _is_our_agent(path: Path) -> bool:
     try:
         words = plistlib.loads(path.read_bytes())["ProgramArguments"]

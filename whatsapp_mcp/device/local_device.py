@@ -83,7 +83,8 @@ class LocalDevice(
         archive: The account's archive, for writing.
         tasks: Where its loops and clients run; the device ends with them.
         owner: The device whose keys are stored (`keys.stored_device`), if one is linked.
-        refusal: Why those keys may not be used (`owner.refusal_of`); they are deleted then.
+        refusal: Why those keys may not be used (`owner.refusal_of`); they are kept until a
+            phone is linked.
         storage: Keys, journal and record of the connection; those of the folder if not given.
         ended: Told once nothing more can be written, since another leader has taken over or the database
             does not answer: whoever opened the device closes it.

@@ -71,7 +71,7 @@ def require_free_name(loaded: Settings, name: str) -> None:
     if loaded.account_folder(name).path.exists():
         raise InvalidArgument(f"There is an account {name} already.", "Choose another name.")
     require_unnamed(loaded, name)
-    _require_no_token(loaded, name)
+    require_no_token(loaded, name)
     if name in loaded.accounts_with_settings:
         raise InvalidArgument(
             f"config.toml has settings of an account {name} already.", "Take its sections out first."
@@ -334,7 +334,7 @@ def require_unnamed(loaded: Settings, name: str) -> None:
         )
 
 
-def _require_no_token(loaded: Settings, name: str) -> None:
+def require_no_token(loaded: Settings, name: str) -> None:
     """See that no token is limited to a name that no account has: it would reach the one that takes the name.
 
     Raises:
@@ -351,12 +351,24 @@ def _require_no_token(loaded: Settings, name: str) -> None:
 
 
 def _copy_key(folder: AccountFolder, target: AccountFolder) -> None:
-    """Put the key of an encrypted account where it is looked for under the new name: in the keyring."""
+    """Put the key of an encrypted account where it is looked for under the new name: in the keyring.
+
+    Raises:
+        InvalidArgument: It is not there, or the keyring does not keep it.
+    """
     before = folder.vault.source
     if folder.vault.exists and before is not None and before.file is None and before.command is None:
-        key = before.read()
-        if key is not None:
-            KeySource(name=str(target.path)).store(key)
+        key, after = before.read(), KeySource(name=str(target.path))
+        if key is None:
+            raise InvalidArgument(
+                f"The keyring has no key of {folder.name}, which is encrypted.",
+                "Unlock the keyring, or put the key back into it, then run this again.",
+            )
+        after.store(key)
+        if after.read() != key:
+            raise InvalidArgument(
+                "The keyring did not keep the key under the new name.", "Look at the keyring of this system."
+            )
 
 
 def _change_tokens(home: Path, change: Callable[[frozenset[str]], Iterable[str]]) -> None:

@@ -46,13 +46,17 @@ def list_accounts(as_json: AsJson = False) -> None:
 @app.command()
 def add(name: Name) -> None:
     """Add an account, to be linked next."""
+    from whatsapp_mcp.cli.accounts.changes import changing, require_no_token
+
     settings.check_new_name(name)
     _finish()
     loaded = settings.load()
     folder = loaded.account_folder(name)
-    if folder.path.exists():
-        raise InvalidArgument(f"There is an account {name} already.", "Choose another name.")
-    folder.create()
+    with changing(loaded.home):
+        if folder.path.exists():
+            raise InvalidArgument(f"There is an account {name} already.", "Choose another name.")
+        require_no_token(loaded, name)
+        folder.create()
     typer.echo(f"Added {name}. Next: `whatsapp-mcp link --account {name}`. {_RESTART}", err=True)
 
 
@@ -152,10 +156,18 @@ def _finish() -> None:
 
 def _say_who_names(name: str) -> None:
     """What still starts a server with the name of an account that is gone."""
+    from whatsapp_mcp.cli.service import services_of
+
     for each in found(Machine.here()):
         args = each.launch.args
-        if ("--account", name) in pairwise(args):
+        if ("--account", name) in pairwise(args) or f"--account={name}" in args:
             typer.echo(
                 f"{each.host.title} still starts {name}: change or remove {each.name} in {each.path}.",
                 err=True,
             )
+    for path in services_of(name):
+        typer.echo(
+            f"The service {path.stem} still starts {name}: "
+            f"`whatsapp-mcp service uninstall --name {path.stem}` removes it.",
+            err=True,
+        )

@@ -156,7 +156,8 @@ def step(connection: Connection, event: Event, moment: Moment) -> Step:
         return _reported(connection, event, moment)
     match event:
         case Opened(True, str(refusal)):
-            return _rest(connection, S.UNLINKED, refusal, moment, forget=True)
+            # Not deleted: it may be the archive that was replaced. Who links a phone deletes them.
+            return _rest(replace(connection, linked=False, failures=0), S.UNLINKED, refusal, moment)
         case Opened(linked):
             return _opened(
                 replace(connection, running=False, linked=linked, online_at=None, stuck=None), moment
