@@ -121,7 +121,7 @@ def move_account(
         bool, typer.Option("--allow-asynchronous", help="The database may lose what it confirms.")
     ] = False,
 ) -> None:
-    """Move an account into a fleet's database, or back.
+    """Move an account to a database, or back.
 
     The phone stays linked. No server of it may run here, and no node leads it meanwhile. If this is
     interrupted, run it again: the account is at one of the two places alone.

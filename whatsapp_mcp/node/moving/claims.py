@@ -21,7 +21,9 @@ from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.fleet.database import (
     MIGRATIONS,
     Database,
+    NotDurable,
     Session,
+    TooNew,
     add_account,
     begin_run,
     connect,
@@ -30,9 +32,9 @@ from whatsapp_mcp.fleet.database import (
     lease_of,
     migrate,
 )
-from whatsapp_mcp.fleet.keys import Login, fence, prepare, schema_of
+from whatsapp_mcp.fleet.keys import Login, NotFencing, fence, prepare, schema_of
 from whatsapp_mcp.fleet.protocol import Challenge, Lease, LeaseTimes
-from whatsapp_mcp.storage import Fenced, StorageError
+from whatsapp_mcp.storage import Fenced, KeysUnreadable, StorageError
 
 _MOVER: Final = "move"
 """What the runs of movers have as their node."""
@@ -125,7 +127,23 @@ async def connected(database: Database) -> AsyncIterator[Session]:
         kind = f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
         raise Busy(f"The database does not answer as it should ({kind}).", _AGAIN) from error
     except StorageError as error:
-        raise Busy(str(error), _AGAIN) from error
+        raise Busy(_words_of(error), _AGAIN) from error
+
+
+def _words_of(error: StorageError) -> str:
+    match error:
+        case NotDurable():
+            return f"The database may lose what it confirms. {' '.join(error.weaknesses)}"
+        case Fenced():
+            return "Another process has taken the account meanwhile."
+        case NotFencing():
+            return "The database does not keep clients of a former leader out: see pg_hba.conf."
+        case TooNew():
+            return "The tables of the database are of a newer version than this one."
+        case KeysUnreadable():
+            return "The keys cannot be read."
+        case _:
+            return "The database does not answer, or cannot be used."
 
 
 def has_happened(session: Session, account: str, move: str) -> bool:

@@ -70,12 +70,13 @@ class MoveIn:
 
     async def hold(self) -> None:
         """Hold the account there, and delete what an earlier try has left."""
+        name = self._folder.name
         _require_movable(self._folder)
         if await FileKeys(self._folder.client_db).device() is None:
             raise InvalidArgument(
-                f"No phone is linked as {self._folder.name}.", "Link it where it is to be led from now on."
+                f"No phone is linked as {name}.", "Link it where it is to be led from now on."
             )
-        held = partial(claim_for_arrival, self._session, self._database, self._folder.name)
+        held = partial(claim_for_arrival, self._session, self._database, name)
         self._claim = await anyio.to_thread.run_sync(held)
         # The account did not arrive by an earlier try, and cannot any more: its epoch is over.
         self._folder.moved.unlink(missing_ok=True)
@@ -117,10 +118,11 @@ class MoveIn:
 
 
 def _require_movable(folder: AccountFolder) -> None:
+    name = folder.name
     if folder.vault.exists:
         raise InvalidArgument(
-            f"{folder.name} is encrypted, with a key of this computer.",
-            f"Run `whatsapp-mcp encryption off --account {folder.name}` first.",
+            f"{name} is encrypted, with a key of this computer.",
+            f"Run `whatsapp-mcp encryption disable --account {name}` first.",
         )
 
 
