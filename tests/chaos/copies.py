@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import anyio
@@ -54,6 +55,15 @@ class Copies:
         while True:
             await anyio.sleep(seconds * 2 * self._chance.random())
             await self.rebuild(self._chance.choice(self._accounts))
+
+    def position(self, account: str) -> int:
+        """The last row of the journal that is in one; -1 while it is being made."""
+        try:
+            with closing(sqlite3.connect(f"file:{self.folder(account).archive_db}?mode=ro", uri=True)) as db:
+                row = db.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()
+        except sqlite3.OperationalError:
+            return -1
+        return int(row[0]) if row else 0
 
     async def end(self) -> None:
         """Close all, once each has what the logs have now."""

@@ -30,7 +30,7 @@ from whatsapp_mcp.simulator.phone import Phone
 
 NODES: Final = ("a", "b")
 BETWEEN_LOOKS: Final = 0.1
-LIMIT: Final = 180
+LIMIT: Final = 90
 """Seconds in which a fleet has to come to rest after a fault."""
 _LEADERS: Final = """
 SELECT account, CASE WHEN NOT ended THEN node END, coalesce((
@@ -39,6 +39,12 @@ SELECT account, CASE WHEN NOT ended THEN node END, coalesce((
 ), 0)
 FROM whatsapp_mcp.leases LEFT JOIN whatsapp_mcp.runs USING (run)
 """
+
+
+_COUNTER: Final = "SELECT max(counter) FROM whatsapp_mcp.runs WHERE node = %s AND NOT ended"
+
+
+_JOURNALED: Final = "SELECT account, seq FROM whatsapp_mcp.heads WHERE stream = 'journal'"
 
 
 class Leader(NamedTuple):
@@ -97,6 +103,7 @@ class _Fleet:
     nodes: Mapping[str, NodeProcess]
     traffic: Traffic
     faults: list[Fault] = field(default_factory=list[Fault])
+    exit_codes: list[int] = field(default_factory=list[int])
 
     async def leaders(self) -> dict[str, Leader]:
         """Who leads each account."""
@@ -108,15 +115,44 @@ class _Fleet:
 
     async def until_led(self, accounts: Sequence[str], *, not_by: str = "") -> None:
         """Return once each of these accounts has a leader, and its client has logged in."""
+        until = time.monotonic() + LIMIT
+        while True:
+            leaders = await self.leaders()
+            waiting = {
+                one: leaders[one]
+                for one in accounts
+                if leaders[one].node in {None, not_by, LINKING} or not self.is_online(one, leaders[one])
+            }
+            if not waiting:
+                return
+            if time.monotonic() > until:
+                raise TimeoutError(f"Not online after {LIMIT} s: {waiting}. {await self._rows()}")
+            await anyio.sleep(BETWEEN_LOOKS)
+
+    async def _rows(self) -> str:
+        """What the database says of its accounts."""
+
+        def look(session: Session) -> str:
+            statement = "SELECT account, state, failures, not_before, reason FROM whatsapp_mcp.accounts"
+            return "\n".join(map(str, session.execute(statement).fetchall()))
+
+        return await anyio.to_thread.run_sync(self.servers.ask, look)
+
+    async def until_alive(self, node: str) -> None:
+        """Return once a node has a run that goes on."""
         with anyio.fail_after(LIMIT):
             while True:
-                leaders = await self.leaders()
-                if all(
-                    leaders[one].node not in {None, not_by, LINKING} and self.is_online(one, leaders[one])
-                    for one in accounts
-                ):
-                    return
+                counter = await self._counter(node)
                 await anyio.sleep(BETWEEN_LOOKS)
+                if counter is not None and await self._counter(node) not in {None, counter}:
+                    return
+
+    async def _counter(self, node: str) -> int | None:
+        def look(session: Session) -> int | None:
+            row = session.execute(_COUNTER, [node]).fetchone()
+            return row and row[0]
+
+        return await anyio.to_thread.run_sync(self.servers.ask, look)
 
     def is_online(self, account: str, leader: Leader) -> bool:
         """Whether a client of this leader is logged in."""
@@ -153,6 +189,7 @@ class _Fleet:
         begin()
         await self.until_led(led, not_by=node.name)
         end()
+        await self.until_alive(node.name)
 
     async def _to_database(self, what: str) -> None:
         """In the middle of a burst."""
@@ -164,6 +201,18 @@ class _Fleet:
     def close_by(self) -> Database:
         """The database as whoever only reads finds it, also after a failover."""
         return Database(self.servers.url(self.servers.ports), patience=5.0)
+
+    async def until_archived(self, third: Copies) -> None:
+        """Return once all that is in the journals is in the archives."""
+
+        def look(session: Session) -> dict[str, int]:
+            return dict(session.execute(_JOURNALED).fetchall())
+
+        journaled = await anyio.to_thread.run_sync(self.servers.ask, look)
+        with anyio.fail_after(LIMIT):
+            for account in self.phones:
+                while third.position(account) < journaled[account]:  # noqa: ASYNC110
+                    await anyio.sleep(BETWEEN_LOOKS)
 
     async def settle(self) -> None:
         """Wait until all that was said is acknowledged."""
@@ -244,9 +293,9 @@ async def _go(fleet: _Fleet, third: Copies) -> None:
         await fleet.traffic.stopped()
         tasks.cancel_scope.cancel()
     await fleet.settle()
+    await fleet.until_archived(third)
     for node in fleet.nodes.values():
-        code = await node.drain()
-        print(f"{node.name} has ended with {code}", flush=True)
+        fleet.exit_codes.append(await node.drain())
 
 
 async def _faults(fleet: _Fleet) -> None:
@@ -278,6 +327,7 @@ async def _judged(fleet: _Fleet, home: Path) -> Report:
     truth.check_incoming(verdict, fleet.traffic.said, archived, journaled, lost)
     truth.check_outgoing(verdict, fleet.traffic.sent, outbox)
     servers.ask(lambda session: truth.check_epochs(verdict, session, changes, key_writers(session), logins))
+    verdict.count("nodes that did not end in order", sum(map(bool, fleet.exit_codes)), most=0)
     for account in accounts:
         truth.check_archives(verdict, folders[account], "archives")
     return Report(
