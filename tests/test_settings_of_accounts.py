@@ -180,6 +180,13 @@ def test_an_own_text_that_cannot_be_used_is_refused_and_leaves_in_force_what_was
         check_own_text(tmp_path, "work", text)
 
 
+def test_an_account_whose_own_text_was_never_understood_has_no_settings_at_all(tmp_path: Path) -> None:
+    current = CurrentSettings(load_text(tmp_path, TWO), "work", lambda: "[network]\nproxi = 1\n")
+    for _ in range(2):
+        with pytest.raises(InvalidArgument, match="proxi"):
+            current.now()
+
+
 def test_no_text_of_an_account_names_what_is_on_the_machine_that_runs_it() -> None:
     sections = {name: Settings.model_fields[name].annotation for name in OWN_TEXT - {"webhooks"}}
     paths = {

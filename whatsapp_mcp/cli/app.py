@@ -15,6 +15,7 @@ from whatsapp_mcp.cli import accounts as account_commands
 from whatsapp_mcp.cli import agents, hosts
 from whatsapp_mcp.cli import archive as archive_commands
 from whatsapp_mcp.cli import encryption as encryption_commands
+from whatsapp_mcp.cli import fleet as fleet_commands
 from whatsapp_mcp.cli import people as people_commands
 from whatsapp_mcp.cli import service as service_commands
 from whatsapp_mcp.cli import token as token_commands
@@ -320,7 +321,7 @@ def node() -> None:
     They are kept in the PostgreSQL database that the setting `database` names. The node leads those that fall
     to it until a signal comes, then gives them up in order.
     """
-    from whatsapp_mcp.cli.node import node as lead_accounts
+    from whatsapp_mcp.cli.fleet import node as lead_accounts
 
     lead_accounts()
 
@@ -385,6 +386,7 @@ app.add_typer(token_commands.app, name="token")
 app.add_typer(people_commands.app, name="people")
 app.add_typer(agents.scheduled_app, name="scheduled")
 app.add_typer(encryption_commands.app, name="encryption")
+app.add_typer(fleet_commands.app, name="fleet")
 app.add_typer(agents.app, name="policy")
 app.add_typer(agents.answering_app, name="agent")
 app.add_typer(voice_commands.app, name="voice")

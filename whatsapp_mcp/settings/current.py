@@ -25,7 +25,8 @@ class CurrentSettings:
     """The settings of an account, read again whenever the text of `config.toml` has changed.
 
     A file that cannot be used leaves in force what was before. So does one that is empty or gone, as it is
-    for a moment while many editors write it: else every rule would be lifted for that moment.
+    for a moment while many editors write it: else every rule would be lifted for that moment. An account with
+    a text of its own has no settings before that text is understood: its policy and its proxy stand there.
 
     Args:
         settings: Those of all accounts, as they were when the process started.
@@ -46,10 +47,15 @@ class CurrentSettings:
         self._own = own
         self._texts: tuple[str, str] | None = None
         self._is_from_file = False
+        self._has_own = False
         self.fault: str | None = None
 
     def now(self) -> Settings:
-        """The settings that are in force; reads the file."""
+        """The settings that are in force; reads the file.
+
+        Raises:
+            InvalidArgument: The account's own text was never one that can be used.
+        """
         try:
             # The text and not the file's times: two changes within a tick of the clock leave the same times.
             texts = config_text(self._settings.home), self._own() if self._own else ""
@@ -59,6 +65,8 @@ class CurrentSettings:
         except InvalidArgument as error:
             self._texts = None
             self._keep(error.message)
+            if self._own is not None and not self._has_own:
+                raise
         return self._settings.for_account(self._account)
 
     def _take(self, text: str, own: str) -> None:
@@ -68,7 +76,7 @@ class CurrentSettings:
         if is_empty and self._own is None:
             return
         self._settings = parse(self._settings.home, text, {self._account: own} if self._own else None)
-        self._is_from_file = not is_empty
+        self._is_from_file, self._has_own = not is_empty, True
         self.fault = None
 
     def _keep(self, reason: str) -> None:

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotLinked, WhatsAppError
-from whatsapp_mcp.fleet.database import Database, Session
+from whatsapp_mcp.fleet.database import MIGRATIONS, Database, Session, migrate
 from whatsapp_mcp.fleet.tenancy import (
     AccountState,
     account_row,
@@ -83,6 +83,10 @@ class Administration:
     home: Path
     devices: Callable[[str], Devices]
     monotonic: Callable[[], float] = time.monotonic
+
+    async def prepare(self) -> None:
+        """Make the tables, where no node has begun yet."""
+        await self._run(migrate, MIGRATIONS)
 
     async def accounts(self) -> AccountsData:
         """Every account."""

@@ -12,6 +12,16 @@ from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.system import share_arenas
 
 
+def require_driver() -> None:
+    """See that the driver of the database is here.
+
+    Raises:
+        Unsupported: It is not installed.
+    """
+    if find_spec(EXTRAS["postgres"]) is None:
+        raise Unsupported("The driver of PostgreSQL is not installed.", f"Install {DISTRIBUTION}[postgres].")
+
+
 def node() -> None:
     """Lead accounts until a signal comes.
 
@@ -19,8 +29,7 @@ def node() -> None:
         Unsupported: The driver of the database is not installed.
         InvalidArgument: A setting or the database cannot be used, or another node uses the home folder.
     """
-    if find_spec(EXTRAS["postgres"]) is None:
-        raise Unsupported("The driver of PostgreSQL is not installed.", f"Install {DISTRIBUTION}[postgres].")
+    require_driver()
     share_arenas()
     loaded = settings.load()
     # Loaded here alone: nothing else on a computer without a database needs it.
