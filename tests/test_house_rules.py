@@ -12,6 +12,7 @@ from whatsapp_mcp import errors
 PACKAGE = Path(__file__).parent.parent / "whatsapp_mcp"
 MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 BOUNDARIES = {
+    "node/account.py",
     "client/__main__.py",
     "device/supervise.py",
     "media/job.py",
@@ -43,7 +44,7 @@ SHOWS_A_NAME = {"called", "titled", "clean_name", "chosen_name", "quoted", "repr
 
 OUR_OWN = {"self", "spec", "path", "act"}
 """What holds names of the code, and the files that a person gives to a command."""
-FOR_PERSONS = ("cli/", "simulator/", "settings/")
+FOR_PERSONS = ("cli/", "node/serving.py", "simulator/", "settings/")
 """Where errors are read at a terminal and never by a model."""
 
 

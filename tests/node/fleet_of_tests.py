@@ -23,6 +23,7 @@ from whatsapp_mcp.fleet.database import (
     live_runs,
     migrate,
 )
+from whatsapp_mcp.fleet.protocol import Candidate, assigned
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 
 LIMIT = 30.0
@@ -70,10 +71,24 @@ class Fleet:
         nodes = self.nodes()
         return {name: nodes[row.run] for name, row in self.rows().items() if row.run in nodes}
 
+    def is_settled(self) -> bool:
+        """Whether each account is led by the node to which it is assigned."""
+        self.session.deadline = self.session.monotonic() + LIMIT
+        runs = live_runs(self.session)
+        able = [Candidate(row.run, row.node, row.capacity, row.draining) for row in runs]
+        rows = self.rows()
+        return assigned(rows, able) == {name: row.run for name, row in rows.items()}
+
     def set(self, account: str, state: str) -> None:
         """Change the state of an account, as an operator does."""
         self.session.execute(
             "UPDATE whatsapp_mcp.accounts SET state = %s WHERE account = %s", [state, account]
+        )
+
+    def configure(self, account: str, text: str) -> None:
+        """Give an account settings of its own."""
+        self.session.execute(
+            "UPDATE whatsapp_mcp.accounts SET settings = %s WHERE account = %s", [text, account]
         )
 
     async def until(self, condition: Callable[[Fleet], bool]) -> None:

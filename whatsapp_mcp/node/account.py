@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final, Literal
 
 import anyio
 import anyio.to_thread
+import psycopg
 
-from whatsapp_mcp.errors import WhatsAppError, cause
+from whatsapp_mcp.device.leader import LeaderLease, LeaderLock, Led, background_tasks, leading
+from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.errors import Busy, WhatsAppError, cause
 from whatsapp_mcp.fleet.database import (
     AccountRow,
     Session,
@@ -22,11 +26,14 @@ from whatsapp_mcp.fleet.database import (
 )
 from whatsapp_mcp.fleet.keys import Login, fence, prepare
 from whatsapp_mcp.fleet.protocol import STABLE, Lease
+from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.node.context import NodeContext
+from whatsapp_mcp.node.services import led_services
+from whatsapp_mcp.node.storage import opened_storage
+from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Fenced, Rewound, StorageError, Unavailable
 
-LOOK: Final = 0.2
-"""Seconds between two looks at the lease."""
 _CRASHED: Final = "The process of its leader ended."
 _REWOUND: Final = (
     "The database lacks what it had confirmed. The keys may have been used since: link it again."
@@ -34,7 +41,12 @@ _REWOUND: Final = (
 
 logger = logging.getLogger(__name__)
 
-LeadState = Literal["taking", "leading", "offline"]
+LeadState = Literal["taking", "leading", "ending"]
+
+LOGIN_LIMIT: Final = 5.0
+"""Seconds for which an account that logs in keeps others from it."""
+_LOOK: Final = 0.1
+_ON_THE_WAY: Final = (ConnectionState.CONNECTING, ConnectionState.RECONNECTING)
 
 
 class NodeAccount:
@@ -46,8 +58,10 @@ class NodeAccount:
 
     Attributes:
         name: Of the account.
-        state: How far it is; `offline` when nothing more is done for it.
         epoch: Of this leadership.
+        state: How far it is.
+        runtime: Its services, while it is led.
+        last_takeover_seconds: From the decision to take it until it was led; None before.
     """
 
     def __init__(self, context: NodeContext, row: AccountRow) -> None:
@@ -56,38 +70,55 @@ class NodeAccount:
         self.name: Final = row.account
         self.epoch: Final = row.epoch + 1
         self.state: LeadState = "taking"
+        self.runtime: Runtime | None = None
+        self.last_takeover_seconds: float | None = None
+        self._decided = context.clock()
         self._ending = anyio.Event()
 
     def end(self) -> None:
         """Give the account up; `lead` returns once another run may take it."""
         self._ending.set()
 
-    async def lead(self) -> None:
+    async def lead(self, ended: Callable[[], None]) -> StorageError | None:
         """Take the account over and lead it until `end`, the end of the lease, a newer leader, or a failure.
 
-        What it fails with is noted in the database.
+        Args:
+            ended: Called when nothing more is done for the account, and its files are not closed yet.
+
+        Returns:
+            Why it ended, if not because of `end`. What it fails with is noted in the database.
         """
+        reason: StorageError | None = None
         try:
-            if not await self._may_begin():
-                return
-            async with self._context.logins:
-                login = await anyio.to_thread.run_sync(self._fence)
-            if login is None:
-                return
-            await self._lead(login)
-        except Fenced:
-            logger.warning("node: %s has a newer leader", self.name)
-        except Unavailable as error:
-            logger.warning("node: %s is not led for now: %s", self.name, error)
-        except Rewound as error:
-            logger.exception("node: %s is quarantined", self.name)
-            await self._note(partial(quarantine, account=self.name, reason=f"{_REWOUND} ({error})"))
-        except (StorageError, WhatsAppError, OSError, sqlite3.Error) as error:
+            if await self._may_begin():
+                reason = await self._take(ended)
+        except StorageError as error:
+            reason = error
+        except Exception as error:
             logger.exception("node: leading %s has failed", self.name)
             await self._note(partial(note_failure, account=self.name, reason=_words(error)))
         finally:
-            self.state = "offline"
-        await self._release()
+            self.state = "ending"
+            with anyio.CancelScope(shield=True):
+                await self._settle(reason)
+        return reason
+
+    async def _settle(self, reason: StorageError | None) -> None:
+        """Note why it ended, and give up the lease if this run has it still: another need not wait."""
+        match reason:
+            case None:
+                pass
+            case Fenced() | Unavailable():
+                logger.warning("node: %s is led no longer: %s", self.name, reason)
+            case Rewound():
+                logger.error("node: %s is quarantined: %s", self.name, reason)
+                words = f"{_REWOUND} {reason}"
+                await self._note(partial(quarantine, account=self.name, reason=words))
+            case _:
+                logger.error("node: leading %s has failed: %s", self.name, reason)
+                await self._note(partial(note_failure, account=self.name, reason=str(reason)))
+        lease = Lease(self._context.run.name, self.epoch)
+        await self._note(partial(_released, account=self.name, lease=lease))
 
     async def _may_begin(self) -> bool:
         """Count it where the last leader was lost, as this account may be why; whether it need not rest."""
@@ -97,33 +128,86 @@ class NodeAccount:
         pause = await self._context.calls.run(noted)
         return pause is not None and not pause.seconds
 
+    async def _take(self, ended: Callable[[], None]) -> StorageError | None:
+        context = self._context
+        folder = context.settings.account_folder(self.name)
+        await anyio.to_thread.run_sync(folder.vault.unlock)
+        folder.create()
+        lock = LeaderLock(folder)
+        if not lock.acquire():
+            raise Busy(f"Another process on this machine leads {self.name} (process {lock.holder()}).")
+        await context.logins.acquire_on_behalf_of(self)
+        try:
+            login = await anyio.to_thread.run_sync(self._fence)
+            return None if login is None else await self._lead(folder, login, ended)
+        finally:
+            self._logged_in()
+            lock.release()
+
     def _fence(self) -> Login | None:
         context = self._context
-        with connect(context.database) as session:
-            prepare(session, self.name)
-            return fence(session, context.database, self.name, self._row.lease, context.run.name)
+        try:
+            with connect(context.database) as session:
+                prepare(session, self.name)
+                return fence(session, context.database, self.name, self._row.lease, context.run.name)
+        except psycopg.OperationalError:
+            raise Unavailable("The database does not answer.") from None
 
-    async def _lead(self, login: Login) -> None:
-        await self._context.copies.end(self.name)  # its archive is the one that is led from here on
-        self.state = "leading"
-        logger.info("node: leading %s in epoch %d", self.name, self.epoch)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._become_stable)
-            while not self._ending.is_set() and self._context.run.holds():
-                with anyio.move_on_after(LOOK):
-                    await self._ending.wait()
-            tasks.cancel_scope.cancel()
+    async def _lead(
+        self, folder: AccountFolder, login: Login, ended: Callable[[], None]
+    ) -> StorageError | None:
+        context, current = self._context, self._context.current(self.name)
+        lease = LeaderLease(context.run.until, context.run.times.ttl)
+        days = current.now().retention.days
+        async with (
+            opened_storage(context.database, self.name, login, self.epoch, lease) as storage,
+            leading(folder, current, storage, retention_days=days) as led,
+        ):
+            self.state = "leading"
+            self.last_takeover_seconds = context.clock() - self._decided
+            logger.info("node: leading %s in epoch %d", self.name, self.epoch)
+            async with (
+                led_services(context, folder, current, led) as self.runtime,
+                background_tasks() as tasks,
+            ):
+                tasks.start_soon(self._await_login, await self.runtime.devices())
+                tasks.start_soon(self._become_stable)
+                reason = await self._until_ended(led)
+            self.runtime = None
+            ended()
+        return reason
+
+    async def _until_ended(self, led: Led) -> StorageError | None:
+        reasons: list[StorageError] = []
+
+        async def wait() -> None:
+            reasons.append(await led.wait_ended())
+            self._ending.set()
+
+        async with background_tasks() as tasks:
+            tasks.start_soon(wait)
+            await self._ending.wait()
+        return reasons[0] if reasons else None
+
+    async def _await_login(self, devices: Devices) -> None:
+        with anyio.move_on_after(LOGIN_LIMIT):
+            while True:
+                async with devices.use() as device:
+                    if (await device.status()).state not in _ON_THE_WAY:
+                        break
+                await anyio.sleep(_LOOK)
+        self._logged_in()
+
+    def _logged_in(self) -> None:
+        """Let the next account log in."""
+        with suppress(RuntimeError):  # it has been let in already
+            self._context.logins.release_on_behalf_of(self)
 
     async def _become_stable(self) -> None:
         await anyio.sleep(STABLE)
         await self._note(partial(note_stable, account=self.name))
 
-    async def _release(self) -> None:
-        """Give up the lease, if this run has it still: another need not wait."""
-        lease = Lease(self._context.run.name, self.epoch)
-        await self._note(partial(_released, account=self.name, lease=lease))
-
-    async def _note(self, work: partial[object]) -> None:
+    async def _note(self, work: Callable[[Session], object]) -> None:
         try:
             await self._context.calls.run(work)
         except StorageError as error:
@@ -138,4 +222,4 @@ def _words(error: Exception) -> str:
     """Why, for an operator: what this program says, or the kind of another's error."""
     if isinstance(error, OSError):
         return cause(error)
-    return str(error) if isinstance(error, (StorageError, WhatsAppError)) else type(error).__name__
+    return error.message if isinstance(error, WhatsAppError) else type(error).__name__

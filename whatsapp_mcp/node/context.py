@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 
 from whatsapp_mcp.fleet.database import Database, DatabaseCalls
-from whatsapp_mcp.node.following import Following
+from whatsapp_mcp.media import Worker
+from whatsapp_mcp.node.replicas import Served
 from whatsapp_mcp.node.run import NodeRun
-from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.settings import CurrentSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +23,23 @@ class NodeContext:
         database: Where accounts are led.
         run: The lease that everything here depends on.
         calls: Statements that may wait for each other.
-        listener: The socket of the node, which its client processes hold as well.
-        copies: Of archives that other nodes lead; an account that is led here is not among them.
+        served: What replicas are answered from.
+        worker: Decodes files, for all accounts.
         logins: How many accounts are taken over at a time.
         clock: The time of leases, in seconds.
+        own_settings: Of each account its own settings, as the database was last seen to have them.
     """
 
     settings: Settings
     database: Database
     run: NodeRun
     calls: DatabaseCalls
-    listener: socket.socket
-    copies: Following
+    served: Served
+    worker: Worker
     logins: anyio.CapacityLimiter
     clock: Callable[[], float]
+    own_settings: dict[str, str] = field(default_factory=dict[str, str])
+
+    def current(self, account: str) -> CurrentSettings:
+        """The settings of an account, as they change."""
+        return CurrentSettings(self.settings, account, lambda: self.own_settings.get(account, ""))

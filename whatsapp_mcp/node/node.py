@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -23,9 +24,11 @@ from whatsapp_mcp.fleet.database import (
 )
 from whatsapp_mcp.node.account import NodeAccount
 from whatsapp_mcp.node.context import NodeContext
+from whatsapp_mcp.node.copies import Copies
 from whatsapp_mcp.node.plan import Plan, View, plan
 from whatsapp_mcp.node.watching import Watcher
-from whatsapp_mcp.storage import StorageError
+from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.storage import Fenced, Rewound, StorageError
 
 LOOK: Final = 0.5
 """Seconds between two looks at the database."""
@@ -40,15 +43,26 @@ class Node:
 
     Args:
         context: What it is made of.
+        copies: What it has of accounts that it does not lead.
         chance: A number in [0, 1): nodes look at different moments.
 
     Attributes:
         accounts: Those that it leads, takes over or gives up, by name.
+        takeovers: How many accounts it has taken over with a copy (`warm`) and without (`cold`).
+        fenced: How many leaderships have ended because another run leads.
+        rewound: How many have ended because the database lacks what it had confirmed.
+        copies: What it has of accounts that it does not lead.
     """
 
-    def __init__(self, context: NodeContext, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, context: NodeContext, copies: Copies, chance: Callable[[], float] = random.random
+    ) -> None:
         self.context: Final = context
         self.accounts: Final[dict[str, NodeAccount]] = {}
+        self.takeovers: Final = Counter[str]()
+        self.fenced = 0
+        self.rewound = 0
+        self.copies: Final = copies
         self._watcher = Watcher(context.run.name, context.run.times, context.calls, context.clock)
         self._chance = chance
         self._moved = -math.inf
@@ -58,6 +72,10 @@ class Node:
     def drain(self) -> None:
         """Give everything up in order; `run` returns then."""
         self._draining.set()
+
+    def runtimes(self) -> list[Runtime]:
+        """Of the accounts that are led."""
+        return [one.runtime for one in self.accounts.values() if one.runtime is not None]
 
     async def run(self) -> None:
         """Lead what is assigned to this run, until it has ended or is drained."""
@@ -76,7 +94,7 @@ class Node:
             view = await self._look()
             if await self._watcher.challenge(view):
                 view = await self._look()
-            await self._follow(plan(view, context.run.name, self.accounts), tasks)
+            await self._follow(view, plan(view, context.run.name, self.accounts), tasks)
         except StorageError as error:
             self._report(str(error))
         else:
@@ -84,9 +102,10 @@ class Node:
 
     async def _look(self) -> View:
         runs, accounts = await self.context.calls.run(_read)
+        self.context.own_settings.update((row.account, row.settings) for row in accounts)
         return View(runs, accounts, self.context.clock())
 
-    async def _follow(self, plan: Plan, tasks: TaskGroup) -> None:
+    async def _follow(self, view: View, plan: Plan, tasks: TaskGroup) -> None:
         for name in plan.end:
             self.accounts[name].end()
         now = self.context.clock()
@@ -96,22 +115,19 @@ class Node:
             self.accounts[plan.move[0]].end()
         for row in plan.release:
             await self.context.calls.run(partial(_release, row=row))
-        await self._copy(plan)
         for row in plan.take:
             account = self.accounts[row.account] = NodeAccount(self.context, row)
             tasks.start_soon(self._lead, account)
-
-    async def _copy(self, plan: Plan) -> None:
-        """Keep copies; that of an account which is taken over stays until the account is fenced."""
-        copies, mine = self.context.copies, {*self.accounts, *(row.account for row in plan.take)}
-        for name in copies.accounts - mine - {*plan.copy}:
-            await copies.end(name)
-        for name in {*plan.copy} - mine:
-            copies.begin(name)
+        await self.copies.keep([one for one in plan.copy if one not in self.accounts])
 
     async def _lead(self, account: NodeAccount) -> None:
         try:
-            await account.lead()
+            how = "warm" if await self.copies.end(account.name) else "cold"
+            reason = await account.lead(partial(self.copies.answer, account.name))
+            if account.last_takeover_seconds is not None:
+                self.takeovers[how] += 1
+            self.fenced += isinstance(reason, Fenced)
+            self.rewound += isinstance(reason, Rewound)
         finally:
             del self.accounts[account.name]
 

@@ -30,15 +30,15 @@ class Plan(NamedTuple):
         take: Accounts that nobody leads and that are assigned to it.
         end: Accounts that it leads and nobody may lead any more.
         move: Accounts that it leads and that are assigned to another run.
-        copy: Accounts that others lead, and of which it keeps a copy: it is to lead them after these.
         release: Accounts whose leases name it, though it neither leads them nor is to.
+        copy: Accounts of which it keeps a copy: it is to lead them after their present leaders.
     """
 
     take: tuple[AccountRow, ...]
     end: tuple[str, ...]
     move: tuple[str, ...]
-    copy: tuple[str, ...]
     release: tuple[AccountRow, ...]
+    copy: tuple[str, ...]
 
 
 def candidates(runs: Iterable[RunRow]) -> list[Candidate]:
@@ -66,14 +66,13 @@ def plan(view: View, run: str, leading: Collection[str]) -> Plan:
         take=tuple(row for row in free if leader.get(row.account) == run and row.is_due),
         end=tuple(sorted(set(leading) - set(active))),
         move=tuple(sorted(one for one in leading if leader.get(one, run) != run)),
-        copy=tuple(row.account for row in view.accounts if _is_next(row, run, able)),
         release=tuple(row for row in free if row.run == run and leader.get(row.account) != run),
+        copy=tuple(row.account for row in view.accounts if _is_next(row, run, able)),
     )
 
 
 def _is_next(row: AccountRow, run: str, able: Sequence[Candidate]) -> bool:
-    """Whether an account that another run leads goes to this one after it."""
-    if row.state != "active" or row.run in {None, run}:
+    """Whether a run is to lead an account once its present leader is gone."""
+    if row.state != "active" or row.run == run:
         return False
-    after = ranked(row.account, [one for one in able if one.run != row.run])
-    return bool(after) and after[0].run == run
+    return [one.run for one in ranked(row.account, able) if one.run != row.run][:1] == [run]

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
@@ -14,6 +14,8 @@ from typing import Final, TypeVar
 import anyio
 import anyio.to_thread
 
+from whatsapp_mcp.child_process import kept_descriptors
+from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.fleet.database import (
     MIGRATIONS,
@@ -26,10 +28,12 @@ from whatsapp_mcp.fleet.database import (
     migrate,
 )
 from whatsapp_mcp.fleet.protocol import Contact, LeaseTimes
+from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.node.context import NodeContext
-from whatsapp_mcp.node.following import Following, following
+from whatsapp_mcp.node.copies import open_copies
 from whatsapp_mcp.node.home import FormerRun, NodeHome
 from whatsapp_mcp.node.node import Node
+from whatsapp_mcp.node.replicas import Served, accept
 from whatsapp_mcp.node.run import NodeRun, new_run
 from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
 from whatsapp_mcp.settings import HostPort, Settings
@@ -77,14 +81,19 @@ async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
     Raises:
         InvalidArgument: The database or a setting cannot be used, or another node uses the home folder.
     """
-    home = NodeHome(settings.home)
-    database = database_of(settings)
-    with home.locked():
-        async with DatabaseCalls(replace(database, patience=_CALL_PATIENCE)) as calls:
-            await _answered(calls, _migrated)
-            with closing(await listening_socket(settings.node)) as listener:
-                process = _NodeProcess(settings, home, database, calls, listener, times or LeaseTimes())
-                await process.until_signal()
+    home, database = NodeHome(settings.home), database_of(settings)
+    patient = replace(database, patience=_CALL_PATIENCE)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(home.locked())
+        calls = await stack.enter_async_context(DatabaseCalls(patient))
+        await _answered(calls, _migrated)
+        reader = stack.enter_context(Reader(patient))
+        worker = await stack.enter_async_context(open_worker())
+        listener = stack.enter_context(closing(await listening_socket(settings.node)))
+        kept_descriptors.set((listener.fileno(),))
+        times = times or LeaseTimes()
+        process = _NodeProcess(settings, home, database, calls, reader, worker, listener, times)
+        await process.until_signal()
 
 
 def _migrated(session: Session) -> int:
@@ -115,24 +124,22 @@ class _NodeProcess:
     home: NodeHome
     database: Database
     calls: DatabaseCalls
+    reader: Reader
+    worker: Worker
     listener: socket.socket
     times: LeaseTimes
 
     async def until_signal(self) -> None:
         """Have runs until a signal comes."""
         draining = anyio.Event()
-        with Reader(replace(self.database, patience=_CALL_PATIENCE)) as reader:
-            async with (
-                anyio.create_task_group() as tasks,
-                following(reader, self.settings.account_folder) as copies,
-            ):
-                tasks.start_soon(_on_signal, draining)
-                former = self.home.former()
-                if former is not None:
-                    await self._end_former(former)
-                while not draining.is_set():
-                    await self._one_run(draining, copies)
-                tasks.cancel_scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_on_signal, draining)
+            former = self.home.former()
+            if former is not None:
+                await self._end_former(former)
+            while not draining.is_set():
+                await self._one_run(draining)
+            tasks.cancel_scope.cancel()
 
     async def _end_former(self, former: FormerRun) -> None:
         """End the run of the last process, once its clients are gone as well.
@@ -143,26 +150,28 @@ class _NodeProcess:
         if former.listened == local_address(self.listener) or await _is_deserted(former.listened):
             await _answered(self.calls, partial(end_run, run=former.run))
 
-    async def _one_run(self, draining: anyio.Event, copies: Following) -> None:
+    async def _one_run(self, draining: anyio.Event) -> None:
         """Begin a run, and lead accounts until another ends it, or a signal comes."""
         run = NodeRun(self.database, new_run(self._name), self.times)
         await self._begin(run)
-        context = NodeContext(
-            self.settings,
-            self.database,
-            run,
-            self.calls,
-            self.listener,
-            copies,
-            anyio.CapacityLimiter(LOGINS),
-            boottime,
-        )
-        node = Node(context)
-        async with anyio.create_task_group() as tasks:
+        async with background_tasks() as tasks:
+            served = Served()
             tasks.start_soon(run.keep)
-            tasks.start_soon(_drain, draining, node)
-            await node.run()
-            tasks.cancel_scope.cancel()
+            tasks.start_soon(accept, self.listener, self.settings.node, served.serve)
+            context = NodeContext(
+                self.settings,
+                self.database,
+                run,
+                self.calls,
+                served,
+                self.worker,
+                anyio.CapacityLimiter(LOGINS),
+                boottime,
+            )
+            async with open_copies(context, self.reader) as copies:
+                node = Node(context, copies)
+                tasks.start_soon(_drain, draining, node)
+                await node.run()
         if not run.ended:
             await self._end(run)
 

@@ -68,6 +68,7 @@ class Runtime(LocalSource):
         chat: str = "",
         principal: str = "",
         current: CurrentSettings | None = None,
+        is_copy: bool = False,
     ) -> None:
         self.settings = settings
         self.account = account
@@ -77,6 +78,7 @@ class Runtime(LocalSource):
         self.feed = ChangeFeed()
         self.meter = CallMeter()
         self._current = current or CurrentSettings(settings, account)
+        self._is_copy = is_copy
         self._zone_file = SystemZoneFile()
         self._opener = opener
         self._open: tuple[Devices, ReadingArchive, Worker, Ledger] | None = None
@@ -137,6 +139,10 @@ class Runtime(LocalSource):
         finally:
             self._first_answer.set()
 
+    def open_soon(self) -> None:
+        """Let `run` open the services without waiting for a first request."""
+        self._first_answer.set()
+
     async def run(self, worker: Worker) -> None:
         """Open the services and keep them open until cancelled; retry where opening fails.
 
@@ -163,7 +169,8 @@ class Runtime(LocalSource):
                 self._opened.set()
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self.feed.run, devices, archive)
-                    tasks.start_soon(self._run_webhooks, archive, ledger)
+                    if not self._is_copy:  # another process delivers what happens there
+                        tasks.start_soon(self._run_webhooks, archive, ledger)
         except (WhatsAppError, OSError) as error:
             logger.exception("runtime: the account could not be opened")
             self._failure = (

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import Process
 
 from whatsapp_mcp.capabilities import news
-from whatsapp_mcp.child_process import client_program, kept_variables
+from whatsapp_mcp.child_process import client_program, kept_descriptors, kept_variables
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.claim import FILE_NAME, patience_for
 from whatsapp_mcp.client.client_storage import ClientStorage
@@ -145,6 +145,7 @@ class Client:
                 stderr=log,
                 cwd=self._folder.path,
                 start_new_session=True,
+                pass_fds=kept_descriptors.get(),
                 env=self._environment(),
             )
         process = self._process

@@ -6,7 +6,7 @@ from whatsapp_mcp.device.connection import (
 from whatsapp_mcp.device.leader.background import (
     background_tasks,
 )
-from whatsapp_mcp.device.leader.leading import (
+from whatsapp_mcp.device.leader.led_account import (
     Led,
     LedStorage,
     leading,
@@ -25,6 +25,8 @@ from whatsapp_mcp.device.leader.pausing import (
     resume,
 )
 from whatsapp_mcp.device.leader.runtime import (
+    offered,
+    offline_devices,
     open_device,
 )
 from whatsapp_mcp.device.leader.serving import (
@@ -41,6 +43,8 @@ __all__ = [
     "leader_status",
     "leading",
     "observed_status",
+    "offered",
+    "offline_devices",
     "open_device",
     "pause",
     "resume",

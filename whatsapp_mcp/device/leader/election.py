@@ -17,7 +17,7 @@ import anyio
 
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader import endpoint
-from whatsapp_mcp.device.leader.leading import Program, leading
+from whatsapp_mcp.device.leader.led_account import Program, leading
 from whatsapp_mcp.device.leader.lock import LeaderLock, Unmoved
 from whatsapp_mcp.device.leader.remote import OfflineDevice, RemoteDevice
 from whatsapp_mcp.device.leader.serving import refusal, say_hello, serve
@@ -34,6 +34,8 @@ _RETRY_FAILED: Final = 5.0
 _LOOK_AT_LOCK: Final = 1.0
 _START_LIMIT: Final = 10.0
 """Seconds in which a server that has the lock must listen."""
+
+_NODES: Final = "Ask the node that leads it, or start `whatsapp-mcp node` on this machine."
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class LeaderElection:
             try:
                 # From under a leader a folder is taken by hand. From under others, by who holds the lock.
                 self._folder.create() if led else self._folder.check_there()
-                led = self._lock.acquire()
+                led = self._may_lead() and self._lock.acquire()
                 pause = await self._lead() if led else await self._follow()
             except (WhatsAppError, KeysUnreadable, sqlite3.Error, OSError) as error:
                 logger.exception("leader: the account's files cannot be used")
@@ -89,6 +91,10 @@ class LeaderElection:
                     "restored or moved away); it is tried again by itself.",
                 )
                 pause = _RETRY_FAILED
+
+    def _may_lead(self) -> bool:
+        """Whether the files of the folder are the account; with a database only a node leads it."""
+        return not self._settings.now().database.get_secret_value()
 
     async def _go_offline(self, reason: str, action: str | None = None, pid: int | None = None) -> None:
         offline = as_device(OfflineDevice(self._folder.name, reason, action, leader_pid=pid))
@@ -158,7 +164,9 @@ class LeaderElection:
         if self._unreachable_since is None:
             self._unreachable_since = now
         words, action = "Another server is about to lead this account.", None
-        if now - self._unreachable_since > _START_LIMIT:
+        if not self._may_lead():
+            words, action = "No node on this machine leads the account.", _NODES
+        elif now - self._unreachable_since > _START_LIMIT:
             words = f"The leader (process {pid}) cannot be reached."
             action = f"Restart the application of process {pid}, or end it; another server then takes over."
         async with self._devices.use() as device:

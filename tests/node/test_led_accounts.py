@@ -1,0 +1,117 @@
+"""Accounts that nodes lead, on the simulated WhatsApp: what a person sees of takeovers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from pydantic import SecretStr
+
+from tests.fleet.keys.taken import leaders_url
+from tests.node.fleet_of_tests import LONG_LEASE, Fleet, NodeProcess, node
+from tests.postgres import PostgresServer
+from whatsapp_mcp.archive import ReadingArchive
+from whatsapp_mcp.device.connection import Accessor
+from whatsapp_mcp.device.leader import open_device
+from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.models import ConnectionState, MessageFilter, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = pytest.mark.anyio
+
+ACCOUNT = "work"
+LIMIT = 60.0
+
+
+@pytest.fixture
+async def wa() -> AsyncIterator[WhatsApp]:
+    async with WhatsApp(seed=11) as whatsapp:
+        yield whatsapp
+
+
+@pytest.fixture
+def fleet(postgres: PostgresServer, database: str) -> Iterator[Fleet]:
+    with Fleet(leaders_url(postgres, database), ACCOUNT) as opened:
+        opened.configure(ACCOUNT, '[policy]\nmode = "open"\n')
+        yield opened
+
+
+class Account:
+    """The account as a program on its node's machine uses it."""
+
+    def __init__(self, devices: Accessor[Device], archive: ReadingArchive) -> None:
+        self._devices = devices
+        self._archive = archive
+
+    async def until(self, state: ConnectionState) -> None:
+        with anyio.fail_after(LIMIT):
+            while True:
+                async with self._devices.use() as device:
+                    if (await device.status()).state is state:
+                        return
+                await anyio.sleep(0.05)
+
+    async def link(self, wa: WhatsApp) -> None:
+        await self.until(ConnectionState.UNLINKED)
+        async with self._devices.use() as device:
+            shown = await device.link()
+        assert shown.qr is not None
+        await wa.me.scan(shown.qr.text)
+        await self.until(ConnectionState.ONLINE)
+
+    async def send(self, to: str, text: str) -> SendStatus:
+        async with self._devices.use() as device:
+            return (await device.send(SendRequest(to, TextContent(text)))).status
+
+    async def hear(self, chat: str, text: str) -> None:
+        """Return once the archive has a message."""
+        with anyio.fail_after(LIMIT):
+            while text not in await self.texts(chat):  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+
+    async def texts(self, chat: str) -> list[str | None]:
+        """Of the messages of a chat, oldest first."""
+        page = await self._archive.messages(MessageFilter(chat=chat), oldest_first=True)
+        return [message.text for message in page.items if message.text]
+
+
+@asynccontextmanager
+async def used(where: NodeProcess, fleet: Fleet) -> AsyncIterator[Account]:
+    settings = Settings(home=where.home, database=SecretStr(fleet.url))
+    async with open_device(settings, ACCOUNT) as (devices, archive, _):
+        yield Account(devices, archive)
+
+
+async def test_an_account_goes_on_at_another_node_when_its_own_is_killed(
+    wa: WhatsApp, fleet: Fleet, tmp_path: Path
+) -> None:
+    environment = {**wa.environment(), **LONG_LEASE}
+    ann = wa.person("Ann")
+    chat = str(ann.pn)
+    async with (
+        node("one", tmp_path, fleet.url, environment) as one,
+        node("two", tmp_path, fleet.url, environment) as two,
+    ):
+        await fleet.until(lambda fleet: len(fleet.nodes()) == 2 and fleet.is_settled())
+        first, second = (one, two) if fleet.leaders()[ACCOUNT] == "one" else (two, one)
+        async with used(first, fleet) as account:
+            await account.link(wa)
+            await ann.says("before")
+            await account.hear(chat, "before")
+            assert await account.send(chat, "hello") is SendStatus.SENT
+        first.kill()
+        await ann.says("meanwhile")
+        async with used(second, fleet) as account:
+            await account.until(ConnectionState.ONLINE)
+            await account.hear(chat, "meanwhile")
+            assert await account.send(chat, "again") is SendStatus.SENT
+            assert [text for text in await account.texts(chat) if text] == [
+                "before",
+                "hello",
+                "meanwhile",
+                "again",
+            ]
