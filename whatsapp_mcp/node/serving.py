@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable
-from contextlib import AsyncExitStack, closing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
@@ -36,6 +36,7 @@ from whatsapp_mcp.node.node import Node
 from whatsapp_mcp.node.replicas import Served, accept
 from whatsapp_mcp.node.run import NodeRun, new_run
 from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
+from whatsapp_mcp.node.status import NodeStatus
 from whatsapp_mcp.settings import HostPort, Settings
 from whatsapp_mcp.storage import StorageError, Unavailable
 from whatsapp_mcp.system import END, boottime, receive_signals
@@ -50,6 +51,8 @@ FORMER_LIMIT: Final = 10.0
 """Seconds in which the clients of a process that was killed end."""
 _CALL_PATIENCE: Final = 5.0
 """Seconds that the node's own statements may take."""
+_SCRAPE_PATIENCE: Final = 2.0
+"""Seconds for what the status says of the database; a scrape usually has ten in all."""
 _RETRY: Final = 1.0
 _LOOK: Final = 0.1
 
@@ -85,6 +88,7 @@ async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
     patient = replace(database, patience=_CALL_PATIENCE)
     async with AsyncExitStack() as stack:
         stack.enter_context(home.locked())
+        status = await stack.enter_async_context(_open_status(settings, database))
         calls = await stack.enter_async_context(DatabaseCalls(patient))
         await _answered(calls, _migrated)
         reader = stack.enter_context(Reader(patient))
@@ -92,7 +96,7 @@ async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
         listener = stack.enter_context(closing(await listening_socket(settings.node)))
         kept_descriptors.set((listener.fileno(),))
         times = times or LeaseTimes()
-        process = _NodeProcess(settings, home, database, calls, reader, worker, listener, times)
+        process = _NodeProcess(settings, home, database, calls, reader, worker, listener, times, status)
         await process.until_signal()
 
 
@@ -128,6 +132,7 @@ class _NodeProcess:
     worker: Worker
     listener: socket.socket
     times: LeaseTimes
+    status: NodeStatus
 
     async def until_signal(self) -> None:
         """Have runs until a signal comes."""
@@ -169,7 +174,7 @@ class _NodeProcess:
                 boottime,
             )
             async with open_copies(context, self.reader) as copies:
-                node = Node(context, copies)
+                node = self.status.node = Node(context, copies)
                 tasks.start_soon(_drain, draining, node)
                 await node.run()
         if not run.ended:
@@ -199,6 +204,17 @@ class _NodeProcess:
     @property
     def _name(self) -> str:
         return self.settings.node.name or socket.gethostname()
+
+
+@asynccontextmanager
+async def _open_status(settings: Settings, database: Database) -> AsyncGenerator[NodeStatus]:
+    """The status of the node, which is answered where the settings say so, also without the database."""
+    async with DatabaseCalls(replace(database, patience=_SCRAPE_PATIENCE)) as calls:
+        status = NodeStatus(calls)
+        async with background_tasks() as tasks:
+            if settings.node.status:
+                tasks.start_soon(status.serve, HostPort.parse(settings.node.status))
+            yield status
 
 
 async def _is_deserted(place: HostPort) -> bool:

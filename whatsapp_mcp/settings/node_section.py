@@ -46,13 +46,17 @@ def _host_port(value: str) -> str:
     return value
 
 
+def _host_port_or_nothing(value: str) -> str:
+    return _host_port(value) if value else value
+
+
 class NodeSettings(Section):
     """`[node]`: how `whatsapp-mcp node` leads accounts whose truth is in the `database`.
 
     `accounts` is how many it leads at most. It listens at `listen` for replicas and other nodes, which
     connect to `address` if that is another place. With `certificate`, `key` and `authority` both sides show
-    certificates of that authority; without them it listens on loopback alone. `allow_asynchronous` permits a
-    database that can lose what it confirms.
+    certificates of that authority; without them it listens on loopback alone. At `status` it answers probes
+    and Prometheus over plain HTTP. `allow_asynchronous` permits a database that can lose what it confirms.
     """
 
     name: str | None = Field(default=None, min_length=1, max_length=200)
@@ -62,6 +66,7 @@ class NodeSettings(Section):
     certificate: UserPath | None = None
     key: UserPath | None = None
     authority: UserPath | None = None
+    status: Annotated[str, AfterValidator(_host_port_or_nothing)] = ""
     allow_asynchronous: bool = False
 
     @model_validator(mode="after")

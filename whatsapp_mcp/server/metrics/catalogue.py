@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 PREFIX: Final = "whatsapp_"
 ACCOUNT: Final = "account"
@@ -32,6 +33,11 @@ class Metric:
         """The name as it is exposed."""
         return PREFIX + self.name
 
+
+Values: TypeAlias = Mapping[tuple[str, ...], float]
+"""The values of a metric, by its labels."""
+Figures: TypeAlias = Mapping[Metric, Values]
+"""The metrics that could be told."""
 
 BUILD: Final = Metric(
     "build_info", "gauge", "Always 1; the labels name the versions.", ("version", "library")

@@ -27,13 +27,16 @@ _Values = dict[tuple[str, ...], float]
 _LAST_BUCKET: Final = "+Inf"
 
 
-def exposed(figures: Sequence[AccountFigures], library: str, accept: str) -> tuple[bytes, str]:
+def exposed(
+    figures: Sequence[AccountFigures], library: str, accept: str, further: c.Figures | None = None
+) -> tuple[bytes, str]:
     """The answer to a scrape.
 
     Args:
         figures: Of each account.
         library: Version of the client library.
         accept: The header of this name, which chooses between the formats.
+        further: Beside those of accounts.
 
     Returns:
         The body and its content type.
@@ -41,15 +44,16 @@ def exposed(figures: Sequence[AccountFigures], library: str, accept: str) -> tup
     encode, content_type = choose_encoder(accept)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(_Snapshot(figures, library))
+    registry.register(_Snapshot(figures, library, further or {}))
     return encode(registry), content_type
 
 
 class _Snapshot:
     """What the registry collects: the figures of one scrape."""
 
-    def __init__(self, figures: Sequence[AccountFigures], library: str) -> None:
+    def __init__(self, figures: Sequence[AccountFigures], library: str, further: c.Figures) -> None:
         self._figures = figures
+        self._further = further
         self._library = library
 
     def describe(self) -> Iterable[Family]:
@@ -65,7 +69,7 @@ class _Snapshot:
         for metric in c.METRICS:
             if metric is c.BUILD:
                 continue
-            family = _family(metric)
+            family = _family(metric, c.ACCOUNT, *metric.labels)
             for figures, values in told:
                 if isinstance(family, HistogramMetricFamily):
                     _add_durations(family, figures)
@@ -74,11 +78,20 @@ class _Snapshot:
                     family.add_metric([figures.account, *labels], value)
             if family.samples:
                 yield family
+        for metric, values in self._further.items():
+            family = _family(metric, *metric.labels)
+            assert not isinstance(family, HistogramMetricFamily)
+            for labels, value in values.items():
+                family.add_metric(labels, value)
+            if family.samples:
+                yield family
 
 
-def _family(metric: c.Metric) -> GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily:
+def _family(
+    metric: c.Metric, *labels: str
+) -> GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily:
     kinds = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily, "histogram": HistogramMetricFamily}
-    return kinds[metric.kind](metric.full_name, metric.says, labels=(c.ACCOUNT, *metric.labels))
+    return kinds[metric.kind](metric.full_name, metric.says, labels=labels)
 
 
 def _add_durations(family: HistogramMetricFamily, figures: AccountFigures) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from whatsapp_mcp.server.metrics.catalogue import Figures
     from whatsapp_mcp.server.metrics.gathering import AccountFigures, MeteredAccount
 
 METRICS: Final = "/metrics"
@@ -41,17 +42,29 @@ class _Metrics:
         principal = admitted(request.scope)
         if principal is None or (principal.scopes is not None and SCOPE not in principal.scopes):
             return PlainTextResponse(_NO_SCOPE, 403)
-        if util.find_spec("prometheus_client") is None:
-            return PlainTextResponse(_NO_LIBRARY, 501)
         own = principal.accounts
-        figures = await gather([each for each in self.accounts if own is None or each.account in own])
-        body, content_type = await anyio.to_thread.run_sync(
-            _exposed, figures, request.headers.get("accept", "")
-        )
-        return Response(body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+        return await scraped([each for each in self.accounts if own is None or each.account in own], request)
 
 
-def _exposed(figures: Sequence[AccountFigures], accept: str) -> tuple[bytes, str]:
+async def scraped(
+    accounts: Sequence[MeteredAccount], request: Request, further: Figures | None = None
+) -> Response:
+    """The answer to a scrape, gathered now.
+
+    Args:
+        accounts: Whose figures.
+        request: Chooses between the formats.
+        further: Beside those of accounts.
+    """
+    if util.find_spec("prometheus_client") is None:
+        return PlainTextResponse(_NO_LIBRARY, 501)
+    figures = await gather(accounts)
+    accept = request.headers.get("accept", "")
+    body, content_type = await anyio.to_thread.run_sync(_exposed, figures, accept, further)
+    return Response(body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+
+def _exposed(figures: Sequence[AccountFigures], accept: str, further: Figures | None) -> tuple[bytes, str]:
     from whatsapp_mcp.server.metrics.exposition import exposed
 
-    return exposed(figures, metadata.version("neonize"), accept)
+    return exposed(figures, metadata.version("neonize"), accept, further)
