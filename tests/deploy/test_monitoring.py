@@ -14,6 +14,7 @@ import yaml
 
 from whatsapp_mcp import errors
 from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.node.status import FLEET_METRICS
 from whatsapp_mcp.server.metrics import ACCOUNT, METRICS
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ CODES = {
     if isinstance(kind, type) and issubclass(kind, errors.WhatsAppError)
 }
 VALUES = {
-    "state": set(ConnectionState),
+    "state": set(ConnectionState) | {"active", "drained", "quarantined", "moved"},
     "status": {"scheduled", "queued", "sending", "unknown", "sent", "failed"},
     "outcome": CODES | {"OK", "CANCELLED", "INTERNAL"},
 }
@@ -54,7 +55,7 @@ def exposed() -> dict[str, frozenset[str]]:
             found |= {f"{metric.full_name}_{part}": labels for part in ("sum", "count")}
         else:
             found[metric.full_name] = labels
-    return found
+    return found | {metric.full_name: frozenset({*metric.labels, *TARGET}) for metric in FLEET_METRICS}
 
 
 def selectors(expression: str) -> Iterator[Any]:
@@ -136,10 +137,10 @@ def test_the_configuration_loads_the_alerts_and_scrapes_the_job_they_name() -> N
     text = (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
     configuration = yaml.safe_load(text)
     assert configuration["rule_files"] == ["alerts.yml"]
-    [job] = configuration["scrape_configs"]
+    scraped = configuration["scrape_configs"]
     jobs = set(re.findall(r'job="([^"]+)"', json.dumps([ALERTS, DASHBOARD]).replace('\\"', '"')))
-    assert jobs == {job["job_name"]}
-    assert job.get("metrics_path", "/metrics") == "/metrics"
+    assert jobs == {job["job_name"] for job in scraped}
+    assert {job.get("metrics_path", "/metrics") for job in scraped} == {"/metrics"}
 
 
 def test_panels_have_names_and_numbers_of_their_own() -> None:

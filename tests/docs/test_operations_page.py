@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from whatsapp_mcp.node.status import FLEET_METRICS
 from whatsapp_mcp.server.metrics import METRICS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -14,6 +15,6 @@ def test_every_metric_has_its_row() -> None:
     expected = [
         f"| `{metric.full_name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} "
         f"| {metric.says} |"
-        for metric in METRICS
+        for metric in (*METRICS, *FLEET_METRICS)
     ]
     assert rows == expected
