@@ -54,12 +54,15 @@ class FakeNode:
         return {"club": SimpleNamespace(state="leading", last_takeover_seconds=0.8)}
 
     @property
+    def copies(self) -> Any:
+        return SimpleNamespace(accounts=["work"], as_of=lambda name: 0.0)
+
+    @property
     def context(self) -> Any:
-        copies = SimpleNamespace(accounts=["work"], as_of=lambda name: 0.0)
         settings = SimpleNamespace(
             node=NodeSettings.model_construct(accounts=7, certificate=self.certificate)
         )
-        return SimpleNamespace(run=self.run, clock=lambda: 100.0, copies=copies, settings=settings)
+        return SimpleNamespace(run=self.run, clock=lambda: 100.0, settings=settings)
 
     def runtimes(self) -> list[Any]:
         return []

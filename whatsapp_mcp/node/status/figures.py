@@ -52,8 +52,8 @@ def _of_process(node: Node) -> dict[Metric, Values]:
         f.TAKEOVER_SECONDS: took,
         f.COPY_AGE: {
             (name,): max(0.0, now - as_of)
-            for name in context.copies.accounts
-            if (as_of := context.copies.as_of(name)) is not None
+            for name in node.copies.accounts
+            if (as_of := node.copies.as_of(name)) is not None
         },
     }
     certificate = context.settings.node.certificate
