@@ -49,6 +49,6 @@ exec postgres -D "$PGDATA" -p "$PORT" -c listen_addresses='*' -c config_file="$P
     -c hba_file="$(dirname "$0")/pg_hba.conf" -c cluster_name="$NAME" \
     -c ssl=on -c ssl_cert_file="$IDENTITY/tls.crt" -c ssl_key_file="$IDENTITY/tls.key" -c ssl_ca_file="$IDENTITY/ca.crt" \
     -c synchronous_standby_names="ANY 1 (\"postgres-1\", \"postgres-2\")" -c synchronous_commit=on \
-    -c max_connections=500 -c password_encryption=scram-sha-256 -c wal_keep_size=1GB -c wal_log_hints=on \
+    -c max_connections=1000 -c password_encryption=scram-sha-256 -c wal_keep_size=1GB -c wal_log_hints=on \
     -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 \
     ${POSTGRES_OPTIONS:-}
