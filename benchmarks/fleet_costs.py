@@ -123,7 +123,8 @@ class Bench:
         clients = [megabytes(pid) for pid in children(self.pid)]
         postgres = [megabytes(pid) for pid in (self.server.pid, *children(self.server.pid))]
         connections = self.ask(
-            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
         print(
             f"  {what:18} node {megabytes(self.pid):6.1f} MB, {len(clients)} child processes"
@@ -176,7 +177,10 @@ async def used(bench: Bench, name: str) -> AsyncIterator[Account]:
 
 def report(what: str, before: Usage, after: Usage, count: int) -> None:
     """Print what each of several messages has used."""
-    each = [1000 * (getattr(after, name) - getattr(before, name)) / count for name in ("node", "clients", "postgres")]
+    each = [
+        1000 * (getattr(after, name) - getattr(before, name)) / count
+        for name in ("node", "clients", "postgres")
+    ]
     wal = (after.wal - before.wal) / count
     print(
         f"  {what:18} node {each[0]:5.2f} ms, client {each[1]:5.2f} ms, PostgreSQL {each[2]:5.2f} ms,"
@@ -188,7 +192,9 @@ def report_sizes(before: Sizes, after: Sizes, count: int) -> None:
     """Print what each of several messages has left."""
     for table, (rows, size) in after.items():
         was = before[table]
-        print(f"    {table:10} {(rows - was[0]) / count:5.2f} rows, {(size - was[1]) / count:,.0f} bytes each")
+        print(
+            f"    {table:10} {(rows - was[0]) / count:5.2f} rows, {(size - was[1]) / count:,.0f} bytes each"
+        )
 
 
 async def measured(bench: Bench, wa: WhatsApp) -> None:
@@ -205,7 +211,9 @@ async def measured(bench: Bench, wa: WhatsApp) -> None:
             await account.link(phones[name])
         await anyio.sleep(IDLE / 5)
         bench.report_memory(f"led: {name}")
-    classes = bench.ask("SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'keys_a0'")
+    classes = bench.ask(
+        "SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'keys_a0'"
+    )
     each = (bench.ask(f"SELECT {rows}") - catalogue) / ACCOUNTS
     print(f"  keys of an account: {classes} tables and indexes, {each:.0f} rows of catalogue")
     await anyio.sleep(IDLE / 2)
@@ -213,10 +221,14 @@ async def measured(bench: Bench, wa: WhatsApp) -> None:
     before = bench.usage()
     await anyio.sleep(IDLE)
     after = bench.usage()
-    idle = [100 * (getattr(after, part) - getattr(before, part)) / IDLE / ACCOUNTS for part in ("node", "clients", "postgres")]
+    idle = [
+        100 * (getattr(after, part) - getattr(before, part)) / IDLE / ACCOUNTS
+        for part in ("node", "clients", "postgres")
+    ]
+    wal = (after.wal - before.wal) / IDLE / ACCOUNTS
     print(
-        f"  {'idle, each':18} node {idle[0]:.2f} %, client {idle[1]:.2f} %, PostgreSQL {idle[2]:.2f} % of a core,"
-        f" write-ahead log {(after.wal - before.wal) / IDLE / ACCOUNTS:,.0f} bytes/s"
+        f"  {'idle, each':18} node {idle[0]:.2f} %, client {idle[1]:.2f} %,"
+        f" PostgreSQL {idle[2]:.2f} % of a core, write-ahead log {wal:,.0f} bytes/s"
     )
     await busy(bench, wa, phones["a0"])
     bench.report_memory(f"{ACCOUNTS}, one was busy")
@@ -232,7 +244,7 @@ async def busy(bench: Bench, wa: WhatsApp, phone: Phone) -> None:
         with anyio.fail_after(LIMIT):
             for _ in range(MESSAGES):
                 await ann.says(TEXT, to=phone)
-            while await account.count(chat) < MESSAGES + 1:
+            while await account.count(chat) < MESSAGES + 1:  # noqa: ASYNC110
                 await anyio.sleep(0.1)
         received, grown = bench.usage(), bench.sizes()
         report("received in a burst", start, received, MESSAGES)
@@ -240,7 +252,7 @@ async def busy(bench: Bench, wa: WhatsApp, phone: Phone) -> None:
         with anyio.fail_after(LIMIT):
             for number in range(SINGLE):
                 await ann.says(TEXT, to=phone)
-                while await account.count(chat) < MESSAGES + number + 2:
+                while await account.count(chat) < MESSAGES + number + 2:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
         single, sizes = bench.usage(), bench.sizes()
         report("received one by one", received, single, SINGLE)

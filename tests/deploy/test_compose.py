@@ -8,6 +8,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from tests.deploy.compose import COMPOSE, FOLDER, SERVICES, Server, prepare, servers
 from tests.postgres import debian_binaries
 from whatsapp_mcp.fleet.database import Database, connect
+from whatsapp_mcp.settings import load
 
 PROGRAMS = ("node-1", "node-2", "replica-1", "replica-2")
 PAIR = ("postgres-1", "postgres-2")
@@ -68,6 +70,17 @@ def test_nothing_but_nginx_is_published_and_that_on_this_machine_alone() -> None
 def test_no_service_has_a_password_in_its_environment() -> None:
     for service in SERVICES.values():
         assert set(service.get("environment", {})) <= {"NAME", "PEER", "PRIMARY"}
+
+
+def test_the_settings_of_each_program_are_ones(volumes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROGRAMS:
+        monkeypatch.setenv("WHATSAPP_MCP_HOME", str(volumes / name))
+        settings = load()
+        assert settings.node.name == name
+        address = urlsplit(settings.database.get_secret_value())
+        assert parse_qs(address.query)["target_session_attrs"] == ["read-write"]
+        assert parse_qs(address.query)["sslmode"] == ["verify-full"]
+        assert [host.partition(":")[0] for host in address.netloc.rpartition("@")[2].split(",")] == list(PAIR)
 
 
 def test_each_certificate_is_for_its_service_and_of_the_fleet(volumes: Path) -> None:

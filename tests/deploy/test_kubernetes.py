@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,8 @@ from typing import Any, Final
 import kubernetes_validate
 import pytest
 import yaml
+
+from whatsapp_mcp.settings import parse
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "kubernetes"
 KUSTOMIZATION: Final = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))
@@ -105,6 +108,25 @@ def test_what_a_pod_mounts_is_there(workload: dict[str, Any]) -> None:
     name = workload["metadata"]["name"]
     assert named("ConfigMap", volumes["config"]["configMap"]["name"])["data"].keys() == {"config.toml"}
     assert volumes["tls"]["secret"]["secretName"] == named("Certificate", name)["spec"]["secretName"]
+
+
+@workloads
+def test_the_settings_are_ones_and_name_what_is_mounted(workload: dict[str, Any], tmp_path: Path) -> None:
+    text = named("ConfigMap", workload["metadata"]["name"])["data"]["config.toml"]
+    parse(tmp_path, text)
+    mounts = {mount["mountPath"] for mount in container(workload)["volumeMounts"]}
+    settings = tomllib.loads(text)
+    for key in ("certificate", "key", "authority"):
+        assert str(Path(settings["node"][key]).parent) in mounts
+    for section, key, port in (
+        ("node", "listen", "peers"),
+        ("node", "status", "status"),
+        ("server", "port", "http"),
+    ):
+        served = settings.get(section, {}).get(key)
+        declared = {one["name"]: one["containerPort"] for one in container(workload)["ports"]}
+        if served is not None:
+            assert declared[port] == int(str(served).rpartition(":")[2])
 
 
 @workloads

@@ -27,7 +27,7 @@ SETTINGS = [
     one for one in ALL if one.language == "toml" and not one.body.startswith(("[[expect]]", "[mcp_servers"))
 ]
 """What a person may copy into `config.toml`; the others are files of other programs and of `policy test`."""
-PROGRAMS = {"go", "nginx", "python"}
+PROGRAMS = {"go", "nginx", "python", "sql"}
 LANGUAGES = {*PROGRAMS, "json", "sh", "text", "toml", "yaml"}
 
 
