@@ -9,13 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import anyio
 import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from tests.fleet.led import patient
-from tests.node.fleet_of_tests import Fleet
+from tests.node.fleet_of_tests import LIMIT, LOOK, Fleet
+from tests.node.fleet_of_tests import node as node_process
+from tests.postgres import free_port
 from whatsapp_mcp.fleet.database import DatabaseCalls, begin_run, end_run, quarantine, raise_epoch
 from whatsapp_mcp.fleet.protocol import Lease
 from whatsapp_mcp.node.node import Node
@@ -55,7 +58,7 @@ class FakeNode:
 
     @property
     def copies(self) -> Any:
-        return SimpleNamespace(accounts=["work"], as_of=lambda name: 0.0)
+        return SimpleNamespace(accounts=["work"], as_of={"work": 0.0}.get)
 
     @property
     def context(self) -> Any:
@@ -177,3 +180,19 @@ async def test_a_process_without_a_run_is_not_ready() -> None:
     async for client in asking(NOBODY, None):
         assert (await client.get("/readyz")).status_code == 503
         assert (await client.get("/metrics")).status_code == 503
+
+
+async def test_a_node_answers_at_its_status_while_it_runs(database: str, tmp_path: Path) -> None:
+    place = f"127.0.0.1:{free_port()}"
+    with Fleet(database) as fleet:
+        async with (
+            node_process("one", tmp_path, database, status=place),
+            httpx2.AsyncClient(base_url=f"http://{place}", trust_env=False) as client,
+        ):
+            await fleet.until(lambda fleet: len(fleet.nodes()) == 1)
+            with anyio.fail_after(LIMIT):
+                while (await client.get("/readyz")).text != "ready\n":  # noqa: ASYNC110
+                    await anyio.sleep(LOOK)
+            told = await samples(client)
+    assert told["whatsapp_fleet_nodes", ()] == 1
+    assert told["whatsapp_node_lease_seconds", ()] > 0
