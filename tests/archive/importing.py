@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.importing.exports import import_export
 from whatsapp_mcp.device.importing.work import Work
+from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.media import Answer, Limits, Worker
 from whatsapp_mcp.media.foreign import reader, sealed
@@ -73,7 +74,9 @@ async def import_chat(archive: Archive, path: Path, chat: str, me: str | None = 
     settings = Settings(home=home, timezone="UTC", media=MediaSettings(max_megabytes=1))
     noted = Noted()
     request = ImportRequest(str(path), chat, me)
-    work = Work(archive.folder, archive, CurrentSettings(settings), request, noted)
+    work = Work(
+        archive.folder, archive, CurrentSettings(settings), request, noted, StoredFiles(archive.folder)
+    )
     await import_export(work, WORKER, path, chat)
     report = noted.progress.report
     skipped = sum(report.unreadable.values())

@@ -21,6 +21,7 @@ from whatsapp_mcp.archive.care.file_copies import export_path
 from whatsapp_mcp.archive.exporting import Format
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.retention import SENT_FILES_INTERVAL, clear_sent_files
+from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import Busy, KeyReused, MessageNotFound
 from whatsapp_mcp.ledger import open_ledger
 from whatsapp_mcp.models import (
@@ -482,7 +483,7 @@ async def test_copies_of_sent_files_are_cleared_by_time_alone(
             raise EndOfTestError
 
     with pytest.raises(EndOfTestError):
-        await clear_sent_files(archive, now=lambda: now, sleep=sleep)
+        await clear_sent_files(archive, StoredFiles(archive.folder), now=lambda: now, sleep=sleep)
     assert there == [True, False]
     assert SENT_FILES_INTERVAL <= file_copies.SENT_FILES_KEPT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -203,6 +203,7 @@ async def rig(
     *,
     composing: Compose | None = None,
     call: Callable[[str, dict[str, Any]], Awaitable[Any]] = never_called,
+    keep: Callable[[Iterable[str]], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Rig]:
     """A running outbox of this account.
 
@@ -211,6 +212,7 @@ async def rig(
         wire: What it hands its sends to.
         composing: Makes its messages; as always when not given.
         call: What a message that is made needs of the client.
+        keep: Keeps its files.
     """
     wire, clock = wire or Wire(), FakeClock()
     async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
@@ -224,6 +226,7 @@ async def rig(
             online=lambda: wire.online,
             linked=lambda: wire.linked,
             unavailable=wire.unavailable,
+            keep=keep,
         )
         tasks.start_soon(outbox.run)
         yield Rig(outbox, archive, wire, clock)

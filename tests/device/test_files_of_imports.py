@@ -14,6 +14,7 @@ from tests.device.test_imports import archive, importer, over, running
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.importing.exports import import_export
 from whatsapp_mcp.device.importing.work import Work
+from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ForeignFile, ForeignPage, ForeignPerson, ImportRequest, MessageKind
 from whatsapp_mcp.settings import CurrentSettings, MediaSettings, Settings
@@ -57,7 +58,7 @@ async def test_files_of_an_exported_chat_find_no_more_room_than_all_files_may_ta
     settings = CurrentSettings(Settings(home=home, media=MediaSettings(total_megabytes=1)))
     request = ImportRequest(str(tmp_path / "chat.zip"), ANN, "Me")
     noted = Noted()
-    work = Work(archive.folder, archive, settings, request, noted)
+    work = Work(archive.folder, archive, settings, request, noted, StoredFiles(archive.folder))
     with pytest.raises(Busy, match="folder of files is full"):
         await import_export(work, WORKER, tmp_path / "chat.zip", ANN)
     assert noted.progress.report.files == 1

@@ -251,6 +251,16 @@ async def test_the_file_of_another_log_is_set_aside_and_made_again(nodes: Nodes)
     assert (nodes.folder("a").path / "ledger.db.damaged").exists()
 
 
+async def test_an_empty_file_is_no_difference(nodes: Nodes) -> None:
+    async with nodes.leading("a") as ledger:
+        await ledger.audit.begin(SEND)
+    async with open_ledger(nodes.folder("b")):
+        pass
+    async with nodes.leading("b") as ledger:
+        assert len(ledger.audit.rows()) == 1
+    assert not (nodes.folder("b").path / "ledger.db.damaged").exists()
+
+
 async def test_a_damaged_file_is_set_aside_and_made_again(nodes: Nodes) -> None:
     async with nodes.leading("a") as ledger:
         await ledger.audit.begin(SEND)

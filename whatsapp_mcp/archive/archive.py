@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial, wraps
@@ -383,6 +383,10 @@ class Archive(ReadingArchive):
         clear = partial(care.purge_sent_files, self.folder, needed, made_before=made_before)
         return await anyio.to_thread.run_sync(clear)
 
+    async def needed_files(self) -> frozenset[str]:
+        """Paths of the files of messages, and of sends that may still go out."""
+        return await self.readers.run(read.needed_files)
+
     # Imports: begun, then one page after the other, then ended; and undone, slice by slice, until 0.
     import_begun = operation(exchange.import_begun)
     import_files = operation(exchange.import_files)
@@ -465,7 +469,14 @@ class Archive(ReadingArchive):
         files = await self.readers.run(exchange.without_file, jid, packed)
         return ImportedChat(report, files)
 
-    async def store_imported_file(self, number: int, message_id: str, name: str, content: bytes) -> None:
+    async def store_imported_file(
+        self,
+        number: int,
+        message_id: str,
+        name: str,
+        content: bytes,
+        keep: Callable[[Iterable[str]], Awaitable[None]],
+    ) -> None:
         """Keep the file of a message that was made of an exported chat.
 
         Args:
@@ -473,10 +484,12 @@ class Archive(ReadingArchive):
             message_id: Id of the message, one of `ImportedChat.files`.
             name: What the file is called there.
             content: The file.
+            keep: Has the copy kept elsewhere as well, before the message names it.
         """
         path = await anyio.to_thread.run_sync(
             exchange.store_file, self.folder.media, message_id, name, content
         )
+        await keep([path])
         await self.record_imported_file(number, message_id, path, len(content))
 
     record_imported_file = operation(write.record_imported_file)

@@ -10,6 +10,7 @@ from typing import Final
 import anyio
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.ledger import Ledger
 
 PAUSE: Final = 86_400.0
@@ -42,11 +43,20 @@ async def keep_only(
 
 async def clear_sent_files(
     archive: Archive,
+    stored: StoredFiles,
     *,
     now: Callable[[], datetime] = _now,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> None:
-    """Delete copies of files that no send needs any more, at once and then every hour, until cancelled."""
+    """Delete copies of files that nothing needs any more, at once and then every hour, until cancelled.
+
+    Args:
+        archive: Whose folder holds them.
+        stored: Those that are kept elsewhere as well.
+        now: The wall clock.
+        sleep: Waits.
+    """
     while True:
         await archive.clear_sent_files(now())
+        await stored.clear(await archive.needed_files())
         await sleep(SENT_FILES_INTERVAL)

@@ -45,6 +45,14 @@ def restore(db: sqlite3.Connection, content: bytes) -> None:
         raise newer_version() from error
 
 
+def is_empty(db: sqlite3.Connection) -> bool:
+    """Whether no table has a row."""
+    return not any(
+        db.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0]  # noqa: S608
+        for table in _tables(db)
+    )
+
+
 def to_json(values: Iterable[Any]) -> list[Any]:
     """Values of SQLite as those of JSON."""
     return [

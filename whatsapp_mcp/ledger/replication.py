@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from whatsapp_mcp.encryption import DatabaseKey
-from whatsapp_mcp.ledger.dump import dump, from_json, newer_version, restore, to_json
+from whatsapp_mcp.ledger.dump import dump, from_json, is_empty, newer_version, restore, to_json
 from whatsapp_mcp.ledger.tables import connect_ledger, prepare_ledger, transaction
 from whatsapp_mcp.storage import Pruned, Rewound, StatementLog
 from whatsapp_mcp.system import make_private_file
@@ -179,10 +179,11 @@ def _opened(path: Path, key: DatabaseKey | None, log: StatementLog) -> sqlite3.C
     db = connect_ledger(path, key)
     try:
         prepare_ledger(db)
-        if is_new:
+        at = position_of(db)
+        if at is None and (is_new or is_empty(db)):
             _begin(db, log)
         else:
-            _compare(position_of(db), log)
+            _compare(at, log)
         catch_up(db, log)
     except BaseException:
         db.close()

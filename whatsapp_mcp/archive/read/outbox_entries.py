@@ -305,3 +305,9 @@ def send_files(db: sqlite3.Connection) -> frozenset[str]:
     """Paths of the files of sends that may still go out."""
     entries = (*outbox_unsettled(db), *outbox_held(db), *outbox_scheduled(db))
     return frozenset(file.path for entry in entries for file in files_of(entry.request.content))
+
+
+def needed_files(db: sqlite3.Connection) -> frozenset[str]:
+    """Paths of the files of messages, and of sends that may still go out."""
+    recorded = db.execute("SELECT path FROM media WHERE path IS NOT NULL")
+    return send_files(db).union(path for (path,) in recorded)

@@ -11,7 +11,7 @@ from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device.connection.connection_record import ConnectionRecord, record_in
 from whatsapp_mcp.device.connection.keys import FileKeys
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.storage import JournalReader, KeyStore
+from whatsapp_mcp.storage import FileStore, JournalReader, KeyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class DeviceStorage:
         record: Where the connection is kept between leaders.
         client: What a client process opens, asked for each one when none of this leader runs any more.
         journal: The journal, usable from any thread; None: the file of the folder.
+        files: Where files are kept that cannot be had again; None: in the folder alone.
         lease: None where the leader has none: on files its lock is enough.
     """
 
@@ -45,6 +46,7 @@ class DeviceStorage:
     client: Callable[[], Awaitable[ClientStorage]]
     journal: JournalReader | None = None
     lease: LeaderLease | None = None
+    files: FileStore | None = None
 
 
 def in_folder(folder: AccountFolder) -> DeviceStorage:

@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive.care import unlink_media
 from whatsapp_mcp.device.outbox import forwarded_file
+from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.encryption import sealed, unseal
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
 from whatsapp_mcp.media import HEAD_BYTES, format_of
@@ -38,6 +39,7 @@ class Fetcher:
 
     Args:
         call: Calls the current client.
+        stored: Files that are kept elsewhere as well.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class Fetcher:
         settings: CurrentSettings,
         archive: Archive,
         call: Callable[..., Awaitable[Any]],
+        stored: StoredFiles | None = None,
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._archive = archive
         self._call = call
+        self._stored = stored or StoredFiles(folder)
         self._turns: WeakValueDictionary[int, anyio.Lock] = WeakValueDictionary()
 
     async def here(self, ref: int) -> Path | None:
@@ -104,7 +108,9 @@ class Fetcher:
         if source.path is None:
             return None
         path = recorded_file(self._folder.media, source.path)
-        return path if await anyio.to_thread.run_sync(_is_there, self._folder.vault, path) else None
+        if await anyio.to_thread.run_sync(_is_there, self._folder.vault, path):
+            return path
+        return await self._stored.at_hand(source.path)
 
     async def _fetch(self, source: MediaSource, keep_up_to: int | None) -> Path:
         from whatsapp_mcp.protobufs import E2E

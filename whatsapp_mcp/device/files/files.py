@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive
     from whatsapp_mcp.device.clock import Clock
     from whatsapp_mcp.device.files.readers import Readers
+    from whatsapp_mcp.device.stored_files import StoredFiles
     from whatsapp_mcp.models import FilesStatus
     from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
@@ -33,6 +34,7 @@ class Files:
         call: Calls the current client.
         online: Whether WhatsApp can be asked.
         readers: What can read here now.
+        stored: Files that are kept elsewhere as well.
         chance: Gives numbers in [0, 1), for the pace.
 
     Attributes:
@@ -51,6 +53,7 @@ class Files:
         call: Callable[..., Awaitable[Any]],
         online: Callable[[], bool],
         readers: Callable[[], Readers],
+        stored: StoredFiles | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._archive = archive
@@ -58,7 +61,7 @@ class Files:
         self._clock = clock
         self._online = online
         self._pace = Pace(clock, chance)
-        self.fetcher = Fetcher(folder, settings, archive, call)
+        self.fetcher = Fetcher(folder, settings, archive, call, stored)
         self.reading = ReadingLoop(archive, self.fetcher, settings, clock, readers)
         self.keeper = Keeper(
             archive,

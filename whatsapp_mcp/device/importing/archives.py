@@ -69,7 +69,7 @@ async def _take_pages(work: Work, opened: ForeignArchive, record: ImportRecord) 
 
 async def _take_files(work: Work, opened: ForeignArchive, open_file: OpenFile, record: ImportRecord) -> None:
     """Go through all messages once more: so an import that was killed among the files goes on, too."""
-    files = MediaFiles(work.archive, record.number, work.folder, work.settings, open_file)
+    files = MediaFiles(work, record.number, open_file)
     work.at(ImportStep.FILES, total=opened.total)
     left_out = -record.report.files_left_out  # those of a former run are found again
     async for page in opened.pages():

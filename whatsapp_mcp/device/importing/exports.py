@@ -99,7 +99,7 @@ async def _import_files(
             left_out += 1
             continue
         held = await anyio.to_thread.run_sync(require_room, media, len(content), limits, held)
-        await work.archive.store_imported_file(record.number, message_id, name, content)
+        await work.archive.store_imported_file(record.number, message_id, name, content, work.stored.keep)
         await work.archive.import_files(record.number, 1, 0)
         work.brought(ImportReport(files=1))
     await work.archive.import_files(record.number, 0, max(0, left_out))

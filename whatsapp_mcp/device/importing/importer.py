@@ -15,6 +15,7 @@ from whatsapp_mcp.device.importing.archives import OpenForeign, import_archive
 from whatsapp_mcp.device.importing.matching import match_exports
 from whatsapp_mcp.device.importing.places import PlaceKind, place_of
 from whatsapp_mcp.device.importing.work import Job, Work
+from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.media import Worker, open_foreign, open_worker
 from whatsapp_mcp.models import ExportMatch, ImportRequest
@@ -30,6 +31,7 @@ class Importer:
         settings: The largest file, and the person's zone.
         opens: Opens archives of other programs.
         worker: Opens the process that reads exported chats.
+        stored: Keeps files elsewhere as well.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class Importer:
         settings: CurrentSettings,
         opens: OpenForeign = open_foreign,
         worker: Callable[[], AbstractAsyncContextManager[Worker]] = open_worker,
+        stored: StoredFiles | None = None,
     ) -> None:
         self._folder = folder
         self._archive = archive
         self._settings = settings
         self._opens = opens
         self._worker = worker
+        self._stored = stored or StoredFiles(folder)
 
     async def run(self, request: ImportRequest, job: Job) -> None:
         """Import what a request names, and tell how far it is.
@@ -52,7 +56,7 @@ class Importer:
         Raises:
             WhatsAppError: Why it cannot be imported; what was taken over before stays.
         """
-        work = Work(self._folder, self._archive, self._settings, request, job)
+        work = Work(self._folder, self._archive, self._settings, request, job, self._stored)
         try:
             place = await anyio.to_thread.run_sync(place_of, Path(request.path))
             if place.kind is PlaceKind.ARCHIVE:

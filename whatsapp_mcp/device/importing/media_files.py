@@ -18,10 +18,9 @@ from whatsapp_mcp.models import ForeignMessage, ImportReport
 from whatsapp_mcp.system import draft_of
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.archive import Archive
+    from whatsapp_mcp.device.importing.work import Work
     from whatsapp_mcp.media_folder import Used
     from whatsapp_mcp.models import MediaSource
-    from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
 OpenFile = Callable[[str], Awaitable[BinaryIO | None]]
 """Opens a file by `ForeignFile.path`; None where it does not come along."""
@@ -67,25 +66,17 @@ class MediaFiles:
     """Takes over files of messages.
 
     Args:
-        archive: Where the messages are.
-        number: Of the import.
-        folder: The account's files.
-        settings: The largest file, and the room that all may take.
+        work: The import.
+        number: Its number.
         open_file: Opens a foreign one.
     """
 
-    def __init__(
-        self,
-        archive: Archive,
-        number: int,
-        folder: AccountFolder,
-        settings: CurrentSettings,
-        open_file: OpenFile,
-    ) -> None:
-        self._archive = archive
+    def __init__(self, work: Work, number: int, open_file: OpenFile) -> None:
+        self._archive = work.archive
         self._number = number
-        self._folder = folder
-        self._settings = settings
+        self._folder = work.folder
+        self._settings = work.settings
+        self._stored = work.stored
         self._open_file = open_file
         self._used: Used | None = None
         self._chats: dict[str, str | None] = {}
@@ -145,6 +136,7 @@ class MediaFiles:
                 return False
             self._used = require_room(media, copied.size, limits, self._used)
             target = await anyio.to_thread.run_sync(_named, draft, source)
+        await self._stored.keep([target])
         return await self._record(source.ref, target, copied.size)
 
     async def _record(self, ref: int, path: Path, size: int) -> bool:

@@ -11,6 +11,7 @@ from typing import Protocol
 import anyio
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import (
     ImportProgress,
@@ -47,6 +48,7 @@ class Work:
         settings: The largest file, and the person's zone.
         request: What is wanted.
         job: Hears how far it is.
+        stored: Keeps files elsewhere as well.
     """
 
     folder: AccountFolder
@@ -54,6 +56,7 @@ class Work:
     settings: CurrentSettings
     request: ImportRequest
     job: Job
+    stored: StoredFiles
 
     def at(self, step: ImportStep, *, done: int = 0, total: int = 0) -> None:
         """A step begins."""

@@ -36,6 +36,7 @@ from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.device.owner import refusal_of
 from whatsapp_mcp.device.retention import clear_sent_files, keep_only
 from whatsapp_mcp.device.sealing import seal_idle_files
+from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import Caller
@@ -161,6 +162,7 @@ def _device_storage(folder: AccountFolder, storage: LedStorage | None) -> Device
         storage.client,
         storage.log.journal,
         storage.lease,
+        storage.files,
     )
 
 
@@ -198,7 +200,8 @@ class _Parts:
         self._run("phone questions", partial(phone.run, gate.decide, gate.void))
         self._run("retention", partial(keep_only, self.archive, self.ledger, retention_days))
         self._run("sealing", partial(seal_idle_files, self.folder))
-        self._run("sent files", partial(clear_sent_files, self.archive))
+        stored = StoredFiles(self.folder, kept.files)
+        self._run("sent files", partial(clear_sent_files, self.archive, stored))
         self._run("logs", partial(keep_logs_small, self.folder))
         self._run("snapshots", partial(keep_snapshots, self.archive))
         if storage is not None:

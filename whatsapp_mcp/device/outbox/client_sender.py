@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from whatsapp_mcp.archive import Archive
@@ -43,6 +44,7 @@ class ClientSender:
         call: Calls the current client.
         doubt: Has a client probed that did not answer.
         learn_lid: Looks up the LID of the person that was written to.
+        at_hand: Where the file of a send lies here, if not where it was accepted (`StoredFiles.at_hand`).
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class ClientSender:
         call: CallClient,
         doubt: Callable[[], None],
         learn_lid: Callable[[str], Awaitable[None]],
+        at_hand: Callable[[str], Awaitable[Path | None]],
     ) -> None:
         self._archive = archive
         self._addresses = Addresses(keys)
@@ -65,6 +68,7 @@ class ClientSender:
         self._call = call
         self._doubt = doubt
         self._learn_lid = learn_lid
+        self._at_hand = at_hand
 
     async def compose(self, request: SendRequest) -> Composed:
         """See `Sender.compose`.
@@ -104,5 +108,7 @@ class ClientSender:
 
     async def _prepare(self, method: str, params: Params) -> Any:
         """A call that a message needs before it can be handed over."""
+        if method == "upload" and (here := await self._at_hand(str(params["path"]))) is not None:
+            params = {**params, "path": str(here)}
         deadline = UPLOAD_DEADLINE if method == "upload" else CALL_DEADLINE
         return await self._call(method, params, deadline=deadline)

@@ -50,6 +50,7 @@ from whatsapp_mcp.models import (
     SendRequest,
     SendResult,
     SendStatus,
+    files_of,
 )
 from whatsapp_mcp.tracing import carrier
 
@@ -76,6 +77,7 @@ class Outbox:
             that a reply forbids.
         pacer: Keeps sends to different chats apart; None does not.
         refused: Hears why a send was refused.
+        keep: Has files kept before the send that names them is accepted (`StoredFiles.keep`).
     """
 
     def __init__(
@@ -91,10 +93,12 @@ class Outbox:
         knows_replies: Callable[[], bool] = lambda: True,
         pacer: Pacer | None = None,
         refused: Callable[[WhatsAppError], Awaitable[None]] = nobody,
+        keep: Callable[[Iterable[str]], Awaitable[None]] | None = None,
     ) -> None:
         self._archive = archive
         self._clock = clock
         self._evidence = evidence
+        self._keep = keep
         self._online = online
         self._linked = linked
         self._unavailable = unavailable
@@ -197,6 +201,7 @@ class Outbox:
             WhatsAppError: As `submit`.
         """
         obstacle = obstacle if self._linked() else self._unavailable()
+        await self._keep_files(request)
         held = until is not None
         entry, _ = await self._archive.outbox_add(
             request,
@@ -301,6 +306,7 @@ class Outbox:
         longest = KEPT_FOR.total_seconds()
         kept = longest if request.queue else min(longest, max(1.0, request.wait))
         # A new send only: what an earlier leader has accepted is on its way all the same.
+        await self._keep_files(request)
         is_possible = self._linked() and (request.queue or self._online())
         entry, is_new = await self._archive.outbox_add(
             request,
@@ -313,6 +319,10 @@ class Outbox:
         if is_new and (span := carrier()) is not None:
             self._deliveries.spans[entry.send_id] = span
         return entry, is_new
+
+    async def _keep_files(self, request: SendRequest) -> None:
+        if self._keep is not None and (files := files_of(request.content)):
+            await self._keep(file.path for file in files)
 
     async def _withdraw(self, send_id: int, has_ended: Callable[[], bool]) -> None:
         """The caller gave up: what was not yet handed over shall not go out later unseen."""

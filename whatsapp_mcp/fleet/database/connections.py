@@ -172,6 +172,11 @@ class Link:
             self._end = self._end or Unavailable("The connection to the database was closed.")
             self._drop()
 
+    def rest(self) -> None:
+        """Close the connection until the next call."""
+        with self._lock:
+            self._drop()
+
     def run(self, work: Callable[[Session], T]) -> T:
         """What `work` answers; it is repeated over a new connection when one fails under it.
 

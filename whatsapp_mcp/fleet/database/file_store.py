@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.fleet.database.connections import Database, Link, Session
 from whatsapp_mcp.fleet.database.streams import fenced
+from whatsapp_mcp.storage import Unavailable
 
 T = TypeVar("T")
 
@@ -60,6 +61,7 @@ class PostgresFiles:
 
     def __init__(self, database: Database, account: str, epoch: int) -> None:
         self._about = {"account": account, "epoch": epoch}
+        self._database = database
         self._link = Link(database, lambda session: None)
         self._thread = anyio.CapacityLimiter(1)
 
@@ -72,7 +74,7 @@ class PostgresFiles:
     async def aclose(self) -> None:
         """Close the connection; the files stay."""
         with anyio.CancelScope(shield=True):
-            await self._run(self._link.close)
+            await self._run(lambda: self._link.close())
 
     async def put(self, name: str, file: Path) -> None:
         """See `storage.FileStore`."""
@@ -88,12 +90,12 @@ class PostgresFiles:
         def look(session: Session) -> frozenset[str]:
             return frozenset(name for (name,) in session.execute(_NAMES, self._about))
 
-        return await self._run(partial(self._link.run, look))
+        return await self._run(lambda: self._link.run(look))
 
     async def delete(self, names: Collection[str]) -> None:
         """See `storage.FileStore`."""
         values = {**self._about, "names": list(names)}
-        await self._run(partial(self._link.run, partial(_fenced, _DELETE, values)))
+        await self._run(lambda: self._link.run(partial(_fenced, _DELETE, values)))
 
     def _put(self, name: str, file: Path) -> None:
         values = {**self._about, "name": name}
@@ -120,7 +122,18 @@ class PostgresFiles:
         return True
 
     async def _run(self, call: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(call, limiter=self._thread)
+        return await anyio.to_thread.run_sync(self._resting, call, limiter=self._thread)
+
+    def _resting(self, call: Callable[[], T]) -> T:
+        """What a call answers: files are few, and each connection is a process of the server."""
+        try:
+            return call()
+        except Unavailable:
+            # One call has nothing to do with the next.
+            self._link = Link(self._database, lambda session: None)
+            raise
+        finally:
+            self._link.rest()
 
 
 def _row(statement: LiteralString, values: Mapping[str, Any], session: Session) -> Any:

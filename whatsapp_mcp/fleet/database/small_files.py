@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from whatsapp_mcp.fleet.database.connections import Database, Link, Session
 from whatsapp_mcp.fleet.database.streams import fenced
+
+T = TypeVar("T")
 
 _READ: Final = """
 SELECT content FROM whatsapp_mcp.account_files WHERE account = %(account)s AND name = %(name)s
@@ -62,11 +65,13 @@ class PostgresSmallFile:
             row = session.execute(_READ, self._about).fetchone()
             return None if row is None else row[0]
 
-        return self._link.run(look)
+        return self._resting(look)
 
     def write(self, content: bytes) -> None:
         """See `storage.SmallFile`."""
-        self._n = self._link.run(self._written) + 1
+        if self._n is None:
+            self._n = self._link.run(self._written)
+        self._n += 1
         values = {**self._about, "n": self._n, "content": content}
 
         def write(session: Session) -> None:
@@ -77,11 +82,16 @@ class PostgresSmallFile:
                 if not session.warned:
                     return
 
-        self._link.run(write)
+        self._resting(write)
+
+    def _resting(self, work: Callable[[Session], T]) -> T:
+        """What `work` answers: it is asked rarely, and each connection is a process of the server."""
+        try:
+            return self._link.run(work)
+        finally:
+            self._link.rest()
 
     def _written(self, session: Session) -> int:
         """How often this epoch has written the file."""
-        if self._n is not None:
-            return self._n
         row = session.execute(_WRITTEN, self._about).fetchone()
         return 0 if row is None else row[0]
