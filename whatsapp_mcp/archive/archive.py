@@ -475,7 +475,7 @@ class Archive(ReadingArchive):
         message_id: str,
         name: str,
         content: bytes,
-        keep: Callable[[Iterable[str]], Awaitable[None]],
+        keep: Callable[[Iterable[str]], Awaitable[None]] | None = None,
     ) -> None:
         """Keep the file of a message that was made of an exported chat.
 
@@ -489,7 +489,8 @@ class Archive(ReadingArchive):
         path = await anyio.to_thread.run_sync(
             exchange.store_file, self.folder.media, message_id, name, content
         )
-        await keep([path])
+        if keep is not None:
+            await keep([path])
         await self.record_imported_file(number, message_id, path, len(content))
 
     record_imported_file = operation(write.record_imported_file)
