@@ -83,6 +83,7 @@ async def led(
     *,
     until: Callable[[], float] = for_ever,
     returns_after: float = TTL,
+    own: Callable[[], str] | None = None,
     **more: Any,
 ) -> AsyncIterator[LedAccount]:
     """Take the account over, and lead it on a machine with that home.
@@ -92,6 +93,7 @@ async def led(
         home: Of the machine; an empty folder will do.
         until: When the lease ends.
         returns_after: Seconds after which a replaced client is started again.
+        own: The text of the account's own settings.
         more: For `leading`.
     """
     login = await anyio.to_thread.run_sync(account.take_over)
@@ -102,6 +104,6 @@ async def led(
     lease = LeaderLease(until, returns_after)
     async with (
         opened_storage(account.database, account.account, login, epoch, lease) as storage,
-        leading(folder, CurrentSettings(settings, account.account), storage, **more) as it,
+        leading(folder, CurrentSettings(settings, account.account, own), storage, **more) as it,
     ):
         yield LedAccount(it, epoch, home)

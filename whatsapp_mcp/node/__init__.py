@@ -4,7 +4,13 @@ The one room besides the client process that loads `whatsapp_mcp.fleet`.
 """
 
 from whatsapp_mcp.node.account import NodeAccount
-from whatsapp_mcp.node.admin import Administration, DatabaseDirectory, admin_routes, delete_copies
+from whatsapp_mcp.node.admin import (
+    Administration,
+    DatabaseDirectory,
+    admin_routes,
+    delete_copies,
+    keep_no_forgotten,
+)
 from whatsapp_mcp.node.following import Following, following
 from whatsapp_mcp.node.node import Node
 from whatsapp_mcp.node.run import NodeRun
@@ -21,5 +27,6 @@ __all__ = [
     "database_of",
     "delete_copies",
     "following",
+    "keep_no_forgotten",
     "run_node",
 ]

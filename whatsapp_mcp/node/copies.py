@@ -54,6 +54,11 @@ class Copies:
         """Those whose logs are followed."""
         return self._followed.accounts
 
+    @property
+    def in_use(self) -> frozenset[str]:
+        """Those of which files are open: that are followed, or answered from what was led here."""
+        return self._followed.accounts | self._answered.keys()
+
     def as_of(self, account: str) -> float | None:
         """See `Following.as_of`."""
         return self._followed.as_of(account)

@@ -29,6 +29,7 @@ from whatsapp_mcp.fleet.database import (
 )
 from whatsapp_mcp.fleet.protocol import Contact, LeaseTimes
 from whatsapp_mcp.media import Worker, open_worker
+from whatsapp_mcp.node.admin import keep_no_forgotten
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.node.copies import open_copies
 from whatsapp_mcp.node.home import FormerRun, NodeHome
@@ -176,6 +177,12 @@ class _NodeProcess:
             async with open_copies(context, self.reader) as copies:
                 node = self.status.node = Node(context, copies)
                 tasks.start_soon(_drain, draining, node)
+                tasks.start_soon(
+                    keep_no_forgotten,
+                    self.calls,
+                    self.settings.home,
+                    lambda: {*node.accounts, *copies.in_use},
+                )
                 await node.run()
         if not run.ended:
             await self._end(run)

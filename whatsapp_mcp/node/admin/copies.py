@@ -4,29 +4,68 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Final
 
-from whatsapp_mcp.fleet.database import Session
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.errors import cause
+from whatsapp_mcp.fleet.database import DatabaseCalls
 from whatsapp_mcp.fleet.tenancy import forgotten_among
+from whatsapp_mcp.storage import StorageError
+
+INTERVAL: Final = 60.0
+"""Seconds between two looks."""
 
 logger = logging.getLogger(__name__)
 
 
-def delete_copies(session: Session, home: Path) -> set[str]:
-    """Delete the folders of accounts that were forgotten; the names of those accounts.
-
-    Nothing may use them: an account that was forgotten is led by nobody, and followed no longer.
+async def keep_no_forgotten(calls: DatabaseCalls, home: Path, in_use: Callable[[], Collection[str]]) -> None:
+    """Look for copies of accounts that were forgotten, now and every minute, until cancelled.
 
     Args:
-        session: Of a node.
+        calls: The database of the node.
         home: Its home folder.
+        in_use: The accounts that it leads or follows at the moment; those are given up first.
+    """
+    while True:
+        try:
+            await delete_copies(calls, home, in_use())
+        except StorageError as error:
+            logger.info("node: accounts that were forgotten cannot be looked up: %s", error)
+        await anyio.sleep(INTERVAL)
+
+
+async def delete_copies(calls: DatabaseCalls, home: Path, in_use: Collection[str]) -> None:
+    """Delete the folders of accounts that were forgotten.
+
+    Args:
+        calls: The database of the node.
+        home: Its home folder.
+        in_use: Accounts whose folders stay for now.
 
     Raises:
-        OSError: A folder cannot be deleted.
+        StorageError: The database does not answer.
     """
-    folders = {path.name: path for path in home.glob("accounts/*") if path.is_dir()}
-    forgotten = forgotten_among(session, folders)
-    for name in sorted(forgotten):
-        logger.warning("node: the copy of an account that was forgotten is deleted")
-        shutil.rmtree(folders[name])
-    return forgotten
+    folders = await anyio.to_thread.run_sync(_folders, home)
+    names = folders.keys() - set(in_use)
+    if not names:
+        return
+    forgotten = await calls.run(partial(forgotten_among, names=names))
+    await anyio.to_thread.run_sync(_delete, folders, forgotten)
+
+
+def _folders(home: Path) -> dict[str, Path]:
+    return {path.name: path for path in home.glob("accounts/*") if path.is_dir()}
+
+
+def _delete(folders: Mapping[str, Path], names: Collection[str]) -> None:
+    for name in names:
+        logger.warning("node: deletes its copy of an account that was forgotten")
+        try:
+            shutil.rmtree(folders[name])
+        except OSError as error:
+            logger.warning("node: the copy could not be deleted: %s", cause(error))
