@@ -4,48 +4,40 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import anyio
-import anyio.to_thread
+import psycopg
 import pytest
 
-from tests.archive.events import NOW
-from tests.client.client_process import ClientUnderTest, client_process
-from tests.client.test_calls import text
+from tests import simulated
 from tests.fleet.keys.taken import TakenAccount, leaders_url
-from tests.fleet.keys.test_keys_client import texts_in
+from tests.fleet.leading import LedAccount, led
 from tests.node.stored import DEVICE, archived, stored
 from tests.postgres import PostgresServer
-from whatsapp_mcp.archive import LogStorage, open_archive
-from whatsapp_mcp.client.client_storage import ClientStorage
-from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.client.protocol import EventCode
-from whatsapp_mcp.fleet.database import (
-    Database,
-    PostgresLog,
-    PostgresSnapshots,
-    connect,
-    end_run,
-    lease_of,
-    release,
-)
-from whatsapp_mcp.fleet.keys import journal_address, keys_address
+from whatsapp_mcp.device.leader import leading
+from whatsapp_mcp.errors import Busy, Unsupported
+from whatsapp_mcp.fleet.database import Database, connect, end_run, lease_of, release
 from whatsapp_mcp.ledger import Exposure, open_ledger
+from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.node.moving import (
     MoveIn,
     MoveOut,
     MoveRecord,
     arrival_in,
     forget_there,
+    incoming,
     move_in,
     move_out,
+    outgoing,
     remove_keys,
 )
-from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.storage import Fenced
 
 pytestmark = pytest.mark.anyio
@@ -54,8 +46,9 @@ SETTINGS = '[policy]\nmode = "read_only"\n'
 
 
 @pytest.fixture
-async def wa() -> AsyncGenerator[WhatsApp]:
+async def wa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WhatsApp]:
     async with WhatsApp(seed=13) as whatsapp:
+        simulated.use(whatsapp, monkeypatch)
         yield whatsapp
 
 
@@ -78,6 +71,13 @@ def at(url: str) -> Database:
 class MovedAccount(TakenAccount):
     """The account in the database, for what leads it there."""
 
+    def end(self) -> None:
+        """End the run that leads it."""
+        lease = lease_of(self.session, self.account)
+        assert lease is not None
+        assert lease.run is not None
+        end_run(self.session, lease.run)
+
     def state(self) -> tuple[str, str]:
         """Its state and its settings."""
         row = self.session.execute("SELECT state, settings FROM whatsapp_mcp.accounts").fetchone()
@@ -92,19 +92,6 @@ def account(url: str) -> Iterator[MovedAccount]:
         yield taken
 
 
-@asynccontextmanager
-async def online(
-    folder: Path, wa: WhatsApp, storage: ClientStorage | None = None
-) -> AsyncIterator[ClientUnderTest]:
-    """The client of a linked account."""
-    given = ClientStorage() if storage is None else storage
-    async with client_process(folder, wa.environment(), generation=2, storage=given) as client:
-        await client.call("connect")
-        await client.hear_state(EventCode.CONNECTED)
-        yield client
-    await wa.me.offline()
-
-
 def texts(folder: AccountFolder) -> list[str]:
     """What the archive of a folder holds, oldest first."""
     with closing(sqlite3.connect(folder.archive_db)) as db:
@@ -112,66 +99,62 @@ def texts(folder: AccountFolder) -> list[str]:
 
 
 @asynccontextmanager
-async def led(
-    account: MovedAccount, wa: WhatsApp, tmp_path: Path
-) -> AsyncIterator[tuple[ClientUnderTest, AccountFolder]]:
-    """A node leads the account; what came is in its archive at the end, in the folder that is yielded."""
-    login = await anyio.to_thread.run_sync(account.take_over)
-    session, name, epoch = account.session, account.account, account.epoch()
-    journal = journal_address(session, login, name, epoch, allow_asynchronous=True)
-    node = AccountFolder(name, tmp_path / "node" / "accounts" / name)
-    node.create()
-    async with online(node.path, wa, ClientStorage(keys_address(session, login), journal)) as client:
-        yield client, node
-    about = (account.database, name, epoch)
-    with account.journal() as reader:
-        async with PostgresLog(*about) as log, PostgresSnapshots(*about) as snapshots:
-            storage = LogStorage(log, reader, snapshots)
-            async with open_archive(node, write=True, now=lambda: NOW, storage=storage) as archive:
-                await archive.ingest(reader.read(await archive.position(), 1_000))
-    lease = lease_of(session, name)
-    assert lease is not None
-    assert lease.run is not None
-    end_run(session, lease.run)
+async def led_here(home: Path) -> AsyncIterator[LedAccount]:
+    """A server of a computer leads the account from its files."""
+    settings = Settings(home=home)
+    async with leading(settings.account_folder("work"), CurrentSettings(settings, "work")) as it:
+        yield LedAccount(it, 0, home)
+
+
+async def say(account: LedAccount, person: Person, text: str, key: str) -> int:
+    """Send something once; answers the number of the send."""
+    sent = await account.device.send(
+        SendRequest(str(person.pn), TextContent(text), idempotency_key=key, wait=30.0)
+    )
+    assert sent.status is SendStatus.SENT
+    return sent.send_id
 
 
 async def test_an_account_goes_to_the_database_and_back_without_relinking(
     wa: WhatsApp, account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path
 ) -> None:
     ann = wa.person("Ann")
-    async with client_process(folder.path, wa.environment()) as client:
-        await client.link(wa.me)
+    async with led_here(tmp_path / "home") as here:
+        await here.link(wa)
         await ann.says("one")
-        await client.call("send_message", to=str(ann.pn), message=text("from the folder"))
-        with Journal(folder.inbox_db) as journal:
-            await client.hear_of(lambda: "one" in texts_in(journal))
+        await here.archived("one")
+        first = await say(here, ann, "from the folder", "a")
+        await here.led.ledger.expose("agent", Exposure.STRANGER)
+        generation = (await here.device.status()).generation
     await wa.me.offline()
-    await archived(folder, whole=False)
     await move_in(folder, at(url), SETTINGS)
     remove_keys(folder)
     assert account.state() == ("active", SETTINGS)
-    async with led(account, wa, tmp_path) as (client, node):
-        await ann.says("two")
-        await client.call("send_message", to=str(ann.pn), message=text("from the database"))
-        with account.journal() as journal:
-            await client.hear_of(lambda: "two" in texts_in(journal))
-    assert texts(node) == ["one", "two"]
-    back = AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work")
+
+    await ann.says("two")
+    async with led(account, tmp_path / "node") as there:
+        status = await there.until(ConnectionState.ONLINE)
+        assert status.generation > generation
+        await there.archived("one", "two")
+        assert await say(there, ann, "from the folder", "a") == first  # not a second time
+        second = await say(there, ann, "from the database", "b")
+        assert there.led.ledger.tainted() == {"agent": {Exposure.STRANGER}}
+        await there.led.ledger.expose("agent", Exposure.CONTACT)
+        account.end()
+    await wa.me.offline()
+
+    back = AccountFolder("work", tmp_path / "back" / "accounts" / "work")
     record = await move_out(back, at(url))
     assert (record.settings, account.state()[0]) == (SETTINGS, "moved")
-    assert texts(back) == ["one", "two"]
-    async with online(back.path, wa) as client:
-        await ann.says("three")
-        await client.call("send_message", to=str(ann.pn), message=text("from the folder again"))
-        with Journal(back.inbox_db) as journal:
-            await client.hear_of(lambda: "three" in texts_in(journal))
-    await archived(back)
-    assert texts(back) == ["one", "two", "three"]
-    assert [message.text for message in ann.inbox] == [
-        "from the folder",
-        "from the database",
-        "from the folder again",
-    ]
+    await ann.says("three")
+    async with led_here(tmp_path / "back") as again:
+        assert (await again.until(ConnectionState.ONLINE)).generation > status.generation
+        await again.archived("one", "two", "three")
+        assert await say(again, ann, "from the database", "b") == second
+        await say(again, ann, "from the folder again", "c")
+        assert again.led.ledger.tainted() == {"agent": {Exposure.STRANGER, Exposure.CONTACT}}
+    said = [message.text for message in ann.inbox]
+    assert said == ["from the folder", "from the database", "from the folder again"]
 
 
 def places(folder: AccountFolder, account: MovedAccount) -> list[str]:
@@ -229,6 +212,44 @@ async def test_a_mover_that_another_has_overtaken_changes_nothing(
         await MoveIn(folder, at(url), other, SETTINGS).run()
         with pytest.raises(Fenced):
             await stale.arrive()
+    assert account.state() == ("active", SETTINGS)
+
+
+async def test_a_commit_whose_answer_is_lost_is_asked_about_by_the_next_try(
+    account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(commit: Callable[..., None]) -> Callable[..., None]:
+        def run(*arguments: Any) -> None:
+            commit(*arguments)
+            raise psycopg.OperationalError
+
+        return run
+
+    await stored(folder, "one")
+    back = AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work")
+    with monkeypatch.context() as patched:
+        patched.setattr(incoming, "arrive", lost(incoming.arrive))
+        patched.setattr(outgoing, "depart", lost(outgoing.depart))
+        with pytest.raises(Busy):
+            await move_in(folder, at(url), SETTINGS)
+        assert places(folder, account) == ["database"]
+        await move_in(folder, at(url), "")
+        assert account.state() == ("active", SETTINGS)
+        with pytest.raises(Busy):
+            await move_out(back, at(url))
+        assert account.state()[0] == "moved"
+        assert (await move_out(back, at(url))).settings == SETTINGS
+    assert account.state()[0] == "moved"
+
+
+async def test_an_account_that_cannot_be_fetched_is_led_on(
+    account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path
+) -> None:
+    await stored(folder, "one")
+    await move_in(folder, at(url), SETTINGS)
+    account.session.execute("UPDATE keys_work.whatsmeow_version SET version = version + 1")
+    with pytest.raises(Unsupported):
+        await move_out(AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work"), at(url))
     assert account.state() == ("active", SETTINGS)
 
 
