@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from contextlib import closing
+from pathlib import Path
+
+import anyio
 
 from tests.archive import events as ev
 from tests.archive.events import NOW
@@ -29,10 +33,24 @@ async def archived(folder: AccountFolder, *, whole: bool = True) -> None:
             journal.prune(await archive.position())
 
 
+_EMPTY: dict[str, bytes] = {}
+
+
+async def empty_tables() -> bytes:
+    """The file that the client library makes; once for all tests of this process, since it takes a second."""
+    if not _EMPTY:
+        with tempfile.TemporaryDirectory() as name:
+            await make_tables(Path(name))
+            with closing(sqlite3.connect(f"{name}/client.db")) as db:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            _EMPTY["client.db"] = await anyio.Path(name, "client.db").read_bytes()
+    return _EMPTY["client.db"]
+
+
 async def stored(folder: AccountFolder, *said: str) -> None:
     """An account as a client leaves it: keys, events of which some are archived, and files."""
     folder.create()
-    await make_tables(folder.path)
+    folder.client_db.write_bytes(await empty_tables())
     with closing(sqlite3.connect(folder.client_db)) as db, db:
         db.execute("INSERT INTO whatsmeow_device VALUES (:row)".replace(":row", ", ".join("?" * 19)), DEVICE)
     with Journal(folder.inbox_db) as journal:

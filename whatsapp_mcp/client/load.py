@@ -3,7 +3,7 @@
 The exit code is 0 when that works, and the line on standard output is the version of Landlock that confines a
 client, 0 where nothing does; else the last line of standard error says why not.
 
-With the argument `tables` it also makes the library's tables where a `ClientStorage` on standard input says,
+For each argument `tables` it also makes the library's tables where a `ClientStorage` on standard input says,
 or brings them to the version of this library. Nothing is connected to WhatsApp for that.
 """
 
@@ -21,14 +21,14 @@ from whatsapp_mcp.client.pipes import read_storage
 TABLES = "tables"
 
 if __name__ == "__main__":
-    storage = read_storage(0) if sys.argv[1:] == [TABLES] else None
-    version = confine(Path.cwd(), storage.certificates if storage is not None else ())
+    storages = [read_storage(0) for argument in sys.argv[1:] if argument == TABLES]
+    version = confine(Path.cwd(), [path for storage in storages for path in storage.certificates])
     keep_out()
     # The library prints to fd 1, which is for the answer.
     answer = os.dup(1)
     os.dup2(2, 1)
     library = importlib.import_module("whatsapp_mcp.client.library")
-    if storage is not None:
+    for storage in storages:
         library.make_tables(storage.keys)
     os.write(answer, f"{version}\n".encode())
     sys.exit()

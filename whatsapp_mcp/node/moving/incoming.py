@@ -90,7 +90,6 @@ class MoveIn:
     async def put_keys(self) -> None:
         """Copy the keys."""
         claim, path = self._held, self._folder.client_db
-        await make_tables(self._folder.path)
         await make_tables(self._folder.path, keys_address(self._session, claim.login))
         tables = KeyTables(self._session, claim.account, claim.epoch)
         given = await anyio.to_thread.run_sync(tables.put, path)

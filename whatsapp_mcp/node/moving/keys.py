@@ -68,21 +68,21 @@ class TableDigest(NamedTuple):
     sha256: str
 
 
-async def make_tables(folder: Path, address: KeysAddress = KEYS_FILE) -> None:
+async def make_tables(folder: Path, *addresses: KeysAddress) -> None:
     """Let the library make its tables, or bring them to its version, in a process of its own.
 
     Args:
-        folder: The account's, which the process works in.
-        address: Where; else in the folder's file.
+        folder: The account's, which the process works in; tables are made in its file.
+        addresses: Where else.
 
     Raises:
         Unsupported: The library did not.
     """
-    storage = ClientStorage(address)
+    storages = [ClientStorage(address) for address in (KEYS_FILE, *addresses)]
     with anyio.move_on_after(_MAKE_LIMIT):
         done = await anyio.run_process(
-            module_command("whatsapp_mcp.client.load", "tables"),
-            input=storage.to_bytes(),
+            module_command("whatsapp_mcp.client.load", *("tables" for _ in storages)),
+            input=b"".join(storage.to_bytes() for storage in storages),
             cwd=folder,
             env=kept_variables(),
             check=False,

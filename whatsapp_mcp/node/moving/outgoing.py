@@ -101,7 +101,6 @@ class MoveOut:
     async def take_keys(self) -> None:
         """Copy the keys."""
         claim, path = self._held, self._folder.client_db
-        await make_tables(self._folder.path)
         await make_tables(self._folder.path, keys_address(self._session, claim.login))
         tables = KeyTables(self._session, claim.account, claim.epoch)
         taken = await anyio.to_thread.run_sync(tables.take, path)
