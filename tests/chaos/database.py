@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -43,12 +44,14 @@ class Cluster:
         primary: The one that takes writes now.
         standby: The one that has all that is confirmed.
         stack: Ends what is started later on.
+        thread: Starts servers: one ends with the thread that has started it.
         failovers: How many there were.
     """
 
     primary: PostgresServer
     standby: PostgresServer
     stack: ExitStack
+    thread: ThreadPoolExecutor
     failovers: int = 0
 
     @property
@@ -80,10 +83,13 @@ class Cluster:
 
     def restart(self) -> None:
         """Restart the primary; its connections end."""
-        self.primary.restart(signal.SIGINT)
+        self.thread.submit(self.primary.restart, signal.SIGINT).result()
 
     def fail_over(self) -> None:
         """Lose the primary for good; the standby takes over, and gets a standby of its own."""
+        self.thread.submit(self._fail_over).result()
+
+    def _fail_over(self) -> None:
         self.failovers += 1
         self.primary.stop(signal.SIGQUIT)
         primary, name = self.standby, f"standby{self.failovers}"
@@ -98,7 +104,7 @@ class Cluster:
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """A pair with an empty database of the fleet, whose schema is whole."""
-    with ExitStack() as stack:
+    with ThreadPoolExecutor(1) as thread, ExitStack() as stack:
         primary = stack.enter_context(postgres_server(SETTINGS))
         standby = stack.enter_context(standby_of(primary, "standby0"))
         primary.query("ALTER SYSTEM SET synchronous_standby_names = 'standby0'")
@@ -106,7 +112,7 @@ def cluster() -> Iterator[Cluster]:
         primary.query(f"CREATE ROLE {_LEADER} LOGIN CREATEROLE PASSWORD '{_PASSWORD}'")
         primary.query(f"CREATE DATABASE {_NAME}")
         primary.query(f"GRANT CREATE ON DATABASE {_NAME} TO {_LEADER}")
-        servers = Cluster(primary, standby, stack)
+        servers = Cluster(primary, standby, stack, thread)
         with connect(Database(servers.url(servers.ports))) as session:
             migrate(session, MIGRATIONS)
         yield servers

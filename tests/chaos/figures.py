@@ -19,7 +19,7 @@ class Fault:
         kind: `kill`, `stop`, `cut`, or what happened to the database.
         node: Which; empty where it was the database.
         at: Seconds since 1970.
-        accounts: Those that the node led.
+        accounts: Those that the node led, or all.
     """
 
     kind: str

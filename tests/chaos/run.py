@@ -172,7 +172,8 @@ class _Fleet:
     async def happen(self, fault: str) -> None:
         """Let something happen, and everything be led again."""
         what, _, node = fault.partition(" ")
-        led = [account for account, leader in (await self.leaders()).items() if node and leader.node == node]
+        leaders = await self.leaders()
+        led = [account for account, leader in leaders.items() if node in {"", leader.node}]
         self.faults.append(Fault(what, node, time.time(), tuple(led)))
         if node:
             await self._to_node(what, self.nodes[node], led)
@@ -323,8 +324,8 @@ async def _judged(fleet: _Fleet, home: Path) -> Report:
     folders = {one: [folder_of(each, one) for each in homes] for one in accounts}
     archived = {one: truth.archived_texts(folders[one][0]) for one in accounts}
     outbox = {one: truth.outbox_states(folders[one][0]) for one in accounts}
-    lost = sum(len(fault.accounts) or len(accounts) for fault in fleet.faults)
-    truth.check_incoming(verdict, fleet.traffic.said, archived, journaled, lost)
+    clients = {one: truth.ends_of_clients(one, logins[one], fleet.faults) for one in accounts}
+    truth.check_incoming(verdict, fleet.traffic.said, archived, journaled, clients)
     truth.check_outgoing(verdict, fleet.traffic.sent, outbox)
     servers.ask(lambda session: truth.check_epochs(verdict, session, changes, key_writers(session), logins))
     verdict.count("nodes that did not end in order", sum(map(bool, fleet.exit_codes)), most=0)

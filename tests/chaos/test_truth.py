@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,13 +43,14 @@ def gets(person: Person, text: str) -> None:
     person.take_in(Received("id", message, person.lid, person.lid, 0, Node("message", {})))
 
 
-def incoming(*archived: str, journaled: str = "", clients_lost: int = 0) -> truth.Verdict:
+def incoming(*archived: str, journaled: str = "", ends: Sequence[truth.ClientEnd] = ()) -> truth.Verdict:
     verdict = truth.Verdict()
     said = [Said(ACCOUNT, "one", 1.0), Said(ACCOUNT, "two", 2.0)]
-    truth.check_incoming(
-        verdict, said, {ACCOUNT: Counter(archived)}, {ACCOUNT: {journaled}}, clients_lost=clients_lost
-    )
+    truth.check_incoming(verdict, said, {ACCOUNT: Counter(archived)}, {ACCOUNT: {journaled}}, {ACCOUNT: ends})
     return verdict
+
+
+LOST = [truth.ClientEnd(5.0, was_lost=True)]
 
 
 def test_what_is_archived_once_is_right() -> None:
@@ -61,13 +62,28 @@ def test_a_message_that_is_archived_twice_is_found() -> None:
 
 
 def test_a_journaled_message_that_is_not_archived_is_found() -> None:
-    found = incoming("one", journaled="two", clients_lost=1).violations
+    found = incoming("one", journaled="two", ends=LOST).violations
     assert found == ["journaled and not archived: 1, at most 0"]
 
 
 def test_a_message_that_is_lost_though_no_client_was_is_found() -> None:
-    assert incoming("one").violations == ["acknowledged and not journaled: 1, at most 0"]
-    assert incoming("one", clients_lost=1).figures["acknowledged and not journaled"] == 1
+    found = ["of these, though their client was not lost: 1, at most 0"]
+    assert incoming("one").violations == found
+    assert incoming("one", ends=[truth.ClientEnd(5.0, was_lost=False)]).violations == found
+    assert incoming("one", ends=[truth.ClientEnd(1.5, was_lost=True)]).violations == found
+    assert incoming("one", ends=LOST).figures["acknowledged and not journaled"] == 1
+
+
+def test_more_than_a_client_may_lose_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(truth, "MOST_LOST_A_KILL", 1)
+    assert incoming(ends=LOST).violations == ["of these, most of one client: 2, at most 1"]
+
+
+def test_a_client_was_lost_where_a_fault_lies_between_two_logins() -> None:
+    logins = [Login("1", "a", at) for at in (1.0, 5.0, 9.0)]
+    ends = truth.ends_of_clients(ACCOUNT, logins, [Fault("kill", "a", 3.0, (ACCOUNT,))])
+    assert ends == [truth.ClientEnd(5.0, was_lost=True), truth.ClientEnd(9.0, was_lost=False)]
+    assert not truth.ends_of_clients("another", logins, [Fault("kill", "a", 3.0, (ACCOUNT,))])[0].was_lost
 
 
 def outgoing(ann: Person, state: str | None, *, accepted: bool = True) -> list[str]:

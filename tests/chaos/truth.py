@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 from tests.archive.replaying import digests
+from tests.chaos.figures import Fault
 from tests.chaos.linking import LINKING
 from tests.chaos.traffic import Said, Sent
 from tests.chaos.whatsapp import Login
@@ -53,12 +55,35 @@ class Verdict:
             self.violations.append(f"{name}: {self.figures[name]}, at most {most}")
 
 
+class ClientEnd(NamedTuple):
+    """The end of a client process.
+
+    Attributes:
+        at: When the next one logged in; seconds since 1970.
+        was_lost: Whether a fault ended it, and not its leader.
+    """
+
+    at: float
+    was_lost: bool
+
+
+def ends_of_clients(account: str, logins: Sequence[Login], faults: Sequence[Fault]) -> list[ClientEnd]:
+    """The ends of all clients of an account but the last one."""
+    return [
+        ClientEnd(
+            following.at,
+            any(former.at < fault.at < following.at for fault in faults if account in fault.accounts),
+        )
+        for former, following in pairwise(logins)
+    ]
+
+
 def check_incoming(
     verdict: Verdict,
     said: Sequence[Said],
     archived: Mapping[str, Counter[str]],
     journaled: Mapping[str, set[str]],
-    clients_lost: int,
+    clients: Mapping[str, Sequence[ClientEnd]],
 ) -> None:
     """What was acknowledged is archived once; what was acknowledged and never journaled is counted.
 
@@ -67,7 +92,7 @@ def check_incoming(
         said: All of it was acknowledged.
         archived: The texts in each archive, and how often.
         journaled: The texts in each journal, or what is left of it.
-        clients_lost: How many client processes were killed.
+        clients: Of each account, in order.
     """
     missing = [one for one in said if not archived[one.account][one.text]]
     verdict.count("messages in", len(said))
@@ -75,9 +100,13 @@ def check_incoming(
     verdict.count(
         "journaled and not archived", sum(one.text in journaled[one.account] for one in missing), most=0
     )
-    verdict.count(
-        "acknowledged and not journaled", len(missing), most=MOST_LOST_A_KILL * max(clients_lost, 0)
-    )
+    verdict.count("acknowledged and not journaled", len(missing))
+    # A message is of the client that ended next after it was written.
+    ends = [next((end for end in clients[one.account] if end.at >= one.at), None) for one in missing]
+    of_client = Counter((one.account, end) for one, end in zip(missing, ends, strict=True))
+    spared = sum(end is None or not end.was_lost for end in ends)
+    verdict.count("of these, though their client was not lost", spared, most=0)
+    verdict.count("of these, most of one client", max(of_client.values(), default=0), most=MOST_LOST_A_KILL)
 
 
 def check_outgoing(verdict: Verdict, sent: Sequence[Sent], outbox: Mapping[str, Mapping[str, str]]) -> None:
