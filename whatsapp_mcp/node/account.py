@@ -25,7 +25,7 @@ from whatsapp_mcp.fleet.database import (
     release,
 )
 from whatsapp_mcp.fleet.keys import Login, fence, prepare
-from whatsapp_mcp.fleet.protocol import STABLE, Lease
+from whatsapp_mcp.fleet.protocol import STABLE, Lease, Pause
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.node.services import led_services
@@ -124,8 +124,8 @@ class NodeAccount:
         """Count it where the last leader was lost, as this account may be why; whether it need not rest."""
         if self._row.run is None or not self._row.run_ended:
             return True
-        noted = partial(note_failure, account=self.name, reason=_CRASHED)
-        pause = await self._context.calls.run(noted)
+        pause = await self._context.calls.run(partial(_noted_crash, row=self._row))
+        self._row = self._row._replace(run=None)
         return pause is not None and not pause.seconds
 
     async def _take(self, ended: Callable[[], None]) -> StorageError | None:
@@ -212,6 +212,14 @@ class NodeAccount:
             await self._context.calls.run(work)
         except StorageError as error:
             logger.warning("node: what became of %s could not be noted: %s", self.name, error)
+
+
+def _noted_crash(session: Session, row: AccountRow) -> Pause | None:
+    """Count once that the leader was lost: its lease names it no longer. None where the account rests."""
+    with session.transaction():
+        if not release(session, row.account, row.lease):
+            return None
+        return note_failure(session, row.account, _CRASHED)
 
 
 def _released(session: Session, account: str, lease: Lease) -> None:
