@@ -14,6 +14,7 @@ from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.cli.serve import serve
 from whatsapp_mcp.server.main import ServeOptions
+from whatsapp_mcp.settings import Settings
 
 HEAVY = {"anyio", "mcp", "neonize", "pydantic", "rich", "segno", "typer", "uvicorn"}
 
@@ -94,7 +95,7 @@ def test_what_client_config_writes_is_served_before_typer_is_imported(
 def test_garbage_is_collected_again_once_the_server_is_loaded(monkeypatch: pytest.MonkeyPatch):
     collected: list[bool] = []
 
-    def serve_mcp(options: ServeOptions) -> None:
+    def serve_mcp(options: ServeOptions, settings: Settings) -> None:
         collected.append(gc.isenabled())
 
     monkeypatch.setattr("whatsapp_mcp.server.main.serve", serve_mcp)

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
-from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
+from whatsapp_mcp.errors import InvalidArgument, Unsupported, WhatsAppError
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.main import ServeOptions
+    from whatsapp_mcp.settings import Settings
 
 
 def serve(**options: Any) -> ExitCode:
@@ -27,13 +28,19 @@ def serve(**options: Any) -> ExitCode:
         if options.get("transport", "stdio") == "stdio":
             _explain_stdio(options)
         options_of, serve_mcp = _loaded()
-        serve_mcp(options_of(**options))
+        # Loaded with the server.
+        from whatsapp_mcp import settings
+
+        loaded = settings.load()
+        if loaded.database.get_secret_value():
+            _serve_replica(options_of(**options), loaded)
+        serve_mcp(options_of(**options), loaded)
     except WhatsAppError as error:
         print_error(error, options.get("account") or "default")
         return exit_code(error)
 
 
-def _loaded() -> tuple[type[ServeOptions], Callable[[ServeOptions], NoReturn]]:
+def _loaded() -> tuple[type[ServeOptions], Callable[[ServeOptions, Settings], NoReturn]]:
     """The server and its options.
 
     What is loaded stays to the end, so the garbage collector does not go through it: neither while it is
@@ -46,6 +53,24 @@ def _loaded() -> tuple[type[ServeOptions], Callable[[ServeOptions], NoReturn]]:
         gc.freeze()
         gc.enable()
     return main.ServeOptions, main.serve
+
+
+def _serve_replica(options: ServeOptions, loaded: Settings) -> NoReturn:
+    """Serve the accounts that a database has.
+
+    Raises:
+        Unsupported: The driver of the database is not installed.
+    """
+    from importlib.util import find_spec
+
+    from whatsapp_mcp.cli.installation import DISTRIBUTION, EXTRAS
+
+    if find_spec(EXTRAS["postgres"]) is None:
+        raise Unsupported("The driver of PostgreSQL is not installed.", f"Install {DISTRIBUTION}[postgres].")
+    # Loaded here alone: nothing else on a computer without a database needs it.
+    from whatsapp_mcp.node import serve_replica
+
+    serve_replica(options, loaded)
 
 
 def _explain_stdio(options: dict[str, Any]) -> None:

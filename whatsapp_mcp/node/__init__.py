@@ -13,6 +13,7 @@ from whatsapp_mcp.node.admin import (
 )
 from whatsapp_mcp.node.following import Following, following
 from whatsapp_mcp.node.node import Node
+from whatsapp_mcp.node.replica import serve_replica
 from whatsapp_mcp.node.run import NodeRun
 from whatsapp_mcp.node.serving import database_of, run_node
 
@@ -29,4 +30,5 @@ __all__ = [
     "following",
     "keep_no_forgotten",
     "run_node",
+    "serve_replica",
 ]

@@ -133,12 +133,22 @@ async def led(*sources: ServicesSource) -> AsyncIterator[Accounts]:
     """The accounts of these sources, as a replica has them, led by one node."""
     async with fleet("one") as nodes:
         for source in sources:
-            nodes.leaders[source.account] = "one"
-            nodes.tasks.start_soon(_lead, nodes.nodes["one"].served, source)
-        await anyio.wait_all_tasks_blocked()
+            await lead(nodes, "one", source)
         yield nodes.accounts(*sources)
 
 
-async def _lead(served: Served, source: ServicesSource) -> None:
-    with served.led(source.account, source):
+async def lead(nodes: Fleet, address: str, source: ServicesSource) -> anyio.CancelScope:
+    """Let a node lead the account of a source; cancelling gives the account up."""
+    nodes.leaders[source.account] = address
+    return await nodes.tasks.start(_lead, nodes.nodes[address].served, source)
+
+
+async def _lead(
+    served: Served,
+    source: ServicesSource,
+    *,
+    task_status: anyio.abc.TaskStatus[anyio.CancelScope] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    with anyio.CancelScope() as scope, served.led(source.account, source):
+        task_status.started(scope)
         await anyio.sleep_forever()

@@ -35,7 +35,7 @@ from whatsapp_mcp.fleet.database.runs import (
     renew,
 )
 from whatsapp_mcp.fleet.database.schema import MIGRATIONS, SCHEMA
-from whatsapp_mcp.fleet.database.small_files import PostgresSmallFile
+from whatsapp_mcp.fleet.database.small_files import PostgresSmallFile, shared_secret
 from whatsapp_mcp.fleet.database.snapshots import PostgresSnapshots
 from whatsapp_mcp.fleet.database.statements import PostgresStatements
 
@@ -79,4 +79,5 @@ __all__ = [
     "raise_epoch",
     "release",
     "renew",
+    "shared_secret",
 ]

@@ -229,6 +229,13 @@ MIGRATIONS: Final = (
                 forgotten_at timestamptz NOT NULL DEFAULT now()
             )
             """,
+            # What replicas share: with it they seal what hosts bring back to whichever of them.
+            """
+            CREATE TABLE whatsapp_mcp.secrets (
+                name    text PRIMARY KEY,
+                content bytea NOT NULL
+            )
+            """,
         ),
     ),
 )

@@ -95,3 +95,20 @@ class PostgresSmallFile:
         """How often this epoch has written the file."""
         row = session.execute(_WRITTEN, self._about).fetchone()
         return 0 if row is None else row[0]
+
+
+def shared_secret(session: Session, name: str, fresh: bytes) -> bytes:
+    """A secret that all replicas share, which the first of them makes.
+
+    Args:
+        session: Of a role that may write.
+        name: Which.
+        fresh: What it becomes where there is none.
+    """
+    session.execute(
+        "INSERT INTO whatsapp_mcp.secrets (name, content) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        [name, fresh],
+    )
+    row = session.execute("SELECT content FROM whatsapp_mcp.secrets WHERE name = %s", [name]).fetchone()
+    assert row is not None
+    return bytes(row[0])

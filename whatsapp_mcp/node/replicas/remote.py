@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import anyio
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.device.operations import Device, Devices, GeneratedDevice, Operation, as_device
 from whatsapp_mcp.device.supervise import supervised
-from whatsapp_mcp.errors import DeadlineExceeded, Unsupported
+from whatsapp_mcp.errors import Busy, DeadlineExceeded, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Change
 from whatsapp_mcp.node.replicas.wire import OPERATE, PERFORM, CallFacts
 from whatsapp_mcp.policy import Effect, Policy
@@ -31,6 +31,8 @@ from whatsapp_mcp.server.feed import Batch, ChangeFeed
 from whatsapp_mcp.server.procedures import procedure_of
 
 T = TypeVar("T")
+_AGAIN: Final = 1.0
+"""Seconds until an account that nobody leads is asked for its changes again."""
 
 
 class Leader(Protocol):
@@ -112,9 +114,18 @@ class RemoteAccount:
         self.chat = ""
         self.principal = ""
         self.meter = CallMeter()
-        self.feed: ChangeFeed = _RemoteFeed(self, tasks)
+        self._changes = _RemoteFeed(self, tasks)
         self._leader = leader
         self._policy = policy
+
+    def close(self) -> None:
+        """Wait for no more changes: the account is gone."""
+        self._changes.close()
+
+    @property
+    def feed(self) -> ChangeFeed:
+        """See `ServicesSource.feed`."""
+        return self._changes
 
     @property
     def policy(self) -> Policy:
@@ -156,7 +167,11 @@ class _Changes:
     source: RemoteAccount
 
     async def last_change(self) -> int:
-        return await self._call.perform(last_change)
+        while True:
+            try:
+                return await self._call.perform(last_change)
+            except Busy:  # nobody leads it now; who does later has the same numbers
+                await anyio.sleep(_AGAIN)
 
     async def resume(self, after: int) -> int:
         return await self._call.perform(resumed, after=after)
@@ -196,7 +211,11 @@ class _RemoteFeed(ChangeFeed):
         finally:
             self._followers -= 1
             if not self._followers:
-                self._scope.cancel()
+                self.close()
+
+    def close(self) -> None:
+        """Wait for no more changes."""
+        self._scope.cancel()
 
     async def _wait(self, scope: anyio.CancelScope) -> None:
         async def run() -> None:
