@@ -73,6 +73,11 @@ class LedgerFile:
         except sqlite3.Error as error:
             raise _unusable(error) from error
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether another process leads the account, so that nothing is written here."""
+        return self._is_elsewhere
+
     def close(self) -> None:
         """Close the connections."""
         self._reader.close()

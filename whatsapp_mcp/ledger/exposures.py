@@ -50,10 +50,11 @@ class Exposures:
         await self._touch(principal, {source: self._last_calls(principal).get(source, 0)}, now)
 
     async def taint(self, principal: str, now: datetime) -> Taint:
-        """Whose words this principal has been given; asking counts as a call of the principal."""
+        """Whose words this principal has been given; asking counts as a call, but in a copy."""
         start = now.timestamp() - KEPT.total_seconds()
         remembered = {source: at for source, at in self._last_calls(principal).items() if at > start}
-        await self._touch(principal, remembered, now)
+        if not self._file.is_copy:
+            await self._touch(principal, remembered, now)
         return Taint(frozenset(remembered))
 
     async def clear(self, principal: str | None) -> None:

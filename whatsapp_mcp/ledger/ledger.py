@@ -81,6 +81,11 @@ class Ledger:
         self.tainted_sends = TaintedSends(self._file)
         self.webhooks = WebhookRecord(self._file)
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether another process leads the account, so that nothing is written here."""
+        return self._file.is_copy
+
     def close(self) -> None:
         """Write what waits to be written, and close the file."""
         self.audit.close()

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from typing import Final
+
+import anyio
+import anyio.to_thread
 
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.leader import Led, background_tasks, offered, offline_devices
 from whatsapp_mcp.device.operations import Devices
-from whatsapp_mcp.ledger import Ledger, open_ledger
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.fleet.database import Database, PostgresStatements
+from whatsapp_mcp.ledger import Ledger, follow_ledger, open_ledger
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
+from whatsapp_mcp.storage import StorageError
 
+_PATIENCE: Final = 3.0
+"""Seconds in which the database answers."""
+_FOLLOW_EVERY: Final = 30.0
+"""Seconds after which the ledger of a copy is brought up to date."""
 _NOT_LED: Final = "No node leads this account at the moment."
+
+logger = logging.getLogger(__name__)
 
 Opened = tuple[Devices, ReadingArchive, Ledger]
 
@@ -67,8 +81,34 @@ def runtime_of(
 
 @asynccontextmanager
 async def copied_services(settings: Settings, account: str) -> AsyncIterator[Opened]:
-    """Open what this machine has of an account that it does not lead; nothing is written there."""
+    """Open what this machine has of an account that it does not lead; nothing is written there.
+
+    Raises:
+        Busy: It has no ledger of the account: then it could not be kept in mind what is handed out.
+    """
     folder = settings.account_folder(account)
     devices = await offline_devices(account, _NOT_LED)
+    await anyio.to_thread.run_sync(_follow, settings, folder)
     async with open_archive(folder) as archive, open_ledger(folder) as ledger:
-        yield devices, archive, ledger
+        if not ledger.is_copy:
+            raise Busy("This node has no ledger of the account.")
+        async with background_tasks() as tasks:
+            tasks.start_soon(_keep_up, settings, folder)
+            yield devices, archive, ledger
+
+
+async def _keep_up(settings: Settings, folder: AccountFolder) -> None:
+    while True:
+        await anyio.sleep(_FOLLOW_EVERY)
+        await anyio.to_thread.run_sync(_follow, settings, folder)
+
+
+def _follow(settings: Settings, folder: AccountFolder) -> None:
+    """Bring the ledger up to date; while the database is away it stays as it is."""
+    url, allow = settings.database.get_secret_value(), settings.node.allow_asynchronous
+    database = Database(url, patience=_PATIENCE, allow_asynchronous=allow)
+    try:
+        with closing(PostgresStatements(database, folder.name, 0)) as log:
+            follow_ledger(folder, log)
+    except (StorageError, sqlite3.Error) as error:
+        logger.warning("node: the ledger of %s cannot be followed: %s", folder.name, type(error).__name__)

@@ -27,7 +27,7 @@ from whatsapp_mcp.server.calls import (
 )
 from whatsapp_mcp.server.prompts import chat_names
 from whatsapp_mcp.server.push import named_topic, touched
-from whatsapp_mcp.server.rest import events_of
+from whatsapp_mcp.server.rest import events_of, part_of_file, released_file
 from whatsapp_mcp.server.tools import TOOLSETS, load_tools
 
 Function = Callable[..., Awaitable[Any]]
@@ -133,7 +133,8 @@ def _entries() -> Mapping[Function, _Entry]:
     from whatsapp_mcp.server.push.resources import RESOURCES
 
     feed = (last_change, resumed, changes_after)
-    plain = (*feed, taint, expose, named_topic, touched, chat_names, events_of)
+    rest = (events_of, part_of_file, released_file)
+    plain = (*feed, *rest, taint, expose, named_topic, touched, chat_names)
     entries: dict[Function, _Entry] = {each: _Entry(each.__name__) for each in plain}
     for toolset in TOOLSETS:
         for function in load_tools(toolset):

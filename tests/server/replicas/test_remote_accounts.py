@@ -15,9 +15,11 @@ from mcp.types import PromptReference, ResourceTemplateReference
 from tests.server.conftest import ANN_LEE, BOB, incoming
 from tests.server.fakes import NOON, FakeSource, text_of
 from tests.server.replicas.rig import fleet, lead, led
+from tests.server.rest.rig import api
 from tests.server.test_core_tools import answer
 from tests.server.test_elicitation import QUESTION, Person, chosen, host, send
 from tests.server.test_push import Leader, of_chat
+from tests.server.test_resources import fetches, received
 from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.ledger import Exposure
@@ -160,3 +162,20 @@ async def test_progress_of_a_call_reaches_the_client_through_the_replica(
         async with led(source) as accounts, Client(create(accounts, "core")) as client:
             await client.call_tool("wait_for_messages", {"wait": 0.5}, progress_callback=hear)
     assert told
+
+
+async def test_a_file_of_a_message_comes_from_its_node_in_parts(
+    source: FakeSource, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"%PDF-1.7 " + bytes(range(256)) * 40
+    monkeypatch.setattr("whatsapp_mcp.server.rest.files.PART", 1000)
+    fetches(source.device, tmp_path / "plan.pdf", content)
+    ref = await received(archive)
+    async with led(source) as accounts:
+        application = create(accounts, "all", structured=True)
+        async with api(source, application=application) as http:
+            answer = await http.get(f"/api/v1/media/{ref}")
+            missing = await http.get("/api/v1/media/99999")
+    assert (answer.status_code, answer.content) == (200, content)
+    assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert missing.status_code == 404
