@@ -30,6 +30,8 @@ from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.storage import StorageError
 from whatsapp_mcp.system import END, receive_signals, share_arenas
 
+logger = logging.getLogger(__name__)
+
 _PATIENCE: Final = 2.0
 """Seconds that a look at the database may take."""
 _STATE: Final = "request state"
@@ -140,9 +142,10 @@ async def _begun(calls: DatabaseCalls) -> bytes:
     try:
         return await calls.run(begin)
     except StorageError as error:
+        logger.exception("replica: the database cannot be used")
         raise Busy(
-            f"The database cannot be used: {error}",
-            "docs/database.md says what it must be.",
+            "The database does not answer, or may not be used.",
+            "The log says why; docs/database.md says what it must be.",
         ) from error
 
 
