@@ -14,6 +14,7 @@ import pytest
 
 from tests import simulated
 from tests.docs.examples import Example, examples
+from tests.docs.examples import run as run_example
 from tests.fleet.keys.taken import TakenAccount
 from tests.fleet.leading import led
 from tests.postgres import PASSWORD, PostgresServer, free_port, postgres_server, private_folder
@@ -24,7 +25,9 @@ from whatsapp_mcp.simulator import WhatsApp
 pytestmark = pytest.mark.anyio
 PAGE: Final = Path(__file__).parents[2] / "docs" / "operations.md"
 HERE: Final = "tests/deploy/test_runbook.py"
-STATEMENTS: Final = [example for example in examples(PAGE) if example.run_by == HERE]
+BLOCKS: Final = [example for example in examples(PAGE) if example.run_by == HERE]
+STATEMENTS: Final = [example for example in BLOCKS if example.language == "sql"]
+COMMANDS: Final = [example for example in BLOCKS if example.language == "sh"]
 SETUP: Final = STATEMENTS[0]
 OF_CLUB: Final = "club"
 LIMIT: Final = 60.0
@@ -73,8 +76,18 @@ def test_a_statement_of_the_runbook_works_for_the_role_that_it_is_for(url: str, 
     run(url, example.body)
 
 
-def test_there_are_statements() -> None:
-    assert len(STATEMENTS) > 5
+def test_the_commands_of_the_runbook_work(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    monkeypatch.setenv("WHATSAPP_MCP_DATABASE", url)
+    monkeypatch.setenv("WHATSAPP_MCP_NODE__ALLOW_ASYNCHRONOUS", "true")
+    printed = "".join(run_example(example) for example in COMMANDS)
+    assert OF_CLUB in printed
+    assert "node-1" in printed
+
+
+def test_the_runbook_has_statements_and_commands() -> None:
+    assert len(STATEMENTS) > 3
+    assert len(COMMANDS) > 3
 
 
 def test_the_statements_of_a_restore_leave_no_keys_no_roles_and_no_leader(
@@ -155,7 +168,7 @@ async def test_an_account_is_linked_again_after_a_restore_to_a_point_in_time(
             await promoted(restored)
             url = restored.url("whatsapp", "fleet")
             run(url, beginning("DROP ROLE").body, kept=True)
-            run(url, beginning("reason = '', failures = 0, not_before").body, kept=True)
+            run(url, "UPDATE whatsapp_mcp.accounts SET state = 'active'", kept=True)
             with TakenAccount(url, OF_CLUB) as account:
                 async with led(account, tmp_path / "another") as leader:
                     await leader.link(wa)
