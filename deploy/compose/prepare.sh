@@ -95,7 +95,3 @@ for name in postgres-1 postgres-2; do
     certificate "$name" "$name" $POSTGRES
 done
 certificate nginx localhost $NGINX
-mkdir -p objects
-[ -s objects/s3.json ] || printf \
-    '{"identities": [{"name": "fleet", "credentials": [{"accessKey": "fleet", "secretKey": "%s"}], "actions": ["Admin"]}]}\n' \
-    "$(secret authority/objects)" >objects/s3.json

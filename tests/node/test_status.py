@@ -34,6 +34,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 class FakeRun:
     name: str = "run of tests"
     left: float = 4.0
+    commit_seconds: float | None = 0.004
 
     def until(self) -> float:
         return 100.0 + self.left
@@ -141,6 +142,7 @@ async def test_the_node_tells_of_itself_also_without_its_database(alone: httpx2.
     told = await samples(alone)
     assert told["whatsapp_node_database_up", ()] == 0
     assert told["whatsapp_node_lease_seconds", ()] == 4
+    assert told["whatsapp_node_commit_seconds", ()] == 0.004
     assert told["whatsapp_node_capacity", ()] == 7
     assert told["whatsapp_node_accounts", ("leading",)] == 1
     assert told["whatsapp_node_takeovers_total", ("warm",)] == 3

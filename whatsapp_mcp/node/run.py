@@ -34,6 +34,9 @@ class NodeRun:
         name: Of the run, which has begun.
         times: Those of all runs of the fleet.
         clock: The time of leases, in seconds.
+
+    Attributes:
+        commit_seconds: How long the last confirmed renewal took, with the wait for the standby.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class NodeRun:
         # Replaced whole by the thread, and read by everybody else.
         self._lease = OwnLease(times)
         self._stop = threading.Event()
+        self.commit_seconds: float | None = None
 
     def until(self) -> float:
         """When the lease ends unless it is renewed, as `boottime` counts; minus infinity without one."""
@@ -77,10 +81,12 @@ class NodeRun:
     def _renew(self) -> None:
         with Renewer(self._database, self.name, ANSWER_LIMIT) as renewer:
             while not self._lease.ended:
-                self._lease = asked = self._lease.ask(self._clock())
+                begun = self._clock()
+                self._lease = asked = self._lease.ask(begun)
                 match renewer.renew(asked.attempt):
                     case Renewal.CONFIRMED:
                         self._lease = asked.renewed()
+                        self.commit_seconds = self._clock() - begun
                         pause = self._lease.next_renewal() - self._clock()
                     case Renewal.UNANSWERED:
                         self._lease = asked.unanswered()

@@ -10,6 +10,11 @@ NODE_LEASE: Final = Metric(
     "node_lease_seconds", "gauge", "How long this node may act unless its lease is renewed; 0 without one."
 )
 NODE_DATABASE: Final = Metric("node_database_up", "gauge", "Whether the database answers this node.")
+NODE_COMMIT: Final = Metric(
+    "node_commit_seconds",
+    "gauge",
+    "How long this node's last renewal took to commit, with the wait for the standby.",
+)
 NODE_CAPACITY: Final = Metric("node_capacity", "gauge", "How many accounts this node leads at most.")
 NODE_ACCOUNTS: Final = Metric(
     "node_accounts", "gauge", "Accounts that this node leads, takes over or gives up, by state.", ("state",)

@@ -56,6 +56,8 @@ def _of_process(node: Node) -> dict[Metric, Values]:
             if (as_of := node.copies.as_of(name)) is not None
         },
     }
+    if context.run.commit_seconds is not None:
+        found[f.NODE_COMMIT] = _one(context.run.commit_seconds)
     certificate = context.settings.node.certificate
     if certificate is not None and (expires := _expiry(certificate)) is not None:
         found[f.NODE_CERTIFICATE] = _one(expires)
