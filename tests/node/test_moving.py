@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,18 @@ import pytest
 
 from tests import simulated
 from tests.fleet.keys.taken import TakenAccount, leaders_url
-from tests.fleet.leading import LedAccount, led
+from tests.fleet.leading import LIMIT, LedAccount, led
+from tests.node.fleet_of_tests import LONG_LEASE, node
 from tests.node.stored import DEVICE, archived, stored
 from tests.postgres import PostgresServer
 from whatsapp_mcp.device.leader import leading
 from whatsapp_mcp.errors import Busy, Unsupported
-from whatsapp_mcp.fleet.database import Database, connect, end_run, lease_of, release
+from whatsapp_mcp.fleet.database import Database, connect, end_run, lease_of
 from whatsapp_mcp.ledger import Exposure, open_ledger
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.node.moving import (
     MoveIn,
     MoveOut,
-    MoveRecord,
-    arrival_in,
     forget_there,
     incoming,
     move_in,
@@ -113,6 +112,49 @@ async def say(account: LedAccount, person: Person, text: str, key: str) -> int:
     )
     assert sent.status is SendStatus.SENT
     return sent.send_id
+
+
+async def test_a_node_leads_what_is_moved_in_and_gives_it_up_to_who_fetches_it(
+    wa: WhatsApp, account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    async with led_here(tmp_path / "home") as here:
+        await here.link(wa)
+        await ann.says("one")
+        await here.archived("one")
+    await wa.me.offline()
+    await ann.says("two")
+    back = AccountFolder("work", tmp_path / "back" / "accounts" / "work")
+    async with node("node", tmp_path, url, {**wa.environment(), **LONG_LEASE}) as process:
+        await move_in(folder, at(url), "")
+        remove_keys(folder)
+        await wa.me.online()
+        await archives(process.home / "accounts" / "work", "two")
+        record = await move_out(back, at(url))
+        assert account.state()[0] == "moved"
+    assert not list(process.home.rglob("client.db"))
+    assert texts(back) == ["one", "two"]
+    await wa.me.offline()
+    await ann.says("three")
+    async with led_here(tmp_path / "back") as again:
+        await again.archived("three")
+    await forget_there("work", at(url), record)
+    for table in ("log", "journal", "snapshots", "files", "ledger_snapshots"):
+        assert account.session.execute(f"SELECT count(*) FROM whatsapp_mcp.{table}".encode()).fetchone() == (
+            0,
+        )
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'keys_work'"
+    assert account.session.execute(tables).fetchone() == (0,)
+
+
+async def archives(folder: Path, text: str) -> None:
+    """Return once the archive in a folder of another process holds a message."""
+    with anyio.fail_after(LIMIT):
+        while True:
+            with suppress(sqlite3.OperationalError):  # there is no file yet
+                if text in texts(AccountFolder("work", folder)):
+                    return
+            await anyio.sleep(0.05)
 
 
 async def test_an_account_goes_to_the_database_and_back_without_relinking(
@@ -251,32 +293,3 @@ async def test_an_account_that_cannot_be_fetched_is_led_on(
     with pytest.raises(Unsupported):
         await move_out(AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work"), at(url))
     assert account.state() == ("active", SETTINGS)
-
-
-async def test_what_a_node_leads_is_fetched_once_its_run_has_ended(
-    account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path
-) -> None:
-    await stored(folder, "one")
-    await move_in(folder, at(url), SETTINGS)
-    account.take_over()
-    back = AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work")
-
-    async def drain() -> None:
-        """As a node does that sees the account drained."""
-        while account.state()[0] != "drained":  # noqa: ASYNC110  no event
-            await anyio.sleep(0.01)
-        lease = lease_of(account.session, "work")
-        assert lease is not None
-        assert release(account.session, "work", lease)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(drain)
-        await move_out(back, at(url))
-    assert account.state()[0] == "moved"
-    await forget_there("work", at(url), MoveRecord.read(arrival_in(back.path)) or MoveRecord.new())
-    for table in ("log", "journal", "snapshots", "files", "ledger_snapshots"):
-        assert account.session.execute(f"SELECT count(*) FROM whatsapp_mcp.{table}".encode()).fetchone() == (
-            0,
-        )
-    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'keys_work'"
-    assert account.session.execute(tables).fetchone() == (0,)
