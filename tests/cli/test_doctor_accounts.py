@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -346,3 +347,13 @@ async def test_while_there_is_no_account_the_command_that_links_one_is_told(
     [found] = examined()
 
     assert (found.ok, found.action) == (True, "Run `whatsapp-mcp link`.")
+
+
+async def test_a_copy_of_an_account_in_a_database_is_not_taken_for_an_account_without_a_phone(
+    folder: AccountFolder,
+) -> None:
+    folder.client_db.unlink()
+    found = {one.name: one for one in await checked(replace(folder, in_database=True))}
+    assert (found["linked devices"].ok, found["linked devices"].action) == (True, None)
+    assert "database" in found["linked devices"].detail
+    assert "no node on this machine" in found["leader"].detail

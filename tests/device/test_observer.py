@@ -15,10 +15,11 @@ import pytest
 from anyio.abc import ByteStream
 
 from whatsapp_mcp.device.connection.connection_record import record_in
-from whatsapp_mcp.device.leader import endpoint
+from whatsapp_mcp.device.leader import endpoint, pausing
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import observed_status
 from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder, Settings
 
@@ -156,3 +157,15 @@ async def test_the_process_number_of_a_leader_that_was_killed_means_nothing(fold
     folder.leader_lock.write_text(str(ended.pid))
 
     assert "linked as Ada" in ((await observed(folder)).reason or "")
+
+
+async def test_of_an_account_in_a_database_nothing_is_concluded_from_the_copy_on_this_machine(
+    folder: AccountFolder,
+) -> None:
+    copy = replace(folder, in_database=True)
+    status = await observed_status(copy)
+    assert status.state is ConnectionState.OFFLINE
+    assert status.reason == "No node on this machine leads this account, which is kept in a database."
+    with pytest.raises(Busy, match="kept in a database"):
+        await pausing.pause(copy)
+    assert not (folder.path / "link.json").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import anyio.to_thread
 import pytest
 
 from tests import simulated
-from tests.fleet.keys.taken import TakenAccount, leaders_url
+from tests.fault_proxy import fault_proxy
+from tests.fleet.keys.taken import PATIENCE, TakenAccount, leaders_url
 from tests.fleet.leading import LIMIT, led
 from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import Busy
@@ -90,7 +93,7 @@ async def test_a_leader_that_only_listens_ends_when_it_is_fenced(
 
 
 async def test_a_leadership_ends_before_its_lease_and_its_client_with_it(
-    wa: WhatsApp, account: TakenAccount, tmp_path: Path
+    wa: WhatsApp, account: TakenAccount, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     until = [boottime() + 3600]
     async with led(account, tmp_path / "one", until=lambda: until[0]) as former:
@@ -99,6 +102,59 @@ async def test_a_leadership_ends_before_its_lease_and_its_client_with_it(
         with anyio.fail_after(LIMIT):
             assert isinstance(await former.led.wait_ended(), Unavailable)
         assert boottime() < until[0]
+    assert not [one for one in caplog.messages if "is started again" in one]
     await wa.me.offline()
     async with led(account, tmp_path / "one") as again:
         await again.until(ConnectionState.ONLINE)
+
+
+async def test_a_session_that_is_replaced_while_the_lease_holds_is_begun_again_once(
+    wa: WhatsApp, account: TakenAccount, tmp_path: Path
+) -> None:
+    async with led(account, tmp_path / "one", returns_after=0.5) as leader:
+        await leader.link(wa)
+        generation = (await leader.device.status()).generation
+        await wa.replaced()
+        assert (await leader.until(ConnectionState.REPLACED)).until is not None
+        assert (await leader.until(ConnectionState.ONLINE)).generation == generation + 1
+        await wa.replaced()
+        assert (await leader.until(ConnectionState.REPLACED)).until is None
+
+
+async def test_the_next_client_of_a_leader_goes_on_after_one_that_was_killed(
+    wa: WhatsApp, account: TakenAccount, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    async with led(account, tmp_path / "one") as leader:
+        await leader.link(wa)
+        status = await leader.device.status()
+        generation = status.generation
+        pid = (await leader.device.figures()).client_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        with anyio.fail_after(LIMIT):
+            while status.generation == generation:
+                await anyio.sleep(0.02)
+                status = await leader.until(ConnectionState.ONLINE)
+        assert status.generation == generation + 1
+        await ann.says("to the next client")
+        await leader.archived("to the next client")
+        sent = await leader.device.send(SendRequest(str(ann.pn), TextContent("from it"), wait=20.0))
+        assert sent.status is SendStatus.SENT
+
+
+async def test_the_end_of_a_leadership_waits_for_no_database_that_does_not_answer(
+    wa: WhatsApp, postgres: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    until = [boottime() + 3600]
+    with fault_proxy(postgres.port) as proxy:
+        url = leaders_url(postgres, database).replace(f":{postgres.port}/", f":{proxy.port}/")
+        with TakenAccount(url) as account, anyio.CancelScope() as scope:
+            async with led(account, tmp_path / "one", until=lambda: until[0]) as leader:
+                await leader.link(wa)
+                until[0] = boottime()
+                await leader.led.wait_ended()
+                proxy.hold()
+                scope.deadline = anyio.current_time() + PATIENCE / 2
+        proxy.release()
+    assert not scope.cancel_called

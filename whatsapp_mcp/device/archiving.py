@@ -90,6 +90,8 @@ class Archiver:
         self._archive = archive
         self._clock = clock
         self._given = journal
+        # A database that does not answer must not hold up the threads that many accounts share.
+        self._thread = None if journal is None else anyio.CapacityLimiter(1)
         self._trouble = trouble
         self._damaged = damaged
         self._before = before
@@ -171,7 +173,7 @@ class Archiver:
 
     async def _look_at_journal(self) -> None:
         async with self._journal() as journal:
-            await anyio.to_thread.run_sync(self._align, journal)
+            await anyio.to_thread.run_sync(self._align, journal, limiter=self._thread)
 
     def _align(self, journal: JournalReader) -> None:
         if journal.last_seq() < self._position:
@@ -234,8 +236,10 @@ class Archiver:
         """The events that come next, as many as a transaction takes."""
         read = partial(journal.read, self._position, BATCH, BATCH_BYTES)
         with self._noticing_damage():
-            # A few are read sooner than a thread begins. Nobody is waited for: a log is read while written.
-            return read() if self.waiting <= _FEW else await anyio.to_thread.run_sync(read)
+            # A few are read from a file sooner than a thread begins. Nobody is waited for: a log is read
+            # while it is written. A database is waited for, and may not answer.
+            is_quick = self._given is None and self.waiting <= _FEW
+            return read() if is_quick else await anyio.to_thread.run_sync(read, limiter=self._thread)
 
     async def _wait_for_news(self, journal: JournalReader) -> None:
         if self._unpruned:
@@ -249,7 +253,9 @@ class Archiver:
 
     async def _prune(self, journal: JournalReader) -> None:
         with self._noticing_damage():
-            phone_seen_at = await anyio.to_thread.run_sync(self._finish, journal, self._unpruned)
+            phone_seen_at = await anyio.to_thread.run_sync(
+                self._finish, journal, self._unpruned, limiter=self._thread
+            )
         self._unpruned = []
         if phone_seen_at is not None:
             self._phone_seen(phone_seen_at)

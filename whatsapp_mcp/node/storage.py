@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -15,6 +17,7 @@ from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device.leader import LeaderLease, LedStorage
 from whatsapp_mcp.fleet.database import (
     Database,
+    Link,
     PostgresFiles,
     PostgresJournal,
     PostgresLog,
@@ -44,15 +47,17 @@ async def opened_storage(
         epoch: Of this leadership.
         lease: Until when it may act.
     """
+    stopped = threading.Event()
+    database = replace(database, stopped=stopped.is_set)
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(PostgresLog(database, account, epoch))
-        snapshots = await stack.enter_async_context(PostgresSnapshots(database, account, epoch))
-        files = await stack.enter_async_context(PostgresFiles(database, account, epoch))
         journal = stack.enter_context(PostgresJournal(database, account, epoch))
         statements = stack.enter_context(PostgresStatements(database, account, epoch))
+        now_and_then = stack.enter_context(Link(database, lambda session: None))
+        snapshots = PostgresSnapshots(now_and_then, account, epoch)
+        files = await stack.enter_async_context(PostgresFiles(database, account, epoch))
         record, key = (
-            stack.enter_context(PostgresSmallFile(database, account, name, epoch))
-            for name in (RECORD, APPROVAL_KEY)
+            PostgresSmallFile(now_and_then, account, name, epoch) for name in (RECORD, APPROVAL_KEY)
         )
         keys = stack.enter_context(closing(PostgresKeys(database, account, epoch)))
         address = partial(_client_storage, database, account, login, epoch)
@@ -64,6 +69,7 @@ async def opened_storage(
             LedgerStorage(statements, key),
             files,
             lease,
+            stopped.set,
         )
 
 

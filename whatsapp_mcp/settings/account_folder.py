@@ -57,11 +57,13 @@ class AccountFolder:
         name: Of the account.
         path: The folder.
         vault: Holds the key of the databases, with where the settings say that the person's is.
+        in_database: Whether a fleet keeps the account in its database, so that what lies here is a copy.
     """
 
     name: str
     path: Path
     vault: Vault = field(default=None, compare=False, repr=False)  # pyright: ignore[reportAssignmentType]
+    in_database: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.vault is None:  # pyright: ignore[reportUnnecessaryComparison]

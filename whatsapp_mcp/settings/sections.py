@@ -302,7 +302,8 @@ class Settings(Section):
                 f"{name!r} is not a valid account name.", "Use letters, digits, '_', '-' and '.'."
             )
         path = self.home / "accounts" / name
-        return AccountFolder(name, path, Vault(path, self.for_account(name).encryption.source(path)))
+        vault = Vault(path, self.for_account(name).encryption.source(path))
+        return AccountFolder(name, path, vault, bool(self.database.get_secret_value()))
 
     def accounts(self) -> list[str]:
         """The names of the accounts that have a folder, sorted; a folder that cannot be one is none."""

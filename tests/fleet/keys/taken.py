@@ -28,6 +28,7 @@ from whatsapp_mcp.fleet.protocol import Lease
 
 ACCOUNT = "work"
 PASSWORD = "of-the-leaders"
+PATIENCE = 60.0
 _RUNS = count(1)
 
 
@@ -50,7 +51,7 @@ class TakenAccount:
 
     def __init__(self, url: str, account: str = ACCOUNT) -> None:
         self.account = account
-        self.database = Database(url, patience=60.0, allow_asynchronous=True)
+        self.database = Database(url, patience=PATIENCE, allow_asynchronous=True)
         self.session = self.connect()
         migrate(self.session, MIGRATIONS)
         add_account(self.session, account)

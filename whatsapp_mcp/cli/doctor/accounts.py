@@ -49,6 +49,8 @@ def leader(folder: AccountFolder) -> Finding:
     if pid is not None:
         said = f"process {pid} has the account's lock and does not answer"
         return Finding(name, False, said, "If it has not just started, end that server and start it again.")
+    if folder.in_database:
+        return Finding(name, True, "no node on this machine leads this account")
     return Finding(name, True, "no server runs for this account")
 
 
@@ -93,6 +95,8 @@ def leftovers(folder: AccountFolder) -> Finding:
     if aside:
         said = f"{listed(aside)} were damaged and set aside; they still hold keys or messages"
         return Finding(name, True, said, f"Delete them in {folder.path} when you do not need them any more.")
+    if folder.in_database:
+        return Finding(name, True, "the keys are in a database, and this is a copy of the rest")
     try:
         with read_only(folder, folder.client_db) as db:
             devices = [str(row[0]) for row in db.execute(_DEVICES)]

@@ -20,9 +20,14 @@ logger = logging.getLogger(__name__)
 
 
 class Leadership:
-    """Whether a leader may go on."""
+    """Whether a leader may go on.
 
-    def __init__(self) -> None:
+    Args:
+        stop: Called when it ends.
+    """
+
+    def __init__(self, stop: Callable[[], None] | None = None) -> None:
+        self._stop = stop
         self._reason: StorageError | None = None
         self._over = anyio.Event()
 
@@ -31,6 +36,8 @@ class Leadership:
         if self._reason is None:
             logger.warning("leader: ends: %s", reason)
             self._reason = reason
+            if self._stop is not None:
+                self._stop()
             self._over.set()
 
     async def wait_ended(self) -> StorageError:

@@ -62,6 +62,8 @@ class LedStorage:
         ledger: The log of the ledger.
         files: Files on their way out.
         lease: Until when clients may act. The leadership ends a moment before.
+        stop: Lets each part refuse whatever is asked of it from then on: the end of a leadership waits for no
+            database that does not answer.
     """
 
     log: LogStorage
@@ -71,6 +73,7 @@ class LedStorage:
     ledger: LedgerStorage
     files: FileStore
     lease: LeaderLease
+    stop: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +124,15 @@ async def leading(
     """
     picture = LinkPicture(folder.path)
     picture.remove()
-    leadership = Leadership()
+    leadership = Leadership(storage.stop if storage is not None else None)
     async with AsyncExitStack() as stack:
         stack.callback(picture.remove)
         log = storage.log if storage is not None else None
         archive = await stack.enter_async_context(open_archive(folder, write=True, storage=log))
-        tasks = await stack.enter_async_context(background_tasks())
         if ledger is None:
             shared = storage.ledger if storage is not None else None
             ledger = await stack.enter_async_context(kept_ledger(folder, shared))
+        tasks = await stack.enter_async_context(background_tasks())
         await archive.finish_purges()
         parts = _Parts(folder, settings, archive, ledger, tasks, leadership)
         device = await parts.start(storage, retention_days, program)

@@ -15,7 +15,12 @@ import anyio.to_thread
 from whatsapp_mcp.device import connection
 from whatsapp_mcp.device.connection import record_in, stored_device
 from whatsapp_mcp.device.leader.lock import LeaderLock
-from whatsapp_mcp.device.leader.observer import leading_device, observed_status
+from whatsapp_mcp.device.leader.observer import (
+    ASK_FLEET,
+    LED_ELSEWHERE,
+    leading_device,
+    observed_status,
+)
 from whatsapp_mcp.errors import Busy, cause
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
@@ -64,6 +69,8 @@ async def _ask(folder: AccountFolder, event: Asked, limit: float) -> ConnectionS
                     return await device.pause(event.until)
                 return await device.resume()
         except OSError:  # nobody listens
+            if folder.in_database:
+                raise Busy(LED_ELSEWHERE, ASK_FLEET) from None
             if _acquired(lock):
                 break
         if anyio.current_time() >= give_up:

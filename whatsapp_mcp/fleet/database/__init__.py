@@ -11,6 +11,7 @@ from whatsapp_mcp.fleet.database.accounts import (
 from whatsapp_mcp.fleet.database.calls import DatabaseCalls
 from whatsapp_mcp.fleet.database.connections import (
     Database,
+    Link,
     NotDurable,
     Session,
     connect,
@@ -46,6 +47,7 @@ __all__ = [
     "AccountState",
     "Database",
     "DatabaseCalls",
+    "Link",
     "Migration",
     "NotDurable",
     "PostgresFiles",

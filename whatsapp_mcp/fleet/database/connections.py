@@ -60,6 +60,7 @@ class Database:
         allow_asynchronous: Whether a database may be used that can lose what it confirms.
         monotonic: The time, in seconds.
         sleep: Waits between two tries.
+        stopped: Whether nothing more is asked of it: each call raises `Unavailable` then.
     """
 
     url: str = field(repr=False)
@@ -67,6 +68,7 @@ class Database:
     allow_asynchronous: bool = False
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    stopped: Callable[[], bool] = lambda: False
 
 
 class Session(psycopg.Connection[Any]):
@@ -198,6 +200,8 @@ class Link:
         database, delay = self._database, _FIRST_RETRY
         deadline = database.monotonic() + database.patience
         while True:
+            if database.stopped():
+                raise Unavailable("Nothing more is asked of the database.")
             try:
                 session = self._open(deadline)
                 return work(session)
@@ -228,6 +232,14 @@ class Link:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def link_of(where: Database | Link) -> Link:
+    """A connection that others use as well, or a new one of its own.
+
+    What is asked for now and then shares one: each takes memory of the server.
+    """
+    return where if isinstance(where, Link) else Link(where, lambda session: None)
 
 
 def _kind(error: psycopg.Error) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from whatsapp_mcp.fleet.database.connections import Database, Link, Session
+from whatsapp_mcp.fleet.database.connections import Database, Link, Session, link_of
 from whatsapp_mcp.fleet.database.streams import fenced
 
 T = TypeVar("T")
@@ -37,15 +37,15 @@ class PostgresSmallFile:
     """One small file of an account, for its leader: a `storage.SmallFile`.
 
     Args:
-        database: Where.
+        database: Where, or a connection that others use too.
         account: Whose.
         name: Of the file, as in the account's folder.
         epoch: Of the leader.
     """
 
-    def __init__(self, database: Database, account: str, name: str, epoch: int) -> None:
+    def __init__(self, database: Database | Link, account: str, name: str, epoch: int) -> None:
         self._about = {"account": account, "name": name, "epoch": epoch}
-        self._link = Link(database, lambda session: None)
+        self._link = link_of(database)
         self._n: int | None = None
 
     def __enter__(self) -> PostgresSmallFile:

@@ -10,7 +10,7 @@ from typing import Any, Final, LiteralString, TypeVar
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.fleet.database.connections import Database, Link, Session
+from whatsapp_mcp.fleet.database.connections import Database, Link, Session, link_of
 from whatsapp_mcp.fleet.database.streams import fenced
 from whatsapp_mcp.storage import Snapshot
 
@@ -75,14 +75,14 @@ class PostgresSnapshots:
     They are for archives of some megabytes: a database that is backed up and replicated carries them along.
 
     Args:
-        database: Where; each part may take as long as its patience.
+        database: Where, or a connection that others use too; each part may take as long as its patience.
         account: Whose.
         epoch: Of the leader.
     """
 
-    def __init__(self, database: Database, account: str, epoch: int) -> None:
+    def __init__(self, database: Database | Link, account: str, epoch: int) -> None:
         self._about: Final[dict[str, Any]] = {"account": account, "epoch": epoch}
-        self._link = Link(database, lambda session: None)
+        self._link = link_of(database)
         self._thread = anyio.CapacityLimiter(1)
 
     async def __aenter__(self) -> PostgresSnapshots:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, LiteralString, TypeVar
 
+import anyio
 import anyio.to_thread
 import psycopg
 from psycopg import errors, sql
@@ -86,6 +87,8 @@ class PostgresKeys:
         self._database = database
         self._account = account
         self._epoch = epoch
+        # A thread of its own: the shared ones could all be waiting for a database that does not answer.
+        self._thread = anyio.CapacityLimiter(1)
         self._turn = threading.Lock()
         self._session: Session | None = None
         self._system: str | None = None
@@ -171,7 +174,7 @@ class PostgresKeys:
         return await self._run(fenced)
 
     async def _run(self, work: Callable[[Session], T]) -> T:
-        return await anyio.to_thread.run_sync(self._run_here, work)
+        return await anyio.to_thread.run_sync(self._run_here, work, limiter=self._thread)
 
     def _run_here(self, work: Callable[[Session], T]) -> T:
         with self._turn:
@@ -192,6 +195,8 @@ class PostgresKeys:
                 raise _unreadable(error) from None
 
     def _tried(self, work: Callable[[Session], T]) -> T:
+        if self._database.stopped():
+            raise KeysUnreadable("Nothing more is asked of the database.")
         session = self._session or self._connected()
         session.deadline = self._database.monotonic() + _PATIENCE
         return work(session)
