@@ -19,7 +19,14 @@ from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.fleet.database import MIGRATIONS, Database, DatabaseCalls, Session, migrate, shared_secret
 from whatsapp_mcp.node.admin import Administration, DatabaseDirectory, admin_routes
-from whatsapp_mcp.node.replicas import FleetAccounts, FleetDirectory, Peers, connect, devices_of
+from whatsapp_mcp.node.replicas import (
+    FleetAccounts,
+    FleetDirectory,
+    Peers,
+    ReplicaFigures,
+    connect,
+    devices_of,
+)
 from whatsapp_mcp.node.serving import database_of
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Accounts
@@ -111,6 +118,7 @@ class _Replica:
         principals = DatabaseDirectory(self.database)
         tasks.start_soon(principals.run)
         administration = Administration(self.database, self.settings.home, devices_of(directory, peers))
+        figures = ReplicaFigures(accounts, directory)
         speak = prepare_replica(
             application,
             self.settings,
@@ -119,7 +127,7 @@ class _Replica:
             auth=options.auth,
             directory=principals,
             served=lambda: frozenset(accounts.sources),
-            further=[*_probe_routes(), *admin_routes(administration)],
+            further=[*_probe_routes(), figures.route(), *admin_routes(administration)],
         )
         await speak()
 

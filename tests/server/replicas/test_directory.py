@@ -9,12 +9,16 @@ from typing import Any, cast
 
 import anyio
 import pytest
+from anyio.abc import ByteStream
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.fleet.database import AccountRow, DatabaseCalls, RunRow
 from whatsapp_mcp.node import serve_replica
 from whatsapp_mcp.node.replicas.directory import FleetDirectory, _Seen
+from whatsapp_mcp.node.replicas.figures import DATABASE_UP, LEADER_UP, ReplicaFigures
+from whatsapp_mcp.node.replicas.fleet_accounts import FleetAccounts
 from whatsapp_mcp.node.replicas.leaders import LEADER_LIMIT
+from whatsapp_mcp.node.replicas.peers import Peers
 from whatsapp_mcp.server.main import ServeOptions
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.storage import Unavailable
@@ -116,6 +120,23 @@ async def test_whoever_asks_for_another_look_waits_for_it(followed: Followed) ->
             await followed.directory.look_again()
             assert len(followed.names) > before
             tasks.cancel_scope.cancel()
+
+
+async def test_a_replica_tells_of_the_accounts_that_a_token_may_use(followed: Followed) -> None:
+    await followed.has([account("work", "r1"), account("club", None)], [run("r1")])
+    accounts = FleetAccounts(Settings(home=Path("unused")), followed.directory.settings_of)
+    async with anyio.create_task_group() as tasks:
+        accounts.update(["work", "club"], followed.directory, Peers(nowhere, tasks), tasks)
+        figures = ReplicaFigures(accounts, followed.directory)
+        assert figures.told(None)[LEADER_UP] == {("club",): 0.0, ("work",): 1.0}
+        assert figures.told(frozenset({"work"}))[LEADER_UP] == {("work",): 1.0}
+        assert figures.told(None)[DATABASE_UP] == {(): 1.0}
+        accounts.update(["club"], followed.directory, Peers(nowhere, tasks), tasks)
+        assert figures.told(None)[LEADER_UP] == {("club",): 0.0}
+
+
+async def nowhere(address: str) -> ByteStream:
+    raise ConnectionRefusedError
 
 
 @pytest.mark.parametrize(
