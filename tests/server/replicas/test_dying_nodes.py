@@ -8,13 +8,16 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import ByteStream
 from mcp import Client
 
 from tests.server.conftest import ANN_LEE
 from tests.server.fakes import FakeDevice, FakeSource
-from tests.server.replicas.rig import Fleet, fleet, lead
+from tests.server.replicas.rig import Fleet, Node, fleet, lead
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.models import ConnectionStatus, SendRequest, SendResult
+from whatsapp_mcp.node.replicas.wire import HELLO, PERFORM, PING, PROTOCOL
+from whatsapp_mcp.rpc import Params, Peer, by_name
 from whatsapp_mcp.server.application import create
 
 pytestmark = pytest.mark.anyio
@@ -167,3 +170,31 @@ async def test_without_leader_and_copy_reads_are_busy_and_name_no_node(source: F
                 told = await refusal(client, "list_chats")
     assert (told["code"], told["retry_after"]) == ("BUSY", 2.0)
     assert "n17" not in f"{told}"
+
+
+class Standing(Node):
+    """A node that has taken a connection and stands still since then."""
+
+    async def serve(self, stream: ByteStream) -> None:
+        async def hello(params: Params) -> Any:
+            return {"protocol": PROTOCOL, "version": "0"}
+
+        async def stands(params: Params) -> Any:
+            await anyio.sleep_forever()
+
+        methods = {HELLO: hello, PING: stands, PERFORM: stands}
+        async with Peer(stream, stream, by_name(methods)) as peer:
+            await peer.wait_closed()
+
+
+async def test_a_read_at_a_node_that_stands_still_is_answered_by_the_next_leader(source: FakeSource) -> None:
+    with anyio.fail_after(LIMIT):
+        async with fleet("one") as nodes:
+            await lead(nodes, "one", source)
+            nodes.nodes["still"] = Standing()
+            nodes.leaders[source.account] = "still"
+            nodes.looked = lambda: nodes.leaders.update({source.account: "one"})
+            async with client_of(nodes, source) as client:
+                text, _ = await answer(client, "list_chats")
+    assert "Boat club" in text
+    assert "Stale" not in text
