@@ -6,6 +6,7 @@ import os
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from whatsapp_mcp.simulator.phone import Phone
 
 NODES: Final = ("a", "b")
 BETWEEN_LOOKS: Final = 0.1
-LIMIT: Final = 90
+LIMIT: Final = 150
 """Seconds in which a fleet has to come to rest after a fault."""
 _LEADERS: Final = """
 SELECT account, CASE WHEN NOT ended THEN node END, coalesce((
@@ -87,11 +88,13 @@ class Report:
         verdict: What must hold, and what was counted.
         takeovers: Of each kind of fault.
         send_seconds: What each first call of a send took that was accepted.
+        refusals: How often each code came before.
     """
 
     verdict: truth.Verdict
     takeovers: Mapping[str, Sequence[Takeover]]
     send_seconds: Sequence[float]
+    refusals: Mapping[str, int]
 
 
 @dataclass
@@ -335,6 +338,7 @@ async def _judged(fleet: _Fleet, home: Path) -> Report:
         verdict,
         _by_kind([fault for fault in fleet.faults if fault.node], changes, logins),
         [one.seconds for one in fleet.traffic.sent if one.seconds is not None],
+        Counter(code for one in fleet.traffic.sent for code in one.refusals),
     )
 
 
