@@ -29,7 +29,7 @@ from whatsapp_mcp.models import SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
 
 ROOM = Path(room.__file__).parent
-CARE = {"check", "optimize", "merge_index", "rebuild", "clear_sent_files"}
+CARE = {"check", "optimize", "merge_index", "rebuild", "clear_sent_files", "needed_files", "is_snapshot_due"}
 OUTSIDE = {*CARE, "snapshot", "finish_purges", "wait_ended"}
 """Methods that look after the files, and change no answer."""
 STEPS = {"apply", "catch_up", "submit", "purge", "store_imported_file"}
