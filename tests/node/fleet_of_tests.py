@@ -28,7 +28,7 @@ from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 
 LIMIT = 30.0
 LOOK = 0.05
-TTL, MARGIN, INTERVAL = 3.0, 1.0, 0.5
+TTL, MARGIN, INTERVAL = 6.0, 1.0, 0.5
 """Of the lease of nodes of tests, in seconds."""
 TTL_VARIABLE = "TEST_TTL"
 LONG_LEASE = {TTL_VARIABLE: "3600"}

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
+from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.fleet.keys.taken import leaders_url
 from tests.node.fleet_of_tests import LONG_LEASE, Fleet, NodeProcess, node
 from tests.postgres import PostgresServer
@@ -17,6 +18,7 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader import open_device
 from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, MessageFilter, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
@@ -84,6 +86,62 @@ async def used(where: NodeProcess, fleet: Fleet) -> AsyncIterator[Account]:
     settings = Settings(home=where.home, database=SecretStr(fleet.url))
     async with open_device(settings, ACCOUNT) as (devices, archive, _):
         yield Account(devices, archive)
+
+
+@pytest.fixture
+def proxied(postgres: PostgresServer, fleet: Fleet) -> Iterator[tuple[str, FaultProxy]]:
+    """The address of the database through a network that can be cut, and that network."""
+    with fault_proxy(postgres.port) as network:
+        yield fleet.url.replace(f":{postgres.port}/", f":{network.port}/"), network
+
+
+async def test_without_the_database_a_node_ends_its_client_and_goes_on_afterwards(
+    wa: WhatsApp, fleet: Fleet, proxied: tuple[str, FaultProxy], tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    chat, (url, network) = str(ann.pn), proxied
+    async with node("one", tmp_path, url, wa.environment()) as one:
+        await fleet.until(lambda fleet: fleet.is_settled())
+        async with used(one, fleet) as account:
+            await account.link(wa)
+            await ann.says("before")
+            await account.hear(chat, "before")
+            network.hold()
+            await account.until(ConnectionState.OFFLINE)
+            with pytest.raises(Busy):
+                await account.send(chat, "hello")
+            assert await account.texts(chat) == ["before"]
+            await ann.says("meanwhile")
+            network.release()
+            await account.until(ConnectionState.ONLINE)
+            await account.hear(chat, "meanwhile")
+            assert await account.send(chat, "again") is SendStatus.SENT
+
+
+async def test_a_node_that_stood_still_does_nothing_for_an_account_that_another_leads(
+    wa: WhatsApp, fleet: Fleet, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    chat, environment = str(ann.pn), wa.environment()
+    async with (
+        node("one", tmp_path, fleet.url, environment) as one,
+        node("two", tmp_path, fleet.url, environment) as two,
+    ):
+        await fleet.until(lambda fleet: len(fleet.nodes()) == 2 and fleet.is_settled())
+        first, second = (one, two) if fleet.leaders()[ACCOUNT] == "one" else (two, one)
+        async with used(first, fleet) as account:
+            await account.link(wa)
+        former = fleet.rows()[ACCOUNT]
+        first.stop()
+        await ann.says("meanwhile")
+        await fleet.until(lambda fleet: fleet.leaders().get(ACCOUNT) == second.name)
+        async with used(second, fleet) as account:
+            await account.until(ConnectionState.ONLINE)
+            await account.hear(chat, "meanwhile")
+            first.go_on()
+            await fleet.until(lambda fleet: former.run not in fleet.nodes() and len(fleet.nodes()) == 2)
+            assert len(wa.me.companions) == 1
+        assert "gives up" not in first.log
 
 
 async def test_an_account_goes_on_at_another_node_when_its_own_is_killed(

@@ -19,13 +19,14 @@ from whatsapp_mcp.fleet.database import (
     AccountRow,
     Session,
     connect,
+    note_crash,
     note_failure,
     note_stable,
     quarantine,
     release,
 )
 from whatsapp_mcp.fleet.keys import Login, fence, prepare
-from whatsapp_mcp.fleet.protocol import STABLE, Lease, Pause
+from whatsapp_mcp.fleet.protocol import STABLE, Lease
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.node.services import led_services
@@ -67,6 +68,7 @@ class NodeAccount:
     def __init__(self, context: NodeContext, row: AccountRow) -> None:
         self._context = context
         self._row = row
+        self._seen = row.lease
         self.name: Final = row.account
         self.epoch: Final = row.epoch + 1
         self.state: LeadState = "taking"
@@ -79,10 +81,11 @@ class NodeAccount:
         """Give the account up; `lead` returns once another run may take it."""
         self._ending.set()
 
-    async def lead(self, ended: Callable[[], None]) -> StorageError | None:
+    async def lead(self, began: Callable[[], None], ended: Callable[[], None]) -> StorageError | None:
         """Take the account over and lead it until `end`, the end of the lease, a newer leader, or a failure.
 
         Args:
+            began: Called when it is led.
             ended: Called when nothing more is done for the account, and its files are not closed yet.
 
         Returns:
@@ -91,7 +94,7 @@ class NodeAccount:
         reason: StorageError | None = None
         try:
             if await self._may_begin():
-                reason = await self._take(ended)
+                reason = await self._take(began, ended)
         except StorageError as error:
             reason = error
         except Exception as error:
@@ -122,13 +125,14 @@ class NodeAccount:
 
     async def _may_begin(self) -> bool:
         """Count it where the last leader was lost, as this account may be why; whether it need not rest."""
-        if self._row.run is None or not self._row.run_ended:
+        if not self._row.run_ended:
             return True
-        pause = await self._context.calls.run(partial(_noted_crash, row=self._row))
-        self._row = self._row._replace(run=None)
+        noted = partial(note_crash, account=self.name, lease=self._seen, reason=_CRASHED)
+        pause = await self._context.calls.run(noted)
+        self._seen = Lease(None, self._seen.epoch)
         return pause is not None and not pause.seconds
 
-    async def _take(self, ended: Callable[[], None]) -> StorageError | None:
+    async def _take(self, began: Callable[[], None], ended: Callable[[], None]) -> StorageError | None:
         context = self._context
         folder = context.settings.account_folder(self.name)
         await anyio.to_thread.run_sync(folder.vault.unlock)
@@ -139,7 +143,7 @@ class NodeAccount:
         await context.logins.acquire_on_behalf_of(self)
         try:
             login = await anyio.to_thread.run_sync(self._fence)
-            return None if login is None else await self._lead(folder, login, ended)
+            return None if login is None else await self._lead(folder, login, began, ended)
         finally:
             self._logged_in()
             lock.release()
@@ -149,12 +153,12 @@ class NodeAccount:
         try:
             with connect(context.database) as session:
                 prepare(session, self.name)
-                return fence(session, context.database, self.name, self._row.lease, context.run.name)
+                return fence(session, context.database, self.name, self._seen, context.run.name)
         except psycopg.OperationalError:
             raise Unavailable("The database does not answer.") from None
 
     async def _lead(
-        self, folder: AccountFolder, login: Login, ended: Callable[[], None]
+        self, folder: AccountFolder, login: Login, began: Callable[[], None], ended: Callable[[], None]
     ) -> StorageError | None:
         context, current = self._context, self._context.current(self.name)
         lease = LeaderLease(context.run.until, context.run.times.ttl)
@@ -166,6 +170,7 @@ class NodeAccount:
             self.state = "leading"
             self.last_takeover_seconds = context.clock() - self._decided
             logger.info("node: leading %s in epoch %d", self.name, self.epoch)
+            began()
             async with (
                 led_services(context, folder, current, led) as self.runtime,
                 background_tasks() as tasks,
@@ -208,18 +213,13 @@ class NodeAccount:
         await self._note(partial(note_stable, account=self.name))
 
     async def _note(self, work: Callable[[Session], object]) -> None:
+        """Write down what became of the account, unless the database is out of reach for long already."""
+        if not self._context.run.holds():
+            return
         try:
             await self._context.calls.run(work)
         except StorageError as error:
             logger.warning("node: what became of %s could not be noted: %s", self.name, error)
-
-
-def _noted_crash(session: Session, row: AccountRow) -> Pause | None:
-    """Count once that the leader was lost: its lease names it no longer. None where the account rests."""
-    with session.transaction():
-        if not release(session, row.account, row.lease):
-            return None
-        return note_failure(session, row.account, _CRASHED)
 
 
 def _released(session: Session, account: str, lease: Lease) -> None:

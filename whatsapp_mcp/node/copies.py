@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 
+from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.fleet.database import Reader
 from whatsapp_mcp.node.context import NodeContext
@@ -107,7 +109,7 @@ class Copies:
         runtime = runtime_of(context, account, context.current(account), copied_services, is_copy=True)
         try:
             with answered.scope, context.served.copied(account, runtime, since):
-                await runtime.run(context.worker)
+                await supervised(f"copy of {account}", partial(runtime.run, context.worker))
         finally:
             del self._answered[account]
             answered.closed.set()

@@ -123,9 +123,9 @@ class Node:
     async def _lead(self, account: NodeAccount) -> None:
         try:
             how = "warm" if await self.copies.end(account.name) else "cold"
-            reason = await account.lead(partial(self.copies.answer, account.name))
-            if account.last_takeover_seconds is not None:
-                self.takeovers[how] += 1
+            reason = await account.lead(
+                lambda: self.takeovers.update([how]), partial(self.copies.answer, account.name)
+            )
             self.fenced += isinstance(reason, Fenced)
             self.rewound += isinstance(reason, Rewound)
         finally:

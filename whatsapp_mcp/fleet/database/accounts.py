@@ -49,6 +49,10 @@ FROM whatsapp_mcp.accounts
 JOIN whatsapp_mcp.leases USING (account) LEFT JOIN whatsapp_mcp.runs USING (run)
 ORDER BY account
 """
+_GIVEN_UP: Final = """
+UPDATE whatsapp_mcp.leases SET run = NULL WHERE account = %s AND run = %s AND epoch = %s
+    AND EXISTS (SELECT FROM whatsapp_mcp.runs WHERE runs.run = leases.run AND ended)
+"""
 _FAILED: Final = """
 UPDATE whatsapp_mcp.accounts SET failures = failures + 1, reason = %s WHERE account = %s RETURNING failures
 """
@@ -88,6 +92,26 @@ def note_failure(session: Session, account: str, reason: str) -> Pause | None:
             return outcome
         session.execute(_QUARANTINED, [reason, account])
         return None
+
+
+def note_crash(session: Session, account: str, lease: Lease, reason: str) -> Pause | None:
+    """As `note_failure`, for a leadership whose run was ended; once, whoever notices it.
+
+    The lease is given up in the same transaction. A failover that takes away the end of the run takes this
+    away as well, since it was committed later.
+
+    Args:
+        account: Whose.
+        lease: Of that leadership.
+        reason: See `note_failure`.
+
+    Returns:
+        How long it rests, which is not at all where another has noted it.
+    """
+    with session.transaction():
+        if session.execute(_GIVEN_UP, [account, *lease]).rowcount == 0:
+            return Pause(0.0)
+        return note_failure(session, account, reason)
 
 
 def note_stable(session: Session, account: str) -> None:
