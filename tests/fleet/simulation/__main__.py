@@ -21,10 +21,14 @@ _CHUNK = 5
 
 
 def histories(
-    pool: ProcessPoolExecutor | None, seeds: range, defect: Defect | None = None
+    pool: ProcessPoolExecutor | None,
+    seeds: range,
+    defect: Defect | None = None,
+    *,
+    sees_processes: bool = False,
 ) -> Iterator[Outcome]:
     """Run histories, in the order of their seeds."""
-    one = partial(run, defect=defect)
+    one = partial(run, defect=defect, sees_processes=sees_processes)
     if pool is None:
         yield from map(one, seeds)
         return
@@ -49,15 +53,16 @@ def _find(defect: Defect, seeds: range, pool: ProcessPoolExecutor) -> bool:
     return True
 
 
-def _hold(seeds: range, pool: ProcessPoolExecutor) -> bool:
+def _hold(seeds: range, pool: ProcessPoolExecutor, *, sees_processes: bool) -> bool:
     counts: Counter[str] = Counter()
     violations = 0
-    for outcome in histories(pool, seeds):
+    for outcome in histories(pool, seeds, sees_processes=sees_processes):
         counts += outcome.counts
         if outcome.violation:
             violations += 1
             print(f"VIOLATION in the design, seed {outcome.seed}: {outcome.violation}", flush=True)
-    print(f"the design: {violations} violations in {len(seeds)} histories")
+    how = "with" if sees_processes else "without"
+    print(f"the design, {how} looking at processes: {violations} violations in {len(seeds)} histories")
     for name, count in sorted(counts.items()):
         print(f"  {count:9} {name}")
     return violations == 0
@@ -70,17 +75,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, metavar="SEED")
     parser.add_argument("--defect", choices=[defect.name for defect in Defect])
+    parser.add_argument("--processes", action="store_true", help="with --only: nodes look at processes")
     options = parser.parse_args()
     defects = [Defect[options.defect]] if options.defect else [*Defect]
     if options.only is not None:
-        outcome = run(options.only, defects[0] if options.defect else None)
+        defect = defects[0] if options.defect else None
+        outcome = run(options.only, defect, sees_processes=options.processes)
         print(outcome.violation or "holds", dict(outcome.counts))
         return 0
     seeds = range(options.seed, options.seed + options.count)
     with ProcessPoolExecutor() as pool:
         found = [_find(defect, seeds, pool) for defect in defects]
-        held = bool(options.defect) or _hold(seeds, pool)
-    return 0 if all(found) and held else 1
+        held = [_hold(seeds, pool, sees_processes=sees) for sees in (False, True) if not options.defect]
+    return 0 if all([*found, *held]) else 1
 
 
 if __name__ == "__main__":

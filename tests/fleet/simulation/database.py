@@ -45,6 +45,7 @@ class Backend:
 
     def __init__(self, account: str | None) -> None:
         self.account = account
+        self.lock: str | None = None
         self.alive = True
         self.transaction: Transaction | None = None
         self.answer: Future[Any] = Future()

@@ -32,3 +32,10 @@ class Defect(Enum):
     UNNOTICED_LEASE = "a run takes no account that its own lease names"
     COUNTING_DATABASE = "the database counts the renewals, and not their owner"
     SHARED_STAMPS = "a client's stamps begin after the last row that it finds"
+    ENDED_BY_LOCK = "a run is ended as soon as its connection to the database is gone"
+    FREE_CLIENTS = "the clients of a run do not hold the socket at which it listens"
+
+    @property
+    def is_of_sightings(self) -> bool:
+        """Whether it is about what is seen of a run's processes."""
+        return self in {Defect.ENDED_BY_LOCK, Defect.FREE_CLIENTS}

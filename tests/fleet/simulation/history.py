@@ -40,12 +40,19 @@ class Outcome:
     counts: Counter[str]
 
 
-def run(seed: int, defect: Defect | None = None) -> Outcome:
-    """Let one history happen."""
+def run(seed: int, defect: Defect | None = None, *, sees_processes: bool = False) -> Outcome:
+    """Let one history happen.
+
+    Args:
+        seed: Its name.
+        defect: What is done wrong in it.
+        sees_processes: See `Scene`.
+    """
+    sees_processes = sees_processes or (defect is not None and defect.is_of_sightings)
     monitor = Monitor()
     world = World(seed)
     try:
-        History(world, monitor, defect).run()
+        History(world, monitor, defect, sees_processes=sees_processes).run()
     except Violation as violation:
         return Outcome(seed, f"{violation} (at {world.now:.1f} s)", monitor.counts)
     return Outcome(seed, None, monitor.counts)
@@ -54,7 +61,9 @@ def run(seed: int, defect: Defect | None = None) -> Outcome:
 class History:
     """The parts of one history."""
 
-    def __init__(self, world: World, monitor: Monitor, defect: Defect | None) -> None:
+    def __init__(
+        self, world: World, monitor: Monitor, defect: Defect | None, *, sees_processes: bool
+    ) -> None:
         accounts = ["a", "b"][: world.random.choice([1, 1, 2])]
         rows: dict[Key, Any] = {key: value for account in accounts for key, value in empty(account).items()}
         database = Database(world, rows, waits=defect is not Defect.ASYNCHRONOUS, watch=monitor.visible)
@@ -67,6 +76,7 @@ class History:
             monitor=monitor,
             times=TIMES,
             defect=defect,
+            sees_processes=sees_processes,
         )
         self._nodes = [Node(self._scene, name) for name in ("x", "y", "z")[: world.random.choice([2, 3])]]
         self._follower = Follower(self._scene)

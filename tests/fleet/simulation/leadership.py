@@ -152,6 +152,8 @@ class Leadership:
             self._scene, self._process.clock, node.wire, self.account, self.epoch, self._clients, self._login
         )
         node.processes.append(self.client.process)
+        if not self._scene.has(Defect.FREE_CLIENTS):
+            node.listening[self.run].append(self.client.process)
         self.client.start(node.lease.until)
 
     async def _next_client(self) -> None:

@@ -64,9 +64,13 @@ class Connection:
 
     Args:
         role: The account whose role it logs in as, with its name and password; None for the node's own.
+        lock: What it locks in the database for as long as it is there.
     """
 
-    def __init__(self, process: Process, wire: Wire, role: tuple[str, Login] | None = None) -> None:
+    def __init__(
+        self, process: Process, wire: Wire, role: tuple[str, Login] | None = None, lock: str | None = None
+    ) -> None:
+        self._lock = lock
         self._process = process
         self._wire = wire
         self._role = role
@@ -106,6 +110,7 @@ class Connection:
                 if not check(*self._role):
                     raise Refused
         self._backend = database.open(account)
+        self._backend.lock = self._lock
         return self._backend
 
     def close(self) -> None:

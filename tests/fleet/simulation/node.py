@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from tests.fleet.simulation import statements
 from tests.fleet.simulation.archive import Archive
@@ -12,10 +13,12 @@ from tests.fleet.simulation.leadership import Leadership
 from tests.fleet.simulation.network import Connection, Wire
 from tests.fleet.simulation.scene import CLOCK_DRIFT, Scene
 from tests.fleet.simulation.world import Clock, Process
-from whatsapp_mcp.fleet.protocol import Challenge, Lease, LeaseTimes, OwnLease
+from whatsapp_mcp.fleet.protocol import Challenge, Contact, Lease, LeaseTimes, OwnLease, Sighting
 
 RETRY = 0.2
 WATCH = 0.4
+SILENT = 0.2
+"""How often a machine does not answer."""
 
 
 class Node:
@@ -24,6 +27,7 @@ class Node:
     Attributes:
         archives: What lies on its disk: one archive an account. It outlives the process.
         processes: Those that run on the machine; ended ones are among them.
+        listening: Of each of its runs, the processes that hold its socket.
     """
 
     def __init__(self, scene: Scene, name: str) -> None:
@@ -37,6 +41,8 @@ class Node:
         )
         self.archives = {account: Archive() for account in scene.whatsapp}
         self.processes: list[Process] = []
+        self.listening: dict[str, list[Process]] = {}
+        self.run = ""
         self.leading: dict[str, Leadership] = {}
         self._runs = 0
         self.boot()
@@ -46,6 +52,7 @@ class Node:
         if self._runs and self.process.alive:
             return
         self._runs += 1
+        former = self.run
         self.run = f"{self.name}.{self._runs}"
         self.lease = OwnLease(self.scene.times)
         self.leading = {}
@@ -53,8 +60,10 @@ class Node:
         self.process = Process(self.scene.world, self.clock)
         self.processes = [process for process in self.processes if process.alive]
         self.processes.append(self.process)
+        self.listening[self.run] = [self.process]
+        self.scene.homes[self.run] = self
         self.scene.monitor.owners[self.run] = self._acts_as(self.process)
-        self.process.spawn(self._renew(Connection(self.process, self.wire)))
+        self.process.spawn(self._renew(Connection(self.process, self.wire, lock=self.run), former))
         self.process.spawn(self._watch(Connection(self.process, self.wire)))
 
     def _acts_as(self, process: Process) -> Callable[[], bool]:
@@ -80,7 +89,33 @@ class Node:
         else:
             client.kill()
 
-    async def _renew(self, connection: Connection) -> None:
+    def contact(self, run: str) -> Contact:
+        """What comes of connecting to a run of this node."""
+        if self.scene.world.random.random() < SILENT:
+            return Contact.UNKNOWN
+        is_there = any(process.alive for process in self.listening[run])
+        return Contact.ACCEPTED if is_there else Contact.REFUSED
+
+    def _sighting(self, run: str) -> Sighting | None:
+        """What this node sees of the processes of a run."""
+        if not self.scene.sees_processes:
+            return None
+        held = any(backend.lock == run for backend in self.scene.database.backends)
+        seen = self.scene.homes[run].contact(run)
+        if self.scene.has(Defect.ENDED_BY_LOCK):
+            seen = Contact.REFUSED
+        return Sighting(lock_held=held, contact=seen)
+
+    async def _end_former(self, connection: Connection, former: str) -> None:
+        """End the run of the last process of this node, once nobody holds its socket."""
+        while any(process.alive for process in self.listening[former]):
+            await self.process.sleep(RETRY)
+        with suppress(Disconnected):
+            await connection.run(statements.end_run(former, None))
+
+    async def _renew(self, connection: Connection, former: str) -> None:
+        if self.scene.sees_processes and former:
+            await self._end_former(connection, former)
         while not await self._begun(connection):
             await self.process.sleep(RETRY)
         while True:
@@ -146,7 +181,7 @@ class Node:
         times = self.scene.times
         if self.scene.has(Defect.NO_MARGIN):
             times = LeaseTimes(times.ttl, 1e-6, times.interval)
-        if not row.ended and challenge.may_end(times, self.process.now()):
+        if not row.ended and challenge.may_end(times, self.process.now(), self._sighting(run)):
             counter = None if self.scene.has(Defect.UNLOCKED_END) else challenge.counter
             await connection.run(statements.end_run(run, counter))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tests.fleet.simulation.database import Database
 from tests.fleet.simulation.defects import Defect
@@ -11,6 +12,9 @@ from tests.fleet.simulation.network import Weather
 from tests.fleet.simulation.whatsapp import WhatsApp
 from tests.fleet.simulation.world import World
 from whatsapp_mcp.fleet.protocol import LeaseTimes
+
+if TYPE_CHECKING:
+    from tests.fleet.simulation.node import Node
 
 TIMES = LeaseTimes(ttl=3, margin=1, interval=1)
 CLOCK_DRIFT = 0.03
@@ -23,6 +27,8 @@ class Scene:
 
     Attributes:
         defect: What is done wrong in it, if anything.
+        sees_processes: Whether nodes connect to each other, and end a run whose processes are gone.
+        homes: The node of each run.
     """
 
     world: World
@@ -32,6 +38,8 @@ class Scene:
     monitor: Monitor
     times: LeaseTimes
     defect: Defect | None
+    sees_processes: bool = False
+    homes: dict[str, Node] = field(default_factory=dict[str, "Node"])
 
     def has(self, defect: Defect) -> bool:
         """Whether this is done wrong here."""

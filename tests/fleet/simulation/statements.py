@@ -64,8 +64,8 @@ def end_run(run: str, counter: int | None) -> Body:
     """End a run if it has not renewed its lease since the counter was read."""
 
     async def body(txn: Transaction) -> None:
-        row: Run = await txn.lock(run_key(run))
-        if not row.ended and counter in {None, row.counter}:
+        row: Run | None = await txn.lock(run_key(run))
+        if row is not None and not row.ended and counter in {None, row.counter}:
             txn.put(run_key(run), row._replace(ended=True))
 
     return body

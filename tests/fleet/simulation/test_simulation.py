@@ -15,6 +15,7 @@ from tests.fleet.simulation.defects import Defect
 from tests.fleet.simulation.history import run
 
 DESIGN = range(1, 61)
+SEEING = range(1, 31)
 FOUND = {
     Defect.UNLOCKED_CHECK: 1120,
     Defect.SEPARATE_CHECK: 23,
@@ -38,6 +39,7 @@ FOUND = {
     Defect.UNNOTICED_LEASE: 526,
     Defect.COUNTING_DATABASE: 186,
     Defect.SHARED_STAMPS: 318,
+    Defect.ENDED_BY_LOCK: 2,
 }
 """The first history that shows a defect."""
 
@@ -50,6 +52,12 @@ def test_the_design_holds_while_everything_goes_wrong() -> None:
     assert counts["failovers"] > len(DESIGN) / 4
     assert counts["sends unknown"] > 5
     assert counts["sends sent"] > 20 * len(DESIGN)
+
+
+def test_the_design_holds_when_nodes_end_runs_whose_processes_are_gone() -> None:
+    outcomes = [run(seed, sees_processes=True) for seed in SEEING]
+    assert {outcome.seed: outcome.violation for outcome in outcomes if outcome.violation} == {}
+    assert sum(outcome.counts["takeovers"] for outcome in outcomes) > 2 * len(SEEING)
 
 
 @pytest.mark.parametrize("defect", FOUND, ids=lambda defect: defect.value)
