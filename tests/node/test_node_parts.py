@@ -1,0 +1,157 @@
+"""The parts of a node, each by itself: its socket, its home, its settings, and what becomes of an account."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from tests.fleet.keys.taken import leaders_url
+from tests.fleet.led import patient
+from tests.node.fleet_of_tests import Fleet
+from tests.postgres import PostgresServer
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.fleet.database import DatabaseCalls, note_crash, note_failure
+from whatsapp_mcp.fleet.protocol import Contact, Lease
+from whatsapp_mcp.node import NodeAccount, run_node
+from whatsapp_mcp.node.home import NodeHome
+from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
+from whatsapp_mcp.settings import HostPort, NodeSettings, Settings
+from whatsapp_mcp.storage import Fenced, Rewound, StorageError, Unavailable
+
+pytestmark = pytest.mark.anyio
+
+ACCOUNT = "work"
+HOLDER = "import sys; sys.stdin.read()"
+"""A program that ends when its input does."""
+
+
+@pytest.fixture
+def fleet(postgres: PostgresServer, database: str) -> Iterator[Fleet]:
+    with Fleet(leaders_url(postgres, database), ACCOUNT) as opened:
+        yield opened
+
+
+def holder_of(listener: socket.socket) -> subprocess.Popen[bytes]:
+    """A process that holds a socket, as the clients of a node do."""
+    command = [sys.executable, "-c", HOLDER]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
+
+
+async def test_an_address_refuses_once_nobody_holds_its_socket_any_more() -> None:
+    listener = await listening_socket(NodeSettings())
+    place = str(address_of(NodeSettings(), listener))
+    with holder_of(listener) as holder:
+        assert await contact(place, this_machine()) is Contact.ACCEPTED
+        listener.close()
+        assert await contact(place, this_machine()) is Contact.ACCEPTED
+        holder.communicate()
+    assert await contact(place, this_machine()) is Contact.REFUSED
+
+
+async def test_a_name_and_the_loopback_of_another_machine_prove_nothing() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    assert await contact(f"localhost:{port}", this_machine()) is Contact.UNKNOWN
+    assert await contact(f"127.0.0.1:{port}", "another machine") is Contact.UNKNOWN
+    assert await contact(f"0.0.0.0:{port}", this_machine()) is Contact.UNKNOWN
+    assert await contact("", this_machine()) is Contact.UNKNOWN
+
+
+async def test_others_are_told_the_address_that_is_set_and_the_port_that_was_found() -> None:
+    with closing(await listening_socket(NodeSettings())) as listener:
+        port = listener.getsockname()[1]
+        assert address_of(NodeSettings(address="10.0.0.5:0"), listener) == ("10.0.0.5", port)
+        assert address_of(NodeSettings(address="10.0.0.5:7420"), listener) == ("10.0.0.5", 7420)
+        assert local_address(listener) == ("127.0.0.1", port)
+
+
+async def test_a_port_that_another_program_uses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whatsapp_mcp.node.sockets.BIND_LIMIT", 0.1)
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        settings = NodeSettings(listen=f"127.0.0.1:{other.getsockname()[1]}")
+        with pytest.raises(InvalidArgument, match="another program listens there"):
+            await listening_socket(settings)
+
+
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        {"listen": "0.0.0.0:7420"},
+        {"listen": "7420"},
+        {"address": "node1"},
+        {"certificate": "/etc/node.pem"},
+        {"accounts": 0},
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(faulty: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        NodeSettings(**faulty)
+
+
+def test_a_home_folder_is_used_by_one_node_and_remembers_its_run(tmp_path: Path) -> None:
+    home = NodeHome(tmp_path)
+    with home.locked():
+        with pytest.raises(InvalidArgument, match="uses the home folder"), NodeHome(tmp_path).locked():
+            pass
+        assert home.former() is None
+        home.remember("one 1", HostPort("127.0.0.1", 7420))
+    assert NodeHome(tmp_path).former() == ("one 1", ("127.0.0.1", 7420))
+
+
+async def test_a_node_refuses_a_database_that_may_lose_what_it_confirms(fleet: Fleet, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="may lose what it confirms"):
+        await run_node(Settings(home=tmp_path, database=SecretStr(fleet.url)))
+
+
+async def test_a_node_without_a_database_says_which_setting_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="database"):
+        await run_node(Settings(home=tmp_path))
+
+
+async def settled(fleet: Fleet, reason: StorageError | None) -> tuple[str, int]:
+    """The state of the account and its failures, after a leadership has ended for a reason."""
+    async with DatabaseCalls(patient(fleet.url)) as calls:
+        run = SimpleNamespace(name="one 1", holds=lambda: True)
+        context: Any = SimpleNamespace(run=run, calls=calls, clock=lambda: 0.0)
+        await NodeAccount(context, fleet.rows()[ACCOUNT])._settle(reason)
+    row = fleet.rows()[ACCOUNT]
+    return row.state, row.failures
+
+
+@pytest.mark.parametrize("reason", [None, Fenced("A newer leader."), Unavailable("No answer.")])
+async def test_what_is_no_fault_of_the_account_costs_it_nothing(
+    reason: StorageError | None, fleet: Fleet
+) -> None:
+    assert await settled(fleet, reason) == ("active", 0)
+
+
+async def test_a_rewound_database_quarantines_the_account_and_asks_to_link_it_again(fleet: Fleet) -> None:
+    assert await settled(fleet, Rewound("It has 3 rows.")) == ("quarantined", 0)
+    [(reason,)] = fleet.session.execute("SELECT reason FROM whatsapp_mcp.accounts").fetchall()
+    assert "link it again" in reason
+
+
+async def test_a_leadership_that_fails_is_counted(fleet: Fleet) -> None:
+    assert await settled(fleet, StorageError("It does not fence.")) == ("active", 1)
+
+
+def test_an_account_that_keeps_failing_rests_and_is_quarantined(fleet: Fleet) -> None:
+    pauses = [note_failure(fleet.session, ACCOUNT, "It crashes.") for _ in range(10)]
+    assert [pause.seconds for pause in pauses if pause is not None][:4] == [0, 0, 10, 20]
+    assert pauses[-1] is None
+    assert fleet.rows()[ACCOUNT].state == "quarantined"
+
+
+def test_the_crash_of_a_run_that_has_not_ended_is_not_counted(fleet: Fleet) -> None:
+    pause = note_crash(fleet.session, ACCOUNT, Lease("one 1", 1), "Its leader is gone.")
+    assert pause is not None
+    assert fleet.rows()[ACCOUNT].failures == 0
