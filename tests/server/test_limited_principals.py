@@ -189,3 +189,17 @@ async def test_a_token_for_an_account_that_is_not_served_is_refused(
     assert refused.status_code == 403
     assert "elsewhere" not in refused.text
     assert [*every["accounts"]] == [HIDDEN, PRIVATE, WORK]
+
+
+async def test_what_a_principal_sees_is_looked_up_by_its_own_names_alone(two: TwoAccounts) -> None:
+    class Many(dict[str, Any]):
+        """Accounts that nobody goes through: with a thousand of them an answer would take longer."""
+
+        def __iter__(self) -> Any:
+            raise AssertionError("All accounts were gone through.")
+
+        items = values = keys = __iter__
+
+    sources = Many({each.account: each for each in (two.private, two.work)})
+    seen = Accounts(sources).seen_by(frozenset({WORK, "nobody", PRIVATE}))
+    assert list(seen) == [PRIVATE, WORK]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jwt
@@ -155,6 +155,36 @@ async def test_a_user_who_is_not_listed_is_denied(issuer: Issuer, caplog: pytest
     with pytest.raises(Denied):
         await issuer.server().principal(issuer.token(sub="somebody"))
     assert "add 'somebody' to server.oauth.subjects" in caplog.text
+
+
+@dataclass
+class Known:
+    """A directory with one user of the issuer, and no token."""
+
+    user: Principal
+
+    def principal(self, token: str) -> Principal | None:
+        return None
+
+    def subject(self, subject: str) -> Principal | None:
+        return self.user if self.user.name == f"oauth:{subject}" else None
+
+    def take(self, principal: str) -> float:
+        return 0.0
+
+
+async def test_where_a_database_says_who_may_come_in_the_settings_do_not(
+    issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = Known(Principal("oauth:tenant", frozenset({"read", "admin"}), frozenset({"work"})))
+    server = replace(issuer.server(), directory=known)
+    token = issuer.token(sub="tenant", scope="read send")
+    assert await server.principal(token) == Principal(
+        "oauth:tenant", frozenset({"read"}), frozenset({"work"})
+    )
+    with pytest.raises(Denied):
+        await server.principal(issuer.token(sub="me"))
+    assert "make 'me' a principal" in caplog.text
 
 
 @pytest.mark.parametrize(
