@@ -21,7 +21,7 @@ from tests.server.fakes import FakeDevice, FakeDevices
 from whatsapp_mcp.device.operations import Device, Devices
 from whatsapp_mcp.errors import Busy, NotConnected
 from whatsapp_mcp.fleet.database import MIGRATIONS, begin_run, end_run
-from whatsapp_mcp.fleet.tenancy import create_principal, remains
+from whatsapp_mcp.fleet.tenancy import FORGETTING, create_principal, remains
 from whatsapp_mcp.models import ConnectionStatus, LeaderFigures
 from whatsapp_mcp.node import Administration, DatabaseDirectory, admin_routes
 from whatsapp_mcp.node.admin import administration
@@ -264,6 +264,22 @@ async def test_an_account_is_not_forgotten_while_whatsapp_cannot_be_told_or_its_
     assert "has not let go" in held.json()["error"]["message"]
     [row] = (await fleet.ask("GET", "/accounts")).json()["accounts"]
     assert (row["name"], row["state"], row["leader"]) == (OTHER, "drained", "node-a")
+
+
+async def test_forgetting_that_was_interrupted_is_completed_by_the_same_request(fleet: Fleet) -> None:
+    session = fleet.taken.session
+    session.execute("UPDATE whatsapp_mcp.accounts SET state = 'drained', reason = %s", [FORGETTING])
+    assert (await fleet.ask("DELETE", f"/accounts/{OTHER}")).json() == {"removed": OTHER, "remains": []}
+
+
+async def test_what_is_left_of_an_account_that_has_moved_is_forgotten_without_unlinking_it(
+    fleet: Fleet,
+) -> None:
+    fleet.taken.session.execute("UPDATE whatsapp_mcp.accounts SET state = 'moved'")
+    refused = await fleet.ask("DELETE", f"/accounts/{OTHER}")
+    assert "is linked where it is" in refused.json()["error"]["message"]
+    removed = await fleet.ask("DELETE", f"/accounts/{OTHER}", params={"keep_linked": "true"})
+    assert removed.json() == {"removed": OTHER, "remains": []}
 
 
 async def test_a_principal_is_created_with_a_token_that_is_shown_once_changed_and_revoked(

@@ -218,6 +218,8 @@ def test_forgetting_that_was_interrupted_at_any_step_is_completed_when_it_is_rep
             forget_account(session, taken.database, ACCOUNT)
 
     assert remains(taken.session, ACCOUNT) != []
+    # No copy of it is deleted before all the rest is.
+    assert forgotten_among(taken.session, [ACCOUNT]) == set()
     forget_account(taken.session, taken.database, ACCOUNT)
     assert remains(taken.session, ACCOUNT) == []
 

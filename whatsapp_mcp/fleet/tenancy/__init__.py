@@ -12,7 +12,13 @@ from whatsapp_mcp.fleet.tenancy.accounts import (
     set_account_settings,
     set_account_state,
 )
-from whatsapp_mcp.fleet.tenancy.forgetting import ACCOUNT_TABLES, forget_account, forgotten_among, remains
+from whatsapp_mcp.fleet.tenancy.forgetting import (
+    ACCOUNT_TABLES,
+    FORGETTING,
+    forget_account,
+    forgotten_among,
+    remains,
+)
 from whatsapp_mcp.fleet.tenancy.principals import (
     SUBJECT,
     CallCounts,
@@ -28,6 +34,7 @@ from whatsapp_mcp.fleet.tenancy.sessions import KeptSession, operator_session
 
 __all__ = [
     "ACCOUNT_TABLES",
+    "FORGETTING",
     "SUBJECT",
     "AccountRow",
     "AccountState",

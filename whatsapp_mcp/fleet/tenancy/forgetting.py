@@ -17,6 +17,8 @@ from whatsapp_mcp.fleet.database import Database, Session, has_ended
 from whatsapp_mcp.fleet.keys import schema_of, terminate_backends
 from whatsapp_mcp.fleet.tenancy.sessions import durably
 
+FORGETTING: Final = "is being forgotten"
+"""The reason of an account of which not everything is deleted yet."""
 ACCOUNT_TABLES: Final = (
     "journal",
     "log",
@@ -52,6 +54,11 @@ _POLICIES: Final = """
 SELECT 'policy of ' || tablename FROM pg_policies
 WHERE schemaname = 'whatsapp_mcp' AND policyname = 'account ' || %s
 """
+_FORGOTTEN: Final = """
+SELECT name FROM unnest(%s::text[], %s::text[]) AS asked (name, hash)
+JOIN whatsapp_mcp.forgotten ON name_hash = hash
+WHERE NOT EXISTS (SELECT FROM whatsapp_mcp.leases WHERE account = name)
+"""
 _OF_PRINCIPALS: Final = "SELECT 'principal ' || name FROM whatsapp_mcp.principals WHERE %s = ANY (accounts)"
 
 
@@ -86,11 +93,9 @@ def forget_account(session: Session, database: Database, account: str) -> None:
 
 def forgotten_among(session: Session, names: Iterable[str]) -> set[str]:
     """Those of these accounts that were forgotten: whoever has a copy of one deletes it."""
-    hashes = {hash_of_name(name): name for name in names}
-    rows = session.execute(
-        "SELECT name_hash FROM whatsapp_mcp.forgotten WHERE name_hash = ANY (%s)", [list(hashes)]
-    ).fetchall()
-    return {hashes[row[0]] for row in rows}
+    asked = sorted(set(names))
+    rows = session.execute(_FORGOTTEN, [asked, [hash_of_name(name) for name in asked]])
+    return {row[0] for row in rows.fetchall()}
 
 
 def remains(session: Session, account: str) -> list[str]:
@@ -126,9 +131,8 @@ def _mark(session: Session, account: str) -> None:
     """Let no node lead it again."""
     _require_unled(session, account)
     session.execute(
-        "UPDATE whatsapp_mcp.accounts SET state = 'drained', reason = 'is being forgotten'"
-        " WHERE account = %s",
-        [account],
+        "UPDATE whatsapp_mcp.accounts SET state = 'drained', reason = %s WHERE account = %s",
+        [FORGETTING, account],
     )
     session.execute(
         "INSERT INTO whatsapp_mcp.forgotten (name_hash) VALUES (%s) ON CONFLICT DO NOTHING",

@@ -18,6 +18,8 @@ from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotLinked, WhatsAppError
 from whatsapp_mcp.fleet.database import MIGRATIONS, Database, Session, migrate
 from whatsapp_mcp.fleet.tenancy import (
+    FORGETTING,
+    AccountRow,
     AccountState,
     account_row,
     account_rows,
@@ -172,11 +174,7 @@ class Administration:
             Busy: It cannot be unlinked now, its leader does not let go, or something is left.
         """
         if not await self._run(forgotten_among, [account]):
-            row = await self._run(account_row, account)
-            if not keep_linked:
-                await self._unlink(account, is_led=row.run is not None)
-            await self._run(set_account_state, account, "drained", "is being removed")
-            await self._let_go(account)
+            await self._give_up(await self._run(account_row, account), keep_linked=keep_linked)
         await self._run(forget_account, self.database, account)
         left = await self._run(remains, account)
         if left:
@@ -226,6 +224,21 @@ class Administration:
     async def _state(self, account: str, state: AccountState, reason: str) -> AccountData:
         await self._run(set_account_state, account, state, reason)
         return account_data(await self._run(account_row, account))
+
+    async def _give_up(self, row: AccountRow, *, keep_linked: bool) -> None:
+        """Let nobody lead an account any more, or be linked to its phone."""
+        if row.reason == FORGETTING:
+            return
+        if row.state == "moved" and not keep_linked:
+            raise InvalidArgument(
+                f"{row.name} has moved and is linked where it is.",
+                "Remove what is left here with keep_linked.",
+            )
+        if row.state != "moved":
+            if not keep_linked:
+                await self._unlink(row.name, is_led=row.run is not None)
+            await self._run(set_account_state, row.name, "drained", "is being removed")
+        await self._let_go(row.name)
 
     async def _unlink(self, account: str, *, is_led: bool) -> None:
         if not is_led:
