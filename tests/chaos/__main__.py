@@ -19,7 +19,7 @@ from tests.chaos.figures import spread, table
 from tests.chaos.run import Plan, Report, run
 from whatsapp_mcp.fleet.protocol import LeaseTimes
 
-ALONE: Final = ("kill a", "kill b", "stop a", "cut b")
+ALONE: Final = ("kill leader", "stop leader", "cut leader", "kill leader")
 FAULTS: Final = (
     "kill a", "stop b", "cut a", "restart", "kill b", "stop a", "failover", "cut b", "kill a", "stop b",
 )  # fmt: skip

@@ -61,7 +61,8 @@ class Plan:
 
     Attributes:
         accounts: How many there are.
-        faults: What happens, one after the other: `kill a`, `stop b`, `cut a`, `restart`, `failover`.
+        faults: What happens, one after the other: `kill a`, `stop b`, `cut leader` (of the first account),
+            `restart`, `failover`.
         minute: Seconds from one fault to the next; a fault may take longer.
         said: Messages that come in a second.
         sent: Messages that go out a second; 0 needs no replicas.
@@ -176,6 +177,8 @@ class _Fleet:
         """Let something happen, and everything be led again."""
         what, _, node = fault.partition(" ")
         leaders = await self.leaders()
+        if node == "leader":
+            node = leaders[min(self.phones)].node or NODES[0]
         led = [account for account, leader in leaders.items() if node in {"", leader.node}]
         self.faults.append(Fault(what, node, time.time(), tuple(led)))
         if node:
