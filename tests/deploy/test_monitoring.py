@@ -14,6 +14,7 @@ import yaml
 
 from whatsapp_mcp import errors
 from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.node.replicas import REPLICA_METRICS
 from whatsapp_mcp.node.status import FLEET_METRICS
 from whatsapp_mcp.server.metrics import ACCOUNT, METRICS
 
@@ -55,7 +56,10 @@ def exposed() -> dict[str, frozenset[str]]:
             found |= {f"{metric.full_name}_{part}": labels for part in ("sum", "count")}
         else:
             found[metric.full_name] = labels
-    return found | {metric.full_name: frozenset({*metric.labels, *TARGET}) for metric in FLEET_METRICS}
+    return found | {
+        metric.full_name: frozenset({*metric.labels, *TARGET})
+        for metric in (*FLEET_METRICS, *REPLICA_METRICS)
+    }
 
 
 def selectors(expression: str) -> Iterator[Any]:

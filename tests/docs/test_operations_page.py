@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from whatsapp_mcp.node.replicas import REPLICA_METRICS
 from whatsapp_mcp.node.status import FLEET_METRICS
 from whatsapp_mcp.server.metrics import METRICS
 
@@ -15,6 +16,6 @@ def test_every_metric_has_its_row() -> None:
     expected = [
         f"| `{metric.full_name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} "
         f"| {metric.says} |"
-        for metric in (*METRICS, *FLEET_METRICS)
+        for metric in (*METRICS, *FLEET_METRICS, *REPLICA_METRICS)
     ]
     assert rows == expected

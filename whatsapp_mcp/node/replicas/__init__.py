@@ -1,13 +1,14 @@
 """Replicas: servers that hold no account and have each call done by the node that leads its account."""
 
 from whatsapp_mcp.node.replicas.directory import FleetDirectory
-from whatsapp_mcp.node.replicas.figures import ReplicaFigures
+from whatsapp_mcp.node.replicas.figures import REPLICA_METRICS, ReplicaFigures
 from whatsapp_mcp.node.replicas.fleet_accounts import FleetAccounts, devices_of
 from whatsapp_mcp.node.replicas.listener import accept, connect
 from whatsapp_mcp.node.replicas.peers import Peers
 from whatsapp_mcp.node.replicas.serving import Served
 
 __all__ = [
+    "REPLICA_METRICS",
     "FleetAccounts",
     "FleetDirectory",
     "Peers",

@@ -26,6 +26,8 @@ DATABASE_UP: Final = Metric("replica_database_up", "gauge", "Whether the databas
 CALLS: Final = Metric(
     "replica_calls_total", "counter", "Calls that came to the replica.", (ACCOUNT, "tool", "outcome")
 )
+REPLICA_METRICS: Final = (DATABASE_UP, LEADER_UP, CALLS)
+"""All of them."""
 
 
 @dataclass(frozen=True, slots=True)
