@@ -54,7 +54,7 @@ def main() -> None:
     rows: list[tuple[str, str]] = []
     violations: list[str] = []
     if not given.skip_alone:
-        alone = anyio.run(run, replace(plan, accounts=1, faults=ALONE, minute=20.0, said=2.0, sent=0.0))
+        alone = anyio.run(run, replace(plan, accounts=1, faults=ALONE, minute=50.0, said=2.0, sent=0.0))
         rows += [(f"one account, {name}", value) for name, value in _takeovers(alone)]
         violations += [*alone.verdict.violations, *_late(alone)]
     report = anyio.run(run, plan)
