@@ -229,16 +229,17 @@ class Administration:
         """Let nobody lead an account any more, or be linked to its phone."""
         if row.reason == FORGETTING:
             return
+        account = row.name
         if row.state == "moved" and not keep_linked:
             raise InvalidArgument(
-                f"{row.name} has moved and is linked where it is.",
+                f"{account} has moved and is linked where it is.",
                 "Remove what is left here with keep_linked.",
             )
         if row.state != "moved":
             if not keep_linked:
-                await self._unlink(row.name, is_led=row.run is not None)
-            await self._run(set_account_state, row.name, "drained", "is being removed")
-        await self._let_go(row.name)
+                await self._unlink(account, is_led=row.run is not None)
+            await self._run(set_account_state, account, "drained", "is being removed")
+        await self._let_go(account)
 
     async def _unlink(self, account: str, *, is_led: bool) -> None:
         if not is_led:
