@@ -45,6 +45,16 @@ _SETTINGS: Final = {
     "autovacuum": "off",
     "log_statement": "none",
 }
+_UNTIL_SYNCHRONOUS: Final = """
+DO $$
+BEGIN
+    FOR attempt IN 1..3000 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        EXIT WHEN EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum'));
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END $$
+"""
 _HBA: Final = """\
 local all all trust
 host all all 127.0.0.1/32 scram-sha-256
@@ -319,6 +329,8 @@ def synchronous_pair() -> Iterator[SynchronousPair]:
     with postgres_server() as primary, standby_of(primary) as standby:
         primary.query("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
         primary.query("SELECT pg_reload_conf()")
+        # The next statement may come before the walsender has read the setting.
+        assert primary.query(_UNTIL_SYNCHRONOUS) == "DO"
         yield SynchronousPair(primary, standby)
 
 
