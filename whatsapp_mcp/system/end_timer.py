@@ -8,8 +8,10 @@ while the machine is suspended, and kills a stopped process too. Linux alone has
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
+import sys
 import time
 from typing import Any, Final
 
@@ -22,7 +24,13 @@ _AT_ONCE: Final = 1e-9
 
 
 def boottime() -> float:
-    """Seconds of a clock that goes on while the machine is suspended."""
+    """Seconds of a clock that goes on while the machine is suspended.
+
+    Raises:
+        OSError: The system has no such clock.
+    """
+    if sys.platform != "linux":
+        raise _missing()
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -56,7 +64,12 @@ class EndTimer:
         OSError: The system has no such timer.
     """
 
+    _library: ctypes.CDLL
+    _timer: ctypes.c_void_p
+
     def __init__(self) -> None:
+        if sys.platform != "linux":
+            raise _missing()
         self._library = _library()
         self._timer = ctypes.c_void_p()
         event = _Event(None, signal.SIGKILL, _BY_SIGNAL)
@@ -76,6 +89,10 @@ class EndTimer:
         if getattr(self._library, name)(*arguments) != 0:
             number = ctypes.get_errno()
             raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def _missing() -> OSError:
+    return OSError(errno.ENOSYS, "accounts are led in a database on Linux alone")
 
 
 def _library() -> ctypes.CDLL:
