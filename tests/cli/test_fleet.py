@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from tests.fleet.keys.taken import leaders_url
 from tests.postgres import PostgresServer
 from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.cli.fleet import node
+from whatsapp_mcp.errors import Unsupported
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tenancy.md").read_text(encoding="utf-8")
 LINES = [
@@ -92,3 +94,8 @@ def test_without_a_database_it_says_which_setting_is_missing(
 ) -> None:
     monkeypatch.delenv("WHATSAPP_MCP_DATABASE")
     assert "`database`" in run("fleet accounts", 2)
+
+
+def test_a_node_says_where_it_runs() -> None:
+    with pytest.raises(Unsupported, match="Linux alone"):
+        node("darwin")

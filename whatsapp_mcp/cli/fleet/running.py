@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
 import anyio
@@ -22,14 +23,22 @@ def require_driver() -> None:
         raise Unsupported("The driver of PostgreSQL is not installed.", f"Install {DISTRIBUTION}[postgres].")
 
 
-def node() -> None:
+def node(platform: str = sys.platform) -> None:
     """Lead accounts until a signal comes.
 
+    Args:
+        platform: As `sys.platform` says it.
+
     Raises:
-        Unsupported: The driver of the database is not installed.
+        Unsupported: The driver of the database is not installed, or the system has no clock of leases.
         InvalidArgument: A setting or the database cannot be used, or another node uses the home folder.
     """
     require_driver()
+    if platform != "linux":
+        raise Unsupported(
+            "A node runs on Linux alone: other systems have no timer that ends a client with its lease.",
+            "Run it on a Linux machine or in a container.",
+        )
     share_arenas()
     loaded = settings.load()
     # Loaded here alone: nothing else on a computer without a database needs it.
