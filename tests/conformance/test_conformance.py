@@ -54,9 +54,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [sys.executable, "-m", "tests.conformance.server", str(port)]
     home = tmp_path_factory.mktemp("home")
     with subprocess.Popen([*command, str(home)], cwd=HERE.parent.parent) as process:
-        _wait_for(port)
-        yield f"http://localhost:{port}/mcp"
-        process.kill()
+        try:
+            _wait_for(port)
+            yield f"http://localhost:{port}/mcp"
+        finally:
+            process.kill()
 
 
 def _free_port() -> int:
@@ -70,7 +72,7 @@ def _wait_for(port: int) -> None:
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except ConnectionRefusedError:
+        except OSError:  # refused, or not answered within a second on a busy machine
             if time.monotonic() > deadline:
                 raise
         else:
@@ -93,9 +95,11 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     serve = [sys.executable, "-m", "whatsapp_mcp", "serve", "--transport", "http", "--port", str(port)]
     environment = {**os.environ, "WHATSAPP_MCP_HOME": str(home), "HTTPS_PROXY": CLOSED_PROXY}
     with subprocess.Popen([*serve, "--toolsets", "all"], env=environment) as process:
-        _wait_for(port)
-        yield f"http://127.0.0.1:{port}", (home / "http-token").read_text().strip()
-        process.kill()
+        try:
+            _wait_for(port)
+            yield f"http://127.0.0.1:{port}", (home / "http-token").read_text().strip()
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
