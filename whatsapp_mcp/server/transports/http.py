@@ -30,7 +30,7 @@ from whatsapp_mcp.server.transports.connections import (
 from whatsapp_mcp.server.transports.guard import Guard, Verify
 from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce
-from whatsapp_mcp.server.transports.place import Place, reached_at
+from whatsapp_mcp.server.transports.place import Place, checked, reached_at
 from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
 from whatsapp_mcp.server.transports.tokens import Tokens, make_default
 from whatsapp_mcp.web.pages import link_path, page_routes
@@ -178,8 +178,10 @@ def prepare(
         Busy: The port is taken, or the token file is unusable.
     """
     loaded = runtimes[0].settings
-    place = Place.of(host, port, loaded.server, auth=auth)
+    tls = checked(host, loaded.server, auth=auth)
+    # Whoever waits for the port reads the token once it is open.
     token_file = make_default(loaded.home) if auth and directory is None else None
+    place = Place.bound(host, port, loaded.server, tls)
     for runtime in runtimes:
         path = link_path(runtime.account, is_only=len(runtimes) == 1)
         runtime.pages = Pages(page_command(runtime.account), f"{place.base}{path}")
@@ -232,7 +234,7 @@ def prepare_replica(
     Raises:
         InvalidArgument, Busy: As `prepare`.
     """
-    place = Place.of(host, port, settings.server, auth=auth)
+    place = Place.bound(host, port, settings.server, checked(host, settings.server, auth=auth))
     oauth = _oauth(settings, place.base, directory) if auth else None
     app = _guarded(
         application,

@@ -25,22 +25,19 @@ class Place:
     base: str
 
     @classmethod
-    def of(cls, host: str, port: int, server: ServerSettings, *, auth: bool) -> Place:
-        """Bind it.
+    def bound(cls, host: str, port: int, server: ServerSettings, tls: ssl.SSLContext | None) -> Place:
+        """Bind it: from here on connections are accepted.
 
         Args:
             host: What to bind.
             port: The same; 0 for any that is free.
-            server: Has the certificate.
-            auth: Whether a token is asked for.
+            server: May have a URL of its own.
+            tls: As `checked` gave it.
 
         Raises:
-            InvalidArgument: Others can reach the host, and it has no token or no TLS; or the address or the
-                certificate cannot be used.
+            InvalidArgument: The address cannot be used.
             Busy: The port is taken.
         """
-        _check_exposure(host, server, auth=auth)
-        tls = _tls_context(server)
         listener = _bind(host, port)
         own = base_url(*listener.getsockname()[:2], encrypted=tls is not None)
         return cls(listener, tls, server.public_url or own)
@@ -50,6 +47,22 @@ class Place:
         """Host and port."""
         host, port = self.listener.getsockname()[:2]
         return host, port
+
+
+def checked(host: str, server: ServerSettings, *, auth: bool) -> ssl.SSLContext | None:
+    """See that a server may listen there; with which certificate, if it has one.
+
+    Args:
+        host: What is to be bound.
+        server: Has the certificate.
+        auth: Whether a token is asked for.
+
+    Raises:
+        InvalidArgument: Others can reach the host, and it has no token or no TLS; or the certificate cannot
+            be used.
+    """
+    _check_exposure(host, server, auth=auth)
+    return _tls_context(server)
 
 
 def _check_exposure(host: str, server: ServerSettings, *, auth: bool) -> None:
