@@ -9,7 +9,7 @@ from whatsapp_mcp.node.admin import (
     DatabaseDirectory,
     admin_routes,
     delete_copies,
-    keep_no_forgotten,
+    keep_none_gone,
 )
 from whatsapp_mcp.node.following import Following, following
 from whatsapp_mcp.node.node import Node
@@ -28,7 +28,7 @@ __all__ = [
     "database_of",
     "delete_copies",
     "following",
-    "keep_no_forgotten",
+    "keep_none_gone",
     "run_node",
     "serve_replica",
 ]

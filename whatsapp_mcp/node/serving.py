@@ -29,7 +29,7 @@ from whatsapp_mcp.fleet.database import (
 )
 from whatsapp_mcp.fleet.protocol import Contact, LeaseTimes
 from whatsapp_mcp.media import Worker, open_worker
-from whatsapp_mcp.node.admin import keep_no_forgotten
+from whatsapp_mcp.node.admin import keep_none_gone
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.node.copies import open_copies
 from whatsapp_mcp.node.home import FormerRun, NodeHome
@@ -178,7 +178,7 @@ class _NodeProcess:
                 node = self.status.node = Node(context, copies)
                 tasks.start_soon(_drain, draining, node)
                 tasks.start_soon(
-                    keep_no_forgotten,
+                    keep_none_gone,
                     self.calls,
                     self.settings.home,
                     lambda: {*node.accounts, *copies.in_use},

@@ -17,7 +17,9 @@ from whatsapp_mcp.fleet.tenancy.forgetting import (
     FORGETTING,
     forget_account,
     forgotten_among,
+    gone_among,
     remains,
+    require_new_name,
 )
 from whatsapp_mcp.fleet.tenancy.principals import (
     SUBJECT,
@@ -51,10 +53,12 @@ __all__ = [
     "drain_node",
     "forget_account",
     "forgotten_among",
+    "gone_among",
     "hash_of",
     "operator_session",
     "principal_rows",
     "remains",
+    "require_new_name",
     "revoke_principal",
     "run_rows",
     "set_account_settings",

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.fleet.database import Session, add_account
 from whatsapp_mcp.fleet.keys import prepare
-from whatsapp_mcp.fleet.tenancy.forgetting import forgotten_among
+from whatsapp_mcp.fleet.tenancy.forgetting import require_new_name
 from whatsapp_mcp.fleet.tenancy.sessions import durably
 
 AccountState = Literal["active", "drained", "quarantined", "moved"]
@@ -128,13 +128,7 @@ def create_account(session: Session, account: str, settings: str = "") -> None:
 
     def work() -> None:
         nonlocal made
-        # In turn with others who make an account of this name.
-        session.execute("SELECT pg_advisory_xact_lock(hashtextextended('account ' || %s, 0))", [account])
-        if forgotten_among(session, [account]):
-            raise InvalidArgument(
-                f"An account {account} was forgotten.",
-                "Choose another name: copies of that one may still come back.",
-            )
+        require_new_name(session, account)
         there = session.execute("SELECT FROM whatsapp_mcp.leases WHERE account = %s", [account]).fetchone()
         # What this call has made is not taken for another's when its commit is repeated.
         if there is not None and not made:

@@ -12,7 +12,7 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.fleet.database import Database, Session, has_ended
 from whatsapp_mcp.fleet.keys import schema_of, terminate_backends
 from whatsapp_mcp.fleet.tenancy.sessions import durably
@@ -59,6 +59,7 @@ SELECT name FROM unnest(%s::text[], %s::text[]) AS asked (name, hash)
 JOIN whatsapp_mcp.forgotten ON name_hash = hash
 WHERE NOT EXISTS (SELECT FROM whatsapp_mcp.leases WHERE account = name)
 """
+_MOVED: Final = "SELECT account FROM whatsapp_mcp.accounts WHERE account = ANY (%s) AND state = 'moved'"
 _OF_PRINCIPALS: Final = "SELECT 'principal ' || name FROM whatsapp_mcp.principals WHERE %s = ANY (accounts)"
 
 
@@ -96,6 +97,27 @@ def forgotten_among(session: Session, names: Iterable[str]) -> set[str]:
     asked = sorted(set(names))
     rows = session.execute(_FORGOTTEN, [asked, [hash_of_name(name) for name in asked]])
     return {row[0] for row in rows.fetchall()}
+
+
+def gone_among(session: Session, names: Iterable[str]) -> set[str]:
+    """Those of these accounts that are no longer here: that were forgotten, or have moved elsewhere."""
+    asked = sorted(set(names))
+    moved = session.execute(_MOVED, [asked]).fetchall()
+    return forgotten_among(session, asked) | {row[0] for row in moved}
+
+
+def require_new_name(session: Session, account: str) -> None:
+    """See that no account of this name was forgotten; whoever asks the same waits for this transaction.
+
+    Raises:
+        InvalidArgument: One was.
+    """
+    session.execute("SELECT pg_advisory_xact_lock(hashtextextended('account ' || %s, 0))", [account])
+    if forgotten_among(session, [account]):
+        raise InvalidArgument(
+            f"An account {account} was forgotten.",
+            "Choose another name: copies of that one may still come back.",
+        )
 
 
 def remains(session: Session, account: str) -> list[str]:

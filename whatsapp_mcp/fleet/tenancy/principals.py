@@ -29,6 +29,7 @@ _ALL: Final = """
 SELECT name, token_hash, accounts, scopes, calls_per_minute, created_at, revoked_at
 FROM whatsapp_mcp.principals ORDER BY name
 """
+_HERE: Final = "SELECT account FROM whatsapp_mcp.accounts WHERE account = ANY (%s) AND state <> 'moved'"
 _MINUTE: Final = """
 SELECT floor(seconds / 60)::bigint, (60 - mod(seconds, 60))::float
 FROM (SELECT extract(epoch FROM now()) AS seconds) AS clock
@@ -191,7 +192,7 @@ def _known(session: Session, accounts: Iterable[str] | None) -> list[str] | None
     if accounts is None:
         return None
     named = sorted(set(accounts))
-    rows = session.execute("SELECT account FROM whatsapp_mcp.accounts WHERE account = ANY (%s)", [named])
+    rows = session.execute(_HERE, [named])
     missing = sorted(set(named) - {row[0] for row in rows.fetchall()})
     if missing:
         raise InvalidArgument(f"There is no account {missing[0]}.", "List the accounts, or create it first.")

@@ -1,10 +1,10 @@
-"""Copies of accounts that were forgotten: a node that has one deletes it."""
+"""Copies of accounts that are no longer in the database: a node that has one deletes it."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,17 +14,20 @@ import anyio.to_thread
 
 from whatsapp_mcp.errors import cause
 from whatsapp_mcp.fleet.database import DatabaseCalls
-from whatsapp_mcp.fleet.tenancy import forgotten_among
+from whatsapp_mcp.fleet.tenancy import gone_among
+from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import StorageError
 
 INTERVAL: Final = 60.0
 """Seconds between two looks."""
+_GONE: Final = ".gone-"
+"""Begins the name of a copy that is being deleted."""
 
 logger = logging.getLogger(__name__)
 
 
-async def keep_no_forgotten(calls: DatabaseCalls, home: Path, in_use: Callable[[], Collection[str]]) -> None:
-    """Look for copies of accounts that were forgotten, now and every minute, until cancelled.
+async def keep_none_gone(calls: DatabaseCalls, home: Path, in_use: Callable[[], Collection[str]]) -> None:
+    """Look for copies of accounts that were forgotten or moved away, now and every minute, until cancelled.
 
     Args:
         calls: The database of the node.
@@ -33,14 +36,16 @@ async def keep_no_forgotten(calls: DatabaseCalls, home: Path, in_use: Callable[[
     """
     while True:
         try:
-            await delete_copies(calls, home, in_use())
+            await delete_copies(calls, home, in_use)
         except StorageError as error:
-            logger.info("node: accounts that were forgotten cannot be looked up: %s", error)
+            logger.info("node: accounts that are gone cannot be looked up: %s", error)
         await anyio.sleep(INTERVAL)
 
 
-async def delete_copies(calls: DatabaseCalls, home: Path, in_use: Collection[str]) -> None:
-    """Delete the folders of accounts that were forgotten.
+async def delete_copies(calls: DatabaseCalls, home: Path, in_use: Callable[[], Collection[str]]) -> None:
+    """Delete the folders of accounts that were forgotten or have moved away.
+
+    A folder with keys is no copy: it is an account that is kept in files, such as one that was moved here.
 
     Args:
         calls: The database of the node.
@@ -50,22 +55,30 @@ async def delete_copies(calls: DatabaseCalls, home: Path, in_use: Collection[str
     Raises:
         StorageError: The database does not answer.
     """
-    folders = await anyio.to_thread.run_sync(_folders, home)
-    names = folders.keys() - set(in_use)
-    if not names:
-        return
-    forgotten = await calls.run(partial(forgotten_among, names=names))
-    await anyio.to_thread.run_sync(_delete, folders, forgotten)
-
-
-def _folders(home: Path) -> dict[str, Path]:
-    return {path.name: path for path in home.glob("accounts/*") if path.is_dir()}
-
-
-def _delete(folders: Mapping[str, Path], names: Collection[str]) -> None:
-    for name in names:
-        logger.warning("node: deletes its copy of an account that was forgotten")
+    copies = await anyio.to_thread.run_sync(_copies, home)
+    names = copies.keys() - set(in_use())
+    gone = await calls.run(partial(gone_among, names=names)) if names else set[str]()
+    for name in sorted(gone):
+        # An account of this name may have come since, and be taken by this node: nothing comes between the
+        # look at what is in use and the new name.
+        if name in in_use():
+            continue
+        logger.warning("node: deletes its copy of an account that is gone")
         try:
-            shutil.rmtree(folders[name])
+            copies[name].rename(home / "accounts" / f"{_GONE}{name}")
+        except OSError as error:
+            logger.warning("node: the copy could not be deleted: %s", cause(error))
+    await anyio.to_thread.run_sync(_delete_set_aside, home)
+
+
+def _copies(home: Path) -> dict[str, Path]:
+    folders = (path for path in home.glob("accounts/*") if path.is_dir() and not path.name.startswith("."))
+    return {path.name: path for path in folders if not AccountFolder(path.name, path).client_db.exists()}
+
+
+def _delete_set_aside(home: Path) -> None:
+    for path in home.glob(f"accounts/{_GONE}*"):
+        try:
+            shutil.rmtree(path)
         except OSError as error:
             logger.warning("node: the copy could not be deleted: %s", cause(error))

@@ -34,6 +34,7 @@ from whatsapp_mcp.fleet.database import (
 )
 from whatsapp_mcp.fleet.keys import Login, NotFencing, fence, prepare, schema_of
 from whatsapp_mcp.fleet.protocol import Challenge, Lease, LeaseTimes
+from whatsapp_mcp.fleet.tenancy import require_new_name
 from whatsapp_mcp.storage import Fenced, KeysUnreadable, StorageError
 
 _MOVER: Final = "move"
@@ -47,6 +48,10 @@ _SET_STATE: Final = "UPDATE whatsapp_mcp.accounts SET state = %s WHERE account =
 _END_MOVER: Final = "UPDATE whatsapp_mcp.runs SET ended = true WHERE run = %s AND node = %s"
 _LEASE: Final = "SELECT epoch FROM whatsapp_mcp.leases WHERE account = %s FOR UPDATE"
 _RELEASE: Final = "UPDATE whatsapp_mcp.leases SET run = NULL WHERE account = %s"
+_WITHDRAW: Final = """
+UPDATE whatsapp_mcp.principals SET accounts = array_remove(accounts, %(account)s)
+WHERE %(account)s = ANY (accounts)
+"""
 _ARRIVED: Final = """
 UPDATE whatsapp_mcp.accounts
 SET state = 'active', settings = %s, failures = 0, not_before = '-infinity', reason = '' WHERE account = %s
@@ -174,10 +179,11 @@ def claim_for_arrival(session: Session, database: Database, account: str) -> Cla
     """Hold an account that is to come into the database.
 
     Raises:
-        InvalidArgument: The database has an account of this name.
+        InvalidArgument: The database has an account of this name, or has forgotten one.
         Busy, StorageError: It cannot be held.
     """
     with session.transaction():
+        require_new_name(session, account)
         found = session.execute(_STATE, [account]).fetchone()
         if found is None:
             add_account(session, account)
@@ -253,10 +259,12 @@ def arrive(claim: Claim, move: str, settings: str) -> None:
 def depart(claim: Claim, move: str) -> None:
     """Let nobody lead the account here any more: the moment at which it is elsewhere.
 
+    Whoever could use it no longer can: another account of this name may come.
+
     Raises:
         Fenced: Another process has taken the account; nothing was changed.
     """
-    _conclude(claim, move, _SET_STATE, ["moved", claim.account])
+    _conclude(claim, move, _SET_STATE, ["moved", claim.account], leaves=True)
 
 
 def give_back(claim: Claim) -> None:
@@ -264,7 +272,9 @@ def give_back(claim: Claim) -> None:
     _conclude(claim, None, _SET_STATE, ["active", claim.account])
 
 
-def _conclude(claim: Claim, move: str | None, statement: LiteralString, values: list[str]) -> None:
+def _conclude(
+    claim: Claim, move: str | None, statement: LiteralString, values: list[str], *, leaves: bool = False
+) -> None:
     session = claim.session
     session.warned = True
     while session.warned:  # the same once more: this commit waits for the standby
@@ -272,6 +282,8 @@ def _conclude(claim: Claim, move: str | None, statement: LiteralString, values: 
         with session.transaction():
             claim.check()
             session.execute(statement, values)
+            if leaves:
+                session.execute(_WITHDRAW, {"account": claim.account})
             if move is not None:
                 session.execute(_NOTE, [claim.account, _noted_as(move), claim.epoch])
             session.execute(_RELEASE, [claim.account])
