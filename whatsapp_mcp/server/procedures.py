@@ -42,6 +42,7 @@ class Procedure:
     Attributes:
         name: Under which the other side knows it.
         act: What it does; None where it is no tool and no resource, and what it is for has been allowed.
+        is_leaders: Only the leader knows the answer: files that may lack something must not be asked.
         parameters: Its values as JSON, by name.
         result: What it answers, as JSON.
     """
@@ -49,13 +50,14 @@ class Procedure:
     name: str
     function: Function
     act: Act | None
+    is_leaders: bool
     parameters: Mapping[str, TypeAdapter[Any]]
     result: TypeAdapter[Any]
 
     @property
     def reads(self) -> bool:
-        """Whether doing it twice is doing it once."""
-        return self.act is None or self.act.effect is Effect.READ
+        """Whether doing it twice is doing it once, and a copy may be asked."""
+        return not self.is_leaders and (self.act is None or self.act.effect is Effect.READ)
 
     def dump(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values as JSON."""
@@ -105,7 +107,7 @@ def procedure_of(function: Function) -> Procedure:
     Raises:
         LookupError: It is none that a server may have run elsewhere.
     """
-    return _described(*_entries()[function], function)
+    return _described(_entries()[function], function)
 
 
 def procedure(name: str) -> Procedure:
@@ -125,6 +127,7 @@ def procedure(name: str) -> Procedure:
 class _Entry(NamedTuple):
     name: str
     act: Act | None = None
+    is_leaders: bool = False
 
 
 @cache
@@ -134,8 +137,10 @@ def _entries() -> Mapping[Function, _Entry]:
 
     feed = (last_change, resumed, changes_after)
     rest = (events_of, part_of_file, released_file)
-    plain = (*feed, *rest, taint, expose, named_topic, touched, chat_names)
+    plain = (*feed, *rest, named_topic, touched, chat_names)
     entries: dict[Function, _Entry] = {each: _Entry(each.__name__) for each in plain}
+    # A ledger that is behind would say that nobody's words were handed out.
+    entries |= {each: _Entry(each.__name__, is_leaders=True) for each in (taint, expose)}
     for toolset in TOOLSETS:
         for function in load_tools(toolset):
             spec = spec_of(function)
@@ -155,8 +160,9 @@ def _functions() -> Mapping[str, Function]:
 
 # What pydantic makes of the annotations takes milliseconds for each.
 @cache
-def _described(name: str, act: Act | None, function: Function) -> Procedure:
+def _described(entry: _Entry, function: Function) -> Procedure:
     signature = inspect.signature(function, eval_str=True)
     _call, *values = signature.parameters.values()
     parameters = {value.name: TypeAdapter[Any](value.annotation) for value in values}
-    return Procedure(name, function, act, parameters, TypeAdapter(signature.return_annotation))
+    result = TypeAdapter[Any](signature.return_annotation)
+    return Procedure(entry.name, function, entry.act, entry.is_leaders, parameters, result)

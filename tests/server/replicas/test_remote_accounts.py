@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,23 @@ async def test_a_strangers_words_from_one_node_count_before_an_act_at_another(tw
             words, _ = await answer(client, "get_message_context", account=WORK, message="#2")
             await answer(client, "send_message", account=PRIVATE, chat=ANN_LEE, text="after")
     assert "Boss, are you coming?" in words
+    (sources,) = (await two.private.services()).ledger.tainted().values()
+    assert Exposure.STRANGER in sources
+
+
+async def test_of_an_account_that_nobody_leads_strangers_words_count_as_handed_out_whatever_a_copy_says(
+    two: TwoAccounts,
+) -> None:
+    two.private.policy = two.work.policy = Policy.in_mode("standard")
+    async with fleet("one", "copy") as nodes:
+        nodes.expected = False
+        await lead(nodes, "one", two.private)
+        with nodes.nodes["copy"].served.copied(WORK, two.work, lambda: datetime.now(UTC)):
+            async with Client(
+                create(nodes.accounts(two.private, two.work), "all", structured=True)
+            ) as client:
+                await answer(client, "send_message", account=PRIVATE, chat=ANN_LEE, text="after")
+    assert (await two.work.services()).ledger.tainted() == {}
     (sources,) = (await two.private.services()).ledger.tainted().values()
     assert Exposure.STRANGER in sources
 
