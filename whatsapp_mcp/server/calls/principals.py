@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ class Principal:
     name: str
     scopes: frozenset[str] | None = None
     accounts: frozenset[str] | None = None
+
+    @property
+    def rights(self) -> str:
+        """What it may do, and where: equal if and only if both are."""
+        return json.dumps([None if each is None else sorted(each) for each in (self.scopes, self.accounts)])
 
 
 def admit(scope: MutableMapping[str, Any], principal: Principal) -> None:

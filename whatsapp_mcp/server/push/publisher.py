@@ -27,7 +27,7 @@ from mcp.shared.subscriptions import (
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import UNKNOWN
-from whatsapp_mcp.server.calls import Call, bound, last_change, no_progress
+from whatsapp_mcp.server.calls import ANYBODY, Call, bound, last_change, no_progress
 from whatsapp_mcp.server.push.subscriber import Subscriber
 from whatsapp_mcp.server.push.topics import STATUS, Topic, named_topic, touched
 from whatsapp_mcp.server.resources import MEDIA_URI
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 256
 """Clients that have asked to be told of changes, at once."""
+MOST_OF_ONE: Final = 16
+"""Those of one principal."""
 MOST_TOPICS: Final = 500
 """Resources of which one client is told."""
 LOOK: Final = 1.0
@@ -116,7 +118,7 @@ class Publisher:
         number = ctx.request_id
         if number is None:
             raise MCPError(types.INVALID_REQUEST, "subscriptions/listen needs a request id.")
-        subscriber = Subscriber(_wanted_lists(wanted), requester.accounts)
+        subscriber = _subscriber_of(_wanted_lists(wanted), requester)
         for uri in (wanted.resource_subscriptions or ())[: MOST_TOPICS + 1]:
             try:
                 await self._add(subscriber, uri, requester)
@@ -157,7 +159,7 @@ class Publisher:
         """
         subscriber = connection.state.get(_SUBSCRIBER)
         if not isinstance(subscriber, Subscriber):
-            subscriber = connection.state[_SUBSCRIBER] = Subscriber(_LISTS, requester.accounts)
+            subscriber = connection.state[_SUBSCRIBER] = _subscriber_of(_LISTS, requester)
             scope = anyio.CancelScope()
             self._subscribers.add(subscriber)
             self._keep_running("lists", self._watch_lists)
@@ -189,8 +191,14 @@ class Publisher:
         Raises:
             MCPError: There are too many.
         """
-        if subscriber not in self._admitted and len(self._admitted) >= MOST:
+        if subscriber in self._admitted:
+            return
+        if len(self._admitted) >= MOST:
             raise MCPError(types.INTERNAL_ERROR, f"This server tells at most {MOST} clients of changes.")
+        theirs = sum(one.principal == subscriber.principal for one in self._admitted)
+        if theirs >= MOST_OF_ONE and subscriber.principal != ANYBODY:
+            what = f"This server tells at most {MOST_OF_ONE} clients with one token of changes."
+            raise MCPError(types.INTERNAL_ERROR, what)
         self._admitted.add(subscriber)
 
     @contextmanager
@@ -333,6 +341,10 @@ def _changed(before: Offered | None, now: Offered | None) -> frozenset[ServerEve
         ResourcesListChanged(): now.resources != before.resources,
     }
     return frozenset(event for event, has_changed in differs.items() if has_changed)
+
+
+def _subscriber_of(lists: frozenset[Any], requester: Requester) -> Subscriber:
+    return Subscriber(lists, requester.accounts, requester.caller.principal)
 
 
 def _wanted_lists(wanted: types.SubscriptionFilter) -> frozenset[Any]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from mcp.shared.subscriptions import ResourceUpdated
 
+from whatsapp_mcp.server.calls import ANYBODY
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
@@ -27,12 +29,17 @@ class Subscriber:
     Attributes:
         lists: The changes of lists that it wants to be told.
         accounts: Those that it sees, by name; None for every one.
+        principal: Whose it is, as in `Caller`.
     """
 
     def __init__(
-        self, lists: frozenset[ServerEvent] = frozenset(), accounts: frozenset[str] | None = None
+        self,
+        lists: frozenset[ServerEvent] = frozenset(),
+        accounts: frozenset[str] | None = None,
+        principal: str = ANYBODY,
     ) -> None:
         self.lists = lists
+        self.principal = principal
         self.accounts = accounts
         self._topics: dict[str, Topic] = {}
         self._waiting: dict[ServerEvent, None] = {}

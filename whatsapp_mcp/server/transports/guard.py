@@ -26,7 +26,14 @@ from whatsapp_mcp.errors import Denied, WhatsAppError
 from whatsapp_mcp.models.caller import PERSON_PRINCIPAL
 from whatsapp_mcp.server.calls import ANYBODY, Principal, admit, admitted
 from whatsapp_mcp.server.rest import API, JsonProblems
-from whatsapp_mcp.server.transports.limits import ADMITTED, UNADMITTED, Buckets, address_key
+from whatsapp_mcp.server.transports.limits import (
+    ADMITTED,
+    MOST_OPEN,
+    UNADMITTED,
+    Buckets,
+    OpenRequests,
+    address_key,
+)
 from whatsapp_mcp.server.transports.streams import CheckedStream
 from whatsapp_mcp.web.pages import OPEN_PATHS, sign_in_page
 
@@ -115,6 +122,7 @@ class Guard:
         challenge: `WWW-Authenticate` for a request without a valid token.
         unadmitted: Limits requests by address as long as they are not admitted.
         admitted: Limits admitted requests by principal.
+        open: Counts the requests of each principal that are being answered.
         count: Counts a request of a principal that has a limit of its own; answers as `Directory.take`.
     """
 
@@ -127,6 +135,7 @@ class Guard:
     challenge: str = f'Bearer realm="{_REALM}"'
     unadmitted: Buckets = field(default_factory=lambda: Buckets(UNADMITTED))
     admitted: Buckets = field(default_factory=lambda: Buckets(ADMITTED))
+    open: OpenRequests = field(default_factory=OpenRequests)
     count: Callable[[str], float] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,7 +151,9 @@ class Guard:
             answer = await self._admit(request)
         if principal := admitted(scope):
             send = CheckedStream(send, partial(self._is_still, principal, request))
-        await (self._too_many(request) or answer or self.app)(scope, receive, send)
+        answer = self._too_many(request) or answer
+        with self.open.counted("" if principal is None else principal.name) as has_room:
+            await (answer or (self.app if has_room else _too_many_open()))(scope, receive, send)
 
     async def _is_still(self, principal: Principal, request: Request) -> bool:
         try:
@@ -177,8 +188,9 @@ class Guard:
                 challenge = {"WWW-Authenticate": f'{self.challenge}, error="insufficient_scope"'}
                 return PlainTextResponse("This token has no scope of this server.\n", 403, challenge)
             admit(request.scope, principal)
-            # The SDK lets a session be used by the principal that opened it alone.
-            owner = AccessToken(token="", client_id=principal.name, scopes=[])
+            # The SDK lets a session be used by whoever opened it alone. With other rights, somebody begins
+            # another: what the first has subscribed to was allowed by rights that are gone.
+            owner = AccessToken(token="", client_id=principal.name, scopes=[], subject=principal.rights)
             request.scope["user"] = AuthenticatedUser(owner)
             return None
         if not self.sessions.is_signed_in(request.cookies.get(self.sessions.cookie, "")):
@@ -229,6 +241,11 @@ def _for_own_origin(send: Send) -> Send:
         await send(message)
 
     return sent
+
+
+def _too_many_open() -> Response:
+    text = f"At most {MOST_OPEN} requests of one token are answered at a time.\n"
+    return PlainTextResponse(text, 429, {"Retry-After": "5"})
 
 
 def _refused(error: WhatsAppError) -> Response:

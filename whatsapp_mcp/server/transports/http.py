@@ -32,6 +32,7 @@ from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce
 from whatsapp_mcp.server.transports.place import Place, checked, reached_at
 from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
+from whatsapp_mcp.server.transports.sessions import KeptSessions
 from whatsapp_mcp.server.transports.tokens import Tokens, make_default
 from whatsapp_mcp.web.pages import link_path, page_routes
 from whatsapp_mcp.web.probes import probe_routes
@@ -120,7 +121,8 @@ def _guarded(
     if oauth is not None:
         routes += oauth.routes()
     allowed_hosts = {*settings.allowed_hosts, urlsplit(settings.public_url or "").hostname or ""} - {""}
-    app = RequestBodyLimitMiddleware(Starlette(routes=routes), DEFAULT_MAX_REQUEST_BODY_SIZE)
+    kept = KeptSessions(Starlette(routes=routes), application.session_manager)
+    app = RequestBodyLimitMiddleware(kept, DEFAULT_MAX_REQUEST_BODY_SIZE)
     checked = verify and partial(_verified, verify, served)
     guard = Guard(app, host, checked, logins, frozenset(allowed_hosts), settings.public_url)
     if directory is not None:

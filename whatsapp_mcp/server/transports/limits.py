@@ -1,15 +1,18 @@
-"""How many requests an address or a principal may make: token buckets."""
+"""How many requests an address or a principal may make, and have answered at a time."""
 
 from __future__ import annotations
 
 import ipaddress
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.server.calls import ANYBODY
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 _MOST_KEYS: Final = 4096
 
@@ -26,6 +29,40 @@ UNADMITTED: Final = Rate(20, 200)
 """For each address: requests that are refused, or that anybody may make."""
 ADMITTED: Final = Rate(100, 1000)
 """For each principal: requests that were admitted."""
+
+
+MOST_OPEN: Final = 32
+"""Requests of one principal that are answered at a time: streams and waiting are among them."""
+
+
+class OpenRequests:
+    """The requests of each principal that are being answered.
+
+    Without a limit on those of one, it could take every connection of the server.
+    """
+
+    def __init__(self, most: int = MOST_OPEN) -> None:
+        self._most = most
+        self._open = Counter[str]()
+
+    @contextmanager
+    def counted(self, principal: str) -> Generator[bool]:
+        """Count a request while the block lasts; whether there is room for it.
+
+        Args:
+            principal: Whose it is. Nobody in particular has no limit: `ANYBODY`, and an empty name.
+        """
+        if principal in ("", ANYBODY):
+            yield True
+            return
+        has_room = self._open[principal] < self._most
+        self._open[principal] += 1
+        try:
+            yield has_room
+        finally:
+            self._open[principal] -= 1
+            if not self._open[principal]:
+                del self._open[principal]
 
 
 @dataclass(slots=True)
