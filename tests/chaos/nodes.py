@@ -148,7 +148,7 @@ class Replica:
                     await anyio.sleep(0.1)
 
     def _popen(self, port: int) -> subprocess.Popen[bytes]:
-        serve = ["serve", "--transport", "http", "--no-auth", "--port", str(port)]
+        serve = ["serve", "--transport", "http", "--port", str(port)]
         with (self.home / "replica.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "whatsapp_mcp", *serve],

@@ -27,6 +27,7 @@ from tests.chaos.traffic import Traffic
 from tests.chaos.whatsapp import Login, WatchedWhatsApp
 from tests.chaos.witness import LeaseChange, key_writers, lease_changes, watch
 from whatsapp_mcp.fleet.database import Database, Reader, Session
+from whatsapp_mcp.fleet.tenancy import create_principal
 from whatsapp_mcp.simulator.phone import Phone
 
 NODES: Final = ("a", "b")
@@ -257,7 +258,8 @@ async def run(plan: Plan) -> Report:
             for number in range(2)
             if plan.sent
         ]
-        traffic = Traffic(phones, people, [one.url for one in replicas], plan.seed)
+        token = servers.ask(_admit)
+        traffic = Traffic(phones, people, [one.url for one in replicas], token, plan.seed)
         fleet = _Fleet(plan, servers, whatsapp, phones, nodes, traffic)
         try:
             async with archives(fleet.close_by(), home / "third", sorted(phones), plan.seed) as third:
@@ -267,6 +269,12 @@ async def run(plan: Plan) -> Report:
             for node in nodes.values():
                 print(f"--- {node.name}\n{node.log.read_text(errors='replace')[-8000:]}")
             raise
+
+
+def _admit(session: Session) -> str:
+    token = create_principal(session, "traffic", ["read", "send"], None)
+    assert token is not None
+    return token
 
 
 def _node(

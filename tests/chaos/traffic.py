@@ -63,6 +63,7 @@ class Traffic:
         phones: Of the accounts.
         people: Who writes, and who is written to.
         replicas: The addresses of servers through which is sent; each send begins at another one.
+        token: Opens them.
         seed: Of what is said to whom.
 
     Attributes:
@@ -71,13 +72,19 @@ class Traffic:
     """
 
     def __init__(
-        self, phones: Mapping[str, Phone], people: Sequence[Person], replicas: Sequence[str], seed: int
+        self,
+        phones: Mapping[str, Phone],
+        people: Sequence[Person],
+        replicas: Sequence[str],
+        token: str,
+        seed: int,
     ) -> None:
         self.said: list[Said] = []
         self.sent: list[Sent] = []
         self._phones = phones
         self._people = people
         self._replicas = replicas
+        self._token = token
         self._random = random.Random(seed)
         self._stopped = anyio.Event()
         self._ended = anyio.Event()
@@ -138,7 +145,7 @@ class Traffic:
             answer = await client.post(
                 f"{replica}/api/v1/send_message",
                 json={"account": send.account, "chat": str(send.to.pn), "text": send.text},
-                headers={"Idempotency-Key": send.text},
+                headers={"Idempotency-Key": send.text, "Authorization": f"Bearer {self._token}"},
             )
             if answer.is_success:
                 return None

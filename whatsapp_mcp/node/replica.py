@@ -67,6 +67,11 @@ def _refuse(options: ServeOptions) -> None:
             "Accounts in a `database` are served over HTTP alone.",
             "Give --transport http; or empty the setting `database` to serve accounts of the home folder.",
         )
+    if not options.auth:
+        raise InvalidArgument(
+            "--no-auth would give whoever reaches this server every account of the `database`.",
+            "Omit --no-auth, and make a token: whatsapp-mcp fleet admit NAME --accounts … --scope …",
+        )
     if options.account or options.chat or options.channel:
         raise InvalidArgument(
             "A server of accounts in a `database` serves all of them.",

@@ -146,6 +146,7 @@ async def nowhere(address: str) -> ByteStream:
         ServeOptions(transport="sse"),
         ServeOptions(transport="http", account="work"),
         ServeOptions(transport="http", chat="+15550001111"),
+        ServeOptions(transport="http", auth=False),
     ],
 )
 def test_what_a_replica_cannot_serve_is_refused_before_anything_starts(options: ServeOptions) -> None:
