@@ -10,7 +10,7 @@ import pytest
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings import CurrentSettings, Settings, check_own_text, load
-from whatsapp_mcp.settings.overrides import OWN_TEXT
+from whatsapp_mcp.settings.overrides import OWN_TEXT, secret_variable
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +25,11 @@ def load_text(home: Path, text: str) -> Settings:
     return load(home)
 
 
+_HOOK = """[[webhooks]]
+name = "crm"
+url = "https://hooks.example.org/a"
+secrets = ["env:WHATSAPP_HOOK_WORK_1"]
+"""
 TWO = """
 [policy]
 mode = "lockdown"
@@ -145,10 +150,10 @@ def test_the_own_text_of_an_account_is_laid_over_everything_else_and_followed(tm
     current = CurrentSettings(load_text(tmp_path, TWO), "work", lambda: own[0])
     assert current.now().policy.budgets.per_day == 5
 
-    own[0] = '[policy.budgets]\nper_day = 3\n[network]\nproxy = "socks5://127.0.0.1:1080"\n'
+    own[0] = '[policy.budgets]\nper_day = 3\n[network]\nproxy = "socks5://192.0.2.1:1080"\n'
     now = current.now()
     assert (now.policy.mode, now.policy.budgets.per_hour, now.policy.budgets.per_day) == ("read_only", 50, 3)
-    assert now.network.proxy_url == "socks5://127.0.0.1:1080"
+    assert now.network.proxy_url == "socks5://192.0.2.1:1080"
 
     own[0] = ""
     assert current.now().network.proxy_url is None
@@ -165,6 +170,36 @@ def test_the_own_text_of_an_account_is_laid_over_everything_else_and_followed(tm
         ("[server]\nport = 1\n", "server: the settings of an account have"),
         ('[media]\nroots = ["/srv"]\n', "media.roots: folders of a machine are named in its config.toml"),
         ("media = 1\n", "media: it is a section, not a value"),
+        ("[media]\nfree_megabytes = 0\n", "media.free_megabytes: what the disk of a machine holds"),
+        ("[media]\ntotal_megabytes = 9\n", "media.total_megabytes: what the disk of a machine holds"),
+        ("[media.keep]\ntotal_megabytes = 9\n", "media.keep.total_megabytes: what the disk of a machine"),
+        (
+            _HOOK + "private_network = true\n",
+            "webhooks.private_network: the network of a machine is opened in",
+        ),
+        (
+            _HOOK.replace("WORK_1", "WORK_7_1"),
+            "webhooks.secrets: secrets that this account may name: env:WHATSAPP",
+        ),
+        (_HOOK.replace("env:WHATSAPP_HOOK_WORK_1", "keyring:bob"), "webhooks.secrets: secrets that this"),
+        *(
+            (
+                f'[network]\nproxy = "http://{host}:80"\n',
+                "network.proxy: a proxy at an address of the machine",
+            )
+            for host in (
+                "127.0.0.1",
+                "169.254.169.254",
+                "[::1]",
+                "[::ffff:127.0.0.1]",
+                "[fe80::1]",
+                "0.0.0.0",
+                "2130706433",
+                "127.1",
+                "localhost",
+                "db.localhost.",
+            )
+        ),
     ],
 )
 def test_an_own_text_that_cannot_be_used_is_refused_and_leaves_in_force_what_was_before(
@@ -178,6 +213,19 @@ def test_an_own_text_that_cannot_be_used_is_refused_and_leaves_in_force_what_was
     assert said in (current.fault or "")
     with pytest.raises(InvalidArgument, match=re.escape(said)):
         check_own_text(tmp_path, "work", text)
+
+
+def test_an_account_names_secrets_of_its_own_webhooks(tmp_path: Path) -> None:
+    check_own_text(tmp_path, "work", _HOOK)
+    check_own_text(tmp_path, "acme-7", _HOOK.replace("WORK_1", "ACME__7_NEW"))
+
+
+def test_a_secret_is_of_one_account_alone() -> None:
+    names = ("a", "a-b", "a_b", "a-b-c", "a_b-c", "a-b_c", "a_b_c", "ab", "b")
+    begin = [secret_variable(name) for name in names]
+    secrets = {f"{each}{word}" for each in begin for word in ("B", "C", "1")}
+    assert len(secrets) == 3 * len(names)
+    assert [secret_variable(name) for name in ("a--b", "a-_b", "a-", "A", "a.b")] == [None] * 5
 
 
 def test_an_account_whose_own_text_was_never_understood_has_no_settings_at_all(tmp_path: Path) -> None:

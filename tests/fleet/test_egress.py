@@ -19,9 +19,18 @@ from tests.fleet.leading import LIMIT, LedAccount, led
 from tests.postgres import PostgresServer
 from whatsapp_mcp.fleet.tenancy import account_row, set_account_settings
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.settings import overrides
 from whatsapp_mcp.simulator import WhatsApp, launcher
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def proxies_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of these tests goes beyond loopback, where no account may have its proxy."""
+    monkeypatch.setattr(overrides, "_is_of_the_machine", lambda _: False)
+
+
 NOBODY = "socks5://127.0.0.1:1"
 """A proxy at which nobody listens."""
 

@@ -94,7 +94,7 @@ def _with_own(home: Path, below: Mapping[str, Any], text: str, name: str) -> Set
     """The settings of an account whose own text is laid over others."""
     source = f"the settings of {name}"
     try:
-        sections = sections_of(_toml(text, source))
+        sections = sections_of(name, _toml(text, source))
     except FaultyOverride as error:
         raise _misplaced(error, source, text) from error
     return _Reading(home, text, source).settings(laid_over(below, sections))

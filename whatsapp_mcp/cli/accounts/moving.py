@@ -37,6 +37,7 @@ from whatsapp_mcp.settings import (
     Copy,
     Erasure,
     Settings,
+    check_own_text,
     config_text,
     edited,
     make_private,
@@ -55,8 +56,10 @@ async def move_to(loaded: Settings, name: str, database: Database) -> Path:
     folder = loaded.account_folder(name)
     with named_faults(loaded.home), changing(loaded.home):
         require_removable(loaded, folder)
+        own = own_settings(config_text(loaded.home), name)
+        check_own_text(loaded.home, name, own)
         with nobody_leads(folder) as lock:
-            record = await move_in(folder, database, own_settings(config_text(loaded.home), name))
+            record = await move_in(folder, database, own)
             remove_keys(folder)
             forget_name(loaded, name)
             left = loaded.home / "moved" / f"{name}-{record.move[:8]}"
