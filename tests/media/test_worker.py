@@ -222,6 +222,38 @@ async def test_too_many_jobs_that_wait_are_refused(worker: Worker, monkeypatch: 
         await worker.run("echo", b"")
 
 
+async def test_workers_take_turns_however_many_jobs_wait_at_one_and_keep_no_process_meanwhile() -> None:
+    done: list[str] = []
+    pids: set[int] = set()
+
+    async def job(name: str, worker: Worker) -> None:
+        pids.add((await worker.run("echo", b"")).facts["pid"])
+        done.append(name)
+
+    turns = anyio.Semaphore(1)
+    async with kept(PROBING, turns=turns) as busy, kept(PROBING, turns=turns) as other:
+        await turns.acquire()
+        async with anyio.create_task_group() as tasks:
+            for waiting, (name, worker) in enumerate([*[("busy", busy)] * 4, ("other", other)]):
+                tasks.start_soon(job, name, worker)
+                while turns.statistics().tasks_waiting < (2 if waiting == 4 else 1):
+                    await anyio.lowlevel.checkpoint()
+            turns.release()
+    assert done == ["busy", "other", "busy", "busy", "busy"]
+    assert len(pids) == 3  # the first process of the busy one gave way
+
+
+async def test_a_worker_that_is_cancelled_while_it_waits_for_a_turn_takes_none() -> None:
+    turns = anyio.Semaphore(1)
+    async with kept(PROBING, turns=turns) as worker:
+        async with turns:
+            with anyio.move_on_after(0.05) as waiting:
+                await worker.run("echo", b"")
+            assert waiting.cancelled_caught
+        assert (await worker.run("echo", b"")).content == b""
+    assert turns.value == 1
+
+
 async def test_a_process_is_replaced_after_so_many_jobs() -> None:
     async with kept(PROBING, jobs_per_process=2) as opened:
         pids = [(await opened.run("echo", b"")).facts["pid"] for _ in range(4)]

@@ -26,10 +26,15 @@ WITHOUT_PYAV: Final = (
 
 @asynccontextmanager
 async def kept(
-    program: Sequence[str], idle_seconds: float = 60.0, jobs_per_process: int = 200
+    program: Sequence[str],
+    idle_seconds: float = 60.0,
+    jobs_per_process: int = 200,
+    turns: anyio.Semaphore | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker with this program, while the body runs."""
-    worker = Worker(program=tuple(program), idle_seconds=idle_seconds, jobs_per_process=jobs_per_process)
+    worker = Worker(
+        program=tuple(program), idle_seconds=idle_seconds, jobs_per_process=jobs_per_process, turns=turns
+    )
     async with anyio.create_task_group() as tasks:
         await tasks.start(worker.keep)
         yield worker

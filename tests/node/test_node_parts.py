@@ -11,6 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from pydantic import SecretStr, ValidationError
 
@@ -21,8 +23,10 @@ from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.fleet.database import DatabaseCalls, note_crash, note_failure
 from whatsapp_mcp.fleet.protocol import Contact, Lease
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.node import NodeAccount, run_node
 from whatsapp_mcp.node.home import NodeHome
+from whatsapp_mcp.node.services import keep_open
 from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
 from whatsapp_mcp.settings import HostPort, NodeSettings, Settings
 from whatsapp_mcp.storage import Fenced, Rewound, StorageError, Unavailable
@@ -30,6 +34,9 @@ from whatsapp_mcp.storage import Fenced, Rewound, StorageError, Unavailable
 pytestmark = pytest.mark.anyio
 
 ACCOUNT = "work"
+GIF = bytes.fromhex(
+    "47494638396110001000800000ffffff00000021f90400000000002c0000000010001000000210848fa9cbed0fa39cb4da8bb3de3c0500"
+)
 HOLDER = "import sys; sys.stdin.read()"
 """A program that ends when its input does."""
 
@@ -55,6 +62,24 @@ async def test_an_address_refuses_once_nobody_holds_its_socket_any_more() -> Non
         assert await contact(place, this_machine()) is Contact.ACCEPTED
         holder.communicate()
     assert await contact(place, this_machine()) is Contact.REFUSED
+
+
+async def test_files_of_two_accounts_are_decoded_in_two_processes_that_take_turns() -> None:
+    context: Any = SimpleNamespace(decoding=anyio.Semaphore(1))
+    workers: list[Worker] = []
+
+    class Kept:
+        async def run(self, worker: Worker) -> None:
+            workers.append(worker)
+            await worker.run("look_at_picture", GIF)
+
+    runtimes: list[Any] = [Kept(), Kept()]
+    async with anyio.create_task_group() as tasks, context.decoding:
+        for runtime in runtimes:
+            tasks.start_soon(keep_open, context, runtime)
+        while context.decoding.statistics().tasks_waiting < 2:
+            await anyio.lowlevel.checkpoint()
+    assert workers[0] is not workers[1]
 
 
 async def test_a_name_and_the_loopback_of_another_machine_prove_nothing() -> None:

@@ -88,6 +88,7 @@ async def open_worker(
     start_seconds: float = START_SECONDS,
     idle_seconds: float = IDLE_SECONDS,
     jobs_per_process: int = JOBS_PER_PROCESS,
+    turns: anyio.Semaphore | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker for as long as the body runs; its process is gone afterwards. For its arguments see there."""
     worker = Worker(
@@ -95,6 +96,7 @@ async def open_worker(
         idle_seconds=idle_seconds,
         start_seconds=start_seconds,
         jobs_per_process=jobs_per_process,
+        turns=turns,
     )
     tasks = anyio.create_task_group()
     await tasks.__aenter__()
@@ -114,6 +116,8 @@ class Worker:
         idle_seconds: How long the process is kept without a job.
         start_seconds: How long it may take to be ready for the first one.
         jobs_per_process: After how many a new process does the next one.
+        turns: As many as there may be jobs at a time of all workers that have it. Each waits with one job, so
+            they take turns, however many wait at one of them.
     """
 
     def __init__(
@@ -123,12 +127,14 @@ class Worker:
         idle_seconds: float = IDLE_SECONDS,
         start_seconds: float = START_SECONDS,
         jobs_per_process: int = JOBS_PER_PROCESS,
+        turns: anyio.Semaphore | None = None,
     ) -> None:
         self._program = program
         self._jobs_per_process = jobs_per_process
         self._idle_seconds = idle_seconds
         self._start_seconds = start_seconds
         self._turn = anyio.Lock()
+        self._turns = turns or anyio.Semaphore(1)
         self._waiting = 0
         self._process: Process | None = None
         self._limit: anyio.CancelScope | None = None
@@ -212,7 +218,9 @@ class Worker:
             finally:
                 self._limit = None
                 self._jobs_done += 1
-                if not usable or self._jobs_done >= self._jobs_per_process:
+                # A process without a job makes room for that of another worker.
+                others = self._turns.statistics().tasks_waiting
+                if not usable or others or self._jobs_done >= self._jobs_per_process:
                     await self._end()
                 self._used.set()
         if "error" in reply:
@@ -229,6 +237,11 @@ class Worker:
         try:
             with anyio.move_on_after(_QUEUE_SECONDS) as wait:
                 await self._turn.acquire()
+                try:
+                    await self._turns.acquire()
+                except BaseException:
+                    self._turn.release()
+                    raise
         finally:
             self._waiting -= 1
         if wait.cancelled_caught:
@@ -236,6 +249,7 @@ class Worker:
         try:
             yield
         finally:
+            self._turns.release()
             self._turn.release()
 
     async def _started(self) -> _Channel:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import anyio
 
 from whatsapp_mcp.fleet.database import Database, DatabaseCalls
-from whatsapp_mcp.media import Worker
 from whatsapp_mcp.node.replicas import Served
 from whatsapp_mcp.node.run import NodeRun
 from whatsapp_mcp.settings import CurrentSettings, Settings
@@ -24,7 +23,8 @@ class NodeContext:
         run: The lease that everything here depends on.
         calls: Statements that may wait for each other.
         served: What replicas are answered from.
-        worker: Decodes files, for all accounts.
+        decoding: As many turns as files may be decoded at a time. Each account has a process of its own: one
+            that a file has taken over sees no files of others.
         logins: How many accounts are taken over at a time.
         clock: The time of leases, in seconds.
         own_settings: Of each account its own settings, as the database was last seen to have them.
@@ -35,7 +35,7 @@ class NodeContext:
     run: NodeRun
     calls: DatabaseCalls
     served: Served
-    worker: Worker
+    decoding: anyio.Semaphore
     logins: anyio.CapacityLimiter
     clock: Callable[[], float]
     own_settings: dict[str, str] = field(default_factory=dict[str, str])

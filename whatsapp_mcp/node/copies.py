@@ -18,7 +18,7 @@ from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.fleet.database import Reader
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.node.following import Following, following
-from whatsapp_mcp.node.services import copied_services, runtime_of
+from whatsapp_mcp.node.services import copied_services, keep_open, runtime_of
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Copies:
         runtime = runtime_of(context, account, context.current(account), copied_services, is_copy=True)
         try:
             with answered.scope, context.served.copied(account, runtime, since):
-                await supervised(f"copy of {account}", partial(runtime.run, context.worker))
+                await supervised(f"copy of {account}", partial(keep_open, context, runtime))
         finally:
             del self._answered[account]
             answered.closed.set()

@@ -17,6 +17,7 @@ from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.fleet.database import Database, PostgresStatements
 from whatsapp_mcp.ledger import Ledger, follow_ledger, open_ledger
+from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
@@ -26,6 +27,8 @@ _PATIENCE: Final = 3.0
 """Seconds in which the database answers."""
 _FOLLOW_EVERY: Final = 30.0
 """Seconds after which the ledger of a copy is brought up to date."""
+_IDLE: Final = 2.0
+"""Seconds for which a decoding process is kept without a job; another one takes half a second to start."""
 _NOT_LED: Final = "No node leads this account at the moment."
 
 logger = logging.getLogger(__name__)
@@ -52,9 +55,15 @@ async def led_services(
 
     async with offered(folder, led) as devices, open_archive(folder) as archive, background_tasks() as tasks:
         runtime = runtime_of(context, folder.name, current, opener)
-        tasks.start_soon(runtime.run, context.worker)
+        tasks.start_soon(keep_open, context, runtime)
         with context.served.led(folder.name, runtime):
             yield runtime
+
+
+async def keep_open(context: NodeContext, runtime: Runtime) -> None:
+    """Keep the services of an account open until cancelled; its files are decoded in a process of its own."""
+    async with open_worker(idle_seconds=_IDLE, turns=context.decoding) as worker:
+        await runtime.run(worker)
 
 
 def runtime_of(

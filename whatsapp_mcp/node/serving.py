@@ -28,7 +28,6 @@ from whatsapp_mcp.fleet.database import (
     migrate,
 )
 from whatsapp_mcp.fleet.protocol import Contact, LeaseTimes
-from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.node.admin import keep_none_gone
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.node.copies import open_copies
@@ -46,6 +45,8 @@ T = TypeVar("T")
 
 LOGINS: Final = 5
 """Accounts that a node takes over at a time."""
+DECODED: Final = 4
+"""Files that are decoded at a time, each in a process of some 90 MB."""
 DRAIN_LIMIT: Final = 25.0
 """Seconds in which everything is given up after a signal; the system ends a service after 30 to 90."""
 FORMER_LIMIT: Final = 10.0
@@ -93,11 +94,10 @@ async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
         calls = await stack.enter_async_context(DatabaseCalls(patient))
         await _answered(calls, _migrated)
         reader = stack.enter_context(Reader(patient))
-        worker = await stack.enter_async_context(open_worker())
         listener = stack.enter_context(closing(await listening_socket(settings.node)))
         kept_descriptors.set((listener.fileno(),))
         times = times or LeaseTimes()
-        process = _NodeProcess(settings, home, database, calls, reader, worker, listener, times, status)
+        process = _NodeProcess(settings, home, database, calls, reader, listener, times, status)
         await process.until_signal()
 
 
@@ -130,7 +130,6 @@ class _NodeProcess:
     database: Database
     calls: DatabaseCalls
     reader: Reader
-    worker: Worker
     listener: socket.socket
     times: LeaseTimes
     status: NodeStatus
@@ -170,7 +169,7 @@ class _NodeProcess:
                 run,
                 self.calls,
                 served,
-                self.worker,
+                anyio.Semaphore(DECODED),
                 anyio.CapacityLimiter(LOGINS),
                 boottime,
             )
