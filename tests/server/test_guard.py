@@ -290,7 +290,7 @@ async def test_a_path_that_no_client_sends_is_refused(http: httpx2.AsyncClient, 
 async def test_every_method_of_every_route_answers_no_data_to_strangers(http: httpx2.AsyncClient) -> None:
     """Health says one word, the metadata where to sign in with OAuth; everything else is refused."""
     guard = http._transport.app  # pyright: ignore[reportAttributeAccessIssue]
-    paths = {route.path for route in guard.app.app.routes} | {"/nothing", "/.well-known/any"}
+    paths = {route.path for route in guard.app.app.app.routes} | {"/nothing", "/.well-known/any"}
     assert paths >= {"/mcp", "/sse", "/", "/link"}
     for path in sorted(paths):
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
