@@ -28,7 +28,11 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def proxies_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of these tests goes beyond loopback, where no account may have its proxy."""
-    monkeypatch.setattr(overrides, "_is_of_the_machine", lambda _: False)
+
+    def is_elsewhere(url: str) -> bool:
+        return False
+
+    monkeypatch.setattr(overrides, "_is_of_the_machine", is_elsewhere)
 
 
 NOBODY = "socks5://127.0.0.1:1"
