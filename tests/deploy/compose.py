@@ -99,7 +99,7 @@ class Server:
         password = (self.identity / user).read_text(encoding="utf-8")
         return (
             f"postgres://{user}:{password}@{self.name}:{self.port}/{database}?hostaddr=127.0.0.1"
-            f"&sslmode=verify-full&sslrootcert={self.identity / 'ca.crt'}&connect_timeout=5"
+            f"&sslmode=verify-full&sslrootcert={self.identity / 'servers.crt'}&connect_timeout=5"
         )
 
     def superuser(self) -> str:

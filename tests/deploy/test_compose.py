@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -83,18 +84,50 @@ def test_the_settings_of_each_program_are_ones(volumes: Path, monkeypatch: pytes
         assert [host.partition(":")[0] for host in address.netloc.rpartition("@")[2].split(",")] == list(PAIR)
 
 
-def test_each_certificate_is_for_its_service_and_of_the_fleet(volumes: Path) -> None:
-    for name in (*PROGRAMS, *PAIR, "nginx"):
-        folder = volumes / name
-        ssl.create_default_context(cafile=folder / "ca.crt").load_cert_chain(
-            folder / "tls.crt", folder / "tls.key"
-        )
-        host = "localhost" if name == "nginx" else name
-        subprocess.run(
-            ["openssl", "verify", "-CAfile", folder / "ca.crt", "-verify_hostname", host, folder / "tls.crt"],
-            check=True,
-            capture_output=True,
-        )
+def is_for(certificate: Path, authority: Path, host: str, purpose: str) -> bool:
+    """Whether an authority has issued a certificate for a host, and for a purpose as OpenSSL calls it."""
+    verify = ["openssl", "verify", "-CAfile", authority, "-verify_hostname", host, "-purpose", purpose]
+    return subprocess.run([*verify, certificate], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "authority", "host", "purpose"),
+    [
+        *((name, "fleet", name, "sslserver" if "node" in name else "sslclient") for name in PROGRAMS),
+        *((name, "servers", name, "sslserver") for name in PAIR),
+        ("nginx", "servers", "localhost", "sslserver"),
+    ],
+)
+def test_a_certificate_is_for_its_service_and_for_one_use(
+    volumes: Path, name: str, authority: str, host: str, purpose: str
+) -> None:
+    folder = volumes / name
+    certificate = folder / "tls.crt"
+    ssl.create_default_context().load_cert_chain(certificate, folder / "tls.key")
+    assert {
+        (issuer, use)
+        for issuer in ("fleet", "servers")
+        for use in ("sslserver", "sslclient")
+        if is_for(certificate, volumes / "authority" / f"{issuer}.crt", host, use)
+    } == {(authority, purpose)}
+
+
+def test_nodes_let_the_certificates_of_replicas_call_alone(
+    volumes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("node-1", "node-2"):
+        monkeypatch.setenv("WHATSAPP_MCP_HOME", str(volumes / name))
+        assert load().node.replicas == tuple(each for each in PROGRAMS if "node" not in each)
+
+
+def test_replicas_believe_the_address_of_nginx_alone(volumes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = SERVICES["nginx"]["networks"]["default"]["ipv4_address"]
+    [pool] = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert ip_address(address) in ip_network(pool["subnet"])
+    assert ip_address(address) not in ip_network(pool["ip_range"])
+    for name in ("replica-1", "replica-2"):
+        monkeypatch.setenv("WHATSAPP_MCP_HOME", str(volumes / name))
+        assert load().server.trusted_proxies == (str(ip_network(address)),)
 
 
 def test_what_is_prepared_stays_and_a_deleted_certificate_is_made_again(tmp_path: Path) -> None:
@@ -107,7 +140,7 @@ def test_what_is_prepared_stays_and_a_deleted_certificate_is_made_again(tmp_path
     prepare(tmp_path)
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     changed = {path for path in before if before[path] != after[path]}
-    assert changed == {renewed, tmp_path / "node-1" / "tls.key", tmp_path / "authority" / "ca.srl"}
+    assert changed == {renewed, tmp_path / "node-1" / "tls.key", tmp_path / "authority" / "fleet.srl"}
 
 
 def test_a_commit_waits_for_the_second_server_also_after_a_failover(pair: Mapping[str, Server]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -145,6 +146,41 @@ def test_a_node_is_reached_at_the_name_that_its_certificate_is_for() -> None:
     assert address.replace("$(POD)", "*").partition(":")[0] == pattern
     service = WORKLOADS["node"]["spec"]["serviceName"]
     assert pattern == f"*.{service}.{KUSTOMIZATION['namespace']}.svc"
+
+
+def test_a_certificate_of_the_fleet_is_for_one_use() -> None:
+    uses = {
+        one["metadata"]["name"]: one["spec"]["usages"]
+        for one in manifests()
+        if one["kind"] == "Certificate" and one["spec"]["issuerRef"]["name"] == "fleet"
+    }
+    assert uses.pop("node") == ["digital signature", "server auth"]
+    assert all(each == ["digital signature", "client auth"] for each in uses.values())
+
+
+def test_nodes_let_the_certificates_of_replicas_call_alone(tmp_path: Path) -> None:
+    names = [
+        name
+        for one in manifests()
+        if one["kind"] == "Certificate" and "client auth" in one["spec"].get("usages", [])
+        for name in one["spec"]["dnsNames"]
+    ]
+    settings = parse(tmp_path, named("ConfigMap", "node")["data"]["config.toml"])
+    assert sorted(settings.node.replicas) == sorted(names)
+
+
+def test_replicas_believe_few_addresses(tmp_path: Path) -> None:
+    for one in manifests():
+        if one["kind"] == "ConfigMap":
+            settings = parse(tmp_path, one["data"]["config.toml"])
+            assert all(ip_network(each).num_addresses <= 16 for each in settings.server.trusted_proxies)
+
+
+def test_the_admin_api_and_the_figures_are_not_published() -> None:
+    [rule] = named("Ingress", "whatsapp-mcp")["spec"]["rules"]
+    for path in rule["http"]["paths"]:
+        assert not f"{path['path'].rstrip('/')}/".startswith(("/admin/", "/metrics/"))
+        assert path["path"] != "/"
 
 
 def test_commits_wait_for_a_standby_and_no_other_one_is_promoted() -> None:

@@ -97,7 +97,7 @@ def front(tmp_path: Path) -> Iterator[Front]:
         subprocess.run([*command, "-t"], check=True, capture_output=True)
         process = subprocess.Popen(command)
         try:
-            context = ssl.create_default_context(cafile=tmp_path / "nginx" / "ca.crt")
+            context = ssl.create_default_context(cafile=tmp_path / "nginx" / "servers.crt")
             transport = httpx2.HTTPTransport(verify=context, retries=10)
             with httpx2.Client(
                 base_url=f"https://localhost:{port}", transport=transport, timeout=LIMIT, trust_env=False
@@ -125,11 +125,18 @@ def test_a_replica_that_is_gone_is_stood_in_for_by_the_other(front: Front) -> No
 
 
 def test_a_replica_is_told_who_asks_and_a_client_cannot_say_otherwise(front: Front) -> None:
-    told = front.asked(**{"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"})
+    said = {
+        "X-Forwarded-For": "203.0.113.9",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Host": "other.example",
+    }
+    told = front.asked(**said)
     assert told["X-Forwarded-For"] == "127.0.0.1"
     assert told["X-Forwarded-Proto"] == "https"
     assert told["Host"].startswith("localhost")
+    assert told["X-Forwarded-Host"] == told["Host"]
 
 
-def test_figures_are_not_published(front: Front) -> None:
-    assert front.client.get("/metrics").status_code == 404
+@pytest.mark.parametrize("path", ["/metrics", "/admin/v1/accounts", "/%61dmin/v1/nodes", "//admin/v1/nodes"])
+def test_figures_and_the_admin_api_are_not_published(front: Front, path: str) -> None:
+    assert front.client.get(path).status_code == 404

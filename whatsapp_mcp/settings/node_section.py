@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from whatsapp_mcp.settings.section import Section, UserPath
 
@@ -55,8 +55,10 @@ class NodeSettings(Section):
 
     `accounts` is how many it leads at most. It listens at `listen` for replicas and other nodes, which
     connect to `address` if that is another place. With `certificate`, `key` and `authority` both sides show
-    certificates of that authority; without them it listens on loopback alone. At `status` it answers probes
-    and Prometheus over plain HTTP. `allow_asynchronous` permits a database that can lose what it confirms.
+    certificates of that authority; without them it listens on loopback alone. `replicas` are the host names
+    whose certificates may call it; if it is empty, every certificate of the authority may. At `status` it
+    answers probes and Prometheus over plain HTTP. `allow_asynchronous` permits a database that can lose what
+    it confirms.
     """
 
     name: str | None = Field(default=None, min_length=1, max_length=200)
@@ -66,14 +68,25 @@ class NodeSettings(Section):
     certificate: UserPath | None = None
     key: UserPath | None = None
     authority: UserPath | None = None
+    replicas: tuple[Annotated[str, Field(min_length=1), AfterValidator(str.lower)], ...] = ()
     status: Annotated[str, AfterValidator(_host_port_or_nothing)] = ""
     allow_asynchronous: bool = False
+
+    @field_validator("replicas", mode="before")
+    @classmethod
+    def _from_environment(cls, value: Any) -> Any:
+        """A variable lists names with commas."""
+        return (
+            [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+        )
 
     @model_validator(mode="after")
     def _encrypted_beyond_loopback(self) -> Self:
         files = (self.certificate, self.key, self.authority)
         if any(files) and not all(files):
             raise ValueError("certificate, key and authority need each other")
+        if self.replicas and not all(files):
+            raise ValueError("replicas are known by their certificates: set certificate, key and authority")
         if not all(files) and not HostPort.parse(self.listen).is_loopback:
             raise ValueError("without certificate, key and authority it can listen on loopback only")
         return self

@@ -8,7 +8,7 @@
 set -euo pipefail
 : "${NAME:?}" "${PEER:?}" "${PRIMARY:?}" "${PGDATA:=/var/lib/postgresql/data}" "${IDENTITY:=/identity}"
 PORT=${PORT:-5432} PEER_PORT=${PEER_PORT:-5432}
-export PGDATA IDENTITY PORT PEER_PORT PGCONNECT_TIMEOUT=5 PGSSLMODE=verify-full PGSSLROOTCERT=$IDENTITY/ca.crt
+export PGDATA IDENTITY PORT PEER_PORT PGCONNECT_TIMEOUT=5 PGSSLMODE=verify-full PGSSLROOTCERT=$IDENTITY/servers.crt
 
 peer() { # DATABASE-USER PROGRAM ARGUMENTS…
     PGPASSWORD=$(cat "$IDENTITY/$1") "$2" -h "$PEER" -p "$PEER_PORT" -U "$1" "${@:3}"
@@ -47,7 +47,7 @@ fi
 
 exec postgres -D "$PGDATA" -p "$PORT" -c listen_addresses='*' -c config_file="$PGDATA/postgresql.conf" \
     -c hba_file="$(dirname "$0")/pg_hba.conf" -c cluster_name="$NAME" \
-    -c ssl=on -c ssl_cert_file="$IDENTITY/tls.crt" -c ssl_key_file="$IDENTITY/tls.key" -c ssl_ca_file="$IDENTITY/ca.crt" \
+    -c ssl=on -c ssl_cert_file="$IDENTITY/tls.crt" -c ssl_key_file="$IDENTITY/tls.key" \
     -c synchronous_standby_names="ANY 1 (\"postgres-1\", \"postgres-2\")" -c synchronous_commit=on \
     -c max_connections=1000 -c password_encryption=scram-sha-256 -c wal_keep_size=1GB -c wal_log_hints=on \
     -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 \

@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 import trustme
 
+from whatsapp_mcp.node.replicas import listener
 from whatsapp_mcp.node.replicas.listener import accept, connect
 from whatsapp_mcp.node.replicas.peers import Peers, Unreachable, connected
 from whatsapp_mcp.node.replicas.serving import Served
@@ -42,10 +43,10 @@ def node_of(folder: Path, issuer: trustme.CA, trusted: trustme.CA, name: str = "
 @asynccontextmanager
 async def listening(node: NodeSettings) -> AsyncIterator[str]:
     """A node that leads nothing, and its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(accept, listener, node, Served().serve)
-            yield f"127.0.0.1:{listener.getsockname()[1]}"
+            tasks.start_soon(accept, bound, node, Served().serve)
+            yield f"127.0.0.1:{bound.getsockname()[1]}"
             tasks.cancel_scope.cancel()
 
 
@@ -82,6 +83,40 @@ async def test_whoever_shows_no_certificate_of_the_authority_is_answered_nothing
 async def test_whoever_speaks_in_the_clear_is_answered_nothing(tmp_path: Path, authority: trustme.CA) -> None:
     async with listening(node_of(tmp_path / "node", authority, authority)) as address:
         await is_refused(address, NodeSettings())
+
+
+async def test_only_the_certificates_of_replicas_that_are_named_may_call(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    named = node_of(tmp_path / "node", authority, authority).model_copy(
+        update={"replicas": ("replica1.example.org",)}
+    )
+    replica = node_of(tmp_path / "replica", authority, authority, "Replica1.example.org")
+    other_node = node_of(tmp_path / "other", authority, authority, "node2.example.org")
+    async with listening(named) as address:
+        assert await answered(address, replica) == "nobody"
+        await is_refused(address, other_node)
+
+
+def test_replicas_are_named_only_where_certificates_are_asked_for() -> None:
+    with pytest.raises(ValueError, match="known by their certificates"):
+        NodeSettings(replicas=("replica1.example.org",))
+
+
+async def test_connections_that_show_nothing_keep_no_replica_out(
+    tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HANDSHAKE_LIMIT", 3600.0)
+    monkeypatch.setattr(listener, "HANDSHAKES", 4)
+    monkeypatch.setattr(listener, "MOST", 8)
+    node = node_of(tmp_path / "node", authority, authority)
+    replica = node_of(tmp_path / "replica", authority, authority)
+    async with listening(node) as address, AsyncExitStack() as idle:
+        host, port = address.split(":")
+        for _ in range(20):
+            await idle.enter_async_context(await anyio.connect_tcp(host, int(port)))
+        assert await answered(address, replica) == "nobody"
+        assert await answered(address, replica) == "nobody"
 
 
 async def test_a_node_whose_certificate_is_for_another_address_is_told_nothing(

@@ -6,18 +6,20 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import anyio
 from anyio.abc import ByteStream, SocketListener
-from anyio.streams.tls import TLSStream
+from anyio.streams.tls import TLSAttribute, TLSStream
 
 from whatsapp_mcp.settings import HostPort, NodeSettings
 
 HANDSHAKE_LIMIT: Final = 5.0
 """Seconds in which whoever connects has to show its certificate."""
+HANDSHAKES: Final = 64
+"""Handshakes at once. One more ends the oldest: whoever belongs to the fleet needs milliseconds for it."""
 MOST: Final = 1024
-"""Connections at once; further ones wait until one has ended."""
+"""Replicas at once; further ones wait until one has ended."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,29 +51,57 @@ async def accept(
         node: Has the certificate, which is read for each connection: it may be replaced while the node runs.
         serve: Answers one replica.
     """
-    limit = anyio.CapacityLimiter(MOST)
+    replicas, handshakes = anyio.CapacityLimiter(MOST), dict[anyio.CancelScope, None]()
+
+    async def answer(stream: ByteStream) -> None:
+        shown = None
+        if len(handshakes) >= HANDSHAKES:
+            oldest = next(iter(handshakes))
+            del handshakes[oldest]
+            oldest.cancel()
+        with anyio.move_on_after(HANDSHAKE_LIMIT) as scope:
+            handshakes[scope] = None
+            try:
+                shown = await _shown(stream, node)
+            finally:
+                handshakes.pop(scope, None)
+        if shown is None:
+            logger.info("node: a connection was refused: no handshake in time")
+            return
+        async with replicas:
+            await serve(shown)
 
     async def admitted(stream: ByteStream) -> None:
-        async with limit:
-            try:
-                with anyio.fail_after(HANDSHAKE_LIMIT):
-                    shown = await _shown(stream, node)
-                await serve(shown)
-            except (OSError, TimeoutError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
-                logger.info("node: a connection was refused: %s", type(error).__name__)
-            finally:
-                await anyio.aclose_forcefully(stream)
+        try:
+            await answer(stream)
+        except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
+            logger.info("node: a connection was refused: %s", type(error).__name__)
+        finally:
+            await anyio.aclose_forcefully(stream)
 
     async with await SocketListener.from_socket(listener.dup()) as connections:
         await connections.serve(admitted)
 
 
 async def _shown(stream: ByteStream, node: NodeSettings) -> ByteStream:
-    """The stream to a replica that has shown a certificate; without one the settings listen on loopback."""
+    """The stream to a replica that has shown a certificate; without one the settings listen on loopback.
+
+    Raises:
+        PermissionError: The certificate is for none of the replicas that the settings name.
+    """
     context = _context(node, ssl.PROTOCOL_TLS_SERVER)
     if context is None:
         return stream
-    return await TLSStream.wrap(stream, server_side=True, ssl_context=context, standard_compatible=False)
+    shown = await TLSStream.wrap(stream, server_side=True, ssl_context=context, standard_compatible=False)
+    certificate = shown.extra_attributes[TLSAttribute.peer_certificate]()
+    if node.replicas and not _names(certificate) & set(node.replicas):
+        raise PermissionError("the certificate is for no replica that node.replicas names")
+    return shown
+
+
+def _names(certificate: Any) -> set[str]:
+    """The host names and addresses that a certificate is for, as `SSLSocket.getpeercert` has them."""
+    return {value.lower() for _, value in certificate.get("subjectAltName", ())}
 
 
 async def connect(address: str, node: NodeSettings) -> ByteStream:
