@@ -38,8 +38,8 @@ trusts() { # FOLDER AUTHORITY…
     for each in "${@:2}"; do cp "authority/$each.crt" "$1/$each.crt"; done
 }
 
-database() {
-    echo "postgres://fleet:$fleet@postgres-1:5432,postgres-2:5432/whatsapp?target_session_attrs=read-write&sslmode=verify-full&sslrootcert=/data/servers.crt"
+database() { # ROLE PASSWORD
+    echo "postgres://$1:$2@postgres-1:5432,postgres-2:5432/whatsapp?target_session_attrs=read-write&sslmode=verify-full&sslrootcert=/data/servers.crt"
 }
 
 peers() { # NAME
@@ -56,7 +56,7 @@ node() { # NAME
     trusts "$1" fleet servers
     [ -s "$1/config.toml" ] || cat >"$1/config.toml" <<END
 log_format = "json"
-database = "$(database)"
+database = "$(database fleet "$fleet")"
 
 $(peers "$1")
 listen = "0.0.0.0:7443"
@@ -73,7 +73,7 @@ replica() { # NAME
     trusts "$1" fleet servers
     [ -s "$1/config.toml" ] || cat >"$1/config.toml" <<END
 log_format = "json"
-database = "$(database)"
+database = "$(database replica "$replica")"
 
 [server]
 host = "0.0.0.0"
@@ -97,12 +97,14 @@ server() { # FOLDER NAME OWNER
 
 authority fleet
 authority servers
-fleet=$(secret authority/fleet) superuser=$(secret authority/superuser) replication=$(secret authority/replication)
+fleet=$(secret authority/fleet) replica=$(secret authority/replica)
+superuser=$(secret authority/superuser) replication=$(secret authority/replication)
 for name in node-1 node-2; do node "$name"; done
 for name in replica-1 replica-2; do replica "$name"; done
 for name in postgres-1 postgres-2; do
     mkdir -p "$name"
     printf %s "$fleet" >"$name/fleet"
+    printf %s "$replica" >"$name/replica"
     printf %s "$superuser" >"$name/superuser"
     printf %s "$replication" >"$name/replication"
     server "$name" "$name" $POSTGRES

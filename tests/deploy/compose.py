@@ -81,6 +81,16 @@ class Server:
                 env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
+    def grant(self) -> None:
+        """Give the role of replicas its rights, as the service `grants` does."""
+        binaries = debian_binaries()
+        environment = {
+            "IDENTITY": str(self.identity), "PGHOST": self.name, "PGHOSTADDR": "127.0.0.1",
+            "PGPORT": str(self.port), "PATH": f"{binaries}:/usr/bin:/bin",
+        }  # fmt: skip
+        command = ["bash", str(FOLDER / "postgres" / "grants.sh")]
+        subprocess.run(command, check=True, env=environment, timeout=START_LIMIT)
+
     def ended(self) -> str:
         """Wait until it has ended by itself; what it said."""
         assert self._process is not None

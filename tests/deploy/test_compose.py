@@ -16,7 +16,14 @@ import pytest
 
 from tests.deploy.compose import COMPOSE, FOLDER, SERVICES, Server, prepare, servers
 from tests.postgres import debian_binaries
-from whatsapp_mcp.fleet.database import Database, connect
+from whatsapp_mcp.fleet.database import (
+    MIGRATIONS,
+    REPLICA_RIGHTS,
+    Database,
+    connect,
+    migrate,
+    require_schema,
+)
 from whatsapp_mcp.settings import load
 
 PROGRAMS = ("node-1", "node-2", "replica-1", "replica-2")
@@ -79,6 +86,7 @@ def test_the_settings_of_each_program_are_ones(volumes: Path, monkeypatch: pytes
         settings = load()
         assert settings.node.name == name
         address = urlsplit(settings.database.get_secret_value())
+        assert address.username == ("fleet" if "node" in name else "replica")
         assert parse_qs(address.query)["target_session_attrs"] == ["read-write"]
         assert parse_qs(address.query)["sslmode"] == ["verify-full"]
         assert [host.partition(":")[0] for host in address.netloc.rpartition("@")[2].split(",")] == list(PAIR)
@@ -152,6 +160,11 @@ def test_a_commit_waits_for_the_second_server_also_after_a_failover(pair: Mappin
     assert first.asked("SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user") is True
     with psycopg.connect(first.url("fleet"), autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+    with connect(Database(first.url("fleet"))) as session:
+        migrate(session, MIGRATIONS)
+    first.grant()
+    with connect(Database(first.url("replica"))) as session:
+        require_schema(session, MIGRATIONS, REPLICA_RIGHTS)
     first.stop(signal.SIGQUIT)
     with psycopg.connect(second.superuser(), autocommit=True) as connection:
         connection.execute("SELECT pg_promote()")

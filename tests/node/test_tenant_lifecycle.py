@@ -99,7 +99,7 @@ async def test_an_account_is_made_linked_watched_restrained_and_forgotten(
     ann = wa.person("Ann")
     async with (
         node("one", tmp_path, fleet.url, wa.environment()) as leader,
-        replica("a", tmp_path, fleet.url, token) as server,
+        replica("a", tmp_path, fleet.url, token, admin=True) as server,
         operator_of(server) as operator,
     ):
         own = {"name": ACCOUNT, "settings": '[policy]\nmode = "open"\n'}

@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn
 
 import anyio
@@ -17,7 +17,16 @@ from starlette.routing import Route
 
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import Busy, InvalidArgument
-from whatsapp_mcp.fleet.database import MIGRATIONS, Database, DatabaseCalls, Session, migrate, shared_secret
+from whatsapp_mcp.fleet.database import (
+    MIGRATIONS,
+    REPLICA_RIGHTS,
+    Database,
+    DatabaseCalls,
+    NotPrepared,
+    Session,
+    require_schema,
+    shared_secret,
+)
 from whatsapp_mcp.node.admin import Administration, DatabaseDirectory, admin_routes
 from whatsapp_mcp.node.replicas import (
     FleetAccounts,
@@ -44,11 +53,14 @@ _PATIENCE: Final = 2.0
 _STATE: Final = "request state"
 """The secret with which replicas seal what hosts bring back with a person's answer."""
 _START_LIMIT: Final = 30.0
-"""Seconds in which the database has to answer when a replica starts."""
+"""Seconds in which the database has to answer when a replica starts, and to have its tables."""
+_LOOK_AGAIN: Final = 1.0
+NOTICE: Final = 5.0
+"""Seconds for which a replica that is to end says so at `/readyz`, before it takes no more connections."""
 
 
 def serve_replica(options: ServeOptions, settings: Settings) -> NoReturn:
-    """Serve until SIGINT or SIGTERM comes, then end the process with status 0.
+    """Serve until SIGINT or SIGTERM comes, finish what runs, then end the process with status 0.
 
     Raises:
         InvalidArgument: An option or a setting cannot be used; nothing has been started.
@@ -84,6 +96,7 @@ class _Replica:
     options: ServeOptions
     settings: Settings
     database: Database
+    ending: anyio.Event = field(default_factory=anyio.Event)
 
     async def serve(self) -> None:
         """Serve until a signal comes."""
@@ -97,7 +110,7 @@ class _Replica:
                 accounts.update(names, directory, peers, tasks)
 
             directory = FleetDirectory(calls, changed)
-            tasks.start_soon(_end_on_signal)
+            tasks.start_soon(_end_on_signal, self.ending)
             tasks.start_soon(directory.run)
             with anyio.move_on_after(_START_LIMIT):
                 while not directory.is_current:
@@ -122,8 +135,10 @@ class _Replica:
         )
         principals = DatabaseDirectory(self.database)
         tasks.start_soon(principals.run)
-        administration = Administration(self.database, self.settings.home, devices_of(directory, peers))
-        figures = ReplicaFigures(accounts, directory)
+        further = [*_probe_routes(self.ending), ReplicaFigures(accounts, directory).route()]
+        if server.admin:
+            devices = devices_of(directory, peers)
+            further += admin_routes(Administration(self.database, self.settings.home, devices))
         speak = prepare_replica(
             application,
             self.settings,
@@ -132,9 +147,16 @@ class _Replica:
             auth=options.auth,
             directory=principals,
             served=lambda: frozenset(accounts.sources),
-            further=[*_probe_routes(), figures.route(), *admin_routes(administration)],
+            further=further,
+            until=self._until_noticed,
         )
         await speak()
+
+    async def _until_noticed(self) -> None:
+        """Return when proxies have had the time to see that this replica is about to end."""
+        await self.ending.wait()
+        logger.info("replica: ends in %g s, and when its calls are done; a second signal ends it", NOTICE)
+        await anyio.sleep(NOTICE)
 
     async def _connect(self, address: str) -> ByteStream:
         return await connect(address, self.settings.node)
@@ -144,46 +166,65 @@ async def _begun(calls: DatabaseCalls) -> bytes:
     """The key that replicas share.
 
     Raises:
-        Busy: The database does not answer, or may not be used.
+        Busy: The database does not answer, has no tables of this version, or may not be used.
     """
     fresh = secrets.token_bytes(32)
 
     def begin(session: Session) -> bytes:
-        migrate(session, MIGRATIONS)
+        require_schema(session, MIGRATIONS, REPLICA_RIGHTS)
         return shared_secret(session, _STATE, fresh)
 
-    try:
-        return await calls.run(begin)
-    except StorageError as error:
-        logger.exception("replica: the database cannot be used")
-        raise Busy(
-            "The database does not answer, or may not be used.",
-            "The log says why; docs/database.md says what it must be.",
-        ) from error
+    until, last = anyio.current_time() + _START_LIMIT, ""
+    while True:
+        try:
+            return await calls.run(begin)
+        except NotPrepared as error:
+            if str(error) != last:
+                logger.warning("replica: waits for the database: %s", error)
+            if anyio.current_time() >= until:
+                raise Busy(
+                    "The database has no tables of this version that the role of this replica may use.",
+                    "The log says what is missing; docs/operations.md (What PostgreSQL needs) how to add it.",
+                ) from error
+            last = str(error)
+        except StorageError as error:
+            logger.exception("replica: the database cannot be used")
+            raise Busy(
+                "The database does not answer, or may not be used.",
+                "The log says why; docs/database.md says what it must be.",
+            ) from error
+        await anyio.sleep(_LOOK_AGAIN)
 
 
-def _probe_routes() -> list[Route]:
+def _probe_routes(ending: anyio.Event) -> list[Route]:
     """`/healthz` and `/readyz`, once the replica has read the database.
 
     It stays ready while the database is away: then nodes answer what is read.
+
+    Args:
+        ending: Set once the replica is to end.
     """
 
     async def well(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def ready(_: Request) -> Response:
+        if ending.is_set():
+            return PlainTextResponse("not ready: the replica ends\n", 503)
         return PlainTextResponse("ready\n")
 
     return [Route("/healthz", well), Route("/readyz", ready)]
 
 
-async def _end_on_signal() -> None:
+async def _end_on_signal(ending: anyio.Event) -> None:
     with receive_signals(END) as signals:
         async for _ in signals:
-            _end()
+            if ending.is_set():
+                _end()
+            ending.set()
 
 
 def _end() -> NoReturn:
-    """Exit: no call of a replica is lost by it that its client may not repeat."""
+    """Exit: nothing is lost by it that a client may not ask for again."""
     logging.shutdown()
     os._exit(0)

@@ -34,7 +34,8 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     if [ "$PRIMARY" = "$NAME" ]; then
         initdb -D "$PGDATA" -U postgres -E UTF8 --locale=C -A scram-sha-256 --pwfile="$IDENTITY/superuser"
         # Before anybody connects: roles and the database, by a server that only its own socket reaches.
-        sed -e "s/FLEET_PASSWORD/$(cat "$IDENTITY/fleet")/" -e "s/REPLICATION_PASSWORD/$(cat "$IDENTITY/replication")/" \
+        sed -e "s/FLEET_PASSWORD/$(cat "$IDENTITY/fleet")/" -e "s/REPLICA_PASSWORD/$(cat "$IDENTITY/replica")/" \
+            -e "s/REPLICATION_PASSWORD/$(cat "$IDENTITY/replication")/" \
             "$(dirname "$0")/roles.sql" | postgres --single -j -D "$PGDATA" postgres >/dev/null
     else
         until peer replication pg_basebackup -D "$PGDATA" -R -X stream -c fast -d "application_name=$NAME"; do

@@ -22,7 +22,14 @@ from whatsapp_mcp.fleet.database.file_store import PostgresFiles
 from whatsapp_mcp.fleet.database.journal import PostgresJournal, admit
 from whatsapp_mcp.fleet.database.leases import add_account, lease_of, raise_epoch, release
 from whatsapp_mcp.fleet.database.log import PostgresLog
-from whatsapp_mcp.fleet.database.migrations import Migration, TooNew, migrate
+from whatsapp_mcp.fleet.database.migrations import (
+    Migration,
+    NotPrepared,
+    Right,
+    TooNew,
+    migrate,
+    require_schema,
+)
 from whatsapp_mcp.fleet.database.reader import Reader
 from whatsapp_mcp.fleet.database.runs import (
     Renewal,
@@ -36,13 +43,14 @@ from whatsapp_mcp.fleet.database.runs import (
     live_runs,
     renew,
 )
-from whatsapp_mcp.fleet.database.schema import MIGRATIONS, SCHEMA
+from whatsapp_mcp.fleet.database.schema import MIGRATIONS, REPLICA_RIGHTS, SCHEMA
 from whatsapp_mcp.fleet.database.small_files import PostgresSmallFile, shared_secret
 from whatsapp_mcp.fleet.database.snapshots import PostgresSnapshots
 from whatsapp_mcp.fleet.database.statements import PostgresStatements
 
 __all__ = [
     "MIGRATIONS",
+    "REPLICA_RIGHTS",
     "SCHEMA",
     "AccountRow",
     "AccountState",
@@ -51,6 +59,7 @@ __all__ = [
     "Link",
     "Migration",
     "NotDurable",
+    "NotPrepared",
     "PostgresFiles",
     "PostgresJournal",
     "PostgresLog",
@@ -60,6 +69,7 @@ __all__ = [
     "Reader",
     "Renewal",
     "Renewer",
+    "Right",
     "RunRow",
     "Session",
     "TooNew",
@@ -83,5 +93,6 @@ __all__ = [
     "raise_epoch",
     "release",
     "renew",
+    "require_schema",
     "shared_secret",
 ]

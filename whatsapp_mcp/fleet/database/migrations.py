@@ -7,9 +7,11 @@ program that works without it, and waits until no run of an older one is left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
+
+from psycopg import errors
 
 from whatsapp_mcp.fleet.database.connections import Session
 from whatsapp_mcp.storage import StorageError
@@ -17,9 +19,26 @@ from whatsapp_mcp.storage import StorageError
 _LOCK: Final = 0x77_6D_63_70
 """Number of the advisory lock under which one process at a time changes the schema."""
 
+_MISSING: Final = """
+SELECT FROM unnest(%s::text[], %s::text[]) AS needed (name, privilege)
+WHERE NOT has_table_privilege('whatsapp_mcp.' || name, privilege)
+"""
+_NOT_GRANTED: Final = "The role lacks rights: run the statements of docs/operations.md for replicas."
+
 
 class TooNew(StorageError):
     """The schema lacks what this version of the program needs: a newer version has contracted it."""
+
+
+class NotPrepared(StorageError):
+    """The tables are not there yet, or the role has not been granted what it needs of them."""
+
+
+class Right(NamedTuple):
+    """A right on a table, as `has_table_privilege` calls it."""
+
+    table: str
+    privilege: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +86,39 @@ def migrate(session: Session, migrations: Sequence[Migration]) -> int:
             )
             there = migration.version
     return there
+
+
+def require_schema(session: Session, migrations: Sequence[Migration], rights: Iterable[Right]) -> None:
+    """See that every migration was applied, by a program that may, and that the tables may be used.
+
+    Args:
+        session: Of a role that changes no table.
+        migrations: What makes the tables.
+        rights: That the role needs.
+
+    Raises:
+        NotPrepared: An operator or a program that migrates has something to do first.
+        TooNew: A newer version has contracted the schema.
+    """
+    needed = sorted(rights)
+    try:
+        there, needs = _applied(session)
+        missing = session.execute(
+            _MISSING, [[right.table for right in needed], [right.privilege for right in needed]]
+        ).fetchall()
+    except errors.UndefinedTable:
+        raise NotPrepared("The database has no tables yet: a node makes them when it starts.") from None
+    except errors.InsufficientPrivilege:
+        raise NotPrepared(_NOT_GRANTED) from None
+    if needs > migrations[-1].version:
+        raise TooNew(f"The database needs version {needs} of its schema, this is {migrations[-1].version}.")
+    if there < migrations[-1].version:
+        raise NotPrepared(
+            f"The database has version {there} of its schema, and this needs {migrations[-1].version}: "
+            "start a node of this version first."
+        )
+    if missing:
+        raise NotPrepared(_NOT_GRANTED)
 
 
 def _applied(session: Session) -> tuple[int, int]:

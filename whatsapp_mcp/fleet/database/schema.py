@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from whatsapp_mcp.fleet.database.migrations import Migration
+from whatsapp_mcp.fleet.database.migrations import Migration, Right
 
 SCHEMA: Final = "whatsapp_mcp"
 
@@ -240,3 +240,19 @@ MIGRATIONS: Final = (
     ),
 )
 """What makes the tables of the newest version, from none."""
+
+REPLICA_RIGHTS: Final = frozenset(
+    Right(table, privilege)
+    for table, privileges in {
+        "migrations": ("SELECT",),
+        "runs": ("SELECT",),
+        "leases": ("SELECT",),
+        "accounts": ("SELECT",),
+        "principals": ("SELECT",),
+        # The first replica makes the secret that all share.
+        "secrets": ("SELECT", "INSERT"),
+        "principal_calls": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    }.items()
+    for privilege in privileges
+)
+"""All that a replica needs: it faces the Internet, so its role can read no message and no key."""

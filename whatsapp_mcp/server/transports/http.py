@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import anyio
 import uvicorn
 from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import (
@@ -53,6 +54,8 @@ logger = logging.getLogger(__name__)
 
 _CHECKED_OUTSIDE: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 _SSE_MESSAGES: Final = "/messages/"
+FINISH_LIMIT: Final = 15
+"""Seconds in which requests that run are answered once a server takes no more connections."""
 
 
 def asgi_app(
@@ -220,6 +223,7 @@ def prepare_replica(
     directory: Directory,
     served: Callable[[], frozenset[str]],
     further: Sequence[BaseRoute],
+    until: Callable[[], Awaitable[None]],
 ) -> Callable[[], Awaitable[None]]:
     """As `prepare`, for a server that holds no account: it has no pages, and its accounts come and go.
 
@@ -232,6 +236,8 @@ def prepare_replica(
         directory: Who may use it.
         served: The accounts at the moment, by name.
         further: Routes beside MCP and REST.
+        until: Returns when no more connections are to be taken; serving ends when what runs is answered,
+            within `FINISH_LIMIT`.
 
     Raises:
         InvalidArgument, Busy: As `prepare`.
@@ -249,7 +255,7 @@ def prepare_replica(
         oauth=oauth,
         directory=directory,
     )
-    return _speaking(application, app, place, partial(_say_where, place.base, None, None))
+    return _speaking(application, app, place, partial(_say_where, place.base, None, None), until)
 
 
 def _oauth(settings: Settings, base: str, directory: Directory | None) -> ResourceServer | None:
@@ -259,15 +265,25 @@ def _oauth(settings: Settings, base: str, directory: Directory | None) -> Resour
 
 
 def _speaking(
-    application: Application, app: ASGIApp, place: Place, begun: Callable[[], None]
+    application: Application,
+    app: ASGIApp,
+    place: Place,
+    begun: Callable[[], None],
+    until: Callable[[], Awaitable[None]] = anyio.sleep_forever,
 ) -> Callable[[], Awaitable[None]]:
     server = uvicorn_server(app, limits_of_this_process(), place.tls)
 
+    async def end() -> None:
+        await until()
+        server.should_exit = True
+
     async def speak() -> None:
-        async with application.session_manager.run():
+        async with application.session_manager.run(), anyio.create_task_group() as tasks:
+            tasks.start_soon(end)
             begun()
             # serve() takes signals
             await server._serve(sockets=[place.listener])  # pyright: ignore[reportPrivateUsage]
+            tasks.cancel_scope.cancel()
 
     return speak
 
@@ -304,6 +320,7 @@ def uvicorn_server(
         server_header=False,
         # It would believe whatever a program on this machine says of other addresses.
         proxy_headers=False,
+        timeout_graceful_shutdown=FINISH_LIMIT,
     )
     return uvicorn.Server(config)
 
