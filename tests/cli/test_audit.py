@@ -35,10 +35,8 @@ async def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AccountFold
             AuditEntry(Caller("stdio:agent", "agent", "list_messages"), "messages", (ANN,), (1, 2))
         )
         await ledger.audit.flush()
-        number = await ledger.audit.begin(
-            AuditEntry(AGENT, "send", (ANN,), rule='mode = "standard"'), text="hello"
-        )
-        await ledger.audit.end(number)
+        sent = AuditEntry(AGENT, "send", (ANN,), rule='mode = "standard"')
+        ledger.audit.end(await ledger.audit.begin(sent, text="hello"), sent)
     return found
 
 

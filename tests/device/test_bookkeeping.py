@@ -30,8 +30,9 @@ def text_to(person: Person, text: str = "hello") -> SendRequest:
     return SendRequest(str(person.pn), TextContent(text), wait=10)
 
 
-def written(guarded: Guarded) -> list[tuple[str, str, str, str]]:
+async def written(guarded: Guarded) -> list[tuple[str, str, str, str]]:
     """Kind, operation, verdict and outcome of every row."""
+    await guarded.ledger.audit.flush()
     return [
         (row.kind, row.entry.operation, row.entry.verdict, row.entry.outcome)
         for row in guarded.ledger.audit.rows()
@@ -40,6 +41,7 @@ def written(guarded: Guarded) -> list[tuple[str, str, str, str]]:
 
 async def test_an_act_is_written_down_with_who_what_whom_and_what_became_of_it(guarded: Guarded) -> None:
     assert (await guarded.agent.send(text_to(guarded.known))).status is SendStatus.SENT
+    await guarded.ledger.audit.flush()
     act, outcome = guarded.ledger.audit.rows()
     assert (act.entry.caller, act.entry.operation) == (AGENT, "send")
     assert act.entry.chats == (str(guarded.known.pn),)
@@ -55,7 +57,7 @@ async def test_what_is_asked_and_what_is_refused_is_written_down_too(
 ) -> None:
     with pytest.raises(ApprovalRequired) as asked:
         await guarded.agent.send(text_to(guarded.stranger))
-    assert written(guarded) == [("act", "send", "ask", "APPROVAL_REQUIRED")]
+    assert await written(guarded) == [("act", "send", "ask", "APPROVAL_REQUIRED")]
     assert guarded.ledger.audit.rows()[0].entry.approval == asked.value.approval
     await guarded.person.decide(str(asked.value.approval), True, "terminal")
     rows = guarded.ledger.audit.rows()[1:]
@@ -67,13 +69,13 @@ async def test_what_is_asked_and_what_is_refused_is_written_down_too(
     write_policy(folder, '[policy]\nmode = "read_only"\n[policy.budgets]\nper_minute = 1\n')
     with pytest.raises(Denied):  # whatever the budgets would say
         await guarded.agent.send(text_to(guarded.known))
-    assert written(guarded)[-1] == ("act", "send", "deny", "DENIED")
+    assert (await written(guarded))[-1] == ("act", "send", "deny", "DENIED")
 
 
 async def test_an_act_that_fails_is_written_down_with_its_error(guarded: Guarded) -> None:
     with pytest.raises(WhatsAppError) as failed:
         await guarded.person.join_group("nobody gave this code")
-    assert written(guarded) == [
+    assert await written(guarded) == [
         ("act", "join_group", "allow", "begun"),
         ("outcome", "join_group", "allow", failed.value.code),
     ]
@@ -93,7 +95,7 @@ async def test_the_budget_of_a_minute_refuses_an_agent_and_not_a_person(
     with pytest.raises(RateLimited, match="per_minute") as refused:
         await guarded.agent.send(text_to(guarded.known, "more"))
     assert 0 < (refused.value.retry_after or 0) <= 60
-    assert written(guarded)[-1] == ("act", "send", "deny", "RATE_LIMITED")
+    assert (await written(guarded))[-1] == ("act", "send", "deny", "RATE_LIMITED")
     await guarded.person.send(text_to(guarded.known, "of the person"))
     write_policy(folder, OPEN + "[policy.budgets]\nper_minute = 1\n")
     await guarded.agent.send(text_to(guarded.known, "in open"))

@@ -23,6 +23,7 @@ from whatsapp_mcp.errors import (
     MessageNotFound,
     NotConnected,
     NotLinked,
+    RateLimited,
     Rejected,
     SendUnknown,
     WhatsAppError,
@@ -47,6 +48,31 @@ async def test_a_message_that_was_encrypted_for_nobody_has_failed(folder: Accoun
         with pytest.raises(Rejected, match="keys"):
             await it.outbox.submit(text("hello", key="k"))
         assert (await it.outbox.submit(text("hello", key="k"))).status is SendStatus.FAILED
+
+
+async def test_what_has_to_be_done_first_is_done_before_a_send_is_accepted(folder: AccountFolder) -> None:
+    accepted: list[int] = []
+
+    async def begin() -> None:
+        accepted.append(len(await it.archive.outbox_unsettled()))
+
+    async with rig(folder) as it:
+        assert (await it.outbox.submit(text("at once"), begin=begin)).status is SendStatus.SENT
+        it.wire.online = False
+        assert (await it.outbox.submit(text("later", wait=0.0), begin=begin)).status is SendStatus.QUEUED
+    assert accepted == [0, 0]
+
+
+async def test_nothing_is_accepted_if_what_has_to_be_done_first_fails(folder: AccountFolder) -> None:
+    async def begin() -> None:
+        raise RateLimited("Enough.", retry_after=60)
+
+    async with rig(folder) as it:
+        with pytest.raises(RateLimited):
+            await it.outbox.submit(text("hello"), begin=begin)
+        assert await it.archive.outbox_unsettled() == []
+        assert (await it.outbox.submit(text("next"))).status is SendStatus.SENT
+        assert it.wire.handed_over == [ANN]
 
 
 @pytest.mark.parametrize("timestamp", [0, -62_135_596_800], ids=["zero", "none"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.device.supervise import backoff, contained, supervised
+from whatsapp_mcp.device.supervise import backoff, beside, contained, supervised
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.storage import Fenced, LeadershipOver, Rewound, Unavailable
 
@@ -69,3 +69,25 @@ def test_the_pause_grows_is_jittered_and_capped(failures: int, chance: float) ->
     pause = backoff(failures, chance, base=1.0, cap=60.0)
     assert 0.5 <= pause <= 60.0
     assert backoff(failures + 1, chance, base=1.0, cap=60.0) >= pause
+
+
+async def test_two_things_run_side_by_side() -> None:
+    ready = anyio.Event()
+
+    async def work() -> int:
+        ready.set()
+        return 3
+
+    with anyio.fail_after(30):
+        assert await beside(ready.wait, work) == 3
+
+
+async def test_what_one_of_two_raises_comes_as_it_is_and_ends_the_other() -> None:
+    async def fail() -> None:
+        raise Busy("Not now.")
+
+    with anyio.fail_after(30):
+        with pytest.raises(Busy):
+            await beside(fail, anyio.sleep_forever)
+        with pytest.raises(Busy):
+            await beside(anyio.sleep_forever, fail)

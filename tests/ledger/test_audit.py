@@ -40,7 +40,8 @@ async def ledger(folder: AccountFolder) -> AsyncIterator[Ledger]:
 
 async def written(ledger: Ledger, count: int = 3) -> None:
     for number in range(count):
-        await ledger.audit.end(await ledger.audit.begin(SEND, text=f"text {number}", keep_text=True))
+        ledger.audit.end(await ledger.audit.begin(SEND, text=f"text {number}", keep_text=True), SEND)
+    await ledger.audit.flush()
 
 
 async def faults(folder: AccountFolder) -> list[str]:
@@ -52,7 +53,8 @@ async def test_an_act_is_there_before_it_is_done_and_its_outcome_after(ledger: L
     number = await ledger.audit.begin(SEND)
     (begun,) = ledger.audit.rows()
     assert (begun.seq, begun.kind, begun.entry) == (number, "act", replace(SEND, outcome="begun"))
-    await ledger.audit.end(number, "REJECTED")
+    ledger.audit.end(number, SEND, "REJECTED")
+    await ledger.audit.flush()
     assert [(row.kind, row.about, row.entry.outcome) for row in ledger.audit.rows()] == [
         ("act", None, "begun"),
         ("outcome", number, "REJECTED"),
@@ -83,11 +85,38 @@ async def test_readings_are_written_with_the_next_batch_and_none_is_waited_for(
     assert [row.entry for row in ledger.audit.rows()] == [READING] * 5
 
 
-async def test_readings_that_wait_are_written_when_the_server_ends(folder: AccountFolder) -> None:
+async def test_what_waits_is_written_when_the_server_ends(folder: AccountFolder) -> None:
     async with open_ledger(folder, lambda: NOON) as opened:
+        opened.audit.end(await opened.audit.begin(SEND), SEND)
         opened.audit.read(READING)
+        assert len(opened.audit.rows()) == 1
     async with open_ledger(folder, lambda: NOON) as opened:
-        assert [row.entry for row in opened.audit.rows()] == [READING]
+        assert [row.kind for row in opened.audit.rows()] == ["act", "outcome", "reading"]
+        assert opened.audit.verify() == []
+
+
+async def test_an_outcome_is_written_with_the_next_act(ledger: Ledger) -> None:
+    number = await ledger.audit.begin(SEND)
+    ledger.audit.end(number, SEND)
+    assert await ledger.audit.begin(SEND) == number + 2
+    assert [(row.kind, row.about) for row in ledger.audit.rows()] == [
+        ("act", None),
+        ("outcome", number),
+        ("act", None),
+    ]
+    assert ledger.audit.outcomes([number]) == {number: "done"}
+
+
+async def test_an_outcome_is_not_lost_to_the_next_act_that_is_refused(ledger: Ledger) -> None:
+    def refuse(past: Sequence[PastAct], planned: PastAct) -> None:
+        raise RateLimited("Enough.", retry_after=60)
+
+    number = await ledger.audit.begin(SEND)
+    ledger.audit.end(number, SEND)
+    with pytest.raises(RateLimited):
+        await ledger.audit.begin(SEND, check=refuse)
+    await ledger.audit.flush()
+    assert [(row.kind, row.about) for row in ledger.audit.rows()] == [("act", None), ("outcome", number)]
 
 
 async def test_no_text_is_kept_unless_asked_for(folder: AccountFolder) -> None:
@@ -214,7 +243,8 @@ from whatsapp_mcp.settings import AccountFolder
 async def main():
     async with open_ledger(AccountFolder("default", Path({str(folder.path)!r}))) as ledger:
         for number in range(40):
-            await ledger.audit.end(await ledger.audit.begin(AuditEntry(Caller(sys.argv[1]), "send")))
+            entry = AuditEntry(Caller(sys.argv[1]), "send")
+            ledger.audit.end(await ledger.audit.begin(entry), entry)
             ledger.audit.read(AuditEntry(Caller(sys.argv[1]), "messages"))
             if number % 7 == 0:
                 await ledger.audit.flush()

@@ -106,7 +106,8 @@ async def _approve(ledger: Ledger, now: datetime, number: int) -> None:
 
 async def _audit(ledger: Ledger, now: datetime, number: int) -> None:
     act = await ledger.audit.begin(SEND, text=f"text {number}", keep_text=bool(number % 2))
-    await ledger.audit.end(act)
+    ledger.audit.end(act, SEND)
+    await ledger.audit.flush()
 
 
 async def _hand_on(ledger: Ledger, now: datetime, number: int) -> None:

@@ -172,7 +172,7 @@ async def _record(home: Path) -> None:
     ledger = ledger_in(home)
     agent = Caller("token:n8n", "n8n", "send_message")
     sent = AuditEntry(agent, "send", (ANN,), verdict="allow", rule='mode = "standard"')
-    await ledger.audit.end(await ledger.audit.begin(sent))
+    ledger.audit.end(await ledger.audit.begin(sent), sent)
     asked = AuditEntry(agent, "send", (EVE,), verdict="ask", approval="k7mq2x", outcome="APPROVAL_REQUIRED")
     await ledger.audit.note(asked)
     denied = AuditEntry(agent, "delete_chat", (CLUB,), verdict="deny", rule="tools_off", outcome="DENIED")

@@ -26,7 +26,7 @@ def ledger(source: Source) -> Ledger:
 async def test_an_act_is_shown_with_its_outcome_its_chat_and_the_rule(
     http: httpx2.AsyncClient, ledger: Ledger
 ):
-    await ledger.audit.end(await ledger.audit.begin(SENT, text="hello", keep_text=True))
+    ledger.audit.end(await ledger.audit.begin(SENT, text="hello", keep_text=True), SENT)
     await ledger.audit.begin(AuditEntry(AGENT, "send", (EVE,)))
 
     page = (await http.get("/acts")).text

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.device.supervise import nothing
 from whatsapp_mcp.errors import MessageNotFound, NotConnected, NotLinked
 from whatsapp_mcp.models import PurgeReport, SendRequest, SendResult, SendStatus
 
@@ -37,7 +38,11 @@ class SendOperations:
         raise NotImplementedError
 
     async def send(
-        self, request: SendRequest, has_ended: Callable[[], bool] = lambda: False, principal: str = ""
+        self,
+        request: SendRequest,
+        has_ended: Callable[[], bool] = lambda: False,
+        principal: str = "",
+        begin: Callable[[], Awaitable[None]] = nothing,
     ) -> SendResult:
         """See `Device.send`.
 
@@ -45,11 +50,12 @@ class SendOperations:
             request: What is sent.
             has_ended: Whether another process that asks for it has ended: then the send stays accepted.
             principal: Whose idempotency key it is.
+            begin: As of `Outbox.submit`.
         """
         if self._loop.connection.state.traits.rests:
             # Nothing will come of it in the time that a caller waits.
             request = replace(request, wait=0.0)
-        result = await self._outbox.submit(request, principal=principal, has_ended=has_ended)
+        result = await self._outbox.submit(request, principal=principal, has_ended=has_ended, begin=begin)
         if result.status is SendStatus.QUEUED and not self._is_online() and result.reason is None:
             why = self._unavailable()
             result = replace(result, reason=f"{why.message} {why.action}")

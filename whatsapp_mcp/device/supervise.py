@@ -1,7 +1,8 @@
 """Where failures of background work end.
 
 `supervised` runs a background task so that its failure never ends the server. `contained` runs one item of
-work within such a task, so that the failure of one never ends the others.
+work within such a task, so that the failure of one never ends the others. `beside` runs one thing while
+another waits.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+import anyio
+
 from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.storage import LeadershipOver
 
-__all__ = ["backoff", "contained", "supervised"]
+__all__ = ["backoff", "beside", "contained", "nothing", "supervised"]
 
 T = TypeVar("T")
 
@@ -97,3 +100,27 @@ async def contained(item: str, run: Callable[[], Awaitable[T]], failure: Callabl
     except Exception as error:
         logger.exception("%s failed", item)
         raise failure() from error
+
+
+async def nothing() -> None:
+    """Nothing has to be done first."""
+
+
+async def beside(first: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[T]]) -> T:
+    """What `work` answers, which runs while `first` does; both have ended when this returns.
+
+    Raises:
+        Exception: What one of them raises, which cancels the other.
+    """
+    answers: list[T] = []
+
+    async def run() -> None:
+        answers.append(await work())
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await first()
+    except ExceptionGroup as group:  # which no caller expects
+        raise group.exceptions[0] from None
+    return answers[0]

@@ -1,8 +1,8 @@
 """The audit: every act and every reading of a chat, in a chain that shows what was changed (`audit_chain`).
 
-An act is written down before it is done, in the transaction that also checks the budgets, and its outcome
-after. A reading is written within half a second, together with others,
-so that no list waits for it.
+An act is written down before it is done, in the transaction that also checks the budgets. Nobody waits for
+the rest: an outcome or a reading is written with the next act, within half a second at the latest, together
+with others. Of an act whose process was killed before, the audit says that it was begun.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KEPT: Final = timedelta(days=400)
 MOST: Final = 200_000
 """Rows that are kept; the oldest are dropped, some more at a time (`_ROTATE_EVERY`)."""
 BATCH: Final = 0.4
-"""Seconds in which readings are gathered."""
+"""Seconds in which outcomes and readings are gathered."""
 LOOKED_AT: Final = 20_000
 """Rows among which those of a page are looked for."""
 OUTCOME_WITHIN: Final = 2_000
@@ -41,7 +41,7 @@ OUTCOME_WITHIN: Final = 2_000
 # Two questions: SQLite reads all rows for a minimum and a maximum in one.
 _ENDS: Final = "SELECT (SELECT min(seq) FROM audit), (SELECT max(seq) FROM audit)"
 _MOST_WAITING: Final = 10_000
-"""Readings that wait for a disk which takes nothing."""
+"""Outcomes and readings that wait for a disk which takes nothing."""
 _ROTATE_EVERY: Final = 256
 _COUNTED: Final = timedelta(days=1)
 """How far back budgets count."""
@@ -120,7 +120,7 @@ class Audit:
         self._file = file
         self._key = read_or_make(key, token_bytes(32))
         self._now = now
-        self._waiting: list[tuple[datetime, AuditEntry]] = []
+        self._waiting: list[_New] = []
         self._guard = threading.Lock()
         self._noted = anyio.Event()
 
@@ -145,44 +145,37 @@ class Audit:
             Busy: It could not be written, so it must not be done.
             WhatsAppError: What `check` raises; nothing is written.
         """
-        now = self._now()
-        mac = self.mark(text)
+        now, mac = self._now(), self.mark(text)
+        past = PastAct(now, entry.chats, entry.is_new_chat, mac)
 
-        def change(db: sqlite3.Connection) -> int:
+        def checked(db: sqlite3.Connection) -> None:
             if check is not None:
-                check(_counted(db, now - _COUNTED), PastAct(now, entry.chats, entry.is_new_chat, mac))
-            begun = replace(entry, outcome="begun")
-            return self._append(db, [(now, "act", begun, None, mac, text if keep_text else None)])
+                check(_counted(db, now - _COUNTED), past)
 
-        return await self._file.write(change)
+        begun = replace(entry, outcome="begun")
+        return await self._write((now, "act", begun, None, mac, text if keep_text else None), checked)
 
-    async def end(self, seq: int, outcome: str = "done") -> None:
-        """Write down what became of an act: `done`, or the code of an error."""
-        now = self._now()
+    def end(self, seq: int, entry: AuditEntry, outcome: str = "done") -> None:
+        """Note what became of an act; it is written within `BATCH`, or when the ledger is closed.
 
-        def change(db: sqlite3.Connection) -> None:
-            found = db.execute(
-                "SELECT principal, client, tool, operation FROM audit WHERE seq = ?", (seq,)
-            ).fetchone()
-            principal, client, tool, operation = found or ("", "", "", "")
-            entry = AuditEntry(Caller(principal, client, tool), operation, outcome=outcome)
-            self._append(db, [(now, "outcome", entry, seq, None, None)])
-
-        await self._file.write(change)
+        Args:
+            seq: The number of the act.
+            entry: What was done.
+            outcome: `done`, or the code of an error.
+        """
+        ended = AuditEntry(entry.caller, entry.operation, outcome=outcome)
+        self._note((self._now(), "outcome", ended, seq, None, None))
 
     async def note(self, entry: AuditEntry) -> None:
         """Write down an act that ends here: it was refused, or a person is asked."""
-        now = self._now()
-        await self._file.write(lambda db: self._append(db, [(now, "act", entry, None, None, None)]))
+        await self._write((self._now(), "act", entry, None, None, None))
 
     def read(self, entry: AuditEntry) -> None:
         """Note a reading; it is written within `BATCH`, or when the ledger is closed."""
-        with self._guard:
-            self._waiting.append((self._now(), entry))
-        self._noted.set()
+        self._note((self._now(), "reading", entry, None, None, None))
 
     async def run(self, pause: Callable[[float], Any] = anyio.sleep) -> None:
-        """Write the readings down, batch by batch, until cancelled."""
+        """Write down what is noted, batch by batch, until cancelled."""
         while True:
             await self._noted.wait()
             await pause(BATCH)
@@ -197,6 +190,9 @@ class Audit:
                 await self._file.write(lambda db: self._append(db, batch))
             except Busy as error:
                 self._keep(batch, error)
+            except BaseException:  # cancelled before it began
+                self._put_back(batch)
+                raise
 
     def close(self) -> None:
         """Write what was noted."""
@@ -267,20 +263,45 @@ class Audit:
         change = f"UPDATE audit SET text = NULL WHERE text IS NOT NULL{where}"  # noqa: S608
         await self._file.write(lambda db: db.execute(change, values))
 
+    def _note(self, new: _New) -> None:
+        with self._guard:
+            self._waiting.append(new)
+        self._noted.set()
+
+    async def _write(self, new: _New, check: Callable[[sqlite3.Connection], None] = lambda db: None) -> int:
+        """Write a row down behind what waits, in one transaction with a check; answers its number."""
+        waiting = self._take()
+
+        def change(db: sqlite3.Connection) -> int:
+            check(db)
+            return self._append(db, [*waiting, new])
+
+        try:
+            return await self._file.write(change)
+        except BaseException:
+            self._put_back(waiting)
+            raise
+
     def _take(self) -> list[_New]:
         with self._guard:
             waiting, self._waiting = self._waiting, []
-        return [(at, "reading", entry, None, None, None) for at, entry in waiting]
+        return waiting
+
+    def _put_back(self, batch: list[_New]) -> int:
+        """Let what could not be written wait again; answers how many rows are lost for lack of room."""
+        if not batch:
+            return 0
+        with self._guard:
+            kept = batch + self._waiting
+            self._waiting = kept[:_MOST_WAITING]
+        self._noted.set()
+        return len(kept) - len(self._waiting)
 
     def _keep(self, batch: list[_New], error: Busy) -> None:
-        with self._guard:
-            kept = [(at, entry) for at, _, entry, *_ in batch] + self._waiting
-            self._waiting = kept[:_MOST_WAITING]
-        lost = len(kept) - len(self._waiting)
+        lost = self._put_back(batch)
         logger.error(
-            "audit: readings cannot be written (%d wait, %d are lost): %s", len(kept) - lost, lost, error
+            "audit: %d outcomes and readings cannot be written (%d are lost): %s", len(batch), lost, error
         )
-        self._noted.set()
 
     def _append(self, db: sqlite3.Connection, new: Sequence[_New]) -> int:
         """Add rows to the chain, in the writer's transaction; answers the number of the last."""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-import anyio
-
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.facts import reached, words_of
 from whatsapp_mcp.device.operations import Operation
-from whatsapp_mcp.errors import ApprovalRequired, Busy, RateLimited, WhatsAppError
+from whatsapp_mcp.errors import ApprovalRequired, RateLimited, WhatsAppError
 from whatsapp_mcp.ledger import AuditEntry, HeldAct, Ledger
 from whatsapp_mcp.models import Approval, Caller, PastAct, Permit, SendRequest
 from whatsapp_mcp.policy import SEEN, Decision, Effect, check_budgets, check_pauses, check_quiet
@@ -29,7 +26,12 @@ _READINGS: Final = frozenset({"download", "read_file", "channel_posts"})
 _NOT_COUNTED: Final = frozenset({"mark_read", "typing"})
 """What goes along with reading and writing, and is no act of its own for a budget."""
 
-logger = logging.getLogger(__name__)
+
+Begin = Callable[[], Awaitable[None]]
+"""Writes an act down; nothing of it may be done before this has returned.
+
+It raises `RateLimited`, as `Bookkeeper.check` of what was done since, and `Busy` where it cannot be written.
+"""
 
 
 class Admission(NamedTuple):
@@ -78,43 +80,53 @@ class Bookkeeper:
     @asynccontextmanager
     async def act(
         self, operation: Operation, arguments: Mapping[str, Any], caller: Caller, admission: Admission
-    ) -> AsyncGenerator[None]:
-        """Write an act down, let it be done, and write down what became of it.
-
-        Raises:
-            RateLimited: As `check`, of what was done since.
-            Busy: It cannot be written down, so it is not done.
-        """
+    ) -> AsyncGenerator[Begin]:
+        """Let an act be done, and write down what becomes of it; the body has to begin it."""
         entry = self._entry(operation, arguments, caller, admission.decision, admission.approval)
         if operation.name in _READINGS:
             refs = (arguments["ref"],) if "ref" in arguments else ()
             self._ledger.audit.read(replace(entry, refs=refs))
-        if not _is_act(operation):
-            yield
-            return
-        counted = await self._is_counted(operation, arguments, caller)
-        policy = self._settings.now().policy
-        planned = await self._planned(operation, arguments)
-        check = self._check if admission.approval is None else self._check_approved
-        try:
-            number = await self._ledger.audit.begin(
-                replace(entry, is_counted=counted, is_new_chat=planned.is_new_chat),
-                text=_text(arguments),
-                keep_text=policy.audit_text,
-                check=check if counted else None,
-            )
-        except RateLimited as error:
-            await self.refused(operation, arguments, caller, error)
-            raise
+        number: int | None = None
+
+        async def begin() -> None:
+            nonlocal number
+            if _is_act(operation):
+                number = await self._begun(entry, operation, arguments, caller, admission)
+
         outcome = "cancelled"
         try:
-            yield
+            yield begin
+            assert number is not None or not _is_act(operation), "it was done and never begun"
             outcome = "done"
         except WhatsAppError as error:
             outcome = error.code
             raise
         finally:
-            await self._end(number, outcome)
+            if number is not None:
+                self._ledger.audit.end(number, entry, outcome)
+
+    async def _begun(
+        self,
+        entry: AuditEntry,
+        operation: Operation,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        admission: Admission,
+    ) -> int:
+        """Write an act down that is about to be done; answers its number."""
+        counted = await self._is_counted(operation, arguments, caller)
+        planned = await self._planned(operation, arguments)
+        check = self._check if admission.approval is None else self._check_approved
+        try:
+            return await self._ledger.audit.begin(
+                replace(entry, is_counted=counted, is_new_chat=planned.is_new_chat),
+                text=_text(arguments),
+                keep_text=self._settings.now().policy.audit_text,
+                check=check if counted else None,
+            )
+        except RateLimited as error:
+            await self.refused(operation, arguments, caller, error)
+            raise
 
     async def refused(
         self, operation: Operation, arguments: Mapping[str, Any], caller: Caller, error: WhatsAppError
@@ -192,14 +204,6 @@ class Bookkeeper:
     def _check_approved(self, past: Sequence[PastAct], planned: PastAct) -> None:
         """What a person has approved waits for WhatsApp alone."""
         check_pauses(self._ledger.pauses.now(), planned)
-
-    async def _end(self, number: int, outcome: str) -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._ledger.audit.end(number, outcome)
-            except Busy as error:
-                # The act is done; that it was begun is written down.
-                logger.error("guard: the outcome of act %d cannot be written down: %s", number, error)
 
 
 def _is_act(operation: Operation) -> bool:

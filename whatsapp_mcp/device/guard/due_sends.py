@@ -146,7 +146,8 @@ class DueSends:
         self, entry: OutboxEntry, caller: Caller, admission: Admission, until: datetime
     ) -> None:
         arguments = {"request": replace(entry.request, at=None)}
-        async with self._gate.books.act(_SEND, arguments, caller, admission):
+        async with self._gate.books.act(_SEND, arguments, caller, admission) as begin:
+            await begin()
             await self._outbox().due(entry.send_id, until)
 
     async def _ask(self, entry: OutboxEntry, caller: Caller, reason: str) -> None:

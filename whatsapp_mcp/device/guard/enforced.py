@@ -14,11 +14,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from whatsapp_mcp.device.guard.bookkeeping import Begin
 from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import GeneratedDevice, Operation
 from whatsapp_mcp.errors import Busy, WhatsAppError
-from whatsapp_mcp.models import Approval, LeaderFigures, SendRequest
+from whatsapp_mcp.models import Approval, LeaderFigures, SendRequest, SendResult
 from whatsapp_mcp.storage import LeadershipOver
 from whatsapp_mcp.tracing import traced
 
@@ -87,15 +88,31 @@ class EnforcedDevice(GeneratedDevice):
         except WhatsAppError as error:
             await books.refused(operation, arguments, caller, error)
             raise
-        async with books.act(operation, arguments, caller, admission):
-            return await self._do(operation, arguments, has_ended, admission.approval)
+        async with books.act(operation, arguments, caller, admission) as begin:
+            if operation.name == "send":
+                return await self._send(arguments["request"], has_ended, admission.approval, begin)
+            await begin()
+            return await self._do(operation, arguments, has_ended)
+
+    async def _send(
+        self, request: SendRequest, has_ended: Callable[[], bool], approval: Approval | None, begin: Begin
+    ) -> SendResult:
+        if approval is not None and approval.send_id is not None:  # it is on its way since the yes
+            await begin()
+            return await self._device.outbox.outcome(approval.send_id, request.wait)
+        if request.at is not None:
+            await begin()
+            result = await self._gate.held_sends.schedule(request, self.caller)
+        else:
+            result = await self._device.send(request, has_ended, self.caller.principal, begin)
+        await self._gate.sent(self.caller, result.send_id, result.message_id)
+        return result
 
     async def _do(
         self,
         operation: Operation,
         arguments: dict[str, Any],
         has_ended: Callable[[], bool],
-        approval: Approval | None,
     ) -> Any:
         if operation.name == "permit":
             return None
@@ -103,16 +120,6 @@ class EnforcedDevice(GeneratedDevice):
             return await self._gate.withdraw(arguments["number"], self.caller)
         if operation.name in _OF_THE_GATE:
             return await getattr(self._gate, operation.name)(**arguments)
-        if operation.name == "send":
-            if approval is not None and approval.send_id is not None:  # it is on its way since the yes
-                return await self._device.outbox.outcome(approval.send_id, arguments["request"].wait)
-            request = arguments["request"]
-            if isinstance(request, SendRequest) and request.at is not None:
-                result = await self._gate.held_sends.schedule(request, self.caller)
-            else:
-                result = await self._device.send(request, has_ended, self.caller.principal)
-            await self._gate.sent(self.caller, result.send_id, result.message_id)
-            return result
         if operation.name == "handed_on":
             arguments = {**arguments, "has_ended": has_ended}
         if operation.name in _BESIDE:

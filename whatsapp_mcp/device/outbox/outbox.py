@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import anyio
@@ -31,6 +32,7 @@ from whatsapp_mcp.device.outbox.lines import Lines, is_late
 from whatsapp_mcp.device.outbox.outcomes import Outcomes, nobody
 from whatsapp_mcp.device.outbox.pacing import Pacer
 from whatsapp_mcp.device.outbox.unknown_sends import ENDED, UnknownSends, is_open
+from whatsapp_mcp.device.supervise import beside, nothing
 from whatsapp_mcp.errors import (
     Busy,
     InvalidArgument,
@@ -130,17 +132,29 @@ class Outbox:
         return self._outcomes.ends
 
     async def submit(
-        self, request: SendRequest, *, principal: str = "", has_ended: Callable[[], bool] = lambda: False
+        self,
+        request: SendRequest,
+        *,
+        principal: str = "",
+        has_ended: Callable[[], bool] = lambda: False,
+        begin: Callable[[], Awaitable[None]] = nothing,
     ) -> SendResult:
         """Accept a send and wait for its outcome, up to `request.wait` seconds; see `Device.send`.
 
         A caller that is cancelled takes back what is still queued. One that ends does not: neither this
         process nor the one for which it asks (`has_ended`). What is for later is not waited for.
+
+        Args:
+            request: What is sent.
+            principal: Whose idempotency key it is.
+            has_ended: Whether the process that asks is gone.
+            begin: What has to be done before it is accepted; what it raises is raised.
         """
         if request.at is not None:
+            await begin()
             return (await self.hold(request, None, principal=principal)).result
         try:
-            entry, is_new = await self._accept(request, principal)
+            entry, is_new = await self._accept(request, principal, begin)
         except UnappliedError as error:
             raise SendUnknown(
                 "The send was accepted, and the archive cannot be written yet: it goes out once it can.",
@@ -269,22 +283,24 @@ class Outbox:
                 entry = await self._archive.outbox_get(send_id)
         return entry
 
-    async def _accept(self, request: SendRequest, principal: str) -> tuple[OutboxEntry, bool]:
+    async def _accept(
+        self, request: SendRequest, principal: str, begin: Callable[[], Awaitable[None]]
+    ) -> tuple[OutboxEntry, bool]:
         """Accept a send, and begin to hand it over if nothing is ahead of it; else the next look finds it.
 
         What can go out at once is accepted as on its way, with the message made before: one commit, not two.
+        It is made while `begin` runs, since each may wait for a database.
         """
         tasks, chat = self._tasks, request.chat
         at_once = tasks is not None and self._online() and needs_nobody(request) and not self._lines.gap(chat)
         if tasks is None or not at_once or not self._lines.claim(chat):
+            await begin()
             accepted = await self._add(request, principal)
             self._wake.set()
             return accepted
         is_served = False
         try:
-            prepared = None
-            with suppress(WhatsAppError):  # the line then finds out why not
-                prepared = await self._deliveries.prepare(request, "outbox: preparing a send")
+            prepared = await beside(begin, partial(self._prepared, request))
             with anyio.CancelScope(shield=True):  # what is accepted as on its way has to go there
                 entry, is_new = await self._add(request, principal, prepared)
                 if is_new and entry.status is SendStatus.SENDING and prepared is not None:
@@ -299,6 +315,12 @@ class Outbox:
                 self._lines.end(chat)
                 self._wake.set()
         return entry, is_new  # pyright: ignore[reportPossiblyUnboundVariable]
+
+    async def _prepared(self, request: SendRequest) -> Prepared | None:
+        """A message that is made before its send is accepted; None if it cannot: its line finds out why."""
+        with suppress(WhatsAppError):
+            return await self._deliveries.prepare(request, "outbox: preparing a send")
+        return None
 
     async def _add(
         self, request: SendRequest, principal: str, prepared: Prepared | None = None
