@@ -21,6 +21,7 @@ from functools import partial
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive, UnappliedError
@@ -291,20 +292,22 @@ class Outbox:
         What can go out at once is accepted as on its way, with the message made before: one commit, not two.
         It is made while `begin` runs, since each may wait for a database.
         """
-        tasks, chat = self._tasks, request.chat
-        at_once = tasks is not None and self._online() and needs_nobody(request) and not self._lines.gap(chat)
-        if tasks is None or not at_once or not self._lines.claim(chat):
+        # The line of a send whose caller was told a moment ago ends first.
+        await anyio.lowlevel.checkpoint()
+        if not self._claim(request):
             await begin()
-            accepted = await self._add(request, principal)
-            self._wake.set()
-            return accepted
-        is_served = False
+            begin = nothing
+            if not self._claim(request):
+                accepted = await self._add(request, principal)
+                self._wake.set()
+                return accepted
+        tasks, chat, is_served = self._tasks, request.chat, False
         try:
             prepared = await beside(begin, partial(self._prepared, request))
             with anyio.CancelScope(shield=True):  # what is accepted as on its way has to go there
                 entry, is_new = await self._add(request, principal, prepared)
                 if is_new and entry.status is SendStatus.SENDING and prepared is not None:
-                    if tasks is self._tasks:
+                    if tasks is not None and tasks is self._tasks:
                         self._lines.gap(chat, take=True)
                         tasks.start_soon(self._lines.serve, entry, tasks, prepared)
                         is_served = True
@@ -315,6 +318,11 @@ class Outbox:
                 self._lines.end(chat)
                 self._wake.set()
         return entry, is_new  # pyright: ignore[reportPossiblyUnboundVariable]
+
+    def _claim(self, request: SendRequest) -> bool:
+        """Begin the line of a send that can go out at once; whether it can."""
+        goes = self._tasks is not None and self._online() and needs_nobody(request)
+        return goes and not self._lines.gap(request.chat) and self._lines.claim(request.chat)
 
     async def _prepared(self, request: SendRequest) -> Prepared | None:
         """A message that is made before its send is accepted; None if it cannot: its line finds out why."""
