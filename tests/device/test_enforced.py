@@ -14,11 +14,13 @@ from tests.device.conftest import Leader
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate
+from whatsapp_mcp.device.guard.bookkeeping import Begin
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import registry
 from whatsapp_mcp.device.operations.generated import as_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
+from whatsapp_mcp.device.supervise import nothing
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import (
     PERSON,
@@ -77,8 +79,8 @@ class Unwritten:
     refused = forget_chat = check
 
     @asynccontextmanager
-    async def act(self, *args: object) -> AsyncIterator[None]:
-        yield
+    async def act(self, *args: object) -> AsyncIterator[Begin]:
+        yield nothing
 
 
 def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
@@ -130,7 +132,9 @@ async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_els
     tmp_path: Path, name: str
 ) -> None:
     device, recorded = enforced(tmp_path)
-    arguments = dict.fromkeys(OPERATIONS[name].parameters)
+    arguments: dict[str, Any] = dict.fromkeys(OPERATIONS[name].parameters)
+    if name == "send":
+        arguments["request"] = SendRequest(ANN, TextContent("hello"))
     await device.perform(OPERATIONS[name], arguments)
     write(tmp_path, READ_ONLY)
     if name in ACTS.split():
