@@ -9,7 +9,9 @@ import os
 import sqlite3
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import anyio
 
@@ -19,11 +21,14 @@ from whatsapp_mcp.client.confinement import confine
 from whatsapp_mcp.client.import_blocker import keep_out
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, read_storage, take_aside
-from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, LEADER_GONE_SECONDS, LEASE
+from whatsapp_mcp.client.protocol import EXIT_FENCED, EXIT_NO_LIBRARY, LEADER_GONE_SECONDS, LEASE
 from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Params, Peer
-from whatsapp_mcp.storage import JournalWriter
+from whatsapp_mcp.storage import Fenced, JournalWriter, StorageError
 from whatsapp_mcp.system import EndTimer, leave_terminal, share_arenas
+
+_TRIAL_LIMIT: Final = 5.0
+"""Seconds in which the journal's database has to take an event; the lease of a leader is longer."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +48,12 @@ def _arguments() -> argparse.Namespace:
 def _journal(storage: ClientStorage) -> JournalWriter:
     """The journal, as the leader has said; the room of PostgreSQL is loaded where it is used alone.
 
+    A database is tried first: what the library receives it acknowledges, a hundred events ahead, so a client
+    that cannot store anything must not log in.
+
     Raises:
         sqlite3.Error: The file cannot be opened.
+        StorageError: The database takes no events.
     """
     address = storage.journal
     if address is None:
@@ -52,6 +61,8 @@ def _journal(storage: ClientStorage) -> JournalWriter:
     from whatsapp_mcp.fleet.database import Database, PostgresJournal
 
     database = Database(address.location, allow_asynchronous=address.allow_asynchronous)
+    with PostgresJournal(replace(database, patience=_TRIAL_LIMIT), address.account, address.epoch) as trial:
+        trial.try_append()
     return PostgresJournal(database, address.account, address.epoch)
 
 
@@ -111,7 +122,10 @@ def main() -> None:
         storage = read_storage(incoming)
         confine(arguments.folder, storage.certificates)
         anyio.run(_run, arguments, storage, incoming, outgoing)
-    except (EOFError, ImportError, OSError, RuntimeError, ValueError, sqlite3.Error):
+    except Fenced:
+        logger.warning("client: a newer leader of the account has taken over")
+        code = EXIT_FENCED
+    except (EOFError, ImportError, OSError, RuntimeError, StorageError, ValueError, sqlite3.Error):
         logger.exception("client: cannot run")
         code = EXIT_NO_LIBRARY
     except Exception:

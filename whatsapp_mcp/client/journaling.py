@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from whatsapp_mcp import storage
-from whatsapp_mcp.client.protocol import EXIT_NO_JOURNAL, STUCK, UNSTUCK
+from whatsapp_mcp.client.protocol import EXIT_FENCED, EXIT_NO_JOURNAL, EXIT_REWOUND, STUCK, UNSTUCK
 from whatsapp_mcp.errors import cause
 
 _FIRST_RETRY: Final = 0.05
@@ -91,12 +91,22 @@ class JournalWriter:
                 # What the library has acknowledged ahead of its callback, a hundred events at most, is lost
                 # as when the process is killed. WhatsApp keeps the rest for the next client.
                 logger.error("journal: cannot be written: %s", error)
-                os._exit(EXIT_NO_JOURNAL)
+                os._exit(_exit_code(error))
             else:
                 if stuck:
                     logger.warning("journal: can be written again")
                     self.notify(UNSTUCK, {})
                 return seq
+
+
+def _exit_code(error: storage.StorageError) -> int:
+    match error:
+        case storage.Fenced():
+            return EXIT_FENCED
+        case storage.Rewound():
+            return EXIT_REWOUND
+        case _:
+            return EXIT_NO_JOURNAL
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -75,7 +75,11 @@ EXIT_NO_LIBRARY: Final = 3
 EXIT_NO_KEYS: Final = 4
 """Exit code: the library could not use the database of its keys."""
 EXIT_NO_JOURNAL: Final = 5
-"""Exit code: the journal's database did not take an event. Any other code: it died."""
+"""Exit code: the journal's database did not take an event."""
+EXIT_REWOUND: Final = 6
+"""Exit code: the journal's database lacks events that it had confirmed."""
+EXIT_FENCED: Final = 7
+"""Exit code: a newer leader, or a newer client, writes to the journal. Any other code: it died."""
 
 
 class EventCode(IntEnum):

@@ -142,6 +142,8 @@ class ClientEvents:
             self._damaged_of = event.generation
             self._archiver.recreate(event.reason)
         if isinstance(event, connection.Ended):
+            if event.over is not None and self._ended is not None:
+                self._ended(event.over)
             self._running.discard(event.generation)
             self._client_gone.set()
             self._client_gone = anyio.Event()

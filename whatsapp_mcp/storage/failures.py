@@ -30,6 +30,13 @@ class Unavailable(LeadershipOver):
     """
 
 
+class Refused(LeadershipOver):
+    """The database answers, and did not take what a client has received.
+
+    A fault of the account, as far as its leader knows, so it is counted.
+    """
+
+
 class Rewound(LeadershipOver):
     """The database lacks what it has acknowledged: it was restored, or a standby without it took over.
 

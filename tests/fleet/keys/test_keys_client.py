@@ -18,7 +18,7 @@ from tests.client.test_process import texts
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer, debian_binaries, postgres_server
 from whatsapp_mcp.client.client_storage import ClientStorage
-from whatsapp_mcp.client.protocol import EXIT_NO_JOURNAL, EXIT_NO_KEYS, EventCode
+from whatsapp_mcp.client.protocol import EXIT_FENCED, EXIT_NO_KEYS, EventCode
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.fleet.database import raise_epoch
 from whatsapp_mcp.fleet.keys import Login, journal_address, keys_address
@@ -202,7 +202,7 @@ async def test_a_client_whose_epoch_is_over_ends_at_the_next_event(
         seen, run = account.challenge()
         raise_epoch(account.session, account.account, seen, run)  # and its keys not yet taken away
         await ann.says("hello")
-        assert await client.ended() == EXIT_NO_JOURNAL
+        assert await client.ended() == EXIT_FENCED
     await wa.me.offline()
     with account.journal() as journal:
         assert "hello" not in texts_in(journal)

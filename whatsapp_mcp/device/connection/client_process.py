@@ -23,7 +23,7 @@ from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
-from whatsapp_mcp.storage import StorageError
+from whatsapp_mcp.storage import LeadershipOver, Refused, Rewound, StorageError
 
 LOG_LIMIT: Final = 2 * 1024 * 1024
 """Bytes of client.log after which it becomes client.log.1."""
@@ -101,7 +101,7 @@ class Client:
             reason = "The database of the account does not answer as it should."
         finally:
             await self._reap()
-            self._report(state.Ended(self.generation, self._why_it_ended() or reason))
+            self._report(state.Ended(self.generation, self._why_it_ended() or reason, self._over()))
 
     async def call(self, method: str, params: Params | None = None, *, deadline: float) -> Any:
         """Call the library.
@@ -208,9 +208,23 @@ class Client:
             return "The client library could not use the database of its keys."
         if code == protocol.EXIT_NO_JOURNAL:
             return "The journal's database did not take what was received."
+        if code == protocol.EXIT_REWOUND:
+            return "The journal's database lacks what it had confirmed."
+        if code == protocol.EXIT_FENCED:
+            return "Another leader or client of the account has taken over."
         if code is not None and code < 0 and not self._ending.is_set():
             return f"The client process was killed by signal {-code}."
         return None
+
+    def _over(self) -> LeadershipOver | None:
+        """Why no other client may be started under this leadership, if so."""
+        match self._process.returncode if self._process else None:
+            case protocol.EXIT_NO_JOURNAL:
+                return Refused("The database of the journal did not take what was received.")
+            case protocol.EXIT_REWOUND:
+                return Rewound("The database of the journal lacks events.")
+            case _:
+                return None
 
     async def _reap(self) -> None:
         """See the process gone: by itself now that its pipes are closed, or killed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from whatsapp_mcp.storage import LeadershipOver
+
 # Events from outside the client.
 
 
@@ -170,9 +172,15 @@ class Refused(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class Ended(ClientEvent):
-    """The event pump has ended, the connect failed, or the process died."""
+    """The event pump has ended, the connect failed, or the process died.
+
+    Attributes:
+        reason: Why, for a person.
+        over: Why the leader may not go on either, if so.
+    """
 
     reason: str
+    over: LeadershipOver | None = None
 
 
 Event = (

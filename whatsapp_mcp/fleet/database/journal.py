@@ -10,6 +10,7 @@ from psycopg import sql
 
 from whatsapp_mcp.fleet.database.connections import Database, Session
 from whatsapp_mcp.fleet.database.streams import Statements, Stream, await_standby, fenced
+from whatsapp_mcp.fleet.protocol import AppendOutcome
 from whatsapp_mcp.storage import JournalRow
 
 _STATEMENTS: Final = Statements(
@@ -36,6 +37,8 @@ _STATEMENTS: Final = Statements(
     stamp_at="SELECT epoch, n FROM whatsapp_mcp.journal WHERE account = %(account)s AND seq = %(seq)s",
     constraint="journal_stamp",
 )
+_TRIAL: Final = 1_000
+"""Bytes of a trial, about those of a message."""
 _READ: Final = """
 SELECT seq, generation, received_at, code, payload
 FROM (
@@ -97,6 +100,24 @@ class PostgresJournal:
         """See `storage.JournalWriter`."""
         values = {"generation": generation, "received_at": self._now(), "code": code, "payload": payload}
         return self._stream.append(1, values)
+
+    def try_append(self) -> None:
+        """Append a row and take it back: who cannot is to receive nothing.
+
+        Raises:
+            Fenced: A newer leader has taken over.
+            Unavailable: The database does not answer, or takes no rows.
+        """
+        values = {"generation": 0, "received_at": self._now(), "code": 0, "payload": bytes(_TRIAL)}
+
+        def attempt(session: Session) -> None:
+            self._stream.first_stamp(session)  # stays, so that no other writer gets it
+            with session.transaction(force_rollback=True):
+                outcome, _ = self._stream.send(session, 1, values)
+            if outcome is AppendOutcome.FENCED:
+                raise fenced()
+
+        self._stream.link.run(attempt)
 
     def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalRow]:
         """See `storage.JournalReader`. What it answers is durable: a log may name these rows."""
