@@ -16,12 +16,12 @@ from tests.archive.events import ANA, NOON, journal
 from tests.archive.logs import MemoryStorage
 from tests.archive.recorded import path_of, run
 from tests.archive.replaying import contents, digests
-from whatsapp_mcp.archive import Archive, UnappliedError, open_archive
+from whatsapp_mcp.archive import Archive, UnappliedError, open_archive, set_aside
 from whatsapp_mcp.archive.projection import bodies
 from whatsapp_mcp.decoding import events as decoding
 from whatsapp_mcp.errors import InvalidArgument, SendUnknown, Unsupported
 from whatsapp_mcp.models import IngestResult, JournalEvent, LocationContent, SendRequest, TextContent
-from whatsapp_mcp.storage import Fenced, LogRow, Unavailable
+from whatsapp_mcp.storage import Fenced, LogRow, Rewound, Unavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -262,6 +262,27 @@ async def test_an_archive_that_is_ahead_of_its_log_is_set_aside_and_made_again(
         assert await archive.meta_get("key") == (None if lost == 3 else "1")
     assert path_of(tmp_path, "there").archive_db.with_name("archive.db.damaged").exists()
     assert await rebuilt(opened, tmp_path, "here") == digests(path_of(tmp_path, "there"))
+
+
+@pytest.mark.parametrize("others", [False, True])
+async def test_a_leader_whose_archive_has_more_than_its_log_ends_each_time_until_the_files_are_set_aside(
+    tmp_path: Path, opened: Opened, storage: MemoryStorage, others: bool
+) -> None:
+    async with opened("there") as archive:
+        for number in range(3):
+            await archive.meta_set("key", f"{number}")
+    storage.log.rows, storage.log.last_seq = storage.log.rows[:-1], 2
+    if others:
+        async with opened("here") as archive:
+            await archive.meta_set("key", "another")
+    folder = path_of(tmp_path, "there")
+    for _ in range(2):
+        with pytest.raises(Rewound):
+            async with open_archive(folder, write=True, storage=storage, leads=True):
+                pass
+    set_aside(folder)
+    async with open_archive(folder, write=True, storage=storage, leads=True) as archive:
+        assert await archive.meta_get("key") == ("another" if others else "1")
 
 
 async def test_an_archive_that_has_applied_something_else_is_set_aside_and_made_again(

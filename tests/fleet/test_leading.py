@@ -19,10 +19,25 @@ from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.storage import Fenced, Unavailable
+from whatsapp_mcp.storage import Fenced, Refused, Rewound, Unavailable
 from whatsapp_mcp.system import boottime
 
 pytestmark = pytest.mark.anyio
+
+_LOSE = """
+WITH lost AS (
+    DELETE FROM whatsapp_mcp.log WHERE account = %s AND seq = (SELECT max(seq) FROM whatsapp_mcp.log)
+)
+UPDATE whatsapp_mcp.heads SET seq = seq - 1 WHERE account = %s AND stream = 'log'
+"""
+_FULL = """
+CREATE FUNCTION whatsapp_mcp.full_disk() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON whatsapp_mcp.journal
+FOR EACH ROW EXECUTE FUNCTION whatsapp_mcp.full_disk()
+"""
+"""What a database answers whose disk is full."""
+_NOT_OPENED = "The client library or the journal could not be opened; client.log says why."
 
 
 @pytest.fixture
@@ -158,3 +173,51 @@ async def test_the_end_of_a_leadership_waits_for_no_database_that_does_not_answe
                 scope.deadline = anyio.current_time() + PATIENCE / 2
         proxy.release()
     assert not scope.cancel_called
+
+
+async def test_a_database_that_lacks_what_an_archive_has_is_led_by_nobody(
+    wa: WhatsApp, account: TakenAccount, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    async with led(account, tmp_path / "one") as former:
+        await former.link(wa)
+        await ann.says("before")
+        await former.archived("before")
+    account.session.execute(_LOSE, [account.account] * 2)
+    with pytest.raises(Rewound):
+        async with led(account, tmp_path / "one"):
+            pass
+
+
+async def test_a_client_does_not_log_in_while_the_journal_takes_no_rows(
+    wa: WhatsApp, account: TakenAccount, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    said = [f"message {number}" for number in range(150)]
+    async with led(account, tmp_path / "one") as former:
+        await former.link(wa)
+    await wa.me.offline()
+    account.session.execute(_FULL)
+    for one in said:
+        await ann.says(one)
+    async with led(account, tmp_path / "one") as leader:
+        with anyio.fail_after(LIMIT):
+            while (await leader.device.status()).reason != _NOT_OPENED:  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        account.session.execute("DROP TRIGGER full_disk ON whatsapp_mcp.journal")
+        await leader.until(ConnectionState.ONLINE)
+        with anyio.fail_after(LIMIT):
+            while (await leader.led.archive.statistics()).messages < len(said):  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+
+
+async def test_a_client_whose_events_the_journal_does_not_take_ends_the_leadership(
+    wa: WhatsApp, account: TakenAccount, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    async with led(account, tmp_path / "one") as leader:
+        await leader.link(wa)
+        account.session.execute(_FULL)
+        await ann.says("hello")
+        with anyio.fail_after(LIMIT):
+            assert isinstance(await leader.led.wait_ended(), Refused)

@@ -21,7 +21,14 @@ from tests.fleet.led import patient
 from tests.node.fleet_of_tests import Fleet
 from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.fleet.database import DatabaseCalls, note_crash, note_failure
+from whatsapp_mcp.fleet.database import (
+    MIGRATIONS,
+    DatabaseCalls,
+    begin_run,
+    note_crash,
+    note_failure,
+    raise_epoch,
+)
 from whatsapp_mcp.fleet.protocol import Contact, Lease
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.node import NodeAccount, run_node
@@ -29,7 +36,7 @@ from whatsapp_mcp.node.home import NodeHome
 from whatsapp_mcp.node.services import keep_open
 from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
 from whatsapp_mcp.settings import HostPort, NodeSettings, Settings
-from whatsapp_mcp.storage import Fenced, Rewound, StorageError, Unavailable
+from whatsapp_mcp.storage import Fenced, Refused, Rewound, StorageError, Unavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -142,31 +149,61 @@ async def test_a_node_without_a_database_says_which_setting_is_missing(tmp_path:
         await run_node(Settings(home=tmp_path))
 
 
-async def settled(fleet: Fleet, reason: StorageError | None) -> tuple[str, int]:
+async def settled(
+    fleet: Fleet, home: Path, reason: StorageError | None, *, answers: bool = True
+) -> tuple[str, int]:
     """The state of the account and its failures, after a leadership has ended for a reason."""
+    row = fleet.rows()[ACCOUNT]
+    begin_run(fleet.session, "one 1", "one", MIGRATIONS[-1].version)
+    assert raise_epoch(fleet.session, ACCOUNT, row.lease, "one 1") is not None
+    if not answers:
+        fleet.session.execute("ALTER TABLE whatsapp_mcp.accounts RENAME COLUMN reason TO elsewhere")
     async with DatabaseCalls(patient(fleet.url)) as calls:
         run = SimpleNamespace(name="one 1", holds=lambda: True)
-        context: Any = SimpleNamespace(run=run, calls=calls, clock=lambda: 0.0)
-        await NodeAccount(context, fleet.rows()[ACCOUNT])._settle(reason)
+        settings = Settings(home=home)
+        context: Any = SimpleNamespace(run=run, calls=calls, clock=lambda: 0.0, settings=settings)
+        await NodeAccount(context, row)._settle(reason)
+    if not answers:
+        fleet.session.execute("ALTER TABLE whatsapp_mcp.accounts RENAME COLUMN elsewhere TO reason")
     row = fleet.rows()[ACCOUNT]
     return row.state, row.failures
 
 
 @pytest.mark.parametrize("reason", [None, Fenced("A newer leader."), Unavailable("No answer.")])
 async def test_what_is_no_fault_of_the_account_costs_it_nothing(
-    reason: StorageError | None, fleet: Fleet
+    reason: StorageError | None, fleet: Fleet, tmp_path: Path
 ) -> None:
-    assert await settled(fleet, reason) == ("active", 0)
+    assert await settled(fleet, tmp_path, reason) == ("active", 0)
 
 
-async def test_a_rewound_database_quarantines_the_account_and_asks_to_link_it_again(fleet: Fleet) -> None:
-    assert await settled(fleet, Rewound("It has 3 rows.")) == ("quarantined", 0)
+async def test_a_rewound_database_quarantines_the_account_and_asks_to_link_it_again(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    folder = Settings(home=tmp_path).account_folder(ACCOUNT)
+    folder.create()
+    folder.archive_db.write_bytes(b"")
+    assert await settled(fleet, tmp_path, Rewound("It has 3 rows.")) == ("quarantined", 0)
+    assert fleet.rows()[ACCOUNT].run is None
     [(reason,)] = fleet.session.execute("SELECT reason FROM whatsapp_mcp.accounts").fetchall()
     assert "link it again" in reason
+    assert not folder.archive_db.exists()
 
 
-async def test_a_leadership_that_fails_is_counted(fleet: Fleet) -> None:
-    assert await settled(fleet, StorageError("It does not fence.")) == ("active", 1)
+async def test_an_account_whose_quarantine_cannot_be_noted_is_not_released_and_keeps_its_files(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whatsapp_mcp.node.account._QUARANTINE_LIMIT", 0.1)
+    folder = Settings(home=tmp_path).account_folder(ACCOUNT)
+    folder.create()
+    folder.archive_db.write_bytes(b"")
+    await settled(fleet, tmp_path, Rewound("It has 3 rows."), answers=False)
+    assert fleet.rows()[ACCOUNT].run == "one 1"
+    assert folder.archive_db.exists()
+
+
+@pytest.mark.parametrize("reason", [StorageError("It does not fence."), Refused("No room.")])
+async def test_a_leadership_that_fails_is_counted(reason: StorageError, fleet: Fleet, tmp_path: Path) -> None:
+    assert await settled(fleet, tmp_path, reason) == ("active", 1)
 
 
 def test_an_account_that_keeps_failing_rests_and_is_quarantined(fleet: Fleet) -> None:

@@ -7,7 +7,7 @@ from whatsapp_mcp.archive.access import open_archive
 from whatsapp_mcp.archive.archive import Archive
 from whatsapp_mcp.archive.exporting import export
 from whatsapp_mcp.archive.operations import WriteOperation
-from whatsapp_mcp.archive.projection import LogStorage, UnappliedError
+from whatsapp_mcp.archive.projection import LogStorage, UnappliedError, set_aside
 from whatsapp_mcp.archive.reading import ReadingArchive
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "WriteOperation",
     "export",
     "open_archive",
+    "set_aside",
 ]

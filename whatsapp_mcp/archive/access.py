@@ -33,6 +33,7 @@ def open_archive(
     now: Callable[[], datetime] = ...,
     recorder: Recorder | None = ...,
     storage: LogStorage | None = ...,
+    leads: bool = ...,
 ) -> AbstractAsyncContextManager[Archive]: ...
 def open_archive(
     folder: AccountFolder,
@@ -41,6 +42,7 @@ def open_archive(
     now: Callable[[], datetime] = _now,
     recorder: Recorder | None = None,
     storage: LogStorage | None = None,
+    leads: bool = False,
 ) -> AbstractAsyncContextManager[ReadingArchive] | AbstractAsyncContextManager[Archive]:
     """Open an account's archive.
 
@@ -51,11 +53,14 @@ def open_archive(
         recorder: Called with each operation after its commit, in order, in the thread that writes.
         storage: Where each operation is kept before it is applied. The files are then a projection of that
             log: they have applied all of it when this returns, and are made again if they differ from it.
+        leads: Whether `storage` is a leader's: files that it lacks something of are then no reason to make
+            them again.
 
     Raises:
+        Rewound: The log of a leader lacks what the files have.
         Unsupported: The file, or the log, was written by a newer version.
     """
-    return _open_writer(folder, now, recorder, storage) if write else _open_reader(folder)
+    return _open_writer(folder, now, recorder, storage, leads) if write else _open_reader(folder)
 
 
 @asynccontextmanager
@@ -70,12 +75,13 @@ async def _open_writer(
     now: Callable[[], datetime],
     recorder: Recorder | None,
     storage: LogStorage | None,
+    leads: bool,
 ) -> AsyncIterator[Archive]:
     folder.create()
     if storage is None:
         db, raw = await anyio.to_thread.run_sync(database.connect, folder)
     else:
-        db, raw = await open_projection(folder, storage)
+        db, raw = await open_projection(folder, storage, leads=leads)
     with closing(Archive(folder, db, raw, now, recorder, storage)) as archive:
         await archive.catch_up()
         yield archive

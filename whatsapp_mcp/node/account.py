@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import psycopg
 
+from whatsapp_mcp.archive import set_aside
 from whatsapp_mcp.device.leader import LeaderLease, LeaderLock, Led, background_tasks, leading
 from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import Busy, WhatsAppError, cause
@@ -46,6 +47,8 @@ LeadState = Literal["taking", "leading", "ending"]
 
 LOGIN_LIMIT: Final = 5.0
 """Seconds for which an account that logs in keeps others from it."""
+_QUARANTINE_LIMIT: Final = 10.0
+"""Seconds for which a quarantine that the database does not take is tried again."""
 _LOOK: Final = 0.1
 _ON_THE_WAY: Final = (ConnectionState.CONNECTING, ConnectionState.RECONNECTING)
 
@@ -115,13 +118,26 @@ class NodeAccount:
                 logger.warning("node: %s is led no longer: %s", self.name, reason)
             case Rewound():
                 logger.error("node: %s is quarantined: %s", self.name, reason)
-                words = f"{_REWOUND} {reason}"
-                await self._note(partial(quarantine, account=self.name, reason=words))
+                if not await self._quarantine(f"{_REWOUND} {reason}"):
+                    return  # nobody is to take it before its lease has ended
             case _:
                 logger.error("node: leading %s has failed: %s", self.name, reason)
                 await self._note(partial(note_failure, account=self.name, reason=str(reason)))
         lease = Lease(self._context.run.name, self.epoch)
         await self._note(partial(_released, account=self.name, lease=lease))
+
+    async def _quarantine(self, words: str) -> bool:
+        """Quarantine the account in the database; whether it is.
+
+        The files that show what the database lacks stay until then, and whoever leads on them ends as well.
+        """
+        with anyio.move_on_after(_QUARANTINE_LIMIT, shield=True):
+            while not await self._note(partial(quarantine, account=self.name, reason=words)):  # noqa: ASYNC110
+                await anyio.sleep(_LOOK)
+            folder = self._context.settings.account_folder(self.name)
+            await anyio.to_thread.run_sync(set_aside, folder)
+            return True
+        return False
 
     async def _may_begin(self) -> bool:
         """Count it where the last leader was lost, as this account may be why; whether it need not rest."""
@@ -212,14 +228,20 @@ class NodeAccount:
         await anyio.sleep(STABLE)
         await self._note(partial(note_stable, account=self.name))
 
-    async def _note(self, work: Callable[[Session], object]) -> None:
-        """Write down what became of the account, unless the database is out of reach for long already."""
+    async def _note(self, work: Callable[[Session], object]) -> bool:
+        """Write down what became of the account, unless the database is out of reach for long already.
+
+        Returns:
+            Whether it is written down.
+        """
         if not self._context.run.holds():
-            return
+            return False
         try:
             await self._context.calls.run(work)
         except StorageError as error:
             logger.warning("node: what became of %s could not be noted: %s", self.name, error)
+            return False
+        return True
 
 
 def _released(session: Session, account: str, lease: Lease) -> None:

@@ -2,7 +2,7 @@
 
 from whatsapp_mcp.archive.projection.log_storage import LogStorage
 from whatsapp_mcp.archive.projection.log_writer import LogWriter, UnappliedError
-from whatsapp_mcp.archive.projection.opening import open_projection
+from whatsapp_mcp.archive.projection.opening import open_projection, set_aside
 from whatsapp_mcp.archive.projection.snapshotting import forget_purged, is_due, make_snapshot
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "is_due",
     "make_snapshot",
     "open_projection",
+    "set_aside",
 ]

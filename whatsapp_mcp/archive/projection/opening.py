@@ -14,6 +14,7 @@ from whatsapp_mcp.archive.projection.agreement import Agreement, Places, agreeme
 from whatsapp_mcp.archive.projection.log_storage import LogStorage
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import Rewound
 from whatsapp_mcp.system import draft_of
 
 Files = tuple[sqlite3.Connection, sqlite3.Connection]
@@ -28,14 +29,21 @@ _PARTS: Final = ("", "-wal", "-shm")
 logger = logging.getLogger(__name__)
 
 
-async def open_projection(folder: AccountFolder, storage: LogStorage) -> Files:
+async def open_projection(folder: AccountFolder, storage: LogStorage, *, leads: bool = False) -> Files:
     """Open the files of an archive at some place of the log.
 
     Files that are ahead of the log, differ from it or are damaged are quarantined. Those from which the log
     no longer leads on are deleted: what was purged is in them. In their place comes the newest snapshot, or
     nothing.
 
+    Args:
+        folder: The account's files.
+        storage: The log, and what it names.
+        leads: Whether they are opened to lead the account. Files that are ahead or differ then stay where
+            they are, as they show that the log has lost something.
+
     Raises:
+        Rewound: The log of a leader lacks what the files have.
         Unsupported: They hold what was never in a log, or neither log nor snapshot lead to an archive.
         StorageError: The log cannot be read.
     """
@@ -50,9 +58,11 @@ async def open_projection(folder: AccountFolder, storage: LogStorage) -> Files:
         return files
     if files is not None:
         await anyio.to_thread.run_sync(_close, files)
+        if leads and found is Agreement.DIFFERENT:
+            raise Rewound("The log lacks operations that are in the archive.")
     logger.warning("archive: the files are made again from a snapshot and the log (%s)", _WHY[found])
-    set_aside = _delete if found is Agreement.TOO_OLD else _quarantine
-    await anyio.to_thread.run_sync(_each, folder, set_aside)
+    remove = _delete if found is Agreement.TOO_OLD else _quarantine
+    await anyio.to_thread.run_sync(_each, folder, remove)
     await _restore(folder, storage)
     files = await anyio.to_thread.run_sync(database.connect, folder)
     if await _checked(files, storage) is not Agreement.WHOLE:
@@ -62,6 +72,11 @@ async def open_projection(folder: AccountFolder, storage: LogStorage) -> Files:
             "Restore both of one moment from a backup.",
         )
     return files
+
+
+def set_aside(folder: AccountFolder) -> None:
+    """Quarantine the files of an archive that nobody has open; what the log has is made again of it."""
+    _each(folder, _quarantine)
 
 
 async def _checked(files: Files, storage: LogStorage) -> Agreement:

@@ -128,7 +128,7 @@ async def leading(
     async with AsyncExitStack() as stack:
         stack.callback(picture.remove)
         log = storage.log if storage is not None else None
-        archive = await stack.enter_async_context(open_archive(folder, write=True, storage=log))
+        archive = await stack.enter_async_context(open_archive(folder, write=True, storage=log, leads=True))
         if ledger is None:
             shared = storage.ledger if storage is not None else None
             ledger = await stack.enter_async_context(kept_ledger(folder, shared))
