@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import anyio
 import pytest
 
 from tests.fleet.keys.taken import leaders_url
 from tests.node.fleet_of_tests import LONG_LEASE, Fleet, node
 from tests.postgres import PostgresServer
+from whatsapp_mcp.device.leader import background_tasks
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.fleet.database import AccountRow, RunRow
+from whatsapp_mcp.node.copies import Copies
 from whatsapp_mcp.node.plan import View, plan
-from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.node.replicas import Served
+from whatsapp_mcp.server.feed import ChangeFeed
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -53,3 +62,40 @@ def test_one_run_keeps_the_copy_and_not_the_leader() -> None:
         assert sum(copied_by(run, leader, *nodes) for run in nodes) == 1
         assert not copied_by(leader, leader, *nodes)
     assert not copied_by("one", "one", "one")
+
+
+async def test_a_copy_whose_services_fail_is_opened_again_and_ends_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, opened = [Busy("A newer version has written what follows.")], anyio.Event()
+
+    async def fail() -> None:
+        raise failures.pop()
+
+    @asynccontextmanager
+    async def services(settings: Settings, account: str) -> AsyncGenerator[tuple[None, None, None]]:
+        async with background_tasks() as tasks:
+            if failures:
+                tasks.start_soon(fail)
+            else:
+                opened.set()
+            yield None, None, None
+
+    async def fed(*services: object) -> None:
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr("whatsapp_mcp.node.copies.copied_services", services)
+    monkeypatch.setattr(ChangeFeed, "run", fed)
+    settings = Settings(home=tmp_path)
+    current = CurrentSettings(settings, "a", lambda: "")
+    context: Any = SimpleNamespace(
+        settings=settings, served=Served(), worker=None, current={"a": current}.get
+    )
+    followed: Any = SimpleNamespace(accounts=frozenset(), as_of={}.get)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            copies = Copies(tasks, context, followed)
+            copies.answer("a")
+            await opened.wait()
+            assert copies.in_use == {"a"}
+            tasks.cancel_scope.cancel()

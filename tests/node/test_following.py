@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from threading import Event
+from typing import NoReturn
 
 import anyio
 import pytest
@@ -18,8 +20,9 @@ from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.fleet.led import ACCOUNT, LedAccount, patient
 from tests.postgres import PostgresServer
 from whatsapp_mcp.archive import Archive, LogStorage, open_archive
-from whatsapp_mcp.fleet.database import Reader
+from whatsapp_mcp.fleet.database import NotDurable, Reader
 from whatsapp_mcp.node import Following, following
+from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Fenced, Snapshot, Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -231,3 +234,40 @@ async def test_who_follows_writes_nothing(reader: Reader, tmp_path: Path) -> Non
         journal.prune(1)
     with pytest.raises(Fenced):
         await snapshots.point_to(Snapshot(1, "", 0))
+
+
+async def test_a_database_that_may_not_be_used_for_a_while_ends_no_copy(
+    led: LedAccount, reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = Event()
+
+    def refused(accounts: object) -> NoReturn:
+        looks.set()
+        raise NotDurable(("`synchronous_standby_names` is empty",))
+
+    async with copying(reader, tmp_path) as copies, leading(led, tmp_path) as archive:
+        await catches_up(led, tmp_path)
+        with monkeypatch.context() as while_refused:
+            while_refused.setattr(reader, "last_operations", refused)
+            await until(looks.is_set)
+            await receive(led, archive, ev.message("A1", "hi"))
+        await catches_up(led, tmp_path)
+        assert copies.accounts == {ACCOUNT}
+
+
+async def test_a_defect_that_one_copy_meets_ends_nothing_else(
+    led: LedAccount, reader: Reader, tmp_path: Path
+) -> None:
+    defects = [LookupError("a defect")]
+
+    def folder_of(account: str) -> AccountFolder:
+        if defects:
+            raise defects.pop()
+        return path_of(tmp_path, "copy")
+
+    with anyio.fail_after(LIMIT):
+        async with following(reader, folder_of) as copies, leading(led, tmp_path) as archive:
+            copies.begin(ACCOUNT)
+            await receive(led, archive, ev.message("A1", "hi"))
+            await catches_up(led, tmp_path)
+    assert not defects

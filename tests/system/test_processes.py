@@ -63,3 +63,17 @@ def test_the_limit_of_open_files_is_that_of_the_system() -> None:
     import resource
 
     assert most_open_files() in {resource.getrlimit(resource.RLIMIT_NOFILE)[0], None}
+
+
+@ONLY_POSIX
+def test_a_process_may_be_allowed_as_many_open_files_as_the_system_lets_it_have() -> None:
+    program = """
+import resource
+from whatsapp_mcp.system import allow_most_open_files
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))
+allow_most_open_files()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0] == most)
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "True"

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import anyio
@@ -19,6 +20,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive, LogStorage, open_archive
+from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.fleet.database import Reader
 from whatsapp_mcp.settings import AccountFolder
@@ -121,7 +123,7 @@ class Following:
         """Look at the logs once, for all copies.
 
         Raises:
-            Unavailable: The database does not answer.
+            StorageError: The database does not answer, or may not be used.
         """
         if not self._copies:
             return
@@ -134,7 +136,7 @@ class Following:
     async def _keep(self, account: str, copy: _Copy) -> None:
         try:
             with copy.scope:
-                await self._keep_opening(account, copy)
+                await supervised(f"copy of {account}", partial(self._keep_opening, account, copy))
         finally:
             del self._copies[account]
             copy.closed.set()
@@ -199,6 +201,6 @@ async def _look_again_and_again(copies: Following) -> None:
     while True:
         try:
             await copies.look()
-        except Unavailable:
-            logger.info("node: the logs of the copies cannot be read now")
+        except StorageError as error:
+            logger.info("node: the logs of the copies cannot be read now: %s", error)
         await anyio.sleep(LOOK_INTERVAL)

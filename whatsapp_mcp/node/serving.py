@@ -39,7 +39,7 @@ from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, loc
 from whatsapp_mcp.node.status import NodeStatus
 from whatsapp_mcp.settings import HostPort, Settings
 from whatsapp_mcp.storage import StorageError, Unavailable
-from whatsapp_mcp.system import END, boottime, receive_signals
+from whatsapp_mcp.system import END, allow_most_open_files, boottime, receive_signals
 
 T = TypeVar("T")
 
@@ -88,11 +88,12 @@ async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
     """
     home, database = NodeHome(settings.home), database_of(settings)
     patient = replace(database, patience=_CALL_PATIENCE)
+    allow_most_open_files()
     async with AsyncExitStack() as stack:
         stack.enter_context(home.locked())
         status = await stack.enter_async_context(_open_status(settings, database))
         calls = await stack.enter_async_context(DatabaseCalls(patient))
-        await _answered(calls, _migrated)
+        await _answered(calls, _migrated, at_start=True)
         reader = stack.enter_context(Reader(patient))
         listener = stack.enter_context(closing(await listening_socket(settings.node)))
         kept_descriptors.set((listener.fileno(),))
@@ -105,19 +106,21 @@ def _migrated(session: Session) -> int:
     return migrate(session, MIGRATIONS)
 
 
-async def _answered(calls: DatabaseCalls, work: Callable[[Session], T]) -> T:
-    """What the database answers, however long it takes until it does.
+async def _answered(calls: DatabaseCalls, work: Callable[[Session], T], *, at_start: bool = False) -> T:
+    """What the database answers, however long it takes until it does, and may be used.
 
     Raises:
-        InvalidArgument: It may not be used.
+        InvalidArgument: It may not be used, `at_start`: a person who has just started a node reads that.
     """
     while True:
         try:
             return await calls.run(work)
-        except Unavailable as error:
-            logger.warning("node: waits for the database: %s", error)
         except StorageError as error:
-            raise InvalidArgument(str(error), "docs/database.md says what the database must be.") from error
+            if at_start and not isinstance(error, Unavailable):
+                raise InvalidArgument(
+                    str(error), "docs/database.md says what the database must be."
+                ) from error
+            logger.warning("node: waits for the database: %s", error)
         await anyio.sleep(_RETRY)
 
 

@@ -49,6 +49,7 @@ from whatsapp_mcp.system.private_file import (
 )
 from whatsapp_mcp.system.processes import (
     IDLE_PRIORITY,
+    allow_most_open_files,
     is_running,
     kill,
     kill_group,
@@ -93,6 +94,7 @@ __all__ = [
     "PipeOutput",
     "System",
     "UnixSocket",
+    "allow_most_open_files",
     "boot",
     "boottime",
     "claimed_output",

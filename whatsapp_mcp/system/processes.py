@@ -136,3 +136,14 @@ def most_open_files() -> int | None:
 
     handles, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if handles == resource.RLIM_INFINITY else handles
+
+
+def allow_most_open_files() -> None:
+    """Let this process, and those it starts, have as many files and sockets open as the system allows."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS names a limit that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import anyio
 import pytest
 import trustme
+from anyio._backends._asyncio import TCPSocketListener
+from anyio.abc import ByteStream
 
 from whatsapp_mcp.node.replicas import listener
 from whatsapp_mcp.node.replicas.listener import accept, connect
@@ -157,3 +160,30 @@ async def test_only_tls_1_3_is_spoken(tmp_path: Path, authority: trustme.CA) -> 
         host, port = address.split(":")
         with pytest.raises((OSError, anyio.BrokenResourceError)):
             await anyio.connect_tcp(host, int(port), ssl_context=context)
+
+
+async def test_a_node_that_has_no_descriptor_for_a_connection_accepts_it_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusals = [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ECONNABORTED, "Aborted")]
+    accepted = TCPSocketListener.accept
+
+    async def accept_later(self: TCPSocketListener) -> ByteStream:
+        if refusals:
+            raise refusals.pop()
+        return await accepted(self)
+
+    monkeypatch.setattr(TCPSocketListener, "accept", accept_later)
+    monkeypatch.setattr("whatsapp_mcp.node.replicas.listener.PAUSE", 0.0)
+    async with listening(NodeSettings()) as address:
+        assert await answered(address, NodeSettings()) == "nobody"
+    assert not refusals
+
+
+async def test_beyond_the_most_connections_one_waits_until_another_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("whatsapp_mcp.node.replicas.listener.MOST", 1)
+    async with listening(NodeSettings()) as address:
+        for _ in range(3):
+            assert await answered(address, NodeSettings()) == "nobody"

@@ -12,6 +12,7 @@ import anyio
 from anyio.abc import ByteStream, SocketListener
 from anyio.streams.tls import TLSAttribute, TLSStream
 
+from whatsapp_mcp.errors import cause
 from whatsapp_mcp.settings import HostPort, NodeSettings
 
 HANDSHAKE_LIMIT: Final = 5.0
@@ -19,7 +20,9 @@ HANDSHAKE_LIMIT: Final = 5.0
 HANDSHAKES: Final = 64
 """Handshakes at once. One more ends the oldest: whoever belongs to the fleet needs milliseconds for it."""
 MOST: Final = 1024
-"""Replicas at once; further ones wait until one has ended."""
+"""Connections at once; further ones wait until one has ended."""
+PAUSE: Final = 0.5
+"""Seconds until a connection that could not be accepted is tried again."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ async def accept(
         node: Has the certificate, which is read for each connection: it may be replaced while the node runs.
         serve: Answers one replica.
     """
-    replicas, handshakes = anyio.CapacityLimiter(MOST), dict[anyio.CancelScope, None]()
+    places, handshakes = anyio.Semaphore(MOST), dict[anyio.CancelScope, None]()
 
     async def answer(stream: ByteStream) -> None:
         shown = None
@@ -68,8 +71,7 @@ async def accept(
         if shown is None:
             logger.info("node: a connection was refused: no handshake in time")
             return
-        async with replicas:
-            await serve(shown)
+        await serve(shown)
 
     async def admitted(stream: ByteStream) -> None:
         try:
@@ -77,10 +79,27 @@ async def accept(
         except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
             logger.info("node: a connection was refused: %s", type(error).__name__)
         finally:
+            places.release()
             await anyio.aclose_forcefully(stream)
 
-    async with await SocketListener.from_socket(listener.dup()) as connections:
-        await connections.serve(admitted)
+    async with (
+        await SocketListener.from_socket(listener.dup()) as connections,
+        anyio.create_task_group() as tasks,
+    ):
+        while True:
+            # What waits for a place waits in the kernel, and takes no descriptor of this process.
+            await places.acquire()
+            tasks.start_soon(admitted, await _accepted(connections))
+
+
+async def _accepted(connections: SocketListener) -> ByteStream:
+    """The next connection; while the system has no descriptor for it, it waits."""
+    while True:
+        try:
+            return await connections.accept()
+        except OSError as error:
+            logger.warning("node: no connection can be accepted now: %s", cause(error))
+            await anyio.sleep(PAUSE)
 
 
 async def _shown(stream: ByteStream, node: NodeSettings) -> ByteStream:
