@@ -20,13 +20,14 @@ from tests.node.fleet_of_tests import LONG_LEASE, node
 from tests.node.stored import DEVICE, archived, stored
 from tests.postgres import PostgresServer
 from whatsapp_mcp.device.leader import leading
-from whatsapp_mcp.errors import Busy, Unsupported
+from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.fleet.database import Database, connect, end_run, lease_of
 from whatsapp_mcp.ledger import Exposure, open_ledger
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.node.moving import (
     MoveIn,
     MoveOut,
+    claims,
     forget_there,
     incoming,
     move_in,
@@ -291,5 +292,66 @@ async def test_an_account_that_cannot_be_fetched_is_led_on(
     await move_in(folder, at(url), SETTINGS)
     account.session.execute("UPDATE keys_work.whatsmeow_version SET version = version + 1")
     with pytest.raises(Unsupported):
+        await move_out(AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work"), at(url))
+    assert account.state() == ("active", SETTINGS)
+
+
+async def test_an_account_that_was_drained_stays_so_when_it_cannot_be_fetched_and_the_error_says_it(
+    account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path
+) -> None:
+    await stored(folder, "one")
+    await move_in(folder, at(url), SETTINGS)
+    account.session.execute("UPDATE keys_work.whatsmeow_version SET version = version + 1")
+    account.session.execute("UPDATE whatsapp_mcp.accounts SET state = 'drained'")
+    with pytest.raises(Busy, match="is drained in the database"):
+        await move_out(AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work"), at(url))
+    assert account.state() == ("drained", SETTINGS)
+
+
+async def test_a_quarantined_account_is_not_fetched(
+    account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path
+) -> None:
+    await stored(folder, "one")
+    await move_in(folder, at(url), SETTINGS)
+    account.session.execute("UPDATE whatsapp_mcp.accounts SET state = 'quarantined'")
+    with pytest.raises(InvalidArgument, match="quarantined"):
+        await move_out(AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work"), at(url))
+    assert account.state() == ("quarantined", SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError, sqlite3.OperationalError, psycopg.OperationalError, KeyboardInterrupt]
+)
+async def test_whatever_ends_a_fetch_lets_the_account_be_led_on_though_its_connection_is_gone(
+    account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path, failure: type[BaseException]
+) -> None:
+    await stored(folder, "one")
+    await move_in(folder, at(url), SETTINGS)
+    back = AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work")
+
+    async def failing(*_: object) -> None:
+        session.close()
+        raise failure
+
+    with closing(connect(at(url))) as session, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(outgoing.contents, "take_files", failing)
+        with pytest.raises(failure):
+            await MoveOut(back, at(url), session).run()
+    assert account.state() == ("active", SETTINGS)
+    lease = lease_of(account.session, account.account)
+    assert lease is not None
+    assert lease.run is None
+
+
+async def test_an_account_that_its_node_does_not_give_up_is_led_on(
+    account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Busy("The node that leads work does not give it up.")
+
+    await stored(folder, "one")
+    await move_in(folder, at(url), SETTINGS)
+    monkeypatch.setattr(claims, "_free_lease", refuse)
+    with pytest.raises(Busy, match="does not give it up"):
         await move_out(AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work"), at(url))
     assert account.state() == ("active", SETTINGS)

@@ -20,6 +20,7 @@ from psycopg import sql
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.fleet.database import (
     MIGRATIONS,
+    AccountState,
     Database,
     NotDurable,
     Session,
@@ -44,14 +45,21 @@ _DRAIN_LIMIT: Final = 90.0
 _LOOK_AGAIN: Final = 0.2
 _AGAIN: Final = "Correct that, then run this again."
 _STATE: Final = "SELECT state, settings FROM whatsapp_mcp.accounts WHERE account = %s"
+_FORMER: Final = """
+SELECT state, settings, epoch FROM whatsapp_mcp.accounts JOIN whatsapp_mcp.leases USING (account)
+WHERE account = %s
+"""
+_CHANGE_STATE: Final = "UPDATE whatsapp_mcp.accounts SET state = %s WHERE account = %s AND state = %s"
 _SET_STATE: Final = "UPDATE whatsapp_mcp.accounts SET state = %s WHERE account = %s"
 _END_MOVER: Final = "UPDATE whatsapp_mcp.runs SET ended = true WHERE run = %s AND node = %s"
 _LEASE: Final = "SELECT epoch FROM whatsapp_mcp.leases WHERE account = %s FOR UPDATE"
+_HOLDER: Final = "SELECT run, epoch FROM whatsapp_mcp.leases WHERE account = %s FOR UPDATE"
 _RELEASE: Final = "UPDATE whatsapp_mcp.leases SET run = NULL WHERE account = %s"
 _WITHDRAW: Final = """
 UPDATE whatsapp_mcp.principals SET accounts = array_remove(accounts, %(account)s)
 WHERE %(account)s = ANY (accounts)
 """
+_RELEASE_OURS: Final = "UPDATE whatsapp_mcp.leases SET run = NULL WHERE account = %s AND run = %s"
 _ARRIVED: Final = """
 UPDATE whatsapp_mcp.accounts
 SET state = 'active', settings = %s, failures = 0, not_before = '-infinity', reason = '' WHERE account = %s
@@ -75,6 +83,25 @@ _EMPTY: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM whatsapp_mcp.account_files WHERE account = %s AND name NOT LIKE 'move/%%'",
     "UPDATE whatsapp_mcp.heads SET seq = 0 WHERE account = %s",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """An account as it was before a mover asked for it.
+
+    Attributes:
+        account: Which.
+        state: Its state: `active` or `drained`.
+        settings: Of the account, as TOML.
+        epoch: Of its last leader.
+        run: The mover's.
+    """
+
+    account: str
+    state: AccountState
+    settings: str
+    epoch: int
+    run: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,28 +220,44 @@ def claim_for_arrival(session: Session, database: Database, account: str) -> Cla
                 f"The database has an account {account} already.",
                 "Give this one another name first (`whatsapp-mcp accounts rename`).",
             )
-    return _claimed(session, database, account)
+    return _claimed(session, database, account, _new_run())
 
 
-def claim_for_departure(session: Session, database: Database, account: str) -> Claim:
+def former_of(session: Session, account: str) -> Former:
+    """An account that is to leave the database, as it is.
+
+    Raises:
+        InvalidArgument: The database has no such account, or it is quarantined.
+    """
+    found = session.execute(_FORMER, [account]).fetchone()
+    if found is None or found[0] == "moved":
+        raise InvalidArgument(f"The database has no account {account}.", "See which ones it has.")
+    if found[0] == "quarantined":
+        raise InvalidArgument(
+            f"{account} is quarantined: nobody leads it until a person has seen why.",
+            f"See `whatsapp-mcp fleet accounts`, then run `whatsapp-mcp fleet release {account}`.",
+        )
+    return Former(account, *found, _new_run())
+
+
+def claim_for_departure(session: Session, database: Database, former: Former) -> Claim:
     """Hold an account that is to leave the database, once its node has given it up.
 
     Raises:
-        InvalidArgument: The database has no such account.
-        Busy, StorageError: It cannot be held.
+        Busy, StorageError: It cannot be held; see `give_back`.
     """
-    found = session.execute(_STATE, [account]).fetchone()
-    if found is None or found[0] == "moved":
-        raise InvalidArgument(f"The database has no account {account}.", "See which ones it has.")
-    if found[0] == "active":
-        session.execute(_SET_STATE, ["drained", account])
-    return _claimed(session, database, account, found[1])
+    if session.execute(_CHANGE_STATE, ["drained", former.account, former.state]).rowcount == 0:
+        raise Busy(f"The state of {former.account} has changed meanwhile.", "Run this again.")
+    return _claimed(session, database, former.account, former.run, former.settings)
 
 
-def _claimed(session: Session, database: Database, account: str, settings: str = "") -> Claim:
+def _new_run() -> str:
+    return f"{_MOVER} {secrets.token_hex(8)}"
+
+
+def _claimed(session: Session, database: Database, account: str, run: str, settings: str = "") -> Claim:
     prepare(session, account)
     seen = _free_lease(session, database, account)
-    run = f"{_MOVER} {secrets.token_hex(8)}"
     begin_run(session, run, _MOVER, MIGRATIONS[-1].version)
     login = fence(session, database, account, seen, run)
     if login is None:
@@ -267,13 +310,30 @@ def depart(claim: Claim, move: str) -> None:
     _conclude(claim, move, _SET_STATE, ["moved", claim.account], leaves=True)
 
 
-def give_back(claim: Claim) -> None:
-    """Let an account that was not fetched be led here again."""
-    _conclude(claim, None, _SET_STATE, ["active", claim.account])
+def give_back(database: Database, former: Former) -> AccountState:
+    """Let an account that was not fetched be led as before, unless another process has taken it since.
+
+    On a connection of its own: that of the move may be what has failed.
+
+    Returns:
+        The state that it has then.
+
+    Raises:
+        psycopg.Error, StorageError: The database does not answer; it may be done.
+    """
+    account, run = former.account, former.run
+    with closing(connect(database)) as session, session.transaction():
+        lease = session.execute(_HOLDER, [account]).fetchone()
+        if lease is not None and (lease[0] == run or lease[1] == former.epoch):
+            session.execute(_CHANGE_STATE, [former.state, account, "drained"])
+            session.execute(_RELEASE_OURS, [account, run])
+            session.execute(_END_MOVER, [run, _MOVER])
+        row = session.execute(_STATE, [account]).fetchone()
+        return "moved" if row is None else row[0]
 
 
 def _conclude(
-    claim: Claim, move: str | None, statement: LiteralString, values: list[str], *, leaves: bool = False
+    claim: Claim, move: str, statement: LiteralString, values: list[str], *, leaves: bool = False
 ) -> None:
     session = claim.session
     session.warned = True
@@ -284,8 +344,7 @@ def _conclude(
             session.execute(statement, values)
             if leaves:
                 session.execute(_WITHDRAW, {"account": claim.account})
-            if move is not None:
-                session.execute(_NOTE, [claim.account, _noted_as(move), claim.epoch])
+            session.execute(_NOTE, [claim.account, _noted_as(move), claim.epoch])
             session.execute(_RELEASE, [claim.account])
             session.execute(_END_MOVER, [claim.run, _MOVER])
 

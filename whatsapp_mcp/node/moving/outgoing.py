@@ -7,23 +7,24 @@ alone; from then on in that folder alone, and what is left to do is to give it i
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
 from functools import partial
 
 import anyio
 import anyio.to_thread
 import psycopg
 
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.fleet.database import Database, Session
 from whatsapp_mcp.fleet.keys import keys_address
 from whatsapp_mcp.node.moving import contents
 from whatsapp_mcp.node.moving.claims import (
     Claim,
+    Former,
     claim_for_departure,
     connected,
     depart,
     forget_departed,
+    former_of,
     give_back,
     has_happened,
 )
@@ -48,6 +49,7 @@ class MoveOut:
         self._database = database
         self._session = session
         self._claim: Claim | None = None
+        self._former: Former | None = None
         self.record = MoveRecord.read(arrival_in(folder.path)) or MoveRecord.new()
 
     @property
@@ -59,34 +61,42 @@ class MoveOut:
         """Do what is left of it.
 
         Raises:
-            InvalidArgument: The database has no such account.
-            StorageError, WhatsAppError: It could not go on; the account is where it was.
+            InvalidArgument: The database has no such account, or it is quarantined.
+            Busy: It could not go on, and nobody leads the account there until a person releases it.
+            StorageError, WhatsAppError, OSError, sqlite3.Error: It could not go on; the account is where it
+                was.
         """
         name = self._folder.name
         if await anyio.to_thread.run_sync(has_happened, self._session, name, self.record.move):
             return
         try:
-            for step in self.steps[:-1]:
+            for step in self.steps:
                 await self._do(step)
-        except (StorageError, WhatsAppError):
-            await self._give_back()
+        except BaseException as error:
+            if await self._stays_drained() and isinstance(error, Exception):
+                raise _drained(name, error) from error
             raise
-        await self._do(self.steps[-1])
 
     async def _do(self, step: Step) -> None:
         self._session.deadline = self._database.monotonic() + STEP_LIMIT
         await step()
 
-    async def _give_back(self) -> None:
-        """Let the account be led there again."""
-        if self._claim is not None:
-            with anyio.CancelScope(shield=True), suppress(StorageError, psycopg.Error):
-                await anyio.to_thread.run_sync(give_back, self._claim)
+    async def _stays_drained(self) -> bool:
+        """Let the account be led there as before; whether it is drained there nevertheless."""
+        if self._former is None:
+            return False
+        with anyio.CancelScope(shield=True):
+            try:
+                state = await anyio.to_thread.run_sync(give_back, self._database, self._former)
+            except (StorageError, psycopg.Error):
+                return True
+        return state == "drained"
 
     async def hold(self) -> None:
         """Wait until nobody leads the account, hold it, and begin with an empty folder."""
         name = self._folder.name
-        held = partial(claim_for_departure, self._session, self._database, name)
+        self._former = await anyio.to_thread.run_sync(former_of, self._session, name)
+        held = partial(claim_for_departure, self._session, self._database, self._former)
         self._claim = await anyio.to_thread.run_sync(held)
         await anyio.to_thread.run_sync(partial(shutil.rmtree, self._folder.path, ignore_errors=True))
         self._folder.create()
@@ -121,6 +131,14 @@ class MoveOut:
     async def depart(self) -> None:
         """Let nobody lead the account there any more."""
         await anyio.to_thread.run_sync(depart, self._held, self.record.move)
+
+
+def _drained(name: str, error: Exception) -> Busy:
+    why = f" {error.message}" if isinstance(error, WhatsAppError) else ""
+    return Busy(
+        f"{name} was not fetched, and is drained in the database: no node leads it.{why}",
+        f"Run this again, or `whatsapp-mcp fleet release {name}`.",
+    )
 
 
 async def move_out(folder: AccountFolder, database: Database) -> MoveRecord:
