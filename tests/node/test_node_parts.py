@@ -25,14 +25,17 @@ from whatsapp_mcp.fleet.database import (
     MIGRATIONS,
     DatabaseCalls,
     begin_run,
+    live_runs,
     note_crash,
     note_failure,
+    note_stable,
     raise_epoch,
 )
 from whatsapp_mcp.fleet.protocol import Contact, Lease
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.node import NodeAccount, run_node
 from whatsapp_mcp.node.home import NodeHome
+from whatsapp_mcp.node.plan import View, plan
 from whatsapp_mcp.node.services import keep_open
 from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
 from whatsapp_mcp.settings import HostPort, NodeSettings, Settings
@@ -206,11 +209,35 @@ async def test_a_leadership_that_fails_is_counted(reason: StorageError, fleet: F
     assert await settled(fleet, tmp_path, reason) == ("active", 1)
 
 
+def begin(fleet: Fleet, *nodes: str) -> list[str]:
+    """Runs of these nodes."""
+    for node in nodes:
+        begin_run(fleet.session, f"{node} 1", node, 3, address="", machine="", capacity=9)
+    return [f"{node} 1" for node in nodes]
+
+
 def test_an_account_that_keeps_failing_rests_and_is_quarantined(fleet: Fleet) -> None:
-    pauses = [note_failure(fleet.session, ACCOUNT, "It crashes.") for _ in range(10)]
+    runs = begin(fleet, "one", "two") * 5
+    pauses = [note_failure(fleet.session, ACCOUNT, run, "It crashes.") for run in runs]
     assert [pause.seconds for pause in pauses if pause is not None][:4] == [0, 0, 10, 20]
     assert pauses[-1] is None
     assert fleet.rows()[ACCOUNT].state == "quarantined"
+
+
+def test_a_node_on_which_all_fails_quarantines_nothing_and_another_is_to_lead_it(fleet: Fleet) -> None:
+    bad, good = begin(fleet, "bad", "good")
+    for _ in range(12):
+        note_failure(fleet.session, ACCOUNT, bad, "Its disk is full.")
+    fleet.session.execute("UPDATE whatsapp_mcp.accounts SET not_before = now()")
+    assert fleet.rows()[ACCOUNT].state == "active"
+    runs = live_runs(fleet.session)
+    view = View(runs, [*fleet.rows().values()], 0.0)
+    assert [row.account for row in plan(view, good, ()).take] == [ACCOUNT]
+    note_stable(fleet.session, ACCOUNT, good)
+    view = View(runs, [*fleet.rows().values()], 0.0)
+    assert view.accounts[0].failures == 0
+    assert not plan(view, good, {ACCOUNT}).move
+    assert not plan(view, bad, ()).take
 
 
 def test_the_crash_of_a_run_that_has_not_ended_is_not_counted(fleet: Fleet) -> None:

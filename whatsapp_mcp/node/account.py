@@ -102,7 +102,7 @@ class NodeAccount:
             reason = error
         except Exception as error:
             logger.exception("node: leading %s has failed", self.name)
-            await self._note(partial(note_failure, account=self.name, reason=_words(error)))
+            await self._note_failure(_words(error))
         finally:
             self.state = "ending"
             with anyio.CancelScope(shield=True):
@@ -122,7 +122,7 @@ class NodeAccount:
                     return  # nobody is to take it before its lease has ended
             case _:
                 logger.error("node: leading %s has failed: %s", self.name, reason)
-                await self._note(partial(note_failure, account=self.name, reason=str(reason)))
+                await self._note_failure(str(reason))
         lease = Lease(self._context.run.name, self.epoch)
         await self._note(partial(_released, account=self.name, lease=lease))
 
@@ -226,7 +226,11 @@ class NodeAccount:
 
     async def _become_stable(self) -> None:
         await anyio.sleep(STABLE)
-        await self._note(partial(note_stable, account=self.name))
+        await self._note(partial(note_stable, account=self.name, run=self._context.run.name))
+
+    async def _note_failure(self, reason: str) -> None:
+        run = self._context.run.name
+        await self._note(partial(note_failure, account=self.name, run=run, reason=reason))
 
     async def _note(self, work: Callable[[Session], object]) -> bool:
         """Write down what became of the account, unless the database is out of reach for long already.

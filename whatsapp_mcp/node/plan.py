@@ -58,7 +58,7 @@ def plan(view: View, run: str, leading: Collection[str]) -> Plan:
         return Plan((), (), (), (), ())
     active = [row.account for row in view.accounts if row.state == "active"]
     able = candidates(view.runs)
-    leader = assigned(active, able)
+    leader = assigned(active, able, {row.account: row.failed_runs for row in view.accounts})
     free = [row for row in view.accounts if row.account not in leading]
     # A request to take an account that was given up may have been executed: its own lease is free, too.
     free = [row for row in free if row.run in {None, run} or row.run_ended]
@@ -75,4 +75,4 @@ def _is_next(row: AccountRow, run: str, able: Sequence[Candidate]) -> bool:
     """Whether a run is to lead an account once its present leader is gone."""
     if row.state != "active" or row.run == run:
         return False
-    return [one.run for one in ranked(row.account, able) if one.run != row.run][:1] == [run]
+    return [one.run for one in ranked(row.account, able, row.failed_runs) if one.run != row.run][:1] == [run]

@@ -91,12 +91,27 @@ def test_what_the_run_of_an_account_loses_goes_to_the_next_in_its_order() -> Non
 
 
 def test_an_account_rests_longer_with_each_failure_and_is_quarantined_in_the_end() -> None:
-    outcomes = [after_failure(failures) for failures in range(11)]
+    outcomes = [after_failure(failures, nodes=2) for failures in range(11)]
     pauses = [one.seconds for one in outcomes if isinstance(one, Pause)]
     assert pauses == sorted(pauses)
     assert pauses[:3] == [0, 0, 0]
     assert pauses[3] > 0
     assert isinstance(outcomes[10], Quarantine)
+
+
+def test_failures_on_a_single_node_quarantine_nothing() -> None:
+    outcome = after_failure(2000, nodes=1)
+    assert isinstance(outcome, Pause)
+    assert outcome.seconds == 900
+
+
+def test_a_run_that_has_failed_to_lead_an_account_comes_last_for_it_alone() -> None:
+    for account in ACCOUNTS:
+        first, *others = ranked(account, nodes("a", "b", "c"))
+        assert ranked(account, nodes("a", "b", "c"), [first.run]) == [*others, first]
+        found = assigned(ACCOUNTS, nodes("a", "b", "c"), {account: [first.run]})
+        assert found == assigned(ACCOUNTS, nodes("a", "b", "c")) | {account: others[0].run}
+        assert assigned([account], [first], {account: [first.run]}) == {account: first.run}
 
 
 def test_a_run_is_ended_before_its_time_only_if_its_lock_is_free_and_its_address_refuses() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from psycopg.rows import class_row
@@ -25,6 +26,7 @@ class AccountRow(NamedTuple):
         is_due: Whether it has rested long enough after failures.
         failures: How many of its leaderships in a row have failed.
         settings: TOML: its own sections, without `accounts.NAME` in front.
+        failed_runs: Runs whose leaderships have failed.
     """
 
     account: str
@@ -35,6 +37,7 @@ class AccountRow(NamedTuple):
     is_due: bool
     failures: int
     settings: str
+    failed_runs: Sequence[str] = ()
 
     @property
     def lease(self) -> Lease:
@@ -44,7 +47,7 @@ class AccountRow(NamedTuple):
 
 _ACCOUNTS: Final = """
 SELECT account, run, epoch, coalesce(ended, false) AS run_ended, state, not_before <= now() AS is_due,
-    failures, settings
+    failures, settings, failed_runs
 FROM whatsapp_mcp.accounts
 JOIN whatsapp_mcp.leases USING (account) LEFT JOIN whatsapp_mcp.runs USING (run)
 ORDER BY account
@@ -54,7 +57,11 @@ UPDATE whatsapp_mcp.leases SET run = NULL WHERE account = %s AND run = %s AND ep
     AND EXISTS (SELECT FROM whatsapp_mcp.runs WHERE runs.run = leases.run AND ended)
 """
 _FAILED: Final = """
-UPDATE whatsapp_mcp.accounts SET failures = failures + 1, reason = %s WHERE account = %s RETURNING failures
+UPDATE whatsapp_mcp.accounts SET failures = failures + 1, reason = %s,
+    failed_runs = array_append(array_remove(failed_runs, %s), %s)
+WHERE account = %s
+RETURNING failures,
+    (SELECT count(DISTINCT node) FROM whatsapp_mcp.runs WHERE run = ANY (accounts.failed_runs))
 """
 _PAUSED: Final = """
 UPDATE whatsapp_mcp.accounts SET not_before = now() + make_interval(secs => %s) WHERE account = %s
@@ -63,7 +70,10 @@ _QUARANTINED: Final = """
 UPDATE whatsapp_mcp.accounts SET state = 'quarantined', reason = %s WHERE account = %s AND state = 'active'
 """
 _STABLE: Final = """
-UPDATE whatsapp_mcp.accounts SET failures = 0, reason = '', not_before = '-infinity'
+UPDATE whatsapp_mcp.accounts SET failures = 0, reason = '', not_before = '-infinity',
+    failed_runs = ARRAY (
+        SELECT run FROM whatsapp_mcp.runs WHERE run = ANY (accounts.failed_runs) AND run <> %s AND NOT ended
+    )
 WHERE account = %s AND failures > 0
 """
 
@@ -74,19 +84,20 @@ def led_accounts(session: Session) -> list[AccountRow]:
         return cursor.execute(_ACCOUNTS).fetchall()
 
 
-def note_failure(session: Session, account: str, reason: str) -> Pause | None:
+def note_failure(session: Session, account: str, run: str, reason: str) -> Pause | None:
     """A leadership has failed: count it, and let the account rest or quarantine it.
 
     Args:
         account: Whose.
+        run: Who led it; others are to lead it next.
         reason: Why, for an operator: fixed words, nothing that somebody else wrote.
 
     Returns:
         How long it rests; None if it is quarantined.
     """
     with session.transaction():
-        row = session.execute(_FAILED, [reason, account]).fetchone()
-        outcome = after_failure(0 if row is None else row[0])
+        row = session.execute(_FAILED, [reason, run, run, account]).fetchone()
+        outcome = Pause(0.0) if row is None else after_failure(*row)
         if isinstance(outcome, Pause):
             session.execute(_PAUSED, [outcome.seconds, account])
             return outcome
@@ -109,14 +120,17 @@ def note_crash(session: Session, account: str, lease: Lease, reason: str) -> Pau
         How long it rests, which is not at all where another has noted it.
     """
     with session.transaction():
-        if session.execute(_GIVEN_UP, [account, *lease]).rowcount == 0:
+        if lease.run is None or session.execute(_GIVEN_UP, [account, *lease]).rowcount == 0:
             return Pause(0.0)
-        return note_failure(session, account, reason)
+        return note_failure(session, account, lease.run, reason)
 
 
-def note_stable(session: Session, account: str) -> None:
-    """An account has been led for a while: its earlier failures no longer count."""
-    session.execute(_STABLE, [account])
+def note_stable(session: Session, account: str, run: str) -> None:
+    """An account has been led by a run for a while: its earlier failures no longer count.
+
+    Other runs that have failed to lead it come last as long as they live: it would go back and forth.
+    """
+    session.execute(_STABLE, [run, account])
 
 
 def quarantine(session: Session, account: str, reason: str) -> None:

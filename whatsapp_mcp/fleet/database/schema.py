@@ -132,6 +132,7 @@ MIGRATIONS: Final = (
                     CHECK (state IN ('active', 'drained', 'quarantined', 'moved')),
                 settings   text NOT NULL DEFAULT '',
                 failures   integer NOT NULL DEFAULT 0,
+                failed_runs text[] NOT NULL DEFAULT '{}',
                 not_before timestamptz NOT NULL DEFAULT '-infinity',
                 reason     text NOT NULL DEFAULT ''
             )

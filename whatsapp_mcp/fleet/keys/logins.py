@@ -142,6 +142,7 @@ def check_login(session: Session, login: Login) -> None:
 
     Raises:
         NotFencing: It is otherwise.
+        psycopg.OperationalError: The database does not answer any more.
     """
     try:
         _connect_as(session, login.role, secrets.token_urlsafe(_PASSWORD_BYTES)).close()
@@ -153,6 +154,7 @@ def check_login(session: Session, login: Login) -> None:
         with _connect_as(session, login.role, login.password) as own:
             found = own.execute("SELECT current_schema(), session_user::text").fetchone()
     except psycopg.OperationalError:
+        session.execute("SELECT")  # a database that has gone away has refused nothing
         raise NotFencing("The database does not let in an account's role with its password.") from None
     if found != (login.schema, login.role):
         raise NotFencing("A connection with an account's login opens another schema than that account's.")

@@ -7,7 +7,7 @@ the accounts that it gets or had, and few others.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -36,22 +36,41 @@ def _score(account: str, node: str) -> bytes:
     return blake2b(f"{account}\0{node}".encode(), digest_size=8).digest()
 
 
-def ranked(account: str, candidates: Iterable[Candidate]) -> list[Candidate]:
+def ranked(account: str, candidates: Iterable[Candidate], failed: Collection[str] = ()) -> list[Candidate]:
     """The runs in the order in which they are to lead the account; those that take none are left out.
 
     The first ones beyond its leader are those that best keep a copy of its archive.
+
+    Args:
+        account: Its name.
+        candidates: All runs.
+        failed: Those that have failed to lead it. They come last: the cause may lie in their machine.
     """
     able = (one for one in candidates if not one.draining and one.capacity > 0)
-    return sorted(able, key=lambda one: (_score(account, one.node), one.run), reverse=True)
+    return sorted(
+        able, key=lambda one: (one.run not in failed, _score(account, one.node), one.run), reverse=True
+    )
 
 
-def assigned(accounts: Iterable[str], candidates: Sequence[Candidate]) -> dict[str, str]:
+def assigned(
+    accounts: Iterable[str],
+    candidates: Sequence[Candidate],
+    failed: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, str]:
     """The run that is to lead each account; accounts for which no run has room are left out.
 
     Each account asks the runs in its order, and a run that is full keeps those that score highest with it
     (deferred acceptance, Gale and Shapley 1962). So the order in which accounts are given does not matter.
+
+    Args:
+        accounts: Their names.
+        candidates: All runs.
+        failed: See `ranked`, by account.
     """
-    choices: dict[str, Iterator[Candidate]] = {one: iter(ranked(one, candidates)) for one in accounts}
+    last = failed or {}
+    choices: dict[str, Iterator[Candidate]] = {
+        one: iter(ranked(one, candidates, last.get(one, ()))) for one in accounts
+    }
     held: dict[str, list[tuple[bytes, str]]] = {one.run: [] for one in candidates}
     asking = list(choices)
     while asking:

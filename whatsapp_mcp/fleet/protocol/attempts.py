@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 ATTEMPTS: Final = 10
-"""Failures in a row after which an account is quarantined."""
+"""Failures in a row after which an account is quarantined, if they were on more than one node."""
 STABLE: Final = 30.0
 """Seconds for which an account was led, after which its earlier failures no longer count."""
 _FREE: Final = 2
@@ -26,15 +26,16 @@ class Quarantine:
     """Nobody leads the account until a person releases it."""
 
 
-def after_failure(failures: int) -> Pause | Quarantine:
+def after_failure(failures: int, nodes: int) -> Pause | Quarantine:
     """What becomes of an account.
 
     Args:
         failures: How many of its leaderships in a row have failed, the last one included. One that ended with
             its process counts: the account may be what ends processes.
+        nodes: On how many nodes. Where all were on one, its machine may be the cause.
     """
-    if failures >= ATTEMPTS:
+    if failures >= ATTEMPTS and nodes > 1:
         return Quarantine()
     if failures <= _FREE:
         return Pause(0.0)
-    return Pause(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (failures - _FREE - 1)))
+    return Pause(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - _FREE - 1, ATTEMPTS)))

@@ -155,7 +155,7 @@ def set_account_state(session: Session, account: str, state: AccountState, reaso
             )
         _update(session, account, "state = %s, reason = %s", state, reason)
         if state == "active":
-            _update(session, account, "failures = 0, not_before = '-infinity'")
+            _update(session, account, "failures = 0, failed_runs = '{}', not_before = '-infinity'")
 
     durably(session, work)
 
