@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.archive.recorded import path_of
 from tests.fleet.led import LedAccount
 from tests.ledger.statement_logs import MemoryStatements
 from tests.properties import examples
@@ -32,6 +33,7 @@ from whatsapp_mcp.ledger import (
     Ledger,
     PhoneMessage,
     Question,
+    begin_log,
     dump_ledger,
     follow_ledger,
     open_ledger,
@@ -446,3 +448,24 @@ async def test_a_leader_on_postgresql_goes_on_where_a_killed_one_was(database: s
             follow_ledger(nodes.folder("c"), log)
             follow_ledger(nodes.folder("b"), log)
     assert nodes.digest("a") == nodes.digest("b") == nodes.digest("c")
+
+
+@pytest.mark.parametrize("former", [None, "first"])
+async def test_a_copy_of_a_former_log_is_made_again_from_the_dump_that_the_next_one_begins_with(
+    tmp_path: Path, former: str | None
+) -> None:
+    home, copy = path_of(tmp_path, "home"), path_of(tmp_path, "copy")
+    for folder in (home, copy):
+        folder.create()
+    async with open_ledger(home) as ledger:
+        await ledger.expose("agent", Exposure.CONTACT)
+    log = MemoryStatements()
+    if former is not None:
+        begin_log(log, dump_ledger(home), former)
+    follow_ledger(copy, log)
+    async with open_ledger(home) as ledger:
+        await ledger.expose("agent", Exposure.STRANGER)
+    log = MemoryStatements()
+    begin_log(log, dump_ledger(home), "second")
+    follow_ledger(copy, log)
+    assert dump_ledger(copy) == dump_ledger(home)

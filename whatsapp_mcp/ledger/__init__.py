@@ -8,6 +8,7 @@ from whatsapp_mcp.ledger.handed_on import HandedOnRecord, Incoming, PhoneMessage
 from whatsapp_mcp.ledger.ledger import Ledger, dump_ledger, follow_ledger, open_ledger, restore_ledger
 from whatsapp_mcp.ledger.pairings import Pairings
 from whatsapp_mcp.ledger.pauses import PauseRecord
+from whatsapp_mcp.ledger.replication import begin_log
 from whatsapp_mcp.ledger.webhooks import FailedDelivery, WebhookProgress, WebhookRecord
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Taint",
     "WebhookProgress",
     "WebhookRecord",
+    "begin_log",
     "dump_ledger",
     "follow_ledger",
     "open_ledger",

@@ -158,6 +158,28 @@ def snapshot(path: Path, key: DatabaseKey | None) -> tuple[Position, bytes]:
         return position_of(db) or _START, dump(db)
 
 
+def begin_log(log: StatementLog, content: bytes, name: str) -> None:
+    """Let an empty log begin with a dump.
+
+    The dump follows two rows, which change nothing. The second stays, and is like no row of a former log of
+    the account whose numbers began at 1 as well: a copy that was made of that one is made again. The first
+    goes, so a copy without any row does not go on without the dump.
+
+    Args:
+        log: The account's.
+        content: The dump.
+        name: What no other log begins with.
+
+    Raises:
+        StorageError: The log has refused it.
+    """
+    at = _START
+    for _ in range(2):
+        body = at.hash + json.dumps([["SELECT ?", to_json([name])]], separators=(",", ":")).encode()
+        at = Position(log.append(body), _hash(body))
+    log.put_snapshot(at.seq, content)
+
+
 def restore_alone(path: Path, key: DatabaseKey | None, content: bytes) -> None:
     """Replace what the file holds by a dump, and let it be made of no log.
 

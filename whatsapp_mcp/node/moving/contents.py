@@ -23,7 +23,7 @@ from whatsapp_mcp.fleet.database import (
     PostgresSnapshots,
     PostgresStatements,
 )
-from whatsapp_mcp.ledger import dump_ledger, open_ledger, restore_ledger
+from whatsapp_mcp.ledger import begin_log, dump_ledger, open_ledger, restore_ledger
 from whatsapp_mcp.node.moving.claims import Claim
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import JournalReader, JournalRow, LedgerStorage
@@ -130,7 +130,7 @@ async def put_ledger(folder: AccountFolder, claim: Claim) -> None:
 
 def _put_ledger(claim: Claim, content: bytes) -> None:
     with closing(PostgresStatements(claim.database, claim.account, claim.epoch)) as log:
-        log.put_snapshot(log.last(), content)
+        begin_log(log, content, claim.run)
         kept = log.newest_snapshot()
         require(kept is not None and kept.content == content, "ledger")
 
