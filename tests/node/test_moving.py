@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
@@ -355,3 +356,24 @@ async def test_an_account_that_its_node_does_not_give_up_is_led_on(
     with pytest.raises(Busy, match="does not give it up"):
         await move_out(AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work"), at(url))
     assert account.state() == ("active", SETTINGS)
+
+
+async def test_what_was_fetched_is_on_the_disk_before_the_database_gives_the_account_up(
+    account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    await stored(folder, "one")
+    await move_in(folder, at(url), SETTINGS)
+    back = AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work")
+    move = MoveOut(back, at(url), account.session)
+    monkeypatch.setattr(os, "fsync", noted)
+    await abandoned(move, len(move.steps) - 1)
+    picture = back.media / "outgoing" / "picture.jpg"
+    for path in (picture, picture.parent, back.media, back.path):
+        assert path.stat().st_ino in synced

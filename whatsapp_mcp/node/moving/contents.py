@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -27,7 +28,7 @@ from whatsapp_mcp.ledger import begin_log, dump_ledger, open_ledger, restore_led
 from whatsapp_mcp.node.moving.claims import Claim
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import JournalReader, JournalRow, LedgerStorage
-from whatsapp_mcp.system import draft_of, is_draft, write_private
+from whatsapp_mcp.system import draft_of, is_draft, sync_folder, write_private
 
 SMALL: Final = ("link.json", "approval.key")
 """Small files of a folder that belong to the account wherever it is."""
@@ -178,14 +179,24 @@ async def put_files(folder: AccountFolder, claim: Claim) -> None:
 
 
 async def take_files(folder: AccountFolder, claim: Claim) -> None:
-    """As `put_files`, the other way."""
+    """As `put_files`, the other way; they are on the disk when this returns."""
+    folders = {folder.path}
     async with PostgresFiles(claim.database, claim.account, claim.epoch) as files:
         for name in sorted(await files.names()):
             path = folder.path / name
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with draft_of(path) as draft:
                 require(await files.fetch(name, draft), "files")
+                await anyio.to_thread.run_sync(_sync, draft)
                 draft.rename(path)
+            folders.update(each for each in path.parents if each.is_relative_to(folder.path))
+    for each in folders:
+        await anyio.to_thread.run_sync(sync_folder, each)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _sha256(path: Path) -> bytes:
