@@ -34,9 +34,10 @@ from whatsapp_mcp.fleet.database import (
 from whatsapp_mcp.fleet.protocol import Contact, Lease
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.node import NodeAccount, run_node
-from whatsapp_mcp.node.home import NodeHome
+from whatsapp_mcp.node.home import FormerRun, NodeHome
 from whatsapp_mcp.node.plan import View, plan
 from whatsapp_mcp.node.services import keep_open
+from whatsapp_mcp.node.serving import _NodeProcess
 from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
 from whatsapp_mcp.settings import HostPort, NodeSettings, Settings
 from whatsapp_mcp.storage import Fenced, Refused, Rewound, StorageError, Unavailable
@@ -138,8 +139,21 @@ def test_a_home_folder_is_used_by_one_node_and_remembers_its_run(tmp_path: Path)
         with pytest.raises(InvalidArgument, match="uses the home folder"), NodeHome(tmp_path).locked():
             pass
         assert home.former() is None
-        home.remember("one 1", HostPort("127.0.0.1", 7420))
-    assert NodeHome(tmp_path).former() == ("one 1", ("127.0.0.1", 7420))
+        home.remember(FormerRun("one 1", HostPort("127.0.0.1", 7420), "a machine"))
+    assert NodeHome(tmp_path).former() == ("one 1", ("127.0.0.1", 7420), "a machine")
+
+
+@pytest.mark.parametrize(("machine", "ended"), [(this_machine(), True), ("another machine", False)])
+async def test_the_last_run_of_a_folder_is_ended_at_once_on_its_own_machine_alone(
+    machine: str, ended: bool, fleet: Fleet, tmp_path: Path
+) -> None:
+    [run] = begin(fleet, "one")
+    with closing(await listening_socket(NodeSettings())) as listener:
+        async with DatabaseCalls(patient(fleet.url)) as calls:
+            process: Any = SimpleNamespace(listener=listener, calls=calls)
+            former = FormerRun(run, local_address(listener), machine)
+            await _NodeProcess._end_former(process, former)
+    assert (run not in fleet.nodes()) == ended
 
 
 async def test_a_node_refuses_a_database_that_may_lose_what_it_confirms(fleet: Fleet, tmp_path: Path) -> None:

@@ -22,11 +22,13 @@ class FormerRun(NamedTuple):
 
     Attributes:
         run: Its name.
-        listened: Where it listened, as seen from this machine.
+        listened: Where it listened, as seen from its machine.
+        machine: On which machine: the folder may lie on another one by now.
     """
 
     run: str
     listened: HostPort
+    machine: str
 
 
 class NodeHome:
@@ -62,15 +64,15 @@ class NodeHome:
         """The run that was remembered last; None where there is none, or the file says nothing."""
         try:
             known = json.loads((self._home / _RUN).read_bytes())
-            return FormerRun(str(known["run"]), HostPort.parse(known["listened"]))
+            return FormerRun(str(known["run"]), HostPort.parse(known["listened"]), str(known["machine"]))
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def remember(self, run: str, listened: HostPort) -> None:
+    def remember(self, former: FormerRun) -> None:
         """Note the run of this process before it begins.
 
         Raises:
             OSError: It cannot be written.
         """
-        known = json.dumps({"run": run, "listened": str(listened)})
+        known = json.dumps({**former._asdict(), "listened": str(former.listened)})
         write_private(self._home / _RUN, known.encode(), synced=True)

@@ -152,8 +152,11 @@ class _NodeProcess:
     async def _end_former(self, former: FormerRun) -> None:
         """End the run of the last process, once its clients are gone as well.
 
-        That process is: its lock is ours. Its clients hold the socket on which it listened.
+        That process is: its lock is ours. Its clients hold the socket on which it listened. Where the folder
+        was brought here from another machine, both may live there, and the lease is waited for.
         """
+        if former.machine != this_machine():
+            return
         # Where this process listens at the same place, nobody else does.
         if former.listened == local_address(self.listener) or await _is_deserted(former.listened):
             await _answered(self.calls, partial(end_run, run=former.run))
@@ -191,7 +194,9 @@ class _NodeProcess:
 
     async def _begin(self, run: NodeRun) -> None:
         address = address_of(self.settings.node, self.listener)
-        await anyio.to_thread.run_sync(self.home.remember, run.name, local_address(self.listener))
+        await anyio.to_thread.run_sync(
+            self.home.remember, FormerRun(run.name, local_address(self.listener), this_machine())
+        )
         row = partial(
             begin_run,
             run=run.name,
