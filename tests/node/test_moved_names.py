@@ -17,7 +17,7 @@ from whatsapp_mcp.fleet.tenancy import (
     forgotten_among,
     principal_rows,
 )
-from whatsapp_mcp.node.moving.claims import arrive, claim_for_arrival, claim_for_departure, depart
+from whatsapp_mcp.node.moving.claims import arrive, claim_for_arrival, claim_for_departure, depart, former_of
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_whoever_could_use_an_account_cannot_use_another_that_is_moved_in_under_
 ) -> None:
     create_principal(taken.session, "bot", ["read"], ["carol", "dave"])
     create_principal(taken.session, "operator", ["admin"], None)
-    depart(claim_for_departure(taken.session, taken.database, "dave"), "first")
+    depart(claim_for_departure(taken.session, taken.database, former_of(taken.session, "dave")), "first")
     with pytest.raises(InvalidArgument, match="no account dave"):
         change_principal(taken.session, "bot", ["dave"], None)
 

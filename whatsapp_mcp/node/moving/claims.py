@@ -237,7 +237,8 @@ def former_of(session: Session, account: str) -> Former:
             f"{account} is quarantined: nobody leads it until a person has seen why.",
             f"See `whatsapp-mcp fleet accounts`, then run `whatsapp-mcp fleet release {account}`.",
         )
-    return Former(account, *found, _new_run())
+    state, settings, epoch = found
+    return Former(account, state, settings, epoch, _new_run())
 
 
 def claim_for_departure(session: Session, database: Database, former: Former) -> Claim:

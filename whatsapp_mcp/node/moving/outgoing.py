@@ -87,10 +87,10 @@ class MoveOut:
             return False
         with anyio.CancelScope(shield=True):
             try:
-                state = await anyio.to_thread.run_sync(give_back, self._database, self._former)
+                return await anyio.to_thread.run_sync(give_back, self._database, self._former) == "drained"
             except (StorageError, psycopg.Error):
                 return True
-        return state == "drained"
+        raise AssertionError("a shielded scope ends by its body alone")
 
     async def hold(self) -> None:
         """Wait until nobody leads the account, hold it, and begin with an empty folder."""
