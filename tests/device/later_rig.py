@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -81,9 +81,15 @@ class LaterDevice:
     outbox: Outbox
     archive: Archive
 
-    async def send(self, request: SendRequest, has_ended: Callable[[], bool], principal: str) -> Any:
+    async def send(
+        self,
+        request: SendRequest,
+        has_ended: Callable[[], bool],
+        principal: str,
+        begin: Callable[[], Awaitable[None]],
+    ) -> Any:
         """See `LocalDevice.send`."""
-        return await self.outbox.submit(request, principal=principal)
+        return await self.outbox.submit(request, principal=principal, begin=begin)
 
     async def cancel_send(self, chat: str, send_id: int) -> Any:
         """See `LocalDevice.cancel_send`."""
