@@ -85,7 +85,7 @@ class Led:
         archive: For writing.
         ledger: For writing.
         wait_ended: Waits until nothing more may be done, for as long as it takes, and answers why. Whoever
-            leads then leaves the block, and may lead again with storage that is opened anew.
+            leads then leaves the block, and may lead again with newly opened storage.
     """
 
     device: EnforcedDevice

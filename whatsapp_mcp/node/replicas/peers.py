@@ -20,7 +20,7 @@ CONNECT_LIMIT: Final = 3.0
 """Seconds in which a node has to be connected to, its certificate and version included."""
 _PING_EVERY: Final = 1.0
 _PING_LIMIT: Final = 3.0
-"""Seconds after which a node that answers no ping stands still."""
+"""Seconds after which a node that answers no ping counts as stopped."""
 _PROGRESS_LIMIT: Final = 1.0
 """Seconds for which a client may take to be told how far its call is; later progress waits behind it."""
 Connect = Callable[[str], Awaitable[ByteStream]]
