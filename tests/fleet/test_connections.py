@@ -105,6 +105,19 @@ def test_a_client_neither_reads_nor_writes_the_journal_of_another_account(
         session.execute("INSERT INTO whatsapp_mcp.journal VALUES ('home', 2, 0, 2, 1, 1, 17, 'x')")
 
 
+def test_a_client_neither_sees_nor_moves_the_heads_of_other_streams(
+    led: LedAccount, client: Database
+) -> None:
+    with connect(client) as session:
+        moved = session.execute("UPDATE whatsapp_mcp.heads SET seq = seq RETURNING account, stream")
+        assert moved.fetchall() == [(ACCOUNT, "journal")]
+        assert session.execute("SELECT stream FROM whatsapp_mcp.heads").fetchall() == [("journal",)]
+
+
+def test_a_leader_finds_nothing_without_the_name_of_its_schema(led: LedAccount) -> None:
+    assert led.session.execute("SELECT current_schemas(false)").fetchone() == (["pg_catalog"],)
+
+
 @pytest.mark.parametrize(
     "statement",
     [

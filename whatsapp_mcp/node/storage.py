@@ -59,7 +59,7 @@ async def opened_storage(
         record, key = (
             PostgresSmallFile(now_and_then, account, name, epoch) for name in (RECORD, APPROVAL_KEY)
         )
-        keys = stack.enter_context(closing(PostgresKeys(database, account, epoch)))
+        keys = stack.enter_context(closing(PostgresKeys(database, login)))
         address = partial(_client_storage, database, account, login, epoch)
         yield LedStorage(
             LogStorage(log, journal, snapshots),

@@ -41,6 +41,37 @@ def leaders_url(server: PostgresServer, database: str) -> str:
     return server.url(name, role, PASSWORD)
 
 
+def plant(client: psycopg.Connection[tuple[object, ...]], login: Login) -> None:
+    """Make the functions of a taken-over client, which note as whom they run; see `ran_as`.
+
+    They note it in sequences: those keep what a transaction does that is rolled back.
+
+    Args:
+        client: A connection with the login.
+        login: The account's.
+    """
+    body = (
+        f"LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval(CASE current_user WHEN '{login.role}'"
+        f" THEN '{login.schema}.as_itself' ELSE '{login.schema}.as_another' END); RETURN NULL; END $$"
+    )
+    for statement in (
+        "CREATE SEQUENCE as_itself",
+        "CREATE SEQUENCE as_another",
+        "GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO PUBLIC",
+        f"CREATE FUNCTION spy() RETURNS text {body}",
+        f"CREATE FUNCTION spy_on_rows() RETURNS trigger {body}",
+    ):
+        client.execute(statement.format(schema=login.schema).encode())
+
+
+def ran_as(client: psycopg.Connection[tuple[object, ...]]) -> tuple[object, ...]:
+    """Whether functions of `plant` have run as the account's role, and as another one."""
+    [found] = client.execute(
+        "SELECT as_itself.is_called, as_another.is_called FROM as_itself, as_another"
+    ).fetchall()
+    return found
+
+
 class TakenAccount:
     """One account, prepared, that nobody leads at first.
 
@@ -100,5 +131,6 @@ class TakenAccount:
             user=login.role,
             password=login.password,
             port=port or self.session.info.port,
+            options="",
         )
         return psycopg.connect(address, autocommit=True)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.fleet.keys.held import LIMIT, holding
-from tests.fleet.keys.taken import TakenAccount, leaders_url
+from tests.fleet.keys.taken import TakenAccount, leaders_url, plant
 from tests.postgres import PostgresServer, postgres_server
 from whatsapp_mcp.fleet.database import Session, lease_of, raise_epoch
 from whatsapp_mcp.fleet.keys import (
@@ -18,6 +18,7 @@ from whatsapp_mcp.fleet.keys import (
     NotFencing,
     change_login,
     check_login,
+    empty_schema,
     fence,
     terminate_backends,
 )
@@ -192,6 +193,25 @@ def test_a_connection_that_opens_another_schema_is_refused(account: TakenAccount
     account.session.execute(f"ALTER ROLE {login.role} SET search_path = public".encode())
     with pytest.raises(NotFencing, match="another schema"):
         check_login(account.session, login)
+
+
+def test_an_account_has_few_connections(account: TakenAccount) -> None:
+    login = account.take_over()
+    limit = account.session.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", [login.role])
+    assert limit.fetchone() == (20,)
+
+
+def test_an_emptied_schema_holds_nothing_and_stays_with_the_account(account: TakenAccount) -> None:
+    login = account.take_over()
+    with account.log_in(login) as client:
+        plant(client, login)
+        client.execute("CREATE VIEW left_behind AS SELECT spy()")
+    empty_schema(account.session, account.account)
+    with account.log_in(login) as client:
+        left = client.execute("SELECT to_regclass('left_behind'), to_regproc('spy')")
+        assert left.fetchone() == (None, None)
+        client.execute("CREATE TABLE of_the_next_client (key bytea)")
+    check_login(account.session, login)
 
 
 def test_no_password_reaches_a_statement_or_a_repr(

@@ -13,12 +13,12 @@ import pytest
 
 from tests.client.client_process import client_process
 from tests.client.test_calls import text
-from tests.fleet.keys.taken import TakenAccount, leaders_url
+from tests.fleet.keys.taken import TakenAccount, leaders_url, plant, ran_as
 from tests.postgres import PostgresServer
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.outbox import DeliveryEvidence
-from whatsapp_mcp.fleet.keys import PostgresKeys, keys_address
+from whatsapp_mcp.fleet.keys import PostgresKeys, keys_address, terminate_backends
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.storage import AppState, KeyStore, KeysUnreadable
@@ -92,8 +92,7 @@ def in_database(account: TakenAccount) -> Stored:
         for table in TABLES:
             run(f"DROP TABLE {table.split()[0]}")
 
-    store = PostgresKeys(account.database, account.account, account.epoch())
-    return Stored("database", store, insert, make, fail)
+    return Stored("database", PostgresKeys(account.database, login), insert, make, fail)
 
 
 @pytest.fixture(params=["file", "database"])
@@ -217,20 +216,39 @@ async def test_a_former_leader_forgets_no_keys_of_its_successor(account: TakenAc
         assert await newer.store.device() is not None
 
 
-async def test_a_store_whose_connection_was_ended_opens_another(
-    account: TakenAccount, postgres: PostgresServer
-) -> None:
+async def test_a_store_whose_connection_was_ended_opens_another(account: TakenAccount) -> None:
     stored = in_database(account)
     stored.make_tables()
     with closing(stored.store):
         assert await stored.store.device() is None
-        leader = account.session.info.user
-        postgres.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{leader}'")
+        terminate_backends(account.session, account.database, account.account)
         assert await stored.store.device() is None
 
 
+async def test_what_a_client_has_planted_among_its_keys_runs_with_its_own_rights(
+    account: TakenAccount,
+) -> None:
+    login = account.take_over()
+    with account.log_in(login) as client:
+        plant(client, login)
+        for table in TABLES[1:]:
+            client.execute(f"CREATE TABLE {table.format(bytes='bytea')}".encode())
+        client.execute(
+            b"CREATE VIEW whatsmeow_device AS"
+            b" SELECT spy() AS jid, spy() AS lid, '' AS push_name, 5 AS registration_id"
+        )
+        client.execute(
+            b"CREATE TRIGGER spying BEFORE DELETE ON whatsmeow_app_state_version"
+            b" FOR EACH STATEMENT EXECUTE FUNCTION spy_on_rows()"
+        )
+        with closing(PostgresKeys(account.database, login)) as store:
+            assert await store.device() is None
+            await store.reset_address_book()
+        assert ran_as(client) == (True, False)
+
+
 async def test_the_system_is_named_by_server_and_timeline(account: TakenAccount) -> None:
-    with closing(PostgresKeys(account.database, account.account, 0)) as store:
+    with closing(PostgresKeys(account.database, account.take_over())) as store:
         assert store.system() is None
         await store.device()
         system, _, timeline = (store.system() or "").partition("/")
@@ -245,7 +263,7 @@ async def test_the_keys_of_a_chat_move_on_with_each_send_of_a_real_client(
         ann = wa.person("Ann")
         login = await anyio.to_thread.run_sync(account.take_over)
         storage = ClientStorage(keys_address(account.session, login))
-        with closing(PostgresKeys(account.database, account.account, account.epoch())) as store:
+        with closing(PostgresKeys(account.database, login)) as store:
             async with client_process(tmp_path, wa.environment(), storage=storage) as client:
                 await client.link(wa.me)
                 await client.call("send_message", to=str(ann.pn), message=text("one"))

@@ -32,7 +32,9 @@ _PARAMETERS: Final[Mapping[str, Any]] = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 8_000,
-    "options": "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=60000",
+    # Nothing is found but by the name of its schema: an account's role may make objects of any name.
+    "options": "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=60000"
+    " -c search_path=pg_catalog",
 }
 _TEMPORARY: Final = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
 """The connection failed, the server is stopping or starting, or it has become a standby."""

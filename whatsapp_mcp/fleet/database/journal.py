@@ -177,11 +177,11 @@ def admit(session: Session, account: str, role: str) -> None:
     Rights and policies belong to the role, not to its name, so they stay when it is renamed.
     """
     who = sql.Identifier(role)
-    own = sql.SQL("account = {}").format(sql.Literal(account))
+    of_account = sql.SQL("account = {}").format(sql.Literal(account))
     with session.transaction():
-        for table, rights in (
-            ("heads", "SELECT, UPDATE (seq, writer)"),
-            ("journal", "SELECT, INSERT"),
+        for table, rights, own in (
+            ("heads", "SELECT, UPDATE (seq, writer)", of_account + sql.SQL(" AND stream = 'journal'")),
+            ("journal", "SELECT, INSERT", of_account),
         ):
             name = sql.Identifier("whatsapp_mcp", table)
             policy = sql.Identifier(f"account {account}")

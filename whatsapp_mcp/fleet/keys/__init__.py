@@ -7,10 +7,12 @@ from whatsapp_mcp.fleet.keys.logins import (
     NotFencing,
     change_login,
     check_login,
+    empty_schema,
     fence,
     prepare,
     schema_of,
     terminate_backends,
+    with_login,
 )
 
 __all__ = [
@@ -19,10 +21,12 @@ __all__ = [
     "PostgresKeys",
     "change_login",
     "check_login",
+    "empty_schema",
     "fence",
     "journal_address",
     "keys_address",
     "prepare",
     "schema_of",
     "terminate_backends",
+    "with_login",
 ]

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors, sql
 
 from whatsapp_mcp.fleet.database import Database, Session, connect
-from whatsapp_mcp.fleet.keys.logins import schema_of
+from whatsapp_mcp.fleet.keys.logins import Login, with_login
 from whatsapp_mcp.jid import LID_SERVER, Jid
 from whatsapp_mcp.storage import AppState, ChatKeys, KeysUnreadable, StorageError, StoredDevice
 
@@ -36,7 +36,6 @@ WHERE name = 'critical_unblock_low'
     AND NOT EXISTS (SELECT FROM whatsmeow_contacts WHERE full_name > '')
 """
 _HAS_TABLES: Final = "SELECT to_regclass('whatsmeow_contacts')"
-_LEASE: Final = "SELECT epoch FROM whatsapp_mcp.leases WHERE account = %s FOR UPDATE"
 _DROP: Final = """
 DO $$
 DECLARE name text;
@@ -78,15 +77,14 @@ class PostgresKeys:
     """The keys of one account in PostgreSQL, for its leader: a `storage.KeyStore`.
 
     Args:
-        database: Where, with the login of a leader.
-        account: Whose.
-        epoch: Of the leader, which writes nothing once a newer one has come.
+        database: Where.
+        login: The account's own in the epoch of the leader, see `with_login`: nothing here is read or
+            written with other rights, or once a newer leader has come.
     """
 
-    def __init__(self, database: Database, account: str, epoch: int) -> None:
-        self._database = database
-        self._account = account
-        self._epoch = epoch
+    def __init__(self, database: Database, login: Login) -> None:
+        self._database = with_login(database, login)
+        self._schema = login.schema
         # A thread of its own: the shared ones could all be waiting for a database that does not answer.
         self._thread = anyio.CapacityLimiter(1)
         self._turn = threading.Lock()
@@ -132,11 +130,11 @@ class PostgresKeys:
                 return False
             return session.execute(_RESET).rowcount > 0
 
-        return await self._write(reset)
+        return await self._run(reset)
 
     async def forget(self) -> None:
         """See `KeyStore.forget`; the schema and its role stay."""
-        await self._write(lambda session: session.execute(_DROP))
+        await self._run(lambda session: session.execute(_DROP))
 
     async def message_id(self, secret: bytes) -> str | None:
         """See `KeyStore.message_id`."""
@@ -162,16 +160,6 @@ class PostgresKeys:
 
     async def _rows(self, query: LiteralString, values: Any = ()) -> list[Any]:
         return await self._run(lambda session: session.execute(query, values).fetchall())
-
-    async def _write(self, work: Callable[[Session], T]) -> T:
-        def fenced(session: Session) -> T:
-            with session.transaction():
-                lease = session.execute(_LEASE, [self._account]).fetchone()
-                if lease is None or lease[0] != self._epoch:
-                    raise KeysUnreadable("A newer leader of the account has raised its epoch.")
-                return work(session)
-
-        return await self._run(fenced)
 
     async def _run(self, work: Callable[[Session], T]) -> T:
         return await anyio.to_thread.run_sync(self._run_here, work, limiter=self._thread)
@@ -207,9 +195,8 @@ class PostgresKeys:
         except StorageError as error:
             raise KeysUnreadable(str(error)) from error
         try:
-            path = sql.SQL("SET search_path = {}").format(sql.Identifier(schema_of(self._account)))
-            session.execute(path)
             row = session.execute(_SYSTEM).fetchone()
+            session.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(self._schema)))
         except BaseException:
             session.close()
             raise

@@ -8,7 +8,7 @@ ended. The role is found as the owner of its schema: rights, policies and settin
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import psycopg
@@ -61,7 +61,7 @@ def schema_of(account: str) -> str:
 def prepare(session: Session, account: str) -> None:
     """Make the schema and the role of an account, which nobody can log in with yet; once is enough.
 
-    The role that is connected becomes a member of it: it reads the keys, and ends connections.
+    The role that is connected becomes a member of it: it ends connections, and empties the schema.
 
     Raises:
         psycopg.Error: The role that is connected may not create roles, or schemas in this database.
@@ -74,8 +74,9 @@ def prepare(session: Session, account: str) -> None:
             return
         role = _role(session, account, 0)
         name = sql.Identifier(role)
+        # Its connections are those of the library, of the journal and of the leader that reads the keys.
         for statement in (
-            "CREATE ROLE {} LOGIN",
+            "CREATE ROLE {} LOGIN CONNECTION LIMIT 20",
             "ALTER ROLE {} SET synchronous_commit = 'on'",
             "GRANT {} TO CURRENT_USER",
         ):
@@ -83,6 +84,33 @@ def prepare(session: Session, account: str) -> None:
         for statement in ("CREATE SCHEMA {} AUTHORIZATION {}", "ALTER ROLE {1} SET search_path = {0}"):
             session.execute(sql.SQL(statement).format(sql.Identifier(schema), name))
         admit(session, account, role)
+
+
+def with_login(database: Database, login: Login) -> Database:
+    """The database for who reads or writes the keys of an account.
+
+    The account's role can make what it likes of its schema: views, rules, triggers and policies whose code
+    runs as whoever reads or writes there. So nobody does with other rights than the account's; `SET ROLE`
+    would not do, since such code can undo it.
+
+    Connections with this login are fenced as those of the client are: a takeover renames the role, so that
+    nobody connects with the former login any more, and ends the connections that there are before it reads
+    a key. What a former leader has committed by then is as what its client has written.
+    """
+    url = make_conninfo(database.url, user=login.role, password=login.password)
+    return replace(database, url=url)
+
+
+def empty_schema(session: Session, account: str) -> None:
+    """Delete whatever is in the schema of an account, in the transaction that is open.
+
+    Deleting runs no code of the account's.
+    """
+    schema = schema_of(account)
+    if (owner := session.execute(_OWNER, [schema]).fetchone()) is not None:
+        name, role = sql.Identifier(schema), sql.Identifier(owner[0])
+        session.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(name))
+        session.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(name, role))
 
 
 def change_login(session: Session, account: str, epoch: int) -> Login:
@@ -161,7 +189,9 @@ def check_login(session: Session, login: Login) -> None:
 
 
 def _connect_as(session: Session, role: str, password: str) -> psycopg.Connection[tuple[str, str]]:
-    return psycopg.connect(make_conninfo(session.info.dsn, user=role, password=password), autocommit=True)
+    # Without the options of ours, as the client library connects.
+    location = make_conninfo(session.info.dsn, user=role, password=password, options="")
+    return psycopg.connect(location, autocommit=True)
 
 
 def fence(session: Session, database: Database, account: str, seen: Lease, run: str) -> Login | None:

@@ -15,7 +15,6 @@ from typing import Final, LiteralString
 
 import anyio.to_thread
 import psycopg
-from psycopg import sql
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.fleet.database import (
@@ -33,7 +32,7 @@ from whatsapp_mcp.fleet.database import (
     lease_of,
     migrate,
 )
-from whatsapp_mcp.fleet.keys import Login, NotFencing, fence, prepare, schema_of
+from whatsapp_mcp.fleet.keys import Login, NotFencing, empty_schema, fence, prepare
 from whatsapp_mcp.fleet.protocol import Challenge, Lease, LeaseTimes
 from whatsapp_mcp.fleet.tenancy import require_new_name
 from whatsapp_mcp.storage import Fenced, KeysUnreadable, StorageError
@@ -68,7 +67,6 @@ _NOTE: Final = """
 INSERT INTO whatsapp_mcp.account_files (account, name, epoch, n, content) VALUES (%s, %s, %s, 0, '')
 ON CONFLICT DO NOTHING
 """
-_TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
 _NOTED: Final = "SELECT epoch FROM whatsapp_mcp.account_files WHERE account = %s AND name = %s"
 _EMPTY: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM whatsapp_mcp.snapshot_pointers WHERE account = %s",
@@ -197,9 +195,7 @@ def forget_departed(session: Session, account: str, move: str) -> None:
 def _empty(session: Session, account: str) -> None:
     for statement in _EMPTY:
         session.execute(statement, [account])
-    schema = schema_of(account)
-    for (table,) in session.execute(_TABLES, [schema]).fetchall():
-        session.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(schema, table)))
+    empty_schema(session, account)
 
 
 def claim_for_arrival(session: Session, database: Database, account: str) -> Claim:

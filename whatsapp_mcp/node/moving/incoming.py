@@ -19,7 +19,7 @@ from whatsapp_mcp.fleet.database import Database, Session
 from whatsapp_mcp.fleet.keys import keys_address
 from whatsapp_mcp.node.moving import contents
 from whatsapp_mcp.node.moving.claims import Claim, arrive, claim_for_arrival, connected, has_happened
-from whatsapp_mcp.node.moving.keys import KeyTables, make_tables
+from whatsapp_mcp.node.moving.keys import key_tables, make_tables
 from whatsapp_mcp.node.moving.records import MoveRecord
 from whatsapp_mcp.settings import AccountFolder
 
@@ -91,9 +91,9 @@ class MoveIn:
         """Copy the keys."""
         claim, path = self._held, self._folder.client_db
         await make_tables(self._folder.path, keys_address(self._session, claim.login))
-        tables = KeyTables(self._session, claim.account, claim.epoch)
-        given = await anyio.to_thread.run_sync(tables.put, path)
-        contents.require(given == await anyio.to_thread.run_sync(tables.digests), "keys")
+        async with key_tables(self._database, claim.login, STEP_LIMIT) as tables:
+            given = await anyio.to_thread.run_sync(tables.put, path)
+            contents.require(given == await anyio.to_thread.run_sync(tables.digests), "keys")
 
     async def put_contents(self) -> None:
         """Copy archive, journal, ledger and small files."""

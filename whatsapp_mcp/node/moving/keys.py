@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, closing
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import anyio
+import anyio.to_thread
 from psycopg import sql
 
 from whatsapp_mcp.child_process import kept_variables, module_command
 from whatsapp_mcp.client.client_storage import KEYS_FILE, ClientStorage
 from whatsapp_mcp.errors import Unsupported
-from whatsapp_mcp.fleet.database import Session
-from whatsapp_mcp.fleet.keys import schema_of
-from whatsapp_mcp.storage import Fenced, KeysAddress
+from whatsapp_mcp.fleet.database import Database, Session, connect
+from whatsapp_mcp.fleet.keys import Login, with_login
+from whatsapp_mcp.storage import KeysAddress
 
 _MAKE_LIMIT: Final = 60.0
 """Seconds in which the library has made its tables; it takes about one."""
@@ -37,7 +38,6 @@ SELECT one.relname, other.relname FROM pg_constraint
 JOIN pg_class AS one ON one.oid = conrelid JOIN pg_class AS other ON other.oid = confrelid
 WHERE contype = 'f' AND connamespace = %s::regnamespace
 """
-_LEASE: Final = "SELECT epoch FROM whatsapp_mcp.leases WHERE account = %s FOR UPDATE"
 _FILE_TABLES: Final = """
 SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
 """
@@ -93,29 +93,25 @@ async def make_tables(folder: Path, *addresses: KeysAddress) -> None:
 
 
 class KeyTables:
-    """The tables of one account in PostgreSQL, as a leader sees them.
+    """The tables of one account in PostgreSQL, as its own role sees them.
 
     Args:
-        session: A connection of a leader.
-        account: Whose.
-        epoch: Of the leader; nothing is written once a newer one has come.
+        session: A connection with the account's login, see `key_tables`.
+        schema: Where they are.
     """
 
-    def __init__(self, session: Session, account: str, epoch: int) -> None:
+    def __init__(self, session: Session, schema: str) -> None:
         self._session = session
-        self._account = account
-        self._epoch = epoch
-        self._schema = schema_of(account)
+        self._schema = schema
 
     def put(self, path: Path) -> dict[str, TableDigest]:
         """Copy the tables of a file here, in place of what is here; answers what the file holds.
 
         Raises:
             Unsupported: The tables are of different versions, or not as they are known.
-            Fenced: A newer leader has come.
+            psycopg.OperationalError: The connection was ended, by a newer leader perhaps.
         """
         with closing(_reading(path)) as db, self._session.transaction():
-            self._lock()
             tables = self._tables(db)
             for table in reversed(tables):
                 self._session.execute(sql.SQL("DELETE FROM {}").format(self._name(table)))
@@ -126,10 +122,9 @@ class KeyTables:
 
         Raises:
             Unsupported: As of `put`.
-            Fenced: A newer leader has come.
+            psycopg.OperationalError: As of `put`.
         """
         with closing(_connected(path)) as db, self._session.transaction():
-            self._lock()
             tables = self._tables(db)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("BEGIN IMMEDIATE")
@@ -148,11 +143,6 @@ class KeyTables:
         """What the tables of a file hold."""
         with closing(_reading(path)) as db:
             return {table.name: _digest(_file_rows(db, table)) for table in self._tables(db)}
-
-    def _lock(self) -> None:
-        lease = self._session.execute(_LEASE, [self._account]).fetchone()
-        if lease is None or lease[0] != self._epoch:
-            raise Fenced("A newer leader of the account has raised its epoch.")
 
     def _tables(self, db: sqlite3.Connection) -> list[Table]:
         """The tables to copy, each after those that it refers to; they are the same at both places."""
@@ -222,6 +212,24 @@ class KeyTables:
             cursor.execute(query)
             for row in cursor:
                 yield _as_known(row, table)
+
+
+@asynccontextmanager
+async def key_tables(database: Database, login: Login, limit: float) -> AsyncIterator[KeyTables]:
+    """The tables of an account, over a connection with its own login (`with_login`).
+
+    Args:
+        database: Where.
+        login: Of the leader's epoch.
+        limit: Seconds in which all is answered.
+
+    Raises:
+        psycopg.OperationalError: It does not answer, or a newer leader has changed the login.
+    """
+    session = await anyio.to_thread.run_sync(connect, with_login(database, login))
+    with closing(session):
+        session.deadline = database.monotonic() + limit
+        yield KeyTables(session, login.schema)
 
 
 class _Digest:

@@ -29,7 +29,7 @@ from whatsapp_mcp.node.moving.claims import (
     has_happened,
 )
 from whatsapp_mcp.node.moving.incoming import STEP_LIMIT, Step
-from whatsapp_mcp.node.moving.keys import KeyTables, make_tables
+from whatsapp_mcp.node.moving.keys import key_tables, make_tables
 from whatsapp_mcp.node.moving.records import MoveRecord, arrival_in
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import StorageError
@@ -112,9 +112,9 @@ class MoveOut:
         """Copy the keys."""
         claim, path = self._held, self._folder.client_db
         await make_tables(self._folder.path, keys_address(self._session, claim.login))
-        tables = KeyTables(self._session, claim.account, claim.epoch)
-        taken = await anyio.to_thread.run_sync(tables.take, path)
-        contents.require(taken == await anyio.to_thread.run_sync(tables.digests_of, path), "keys")
+        async with key_tables(self._database, claim.login, STEP_LIMIT) as tables:
+            taken = await anyio.to_thread.run_sync(tables.take, path)
+            contents.require(taken == await anyio.to_thread.run_sync(tables.digests_of, path), "keys")
 
     async def take_contents(self) -> None:
         """Copy archive, journal, ledger and small files."""
