@@ -81,6 +81,10 @@ async def _no_notifications(method: str, params: Params) -> None:
     logger.debug("rpc: notification %s ignored", method)
 
 
+class _NoMessage(Exception):
+    """Something came that is no message, to a peer that closes then."""
+
+
 @dataclass(slots=True, eq=False)
 class _Pending:
     done: anyio.Event = field(default_factory=anyio.Event)
@@ -101,6 +105,8 @@ class Peer:
             same peer for long: while it does, later notifications queue.
         frame_limit: Largest frame accepted and sent, in bytes.
         calls_at_once: How many calls of the other side may be running; more are answered `Busy`.
+        strict: Whether the connection closes at the first frame that is no message, and takes nothing after
+            it. Where others than processes of ours may connect, what follows is not ours either.
     """
 
     def __init__(
@@ -112,6 +118,7 @@ class Peer:
         *,
         frame_limit: int = FRAME_LIMIT,
         calls_at_once: int = 256,
+        strict: bool = False,
     ) -> None:
         self._receive = receive
         self._send = send
@@ -119,6 +126,7 @@ class Peer:
         self._on_notification = on_notification
         self._frame_limit = frame_limit
         self._calls_at_once = calls_at_once
+        self._strict = strict
         self._ids = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
         self._running: dict[int | str, anyio.CancelScope] = {}
@@ -266,20 +274,22 @@ class Peer:
             logger.debug("rpc: the connection can no longer be read")
         except NotConnected:
             logger.debug("rpc: the connection closed while it was read")
+        except _NoMessage:
+            logger.info("rpc: the connection is closed: what came is no message")
         finally:
             self._close()
 
     async def _take(self, line: bytes | None) -> None:
         """Handle one frame; None stands for one that was over the limit."""
         if line is None:
-            await self._refuse(None, _INVALID_REQUEST, f"frame over {self._frame_limit} bytes")
+            await self._take_unreadable(None, _INVALID_REQUEST, f"frame over {self._frame_limit} bytes")
             return
         try:
             message = json.loads(line)
         except (ValueError, RecursionError) as error:
             members = scalar_members(line.decode(errors="replace"))
             call_id = members.get("id") if "method" in members else None
-            await self._refuse(call_id, _PARSE_ERROR, _why_unreadable(error))
+            await self._take_unreadable(call_id, _PARSE_ERROR, _why_unreadable(error))
             return
         match message:
             case {"method": str(method), "id": int() | str() as call_id}:
@@ -293,7 +303,12 @@ class Peer:
             case {"id": None, "error": dict(error)}:
                 logger.error("rpc: the other side refused a frame: %s", error.get("message"))
             case _:
-                await self._refuse(None, _INVALID_REQUEST, "not a JSON-RPC message")
+                await self._take_unreadable(None, _INVALID_REQUEST, "not a JSON-RPC message")
+
+    async def _take_unreadable(self, call_id: int | str | None, code: int, message: str) -> None:
+        if self._strict:
+            raise _NoMessage
+        await self._refuse(call_id, code, message)
 
     def _settle(self, call_id: int, result: Any, error: WhatsAppError | None, took: Any) -> None:
         pending = self._pending.get(call_id)

@@ -89,7 +89,7 @@ async def test_a_copy_whose_services_fail_is_opened_again_and_ends_nothing_else(
     settings = Settings(home=tmp_path)
     current = CurrentSettings(settings, "a", lambda: "")
     context: Any = SimpleNamespace(
-        settings=settings, served=Served(), decoding=anyio.Semaphore(1), current={"a": current}.get
+        settings=settings, served=Served(""), decoding=anyio.Semaphore(1), current={"a": current}.get
     )
     followed: Any = SimpleNamespace(accounts=frozenset(), as_of={}.get)
     with anyio.fail_after(30):

@@ -35,6 +35,7 @@ from whatsapp_mcp.node.replicas import (
     ReplicaFigures,
     connect,
     devices_of,
+    fleet_secret,
 )
 from whatsapp_mcp.node.serving import database_of
 from whatsapp_mcp.server.application import create
@@ -102,9 +103,9 @@ class _Replica:
         """Serve until a signal comes."""
         quick = replace(self.database, patience=_PATIENCE)
         async with DatabaseCalls(quick) as calls, background_tasks() as tasks:
-            state_key = await _begun(calls)
+            state_key, secret = await _begun(calls)
             accounts = FleetAccounts(self.settings, lambda name: directory.settings_of(name))
-            peers = Peers(self._connect, tasks)
+            peers = Peers(self._connect, secret, tasks)
 
             def changed(names: Sequence[str]) -> None:
                 accounts.update(names, directory, peers, tasks)
@@ -162,17 +163,17 @@ class _Replica:
         return await connect(address, self.settings.node)
 
 
-async def _begun(calls: DatabaseCalls) -> bytes:
-    """The key that replicas share.
+async def _begun(calls: DatabaseCalls) -> tuple[bytes, str]:
+    """The key that replicas share, and what they show to nodes.
 
     Raises:
         Busy: The database does not answer, has no tables of this version, or may not be used.
     """
     fresh = secrets.token_bytes(32)
 
-    def begin(session: Session) -> bytes:
+    def begin(session: Session) -> tuple[bytes, str]:
         require_schema(session, MIGRATIONS, REPLICA_RIGHTS)
-        return shared_secret(session, _STATE, fresh)
+        return shared_secret(session, _STATE, fresh), fleet_secret(session)
 
     until, last = anyio.current_time() + _START_LIMIT, ""
     while True:

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -33,7 +33,7 @@ from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.node.copies import open_copies
 from whatsapp_mcp.node.home import FormerRun, NodeHome
 from whatsapp_mcp.node.node import Node
-from whatsapp_mcp.node.replicas import Served, accept
+from whatsapp_mcp.node.replicas import Served, accept, fleet_secret
 from whatsapp_mcp.node.run import NodeRun, new_run
 from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
 from whatsapp_mcp.node.status import NodeStatus
@@ -94,11 +94,12 @@ async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
         status = await stack.enter_async_context(_open_status(settings, database))
         calls = await stack.enter_async_context(DatabaseCalls(patient))
         await _answered(calls, _migrated, at_start=True)
+        secret = await _answered(calls, fleet_secret)
         reader = stack.enter_context(Reader(patient))
         listener = stack.enter_context(closing(await listening_socket(settings.node)))
         kept_descriptors.set((listener.fileno(),))
         times = times or LeaseTimes()
-        process = _NodeProcess(settings, home, database, calls, reader, listener, times, status)
+        process = _NodeProcess(settings, home, database, calls, reader, listener, times, status, secret)
         await process.until_signal()
 
 
@@ -136,6 +137,7 @@ class _NodeProcess:
     listener: socket.socket
     times: LeaseTimes
     status: NodeStatus
+    secret: str = field(repr=False)
 
     async def until_signal(self) -> None:
         """Have runs until a signal comes."""
@@ -166,7 +168,7 @@ class _NodeProcess:
         run = NodeRun(self.database, new_run(self._name), self.times)
         await self._begin(run)
         async with background_tasks() as tasks:
-            served = Served()
+            served = Served(self.secret)
             tasks.start_soon(run.keep)
             tasks.start_soon(accept, self.listener, self.settings.node, served.serve)
             context = NodeContext(

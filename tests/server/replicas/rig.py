@@ -17,6 +17,8 @@ from whatsapp_mcp.node.replicas.serving import Served
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.calls import Accounts, ServicesSource
 
+SECRET = "of the fleet"
+
 
 class _Receiver(anyio.abc.ByteReceiveStream):
     def __init__(self, stream: anyio.abc.ObjectReceiveStream[bytes]) -> None:
@@ -54,7 +56,7 @@ def pipes() -> tuple[ByteStream, ByteStream]:
 class Node:
     """A node that answers, or is dead."""
 
-    served: Served = field(default_factory=Served)
+    served: Served = field(default_factory=lambda: Served(SECRET))
     is_alive: bool = True
     connections: list[anyio.CancelScope] = field(default_factory=list[anyio.CancelScope])
 
@@ -109,7 +111,7 @@ class Fleet:
 
     def accounts(self, *sources: ServicesSource) -> Accounts:
         """The accounts of these sources, as a replica has them."""
-        peers = Peers(self.connect, self.tasks)
+        peers = Peers(self.connect, SECRET, self.tasks)
         return Accounts.of(*(self._remote(source, peers) for source in sources))
 
     def _remote(self, source: ServicesSource, peers: Peers) -> RemoteAccount:

@@ -126,12 +126,12 @@ async def test_a_replica_tells_of_the_accounts_that_a_token_may_use(followed: Fo
     await followed.has([account("work", "r1"), account("club", None)], [run("r1")])
     accounts = FleetAccounts(Settings(home=Path("unused")), followed.directory.settings_of)
     async with anyio.create_task_group() as tasks:
-        accounts.update(["work", "club"], followed.directory, Peers(nowhere, tasks), tasks)
+        accounts.update(["work", "club"], followed.directory, Peers(nowhere, "", tasks), tasks)
         figures = ReplicaFigures(accounts, followed.directory)
         assert figures.told(None)[LEADER_UP] == {("club",): 0.0, ("work",): 1.0}
         assert figures.told(frozenset({"work"}))[LEADER_UP] == {("work",): 1.0}
         assert figures.told(None)[DATABASE_UP] == {(): 1.0}
-        accounts.update(["club"], followed.directory, Peers(nowhere, tasks), tasks)
+        accounts.update(["club"], followed.directory, Peers(nowhere, "", tasks), tasks)
         assert figures.told(None)[LEADER_UP] == {("club",): 0.0}
 
 

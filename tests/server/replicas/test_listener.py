@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -15,15 +16,20 @@ import trustme
 from anyio._backends._asyncio import TCPSocketListener
 from anyio.abc import ByteStream
 
-from whatsapp_mcp.node.replicas import listener
+from tests.server.replicas.rig import SECRET
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.node.replicas import listener, peers, serving
 from whatsapp_mcp.node.replicas.listener import accept, connect
 from whatsapp_mcp.node.replicas.peers import Peers, Unreachable, connected
 from whatsapp_mcp.node.replicas.serving import Served
-from whatsapp_mcp.node.replicas.wire import PERFORM
+from whatsapp_mcp.node.replicas.wire import PERFORM, PROTOCOL
 from whatsapp_mcp.settings import NodeSettings
 
 pytestmark = pytest.mark.anyio
 LIMIT = 30.0
+OPERATE_LINE = (
+    b'{"jsonrpc":"2.0","id":1,"method":"operate","params":{"account":"work","operation":"unlink"}}\n'
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +54,7 @@ async def listening(node: NodeSettings) -> AsyncIterator[str]:
     """A node that leads nothing, and its address."""
     with socket.create_server(("127.0.0.1", 0)) as bound:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(accept, bound, node, Served().serve)
+            tasks.start_soon(accept, bound, node, Served(SECRET).serve)
             yield f"127.0.0.1:{bound.getsockname()[1]}"
             tasks.cancel_scope.cancel()
 
@@ -56,16 +62,16 @@ async def listening(node: NodeSettings) -> AsyncIterator[str]:
 async def answered(address: str, node: NodeSettings) -> str:
     """Who answers a call for an account that the node does not lead."""
     with anyio.fail_after(LIMIT):
-        async with await connect(address, node) as stream, connected(stream) as connection:
+        async with await connect(address, node) as stream, connected(stream, SECRET) as connection:
             answer = await connection.ask(PERFORM, {"account": "work"}, deadline=LIMIT)
             return answer["by"]
 
 
-async def is_refused(address: str, node: NodeSettings) -> None:
+async def is_refused(address: str, node: NodeSettings, secret: str = SECRET) -> None:
     """See that nothing is answered to a replica with these settings."""
     async with anyio.create_task_group() as tasks:
         with pytest.raises(Unreachable):
-            await Peers(lambda at: connect(at, node), tasks).at(address)
+            await Peers(lambda at: connect(at, node), secret, tasks).at(address)
 
 
 async def test_both_sides_with_certificates_of_the_authority_understand_each_other(
@@ -149,6 +155,58 @@ async def test_without_certificates_only_loopback_is_connected_to() -> None:
         await connect("192.0.2.1:7420", NodeSettings())
     async with listening(NodeSettings()) as address:
         assert await answered(address, NodeSettings()) == "nobody"
+
+
+@pytest.mark.parametrize("has_certificate", [True, False])
+async def test_whoever_does_not_show_the_secret_of_the_fleet_is_answered_nothing(
+    tmp_path: Path, authority: trustme.CA, has_certificate: bool
+) -> None:
+    node, proxy = NodeSettings(), NodeSettings()
+    if has_certificate:
+        node = node_of(tmp_path / "node", authority, authority)
+        proxy = node_of(tmp_path / "proxy", authority, authority)
+    async with listening(node) as address:
+        await is_refused(address, proxy, "another")
+        await is_refused(address, proxy, "")
+
+
+async def said(address: str, line: bytes) -> bytes:
+    """What a node without certificates answers to one who opens with these bytes, until it hangs up."""
+    host, port = address.split(":")
+    answered = b""
+    with anyio.fail_after(LIMIT):
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            await stream.send(line)
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                while True:
+                    answered += await stream.receive()
+    return answered
+
+
+async def test_a_request_of_a_web_page_is_answered_nothing_and_its_body_is_not_read() -> None:
+    request = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n\r\n" + OPERATE_LINE
+    async with listening(NodeSettings()) as address:
+        assert await said(address, request) == b""
+
+
+async def test_a_call_before_the_secret_is_denied_and_the_connection_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving, "HELLO_LIMIT", 0.2)
+    async with listening(NodeSettings()) as address:
+        answer = json.loads(await said(address, OPERATE_LINE))
+    assert answer["error"]["data"]["code"] == "DENIED"
+
+
+async def test_a_replica_of_another_protocol_is_told_which_one_is_spoken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with listening(NodeSettings()) as address:
+        monkeypatch.setattr(peers, "PROTOCOL", PROTOCOL - 1)
+        stream = await connect(address, NodeSettings())
+        with pytest.raises(Busy, match="another protocol"):
+            async with stream, connected(stream, ""):
+                pass
 
 
 async def test_only_tls_1_3_is_spoken(tmp_path: Path, authority: trustme.CA) -> None:

@@ -3,7 +3,7 @@
 from whatsapp_mcp.node.replicas.directory import FleetDirectory
 from whatsapp_mcp.node.replicas.figures import REPLICA_METRICS, ReplicaFigures
 from whatsapp_mcp.node.replicas.fleet_accounts import FleetAccounts, devices_of
-from whatsapp_mcp.node.replicas.listener import accept, connect
+from whatsapp_mcp.node.replicas.listener import accept, connect, fleet_secret
 from whatsapp_mcp.node.replicas.peers import Peers
 from whatsapp_mcp.node.replicas.serving import Served
 
@@ -17,4 +17,5 @@ __all__ = [
     "accept",
     "connect",
     "devices_of",
+    "fleet_secret",
 ]

@@ -1,8 +1,13 @@
-"""Connections between replicas and nodes: TLS 1.3, where both show certificates of one authority."""
+"""Connections between replicas and nodes: TLS 1.3, where both show certificates of one authority.
+
+Whoever connects has to show the secret of the fleet as well: the authority may have signed certificates of
+other programs, and without certificates every program of the machine reaches a node.
+"""
 
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -13,6 +18,7 @@ from anyio.abc import ByteStream, SocketListener
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from whatsapp_mcp.errors import cause
+from whatsapp_mcp.fleet.database import Session, shared_secret
 from whatsapp_mcp.settings import HostPort, NodeSettings
 
 HANDSHAKE_LIMIT: Final = 5.0
@@ -25,6 +31,16 @@ PAUSE: Final = 0.5
 """Seconds until a connection that could not be accepted is tried again."""
 
 logger = logging.getLogger(__name__)
+
+
+_NODES: Final = "nodes"
+"""The name of the secret in the database."""
+_SECRET_BYTES: Final = 32
+
+
+def fleet_secret(session: Session) -> str:
+    """What replicas show to nodes, which they make in the database; no account's role may read it there."""
+    return shared_secret(session, _NODES, secrets.token_bytes(_SECRET_BYTES)).hex()
 
 
 def _context(node: NodeSettings, protocol: ssl._SSLMethod) -> ssl.SSLContext | None:  # pyright: ignore[reportPrivateUsage]

@@ -107,10 +107,15 @@ class NodeConnection:
 
 
 @asynccontextmanager
-async def connected(stream: ByteStream) -> AsyncIterator[NodeConnection]:
+async def connected(stream: ByteStream, secret: str) -> AsyncIterator[NodeConnection]:
     """A connection to the node at the other end of a stream.
 
+    Args:
+        stream: To it.
+        secret: Of the fleet.
+
     Raises:
+        Denied: It has another secret.
         Busy: It speaks another protocol.
         WhatsAppError: It does not answer.
     """
@@ -123,12 +128,13 @@ async def connected(stream: ByteStream) -> AsyncIterator[NodeConnection]:
                 await follow(params["done"], params["total"], params["message"])
 
     async with Peer(stream, stream, on_notification=told) as peer:
-        await _greet(peer)
+        await _greet(peer, secret)
         yield NodeConnection(peer, progress)
 
 
-async def _greet(peer: Peer) -> None:
-    answer: Any = await peer.call(HELLO, {"protocol": PROTOCOL}, deadline=CONNECT_LIMIT)
+async def _greet(peer: Peer, secret: str) -> None:
+    hello = {"protocol": PROTOCOL, "secret": secret}
+    answer: Any = await peer.call(HELLO, hello, deadline=CONNECT_LIMIT)
     if answer["protocol"] != PROTOCOL:
         raise Busy(
             f"A node of version {answer['version']} speaks another protocol.",
@@ -141,11 +147,13 @@ class Peers:
 
     Args:
         connect: Opens one.
+        secret: Of the fleet.
         tasks: Holds them; they end with it.
     """
 
-    def __init__(self, connect: Connect, tasks: TaskGroup) -> None:
+    def __init__(self, connect: Connect, secret: str, tasks: TaskGroup) -> None:
         self._connect = connect
+        self._secret = secret
         self._tasks = tasks
         self._open: dict[str, NodeConnection] = {}
         self._opening: dict[str, anyio.Lock] = {}
@@ -176,7 +184,7 @@ class Peers:
     ) -> None:
         stream = await self._connect(address)
         try:
-            async with stream, connected(stream) as connection:
+            async with stream, connected(stream, self._secret) as connection:
                 task_status.started(connection)
                 await connection.watch()
         except (OSError, anyio.BrokenResourceError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.device.operations import OPERATIONS, CallersDevices
-from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
+from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, Unsupported
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.node.replicas.staleness import marked
 from whatsapp_mcp.node.replicas.wire import (
@@ -35,6 +37,8 @@ from whatsapp_mcp.server.procedures import Procedure, procedure
 
 CALLS_AT_ONCE: Final = 4096
 """Calls of one replica that may run at a node: most of them wait for messages."""
+HELLO_LIMIT: Final = 5.0
+"""Seconds in which a replica has to show the secret of the fleet."""
 _CALLER: Final = TypeAdapter(Caller)
 
 
@@ -72,9 +76,14 @@ class _Account:
 
 
 class Served:
-    """The accounts that a node answers for."""
+    """The accounts that a node answers for.
 
-    def __init__(self) -> None:
+    Args:
+        secret: Of the fleet, which whoever asks has to show first.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
         self._accounts: dict[str, _Account] = {}
 
     @contextmanager
@@ -118,11 +127,23 @@ class Served:
     async def serve(self, stream: ByteStream) -> None:
         """Answer one replica until its connection ends.
 
+        Whoever can open a connection may be a program of somebody else, or a web page in a browser: so it is
+        answered nothing before it has shown the secret, and not listened to after a line that is no message.
+
         Args:
-            stream: Of one that has shown that it belongs to the fleet.
+            stream: The connection.
         """
+        greeting = anyio.CancelScope(deadline=anyio.current_time() + HELLO_LIMIT)
 
         async def hello(params: Params) -> Any:
+            if params.get("protocol") == PROTOCOL:  # another one is told ours, and that is all
+                shown = str(params.get("secret", "")).encode(errors="replace")
+                if not hmac.compare_digest(shown, self._secret):
+                    raise Denied(
+                        "The replica has not shown the secret of this fleet.",
+                        "Tell the user: the nodes and replicas use different databases.",
+                    )
+                greeting.deadline = math.inf
             return {"protocol": PROTOCOL, "version": __version__}
 
         async def ping(params: Params) -> Any:
@@ -131,9 +152,18 @@ class Served:
         async def perform(params: Params) -> Any:
             return await self._perform(params, peer)
 
-        methods = {HELLO: hello, PING: ping, PERFORM: perform, OPERATE: self._operate}
-        async with Peer(stream, stream, by_name(methods), calls_at_once=CALLS_AT_ONCE) as peer:
-            await peer.wait_closed()
+        handle = by_name({PING: ping, PERFORM: perform, OPERATE: self._operate})
+
+        async def answer(method: str, params: Params) -> Any:
+            if method == HELLO:
+                return await hello(params)
+            if greeting.deadline != math.inf:
+                raise Denied("The other side has not shown that it belongs to this fleet.")
+            return await handle(method, params)
+
+        async with Peer(stream, stream, answer, calls_at_once=CALLS_AT_ONCE, strict=True) as peer:
+            with greeting:
+                await peer.wait_closed()
 
     async def _perform(self, params: Params, peer: Peer) -> Answer:
         account = self._accounts.get(str(params.get("account")))
