@@ -29,6 +29,7 @@ ATTEMPTS: Final[dict[str, Callable[[str], object]]] = {
     "remove": os.unlink,
     "run": lambda program: subprocess.run([program], check=True),
     "listen": _listen,
+    "signal": lambda process: os.kill(int(process), 0),
 }
 
 

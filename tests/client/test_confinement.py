@@ -26,19 +26,21 @@ from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.system import write_private
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Landlock and /proc are Linux's")
 
 
-def _has_landlock() -> bool:
+def _version_of_landlock() -> int:
     program = [sys.executable, "-m", "whatsapp_mcp.client.load"]
-    return subprocess.run(program, capture_output=True, check=True, timeout=60).stdout.strip() != b"0"
+    return int(subprocess.run(program, capture_output=True, check=True, timeout=60).stdout)
 
 
 @pytest.fixture(scope="module")
-def landlock() -> None:
-    if sys.platform != "linux" or not _has_landlock():
+def landlock() -> int:
+    if sys.platform != "linux" or (version := _version_of_landlock()) == 0:
         pytest.skip("this kernel has no Landlock")
+    return version
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def account(tmp_path: Path) -> AccountFolder:
     return folder
 
 
-def attempt(folder: AccountFolder, *attempts: tuple[str, str | Path]) -> list[str | None]:
+def attempt(folder: AccountFolder, *attempts: tuple[str, str | Path | int]) -> list[str | None]:
     """The names of the errors of these attempts in a process that is confined to the folder."""
     lines = "".join(json.dumps([what, str(argument)]) + "\n" for what, argument in attempts)
     program = [sys.executable, "-m", "tests.client.confined", str(folder.path)]
@@ -112,6 +114,27 @@ def test_a_client_reads_and_writes_nowhere_else(account: AccountFolder, tmp_path
 @pytest.mark.usefixtures("landlock")
 def test_a_client_runs_no_program_and_listens_on_no_port(account: AccountFolder) -> None:
     assert attempt(account, ("run", "/bin/true"), ("listen", "")) == ["PermissionError"] * 2
+
+
+def test_a_client_signals_no_other_process(account: AccountFolder, landlock: int) -> None:
+    if landlock < 6:
+        pytest.skip("this kernel's Landlock knows nothing of signals")
+    assert attempt(account, ("signal", os.getpid())) == ["PermissionError"]
+
+
+@pytest.mark.usefixtures("landlock")
+def test_a_client_reads_the_secret_of_no_leader(account: AccountFolder) -> None:
+    other = Settings(home=account.path.parent.parent).account_folder("other")
+    other.create()
+    places = [folder.meeting_place for folder in (account, other)]
+    for place in places:
+        write_private(place.secret_path, b"secret")
+    try:
+        refused = attempt(account, *(("read", place.secret_path) for place in places))
+    finally:
+        for place in places:
+            place.secret_path.unlink()
+    assert refused == ["PermissionError"] * 2
 
 
 def test_where_there_is_no_landlock_a_client_runs_unconfined(

@@ -220,7 +220,9 @@ async def test_the_end_of_a_server_leaves_no_process_and_no_socket(
         assert settings.account_folder().socket.exists()
         begun = anyio.current_time()
     assert anyio.current_time() - begun < 2
-    assert not settings.account_folder().socket.exists()
+    there = settings.account_folder().meeting_place
+    assert not there.path.exists()
+    assert not there.secret_path.exists()
     with anyio.fail_after(1):
         await wa.me.offline()
 
@@ -325,13 +327,14 @@ async def test_what_the_dead_left_at_the_address_is_no_obstacle(
         assert folder.socket.is_socket()
 
 
+@pytest.mark.parametrize("what", ["path", "secret_path"])
 async def test_newcomers_find_the_host_although_its_address_was_taken_away(
-    wa: WhatsApp, server: Open, tmp_path: Path
+    wa: WhatsApp, server: Open, tmp_path: Path, what: str
 ) -> None:
-    address = Settings(home=home_of(tmp_path)).account_folder().socket
+    there = Settings(home=home_of(tmp_path)).account_folder().meeting_place
     async with linked(wa, server), server() as (early, _):
         await leader_pid(early, os.getpid())
-        address.unlink()
+        getattr(there, what).unlink()
         async with server() as (late, _):
             assert (await leader_pid(late, os.getpid())).generation == 1
             assert (await status_of(early)).generation == 1
@@ -441,6 +444,10 @@ async def test_what_an_older_host_does_not_know_is_told_with_its_remedy(server: 
         await until(hosting, ConnectionState.UNLINKED)
         stream, secret = await reached(folder)
         async with stream, Peer(stream, stream) as peer:
+            for shown in ("", secret[:-1]):
+                with pytest.raises(Denied):
+                    await peer.call("status", deadline=5)
+                await peer.call("hello", {"secret": shown}, deadline=5)
             with pytest.raises(Denied):
                 await peer.call("status", deadline=5)
             await peer.call("hello", {"secret": secret}, deadline=5)

@@ -58,16 +58,33 @@ async def test_where_nobody_listens_nobody_is_reached(tmp_path: Path, kind: type
         await kind(tmp_path / "place").connect()
 
 
-async def test_a_port_is_of_loopback_and_its_secret_private_and_new_each_time(tmp_path: Path) -> None:
-    there = LoopbackPort(tmp_path / "place")
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_secret_is_private_and_new_each_time(tmp_path: Path, kind: type[MeetingPlace]) -> None:
+    there = kind(tmp_path / "place")
     first, second = there.new_secret(), there.new_secret()
     assert first != second
     assert len(first) == 64
-    async with await there.listen(first) as listener:
+    async with await there.listen(first):
+        assert first in there.secret_path.read_text()
+        if sys.platform != "win32":
+            assert stat.S_IMODE(there.secret_path.stat().st_mode) == 0o600
+
+
+async def test_a_port_is_of_loopback(tmp_path: Path) -> None:
+    there = LoopbackPort(tmp_path / "place")
+    async with await there.listen(there.new_secret()) as listener:
         address = listener.extra(anyio.abc.SocketAttribute.local_address)
         assert address == ("127.0.0.1", json.loads(there.path.read_text())["port"])
-        if sys.platform != "win32":
-            assert stat.S_IMODE(there.path.stat().st_mode) == 0o600
+
+
+@ONLY_POSIX
+async def test_an_older_leader_that_has_written_no_secret_is_reached(tmp_path: Path) -> None:
+    there = UnixSocket(tmp_path / "place")
+    async with await there.listen(""):
+        there.secret_path.unlink()
+        stream, shown = await there.connect()
+        await stream.aclose()
+    assert shown == ""
 
 
 @pytest.mark.parametrize("written", ["", "[]", "{}", '{"port": "x", "secret": ""}', '{"port": null}'])

@@ -1,8 +1,9 @@
 """What the client process gives up before it loads the library, which reads what strangers send.
 
 On Linux: new privileges (`no_new_privs`, prctl(2)) and, by Landlock, every file but those that it works with,
-running programs and listening on TCP. The rules hold for threads that start later, so they are set while
-there is one. Elsewhere nothing is given up.
+running programs, listening on TCP and signals to other processes. It can still connect to any unix socket:
+what keeps it from leaders is that it may not read their secrets. The rules hold for threads that start later,
+so they are set while there is one. Elsewhere nothing is given up.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from whatsapp_mcp.sandbox import (
     READ,
     READ_DIR,
     READ_FILE,
+    SIGNAL,
     WORK,
     WRITE_FILE,
     apply_landlock,
@@ -64,7 +66,7 @@ def confine(folder: Path, certificates: Iterable[Path] = ()) -> int:
     try:
         no_new_privileges()
         rules = chain(_rules(folder), ((path.resolve(), READ_FILE) for path in certificates))
-        return apply_landlock(rules, network=BIND_TCP, scopes=ABSTRACT_UNIX_SOCKET)
+        return apply_landlock(rules, network=BIND_TCP, scopes=ABSTRACT_UNIX_SOCKET | SIGNAL)
     except OSError as error:
         logger.warning("client: not confined: %s", error)
         return 0

@@ -1,4 +1,8 @@
-"""Where processes of one user meet: a unix socket, or on Windows a port of loopback and a secret."""
+"""Where processes of one user meet: a unix socket, or on Windows a port of loopback, and a secret.
+
+The system says which user connects to a unix socket. A confined client process is of the same user, and may
+connect to any of them; what it may not read is the secret.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +42,16 @@ class MeetingPlace(ABC):
 
     Attributes:
         path: The file by which others find it: deleted, nobody does.
+        secret_path: The file that holds the secret, for its owner alone: deleted, nobody is served.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, secret_path: Path | None = None) -> None:
         self.path = path
+        self.secret_path = path if secret_path is None else secret_path
 
-    @abstractmethod
     def new_secret(self) -> str:
-        """What others must show to be served; empty where the system says who they are."""
+        """What others must show to be served, which nobody can guess."""
+        return secrets.token_hex(_SECRET_BYTES)
 
     @abstractmethod
     async def listen(self, secret: str) -> Listener[ByteStream]:
@@ -69,23 +75,30 @@ class MeetingPlace(ABC):
 
 
 class UnixSocket(MeetingPlace):
-    """A unix socket that only its owner may use."""
+    """A unix socket that only its owner may use, and the secret in a file beside it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, path.with_suffix(".secret"))
 
     def __str__(self) -> str:
         """For a person."""
         return str(self.path)
 
-    def new_secret(self) -> str:
-        """None."""
-        return ""
-
     async def listen(self, secret: str) -> Listener[ByteStream]:
-        """Make the socket."""
+        """Write the secret down, then make the socket: whoever has connected finds the secret."""
+        write_private(self.secret_path, secret.encode())
         return await anyio.create_unix_listener(self.path, mode=0o600)
 
     async def connect(self) -> tuple[ByteStream, str]:
-        """Connect to it."""
-        return await anyio.connect_unix(self.path), ""
+        """Connect to it; the secret is empty where a leader of an older version has written none."""
+        stream = await anyio.connect_unix(self.path)
+        try:
+            return stream, self.secret_path.read_text(encoding="ascii")
+        except (FileNotFoundError, ValueError):
+            return stream, ""
+        except OSError:
+            await anyio.aclose_forcefully(stream)
+            raise
 
     def is_same_user(self, stream: ByteStream) -> bool:
         """As Linux and macOS tell; elsewhere its mode has to do."""
@@ -99,10 +112,6 @@ class LoopbackPort(MeetingPlace):
     def __str__(self) -> str:
         """For a person."""
         return f"loopback, with a secret in {self.path}"
-
-    def new_secret(self) -> str:
-        """One that nobody can guess."""
-        return secrets.token_hex(_SECRET_BYTES)
 
     async def listen(self, secret: str) -> Listener[ByteStream]:
         """Take a free port, and write it down with the secret."""

@@ -133,7 +133,8 @@ class LeaderElection:
         except OSError:
             await self._say_unreachable(pid)
             return _RETRY
-        self._unreachable_since = None
+        if secret:
+            self._unreachable_since = None
         async with stream, Peer(stream, stream) as peer:
             try:
                 leader = await say_hello(peer, secret)
@@ -150,6 +151,9 @@ class LeaderElection:
             if refused is not None:
                 await self._go_offline(refused.message, refused.action, leader["pid"])
                 await peer.wait_closed()
+                return _RETRY
+            if not secret:  # it was deleted, and the leader is about to write it again
+                await self._say_unreachable(pid)
                 return _RETRY
             await self._devices.replace(
                 lambda _: as_device(RemoteDevice(self._folder.name, peer, leader["pid"]))

@@ -16,6 +16,7 @@ from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.lock import identity
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.system import MeetingPlace
 
 _LOOK_AGAIN: Final = 2.0
 """Seconds between looks at whether the address is still there."""
@@ -33,7 +34,7 @@ async def listening(
     removed. An address that somebody else deletes (runtime folders are cleaned) is created again.
 
     Args:
-        serve: Called with each connection and the secret that the other side must know (empty if none).
+        serve: Called with each connection and the secret that the other side must know.
     """
     at = folder.meeting_place
     secret = at.new_secret()
@@ -51,23 +52,28 @@ async def listening(
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """Where the leader listens, and which file says so."""
+    """Where the leader listens, and which files say so, with what tells them from another leader's."""
 
-    place: Path
     listener: Listener[ByteStream]
-    identity: tuple[int, int] | None
+    files: dict[Path, tuple[int, int] | None]
 
     def is_found(self, folder: AccountFolder) -> bool:
         """Whether others still find it."""
         try:
-            return self.identity is not None and self.identity == identity(folder.meeting_place.path)
+            there = _files_of(folder.meeting_place)
         except WhatsAppError:
             return False
+        return there == self.files and None not in there.values()
 
     def remove(self) -> None:
         """Take it away, unless it has become another leader's."""
-        if identity(self.place) == self.identity:
-            self.place.unlink(missing_ok=True)
+        for path, known in self.files.items():
+            if identity(path) == known:
+                path.unlink(missing_ok=True)
+
+
+def _files_of(at: MeetingPlace) -> dict[Path, tuple[int, int] | None]:
+    return {path: identity(path) for path in (at.path, at.secret_path)}
 
 
 async def _keep_listening(
@@ -105,7 +111,7 @@ async def _listen(folder: AccountFolder, secret: str) -> _Address:
     # Cancelled half way, it would leave a socket that nobody removes.
     with anyio.CancelScope(shield=True):
         listener = await at.listen(secret)
-    return _Address(at.path, listener, identity(at.path))  # pyright: ignore[reportPossiblyUnboundVariable]
+    return _Address(listener, _files_of(at))  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:

@@ -19,7 +19,7 @@ from whatsapp_mcp.errors import Busy, Denied, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Caller
 from whatsapp_mcp.rpc import Params, Peer
 
-PROTOCOL: Final = 13
+PROTOCOL: Final = 14
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.
 Servers of different numbers refuse each other. Another connection state needs no new number."""
 _HELLO: Final = "hello"
@@ -102,12 +102,14 @@ async def greet(peer: Peer, secret: str) -> int:
     """Begin to use the leader at the other end; its process id.
 
     Raises:
-        Busy: It is of another protocol.
+        Busy: It is of another protocol, or its secret is not there.
         WhatsAppError: It does not answer.
     """
     leader = await say_hello(peer, secret)
     if (refused := refusal(leader)) is not None:
         raise refused
+    if not secret:
+        raise Busy("The secret of the leader's socket is missing; the leader writes it again within seconds.")
     return int(leader["pid"])
 
 
