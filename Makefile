@@ -207,7 +207,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 lock:
 	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:build --output-file requirements/build.txt
 	$(COMPILE) --output-file requirements/runtime.txt
-	$(COMPILE) --extra postgres --extra metrics --extra otel --constraints requirements/runtime.txt --output-file requirements/fleet.txt
+	$(COMPILE) --extra postgres --extra objects --extra metrics --extra otel --constraints requirements/runtime.txt --output-file requirements/fleet.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:postgres --output-file requirements/postgres.txt
 	$(COMPILE) --extra demo --group build --output-file requirements/demo.txt
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt

@@ -64,6 +64,7 @@ address = "$1:7443"
 replicas = ["replica-1", "replica-2"]
 status = "0.0.0.0:8809"
 accounts = 50
+files = "file:///objects"
 END
     certificate "$1" tls fleet "$1" serverAuth
     belongs_to "$1" $PROGRAM
@@ -110,3 +111,6 @@ for name in postgres-1 postgres-2; do
     server "$name" "$name" $POSTGRES
 done
 server nginx localhost $NGINX
+# The object store of the nodes.
+mkdir -p objects
+belongs_to objects $PROGRAM

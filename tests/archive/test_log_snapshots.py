@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tarfile
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from tests.archive import events as ev
@@ -18,7 +22,9 @@ from tests.archive.replaying import digests
 from whatsapp_mcp.archive import Archive, LogStorage, open_archive
 from whatsapp_mcp.archive.care import FolderSnapshots, copy_archive, digest_of
 from whatsapp_mcp.archive.projection import snapshotting
+from whatsapp_mcp.device.leader.snapshots import keep_snapshots
 from whatsapp_mcp.encryption import KeySource, Vault, connect, encrypt
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Pruned, Snapshot, Unavailable
 from whatsapp_mcp.system import draft_of
@@ -181,6 +187,32 @@ async def test_a_purge_that_is_cut_short_is_finished_by_the_next_leader(
         await archive.finish_purges()
         assert (await archive.message("B1")).text == "stays"
     assert holds(storage, WORD) == set()
+
+
+async def test_a_purge_that_a_store_of_snapshots_holds_up_is_finished_once_that_works(
+    tmp_path: Path, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_: int) -> None:
+        raise OSError(errno.EIO, "The store is away.")
+
+    async def no_pause(_: float) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async with at(path_of(tmp_path, "there"), storage) as archive:
+        await say(archive, storage, ev.message("A1", WORD), ev.message("B1", "stays", chat=BOB))
+        await archive.snapshot()
+        with monkeypatch.context() as patch:
+            patch.setattr(storage.snapshots, "keep_from", fails)
+            with pytest.raises(Busy, match=r"The store is away\."):
+                await archive.purge(chat=ANA)
+        assert holds(storage, WORD)
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(partial(keep_snapshots, archive, sleep=no_pause))
+                while archive.is_purge_left:  # noqa: ASYNC110
+                    await anyio.sleep(0.01)
+                tasks.cancel_scope.cancel()
+        assert holds(storage, WORD) == set()
 
 
 async def test_a_follower_that_applies_a_purge_keeps_nothing_of_it(

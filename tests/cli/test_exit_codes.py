@@ -29,7 +29,7 @@ INNARDS = {
     "logs": "whatsapp_mcp.cli.connection.logs.known_account",
     "reconnect": "whatsapp_mcp.cli.connection.device.with_device",
     "node": "whatsapp_mcp.cli.fleet.running.share_arenas",
-    "fleet accounts": "whatsapp_mcp.cli.fleet.commands.require_driver",
+    "fleet accounts": "whatsapp_mcp.cli.fleet.commands.require_database",
     "pause --for 2h": "whatsapp_mcp.device.leader.pause",
     "resume": "whatsapp_mcp.device.leader.resume",
     "doctor": "whatsapp_mcp.cli.doctor.command.examine",

@@ -67,7 +67,8 @@ def test_programs_have_as_little_as_they_need() -> None:
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert service["volumes"] == [f"{name}:/data"]
+        objects = ["objects:/objects"] if name.startswith("node") else []
+        assert service["volumes"] == [f"{name}:/data", *objects]
 
 
 def test_nothing_but_nginx_is_published_and_that_on_this_machine_alone() -> None:

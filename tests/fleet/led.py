@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import Self
 
@@ -23,6 +24,7 @@ from whatsapp_mcp.fleet.database import (
     migrate,
     raise_epoch,
 )
+from whatsapp_mcp.fleet.objects import ObjectStore
 
 ACCOUNT = "work"
 _RUNS = count(1)
@@ -49,14 +51,18 @@ def take_over(session: Session, account: str = ACCOUNT) -> int:
 class LedAccount:
     """A database with one account that is led.
 
+    Args:
+        url: Of the database.
+        objects: Where bodies go, if not into the database.
+
     Attributes:
         database: Where, for its superuser.
         session: A connection of the test.
         epoch: Of the present leader.
     """
 
-    def __init__(self, url: str) -> None:
-        self.database = patient(url)
+    def __init__(self, url: str, objects: ObjectStore | None = None) -> None:
+        self.database = replace(patient(url), objects=objects)
         self.session = connect(self.database)
         migrate(self.session, MIGRATIONS)
         add_account(self.session, ACCOUNT)

@@ -17,12 +17,14 @@ import pytest
 from tests import simulated
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import LIMIT, LedAccount, led
+from tests.fleet.object_stores import objects_of, store_of
 from tests.node.fleet_of_tests import LONG_LEASE, node
 from tests.node.stored import DEVICE, archived, stored
 from tests.postgres import PostgresServer
 from whatsapp_mcp.device.leader import leading
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.fleet.database import Database, connect, end_run, lease_of
+from whatsapp_mcp.fleet.objects import ObjectStore
 from whatsapp_mcp.ledger import Exposure, open_ledger
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.node.moving import (
@@ -65,8 +67,8 @@ def folder(tmp_path: Path) -> AccountFolder:
     return folder
 
 
-def at(url: str) -> Database:
-    return Database(url, patience=60.0, allow_asynchronous=True)
+def at(url: str, objects: ObjectStore | None = None) -> Database:
+    return Database(url, patience=60.0, allow_asynchronous=True, objects=objects)
 
 
 class MovedAccount(TakenAccount):
@@ -244,6 +246,31 @@ async def test_a_move_that_is_killed_leaves_the_account_in_one_place_and_goes_on
         assert ledger.tainted() == {"agent": {Exposure.STRANGER, Exposure.CONTACT}}
     with closing(sqlite3.connect(back.client_db)) as db:
         assert db.execute("SELECT * FROM whatsmeow_device").fetchall() == [DEVICE]
+
+
+async def test_an_account_moves_by_an_object_store_of_which_it_leaves_nothing(
+    account: MovedAccount, url: str, folder: AccountFolder, tmp_path: Path
+) -> None:
+    await stored(folder, "one", "two")
+    database = at(url, store_of("folder", tmp_path))
+    with closing(connect(database)) as session:
+        await abandoned(MoveIn(folder, database, session, SETTINGS), 4)
+    await move_in(folder, database, SETTINGS)
+    assert len(objects_of(database)) == 2  # the archive and a picture, and nothing of the first try
+    for table in ("snapshot_parts", "file_parts"):
+        rows = account.session.execute(f"SELECT FROM whatsapp_mcp.{table}".encode())
+        assert rows.fetchall() == []
+
+    back = AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work")
+    with pytest.raises(Busy, match="object store"):
+        await move_out(back, at(url))
+    assert account.state() == ("active", SETTINGS)
+    record = await move_out(back, database)
+    await archived(back)
+    assert texts(back) == ["one", "two"]
+    assert await anyio.Path(back.media / "outgoing" / "picture.jpg").read_bytes() == b"picture"
+    await forget_there("work", database, record)
+    assert objects_of(database) == []
 
 
 async def test_a_mover_that_another_has_overtaken_changes_nothing(

@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from tests.fleet.led import ACCOUNT, LedAccount
+from tests.fleet.object_stores import KINDS, objects_of, store_of
 from whatsapp_mcp.storage import Fenced, FileStore
 
 pytestmark = pytest.mark.anyio
@@ -14,9 +15,9 @@ LARGE = bytes(range(256)) * 9_000
 """More than two parts."""
 
 
-@pytest.fixture
-def led(database: str) -> Iterator[LedAccount]:
-    with LedAccount(database) as led:
+@pytest.fixture(params=["database", *KINDS])
+def led(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Iterator[LedAccount]:
+    with LedAccount(database, store_of(request.param, tmp_path)) as led:
         yield led
 
 
@@ -77,7 +78,20 @@ async def test_what_a_killed_leader_has_put_in_part_is_not_there_and_deleted_wit
     assert await files.names() == {"whole.jpg"}
     await files.delete([])
     found = led.session.execute("SELECT DISTINCT name FROM whatsapp_mcp.file_parts").fetchall()
-    assert found == [("whole.jpg",)]
+    assert ("part.jpg",) not in found
+
+
+async def test_of_a_file_that_is_deleted_no_body_is_left(
+    led: LedAccount, files: FileStore, file: Path
+) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        await files.put(name, file)
+    before = objects_of(led.database)
+    await files.delete(["a.jpg"])
+    await files.delete(["b.jpg"])
+    assert led.session.execute("SELECT FROM whatsapp_mcp.file_parts").fetchall() == []
+    assert objects_of(led.database) == []
+    assert bool(before) == (led.database.objects is not None)
 
 
 async def test_a_former_leader_puts_nothing(led: LedAccount, files: FileStore, file: Path) -> None:

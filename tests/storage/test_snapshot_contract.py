@@ -1,4 +1,4 @@
-"""What every place for snapshots does, a folder and PostgreSQL."""
+"""What every place for snapshots does: a folder, PostgreSQL, and object stores."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from tests.fleet.led import LedAccount
+from tests.fleet.object_stores import KINDS, store_of
 from whatsapp_mcp.archive.care import FolderSnapshots
 from whatsapp_mcp.storage import Snapshot, SnapshotStore
 
@@ -14,12 +15,12 @@ pytestmark = pytest.mark.anyio
 FIRST, SECOND = Snapshot(10, "aa", 3), Snapshot(20, "bb", 7)
 
 
-@pytest.fixture(params=["folder", "postgres"])
+@pytest.fixture(params=["files", "database", *KINDS])
 async def snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SnapshotStore]:
-    if request.param == "folder":
+    if request.param == "files":
         yield FolderSnapshots(tmp_path / "snapshots")
     else:
-        with LedAccount(request.getfixturevalue("database")) as led:
+        with LedAccount(request.getfixturevalue("database"), store_of(request.param, tmp_path)) as led:
             async with led.snapshots() as opened:
                 yield opened
 

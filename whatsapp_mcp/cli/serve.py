@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
-from whatsapp_mcp.errors import InvalidArgument, Unsupported, WhatsAppError
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.main import ServeOptions
@@ -59,14 +59,11 @@ def _serve_replica(options: ServeOptions, loaded: Settings) -> NoReturn:
     """Serve the accounts that a database has.
 
     Raises:
-        Unsupported: The driver of the database is not installed.
+        Unsupported: The driver of the database or the extra of its object store is not installed.
     """
-    from importlib.util import find_spec
+    from whatsapp_mcp.cli.installation import require_database
 
-    from whatsapp_mcp.cli.installation import DISTRIBUTION, EXTRAS
-
-    if find_spec(EXTRAS["postgres"]) is None:
-        raise Unsupported("The driver of PostgreSQL is not installed.", f"Install {DISTRIBUTION}[postgres].")
+    require_database(loaded.node.files)
     # Loaded here alone: nothing else on a computer without a database needs it.
     from whatsapp_mcp.node import serve_replica
 

@@ -92,8 +92,8 @@ class StoredFiles:
             return [name for name in unnamed if not (self._folder.path / name).exists()]
 
         gone = await anyio.to_thread.run_sync(unneeded)
-        if gone:
-            await self._store.delete(gone)
+        # Also if there are none: what killed leaders have left goes as well.
+        await self._store.delete(gone)
         return len(gone)
 
     def _place_of(self, path: str | Path) -> Path:

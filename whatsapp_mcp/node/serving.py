@@ -27,6 +27,7 @@ from whatsapp_mcp.fleet.database import (
     end_run,
     migrate,
 )
+from whatsapp_mcp.fleet.objects import open_objects
 from whatsapp_mcp.fleet.protocol import Contact, LeaseTimes
 from whatsapp_mcp.node.admin import keep_none_gone
 from whatsapp_mcp.node.context import NodeContext
@@ -73,7 +74,8 @@ def database_of(settings: Settings) -> Database:
             "The setting `database` is empty: a node leads accounts that are kept in PostgreSQL.",
             "Set it to the URL of a database, in config.toml or as WHATSAPP_MCP_DATABASE.",
         )
-    return Database(url, allow_asynchronous=settings.node.allow_asynchronous)
+    objects = open_objects(settings.node.files)
+    return Database(url, allow_asynchronous=settings.node.allow_asynchronous, objects=objects)
 
 
 async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
@@ -188,6 +190,7 @@ class _NodeProcess:
                     keep_none_gone,
                     self.calls,
                     self.settings.home,
+                    self.database.objects,
                     lambda: {*node.accounts, *copies.in_use},
                 )
                 await node.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Annotated, Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -50,6 +51,17 @@ def _host_port_or_nothing(value: str) -> str:
     return _host_port(value) if value else value
 
 
+def _objects_or_nothing(value: str) -> str:
+    if not value:
+        return value
+    parts = urlsplit(value)
+    is_bucket = parts.scheme == "s3" and parts.netloc and "@" not in parts.netloc
+    is_folder = parts.scheme == "file" and not parts.netloc and parts.path.strip("/")
+    if not (is_bucket or is_folder) or parts.query or parts.fragment:
+        raise ValueError("it is not a URL such as s3://bucket/prefix or file:///folder, without a password")
+    return value
+
+
 class NodeSettings(Section):
     """`[node]`: how `whatsapp-mcp node` leads accounts whose truth is in the `database`.
 
@@ -57,8 +69,8 @@ class NodeSettings(Section):
     connect to `address` if that is another place. With `certificate`, `key` and `authority` both sides show
     certificates of that authority; without them it listens on loopback alone. `replicas` are the host names
     whose certificates may call it; if it is empty, every certificate of the authority may. At `status` it
-    answers probes and Prometheus over plain HTTP. `allow_asynchronous` permits a database that can lose what
-    it confirms.
+    answers probes and Prometheus over plain HTTP. Files and snapshots go to the object store `files`, and
+    without one into the database. `allow_asynchronous` permits a database that can lose what it confirms.
     """
 
     name: str | None = Field(default=None, min_length=1, max_length=200)
@@ -70,6 +82,7 @@ class NodeSettings(Section):
     authority: UserPath | None = None
     replicas: tuple[Annotated[str, Field(min_length=1), AfterValidator(str.lower)], ...] = ()
     status: Annotated[str, AfterValidator(_host_port_or_nothing)] = ""
+    files: Annotated[str, AfterValidator(_objects_or_nothing)] = ""
     allow_asynchronous: bool = False
 
     @field_validator("replicas", mode="before")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Annotated
 
@@ -13,10 +12,10 @@ import typer
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.command_line import App, ListByDefault
 from whatsapp_mcp.cli.hosts import Machine, agreed, found
-from whatsapp_mcp.cli.installation import DISTRIBUTION, EXTRAS
+from whatsapp_mcp.cli.installation import require_database
 from whatsapp_mcp.cli.options import AsJson, known_account
 from whatsapp_mcp.cli.terminal import aligned
-from whatsapp_mcp.errors import InvalidArgument, Unsupported
+from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ConnectionState
 
 app = App(cls=ListByDefault, help="List, add, rename, move and remove accounts.")
@@ -129,12 +128,11 @@ def move_account(
     _finish()
     if bool(to) == bool(source):
         raise InvalidArgument("Say where to move it.", "Give either --to URL or --from URL.")
-    if find_spec(EXTRAS["postgres"]) is None:
-        raise Unsupported("The driver of PostgreSQL is not installed.", f"Install {DISTRIBUTION}[postgres].")
+    loaded = settings.load()
+    require_database(loaded.node.files)
     from whatsapp_mcp.cli.accounts import moving
 
-    database = moving.database_at(to or source, allow_asynchronous=allow_asynchronous)
-    loaded = settings.load()
+    database = moving.database_at(to or source, loaded.node.files, allow_asynchronous=allow_asynchronous)
     if to:
         known_account(name)
         left = anyio.run(moving.move_to, loaded, name, database)

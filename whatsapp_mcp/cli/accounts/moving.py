@@ -28,6 +28,7 @@ from whatsapp_mcp.node.moving import (
     forget_there,
     move_in,
     move_out,
+    open_objects,
     remove_keys,
 )
 from whatsapp_mcp.settings import (
@@ -126,12 +127,17 @@ def _take_settings(loaded: Settings, name: str, text: str) -> None:
     write_private(loaded.home / "config.toml", after.encode(), synced=True)
 
 
-def database_at(url: str, *, allow_asynchronous: bool) -> Database:
+def database_at(url: str, files: str, *, allow_asynchronous: bool) -> Database:
     """The database at a URL, as a person typed it.
+
+    Args:
+        url: As typed.
+        files: The object store of the settings, if there is one.
+        allow_asynchronous: As typed.
 
     Raises:
         InvalidArgument: It is none.
     """
     if not url.startswith(("postgres://", "postgresql://")):
         raise InvalidArgument("A database is named by a URL that begins with postgres://.")
-    return Database(url, allow_asynchronous=allow_asynchronous)
+    return Database(url, allow_asynchronous=allow_asynchronous, objects=open_objects(files))

@@ -22,6 +22,7 @@ _ADDS: Final = {
     "iphone": "encrypted backups of iPhones",
     "media": "voice notes, GIFs, previews of videos and pictures of iPhones",
     "metrics": "figures for Prometheus",
+    "objects": "files of accounts on several machines in a bucket",
     "ocr": "words in pictures",
     "otel": "traces for OpenTelemetry",
     "pocketsphinx": "rough transcripts of English speech without a model",

@@ -12,8 +12,8 @@ import typer
 
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.command_line import App
-from whatsapp_mcp.cli.fleet.running import require_driver
 from whatsapp_mcp.cli.hosts import agreed
+from whatsapp_mcp.cli.installation import require_database
 from whatsapp_mcp.cli.options import AsJson
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
@@ -173,8 +173,8 @@ def revoke(name: Principal) -> None:
 
 def _done(act: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
     """What an act of the administration answers."""
-    require_driver()
     loaded = settings.load()
+    require_database(loaded.node.files)
     # Loaded here alone: nothing else on a computer without a database needs it.
     from whatsapp_mcp.node import Administration, database_of
 

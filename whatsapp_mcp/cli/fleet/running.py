@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 
 import anyio
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.cli.installation import DISTRIBUTION, EXTRAS
+from whatsapp_mcp.cli.installation import require_database
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.system import share_arenas
-
-
-def require_driver() -> None:
-    """See that the driver of the database is here.
-
-    Raises:
-        Unsupported: It is not installed.
-    """
-    if find_spec(EXTRAS["postgres"]) is None:
-        raise Unsupported("The driver of PostgreSQL is not installed.", f"Install {DISTRIBUTION}[postgres].")
 
 
 def node(platform: str = sys.platform) -> None:
@@ -30,17 +19,17 @@ def node(platform: str = sys.platform) -> None:
         platform: As `sys.platform` says it.
 
     Raises:
-        Unsupported: The driver of the database is not installed, or the system has no clock of leases.
+        Unsupported: An extra is not installed, or the system has no clock of leases.
         InvalidArgument: A setting or the database cannot be used, or another node uses the home folder.
     """
-    require_driver()
+    loaded = settings.load()
+    require_database(loaded.node.files)
     if platform != "linux":
         raise Unsupported(
             "A node runs on Linux alone: other systems have no timer that ends a client with its lease.",
             "Run it on a Linux machine or in a container.",
         )
     share_arenas()
-    loaded = settings.load()
     # Loaded here alone: nothing else on a computer without a database needs it.
     from whatsapp_mcp.node import run_node
     from whatsapp_mcp.server.log import log_to_stderr

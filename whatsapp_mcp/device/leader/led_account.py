@@ -6,6 +6,7 @@ that it shares with others (`LedStorage`), once the account's lease is its own.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,12 +39,15 @@ from whatsapp_mcp.device.retention import clear_sent_files, keep_only
 from whatsapp_mcp.device.sealing import seal_idle_files
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.device.supervise import supervised
+from whatsapp_mcp.errors import cause
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 from whatsapp_mcp.storage import FileStore, KeyStore, LedgerStorage, SmallFile, StorageError
 
 Program = tuple[str, ...] | None
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,10 @@ async def leading(
             shared = storage.ledger if storage is not None else None
             ledger = await stack.enter_async_context(kept_ledger(folder, shared))
         tasks = await stack.enter_async_context(background_tasks())
-        await archive.finish_purges()
+        try:
+            await archive.finish_purges()
+        except OSError as error:  # `keep_snapshots` tries it again
+            logger.warning("leading: what a purge has left cannot be deleted now: %s", cause(error))
         parts = _Parts(folder, settings, archive, ledger, tasks, leadership)
         device = await parts.start(storage, retention_days, program)
         yield Led(device, archive, ledger, leadership.wait_ended)

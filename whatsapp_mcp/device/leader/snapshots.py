@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 async def keep_snapshots(
     archive: Archive, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 ) -> None:
-    """Make one whenever it is due, until cancelled; nothing without a log.
+    """Make one whenever it is due, and finish purges, until cancelled; nothing without a log.
 
     Raises:
         LeadershipOver: Nothing more can be written.
@@ -29,6 +29,8 @@ async def keep_snapshots(
     while archive.is_logged:
         await sleep(INTERVAL)
         try:
+            if archive.is_purge_left:
+                await archive.finish_purges()
             if await archive.is_snapshot_due():
                 await archive.snapshot()
         except (OSError, sqlite3.Error) as error:

@@ -9,9 +9,10 @@ from whatsapp_mcp.fleet.database.accounts import (
     note_stable,
     quarantine,
 )
-from whatsapp_mcp.fleet.database.calls import DatabaseCalls
+from whatsapp_mcp.fleet.database.bodies import delete_bodies, delete_forgotten, forget_bodies
 from whatsapp_mcp.fleet.database.connections import (
     Database,
+    DatabaseCalls,
     Link,
     NotDurable,
     Session,
@@ -78,9 +79,12 @@ __all__ = [
     "begin_run",
     "connect",
     "counter_of",
+    "delete_bodies",
+    "delete_forgotten",
     "drain_run",
     "durability",
     "end_run",
+    "forget_bodies",
     "has_ended",
     "lease_of",
     "led_accounts",

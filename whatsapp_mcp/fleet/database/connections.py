@@ -13,9 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar
 
+import anyio
+import anyio.to_thread
 import psycopg
 from psycopg import errors
 
+from whatsapp_mcp.fleet.objects import ObjectStore
 from whatsapp_mcp.fleet.protocol import Durability
 from whatsapp_mcp.storage import Fenced, Rewound, StorageError, Unavailable
 
@@ -63,6 +66,7 @@ class Database:
         monotonic: The time, in seconds.
         sleep: Waits between two tries.
         stopped: Whether nothing more is asked of it: each call raises `Unavailable` then.
+        objects: Where new bodies of files and snapshots go; None: into the database as well.
     """
 
     url: str = field(repr=False)
@@ -71,6 +75,7 @@ class Database:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     stopped: Callable[[], bool] = lambda: False
+    objects: ObjectStore | None = field(default=None, repr=False)
 
 
 class Session(psycopg.Connection[Any]):
@@ -164,6 +169,11 @@ class Link:
         self._session: Session | None = None
         self._end: StorageError | None = None
 
+    @property
+    def database(self) -> Database:
+        """Where it leads."""
+        return self._database
+
     def __enter__(self) -> Self:
         return self
 
@@ -234,6 +244,49 @@ class Link:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+class DatabaseCalls:
+    """A connection that is opened when it is needed, also after an outage.
+
+    Args:
+        database: Where; each call may take as long as its patience.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._thread = anyio.CapacityLimiter(1)
+        self._link = self._new_link()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._link.close, limiter=self._thread)
+
+    async def run(self, work: Callable[[Session], T]) -> T:
+        """What `work` answers; it may be done more than once. Whoever is cancelled waits for it all the same.
+
+        Raises:
+            Unavailable: It was not answered within the patience, or refused.
+            StorageError: The database may not be used, or what `work` raises.
+        """
+        return await anyio.to_thread.run_sync(self._run_here, work, limiter=self._thread)
+
+    def _run_here(self, work: Callable[[Session], T]) -> T:
+        try:
+            return self._link.run(work)
+        except Unavailable:
+            self._link = self._new_link()
+            raise
+
+    def _new_link(self) -> Link:
+        return Link(self._database, lambda session: None)
 
 
 def link_of(where: Database | Link) -> Link:

@@ -1,23 +1,26 @@
-"""Files of an account in PostgreSQL, in parts."""
+"""Files of an account: their names in PostgreSQL, their content there in parts or in an object store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, LiteralString, TypeVar
+from typing import Any, BinaryIO, Final, LiteralString, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from whatsapp_mcp.fleet.database.bodies import Bodies, fetch_body
 from whatsapp_mcp.fleet.database.connections import Database, Link, Session
-from whatsapp_mcp.fleet.database.streams import fenced
+from whatsapp_mcp.fleet.database.streams import change_fenced
 from whatsapp_mcp.storage import Unavailable
 
 T = TypeVar("T")
 
 PART: Final = 1 << 20
-_THERE: Final = "SELECT size FROM whatsapp_mcp.files WHERE account = %(account)s AND name = %(name)s"
+_THERE: Final = """
+SELECT size, object FROM whatsapp_mcp.files WHERE account = %(account)s AND name = %(name)s
+"""
 _NAMES: Final = "SELECT name FROM whatsapp_mcp.files WHERE account = %(account)s"
 # The lock of the lease lets a takeover wait, and each of these find another epoch after it.
 _LEASE: Final = """
@@ -31,8 +34,8 @@ _PUT_PART: Final = f"""{_LEASE}, put AS (
     ON CONFLICT (account, name, part) DO UPDATE SET body = excluded.body
 ) SELECT account FROM lease"""  # noqa: S608
 _PUT: Final = f"""{_LEASE}, put AS (
-    INSERT INTO whatsapp_mcp.files (account, name, size)
-    SELECT account, %(name)s, %(size)s FROM lease ON CONFLICT DO NOTHING
+    INSERT INTO whatsapp_mcp.files (account, name, size, object)
+    SELECT account, %(name)s, %(size)s, %(object)s FROM lease ON CONFLICT DO NOTHING
 ) SELECT account FROM lease"""  # noqa: S608
 _GET_PART: Final = """
 SELECT body FROM whatsapp_mcp.file_parts
@@ -60,8 +63,9 @@ class PostgresFiles:
     """
 
     def __init__(self, database: Database, account: str, epoch: int) -> None:
-        self._about = {"account": account, "epoch": epoch}
+        self._about: Final[dict[str, Any]] = {"account": account, "epoch": epoch}
         self._database = database
+        self._bodies = Bodies(database, account, epoch)
         self._link = Link(database, lambda session: None)
         self._thread = anyio.CapacityLimiter(1)
 
@@ -94,31 +98,53 @@ class PostgresFiles:
 
     async def delete(self, names: Collection[str]) -> None:
         """See `storage.FileStore`."""
-        values = {**self._about, "names": list(names)}
-        await self._run(lambda: self._link.run(partial(_fenced, _DELETE, values)))
+        await self._run(partial(self._delete, list(names)))
+
+    def _delete(self, names: list[str]) -> None:
+        self._link.run(partial(change_fenced, _DELETE, {**self._about, "names": names}))
+        self._bodies.clear(self._link.run)
 
     def _put(self, name: str, file: Path) -> None:
         values = {**self._about, "name": name}
         if self._link.run(partial(_row, _THERE, values)) is not None:
             return
+
+        def note(reference: str, parts: int, size: int) -> None:
+            row = {**values, "size": size, "object": reference}
+            self._link.run(partial(change_fenced, _PUT, row))
+
+        if self._bodies.put(self._link.run, file, note):
+            return
         part = size = 0
         with file.open("rb") as source:
             while body := source.read(PART):
-                self._link.run(partial(_fenced, _PUT_PART, {**values, "part": part, "body": body}))
+                self._link.run(partial(change_fenced, _PUT_PART, {**values, "part": part, "body": body}))
                 part, size = part + 1, size + len(body)
-        self._link.run(partial(_fenced, _PUT, {**values, "size": size}))
+        note("", part, size)
 
     def _fetch(self, name: str, target: Path) -> bool:
         values = {**self._about, "name": name}
         there = self._link.run(partial(_row, _THERE, values))
         if there is None:
             return False
+        size, reference = there
         with target.open("wb") as written:
-            for part in range(-(-there[0] // PART)):
+            if reference:
+                return self._fetch_body(values, reference, written)
+            for part in range(-(-size // PART)):
                 row = self._link.run(partial(_row, _GET_PART, {**values, "part": part}))
                 if row is None:
                     return False  # deleted meanwhile
                 written.write(row[0])
+        return True
+
+    def _fetch_body(self, values: Mapping[str, Any], reference: str, target: BinaryIO) -> bool:
+        try:
+            fetch_body(self._database, self._about["account"], reference, target)
+        except FileNotFoundError:
+            if self._link.run(partial(_row, _THERE, values)) is None:
+                return False  # deleted meanwhile
+            raise
         return True
 
     async def _run(self, call: Callable[[], T]) -> T:
@@ -138,13 +164,3 @@ class PostgresFiles:
 
 def _row(statement: LiteralString, values: Mapping[str, Any], session: Session) -> Any:
     return session.execute(statement, values).fetchone()
-
-
-def _fenced(statement: LiteralString, values: Mapping[str, Any], session: Session) -> None:
-    """Commit a change of the leader, for good."""
-    while True:
-        session.warned = False
-        if session.execute(statement, values).fetchone() is None:
-            raise fenced()
-        if not session.warned:
-            return

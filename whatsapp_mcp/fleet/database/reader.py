@@ -39,6 +39,11 @@ class Reader:
         self._link = Link(database, lambda session: None)
         self._is_closed = False
 
+    @property
+    def database(self) -> Database:
+        """Where it reads."""
+        return self._database
+
     def __enter__(self) -> Self:
         return self
 
@@ -180,7 +185,13 @@ class FollowedSnapshots:
     async def fetch(self, snapshot: Snapshot, file: Path) -> None:
         """See `storage.SnapshotStore`."""
         await anyio.to_thread.run_sync(
-            fetch_snapshot, self._reader.run, self._account, snapshot, file, limiter=self._thread
+            fetch_snapshot,
+            self._reader.run,
+            self._reader.database,
+            self._account,
+            snapshot,
+            file,
+            limiter=self._thread,
         )
 
     async def put(self, snapshot: Snapshot, file: Path) -> NoReturn:

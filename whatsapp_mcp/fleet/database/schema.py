@@ -179,12 +179,14 @@ MIGRATIONS: Final = (
                 body    bytea NOT NULL
             )
             """,
-            # Files that cannot be had again, by their names, where no other object store is named.
+            # Files that cannot be had again, by their names. `object` is where the content is in an object
+            # store; if it is empty, the content is in the parts.
             """
             CREATE TABLE whatsapp_mcp.files (
                 account   text NOT NULL REFERENCES whatsapp_mcp.leases,
                 name      text NOT NULL,
                 size      bigint NOT NULL,
+                object    text NOT NULL DEFAULT '',
                 stored_at timestamptz NOT NULL DEFAULT now(),
                 PRIMARY KEY (account, name)
             )
@@ -196,6 +198,16 @@ MIGRATIONS: Final = (
                 part    integer NOT NULL,
                 body    bytea NOT NULL,
                 PRIMARY KEY (account, name, part)
+            )
+            """,
+            "ALTER TABLE whatsapp_mcp.snapshots ADD COLUMN object text NOT NULL DEFAULT ''",
+            # The object stores in which an account ever had anything: their identities and their URLs.
+            """
+            CREATE TABLE whatsapp_mcp.account_stores (
+                account text NOT NULL REFERENCES whatsapp_mcp.leases,
+                store   text NOT NULL,
+                url     text NOT NULL,
+                PRIMARY KEY (account, store)
             )
             """,
             "ALTER TABLE whatsapp_mcp.ledger ALTER body SET STORAGE EXTERNAL",

@@ -1,4 +1,4 @@
-"""Small snapshots of an archive in PostgreSQL, in parts of a size that a statement carries well."""
+"""Snapshots of an archive: which there are is in PostgreSQL, the content there or in an object store."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any, Final, LiteralString, TypeVar
 import anyio
 import anyio.to_thread
 
+from whatsapp_mcp.fleet.database.bodies import Bodies, Run, fetch_body
 from whatsapp_mcp.fleet.database.connections import Database, Link, Session, link_of
-from whatsapp_mcp.fleet.database.streams import fenced
+from whatsapp_mcp.fleet.database.streams import change_fenced
 from whatsapp_mcp.storage import Snapshot
 
 T = TypeVar("T")
@@ -33,8 +34,8 @@ VALUES (%(account)s, %(seq)s, %(epoch)s, %(part)s, %(body)b)
 ON CONFLICT (account, seq, epoch, part) DO UPDATE SET body = excluded.body
 """
 _WHOLE: Final = """
-INSERT INTO whatsapp_mcp.snapshots (account, seq, epoch, hash, position, parts)
-VALUES (%(account)s, %(seq)s, %(epoch)s, %(hash)s, %(position)s, %(parts)s) ON CONFLICT DO NOTHING
+INSERT INTO whatsapp_mcp.snapshots (account, seq, epoch, hash, position, parts, object)
+VALUES (%(account)s, %(seq)s, %(epoch)s, %(hash)s, %(position)s, %(parts)s, %(object)s) ON CONFLICT DO NOTHING
 """
 # The lock of the head lets a takeover wait, and this find no head after it.
 _POINT: Final = """
@@ -52,7 +53,7 @@ SELECT seq, hash, position FROM whatsapp_mcp.snapshot_pointers
 JOIN whatsapp_mcp.snapshots USING (account, seq, epoch) WHERE account = %(account)s
 """
 _COUNTS: Final = """
-SELECT epoch, parts FROM whatsapp_mcp.snapshot_pointers
+SELECT epoch, parts, object FROM whatsapp_mcp.snapshot_pointers
 JOIN whatsapp_mcp.snapshots USING (account, seq, epoch) WHERE account = %(account)s AND seq = %(seq)s
 """
 _READ: Final = """
@@ -72,7 +73,8 @@ WHERE account = %(account)s AND seq < %(seq)s
 class PostgresSnapshots:
     """The snapshots of one account, for its leader: a `storage.SnapshotStore`.
 
-    They are for archives of some megabytes: a database that is backed up and replicated carries them along.
+    In the database they are for archives of some megabytes: one that is backed up and replicated carries them
+    along.
 
     Args:
         database: Where, or a connection that others use too; each part may take as long as its patience.
@@ -83,6 +85,7 @@ class PostgresSnapshots:
     def __init__(self, database: Database | Link, account: str, epoch: int) -> None:
         self._about: Final[dict[str, Any]] = {"account": account, "epoch": epoch}
         self._link = link_of(database)
+        self._bodies = Bodies(self._link.database, account, epoch)
         self._thread = anyio.CapacityLimiter(1)
 
     async def __aenter__(self) -> PostgresSnapshots:
@@ -102,7 +105,7 @@ class PostgresSnapshots:
 
     async def point_to(self, snapshot: Snapshot) -> None:
         """See `storage.SnapshotStore`."""
-        await self._run(partial(_point, self._about | {"seq": snapshot.seq}))
+        await self._run(partial(change_fenced, _POINT, self._about | {"seq": snapshot.seq}))
 
     async def newest(self) -> Snapshot | None:
         """See `storage.SnapshotStore`."""
@@ -111,7 +114,13 @@ class PostgresSnapshots:
     async def fetch(self, snapshot: Snapshot, file: Path) -> None:
         """See `storage.SnapshotStore`."""
         await anyio.to_thread.run_sync(
-            fetch_snapshot, self._link.run, self._about["account"], snapshot, file, limiter=self._thread
+            fetch_snapshot,
+            self._link.run,
+            self._link.database,
+            self._about["account"],
+            snapshot,
+            file,
+            limiter=self._thread,
         )
 
     async def keep_from(self, seq: int) -> None:
@@ -120,18 +129,25 @@ class PostgresSnapshots:
         for table in ("snapshots", "snapshot_parts"):
             statement = _KEEP.format(table=table).encode()
             await self._run(partial(_do, statement, values))
+        await anyio.to_thread.run_sync(self._bodies.clear, self._link.run, limiter=self._thread)
 
     def _put(self, snapshot: Snapshot, file: Path) -> None:
         values = self._about | snapshot._asdict()
         # What one leader puts a second time is the same archive, and may be the one that counts.
         if self._link.run(partial(_row, _THERE, values)) is not None:
             return
+
+        def note(reference: str, parts: int, size: int = 0) -> None:
+            self._link.run(partial(_do, _WHOLE, values | {"parts": parts, "object": reference}))
+
+        if self._bodies.put(self._link.run, file, note):
+            return
         self._link.run(partial(_do, _CLEAR, values))
         parts = 0
         for body in _parts(file):
             self._link.run(partial(_do, _PART, values | {"part": parts, "body": body}))
             parts += 1
-        self._link.run(partial(_do, _WHOLE, values | {"parts": parts}))
+        note("", parts)
 
     async def _run(self, work: Callable[[Session], T]) -> T:
         return await anyio.to_thread.run_sync(self._link.run, work, limiter=self._thread)
@@ -143,16 +159,17 @@ def newest_of(session: Session, account: str) -> Snapshot | None:
     return None if row is None else Snapshot(*row)
 
 
-def fetch_snapshot(
-    run: Callable[[Callable[[Session], Any]], Any], account: str, snapshot: Snapshot, file: Path
-) -> None:
-    """See `storage.SnapshotStore.fetch`; each part is a call of `run`, `Link.run` or another."""
+def fetch_snapshot(run: Run, database: Database, account: str, snapshot: Snapshot, file: Path) -> None:
+    """See `storage.SnapshotStore.fetch`; each part is a call of `run`, or lies in the object store."""
     values = {"account": account, "seq": snapshot.seq}
     counts = run(partial(_row, _COUNTS, values))
     if counts is None:
         raise OSError("The snapshot does not count any more.")
-    epoch, parts = counts
+    epoch, parts, reference = counts
     with file.open("wb") as target:
+        if reference:
+            fetch_body(database, account, reference, target)
+            return
         for number in range(parts):
             row = run(partial(_row, _READ, values | {"epoch": epoch, "part": number}))
             if row is None:
@@ -166,15 +183,6 @@ def _do(statement: Query, values: Mapping[str, Any], session: Session) -> None:
 
 def _row(statement: Query, values: Mapping[str, Any], session: Session) -> Any:
     return session.execute(statement, values).fetchone()
-
-
-def _point(values: dict[str, Any], session: Session) -> None:
-    while True:
-        session.warned = False
-        if session.execute(_POINT, values).fetchone() is None:
-            raise fenced()
-        if not session.warned:
-            return
 
 
 def _parts(file: Path) -> Iterator[bytes]:

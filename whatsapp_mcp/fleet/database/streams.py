@@ -206,6 +206,25 @@ def await_standby(session: Session) -> None:
             return
 
 
+def change_fenced(statement: LiteralString, values: Mapping[str, Any], session: Session) -> None:
+    """Commit a change of the leader, for good.
+
+    Args:
+        statement: Answers a row if the leader's epoch is the present one, and changes nothing otherwise.
+        values: Its parameters.
+        session: Over which it is done.
+
+    Raises:
+        Fenced: It answered none.
+    """
+    while True:
+        session.warned = False
+        if session.execute(statement, values).fetchone() is None:
+            raise fenced()
+        if not session.warned:
+            return
+
+
 def fenced() -> Fenced:
     """The error of a leader whose epoch is over."""
     return Fenced("A newer leader of the account has raised its epoch.")

@@ -12,8 +12,8 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from whatsapp_mcp.errors import Busy, InvalidArgument
-from whatsapp_mcp.fleet.database import Database, Session, has_ended
+from whatsapp_mcp.errors import Busy, InvalidArgument, cause
+from whatsapp_mcp.fleet.database import Database, Session, forget_bodies, has_ended
 from whatsapp_mcp.fleet.keys import schema_of, terminate_backends
 from whatsapp_mcp.fleet.tenancy.sessions import durably
 
@@ -29,6 +29,7 @@ ACCOUNT_TABLES: Final = (
     "snapshots",
     "file_parts",
     "files",
+    "account_stores",
     "account_files",
     "heads",
     "accounts",
@@ -72,7 +73,7 @@ def forget_account(session: Session, database: Database, account: str) -> None:
     """Delete everything of an account that no run leads; repeat it where it was interrupted.
 
     It is marked first, so that no node takes it up again and those with a copy delete that. Then the
-    connections of its client end, and all the rest is one transaction.
+    connections of its client end, its objects are deleted, and all the rest is one transaction.
 
     Args:
         session: Of a role like that of the nodes, which may change and drop the account's.
@@ -80,7 +81,7 @@ def forget_account(session: Session, database: Database, account: str) -> None:
         account: Its name.
 
     Raises:
-        Busy: A run leads it. Drain it first.
+        Busy: A run leads it, and it has to be drained first; or its objects cannot be deleted.
         Unavailable: A connection of its client does not end.
     """
     durably(session, lambda: _mark(session, account))
@@ -88,6 +89,10 @@ def forget_account(session: Session, database: Database, account: str) -> None:
     if role is not None:
         session.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(role)))
         terminate_backends(session, database, account)
+    try:
+        forget_bodies(session, database, account)
+    except OSError as error:
+        raise Busy(cause(error), "Correct that, then forget the account once more.") from error
     session.deadline = database.monotonic() + _LIMIT
     durably(session, lambda: _delete(session, account))
 

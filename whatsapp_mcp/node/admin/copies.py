@@ -1,4 +1,4 @@
-"""Copies of accounts that are no longer in the database: a node that has one deletes it."""
+"""What nodes and the object store have of accounts that are no longer in the database: it is deleted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 
 from whatsapp_mcp.errors import cause
-from whatsapp_mcp.fleet.database import DatabaseCalls
-from whatsapp_mcp.fleet.tenancy import gone_among
+from whatsapp_mcp.fleet.database import DatabaseCalls, delete_forgotten
+from whatsapp_mcp.fleet.objects import ObjectStore, StoreFailed
+from whatsapp_mcp.fleet.tenancy import forgotten_among, gone_among
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import StorageError
 
@@ -26,19 +28,28 @@ _GONE: Final = ".gone-"
 logger = logging.getLogger(__name__)
 
 
-async def keep_none_gone(calls: DatabaseCalls, home: Path, in_use: Callable[[], Collection[str]]) -> None:
+async def keep_none_gone(
+    calls: DatabaseCalls, home: Path, objects: ObjectStore | None, in_use: Callable[[], Collection[str]]
+) -> None:
     """Look for copies of accounts that were forgotten or moved away, now and every minute, until cancelled.
+
+    The objects of those that were forgotten are deleted as well.
 
     Args:
         calls: The database of the node.
         home: Its home folder.
+        objects: The object store, if there is one.
         in_use: The accounts that it leads or follows at the moment; those are given up first.
     """
     while True:
         try:
             await delete_copies(calls, home, in_use)
+            if objects is not None:
+                await delete_objects(calls, objects)
         except StorageError as error:
             logger.info("node: accounts that are gone cannot be looked up: %s", error)
+        except StoreFailed as error:
+            logger.warning("node: objects of forgotten accounts cannot be deleted: %s", cause(error))
         await anyio.sleep(INTERVAL)
 
 
@@ -69,6 +80,24 @@ async def delete_copies(calls: DatabaseCalls, home: Path, in_use: Callable[[], C
         except OSError as error:
             logger.warning("node: the copy could not be deleted: %s", cause(error))
     await anyio.to_thread.run_sync(_delete_set_aside, home)
+
+
+async def delete_objects(calls: DatabaseCalls, objects: ObjectStore) -> None:
+    """Delete objects of accounts that were forgotten, which a leader that was stopped has put afterwards.
+
+    Args:
+        calls: The database of the node.
+        objects: The object store.
+
+    Raises:
+        StorageError: The database does not answer.
+        StoreFailed: The object store does not.
+    """
+
+    def forgotten(names: Collection[str]) -> Collection[str]:
+        return anyio.from_thread.run(calls.run, partial(forgotten_among, names=names))
+
+    await anyio.to_thread.run_sync(delete_forgotten, objects, forgotten)
 
 
 def _copies(home: Path) -> dict[str, Path]:

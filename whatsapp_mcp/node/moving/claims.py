@@ -16,7 +16,7 @@ from typing import Final, LiteralString
 import anyio.to_thread
 import psycopg
 
-from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.errors import Busy, InvalidArgument, cause
 from whatsapp_mcp.fleet.database import (
     MIGRATIONS,
     AccountState,
@@ -28,11 +28,13 @@ from whatsapp_mcp.fleet.database import (
     begin_run,
     connect,
     counter_of,
+    delete_bodies,
     end_run,
     lease_of,
     migrate,
 )
 from whatsapp_mcp.fleet.keys import Login, NotFencing, empty_schema, fence, prepare
+from whatsapp_mcp.fleet.objects import StoreFailed
 from whatsapp_mcp.fleet.protocol import Challenge, Lease, LeaseTimes
 from whatsapp_mcp.fleet.tenancy import require_new_name
 from whatsapp_mcp.storage import Fenced, KeysUnreadable, StorageError
@@ -139,6 +141,7 @@ class Claim:
         with self.session.transaction():
             self.check()
             _empty(self.session, self.account)
+        delete_bodies(self.session, self.database, self.account, self.epoch)
 
 
 @asynccontextmanager
@@ -158,6 +161,8 @@ async def connected(database: Database) -> AsyncIterator[Session]:
         raise Busy(f"The database does not answer as it should ({kind}).", _AGAIN) from error
     except StorageError as error:
         raise Busy(_words_of(error), _AGAIN) from error
+    except StoreFailed as error:
+        raise Busy(cause(error), _AGAIN) from error
 
 
 def _words_of(error: StorageError) -> str:
@@ -184,12 +189,14 @@ def has_happened(session: Session, account: str, move: str) -> bool:
     return row is not None
 
 
-def forget_departed(session: Session, account: str, move: str) -> None:
+def forget_departed(session: Session, database: Database, account: str, move: str) -> None:
     """Delete what the database has of an account that a move took out, unless it was held again since."""
     with session.transaction():
         lease = session.execute(_LEASE, [account]).fetchone()
-        if lease is not None and lease == session.execute(_NOTED, [account, _noted_as(move)]).fetchone():
-            _empty(session, account)
+        if lease is None or lease != session.execute(_NOTED, [account, _noted_as(move)]).fetchone():
+            return
+        _empty(session, account)
+    delete_bodies(session, database, account, lease[0])
 
 
 def _empty(session: Session, account: str) -> None:

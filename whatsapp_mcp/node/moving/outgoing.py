@@ -160,4 +160,4 @@ async def forget_there(name: str, database: Database, record: MoveRecord) -> Non
         Busy: The database does not answer.
     """
     async with connected(database) as session:
-        await anyio.to_thread.run_sync(forget_departed, session, name, record.move)
+        await anyio.to_thread.run_sync(forget_departed, session, database, name, record.move)
