@@ -55,8 +55,8 @@ def _objects_or_nothing(value: str) -> str:
     if not value:
         return value
     parts = urlsplit(value)
-    is_bucket = parts.scheme == "s3" and parts.netloc and "@" not in parts.netloc
-    is_folder = parts.scheme == "file" and not parts.netloc and parts.path.strip("/")
+    is_bucket = value.startswith("s3://") and parts.netloc and "@" not in parts.netloc
+    is_folder = value.startswith("file:///") and parts.path.strip("/")
     if not (is_bucket or is_folder) or parts.query or parts.fragment:
         raise ValueError("it is not a URL such as s3://bucket/prefix or file:///folder, without a password")
     return value
