@@ -62,6 +62,10 @@ def empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
+def nothing(*_: object) -> None:
+    pass
+
+
 def content(file: Path) -> bytes:
     return file.read_bytes()
 
@@ -181,7 +185,7 @@ async def test_a_store_that_fails_keeps_nothing_and_says_so_in_words_of_ours(
         async with led.files() as files, PostgresSnapshots(led.database, ACCOUNT, led.epoch) as snapshots:
             await files.put("a.jpg", file)
             shutil.rmtree(tmp_path / "objects")
-            for ask in (files.put("b.jpg", file), files.fetch("a.jpg", file), files.delete([]),
+            for ask in (files.put("b.jpg", file), files.fetch("a.jpg", tmp_path / "target"), files.delete([]),
                         snapshots.put(FIRST, file), snapshots.keep_from(1)):  # fmt: skip
                 with pytest.raises(StoreFailed) as caught:
                     await ask
@@ -251,8 +255,8 @@ async def test_a_store_that_keeps_what_was_deleted_is_told_of(
     let_go(led)
     with monkeypatch.context() as patched:
         for place in (Folder, Bucket):
-            patched.setattr(place, "delete", lambda *_: None)
-            patched.setattr(place, "clear", lambda *_: None)
+            patched.setattr(place, "delete", nothing)
+            patched.setattr(place, "clear", nothing)
         with pytest.raises(Busy, match="keeps objects"):
             forget_account(led.session, led.database, ACCOUNT)
     forget_account(led.session, led.database, ACCOUNT)

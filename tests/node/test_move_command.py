@@ -112,7 +112,7 @@ def test_what_comes_before_and_after_the_database_goes_on_after_a_kill(
 
 
 def _at(url: str) -> moving.Database:
-    return moving.database_at(url, allow_asynchronous=True)
+    return moving.database_at(url, "", allow_asynchronous=True)
 
 
 def test_a_server_that_starts_on_an_account_that_is_elsewhere_says_so(home: Path) -> None:

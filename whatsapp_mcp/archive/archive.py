@@ -28,7 +28,7 @@ from whatsapp_mcp.archive.projection import (
 from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
 from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
-from whatsapp_mcp.errors import Busy, cause
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     ExportedMessage,
@@ -103,7 +103,7 @@ class Archive(ReadingArchive):
         self._imports = ImportTurns(folder, self._writer, self._committer, now, self._log)
         self._now = now
         self._merging = False
-        self._is_purge_left = False
+        self.is_purge_left = False
 
     def close(self) -> None:
         """Close the connections."""
@@ -168,27 +168,19 @@ class Archive(ReadingArchive):
         assert self._log is not None
         return await self._log.wait_ended()
 
-    @property
-    def is_purge_left(self) -> bool:
-        """Whether `finish_purges` is to be called again: it has failed."""
-        return self._is_purge_left
-
     async def finish_purges(self) -> None:
         """Finish what a former leader's purge has left in the log, in the journal and in snapshots.
 
-        To be called by who begins to lead. Without a log there is nothing of it.
-
-        Raises:
-            OSError: The store of snapshots cannot be used now.
-            StorageError: Nothing more can be written.
+        To be called by who begins to lead, and again while `is_purge_left`. Without a log there is nothing.
+        It may raise `Busy`.
         """
         if self._storage is None:
             return
         purged = await self.readers.run(care.last_purged)
         if purged[0]:
-            self._is_purge_left = True
+            self.is_purge_left = True
             await forget_purged(self.folder, self._storage, purged)
-            self._is_purge_left = False
+            self.is_purge_left = False
 
     async def submit(self, name: str, values: Mapping[str, Any], *, bulk: bool = False) -> Any:
         """Make an operation of now, and apply it."""
@@ -354,8 +346,7 @@ class Archive(ReadingArchive):
                 older messages too, and younger ones that may be nowhere else.
 
         Raises:
-            Busy: They are deleted, but a reader that is blocked keeps old pages in a log, or a snapshot that
-                holds them cannot be replaced now.
+            Busy: They are deleted, but old pages in a log are read, or their snapshot cannot be deleted now.
         """
         raw, folder = self._committer.raw, self.folder
         span = await self._writer.run_bare(care.purge_span, chat, before)
@@ -372,13 +363,7 @@ class Archive(ReadingArchive):
         await self._writer.run_bare(finish, raw, folder, span, self._now().timestamp())
         if self._storage is None:
             await self._writer.run_bare(care.scrub_journal, folder)
-        try:
-            await self.finish_purges()
-        except OSError as error:
-            raise Busy(
-                f"The messages are deleted, but not in a snapshot of the archive: {cause(error)}.",
-                "The leader tries that again by itself.",
-            ) from error
+        await self.finish_purges()
         return PurgeReport(total, waiting.cancelled + rest.cancelled)
 
     async def _pack(self) -> None:

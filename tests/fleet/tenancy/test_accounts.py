@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from tests.fleet.keys.taken import TakenAccount, leaders_url
+from tests.fleet.object_stores import store_of
 from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.fleet.database import MIGRATIONS, begin_run, connect, end_run, release
@@ -44,9 +47,10 @@ _VALUES = {"text": "'x'", "bigint": "1", "integer": "1", "bytea": "'\\x00'"}
 
 
 @pytest.fixture
-def taken(postgres: PostgresServer, database: str) -> Iterator[TakenAccount]:
+def taken(postgres: PostgresServer, database: str, tmp_path: Path) -> Iterator[TakenAccount]:
     """An account of a database in which another one is made, which is no account of the tests below."""
     with TakenAccount(leaders_url(postgres, database), "bystander") as account:
+        account.database = replace(account.database, objects=store_of("folder", tmp_path))
         create_account(account.session, ACCOUNT, "[policy]\n")
         create_account(account.session, OTHER)
         yield account
@@ -54,8 +58,12 @@ def taken(postgres: PostgresServer, database: str) -> Iterator[TakenAccount]:
 
 def fill(taken: TakenAccount, account: str) -> None:
     """Put a row into every table of accounts that has none yet, whatever its other columns are."""
-    session = taken.session
-    for table in reversed([each for each in ACCOUNT_TABLES if each not in ("heads", "accounts", "leases")]):
+    session, objects = taken.session, taken.database.objects
+    assert objects is not None
+    row = [account, objects.identity(), objects.url]
+    session.execute("INSERT INTO whatsapp_mcp.account_stores VALUES (%s, %s, %s)", row)
+    filled = ("account_stores", "heads", "accounts", "leases")
+    for table in reversed([each for each in ACCOUNT_TABLES if each not in filled]):
         needed = session.execute(_COLUMNS, [table]).fetchall()
         columns = sql.SQL(", ").join(map(sql.Identifier, ["account", *(name for name, _ in needed)]))
         values = sql.SQL(", ".join(["%s", *(_VALUES[kind] for _, kind in needed)]))  # pyright: ignore[reportArgumentType]

@@ -8,6 +8,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import care
 from whatsapp_mcp.archive.projection.log_storage import LogStorage
+from whatsapp_mcp.errors import Busy, cause
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Snapshot
 from whatsapp_mcp.system import draft_of
@@ -60,16 +61,27 @@ async def forget_purged(folder: AccountFolder, storage: LogStorage, purged: tupl
 
     Each step can be done once more: after one that was cut short, call it again.
 
+    Raises:
+        Busy: The store of snapshots cannot be used now.
+        sqlite3.Error: The archive cannot be read.
+        StorageError: What the store or the log raised.
+
     Args:
         folder: The account's files, which have applied the purge.
         storage: Where the log, the journal and the snapshots are.
         purged: The operation that purged, and the last row of the journal before it.
     """
     seq, position = purged
-    newest = await storage.snapshots.newest()
-    if newest is None or newest.seq < seq:
-        await _make(folder, storage)
-    await _forget(storage, seq, position)
+    try:
+        newest = await storage.snapshots.newest()
+        if newest is None or newest.seq < seq:
+            await _make(folder, storage)
+        await _forget(storage, seq, position)
+    except OSError as error:
+        raise Busy(
+            f"The messages are deleted, but not in a snapshot of the archive: {cause(error)}.",
+            "The leader tries that again by itself.",
+        ) from error
 
 
 async def _make(folder: AccountFolder, storage: LogStorage) -> Snapshot:

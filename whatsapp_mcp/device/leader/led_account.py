@@ -39,7 +39,7 @@ from whatsapp_mcp.device.retention import clear_sent_files, keep_only
 from whatsapp_mcp.device.sealing import seal_idle_files
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.device.supervise import supervised
-from whatsapp_mcp.errors import cause
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
@@ -139,8 +139,8 @@ async def leading(
         tasks = await stack.enter_async_context(background_tasks())
         try:
             await archive.finish_purges()
-        except OSError as error:  # `keep_snapshots` tries it again
-            logger.warning("leading: what a purge has left cannot be deleted now: %s", cause(error))
+        except Busy as error:  # `keep_snapshots` tries it again
+            logger.warning("leading: %s", error.message)
         parts = _Parts(folder, settings, archive, ledger, tasks, leadership)
         device = await parts.start(storage, retention_days, program)
         yield Led(device, archive, ledger, leadership.wait_ended)

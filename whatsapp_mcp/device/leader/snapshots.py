@@ -10,7 +10,7 @@ from typing import Final
 import anyio
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.errors import cause
+from whatsapp_mcp.errors import Busy, cause
 
 INTERVAL: Final = 60.0
 """Seconds between two looks."""
@@ -33,5 +33,7 @@ async def keep_snapshots(
                 await archive.finish_purges()
             if await archive.is_snapshot_due():
                 await archive.snapshot()
+        except Busy as error:
+            logger.warning("snapshots: %s", error.message)
         except (OSError, sqlite3.Error) as error:
             logger.warning("snapshots: none can be made now: %s", cause(error))

@@ -9,11 +9,12 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from whatsapp_mcp.system import read_or_make, sync_folder, write_private
 
 if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
     from obstore.store import ObjectStore as Opened
 
 _REQUEST: Final = timedelta(seconds=10)
@@ -157,14 +158,11 @@ class Bucket:
         def opened() -> Opened:
             from obstore.store import from_url
 
-            limits: dict[str, Any] = {"timeout": request, "connect_timeout": min(request, _CONNECT)}
+            limits: ClientConfig = {"timeout": request, "connect_timeout": min(request, _CONNECT)}
             if os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1"):
                 limits["allow_http"] = True  # options that are given take the place of the variable
-            return from_url(
-                url,
-                client_options=limits,  # pyright: ignore[reportArgumentType]
-                retry_config={"max_retries": _RETRIES, "retry_timeout": request},
-            )
+            retries: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": request}
+            return from_url(url, client_options=limits, retry_config=retries)
 
         return cls(opened)
 
