@@ -61,7 +61,7 @@ class _Request(BaseHTTPRequestHandler):
     server: S3  # pyright: ignore[reportIncompatibleVariableOverride]
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, format: str, *values: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *values: object) -> None:
         pass
 
     def _answer(self, status: int, body: bytes = b"") -> None:
