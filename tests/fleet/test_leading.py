@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -15,9 +16,10 @@ from tests import simulated
 from tests.fault_proxy import fault_proxy
 from tests.fleet.keys.taken import PATIENCE, TakenAccount, leaders_url
 from tests.fleet.leading import LIMIT, led
+from tests.fleet.object_stores import objects_of, store_of
 from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.storage import Fenced, Refused, Rewound, Unavailable
 from whatsapp_mcp.system import boottime
@@ -73,6 +75,33 @@ async def test_an_account_goes_on_where_its_former_leader_ended_on_a_machine_tha
     assert [one.text for one in ann.inbox] == ["after"]
     assert not list((tmp_path / "two").rglob("client.db"))
     assert not list((tmp_path / "two").rglob("inbox.db"))
+
+
+async def test_files_and_the_snapshot_are_in_the_object_store_and_without_it_only_files_are_refused(
+    wa: WhatsApp, account: TakenAccount, tmp_path: Path
+) -> None:
+    account.database = replace(account.database, objects=store_of("folder", tmp_path))
+    ann = wa.person("Ann")
+    async with led(account, tmp_path / "one") as leader:
+        await leader.link(wa)
+        await ann.says("before")
+        await leader.archived("before")
+        path = anyio.Path(leader.home / "accounts" / "work" / "media" / "outgoing" / "5f1c.txt")
+        await path.parent.mkdir(parents=True, exist_ok=True)
+        await path.write_bytes(b"the plan")
+        plan = SendRequest(str(ann.pn), FileContent("document", str(path), "text/plain"), wait=20.0)
+        await anyio.Path(tmp_path / "objects").rename(tmp_path / "away")
+        with pytest.raises(Busy, match="cannot be stored"):
+            await leader.device.send(plan)
+        words = await leader.device.send(SendRequest(str(ann.pn), TextContent("words"), wait=20.0))
+        assert words.status is SendStatus.SENT
+        await anyio.Path(tmp_path / "away").rename(tmp_path / "objects")
+        assert (await leader.device.send(plan)).status is SendStatus.SENT
+        assert len(objects_of(account.database)) == 1
+        await leader.led.archive.snapshot()
+        assert len(objects_of(account.database)) == 2
+    async with led(account, tmp_path / "two") as leader:
+        await leader.archived("before", "words")
 
 
 async def test_a_leader_that_is_fenced_ends_and_its_calls_say_that_another_takes_over(
