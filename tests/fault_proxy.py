@@ -27,7 +27,9 @@ class FaultProxy:
         self.lost = 0
         self.target = target
         self._loses: bytes | None = None
+        self._refused_from: bytes | None = None
         self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server | None = None
         self._started = threading.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._ended = asyncio.Event()
@@ -37,6 +39,10 @@ class FaultProxy:
     def lose_answer(self, containing: bytes) -> None:
         """The next answer of the server that has these bytes does not arrive: the connection is cut then."""
         self._loses = containing
+
+    def refuse_from(self, containing: bytes) -> None:
+        """Cut every connection, and take no other, once a client says something that has these bytes."""
+        self._refused_from = containing
 
     def cut(self) -> None:
         """Cut every connection."""
@@ -68,6 +74,7 @@ class FaultProxy:
         server = await asyncio.start_server(self._serve_client, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
+        self._server = server
         async with server:
             await self._ended.wait()
             self._close_all()
@@ -84,7 +91,7 @@ class FaultProxy:
             return
         self._open.add(server_writer)
         await asyncio.gather(
-            self._pump(reader, server_writer, lambda data: False),
+            self._pump(reader, server_writer, self._is_refused),
             self._pump(server_reader, writer, self._is_lost),
         )
         self._open -= {writer, server_writer}
@@ -96,13 +103,21 @@ class FaultProxy:
         self.lost += 1
         return True
 
+    def _is_refused(self, data: bytes) -> bool:
+        if self._refused_from is None or self._refused_from not in data:
+            return False
+        assert self._server is not None
+        self._server.close()
+        self._close_all()
+        return True
+
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_lost: Callable[[bytes], bool]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends_at: Callable[[bytes], bool]
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
                 await self._passes.wait()
-                if is_lost(data):
+                if ends_at(data):
                     break
                 if self.delay:
                     self._loop.call_later(self.delay, self._write, writer, data)

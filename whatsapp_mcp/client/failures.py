@@ -33,6 +33,7 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
+from whatsapp_mcp.storage import KeysAddress
 
 _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind, sentence)
@@ -116,10 +117,21 @@ _STEP_FAILED: Final = re.compile(
 
 Not any `get`: libsignal fails to get message keys, which is the sender's doing.
 """
-_DATABASE_FAILED: Final = re.compile(
-    r"(?:^|: )(?:pq: .+ \([0-9A-Z]{5}\)|pq: [^:]+|sql: [^:]+|driver: bad connection)$"
-)
+_NOT_ENCRYPTED: Final = re.compile(r"Failed to encrypt .+: failed to (?:load|store|save|check|clear)\b")
+"""A message is sent without the devices for which it could not be encrypted, and called sent."""
+_DRIVER_FAILED: Final = r"pq: .+ \([0-9A-Z]{5}\)|pq: [^:]+|sql: [^:]+|driver: bad connection"
 """How errors of the driver for PostgreSQL (lib/pq, with the SQLSTATE) and of Go's `database/sql` end."""
+_NETWORK_FAILED: Final = (
+    r"(?:dial|read|write) (?:tcp|unix) (?:\S+->)?\S*[:.]{port}: (?:(?:connect|read|write): )?(?:{errors})"
+    r"|dial tcp: lookup {host}\b.*: (?:{errors})"
+)
+"""How the driver passes on what Go says of the network (`net.OpError`); WhatsApp is at other addresses."""
+_NETWORK_ERRORS: Final = (
+    "connection refused|connection reset by peer|connection timed out|broken pipe|i/o timeout"
+    "|network is unreachable|no route to host|no such host|no such file or directory|permission denied"
+    "|server misbehaving|software caused connection abort|use of closed network connection"
+    "|operation was canceled|EOF"
+)
 _WITHOUT_ERROR: Final = (
     "Handler for ",
     "Unhandled encrypted message ",
@@ -155,22 +167,31 @@ def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
     return Rejected(f"WhatsApp or its client library refused it{f' (code {code[1]})' if code else ''}.")
 
 
-def keys_failed(line: str, *, in_database: bool) -> bool:
-    """Whether a line of the library's log, without time and level, says that its database failed.
+class KeysFailure:
+    """Knows from what the library says that its database failed.
 
     Args:
-        line: The line.
-        in_database: Whether the keys are in PostgreSQL, whose errors may stand in any line. A file's do not:
-            then no line counts that may quote what a stranger has sent.
+        keys: The database. Errors of PostgreSQL may stand in any line, those of a file do not: then no line
+            counts that may quote what a stranger has sent.
     """
-    if line.startswith(_UNSTORED):
-        return True
-    if line.startswith(_WITHOUT_ERROR):
-        return False
-    error = _SENDER.split(line)[-1]
-    if line.startswith(_NOT_DECRYPTED) and _STEP_FAILED.match(error):
-        return True
-    return in_database and _DATABASE_FAILED.search(error) is not None
+
+    def __init__(self, keys: KeysAddress) -> None:
+        self._ends: re.Pattern[str] | None = None
+        if server := keys.server:
+            host, port = map(re.escape, server)
+            network = _NETWORK_FAILED.format(host=host, port=port, errors=_NETWORK_ERRORS)
+            self._ends = re.compile(rf"(?:^|: )(?:{_DRIVER_FAILED}|{network})$")
+
+    def is_told_by(self, line: str) -> bool:
+        """Whether a line of the library's log, without time and level, or an error of a call says so."""
+        if line.startswith(_UNSTORED) or _NOT_ENCRYPTED.match(line):
+            return True
+        if line.startswith(_WITHOUT_ERROR):
+            return False
+        error = _SENDER.split(line)[-1]
+        if line.startswith(_NOT_DECRYPTED) and _STEP_FAILED.match(error):
+            return True
+        return self._ends is not None and self._ends.search(error) is not None
 
 
 def sentence_of(error: Exception) -> str:

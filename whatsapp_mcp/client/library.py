@@ -43,7 +43,7 @@ from neonize.utils.enum import (
 )
 
 from whatsapp_mcp.capabilities import SYMBOLS
-from whatsapp_mcp.client.failures import keys_failed
+from whatsapp_mcp.client.failures import KeysFailure
 from whatsapp_mcp.client.protocol import EXIT_NO_KEYS
 from whatsapp_mcp.protobufs import CompanionReg, Neonize
 from whatsapp_mcp.redaction import without_credentials
@@ -123,14 +123,14 @@ def exported() -> frozenset[str]:
     return frozenset(symbol for symbol in SYMBOLS if hasattr(gocode, symbol))
 
 
-def _log(in_database: bool, before_end: Callable[[], None], address: int, size: int) -> None:
+def _log(failure: KeysFailure, before_end: Callable[[], None], address: int, size: int) -> None:
     """Take a line of the library's log, before the library goes on.
 
     If its database failed, the process ends here: before a message that could not be decrypted is
     acknowledged, and before one is out that nobody could find again.
     """
     line = Neonize.LogEntry.FromString(ctypes.string_at(address, size)).Message
-    if keys_failed(line, in_database=in_database):
+    if failure.is_told_by(line):
         before_end()
         os._exit(EXIT_NO_KEYS)
     _take_log_entry(address, size)
@@ -174,7 +174,7 @@ class Library:
         self.version, self.symbols = VERSION, exported()
         self.client: Any = NewAClient(_database(keys), props=_device_props(device_name, history), uuid=_UUID)
         self._on_ended = on_ended
-        neonize_client.log_whatsmeow = partial(_log, keys.in_database, before_end)
+        neonize_client.log_whatsmeow = partial(_log, KeysFailure(keys), before_end)
         self._task: asyncio.Task[None] | None = None
 
         def execute(uuid: int, address: int, size: int, code: int) -> None:

@@ -21,7 +21,7 @@ from whatsapp_mcp import storage
 from whatsapp_mcp.client import calls
 from whatsapp_mcp.client.arguments import Arguments
 from whatsapp_mcp.client.claim import FILE_NAME, ask_for_patience
-from whatsapp_mcp.client.failures import keys_failed, meaning, sentence_of
+from whatsapp_mcp.client.failures import KeysFailure, meaning, sentence_of
 from whatsapp_mcp.client.fetching import Fetching
 from whatsapp_mcp.client.journaling import JournalWriter
 from whatsapp_mcp.client.library import VERSION, Library, NeonizeError
@@ -120,7 +120,7 @@ class ClientProcess:
             on_ended=self._on_ended,
             before_end=self._journal_writer.wait_quiet,
         )
-        self._keys = keys
+        self._keys_failure = KeysFailure(keys)
         listen_to_library(self._on_login_event)
         self._fetching = Fetching(self._has_names)
         self._stays_until = 0.0
@@ -199,15 +199,12 @@ class ClientProcess:
             return await self._answer(method, arguments)
         except WhatsAppError as error:
             cause = error.__cause__
-            if isinstance(cause, NeonizeError) and self._have_failed(sentence_of(cause)):
+            if isinstance(cause, NeonizeError) and self._keys_failure.is_told_by(sentence_of(cause)):
                 # As in the library's log: whoever leads now goes on with what the keys say.
                 with anyio.move_on_after(_LEAVE_LIMIT):
                     await anyio.to_thread.run_sync(self._journal_writer.wait_quiet, abandon_on_cancel=True)
                 os._exit(EXIT_NO_KEYS)
             raise
-
-    def _have_failed(self, sentence: str) -> bool:
-        return keys_failed(sentence, in_database=self._keys.in_database)
 
     async def _answer(self, method: str, arguments: Arguments) -> Any:
         connection_call = self._connection_calls.get(method)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,12 @@ class KeysAddress:
     def in_database(self) -> bool:
         """Whether the keys are in PostgreSQL; the client library tells by the same beginning of the name."""
         return self.location.startswith("postgres")
+
+    @property
+    def server(self) -> tuple[str, str] | None:
+        """Host (or folder of the socket) and port of the database; None where it is a file."""
+        if not self.in_database:
+            return None
+        url = urlsplit(self.location)
+        given = dict(parse_qsl(url.query))
+        return given.get("host") or url.hostname or "localhost", given.get("port") or str(url.port or 5432)

@@ -15,6 +15,7 @@ import trustme
 from tests.client.client_process import PATIENCE, ClientUnderTest, client_process
 from tests.client.test_calls import text
 from tests.client.test_process import texts
+from tests.fault_proxy import fault_proxy
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer, debian_binaries, postgres_server
 from whatsapp_mcp.client.client_storage import ClientStorage
@@ -24,7 +25,7 @@ from whatsapp_mcp.fleet.database import raise_epoch
 from whatsapp_mcp.fleet.keys import Login, journal_address, keys_address
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.storage import JournalReader
+from whatsapp_mcp.storage import JournalReader, KeysAddress
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ SAID = [f"message {number}" for number in range(20)]
 KEEPS_RUNNING = """
 import sys
 from whatsapp_mcp.client import failures
-failures.keys_failed = lambda line, *, in_database: False
+failures.KeysFailure.is_told_by = lambda self, line: False
 from whatsapp_mcp.client.__main__ import main
 main()
 """
@@ -59,14 +60,18 @@ async def taken_over(
     program: tuple[str, ...] = (),
     *,
     journaled: bool = False,
+    port: int | None = None,
 ) -> AsyncGenerator[tuple[ClientUnderTest, Login]]:
-    """The client process of a new leader, on a machine of its own."""
+    """The client process of a new leader, on a machine of its own; it reaches its keys at this port."""
     await anyio.Path(folder).mkdir(exist_ok=True)
     login = await anyio.to_thread.run_sync(account.take_over)
     epoch = account.epoch()
     session = account.session
     journal = journal_address(session, login, account.account, epoch, allow_asynchronous=True)
-    storage = ClientStorage(keys_address(session, login), journal if journaled else None)
+    keys = keys_address(session, login)
+    if port is not None:
+        keys = KeysAddress(keys.location.replace(f"port={session.info.port}", f"port={port}"))
+    storage = ClientStorage(keys, journal if journaled else None)
     async with client_process(
         folder, environment, generation=epoch, storage=storage, program=program
     ) as client:
@@ -139,6 +144,22 @@ async def test_a_fenced_client_ends_when_it_is_to_send(
             await fenced.call("send_message", to=str(ann.pn), message=text("hello"))
         assert await fenced.ended() == EXIT_NO_KEYS
     assert not ann.inbox
+
+
+@pytest.mark.parametrize("step", [b"FROM whatsmeow_sessions", b"FROM whatsmeow_identity_keys"])
+async def test_a_message_is_not_sent_to_nobody_when_the_database_goes_while_it_is_encrypted(
+    wa: WhatsApp, postgres: PostgresServer, account: TakenAccount, tmp_path: Path, step: bytes
+) -> None:
+    ann = wa.person("Ann")
+    with fault_proxy(postgres.port) as proxy:
+        async with taken_over(account, tmp_path, wa.environment(), port=proxy.port) as (client, _):
+            await client.link(wa.me)
+            await client.call("send_message", to=str(ann.pn), message=text("before"))
+            proxy.refuse_from(step)
+            with pytest.raises(NotConnected):
+                await client.call("send_message", to=str(ann.pn), message=text("hello"))
+            assert await client.ended() == EXIT_NO_KEYS
+    assert [message.text for message in ann.inbox] == ["before"]
 
 
 async def test_without_that_end_what_a_fenced_client_receives_is_lost(
