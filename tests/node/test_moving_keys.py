@@ -16,6 +16,7 @@ from tests.node.stored import DEVICE, empty_tables
 from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.fleet.keys import keys_address
+from whatsapp_mcp.node.moving import keys
 from whatsapp_mcp.node.moving.keys import KeyTables, key_tables, make_tables
 
 pytestmark = pytest.mark.anyio
@@ -95,7 +96,7 @@ async def test_a_former_leader_opens_no_connection(account: TakenAccount) -> Non
             pass
 
 
-async def test_what_a_client_has_planted_among_its_keys_is_copied_with_its_own_rights(
+async def test_code_that_a_client_has_planted_among_its_keys_does_not_run_when_they_are_copied(
     account: TakenAccount, tmp_path: Path
 ) -> None:
     async with prepared(account, tmp_path):
@@ -108,6 +109,24 @@ async def test_what_a_client_has_planted_among_its_keys_is_copied_with_its_own_r
                     + b" FOR EACH STATEMENT EXECUTE FUNCTION spy_on_rows()"
                 )
             async with key_tables(account.database, login, LIMIT) as tables:
-                tables.put(tmp_path / "client.db")
-                tables.take(tmp_path / "client.db")
-            assert ran_as(client) == (True, False)
+                for copy in (tables.put, tables.take):
+                    with pytest.raises(Unsupported, match="not as the client library keeps them"):
+                        copy(tmp_path / "client.db")
+            assert ran_as(client) == (False, False)
+
+
+@pytest.mark.parametrize(("limit", "most"), [("_MOST_ROWS", 2), ("_MOST_BYTES", 100), ("_MOST_COLUMNS", 9)])
+async def test_more_keys_than_a_mover_can_hold_are_not_copied(
+    account: TakenAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    async with prepared(account, tmp_path):
+        login = account.take_over()
+    async with key_tables(account.database, login, LIMIT) as tables:
+        with account.log_in(login) as client:
+            client.execute(
+                b"INSERT INTO whatsmeow_lid_map SELECT n::text, repeat('1', 40) || n FROM generate_series(1, 3) AS n"
+            )
+        assert tables.take(tmp_path / "client.db")["whatsmeow_lid_map"].rows == 3
+        monkeypatch.setattr(keys, limit, most)
+        with pytest.raises(Unsupported, match="too many"):
+            tables.take(tmp_path / "client.db")

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from whatsapp_mcp import encryption
 from whatsapp_mcp.encryption import DatabaseKey
-from whatsapp_mcp.storage import JournalRow
+from whatsapp_mcp.storage import READ_BYTES, JournalRow
 from whatsapp_mcp.system import make_private_file
 
 _SCHEMA: Final = """
@@ -103,7 +103,7 @@ class Journal:
                 self._db.execute("ROLLBACK")
                 raise
 
-    def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalRow]:
+    def read(self, after_seq: int, limit: int, size: int = READ_BYTES) -> list[JournalRow]:
         """Up to `limit` events with a `seq` above `after_seq`, oldest first.
 
         Args:

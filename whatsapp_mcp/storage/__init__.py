@@ -11,6 +11,7 @@ from whatsapp_mcp.storage.failures import (
 )
 from whatsapp_mcp.storage.files import FileStore
 from whatsapp_mcp.storage.journal import (
+    READ_BYTES,
     JournalAddress,
     JournalReader,
     JournalRow,
@@ -25,6 +26,7 @@ from whatsapp_mcp.storage.snapshots import Snapshot, SnapshotStore
 from whatsapp_mcp.storage.statements import LedgerSnapshot, LedgerStorage, StatementLog, StatementRow
 
 __all__ = [
+    "READ_BYTES",
     "AppState",
     "ChatKeys",
     "Fenced",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,10 @@ class JournalWriter(Protocol):
     def close(self) -> None:
         """Close the connection; the journal stays."""
         ...
+
+
+READ_BYTES: Final = 1 << 26
+"""How many bytes are read at a time, unless the reader says another number; one event may have more."""
 
 
 class JournalReader(Protocol):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.client.client_process import client_process
 from tests.client.test_calls import text
-from tests.fleet.keys.taken import TakenAccount, leaders_url, plant, ran_as
+from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device.connection import FileKeys
@@ -223,28 +223,6 @@ async def test_a_store_whose_connection_was_ended_opens_another(account: TakenAc
         assert await stored.store.device() is None
         terminate_backends(account.session, account.database, account.account)
         assert await stored.store.device() is None
-
-
-async def test_what_a_client_has_planted_among_its_keys_runs_with_its_own_rights(
-    account: TakenAccount,
-) -> None:
-    login = account.take_over()
-    with account.log_in(login) as client:
-        plant(client, login)
-        for table in TABLES[1:]:
-            client.execute(f"CREATE TABLE {table.format(bytes='bytea')}".encode())
-        client.execute(
-            b"CREATE VIEW whatsmeow_device AS"
-            b" SELECT spy() AS jid, spy() AS lid, '' AS push_name, 5 AS registration_id"
-        )
-        client.execute(
-            b"CREATE TRIGGER spying BEFORE DELETE ON whatsmeow_app_state_version"
-            b" FOR EACH STATEMENT EXECUTE FUNCTION spy_on_rows()"
-        )
-        with closing(PostgresKeys(account.database, login)) as store:
-            assert await store.device() is None
-            await store.reset_address_book()
-        assert ran_as(client) == (True, False)
 
 
 async def test_the_system_is_named_by_server_and_timeline(account: TakenAccount) -> None:

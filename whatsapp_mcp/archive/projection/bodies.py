@@ -23,7 +23,9 @@ from whatsapp_mcp.storage import JournalReader, JournalRow
 NOTHING: Final = "00" * 32
 """The hash of an empty log."""
 _HASH_BYTES: Final = 32
-_MOST_ROWS: Final = 1 << 20
+_MOST_ROWS: Final = 1 << 16
+_MOST_BYTES: Final = 1 << 28
+"""Of what one operation names: its client may have written more between since."""
 
 _NAMED: Final = "journal"
 """In the place of an operation's name: `ingest` of rows of the journal, which are not repeated."""
@@ -116,10 +118,12 @@ def _naming_rows(operation: WriteOperation) -> bytes:
 
 def _events(named: JournalRows, journal: JournalReader) -> Sequence[DecodedEvent]:
     rows: list[JournalRow] = []
-    after = named.first - 1
-    while after < named.last and (more := journal.read(after, min(_MOST_ROWS, named.last - after))):
+    after, left = named.first - 1, _MOST_BYTES
+    while after < named.last and left > 0 and len(rows) < _MOST_ROWS:
+        if not (more := journal.read(after, min(_MOST_ROWS, named.last - after))):
+            break
         rows += [row for row in more if row.seq <= named.last]
-        after = more[-1].seq
+        after, left = more[-1].seq, left - sum(len(row.payload) for row in more)
     events = decode_events(rows, after=0)
     if _digest(events) != named.digest:
         raise Unsupported(

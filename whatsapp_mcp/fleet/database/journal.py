@@ -11,7 +11,7 @@ from psycopg import sql
 from whatsapp_mcp.fleet.database.connections import Database, Session
 from whatsapp_mcp.fleet.database.streams import Statements, Stream, await_standby, fenced
 from whatsapp_mcp.fleet.protocol import AppendOutcome
-from whatsapp_mcp.storage import JournalRow
+from whatsapp_mcp.storage import READ_BYTES, JournalRow
 
 _STATEMENTS: Final = Statements(
     append="""
@@ -119,7 +119,7 @@ class PostgresJournal:
 
         self._stream.link.run(attempt)
 
-    def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalRow]:
+    def read(self, after_seq: int, limit: int, size: int = READ_BYTES) -> list[JournalRow]:
         """See `storage.JournalReader`. What it answers is durable: a log may name these rows."""
 
         def look(session: Session) -> list[JournalRow]:

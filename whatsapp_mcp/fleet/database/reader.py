@@ -16,7 +16,7 @@ from whatsapp_mcp.fleet.database.journal import count_after, events_of
 from whatsapp_mcp.fleet.database.log import operations_of
 from whatsapp_mcp.fleet.database.snapshots import fetch_snapshot, newest_of
 from whatsapp_mcp.fleet.database.streams import await_standby
-from whatsapp_mcp.storage import Fenced, JournalRow, LogRow, Snapshot, Unavailable
+from whatsapp_mcp.storage import READ_BYTES, Fenced, JournalRow, LogRow, Snapshot, Unavailable
 
 T = TypeVar("T")
 
@@ -145,7 +145,7 @@ class FollowedJournal:
         self._reader = reader
         self._account = account
 
-    def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalRow]:
+    def read(self, after_seq: int, limit: int, size: int = READ_BYTES) -> list[JournalRow]:
         """See `storage.JournalReader`."""
         return self._reader.run(lambda session: events_of(session, self._account, after_seq, limit, size))
 

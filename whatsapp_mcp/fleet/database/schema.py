@@ -179,6 +179,11 @@ MIGRATIONS: Final = (
                 body    bytea NOT NULL
             )
             """,
+            # An account's own client writes its events, and a leader holds one in memory.
+            """
+            ALTER TABLE whatsapp_mcp.journal ADD CONSTRAINT journal_size
+                CHECK (octet_length(payload) <= 134217728)
+            """,
             # Files that cannot be had again, by their names. `object` is where the content is in an object
             # store; if it is empty, the content is in the parts.
             """

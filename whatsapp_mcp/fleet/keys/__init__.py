@@ -14,6 +14,7 @@ from whatsapp_mcp.fleet.keys.logins import (
     terminate_backends,
     with_login,
 )
+from whatsapp_mcp.fleet.keys.plain_tables import lock_plain
 
 __all__ = [
     "Login",
@@ -25,6 +26,7 @@ __all__ = [
     "fence",
     "journal_address",
     "keys_address",
+    "lock_plain",
     "prepare",
     "schema_of",
     "terminate_backends",

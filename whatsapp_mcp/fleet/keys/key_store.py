@@ -13,6 +13,7 @@ from psycopg import errors, sql
 
 from whatsapp_mcp.fleet.database import Database, Session, connect
 from whatsapp_mcp.fleet.keys.logins import Login, with_login
+from whatsapp_mcp.fleet.keys.plain_tables import change, read
 from whatsapp_mcp.jid import LID_SERVER, Jid
 from whatsapp_mcp.storage import AppState, ChatKeys, KeysUnreadable, StorageError, StoredDevice
 
@@ -24,52 +25,59 @@ _SYSTEM: Final = """
 SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
 FROM pg_control_system()
 """
-_DEVICE: Final = "SELECT jid, lid, push_name, registration_id FROM whatsmeow_device LIMIT 1"
-_LID: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = %s"
+_DEVICE: Final = "SELECT jid, lid, push_name, registration_id FROM {keys}.whatsmeow_device"
+_LID: Final = "SELECT lid FROM {keys}.whatsmeow_lid_map WHERE pn = {user}"
 _APP_STATE: Final = """
-SELECT EXISTS (SELECT FROM whatsmeow_app_state_sync_keys),
-    EXISTS (SELECT FROM whatsmeow_contacts WHERE full_name > '')
+SELECT EXISTS (SELECT FROM {keys}.whatsmeow_app_state_sync_keys),
+    EXISTS (SELECT FROM {keys}.whatsmeow_contacts WHERE full_name > '')
 """
 _RESET: Final = """
-DELETE FROM whatsmeow_app_state_version
+DELETE FROM {keys}.whatsmeow_app_state_version
 WHERE name = 'critical_unblock_low'
-    AND NOT EXISTS (SELECT FROM whatsmeow_contacts WHERE full_name > '')
+    AND NOT EXISTS (SELECT FROM {keys}.whatsmeow_contacts WHERE full_name > '')
 """
-_HAS_TABLES: Final = "SELECT to_regclass('whatsmeow_contacts')"
 _DROP: Final = """
 DO $$
 DECLARE name text;
 BEGIN
-    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
-        EXECUTE format('DROP TABLE %I CASCADE', name);
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = {schema} LOOP
+        EXECUTE format('DROP TABLE %I.%I CASCADE', {schema}, name);
     END LOOP;
 END $$
 """
-_ID: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = %s LIMIT 1"
+_ID: Final = "SELECT message_id FROM {keys}.whatsmeow_message_secrets WHERE key = {secret}"
 _USERS: Final = """
 WITH users AS (
-    SELECT lid AS name FROM whatsmeow_lid_map WHERE %(user)s IN (lid, pn)
-    UNION SELECT pn FROM whatsmeow_lid_map WHERE %(user)s IN (lid, pn)
-    UNION SELECT %(user)s
+    SELECT lid AS name FROM {keys}.whatsmeow_lid_map WHERE {user} IN (lid, pn)
+    UNION SELECT pn FROM {keys}.whatsmeow_lid_map WHERE {user} IN (lid, pn)
+    UNION SELECT {user}
 )
 """
 # One question instead of one for each user: each waits for the network.
-_SESSIONS: Final[LiteralString] = f"""{_USERS}
-SELECT users.name, their_id, session FROM users LEFT JOIN whatsmeow_sessions
-    ON our_jid IN (SELECT jid FROM whatsmeow_device) AND their_id ~ ('^' || users.name || '[_:.]')
-ORDER BY users.name COLLATE "C", their_id COLLATE "C"
-"""  # noqa: S608  constants alone
-_OWN_KEYS: Final[LiteralString] = f"""{_USERS}
-SELECT users.name, sender_id, sender_key FROM users LEFT JOIN whatsmeow_sender_keys
-    ON our_jid IN (SELECT jid FROM whatsmeow_device) AND chat_id = %(chat)s
+_SESSIONS: Final[LiteralString] = (
+    _USERS
+    + """
+SELECT users.name, their_id, session FROM users LEFT JOIN {keys}.whatsmeow_sessions
+    ON our_jid IN (SELECT jid FROM {keys}.whatsmeow_device) AND their_id ~ ('^' || users.name || '[_:.]')
+"""
+)
+_OWN_KEYS: Final[LiteralString] = (
+    _USERS
+    + """
+SELECT users.name, sender_id, sender_key FROM users LEFT JOIN {keys}.whatsmeow_sender_keys
+    ON our_jid IN (SELECT jid FROM {keys}.whatsmeow_device) AND chat_id = {chat}
     AND sender_id ~ ('^' || users.name || '[_:.]')
-ORDER BY users.name COLLATE "C", sender_id COLLATE "C"
-"""  # noqa: S608  constants alone
-_NAMED_IN: Final = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets WHERE message_id = %s"
+"""
+)
+_NAMED_IN: Final = """
+SELECT chat_jid, sender_jid FROM {keys}.whatsmeow_message_secrets WHERE message_id = {message}
+"""
 # Rows have no number; where one lies is roughly when it was written.
 _SENDER_IN: Final = """
-SELECT message_id, sender_jid FROM whatsmeow_message_secrets WHERE chat_jid = %s
-ORDER BY message_id = %s DESC, ctid DESC LIMIT 1
+SELECT * FROM (
+    SELECT message_id, sender_jid FROM {keys}.whatsmeow_message_secrets WHERE chat_jid = {chat}
+    ORDER BY message_id = {message} DESC, ctid DESC LIMIT 1
+) AS last
 """
 
 
@@ -103,18 +111,18 @@ class PostgresKeys:
     async def device(self) -> StoredDevice | None:
         """See `KeyStore.device`."""
 
-        def read(session: Session) -> list[Any]:
+        def look(session: Session) -> list[tuple[Any, ...]]:
             try:
-                return session.execute(_DEVICE).fetchall()
+                return read(session, self._schema, _DEVICE)
             except errors.UndefinedTable:  # no client has ever run
                 return []
 
-        rows = await self._run(read)
+        rows = await self._run(look)
         return StoredDevice.from_row(*rows[0]) if rows else None
 
     async def lid_of(self, jid: Jid) -> str | None:
         """See `KeyStore.lid_of`."""
-        rows = await self._rows(_LID, (jid.user,))
+        rows = await self._rows(_LID, user=jid.user)
         return str(Jid(rows[0][0], LID_SERVER)) if rows else None
 
     async def app_state(self) -> AppState:
@@ -126,40 +134,42 @@ class PostgresKeys:
         """See `KeyStore.reset_address_book`."""
 
         def reset(session: Session) -> bool:
-            if session.execute(_HAS_TABLES).fetchone() == (None,):
+            try:
+                return change(session, self._schema, _RESET) > 0
+            except errors.UndefinedTable:
                 return False
-            return session.execute(_RESET).rowcount > 0
 
         return await self._run(reset)
 
     async def forget(self) -> None:
         """See `KeyStore.forget`; the schema and its role stay."""
-        await self._run(lambda session: session.execute(_DROP))
+        drop = sql.SQL(_DROP).format(schema=sql.Literal(self._schema))
+        await self._run(lambda session: session.execute(drop))
 
     async def message_id(self, secret: bytes) -> str | None:
         """See `KeyStore.message_id`."""
-        rows = await self._rows(_ID, (secret,))
+        rows = await self._rows(_ID, secret=secret)
         return rows[0][0] if rows else None
 
     async def sessions(self, user: str) -> ChatKeys:
         """See `KeyStore.sessions`."""
-        return _chat_keys(await self._rows(_SESSIONS, {"user": user}))
+        return _chat_keys(await self._rows(_SESSIONS, user=user))
 
     async def own_keys(self, chat: str, user: str) -> ChatKeys:
         """See `KeyStore.own_keys`."""
-        return _chat_keys(await self._rows(_OWN_KEYS, {"user": user, "chat": chat}))
+        return _chat_keys(await self._rows(_OWN_KEYS, user=user, chat=chat))
 
     async def named_in(self, message_id: str) -> list[tuple[str, str]]:
         """See `KeyStore.named_in`."""
-        return await self._rows(_NAMED_IN, (message_id,))
+        return [(chat, sender) for chat, sender in await self._rows(_NAMED_IN, message=message_id)]
 
     async def sender_in(self, chat: str, message_id: str) -> tuple[str, str] | None:
         """See `KeyStore.sender_in`."""
-        rows = await self._rows(_SENDER_IN, (chat, message_id))
-        return rows[0] if rows else None
+        rows = await self._rows(_SENDER_IN, chat=chat, message=message_id)
+        return (rows[0][0], rows[0][1]) if rows else None
 
-    async def _rows(self, query: LiteralString, values: Any = ()) -> list[Any]:
-        return await self._run(lambda session: session.execute(query, values).fetchall())
+    async def _rows(self, query: LiteralString, **values: object) -> list[tuple[Any, ...]]:
+        return await self._run(lambda session: read(session, self._schema, query, **values))
 
     async def _run(self, work: Callable[[Session], T]) -> T:
         return await anyio.to_thread.run_sync(self._run_here, work, limiter=self._thread)
@@ -196,7 +206,6 @@ class PostgresKeys:
             raise KeysUnreadable(str(error)) from error
         try:
             row = session.execute(_SYSTEM).fetchone()
-            session.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(self._schema)))
         except BaseException:
             session.close()
             raise
@@ -210,10 +219,11 @@ class PostgresKeys:
             self._session = None
 
 
-def _chat_keys(rows: list[tuple[str, str | None, bytes | None]]) -> ChatKeys:
-    users = sorted({user for user, _, _ in rows})
-    keys = [(address, bytes(key)) for _, address, key in rows if address is not None and key is not None]
-    return ChatKeys(users, keys)
+def _chat_keys(rows: list[tuple[Any, ...]]) -> ChatKeys:
+    found = [(user, address, bytes(key)) for user, address, key in rows if None not in (address, key)]
+    return ChatKeys(
+        sorted({user for user, _, _ in rows}), [(address, key) for _, address, key in sorted(found)]
+    )
 
 
 def _unreadable(error: psycopg.Error) -> KeysUnreadable:

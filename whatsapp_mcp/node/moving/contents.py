@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -119,7 +120,7 @@ def _rows(journal: JournalReader, after: int) -> Iterator[JournalRow]:
 
 
 def _is_same(one: JournalReader, other: JournalReader, after: int) -> bool:
-    return list(_rows(one, after)) == list(_rows(other, after))
+    return all(row == same for row, same in zip_longest(_rows(one, after), _rows(other, after)))
 
 
 async def put_ledger(folder: AccountFolder, claim: Claim) -> None:

@@ -22,16 +22,24 @@ from whatsapp_mcp.child_process import kept_variables, module_command
 from whatsapp_mcp.client.client_storage import KEYS_FILE, ClientStorage
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.fleet.database import Database, Session, connect
-from whatsapp_mcp.fleet.keys import Login, with_login
-from whatsapp_mcp.storage import KeysAddress
+from whatsapp_mcp.fleet.keys import Login, lock_plain, with_login
+from whatsapp_mcp.storage import KeysAddress, KeysUnreadable
 
 _MAKE_LIMIT: Final = 60.0
 """Seconds in which the library has made its tables; it takes about one."""
 _VERSION_TABLE: Final = "whatsmeow_version"
 _ROWS: Final = 1_000
+_MOST_COLUMNS: Final = 1_000
+"""Columns of all tables together; the library has some eighty."""
+_MOST_ROWS: Final = 4_000_000
+_MOST_BYTES: Final = 512 << 20
+"""Of one table as text, in which a byte of keys has two characters. A busy account has some megabytes."""
 _COLUMNS: Final = """
-SELECT table_name, column_name, data_type FROM information_schema.columns
-WHERE table_schema = %s ORDER BY table_name, ordinal_position
+SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns
+WHERE table_schema = %s ORDER BY table_name, ordinal_position LIMIT %s
+"""
+_FITS: Final = """
+SELECT count(*) <= {rows} AND coalesce(sum(octet_length(each::text)), 0) <= {bytes} FROM {table} AS each
 """
 _REFERENCES: Final = """
 SELECT one.relname, other.relname FROM pg_constraint
@@ -141,13 +149,13 @@ class KeyTables:
 
     def digests_of(self, path: Path) -> dict[str, TableDigest]:
         """What the tables of a file hold."""
-        with closing(_reading(path)) as db:
+        with closing(_reading(path)) as db, self._session.transaction():
             return {table.name: _digest(_file_rows(db, table)) for table in self._tables(db)}
 
     def _tables(self, db: sqlite3.Connection) -> list[Table]:
         """The tables to copy, each after those that it refers to; they are the same at both places."""
         known = self._known()
-        versions = sql.SQL("SELECT * FROM {}").format(sql.Identifier(self._schema, _VERSION_TABLE))
+        versions = sql.SQL("SELECT * FROM {} LIMIT 2").format(sql.Identifier(self._schema, _VERSION_TABLE))
         in_file = {name for (name,) in db.execute(_FILE_TABLES)}
         if (
             in_file != {table.name for table in known} | {_VERSION_TABLE}
@@ -162,16 +170,25 @@ class KeyTables:
         return known
 
     def _known(self) -> list[Table]:
+        """The tables here, each after those that it refers to, which stay as they are in this transaction."""
         found: dict[str, list[tuple[str, type]]] = {}
-        for table, column, kind in self._session.execute(_COLUMNS, [self._schema]).fetchall():
+        columns = self._session.execute(_COLUMNS, [self._schema, _MOST_COLUMNS + 1]).fetchall()
+        if len(columns) > _MOST_COLUMNS:
+            raise _strange()
+        for table, column, kind in columns:
             if kind not in _TYPES:
                 raise Unsupported(
                     "The client library keeps something of a kind that cannot be copied.",
                     "Use a version of this package that knows it.",
                 )
             found.setdefault(table, []).append((column, _TYPES[kind]))
-        if found.pop(_VERSION_TABLE, None) is None:
+        if _VERSION_TABLE not in found:
             raise _unusable()
+        try:
+            lock_plain(self._session, self._schema, found)
+        except KeysUnreadable:
+            raise _strange() from None
+        del found[_VERSION_TABLE]
         order = TopologicalSorter(dict.fromkeys(found, ()))
         for table, other in self._session.execute(_REFERENCES, [f'"{self._schema}"']).fetchall():
             if table != other:
@@ -204,6 +221,10 @@ class KeyTables:
 
     def _rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
         """The rows of a table here, in the order in which they were written, roughly; in a transaction."""
+        bounds = {"rows": sql.Literal(_MOST_ROWS), "bytes": sql.Literal(_MOST_BYTES)}
+        fits = sql.SQL(_FITS).format(table=self._name(table), **bounds)
+        if self._session.execute(fits).fetchone() != (True,):
+            raise _strange()
         query = sql.SQL("SELECT {} FROM {} ORDER BY ctid").format(
             sql.SQL(", ").join(map(sql.Identifier, table.columns)), self._name(table)
         )
@@ -288,6 +309,13 @@ def _reading(path: Path) -> sqlite3.Connection:
     db = _connected(path)
     db.execute("PRAGMA query_only = ON")
     return db
+
+
+def _strange() -> Unsupported:
+    return Unsupported(
+        "The keys in the database are not as the client library keeps them, or are too many to copy.",
+        "Nothing was changed. Whoever had the account's login may have written them: link the phone again.",
+    )
 
 
 def _unusable() -> Unsupported:
