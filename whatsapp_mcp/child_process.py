@@ -37,8 +37,8 @@ def kept_variables() -> dict[str, str]:
 
 
 kept_descriptors: Final = ContextVar[tuple[int, ...]]("kept_descriptors", default=())
-"""What client processes hold open beside their pipes. A node lets them hold the socket at which it listens,
-so that nobody takes it for ended while one of them runs."""
+"""What client processes hold open beside their pipes: those of a node one end of a pipe, to show that they
+live."""
 _CLIENT: Final = module_command("whatsapp_mcp.client")
 client_program: Final = ContextVar("client_program", default=_CLIENT)
 """The command of client processes. The demo, and tests, set one that is pointed at the simulated WhatsApp."""

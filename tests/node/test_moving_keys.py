@@ -124,7 +124,8 @@ async def test_more_keys_than_a_mover_can_hold_are_not_copied(
     async with key_tables(account.database, login, LIMIT) as tables:
         with account.log_in(login) as client:
             client.execute(
-                b"INSERT INTO whatsmeow_lid_map SELECT n::text, repeat('1', 40) || n FROM generate_series(1, 3) AS n"
+                b"INSERT INTO whatsmeow_lid_map SELECT n::text, repeat('1', 40) || n"
+                b" FROM generate_series(1, 3) AS n"
             )
         assert tables.take(tmp_path / "client.db")["whatsmeow_lid_map"].rows == 3
         monkeypatch.setattr(keys, limit, most)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from tests.fleet.keys.taken import leaders_url
 from tests.fleet.led import patient
-from tests.node.fleet_of_tests import Fleet
+from tests.node.fleet_of_tests import LIMIT, LOOK, Fleet
 from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.fleet.database import (
@@ -33,12 +34,19 @@ from whatsapp_mcp.fleet.database import (
 )
 from whatsapp_mcp.fleet.protocol import Contact, Lease
 from whatsapp_mcp.media import Worker
-from whatsapp_mcp.node import NodeAccount, run_node
+from whatsapp_mcp.node import NodeAccount, run_node, sockets
 from whatsapp_mcp.node.home import FormerRun, NodeHome
 from whatsapp_mcp.node.plan import View, plan
 from whatsapp_mcp.node.services import keep_open
 from whatsapp_mcp.node.serving import _NodeProcess
-from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
+from whatsapp_mcp.node.sockets import (
+    address_of,
+    contact,
+    held,
+    listening_socket,
+    local_address,
+    this_machine,
+)
 from whatsapp_mcp.settings import HostPort, NodeSettings, Settings
 from whatsapp_mcp.storage import Fenced, Refused, Rewound, StorageError, Unavailable
 
@@ -48,7 +56,7 @@ ACCOUNT = "work"
 GIF = bytes.fromhex(
     "47494638396110001000800000ffffff00000021f90400000000002c0000000010001000000210848fa9cbed0fa39cb4da8bb3de3c0500"
 )
-HOLDER = "import sys; sys.stdin.read()"
+CLIENT = "import sys; sys.stdin.read()"
 """A program that ends when its input does."""
 
 
@@ -58,20 +66,65 @@ def fleet(postgres: PostgresServer, database: str) -> Iterator[Fleet]:
         yield opened
 
 
-def holder_of(listener: socket.socket) -> subprocess.Popen[bytes]:
-    """A process that holds a socket, as the clients of a node do."""
-    command = [sys.executable, "-c", HOLDER]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
+@pytest.fixture
+def holders(monkeypatch: pytest.MonkeyPatch) -> list[anyio.abc.Process]:
+    """The processes that hold sockets of nodes, as they are started."""
+    started: list[anyio.abc.Process] = []
+
+    async def start(*arguments: Any, **more: Any) -> anyio.abc.Process:
+        started.append(await anyio.open_process(*arguments, **more))
+        return started[-1]
+
+    monkeypatch.setattr(sockets, "open_process", start)
+    return started
 
 
-async def test_an_address_refuses_once_nobody_holds_its_socket_any_more() -> None:
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    with anyio.fail_after(LIMIT):
+        while not await condition():  # noqa: ASYNC110  the system tells nobody
+            await anyio.sleep(LOOK)
+
+
+def sockets_of(pid: int) -> list[str]:
+    """The sockets that a process holds."""
+    links = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
+    return [link for link in links if link.startswith("socket:")]
+
+
+async def test_an_address_refuses_once_a_node_and_its_clients_have_ended_which_hold_no_socket_of_it(
+    holders: list[anyio.abc.Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "_END_LIMIT", 0.01)
     listener = await listening_socket(NodeSettings())
-    place = str(address_of(NodeSettings(), listener))
-    with holder_of(listener) as holder:
-        assert await contact(place, this_machine()) is Contact.ACCEPTED
+    place = str(local_address(listener))
+
+    async def refuses() -> bool:
+        return await contact(place, this_machine()) is Contact.REFUSED
+
+    async with held(listener) as descriptor:
+        client = await anyio.open_process([sys.executable, "-c", CLIENT], pass_fds=(descriptor,))
+    listener.close()  # as the kernel does for a node that was killed
+    async with client:
+        if sys.platform == "linux":
+            assert sockets_of(client.pid) == []
+        assert not await refuses()
+        assert client.stdin is not None
+        await client.stdin.aclose()
+        await until(refuses)
+        await holders[0].wait()
+
+
+async def test_what_holds_the_socket_of_a_node_is_started_again(holders: list[anyio.abc.Process]) -> None:
+    async def is_started_again() -> bool:
+        return len(holders) == 2
+
+    listener = await listening_socket(NodeSettings())
+    place = str(local_address(listener))
+    async with held(listener):
+        holders[0].kill()
+        await until(is_started_again)
         listener.close()
         assert await contact(place, this_machine()) is Contact.ACCEPTED
-        holder.communicate()
     assert await contact(place, this_machine()) is Contact.REFUSED
 
 

@@ -36,7 +36,14 @@ from whatsapp_mcp.node.home import FormerRun, NodeHome
 from whatsapp_mcp.node.node import Node
 from whatsapp_mcp.node.replicas import Served, accept, fleet_secret
 from whatsapp_mcp.node.run import NodeRun, new_run
-from whatsapp_mcp.node.sockets import address_of, contact, listening_socket, local_address, this_machine
+from whatsapp_mcp.node.sockets import (
+    address_of,
+    contact,
+    held,
+    listening_socket,
+    local_address,
+    this_machine,
+)
 from whatsapp_mcp.node.status import NodeStatus
 from whatsapp_mcp.settings import HostPort, Settings
 from whatsapp_mcp.storage import StorageError, Unavailable
@@ -99,7 +106,7 @@ async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
         secret = await _answered(calls, fleet_secret)
         reader = stack.enter_context(Reader(patient))
         listener = stack.enter_context(closing(await listening_socket(settings.node)))
-        kept_descriptors.set((listener.fileno(),))
+        kept_descriptors.set((await stack.enter_async_context(held(listener)),))
         times = times or LeaseTimes()
         process = _NodeProcess(settings, home, database, calls, reader, listener, times, status, secret)
         await process.until_signal()
@@ -156,8 +163,9 @@ class _NodeProcess:
     async def _end_former(self, former: FormerRun) -> None:
         """End the run of the last process, once its clients are gone as well.
 
-        That process is: its lock is ours. Its clients hold the socket on which it listened. Where the folder
-        was brought here from another machine, both may live there, and the lease is waited for.
+        That process is: its lock is ours. While one of them runs, the socket is held on which it listened.
+        Where the folder was brought here from another machine, both may live there, and the lease is waited
+        for.
         """
         if former.machine != this_machine():
             return

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import os
 import socket
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
 import anyio
 import anyio.to_thread
+from anyio import open_process
+from anyio.abc import Process
 
+from whatsapp_mcp.child_process import kept_variables
+from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.fleet.protocol import Contact
 from whatsapp_mcp.settings import HostPort, NodeSettings
@@ -25,6 +33,18 @@ CONTACT_LIMIT: Final = 0.5
 _RETRY: Final = 0.2
 _BACKLOG: Final = 128
 _NETWORK: Final = Path("/proc/self/ns/net")
+_HOLD: Final = """
+import os, signal
+for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    signal.signal(each, signal.SIG_IGN)
+while os.read(0, 65536):
+    pass
+"""
+"""Ends when nobody holds the other end of its input; a signal to the whole group comes before that."""
+_END_LIMIT: Final = 5.0
+"""Seconds in which that program has ended after its input."""
+
+logger = logging.getLogger(__name__)
 
 
 def this_machine() -> str:
@@ -72,6 +92,53 @@ def _listen(place: HostPort) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+@asynccontextmanager
+async def held(listener: socket.socket) -> AsyncGenerator[int]:
+    """Have a socket held until this process, and all that it lets hold what is yielded, have ended.
+
+    A process that does nothing else holds it. So connections are not refused while anybody is left who may
+    act for this one, and clients need no socket for that, with which they could take what is meant for the
+    node.
+
+    Args:
+        listener: Listens.
+
+    Yields:
+        The descriptor that others hold.
+    """
+    reading, writing = os.pipe()
+    try:
+        holder = [await _holder(listener, reading)]
+
+        async def keep() -> None:
+            while True:
+                await holder[0].wait()
+                logger.warning("node: what holds its socket has ended, and is started again")
+                await anyio.sleep(_RETRY)
+                holder[0] = await _holder(listener, reading)
+
+        async with background_tasks() as tasks:
+            tasks.start_soon(keep)
+            yield writing
+    finally:
+        os.close(writing)
+        os.close(reading)
+    with anyio.move_on_after(_END_LIMIT, shield=True):
+        await holder[0].wait()
+
+
+async def _holder(listener: socket.socket, reading: int) -> Process:
+    return await open_process(
+        [sys.executable, "-P", "-S", "-c", _HOLD],
+        stdin=reading,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=(listener.fileno(),),
+        env=kept_variables(),
+    )
 
 
 def _unusable(place: HostPort, why: str) -> InvalidArgument:

@@ -54,21 +54,15 @@ WITH users AS (
 )
 """
 # One question instead of one for each user: each waits for the network.
-_SESSIONS: Final[LiteralString] = (
-    _USERS
-    + """
-SELECT users.name, their_id, session FROM users LEFT JOIN {keys}.whatsmeow_sessions
-    ON our_jid IN (SELECT jid FROM {keys}.whatsmeow_device) AND their_id ~ ('^' || users.name || '[_:.]')
-"""
-)
-_OWN_KEYS: Final[LiteralString] = (
-    _USERS
-    + """
-SELECT users.name, sender_id, sender_key FROM users LEFT JOIN {keys}.whatsmeow_sender_keys
-    ON our_jid IN (SELECT jid FROM {keys}.whatsmeow_device) AND chat_id = {chat}
+_SESSIONS: Final[LiteralString] = f"""{_USERS}
+SELECT users.name, their_id, session FROM users LEFT JOIN {{keys}}.whatsmeow_sessions
+    ON our_jid IN (SELECT jid FROM {{keys}}.whatsmeow_device) AND their_id ~ ('^' || users.name || '[_:.]')
+"""  # noqa: S608  constants alone
+_OWN_KEYS: Final[LiteralString] = f"""{_USERS}
+SELECT users.name, sender_id, sender_key FROM users LEFT JOIN {{keys}}.whatsmeow_sender_keys
+    ON our_jid IN (SELECT jid FROM {{keys}}.whatsmeow_device) AND chat_id = {{chat}}
     AND sender_id ~ ('^' || users.name || '[_:.]')
-"""
-)
+"""  # noqa: S608  constants alone
 _NAMED_IN: Final = """
 SELECT chat_jid, sender_jid FROM {keys}.whatsmeow_message_secrets WHERE message_id = {message}
 """

@@ -44,7 +44,8 @@ SELECT 1 / (NOT EXISTS (
 ))::integer
 """
 _BOUNDED: Final = """
-SELECT 1 / (count(*) OVER () <= {rows} AND sum(octet_length(found::text)) OVER () <= {bytes})::integer, found.*
+SELECT
+    1 / (count(*) OVER () <= {rows} AND sum(octet_length(found::text)) OVER () <= {bytes})::integer, found.*
 FROM ({query} LIMIT {rows} + 1) AS found
 """
 
@@ -88,7 +89,7 @@ def lock_plain(session: Session, schema: str, tables: Iterable[str]) -> None:
 
 
 def _answered(session: Session, schema: str, text: str, statement: sql.Composed) -> psycopg.Cursor[Any]:
-    # Statements that are sent together are one transaction, and none is looked at before the last has succeeded.
+    # Statements that are sent together are one transaction, and one is looked at once the last has succeeded.
     locking = _locking(session, schema, _TABLE.findall(text))
     cursor = _executed(session, sql.SQL("; ").join([*locking, statement]))
     while cursor.nextset():

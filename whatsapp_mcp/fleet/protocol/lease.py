@@ -112,8 +112,8 @@ class Contact(Enum):
 class Sighting(NamedTuple):
     """What a challenger sees of the processes of a run that it watches.
 
-    A run listens at its address from before it begins until its process has ended, and its client processes
-    hold the same socket. While it renews its lease, its connection holds a lock of the database.
+    A run listens at its address from before it begins until its process has ended, and the same socket is
+    held until its clients have, too. While it renews its lease, its connection holds a lock of the database.
 
     Attributes:
         lock_held: Whether that lock is held.
