@@ -24,6 +24,7 @@ from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.sandbox import READ
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.system import write_private
@@ -109,6 +110,34 @@ def test_a_client_reads_and_writes_nowhere_else(account: AccountFolder, tmp_path
     )
     assert refused == ["PermissionError"] * 8
     assert secret.read_text(encoding="utf-8") == "dear diary"
+
+
+@pytest.mark.usefixtures("landlock")
+def test_a_client_reads_no_other_account_where_the_home_folder_lies_among_what_the_system_needs(
+    account: AccountFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "needed.so").write_bytes(b"library")
+    (tmp_path / "home" / "config.toml").write_text("", encoding="utf-8")
+    monkeypatch.setattr(confinement, "_SYSTEM", (*confinement._SYSTEM, tmp_path))
+    readable = {path for path, rights in confinement._rules(account.path) if rights == READ}
+    assert tmp_path / "library" in readable
+    assert not any((tmp_path / "home" / "config.toml").is_relative_to(path) for path in readable)
+
+
+@pytest.mark.usefixtures("landlock")
+def test_a_client_reads_of_the_systems_settings_what_it_needs(account: AccountFolder) -> None:
+    readable = [path for path, rights in confinement._rules(account.path) if rights == READ]
+    for secret in (
+        "/etc/whatsapp-mcp/node.key",
+        "/etc/ssl/private/node.key",
+        "/opt/whatsapp-mcp/config.toml",
+    ):
+        assert not [path for path in readable if Path(secret).is_relative_to(path)]
+    [refused, *taken] = attempt(
+        account, ("list", "/etc"), ("read", "/etc/passwd"), ("list", "/etc/ssl/certs")
+    )
+    assert (refused, taken) == ("PermissionError", [None, None])
 
 
 @pytest.mark.usefixtures("landlock")

@@ -35,12 +35,20 @@ from whatsapp_mcp.sandbox import (
 _SYSTEM: Final = tuple(
     map(
         Path,
-        "/usr /lib /lib32 /lib64 /etc /opt /nix/store /gnu/store /proc/self /sys/devices/system/cpu".split(),
+        """
+        /usr /lib /lib32 /lib64 /nix/store /gnu/store /proc/self /sys/devices/system/cpu /etc/alternatives
+        /etc/ca-certificates /etc/crypto-policies /etc/gai.conf /etc/group /etc/host.conf /etc/hostname
+        /etc/hosts /etc/ld.so.cache /etc/ld.so.conf /etc/ld.so.conf.d /etc/ld.so.preload /etc/localtime
+        /etc/machine-id /etc/mime.types /etc/nsswitch.conf /etc/passwd /etc/pki/ca-trust /etc/pki/tls/cert.pem
+        /etc/pki/tls/certs /etc/pki/tls/openssl.cnf /etc/protocols /etc/resolv.conf /etc/services
+        /etc/ssl/cert.pem /etc/ssl/certs /etc/ssl/openssl.cnf /etc/timezone
+        """.split(),
     )
 )
-"""Where shared libraries, certificates and the configuration of the network are; to read."""
-_MOVING: Final = (Path("/etc/resolv.conf"), Path("/etc/ssl/certs"), Path("/etc/ssl/cert.pem"))
-"""What is often a link to a file elsewhere that is replaced now and then: its folder is what is read."""
+"""Where shared libraries, certificates and the configuration of the network are; to read. Programs keep
+passwords and keys of their own in `/etc` and `/opt`, which the user of a server may have to read."""
+_MOVING: Final = Path("/etc/resolv.conf")
+"""What is often a link to a file elsewhere that is replaced now and then: its folder there is read."""
 _PACKAGES: Final = ("dist-packages", "site-packages")
 """Names of the folders of `sys.path` in which packages are."""
 _DEVICES: Final = (Path("/dev/null"), Path("/dev/zero"), Path("/dev/random"), Path("/dev/urandom"))
@@ -78,14 +86,15 @@ def _rules(folder: Path) -> Iterator[tuple[Path, int]]:
     # To know the files of this package, which are never sent: their names and inodes, not what they hold.
     yield folder.parent.parent, READ_DIR
     yield from ((device, READ_FILE | WRITE_FILE) for device in _DEVICES)
-    yield from ((path, READ) for path in _readable())
+    home = folder.parent.parent.resolve()
+    yield from ((part, READ) for path in _readable() for part in _beside(home, path))
 
 
 def _readable() -> Iterable[Path]:
     """The system's files, this Python, the packages, and what the variables of TLS name."""
     yield from _SYSTEM
-    for path in _MOVING:
-        yield path.resolve().parent
+    if (moving := _MOVING.resolve()) != _MOVING:
+        yield moving.parent
     yield from (Path(prefix) for prefix in (sys.prefix, sys.base_prefix))
     yield from (Path(entry) for entry in sys.path if Path(entry).name in _PACKAGES)
     yield Path(whatsapp_mcp.__file__).parent
@@ -94,3 +103,13 @@ def _readable() -> Iterable[Path]:
         yield Path(neonize.origin).parent.parent
     for name in _CERTIFICATES:
         yield from map(Path, filter(None, os.environ.get(name, "").split(os.pathsep)))
+
+
+def _beside(home: Path, path: Path) -> Iterator[Path]:
+    """What there is of a path, but for the home folder: other accounts and their passwords lie there."""
+    if not home.is_relative_to(path.resolve()):
+        yield path
+    elif path.resolve() != home:
+        for child in path.iterdir():
+            if not child.is_symlink():
+                yield from _beside(home, child)
