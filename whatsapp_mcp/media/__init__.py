@@ -51,7 +51,7 @@ from whatsapp_mcp.media.speech import (
     speech_options,
     why_no_speech,
 )
-from whatsapp_mcp.media.web import Place, fetch, locate
+from whatsapp_mcp.media.web import Place, fetch, locate, pinned_proxy
 from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker, open_worker
 
 __all__ = [
@@ -93,6 +93,7 @@ __all__ = [
     "open_reader",
     "open_worker",
     "picture",
+    "pinned_proxy",
     "preview_of",
     "read_chat_authors",
     "read_chat_export",

@@ -17,7 +17,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import anyio
 
-from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, TooLong
+from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, NotConnected, TooLong
+from whatsapp_mcp.settings import leads_here
 
 if TYPE_CHECKING:
     import httpx2
@@ -35,6 +36,8 @@ _IPV4_CARRIERS: Final = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6N
 """They carry an IPv4 address in the last 32 bits: mapped (RFC 4291), and NAT64 (RFC 6052)."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PORTS: Final = {"http": 80, "https": 443}
+_PROXY_PORTS: Final = {**_PORTS, "socks5": 1080}
+_CHECK_PROXY: Final = "Tell the user to check `network.proxy`; one on this computer is named by its address."
 _HEADERS: Final = {"User-Agent": "whatsapp-mcp", "Accept-Encoding": "identity"}
 
 
@@ -66,7 +69,7 @@ async def fetch(
 
     Raises:
         InvalidArgument: It is no URL of the web.
-        FileNotAllowed: It is, or redirects to, an address that is not public.
+        FileNotAllowed: It is, or redirects to, an address that is not public; or as `pinned_proxy`.
         MediaUnavailable: It does not answer, or answers with an error.
         TooLong: It is larger.
     """
@@ -77,7 +80,7 @@ async def fetch(
             for _ in range(_REDIRECTS + 1):
                 # A client of its own for each hop: connections to one address must not serve two names.
                 async with httpx2.AsyncClient(
-                    trust_env=False, timeout=within, headers=_HEADERS, proxy=proxy
+                    trust_env=False, timeout=within, headers=_HEADERS, proxy=await pinned_proxy(proxy)
                 ) as http:
                     found = await _ask(http, url, size, cut)
                 if isinstance(found, Fetched):
@@ -159,6 +162,50 @@ async def locate(url: str, *, private: bool = False) -> Place:
         shown if given is None else f"{shown}:{given}",
         parts._replace(netloc=f"{address}:{port}", fragment="").geturl(),
     )
+
+
+async def pinned_proxy(url: str | None) -> str | None:
+    """The URL of a proxy for what is opened next, with the address that was looked at in place of its name.
+
+    Whoever names a proxy may also say where the name leads, and change that at any time. So a name never
+    leads to this computer, nor to what answers computers alone; who means that gives the address itself. The
+    name stays where the proxy shows a certificate for it.
+
+    Args:
+        url: As the settings have it; None where there is none.
+
+    Raises:
+        FileNotAllowed: Its name leads there.
+        NotConnected: Its host does not exist.
+    """
+    parts = urlsplit(url or "")
+    name = parts.hostname
+    if url is None or name is None or _is_address(name):
+        return url
+    port = parts.port or _PROXY_PORTS[parts.scheme]
+    try:
+        found = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NotConnected("The host of the proxy does not exist.", _CHECK_PROXY) from error
+    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    if any(map(leads_here, addresses)):
+        raise FileNotAllowed(
+            "The name of the proxy leads to the computer that would use it, or to a service for it alone.",
+            _CHECK_PROXY,
+        )
+    if parts.scheme == "https":
+        return url
+    user, at, _ = parts.netloc.rpartition("@")
+    address = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
+    return parts._replace(netloc=f"{user}{at}{address}:{port}").geturl()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host == "localhost"
+    return True
 
 
 def is_public(address: Address) -> bool:

@@ -31,6 +31,10 @@ _OF_A_DISK: Final = (
     ("media", "total_megabytes"),
     ("media", "keep", "total_megabytes"),
 )
+_OF_CLOUDS: Final = frozenset(
+    map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16"))
+)
+"""What tells a machine its passwords and lies at no link-local address: of AWS, Alibaba Cloud and Azure."""
 _SIMPLE_NAME: Final = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 
 
@@ -147,9 +151,14 @@ def _is_of_the_machine(url: str) -> bool:
             address = ipaddress.ip_address(socket.inet_aton(host))  # 127.1, 2130706433
         except (OSError, UnicodeError):
             return host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost")
+    return leads_here(address)
+
+
+def leads_here(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address leads to the machine that connects to it, or to what answers machines alone."""
     if isinstance(address, ipaddress.IPv6Address):
         address = address.ipv4_mapped or address
-    return address.is_loopback or address.is_link_local or address.is_unspecified
+    return address.is_loopback or address.is_link_local or address.is_unspecified or address in _OF_CLOUDS
 
 
 def laid_over(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

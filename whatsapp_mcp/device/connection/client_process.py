@@ -21,6 +21,7 @@ from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
+from whatsapp_mcp.media import pinned_proxy
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 from whatsapp_mcp.storage import LeadershipOver, Refused, Rewound, StorageError
@@ -135,6 +136,7 @@ class Client:
 
     async def _live(self) -> str:
         given = await self._storage()
+        proxy = await pinned_proxy(self._proxy)
         if self._ending.is_set():
             return "The client was replaced before it started."
         with open_log(self._folder) as log:
@@ -161,9 +163,7 @@ class Client:
                 return f"The client process did not start within {_START_LIMIT:g} seconds."
             if not peer.closed and not self._ending.is_set():
                 # Not among the arguments of the process, which other users of the machine can read.
-                await peer.call(
-                    "connect", {"proxy": self._proxy} if self._proxy else None, deadline=_CONNECT_CALL
-                )
+                await peer.call("connect", {"proxy": proxy} if proxy else None, deadline=_CONNECT_CALL)
             await _first(peer.wait_closed, self._ending.wait)
         return "The client process ended."
 

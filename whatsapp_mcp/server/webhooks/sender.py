@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.media import locate
+from whatsapp_mcp.media import locate, pinned_proxy
 from whatsapp_mcp.server.webhooks.signing import signed
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ async def open_sender(
     """
     import httpx2
 
-    through = None if webhook.private_network else proxy
+    through = None if webhook.private_network else await pinned_proxy(proxy)
     async with httpx2.AsyncClient(trust_env=False, timeout=LIMIT, proxy=through) as http:
         yield Sender(http, webhook, keys, now)
 
