@@ -31,6 +31,11 @@ def module_command(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
+def short_command(program: str) -> tuple[str, ...]:
+    """The command that runs a program's text with this Python; it imports nothing but Python's own."""
+    return (sys.executable, "-P", "-S", "-c", program)
+
+
 def kept_variables() -> dict[str, str]:
     """The variables of this process without which a child may not find its libraries; no others."""
     return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}

@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -19,7 +18,7 @@ import anyio.to_thread
 from anyio import open_process
 from anyio.abc import Process
 
-from whatsapp_mcp.child_process import kept_variables
+from whatsapp_mcp.child_process import kept_variables, short_command
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.fleet.protocol import Contact
@@ -131,7 +130,7 @@ async def held(listener: socket.socket) -> AsyncGenerator[int]:
 
 async def _holder(listener: socket.socket, reading: int) -> Process:
     return await open_process(
-        [sys.executable, "-P", "-S", "-c", _HOLD],
+        short_command(_HOLD),
         stdin=reading,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
