@@ -114,7 +114,8 @@ async def test_who_follows_the_tutorial_gets_an_answer_and_sends_what_was_allowe
     assert ends.sub("", said) == ends.sub("", shown("$ claude mcp add")).replace("Do this? [y/N]: y\n", "")
 
     async with agent(whatsapp, home) as client:
-        await until_said(client, "Will you bring something?", "list_messages", chat="Ann Byrne")
+        # Until the address book has come, she is a stranger: `~Ann Byrne`.
+        await until_said(client, " Ann Byrne: Will you bring something?", "list_messages", chat="Ann Byrne")
         (home / "config.toml").write_text(RULE, encoding="utf-8")
         await refused(client, "I will bring the cake.")
         with anyio.fail_after(LIMIT):

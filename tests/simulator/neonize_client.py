@@ -23,6 +23,9 @@ from whatsapp_mcp import protobufs
 from whatsapp_mcp.simulator import WhatsApp
 
 _PROGRAM = Path(__file__).with_name("neonize_process.py")
+_OTHERS = ""
+_SERIES: tuple[str, ...] = ("Message", _OTHERS)
+"""What events are waited for apart from each other."""
 
 
 class HasEnvironment(Protocol):
@@ -67,7 +70,7 @@ class NeonizeClient:
         self._numbers = itertools.count(1)
         self._answers: dict[int, dict[str, Any]] = {}
         self._changed = anyio.Event()
-        self._position = 0
+        self._positions = dict.fromkeys(_SERIES, 0)
         self.events: list[Event] = []
 
     @property
@@ -83,7 +86,7 @@ class NeonizeClient:
     def forget_events(self) -> None:
         """Discard every event so far."""
         self.events.clear()
-        self._position = 0
+        self._positions = dict.fromkeys(_SERIES, 0)
 
     async def read(self) -> None:
         """Read the output of the process, until it ends."""
@@ -140,27 +143,36 @@ class NeonizeClient:
     async def wait(
         self, name: str, where: Callable[[Any], bool] = lambda _: True, timeout: float = 30
     ) -> Any:
-        """The next event called `name` for which `where` holds; earlier ones are discarded."""
+        """The next event called `name` for which `where` holds; earlier ones are discarded.
+
+        Messages are a series of their own, which no other wait discards. The library reports `Connected` on
+        another thread than what it receives, so the first message may come before it.
+        """
+        series = name if name in _SERIES else _OTHERS
         with anyio.fail_after(timeout):
             while True:
-                while self._position < len(self.events):
-                    event = self.events[self._position]
-                    self._position += 1
-                    if event.name == name and where(
-                        event.message if event.message is not None else event.fields
-                    ):
-                        return event.message if event.message is not None else event.fields
+                while (event := self._take(series)) is not None:
+                    told = event.message if event.message is not None else event.fields
+                    if event.name == name and where(told):
+                        return told
                 await self._changed.wait()
 
     async def first(self, *names: str, timeout: float = 30) -> str:
-        """The name of the next event that has one of these names."""
+        """The name of the next event that has one of these names, of which none is that of a message."""
         with anyio.fail_after(timeout):
             while True:
-                while self._position < len(self.events):
-                    self._position += 1
-                    if (name := self.events[self._position - 1].name) in names:
-                        return name
+                while (event := self._take(_OTHERS)) is not None:
+                    if event.name in names:
+                        return event.name
                 await self._changed.wait()
+
+    def _take(self, series: str) -> Event | None:
+        """The next event that no wait of this series has looked at; None if there is none yet."""
+        position = self._positions[series]
+        if position == len(self.events):
+            return None
+        self._positions[series] += 1
+        return self.events[position]
 
     async def qr(self, timeout: float = 30) -> str:
         """The next QR text."""
@@ -178,12 +190,13 @@ class NeonizeClient:
     async def logged_out(self, timeout: float = 30) -> Any:
         """The next logout event, once the session is deleted: the library reports the event before that."""
         event = await self.wait("LoggedOut", timeout=timeout)
-        await self.eventually("None", lambda _: not self._sessions(), timeout)
+        await self.eventually("None", lambda _: not self.stored("whatsmeow_device"), timeout)
         return event
 
-    def _sessions(self) -> int:
+    def stored(self, table: str) -> int:
+        """How many rows a table of the library's database has."""
         with closing(sqlite3.connect(self._database)) as database:
-            return database.execute("SELECT count(*) FROM whatsmeow_device").fetchone()[0]
+            return database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 
     async def kill(self) -> None:
         """kill -9."""

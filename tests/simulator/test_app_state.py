@@ -15,6 +15,8 @@ from whatsapp_mcp.simulator.user import User
 
 pytestmark = pytest.mark.anyio
 
+_KEYS = "whatsmeow_app_state_sync_keys"
+
 
 @pytest.fixture
 async def synced(shared_wa: WhatsApp, shared_client: NeonizeClient) -> NeonizeClient:
@@ -158,8 +160,10 @@ async def test_after_a_rotation_both_sides_go_on_with_the_new_key(
     state = shared_wa.me.app_state
     state.pin(ann)
     await settings(synced, ann, lambda each: each.Pinned)
-    former = state.newest_key_id
+    former, keys = state.newest_key_id, synced.stored(_KEYS)
     state.rotate_key()
+    # The library stores a key beside what comes after it.
+    await synced.eventually("None", lambda _: synced.stored(_KEYS) > keys)
     state.pin(ann, pinned=False)
     await settings(synced, ann, lambda each: not each.Pinned)
     await synced.call("client.set_profile_name('Me Again')")
