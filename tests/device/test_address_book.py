@@ -121,6 +121,19 @@ async def test_it_is_looked_for_however_long_it_is_missing(subject: Subject) -> 
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("is_expected", [False, True], ids=["no device has logged in", "it is here"])
+async def test_it_is_not_looked_for(subject: Subject, is_expected: bool) -> None:
+    subject.tell(KEY + VERSION + CONTACT)
+    if is_expected:
+        subject.book.expect(just_linked=True)
+        assert await subject.book.state() is AddressBookState.HERE
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(subject.book.run)
+        await subject.clock.advance(0)
+        assert subject.clock.pending == 0
+        tasks.cancel_scope.cancel()
+
+
 async def test_another_phone_that_is_linked_has_another_one(subject: Subject) -> None:
     subject.tell(KEY + VERSION + CONTACT)
     subject.book.expect(just_linked=True)

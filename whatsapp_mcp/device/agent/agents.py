@@ -18,7 +18,7 @@ from whatsapp_mcp.device.agent.reports import status_of
 from whatsapp_mcp.device.agent.router import Router
 from whatsapp_mcp.device.agent.runs import Runs
 from whatsapp_mcp.device.agent.speaking import Acting, Speaker
-from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.guard import phone_message_in
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.ledger import Ledger
@@ -30,7 +30,7 @@ _LOOK: Final = 5.0
 """Seconds between looks although nothing is known to have come."""
 _OFTEN: Final = 0.2
 """The same while a burst settles."""
-_OFF: Final = 1.0
+_OFF: Final = 5.0
 """Seconds until agents that are off may be found to be on."""
 _AT_ONCE: Final = 2
 """Commands that run at the same time."""
@@ -135,16 +135,18 @@ class Agents:
 
     async def _wait(self, seen: int, pause: float) -> None:
         """Return after a change of the archive, while agents are on, the end of a run, or a pause."""
-        is_on = self._settings.now().agent.is_on
-        with self._clock.limit(pause if is_on else _OFF):
+        if not self._settings.now().agent.is_on:
+            await within(self._clock, _OFF, self._wake.wait)
+            self._wake = anyio.Event()
+            return
+        with self._clock.limit(pause):
             async with anyio.create_task_group() as waiting:
 
                 async def changed() -> None:
                     await self._archive.wait_change(seen, pause)
                     waiting.cancel_scope.cancel()
 
-                if is_on:
-                    waiting.start_soon(changed)
+                waiting.start_soon(changed)
                 await self._wake.wait()
                 waiting.cancel_scope.cancel()
         self._wake = anyio.Event()

@@ -29,7 +29,7 @@ LINKING_LIMIT: Final = 120.0
 LOGIN_LIMIT: Final = 15.0
 """Seconds after a login in which a notification that waited for this device has been followed."""
 LOOK_SOON: Final = 1.0
-LOOK_LATER: Final = 5.0
+LOOK_LATER: Final = 30.0
 """Seconds between two looks while it is expected, and once it is missing."""
 
 _POLL_SECONDS: Final = 0.1
@@ -91,13 +91,16 @@ class AddressBook:
         return AddressBookState.COMING if has_key and self._just_linked else None
 
     async def run(self) -> None:
-        """Look for it until cancelled."""
+        """Look for it until cancelled; while it is here, or no device has logged in, nothing is looked at."""
         while True:
             state = await self.state()
-            soon = self._due_at is not None and state is not AddressBookState.MISSING
-            pause = LOOK_SOON if soon and state is not AddressBookState.HERE else LOOK_LATER
-            await within(self._clock, pause, self._wake.wait)
+            await within(self._clock, self._pause_after(state), self._wake.wait)
             self._wake = anyio.Event()
+
+    def _pause_after(self, state: AddressBookState | None) -> float | None:
+        if self._due_at is None or state is AddressBookState.HERE:
+            return None
+        return LOOK_LATER if state is AddressBookState.MISSING else LOOK_SOON
 
     async def _look(self) -> bool:
         """Look into the database; whether the phone has shared a key."""
