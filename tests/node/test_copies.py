@@ -91,6 +91,7 @@ async def test_a_copy_whose_services_fail_is_opened_again_and_ends_nothing_else(
     context: Any = SimpleNamespace(
         settings=settings, served=Served(""), decoding=anyio.Semaphore(1), current={"a": current}.get
     )
+    context.run, context.clock = SimpleNamespace(confirmed_at=lambda: 1.0), lambda: 2.0
     followed: Any = SimpleNamespace(accounts=frozenset(), as_of={}.get)
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:

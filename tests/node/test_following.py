@@ -211,6 +211,24 @@ async def test_a_copy_says_as_of_when_it_is(led: LedAccount, reader: Reader, tmp
         assert copies.as_of("another") is None
 
 
+async def test_a_copy_of_the_whole_log_lacks_what_has_come_since_a_leader_was_last_seen(
+    led: LedAccount, reader: Reader, tmp_path: Path
+) -> None:
+    async with leading(led, tmp_path) as archive:
+        await archive.meta_set("key", "value")
+        async with copying(reader, tmp_path) as copies:
+            await until(lambda: copies.written_at(ACCOUNT) == NOW)
+            assert copies.whole_at(ACCOUNT) is None
+            led.session.execute("UPDATE whatsapp_mcp.runs SET counter = counter + 1")
+            await until(lambda: copies.whole_at(ACCOUNT) is not None)
+            whole, looked = copies.whole_at(ACCOUNT), copies.as_of(ACCOUNT) or 0.0
+            await archive.meta_set("key", "another value")
+            await until(lambda: (copies.as_of(ACCOUNT) or 0.0) > looked)
+            assert copies.whole_at(ACCOUNT) == whole
+            led.take_over()
+            await until(lambda: (copies.whole_at(ACCOUNT) or 0.0) > looked)
+
+
 async def test_what_was_purged_is_in_no_copy(led: LedAccount, reader: Reader, tmp_path: Path) -> None:
     async with copying(reader, tmp_path) as copies, leading(led, tmp_path) as archive:
         await receive(led, archive, ev.message("A1", "aardvark"))
@@ -248,7 +266,7 @@ async def test_a_database_that_may_not_be_used_for_a_while_ends_no_copy(
     async with copying(reader, tmp_path) as copies, leading(led, tmp_path) as archive:
         await catches_up(led, tmp_path)
         with monkeypatch.context() as while_refused:
-            while_refused.setattr(reader, "last_operations", refused)
+            while_refused.setattr(reader, "log_heads", refused)
             await until(looks.is_set)
             await receive(led, archive, ev.message("A1", "hi"))
         await catches_up(led, tmp_path)

@@ -120,6 +120,7 @@ class ReadingArchive:
     open_sends = in_thread(read.open_sends)
     own = in_thread(read.own)
     meta_get = in_thread(read.meta_get)
+    last_written = in_thread(read.last_written)
     position = in_thread(write.position)
     arrived = in_thread(read.arrived)
     coverage = in_thread(read.coverage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -28,7 +29,7 @@ class _Answered:
     """An account that is answered from its files.
 
     Attributes:
-        left: When this node led it last; None if the files come from its log alone.
+        left: Until when this node has led it; None if the files come from its log alone.
     """
 
     left: datetime | None
@@ -81,8 +82,14 @@ class Copies:
                 self._answer(account, None)
 
     def answer(self, account: str) -> None:
-        """Answer from the files of an account that this node led until now."""
-        self._answer(account, datetime.now(UTC))
+        """Answer from the files of an account that this node led until now.
+
+        What has come to the account since the database last answered may be missing already.
+        """
+        run = self._context.run
+        ago = self._context.clock() - run.confirmed_at()
+        if math.isfinite(ago):  # another has ended the run otherwise, and this node begins again
+            self._answer(account, datetime.now(UTC) - timedelta(seconds=ago))
 
     async def end(self, account: str) -> bool:
         """Close the files of an account; whether they had all that was in its log a moment ago."""
@@ -100,10 +107,10 @@ class Copies:
 
     async def _keep_open(self, account: str, answered: _Answered) -> None:
         def since() -> datetime:
-            as_of = self._followed.as_of(account)
-            if as_of is not None:
-                return datetime.now(UTC) - timedelta(seconds=time.monotonic() - as_of)
-            return answered.left or datetime.now(UTC)
+            whole = self._followed.whole_at(account)
+            if whole is not None:
+                return datetime.now(UTC) - timedelta(seconds=time.monotonic() - whole)
+            return answered.left or self._followed.written_at(account) or datetime.now(UTC)
 
         context = self._context
         runtime = runtime_of(context, account, context.current(account), copied_services, is_copy=True)

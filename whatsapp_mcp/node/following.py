@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -22,7 +23,7 @@ from anyio.abc import TaskGroup
 from whatsapp_mcp.archive import Archive, LogStorage, open_archive
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.fleet.database import Reader
+from whatsapp_mcp.fleet.database import LogHead, Reader
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Pruned, Rewound, SnapshotStore, StorageError, Unavailable
 
@@ -43,19 +44,29 @@ class _Copy:
         applied: What the copy has applied, at least.
         moved: Set when the log has moved on.
         as_of: A moment at which the copy had all operations; None while it never had.
+        pulse: Of the account's leader, as last seen.
+        led_at: A moment at which the account had a leader that could act; None while none was seen.
+        written_at: When the last operation was made that the copy had when it was opened.
     """
 
     last: int = 0
     applied: int = -1
     moved: anyio.Event = field(default_factory=anyio.Event)
     as_of: float | None = None
+    pulse: tuple[str, int] | None = None
+    led_at: float | None = None
+    written_at: datetime | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     closed: anyio.Event = field(default_factory=anyio.Event)
 
-    def seen(self, last: int, looked: float) -> None:
+    def seen(self, head: LogHead, looked: float) -> None:
         """The database had this at some moment after `looked`."""
-        self.last = last
-        if last > self.applied:
+        self.last = head.seq
+        # A counter that stays as it is may be that of a run which stands still, or is cut off.
+        if self.pulse is not None and head.pulse not in {None, self.pulse}:
+            self.led_at = looked
+        self.pulse = head.pulse
+        if head.seq > self.applied:
             self.moved.set()
         else:
             self.as_of = looked
@@ -107,6 +118,22 @@ class Following:
         copy = self._copies.get(account)
         return None if copy is None else copy.as_of
 
+    def whole_at(self, account: str) -> float | None:
+        """A moment of `monotonic` up to which the copy has all that has come to the account.
+
+        While nobody leads the account, nothing comes into its log, and even a copy of the whole log lacks
+        what comes to the account. None where no leader has been seen yet.
+        """
+        copy = self._copies.get(account)
+        if copy is None or copy.as_of is None or copy.led_at is None:
+            return None
+        return min(copy.as_of, copy.led_at)
+
+    def written_at(self, account: str) -> datetime | None:
+        """When the last operation was made that the copy had when it was opened; None without one."""
+        copy = self._copies.get(account)
+        return None if copy is None else copy.written_at
+
     def begin(self, account: str) -> None:
         """Follow an account, if it is not followed already; nobody else may have its archive open."""
         if account not in self._copies:
@@ -128,10 +155,10 @@ class Following:
         if not self._copies:
             return
         looked = self._monotonic()
-        found = await anyio.to_thread.run_sync(self._reader.last_operations, tuple(self._copies))
-        for account, last in found.items():
+        found = await anyio.to_thread.run_sync(self._reader.log_heads, tuple(self._copies))
+        for account, head in found.items():
             if copy := self._copies.get(account):
-                copy.seen(last, looked)
+                copy.seen(head, looked)
 
     async def _keep(self, account: str, copy: _Copy) -> None:
         try:
@@ -155,6 +182,7 @@ class Following:
         try:
             async with open_archive(self._folder_of(account), write=True, storage=storage) as archive:
                 copy.has_applied(last, began)
+                copy.written_at = await archive.last_written()
                 await self._keep_up(archive, copy)
         except (Pruned, Rewound, Unavailable) as error:
             logger.info("node: the copy of %s is opened again (%s)", account, type(error).__name__)

@@ -55,6 +55,10 @@ class NodeRun:
         """When the lease ends unless it is renewed, as `boottime` counts; minus infinity without one."""
         return self._lease.until
 
+    def confirmed_at(self) -> float:
+        """When the last confirmed renewal was begun, as `boottime` counts; minus infinity without one."""
+        return self.until() - self.times.ttl
+
     def holds(self) -> bool:
         """Whether the run may act now."""
         return self._lease.holds(self._clock())

@@ -69,7 +69,15 @@ from whatsapp_mcp.archive.read.people import (
     unnamed_chats,
 )
 from whatsapp_mcp.archive.read.repeats import repeats_another_chat
-from whatsapp_mcp.archive.read.reports import arrived, meta_get, open_sends, own, send_report, statistics
+from whatsapp_mcp.archive.read.reports import (
+    arrived,
+    last_written,
+    meta_get,
+    open_sends,
+    own,
+    send_report,
+    statistics,
+)
 
 __all__ = [
     "DAMAGED_SEND",
@@ -110,6 +118,7 @@ __all__ = [
     "kept_bytes",
     "kept_to_drop",
     "key_digest",
+    "last_written",
     "media_source",
     "members",
     "message",

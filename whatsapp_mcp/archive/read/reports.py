@@ -35,6 +35,12 @@ def meta_get(db: sqlite3.Connection, key: str) -> str | None:
     return value(db, "SELECT value FROM meta WHERE key = ?", (f"user.{key}",))
 
 
+def last_written(db: sqlite3.Connection) -> datetime | None:
+    """When the last operation was made that is in the archive; None if there is none."""
+    at = value(db, "SELECT value FROM meta WHERE key = 'operation_at'")
+    return None if at is None else datetime.fromtimestamp(int(at) / 1000, UTC)
+
+
 def own(db: sqlite3.Connection) -> tuple[str | None, str | None, str | None]:
     """The account's own PN jid, LID jid and name, as far as they are known."""
     return db.execute("SELECT pn, lid, push_name FROM contacts WHERE id = 0").fetchone()

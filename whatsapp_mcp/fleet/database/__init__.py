@@ -31,7 +31,7 @@ from whatsapp_mcp.fleet.database.migrations import (
     migrate,
     require_schema,
 )
-from whatsapp_mcp.fleet.database.reader import Reader
+from whatsapp_mcp.fleet.database.reader import LogHead, Reader
 from whatsapp_mcp.fleet.database.runs import (
     Renewal,
     Renewer,
@@ -58,6 +58,7 @@ __all__ = [
     "Database",
     "DatabaseCalls",
     "Link",
+    "LogHead",
     "Migration",
     "NotDurable",
     "NotPrepared",

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn, Self, TypeVar
+from typing import Final, NamedTuple, NoReturn, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -20,7 +20,26 @@ from whatsapp_mcp.storage import READ_BYTES, Fenced, JournalRow, LogRow, Snapsho
 
 T = TypeVar("T")
 
-_LAST: Final = "SELECT account, seq FROM whatsapp_mcp.heads WHERE stream = 'log' AND account = ANY(%s)"
+_LAST: Final = "SELECT seq FROM whatsapp_mcp.heads WHERE stream = 'log' AND account = %s"
+_HEADS: Final = """
+SELECT account, seq, run, counter
+FROM whatsapp_mcp.heads JOIN whatsapp_mcp.leases USING (account)
+LEFT JOIN (SELECT run, counter FROM whatsapp_mcp.runs WHERE NOT ended) AS live USING (run)
+WHERE stream = 'log' AND account = ANY(%s)
+"""
+
+
+class LogHead(NamedTuple):
+    """Where the log of an account ends, and whether somebody leads the account.
+
+    Attributes:
+        seq: Number of its last operation, durable or not.
+        pulse: The run that leads the account, and its counter, which it changes as long as it may act. None
+            where nobody leads it.
+    """
+
+    seq: int
+    pulse: tuple[str, int] | None
 
 
 class Reader:
@@ -71,13 +90,17 @@ class Reader:
                     self._link = Link(self._database, lambda session: None)
             raise
 
-    def last_operations(self, accounts: Collection[str]) -> dict[str, int]:
-        """The number of the last operation of each account that is there, durable or not.
+    def log_heads(self, accounts: Collection[str]) -> dict[str, LogHead]:
+        """Where the logs of these accounts end, as far as there are such accounts.
 
         Raises:
             Unavailable: See `run`.
         """
-        return dict(self.run(lambda session: session.execute(_LAST, [list(accounts)]).fetchall()))
+        rows = self.run(lambda session: session.execute(_HEADS, [list(accounts)]).fetchall())
+        return {
+            account: LogHead(seq, None if counter is None else (run, counter))
+            for account, seq, run, counter in rows
+        }
 
     def log(self, account: str) -> FollowedLog:
         """The log of one account."""
@@ -117,9 +140,9 @@ class FollowedLog:
         """See `storage.OperationLog`."""
 
         def look(session: Session) -> int:
-            last = session.execute(_LAST, [[self._account]]).fetchall()
+            last = session.execute(_LAST, [self._account]).fetchone()
             await_standby(session)
-            return last[0][1] if last else 0
+            return 0 if last is None else last[0]
 
         return await self._run(look)
 
