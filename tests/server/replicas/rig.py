@@ -78,7 +78,8 @@ class Node:
 class Fleet:
     """Nodes by address, and what the replica's directory says of them.
 
-    `leaders` are the addresses of those that lead, by account; `expected` whether another one may come.
+    `leaders` are the addresses of those that lead, by account; `expected` whether another one may come;
+    `secret` is what the replica shows.
     """
 
     tasks: TaskGroup
@@ -86,6 +87,7 @@ class Fleet:
     leaders: dict[str, str] = field(default_factory=dict[str, str])
     expected: bool = True
     looked: Callable[[], None] = lambda: None
+    secret: str = SECRET
 
     def leader(self, account: str) -> str | None:
         return self.leaders.get(account)
@@ -111,7 +113,7 @@ class Fleet:
 
     def accounts(self, *sources: ServicesSource) -> Accounts:
         """The accounts of these sources, as a replica has them."""
-        peers = Peers(self.connect, SECRET, self.tasks)
+        peers = Peers(self.connect, self.secret, self.tasks)
         return Accounts.of(*(self._remote(source, peers) for source in sources))
 
     def _remote(self, source: ServicesSource, peers: Peers) -> RemoteAccount:

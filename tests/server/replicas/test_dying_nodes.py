@@ -15,7 +15,9 @@ from tests.server.conftest import ANN_LEE
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.replicas.rig import Fleet, Node, fleet, lead
 from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp import __version__
 from whatsapp_mcp.models import ConnectionStatus, SendRequest, SendResult
+from whatsapp_mcp.node.replicas import peers
 from whatsapp_mcp.node.replicas.wire import HELLO, PERFORM, PING, PROTOCOL
 from whatsapp_mcp.rpc import Params, Peer, by_name
 from whatsapp_mcp.server.application import create
@@ -172,6 +174,53 @@ async def test_without_leader_and_copy_reads_are_busy_and_name_no_node(source: F
     assert "n17" not in f"{told}"
 
 
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"PROTOCOL": PROTOCOL + 1}, f"A node of version {__version__} speaks another protocol."),
+        ({}, "The replica has not shown the secret of this fleet."),
+    ],
+)
+async def test_a_replica_that_a_node_has_refused_says_why_and_what_to_do(
+    source: FakeSource, monkeypatch: pytest.MonkeyPatch, changed: dict[str, int], says: str
+) -> None:
+    for name, value in changed.items():
+        monkeypatch.setattr(peers, name, value)
+    with anyio.fail_after(LIMIT):
+        async with fleet("one") as nodes:
+            nodes.secret = "of another fleet"
+            await lead(nodes, "one", source)
+            async with client_of(nodes, source) as client:
+                sent = await refusal(client, "send_message", chat=ANN_LEE, text="hello")
+                read = await refusal(client, "list_chats")
+    for told in (sent, read):
+        assert told["message"] == says
+        assert told["action"].startswith("Tell the user: ")
+    assert not source.device.sends
+
+
+async def test_a_node_of_another_protocol_keeps_no_read_from_a_copy(source: FakeSource) -> None:
+    with anyio.fail_after(LIMIT):
+        async with fleet("one", "copy") as nodes:
+            nodes.nodes["one"] = Newer()
+            await lead(nodes, "one", source)
+            with nodes.nodes["copy"].served.copied(source.account, source, lambda: SINCE):
+                async with client_of(nodes, source) as client:
+                    text, _ = await answer(client, "list_chats")
+    assert "Stale: no node leads this account" in text
+
+
+class Newer(Node):
+    """A node that speaks a later protocol."""
+
+    async def serve(self, stream: ByteStream) -> None:
+        async def hello(params: Params) -> Any:
+            return {"protocol": PROTOCOL + 1, "version": "99"}
+
+        async with Peer(stream, stream, by_name({HELLO: hello})) as peer:
+            await peer.wait_closed()
+
+
 class Standing(Node):
     """A node that has taken a connection and stands still since then."""
 
@@ -187,7 +236,11 @@ class Standing(Node):
             await peer.wait_closed()
 
 
-async def test_a_read_at_a_node_that_stands_still_is_answered_by_the_next_leader(source: FakeSource) -> None:
+async def test_a_read_at_a_node_that_stands_still_is_answered_by_the_next_leader(
+    source: FakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "_PING_EVERY", 0.01)
+    monkeypatch.setattr(peers, "_PING_LIMIT", 0.5)
     with anyio.fail_after(LIMIT):
         async with fleet("one") as nodes:
             await lead(nodes, "one", source)

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import anyio
 
-from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.node.replicas.peers import Lost, Peers, Unreachable
 from whatsapp_mcp.node.replicas.wire import PERFORM, Answer
 from whatsapp_mcp.rpc import Params
@@ -58,11 +58,15 @@ class AccountLeader:
     ) -> Any:
         """See `remote.Leader.ask`."""
         params = {**params, "account": self.account}
-        answer = await self._of_leader(method, params, deadline, reads, progress)
+        refusal: WhatsAppError | None = None
+        try:
+            answer = await self._of_leader(method, params, deadline, reads, progress)
+        except Unreachable as unreachable:
+            answer, refusal = None, unreachable.refusal
         if answer is None and reads and method == PERFORM:
             answer = await self._of_a_copy(params, deadline)
         if answer is None:
-            raise Busy(
+            raise refusal or Busy(
                 "No node leads this account at the moment; another one takes over.",
                 "Nothing was done. Try again in a few seconds.",
                 retry_after=_RETRY_AFTER,
@@ -72,7 +76,12 @@ class AccountLeader:
     async def _of_leader(
         self, method: str, params: Params, deadline: float, reads: bool, progress: Progress | None
     ) -> Answer | None:
-        """What the leader answers; None where there is none for `LEADER_LIMIT`."""
+        """What the leader answers; None where there is none for `LEADER_LIMIT`.
+
+        Raises:
+            Unreachable: It has refused this replica, so that waiting for it is of no use.
+            Busy: It ended, and it is not known what it has done.
+        """
         until, lost = anyio.current_time() + LEADER_LIMIT, 0
         while True:
             address = self.directory.leader(self.account)
@@ -82,8 +91,9 @@ class AccountLeader:
                     answer = await node.ask(method, params, deadline=deadline, progress=progress)
                     if answer["by"] != "nobody":
                         return answer
-            except Unreachable:
-                pass
+            except Unreachable as unreachable:
+                if unreachable.refusal is not None:
+                    raise
             except Lost:
                 lost += 1
                 if not reads or lost > 1:

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
-from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, WhatsAppError
+from whatsapp_mcp.errors import Busy, DeadlineExceeded, Denied, NotConnected, WhatsAppError
 from whatsapp_mcp.node.replicas.wire import HELLO, PING, PROGRESS, PROTOCOL, Answer
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.server.calls import Progress
@@ -30,7 +30,15 @@ logger = logging.getLogger(__name__)
 
 
 class Unreachable(Exception):
-    """A node cannot be connected to: nothing was asked of it."""
+    """A node cannot be connected to: nothing was asked of it.
+
+    Args:
+        refusal: What the node and this process have refused each other for; None where it does not answer.
+    """
+
+    def __init__(self, refusal: WhatsAppError | None = None) -> None:
+        super().__init__()
+        self.refusal = refusal
 
 
 class Lost(Exception):
@@ -162,7 +170,7 @@ class Peers:
         """The connection to a node.
 
         Raises:
-            Unreachable: It cannot be connected to, or speaks another protocol.
+            Unreachable: It cannot be connected to, speaks another protocol, or has another secret.
         """
         async with self._opening.setdefault(address, anyio.Lock()):
             known = self._open.get(address)
@@ -176,7 +184,8 @@ class Peers:
                 return await self._tasks.start(self._hold, address)
             except (OSError, anyio.BrokenResourceError, anyio.EndOfStream, WhatsAppError) as error:
                 logger.info("replica: node %s cannot be reached: %s", address, type(error).__name__)
-                raise Unreachable from error
+                refusal = error if isinstance(error, Busy | Denied) else None
+                raise Unreachable(refusal) from error
         raise Unreachable
 
     async def _hold(
