@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import anyio
 import pytest
 
 from tests.fleet.led import ACCOUNT, LedAccount, patient
@@ -12,6 +13,7 @@ from whatsapp_mcp.fleet.database import Session
 from whatsapp_mcp.fleet.tenancy import create_principal, principals, revoke_principal
 from whatsapp_mcp.node import DatabaseDirectory
 from whatsapp_mcp.server.calls import Principal
+from whatsapp_mcp.storage import Unavailable
 
 LIMIT = 5
 
@@ -50,6 +52,27 @@ def admitted(directory: DatabaseDirectory, principal: str = "token:bot") -> int:
     while not directory.take(principal):
         count += 1
     return count
+
+
+@pytest.mark.anyio
+async def test_a_replica_begins_once_it_knows_its_principals(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = create_principal(session, "bot", ["read"], [ACCOUNT]) or ""
+    away = [Unavailable("The database does not answer.")]
+
+    async def follow(self: DatabaseDirectory, kept: object) -> None:
+        if away:
+            raise away.pop()
+        self.refresh(session)
+
+    monkeypatch.setattr(DatabaseDirectory, "_follow", follow)
+    monkeypatch.setattr("whatsapp_mcp.node.admin.directory.REFRESH", 0.0)
+    directory = DatabaseDirectory(patient("not used"))
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(directory.run)
+        assert directory.principal(token) is not None
+        tasks.cancel_scope.cancel()
 
 
 def test_a_token_stands_for_its_principal_and_no_other_does(session: Session) -> None:

@@ -135,7 +135,7 @@ class _Replica:
             state_key=state_key,
         )
         principals = DatabaseDirectory(self.database)
-        tasks.start_soon(principals.run)
+        await tasks.start(principals.run)  # before that, everybody would be refused
         further = [*_probe_routes(self.ending), ReplicaFigures(accounts, directory).route()]
         if server.admin:
             devices = devices_of(directory, peers)

@@ -17,6 +17,7 @@ from typing import Final
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskStatus
 
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.fleet.database import Database, Session
@@ -114,14 +115,19 @@ class DatabaseDirectory:
         self._counts[principal] += 1
         return 0.0
 
-    async def run(self) -> None:
-        """Keep the copy until cancelled; while the database does not answer, it stays as it is."""
-        kept, is_away = KeptSession(self.database), False
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Keep the copy until cancelled; while the database does not answer, it stays as it is.
+
+        It has started once there is a copy.
+        """
+        kept, is_away, has_started = KeptSession(self.database), False, False
         try:
             while True:
                 try:
                     await self._follow(kept)
-                    is_away = False
+                    if not has_started:
+                        task_status.started()
+                    is_away, has_started = False, True
                 except StorageError as error:
                     if not is_away:
                         logger.warning("directory: the principals cannot be read: %s", error)
