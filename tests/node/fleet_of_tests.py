@@ -76,7 +76,7 @@ class Fleet:
         self.session.deadline = self.session.monotonic() + LIMIT
         runs = live_runs(self.session)
         able = [Candidate(row.run, row.node, row.capacity, row.draining) for row in runs]
-        rows = self.rows()
+        rows = {name: row for name, row in self.rows().items() if row.state == "active"}
         return assigned(rows, able) == {name: row.run for name, row in rows.items()}
 
     def set(self, account: str, state: str) -> None:
@@ -146,6 +146,7 @@ async def node(
     folder: Path,
     url: str,
     environment: Mapping[str, str] | None = None,
+    where: Path | None = None,
     **settings: str,
 ) -> AsyncGenerator[NodeProcess]:
     """A node in a process of its own, which has begun its run; killed at the end if it still lives.
@@ -155,6 +156,7 @@ async def node(
         folder: Where the home folder is.
         url: Of the database.
         environment: Of the simulated WhatsApp.
+        where: A folder with other packages of the same names; its child processes need it in `PYTHONPATH`.
         settings: Of the section `node`, as variables have them.
     """
     home = folder / name
@@ -173,6 +175,7 @@ async def node(
             stdout=log,
             stderr=log,
             env={**kept(), **variables},
+            cwd=where,
         )
     async with process:
         try:
