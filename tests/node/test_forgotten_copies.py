@@ -9,9 +9,12 @@ import pytest
 
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer
-from whatsapp_mcp.fleet.database import DatabaseCalls
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.fleet.database import DatabaseCalls, led_accounts
 from whatsapp_mcp.fleet.tenancy import create_account, forget_account
-from whatsapp_mcp.node import delete_copies
+from whatsapp_mcp.node import delete_copies, take_folder
+from whatsapp_mcp.node.moving.claims import arrive, claim_for_arrival, claim_for_departure, depart, former_of
+from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -57,6 +60,19 @@ async def test_the_copy_of_an_account_that_has_moved_is_deleted_and_an_account_w
     assert [path.name for path in (tmp_path / "accounts").iterdir()] == ["kept"]
 
 
+def test_an_account_that_is_moved_in_is_told_from_the_one_that_left_under_its_name(
+    taken: TakenAccount,
+) -> None:
+    def made() -> str:
+        return next(row.made for row in led_accounts(taken.session) if row.account == "kept")
+
+    first = made()
+    depart(claim_for_departure(taken.session, taken.database, former_of(taken.session, "kept")), "first")
+    arrive(claim_for_arrival(taken.session, taken.database, "kept"), "second", "")
+    assert len({first, made()}) == 2
+    assert len({row.made for row in led_accounts(taken.session)}) == 3
+
+
 async def test_a_copy_that_is_used_again_since_the_database_was_asked_stays(
     taken: TakenAccount, tmp_path: Path
 ) -> None:
@@ -66,6 +82,30 @@ async def test_a_copy_that_is_used_again_since_the_database_was_asked_stays(
     async with DatabaseCalls(taken.database) as calls:
         await delete_copies(calls, tmp_path, lambda: next(looks))
     assert (tmp_path / "accounts" / "led").is_dir()
+
+
+def test_what_a_node_that_was_off_has_of_a_former_account_is_not_the_next_ones_of_that_name(
+    tmp_path: Path,
+) -> None:
+    folder = Settings(home=tmp_path).account_folder("work")
+    take_folder(folder, "first")
+    folder.archive_db.write_bytes(b"words")
+    (folder.media / "boat.jpg").write_bytes(b"boat")
+
+    take_folder(folder, "first")
+    assert folder.archive_db.exists()
+
+    take_folder(folder, "second")
+    assert list(folder.path.rglob("*")) == [folder.media]
+
+
+def test_a_folder_that_holds_keys_is_no_copy_and_stays(tmp_path: Path) -> None:
+    folder = Settings(home=tmp_path).account_folder("work")
+    folder.create()
+    folder.client_db.write_bytes(b"keys")
+    with pytest.raises(InvalidArgument, match="holds keys"):
+        take_folder(folder, "first")
+    assert folder.client_db.exists()
 
 
 async def test_a_node_without_any_folder_asks_nothing(taken: TakenAccount, tmp_path: Path) -> None:

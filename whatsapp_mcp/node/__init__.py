@@ -10,6 +10,7 @@ from whatsapp_mcp.node.admin import (
     admin_routes,
     delete_copies,
     keep_none_gone,
+    take_folder,
 )
 from whatsapp_mcp.node.following import Following, following
 from whatsapp_mcp.node.node import Node
@@ -31,4 +32,5 @@ __all__ = [
     "keep_none_gone",
     "run_node",
     "serve_replica",
+    "take_folder",
 ]

@@ -29,6 +29,7 @@ from whatsapp_mcp.fleet.database import (
 from whatsapp_mcp.fleet.keys import Login, fence, prepare
 from whatsapp_mcp.fleet.protocol import STABLE, Lease
 from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.node.admin import take_folder
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.node.services import led_services
 from whatsapp_mcp.node.storage import opened_storage
@@ -152,7 +153,7 @@ class NodeAccount:
         context = self._context
         folder = context.settings.account_folder(self.name)
         await anyio.to_thread.run_sync(folder.vault.unlock)
-        folder.create()
+        await anyio.to_thread.run_sync(take_folder, folder, self._row.made)
         lock = LeaderLock(folder)
         if not lock.acquire():
             raise Busy(f"Another process on this machine leads {self.name} (process {lock.holder()}).")

@@ -28,6 +28,7 @@ class NodeContext:
         logins: How many accounts are taken over at a time.
         clock: The time of leases, in seconds.
         own_settings: Of each account its own settings, as the database was last seen to have them.
+        made: Of each account what tells it from another of its name, likewise.
     """
 
     settings: Settings
@@ -39,6 +40,7 @@ class NodeContext:
     logins: anyio.CapacityLimiter
     clock: Callable[[], float]
     own_settings: dict[str, str] = field(default_factory=dict[str, str])
+    made: dict[str, str] = field(default_factory=dict[str, str])
 
     def current(self, account: str) -> CurrentSettings:
         """The settings of an account, as they change."""

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.fleet.database import Reader
+from whatsapp_mcp.node.admin import take_folder
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.node.following import Following, following
 from whatsapp_mcp.node.services import copied_services, keep_open, runtime_of
@@ -73,7 +74,9 @@ class Copies:
         for account in accounts:
             if account not in self._followed.accounts:
                 try:
-                    self._context.settings.account_folder(account).create()
+                    take_folder(
+                        self._context.settings.account_folder(account), self._context.made.get(account, "")
+                    )
                 except WhatsAppError as error:
                     logger.warning("node: no copy of %s can be kept: %s", account, error)
                     continue

@@ -103,6 +103,7 @@ class Node:
     async def _look(self) -> View:
         runs, accounts = await self.context.calls.run(_read)
         self.context.own_settings.update((row.account, row.settings) for row in accounts)
+        self.context.made.update((row.account, row.made) for row in accounts)
         return View(runs, accounts, self.context.clock())
 
     async def _follow(self, view: View, plan: Plan, tasks: TaskGroup) -> None:

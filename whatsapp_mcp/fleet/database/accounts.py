@@ -27,6 +27,7 @@ class AccountRow(NamedTuple):
         failures: How many of its leaderships in a row have failed.
         settings: TOML: its own sections, without `accounts.NAME` in front.
         failed_runs: Runs whose leaderships have failed.
+        made: Tells the account from another that has had its name.
     """
 
     account: str
@@ -38,6 +39,7 @@ class AccountRow(NamedTuple):
     failures: int
     settings: str
     failed_runs: Sequence[str] = ()
+    made: str = ""
 
     @property
     def lease(self) -> Lease:
@@ -47,7 +49,7 @@ class AccountRow(NamedTuple):
 
 _ACCOUNTS: Final = """
 SELECT account, run, epoch, coalesce(ended, false) AS run_ended, state, not_before <= now() AS is_due,
-    failures, settings, failed_runs
+    failures, settings, failed_runs, made
 FROM whatsapp_mcp.accounts
 JOIN whatsapp_mcp.leases USING (account) LEFT JOIN whatsapp_mcp.runs USING (run)
 ORDER BY account

@@ -124,7 +124,8 @@ MIGRATIONS: Final = (
                 ADD COLUMN since    timestamptz NOT NULL DEFAULT now()
             """,
             # What operators and tenants say of an account. `settings` is TOML: the sections of an account.
-            # A node that starts it waits for `not_before`, which failures in a row put off.
+            # A node that starts it waits for `not_before`, which failures in a row put off. `made` is another
+            # value for each account that comes under a name: by it nodes know whose files they have.
             """
             CREATE TABLE whatsapp_mcp.accounts (
                 account    text PRIMARY KEY REFERENCES whatsapp_mcp.leases,
@@ -133,6 +134,7 @@ MIGRATIONS: Final = (
                 settings   text NOT NULL DEFAULT '',
                 failures   integer NOT NULL DEFAULT 0,
                 failed_runs text[] NOT NULL DEFAULT '{}',
+                made       text NOT NULL DEFAULT gen_random_uuid()::text,
                 not_before timestamptz NOT NULL DEFAULT '-infinity',
                 reason     text NOT NULL DEFAULT ''
             )

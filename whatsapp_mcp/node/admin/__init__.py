@@ -1,8 +1,15 @@
 """What operators do with a fleet: the admin API, the acts behind it, and who may use a replica."""
 
 from whatsapp_mcp.node.admin.administration import Administration
-from whatsapp_mcp.node.admin.copies import delete_copies, keep_none_gone
+from whatsapp_mcp.node.admin.copies import delete_copies, keep_none_gone, take_folder
 from whatsapp_mcp.node.admin.directory import DatabaseDirectory
 from whatsapp_mcp.node.admin.routes import admin_routes
 
-__all__ = ["Administration", "DatabaseDirectory", "admin_routes", "delete_copies", "keep_none_gone"]
+__all__ = [
+    "Administration",
+    "DatabaseDirectory",
+    "admin_routes",
+    "delete_copies",
+    "keep_none_gone",
+    "take_folder",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import shutil
 from collections.abc import Callable, Collection
 from functools import partial
@@ -13,17 +14,20 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 
-from whatsapp_mcp.errors import cause
+from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.fleet.database import DatabaseCalls, delete_forgotten
 from whatsapp_mcp.fleet.objects import ObjectStore, StoreFailed
 from whatsapp_mcp.fleet.tenancy import forgotten_among, gone_among
-from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.settings import AccountFolder, make_private
 from whatsapp_mcp.storage import StorageError
+from whatsapp_mcp.system import write_private
 
 INTERVAL: Final = 60.0
 """Seconds between two looks."""
 _GONE: Final = ".gone-"
 """Begins the name of a copy that is being deleted."""
+_MADE: Final = ".made-"
+"""Begins the name of the file beside a copy that says whose it is; no client can write there."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +57,45 @@ async def keep_none_gone(
         await anyio.sleep(INTERVAL)
 
 
+def take_folder(folder: AccountFolder, made: str) -> None:
+    """Make the folder of an account ready for this node.
+
+    What is there of a former account of this name, which left while this node was off, is set aside to be
+    deleted.
+
+    Args:
+        folder: The account's.
+        made: Tells the account from others that have had its name.
+
+    Raises:
+        InvalidArgument: It cannot be made or written, or holds an account that is kept in files.
+    """
+    note = folder.path.with_name(f"{_MADE}{folder.name}")
+    try:
+        noted = note.read_text(encoding="utf-8") if note.exists() else None
+        if noted != made:
+            _set_aside_former(folder, is_noted=noted is not None)
+            make_private(note.parent.parent)
+            make_private(note.parent)
+            write_private(note, made.encode(), synced=True)
+    except OSError as error:
+        raise InvalidArgument(
+            f"{folder.path} cannot be made ready: {cause(error)}.",
+            "Make the home folder one that can be written.",
+        ) from error
+    folder.create()
+
+
+def _set_aside_former(folder: AccountFolder, *, is_noted: bool) -> None:
+    if folder.client_db.exists():
+        raise InvalidArgument(
+            f"{folder.path} holds keys: an account that is kept in files.", "Rename it, or move it elsewhere."
+        )
+    if folder.path.exists() and (is_noted or folder.archive_db.exists()):
+        logger.warning("node: deletes its copy of a former account of the name %s", folder.name)
+        folder.path.rename(folder.path.with_name(f"{_GONE}{folder.name}-{secrets.token_hex(4)}"))
+
+
 async def delete_copies(calls: DatabaseCalls, home: Path, in_use: Callable[[], Collection[str]]) -> None:
     """Delete the folders of accounts that were forgotten or have moved away.
 
@@ -77,6 +120,7 @@ async def delete_copies(calls: DatabaseCalls, home: Path, in_use: Callable[[], C
         logger.warning("node: deletes its copy of an account that is gone")
         try:
             copies[name].rename(home / "accounts" / f"{_GONE}{name}")
+            (home / "accounts" / f"{_MADE}{name}").unlink(missing_ok=True)
         except OSError as error:
             logger.warning("node: the copy could not be deleted: %s", cause(error))
     await anyio.to_thread.run_sync(_delete_set_aside, home)

@@ -63,7 +63,9 @@ WHERE %(account)s = ANY (accounts)
 _RELEASE_OURS: Final = "UPDATE whatsapp_mcp.leases SET run = NULL WHERE account = %s AND run = %s"
 _ARRIVED: Final = """
 UPDATE whatsapp_mcp.accounts
-SET state = 'active', settings = %s, failures = 0, not_before = '-infinity', reason = '' WHERE account = %s
+SET state = 'active', settings = %s, failures = 0, not_before = '-infinity', reason = '',
+    made = gen_random_uuid()::text
+WHERE account = %s
 """
 _NOTE: Final = """
 INSERT INTO whatsapp_mcp.account_files (account, name, epoch, n, content) VALUES (%s, %s, %s, 0, '')
