@@ -26,7 +26,7 @@ from whatsapp_mcp.fleet.database import (
 from whatsapp_mcp.fleet.protocol import Candidate, assigned
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 
-LIMIT = 30.0
+LIMIT = 60.0
 LOOK = 0.05
 TTL, MARGIN, INTERVAL = 6.0, 1.0, 0.5
 """Of the lease of nodes of tests, in seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -18,7 +18,7 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader import open_device
 from whatsapp_mcp.device.operations import Device
-from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.errors import Busy, NotConnected
 from whatsapp_mcp.models import ConnectionState, MessageFilter, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
@@ -50,11 +50,13 @@ class Account:
         self._archive = archive
 
     async def until(self, state: ConnectionState) -> None:
+        """Return once a leader says that it is in this state; a lease that ends has none for a while."""
         with anyio.fail_after(LIMIT):
             while True:
-                async with self._devices.use() as device:
-                    if (await device.status()).state is state:
-                        return
+                with suppress(Busy, NotConnected):
+                    async with self._devices.use() as device:
+                        if (await device.status()).state is state:
+                            return
                 await anyio.sleep(0.05)
 
     async def link(self, wa: WhatsApp) -> None:
