@@ -12,6 +12,7 @@ from tests.fleet.led import ACCOUNT, LedAccount, patient
 from tests.postgres import PASSWORD, PostgresServer, SynchronousPair, debian_binaries, postgres_server
 from whatsapp_mcp.fleet.database import (
     Database,
+    Link,
     NotDurable,
     PostgresJournal,
     add_account,
@@ -83,6 +84,20 @@ def client(led: LedAccount, postgres: PostgresServer) -> Iterator[Database]:
     admit(led.session, ACCOUNT, role)
     yield patient(postgres.url(led.session.info.dbname, role.replace(" ", "%20")))
     led.session.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(role)))
+
+
+def test_what_is_not_answered_ends_a_connection_that_is_not_a_lasting_one(led: LedAccount) -> None:
+    for is_lasting in (True, False):
+        with Link(led.database, lasting=is_lasting) as link:
+            with pytest.raises(Unavailable):
+                link.run(lambda session: session.execute("SELECT 1 / 0"))
+            if is_lasting:
+                assert link.run(lambda session: session.execute("SELECT 1").fetchone()) == (1,)
+            else:
+                with pytest.raises(Unavailable):
+                    link.run(lambda session: session)
+        with pytest.raises(Unavailable):
+            link.run(lambda session: session)
 
 
 def test_a_client_appends_to_the_journal_of_its_account(led: LedAccount, client: Database) -> None:

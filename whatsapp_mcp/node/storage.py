@@ -53,7 +53,7 @@ async def opened_storage(
         log = await stack.enter_async_context(PostgresLog(database, account, epoch))
         journal = stack.enter_context(PostgresJournal(database, account, epoch))
         statements = stack.enter_context(PostgresStatements(database, account, epoch))
-        now_and_then = stack.enter_context(Link(database, lambda session: None))
+        now_and_then = stack.enter_context(Link(database))
         snapshots = PostgresSnapshots(now_and_then, account, epoch)
         files = await stack.enter_async_context(PostgresFiles(database, account, epoch))
         record, key = (

@@ -160,14 +160,24 @@ class Link:
     Args:
         database: Where.
         connected: Called with each new connection before it is used.
+        lasting: Whether an outage ends only the calls that were made before it was noticed, and a later one
+            connects again.
     """
 
-    def __init__(self, database: Database, connected: Callable[[Session], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        connected: Callable[[Session], None] = lambda session: None,
+        *,
+        lasting: bool = False,
+    ) -> None:
         self._database = database
         self._connected = connected
+        self._lasting = lasting
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._end: StorageError | None = None
+        self._outage: Unavailable | None = None
 
     @property
     def database(self) -> Database:
@@ -195,17 +205,24 @@ class Link:
         """What `work` answers; it is repeated over a new connection when one fails under it.
 
         Raises:
-            Unavailable: Not answered within the patience, or refused. So is every later call.
+            Unavailable: Not answered within the patience, or refused. So is every later call, unless the link
+                is a lasting one.
             Fenced, Rewound: As `work` says; every later call ends with it, too.
         """
+        outage = self._outage
         with self._lock:
             if self._end is not None:
                 raise self._end
+            if self._outage is not None and self._outage is not outage:
+                raise self._outage  # whoever waited for this one need not wait as long again
             try:
                 return self._repeated(work)
             except (Fenced, Rewound, Unavailable) as error:
-                self._end = error
                 self._drop()
+                if self._lasting and isinstance(error, Unavailable):
+                    self._outage = error
+                else:
+                    self._end = error
                 raise
 
     def _repeated(self, work: Callable[[Session], T]) -> T:
@@ -254,9 +271,8 @@ class DatabaseCalls:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
         self._thread = anyio.CapacityLimiter(1)
-        self._link = self._new_link()
+        self._link = Link(database, lasting=True)
 
     async def __aenter__(self) -> Self:
         return self
@@ -276,17 +292,7 @@ class DatabaseCalls:
             Unavailable: It was not answered within the patience, or refused.
             StorageError: The database may not be used, or what `work` raises.
         """
-        return await anyio.to_thread.run_sync(self._run_here, work, limiter=self._thread)
-
-    def _run_here(self, work: Callable[[Session], T]) -> T:
-        try:
-            return self._link.run(work)
-        except Unavailable:
-            self._link = self._new_link()
-            raise
-
-    def _new_link(self) -> Link:
-        return Link(self._database, lambda session: None)
+        return await anyio.to_thread.run_sync(self._link.run, work, limiter=self._thread)
 
 
 def link_of(where: Database | Link) -> Link:
@@ -294,7 +300,7 @@ def link_of(where: Database | Link) -> Link:
 
     What is asked for now and then shares one: each takes memory of the server.
     """
-    return where if isinstance(where, Link) else Link(where, lambda session: None)
+    return where if isinstance(where, Link) else Link(where)
 
 
 def _kind(error: psycopg.Error) -> str:

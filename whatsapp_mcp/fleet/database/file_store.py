@@ -13,7 +13,6 @@ import anyio.to_thread
 from whatsapp_mcp.fleet.database.bodies import Bodies, fetch_body
 from whatsapp_mcp.fleet.database.connections import Database, Link, Session
 from whatsapp_mcp.fleet.database.streams import change_fenced
-from whatsapp_mcp.storage import Unavailable
 
 T = TypeVar("T")
 
@@ -66,7 +65,7 @@ class PostgresFiles:
         self._about: Final[dict[str, Any]] = {"account": account, "epoch": epoch}
         self._database = database
         self._bodies = Bodies(database, account, epoch)
-        self._link = Link(database, lambda session: None)
+        self._link = Link(database, lasting=True)  # one call has nothing to do with the next
         self._thread = anyio.CapacityLimiter(1)
 
     async def __aenter__(self) -> PostgresFiles:
@@ -154,10 +153,6 @@ class PostgresFiles:
         """What a call answers: files are few, and each connection is a process of the server."""
         try:
             return call()
-        except Unavailable:
-            # One call has nothing to do with the next.
-            self._link = Link(self._database, lambda session: None)
-            raise
         finally:
             self._link.rest()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from whatsapp_mcp.fleet.database.journal import count_after, events_of
 from whatsapp_mcp.fleet.database.log import operations_of
 from whatsapp_mcp.fleet.database.snapshots import fetch_snapshot, newest_of
 from whatsapp_mcp.fleet.database.streams import await_standby
-from whatsapp_mcp.storage import READ_BYTES, Fenced, JournalRow, LogRow, Snapshot, Unavailable
+from whatsapp_mcp.storage import READ_BYTES, Fenced, JournalRow, LogRow, Snapshot
 
 T = TypeVar("T")
 
@@ -53,15 +52,12 @@ class Reader:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._lock = threading.Lock()
-        self._link = Link(database, lambda session: None)
-        self._is_closed = False
+        self._link = Link(database, lasting=True)
 
     @property
     def database(self) -> Database:
         """Where it reads."""
-        return self._database
+        return self._link.database
 
     def __enter__(self) -> Self:
         return self
@@ -71,9 +67,7 @@ class Reader:
 
     def close(self) -> None:
         """Close the connection; calls raise `Unavailable` from then on."""
-        with self._lock:
-            self._is_closed = True
-            self._link.close()
+        self._link.close()
 
     def run(self, work: Callable[[Session], T]) -> T:
         """What `work` answers.
@@ -81,14 +75,7 @@ class Reader:
         Raises:
             Unavailable: Not answered within the patience, or refused.
         """
-        link = self._link
-        try:
-            return link.run(work)
-        except Unavailable:
-            with self._lock:
-                if self._link is link and not self._is_closed:
-                    self._link = Link(self._database, lambda session: None)
-            raise
+        return self._link.run(work)
 
     def log_heads(self, accounts: Collection[str]) -> dict[str, LogHead]:
         """Where the logs of these accounts end, as far as there are such accounts.
