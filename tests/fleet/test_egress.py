@@ -17,7 +17,7 @@ from tests.device.socks import dial_through, socks_proxy
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import LIMIT, LedAccount, led
 from tests.postgres import PostgresServer
-from whatsapp_mcp.fleet.tenancy import account_row, set_account_settings
+from whatsapp_mcp.fleet.tenancy import account_overview, set_account_settings
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import overrides
 from whatsapp_mcp.simulator import WhatsApp, launcher
@@ -60,7 +60,7 @@ def account(postgres: PostgresServer, database: str) -> Iterator[TakenAccount]:
 def proxied_by(account: TakenAccount, proxy: str) -> Callable[[], str]:
     """Let the account go through a proxy; its settings as nodes read them."""
     set_account_settings(account.session, account.account, f'[network]\nproxy = "{proxy}"\n')
-    text = account_row(account.session, account.account).settings
+    text = account_overview(account.session, account.account).settings
     return lambda: text
 
 

@@ -19,16 +19,16 @@ from whatsapp_mcp.fleet.database import MIGRATIONS, begin_run, connect, end_run,
 from whatsapp_mcp.fleet.database.leases import lease_of
 from whatsapp_mcp.fleet.tenancy import (
     ACCOUNT_TABLES,
-    account_row,
-    account_rows,
+    account_overview,
+    account_overviews,
     create_account,
     create_principal,
     drain_node,
     forget_account,
     forgotten_among,
+    node_overviews,
     principal_rows,
     remains,
-    run_rows,
     set_account_settings,
     set_account_state,
 )
@@ -84,9 +84,9 @@ def led(taken: TakenAccount, account: str) -> str:
 
 
 def test_an_account_that_was_made_may_be_led_and_has_a_place_for_its_keys(taken: TakenAccount) -> None:
-    row = account_row(taken.session, ACCOUNT)
+    row = account_overview(taken.session, ACCOUNT)
     assert (row.state, row.settings, row.run, row.not_before) == ("active", "[policy]\n", None, None)
-    assert [each.name for each in account_rows(taken.session)] == [ACCOUNT, OTHER, "bystander"]
+    assert [each.name for each in account_overviews(taken.session)] == [ACCOUNT, OTHER, "bystander"]
     schemas = taken.session.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'keys%'").fetchall()
     assert ("keys_acme-7",) in schemas
 
@@ -102,27 +102,27 @@ def test_of_two_who_make_an_account_at_once_one_is_told_that_it_is_there(taken: 
 
     with ThreadPoolExecutor(2) as pool:
         done = [each for each in pool.map(make, ["[policy]\n", "[media]\n"]) if each]
-    assert [account_row(taken.session, "new").settings] == done
+    assert [account_overview(taken.session, "new").settings] == done
 
 
 def test_what_operators_change_is_seen_with_who_leads(taken: TakenAccount) -> None:
     run = led(taken, ACCOUNT)
     set_account_state(taken.session, ACCOUNT, "quarantined", "spam reports")
     set_account_settings(taken.session, ACCOUNT, "[retention]\ndays = 1\n")
-    row = account_row(taken.session, ACCOUNT)
+    row = account_overview(taken.session, ACCOUNT)
     assert (row.state, row.reason, row.run, row.node) == ("quarantined", "spam reports", run, "node-a")
     assert row.settings == "[retention]\ndays = 1\n"
 
     end_run(taken.session, run)
-    assert account_row(taken.session, ACCOUNT).run is None
+    assert account_overview(taken.session, ACCOUNT).run is None
 
 
 def test_an_account_that_is_let_go_on_is_not_put_off_any_longer(taken: TakenAccount) -> None:
     taken.session.execute("UPDATE whatsapp_mcp.accounts SET failures = 5, not_before = now() + '1 hour'")
     set_account_state(taken.session, ACCOUNT, "active")
-    row = account_row(taken.session, ACCOUNT)
+    row = account_overview(taken.session, ACCOUNT)
     assert (row.failures, row.not_before) == (0, None)
-    assert account_row(taken.session, OTHER).failures == 5
+    assert account_overview(taken.session, OTHER).failures == 5
 
 
 def test_an_account_that_has_moved_elsewhere_is_not_made_active_here(taken: TakenAccount) -> None:
@@ -133,7 +133,7 @@ def test_an_account_that_has_moved_elsewhere_is_not_made_active_here(taken: Take
 
 def test_an_account_that_is_not_there_is_changed_by_nobody(taken: TakenAccount) -> None:
     for change in (
-        lambda: account_row(taken.session, "nobody"),
+        lambda: account_overview(taken.session, "nobody"),
         lambda: set_account_state(taken.session, "nobody", "drained"),
         lambda: set_account_settings(taken.session, "nobody", ""),
     ):
@@ -145,7 +145,9 @@ def test_a_node_is_drained_by_its_name(taken: TakenAccount) -> None:
     led(taken, ACCOUNT)
     assert drain_node(taken.session, "node-b") == 0
     assert drain_node(taken.session, "node-a") == 1
-    assert [(run.node, run.draining, run.leads) for run in run_rows(taken.session)] == [("node-a", True, 1)]
+    assert [(run.node, run.draining, run.leads) for run in node_overviews(taken.session)] == [
+        ("node-a", True, 1)
+    ]
 
 
 def test_every_table_with_rows_of_an_account_is_cleared_when_it_is_forgotten(taken: TakenAccount) -> None:

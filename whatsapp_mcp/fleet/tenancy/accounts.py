@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, LiteralString
+from typing import Any, Final, LiteralString
 
 from psycopg.rows import class_row
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.fleet.database import Session, add_account
+from whatsapp_mcp.fleet.database import AccountState, Session, add_account
 from whatsapp_mcp.fleet.keys import prepare
 from whatsapp_mcp.fleet.tenancy.forgetting import require_new_name
 from whatsapp_mcp.fleet.tenancy.sessions import durably
-
-AccountState = Literal["active", "drained", "quarantined", "moved"]
 
 _ACCOUNTS: Final[LiteralString] = """
 SELECT account AS name, state, settings, failures, reason, epoch,
@@ -35,7 +33,7 @@ FROM whatsapp_mcp.runs WHERE NOT ended ORDER BY node, run
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRow:
+class AccountOverview:
     """An account, and who leads it.
 
     Attributes:
@@ -66,7 +64,7 @@ class AccountRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRow:
+class NodeOverview:
     """A node that runs.
 
     Attributes:
@@ -88,28 +86,28 @@ class RunRow:
     leads: int
 
 
-def account_rows(session: Session) -> list[AccountRow]:
+def account_overviews(session: Session) -> list[AccountOverview]:
     """Every account, by name."""
-    with session.cursor(row_factory=class_row(AccountRow)) as cursor:
+    with session.cursor(row_factory=class_row(AccountOverview)) as cursor:
         return cursor.execute(f"{_ACCOUNTS} ORDER BY account").fetchall()
 
 
-def account_row(session: Session, account: str) -> AccountRow:
+def account_overview(session: Session, account: str) -> AccountOverview:
     """One account.
 
     Raises:
         InvalidArgument: There is none of this name.
     """
-    with session.cursor(row_factory=class_row(AccountRow)) as cursor:
+    with session.cursor(row_factory=class_row(AccountOverview)) as cursor:
         row = cursor.execute(f"{_ACCOUNTS} WHERE account = %s", [account]).fetchone()
     if row is None:
         raise no_account(account)
     return row
 
 
-def run_rows(session: Session) -> list[RunRow]:
+def node_overviews(session: Session) -> list[NodeOverview]:
     """The nodes that run, by name."""
-    with session.cursor(row_factory=class_row(RunRow)) as cursor:
+    with session.cursor(row_factory=class_row(NodeOverview)) as cursor:
         return cursor.execute(_RUNS).fetchall()
 
 
@@ -149,7 +147,7 @@ def set_account_state(session: Session, account: str, state: AccountState, reaso
     """
 
     def work() -> None:
-        if account_row(session, account).state == "moved":
+        if account_overview(session, account).state == "moved":
             raise InvalidArgument(
                 f"{account} has moved out of this database.", "Use it where it is, or move it back."
             )

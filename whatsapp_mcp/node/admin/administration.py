@@ -16,24 +16,23 @@ import anyio.to_thread
 
 from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotLinked, WhatsAppError
-from whatsapp_mcp.fleet.database import MIGRATIONS, Database, Session, migrate
+from whatsapp_mcp.fleet.database import MIGRATIONS, AccountState, Database, Session, migrate
 from whatsapp_mcp.fleet.tenancy import (
     FORGETTING,
-    AccountRow,
-    AccountState,
-    account_row,
-    account_rows,
+    AccountOverview,
+    account_overview,
+    account_overviews,
     change_principal,
     create_account,
     create_principal,
     drain_node,
     forget_account,
     forgotten_among,
+    node_overviews,
     operator_session,
     principal_rows,
     remains,
     revoke_principal,
-    run_rows,
     set_account_settings,
     set_account_state,
 )
@@ -92,11 +91,11 @@ class Administration:
 
     async def accounts(self) -> AccountsData:
         """Every account."""
-        return AccountsData(accounts=[account_data(row) for row in await self._run(account_rows)])
+        return AccountsData(accounts=[account_data(row) for row in await self._run(account_overviews)])
 
     async def watch(self, account: str) -> WatchedData:
         """An account with its connection and how far its archive is behind, as its leader says."""
-        row = await self._run(account_row, account)
+        row = await self._run(account_overview, account)
         watched = WatchedData(**account_data(row), connection=None, lag=None)
         if row.run is not None:
             with suppress(WhatsAppError), anyio.move_on_after(WATCH_LIMIT):
@@ -115,7 +114,7 @@ class Administration:
         check_new_name(account)
         check_own_text(self.home, account, settings)
         await self._run(create_account, account, settings)
-        return account_data(await self._run(account_row, account))
+        return account_data(await self._run(account_overview, account))
 
     async def change_settings(self, account: str, settings: str) -> AccountData:
         """Replace an account's own settings; its leader goes by them within seconds.
@@ -125,7 +124,7 @@ class Administration:
         """
         check_own_text(self.home, account, settings)
         await self._run(set_account_settings, account, settings)
-        return account_data(await self._run(account_row, account))
+        return account_data(await self._run(account_overview, account))
 
     async def quarantine(self, account: str, reason: str) -> AccountData:
         """Let no node lead an account until it is released; its leader closes the connection and lets go."""
@@ -174,7 +173,7 @@ class Administration:
             Busy: It cannot be unlinked now, its leader does not let go, or something is left.
         """
         if not await self._run(forgotten_among, [account]):
-            await self._give_up(await self._run(account_row, account), keep_linked=keep_linked)
+            await self._give_up(await self._run(account_overview, account), keep_linked=keep_linked)
         await self._run(forget_account, self.database, account)
         left = await self._run(remains, account)
         if left:
@@ -183,7 +182,7 @@ class Administration:
 
     async def nodes(self) -> NodesData:
         """The nodes that run."""
-        return NodesData(nodes=[node_data(row) for row in await self._run(run_rows)])
+        return NodesData(nodes=[node_data(row) for row in await self._run(node_overviews)])
 
     async def drain_node(self, node: str) -> NodesData:
         """Let a node give its accounts to the others and take none until it is started again."""
@@ -223,9 +222,9 @@ class Administration:
 
     async def _state(self, account: str, state: AccountState, reason: str) -> AccountData:
         await self._run(set_account_state, account, state, reason)
-        return account_data(await self._run(account_row, account))
+        return account_data(await self._run(account_overview, account))
 
-    async def _give_up(self, row: AccountRow, *, keep_linked: bool) -> None:
+    async def _give_up(self, row: AccountOverview, *, keep_linked: bool) -> None:
         """Let nobody lead an account any more, or be linked to its phone."""
         if row.reason == FORGETTING:
             return
@@ -253,7 +252,7 @@ class Administration:
 
     async def _let_go(self, account: str) -> None:
         until = self.monotonic() + RELEASE_LIMIT
-        while (await self._run(account_row, account)).run is not None:
+        while (await self._run(account_overview, account)).run is not None:
             if self.monotonic() >= until:
                 raise Busy(f"The leader of {account} has not let go yet.", "Remove it once more.")
             await anyio.sleep(_LOOK_AGAIN)

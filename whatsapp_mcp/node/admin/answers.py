@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 
 from typing_extensions import TypedDict
 
-from whatsapp_mcp.fleet.tenancy import AccountRow, PrincipalRow, RunRow
+from whatsapp_mcp.fleet.tenancy import AccountOverview, NodeOverview, PrincipalRow
 from whatsapp_mcp.models import LeaderFigures
-from whatsapp_mcp.server.render import LinkData, StatusData
+from whatsapp_mcp.server.render import LinkData, StatusData, rfc3339, stamp
 
 
 class LagData(TypedDict):
@@ -110,7 +110,7 @@ class LinkingData(TypedDict):
     png: str | None
 
 
-def account_data(row: AccountRow) -> AccountData:
+def account_data(row: AccountOverview) -> AccountData:
     """An account as JSON."""
     return AccountData(
         name=row.name,
@@ -119,7 +119,7 @@ def account_data(row: AccountRow) -> AccountData:
         leader=row.node,
         epoch=row.epoch,
         failures=row.failures,
-        not_before=_stamp(row.not_before),
+        not_before=rfc3339(row.not_before, UTC),
         journaled=row.journaled,
         logged=row.logged,
         settings=row.settings,
@@ -136,7 +136,7 @@ def lag_data(figures: LeaderFigures) -> LagData:
     )
 
 
-def node_data(row: RunRow) -> NodeData:
+def node_data(row: NodeOverview) -> NodeData:
     """A node as JSON."""
     return NodeData(
         node=row.node,
@@ -145,7 +145,7 @@ def node_data(row: RunRow) -> NodeData:
         accounts=row.leads,
         capacity=row.capacity,
         draining=row.draining,
-        since=row.since.astimezone(UTC).isoformat(timespec="seconds"),
+        since=stamp(row.since, UTC),
     )
 
 
@@ -156,10 +156,6 @@ def principal_data(row: PrincipalRow) -> PrincipalData:
         accounts=row.accounts,
         scopes=row.scopes,
         calls_per_minute=row.calls_per_minute,
-        created_at=row.created_at.astimezone(UTC).isoformat(timespec="seconds"),
-        revoked_at=_stamp(row.revoked_at),
+        created_at=stamp(row.created_at, UTC),
+        revoked_at=rfc3339(row.revoked_at, UTC),
     )
-
-
-def _stamp(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")
