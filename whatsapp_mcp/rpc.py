@@ -125,6 +125,7 @@ class Peer:
         self._on_call = on_call
         self._on_notification = on_notification
         self._frame_limit = frame_limit
+        self._incoming = _LineBuffer(frame_limit)
         self._calls_at_once = calls_at_once
         self._strict = strict
         self._ids = itertools.count(1)
@@ -161,6 +162,10 @@ class Peer:
     def closed(self) -> bool:
         """Whether the connection is gone; it never comes back."""
         return self._closed.is_set()
+
+    def allow_frames(self, limit: int) -> None:
+        """Accept and send frames of up to `limit` bytes from now on."""
+        self._frame_limit = self._incoming.limit = limit
 
     async def wait_closed(self) -> None:
         """Return when the connection is gone."""
@@ -265,10 +270,9 @@ class Peer:
             self._close()
 
     async def _read(self) -> None:
-        buffer = _LineBuffer(self._frame_limit)
         try:
             while True:
-                for line in buffer.feed(await self._receive.receive()):
+                for line in self._incoming.feed(await self._receive.receive()):
                     await self._take(line)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
             logger.debug("rpc: the connection can no longer be read")
@@ -416,7 +420,7 @@ class _LineBuffer:
     """Cuts a byte stream into lines; a line over `limit` comes out as None and is not kept."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -426,7 +430,7 @@ class _LineBuffer:
         lines: list[bytes | None] = []
         for end in ends:
             self._add(end + b"\n")
-            line = b"".join(self._parts).strip() if self._size <= self._limit else None
+            line = b"".join(self._parts).strip() if self._size <= self.limit else None
             self._parts, self._size = [], 0
             if line != b"":
                 lines.append(line)
@@ -435,7 +439,7 @@ class _LineBuffer:
 
     def _add(self, part: bytes) -> None:
         self._size += len(part)
-        if self._size <= self._limit:
+        if self._size <= self.limit:
             self._parts.append(part)
         else:
             self._parts = []

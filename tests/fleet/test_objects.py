@@ -20,6 +20,7 @@ from whatsapp_mcp.fleet.database import (
     PostgresFiles,
     PostgresSnapshots,
     Reader,
+    delete_forgotten,
     end_run,
     lease_of,
 )
@@ -116,6 +117,30 @@ async def test_a_body_that_is_lost_is_an_error_and_one_that_was_deleted_is_none(
         assert not await files.fetch("a.jpg", file)
 
 
+async def test_a_body_that_somebody_has_changed_in_the_store_is_not_taken(
+    led: LedAccount, file: Path
+) -> None:
+    async with led.files() as files:
+        await files.put("a.jpg", file)
+        store_in(led)._place.put(objects_of(led.database)[-1], b"of somebody else")
+        with pytest.raises(StoreFailed, match="not what was put there"):
+            await files.fetch("a.jpg", file)
+
+
+def test_a_store_is_that_of_one_fleet(led: LedAccount, file: Path) -> None:
+    one = store_in(led)
+    other = ObjectStore(one.url, one._place)
+    one.belong_to("one")
+    other.belong_to("other")
+    one.put(ACCOUNT, 1, file, lambda: False)
+    assert one.identity() == one.identity()
+    with pytest.raises(NotThisStore, match="another fleet"):
+        other.identity()
+    with pytest.raises(NotThisStore):
+        delete_forgotten(other, lambda accounts: accounts)
+    assert one.bodies(ACCOUNT)
+
+
 async def test_what_a_killed_leader_has_put_is_deleted_by_the_next_and_what_is_being_put_stays(
     led: LedAccount, file: Path
 ) -> None:
@@ -125,9 +150,9 @@ async def test_what_a_killed_leader_has_put_is_deleted_by_the_next_and_what_is_b
     async with led.files() as files:
         await files.put("a.jpg", file)
         kept = objects_of(led.database)[-2:]
-        under_way, _, _ = store.put(ACCOUNT, led.epoch, file, lambda: False)
-        newer, _, _ = store.put(ACCOUNT, led.epoch + 1, file, lambda: False)
-        killed, _, _ = store.put(ACCOUNT, led.epoch, file, lambda: False)
+        under_way, *_ = store.put(ACCOUNT, led.epoch, file, lambda: False)
+        newer, *_ = store.put(ACCOUNT, led.epoch + 1, file, lambda: False)
+        killed, *_ = store.put(ACCOUNT, led.epoch, file, lambda: False)
         store.settled(newer)
         store.settled(killed)
         for prefix in (*store.writing,):
@@ -307,12 +332,12 @@ def test_a_bucket_is_used_below_its_prefix_with_the_variables_of_the_library(
     s3.there["whatsapp/of-another/work/1/aa/000000"] = b"x"
     store = ObjectStore("s3://whatsapp/fleet", Bucket.at("s3://whatsapp/fleet"))
     assert store.identity() == ObjectStore(store.url, Bucket.at(store.url)).identity()
-    body, parts, size = store.put("work", 3, file, lambda: False)
+    body, parts, size, sha256 = store.put("work", 3, file, lambda: False)
     store.put("work-2", 3, file, lambda: False)
     assert (parts, size) == (2, len(LARGE))
     assert f"whatsapp/fleet/{body}/000001" in s3.there
     with (tmp_path / "target").open("wb") as target:
-        store.fetch(body, parts, target, lambda: False)
+        store.fetch(body, parts, sha256, target, lambda: False)
     assert (tmp_path / "target").read_bytes() == LARGE
     assert sorted(store.accounts()) == ["work", "work-2"]
     store.forget("work")

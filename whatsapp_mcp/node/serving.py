@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -16,7 +17,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.child_process import kept_descriptors
 from whatsapp_mcp.device.leader import background_tasks
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.fleet.database import (
     MIGRATIONS,
     Database,
@@ -26,8 +27,9 @@ from whatsapp_mcp.fleet.database import (
     begin_run,
     end_run,
     migrate,
+    shared_secret,
 )
-from whatsapp_mcp.fleet.objects import open_objects
+from whatsapp_mcp.fleet.objects import NotThisStore, ObjectStore, StoreFailed, open_objects
 from whatsapp_mcp.fleet.protocol import Contact, LeaseTimes
 from whatsapp_mcp.node.admin import keep_none_gone
 from whatsapp_mcp.node.context import NodeContext
@@ -104,6 +106,8 @@ async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
         calls = await stack.enter_async_context(DatabaseCalls(patient))
         await _answered(calls, _migrated, at_start=True)
         secret = await _answered(calls, fleet_secret)
+        if database.objects is not None:
+            await _claimed(database.objects, await _answered(calls, _fleet_mark))
         reader = stack.enter_context(Reader(patient))
         listener = stack.enter_context(closing(await listening_socket(settings.node)))
         kept_descriptors.set((await stack.enter_async_context(held(listener)),))
@@ -114,6 +118,28 @@ async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
 
 def _migrated(session: Session) -> int:
     return migrate(session, MIGRATIONS)
+
+
+def _fleet_mark(session: Session) -> str:
+    """What tells the fleet of this database from others."""
+    return shared_secret(session, "object store", secrets.token_bytes(16)).hex()
+
+
+async def _claimed(objects: ObjectStore, fleet: str) -> None:
+    """Let an object store be that of this fleet; one that does not answer now is looked at when it is used.
+
+    Raises:
+        InvalidArgument: It is another one's.
+    """
+    objects.belong_to(fleet)
+    try:
+        await anyio.to_thread.run_sync(objects.identity)
+    except NotThisStore as error:
+        raise InvalidArgument(
+            cause(error), "Give each fleet a bucket, prefix or folder of its own."
+        ) from error
+    except StoreFailed as error:
+        logger.warning("node: the object store cannot be used now: %s", cause(error))
 
 
 async def _answered(calls: DatabaseCalls, work: Callable[[Session], T], *, at_start: bool = False) -> T:

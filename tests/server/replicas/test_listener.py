@@ -22,7 +22,7 @@ from whatsapp_mcp.node.replicas import listener, peers, serving
 from whatsapp_mcp.node.replicas.listener import accept, connect
 from whatsapp_mcp.node.replicas.peers import Peers, Unreachable, connected
 from whatsapp_mcp.node.replicas.serving import Served
-from whatsapp_mcp.node.replicas.wire import PERFORM, PROTOCOL
+from whatsapp_mcp.node.replicas.wire import HELLO, PERFORM, PING, PROTOCOL
 from whatsapp_mcp.settings import NodeSettings
 
 pytestmark = pytest.mark.anyio
@@ -196,6 +196,18 @@ async def test_a_call_before_the_secret_is_denied_and_the_connection_ends(
     async with listening(NodeSettings()) as address:
         answer = json.loads(await said(address, OPERATE_LINE))
     assert answer["error"]["data"]["code"] == "DENIED"
+
+
+async def test_no_more_than_a_secret_is_taken_of_one_who_has_not_shown_it() -> None:
+    hello = {"protocol": PROTOCOL, "secret": SECRET, "more": "x" * 5_000}
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": HELLO, "params": hello}).encode() + b"\n"
+    async with listening(NodeSettings()) as address:
+        assert await said(address, line) == b""
+        async with (
+            await connect(address, NodeSettings()) as stream,
+            connected(stream, SECRET) as node,
+        ):
+            assert await node.ask(PING, {"more": "x" * 5_000}, deadline=LIMIT) is None
 
 
 async def test_a_replica_of_another_protocol_is_told_which_one_is_spoken(

@@ -44,21 +44,23 @@ class Reference(NamedTuple):
         epoch: Of the leader that has put it.
         body: Its own name in the store.
         parts: How many objects it has.
+        sha256: Of the body: whoever can write to the store does not decide what an account holds.
     """
 
     store: str
     epoch: int
     body: str
     parts: int
+    sha256: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """What a row holds."""
-        store, epoch, body, parts = text.split("/")
-        return cls(store, int(epoch), body, int(parts))
+        store, epoch, body, parts, sha256 = text.split("/")
+        return cls(store, int(epoch), body, int(parts), sha256)
 
     def __str__(self) -> str:
-        return f"{self.store}/{self.epoch}/{self.body}/{self.parts}"
+        return f"{self.store}/{self.epoch}/{self.body}/{self.parts}/{self.sha256}"
 
     def prefix(self, account: str) -> Prefix:
         """Where it lies in its store."""
@@ -100,10 +102,11 @@ class Bodies:
         if not self._is_registered:
             run(partial(change_fenced, _REGISTER, {**self._about, "store": store, "url": objects.url}))
             self._is_registered = True
-        prefix, parts, size = objects.put(self._account, self._epoch, file, self._database.stopped)
+        put = objects.put(self._account, self._epoch, file, self._database.stopped)
         # If this fails, the row may come later. Then the body stays in `writing`, and is the next leader's.
-        note(str(Reference(store, self._epoch, prefix.body, parts)), parts, size)
-        objects.settled(prefix)
+        reference = Reference(store, self._epoch, put.prefix.body, put.parts, put.sha256)
+        note(str(reference), put.parts, put.size)
+        objects.settled(put.prefix)
         return True
 
     def clear(self, run: Run) -> None:
@@ -117,9 +120,9 @@ class Bodies:
         if objects is None:
             return
         # In this order: what is not being written any more has its row by now.
-        there = objects.bodies(self._account)
+        store, there = objects.identity(), objects.bodies(self._account)
         writing = objects.writing
-        store, named = objects.identity(), self._named(run)
+        named = self._named(run)
         gone: list[str] = []
         for prefix, names in there.items():
             is_named = (store, prefix) in named or prefix in writing
@@ -154,7 +157,7 @@ def fetch_body(database: Database, account: str, text: str, target: BinaryIO) ->
             "A file of the account lies in an object store, and the setting `node.files` names none."
         )
     objects.require(reference.store)
-    objects.fetch(reference.prefix(account), reference.parts, target, database.stopped)
+    objects.fetch(reference.prefix(account), reference.parts, reference.sha256, target, database.stopped)
 
 
 def forget_bodies(session: Session, database: Database, account: str) -> None:
@@ -209,6 +212,7 @@ def delete_forgotten(objects: ObjectStore, forgotten: Callable[[Collection[str]]
         OSError: The store cannot be used.
         StorageError: What `forgotten` raises.
     """
+    objects.identity()  # raises where the store is another fleet's
     for account in forgotten(objects.accounts()):
         found = objects.bodies(account).values()
         # Asked once more: what comes later belongs to an account that has come back under the name.

@@ -7,6 +7,7 @@ upload of several parts that was not completed would not.
 from __future__ import annotations
 
 import errno
+import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -18,7 +19,9 @@ from whatsapp_mcp.fleet.objects.places import Bucket, Folder, Place, StoreFailed
 
 PART: Final = 4 << 20
 """Bytes of one part."""
-_IDENTITY: Final = "store-id"
+_IDENTITY: Final = ".store-id"
+_FLEET: Final = ".fleet"
+"""Objects of the store itself; no account has a name that begins so."""
 
 
 class NotThisStore(StoreFailed):
@@ -50,6 +53,22 @@ class Prefix(NamedTuple):
         return f"{self.account}/{self.epoch}/{self.body}"
 
 
+class Stored(NamedTuple):
+    """A body that was put.
+
+    Attributes:
+        prefix: Where it lies.
+        parts: How many objects it has.
+        size: In bytes.
+        sha256: Of all of it, in hexadecimal.
+    """
+
+    prefix: Prefix
+    parts: int
+    size: int
+    sha256: str
+
+
 class ObjectStore:
     """Bodies in one place. Each method may raise `StoreFailed`; usable from any thread.
 
@@ -66,12 +85,28 @@ class ObjectStore:
         self._place = place
         self._lock = threading.Lock()
         self._identity: str | None = None
+        self._fleet: bytes | None = None
         self._writing: set[Prefix] = set()
 
+    def belong_to(self, fleet: str) -> None:
+        """Use the store for one fleet alone: another would delete what its own database does not name.
+
+        Args:
+            fleet: What tells it from others.
+        """
+        self._fleet = fleet.encode()
+
     def identity(self) -> str:
-        """What tells this store from any other, also from one that has the same URL later."""
+        """What tells this store from any other, also from one that has the same URL later.
+
+        Raises:
+            NotThisStore: Another fleet uses it.
+        """
         with self._lock:
             if self._identity is None:
+                fleet = self._fleet
+                if fleet is not None and self._place.put_first(_FLEET, fleet) != fleet:
+                    raise NotThisStore(f"{self.url} is the object store of another fleet.")
                 made = secrets.token_hex(8).encode()
                 self._identity = self._place.put_first(_IDENTITY, made).decode("ascii", "replace")
             return self._identity
@@ -91,9 +126,7 @@ class ObjectStore:
         with self._lock:
             return frozenset(self._writing)
 
-    def put(
-        self, account: str, epoch: int, file: Path, stopped: Callable[[], bool]
-    ) -> tuple[Prefix, int, int]:
+    def put(self, account: str, epoch: int, file: Path, stopped: Callable[[], bool]) -> Stored:
         """Put a body; it is one of `writing` until `settled`.
 
         Args:
@@ -101,42 +134,47 @@ class ObjectStore:
             epoch: Of the leader.
             file: The body.
             stopped: Whether to give up before the next part.
-
-        Returns:
-            Where it lies, the number of its parts, and its size.
         """
         prefix = Prefix(account, epoch, secrets.token_hex(8))
         with self._lock:
             self._writing.add(prefix)
         try:
-            parts = size = 0
+            parts, size, sha256 = 0, 0, hashlib.sha256()
             with file.open("rb") as source:
                 while body := source.read(PART):
                     _go_on(stopped)
                     self._place.put(_part(prefix, parts), body)
+                    sha256.update(body)
                     parts, size = parts + 1, size + len(body)
         except BaseException:
             self.settled(prefix)
             raise
-        return prefix, parts, size
+        return Stored(prefix, parts, size, sha256.hexdigest())
 
     def settled(self, prefix: Prefix) -> None:
         """A row names this body now, or none ever will."""
         with self._lock:
             self._writing.discard(prefix)
 
-    def fetch(self, prefix: Prefix, parts: int, target: BinaryIO, stopped: Callable[[], bool]) -> None:
+    def fetch(
+        self, prefix: Prefix, parts: int, sha256: str, target: BinaryIO, stopped: Callable[[], bool]
+    ) -> None:
         """Write a body to a file.
 
         Raises:
             FileNotFoundError: A part of it is not there.
+            StoreFailed: What was written is not what was put.
         """
+        found = hashlib.sha256()
         for number in range(parts):
             _go_on(stopped)
             body = self._place.get(_part(prefix, number))
             if body is None:
                 raise FileNotFoundError(errno.ENOENT, "A file of the account is not in the object store.")
+            found.update(body)
             target.write(body)
+        if found.hexdigest() != sha256:
+            raise StoreFailed("A file of the account in the object store is not what was put there.")
 
     def bodies(self, account: str) -> dict[Prefix, list[str]]:
         """Whatever there is of an account, whole or not: the objects of each body."""

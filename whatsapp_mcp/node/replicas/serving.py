@@ -31,7 +31,7 @@ from whatsapp_mcp.node.replicas.wire import (
     CallFacts,
 )
 from whatsapp_mcp.policy import Situation, require
-from whatsapp_mcp.rpc import Params, Peer, by_name
+from whatsapp_mcp.rpc import FRAME_LIMIT, Params, Peer, by_name
 from whatsapp_mcp.server.calls import Call, ServicesSource, contained, no_progress
 from whatsapp_mcp.server.procedures import Procedure, procedure
 
@@ -39,6 +39,8 @@ CALLS_AT_ONCE: Final = 4096
 """Calls of one replica that may run at a node: most of them wait for messages."""
 HELLO_LIMIT: Final = 5.0
 """Seconds in which a replica has to show the secret of the fleet."""
+HELLO_BYTES: Final = 4096
+"""What it may send for that, since nobody knows whose it is."""
 _CALLER: Final = TypeAdapter(Caller)
 
 
@@ -144,6 +146,7 @@ class Served:
                         "Tell the user: the nodes and replicas use different databases.",
                     )
                 greeting.deadline = math.inf
+                peer.allow_frames(FRAME_LIMIT)
             return {"protocol": PROTOCOL, "version": __version__}
 
         async def ping(params: Params) -> Any:
@@ -161,7 +164,9 @@ class Served:
                 raise Denied("The other side has not shown that it belongs to this fleet.")
             return await handle(method, params)
 
-        async with Peer(stream, stream, answer, calls_at_once=CALLS_AT_ONCE, strict=True) as peer:
+        async with Peer(
+            stream, stream, answer, frame_limit=HELLO_BYTES, calls_at_once=CALLS_AT_ONCE, strict=True
+        ) as peer:
             with greeting:
                 await peer.wait_closed()
 
