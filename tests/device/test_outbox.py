@@ -12,9 +12,9 @@ import pytest
 
 from tests.device.outbox_rig import ANN, BOB, GROUP, Rig, Wire, WireSender, rig, text
 from whatsapp_mcp.archive import UnappliedError, open_archive
+from whatsapp_mcp.device.outbox.acceptance import KEPT_FOR
 from whatsapp_mcp.device.outbox.composing import Composed
 from whatsapp_mcp.device.outbox.deliveries import LAST_ANSWER, SEND_DEADLINE
-from whatsapp_mcp.device.outbox.outbox import KEPT_FOR
 from whatsapp_mcp.errors import (
     Busy,
     InvalidArgument,

@@ -1,7 +1,7 @@
 """The outbox: sends that were accepted, in the order in which they go to WhatsApp.
 
-An accepted send is a row of the archive before anything else happens, so it survives every process. One
-line per chat keeps the order (`lines.py`); `deliveries.py` hands each send over.
+An accepted send is a row of the archive before anything else happens (`acceptance.py`), so it survives every
+process. One line per chat keeps the order (`lines.py`); `deliveries.py` hands each send over.
 
 A send that was handed over and not answered is `unknown`. The delivery evidence (`delivery_evidence.py`) then
 says one of two things. Either that it never went out: it goes back to the queue, ahead of what was accepted
@@ -17,23 +17,21 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive, UnappliedError
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.outbox.composing import needs_nobody
-from whatsapp_mcp.device.outbox.deliveries import Deliveries, Prepared, Sender
+from whatsapp_mcp.device.outbox.acceptance import KEPT_FOR, Acceptance
+from whatsapp_mcp.device.outbox.deliveries import Deliveries, Sender
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.lines import Lines, is_late
 from whatsapp_mcp.device.outbox.outcomes import Outcomes, nobody
 from whatsapp_mcp.device.outbox.pacing import Pacer
 from whatsapp_mcp.device.outbox.unknown_sends import ENDED, UnknownSends, is_open
-from whatsapp_mcp.device.supervise import beside, nothing
+from whatsapp_mcp.device.supervise import nothing
 from whatsapp_mcp.errors import (
     Busy,
     InvalidArgument,
@@ -53,12 +51,8 @@ from whatsapp_mcp.models import (
     SendRequest,
     SendResult,
     SendStatus,
-    files_of,
 )
-from whatsapp_mcp.tracing import carrier
 
-KEPT_FOR: Final = timedelta(days=1)
-"""How long a queued send waits for the connection before it fails."""
 _LOOK_AGAIN: Final = 15.0
 
 _ENDING: Final = 1.0
@@ -101,12 +95,10 @@ class Outbox:
         self._archive = archive
         self._clock = clock
         self._evidence = evidence
-        self._keep = keep
         self._online = online
         self._linked = linked
         self._unavailable = unavailable
         self._wake = anyio.Event()
-        self._tasks: TaskGroup | None = None
         self._given_up: list[tuple[int, Callable[[], bool]]] = []
         self._outcomes = Outcomes(archive, clock, evidence, refused)
         self._deliveries = Deliveries(archive, clock, sender, evidence, self._outcomes, self.poke)
@@ -119,6 +111,17 @@ class Outbox:
             online=online,
             knows_replies=knows_replies,
             pacer=pacer,
+        )
+        self._acceptance = Acceptance(
+            archive,
+            clock,
+            self._deliveries,
+            self._lines,
+            self.poke,
+            online=online,
+            linked=linked,
+            unavailable=unavailable,
+            keep=keep,
         )
         self._unknown_sends = UnknownSends(archive, evidence, self._outcomes, self._deliveries.take_back)
 
@@ -155,7 +158,7 @@ class Outbox:
             await begin()
             return (await self.hold(request, None, principal=principal)).result
         try:
-            entry, is_new = await self._accept(request, principal, begin)
+            entry, is_new = await self._acceptance.accept(request, principal, begin)
         except UnappliedError as error:
             raise SendUnknown(
                 "The send was accepted, and the archive cannot be written yet: it goes out once it can.",
@@ -216,7 +219,7 @@ class Outbox:
             WhatsAppError: As `submit`.
         """
         obstacle = obstacle if self._linked() else self._unavailable()
-        await self._keep_files(request)
+        await self._acceptance.keep_files(request)
         held = until is not None
         entry, _ = await self._archive.outbox_add(
             request,
@@ -284,76 +287,6 @@ class Outbox:
                 entry = await self._archive.outbox_get(send_id)
         return entry
 
-    async def _accept(
-        self, request: SendRequest, principal: str, begin: Callable[[], Awaitable[None]]
-    ) -> tuple[OutboxEntry, bool]:
-        """Accept a send, and begin to hand it over if nothing is ahead of it; else the next look finds it.
-
-        What can go out at once is accepted as on its way, with the message made before: one commit, not two.
-        It is made while `begin` runs, since each may wait for a database.
-        """
-        # The line of a send whose caller was told a moment ago ends first.
-        await anyio.lowlevel.checkpoint()
-        if not self._claim(request):
-            await begin()
-            begin = nothing
-            if not self._claim(request):
-                accepted = await self._add(request, principal)
-                self._wake.set()
-                return accepted
-        tasks, chat, is_served = self._tasks, request.chat, False
-        try:
-            prepared = await beside(begin, partial(self._prepared, request))
-            with anyio.CancelScope(shield=True):  # what is accepted as on its way has to go there
-                entry, is_new = await self._add(request, principal, prepared)
-                if is_new and entry.status is SendStatus.SENDING and prepared is not None:
-                    if tasks is not None and tasks is self._tasks:
-                        self._lines.gap(chat, take=True)
-                        tasks.start_soon(self._lines.serve, entry, tasks, prepared)
-                        is_served = True
-                    else:
-                        entry = await self._archive.outbox_queued(entry.send_id)
-        finally:
-            if not is_served:
-                self._lines.end(chat)
-                self._wake.set()
-        return entry, is_new  # pyright: ignore[reportPossiblyUnboundVariable]
-
-    def _claim(self, request: SendRequest) -> bool:
-        """Begin the line of a send that can go out at once; whether it can."""
-        goes = self._tasks is not None and self._online() and needs_nobody(request)
-        return goes and not self._lines.gap(request.chat) and self._lines.claim(request.chat)
-
-    async def _prepared(self, request: SendRequest) -> Prepared | None:
-        """A message that is made before its send is accepted; None if it cannot: its line finds out why."""
-        with suppress(WhatsAppError):
-            return await self._deliveries.prepare(request, "outbox: preparing a send")
-        return None
-
-    async def _add(
-        self, request: SendRequest, principal: str, prepared: Prepared | None = None
-    ) -> tuple[OutboxEntry, bool]:
-        longest = KEPT_FOR.total_seconds()
-        kept = longest if request.queue else min(longest, max(1.0, request.wait))
-        # A new send only: what an earlier leader has accepted is on its way all the same.
-        await self._keep_files(request)
-        is_possible = self._linked() and (request.queue or self._online())
-        entry, is_new = await self._archive.outbox_add(
-            request,
-            principal=principal,
-            expires_at=self._clock.now() + timedelta(seconds=kept),
-            obstacle=None if is_possible else self._unavailable(),
-            handed_to=prepared.handed_to if prepared else None,
-            secret=prepared.composed.secret if prepared else None,
-        )
-        if is_new and (span := carrier()) is not None:
-            self._deliveries.spans[entry.send_id] = span
-        return entry, is_new
-
-    async def _keep_files(self, request: SendRequest) -> None:
-        if self._keep is not None and (files := files_of(request.content)):
-            await self._keep(file.path for file in files)
-
     async def _withdraw(self, send_id: int, has_ended: Callable[[], bool]) -> None:
         """The caller gave up: what was not yet handed over shall not go out later unseen."""
         # A process that ends cancels its calls first.
@@ -385,11 +318,11 @@ class Outbox:
         await self.recover()
         try:
             async with anyio.create_task_group() as tasks:
-                self._tasks = tasks
+                self._acceptance.tasks = tasks
                 try:
                     await self._keep_looking(tasks)
                 finally:
-                    self._tasks = None
+                    self._acceptance.tasks = None
         finally:
             self._evidence.close()
 
