@@ -97,6 +97,34 @@ def test_events_that_come_while_it_is_stuck_wait_their_turn() -> None:
     assert [payload for _, _, payload in heard.announced] == [b"first", b"second"]
 
 
+def test_a_journal_that_leaves_an_append_unanswered_is_told_once_and_again_when_it_answers() -> None:
+    reached, answered = threading.Event(), threading.Event()
+    now = 100.0
+
+    class Silent(FailingJournal):
+        def append(self, generation: int, code: int, payload: bytes) -> int:
+            reached.set()
+            assert answered.wait(30)
+            return super().append(generation, code, payload)
+
+    heard = Heard()
+    intake = heard.intake(Silent(0))
+    intake.monotonic = lambda: now
+    thread = threading.Thread(target=intake.take, args=(17, b"event"))
+    thread.start()
+    assert reached.wait(30)
+    for now in (100.0 + journaling.UNANSWERED / 2, 100.0 + journaling.UNANSWERED, 110.0):
+        intake.look()
+        assert len(heard.told) == (now > 100.5)
+    assert heard.told == [(STUCK, {"error": "the database does not answer", "damaged": False})]
+    answered.set()
+    thread.join(30)
+    now = 200.0
+    intake.look()
+    assert [method for method, _ in heard.told] == [STUCK, UNSTUCK]
+    assert heard.announced == [(1, 17, b"event")]
+
+
 def test_what_comes_a_moment_after_leaving_is_still_waited_for() -> None:
     heard, journal = Heard(), FailingJournal(0)
 

@@ -3,7 +3,7 @@
 The library acknowledges an event to WhatsApp once its callback keeps up, and never offers it again. So the
 callback returns only when the event is on disk; while a file cannot be written, the callback waits, the
 library's queue fills, and WhatsApp is no longer acknowledged. Where the journal is in PostgreSQL, its writer
-has waited already, or another leader has taken over: then the process ends.
+waits itself, which `look` notices. If it gives up, or another leader has taken over, the process ends.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _QUIET: Final = 0.1
 _LOOK_AGAIN: Final = 0.01
 _PATIENCE: Final = 10.0
 """Seconds after which events that go on coming are waited for no longer."""
+UNANSWERED: Final = 1.0
+"""Seconds after which an append that is not answered counts as one that cannot be made."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class JournalWriter:
             library.
         notify: Called with `STUCK` and `UNSTUCK` with their parameters; called there too.
         sleep: Waits between two tries.
+        monotonic: The time, in seconds.
     """
 
     journal: storage.JournalWriter
@@ -49,8 +52,12 @@ class JournalWriter:
     announce: Callable[[int, int, bytes], None]
     notify: Callable[[str, dict[str, Any]], None]
     sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _last: float = field(default_factory=time.monotonic)
+    _telling: threading.Lock = field(default_factory=threading.Lock)
+    _appending_since: float | None = None
+    _is_stuck: bool = False
 
     def take(self, code: int, payload: bytes) -> None:
         """Return when the event is on disk and announced, however long that takes."""
@@ -58,6 +65,16 @@ class JournalWriter:
             seq = self._append(code, payload)
             self.announce(seq, code, payload)
             self._last = time.monotonic()
+
+    def look(self) -> None:
+        """Tell if an event has waited for long for a journal that does not answer; to be called now and then.
+
+        What the library receives meanwhile it acknowledges, a hundred events ahead.
+        """
+        with self._telling:
+            since = self._appending_since
+            if since is not None and self.monotonic() - since >= UNANSWERED:
+                self._tell_stuck("the database does not answer", is_damaged=False)
 
     def wait_quiet(self) -> None:
         """Return when no event is being written and none has come for a moment, counted from now.
@@ -76,15 +93,14 @@ class JournalWriter:
 
     def _append(self, code: int, payload: bytes) -> int:
         delay = _FIRST_RETRY
-        stuck = False
+        with self._telling:
+            self._appending_since = self.monotonic()
         while True:
             try:
                 seq = self.journal.append(self.generation, code, payload)
             except sqlite3.Error as error:
-                if not stuck:
-                    logger.error("journal: cannot be written: %s", error)
-                    self.notify(STUCK, {"error": cause(error), "damaged": _is_damage(error)})
-                    stuck = True
+                with self._telling:
+                    self._tell_stuck(cause(error), is_damaged=_is_damage(error))
                 self.sleep(delay)
                 delay = min(2 * delay, _LONGEST_RETRY)
             except storage.StorageError as error:
@@ -93,10 +109,22 @@ class JournalWriter:
                 logger.error("journal: cannot be written: %s", error)
                 os._exit(_exit_code(error))
             else:
-                if stuck:
-                    logger.warning("journal: can be written again")
-                    self.notify(UNSTUCK, {})
+                self._tell_appended()
                 return seq
+
+    def _tell_stuck(self, why: str, *, is_damaged: bool) -> None:
+        if not self._is_stuck:
+            logger.error("journal: cannot be written: %s", why)
+            self.notify(STUCK, {"error": why, "damaged": is_damaged})
+            self._is_stuck = True
+
+    def _tell_appended(self) -> None:
+        with self._telling:
+            self._appending_since = None
+            if self._is_stuck:
+                logger.warning("journal: can be written again")
+                self.notify(UNSTUCK, {})
+                self._is_stuck = False
 
 
 def _exit_code(error: storage.StorageError) -> int:

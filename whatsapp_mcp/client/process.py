@@ -48,6 +48,8 @@ _THREADS: Final = 64
 _FIRST_QR_SECONDS: Final = 60.0
 _NEXT_QR_SECONDS: Final = 20.0
 _LEAVE_LIMIT: Final = 10.0
+_LOOK_AT_JOURNAL: Final = 0.25
+"""Seconds between two looks whether an append is answered."""
 _HANDLED_FIRST: Final = 0.15
 """Part of the time for leaving in which what has just come is handled first."""
 
@@ -120,6 +122,7 @@ class ClientProcess:
             on_ended=self._on_ended,
             before_end=self._journal_writer.wait_quiet,
         )
+        self._is_in_database = keys.in_database
         self._keys_failure = KeysFailure(keys)
         listen_to_library(self._on_login_event)
         self._fetching = Fetching(self._has_names)
@@ -147,19 +150,29 @@ class ClientProcess:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._announcements.run, peer)
             tasks.start_soon(self._stay_away_while_stuck)
+            if self._is_in_database:  # so is the journal; that of a file tells by itself
+                tasks.start_soon(self._look_at_journal)
             await peer.wait_closed()
             tasks.cancel_scope.cancel()
+
+    async def _look_at_journal(self) -> None:
+        while True:
+            await anyio.sleep(_LOOK_AT_JOURNAL)
+            self._journal_writer.look()
 
     async def _stay_away_while_stuck(self) -> None:
         """Leave WhatsApp when the journal cannot be written, and end once it can.
 
         The library's keys are on the same disk. What it cannot decrypt without them it asks for again a few
-        times within moments, then never; what comes while nobody is logged in waits at WhatsApp.
+        times within moments, then never; what comes while nobody is logged in waits at WhatsApp. What it has
+        acknowledged already, and a database did not take, would be lost if that took none for longer.
         """
         await self._stuck.wait()
         with anyio.move_on_after(_LEAVE_LIMIT):
             await self._library.client.disconnect()
         await self._unstuck.wait()
+        # What has been acknowledged waits behind the event that was stuck.
+        await anyio.to_thread.run_sync(self._journal_writer.wait_quiet, abandon_on_cancel=True)
         self._announcements.add(ENDED, {"error": "Received events can be stored again."})
 
     def _on_event(self, code: int, payload: bytes) -> None:

@@ -52,7 +52,8 @@ ENDED: Final = "ended"
 LEASE: Final = "lease"
 """Notification of the leader {until}: see above."""
 STUCK: Final = "journal_stuck"
-"""Notification {error}: the journal cannot be written; events wait, WhatsApp is not acknowledged."""
+"""Notification {error, damaged}: the journal cannot be written, or does not answer; the client has left
+WhatsApp, and events wait."""
 UNSTUCK: Final = "journal_unstuck"
 """Notification {}: the journal is written again."""
 

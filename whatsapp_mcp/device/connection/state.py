@@ -437,7 +437,10 @@ def _enter(
 def advice(connection: Connection) -> str | None:
     """What a person or an agent should do now; None when nothing is to be done."""
     if connection.stuck is not None:
-        return "Free some disk space: nothing new is acknowledged to WhatsApp until then."
+        return (
+            "Free disk space, or have the database answer if one is used: nothing new is acknowledged to"
+            " WhatsApp until then."
+        )
     return connection.state.traits.what_to_do(connection.until)
 
 
