@@ -162,6 +162,32 @@ async def test_files_of_sends_that_wait_stay_in_the_store_while_others_are_clear
     assert set(store.files) == {"media/outgoing/5f1c.png"}
 
 
+async def test_a_file_that_comes_back_while_it_is_cleared_stays_in_the_store(
+    tmp_path: Path, store: MemoryFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = node(tmp_path, "a")
+    stored, delete, put = StoredFiles(folder, store), store.delete, store.put
+    store.files["media/outgoing/5f1c.png"] = b"picture"
+    found_there = anyio.Event()
+
+    async def putting(name: str, file: Path) -> None:
+        await put(name, file)
+        found_there.set()
+
+    async with anyio.create_task_group() as tasks:
+
+        async def deleting(names: Collection[str]) -> None:
+            tasks.start_soon(stored.keep, [outgoing(folder)])  # of a send that comes now
+            with anyio.move_on_after(0.2):
+                await found_there.wait()
+            await delete(names)
+
+        monkeypatch.setattr(store, "put", putting)
+        monkeypatch.setattr(store, "delete", deleting)
+        await stored.clear([])
+    assert store.files == {"media/outgoing/5f1c.png": b"picture"}
+
+
 PICTURE, OTHER = "/former/work/media/outgoing/5f1c.png", "/former/work/media/outgoing/6a2d.png"
 
 

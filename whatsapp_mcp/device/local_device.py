@@ -138,13 +138,11 @@ class LocalDevice(
         self._typing_people = TypingPeople(self._clock)
         self._evidence = self._make_evidence()
         self._worker = Worker()
-        self._stored = StoredFiles(folder, self._storage.files)
+        self.stored = StoredFiles(folder, self._storage.files)
         self.pauses: PauseRecord | None = None
         self._outbox = self._make_outbox()
         self._files = self._make_files()
-        self._imports = Imports(
-            archive, self._clock, Importer(folder, archive, settings, stored=self._stored)
-        )
+        self._imports = Imports(archive, self._clock, Importer(folder, archive, settings, stored=self.stored))
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
         self._address_book = AddressBook(self._keys, self._clock, self._names.poke)
         self._unnamed = self._make_unnamed()
@@ -231,7 +229,7 @@ class LocalDevice(
             call=self.call,
             doubt=lambda: self._doubt(self._clients.generation),
             learn_lid=self._owner.learn_lid,
-            at_hand=self._stored.at_hand,
+            at_hand=self.stored.at_hand,
         )
         return Outbox(
             self._archive,
@@ -244,7 +242,7 @@ class LocalDevice(
             knows_replies=lambda: self.may_send(after_replies=True),
             pacer=Pacer(self._settings),
             refused=self._refused,
-            keep=self._stored.keep,
+            keep=self.stored.keep,
         )
 
     def _make_files(self) -> Files:
@@ -256,7 +254,7 @@ class LocalDevice(
             call=self.call,
             online=self._is_online,
             readers=lambda: readers_of(self._settings.now()),
-            stored=self._stored,
+            stored=self.stored,
         )
 
     def _archived(self) -> None:

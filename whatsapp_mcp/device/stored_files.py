@@ -24,7 +24,7 @@ _MEDIA: Final = "media/"
 
 
 class StoredFiles:
-    """The files of one account.
+    """The files of one account; whoever stores and whoever clears share one object.
 
     Args:
         folder: The account's files.
@@ -34,6 +34,7 @@ class StoredFiles:
     def __init__(self, folder: AccountFolder, store: FileStore | None = None) -> None:
         self._folder = folder
         self._store = store
+        self._turn = anyio.Lock()
 
     async def keep(self, paths: Iterable[str | Path]) -> None:
         """Store files of the folder `media`, before what names them is accepted.
@@ -48,7 +49,9 @@ class StoredFiles:
             # What is no file of the folder is refused by the client process, which opens nothing else.
             if await anyio.to_thread.run_sync(_is_file, here):
                 try:
-                    await self._store.put(self._name_of(here), here)
+                    # One that is there already stays, unless `clear` has decided that it goes.
+                    async with self._turn:
+                        await self._store.put(self._name_of(here), here)
                 except OSError as error:
                     raise _unstored() from error
 
@@ -91,9 +94,10 @@ class StoredFiles:
             unnamed = (name for name in stored if _content(name) not in kept)
             return [name for name in unnamed if not (self._folder.path / name).exists()]
 
-        gone = await anyio.to_thread.run_sync(unneeded)
-        # Also if there are none: what killed leaders have left goes as well.
-        await self._store.delete(gone)
+        async with self._turn:
+            gone = await anyio.to_thread.run_sync(unneeded)
+            # Also if there are none: what killed leaders have left goes as well.
+            await self._store.delete(gone)
         return len(gone)
 
     def _place_of(self, path: str | Path) -> Path:
