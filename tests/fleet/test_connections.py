@@ -20,7 +20,7 @@ from whatsapp_mcp.fleet.database import (
     connect,
     durability,
 )
-from whatsapp_mcp.storage import Unavailable
+from whatsapp_mcp.storage import Refused, Unavailable
 
 
 @pytest.fixture
@@ -86,17 +86,17 @@ def client(led: LedAccount, postgres: PostgresServer) -> Iterator[Database]:
     led.session.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(role)))
 
 
-def test_what_is_not_answered_ends_a_connection_that_is_not_a_lasting_one(led: LedAccount) -> None:
+def test_what_is_refused_ends_a_connection_that_is_not_a_lasting_one(led: LedAccount) -> None:
     for is_lasting in (True, False):
         with Link(led.database, lasting=is_lasting) as link:
-            with pytest.raises(Unavailable):
+            with pytest.raises(Refused):
                 link.run(lambda session: session.execute("SELECT 1 / 0"))
             if is_lasting:
                 assert link.run(lambda session: session.execute("SELECT 1").fetchone()) == (1,)
             else:
-                with pytest.raises(Unavailable):
+                with pytest.raises(Refused):
                     link.run(lambda session: session)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable if is_lasting else Refused):
             link.run(lambda session: session)
 
 

@@ -8,7 +8,7 @@ import random
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,7 +42,7 @@ from whatsapp_mcp.ledger import (
 from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import Caller, HandOnState
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.storage import Fenced, LedgerStorage, PrivateFile, Unavailable
+from whatsapp_mcp.storage import Fenced, LedgerStorage, PrivateFile, Refused, Unavailable
 
 pytestmark = pytest.mark.anyio
 AGENT = Caller("stdio:agent", "agent", "send_message")
@@ -319,6 +319,25 @@ async def test_a_snapshot_is_made_once_the_log_has_grown_or_what_is_new_is_old(t
     await file.snapshot()
     assert list(log.rows) == [2]
     file.close()
+
+
+@pytest.mark.parametrize("failure", [Unavailable("No answer."), Refused("Too large.")])
+async def test_a_snapshot_that_cannot_be_put_ends_nothing(
+    failure: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise failure
+
+    log = MemoryStatements()
+    with closing(LedgerFile(tmp_path / "ledger.db", log=log)) as file:
+        monkeypatch.setattr(log, "put_snapshot", fails)
+        with pytest.raises(Busy):
+            await file.snapshot()
+        await file.write(lambda db: db.execute("INSERT INTO phone_messages VALUES ('a', 1, ?)", (b"x",)))
+        with anyio.move_on_after(0) as scope:
+            await file.wait_ended()
+    assert scope.cancelled_caught
+    assert len(log.rows) == 1
 
 
 async def test_a_follower_keeps_a_copy_that_writes_nothing(nodes: Nodes) -> None:

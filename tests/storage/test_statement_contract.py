@@ -7,7 +7,15 @@ import pytest
 
 from tests.fleet.led import LedAccount
 from tests.ledger.statement_logs import MemoryStatements
-from whatsapp_mcp.storage import Fenced, LedgerSnapshot, Pruned, StatementLog, StatementRow
+from whatsapp_mcp.storage import (
+    Fenced,
+    LedgerSnapshot,
+    Pruned,
+    Refused,
+    StatementLog,
+    StatementRow,
+    Unavailable,
+)
 
 
 class Leaders(Protocol):
@@ -109,6 +117,22 @@ def test_a_former_leader_puts_no_snapshot(leaders: Leaders, log: StatementLog) -
         log.put_snapshot(2, b"late")
     assert following.newest_snapshot() is None
     assert len(following.read(0, 10)) == 2
+
+
+def test_a_log_goes_on_after_a_snapshot_that_the_database_did_not_take(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whatsapp_mcp.fleet.database.statements.SNAPSHOT_PATIENCE", 0.5)
+    with LedAccount(database) as account, account.statements() as log:
+        log.append(b"one")
+        with account.session.transaction():
+            account.session.execute("LOCK TABLE whatsapp_mcp.ledger_snapshots")
+            with pytest.raises(Unavailable):
+                log.put_snapshot(1, b"one")
+        account.session.execute("ALTER TABLE whatsapp_mcp.ledger_snapshots RENAME TO elsewhere")
+        with pytest.raises(Refused):
+            log.put_snapshot(1, b"one")
+        assert log.append(b"two") == 2
 
 
 def test_a_snapshot_that_the_server_executes_late_does_not_undo_a_later_one(database: str) -> None:

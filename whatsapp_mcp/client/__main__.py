@@ -21,10 +21,16 @@ from whatsapp_mcp.client.confinement import confine
 from whatsapp_mcp.client.import_blocker import keep_out
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, read_storage, take_aside
-from whatsapp_mcp.client.protocol import EXIT_FENCED, EXIT_NO_LIBRARY, LEADER_GONE_SECONDS, LEASE
+from whatsapp_mcp.client.protocol import (
+    EXIT_FENCED,
+    EXIT_NO_JOURNAL,
+    EXIT_NO_LIBRARY,
+    LEADER_GONE_SECONDS,
+    LEASE,
+)
 from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Params, Peer
-from whatsapp_mcp.storage import Fenced, JournalWriter, StorageError
+from whatsapp_mcp.storage import Fenced, JournalWriter, Refused, StorageError
 from whatsapp_mcp.system import EndTimer, leave_terminal, share_arenas
 
 _TRIAL_LIMIT: Final = 5.0
@@ -125,6 +131,9 @@ def main() -> None:
     except Fenced:
         logger.warning("client: a newer leader of the account has taken over")
         code = EXIT_FENCED
+    except Refused:
+        logger.exception("client: the journal takes no events")
+        code = EXIT_NO_JOURNAL
     except (EOFError, ImportError, OSError, RuntimeError, StorageError, ValueError, sqlite3.Error):
         logger.exception("client: cannot run")
         code = EXIT_NO_LIBRARY

@@ -18,7 +18,7 @@ from whatsapp_mcp.device.archiving import nobody_before
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.ledger import PauseRecord
 from whatsapp_mcp.models import ConnectionState, JournalEvent
-from whatsapp_mcp.storage import Fenced, Rewound
+from whatsapp_mcp.storage import Fenced, Refused, Rewound
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -110,7 +110,7 @@ class ClientEvents:
             await self._client_gone.wait()
         try:
             given = await storage.client()
-        except (Fenced, Rewound) as error:
+        except (Fenced, Refused, Rewound) as error:
             if self._ended is not None:
                 self._ended(error)
             raise

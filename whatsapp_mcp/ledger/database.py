@@ -18,7 +18,7 @@ from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy, cause
 from whatsapp_mcp.ledger.replication import catch_up, open_replica, position_of, snapshot, write_logged
 from whatsapp_mcp.ledger.tables import connect_ledger, prepare_ledger, transaction
-from whatsapp_mcp.storage import StatementLog, StorageError
+from whatsapp_mcp.storage import Refused, StatementLog, StorageError, Unavailable
 from whatsapp_mcp.system import make_private_file
 
 T = TypeVar("T")
@@ -171,7 +171,7 @@ class LedgerFile:
         """Put what the file holds in the place of the log that has made it.
 
         Raises:
-            Busy: It could not be put; the log stays.
+            Busy: It could not be put; the log stays, and is written further.
         """
         log = self._log
         assert log is not None
@@ -179,8 +179,13 @@ class LedgerFile:
         def run() -> None:
             logged = self._logged
             at, content = snapshot(self._path, self._key)
-            with self._ending():
+            try:
                 log.put_snapshot(at.seq, content)
+            except (Refused, Unavailable) as error:
+                raise _unsaved() from error
+            except StorageError as error:
+                self._end = self._end or error
+                raise _unsaved() from error
             self._logged -= logged
             self._snapshot_size = len(content)
             self._snapshot_at = self._monotonic() + _NEXT_SNAPSHOT
@@ -234,6 +239,12 @@ def _syncing(db: sqlite3.Connection) -> Generator[None]:
         yield
     finally:
         db.execute("PRAGMA synchronous = NORMAL")
+
+
+def _unsaved() -> Busy:
+    return Busy(
+        "The snapshot of the account's ledger could not be stored.", "The leader tries that again by itself."
+    )
 
 
 def _unusable(error: sqlite3.Error) -> Busy:

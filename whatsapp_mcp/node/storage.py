@@ -28,7 +28,7 @@ from whatsapp_mcp.fleet.database import (
     lease_of,
 )
 from whatsapp_mcp.fleet.keys import Login, PostgresKeys, journal_address, keys_address, terminate_backends
-from whatsapp_mcp.storage import Fenced, LedgerStorage, Unavailable
+from whatsapp_mcp.storage import Fenced, LedgerStorage, Refused, Unavailable
 
 RECORD: Final = "link.json"
 APPROVAL_KEY: Final = "approval.key"
@@ -78,6 +78,7 @@ def _client_storage(database: Database, account: str, login: Login, epoch: int) 
 
     Raises:
         Fenced: The account has a newer leader, whose client is left alone.
+        Refused: The database refuses a statement.
         Unavailable: The database does not answer.
     """
     try:
@@ -90,5 +91,7 @@ def _client_storage(database: Database, account: str, login: Login, epoch: int) 
                 session, login, account, epoch, allow_asynchronous=database.allow_asynchronous
             )
             return ClientStorage(keys_address(session, login), journal)
-    except psycopg.Error:
+    except psycopg.OperationalError:
         raise Unavailable("The database does not answer.") from None
+    except psycopg.Error as error:
+        raise Refused(f"The database refused a statement (SQLSTATE {error.sqlstate}).") from None

@@ -8,6 +8,7 @@ from whatsapp_mcp.storage.failures import (
     Rewound,
     StorageError,
     Unavailable,
+    Unwritable,
 )
 from whatsapp_mcp.storage.files import FileStore
 from whatsapp_mcp.storage.journal import (
@@ -56,4 +57,5 @@ __all__ = [
     "StorageError",
     "StoredDevice",
     "Unavailable",
+    "Unwritable",
 ]

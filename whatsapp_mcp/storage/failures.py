@@ -22,7 +22,7 @@ class Fenced(LeadershipOver):
 
 
 class Unavailable(LeadershipOver):
-    """The database has not answered within the limit, or has refused.
+    """The database has not answered within the limit.
 
     Whether what was being written is there is unknown. The object is of no further use: each later call
     raises this as well. Whoever opens a new one finds out from `last()` or `last_seq()`, which tell what is
@@ -31,9 +31,17 @@ class Unavailable(LeadershipOver):
 
 
 class Refused(LeadershipOver):
-    """The database answers, and did not take what a client has received.
+    """The database answers, and refuses what is asked of it, now and later.
 
-    A fault of the account, as far as its leader knows, so it is counted.
+    A fault of the account, as far as its leader knows, so it is counted. The object is of no further use, as
+    after `Unavailable`.
+    """
+
+
+class Unwritable(LeadershipOver):
+    """The leader's own files cannot be written, its disk is full for example: another machine may lead.
+
+    What it has appended meanwhile is in the log, and is applied there.
     """
 
 

@@ -20,7 +20,7 @@ from psycopg import errors
 
 from whatsapp_mcp.fleet.objects import ObjectStore
 from whatsapp_mcp.fleet.protocol import Durability
-from whatsapp_mcp.storage import Fenced, Rewound, StorageError, Unavailable
+from whatsapp_mcp.storage import LeadershipOver, Refused, StorageError, Unavailable
 
 T = TypeVar("T")
 
@@ -205,8 +205,8 @@ class Link:
         """What `work` answers; it is repeated over a new connection when one fails under it.
 
         Raises:
-            Unavailable: Not answered within the patience, or refused. So is every later call, unless the link
-                is a lasting one.
+            Unavailable: Not answered within the patience. So is every later call, unless the link is lasting.
+            Refused: The database refuses a statement. So is every later call, unless the link is lasting.
             Fenced, Rewound: As `work` says; every later call ends with it, too.
         """
         outage = self._outage
@@ -217,12 +217,12 @@ class Link:
                 raise self._outage  # whoever waited for this one need not wait as long again
             try:
                 return self._repeated(work)
-            except (Fenced, Rewound, Unavailable) as error:
+            except LeadershipOver as error:
                 self._drop()
-                if self._lasting and isinstance(error, Unavailable):
-                    self._outage = error
-                else:
+                if not self._lasting or not isinstance(error, Refused | Unavailable):
                     self._end = error
+                elif isinstance(error, Unavailable):
+                    self._outage = error
                 raise
 
     def _repeated(self, work: Callable[[Session], T]) -> T:
@@ -241,7 +241,7 @@ class Link:
                         f"The database did not answer within {database.patience:.0f} s ({_kind(error)})."
                     ) from None
             except psycopg.Error as error:
-                raise Unavailable(f"The database refused a statement ({_kind(error)}).") from None
+                raise Refused(f"The database refused a statement ({_kind(error)}).") from None
             database.sleep(delay)
             delay = min(2 * delay, _LONGEST_RETRY)
 
@@ -289,7 +289,8 @@ class DatabaseCalls:
         """What `work` answers; it may be done more than once. Whoever is cancelled waits for it all the same.
 
         Raises:
-            Unavailable: It was not answered within the patience, or refused.
+            Unavailable: It was not answered within the patience.
+            Refused: The database refuses a statement.
             StorageError: The database may not be used, or what `work` raises.
         """
         return await anyio.to_thread.run_sync(self._link.run, work, limiter=self._thread)

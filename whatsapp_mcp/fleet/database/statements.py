@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from whatsapp_mcp.fleet.database.body_streams import BodyStream
-from whatsapp_mcp.fleet.database.connections import Database, Session
+from whatsapp_mcp.fleet.database.connections import Database, Link, Session
 from whatsapp_mcp.storage import LedgerSnapshot, StatementRow
 
 # The lock of the head lets a takeover wait, and this find no head after it. A snapshot whose answer was lost
@@ -26,6 +27,8 @@ WITH head AS (
 )
 SELECT account FROM head
 """
+SNAPSHOT_PATIENCE: Final = 60.0
+"""Seconds that a snapshot may take, which is one statement."""
 _NEWEST: Final = "SELECT seq, body FROM whatsapp_mcp.ledger_snapshots WHERE account = %(account)s"
 
 
@@ -41,6 +44,7 @@ class PostgresStatements:
     """
 
     def __init__(self, database: Database, account: str, epoch: int) -> None:
+        self._database = database
         self._stream = BodyStream(database, account, "ledger", epoch)
 
     def __enter__(self) -> PostgresStatements:
@@ -72,7 +76,9 @@ class PostgresStatements:
         def put(session: Session) -> None:
             self._stream.durably(session, _PUT, values)
 
-        self._stream.link.run(put)
+        # Over a connection of its own: its size is that of the ledger, and if it fails the log goes on.
+        with Link(replace(self._database, patience=SNAPSHOT_PATIENCE)) as link:
+            link.run(put)
 
     def newest_snapshot(self) -> LedgerSnapshot | None:
         """See `storage.StatementLog`."""
