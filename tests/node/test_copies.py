@@ -64,6 +64,30 @@ def test_one_run_keeps_the_copy_and_not_the_leader() -> None:
     assert not copied_by("one", "one", "one")
 
 
+async def test_a_copy_that_takes_long_to_end_holds_up_nothing(tmp_path: Path) -> None:
+    ended, asked = anyio.Event(), list[str]()
+
+    async def end(account: str) -> None:
+        asked.append(account)
+        await ended.wait()
+        followed.accounts = frozenset()
+
+    followed: Any = SimpleNamespace(accounts=frozenset("a"), as_of={}.get, end=end, begin=asked.append)
+    context: Any = SimpleNamespace(settings=Settings(home=tmp_path), made={})
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            copies = Copies(tasks, context, followed)
+            await copies.keep([])
+            await anyio.wait_all_tasks_blocked()
+            await copies.keep([])
+            await copies.keep(["a"])  # it ends first
+            assert asked == ["a"]
+            ended.set()
+            await anyio.wait_all_tasks_blocked()
+            await copies.keep(["a"])
+            assert asked == ["a", "a"]
+
+
 async def test_a_copy_whose_services_fail_is_opened_again_and_ends_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

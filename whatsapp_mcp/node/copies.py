@@ -52,6 +52,7 @@ class Copies:
         self._context = context
         self._followed = followed
         self._answered: dict[str, _Answered] = {}
+        self._ending: set[str] = set()
 
     @property
     def accounts(self) -> frozenset[str]:
@@ -68,10 +69,11 @@ class Copies:
         return self._followed.as_of(account)
 
     async def keep(self, accounts: Collection[str]) -> None:
-        """Follow the logs of these accounts, and answer for them; have nothing open of any other."""
-        for account in {*self._followed.accounts, *self._answered} - {*accounts}:
-            await self.end(account)
-        for account in accounts:
+        """Follow the logs of these accounts, and answer for them; of any other all is closed soon."""
+        for account in {*self._followed.accounts, *self._answered} - {*accounts} - self._ending:
+            self._ending.add(account)
+            self._tasks.start_soon(self._end_soon, account)
+        for account in {*accounts} - self._ending:
             if account not in self._followed.accounts:
                 try:
                     take_folder(
@@ -83,6 +85,12 @@ class Copies:
                 self._followed.begin(account)
             elif self._followed.as_of(account) is not None:
                 self._answer(account, None)
+
+    async def _end_soon(self, account: str) -> None:
+        try:
+            await self.end(account)
+        finally:
+            self._ending.remove(account)
 
     def answer(self, account: str) -> None:
         """Answer from the files of an account that this node led until now.

@@ -195,6 +195,18 @@ def test_a_connection_that_opens_another_schema_is_refused(account: TakenAccount
         check_login(account.session, login)
 
 
+def test_a_login_that_is_not_answered_is_waited_for_no_longer_than_the_rest(
+    account: TakenAccount, postgres: PostgresServer
+) -> None:
+    login = account.take_over()
+    superuser = postgres.url(account.session.info.dbname)
+    with psycopg.connect(superuser) as other:
+        other.execute("LOCK TABLE pg_namespace IN ACCESS EXCLUSIVE MODE")
+        account.session.deadline = account.session.monotonic() + 0.5
+        with pytest.raises(psycopg.OperationalError):
+            check_login(account.session, login)
+
+
 def test_an_account_has_few_connections(account: TakenAccount) -> None:
     login = account.take_over()
     limit = account.session.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", [login.role])

@@ -170,7 +170,7 @@ def check_login(session: Session, login: Login) -> None:
 
     Raises:
         NotFencing: It is otherwise.
-        psycopg.OperationalError: The database does not answer any more.
+        psycopg.OperationalError: The database does not answer any more, or not in time.
     """
     try:
         _connect_as(session, login.role, secrets.token_urlsafe(_PASSWORD_BYTES)).close()
@@ -182,16 +182,21 @@ def check_login(session: Session, login: Login) -> None:
         with _connect_as(session, login.role, login.password) as own:
             found = own.execute("SELECT current_schema(), session_user::text").fetchone()
     except psycopg.OperationalError:
+        if session.monotonic() >= session.deadline:
+            raise
         session.execute("SELECT")  # a database that has gone away has refused nothing
         raise NotFencing("The database does not let in an account's role with its password.") from None
     if found != (login.schema, login.role):
         raise NotFencing("A connection with an account's login opens another schema than that account's.")
 
 
-def _connect_as(session: Session, role: str, password: str) -> psycopg.Connection[tuple[str, str]]:
+def _connect_as(session: Session, role: str, password: str) -> Session:
+    """A connection whose answers are waited for no longer than those of the given one."""
     # Without the options of ours, as the client library connects.
     location = make_conninfo(session.info.dsn, user=role, password=password, options="")
-    return psycopg.connect(location, autocommit=True)
+    opened = Session.connect(location, autocommit=True)
+    opened.monotonic, opened.deadline = session.monotonic, session.deadline
+    return opened
 
 
 def fence(session: Session, database: Database, account: str, seen: Lease, run: str) -> Login | None:
