@@ -18,10 +18,11 @@ from tests.archive.recorded import path_of, run
 from tests.archive.replaying import contents, digests
 from whatsapp_mcp.archive import Archive, UnappliedError, open_archive, set_aside
 from whatsapp_mcp.archive.projection import bodies
+from whatsapp_mcp.archive.projection.log_writer import UNAPPLIED_LIMIT
 from whatsapp_mcp.decoding import events as decoding
 from whatsapp_mcp.errors import InvalidArgument, SendUnknown, Unsupported
 from whatsapp_mcp.models import IngestResult, JournalEvent, LocationContent, SendRequest, TextContent
-from whatsapp_mcp.storage import Fenced, LogRow, Rewound, Unavailable
+from whatsapp_mcp.storage import Fenced, LogRow, Rewound, Unavailable, Unwritable
 
 pytestmark = pytest.mark.anyio
 
@@ -210,6 +211,67 @@ async def test_what_the_disk_refuses_is_applied_once_it_can_be(
         assert await archive.meta_get("key") == "second"
 
 
+async def test_a_leader_whose_disk_refuses_for_long_ends(
+    tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened("there") as archive:
+        log = archive._log  # pyright: ignore[reportPrivateUsage]
+        assert log is not None
+        times = iter((100.0, 101.0, 100.0 + UNAPPLIED_LIMIT))
+        monkeypatch.setattr(log, "_monotonic", times.__next__)
+        with closing(sqlite3.connect(path_of(tmp_path, "there").archive_db, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            archive._committer.db.execute("PRAGMA busy_timeout = 0")  # pyright: ignore[reportPrivateUsage]
+            for _ in range(3):
+                with pytest.raises(sqlite3.OperationalError):
+                    await archive.meta_set("key", "value")
+            db.execute("ROLLBACK")
+        with pytest.raises(Unwritable):
+            await archive.meta_set("key", "value")
+        with anyio.fail_after(30):
+            assert isinstance(await archive.wait_ended(), Unwritable)
+
+
+async def test_a_leader_whose_disk_recovers_goes_on(
+    tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened("there") as archive:
+        log = archive._log  # pyright: ignore[reportPrivateUsage]
+        assert log is not None
+        archive._committer.db.execute("PRAGMA busy_timeout = 0")  # pyright: ignore[reportPrivateUsage]
+        for now in (100.0, 100.0 + 2 * UNAPPLIED_LIMIT):
+            monkeypatch.setattr(log, "_monotonic", lambda now=now: now)
+            with closing(sqlite3.connect(path_of(tmp_path, "there").archive_db, isolation_level=None)) as db:
+                db.execute("BEGIN IMMEDIATE")
+                with pytest.raises(sqlite3.OperationalError):
+                    await archive.meta_set("key", "value")
+                db.execute("ROLLBACK")
+            await archive.meta_set("key", "value")
+
+
+async def test_catching_up_is_left_off_when_nobody_waits_for_it_any_more(
+    tmp_path: Path, opened: Opened, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = storage.log.read
+    async with opened("here") as follower:
+        async with opened("there") as archive:
+            for number in range(200):
+                await archive.meta_set(f"key {number}", "value")
+        with anyio.CancelScope() as scope:
+
+            async def reading(after: int, limit: int) -> Sequence[LogRow]:
+                scope.cancel()
+                return await read(after, limit)
+
+            monkeypatch.setattr(storage.log, "read", reading)
+            await follower.catch_up()
+        assert scope.cancelled_caught
+        assert await follower.meta_get("key 199") is None
+        monkeypatch.undo()
+        await follower.catch_up()
+        assert await follower.meta_get("key 199") == "value"
+
+
 async def test_a_value_that_cannot_be_written_down_is_refused_before_it_is_in_the_log(
     opened: Opened, storage: MemoryStorage
 ) -> None:
@@ -365,6 +427,25 @@ async def test_events_that_this_version_decodes_otherwise_are_not_applied(
     with pytest.raises(Unsupported, match="reads them otherwise"):
         async with opened("here"):
             pass
+
+
+@pytest.mark.parametrize("has_copy", [False, True])
+async def test_a_snapshot_leads_on_a_version_that_decodes_what_precedes_it_otherwise(
+    has_copy: bool, tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if has_copy:
+        async with opened("here"):
+            pass
+    async with opened("there") as archive:
+        await archive.ingest(journal([ev.message("A1", "hi")]))
+        assert await archive.is_snapshot_due(at_end=True)
+        await archive.snapshot()
+        assert not await archive.is_snapshot_due(at_end=True)
+    monkeypatch.delitem(decoding._DECODERS, ev.EventCode.MESSAGE)  # pyright: ignore[reportPrivateUsage]
+    async with opened("here") as archive:
+        assert (await archive.message("A1")).text == "hi"
+        await archive.meta_set("key", "value")
+    assert not [*tmp_path.rglob("*.damaged")]  # noqa: ASYNC240
 
 
 async def test_events_that_the_journal_has_lost_are_noticed(opened: Opened, storage: MemoryStorage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import sqlite3
 import tarfile
 from collections.abc import Callable
 from contextlib import closing
@@ -22,7 +23,7 @@ from tests.archive.replaying import digests
 from whatsapp_mcp.archive import Archive, LogStorage, open_archive
 from whatsapp_mcp.archive.care import FolderSnapshots, copy_archive, digest_of
 from whatsapp_mcp.archive.projection import snapshotting
-from whatsapp_mcp.device.leader.snapshots import keep_snapshots
+from whatsapp_mcp.device.leader.snapshots import keep_snapshots, make_last_snapshot
 from whatsapp_mcp.encryption import KeySource, Vault, connect, encrypt
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import AccountFolder
@@ -213,6 +214,57 @@ async def test_a_purge_that_a_store_of_snapshots_holds_up_is_finished_once_that_
                     await anyio.sleep(0.01)
                 tasks.cancel_scope.cancel()
         assert holds(storage, WORD) == set()
+
+
+async def test_the_last_snapshot_is_made_where_events_follow_the_former(
+    tmp_path: Path, storage: MemoryStorage
+) -> None:
+    def give_up() -> None:
+        raise AssertionError
+
+    async with at(path_of(tmp_path, "there"), storage) as archive:
+        await archive.meta_set("key", "value")
+        await make_last_snapshot(archive, give_up)
+        assert storage.snapshots.pointer is None
+        await say(archive, storage, ev.message("A1", "hi"))
+        await make_last_snapshot(archive, give_up)
+        assert storage.snapshots.pointer is not None
+        await archive.meta_set("key", "another")
+        await make_last_snapshot(archive, give_up)
+        assert storage.snapshots.pointer.seq == 2
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space"), Unavailable("No answer.")])
+async def test_a_last_snapshot_that_fails_fails_nothing_else(
+    failure: Exception, tmp_path: Path, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise failure
+
+    async with at(path_of(tmp_path, "there"), storage) as archive:
+        await say(archive, storage, ev.message("A1", "hi"))
+        monkeypatch.setattr(storage.snapshots, "put", fails)
+        await make_last_snapshot(archive, lambda: None)
+    assert storage.snapshots.pointer is None
+
+
+async def test_a_last_snapshot_that_takes_too_long_is_given_up(
+    tmp_path: Path, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whatsapp_mcp.device.leader.snapshots.LAST_LIMIT", 0.05)
+    monkeypatch.setattr("whatsapp_mcp.archive.care.snapshots._clean", clean_without_end)
+    given_up: list[bool] = []
+    with anyio.fail_after(30):
+        async with at(path_of(tmp_path, "there"), storage) as archive:
+            await say(archive, storage, ev.message("A1", "hi"))
+            await make_last_snapshot(archive, lambda: given_up.append(True))
+            assert given_up
+    assert storage.snapshots.pointer is None
+    assert not [*tmp_path.rglob("*.part")]  # noqa: ASYNC240
+
+
+def clean_without_end(db: sqlite3.Connection) -> None:
+    db.execute("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT max(n) FROM n")
 
 
 async def test_a_follower_that_applies_a_purge_keeps_nothing_of_it(

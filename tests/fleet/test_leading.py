@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import anyio
 import anyio.to_thread
@@ -39,6 +40,9 @@ CREATE TRIGGER full_disk BEFORE INSERT ON whatsapp_mcp.journal
 FOR EACH ROW EXECUTE FUNCTION whatsapp_mcp.full_disk()
 """
 """What a database answers whose disk is full."""
+_SNAPSHOT: Final = "SELECT count(*) FROM whatsapp_mcp.snapshot_pointers"
+_HOLD: Final = "SELECT FROM whatsapp_mcp.heads WHERE account = %s AND stream = 'journal' FOR UPDATE"
+"""Leaves every append to the journal unanswered."""
 _NOT_OPENED = "The client library or the journal could not be opened; client.log says why."
 
 
@@ -64,6 +68,7 @@ async def test_an_account_goes_on_where_its_former_leader_ended_on_a_machine_tha
         await ann.says("before")
         await former.archived("before")
         generation = (await former.device.status()).generation
+    assert account.session.execute(_SNAPSHOT).fetchone() == (1,), "it ended in order"
     await wa.me.offline()
     await ann.says("meanwhile")
     async with led(account, tmp_path / "two") as leader:
@@ -131,6 +136,7 @@ async def test_a_leader_that_only_listens_ends_when_it_is_fenced(
         await ann.says("for the next one")
         with anyio.fail_after(LIMIT):
             assert isinstance(await former.led.wait_ended(), Fenced)
+    assert account.session.execute(_SNAPSHOT).fetchone() == (0,)
     await wa.me.offline()
     async with led(account, tmp_path / "two") as leader:
         await leader.archived("for the next one")
@@ -238,6 +244,24 @@ async def test_a_client_does_not_log_in_while_the_journal_takes_no_rows(
         with anyio.fail_after(LIMIT):
             while (await leader.led.archive.statistics()).messages < len(said):  # noqa: ASYNC110
                 await anyio.sleep(0.05)
+
+
+async def test_a_client_leaves_whatsapp_while_the_journal_does_not_answer_and_connects_again(
+    wa: WhatsApp, account: TakenAccount, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    said = [f"message {number}" for number in range(150)]
+    async with led(account, tmp_path / "one") as leader:
+        await leader.link(wa)
+        with account.session.transaction():
+            account.session.execute(_HOLD, [account.account])
+            for one in said:
+                await ann.says(one)
+            await wa.me.offline()
+        with anyio.fail_after(LIMIT):
+            while (await leader.led.archive.statistics()).messages < len(said):  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+        await leader.until(ConnectionState.ONLINE)
 
 
 async def test_a_client_whose_events_the_journal_does_not_take_ends_the_leadership(

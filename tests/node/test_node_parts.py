@@ -21,7 +21,7 @@ from tests.fleet.keys.taken import leaders_url
 from tests.fleet.led import patient
 from tests.node.fleet_of_tests import LIMIT, LOOK, Fleet
 from tests.postgres import PostgresServer
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.fleet.database import (
     MIGRATIONS,
     DatabaseCalls,
@@ -48,7 +48,7 @@ from whatsapp_mcp.node.sockets import (
     this_machine,
 )
 from whatsapp_mcp.settings import HostPort, NodeSettings, Settings
-from whatsapp_mcp.storage import Fenced, Refused, Rewound, StorageError, Unavailable
+from whatsapp_mcp.storage import Fenced, Refused, Rewound, StorageError, Unavailable, Unwritable
 
 pytestmark = pytest.mark.anyio
 
@@ -229,10 +229,7 @@ async def settled(
     if not answers:
         fleet.session.execute("ALTER TABLE whatsapp_mcp.accounts RENAME COLUMN reason TO elsewhere")
     async with DatabaseCalls(patient(fleet.url)) as calls:
-        run = SimpleNamespace(name="one 1", holds=lambda: True)
-        settings = Settings(home=home)
-        context: Any = SimpleNamespace(run=run, calls=calls, clock=lambda: 0.0, settings=settings)
-        await NodeAccount(context, row)._settle(reason)
+        await NodeAccount(context_of(calls, home), row)._settle(reason)
     if not answers:
         fleet.session.execute("ALTER TABLE whatsapp_mcp.accounts RENAME COLUMN elsewhere TO reason")
     row = fleet.rows()[ACCOUNT]
@@ -271,9 +268,63 @@ async def test_an_account_whose_quarantine_cannot_be_noted_is_not_released_and_k
     assert folder.archive_db.exists()
 
 
-@pytest.mark.parametrize("reason", [StorageError("It does not fence."), Refused("No room.")])
+@pytest.mark.parametrize(
+    "reason", [StorageError("It does not fence."), Refused("No room."), Unwritable("No room.")]
+)
 async def test_a_leadership_that_fails_is_counted(reason: StorageError, fleet: Fleet, tmp_path: Path) -> None:
     assert await settled(fleet, tmp_path, reason) == ("active", 1)
+
+
+def context_of(calls: DatabaseCalls, home: Path) -> Any:
+    """Of a node, for leaderships that do not come far."""
+    run = SimpleNamespace(name="one 1", holds=lambda: True)
+    logins = anyio.CapacityLimiter(1)
+    return SimpleNamespace(
+        run=run, calls=calls, clock=lambda: 0.0, settings=Settings(home=home), logins=logins
+    )
+
+
+async def test_an_account_that_this_version_cannot_lead_goes_to_others_and_is_never_quarantined(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cannot(*_: object) -> None:
+        raise Unsupported("An operation is of another version.", "Upgrade.")
+
+    monkeypatch.setattr(NodeAccount, "_take", cannot)
+    [run, other] = begin(fleet, "one", "two")
+    async with DatabaseCalls(patient(fleet.url)) as calls:
+        for is_due in (True, False):
+            await NodeAccount(context_of(calls, tmp_path), fleet.rows()[ACCOUNT]).lead(_nothing, _nothing)
+            row = fleet.rows()[ACCOUNT]
+            assert (row.state, row.failures, row.failed_runs) == ("active", 0, [run])
+            assert row.is_due is is_due
+    note_stable(fleet.session, ACCOUNT, other)
+    assert fleet.rows()[ACCOUNT].is_due
+    assert fleet.rows()[ACCOUNT].failed_runs == [run]
+
+
+async def test_an_account_that_is_given_up_while_it_waits_for_its_turn_is_not_taken(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fence(_: NodeAccount) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(NodeAccount, "_fence", fence)
+    async with DatabaseCalls(patient(fleet.url)) as calls:
+        context = context_of(calls, tmp_path)
+        account = NodeAccount(context, fleet.rows()[ACCOUNT])
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                await context.logins.acquire_on_behalf_of("another")
+                tasks.start_soon(account.lead, _nothing, _nothing)
+                while not context.logins.statistics().tasks_waiting:  # noqa: ASYNC110  a thread comes before
+                    await anyio.sleep(0.01)
+                account.end()
+    assert fleet.rows()[ACCOUNT].failures == 0
+
+
+def _nothing() -> None:
+    """Nobody is told."""
 
 
 def begin(fleet: Fleet, *nodes: str) -> list[str]:

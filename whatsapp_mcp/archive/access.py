@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal, overload
 
 import anyio.to_thread
@@ -12,8 +13,9 @@ import anyio.to_thread
 from whatsapp_mcp.archive import database
 from whatsapp_mcp.archive.archive import Archive
 from whatsapp_mcp.archive.committer import Recorder
-from whatsapp_mcp.archive.projection import LogStorage, open_projection
+from whatsapp_mcp.archive.projection import LogStorage, open_projection, skip_to_snapshot
 from whatsapp_mcp.archive.reading import ReadingArchive
+from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.settings import AccountFolder
 
 
@@ -80,8 +82,32 @@ async def _open_writer(
     folder.create()
     if storage is None:
         db, raw = await anyio.to_thread.run_sync(database.connect, folder)
+        opened = Archive(folder, db, raw, now, recorder)
     else:
-        db, raw = await open_projection(folder, storage, leads=leads)
-    with closing(Archive(folder, db, raw, now, recorder, storage)) as archive:
-        await archive.catch_up()
+        make = partial(Archive, folder, now=now, recorder=recorder, storage=storage)
+        opened = await _caught_up(folder, storage, make, leads=leads)
+    with closing(opened) as archive:
         yield archive
+
+
+async def _caught_up(
+    folder: AccountFolder, storage: LogStorage, make: Callable[..., Archive], *, leads: bool
+) -> Archive:
+    """A projection that has applied all of its log, or what follows the newest snapshot.
+
+    Raises:
+        Unsupported: This version can apply neither.
+    """
+    while True:
+        archive = make(*await open_projection(folder, storage, leads=leads))
+        try:
+            await archive.catch_up()
+        except Unsupported:
+            archive.close()
+            if not await skip_to_snapshot(folder, storage):
+                raise
+        except BaseException:
+            archive.close()
+            raise
+        else:
+            return archive

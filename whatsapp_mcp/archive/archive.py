@@ -13,18 +13,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.archive import care, database, exchange, read, write
+from whatsapp_mcp.archive import care, database, exchange, projection, read, write
 from whatsapp_mcp.archive.committer import Committer, Outcome, Recorder
 from whatsapp_mcp.archive.database import Writer
 from whatsapp_mcp.archive.import_turns import ImportTurns
 from whatsapp_mcp.archive.operations import WriteOperation
-from whatsapp_mcp.archive.projection import (
-    LogStorage,
-    LogWriter,
-    forget_purged,
-    is_due,
-    make_snapshot,
-)
+from whatsapp_mcp.archive.projection import LogStorage, LogWriter
 from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
 from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
@@ -129,9 +123,10 @@ class Archive(ReadingArchive):
             Unavailable: The log cannot be read; it may be tried again.
         """
         if self._log is not None and await self._log.catch_up():
-            await self._pack()
-            with suppress(Busy):  # what a reader holds there goes with a later checkpoint
-                await self._writer.run_bare(care.empty_logs, self._committer.raw)
+            with anyio.CancelScope(shield=True):
+                await self._pack()
+                with suppress(Busy):  # what a reader holds there goes with a later checkpoint
+                    await self._writer.run_bare(care.empty_logs, self._committer.raw)
 
     @property
     def is_logged(self) -> bool:
@@ -144,10 +139,13 @@ class Archive(ReadingArchive):
         Rows of the log and of the journal that led to the former snapshot go.
         """
         if self._storage is not None:
-            await make_snapshot(self.folder, self._storage)
+            await projection.make_snapshot(self.folder, self._storage)
 
-    async def is_snapshot_due(self) -> bool:
+    async def is_snapshot_due(self, *, at_end: bool = False) -> bool:
         """Whether so much has been written since the last snapshot that another is worth its cost.
+
+        Args:
+            at_end: Whether it would be the last of this leader: events that follow the former one are enough.
 
         Raises:
             OSError: The store of snapshots cannot be used.
@@ -155,7 +153,9 @@ class Archive(ReadingArchive):
         """
         if self._storage is None:
             return False
-        return await is_due(self._storage, await self.readers.run(database.size_of))
+        if at_end:
+            return await projection.names_events(self._storage, await self.position())
+        return await projection.is_due(self._storage, await self.readers.run(database.size_of))
 
     async def wait_ended(self) -> StorageError:
         """Wait until the log ends this leadership, since a newer leader has taken over or it does not answer.
@@ -179,7 +179,7 @@ class Archive(ReadingArchive):
         purged = await self.readers.run(care.last_purged)
         if purged[0]:
             self.is_purge_left = True
-            await forget_purged(self.folder, self._storage, purged)
+            await projection.forget_purged(self.folder, self._storage, purged)
             self.is_purge_left = False
 
     async def submit(self, name: str, values: Mapping[str, Any], *, bulk: bool = False) -> Any:

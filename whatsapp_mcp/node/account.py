@@ -15,7 +15,7 @@ import psycopg
 from whatsapp_mcp.archive import set_aside
 from whatsapp_mcp.device.leader import LeaderLease, LeaderLock, Led, background_tasks, leading
 from whatsapp_mcp.device.operations import Devices
-from whatsapp_mcp.errors import Busy, WhatsAppError, cause
+from whatsapp_mcp.errors import Busy, Unsupported, WhatsAppError, cause
 from whatsapp_mcp.fleet.database import (
     AccountRow,
     Session,
@@ -23,6 +23,7 @@ from whatsapp_mcp.fleet.database import (
     note_crash,
     note_failure,
     note_stable,
+    note_unsupported,
     quarantine,
     release,
 )
@@ -101,6 +102,11 @@ class NodeAccount:
                 reason = await self._take(began, ended)
         except StorageError as error:
             reason = error
+        except Unsupported as error:
+            logger.warning("node: this version cannot lead %s: %s", self.name, error.message)
+            await self._note(
+                partial(note_unsupported, account=self.name, run=self._context.run.name, reason=error.message)
+            )
         except Exception as error:
             logger.exception("node: leading %s has failed", self.name)
             await self._note_failure(_words(error))
@@ -157,13 +163,23 @@ class NodeAccount:
         lock = LeaderLock(folder)
         if not lock.acquire():
             raise Busy(f"Another process on this machine leads {self.name} (process {lock.holder()}).")
-        await context.logins.acquire_on_behalf_of(self)
         try:
-            login = await anyio.to_thread.run_sync(self._fence)
-            return None if login is None else await self._lead(folder, login, began, ended)
+            async with background_tasks() as tasks:
+                with anyio.CancelScope() as taking:
+                    tasks.start_soon(self._give_up_taking, taking)
+                    await context.logins.acquire_on_behalf_of(self)
+                    login = await anyio.to_thread.run_sync(self._fence)
+                    return None if login is None else await self._lead(folder, login, began, ended)
         finally:
             self._logged_in()
             lock.release()
+        return None
+
+    async def _give_up_taking(self, taking: anyio.CancelScope) -> None:
+        """What is led ends in order, and what is not led yet at once."""
+        await self._ending.wait()
+        if self.state == "taking":
+            taking.cancel()
 
     def _fence(self) -> Login | None:
         context = self._context

@@ -2,8 +2,8 @@
 
 from whatsapp_mcp.archive.projection.log_storage import LogStorage
 from whatsapp_mcp.archive.projection.log_writer import LogWriter, UnappliedError
-from whatsapp_mcp.archive.projection.opening import open_projection, set_aside
-from whatsapp_mcp.archive.projection.snapshotting import forget_purged, is_due, make_snapshot
+from whatsapp_mcp.archive.projection.opening import open_projection, set_aside, skip_to_snapshot
+from whatsapp_mcp.archive.projection.snapshotting import forget_purged, is_due, make_snapshot, names_events
 
 __all__ = [
     "LogStorage",
@@ -12,6 +12,8 @@ __all__ = [
     "forget_purged",
     "is_due",
     "make_snapshot",
+    "names_events",
     "open_projection",
     "set_aside",
+    "skip_to_snapshot",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from whatsapp_mcp.archive import care, write
@@ -20,12 +22,14 @@ from whatsapp_mcp.archive.projection.bodies import body_of, former_of, hash_of, 
 from whatsapp_mcp.archive.projection.log_storage import LogStorage
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.storage import Fenced, LogRow, Rewound, StorageError
+from whatsapp_mcp.storage import Fenced, LogRow, Rewound, StorageError, Unwritable
 
 _MOST: Final = 256
 """Callers whose operations are appended together."""
 _ROWS: Final = 64
 """Rows of the log that are read at once; one may be as large as a page of an import."""
+UNAPPLIED_LIMIT: Final = 30.0
+"""Seconds after which a leader whose archive cannot be written ends."""
 
 Values = Callable[[sqlite3.Connection], Mapping[str, Any]]
 """Works out the values of an operation, in the writer's thread, before the operation is in the log."""
@@ -70,6 +74,7 @@ class LogWriter:
         committer: Applies the operations.
         storage: The log, and what it names.
         now: The wall time, of which each operation gets its own.
+        monotonic: The time, in seconds.
     """
 
     def __init__(
@@ -79,16 +84,19 @@ class LogWriter:
         committer: Committer,
         storage: LogStorage,
         now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._writer = writer
         self._committer = committer
         self._storage = storage
         self._now = now
+        self._monotonic = monotonic
         self._place = place_of(committer.db)
         self._turn = anyio.Lock()
         self._waiting: list[_Caller] = []
         self._is_behind = True
+        self._unapplied_since: float | None = None
         self._opens_addons = True  # a former leader may have ended before it opened them
         self._ended: StorageError | None = None
         self._end = anyio.Event()
@@ -124,25 +132,29 @@ class LogWriter:
     async def catch_up(self) -> bool:
         """Apply what the log has beyond this archive; answers whether any of it was a purge.
 
+        Whoever is cancelled leaves the rest for the next time.
+
         Raises:
             Unsupported: An operation is of a version that this one cannot apply; those before it are.
             sqlite3.Error: The archive cannot be written.
             StorageError: The log cannot be read; `Rewound` where it does not continue this archive.
         """
-        purged = False
         async with self._turn:
-            with anyio.CancelScope(shield=True):
-                purged = await self._catch_up()
-        return purged
+            return await self._catch_up()
 
     async def _catch_up(self) -> bool:
         self._is_behind = self._opens_addons = True
         before = await self._writer.run_bare(care.last_purged)
+        purged = False
         while rows := await self._storage.log.read(self._place.seq, _ROWS):
             is_many = len(rows) == _ROWS
-            await self._unlink(await self._writer.run_bare(self._apply_rows, rows, bulk=is_many))
-        self._is_behind = False
-        return await self._writer.run_bare(care.last_purged) != before
+            with anyio.CancelScope(shield=True):
+                await self._unlink(await self._writer.run_bare(self._apply_rows, rows, bulk=is_many))
+                purged = await self._writer.run_bare(care.last_purged) != before
+            if not purged:  # what was deleted has to leave the files as well
+                await anyio.lowlevel.checkpoint()
+        self._caught_up()
+        return purged
 
     async def _commit_waiting(self) -> None:
         """Append and apply what waits, and what follows from it."""
@@ -156,14 +168,31 @@ class LogWriter:
             if self._opens_addons:
                 await self._open_addons()
         except StorageError as error:
-            self._ended = error
-            self._end.set()
+            self._end_with(error)
             self._fail(group, error)
         except (sqlite3.Error, WhatsAppError, OSError) as error:
             self._fail(group, error)
+            self._note_unapplied()
         except BaseException as error:
             self._fail(group, error)
             raise
+
+    def _caught_up(self) -> None:
+        self._is_behind, self._unapplied_since = False, None
+
+    def _note_unapplied(self) -> None:
+        """End it all where the archive has lacked for long what is in the log."""
+        if not self._is_behind:
+            return
+        now = self._monotonic()
+        if self._unapplied_since is None:
+            self._unapplied_since = now
+        elif now - self._unapplied_since >= UNAPPLIED_LIMIT:
+            self._end_with(Unwritable(f"The archive could not be written for {UNAPPLIED_LIMIT:g} s."))
+
+    def _end_with(self, error: StorageError) -> None:
+        self._ended = error
+        self._end.set()
 
     @staticmethod
     def _fail(group: Sequence[_Caller], error: BaseException) -> None:
@@ -180,7 +209,7 @@ class LogWriter:
             raise Fenced("Somebody else has appended to the log.")
         self._is_behind = True
         files = await self._writer.run_bare(self._apply, group, bulk=any(caller.bulk for caller in group))
-        self._is_behind = False
+        self._caught_up()
         await self._unlink(files)
 
     async def _open_addons(self) -> None:

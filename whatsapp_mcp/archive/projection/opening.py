@@ -10,7 +10,7 @@ from typing import Final
 import anyio.to_thread
 
 from whatsapp_mcp.archive import care, database
-from whatsapp_mcp.archive.projection.agreement import Agreement, Places, agreement, places_of
+from whatsapp_mcp.archive.projection.agreement import Agreement, Places, agreement, place_of, places_of
 from whatsapp_mcp.archive.projection.log_storage import LogStorage
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.settings import AccountFolder
@@ -72,6 +72,37 @@ async def open_projection(folder: AccountFolder, storage: LogStorage, *, leads: 
             "Restore both of one moment from a backup.",
         )
     return files
+
+
+async def skip_to_snapshot(folder: AccountFolder, storage: LogStorage) -> bool:
+    """Put the newest snapshot in the place of files that are closed and cannot be brought up to it.
+
+    Args:
+        folder: The account's files.
+        storage: Where the snapshots are.
+
+    Returns:
+        Whether there is one that goes beyond the files.
+
+    Raises:
+        OSError: The snapshot cannot be had.
+        StorageError: The storage cannot be read.
+    """
+    newest = await storage.snapshots.newest()
+    if newest is None or newest.seq <= await anyio.to_thread.run_sync(_applied, folder):
+        return False
+    logger.warning("archive: goes on from the newest snapshot: what precedes it is of another version")
+    await anyio.to_thread.run_sync(_each, folder, _delete)
+    await _restore(folder, storage)
+    return True
+
+
+def _applied(folder: AccountFolder) -> int:
+    files = database.connect(folder)
+    try:
+        return place_of(files[0]).seq
+    finally:
+        _close(files)
 
 
 def set_aside(folder: AccountFolder) -> None:

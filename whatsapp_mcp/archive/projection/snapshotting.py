@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
+import anyio.from_thread
 import anyio.to_thread
 
 from whatsapp_mcp.archive import care
@@ -39,10 +41,28 @@ async def is_due(storage: LogStorage, size: int) -> bool:
     return following >= max(_FEWEST, min(size // _BYTES_OF_ONE, _MOST))
 
 
+async def names_events(storage: LogStorage, position: int) -> bool:
+    """Whether the log names rows of the journal that the newest snapshot does not hold.
+
+    A version that decodes them otherwise cannot apply that part of the log.
+
+    Args:
+        storage: Where the log and the snapshots are.
+        position: The last row of the journal that is archived.
+
+    Raises:
+        OSError: The store cannot be used.
+        StorageError: What the store raised.
+    """
+    newest = await storage.snapshots.newest()
+    return position > (newest.position if newest is not None else 0)
+
+
 async def make_snapshot(folder: AccountFolder, storage: LogStorage) -> Snapshot:
     """Make the snapshot of now; what the former one led on from goes.
 
-    What follows the former one stays, for those who are a little behind.
+    What follows the former one stays, for those who are a little behind. Whoever is cancelled leaves the
+    former one.
 
     Raises:
         OSError: The disk, or the store, has no room.
@@ -86,7 +106,8 @@ async def forget_purged(folder: AccountFolder, storage: LogStorage, purged: tupl
 
 async def _make(folder: AccountFolder, storage: LogStorage) -> Snapshot:
     with draft_of(folder.path / "snapshot") as draft:
-        snapshot = await anyio.to_thread.run_sync(care.copy_archive, folder, draft)
+        copy = partial(care.copy_archive, folder, draft, check=anyio.from_thread.check_cancelled)
+        snapshot = await anyio.to_thread.run_sync(copy)
         await storage.snapshots.put(snapshot, draft)
     await storage.snapshots.point_to(snapshot)
     return snapshot

@@ -19,6 +19,10 @@ _LOOK_AGAIN: Final = 1.0
 logger = logging.getLogger(__name__)
 
 
+def nothing_to_stop() -> None:
+    """A leadership on files."""
+
+
 class Leadership:
     """Whether a leader may go on.
 
@@ -27,17 +31,21 @@ class Leadership:
     """
 
     def __init__(self, stop: Callable[[], None] | None = None) -> None:
-        self._stop = stop
+        self.stop: Final = stop or nothing_to_stop
         self._reason: StorageError | None = None
         self._over = anyio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self._reason is not None
 
     def end(self, reason: StorageError) -> None:
         """End it; only the first reason counts."""
         if self._reason is None:
             logger.warning("leader: ends: %s", reason)
             self._reason = reason
-            if self._stop is not None:
-                self._stop()
+            self.stop()
             self._over.set()
 
     async def wait_ended(self) -> StorageError:

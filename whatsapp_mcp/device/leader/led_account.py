@@ -31,13 +31,12 @@ from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, PhoneQuest
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
 from whatsapp_mcp.device.leader.leadership import Leadership, watch_lease
-from whatsapp_mcp.device.leader.snapshots import keep_snapshots
+from whatsapp_mcp.device.leader.snapshots import keep_snapshots, make_last_snapshot
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.device.owner import refusal_of
 from whatsapp_mcp.device.retention import clear_sent_files, keep_only
 from whatsapp_mcp.device.sealing import seal_idle_files
-from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.ledger import Ledger, open_ledger
@@ -133,6 +132,7 @@ async def leading(
         stack.callback(picture.remove)
         log = storage.log if storage is not None else None
         archive = await stack.enter_async_context(open_archive(folder, write=True, storage=log, leads=True))
+        await stack.enter_async_context(_ending_with_snapshot(archive, leadership))
         if ledger is None:
             shared = storage.ledger if storage is not None else None
             ledger = await stack.enter_async_context(kept_ledger(folder, shared))
@@ -161,6 +161,14 @@ async def kept_ledger(folder: AccountFolder, storage: LedgerStorage | None = Non
     async with open_ledger(folder, storage=storage) as ledger, background_tasks() as tasks:
         tasks.start_soon(supervised, "audit", ledger.run)
         yield ledger
+
+
+@asynccontextmanager
+async def _ending_with_snapshot(archive: Archive, leadership: Leadership) -> AsyncIterator[None]:
+    """Make a snapshot after the body if it ends in order, so that any other version can lead at once."""
+    yield
+    if not leadership.is_over:
+        await make_last_snapshot(archive, leadership.stop)
 
 
 def _device_storage(folder: AccountFolder, storage: LedStorage | None) -> DeviceStorage:
@@ -210,8 +218,7 @@ class _Parts:
         self._run("phone questions", partial(phone.run, gate.decide, gate.void))
         self._run("retention", partial(keep_only, self.archive, self.ledger, retention_days))
         self._run("sealing", partial(seal_idle_files, self.folder))
-        stored = StoredFiles(self.folder, kept.files)
-        self._run("sent files", partial(clear_sent_files, self.archive, stored))
+        self._run("sent files", partial(clear_sent_files, self.archive, opened.stored))
         self._run("logs", partial(keep_logs_small, self.folder))
         self._run("snapshots", partial(keep_snapshots, self.archive))
         if storage is not None:

@@ -7,6 +7,7 @@ from whatsapp_mcp.fleet.database.accounts import (
     note_crash,
     note_failure,
     note_stable,
+    note_unsupported,
     quarantine,
 )
 from whatsapp_mcp.fleet.database.bodies import delete_bodies, delete_forgotten, forget_bodies
@@ -94,6 +95,7 @@ __all__ = [
     "note_crash",
     "note_failure",
     "note_stable",
+    "note_unsupported",
     "quarantine",
     "raise_epoch",
     "release",

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 from psycopg.rows import class_row
 
 from whatsapp_mcp.fleet.database.connections import Session
-from whatsapp_mcp.fleet.protocol import Lease, Pause, after_failure
+from whatsapp_mcp.fleet.protocol import UNSUPPORTED_PAUSE, Lease, Pause, after_failure
 
 AccountState = Literal["active", "drained", "quarantined", "moved"]
 """Only what is active is led."""
@@ -65,6 +65,13 @@ WHERE account = %s
 RETURNING failures,
     (SELECT count(DISTINCT node) FROM whatsapp_mcp.runs WHERE run = ANY (accounts.failed_runs))
 """
+_UNSUPPORTED: Final = """
+UPDATE whatsapp_mcp.accounts SET reason = %(reason)s,
+    failed_runs = array_append(array_remove(failed_runs, %(run)s), %(run)s),
+    not_before = CASE WHEN %(run)s = ANY (failed_runs)
+        THEN now() + make_interval(secs => %(pause)s) ELSE not_before END
+WHERE account = %(account)s
+"""
 _PAUSED: Final = """
 UPDATE whatsapp_mcp.accounts SET not_before = now() + make_interval(secs => %s) WHERE account = %s
 """
@@ -76,7 +83,7 @@ UPDATE whatsapp_mcp.accounts SET failures = 0, reason = '', not_before = '-infin
     failed_runs = ARRAY (
         SELECT run FROM whatsapp_mcp.runs WHERE run = ANY (accounts.failed_runs) AND run <> %s AND NOT ended
     )
-WHERE account = %s AND failures > 0
+WHERE account = %s AND (failures > 0 OR reason <> '')
 """
 
 
@@ -125,6 +132,20 @@ def note_crash(session: Session, account: str, lease: Lease, reason: str) -> Pau
         if lease.run is None or session.execute(_GIVEN_UP, [account, *lease]).rowcount == 0:
             return Pause(0.0)
         return note_failure(session, account, lease.run, reason)
+
+
+def note_unsupported(session: Session, account: str, run: str, reason: str) -> None:
+    """The version of a run cannot lead an account; one of another version can, so nothing is counted.
+
+    Others are to lead it next. If none does, it rests before the same run tries again.
+
+    Args:
+        account: Whose.
+        run: Which.
+        reason: See `note_failure`.
+    """
+    values = {"account": account, "run": run, "reason": reason, "pause": UNSUPPORTED_PAUSE}
+    session.execute(_UNSUPPORTED, values)
 
 
 def note_stable(session: Session, account: str, run: str) -> None:

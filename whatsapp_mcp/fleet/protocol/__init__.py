@@ -6,7 +6,7 @@ so does the simulation that looks for histories in which they fail (`tests/fleet
 
 from whatsapp_mcp.fleet.protocol.appends import Append, AppendOutcome, NextMove
 from whatsapp_mcp.fleet.protocol.assignment import Candidate, assigned, ranked
-from whatsapp_mcp.fleet.protocol.attempts import STABLE, Pause, Quarantine, after_failure
+from whatsapp_mcp.fleet.protocol.attempts import STABLE, UNSUPPORTED_PAUSE, Pause, Quarantine, after_failure
 from whatsapp_mcp.fleet.protocol.durability import Durability
 from whatsapp_mcp.fleet.protocol.lease import Challenge, Contact, LeaseTimes, OwnLease, Sighting
 from whatsapp_mcp.fleet.protocol.positions import Position, Stamp, is_rewound
@@ -17,6 +17,7 @@ __all__ = [
     "RESTART",
     "STABLE",
     "TAKEOVER",
+    "UNSUPPORTED_PAUSE",
     "Append",
     "AppendOutcome",
     "Candidate",

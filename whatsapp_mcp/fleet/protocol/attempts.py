@@ -9,6 +9,8 @@ ATTEMPTS: Final = 10
 """Failures in a row after which an account is quarantined, if they were on more than one node."""
 STABLE: Final = 30.0
 """Seconds for which an account was led, after which its earlier failures no longer count."""
+UNSUPPORTED_PAUSE: Final = 10.0
+"""Seconds for which an account rests that a run of this version could not lead twice."""
 _FREE: Final = 2
 """Failures in a row that cost no time: a machine that is lost is one for each of its accounts."""
 _FIRST_PAUSE: Final = 10.0
