@@ -1,13 +1,17 @@
 """Which databases are used, over which connections, and what a client process may do there."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import psycopg
 import pytest
 import trustme
 from psycopg import sql
 
+from tests.fault_proxy import fault_proxy
 from tests.fleet.led import ACCOUNT, LedAccount, patient
 from tests.postgres import PASSWORD, PostgresServer, SynchronousPair, debian_binaries, postgres_server
 from whatsapp_mcp.fleet.database import (
@@ -21,6 +25,8 @@ from whatsapp_mcp.fleet.database import (
     durability,
 )
 from whatsapp_mcp.storage import Refused, Unavailable
+
+LIMIT = 30
 
 
 @pytest.fixture
@@ -52,6 +58,21 @@ def test_a_role_that_does_not_wait_for_the_standby_is_refused(pair: SynchronousP
     pair.primary.query("ALTER ROLE hasty SET synchronous_commit = local")
     with pytest.raises(NotDurable):
         connect(Database(pair.primary.url(user="hasty", password="x")))
+
+
+def test_a_call_that_waits_ends_when_nothing_more_is_asked_of_the_database(
+    postgres: PostgresServer, database: str
+) -> None:
+    stopped = Event()
+    with fault_proxy(postgres.port) as network, ThreadPoolExecutor(1) as thread:
+        url = database.replace(f":{postgres.port}/", f":{network.port}/")
+        with Link(replace(patient(url, 600.0), stopped=stopped.is_set), lambda session: None) as link:
+            assert link.run(lambda session: session.execute("SELECT 1").fetchone()) == (1,)
+            network.hold()
+            waiting = thread.submit(link.run, lambda session: session.execute("SELECT 2").fetchone())
+            stopped.set()
+            with pytest.raises(Unavailable):
+                waiting.result(LIMIT)
 
 
 def test_no_statement_is_ended_by_a_timeout_of_the_server(led: LedAccount, postgres: PostgresServer) -> None:

@@ -83,23 +83,39 @@ class Session(psycopg.Connection[Any]):
 
     Attributes:
         deadline: Moment of `monotonic` at which waiting ends with an `OperationalError`.
+        stopped: As of the `Database`; waiting ends then, too.
         warned: Whether the server has warned since this was last set to False. It does when a commit stopped
             waiting for its standby.
     """
 
     deadline: float
     monotonic: Callable[[], float] = staticmethod(time.monotonic)
+    stopped: Callable[[], bool] = staticmethod(lambda: False)
     warned: bool = False
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As the library's, until the deadline at most. The connection is closed then."""
+        """As the library's, until the deadline or `stopped` at most. The connection is closed then."""
         left = max(self.deadline - self.monotonic(), _SHORTEST_WAIT)
         try:
-            return super().wait(gen, interval, left if timeout is None else min(timeout, left))
+            return super().wait(
+                self._until_stopped(gen), interval, left if timeout is None else min(timeout, left)
+            )
         except psycopg.OperationalError:
-            if self.monotonic() >= self.deadline:
+            if self.stopped() or self.monotonic() >= self.deadline:
                 self.close()
             raise
+
+    def _until_stopped(self, gen: Any) -> Any:
+        """What the library waits for; it goes on with nothing (0) after each interval without an answer."""
+        try:
+            waits_for = next(gen)
+            while True:
+                ready = yield waits_for
+                if not ready and self.stopped():
+                    raise psycopg.OperationalError("nothing more is asked of the database")
+                waits_for = gen.send(ready)
+        except StopIteration as done:
+            return done.value
 
     def noticed(self, notice: psycopg.errors.Diagnostic) -> None:
         """Take note of a warning."""
@@ -119,6 +135,7 @@ def connect(database: Database, limit: float | None = None) -> Session:
     wait = max(2, int(until - database.monotonic()))
     session = Session.connect(database.url, autocommit=True, connect_timeout=wait, **_PARAMETERS)
     session.monotonic, session.deadline = database.monotonic, until
+    session.stopped = database.stopped
     session.prepare_threshold = 1
     session.add_notice_handler(session.noticed)
     try:
