@@ -1,4 +1,4 @@
-"""What a send costs the leader of an account in a database, in statements: each is a round trip."""
+"""What a send costs the leader of an account in a database, in round trips: statements and pipelines."""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ class Statements:
     def note(self, session: Session, statement: Any, values: Any) -> None:
         """One more is about to be executed."""
         words = str(statement)
+        if session.pgconn.pipeline_status and PARTS["keys"] not in words:
+            return  # it goes with others
         kind = next((kind for kind, part in PARTS.items() if part in words), None)
         if kind is not None:
             self._of_a_send.add(id(session))
@@ -76,7 +78,7 @@ class Statements:
 PARTS = {
     "ledger": "INTO whatsapp_mcp.ledger ",
     "log": "INTO whatsapp_mcp.log ",
-    "keys": "whatsmeow_sessions",
+    "keys": "users.name, their_id, session",
 }
 
 

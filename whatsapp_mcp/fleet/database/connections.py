@@ -7,6 +7,7 @@ long enough closes its connection and asks over another one what has become of i
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -41,6 +42,9 @@ _PARAMETERS: Final[Mapping[str, Any]] = {
 }
 _TEMPORARY: Final = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
 """The connection failed, the server is stopping or starting, or it has become a standby."""
+
+# It warns of a connection that fails in a pipeline, and raises that as well.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 class NotDurable(StorageError):

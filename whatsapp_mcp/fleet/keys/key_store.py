@@ -26,7 +26,7 @@ SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_l
 FROM pg_control_system()
 """
 _DEVICE: Final = "SELECT jid, lid, push_name, registration_id FROM {keys}.whatsmeow_device"
-_LID: Final = "SELECT lid FROM {keys}.whatsmeow_lid_map WHERE pn = {user}"
+_LID: Final = "SELECT lid FROM {keys}.whatsmeow_lid_map WHERE pn = %(user)s"
 _APP_STATE: Final = """
 SELECT EXISTS (SELECT FROM {keys}.whatsmeow_app_state_sync_keys),
     EXISTS (SELECT FROM {keys}.whatsmeow_contacts WHERE full_name > '')
@@ -45,12 +45,12 @@ BEGIN
     END LOOP;
 END $$
 """
-_ID: Final = "SELECT message_id FROM {keys}.whatsmeow_message_secrets WHERE key = {secret}"
+_ID: Final = "SELECT message_id FROM {keys}.whatsmeow_message_secrets WHERE key = %(secret)s"
 _USERS: Final = """
 WITH users AS (
-    SELECT lid AS name FROM {keys}.whatsmeow_lid_map WHERE {user} IN (lid, pn)
-    UNION SELECT pn FROM {keys}.whatsmeow_lid_map WHERE {user} IN (lid, pn)
-    UNION SELECT {user}
+    SELECT lid AS name FROM {keys}.whatsmeow_lid_map WHERE %(user)s IN (lid, pn)
+    UNION SELECT pn FROM {keys}.whatsmeow_lid_map WHERE %(user)s IN (lid, pn)
+    UNION SELECT %(user)s
 )
 """
 # One question instead of one for each user: each waits for the network.
@@ -60,17 +60,17 @@ SELECT users.name, their_id, session FROM users LEFT JOIN {{keys}}.whatsmeow_ses
 """  # noqa: S608  constants alone
 _OWN_KEYS: Final[LiteralString] = f"""{_USERS}
 SELECT users.name, sender_id, sender_key FROM users LEFT JOIN {{keys}}.whatsmeow_sender_keys
-    ON our_jid IN (SELECT jid FROM {{keys}}.whatsmeow_device) AND chat_id = {{chat}}
+    ON our_jid IN (SELECT jid FROM {{keys}}.whatsmeow_device) AND chat_id = %(chat)s
     AND sender_id ~ ('^' || users.name || '[_:.]')
 """  # noqa: S608  constants alone
 _NAMED_IN: Final = """
-SELECT chat_jid, sender_jid FROM {keys}.whatsmeow_message_secrets WHERE message_id = {message}
+SELECT chat_jid, sender_jid FROM {keys}.whatsmeow_message_secrets WHERE message_id = %(message)s
 """
 # Rows have no number; where one lies is roughly when it was written.
 _SENDER_IN: Final = """
 SELECT * FROM (
-    SELECT message_id, sender_jid FROM {keys}.whatsmeow_message_secrets WHERE chat_jid = {chat}
-    ORDER BY message_id = {message} DESC, ctid DESC LIMIT 1
+    SELECT message_id, sender_jid FROM {keys}.whatsmeow_message_secrets WHERE chat_jid = %(chat)s
+    ORDER BY message_id = %(message)s DESC, ctid DESC LIMIT 1
 ) AS last
 """
 

@@ -8,7 +8,8 @@ read, with functions and operators of the system alone, and the server refuses t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -25,28 +26,43 @@ _TABLE: Final = re.compile(r"\{keys\}\.(\w+)")
 # It lets rows be written, and keeps everybody from changing what the table is, its indexes included.
 _LOCK: Final = "LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE"
 # The planner evaluates constants in expressions of indexes and statistics, so those count as code, too. What
-# follows in the same exchange is not begun if this fails, which a mere answer could not do.
+# follows in the same exchange is not begun if this fails, which a mere answer could not do. The names are a
+# parameter: a prepared statement with a constant `regclass` would look at a former table. Rows that are
+# deleted take along those that refer to them, whose triggers run then. All is found by indexes, since a
+# database has the tables of a thousand accounts.
 _PLAIN: Final = """
-WITH named AS (SELECT unnest({tables}::regclass[])::oid AS oid)
+WITH RECURSIVE concerned AS (
+    SELECT unnest(%(tables)s::text[]::regclass[])::oid AS oid
+    UNION
+    SELECT tgconstrrelid FROM concerned CROSS JOIN LATERAL (
+        SELECT tgconstrrelid FROM pg_trigger WHERE tgrelid = concerned.oid AND tgconstrrelid <> 0 OFFSET 0
+    ) AS referring
+)
 SELECT 1 / (NOT EXISTS (
-    SELECT FROM pg_class JOIN named USING (oid)
-    WHERE relkind <> 'r' OR relrowsecurity OR relhasrules OR relhassubclass
+    SELECT FROM pg_class WHERE oid = ANY (%(tables)s::text[]::regclass[])
+        AND (relkind <> 'r' OR relrowsecurity OR relhasrules OR relhassubclass)
     UNION ALL
-    SELECT FROM pg_attribute JOIN named ON attrelid = named.oid JOIN pg_type ON atttypid = pg_type.oid
-    WHERE attnum > 0 AND (attgenerated <> '' OR typtype <> 'b' OR typnamespace <> 'pg_catalog'::regnamespace)
+    SELECT FROM pg_attribute WHERE attrelid = ANY (%(tables)s::text[]::regclass[]) AND attnum > 0 AND (
+        attgenerated <> '' OR (
+            SELECT typtype <> 'b' OR typnamespace <> 'pg_catalog'::regnamespace
+            FROM pg_type WHERE pg_type.oid = atttypid
+        )
+    )
     UNION ALL
-    SELECT FROM pg_index JOIN named ON indrelid = named.oid WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
+    SELECT FROM pg_index WHERE indrelid = ANY (%(tables)s::text[]::regclass[])
+        AND (indexprs IS NOT NULL OR indpred IS NOT NULL)
     UNION ALL
-    SELECT FROM pg_statistic_ext JOIN named ON stxrelid = named.oid
+    SELECT FROM pg_statistic_ext WHERE stxrelid = ANY (%(tables)s::text[]::regclass[])
     UNION ALL
-    SELECT FROM pg_trigger JOIN pg_class ON tgrelid = pg_class.oid
-    WHERE NOT tgisinternal AND relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+    SELECT FROM pg_trigger WHERE tgrelid = ANY (ARRAY(SELECT oid FROM concerned)) AND NOT tgisinternal
 ))::integer
 """
 _BOUNDED: Final = """
 SELECT
-    1 / (count(*) OVER () <= {rows} AND sum(octet_length(found::text)) OVER () <= {bytes})::integer, found.*
-FROM ({query} LIMIT {rows} + 1) AS found
+    1 / (
+        count(*) OVER () <= %(rows)s AND sum(octet_length(found::text)) OVER () <= %(bytes)s
+    )::integer, found.*
+FROM ({query} LIMIT %(rows)s + 1) AS found
 """
 
 
@@ -56,17 +72,16 @@ def read(session: Session, schema: str, query: LiteralString, **values: object) 
     Args:
         session: A connection with the account's login, whose `search_path` names the system's schema alone.
         schema: Of the account's keys.
-        query: Without a limit; names each table as `{keys}.name`, and each value as `{name}`.
+        query: Without a limit; names each table as `{keys}.name`, and each value as `%(name)s`.
         values: By name.
 
     Raises:
         KeysUnreadable: The tables are not plain, or the answer would be too large.
         psycopg.Error: Anything else, such as a table that is not there.
     """
-    asked = sql.SQL(_BOUNDED).format(
-        query=_filled(schema, query, values), rows=sql.Literal(MOST_ROWS), bytes=sql.Literal(MOST_BYTES)
-    )
-    return [row[1:] for row in _answered(session, schema, query, asked).fetchall()]
+    asked = _BOUNDED.format(query=query)
+    bounds = {"rows": MOST_ROWS, "bytes": MOST_BYTES}
+    return [row[1:] for row in _answered(session, schema, asked, {**values, **bounds}).fetchall()]
 
 
 def change(session: Session, schema: str, statement: LiteralString) -> int:
@@ -75,7 +90,7 @@ def change(session: Session, schema: str, statement: LiteralString) -> int:
     Raises:
         KeysUnreadable, psycopg.Error: As `read`.
     """
-    return _answered(session, schema, statement, _filled(schema, statement, {})).rowcount
+    return _answered(session, schema, statement, {}).rowcount
 
 
 def lock_plain(session: Session, schema: str, tables: Iterable[str]) -> None:
@@ -85,33 +100,43 @@ def lock_plain(session: Session, schema: str, tables: Iterable[str]) -> None:
         KeysUnreadable: They are not.
         psycopg.Error: Anything else, such as a table that is not there.
     """
-    _executed(session, sql.SQL("; ").join(_locking(session, schema, tables)))
+    with _understood():
+        _lock(session, [sql.Identifier(schema, table) for table in sorted({*tables})])
 
 
-def _answered(session: Session, schema: str, text: str, statement: sql.Composed) -> psycopg.Cursor[Any]:
-    # Statements that are sent together are one transaction, and one is looked at once the last has succeeded.
-    locking = _locking(session, schema, _TABLE.findall(text))
-    cursor = _executed(session, sql.SQL("; ").join([*locking, statement]))
-    while cursor.nextset():
-        pass
+def _answered(
+    session: Session, schema: str, statement: LiteralString, values: Mapping[str, object]
+) -> psycopg.Cursor[Any]:
+    """The answer of a statement, in a transaction of its own that keeps its tables as they are.
+
+    All of it is one exchange, in which nothing follows what has failed. The statements are prepared: planning
+    them each time would take longer than all the rest.
+    """
+    tables = sorted({*_TABLE.findall(statement)})
+    try:
+        with _understood(), session.pipeline():
+            session.execute("BEGIN")
+            _lock(session, [sql.Identifier(schema, table) for table in tables])
+            cursor = session.execute(sql.SQL(statement).format(keys=sql.Identifier(schema)), values)
+            session.execute("COMMIT")
+    except BaseException:
+        if not session.closed:
+            session.rollback()
+        raise
     return cursor
 
 
-def _locking(session: Session, schema: str, tables: Iterable[str]) -> list[sql.Composed]:
-    names = [sql.Identifier(schema, table) for table in sorted(set(tables))]
-    texts = sql.Literal([name.as_string(session) for name in names])
-    return [sql.SQL(_LOCK).format(sql.SQL(", ").join(names)), sql.SQL(_PLAIN).format(tables=texts)]
+def _lock(session: Session, tables: Sequence[sql.Identifier]) -> None:
+    session.execute(sql.SQL(_LOCK).format(sql.SQL(", ").join(tables)))
+    session.execute(_PLAIN, {"tables": [table.as_string(session) for table in tables]})
 
 
-def _executed(session: Session, statements: sql.Composed) -> psycopg.Cursor[Any]:
+@contextmanager
+def _understood() -> Generator[None]:
+    """Say what a division by zero stands for."""
     try:
-        return session.execute(statements, prepare=False)
+        yield
     except errors.DivisionByZero:
         raise KeysUnreadable(
             "The keys of the account are not as the client library keeps them, or are too many to read."
         ) from None
-
-
-def _filled(schema: str, statement: LiteralString, values: Mapping[str, object]) -> sql.Composed:
-    filled = {name: sql.Literal(value) for name, value in values.items()}
-    return sql.SQL(statement).format(keys=sql.Identifier(schema), **filled)
