@@ -32,13 +32,14 @@ from whatsapp_mcp.fleet.database import (
     note_stable,
     raise_epoch,
 )
+from whatsapp_mcp.fleet.objects import ObjectStore, open_objects
 from whatsapp_mcp.fleet.protocol import Contact, Lease
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.node import NodeAccount, run_node, sockets
 from whatsapp_mcp.node.home import FormerRun, NodeHome
 from whatsapp_mcp.node.plan import View, plan
 from whatsapp_mcp.node.services import keep_open
-from whatsapp_mcp.node.serving import _NodeProcess
+from whatsapp_mcp.node.serving import _claimed, _NodeProcess
 from whatsapp_mcp.node.sockets import (
     address_of,
     contact,
@@ -212,6 +213,24 @@ async def test_the_last_run_of_a_folder_is_ended_at_once_on_its_own_machine_alon
 async def test_a_node_refuses_a_database_that_may_lose_what_it_confirms(fleet: Fleet, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="may lose what it confirms"):
         await run_node(Settings(home=tmp_path, database=SecretStr(fleet.url)))
+
+
+async def test_a_node_refuses_the_object_store_of_another_fleet_and_waits_for_none_that_is_away(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "objects").mkdir()
+    url = (tmp_path / "objects").as_uri()
+    for _ in range(2):
+        await _claimed(objects_at(url), "one")
+    with pytest.raises(InvalidArgument, match="another fleet"):
+        await _claimed(objects_at(url), "other")
+    await _claimed(objects_at((tmp_path / "not-mounted").as_uri()), "one")
+
+
+def objects_at(url: str) -> ObjectStore:
+    opened = open_objects(url)
+    assert opened is not None
+    return opened
 
 
 async def test_a_node_without_a_database_says_which_setting_is_missing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -47,7 +47,7 @@ from whatsapp_mcp.node.sockets import (
     this_machine,
 )
 from whatsapp_mcp.node.status import NodeStatus
-from whatsapp_mcp.settings import HostPort, Settings
+from whatsapp_mcp.settings import CurrentSettings, HostPort, Settings
 from whatsapp_mcp.storage import StorageError, Unavailable
 from whatsapp_mcp.system import END, allow_most_open_files, boottime, receive_signals
 
@@ -204,9 +204,13 @@ class _NodeProcess:
         run = NodeRun(self.database, new_run(self._name), self.times)
         await self._begin(run)
         async with background_tasks() as tasks:
-            served = Served(self.secret)
+            served, current = Served(self.secret), CurrentSettings(self.settings)
+
+            def replicas() -> Sequence[str]:
+                return current.now().node.replicas
+
             tasks.start_soon(run.keep)
-            tasks.start_soon(accept, self.listener, self.settings.node, served.serve)
+            tasks.start_soon(accept, self.listener, self.settings.node, served.serve, replicas)
             context = NodeContext(
                 self.settings,
                 self.database,

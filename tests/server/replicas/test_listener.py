@@ -221,6 +221,26 @@ async def test_a_replica_of_another_protocol_is_told_which_one_is_spoken(
                 pass
 
 
+async def test_a_replica_that_is_taken_off_the_list_calls_no_more_though_it_is_connected(
+    tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "LOOK", 0.01)
+    node = node_of(tmp_path / "node", authority, authority)
+    replica = node_of(tmp_path / "replica", authority, authority, "replica1.example.org")
+    listed = ["replica1.example.org"]
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(accept, bound, node, Served(SECRET).serve, lambda: listed)
+            async with await connect(address, replica) as stream, connected(stream, SECRET) as connection:
+                assert await connection.ask(PING, {}, deadline=LIMIT) is None
+                listed[:] = ["replica2.example.org"]
+                with anyio.fail_after(LIMIT):
+                    await connection._peer.wait_closed()
+            await is_refused(address, replica)
+            tasks.cancel_scope.cancel()
+
+
 async def test_only_tls_1_3_is_spoken(tmp_path: Path, authority: trustme.CA) -> None:
     replica = node_of(tmp_path / "replica", authority, authority)
     context = ssl.create_default_context(cafile=str(replica.authority))

@@ -10,7 +10,8 @@ import logging
 import secrets
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
@@ -27,6 +28,8 @@ HANDSHAKES: Final = 64
 """Handshakes at once. One more ends the oldest: whoever belongs to the fleet needs milliseconds for it."""
 MOST: Final = 1024
 """Connections at once; further ones wait until one has ended."""
+LOOK: Final = 2.0
+"""Seconds after which a replica is looked for among those that may call."""
 PAUSE: Final = 0.5
 """Seconds until a connection that could not be accepted is tried again."""
 
@@ -61,7 +64,10 @@ def _context(node: NodeSettings, protocol: ssl._SSLMethod) -> ssl.SSLContext | N
 
 
 async def accept(
-    listener: socket.socket, node: NodeSettings, serve: Callable[[ByteStream], Awaitable[None]]
+    listener: socket.socket,
+    node: NodeSettings,
+    serve: Callable[[ByteStream], Awaitable[None]],
+    listed: Callable[[], Collection[str]] | None = None,
 ) -> None:
     """Serve every replica that connects, until cancelled.
 
@@ -69,11 +75,14 @@ async def accept(
         listener: Listens already; it stays its owner's.
         node: Has the certificate, which is read for each connection: it may be replaced while the node runs.
         serve: Answers one replica.
+        listed: The names of the replicas that may call now; none: every one may. Connections of others end.
+            Without it, those of the settings.
     """
+    names = listed or (lambda: node.replicas)
     places, handshakes = anyio.Semaphore(MOST), dict[anyio.CancelScope, None]()
 
     async def answer(stream: ByteStream) -> None:
-        shown = None
+        shown: _Shown | None = None
         if len(handshakes) >= HANDSHAKES:
             oldest = next(iter(handshakes))
             del handshakes[oldest]
@@ -82,12 +91,16 @@ async def accept(
             handshakes[scope] = None
             try:
                 shown = await _shown(stream, node)
+                shown.require(names())
             finally:
                 handshakes.pop(scope, None)
         if shown is None:
             logger.info("node: a connection was refused: no handshake in time")
             return
-        await serve(shown)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_end_unlisted, shown, names, tasks.cancel_scope)
+            await serve(shown.stream)
+            tasks.cancel_scope.cancel()
 
     async def admitted(stream: ByteStream) -> None:
         try:
@@ -118,25 +131,48 @@ async def _accepted(connections: SocketListener) -> ByteStream:
             await anyio.sleep(PAUSE)
 
 
-async def _shown(stream: ByteStream, node: NodeSettings) -> ByteStream:
-    """The stream to a replica that has shown a certificate; without one the settings listen on loopback.
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A stream to a replica, and the names that its certificate is for; none where it has shown none."""
 
-    Raises:
-        PermissionError: The certificate is for none of the replicas that the settings name.
-    """
+    stream: ByteStream
+    names: frozenset[str] = frozenset()
+
+    def require(self, listed: Collection[str]) -> None:
+        """See that it is one of those that may call.
+
+        Raises:
+            PermissionError: It is none of them.
+        """
+        if listed and self.names.isdisjoint(listed):
+            raise PermissionError("the certificate is for no replica that node.replicas names")
+
+
+async def _shown(stream: ByteStream, node: NodeSettings) -> _Shown:
+    """The stream to a replica that has shown a certificate; without one the settings listen on loopback."""
     context = _context(node, ssl.PROTOCOL_TLS_SERVER)
     if context is None:
-        return stream
+        return _Shown(stream)
     shown = await TLSStream.wrap(stream, server_side=True, ssl_context=context, standard_compatible=False)
-    certificate = shown.extra_attributes[TLSAttribute.peer_certificate]()
-    if node.replicas and not _names(certificate) & set(node.replicas):
-        raise PermissionError("the certificate is for no replica that node.replicas names")
-    return shown
+    return _Shown(shown, _names(shown.extra_attributes[TLSAttribute.peer_certificate]()))
 
 
-def _names(certificate: Any) -> set[str]:
+async def _end_unlisted(
+    shown: _Shown, listed: Callable[[], Collection[str]], scope: anyio.CancelScope
+) -> None:
+    """End what is done for a replica once it may call no longer."""
+    while True:
+        await anyio.sleep(LOOK)
+        try:
+            shown.require(listed())
+        except PermissionError as error:
+            logger.warning("node: a connection is ended: %s", error)
+            scope.cancel()
+
+
+def _names(certificate: Any) -> frozenset[str]:
     """The host names and addresses that a certificate is for, as `SSLSocket.getpeercert` has them."""
-    return {value.lower() for _, value in certificate.get("subjectAltName", ())}
+    return frozenset(value.lower() for _, value in certificate.get("subjectAltName", ()))
 
 
 async def connect(address: str, node: NodeSettings) -> ByteStream:
