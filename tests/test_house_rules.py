@@ -16,7 +16,7 @@ BOUNDARIES = {
     "client/__main__.py",
     "device/supervise.py",
     "media/job.py",
-    "rpc.py",
+    "rpc/peer.py",
     "server/calls/beginning.py",
 }
 """Outermost loops of a process, a task, a job and a call: what fails behind them gets no further."""

@@ -23,15 +23,9 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
-from whatsapp_mcp.rpc import (
-    CANCEL,
-    Handler,
-    NotificationHandler,
-    Params,
-    Peer,
-    _LineBuffer,
-    by_name,
-)
+from whatsapp_mcp.rpc import Handler, NotificationHandler, Params, Peer, by_name
+from whatsapp_mcp.rpc.frames import LineBuffer
+from whatsapp_mcp.rpc.peer import CANCEL
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +64,7 @@ class Wire:
 
     def __init__(self, send: Sender, receive: Receiver) -> None:
         self.stream, self._receive = send, receive
-        self._buffer = _LineBuffer(1 << 30)
+        self._buffer = LineBuffer(1 << 30)
         self._lines: list[bytes | None] = []
 
     async def send(self, message: Any) -> None:
@@ -147,7 +141,7 @@ json_values = st.recursive(
 def test_frames_survive_being_cut_anywhere(values: list[Any], data: st.DataObject) -> None:
     stream = b"".join(json.dumps(value).encode() + b"\n" for value in values)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
-    buffer = _LineBuffer(1 << 20)
+    buffer = LineBuffer(1 << 20)
     lines: list[bytes | None] = []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         lines += buffer.feed(stream[start:end])
@@ -158,7 +152,7 @@ def test_frames_survive_being_cut_anywhere(values: list[Any], data: st.DataObjec
 def test_only_lines_over_the_limit_are_left_out(sizes: list[int], step: int) -> None:
     limit = 20
     stream = b"".join(b"x" * size + b"\n" for size in sizes)
-    buffer = _LineBuffer(limit)
+    buffer = LineBuffer(limit)
     lines = [
         line for start in range(0, len(stream), step) for line in buffer.feed(stream[start : start + step])
     ]

@@ -1,14 +1,4 @@
-"""JSON-RPC 2.0 between two processes of ours: one JSON object a line, over any pair of byte streams.
-
-Used on the pipes between the leader and its client process and on the socket between servers. Both sides are
-alike: each calls, answers and notifies. What is added to JSON-RPC:
-
-* every call has a deadline, and a call that its caller gives up is cancelled on the other side (`$/cancel`);
-* an error carries its `WhatsAppError` in `data`, so that the caller catches the class that was raised;
-* a call that is traced names its span in `traceparent`; a side that records nothing answers it with `took`,
-  when it began and ended, in nanoseconds since 1970;
-* a frame has a size limit: too large a call, result or notification fails on the side that made it.
-"""
+"""One end of a connection: it calls, answers and notifies."""
 
 from __future__ import annotations
 
@@ -27,24 +17,25 @@ from anyio.abc import ByteReceiveStream, ByteSendStream, TaskGroup
 from whatsapp_mcp.errors import (
     Busy,
     DeadlineExceeded,
-    InvalidArgument,
     NotConnected,
-    TooLong,
     Unsupported,
     WhatsAppError,
-    from_payload,
 )
 from whatsapp_mcp.json_members import scalar_members
+from whatsapp_mcp.rpc.frames import (
+    FRAME_LIMIT,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    LineBuffer,
+    encoded,
+    error_body,
+    error_of,
+    why_unreadable,
+)
 from whatsapp_mcp.tracing import carrier, continued, is_recording, past, traced
 
-__all__ = ["FRAME_LIMIT", "Handler", "NotificationHandler", "Params", "Peer", "by_name"]
-
-FRAME_LIMIT: Final = 64 * 1024 * 1024
-"""Largest frame, in bytes, newline included."""
-
 CANCEL: Final = "$/cancel"
-_PARSE_ERROR, _INVALID_REQUEST, _METHOD_NOT_FOUND, _INTERNAL_ERROR = -32700, -32600, -32601, -32603
-_OUR_ERROR = -32000
 _OUTGOING_FRAMES = 32
 _QUEUED_NOTIFICATIONS = 1024
 _NOTIFY_DEADLINE = 30.0
@@ -125,7 +116,7 @@ class Peer:
         self._on_call = on_call
         self._on_notification = on_notification
         self._frame_limit = frame_limit
-        self._incoming = _LineBuffer(frame_limit)
+        self._incoming = LineBuffer(frame_limit)
         self._calls_at_once = calls_at_once
         self._strict = strict
         self._ids = itertools.count(1)
@@ -227,13 +218,7 @@ class Peer:
             raise DeadlineExceeded(f"The other side does not read: {method} could not be written.")
 
     def _frame(self, message: dict[str, Any]) -> bytes:
-        try:
-            frame = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n"
-        except (ValueError, RecursionError) as error:
-            raise InvalidArgument(f"A message cannot be sent: {_why_unreadable(error)}.") from error
-        if len(frame) > self._frame_limit:
-            raise TooLong(f"A message of {len(frame)} bytes is over the limit of {self._frame_limit}.")
-        return frame
+        return encoded(message, self._frame_limit)
 
     async def _put(self, frame: bytes) -> None:
         try:
@@ -286,14 +271,14 @@ class Peer:
     async def _take(self, line: bytes | None) -> None:
         """Handle one frame; None stands for one that was over the limit."""
         if line is None:
-            await self._take_unreadable(None, _INVALID_REQUEST, f"frame over {self._frame_limit} bytes")
+            await self._take_unreadable(None, INVALID_REQUEST, f"frame over {self._frame_limit} bytes")
             return
         try:
             message = json.loads(line)
         except (ValueError, RecursionError) as error:
             members = scalar_members(line.decode(errors="replace"))
             call_id = members.get("id") if "method" in members else None
-            await self._take_unreadable(call_id, _PARSE_ERROR, _why_unreadable(error))
+            await self._take_unreadable(call_id, PARSE_ERROR, why_unreadable(error))
             return
         match message:
             case {"method": str(method), "id": int() | str() as call_id}:
@@ -303,11 +288,11 @@ class Peer:
             case {"id": int(call_id), "result": result}:
                 self._settle(call_id, result, None, message.get("took"))
             case {"id": int(call_id), "error": dict(error)}:
-                self._settle(call_id, None, _error_of(error), message.get("took"))
+                self._settle(call_id, None, error_of(error), message.get("took"))
             case {"id": None, "error": dict(error)}:
                 logger.error("rpc: the other side refused a frame: %s", error.get("message"))
             case _:
-                await self._take_unreadable(None, _INVALID_REQUEST, "not a JSON-RPC message")
+                await self._take_unreadable(None, INVALID_REQUEST, "not a JSON-RPC message")
 
     async def _take_unreadable(self, call_id: int | str | None, code: int, message: str) -> None:
         if self._strict:
@@ -345,7 +330,7 @@ class Peer:
         if params is None:
             params = {}
         if call_id in self._running or not isinstance(params, dict):
-            await self._refuse(call_id, _INVALID_REQUEST, "parameters by name and a fresh id are needed")
+            await self._refuse(call_id, INVALID_REQUEST, "parameters by name and a fresh id are needed")
         elif len(self._running) >= self._calls_at_once:
             await self._answer_error(call_id, Busy("Too many calls are running."))
         else:
@@ -379,16 +364,14 @@ class Peer:
             await self._answer_error(call_id, error, took())
         except Exception:
             logger.exception("rpc: call %s failed", method)
-            await self._refuse(call_id, _INTERNAL_ERROR, f"{method} failed unexpectedly; see the log")
+            await self._refuse(call_id, INTERNAL_ERROR, f"{method} failed unexpectedly; see the log")
         else:
             await self._put(frame)
 
     async def _answer_error(
         self, call_id: int | str, error: WhatsAppError, took: Mapping[str, Any] = MappingProxyType({})
     ) -> None:
-        code = _METHOD_NOT_FOUND if isinstance(error, Unsupported) else _OUR_ERROR
-        body = {"code": code, "message": error.message, "data": error.to_payload()}
-        await self._put(self._frame({"id": call_id, "error": body, **took}))
+        await self._put(self._frame({"id": call_id, "error": error_body(error), **took}))
 
     async def _refuse(self, call_id: int | str | None, code: int, message: str) -> None:
         await self._put(self._frame({"id": call_id, "error": {"code": code, "message": message}}))
@@ -396,50 +379,3 @@ class Peer:
 
 def _closed() -> NotConnected:
     return NotConnected("The connection to the other process is closed.")
-
-
-def _why_unreadable(error: ValueError | RecursionError) -> str:
-    """What kept a frame from being read or written; Python takes integers of up to 4,300 digits."""
-    if isinstance(error, RecursionError):
-        return "nested too deep"
-    if isinstance(error, json.JSONDecodeError | UnicodeError):
-        return "not JSON"
-    return "a number with too many digits"
-
-
-def _error_of(error: dict[str, Any]) -> WhatsAppError:
-    data = error.get("data")
-    if isinstance(data, dict):
-        return from_payload(data)
-    if error.get("code") in {_PARSE_ERROR, _INVALID_REQUEST}:
-        return InvalidArgument("The other process refused the call.")
-    return Busy("The other process failed; its log says why.")
-
-
-class _LineBuffer:
-    """Cuts a byte stream into lines; a line over `limit` comes out as None and is not kept."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> list[bytes | None]:
-        """The lines that `data` completes, without their newline; empty ones are left out."""
-        *ends, rest = data.split(b"\n")
-        lines: list[bytes | None] = []
-        for end in ends:
-            self._add(end + b"\n")
-            line = b"".join(self._parts).strip() if self._size <= self.limit else None
-            self._parts, self._size = [], 0
-            if line != b"":
-                lines.append(line)
-        self._add(rest)
-        return lines
-
-    def _add(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size <= self.limit:
-            self._parts.append(part)
-        else:
-            self._parts = []

@@ -1,0 +1,84 @@
+"""Frames: one JSON object a line, of a limited size, and how an error crosses the connection in one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from whatsapp_mcp.errors import Busy, InvalidArgument, TooLong, Unsupported, WhatsAppError, from_payload
+
+FRAME_LIMIT: Final = 64 * 1024 * 1024
+"""Largest frame, in bytes, newline included."""
+PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INTERNAL_ERROR = -32700, -32600, -32601, -32603
+"""Codes of JSON-RPC."""
+_OUR_ERROR = -32000
+
+
+def encoded(message: dict[str, Any], limit: int) -> bytes:
+    """The frame of a message.
+
+    Raises:
+        InvalidArgument: JSON cannot hold it.
+        TooLong: It is over the limit.
+    """
+    try:
+        frame = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n"
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"A message cannot be sent: {why_unreadable(error)}.") from error
+    if len(frame) > limit:
+        raise TooLong(f"A message of {len(frame)} bytes is over the limit of {limit}.")
+    return frame
+
+
+def error_body(error: WhatsAppError) -> dict[str, Any]:
+    """An error as JSON-RPC has it, with the whole of it in `data`."""
+    code = METHOD_NOT_FOUND if isinstance(error, Unsupported) else _OUR_ERROR
+    return {"code": code, "message": error.message, "data": error.to_payload()}
+
+
+def error_of(body: dict[str, Any]) -> WhatsAppError:
+    """The error that the other side has raised."""
+    data = body.get("data")
+    if isinstance(data, dict):
+        return from_payload(data)
+    if body.get("code") in {PARSE_ERROR, INVALID_REQUEST}:
+        return InvalidArgument("The other process refused the call.")
+    return Busy("The other process failed; its log says why.")
+
+
+def why_unreadable(error: ValueError | RecursionError) -> str:
+    """What kept a frame from being read or written; Python takes integers of up to 4,300 digits."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if isinstance(error, json.JSONDecodeError | UnicodeError):
+        return "not JSON"
+    return "a number with too many digits"
+
+
+class LineBuffer:
+    """Cuts a byte stream into lines; a line over `limit` comes out as None and is not kept."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[bytes | None]:
+        """The lines that `data` completes, without their newline; empty ones are left out."""
+        *ends, rest = data.split(b"\n")
+        lines: list[bytes | None] = []
+        for end in ends:
+            self._add(end + b"\n")
+            line = b"".join(self._parts).strip() if self._size <= self.limit else None
+            self._parts, self._size = [], 0
+            if line != b"":
+                lines.append(line)
+        self._add(rest)
+        return lines
+
+    def _add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size <= self.limit:
+            self._parts.append(part)
+        else:
+            self._parts = []
