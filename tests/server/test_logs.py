@@ -14,6 +14,7 @@ from mcp import Client, MCPError
 
 from tests.fixtures import Mode, Transport, client_of, http_server, link, mcp_client
 from tests.server.fakes import text_of
+from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.rpc import Peer
 from whatsapp_mcp.settings import load
@@ -100,9 +101,9 @@ async def say_what_cannot_be_read(base: str, headers: dict[str, str], home: Path
         for body in (f'{{"method": "{BROKEN}', f'{{"jsonrpc": "2.0", "id": 1, "{BROKEN}": "{BROKEN}"}}'):
             accepted = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
             assert (await http.post(f"{base}/mcp", content=body, headers=accepted)).status_code == 400
-    leader = load(home).account_folder().socket
-    async with await anyio.connect_unix(leader) as stream, Peer(stream, stream) as peer:
-        hello: dict[str, Any] = {"protocol": 1, "version": BROKEN, "secret": ""}
+    stream, secret = await endpoint.connect(load(home).account_folder())
+    async with stream, Peer(stream, stream) as peer:
+        hello: dict[str, Any] = {"protocol": 1, "version": BROKEN, "secret": secret}
         await peer.call("hello", hello, deadline=10)
         with pytest.raises(InvalidArgument):
             await peer.call("send", {"request": {"text": BROKEN, "chat": BROKEN}}, deadline=10)
