@@ -36,6 +36,16 @@ TABLES = (
     "whatsmeow_sender_keys (our_jid text, chat_id text, sender_id text, sender_key {bytes})",
 )
 """The columns that are read of the library's tables."""
+IDENTITIES = (
+    "whatsmeow_identity_keys (our_jid text, their_id text, identity bytea, PRIMARY KEY (our_jid, their_id))"
+)
+PUT_IDENTITY = b"""
+    INSERT INTO whatsmeow_identity_keys (our_jid, their_id, identity) VALUES (%s, %s, %s)
+    ON CONFLICT (our_jid, their_id) DO UPDATE SET identity=excluded.identity
+"""
+"""As the library has it (whatsmeow, `store/sqlstore/store.go`)."""
+WRITTEN = b"SELECT their_id, xmin::text FROM whatsmeow_identity_keys ORDER BY their_id"
+"""Identity keys, and the transactions that wrote them."""
 OWN = "15550001111:3@s.whatsapp.net"
 GROUP = "120363000000000001@g.us"
 ANN, ANN_LID, BOB = "15550002222", "990002222", "15550003333"
@@ -234,7 +244,46 @@ async def test_the_system_is_named_by_server_and_timeline(account: TakenAccount)
         assert timeline == "00000001"
 
 
-async def test_the_keys_of_a_chat_move_on_with_each_send_of_a_real_client(
+@pytest.mark.parametrize(
+    ("their_id", "identity", "is_written"),
+    [("ann", b"first", False), ("ann", b"second", True), ("bob", b"first", True)],
+    ids=["stored already", "another key", "another person"],
+)
+async def test_an_identity_key_is_written_unless_it_is_stored_already(
+    account: TakenAccount, their_id: str, identity: bytes, is_written: bool
+) -> None:
+    login = account.take_over()
+    with account.log_in(login) as client, closing(PostgresKeys(account.database, login)) as store:
+        client.execute(f"CREATE TABLE {TABLES[0]}".encode())
+        client.execute(f"CREATE TABLE {IDENTITIES}".encode())
+        client.execute(PUT_IDENTITY, [OWN, "ann", b"first"])
+        client.execute(b"INSERT INTO whatsmeow_device VALUES (%s, '77:3@lid', 'Me', 5)", [OWN])
+        await store.device()
+        with client.transaction():
+            client.execute(PUT_IDENTITY, [OWN, their_id, identity])
+            [written] = client.execute("SELECT pg_current_xact_id_if_assigned()").fetchall()
+        [kept] = client.execute(
+            "SELECT identity FROM whatsmeow_identity_keys WHERE their_id = %s", [their_id]
+        ).fetchall()
+    assert (written[0] is not None, kept[0]) == (is_written, identity)
+
+
+async def test_a_login_does_not_wait_for_a_table_that_the_library_uses(account: TakenAccount) -> None:
+    login = account.take_over()
+    with account.log_in(login) as client, closing(PostgresKeys(account.database, login)) as store:
+        client.execute(f"CREATE TABLE {TABLES[0]}".encode())
+        client.execute(f"CREATE TABLE {IDENTITIES}".encode())
+        client.execute(b"INSERT INTO whatsmeow_device VALUES (%s, '77:3@lid', 'Me', 5)", [OWN])
+        for is_busy in (True, False):
+            with client.transaction(force_rollback=True):
+                if is_busy:
+                    client.execute(PUT_IDENTITY, [OWN, "ann", b"first"])
+                assert await store.device() is not None
+            [made] = client.execute("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal").fetchall()
+            assert made == (not is_busy,)
+
+
+async def test_with_each_send_of_a_real_client_the_keys_of_a_chat_move_on_and_no_identity_is_written_again(
     account: TakenAccount, tmp_path: Path
 ) -> None:
     async with WhatsApp(seed=11) as wa:
@@ -251,8 +300,12 @@ async def test_the_keys_of_a_chat_move_on_with_each_send_of_a_real_client(
                 evidence = DeliveryEvidence(
                     store, device=lambda: device, generation=lambda: 1, ended=lambda generation: True
                 )
+                with account.log_in(login) as own:
+                    identities = own.execute(WRITTEN).fetchall()
                 before = await evidence.name_hand_over(str(ann.pn))
                 assert before == await evidence.name_hand_over(str(ann.pn))
                 assert await evidence.was_not_encrypted(before, str(ann.pn))
                 await client.call("send_message", to=str(ann.pn), message=text("two"))
                 assert not await evidence.was_not_encrypted(before, str(ann.pn))
+                with account.log_in(login) as own:
+                    assert own.execute(WRITTEN).fetchall() == identities != []

@@ -70,6 +70,8 @@ CODE = {
     " (jid told, lid text, push_name text, registration_id bigint)",
     "a trigger": "CREATE TRIGGER spying BEFORE DELETE ON whatsmeow_app_state_version"
     " FOR EACH STATEMENT EXECUTE FUNCTION spy_on_rows()",
+    "a condition of a trigger": "CREATE TRIGGER spying BEFORE DELETE ON whatsmeow_app_state_version"
+    " FOR EACH ROW WHEN (spy() IS NULL) EXECUTE FUNCTION whatsapp_mcp.skip_stored_identity()",
     "a trigger of a table that refers to one": "ALTER TABLE whatsmeow_app_state_version"
     " ADD PRIMARY KEY (name);"
     " CREATE TABLE told (name text REFERENCES whatsmeow_app_state_version ON DELETE CASCADE);"

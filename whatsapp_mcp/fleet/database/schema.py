@@ -249,6 +249,23 @@ MIGRATIONS: Final = (
                 forgotten_at timestamptz NOT NULL DEFAULT now()
             )
             """,
+            # For a trigger on an account's identity keys, see `fleet.keys.key_store`: no row is written again
+            # that is there already. It is found neither by another name nor with other operators than those
+            # of the system.
+            """
+            CREATE FUNCTION whatsapp_mcp.skip_stored_identity() RETURNS trigger LANGUAGE plpgsql
+            SET search_path = pg_catalog AS $body$
+            DECLARE
+                is_stored boolean;
+            BEGIN
+                EXECUTE format(
+                    'SELECT EXISTS ('
+                    'SELECT FROM %I.%I WHERE our_jid = $1 AND their_id = $2 AND identity = $3)',
+                    TG_TABLE_SCHEMA, TG_TABLE_NAME
+                ) INTO is_stored USING NEW.our_jid, NEW.their_id, NEW.identity;
+                RETURN CASE WHEN is_stored THEN NULL ELSE NEW END;
+            END $body$
+            """,
             # What replicas share: with it they seal what hosts bring back to whichever of them.
             """
             CREATE TABLE whatsapp_mcp.secrets (

@@ -26,6 +26,22 @@ SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_l
 FROM pg_control_system()
 """
 _DEVICE: Final = "SELECT jid, lid, push_name, registration_id FROM {keys}.whatsmeow_device"
+# The library stores the identity key of a device again with each message from or to it, in a transaction of
+# its own, which waits for the standby. With this trigger a key that is stored is not written again, and a
+# transaction that has written nothing waits for nobody.
+_SKIP_STORED: Final = """
+CREATE TRIGGER skip_stored_identity BEFORE INSERT ON {keys}.whatsmeow_identity_keys
+FOR EACH ROW EXECUTE FUNCTION whatsapp_mcp.skip_stored_identity()
+"""
+_SKIPS_STORED: Final = """
+SELECT EXISTS (
+    SELECT FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+    WHERE relname = 'whatsmeow_identity_keys' AND relnamespace = %s::regnamespace
+        AND tgname = 'skip_stored_identity'
+)
+"""
+_LOCK_LIMIT: Final = "SET LOCAL lock_timeout = '100ms'"
+"""Of the lock that a trigger takes: statements of the library queue behind who waits for it."""
 _LID: Final = "SELECT lid FROM {keys}.whatsmeow_lid_map WHERE pn = %(user)s"
 _APP_STATE: Final = """
 SELECT EXISTS (SELECT FROM {keys}.whatsmeow_app_state_sync_keys),
@@ -92,6 +108,7 @@ class PostgresKeys:
         self._turn = threading.Lock()
         self._session: Session | None = None
         self._system: str | None = None
+        self._skips_stored = False
 
     def system(self) -> str | None:
         """See `KeyStore.system`: of the connection over which was read last."""
@@ -107,9 +124,12 @@ class PostgresKeys:
 
         def look(session: Session) -> list[tuple[Any, ...]]:
             try:
-                return read(session, self._schema, _DEVICE)
+                found = read(session, self._schema, _DEVICE)
             except errors.UndefinedTable:  # no client has ever run
                 return []
+            if found and not self._skips_stored:
+                self._skips_stored = _skip_stored(session, sql.Identifier(self._schema))
+            return found
 
         rows = await self._run(look)
         return StoredDevice.from_row(*rows[0]) if rows else None
@@ -211,6 +231,21 @@ class PostgresKeys:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def _skip_stored(session: Session, schema: sql.Identifier) -> bool:
+    """See that no identity key that is stored is written again; False if the tables are in use just now.
+
+    Whoever logs in asks for the device, so this is done for new tables, too.
+    """
+    try:
+        with session.transaction():
+            session.execute(_LOCK_LIMIT)
+            if session.execute(_SKIPS_STORED, [schema.as_string(session)]).fetchone() == (False,):
+                session.execute(sql.SQL(_SKIP_STORED).format(keys=schema))
+    except (errors.LockNotAvailable, psycopg.ProgrammingError):
+        return False
+    return True
 
 
 def _chat_keys(rows: list[tuple[Any, ...]]) -> ChatKeys:

@@ -28,8 +28,8 @@ _LOCK: Final = "LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE"
 # The planner evaluates constants in expressions of indexes and statistics, so those count as code, too. What
 # follows in the same exchange is not begun if this fails, which a mere answer could not do. The names are a
 # parameter: a prepared statement with a constant `regclass` would look at a former table. Rows that are
-# deleted take along those that refer to them, whose triggers run then. All is found by indexes, since a
-# database has the tables of a thousand accounts.
+# deleted take along those that refer to them, whose triggers run then; only the function of the schema is
+# known. All is found by indexes, since a database has the tables of a thousand accounts.
 _PLAIN: Final = """
 WITH RECURSIVE concerned AS (
     SELECT unnest(%(tables)s::text[]::regclass[])::oid AS oid
@@ -54,7 +54,10 @@ SELECT 1 / (NOT EXISTS (
     UNION ALL
     SELECT FROM pg_statistic_ext WHERE stxrelid = ANY (%(tables)s::text[]::regclass[])
     UNION ALL
-    SELECT FROM pg_trigger WHERE tgrelid = ANY (ARRAY(SELECT oid FROM concerned)) AND NOT tgisinternal
+    SELECT FROM pg_trigger WHERE tgrelid = ANY (ARRAY(SELECT oid FROM concerned)) AND NOT tgisinternal AND (
+        tgqual IS NOT NULL
+        OR tgfoid::oid IS DISTINCT FROM to_regprocedure('whatsapp_mcp.skip_stored_identity()')::oid
+    )
 ))::integer
 """
 _BOUNDED: Final = """
