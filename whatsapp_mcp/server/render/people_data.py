@@ -221,7 +221,7 @@ def member_data(member: GroupMember, own: Set[str]) -> MemberData:
 
 
 def group_settings_data(group: Group, zone: tzinfo) -> GroupSettingsData:
-    """A group as it is shown (`server/tools/groups.py`)."""
+    """A group as it is shown (`server/tools/groups/`)."""
     return {
         "jid": identifier(group.jid),
         "name": full_name(group.name),

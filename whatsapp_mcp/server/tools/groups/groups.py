@@ -1,0 +1,212 @@
+"""Groups and communities: looked at, created, changed, left."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import Field
+
+from whatsapp_mcp.errors import InvalidArgument, TooLong
+from whatsapp_mcp.models import GroupChange
+from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.server.arguments import (
+    TIMERS,
+    Detail,
+    PhotoArg,
+    Switch,
+    Timer,
+    find_group,
+    find_people,
+    photo_of,
+)
+from whatsapp_mcp.server.calls import Call, EmptyRemoves, Neutral, Result, tool
+from whatsapp_mcp.server.fencing import Text, chosen_name, full_name, identifier, titled
+from whatsapp_mcp.server.render import (
+    ChangedGroupData,
+    CommunityData,
+    CreatedGroupData,
+    GroupDetailsData,
+    address,
+    group_settings_data,
+    member_data,
+    named,
+    person_line,
+)
+from whatsapp_mcp.server.tools.groups.description import (
+    SHOWN,
+    GroupArg,
+    People,
+    as_shown,
+    described,
+    listed,
+    names,
+    topic_line,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Set
+
+    from whatsapp_mcp.models import GroupMember
+
+MAX_NAME: Final = 100
+MAX_TOPIC: Final = 2048
+MAX_MEMBERS: Final = 1024
+"""WhatsApp's limits of a group: characters, and people."""
+
+
+@tool("groups", Effect.READ, Audience.NOBODY, result=GroupDetailsData)
+async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> Result:
+    """A group's topic, settings and members; of a community also its groups."""
+    services = await call.services()
+    found = await find_group(services, chat, reading=True)
+    async with services.device() as device:
+        group = await device.group(found.jid)
+        below = await device.sub_groups(group.jid) if group.community else ()
+    group = await as_shown(group, services)
+    members = await services.archive.members(group.jid)
+    own = {each for each in (await services.archive.own())[:2] if each}
+    shown = members if detail == "full" else members[:SHOWN]
+    lines = await topic_line(group, services)
+    below = [replace(each, name=services.archive.group_name(each.name)) for each in below]
+    lines += [f"group: {chosen_name(each.name)} ({identifier(each.jid)})" for each in below]
+    lines += [_member_line(each, own) for each in shown]
+    text = Text(described(group, len(members), services), lines)
+    if len(shown) < len(members):
+        text = text.plus(f"{len(members) - len(shown)} more members: detail=full")
+    data: GroupDetailsData = {
+        **group_settings_data(group, services.zone),
+        "size": len(members),
+        "members": [member_data(each, own) for each in shown],
+        "groups": [{"jid": identifier(each.jid), "name": full_name(each.name)} for each in below],
+    }
+    return Result(text, data)
+
+
+def _member_line(member: GroupMember, own: Set[str]) -> str:
+    contact = member.contact
+    who = f"me {contact.number or address(contact.jid)}" if contact.jid in own else person_line(contact)
+    return who + (", owner" if member.superadmin else ", admin" if member.admin else "")
+
+
+@tool("groups", Effect.ACT, Audience.CHAT, result=CreatedGroupData)
+async def create_group(
+    call: Call,
+    name: str,
+    members: People | None = None,
+    parent: Annotated[str | None, Field(description="Community to put it in")] = None,
+    community: Annotated[bool, Field(description="Make a community")] = False,
+) -> Result:
+    """Create a group with these members. Calling twice creates two."""
+    _check_name(name)
+    services = await call.services()
+    people = await find_people(services, members) if members else ()
+    own = await services.archive.own()
+    people = tuple(each for each in people if each.jid not in own)
+    above = (await find_group(services, parent)).jid if parent else None
+    if not people and not community:
+        raise InvalidArgument("A group needs at least one other member.", "Give members.")
+    if len(people) >= MAX_MEMBERS:
+        raise TooLong(f"A group has at most {MAX_MEMBERS} members.", "Invite the others by link.")
+    async with services.device() as device:
+        group = await device.create_group(name.strip(), tuple(each.jid for each in people), community, above)
+    inside = {form for each in group.participants for form in (each.jid, each.other)}
+    missing = [each for each in people if each.jid not in inside]
+    joined = [each for each in people if each.jid in inside]
+    text = f"Made {titled(group.name)} ({identifier(group.jid)}) with {', '.join(['you', *listed(joined)])}."
+    if missing:
+        text += f" Not in it: {names(missing)}; invite them with get_group_invite."
+    data: CreatedGroupData = {
+        **group_settings_data(group, services.zone),
+        "missing": [each.jid for each in missing],
+    }
+    return Result(text, data)
+
+
+def _check_name(name: str) -> None:
+    if not name.strip():
+        raise InvalidArgument("name is empty.", "Give the group a name.")
+    if len(name) > MAX_NAME:
+        raise TooLong(f"The name has {len(name)} characters, WhatsApp's limit is {MAX_NAME}.")
+
+
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=ChangedGroupData)
+async def update_group(
+    call: Call,
+    chat: GroupArg,
+    name: str | None = None,
+    topic: Annotated[str | None, Field(description="Description; empty removes it"), EmptyRemoves] = None,
+    remove_topic: Annotated[bool | None, Field(description="If false, an empty topic is ignored")] = None,
+    photo: PhotoArg | None = None,
+    announce: Annotated[Switch, Field(description="Only admins write")] = None,
+    locked: Annotated[Switch, Field(description="Only admins change it")] = None,
+    timer: Annotated[Timer | None, Neutral("keep")] = None,
+) -> Result:
+    """Change the given settings of a group."""
+    if name is not None:
+        _check_name(name)
+    if topic is not None and len(topic) > MAX_TOPIC:
+        raise TooLong(f"The topic has {len(topic)} characters, WhatsApp's limit is {MAX_TOPIC}.")
+    change = GroupChange(
+        name=name.strip() if name else None,
+        topic=_topic(topic, remove_topic),
+        photo=photo,
+        announce=announce,
+        locked=locked,
+        timer=TIMERS[timer] if timer else None,
+    )
+    if change == GroupChange():
+        raise InvalidArgument("There is nothing to change.", "Give at least one field to change.")
+    services = await call.services()
+    found = await find_group(services, chat)
+    if photo:
+        change = replace(change, photo=await photo_of(services, photo))
+    async with services.device() as device:
+        await device.change_group(found.jid, change)
+    changed = [each.name for each in fields(change) if getattr(change, each.name) is not None]
+    if change.name is not None:
+        changed[changed.index("name")] = f"name to {titled(change.name)}"
+    return Result(f"Changed {', '.join(changed)} of {named(found)}.", ChangedGroupData(jid=found.jid))
+
+
+def _topic(topic: str | None, remove: bool | None) -> str | None:
+    """The topic to set; None leaves it. `remove` says what an empty one means that had to be given."""
+    if remove:
+        return ""
+    return None if remove is False and not topic else topic
+
+
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=ChangedGroupData)
+async def leave_group(call: Call, chat: GroupArg) -> Result:
+    """Leave a group; rejoining needs an invite."""
+    services = await call.services()
+    found = await find_group(services, chat)
+    async with services.device() as device:
+        await device.leave_group(found.jid)
+    return Result(f"Left {named(found)}. Its messages stay here.", ChangedGroupData(jid=found.jid))
+
+
+@tool("groups", Effect.ACT, Audience.CHAT, idempotent=True, result=CommunityData)
+async def add_to_community(call: Call, chat: GroupArg, community: GroupArg) -> Result:
+    """Add a group to a community."""
+    return await _link(call, chat, community, linked=True)
+
+
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=CommunityData)
+async def remove_from_community(call: Call, chat: GroupArg, community: GroupArg) -> Result:
+    """Remove a group from a community."""
+    return await _link(call, chat, community, linked=False)
+
+
+async def _link(call: Call, chat: str, community: str, *, linked: bool) -> Result:
+    services = await call.services()
+    group = await find_group(services, chat)
+    above = await find_group(services, community)
+    if group.jid == above.jid:
+        raise InvalidArgument("chat and community name the same group.", "Name a group and a community.")
+    async with services.device() as device:
+        await device.link_group(above.jid, group.jid, linked)
+    how = "now in" if linked else "no longer in"
+    text = f"{named(group)} is {how} {named(above)}."
+    data: CommunityData = {"jid": group.jid, "community": above.jid, "linked": linked}
+    return Result(text, data)
