@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import cast
 
 import psycopg
@@ -12,8 +13,12 @@ from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer
 from whatsapp_mcp.archive.projection import bodies
 from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.fleet.database import MIGRATIONS, connect, migrate, migrations
+from whatsapp_mcp.fleet.tenancy import create_account
 from whatsapp_mcp.node.moving.contents import _is_same
 from whatsapp_mcp.storage import JournalReader, JournalRow
+
+LIMIT = 10.0
 
 
 @pytest.fixture
@@ -28,6 +33,20 @@ def test_an_event_that_no_leader_could_hold_is_not_taken(account: TakenAccount) 
             b"INSERT INTO whatsapp_mcp.journal VALUES"
             b" ('work', 1, 1, 1, 1, 0, 17, convert_to(repeat('x', (1 << 27) + 1), 'SQL_ASCII'))"
         )
+
+
+def test_locks_that_a_client_takes_keep_nobody_from_starting_and_no_account_from_being_made(
+    account: TakenAccount,
+) -> None:
+    with account.log_in(account.take_over()) as client:
+        client.execute(b"SELECT pg_advisory_lock(%s)", [migrations._LOCK])
+        client.execute(b"SELECT pg_advisory_lock(hashtextextended('account another', 0))")
+        with connect(replace(account.database, patience=LIMIT)) as session:
+            migrate(session, MIGRATIONS)
+            create_account(session, "another")
+        for table in ("migrations", "forgotten", "leases"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), client.transaction():
+                client.execute(f"LOCK TABLE whatsapp_mcp.{table} IN ACCESS SHARE MODE".encode())
 
 
 class Endless:

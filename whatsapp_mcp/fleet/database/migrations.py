@@ -17,7 +17,7 @@ from whatsapp_mcp.fleet.database.connections import Session
 from whatsapp_mcp.storage import StorageError
 
 _LOCK: Final = 0x77_6D_63_70
-"""Number of the advisory lock under which one process at a time changes the schema."""
+"""Number of the advisory lock under which one process at a time makes the first table."""
 
 _MISSING: Final = """
 SELECT FROM unnest(%s::text[], %s::text[]) AS needed (name, privilege)
@@ -65,12 +65,7 @@ def migrate(session: Session, migrations: Sequence[Migration]) -> int:
         TooNew: Nothing was changed.
     """
     with session.transaction():
-        session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        session.execute("CREATE SCHEMA IF NOT EXISTS whatsapp_mcp")
-        session.execute(
-            "CREATE TABLE IF NOT EXISTS whatsapp_mcp.migrations"
-            " (version integer PRIMARY KEY, needs integer NOT NULL)"
-        )
+        _lock(session)
         there, needs = _applied(session)
         if needs > migrations[-1].version:
             raise TooNew(
@@ -86,6 +81,22 @@ def migrate(session: Session, migrations: Sequence[Migration]) -> int:
             )
             there = migration.version
     return there
+
+
+def _lock(session: Session) -> None:
+    """Wait until no other process changes the schema, and keep others from it until the transaction ends.
+
+    The lock is that of a table: every role may take an advisory lock, an account's too, and keep nodes from
+    starting. There are no accounts yet where the table is not there.
+    """
+    if session.execute("SELECT to_regclass('whatsapp_mcp.migrations')").fetchone() == (None,):
+        session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        session.execute("CREATE SCHEMA IF NOT EXISTS whatsapp_mcp")
+        session.execute(
+            "CREATE TABLE IF NOT EXISTS whatsapp_mcp.migrations"
+            " (version integer PRIMARY KEY, needs integer NOT NULL)"
+        )
+    session.execute("LOCK TABLE whatsapp_mcp.migrations IN SHARE ROW EXCLUSIVE MODE")
 
 
 def require_schema(session: Session, migrations: Sequence[Migration], rights: Iterable[Right]) -> None:

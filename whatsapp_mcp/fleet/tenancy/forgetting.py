@@ -112,12 +112,13 @@ def gone_among(session: Session, names: Iterable[str]) -> set[str]:
 
 
 def require_new_name(session: Session, account: str) -> None:
-    """See that no account of this name was forgotten; whoever asks the same waits for this transaction.
+    """See that no account of this name was forgotten; whoever asks or forgets waits for this transaction.
 
     Raises:
         InvalidArgument: One was.
     """
-    session.execute("SELECT pg_advisory_xact_lock(hashtextextended('account ' || %s, 0))", [account])
+    # Every role may take an advisory lock, an account's too.
+    session.execute("LOCK TABLE whatsapp_mcp.forgotten IN SHARE ROW EXCLUSIVE MODE")
     if forgotten_among(session, [account]):
         raise InvalidArgument(
             f"An account {account} was forgotten.",
