@@ -15,7 +15,7 @@ from mcp import Client
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.fixtures import call, client_of, said
 from tests.fleet.keys.taken import leaders_url
-from tests.node.fleet_of_tests import Fleet, NodeProcess, node
+from tests.node.fleet_of_tests import TTL_VARIABLE, Fleet, NodeProcess, node
 from tests.node.replica_role import replicas_url
 from tests.node.test_replicas import link, replica
 from tests.postgres import PostgresServer
@@ -99,7 +99,9 @@ async def is_busy(client: Client, chat: str) -> None:
 async def test_without_the_database_reads_are_marked_and_acts_busy_until_it_answers_again(
     wa: WhatsApp, fleet: Fleet, network: FaultProxy, tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    ann, environment = wa.person("Ann"), wa.environment()
+    ann = wa.person("Ann")
+    # The network is in this process, which is busy: a lease must not end because of it.
+    environment = {**wa.environment(), TTL_VARIABLE: "15"}
     token = create_principal(fleet.session, "agent", ["read", "send", "admin"], [ACCOUNT])
     assert token is not None
 
