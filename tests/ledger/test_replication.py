@@ -42,7 +42,14 @@ from whatsapp_mcp.ledger import (
 from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import Caller, HandOnState
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.storage import Fenced, LedgerStorage, PrivateFile, Refused, Unavailable
+from whatsapp_mcp.storage import (
+    Fenced,
+    LedgerStorage,
+    PrivateFile,
+    Refused,
+    StorageError,
+    Unavailable,
+)
 
 pytestmark = pytest.mark.anyio
 AGENT = Caller("stdio:agent", "agent", "send_message")
@@ -321,7 +328,9 @@ async def test_a_snapshot_is_made_once_the_log_has_grown_or_what_is_new_is_old(t
     file.close()
 
 
-@pytest.mark.parametrize("failure", [Unavailable("No answer."), Refused("Too large.")])
+@pytest.mark.parametrize(
+    "failure", [Unavailable("No answer."), Refused("Too large."), StorageError("Not durable.")]
+)
 async def test_a_snapshot_that_cannot_be_put_ends_nothing(
     failure: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -342,6 +342,27 @@ async def test_an_account_that_is_given_up_while_it_waits_for_its_turn_is_not_ta
     assert fleet.rows()[ACCOUNT].failures == 0
 
 
+async def test_an_account_that_is_given_up_while_it_is_opened_is_not_led_first(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = anyio.Event()
+
+    async def open_for_long(*_: object) -> None:
+        opening.set()
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(NodeAccount, "_fence", lambda _: True)
+    monkeypatch.setattr(NodeAccount, "_lead", open_for_long)
+    async with DatabaseCalls(patient(fleet.url)) as calls:
+        account = NodeAccount(context_of(calls, tmp_path), fleet.rows()[ACCOUNT])
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(account.lead, _nothing, _nothing)
+                await opening.wait()
+                account.end()
+    assert fleet.rows()[ACCOUNT].failures == 0
+
+
 def _nothing() -> None:
     """Nobody is told."""
 

@@ -18,7 +18,7 @@ from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy, cause
 from whatsapp_mcp.ledger.replication import catch_up, open_replica, position_of, snapshot, write_logged
 from whatsapp_mcp.ledger.tables import connect_ledger, prepare_ledger, transaction
-from whatsapp_mcp.storage import Refused, StatementLog, StorageError, Unavailable
+from whatsapp_mcp.storage import Fenced, Rewound, StatementLog, StorageError
 from whatsapp_mcp.system import make_private_file
 
 T = TypeVar("T")
@@ -181,10 +181,9 @@ class LedgerFile:
             at, content = snapshot(self._path, self._key)
             try:
                 log.put_snapshot(at.seq, content)
-            except (Refused, Unavailable) as error:
-                raise _unsaved() from error
             except StorageError as error:
-                self._end = self._end or error
+                if isinstance(error, Fenced | Rewound):
+                    self._end = self._end or error
                 raise _unsaved() from error
             self._logged -= logged
             self._snapshot_size = len(content)

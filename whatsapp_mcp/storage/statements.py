@@ -72,7 +72,7 @@ class StatementLog(Protocol):
 
         Raises:
             Fenced: A newer leader has taken over; nothing has changed.
-            Refused, Unavailable: Perhaps nothing has changed; the log may be used further.
+            StorageError: Perhaps nothing has changed; the log may be used further.
         """
         ...
 
