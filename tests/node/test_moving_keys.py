@@ -15,7 +15,7 @@ from tests.fleet.keys.taken import TakenAccount, leaders_url, plant, ran_as
 from tests.node.stored import DEVICE, empty_tables
 from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import Unsupported
-from whatsapp_mcp.fleet.keys import keys_address
+from whatsapp_mcp.fleet.keys import PostgresKeys, keys_address
 from whatsapp_mcp.node.moving import keys
 from whatsapp_mcp.node.moving.keys import KeyTables, key_tables, make_tables
 
@@ -113,6 +113,28 @@ async def test_code_that_a_client_has_planted_among_its_keys_does_not_run_when_t
                     with pytest.raises(Unsupported, match="not as the client library keeps them"):
                         copy(tmp_path / "client.db")
             assert ran_as(client) == (False, False)
+
+
+async def test_the_address_book_of_the_librarys_own_tables_is_reset(
+    account: TakenAccount, tmp_path: Path
+) -> None:
+    async with prepared(account, tmp_path) as tables:
+        own = DEVICE[0]
+        with closing(sqlite3.connect(tmp_path / "client.db")) as db, db:
+            for table, row in {
+                "device": DEVICE,
+                "app_state_version": (own, "critical_unblock_low", 1, bytes(128)),
+                "app_state_mutation_macs": (own, "critical_unblock_low", 1, bytes(32), bytes(32)),
+            }.items():
+                values = ", ".join("?" * len(row))
+                db.execute(f"INSERT INTO whatsmeow_{table} VALUES ({values})", row)
+        tables.put(tmp_path / "client.db")
+    login = account.take_over()
+    with closing(PostgresKeys(account.database, login)) as store:
+        assert await store.reset_address_book()
+        assert not await store.reset_address_book()
+    with account.log_in(login) as client:
+        assert client.execute(b"SELECT FROM whatsmeow_app_state_mutation_macs").fetchall() == []
 
 
 @pytest.mark.parametrize(("limit", "most"), [("_MOST_ROWS", 2), ("_MOST_BYTES", 100), ("_MOST_COLUMNS", 9)])

@@ -30,6 +30,7 @@ TABLES = (
     "whatsmeow_lid_map (lid text, pn text)",
     "whatsmeow_app_state_sync_keys (key_id text)",
     "whatsmeow_app_state_version (name text)",
+    "whatsmeow_app_state_mutation_macs (name text)",
     "whatsmeow_contacts (their_jid text, full_name text)",
     "whatsmeow_message_secrets (chat_jid text, sender_jid text, message_id text, key {bytes})",
     "whatsmeow_sessions (our_jid text, their_id text, session {bytes})",

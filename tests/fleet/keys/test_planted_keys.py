@@ -76,6 +76,10 @@ CODE = {
     " ADD PRIMARY KEY (name);"
     " CREATE TABLE told (name text REFERENCES whatsmeow_app_state_version ON DELETE CASCADE);"
     " CREATE TRIGGER spying BEFORE DELETE ON told FOR EACH STATEMENT EXECUTE FUNCTION spy_on_rows()",
+    "a rule of a table that refers to one": "ALTER TABLE whatsmeow_app_state_version"
+    " ADD PRIMARY KEY (name);"
+    " CREATE TABLE told (name text REFERENCES whatsmeow_app_state_version ON DELETE CASCADE);"
+    " CREATE RULE spying AS ON DELETE TO told DO INSTEAD SELECT spy()",
     "a table of another": "CREATE TABLE more () INHERITS (whatsmeow_device)",
 }
 

@@ -48,6 +48,11 @@ SELECT EXISTS (SELECT FROM {keys}.whatsmeow_app_state_sync_keys),
     EXISTS (SELECT FROM {keys}.whatsmeow_contacts WHERE full_name > '')
 """
 _RESET: Final = """
+WITH of_it AS (
+    DELETE FROM {keys}.whatsmeow_app_state_mutation_macs
+    WHERE name = 'critical_unblock_low'
+        AND NOT EXISTS (SELECT FROM {keys}.whatsmeow_contacts WHERE full_name > '')
+)
 DELETE FROM {keys}.whatsmeow_app_state_version
 WHERE name = 'critical_unblock_low'
     AND NOT EXISTS (SELECT FROM {keys}.whatsmeow_contacts WHERE full_name > '')

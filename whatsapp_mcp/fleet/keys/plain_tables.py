@@ -28,19 +28,23 @@ _LOCK: Final = "LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE"
 # The planner evaluates constants in expressions of indexes and statistics, so those count as code, too. What
 # follows in the same exchange is not begun if this fails, which a mere answer could not do. The names are a
 # parameter: a prepared statement with a constant `regclass` would look at a former table. Rows that are
-# deleted take along those that refer to them, whose triggers run then; only the function of the schema is
-# known. All is found by indexes, since a database has the tables of a thousand accounts.
+# deleted take along those that refer to them, so a change has to name, and lock, every table that refers to
+# one of its own. Of triggers only the function of the schema is known. All is found by indexes, since a
+# database has the tables of a thousand accounts.
 _PLAIN: Final = """
 WITH RECURSIVE concerned AS (
     SELECT unnest(%(tables)s::text[]::regclass[])::oid AS oid
     UNION
     SELECT tgconstrrelid FROM concerned CROSS JOIN LATERAL (
-        SELECT tgconstrrelid FROM pg_trigger WHERE tgrelid = concerned.oid AND tgconstrrelid <> 0 OFFSET 0
+        SELECT tgconstrrelid FROM pg_trigger JOIN pg_constraint ON pg_constraint.oid = tgconstraint
+        WHERE tgrelid = concerned.oid AND confrelid = tgrelid OFFSET 0
     ) AS referring
 )
 SELECT 1 / (NOT EXISTS (
     SELECT FROM pg_class WHERE oid = ANY (%(tables)s::text[]::regclass[])
         AND (relkind <> 'r' OR relrowsecurity OR relhasrules OR relhassubclass)
+    UNION ALL
+    SELECT FROM concerned WHERE %(changes)s AND oid <> ALL (%(tables)s::text[]::regclass[])
     UNION ALL
     SELECT FROM pg_attribute WHERE attrelid = ANY (%(tables)s::text[]::regclass[]) AND attnum > 0 AND (
         attgenerated <> '' OR (
@@ -84,31 +88,36 @@ def read(session: Session, schema: str, query: LiteralString, **values: object) 
     """
     asked = _BOUNDED.format(query=query)
     bounds = {"rows": MOST_ROWS, "bytes": MOST_BYTES}
-    return [row[1:] for row in _answered(session, schema, asked, {**values, **bounds}).fetchall()]
+    answered = _answered(session, schema, asked, {**values, **bounds}, changes=False)
+    return [row[1:] for row in answered.fetchall()]
 
 
 def change(session: Session, schema: str, statement: LiteralString) -> int:
     """Execute a statement as `read` does a query; answers how many rows it has changed.
 
+    It names every table that refers to one that it names.
+
     Raises:
         KeysUnreadable, psycopg.Error: As `read`.
     """
-    return _answered(session, schema, statement, {}).rowcount
+    return _answered(session, schema, statement, {}, changes=True).rowcount
 
 
 def lock_plain(session: Session, schema: str, tables: Iterable[str]) -> None:
     """Keep tables as they are until the end of the transaction, and see that they are plain.
+
+    No table that is not among them refers to one of them.
 
     Raises:
         KeysUnreadable: They are not.
         psycopg.Error: Anything else, such as a table that is not there.
     """
     with _understood():
-        _lock(session, [sql.Identifier(schema, table) for table in sorted({*tables})])
+        _lock(session, [sql.Identifier(schema, table) for table in sorted({*tables})], changes=True)
 
 
 def _answered(
-    session: Session, schema: str, statement: LiteralString, values: Mapping[str, object]
+    session: Session, schema: str, statement: LiteralString, values: Mapping[str, object], *, changes: bool
 ) -> psycopg.Cursor[Any]:
     """The answer of a statement, in a transaction of its own that keeps its tables as they are.
 
@@ -119,7 +128,7 @@ def _answered(
     try:
         with _understood(), session.pipeline():
             session.execute("BEGIN")
-            _lock(session, [sql.Identifier(schema, table) for table in tables])
+            _lock(session, [sql.Identifier(schema, table) for table in tables], changes=changes)
             cursor = session.execute(sql.SQL(statement).format(keys=sql.Identifier(schema)), values)
             session.execute("COMMIT")
     except BaseException:
@@ -129,9 +138,9 @@ def _answered(
     return cursor
 
 
-def _lock(session: Session, tables: Sequence[sql.Identifier]) -> None:
+def _lock(session: Session, tables: Sequence[sql.Identifier], *, changes: bool) -> None:
     session.execute(sql.SQL(_LOCK).format(sql.SQL(", ").join(tables)))
-    session.execute(_PLAIN, {"tables": [table.as_string(session) for table in tables]})
+    session.execute(_PLAIN, {"tables": [table.as_string(session) for table in tables], "changes": changes})
 
 
 @contextmanager
