@@ -39,9 +39,10 @@ _SYSTEM: Final = tuple(
         /usr /lib /lib32 /lib64 /nix/store /gnu/store /proc/self /sys/devices/system/cpu /etc/alternatives
         /etc/ca-certificates /etc/crypto-policies /etc/gai.conf /etc/group /etc/host.conf /etc/hostname
         /etc/hosts /etc/ld.so.cache /etc/ld.so.conf /etc/ld.so.conf.d /etc/ld.so.preload /etc/localtime
-        /etc/machine-id /etc/mime.types /etc/nsswitch.conf /etc/passwd /etc/pki/ca-trust /etc/pki/tls/cert.pem
-        /etc/pki/tls/certs /etc/pki/tls/openssl.cnf /etc/protocols /etc/resolv.conf /etc/services
-        /etc/ssl/cert.pem /etc/ssl/certs /etc/ssl/openssl.cnf /etc/timezone
+        /etc/machine-id /etc/mime.types /etc/nsswitch.conf /etc/passwd /etc/pki/ca-trust
+        /etc/pki/tls/cacert.pem /etc/pki/tls/cert.pem /etc/pki/tls/certs /etc/pki/tls/openssl.cnf
+        /etc/protocols /etc/resolv.conf /etc/services /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem /etc/ssl/certs
+        /etc/ssl/openssl.cnf /etc/timezone
         """.split(),
     )
 )
