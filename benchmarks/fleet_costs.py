@@ -197,20 +197,43 @@ def report_sizes(before: Sizes, after: Sizes, count: int) -> None:
         )
 
 
+async def idle(bench: Bench) -> tuple[float, ...]:
+    """Percent of a core of node, clients and server while nothing happens, and bytes of log a second."""
+    await anyio.sleep(IDLE)  # what has begun settles
+    before = bench.usage()
+    await anyio.sleep(IDLE)
+    after = bench.usage()
+    parts = [getattr(after, part) - getattr(before, part) for part in ("node", "clients", "postgres", "wal")]
+    return *(100 * part / IDLE for part in parts[:3]), parts[3] / IDLE
+
+
+def report_idle(what: str, used: tuple[float, ...]) -> None:
+    """Print it."""
+    print(
+        f"  {what:18} node {used[0]:.2f} %, client {used[1]:.2f} %, PostgreSQL {used[2]:.2f} % of a core,"
+        f" write-ahead log {used[3]:,.0f} bytes/s"
+    )
+
+
 async def measured(bench: Bench, wa: WhatsApp) -> None:
     """Everything, with the first account busy."""
     rows = "(SELECT count(*) FROM pg_class) + (SELECT count(*) FROM pg_attribute)"
     catalogue = bench.ask(f"SELECT {rows}")
     names = [f"a{number}" for number in range(ACCOUNTS)]
     phones = {name: wa.account(f"+1555000{number:04}") for number, name in enumerate(names)}
+    idles: list[tuple[float, ...]] = []
     for name in names:
         add_account(bench.fleet.session, name)
         bench.fleet.configure(name, '[policy]\nmode = "open"\n')
         await bench.fleet.until(lambda fleet, name=name: name in fleet.leaders())
+        phones[name].app_state.name_contact(wa.person("Ben"), "Ben Byrne")
         async with used(bench, name) as account:
             await account.link(phones[name])
+        await phones[name].hand_over()  # the address book is no longer looked for
         await anyio.sleep(IDLE / 5)
         bench.report_memory(f"led: {name}")
+        if name == names[0]:
+            idles.append(await idle(bench))
     classes = bench.ask(
         "SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'keys_a0'"
     )
@@ -218,18 +241,10 @@ async def measured(bench: Bench, wa: WhatsApp) -> None:
     print(f"  keys of an account: {classes} tables and indexes, {each:.0f} rows of catalogue")
     await anyio.sleep(IDLE / 2)
     bench.report_memory(f"{ACCOUNTS} idle")
-    before = bench.usage()
-    await anyio.sleep(IDLE)
-    after = bench.usage()
-    idle = [
-        100 * (getattr(after, part) - getattr(before, part)) / IDLE / ACCOUNTS
-        for part in ("node", "clients", "postgres")
-    ]
-    wal = (after.wal - before.wal) / IDLE / ACCOUNTS
-    print(
-        f"  {'idle, each':18} node {idle[0]:.2f} %, client {idle[1]:.2f} %,"
-        f" PostgreSQL {idle[2]:.2f} % of a core, write-ahead log {wal:,.0f} bytes/s"
-    )
+    idles.append(await idle(bench))
+    more = tuple((last - first) / (ACCOUNTS - 1) for first, last in zip(*idles, strict=True))
+    report_idle("idle, one account", idles[0])
+    report_idle("idle, each more", more)
     await busy(bench, wa, phones["a0"])
     bench.report_memory(f"{ACCOUNTS}, one was busy")
 
