@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import psycopg
 import pytest
@@ -20,9 +21,10 @@ from whatsapp_mcp.fleet.keys import (
     check_login,
     empty_schema,
     fence,
+    logins,
     terminate_backends,
 )
-from whatsapp_mcp.storage import Fenced
+from whatsapp_mcp.storage import Fenced, Unavailable
 
 PROOF = b"c=biws,r="
 """In a client's last message of SCRAM (RFC 5802), before which it has heard all that it needs."""
@@ -205,6 +207,28 @@ def test_a_login_that_is_not_answered_is_waited_for_no_longer_than_the_rest(
         account.session.deadline = account.session.monotonic() + 0.5
         with pytest.raises(psycopg.OperationalError):
             check_login(account.session, login)
+
+
+def test_a_role_that_has_all_of_its_connections_is_no_fault_of_the_fence(account: TakenAccount) -> None:
+    login = account.take_over()
+    account.session.execute(f"ALTER ROLE {login.role} CONNECTION LIMIT 1".encode())
+    with account.log_in(login), pytest.raises(Unavailable, match="no connection left"):
+        check_login(account.session, login)
+
+
+def test_a_server_that_has_no_connection_left_is_no_fault_of_the_fence(
+    account: TakenAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = account.take_over()
+
+    def refused(*_: object) -> NoReturn:
+        raise psycopg.OperationalError("FATAL: sorry, too many clients already")
+
+    full = "current_setting('max_connections')::int"
+    monkeypatch.setattr(logins, "_connect_as", refused)
+    monkeypatch.setattr(logins, "_IS_FULL", logins._IS_FULL.replace(full, "1"))
+    with pytest.raises(Unavailable, match="no connection left"):
+        check_login(account.session, login)
 
 
 def test_an_account_has_few_connections(account: TakenAccount) -> None:

@@ -30,6 +30,16 @@ SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE usesysid = (SELECT nspowner FROM pg_namespace WHERE nspname = %s)
 """
 
+_IS_FULL: Final = """
+SELECT (SELECT sum(numbackends) FROM pg_stat_database) >= current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int
+    - coalesce(current_setting('reserved_connections', true), '0')::int
+OR EXISTS (
+    SELECT FROM pg_roles WHERE rolname = %(role)s AND rolconnlimit BETWEEN 0
+        AND (SELECT count(*) FROM pg_stat_activity WHERE usename = %(role)s)
+)
+"""
+
 
 class NotFencing(StorageError):
     """A role's password keeps nobody out of this database, or its connections open another schema.
@@ -170,6 +180,7 @@ def check_login(session: Session, login: Login) -> None:
 
     Raises:
         NotFencing: It is otherwise.
+        Unavailable: No connection is left.
         psycopg.OperationalError: The database does not answer any more, or not in time.
     """
     try:
@@ -184,7 +195,10 @@ def check_login(session: Session, login: Login) -> None:
     except psycopg.OperationalError:
         if session.monotonic() >= session.deadline:
             raise
-        session.execute("SELECT")  # a database that has gone away has refused nothing
+        # A database that has gone away, or that takes no further connection, has refused nobody. The driver
+        # does not say why it was refused, but for a sentence in the language of the server.
+        if session.execute(_IS_FULL, {"role": login.role}).fetchone() == (True,):
+            raise Unavailable("The database has no connection left for an account's client.") from None
         raise NotFencing("The database does not let in an account's role with its password.") from None
     if found != (login.schema, login.role):
         raise NotFencing("A connection with an account's login opens another schema than that account's.")
@@ -212,7 +226,7 @@ def fence(session: Session, database: Database, account: str, seen: Lease, run: 
 
     Raises:
         Fenced: A newer leader came in between.
-        Unavailable: A connection does not end.
+        Unavailable: A connection does not end, or none is left.
         NotFencing: See `check_login`.
     """
     lease: Lease | None = None
