@@ -38,6 +38,7 @@ from whatsapp_mcp.ledger import (
     follow_ledger,
     open_ledger,
     restore_ledger,
+    set_aside,
 )
 from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import Caller, HandOnState
@@ -47,6 +48,7 @@ from whatsapp_mcp.storage import (
     LedgerStorage,
     PrivateFile,
     Refused,
+    Rewound,
     StorageError,
     Unavailable,
 )
@@ -279,15 +281,42 @@ async def test_a_damaged_file_is_set_aside_and_made_again(nodes: Nodes) -> None:
         assert len(ledger.audit.rows()) == 1
 
 
-async def test_a_file_that_is_ahead_of_the_log_is_made_again(nodes: Nodes) -> None:
+async def restored_under(nodes: Nodes) -> Nodes:
+    """A log as it was restored, which has something else than the ledger of `a`."""
     async with nodes.leading("a") as ledger:
         await ledger.audit.begin(SEND)
     restored = Nodes(nodes.path)
     async with restored.leading("b") as ledger:
         await ledger.expose("token", Exposure.STRANGER)
+    return restored
+
+
+async def test_a_leader_whose_ledger_is_not_of_its_log_ends_each_time_until_the_file_is_set_aside(
+    nodes: Nodes,
+) -> None:
+    restored = await restored_under(nodes)
+    for _ in range(2):
+        with pytest.raises(Rewound):
+            async with restored.leading("a"):
+                pass
+    set_aside(nodes.folder("a"))
     async with restored.leading("a") as ledger:
         assert ledger.audit.rows() == []
         assert ledger.tainted()
+
+
+async def test_a_leader_whose_ledger_is_ahead_of_its_log_ends(nodes: Nodes) -> None:
+    async with nodes.leading("a") as ledger:
+        await ledger.audit.begin(SEND)
+    with pytest.raises(Rewound):
+        async with Nodes(nodes.path).leading("a"):
+            pass
+
+
+async def test_a_copy_that_is_not_of_the_log_is_made_again(nodes: Nodes) -> None:
+    restored = await restored_under(nodes)
+    follow_ledger(nodes.folder("a"), restored.log)
+    assert restored.digest("a") == restored.digest("b")
 
 
 async def test_a_copy_that_missed_a_purge_keeps_nothing_of_what_was_deleted(nodes: Nodes) -> None:

@@ -5,7 +5,14 @@ from whatsapp_mcp.ledger.audit import Audit, AuditEntry, AuditPage, AuditRow
 from whatsapp_mcp.ledger.audit_chain import Fault
 from whatsapp_mcp.ledger.exposures import Exposure, Taint
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord, Incoming, PhoneMessage
-from whatsapp_mcp.ledger.ledger import Ledger, dump_ledger, follow_ledger, open_ledger, restore_ledger
+from whatsapp_mcp.ledger.ledger import (
+    Ledger,
+    dump_ledger,
+    follow_ledger,
+    open_ledger,
+    restore_ledger,
+    set_aside,
+)
 from whatsapp_mcp.ledger.pairings import Pairings
 from whatsapp_mcp.ledger.pauses import PauseRecord
 from whatsapp_mcp.ledger.replication import begin_log
@@ -36,4 +43,5 @@ __all__ = [
     "follow_ledger",
     "open_ledger",
     "restore_ledger",
+    "set_aside",
 ]

@@ -21,7 +21,7 @@ from whatsapp_mcp.ledger.exposures import Exposure, Exposures, Taint
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord
 from whatsapp_mcp.ledger.pairings import Pairings
 from whatsapp_mcp.ledger.pauses import PauseRecord
-from whatsapp_mcp.ledger.replication import open_replica, restore_alone, snapshot
+from whatsapp_mcp.ledger.replication import open_replica, quarantine_file, restore_alone, snapshot
 from whatsapp_mcp.ledger.tainted_sends import TaintedSends
 from whatsapp_mcp.ledger.webhooks import WebhookRecord
 from whatsapp_mcp.settings import AccountFolder
@@ -198,6 +198,11 @@ def follow_ledger(folder: AccountFolder, log: StatementLog) -> None:
         sqlite3.Error: The file cannot be written.
     """
     open_replica(folder.ledger_db, folder.key_of(folder.ledger_db), log, leads=False).close()
+
+
+def set_aside(folder: AccountFolder) -> None:
+    """Quarantine the ledger of an account that nobody has open; what its log has is made again of it."""
+    quarantine_file(folder.ledger_db)
 
 
 def _share_key(path: Path, shared: SmallFile) -> None:

@@ -42,8 +42,12 @@ class Position(NamedTuple):
 _START: Final = Position(0, bytes(_HASH))
 
 
-class _Different(Rewound):
-    """The file is not what the log makes."""
+class _OfAnotherLog(Rewound):
+    """The file was made of a log, and not of this one."""
+
+
+class _OfNoLog(Exception):
+    """The file was made of no log, and is not empty."""
 
 
 class _Recorder:
@@ -110,7 +114,7 @@ def catch_up(db: sqlite3.Connection, log: StatementLog) -> None:
         with transaction(db):
             for row in rows:
                 if row.body[:_HASH] != at.hash:
-                    raise _Different(f"Row {row.seq} of the ledger's log does not follow the one before.")
+                    raise _OfAnotherLog(f"Row {row.seq} of the ledger's log does not follow the one before.")
                 _apply(db, row.body)
                 at = Position(row.seq, _hash(row.body))
             _move_to(db, at)
@@ -121,6 +125,9 @@ def open_replica(
 ) -> sqlite3.Connection:
     """A connection to the file, which is what the log makes; one that differs is set aside and made again.
 
+    For a leader one that the log has made, and that has more than the log or differs from it, stays where it
+    is: it shows that the log has lost something.
+
     Args:
         path: The file.
         key: Its key, if it is encrypted.
@@ -128,6 +135,7 @@ def open_replica(
         leads: Whether the log must be that of a leader whose epoch is not over, with all its rows durable.
 
     Raises:
+        Rewound: The log of a leader lacks what the file has.
         StorageError: The log cannot be read.
         sqlite3.Error: The file cannot be written.
         Busy: A newer version has written the file or the log.
@@ -136,14 +144,18 @@ def open_replica(
         log.last()
     try:
         return _opened(path, key, log)
+    except _OfAnotherLog:
+        if leads:
+            raise
+        quarantine_file(path)
     except Pruned:
         # It is older than what the log still has. A purge may lie between, so nothing of it stays.
         for part in _PARTS:
             path.with_name(path.name + part).unlink(missing_ok=True)
-    except (_Different, sqlite3.DatabaseError) as error:
+    except (_OfNoLog, sqlite3.DatabaseError) as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
-        _set_aside(path)
+        quarantine_file(path)
     return _opened(path, key, log)
 
 
@@ -224,8 +236,10 @@ def _begin(db: sqlite3.Connection, log: StatementLog) -> None:
 
 
 def _compare(at: Position | None, log: StatementLog) -> None:
-    if at is None or at.hash != _hash_at(log, at.seq):
-        raise _Different("The ledger is not what its log makes.")
+    if at is None:
+        raise _OfNoLog
+    if at.hash != _hash_at(log, at.seq):
+        raise _OfAnotherLog("The ledger is not what its log makes.")
 
 
 def _hash_at(log: StatementLog, seq: int) -> bytes | None:
@@ -253,7 +267,8 @@ def _hash(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
 
 
-def _set_aside(path: Path) -> None:
+def quarantine_file(path: Path) -> None:
+    """Quarantine a file that nobody has open."""
     logger.error("ledger: %s is not what its log makes: quarantined and recreated", path.name)
     for part in _PARTS:
         there = path.with_name(path.name + part)

@@ -117,7 +117,7 @@ def _follow(settings: Settings, folder: AccountFolder) -> None:
     url, allow = settings.database.get_secret_value(), settings.node.allow_asynchronous
     database = Database(url, patience=_PATIENCE, allow_asynchronous=allow)
     try:
-        with closing(PostgresStatements(database, folder.name, 0)) as log:
+        with closing(PostgresStatements(database, folder.name)) as log:
             follow_ledger(folder, log)
     except (StorageError, sqlite3.Error) as error:
         logger.warning("node: the ledger of %s cannot be followed: %s", folder.name, type(error).__name__)

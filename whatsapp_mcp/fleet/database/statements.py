@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from whatsapp_mcp.fleet.database.body_streams import BodyStream
+from whatsapp_mcp.fleet.database.body_streams import BodyStream, rows_of
 from whatsapp_mcp.fleet.database.connections import Database, Link, Session
+from whatsapp_mcp.fleet.database.streams import await_standby
 from whatsapp_mcp.storage import LedgerSnapshot, StatementRow
 
 # The lock of the head lets a takeover wait, and this find no head after it. A snapshot whose answer was lost
@@ -33,19 +34,19 @@ _NEWEST: Final = "SELECT seq, body FROM whatsapp_mcp.ledger_snapshots WHERE acco
 
 
 class PostgresStatements:
-    """The ledger's log of one account, for its leader: a `storage.StatementLog`.
-
-    Who only follows may read with any epoch, and gets rows that are not durable yet.
+    """The ledger's log of one account: a `storage.StatementLog`.
 
     Args:
         database: Where.
         account: Whose.
-        epoch: Of the leader.
+        epoch: Of the leader; None for who only reads, and then rows that no failover takes away.
     """
 
-    def __init__(self, database: Database, account: str, epoch: int) -> None:
+    def __init__(self, database: Database, account: str, epoch: int | None = None) -> None:
         self._database = database
-        self._stream = BodyStream(database, account, "ledger", epoch)
+        self._stream = BodyStream(database, account, "ledger", -1 if epoch is None else epoch)
+        self._account = account
+        self._follows = epoch is None
 
     def __enter__(self) -> PostgresStatements:
         return self
@@ -67,7 +68,14 @@ class PostgresStatements:
 
     def read(self, after: int, limit: int) -> list[StatementRow]:
         """See `storage.StatementLog`."""
-        return [StatementRow(row.seq, row.body) for row in self._stream.read(after, limit)]
+
+        def look(session: Session) -> list[StatementRow]:
+            rows = rows_of(session, self._account, "ledger", after, limit)
+            if rows and self._follows:
+                await_standby(session)
+            return [StatementRow(row.seq, row.body) for row in rows]
+
+        return self._stream.link.run(look)
 
     def put_snapshot(self, seq: int, content: bytes) -> None:
         """See `storage.StatementLog`."""
