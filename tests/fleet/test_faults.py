@@ -19,6 +19,7 @@ from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.fleet.led import ACCOUNT, LedAccount
 from tests.postgres import PostgresServer, postgres_server, synchronous_pair
 from whatsapp_mcp.fleet.database import Database, PostgresJournal, Renewal, begin_run, connect, renew
+from whatsapp_mcp.fleet.protocol import LeaseTimes, OwnLease
 from whatsapp_mcp.storage import Fenced, Rewound, Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -333,13 +334,13 @@ def test_a_renewal_whose_wait_was_cut_short_is_not_confirmed(on_pair: LedOnPair)
     with connect(led.database) as session, ThreadPoolExecutor(1) as pool:
         begin_run(session, "mine", "node", 1)
         stop_receiving(standby, signal.SIGSTOP)
-        renewal = pool.submit(renew, session, "mine", 1)
+        renewal = pool.submit(renew, session, "mine", OwnLease(LeaseTimes(), 1))
         waits = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
         wait_until(lambda: primary.query(f"SELECT count(*) {waits}") == "1")
         primary.query(f"SELECT pg_cancel_backend(pid) {waits}")
         assert renewal.result(LIMIT) is Renewal.UNANSWERED
         stop_receiving(standby, signal.SIGCONT)
-        assert renew(session, "mine", 2) is Renewal.CONFIRMED
+        assert renew(session, "mine", OwnLease(LeaseTimes(), 2)) is Renewal.CONFIRMED
 
 
 def test_without_its_standby_nothing_is_confirmed_and_waiting_ends(on_pair: LedOnPair) -> None:

@@ -25,7 +25,7 @@ from whatsapp_mcp.fleet.database import (
     release,
     renew,
 )
-from whatsapp_mcp.fleet.protocol import Lease
+from whatsapp_mcp.fleet.protocol import Lease, LeaseTimes, OwnLease
 from whatsapp_mcp.storage import Fenced, JournalStore, Snapshot
 
 pytestmark = pytest.mark.anyio
@@ -222,12 +222,17 @@ def test_raising_the_epoch_again_after_a_lost_answer_changes_nothing(led: LedAcc
         assert journal.append(1, 17, b"and another") == 2
 
 
+def asked(attempt: int, confirmed: int = 0) -> OwnLease:
+    """A lease with this attempt under way."""
+    return OwnLease(LeaseTimes(), attempt, confirmed)
+
+
 def test_a_run_that_renews_cannot_be_ended_by_who_saw_an_older_counter(led: LedAccount) -> None:
     begin_run(led.session, "mine", "node", 1)
     seen = counter_of(led.session, "mine")
-    assert renew(led.session, "mine", 1) is Renewal.CONFIRMED
+    assert renew(led.session, "mine", asked(1)) is Renewal.CONFIRMED
     assert not end_run(led.session, "mine", seen)
-    assert renew(led.session, "mine", 2) is Renewal.CONFIRMED
+    assert renew(led.session, "mine", asked(2, confirmed=1)) is Renewal.CONFIRMED
     assert counter_of(led.session, "mine") == 2
 
 
@@ -235,8 +240,27 @@ def test_a_run_that_was_ended_stays_ended(led: LedAccount) -> None:
     begin_run(led.session, "mine", "node", 1)
     assert end_run(led.session, "mine", counter_of(led.session, "mine"))
     begin_run(led.session, "mine", "node", 1)
-    assert renew(led.session, "mine", 1) is Renewal.LOST
+    assert renew(led.session, "mine", asked(1)) is Renewal.LOST
     assert counter_of(led.session, "mine") is None
+
+
+def test_a_run_whose_counter_has_gone_back_finds_its_database_rewound(led: LedAccount) -> None:
+    begin_run(led.session, "mine", "node", 1)
+    assert renew(led.session, "mine", asked(1)) is Renewal.CONFIRMED
+    led.session.execute("UPDATE whatsapp_mcp.runs SET counter = 0 WHERE run = 'mine'")
+    assert renew(led.session, "mine", asked(3, confirmed=1)) is Renewal.REWOUND
+    assert counter_of(led.session, "mine") == 0
+
+
+def test_a_run_that_is_gone_finds_its_database_rewound(led: LedAccount) -> None:
+    assert renew(led.session, "mine", asked(1)) is Renewal.REWOUND
+
+
+def test_an_attempt_whose_answer_was_lost_changes_nothing_when_it_is_executed_late(led: LedAccount) -> None:
+    begin_run(led.session, "mine", "node", 1)
+    assert renew(led.session, "mine", asked(2)) is Renewal.CONFIRMED
+    renew(led.session, "mine", asked(1))
+    assert renew(led.session, "mine", asked(3, confirmed=2)) is Renewal.CONFIRMED
 
 
 def test_an_account_that_was_given_up_can_be_taken_at_once(led: LedAccount) -> None:

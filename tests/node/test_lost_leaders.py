@@ -32,6 +32,7 @@ async def test_an_account_that_has_rested_is_led_again_and_the_loss_counts_once(
         await fleet.until(lambda fleet: "a" in fleet.leaders())
         let(fleet, "failures = 5")
         one.kill()
+    fleet.session.execute("UPDATE whatsapp_mcp.runs SET ended = true")
     async with node("two", tmp_path, fleet.url, LONG_LEASE):
         await fleet.until(lambda fleet: fleet.rows()["a"].failures == 6)
         assert not fleet.rows()["a"].is_due

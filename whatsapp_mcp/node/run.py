@@ -37,6 +37,7 @@ class NodeRun:
 
     Attributes:
         commit_seconds: How long the last confirmed renewal took, with the wait for the standby.
+        rewound: Whether it has ended because the database lacks what it had confirmed to this run.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class NodeRun:
         self._lease = OwnLease(times)
         self._stop = threading.Event()
         self.commit_seconds: float | None = None
+        self.rewound = False
 
     def until(self) -> float:
         """When the lease ends unless it is renewed, as `boottime` counts; minus infinity without one."""
@@ -87,7 +89,7 @@ class NodeRun:
             while not self._lease.ended:
                 begun = self._clock()
                 self._lease = asked = self._lease.ask(begun)
-                match renewer.renew(asked.attempt):
+                match renewer.renew(asked):
                     case Renewal.CONFIRMED:
                         self._lease = asked.renewed()
                         self.commit_seconds = self._clock() - begun
@@ -95,7 +97,8 @@ class NodeRun:
                     case Renewal.UNANSWERED:
                         self._lease = asked.unanswered()
                         pause = _RETRY
-                    case Renewal.LOST:
+                    case Renewal.LOST | Renewal.REWOUND as outcome:
+                        self.rewound = outcome is Renewal.REWOUND
                         self._lease = asked.lost()
                         return
                 if self._stop.wait(max(pause, 0.0)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Final
 
 import anyio
 
@@ -12,6 +14,9 @@ from whatsapp_mcp.fleet.database import DatabaseCalls, RunRow, end_run
 from whatsapp_mcp.fleet.protocol import Challenge, Contact, LeaseTimes, Sighting
 from whatsapp_mcp.node.plan import View
 from whatsapp_mcp.node.sockets import contact
+
+REACH_AGAIN: Final = 10.0
+"""Seconds between two tries to reach a run that lives and was not reached yet."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +46,8 @@ class Watcher:
         self._clock = clock
         self._connect = connect
         self._challenges: dict[str, Challenge] = {}
+        self._reached: set[str] = set()
+        self._tried: dict[str, float] = {}
 
     async def challenge(self, view: View) -> int:
         """End those of the runs that may be ended; answers how many.
@@ -50,13 +57,17 @@ class Watcher:
         """
         others = [row for row in view.runs if row.run != self._run]
         self._challenges = {
-            row.run: Challenge.observed(self._challenges.get(row.run), row.counter, view.answered)
+            row.run: Challenge.observed(
+                self._challenges.get(row.run), row.counter, view.answered, self._times
+            )
             for row in others
         }
+        self._reached &= self._challenges.keys()
+        self._tried = {run: tried for run, tried in self._tried.items() if run in self._challenges}
         sightings: dict[str, Sighting] = {}
         async with anyio.create_task_group() as tasks:
             for row in others:
-                if not row.lock_held:
+                if not row.lock_held or self._is_to_be_reached(row.run):
                     tasks.start_soon(self._look, row, sightings)
         ended = 0
         for row in others:
@@ -65,9 +76,18 @@ class Watcher:
                 ended += await self._end(row, challenge, sighting)
         return ended
 
+    def _is_to_be_reached(self, run: str) -> bool:
+        """Whether to connect to a run that lives: only of one that was reached a refusal says something."""
+        if run in self._reached:
+            return False
+        return self._clock() >= self._tried.get(run, -math.inf) + REACH_AGAIN
+
     async def _look(self, row: RunRow, sightings: dict[str, Sighting]) -> None:
-        reached = await self._connect(row.address, row.machine)
-        sightings[row.run] = Sighting(lock_held=row.lock_held, contact=reached)
+        self._tried[row.run] = self._clock()
+        came = await self._connect(row.address, row.machine)
+        if came is Contact.ACCEPTED:
+            self._reached.add(row.run)
+        sightings[row.run] = Sighting(row.lock_held, came, row.run in self._reached)
 
     async def _end(self, row: RunRow, challenge: Challenge, sighting: Sighting | None) -> bool:
         ended = await self._calls.run(partial(end_run, run=row.run, counter=challenge.counter))

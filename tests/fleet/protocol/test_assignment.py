@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,11 +115,11 @@ def test_a_run_that_has_failed_to_lead_an_account_comes_last_for_it_alone() -> N
         assert assigned([account], [first], {account: [first.run]}) == {account: first.run}
 
 
-def test_a_run_is_ended_before_its_time_only_if_its_lock_is_free_and_its_address_refuses() -> None:
-    times, challenge = LeaseTimes(), Challenge(7, since=100)
-    for lock_held in (False, True):
-        for contact in Contact:
-            early = challenge.may_end(times, 100, Sighting(lock_held=lock_held, contact=contact))
-            assert early == (not lock_held and contact is Contact.REFUSED)
-            assert challenge.may_end(times, 112, Sighting(lock_held=lock_held, contact=contact))
+def test_a_run_is_ended_early_only_if_its_lock_is_free_and_its_address_refuses_that_was_reached() -> None:
+    times, challenge = LeaseTimes(), Challenge(7, since=100, answered=100)
+    for lock_held, contact, reached in product((False, True), Contact, (False, True)):
+        sighting = Sighting(lock_held, contact, reached)
+        early = challenge.may_end(times, 100, sighting)
+        assert early == (reached and not lock_held and contact is Contact.REFUSED)
+        assert challenge.may_end(times, 112, sighting)
     assert not challenge.may_end(times, 111.9)

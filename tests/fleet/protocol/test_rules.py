@@ -59,11 +59,28 @@ def test_a_lease_is_renewed_an_interval_after_the_last_renewal_was_begun() -> No
 
 
 def test_a_counter_that_moves_starts_the_challenge_again() -> None:
-    first = Challenge.observed(None, 7, 100)
-    again = Challenge.observed(first, 7, 105)
+    first = Challenge.observed(None, 7, 100, TIMES)
+    again = Challenge.observed(first, 7, 105, TIMES)
     assert again.may_end(TIMES, 112)
-    moved = Challenge.observed(again, 8, 111)
-    assert not moved.may_end(TIMES, 122.9)
+    moved = Challenge.observed(again, 8, 109, TIMES)
+    assert not moved.may_end(TIMES, 120.9)
+
+
+def test_a_challenger_that_was_cut_off_itself_starts_again() -> None:
+    before = Challenge.observed(None, 7, 100, TIMES)
+    after = Challenge.observed(before, 7, 113, TIMES)
+    assert not after.may_end(TIMES, 113)
+    assert not after.may_end(TIMES, 124.9)
+    assert Challenge.observed(after, 7, 118, TIMES).may_end(TIMES, 125)
+
+
+def test_a_counter_below_what_was_confirmed_shows_a_database_that_was_rewound() -> None:
+    lease = OwnLease(TIMES).ask(100).renewed().ask(102).unanswered().ask(103)
+    assert not lease.is_rewound(1)
+    assert not lease.is_rewound(2)
+    assert lease.is_rewound(0)
+    assert lease.renewed().is_rewound(2)
+    assert OwnLease(TIMES).is_rewound(None)
 
 
 @settings(max_examples=50)
@@ -74,7 +91,7 @@ def test_an_owner_has_stopped_when_its_run_may_be_ended(
     committed: float, asked: float, answered: float, read: float
 ) -> None:
     lease = OwnLease(TIMES).ask(committed - asked).renewed()
-    challenge = Challenge.observed(None, 1, committed + read)
+    challenge = Challenge.observed(None, 1, committed + read, TIMES)
     earliest = challenge.since + TIMES.ttl + TIMES.margin
     assert challenge.may_end(TIMES, earliest)
     assert not lease.holds(earliest - TIMES.margin / 2)

@@ -64,16 +64,16 @@ class Writer:
         return seq, row
 
     async def _attempt(self, move: NextMove, row: Row) -> AppendOutcome:
-        kind, account, defect = self._kind, self._account, self._scene.defect
+        kind, account = self._kind, self._account
         self._seq = None
         try:
             if move is NextMove.CONFIRM:
                 self._seq = await self._connection.run(statements.confirm(kind, account, row.stamp))
                 absent = self._seq is None and not self._scene.has(Defect.BLIND_CONFIRMATION)
                 return AppendOutcome.ABSENT if absent else AppendOutcome.COMMITTED
-            if defect is Defect.SEPARATE_CHECK:
+            if self._scene.has(Defect.SEPARATE_CHECK):
                 await self._connection.run(statements.check_epoch(kind, account, row.stamp.epoch))
-            self._seq = await self._connection.run(statements.append(kind, account, row, defect))
+            self._seq = await self._connection.run(statements.append(kind, account, row, self._scene.defects))
         except Fenced:
             return AppendOutcome.FENCED
         except Duplicate:

@@ -15,8 +15,8 @@ from whatsapp_mcp.fleet.protocol import Stamp
 
 WATCHED = 0.1
 """Seconds from one look of the watchdog to the next; the process may have stood still in between."""
-LATE = 0.05
-"""Seconds by which the watchdog may be late; less than a login to WhatsApp takes."""
+LATE = 0.03
+"""Seconds by which the watchdog may be late; less than a handshake with WhatsApp takes."""
 POOL_CHURN = 0.5
 """How often a write of the library opens a new connection: its pool keeps two."""
 
@@ -120,7 +120,9 @@ class Client:
         return last if last is not None and last.epoch == self._epoch else Stamp.first(self._epoch, 0)
 
     def _log_in(self) -> None:
-        self.link = Link(self._scene.whatsapp[self._account], self._epoch, self.hand)
+        self.link = Link(
+            self._scene.whatsapp[self._account], self._epoch, self.hand, lambda: self.process.alive
+        )
         self.link.log_in()
 
     async def _handle(self, event: Event | Send) -> None:

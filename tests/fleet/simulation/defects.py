@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 
 class Defect(Enum):
@@ -22,7 +23,6 @@ class Defect(Enum):
     BLIND_CONFIRMATION = "what is confirmed is not looked for"
     SAME_ROLE_NAME = "the password changes and the role's name does not"
     KEPT_BACKENDS = "a takeover ends no connections"
-    EARLY_JUDGEMENT = "the outbox is judged before the keys are fenced"
     UNFENCED_LOGIN = "the login is changed without comparing the epoch"
     UNLOCKED_END = "a run is ended without comparing its counter"
     EARLY_CHALLENGE = "a challenger counts from before it asked"
@@ -34,8 +34,23 @@ class Defect(Enum):
     SHARED_STAMPS = "a client's stamps begin after the last row that it finds"
     ENDED_BY_LOCK = "a run is ended as soon as its connection to the database is gone"
     FREE_CLIENTS = "the clients of a run do not hold the socket at which it listens"
+    COUNTED_GAP = "a challenger counts the time in which it had no answer"
+    UNNOTICED_END = "a client goes on when the process of its node has ended"
+    UNREACHED_REFUSAL = "a refused connection counts for a run that was never reached"
 
     @property
     def is_of_sightings(self) -> bool:
         """Whether it is about what is seen of a run's processes."""
-        return self in {Defect.ENDED_BY_LOCK, Defect.FREE_CLIENTS}
+        return self in {Defect.ENDED_BY_LOCK, Defect.FREE_CLIENTS, Defect.UNREACHED_REFUSAL}
+
+
+COVERED: Final = (
+    (Defect.FREE_CLIENTS, Defect.UNNOTICED_END),
+    (Defect.COUNTING_DATABASE, Defect.COUNTED_GAP),
+)
+"""Pairs of defects of which each is harmless alone, as the other part covers for it."""
+TRIALS: Final = (
+    *((defect,) for defect in Defect if not any(defect in pair for pair in COVERED)),
+    *COVERED,
+)
+"""What the simulation must find."""

@@ -40,19 +40,19 @@ class Outcome:
     counts: Counter[str]
 
 
-def run(seed: int, defect: Defect | None = None, *, sees_processes: bool = False) -> Outcome:
+def run(seed: int, *defects: Defect, sees_processes: bool = False) -> Outcome:
     """Let one history happen.
 
     Args:
         seed: Its name.
-        defect: What is done wrong in it.
+        defects: What is done wrong in it.
         sees_processes: See `Scene`.
     """
-    sees_processes = sees_processes or (defect is not None and defect.is_of_sightings)
+    sees_processes = sees_processes or any(defect.is_of_sightings for defect in defects)
     monitor = Monitor()
     world = World(seed)
     try:
-        History(world, monitor, defect, sees_processes=sees_processes).run()
+        History(world, monitor, frozenset(defects), sees_processes=sees_processes).run()
     except Violation as violation:
         return Outcome(seed, f"{violation} (at {world.now:.1f} s)", monitor.counts)
     return Outcome(seed, None, monitor.counts)
@@ -62,11 +62,11 @@ class History:
     """The parts of one history."""
 
     def __init__(
-        self, world: World, monitor: Monitor, defect: Defect | None, *, sees_processes: bool
+        self, world: World, monitor: Monitor, defects: frozenset[Defect], *, sees_processes: bool
     ) -> None:
         accounts = ["a", "b"][: world.random.choice([1, 1, 2])]
         rows: dict[Key, Any] = {key: value for account in accounts for key, value in empty(account).items()}
-        database = Database(world, rows, waits=defect is not Defect.ASYNCHRONOUS, watch=monitor.visible)
+        database = Database(world, rows, waits=Defect.ASYNCHRONOUS not in defects, watch=monitor.visible)
         monitor.database = database
         self._scene = Scene(
             world=world,
@@ -75,7 +75,7 @@ class History:
             whatsapp={account: WhatsApp(world, account, monitor) for account in accounts},
             monitor=monitor,
             times=TIMES,
-            defect=defect,
+            defects=defects,
             sees_processes=sees_processes,
         )
         self._nodes = [Node(self._scene, name) for name in ("x", "y", "z")[: world.random.choice([2, 3])]]

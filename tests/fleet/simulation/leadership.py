@@ -100,8 +100,6 @@ class Leadership:
             order.remove(Step.TERMINATE_BACKENDS)
         if self._scene.has(Defect.PASSWORD_FIRST):
             order = [Step.CHANGE_LOGIN, Step.TERMINATE_BACKENDS, Step.RAISE_EPOCH, *order[3:]]
-        if self._scene.has(Defect.EARLY_JUDGEMENT):
-            order = [Step.RAISE_EPOCH, Step.READ_LOG, Step.JUDGE_OUTBOX, *order[1:3], Step.START_CLIENT]
         return tuple(order)
 
     async def _steps(self, order: tuple[Step, ...]) -> None:
@@ -117,7 +115,9 @@ class Leadership:
             await acts[step]()
 
     async def _raise_epoch(self) -> None:
-        await self._until_done(statements.raise_epoch(self.account, self._seen, self.run, self._scene.defect))
+        await self._until_done(
+            statements.raise_epoch(self.account, self._seen, self.run, self._scene.defects)
+        )
 
     async def _change_login(self) -> None:
         unfenced = self._scene.has(Defect.UNFENCED_LOGIN) or self._scene.has(Defect.PASSWORD_FIRST)
@@ -190,7 +190,7 @@ class Leadership:
 
     async def _ingest(self) -> None:
         first = self.archive.journal + 1
-        read = statements.read_journal(self.account, first - 1, self._scene.defect)
+        read = statements.read_journal(self.account, first - 1, self._scene.defects)
         messages = await self._until_done(read)
         if messages:
             await self._append("ingest", first=first, last=first + len(messages) - 1, messages=messages)

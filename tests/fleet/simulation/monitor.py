@@ -95,6 +95,7 @@ class Monitor:
     def logged_in(self, account: str, epoch: int) -> None:
         """WhatsApp has accepted a login."""
         self.counts["logins"] += 1
+        self._not_older(account, epoch, "a login")
         self._newest_login[account] = max(self._newest_login[account], epoch)
 
     def frame(self, account: str, epoch: int, send: str, keys: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from tests.fleet.simulation import statements
 from tests.fleet.simulation.archive import Archive
@@ -19,6 +20,8 @@ RETRY = 0.2
 WATCH = 0.4
 SILENT = 0.2
 """How often a machine does not answer."""
+FILTERED = 0.2
+"""How often a machine has a firewall that refuses all connections."""
 
 
 class Node:
@@ -28,6 +31,7 @@ class Node:
         archives: What lies on its disk: one archive an account. It outlives the process.
         processes: Those that run on the machine; ended ones are among them.
         listening: Of each of its runs, the processes that hold its socket.
+        filtered: Whether a firewall refuses connections to it.
     """
 
     def __init__(self, scene: Scene, name: str) -> None:
@@ -42,6 +46,7 @@ class Node:
         self.archives = {account: Archive() for account in scene.whatsapp}
         self.processes: list[Process] = []
         self.listening: dict[str, list[Process]] = {}
+        self.filtered = scene.sees_processes and scene.world.random.random() < FILTERED
         self.run = ""
         self.leading: dict[str, Leadership] = {}
         self._runs = 0
@@ -57,6 +62,7 @@ class Node:
         self.lease = OwnLease(self.scene.times)
         self.leading = {}
         self._challenges: dict[str, Challenge] = {}
+        self._reached: set[str] = set()
         self.process = Process(self.scene.world, self.clock)
         self.processes = [process for process in self.processes if process.alive]
         self.processes.append(self.process)
@@ -75,6 +81,8 @@ class Node:
         clients = [each.client.process for each in self.leading.values() if each.client is not None]
         self.process.kill()
         for process in clients:
+            if self.scene.has(Defect.UNNOTICED_END):
+                continue
             if machine:
                 process.kill()
             else:
@@ -93,7 +101,7 @@ class Node:
         """What comes of connecting to a run of this node."""
         if self.scene.world.random.random() < SILENT:
             return Contact.UNKNOWN
-        is_there = any(process.alive for process in self.listening[run])
+        is_there = not self.filtered and any(process.alive for process in self.listening[run])
         return Contact.ACCEPTED if is_there else Contact.REFUSED
 
     def _sighting(self, run: str) -> Sighting | None:
@@ -102,9 +110,11 @@ class Node:
             return None
         held = any(backend.lock == run for backend in self.scene.database.backends)
         seen = self.scene.homes[run].contact(run)
+        if seen is Contact.ACCEPTED or self.scene.has(Defect.UNREACHED_REFUSAL):
+            self._reached.add(run)
         if self.scene.has(Defect.ENDED_BY_LOCK):
-            seen = Contact.REFUSED
-        return Sighting(lock_held=held, contact=seen)
+            return Sighting(lock_held=held, contact=Contact.REFUSED, reached=True)
+        return Sighting(lock_held=held, contact=seen, reached=run in self._reached)
 
     async def _end_former(self, connection: Connection, former: str) -> None:
         """End the run of the last process of this node, once nobody holds its socket."""
@@ -122,12 +132,16 @@ class Node:
             self.lease = self.lease.ask(self.process.now())
             try:
                 attempt = None if self.scene.has(Defect.COUNTING_DATABASE) else self.lease.attempt
-                confirmed = await connection.run(statements.renew(self.run, attempt), 1.5)
+                renewal = statements.renew(self.run, attempt, self.lease.confirmed)
+                found: statements.Run | None = await connection.run(renewal, 1.5)
             except Disconnected:
                 self.lease = self.lease.unanswered()
                 await self.process.sleep(RETRY)
                 continue
-            if not confirmed:
+            counter = found.counter if found is not None else None
+            if attempt is not None and self.lease.is_rewound(counter):
+                self.scene.monitor.rewound()
+            if found is None or found.ended:
                 self._ended()
                 return
             if self.scene.has(Defect.LATE_COUNT):
@@ -176,7 +190,10 @@ class Node:
     async def _challenge(
         self, connection: Connection, run: str, row: statements.Run, answered: float
     ) -> None:
-        challenge = Challenge.observed(self._challenges.get(run), row.counter, answered)
+        former = self._challenges.get(run)
+        if former is not None and self.scene.has(Defect.COUNTED_GAP):
+            former = replace(former, answered=answered)
+        challenge = Challenge.observed(former, row.counter, answered, self.scene.times)
         self._challenges[run] = challenge
         times = self.scene.times
         if self.scene.has(Defect.NO_MARGIN):

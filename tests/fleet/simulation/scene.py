@@ -26,7 +26,7 @@ class Scene:
     """One history's world.
 
     Attributes:
-        defect: What is done wrong in it, if anything.
+        defects: What is done wrong in it.
         sees_processes: Whether nodes connect to each other, and end a run whose processes are gone.
         homes: The node of each run.
     """
@@ -37,10 +37,10 @@ class Scene:
     whatsapp: dict[str, WhatsApp]
     monitor: Monitor
     times: LeaseTimes
-    defect: Defect | None
+    defects: frozenset[Defect]
     sees_processes: bool = False
     homes: dict[str, Node] = field(default_factory=dict[str, "Node"])
 
     def has(self, defect: Defect) -> bool:
         """Whether this is done wrong here."""
-        return self.defect is defect
+        return defect in self.defects

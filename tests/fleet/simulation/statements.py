@@ -34,28 +34,34 @@ class Leases(NamedTuple):
 
 
 def begin_run(run: str) -> Body:
-    """Insert the row of a run, unless an earlier attempt has."""
+    """Insert the row of a run.
+
+    It is written where an earlier attempt has done so, too: this commit waits for the standby.
+    """
 
     async def body(txn: Transaction) -> None:
-        if await txn.lock(run_key(run)) is None:
-            txn.put(run_key(run), Run(0, ended=False))
+        row: Run | None = await txn.lock(run_key(run))
+        txn.put(run_key(run), row or Run(0, ended=False))
 
     return body
 
 
-def renew(run: str, attempt: int | None) -> Body:
-    """Write a new counter of a run; False if it was ended.
+def renew(run: str, attempt: int | None, confirmed: int) -> Body:
+    """Write a new counter of a run; returns its row as it was found.
 
     Args:
         attempt: What is written; None lets the database count.
+        confirmed: What was confirmed last: nothing is written where less is found.
     """
 
-    async def body(txn: Transaction) -> bool:
+    async def body(txn: Transaction) -> Run | None:
         row: Run | None = await txn.lock(run_key(run))
-        if row is None or row.ended:
-            return False
-        txn.put(run_key(run), row._replace(counter=row.counter + 1 if attempt is None else attempt))
-        return True
+        if row is not None and not row.ended:
+            if attempt is None:
+                txn.put(run_key(run), row._replace(counter=row.counter + 1))
+            elif confirmed <= row.counter < attempt:
+                txn.put(run_key(run), row._replace(counter=attempt))
+        return row
 
     return body
 
@@ -82,7 +88,7 @@ def read_leases(accounts: list[str]) -> Body:
     return body
 
 
-def raise_epoch(account: str, seen: Lease, run: str, defect: Defect | None) -> Body:
+def raise_epoch(account: str, seen: Lease, run: str, defects: frozenset[Defect]) -> Body:
     """Become the leader; returns the epoch."""
 
     async def body(txn: Transaction) -> int:
@@ -92,7 +98,7 @@ def raise_epoch(account: str, seen: Lease, run: str, defect: Defect | None) -> B
         match may_raise(lease, seen, run, ended=former is not None and former.ended):
             case Raise.REFUSE:
                 raise Fenced
-            case Raise.DONE if defect is Defect.UNCONFIRMED_RAISE:
+            case Raise.DONE if Defect.UNCONFIRMED_RAISE in defects:
                 return lease.epoch
             case Raise.DONE | Raise.WRITE:
                 pass
@@ -152,19 +158,19 @@ def check_epoch(kind: str, account: str, epoch: int) -> Body:
     return body
 
 
-def append(kind: str, account: str, row: Row, defect: Defect | None) -> Body:
+def append(kind: str, account: str, row: Row, defects: frozenset[Defect]) -> Body:
     """Append a row; returns its number."""
 
     async def body(txn: Transaction) -> int:
         key, epoch = head_key(kind, account), row.stamp.epoch
-        if defect is Defect.UNLOCKED_CHECK:
+        if Defect.UNLOCKED_CHECK in defects:
             if txn.get(key).epoch != epoch:
                 raise Fenced
             await txn.pause()
         head: Position = await txn.lock(key)
-        if head.epoch != epoch and defect not in {Defect.UNLOCKED_CHECK, Defect.SEPARATE_CHECK}:
+        if head.epoch != epoch and not defects & {Defect.UNLOCKED_CHECK, Defect.SEPARATE_CHECK}:
             raise Fenced
-        if txn.get(stamp_key(kind, account, row.stamp)) is not None and defect is not Defect.NO_STAMP:
+        if txn.get(stamp_key(kind, account, row.stamp)) is not None and Defect.NO_STAMP not in defects:
             raise Duplicate
         seq = head.seq + 1
         txn.put(key, head._replace(seq=seq))
@@ -198,12 +204,12 @@ def read_head(kind: str, account: str, seq: int) -> Body:
     return body
 
 
-def read_journal(account: str, after: int, defect: Defect | None) -> Body:
+def read_journal(account: str, after: int, defects: frozenset[Defect]) -> Body:
     """Read ten messages of the journal after a number, with a commit that waits: they are durable."""
 
     async def body(txn: Transaction) -> list[int]:
         head: Position = txn.get(head_key(JOURNAL, account))
-        if head.seq > after and defect is not Defect.UNCONFIRMED_READ:
+        if head.seq > after and Defect.UNCONFIRMED_READ not in defects:
             txn.put(head_key(JOURNAL, account), await txn.lock(head_key(JOURNAL, account)))
         rows = [txn.get(row_key(JOURNAL, account, seq)) for seq in range(after + 1, after + 11)]
         return [row.body for row in rows if row is not None]

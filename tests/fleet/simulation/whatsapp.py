@@ -11,7 +11,7 @@ from tests.fleet.simulation.world import World
 SLOWEST = 0.8
 """Seconds that a packet to WhatsApp takes at most: a handshake that is slower is given up by the server."""
 FASTEST = 0.02
-"""Seconds that it takes at least; a login takes three of them."""
+"""Seconds that it takes at least; a login takes three of them, and the client is needed for the third."""
 
 
 class Message(NamedTuple):
@@ -46,19 +46,26 @@ class Link:
 
     Args:
         told: Called with what comes from WhatsApp.
+        lives: Whether the client is there, without which no handshake is finished.
     """
 
-    def __init__(self, whatsapp: WhatsApp, epoch: int, told: Callable[[Event], None]) -> None:
+    def __init__(
+        self, whatsapp: WhatsApp, epoch: int, told: Callable[[Event], None], lives: Callable[[], bool]
+    ) -> None:
         self._whatsapp = whatsapp
         self.epoch = epoch
         self.broken = False
         self._told = told
+        self._lives = lives
         self._last = {"up": 0.0, "down": 0.0}
 
     def log_in(self) -> None:
         """Begin the handshake."""
-        hello = Link._welcome
-        self._packet("up", lambda: self._packet("down", lambda: self._packet("up", lambda: hello(self))))
+        self._packet("up", lambda: self._packet("down", self._finish))
+
+    def _finish(self) -> None:
+        if self._lives():
+            self._packet("up", self._welcome)
 
     def _welcome(self) -> None:
         self._whatsapp.log_in(self)

@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from whatsapp_mcp.fleet.database.connections import Database, Session, connect
+from whatsapp_mcp.fleet.protocol import OwnLease
 from whatsapp_mcp.storage import StorageError
 
 _LOCKS: Final = 0x77_6D_72_6E
@@ -88,25 +89,34 @@ class Renewal(Enum):
     """It may be gone after a failover. The next one is another attempt."""
     LOST = auto()
     """The run was ended."""
+    REWOUND = auto()
+    """The database lacks an attempt that it had confirmed, or the run."""
 
 
-def renew(session: Session, run: str, attempt: int) -> Renewal:
+_RENEW: Final = """
+UPDATE whatsapp_mcp.runs SET counter = %(attempt)s
+WHERE run = %(run)s AND NOT ended AND counter >= %(confirmed)s AND counter < %(attempt)s
+"""
+_COUNTER: Final = "SELECT counter FROM whatsapp_mcp.runs WHERE run = %s"
+
+
+def renew(session: Session, run: str, asked: OwnLease) -> Renewal:
     """Write the number of an attempt as the run's counter.
 
     Args:
-        attempt: A number that this run has not used before, whatever became of earlier ones: one that a
-            failover took away may have been seen.
+        asked: The lease with this attempt, whose number the run has not used before, whatever became of
+            earlier ones: one that a failover took away may have been seen.
 
     Raises:
         psycopg.OperationalError: Unanswered.
     """
     session.warned = False
-    renewed = session.execute(
-        "UPDATE whatsapp_mcp.runs SET counter = %s WHERE run = %s AND NOT ended", [attempt, run]
-    )
-    if renewed.rowcount == 0:
-        return Renewal.LOST
-    return Renewal.UNANSWERED if session.warned else Renewal.CONFIRMED
+    about = {"run": run, "attempt": asked.attempt, "confirmed": asked.confirmed}
+    if session.execute(_RENEW, about).rowcount:
+        return Renewal.UNANSWERED if session.warned else Renewal.CONFIRMED
+    found = session.execute(_COUNTER, [run]).fetchone()
+    is_rewound = asked.is_rewound(None if found is None else found[0])
+    return Renewal.REWOUND if is_rewound else Renewal.LOST
 
 
 class Renewer:
@@ -138,12 +148,12 @@ class Renewer:
             self._session.close()
             self._session, self._holds = None, False
 
-    def renew(self, attempt: int) -> Renewal:
+    def renew(self, asked: OwnLease) -> Renewal:
         """One attempt; see `renew`. Whatever keeps it from an answer is UNANSWERED."""
         try:
             session = self._connected()
             session.deadline = self._database.monotonic() + self._limit
-            outcome = renew(session, self._run, attempt)
+            outcome = renew(session, self._run, asked)
         except (psycopg.Error, StorageError) as error:
             self.close()
             words = str(error) if isinstance(error, StorageError) else type(error).__name__

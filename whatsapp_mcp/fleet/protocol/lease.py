@@ -3,10 +3,14 @@
 A **run** is one start of a node's process; its name is never used again. Its row in the database holds a
 counter, and whether it was ended. A renewal writes the number of the attempt, which the run never uses again:
 
-    UPDATE runs SET counter = … WHERE run = … AND NOT ended
+    UPDATE runs SET counter = … WHERE run = … AND NOT ended AND counter >= … AND counter < …
 
 The database does not count by itself. A failover may take away a renewal that was seen and not confirmed; the
 next one would give the counter the same value at a later time, and whoever had seen it would not notice.
+
+Each renewal reads the counter back: it is never below the last one that was confirmed, unless the database
+has lost what it confirmed. It only grows, since an attempt whose answer was lost may be executed after a
+later one.
 
 A run leads the accounts whose leases name it. Whoever sees its counter unchanged for long enough ends it,
 with one statement that compares the counter:
@@ -57,6 +61,7 @@ class OwnLease:
 
     Attributes:
         attempt: The number of the last renewal that was begun; it is what the renewal writes.
+        confirmed: The number of the last one that was confirmed.
         until: When the lease ends, unless it is renewed.
         asked: When the renewal was begun that is not answered yet.
         ended: Whether the run was ended by another; a new run has to begin.
@@ -64,6 +69,7 @@ class OwnLease:
 
     times: LeaseTimes
     attempt: int = 0
+    confirmed: int = 0
     until: float = -math.inf
     asked: float | None = None
     ended: bool = False
@@ -79,7 +85,16 @@ class OwnLease:
     def renewed(self) -> OwnLease:
         """The renewal was confirmed: the database answered, without a warning."""
         assert self.asked is not None
-        return replace(self, until=max(self.until, self.asked + self.times.ttl), asked=None)
+        until = max(self.until, self.asked + self.times.ttl)
+        return replace(self, until=until, asked=None, confirmed=self.attempt)
+
+    def is_rewound(self, counter: int | None) -> bool:
+        """Whether the counter, as a renewal finds it, shows that the database lacks what it had confirmed.
+
+        Args:
+            counter: That of this run; None if the database has no such run.
+        """
+        return counter is None or counter < self.confirmed
 
     def unanswered(self) -> OwnLease:
         """The renewal failed or its answer was lost. Nothing is gained; ask again."""
@@ -118,19 +133,22 @@ class Sighting(NamedTuple):
     Attributes:
         lock_held: Whether that lock is held.
         contact: What came of connecting to the address.
+        reached: Whether a connection to the address was accepted at some time.
     """
 
     lock_held: bool
     contact: Contact
+    reached: bool
 
     @property
     def is_gone(self) -> bool:
         """Whether no process of the run is left, so that its lease needs not be waited for.
 
-        The refusal is the proof. The lock guards against an address that does not lead to the run: it is held
-        as long as the run reaches the database.
+        The refusal is the proof, where nothing else refuses: a firewall may, from the beginning. The lock
+        guards against an address that does not lead to the run: it is held as long as the run reaches the
+        database.
         """
-        return not self.lock_held and self.contact is Contact.REFUSED
+        return self.reached and not self.lock_held and self.contact is Contact.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +157,27 @@ class Challenge:
 
     Attributes:
         counter: The counter that it read last.
-        since: When the answer with that counter came for the first time.
+        since: When the answer with that counter came for the first time, of those that came without a long
+            gap between them.
+        answered: When the last one came.
     """
 
     counter: int
     since: float
+    answered: float
 
     @classmethod
-    def observed(cls, former: Challenge | None, counter: int, answered: float) -> Challenge:
-        """A counter was read. An unchanged one counts from its first answer: it was committed before that."""
-        if former is not None and former.counter == counter:
-            return former
-        return cls(counter, answered)
+    def observed(
+        cls, former: Challenge | None, counter: int, answered: float, times: LeaseTimes
+    ) -> Challenge:
+        """A counter was read. An unchanged one counts from its first answer: it was committed before that.
+
+        After half a lease without an answer it counts from the next one. An outage keeps owners from renewing
+        as well; the first challenger that is back would end all others, which are about to renew.
+        """
+        if former is None or former.counter != counter or answered - former.answered > times.ttl / 2:
+            return cls(counter, answered, answered)
+        return replace(former, answered=answered)
 
     def may_end(self, times: LeaseTimes, now: float, sighting: Sighting | None = None) -> bool:
         """Whether the watched run can no longer hold its lease, if its counter is still the same.

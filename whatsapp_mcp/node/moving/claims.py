@@ -63,7 +63,7 @@ WHERE %(account)s = ANY (accounts)
 _RELEASE_OURS: Final = "UPDATE whatsapp_mcp.leases SET run = NULL WHERE account = %s AND run = %s"
 _ARRIVED: Final = """
 UPDATE whatsapp_mcp.accounts
-SET state = 'active', settings = %s, failures = 0, not_before = '-infinity', reason = '',
+SET state = 'active', settings = %s, failures = 0, failed_runs = '{}', not_before = '-infinity', reason = '',
     made = gen_random_uuid()::text
 WHERE account = %s
 """
@@ -287,7 +287,7 @@ def _free_lease(session: Session, database: Database, account: str) -> Lease:
             return lease
         now = database.monotonic()
         former = watched[1] if watched is not None and watched[0] == lease.run else None
-        challenge = Challenge.observed(former, counter, now)
+        challenge = Challenge.observed(former, counter, now, LeaseTimes())
         watched = lease.run, challenge
         if challenge.may_end(LeaseTimes(), now) and end_run(session, lease.run, counter):
             return lease
