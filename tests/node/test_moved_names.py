@@ -9,6 +9,7 @@ import pytest
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.fleet.database import led_accounts
 from whatsapp_mcp.fleet.tenancy import (
     change_principal,
     create_account,
@@ -46,3 +47,12 @@ def test_whoever_could_use_an_account_cannot_use_another_that_is_moved_in_under_
     arrive(claim_for_arrival(taken.session, taken.database, "dave"), "second", "")
 
     assert [row.accounts for row in principal_rows(taken.session)] == [["carol"], None]
+
+
+def test_an_account_that_comes_in_again_is_another_one_and_has_failed_nowhere(taken: TakenAccount) -> None:
+    arrive(claim_for_arrival(taken.session, taken.database, "erin"), "first", "")
+    taken.session.execute("UPDATE whatsapp_mcp.accounts SET failed_runs = '{one}', failures = 2")
+    depart(claim_for_departure(taken.session, taken.database, former_of(taken.session, "erin")), "second")
+    arrive(claim_for_arrival(taken.session, taken.database, "erin"), "third", "")
+    [row] = [row for row in led_accounts(taken.session) if row.account == "erin"]
+    assert (row.failures, row.failed_runs) == (0, [])

@@ -25,6 +25,7 @@ from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.fleet.database import (
     MIGRATIONS,
     DatabaseCalls,
+    add_account,
     begin_run,
     live_runs,
     note_crash,
@@ -33,11 +34,13 @@ from whatsapp_mcp.fleet.database import (
     raise_epoch,
 )
 from whatsapp_mcp.fleet.objects import ObjectStore, open_objects
-from whatsapp_mcp.fleet.protocol import Contact, Lease
+from whatsapp_mcp.fleet.protocol import Contact, Lease, LeaseTimes
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.node import NodeAccount, run_node, sockets
 from whatsapp_mcp.node.home import FormerRun, NodeHome
+from whatsapp_mcp.node.node import Node
 from whatsapp_mcp.node.plan import View, plan
+from whatsapp_mcp.node.run import NodeRun
 from whatsapp_mcp.node.services import keep_open
 from whatsapp_mcp.node.serving import _claimed, _NodeProcess
 from whatsapp_mcp.node.sockets import (
@@ -48,6 +51,7 @@ from whatsapp_mcp.node.sockets import (
     local_address,
     this_machine,
 )
+from whatsapp_mcp.node.watching import Watcher
 from whatsapp_mcp.settings import HostPort, NodeSettings, Settings
 from whatsapp_mcp.storage import Fenced, Refused, Rewound, StorageError, Unavailable, Unwritable
 
@@ -268,11 +272,13 @@ async def test_a_rewound_database_quarantines_the_account_and_asks_to_link_it_ag
     folder = Settings(home=tmp_path).account_folder(ACCOUNT)
     folder.create()
     folder.archive_db.write_bytes(b"")
+    folder.ledger_db.write_bytes(b"")
     assert await settled(fleet, tmp_path, Rewound("It has 3 rows.")) == ("quarantined", 0)
     assert fleet.rows()[ACCOUNT].run is None
     [(reason,)] = fleet.session.execute("SELECT reason FROM whatsapp_mcp.accounts").fetchall()
     assert "link it again" in reason
     assert not folder.archive_db.exists()
+    assert not folder.ledger_db.exists()
 
 
 async def test_an_account_whose_quarantine_cannot_be_noted_is_not_released_and_keeps_its_files(
@@ -376,7 +382,9 @@ def begin(fleet: Fleet, *nodes: str) -> list[str]:
 
 def test_an_account_that_keeps_failing_rests_and_is_quarantined(fleet: Fleet) -> None:
     runs = begin(fleet, "one", "two") * 5
-    pauses = [note_failure(fleet.session, ACCOUNT, run, "It crashes.") for run in runs]
+    pauses = [
+        note_failure(fleet.session, ACCOUNT, run, "It crashes.", before) for before, run in enumerate(runs)
+    ]
     assert [pause.seconds for pause in pauses if pause is not None][:4] == [0, 0, 10, 20]
     assert pauses[-1] is None
     assert fleet.rows()[ACCOUNT].state == "quarantined"
@@ -384,8 +392,8 @@ def test_an_account_that_keeps_failing_rests_and_is_quarantined(fleet: Fleet) ->
 
 def test_a_node_on_which_all_fails_quarantines_nothing_and_another_is_to_lead_it(fleet: Fleet) -> None:
     bad, good = begin(fleet, "bad", "good")
-    for _ in range(12):
-        note_failure(fleet.session, ACCOUNT, bad, "Its disk is full.")
+    for before in range(12):
+        note_failure(fleet.session, ACCOUNT, bad, "Its disk is full.", before)
     fleet.session.execute("UPDATE whatsapp_mcp.accounts SET not_before = now()")
     assert fleet.rows()[ACCOUNT].state == "active"
     runs = live_runs(fleet.session)
@@ -396,6 +404,87 @@ def test_a_node_on_which_all_fails_quarantines_nothing_and_another_is_to_lead_it
     assert view.accounts[0].failures == 0
     assert not plan(view, good, {ACCOUNT}).move
     assert not plan(view, bad, ()).take
+
+
+def test_a_failure_that_is_noted_again_after_a_lost_answer_counts_once(fleet: Fleet) -> None:
+    [run] = begin(fleet, "one")
+    for _ in range(2):
+        note_failure(fleet.session, ACCOUNT, run, "It crashes.", 0)
+    assert fleet.rows()[ACCOUNT].failures == 1
+
+
+async def test_a_run_ends_when_its_counter_has_gone_back(fleet: Fleet) -> None:
+    [name] = begin(fleet, "one")
+    run = NodeRun(patient(fleet.url), name, LeaseTimes(ttl=3600, margin=1, interval=0.02))
+    with anyio.fail_after(LIMIT):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run.keep)
+            while not run.holds():  # noqa: ASYNC110  a thread renews
+                await anyio.sleep(0.01)
+            fleet.session.execute("UPDATE whatsapp_mcp.runs SET counter = -1")
+            while not run.ended:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+    assert run.rewound
+    assert not run.holds()
+
+
+async def test_a_node_whose_database_was_rewound_quarantines_every_account_of_it(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    for account, state in (("drained", "drained"), ("moved", "moved")):
+        add_account(fleet.session, account)
+        fleet.set(account, state)
+    async with DatabaseCalls(patient(fleet.url)) as calls:
+        run = SimpleNamespace(name="one 1", times=LeaseTimes(), ended=True, rewound=True)
+        context: Any = SimpleNamespace(run=run, calls=calls, clock=lambda: 0.0)
+        copies: Any = None
+        node = Node(context, copies, rewound=2)
+        await node.run()
+    assert {name: row.state for name, row in fleet.rows().items()} == {
+        ACCOUNT: "quarantined",
+        "drained": "quarantined",
+        "moved": "moved",
+    }
+    assert node.rewound == 3
+
+
+async def watched(fleet: Fleet, *seen: Contact) -> list[int]:
+    """How many runs a watcher ends at each look, at which it sees this of the only one."""
+    begin(fleet, "one")
+    came = iter(seen)
+
+    async def connect(address: str, machine: str) -> Contact:
+        return next(came)
+
+    async with DatabaseCalls(patient(fleet.url)) as calls:
+        watcher = Watcher("two 1", LeaseTimes(), calls, lambda: 100.0, connect)
+        return [await watcher.challenge(View(live_runs(fleet.session), [], 100.0)) for _ in seen]
+
+
+async def test_a_run_whose_address_refuses_is_ended_at_once_if_it_was_reached(fleet: Fleet) -> None:
+    assert await watched(fleet, Contact.ACCEPTED, Contact.UNKNOWN, Contact.REFUSED) == [0, 0, 1]
+
+
+async def test_a_run_that_was_never_reached_is_not_ended_because_something_refuses(fleet: Fleet) -> None:
+    assert await watched(fleet, Contact.UNKNOWN, Contact.REFUSED, Contact.REFUSED) == [0, 0, 0]
+
+
+async def test_a_run_that_lives_is_connected_to_until_it_was_reached(fleet: Fleet) -> None:
+    begin(fleet, "one")
+    tried: list[float] = []
+    now = 100.0
+
+    async def connect(address: str, machine: str) -> Contact:
+        tried.append(now)
+        return Contact.ACCEPTED if len(tried) == 2 else Contact.UNKNOWN
+
+    rows = [row._replace(lock_held=True) for row in live_runs(fleet.session)]
+    calls: Any = None
+    watcher = Watcher("two 1", LeaseTimes(), calls, lambda: now, connect)
+    for now in (100.0, 101.0, 111.0, 112.0, 130.0):
+        await watcher.challenge(View([row._replace(counter=int(now)) for row in rows], [], now))
+    assert tried == [100.0, 111.0]
 
 
 def test_the_crash_of_a_run_that_has_not_ended_is_not_counted(fleet: Fleet) -> None:

@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import psycopg
 
-from whatsapp_mcp.archive import set_aside
+from whatsapp_mcp import archive, ledger
 from whatsapp_mcp.device.leader import LeaderLease, LeaderLock, Led, background_tasks, leading
 from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import Busy, Unsupported, WhatsAppError, cause
@@ -39,9 +39,8 @@ from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Fenced, Rewound, StorageError, Unavailable
 
 _CRASHED: Final = "The process of its leader ended."
-_REWOUND: Final = (
-    "The database lacks what it had confirmed. The keys may have been used since: link it again."
-)
+REWOUND: Final = "The database lacks what it had confirmed. The keys may have been used since: link it again."
+"""Why an account is quarantined on a database that was restored, or failed over to a wrong standby."""
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +78,7 @@ class NodeAccount:
         self.state: LeadState = "taking"
         self.runtime: Runtime | None = None
         self.last_takeover_seconds: float | None = None
+        self._failures = row.failures
         self._decided = context.clock()
         self._ending = anyio.Event()
 
@@ -125,7 +125,7 @@ class NodeAccount:
                 logger.warning("node: %s is led no longer: %s", self.name, reason)
             case Rewound():
                 logger.error("node: %s is quarantined: %s", self.name, reason)
-                if not await self._quarantine(f"{_REWOUND} {reason}"):
+                if not await self._quarantine(f"{REWOUND} {reason}"):
                     return  # nobody is to take it before its lease has ended
             case _:
                 logger.error("node: leading %s has failed: %s", self.name, reason)
@@ -142,7 +142,8 @@ class NodeAccount:
             while not await self._note(partial(quarantine, account=self.name, reason=words)):  # noqa: ASYNC110
                 await anyio.sleep(_LOOK)
             folder = self._context.settings.account_folder(self.name)
-            await anyio.to_thread.run_sync(set_aside, folder)
+            for each in (archive, ledger):
+                await anyio.to_thread.run_sync(each.set_aside, folder)
             return True
         return False
 
@@ -152,6 +153,7 @@ class NodeAccount:
             return True
         noted = partial(note_crash, account=self.name, lease=self._seen, reason=_CRASHED)
         pause = await self._context.calls.run(noted)
+        self._failures += 1
         self._seen = Lease(None, self._seen.epoch)
         return pause is not None and not pause.seconds
 
@@ -243,11 +245,13 @@ class NodeAccount:
 
     async def _become_stable(self) -> None:
         await anyio.sleep(STABLE)
-        await self._note(partial(note_stable, account=self.name, run=self._context.run.name))
+        if await self._note(partial(note_stable, account=self.name, run=self._context.run.name)):
+            self._failures = 0
 
     async def _note_failure(self, reason: str) -> None:
         run = self._context.run.name
-        await self._note(partial(note_failure, account=self.name, run=run, reason=reason))
+        failed = partial(note_failure, account=self.name, run=run, reason=reason, before=self._failures)
+        await self._note(failed)
 
     async def _note(self, work: Callable[[Session], object]) -> bool:
         """Write down what became of the account, unless the database is out of reach for long already.

@@ -20,9 +20,10 @@ from whatsapp_mcp.fleet.database import (
     drain_run,
     led_accounts,
     live_runs,
+    quarantine_all,
     release,
 )
-from whatsapp_mcp.node.account import NodeAccount
+from whatsapp_mcp.node.account import REWOUND, NodeAccount
 from whatsapp_mcp.node.context import NodeContext
 from whatsapp_mcp.node.copies import Copies
 from whatsapp_mcp.node.plan import Plan, View, plan
@@ -44,24 +45,29 @@ class Node:
     Args:
         context: What it is made of.
         copies: What it has of accounts that it does not lead.
+        rewound: How often the former runs of this process have found a database rewound.
         chance: A number in [0, 1): nodes look at different moments.
 
     Attributes:
         accounts: Those that it leads, takes over or gives up, by name.
         takeovers: How many accounts it has taken over with a copy (`warm`) and without (`cold`).
         fenced: How many leaderships have ended because another run leads.
-        rewound: How many have ended because the database lacks what it had confirmed.
+        rewound: How often the database lacked what it had confirmed, to a leadership or to a run.
         copies: What it has of accounts that it does not lead.
     """
 
     def __init__(
-        self, context: NodeContext, copies: Copies, chance: Callable[[], float] = random.random
+        self,
+        context: NodeContext,
+        copies: Copies,
+        rewound: int = 0,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.context: Final = context
         self.accounts: Final[dict[str, NodeAccount]] = {}
         self.takeovers: Final = Counter[str]()
         self.fenced = 0
-        self.rewound = 0
+        self.rewound = rewound
         self.copies: Final = copies
         self._watcher = Watcher(context.run.name, context.run.times, context.calls, context.clock)
         self._chance = chance
@@ -84,6 +90,8 @@ class Node:
                 await self._turn(tasks)
                 with anyio.move_on_after(LOOK * (0.5 + self._chance())):
                     await self._draining.wait()
+            if self.context.run.rewound:
+                await self._quarantine_all()
             await self._end()
 
     async def _turn(self, tasks: TaskGroup) -> None:
@@ -131,6 +139,22 @@ class Node:
             self.rewound += isinstance(reason, Rewound)
         finally:
             del self.accounts[account.name]
+
+    async def _quarantine_all(self) -> None:
+        """Let nobody lead an account on a database that was rewound.
+
+        Keys of any account may be lost, and a machine that has nothing of an account sees nothing of that.
+        """
+        self.rewound += 1
+        logger.error("node: the database lacks what it had confirmed: all accounts are quarantined")
+        while True:
+            try:
+                await self.context.calls.run(partial(quarantine_all, reason=REWOUND))
+            except StorageError as error:
+                self._report(str(error))
+            else:
+                return
+            await anyio.sleep(LOOK)
 
     async def _end(self) -> None:
         """Take nothing more, and give up what there is."""

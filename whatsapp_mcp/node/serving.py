@@ -222,7 +222,8 @@ class _NodeProcess:
                 boottime,
             )
             async with open_copies(context, self.reader) as copies:
-                node = self.status.node = Node(context, copies)
+                former = self.status.node
+                node = self.status.node = Node(context, copies, former.rewound if former is not None else 0)
                 tasks.start_soon(_drain, draining, node)
                 tasks.start_soon(
                     keep_none_gone,

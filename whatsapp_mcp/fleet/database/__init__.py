@@ -9,6 +9,7 @@ from whatsapp_mcp.fleet.database.accounts import (
     note_stable,
     note_unsupported,
     quarantine,
+    quarantine_all,
 )
 from whatsapp_mcp.fleet.database.bodies import delete_bodies, delete_forgotten, forget_bodies
 from whatsapp_mcp.fleet.database.connections import (
@@ -97,6 +98,7 @@ __all__ = [
     "note_stable",
     "note_unsupported",
     "quarantine",
+    "quarantine_all",
     "raise_epoch",
     "release",
     "renew",

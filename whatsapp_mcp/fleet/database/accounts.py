@@ -78,6 +78,10 @@ UPDATE whatsapp_mcp.accounts SET not_before = now() + make_interval(secs => %s) 
 _QUARANTINED: Final = """
 UPDATE whatsapp_mcp.accounts SET state = 'quarantined', reason = %s WHERE account = %s AND state = 'active'
 """
+_QUARANTINED_ALL: Final = """
+UPDATE whatsapp_mcp.accounts SET state = 'quarantined', reason = %s WHERE state IN ('active', 'drained')
+"""
+_FAILURES: Final = "SELECT failures FROM whatsapp_mcp.accounts WHERE account = %s FOR UPDATE"
 _STABLE: Final = """
 UPDATE whatsapp_mcp.accounts SET failures = 0, reason = '', not_before = '-infinity',
     failed_runs = ARRAY (
@@ -93,25 +97,33 @@ def led_accounts(session: Session) -> list[AccountRow]:
         return cursor.execute(_ACCOUNTS).fetchall()
 
 
-def note_failure(session: Session, account: str, run: str, reason: str) -> Pause | None:
+def note_failure(session: Session, account: str, run: str, reason: str, before: int) -> Pause | None:
     """A leadership has failed: count it, and let the account rest or quarantine it.
 
     Args:
         account: Whose.
         run: Who led it; others are to lead it next.
         reason: Why, for an operator: fixed words, nothing that somebody else wrote.
+        before: How many had failed in a row before this one; where it is another number, this one was
+            counted by a call whose answer was lost.
 
     Returns:
-        How long it rests; None if it is quarantined.
+        How long it rests, which is not at all where it was counted; None if it is quarantined.
     """
     with session.transaction():
-        row = session.execute(_FAILED, [reason, run, run, account]).fetchone()
-        outcome = Pause(0.0) if row is None else after_failure(*row)
-        if isinstance(outcome, Pause):
-            session.execute(_PAUSED, [outcome.seconds, account])
-            return outcome
-        session.execute(_QUARANTINED, [reason, account])
-        return None
+        if session.execute(_FAILURES, [account]).fetchone() != (before,):
+            return Pause(0.0)
+        return _count_failure(session, account, run, reason)
+
+
+def _count_failure(session: Session, account: str, run: str, reason: str) -> Pause | None:
+    row = session.execute(_FAILED, [reason, run, run, account]).fetchone()
+    outcome = Pause(0.0) if row is None else after_failure(*row)
+    if isinstance(outcome, Pause):
+        session.execute(_PAUSED, [outcome.seconds, account])
+        return outcome
+    session.execute(_QUARANTINED, [reason, account])
+    return None
 
 
 def note_crash(session: Session, account: str, lease: Lease, reason: str) -> Pause | None:
@@ -131,7 +143,7 @@ def note_crash(session: Session, account: str, lease: Lease, reason: str) -> Pau
     with session.transaction():
         if lease.run is None or session.execute(_GIVEN_UP, [account, *lease]).rowcount == 0:
             return Pause(0.0)
-        return note_failure(session, account, lease.run, reason)
+        return _count_failure(session, account, lease.run, reason)
 
 
 def note_unsupported(session: Session, account: str, run: str, reason: str) -> None:
@@ -159,3 +171,8 @@ def note_stable(session: Session, account: str, run: str) -> None:
 def quarantine(session: Session, account: str, reason: str) -> None:
     """Let nobody lead an account until a person releases it. See `note_failure` for `reason`."""
     session.execute(_QUARANTINED, [reason, account])
+
+
+def quarantine_all(session: Session, reason: str) -> None:
+    """As `quarantine`, for every account that is led or could be again."""
+    session.execute(_QUARANTINED_ALL, [reason])
