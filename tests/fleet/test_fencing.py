@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.fleet.led import ACCOUNT, LedAccount, patient, take_over
 from tests.postgres import PostgresServer
+from tests.properties import examples
 from whatsapp_mcp.fleet.database import (
     PostgresJournal,
     Renewal,
@@ -153,7 +154,7 @@ def test_accounts_are_numbered_and_fenced_by_themselves(led: LedAccount) -> None
 
 
 @given(acts=st.lists(st.sampled_from(["append", "take over", "stale"]), max_size=12))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whoever_appends_when_the_numbers_have_no_gaps_and_no_epoch_falls(
     postgres: PostgresServer, acts: list[str]
 ) -> None:

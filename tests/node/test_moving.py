@@ -132,7 +132,7 @@ async def test_a_node_leads_what_is_moved_in_and_gives_it_up_to_who_fetches_it(
     async with node("node", tmp_path, url, {**wa.environment(), **LONG_LEASE}) as process:
         await move_in(folder, at(url), "")
         remove_keys(folder)
-        await wa.me.online()
+        await wa.me.online(LIMIT)  # after a process of Python has started
         await archives(process.home / "accounts" / "work", "two")
         record = await move_out(back, at(url))
         assert account.state()[0] == "moved"
