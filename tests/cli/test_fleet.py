@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable
@@ -87,6 +88,22 @@ def test_what_is_not_there_is_said(run: Run) -> None:
     assert "No node nowhere" in run("fleet drain-node nowhere", 2)
     assert "no account nobody" in run("fleet forget nobody --yes", 2)
     assert json.loads(run("fleet nodes --json")) == {"nodes": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda url: re.sub(":[^:@/]+@", ":wrong@", url), "the password is wrong"),
+        (lambda url: re.sub(r":\d+/", ":9/", url), "nobody listens at its address"),
+        (lambda url: re.sub(r"@[^:/]+", "@db.invalid", url), "the name of its host is not known"),
+        (lambda url: re.sub(r"/[^/?]+(?=\?|$)", "/nothing", url), "there is no such database"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_said_to_be_so_in_words(
+    run: Run, monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str], says: str
+) -> None:
+    monkeypatch.setenv("WHATSAPP_MCP_DATABASE", change(os.environ["WHATSAPP_MCP_DATABASE"]))
+    assert says in run("fleet accounts", 1)
 
 
 def test_without_a_database_it_says_which_setting_is_missing(

@@ -18,7 +18,15 @@ import pytest
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.fleet.led import ACCOUNT, LedAccount
 from tests.postgres import PostgresServer, postgres_server, synchronous_pair
-from whatsapp_mcp.fleet.database import Database, PostgresJournal, Renewal, begin_run, connect, renew
+from whatsapp_mcp.fleet.database import (
+    Database,
+    NotAnswered,
+    PostgresJournal,
+    Renewal,
+    begin_run,
+    connect,
+    renew,
+)
 from whatsapp_mcp.fleet.protocol import LeaseTimes, OwnLease
 from whatsapp_mcp.storage import Fenced, Rewound, Unavailable
 
@@ -165,7 +173,9 @@ def test_no_error_holds_the_password_or_what_the_driver_wrote(
     with led.journal(wrong, patience=0.3) as journal, pytest.raises(Unavailable) as raised:
         journal.append(1, 17, b"a")
     assert "secret-word" not in "".join(traceback.format_exception(raised.value)) + repr(Database(wrong))
-    assert str(raised.value) == "The database did not answer within 0 s (OperationalError)."
+    assert str(raised.value) == (
+        "The database did not answer within 0 s (the password is wrong, or there is no such role)."
+    )
 
 
 def test_a_database_that_lacks_what_it_has_confirmed_is_noticed(led: LedAccount) -> None:
@@ -292,6 +302,24 @@ def test_a_commit_whose_wait_was_cut_short_is_not_confirmed_before_the_standby_h
         stop_receiving(standby, signal.SIGCONT)
         assert append.result(LIMIT) == 2
         assert [row.payload for row in journal.read(0, 10)] == [b"a", b"b"]
+
+
+def test_whoever_has_given_up_while_the_standby_is_away_leaves_nothing_that_waits_for_a_lock(
+    on_pair: LedOnPair,
+) -> None:
+    primary, standby, database = on_pair.primary, on_pair.standby, on_pair.led.database
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = '{}' AND query LIKE 'UPDATE%'"
+    stop_receiving(standby, signal.SIGSTOP)
+    for _ in range(3):
+        with connect(database) as session, pytest.raises(NotAnswered):
+            session.deadline = session.monotonic() + 0.5
+            session.execute("UPDATE whatsapp_mcp.accounts SET failures = failures + 1")
+    wait_until(lambda: primary.query(waiting.format("Lock")) == "0")
+    # A commit that waits for the standby was not cut short.
+    assert primary.query(waiting.format("IPC")) == "1"
+    stop_receiving(standby, signal.SIGCONT)
+    wait_until(lambda: primary.query(waiting.format("IPC")) == "0")
+    assert primary.query("SELECT failures FROM whatsapp_mcp.accounts", on_pair.led.session.info.dbname) == "1"
 
 
 def test_a_warning_at_the_commit_is_no_confirmation(on_pair: LedOnPair) -> None:

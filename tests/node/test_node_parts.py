@@ -42,7 +42,7 @@ from whatsapp_mcp.node.node import Node
 from whatsapp_mcp.node.plan import View, plan
 from whatsapp_mcp.node.run import NodeRun
 from whatsapp_mcp.node.services import keep_open
-from whatsapp_mcp.node.serving import _claimed, _NodeProcess
+from whatsapp_mcp.node.serving import _claimed, _NodeProcess, _unless
 from whatsapp_mcp.node.sockets import (
     address_of,
     contact,
@@ -491,3 +491,12 @@ def test_the_crash_of_a_run_that_has_not_ended_is_not_counted(fleet: Fleet) -> N
     pause = note_crash(fleet.session, ACCOUNT, Lease("one 1", 1), "Its leader is gone.")
     assert pause is not None
     assert fleet.rows()[ACCOUNT].failures == 0
+
+
+@pytest.mark.anyio
+async def test_what_waits_for_the_database_ends_when_the_node_is_asked_to_end() -> None:
+    draining = anyio.Event()
+    with anyio.fail_after(LIMIT):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_unless, draining, anyio.sleep_forever)
+            draining.set()

@@ -142,8 +142,8 @@ class LedgerFile:
         """As `write`, on the calling thread."""
         if self._is_elsewhere:
             raise Busy(
-                "This ledger is a copy: the account is led in a database.",
-                "Use the tools and commands of that fleet.",
+                "This is a copy, and what has to be written down waits for the node that leads the account.",
+                "Nothing was done. Try again in a few seconds, over a replica or on that node's machine.",
             )
         try:
             with self._lock:

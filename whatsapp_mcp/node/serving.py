@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -181,7 +181,7 @@ class _NodeProcess:
             tasks.start_soon(_on_signal, draining)
             former = self.home.former()
             if former is not None:
-                await self._end_former(former)
+                await _unless(draining, partial(self._end_former, former))
             while not draining.is_set():
                 await self._one_run(draining)
             tasks.cancel_scope.cancel()
@@ -202,7 +202,10 @@ class _NodeProcess:
     async def _one_run(self, draining: anyio.Event) -> None:
         """Begin a run, and lead accounts until another ends it, or a signal comes."""
         run = NodeRun(self.database, new_run(self._name), self.times)
-        await self._begin(run)
+        await _unless(draining, partial(self._begin, run))
+        if draining.is_set():
+            await self._end(run)
+            return
         async with background_tasks() as tasks:
             served, current = Served(self.secret), CurrentSettings(self.settings)
 
@@ -298,3 +301,16 @@ async def _drain(draining: anyio.Event, node: Node) -> None:
     logger.error("node: ends although not everything was given up within %g s", DRAIN_LIMIT)
     logging.shutdown()
     os._exit(1)
+
+
+async def _unless(draining: anyio.Event, work: Callable[[], Awaitable[None]]) -> None:
+    """Do something, unless the process is to end: it waits for a database that may not answer."""
+    async with anyio.create_task_group() as tasks:
+
+        async def give_up() -> None:
+            await draining.wait()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(give_up)
+        await work()
+        tasks.cancel_scope.cancel()

@@ -78,7 +78,8 @@ class Node:
 class Fleet:
     """Nodes by address, and what the replica's directory says of them.
 
-    `leaders` are the addresses of those that lead, by account; `expected` whether another one may come;
+    `leaders` are the addresses of those that lead, by account; `expected` whether another one may come,
+    and `stopped` whether none may;
     `secret` is what the replica shows.
     """
 
@@ -86,6 +87,7 @@ class Fleet:
     nodes: dict[str, Node] = field(default_factory=dict[str, Node])
     leaders: dict[str, str] = field(default_factory=dict[str, str])
     expected: bool = True
+    stopped: bool = False
     looked: Callable[[], None] = lambda: None
     secret: str = SECRET
 
@@ -97,6 +99,9 @@ class Fleet:
 
     def expects_leader(self, account: str) -> bool:
         return self.expected
+
+    def is_stopped(self, account: str) -> bool:
+        return self.stopped
 
     async def look_again(self) -> None:
         self.looked()

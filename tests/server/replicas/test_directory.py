@@ -85,6 +85,12 @@ async def test_a_leader_is_the_run_of_the_lease_while_it_has_not_ended(followed:
     assert followed.names == [["work", "club"], ["work"]]
 
 
+async def test_an_account_is_stopped_until_it_is_active(followed: Followed) -> None:
+    await followed.has([account("work", None), account("club", None)._replace(state="quarantined")], [])
+    stopped = followed.directory.is_stopped
+    assert (stopped("work"), stopped("club"), stopped("nobodys")) == (False, True, False)
+
+
 async def test_another_leader_is_expected_for_a_while_after_the_last_one(followed: Followed) -> None:
     await followed.has([account("work", "r1")], [run("r1")])
     await followed.has([account("work", "r1")], [])

@@ -174,6 +174,18 @@ async def test_without_leader_and_copy_reads_are_busy_and_name_no_node(source: F
     assert "n17" not in f"{told}"
 
 
+async def test_of_an_account_that_operators_have_stopped_nobody_is_told_to_try_again(
+    source: FakeSource,
+) -> None:
+    with anyio.fail_after(LIMIT):
+        async with fleet("one") as nodes:
+            nodes.expected, nodes.stopped = False, True
+            async with client_of(nodes, source) as client:
+                told = await refusal(client, "list_chats")
+    assert told["message"].startswith("This account is stopped")
+    assert "retry_after" not in told
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [

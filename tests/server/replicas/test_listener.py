@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -136,6 +137,21 @@ async def test_a_node_whose_certificate_is_for_another_address_is_told_nothing(
     async with listening(other) as address:
         with pytest.raises(ssl.SSLCertVerificationError):
             await connect(address, replica)
+
+
+async def test_a_replica_says_once_why_it_does_not_reach_a_node(
+    tmp_path: Path, authority: trustme.CA, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = node_of(tmp_path / "node", authority, authority, "node2.example.org")
+    replica = node_of(tmp_path / "replica", authority, authority)
+    async with listening(node) as address, anyio.create_task_group() as tasks:
+        reached = Peers(partial(connect, node=replica), SECRET, tasks)
+        for _ in range(2):
+            with pytest.raises(Unreachable):
+                await reached.at(address)
+    said = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
+    assert len(said) == 1
+    assert said[0].startswith(f"replica: node {address} cannot be reached: its certificate is not accepted: ")
 
 
 async def test_a_certificate_that_is_replaced_is_shown_from_then_on(

@@ -16,10 +16,12 @@ from whatsapp_mcp.fleet.database.connections import (
     Database,
     DatabaseCalls,
     Link,
+    NotAnswered,
     NotDurable,
     Session,
     connect,
     durability,
+    kind_of,
 )
 from whatsapp_mcp.fleet.database.file_store import PostgresFiles
 from whatsapp_mcp.fleet.database.journal import PostgresJournal, admit
@@ -62,6 +64,7 @@ __all__ = [
     "Link",
     "LogHead",
     "Migration",
+    "NotAnswered",
     "NotDurable",
     "NotPrepared",
     "PostgresFiles",
@@ -89,6 +92,7 @@ __all__ = [
     "end_run",
     "forget_bodies",
     "has_ended",
+    "kind_of",
     "lease_of",
     "led_accounts",
     "live_runs",

@@ -2,7 +2,8 @@
 
 A statement that is cancelled, or ended by a timeout of the server, while its commit waits for a standby is
 committed all the same, and on this server alone. So the server is told of no limit. A client that has waited
-long enough closes its connection and asks over another one what has become of its statement.
+long enough closes its connection and asks over another one what has become of its statement. What waits for
+a lock then is given up by the server, and nothing of it is done.
 """
 
 from __future__ import annotations
@@ -38,13 +39,47 @@ _PARAMETERS: Final[Mapping[str, Any]] = {
     "tcp_user_timeout": 8_000,
     # Nothing is found but by the name of its schema: an account's role may make objects of any name.
     "options": "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=60000"
-    " -c search_path=pg_catalog",
+    " -c search_path=pg_catalog"
+    # While the standby is away, whoever repeats a statement has left one at the server that waits for a lock.
+    # It ends with its connection; a commit that waits for the standby does not, and is not cut short.
+    " -c client_connection_check_interval=5000",
 }
 _TEMPORARY: Final = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
 """The connection failed, the server is stopping or starting, or it has become a standby."""
+_MEANINGS: Final[Mapping[str, str]] = {
+    "25006": "it is a standby, and takes no writes",
+    "42501": "its role lacks a right",
+    "53100": "its disk is full",
+    "53300": "all its connections are taken",
+    "57P01": "it is being stopped",
+    "57P03": "it is starting or stopping",
+}
+_SIGNS: Final[Mapping[str, str]] = {
+    "password authentication failed": "the password is wrong, or there is no such role",
+    "no password supplied": "the URL has no password",
+    "no pg_hba.conf entry": "pg_hba.conf does not let this role in from here",
+    "resolve host": "the name of its host is not known",
+    "translate host name": "the name of its host is not known",
+    "Connection refused": "nobody listens at its address",
+    "timeout": "nothing answers at its address",
+    "timed out": "nothing answers at its address",
+    "certificate": "a certificate is not accepted",
+    "does not support SSL": "it speaks no TLS",
+    "session is read-only": "no server that the URL names is the primary",
+    "connection slots": "all its connections are taken",
+    "too many clients": "all its connections are taken",
+    "starting up": "it is starting",
+    "shutting down": "it is being stopped",
+    "does not exist": "there is no such database",
+}
+"""What the library says of a connection that was not made, which has no SQLSTATE; and that in our words."""
 
 # It warns of a connection that fails in a pipeline, and raises that as well.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
+
+
+class NotAnswered(psycopg.OperationalError):
+    """A statement was not answered by the session's deadline; it may be done yet."""
 
 
 class NotDurable(StorageError):
@@ -105,8 +140,11 @@ class Session(psycopg.Connection[Any]):
                 self._until_stopped(gen), interval, left if timeout is None else min(timeout, left)
             )
         except psycopg.OperationalError:
-            if self.stopped() or self.monotonic() >= self.deadline:
+            late = self.monotonic() >= self.deadline
+            if late or self.stopped():
                 self.close()
+            if late:
+                raise NotAnswered from None
             raise
 
     def _until_stopped(self, gen: Any) -> Any:
@@ -259,10 +297,10 @@ class Link:
                 self._drop()
                 if database.monotonic() + delay >= deadline:
                     raise Unavailable(
-                        f"The database did not answer within {database.patience:.0f} s ({_kind(error)})."
+                        f"The database did not answer within {database.patience:.0f} s ({kind_of(error)})."
                     ) from None
             except psycopg.Error as error:
-                raise Refused(f"The database refused a statement ({_kind(error)}).") from None
+                raise Refused(f"The database refused a statement ({kind_of(error)}).") from None
             database.sleep(delay)
             delay = min(2 * delay, _LONGEST_RETRY)
 
@@ -325,6 +363,15 @@ def link_of(where: Database | Link) -> Link:
     return where if isinstance(where, Link) else Link(where)
 
 
-def _kind(error: psycopg.Error) -> str:
-    """What kind of error it is: its sentence may quote values."""
-    return f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
+def kind_of(error: psycopg.Error) -> str:
+    """What kind of error it is, in words of this program: the library's sentence may quote values."""
+    if isinstance(error, NotAnswered):
+        return "no answer, as when commits wait for a synchronous standby that is lost"
+    if error.sqlstate:
+        meaning = _MEANINGS.get(error.sqlstate)
+        return f"SQLSTATE {error.sqlstate}" + (f": {meaning}" if meaning else "")
+    if not isinstance(error, psycopg.OperationalError):
+        return type(error).__name__
+    words = str(error)
+    meanings = dict.fromkeys(meaning for sign, meaning in _SIGNS.items() if sign in words)
+    return "; ".join(meanings) or type(error).__name__

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import psycopg
 
-from whatsapp_mcp.fleet.database import Database, Session, connect
+from whatsapp_mcp.fleet.database import Database, Session, connect, kind_of
 from whatsapp_mcp.storage import Unavailable
 
 T = TypeVar("T")
@@ -65,8 +65,7 @@ class KeptSession:
 
 def _unavailable(error: psycopg.Error) -> Unavailable:
     """The error without its sentence, which may quote values."""
-    kind = f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
-    return Unavailable(f"The database did not do what was asked ({kind}).")
+    return Unavailable(f"The database did not do what was asked ({kind_of(error)}).")
 
 
 def durably(session: Session, work: Callable[[], T]) -> T:

@@ -265,7 +265,14 @@ class Administration:
         try:
             return await anyio.to_thread.run_sync(over_connection)
         except StorageError as error:
-            logger.warning("admin: the database did not do what was asked: %s", error)
+            logger.info("admin: %s", error)
             raise Busy(
-                "The database did not do what was asked.", "The log of this process says why."
+                _sentence(error),
+                "It may be done all the same: look before you repeat it. docs/operations.md has the sections"
+                " WhatsAppDatabaseDown and WhatsAppStandbyLost.",
             ) from error
+
+
+def _sentence(error: StorageError) -> str:
+    """What it says: words of this program, as every `StorageError` has."""
+    return str(error)

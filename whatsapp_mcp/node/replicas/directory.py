@@ -114,6 +114,11 @@ class FleetDirectory:
         since = self._leaderless.get(account, self._monotonic())
         return self.is_current and account in self._seen.accounts and self._monotonic() - since < LEADER_LIMIT
 
+    def is_stopped(self, account: str) -> bool:
+        """See `leaders.Directory`."""
+        row = self._seen.accounts.get(account)
+        return row is not None and row.state != "active"
+
     async def look_again(self) -> None:
         """See `leaders.Directory`."""
         looked = self._looked

@@ -34,6 +34,10 @@ class Directory(Protocol):
         """Whether a leader that is not there may come soon: the database answers, and had one lately."""
         ...
 
+    def is_stopped(self, account: str) -> bool:
+        """Whether operators, or its failures, keep every node from leading the account."""
+        ...
+
     async def look_again(self) -> None:
         """Return once it was read again, or could not be."""
         ...
@@ -66,11 +70,7 @@ class AccountLeader:
         if answer is None and reads and method == PERFORM:
             answer = await self._of_a_copy(params, deadline)
         if answer is None:
-            raise refusal or Busy(
-                "No node leads this account at the moment; another one takes over.",
-                "Nothing was done. Try again in a few seconds.",
-                retry_after=_RETRY_AFTER,
-            )
+            raise refusal or self._not_led()
         return answer.get("result")
 
     async def _of_leader(
@@ -102,6 +102,18 @@ class AccountLeader:
             if anyio.current_time() >= until or not self.directory.expects_leader(self.account):
                 return None
             await self.directory.look_again()
+
+    def _not_led(self) -> Busy:
+        if self.directory.is_stopped(self.account):
+            return Busy(
+                "This account is stopped: no node leads it until an operator of the fleet releases it.",
+                "Nothing was done. Tell the user.",
+            )
+        return Busy(
+            "No node leads this account at the moment; another one takes over.",
+            "Nothing was done. Try again in a few seconds.",
+            retry_after=_RETRY_AFTER,
+        )
 
     async def _of_a_copy(self, params: Params, deadline: float) -> Answer | None:
         for address in self.directory.holders(self.account):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
@@ -11,7 +12,7 @@ from typing import Any, Final, cast
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
-from whatsapp_mcp.errors import Busy, DeadlineExceeded, Denied, NotConnected, WhatsAppError
+from whatsapp_mcp.errors import Busy, DeadlineExceeded, Denied, NotConnected, WhatsAppError, cause
 from whatsapp_mcp.node.replicas.wire import HELLO, PING, PROGRESS, PROTOCOL, Answer
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.server.calls import Progress
@@ -165,6 +166,7 @@ class Peers:
         self._tasks = tasks
         self._open: dict[str, NodeConnection] = {}
         self._opening: dict[str, anyio.Lock] = {}
+        self._unreached: set[str] = set()
 
     async def at(self, address: str) -> NodeConnection:
         """The connection to a node.
@@ -181,12 +183,21 @@ class Peers:
     async def _begun(self, address: str) -> NodeConnection:
         with anyio.move_on_after(CONNECT_LIMIT):
             try:
-                return await self._tasks.start(self._hold, address)
+                begun = await self._tasks.start(self._hold, address)
             except (OSError, anyio.BrokenResourceError, anyio.EndOfStream, WhatsAppError) as error:
-                logger.info("replica: node %s cannot be reached: %s", address, type(error).__name__)
+                self._note(address, _why(error))
                 refusal = error if isinstance(error, Busy | Denied) else None
                 raise Unreachable(refusal) from error
+            self._unreached.discard(address)
+            return begun
+        self._note(address, "no answer in time")
         raise Unreachable
+
+    def _note(self, address: str, why: str) -> None:
+        """Warn once, until the node is reached: each call tries again."""
+        level = logging.INFO if address in self._unreached else logging.WARNING
+        logger.log(level, "replica: node %s cannot be reached: %s", address, why)
+        self._unreached.add(address)
 
     async def _hold(
         self, address: str, *, task_status: anyio.abc.TaskStatus[NodeConnection] = anyio.TASK_STATUS_IGNORED
@@ -200,3 +211,12 @@ class Peers:
             if self._open.get(address) is None:  # it was never begun
                 raise
         logger.info("replica: connection to node %s ended", address)
+
+
+def _why(error: Exception) -> str:
+    """Why a node cannot be reached, for an operator."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, OSError):
+        return f"{type(error).__name__}: {cause(error)}"
+    return error.message if isinstance(error, WhatsAppError) else type(error).__name__

@@ -63,7 +63,7 @@ _OTHER_ORIGIN: Final = (
 )
 _UNKNOWN_BEARER: Final = (
     "A bearer token is needed. The file http-token of the home folder holds one; "
-    "`whatsapp-mcp token create NAME` makes another.\n"
+    "`whatsapp-mcp token create NAME` makes another. For a replica, `whatsapp-mcp fleet admit` makes them.\n"
 )
 _REALM: Final = "WhatsApp"
 _OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
