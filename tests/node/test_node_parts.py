@@ -357,7 +357,10 @@ async def test_an_account_that_is_given_up_while_it_is_opened_is_not_led_first(
         opening.set()
         await anyio.sleep_forever()
 
-    monkeypatch.setattr(NodeAccount, "_fence", lambda _: True)
+    def fenced(_: NodeAccount) -> bool:
+        return True
+
+    monkeypatch.setattr(NodeAccount, "_fence", fenced)
     monkeypatch.setattr(NodeAccount, "_lead", open_for_long)
     async with DatabaseCalls(patient(fleet.url)) as calls:
         account = NodeAccount(context_of(calls, tmp_path), fleet.rows()[ACCOUNT])
