@@ -263,6 +263,23 @@ async def test_a_last_snapshot_that_takes_too_long_is_given_up(
     assert not [*tmp_path.rglob("*.part")]  # noqa: ASYNC240
 
 
+async def test_a_last_snapshot_that_waits_for_others_is_given_up_in_time_as_well(
+    tmp_path: Path, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whatsapp_mcp.device.leader.snapshots.LAST_LIMIT", 0.05)
+    copying = anyio.CapacityLimiter(1)
+    shared = LogStorage(storage.log, storage.journal, storage.snapshots, copying)
+    with anyio.fail_after(30):
+        async with at(path_of(tmp_path, "there"), shared) as archive:
+            await say(archive, storage, ev.message("A1", "hi"))
+            await copying.acquire_on_behalf_of("another")
+            await make_last_snapshot(archive, lambda: None)
+            copying.release_on_behalf_of("another")
+            assert storage.snapshots.pointer is None
+            await archive.snapshot()
+    assert storage.snapshots.pointer is not None
+
+
 def clean_without_end(db: sqlite3.Connection) -> None:
     db.execute("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT max(n) FROM n")
 

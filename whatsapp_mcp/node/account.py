@@ -199,7 +199,7 @@ class NodeAccount:
         lease = LeaderLease(context.run.until, context.run.times.ttl)
         days = current.now().retention.days
         async with (
-            opened_storage(context.database, self.name, login, self.epoch, lease) as storage,
+            opened_storage(context.database, self.name, login, self.epoch, lease, context.copying) as storage,
             leading(folder, current, storage, retention_days=days) as led,
         ):
             self.state = "leading"

@@ -26,6 +26,7 @@ class NodeContext:
         decoding: As many turns as files may be decoded at a time. Each account has a process of its own: one
             that a file has taken over sees no files of others.
         logins: How many accounts are taken over at a time.
+        copying: How many archives are copied into snapshots at a time.
         clock: The time of leases, in seconds.
         own_settings: Of each account its own settings, as the database was last seen to have them.
         made: Of each account what tells it from another of its name, likewise.
@@ -38,6 +39,7 @@ class NodeContext:
     served: Served
     decoding: anyio.Semaphore
     logins: anyio.CapacityLimiter
+    copying: anyio.CapacityLimiter
     clock: Callable[[], float]
     own_settings: dict[str, str] = field(default_factory=dict[str, str])
     made: dict[str, str] = field(default_factory=dict[str, str])

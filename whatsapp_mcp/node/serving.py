@@ -55,6 +55,9 @@ T = TypeVar("T")
 
 LOGINS: Final = 5
 """Accounts that a node takes over at a time."""
+COPIED: Final = 2
+"""Archives that are copied into snapshots at a time: where all accounts are given up at once, the first ones
+are copied within the time that each has, and not all of them half."""
 DECODED: Final = 4
 """Files that are decoded at a time, each in a process of some 90 MB."""
 DRAIN_LIMIT: Final = 25.0
@@ -222,6 +225,7 @@ class _NodeProcess:
                 served,
                 anyio.Semaphore(DECODED),
                 anyio.CapacityLimiter(LOGINS),
+                anyio.CapacityLimiter(COPIED),
                 boottime,
             )
             async with open_copies(context, self.reader) as copies:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+import anyio
 import anyio.to_thread
 import psycopg
 
@@ -36,7 +37,12 @@ APPROVAL_KEY: Final = "approval.key"
 
 @asynccontextmanager
 async def opened_storage(
-    database: Database, account: str, login: Login, epoch: int, lease: LeaderLease
+    database: Database,
+    account: str,
+    login: Login,
+    epoch: int,
+    lease: LeaderLease,
+    copying: anyio.CapacityLimiter | None = None,
 ) -> AsyncIterator[LedStorage]:
     """The storage of an account for its leader, as `leading` takes it.
 
@@ -46,6 +52,7 @@ async def opened_storage(
         login: What `fence` has answered.
         epoch: Of this leadership.
         lease: Until when it may act.
+        copying: See `LogStorage`.
     """
     stopped = threading.Event()
     database = replace(database, stopped=stopped.is_set)
@@ -62,7 +69,7 @@ async def opened_storage(
         keys = stack.enter_context(closing(PostgresKeys(database, login)))
         address = partial(_client_storage, database, account, login, epoch)
         yield LedStorage(
-            LogStorage(log, journal, snapshots),
+            LogStorage(log, journal, snapshots, copying),
             keys,
             partial(anyio.to_thread.run_sync, address),
             record,

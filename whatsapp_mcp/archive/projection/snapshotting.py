@@ -107,7 +107,7 @@ async def forget_purged(folder: AccountFolder, storage: LogStorage, purged: tupl
 async def _make(folder: AccountFolder, storage: LogStorage) -> Snapshot:
     with draft_of(folder.path / "snapshot") as draft:
         copy = partial(care.copy_archive, folder, draft, check=anyio.from_thread.check_cancelled)
-        snapshot = await anyio.to_thread.run_sync(copy)
+        snapshot = await anyio.to_thread.run_sync(copy, limiter=storage.copying)
         await storage.snapshots.put(snapshot, draft)
     await storage.snapshots.point_to(snapshot)
     return snapshot
