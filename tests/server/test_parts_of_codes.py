@@ -26,7 +26,7 @@ from tests.server.test_withholding import serving
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import FileReading, Passage, ReadingKind
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.reading.withholding import masked_reading
+from whatsapp_mcp.server.reading.masking import masked_reading
 from whatsapp_mcp.server.render import Wanted
 
 pytestmark = pytest.mark.anyio

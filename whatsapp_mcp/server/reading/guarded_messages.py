@@ -29,7 +29,8 @@ from whatsapp_mcp.models import (
 from whatsapp_mcp.policy import has_code
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
-from whatsapp_mcp.server.reading.withholding import View, masked_reading, tells_codes
+from whatsapp_mcp.server.reading.masking import masked_reading, tells_codes
+from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.triage import Side
 
 _LOOKED_AT: Final = 50_000

@@ -6,10 +6,9 @@ Pure but for the models that it is given, which it changes: every call reads new
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.models import (
@@ -17,14 +16,12 @@ from whatsapp_mcp.models import (
     Actor,
     Chat,
     Contact,
-    FileReading,
     LastMessage,
     Media,
     Mention,
     Message,
     MessageKind,
     PollOption,
-    ReadingKind,
     file_words_are_senders,
     last_name_only,
     last_words_are_strangers,
@@ -32,23 +29,20 @@ from whatsapp_mcp.models import (
     quote_is_strangers,
     words_are_strangers,
 )
-from whatsapp_mcp.policy import MASK, cut_name, mask_codes, mask_parts
+from whatsapp_mcp.policy import cut_name, mask_codes
+from whatsapp_mcp.server.reading.masking import (
+    finds_masked,
+    is_shown_masked,
+    mask_codes_in,
+    masked_snippet,
+    masked_values,
+)
 from whatsapp_mcp.settings import Verdict
 
 _NAMING: Final = re.compile(
     r"(changed the (?:group's|business) name to |created the (?:group|community) )(.+)", re.DOTALL
 )
 """Notices that hold a name that somebody chose."""
-_HIT: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
-_EXCLUDES: Final = re.compile(r"(?:^|\s)-\S")
-_AROUND: Final = 100
-"""Characters that are shown on each side of a hit in a text with codes."""
-_DIGIT: Final = re.compile(r"\d")
-_OPERATORS: Final = re.compile(r"[a-zA-Z]{2,6}:(?:\"[^\"]*\"?|\S+)|\b(?:OR)\b")
-_DATES: Final = re.compile(
-    r"(?<!\S)(?:before|until|after|since):(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?(?!\S)"
-)
-_WORDS: Final = re.compile(r"[^\W_]+")
 _HEX: Final = re.compile(r"[0-9A-F]{1,40}")
 _SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
 
@@ -119,12 +113,14 @@ class View:
                 continue
             snippet = message.snippet
             self.message(message)
-            if message.withheld or (message.text != text and not _is_shown(snippet, message.text, query)):
+            if message.withheld or (
+                message.text != text and not is_shown_masked(snippet, message.text, query)
+            ):
                 continue
-            if masked and message.ref in masked and not _finds(query, masked[message.ref], message):
+            if masked and message.ref in masked and not finds_masked(query, masked[message.ref], message):
                 continue
             if masked and message.ref in masked and message.snippet_of == "reading":
-                message.snippet = _cut(masked[message.ref], message.snippet)
+                message.snippet = masked_snippet(masked[message.ref], message.snippet)
             shown.append(message)
         return tuple(shown)
 
@@ -159,7 +155,7 @@ class View:
         if self.withholds:
             _keep_file_words(message)
             if message.ref != self.reveals and not (message.from_me and not strangers):
-                _mask(message)
+                mask_codes_in(message)
 
     def _hand_out(self, message: Message, *, strangers: bool) -> None:
         if strangers:
@@ -243,7 +239,7 @@ class View:
         elif not last.from_me:
             self.contacts = True
         if self.withholds and not (last.from_me and not strangers):
-            last.text, last.details = mask_codes(last.text), _masked(last.details)
+            last.text, last.details = mask_codes(last.text), masked_values(last.details)
             last.heard = last.heard and mask_codes(last.heard)
 
     def contact(self, person: Contact) -> Contact:
@@ -319,88 +315,6 @@ def _keep_file_words(message: Message) -> None:
     message.reading = replace(message.reading, text="")
     if message.snippet_of == "reading":
         message.snippet = ""
-
-
-def _mask(message: Message) -> None:
-    """Mask the one-time codes in an incoming message."""
-    text, masked = message.text, mask_codes(message.text)
-    has_codes = masked is not text
-    message.text = masked
-    if reading := message.reading:
-        heard = mask_codes(reading.text)
-        has_codes |= heard is not reading.text
-        message.reading = replace(reading, text=heard)
-    if message.snippet is not None and message.snippet_of == "text" and masked is not text:
-        message.snippet = _cut(masked, message.snippet)
-    elif message.snippet is not None and has_codes and message.snippet_of != "reading":
-        # The hit's stars may stand within a code, which would not be recognised.
-        plain = _HIT.sub(r"\1", message.snippet)
-        message.snippet = shown if (shown := mask_codes(plain)) is not plain else message.snippet
-    if message.earlier:
-        message.earlier = tuple(map(mask_codes, message.earlier))
-    if message.quote is not None and message.quote.text:
-        message.quote = replace(message.quote, text=mask_codes(message.quote.text))
-    if message.details:
-        message.details = _masked(message.details)
-
-
-def _cut(masked: str, snippet: str | None) -> str:
-    """A snippet of a text that holds codes, cut again from that without them."""
-    hit = _HIT.search(snippet or "")
-    at = masked.replace(MASK, "\0" * len(MASK)).find(hit[1]) if hit else -1
-    if hit is None or at < 0:
-        return ""
-    end = at + len(hit[1])
-    before = ("…" if at > _AROUND else "") + masked[max(0, at - _AROUND) : at]
-    after = masked[end : end + _AROUND] + ("…" if end + _AROUND < len(masked) else "")
-    return f"{before}**{hit[1]}**{after}"
-
-
-def masked_reading(reading: FileReading) -> FileReading:
-    """What was read in a file, with its one-time codes masked wherever they are announced in it."""
-    texts = [text for one in reading.passages for text in (one.title or "", one.text)]
-    spoken = reading.kind is ReadingKind.TRANSCRIPT
-    masked = mask_parts([text for text in texts if text], " " if spoken else "\n")
-    following = iter(masked)
-    passages = [
-        replace(one, title=one.title and next(following), text=one.text and next(following))
-        for one in reading.passages
-    ]
-    return replace(reading, passages=tuple(passages))
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, str):
-        return mask_codes(value)
-    if isinstance(value, dict):
-        return {key: _masked(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_masked(inner) for inner in value]
-    return value
-
-
-def _finds(query: str, masked: str, message: Message) -> bool:
-    """Whether a query would find a message also if the codes in its file were masked in the archive."""
-    words = _WORDS.findall(_OPERATORS.sub(" ", query))
-    shown = f"{masked} {message.text} {message.media.file_name if message.media else ''}".casefold()
-    return not tells_codes(query) and all(word.casefold() in shown for word in words)
-
-
-def tells_codes(query: str) -> bool:
-    """Whether what a query finds, or does not, may tell a one-time code."""
-    # The index folds other digits, as `⁴`, to these.
-    words = _DATES.sub(" ", unicodedata.normalize("NFKD", query))
-    return bool(_DIGIT.search(words) or _EXCLUDES.search(query))
-
-
-def _is_shown(snippet: str | None, masked: str, query: str) -> bool:
-    """Whether a hit in a masked message tells nothing of what is masked.
-
-    What is found must stand in the masked text, and a snippet need not show all of it.
-    """
-    hits = _HIT.findall(snippet or "")
-    shown = masked.casefold()
-    return bool(hits) and not tells_codes(query) and all(hit.casefold() in shown for hit in hits)
 
 
 def _with_cut_names(mentions: Mapping[str, Mention]) -> dict[str, Mention]:

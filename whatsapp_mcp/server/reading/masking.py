@@ -1,0 +1,105 @@
+"""One-time codes, masked in what an agent may see, and searches that would tell them all the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import replace
+from typing import Any, Final
+
+from whatsapp_mcp.models import FileReading, Message, ReadingKind
+from whatsapp_mcp.policy import MASK, mask_codes, mask_parts
+
+_HIT: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
+_EXCLUDES: Final = re.compile(r"(?:^|\s)-\S")
+_AROUND: Final = 100
+"""Characters that are shown on each side of a hit in a text with codes."""
+_DIGIT: Final = re.compile(r"\d")
+_OPERATORS: Final = re.compile(r"[a-zA-Z]{2,6}:(?:\"[^\"]*\"?|\S+)|\b(?:OR)\b")
+_DATES: Final = re.compile(
+    r"(?<!\S)(?:before|until|after|since):(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?(?!\S)"
+)
+_WORDS: Final = re.compile(r"[^\W_]+")
+
+
+def mask_codes_in(message: Message) -> None:
+    """Mask the one-time codes in an incoming message."""
+    text, masked = message.text, mask_codes(message.text)
+    has_codes = masked is not text
+    message.text = masked
+    if reading := message.reading:
+        heard = mask_codes(reading.text)
+        has_codes |= heard is not reading.text
+        message.reading = replace(reading, text=heard)
+    if message.snippet is not None and message.snippet_of == "text" and masked is not text:
+        message.snippet = masked_snippet(masked, message.snippet)
+    elif message.snippet is not None and has_codes and message.snippet_of != "reading":
+        # The hit's stars may stand within a code, which would not be recognised.
+        plain = _HIT.sub(r"\1", message.snippet)
+        message.snippet = shown if (shown := mask_codes(plain)) is not plain else message.snippet
+    if message.earlier:
+        message.earlier = tuple(map(mask_codes, message.earlier))
+    if message.quote is not None and message.quote.text:
+        message.quote = replace(message.quote, text=mask_codes(message.quote.text))
+    if message.details:
+        message.details = masked_values(message.details)
+
+
+def masked_snippet(masked: str, snippet: str | None) -> str:
+    """A snippet of a text that holds codes, cut again from that without them."""
+    hit = _HIT.search(snippet or "")
+    at = masked.replace(MASK, "\0" * len(MASK)).find(hit[1]) if hit else -1
+    if hit is None or at < 0:
+        return ""
+    end = at + len(hit[1])
+    before = ("…" if at > _AROUND else "") + masked[max(0, at - _AROUND) : at]
+    after = masked[end : end + _AROUND] + ("…" if end + _AROUND < len(masked) else "")
+    return f"{before}**{hit[1]}**{after}"
+
+
+def masked_reading(reading: FileReading) -> FileReading:
+    """What was read in a file, with its one-time codes masked wherever they are announced in it."""
+    texts = [text for one in reading.passages for text in (one.title or "", one.text)]
+    spoken = reading.kind is ReadingKind.TRANSCRIPT
+    masked = mask_parts([text for text in texts if text], " " if spoken else "\n")
+    following = iter(masked)
+    passages = [
+        replace(one, title=one.title and next(following), text=one.text and next(following))
+        for one in reading.passages
+    ]
+    return replace(reading, passages=tuple(passages))
+
+
+def masked_values(value: Any) -> Any:
+    """A JSON value with the codes masked in every text within."""
+    if isinstance(value, str):
+        return mask_codes(value)
+    if isinstance(value, dict):
+        return {key: masked_values(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [masked_values(inner) for inner in value]
+    return value
+
+
+def finds_masked(query: str, masked: str, message: Message) -> bool:
+    """Whether a query would find a message also if the codes in its file were masked in the archive."""
+    words = _WORDS.findall(_OPERATORS.sub(" ", query))
+    shown = f"{masked} {message.text} {message.media.file_name if message.media else ''}".casefold()
+    return not tells_codes(query) and all(word.casefold() in shown for word in words)
+
+
+def tells_codes(query: str) -> bool:
+    """Whether what a query finds, or does not, may tell a one-time code."""
+    # The index folds other digits, as `⁴`, to these.
+    words = _DATES.sub(" ", unicodedata.normalize("NFKD", query))
+    return bool(_DIGIT.search(words) or _EXCLUDES.search(query))
+
+
+def is_shown_masked(snippet: str | None, masked: str, query: str) -> bool:
+    """Whether a hit in a masked message tells nothing of what is masked.
+
+    What is found must stand in the masked text, and a snippet need not show all of it.
+    """
+    hits = _HIT.findall(snippet or "")
+    shown = masked.casefold()
+    return bool(hits) and not tells_codes(query) and all(hit.casefold() in shown for hit in hits)
