@@ -71,6 +71,13 @@ class Fleet:
         nodes = self.nodes()
         return {name: nodes[row.run] for name, row in self.rows().items() if row.run in nodes}
 
+    def snapshots(self) -> set[str]:
+        """The accounts of which a snapshot counts."""
+        self.session.deadline = self.session.monotonic() + LIMIT
+        return {
+            name for (name,) in self.session.execute("SELECT account FROM whatsapp_mcp.snapshot_pointers")
+        }
+
     def is_settled(self) -> bool:
         """Whether each account is led by the node to which it is assigned."""
         self.session.deadline = self.session.monotonic() + LIMIT

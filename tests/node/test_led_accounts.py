@@ -175,3 +175,6 @@ async def test_an_account_goes_on_at_another_node_when_its_own_is_killed(
                 "meanwhile",
                 "again",
             ]
+        assert not fleet.snapshots()
+        assert await second.terminate() == 0
+        assert fleet.snapshots() == {ACCOUNT}
