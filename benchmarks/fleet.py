@@ -40,22 +40,28 @@ LIMIT: Final = 120
 DELAYS: Final = (0.0, 0.0005, 0.001)
 """Seconds in each direction."""
 PROXY: Final = """
-import ctypes, socket, sys, threading, time
+import ctypes, queue, socket, sys, threading, time
 ctypes.CDLL(None).prctl(29, 1, 0, 0, 0)  # PR_SET_TIMERSLACK: a sleep is else 0.05 ms too long
 target, delay = int(sys.argv[1]), float(sys.argv[2])
 
 def pump(source, sink):
+    waiting = queue.SimpleQueue()
+    threading.Thread(target=deliver, args=(waiting, sink), daemon=True).start()
     try:
         while data := source.recv(65536):
-            time.sleep(delay)
-            sink.sendall(data)
+            waiting.put((time.monotonic() + delay, data))
     except OSError:
         pass
-    for one in (source, sink):
-        try:
-            one.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+    waiting.put((0, b""))
+
+def deliver(waiting, sink):
+    try:
+        while (next := waiting.get())[1]:
+            time.sleep(max(next[0] - time.monotonic(), 0))
+            sink.sendall(next[1])
+        sink.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
 
 listening = socket.create_server(("127.0.0.1", 0))
 print(listening.getsockname()[1], flush=True)
@@ -67,7 +73,8 @@ while True:
     for ends in ((client, server), (server, client)):
         threading.Thread(target=pump, args=ends, daemon=True).start()
 """
-"""An event loop would round the delay up to whole milliseconds."""
+"""An event loop would round the delay up to whole milliseconds. Each piece of data is late by the delay, no
+more: those that follow are on their way meanwhile, as in a network."""
 WANTED_RATE: Final = 120
 WANTED_SEND: Final = 0.025
 
