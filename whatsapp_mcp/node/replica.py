@@ -189,7 +189,7 @@ async def _begun(calls: DatabaseCalls) -> tuple[bytes, str]:
                 ) from error
             last = str(error)
         except StorageError as error:
-            logger.exception("replica: the database cannot be used")
+            logger.error("replica: the database cannot be used: %s", error)
             raise Busy(
                 "The database does not answer, or may not be used.",
                 "The log says why; docs/database.md says what it must be.",
