@@ -201,6 +201,16 @@ def test_a_home_folder_is_used_by_one_node_and_remembers_its_run(tmp_path: Path)
     assert NodeHome(tmp_path).former() == ("one 1", ("127.0.0.1", 7420), "a machine")
 
 
+async def test_a_node_that_cannot_note_its_run_says_why(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "node.json").mkdir()  # what even root cannot replace by a file
+    settings: Any = SimpleNamespace(home=tmp_path, node=NodeSettings())
+    with closing(await listening_socket(NodeSettings())) as listener:
+        rest: list[Any] = [patient(fleet.url), None, None, listener, LeaseTimes(), None, ""]
+        process = _NodeProcess(settings, NodeHome(tmp_path), *rest)
+        with pytest.raises(InvalidArgument, match=r"cannot write to its home folder .*directory"):
+            await process.until_signal()
+
+
 @pytest.mark.parametrize(("machine", "ended"), [(this_machine(), True), ("another machine", False)])
 async def test_the_last_run_of_a_folder_is_ended_at_once_on_its_own_machine_alone(
     machine: str, ended: bool, fleet: Fleet, tmp_path: Path

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from whatsapp_mcp.device.leader import LockFile
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.settings import HostPort, make_private
 from whatsapp_mcp.system import write_private
 
@@ -72,7 +72,13 @@ class NodeHome:
         """Note the run of this process before it begins.
 
         Raises:
-            OSError: It cannot be written.
+            InvalidArgument: It cannot be written.
         """
         known = json.dumps({**former._asdict(), "listened": str(former.listened)})
-        write_private(self._home / _RUN, known.encode(), synced=True)
+        try:
+            write_private(self._home / _RUN, known.encode(), synced=True)
+        except OSError as error:
+            raise InvalidArgument(
+                f"The node cannot write to its home folder {self._home}: {cause(error)}.",
+                "Make room on its disk, or set its rights, and start the node again.",
+            ) from error

@@ -98,7 +98,8 @@ async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
         times: Those of all runs of the fleet; the defaults if left out.
 
     Raises:
-        InvalidArgument: The database or a setting cannot be used, or another node uses the home folder.
+        InvalidArgument: The database or a setting cannot be used, or another node uses the home folder,
+            or it cannot be written to.
     """
     home, database = NodeHome(settings.home), database_of(settings)
     patient = replace(database, patience=_CALL_PATIENCE)
@@ -178,16 +179,19 @@ class _NodeProcess:
     secret: str = field(repr=False)
 
     async def until_signal(self) -> None:
-        """Have runs until a signal comes."""
+        """Have runs until a signal comes.
+
+        Raises:
+            InvalidArgument: The home folder cannot be written to.
+        """
         draining = anyio.Event()
-        async with anyio.create_task_group() as tasks:
+        async with background_tasks() as tasks:
             tasks.start_soon(_on_signal, draining)
             former = self.home.former()
             if former is not None:
                 await _unless(draining, partial(self._end_former, former))
             while not draining.is_set():
                 await self._one_run(draining)
-            tasks.cancel_scope.cancel()
 
     async def _end_former(self, former: FormerRun) -> None:
         """End the run of the last process, once its clients are gone as well.
@@ -309,11 +313,15 @@ async def _drain(draining: anyio.Event, node: Node) -> None:
 
 async def _unless(draining: anyio.Event, work: Callable[[], Awaitable[None]]) -> None:
     """Do something, unless the process is to end: it waits for a database that may not answer."""
-    async with anyio.create_task_group() as tasks:
+    with anyio.CancelScope() as scope:
 
         async def give_up() -> None:
             await draining.wait()
-            tasks.cancel_scope.cancel()
+            scope.cancel()
+
+        async with background_tasks() as tasks:
+            tasks.start_soon(give_up)
+            await work()
 
         tasks.start_soon(give_up)
         await work()
