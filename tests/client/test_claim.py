@@ -113,3 +113,16 @@ def test_a_file_that_names_nobody_kills_nobody(tmp_path: Path, monkeypatch: pyte
         path.write_text("")
         claim(path)
         assert former.poll() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells who holds a lock")
+def test_a_former_client_cannot_have_another_process_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "client.lock"
+    monkeypatch.setattr("whatsapp_mcp.client.claim.PATIENCE", 0.1)
+    monkeypatch.setattr("whatsapp_mcp.client.claim._GONE_LIMIT", 0.1)
+    with holder(path), holder(tmp_path / "other.lock") as other:
+        path.write_text(str(other.pid))
+        claim(path)
+        assert other.poll() is None

@@ -81,8 +81,6 @@ async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: 
     # Loads the Go library, which is why the pipes are elsewhere by now.
     from whatsapp_mcp.client.process import ClientProcess
 
-    # The former client has had the time of these imports to end.
-    claim(Path(FILE_NAME))
     loop = asyncio.get_running_loop()
     endings: set[asyncio.Task[None]] = set()
     process = ClientProcess(
@@ -126,6 +124,7 @@ def main() -> None:
     try:
         os.chdir(arguments.folder)
         storage = read_storage(incoming)
+        claim(Path(FILE_NAME))  # which may have to end the former client
         confine(arguments.folder, storage.certificates)
         anyio.run(_run, arguments, storage, incoming, outgoing)
     except Fenced:

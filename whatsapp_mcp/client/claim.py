@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.client.protocol import LEADER_GONE_SECONDS
-from whatsapp_mcp.system import kill, read_locked, try_lock, write_locked
+from whatsapp_mcp.system import holds_lock, kill, read_locked, try_lock, write_locked
 
 FILE_NAME: Final = "client.lock"
 PATIENCE: Final = LEADER_GONE_SECONDS + 0.3
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def claim(path: Path) -> None:
-    """Be the only client from here to the end of this process.
+    """Be the only client from here to the end of this process, which may still send signals.
 
     Raises:
         OSError: The file cannot be made.
@@ -94,7 +94,7 @@ def _locked_within(fd: int, seconds: float) -> bool:
 
 def _kill_holder(fd: int) -> None:
     number = next(iter(_held_by(fd)), "")
-    if not number.isdecimal():
+    if not number.isdecimal() or not holds_lock(int(number), fd):
         return
     logger.warning("client lock: former client (process %s) did not end and is killed", number)
     try:

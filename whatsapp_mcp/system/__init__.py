@@ -5,6 +5,7 @@ from whatsapp_mcp.system.end_timer import (
     boottime,
 )
 from whatsapp_mcp.system.locks import (
+    holds_lock,
     read_locked,
     try_lock,
     write_locked,
@@ -101,6 +102,7 @@ __all__ = [
     "command_line",
     "draft_of",
     "has_time_zone",
+    "holds_lock",
     "is_draft",
     "is_foreign",
     "is_running",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 if sys.platform == "win32":
@@ -36,6 +37,20 @@ def try_lock(fd: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def holds_lock(pid: int, fd: int) -> bool:
+    """Whether a process holds the lock of an open file, as far as the system tells: Linux does (proc(5))."""
+    if sys.platform != "linux":
+        return True
+    # A number, kind, mode, type, process, and device with inode. Some file systems have two numbers for a
+    # device, so that of the file is not compared.
+    inode = str(os.fstat(fd).st_ino)
+    held = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    return any(
+        kind == "FLOCK" and holder == str(pid) and place.rpartition(":")[2] == inode
+        for _, kind, _, _, holder, place, *_ in held
+    )
 
 
 def lock_byte(fd: int, locking: Callable[[int, int, int], None], without_waiting: int) -> bool:
