@@ -513,3 +513,13 @@ async def test_what_waits_for_the_database_ends_when_the_node_is_asked_to_end() 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_unless, draining, anyio.sleep_forever)
             draining.set()
+
+
+async def test_what_a_process_does_before_its_end_is_done_once() -> None:
+    done: list[str] = []
+
+    async def work() -> None:
+        done.append("work")
+
+    await _unless(anyio.Event(), work)
+    assert done == ["work"]

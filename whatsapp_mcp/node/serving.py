@@ -322,7 +322,3 @@ async def _unless(draining: anyio.Event, work: Callable[[], Awaitable[None]]) ->
         async with background_tasks() as tasks:
             tasks.start_soon(give_up)
             await work()
-
-        tasks.start_soon(give_up)
-        await work()
-        tasks.cancel_scope.cancel()
