@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from whatsapp_mcp.system import read_locked, try_lock, write_locked
+from whatsapp_mcp.system import holds_lock, read_locked, try_lock, write_locked
 from whatsapp_mcp.system.locks import LOCKED_BYTE, lock_byte
 
 LK_NBLCK: Final = 2
@@ -60,7 +61,7 @@ def locks(request: pytest.FixtureRequest) -> tuple[Lock, Close]:
 
 @pytest.fixture
 def handles(tmp_path: Path) -> Callable[[], int]:
-    """Opens the one file anew each time."""
+    """Opens the one file once more each time."""
     return lambda: os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
 
 
@@ -110,3 +111,12 @@ def test_a_file_system_without_locks_is_not_taken_for_a_lock_of_another(handles:
     with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
         lock_byte(fd, unsupported, LK_NBLCK)
     os.close(fd)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells who holds a lock")
+def test_linux_tells_which_process_holds_a_lock(handles: Callable[[], int]) -> None:
+    fd = handles()
+    assert not holds_lock(os.getpid(), fd)
+    assert try_lock(fd)
+    assert holds_lock(os.getpid(), fd)
+    assert not holds_lock(os.getppid(), fd)

@@ -40,13 +40,17 @@ def try_lock(fd: int) -> bool:
 
 
 def holds_lock(pid: int, fd: int) -> bool:
-    """Whether a process holds the lock of an open file, as far as the system tells: Linux does (proc(5))."""
+    """Whether a process holds the lock of an open file; True where the system does not say (proc(5))."""
     if sys.platform != "linux":
         return True
     # A number, kind, mode, type, process, and device with inode. Some file systems have two numbers for a
     # device, so that of the file is not compared.
     inode = str(os.fstat(fd).st_ino)
-    held = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return True
+    held = (line.split() for line in lines)
     return any(
         kind == "FLOCK" and holder == str(pid) and place.rpartition(":")[2] == inode
         for _, kind, _, _, holder, place, *_ in held
