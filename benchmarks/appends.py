@@ -37,11 +37,11 @@ def report(what: str, times: list[float], seconds: float, plain: float | None = 
 def plain_inserts(database: Database) -> float:
     """One INSERT after the other, each a transaction."""
     with connect(database, 60) as session:
-        session.execute("CREATE TABLE plain (n bigint PRIMARY KEY, body bytea NOT NULL)")
+        session.execute("CREATE TABLE public.plain (n bigint PRIMARY KEY, body bytea NOT NULL)")
         times: list[float] = []
         end = time.perf_counter() + SECONDS
         while (begun := time.perf_counter()) < end:
-            session.execute("INSERT INTO plain VALUES (%s, %s)", [len(times), BODY])
+            session.execute("INSERT INTO public.plain VALUES (%s, %s)", [len(times), BODY])
             times.append(time.perf_counter() - begun)
     return report("plain INSERTs, 1 caller", times, SECONDS)
 
