@@ -62,7 +62,7 @@ class _Copy:
     def seen(self, head: LogHead, looked: float) -> None:
         """The database had this at some moment after `looked`."""
         self.last = head.seq
-        # A counter that stays as it is may be that of a run which stands still, or is cut off.
+        # A counter that stays as it is may be that of a run which was stopped, or is cut off.
         if self.pulse is not None and head.pulse not in {None, self.pulse}:
             self.led_at = looked
         self.pulse = head.pulse
