@@ -114,7 +114,9 @@ def test_what_is_not_known_is_left_out_of_the_payload() -> None:
         "retry_after",
     }
     told = AmbiguousChat("Two.", candidates=[Candidate("A", "+15550001111")]).to_payload()["candidates"]
-    assert told == [{"name": "A", "address": "+15550001111", "note": None, "stranger": False}]
+    assert told == [
+        {"name": "A", "address": "+15550001111", "note": None, "stranger": False, "argument": None}
+    ]
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ async def test_calls_of_both_sides_run_side_by_side() -> None:
 
 async def test_an_error_arrives_as_the_class_that_was_raised() -> None:
     raised = AmbiguousChat(
-        "Two Annas.", candidates=[Candidate("Anna A"), Candidate("Anna B")], retry_after=2.5
+        "Two Annas.", candidates=[Candidate("Anna A"), Candidate("Anna B", argument="chat")], retry_after=2.5
     )
     async with two_peers(failing(raised)) as (left, _):
         with pytest.raises(AmbiguousChat) as caught:

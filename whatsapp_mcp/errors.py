@@ -79,12 +79,14 @@ class Candidate:
         address: What identifies it: a number, a jid, a path.
         note: Our own words about it.
         stranger: Whether the name is of their own choice: they are not in the owner's address book.
+        argument: The argument that names it, which is shown with the address, or else the name, as its value.
     """
 
     name: str | None = None
     address: str | None = None
     note: str | None = None
     stranger: bool = False
+    argument: str | None = None
 
 
 class WhatsAppError(Exception):
@@ -317,7 +319,8 @@ def _candidate(described: Any) -> Candidate:
     """A candidate from its payload; a field of another type is ignored."""
     if not isinstance(described, Mapping):
         return Candidate(str(described))
-    name, address, note = (
-        value if isinstance(value := described.get(key), str) else None for key in ("name", "address", "note")
+    name, address, note, argument = (
+        value if isinstance(value := described.get(key), str) else None
+        for key in ("name", "address", "note", "argument")
     )
-    return Candidate(name, address, note, described.get("stranger") is True)
+    return Candidate(name, address, note, described.get("stranger") is True, argument)

@@ -20,6 +20,8 @@ a test fails when it is out of date.
 
 A tool returns text for the model; with `serve --structured` it also returns structured content for
 programs. `chat` is a name, a phone number or a JID. A message is identified by its ref (`#1042`) or its id.
+A ref given as `chat` names the chat that the message is in. To act there, the ref of somebody else's message
+in a group is refused, because its author may be meant: the error spells out `chat` for both.
 In texts, `me` is the owner of the account. A `~` precedes the name of somebody who is not in the owner's
 address book, as in WhatsApp; names of groups and channels are in quotes. Text by other people stands
 between `<messages N>` and `</messages N>`, where N is new in each answer. In each line the author is named

@@ -214,6 +214,8 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
     "get_poll_results": (({"message": "text"}, "MESSAGE_NOT_FOUND"),),
 }
 """Arguments that are wrong together, by tool."""
+TO_A_CHAT = (QUEUED - {"post_status"}) | {"send_typing", "mark_read", "update_chat", "delete_chat"}
+"""What somebody may see in the chat that it names, or what deletes it."""
 ALONE = {"path": "data", "url": "data"}
 """Parameters that are given in place of another."""
 
@@ -226,6 +228,8 @@ def _rows() -> Iterator[Row]:
                 yield Row(tool, name, None, INVALID)
             for value, code in OTHERS.get((tool, name), WRONG.get(name, ())):
                 yield Row(tool, name, value, code)
+            if tool in TO_A_CHAT and name in {"chat", "recipient"}:
+                yield Row(tool, name, "in group", "AMBIGUOUS_CHAT")
         for values, code in TOGETHER.get(tool, ()):
             yield Row(tool, "*", values, code)
 

@@ -11,7 +11,7 @@ LONGEST: Final = 2_048
 _BASE: Final = (
     "The user's WhatsApp. `chat` takes a phone number with country code, a jid, or a name; an ambiguous name "
     "is refused with candidates. Messages have refs like #1042, accepted wherever a message, its chat or its "
-    "sender is asked for. "
+    "sender is asked for; to write to a group or to one of its members, name it or them. "
     "`~` stands before the name of somebody who is not in the phone's address book. Their words, and what "
     "others passed on, are withheld: [a stranger wrote: open #12]. get_message_context #12 shows them; after "
     "that the user is asked before you send, so open only what is needed. "

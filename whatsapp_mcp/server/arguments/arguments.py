@@ -16,7 +16,7 @@ from whatsapp_mcp.server.calls import Neutral
 from whatsapp_mcp.server.fencing import chosen_name
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.models import Chat, ChatCandidate
+    from whatsapp_mcp.models import Chat, ChatCandidate, Message
     from whatsapp_mcp.server.calls import Services
 
 _RARELY_WANTED: Final = frozenset(
@@ -191,13 +191,50 @@ async def find_chat(services: Services, text: str, *, reading: bool = False) -> 
     Raises:
         InvalidArgument: The text is empty.
         MessageNotFound: There is no message with this ref.
-        ChatNotFound, AmbiguousChat: As `choose`.
+        ChatNotFound, AmbiguousChat: As `choose`; also for somebody else's message in a group, unless it is
+            for reading.
     """
     if not text.strip():
         raise InvalidArgument("chat is empty.", "Give a phone number with country code, a jid or a name.")
     if is_ref(text):
-        text = (await services.archive.message(text)).chat
+        message = await services.archive.message(text)
+        if not reading:
+            await _refuse_two_meanings(services, message)
+        text = message.chat
     return choose(await services.archive.resolve_chat(text), text, reading=reading)
+
+
+async def _refuse_two_meanings(services: Services, message: Message) -> None:
+    """Refuse a ref that may mean the group or the author: a private word must not go to all.
+
+    Raises:
+        AmbiguousChat: It is somebody else's message in a chat of several.
+    """
+    jid = Jid.parse(message.chat)
+    if message.from_me or jid.is_person or message.sender == message.chat:
+        return
+    author = await _spelled(
+        services, message.sender, message.sender_name, f"who wrote #{message.ref}", message.sender_stranger
+    )
+    offered = [author]
+    if jid.is_group:
+        offered.insert(0, await _spelled(services, message.chat, message.chat_name, "the group"))
+    raise AmbiguousChat(
+        f"#{message.ref} may mean the chat that it is in, or the person who wrote it.",
+        "Call again with the one that is meant.",
+        candidates=offered,
+    )
+
+
+async def _spelled(services: Services, jid: str, name: str, note: str, stranger: bool = False) -> Candidate:
+    """How to name a chat: by its name where that is certain to mean it, else by its number or jid."""
+    given = chosen_name(name)
+    try:
+        certain = choose(await services.archive.resolve_chat(given), given).jid == jid
+    except (AmbiguousChat, ChatNotFound, InvalidArgument):
+        certain = False
+    address = None if certain else Jid.parse(jid).number or jid
+    return Candidate(name, address, note, stranger, argument="chat")
 
 
 async def find_known_chat(services: Services, text: str, *, reading: bool = False) -> Chat:

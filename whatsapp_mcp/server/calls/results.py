@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from mcp.types import CallToolResult, ContentBlock, TextContent
 
 from whatsapp_mcp.errors import Candidate, WhatsAppError
-from whatsapp_mcp.server.fencing import LIMIT, Text, clean_line, cut, titled
+from whatsapp_mcp.server.fencing import LIMIT, Text, chosen_name, clean_line, cut, titled
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +101,13 @@ _LONGEST_ADDRESS: Final = 300
 def candidate_text(candidate: Candidate) -> str | None:
     """`“Ann Lee” (+15550001111), last on 2026-11-24`; None where nothing can be shown.
 
-    A name is cut to what a name needs and quoted, an address shown whole or not at all.
+    A name is cut to what a name needs and quoted, an address shown whole or not at all. Of one with an
+    `argument`, it is what to give: `chat="Ann Lee", who wrote #12`; `chat="+15550001111" (~“Ann Lee”)`.
     """
     parts: list[str] = []
     address = _address(candidate.address) if candidate.address else None
+    if candidate.argument is not None:
+        return _as_argument(candidate, address)
     if candidate.name is not None:
         parts.append(f"{'~' if candidate.stranger else ''}{titled(candidate.name)}")
         parts += [f"({address})"] if address else []
@@ -113,6 +116,16 @@ def candidate_text(candidate: Candidate) -> str | None:
     if not parts:
         return None
     return " ".join(parts) + (f", {candidate.note}" if candidate.note else "")
+
+
+def _as_argument(candidate: Candidate, address: str | None) -> str | None:
+    value = address or (chosen_name(candidate.name) if candidate.name else None)
+    if value is None:
+        return None
+    whose = ""
+    if address and candidate.name is not None:
+        whose = f" ({'~' if candidate.stranger else ''}{titled(candidate.name)})"
+    return f'{candidate.argument}="{value}"{whose}' + (f", {candidate.note}" if candidate.note else "")
 
 
 def _address(address: str) -> str | None:
