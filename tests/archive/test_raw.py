@@ -12,7 +12,7 @@ from tests.archive import events as ev
 from tests.archive import world
 from tests.archive.events import ANA, ANA_LID, NOON, Raw, journal
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.models import MessageKind, SendRequest, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -80,4 +80,16 @@ async def test_of_a_deleted_message_nothing_stays_when_an_earlier_copy_comes_wit
     await archive.ingest(journal([ev.revoke("A1"), earlier], after=1))
     assert (await archive.message("A1")).timestamp.timestamp() == NOON - 1
     assert not file.exists()
+    assert raw_forms(folder) == []
+
+
+async def test_what_was_sent_from_here_keeps_its_raw_form_until_it_is_deleted(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    sent = world.image("sunset")
+    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("sunset")))
+    await archive.outbox_sending(entry.send_id)
+    await archive.outbox_sent(entry.send_id, "3EB001", ev.NOW, message=sent.SerializeToString())
+    assert await archive.original("3EB001") == sent
+    await archive.ingest(journal([ev.revoke("3EB001", sender=None)]))
     assert raw_forms(folder) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.composing import Composed, compose
+from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     ContactCardContent,
     Content,
+    EditContent,
     LocationContent,
     PollContent,
     ReactionContent,
@@ -25,6 +30,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.simulator import kinds
 
 pytestmark = pytest.mark.anyio
 
@@ -112,3 +118,41 @@ async def test_a_message_disappears_as_the_others_of_its_chat(
 def _parts(sent: Composed) -> list[tuple[Any, Any]]:
     found = E2E.Message.FromString(sent.message).ListFields()
     return [(field, value) for field, value in found if field.name != "messageContextInfo"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        E2E.Message(imageMessage=E2E.ImageMessage(caption="look", mimetype="image/png", mediaKey=b"k" * 32)),
+        kinds.text("@15550002222 look", mentions=[Jid.parse(ANN)]),
+    ],
+    ids=["caption", "mention"],
+)
+async def test_what_an_edit_would_lose_because_it_is_not_stored_is_not_edited(
+    folder: AccountFolder, sent: E2E.Message
+) -> None:
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(
+            journal([ev.message("A1", sent, chat=ANN, sender=None), ev.message("A2", chat=ANN, sender=None)])
+        )
+        await composed(archive, EditContent("A1", "new"))
+        with closing(sqlite3.connect(folder.raw_db)) as raw, raw:
+            raw.execute("DELETE FROM raw")
+        with pytest.raises(Unsupported, match="is not stored"):
+            await composed(archive, EditContent("A1", "new"))
+        plain = await composed(archive, EditContent("A2", "new"))
+    edit = E2E.Message.FromString(plain.message).editedMessage.message.protocolMessage
+    assert edit.editedMessage == E2E.Message(conversation="new")
+
+
+async def test_an_edited_text_keeps_the_preview_of_a_link_that_it_still_has(folder: AccountFolder) -> None:
+    linked = kinds.text("see https://example.org", link=("https://example.org", "Example", "of a page"))
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(journal([ev.message("A1", linked, chat=ANN, sender=None)]))
+        kept, lost = [
+            E2E.Message.FromString((await composed(archive, EditContent("A1", text))).message)
+            for text in ("read https://example.org", "never mind")
+        ]
+    linked.extendedTextMessage.text = "read https://example.org"
+    assert kept.editedMessage.message.protocolMessage.editedMessage == linked
+    assert not lost.editedMessage.message.protocolMessage.editedMessage.extendedTextMessage.matchedText

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from whatsapp_mcp.archive import ReadingArchive
-from whatsapp_mcp.device.outbox.forwards import forward
+from whatsapp_mcp.device.outbox.derived_messages import forward
 from whatsapp_mcp.errors import MediaUnavailable, Unsupported
 from whatsapp_mcp.models import Message, MessageKind
 from whatsapp_mcp.protobufs import E2E

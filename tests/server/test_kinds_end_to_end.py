@@ -37,7 +37,8 @@ async def test_every_kind_arrives_and_stands_in_the_archive(whatsapp: WhatsApp, 
 
             await call(client, "edit_message", message=sent["ref"], text="Yes!")
             edit = (await ann.receives()).message.editedMessage.message.protocolMessage
-            assert edit.editedMessage.conversation == "Yes!"
+            assert edit.editedMessage.extendedTextMessage.text == "Yes!"
+            assert edit.editedMessage.extendedTextMessage.contextInfo == answered.contextInfo
 
             await call(client, "send_location", chat=ann.number, latitude=52.5, longitude=13.4, name="Oven")
             assert (await ann.receives()).message.locationMessage.name == "Oven"

@@ -168,6 +168,32 @@ async def test_people_refer_to_messages_of_either_side(wa: WhatsApp, client: Neo
     assert own == event.Message.protocolMessage.key.ID
 
 
+async def test_an_edit_that_phones_would_show_wrongly_is_logged(
+    wa: WhatsApp, client: NeonizeClient, tolerated: list[str]
+) -> None:
+    tolerated.append("^edit: ")
+    ann = wa.person("Ann")
+    chat = f"jid('{ann.lid.user}', 'lid')"
+    picture, other = (wa.media.attach("image", body, caption="first") for body in (b"a picture", b"another"))
+    built = picture.SerializeToString().hex()
+    sent = await client.call(f"client.send_message({chat}, E2E.Message.FromString(bytes.fromhex('{built}')))")
+    await ann.receives()
+    picture.imageMessage.caption = "second"
+    for new, told in (
+        (E2E.Message(conversation="second"), "imageMessage becomes text"),
+        (other, "another imageMessage"),
+        (picture, None),
+    ):
+        wa.log.clear()
+        built = new.SerializeToString().hex()
+        content = f"E2E.Message.FromString(bytes.fromhex('{built}'))"
+        await client.call(f"client.edit_message({chat}, '{sent.ID}', {content})")
+        edit = await ann.receives()
+        expected = f"{edit.id} of {sent.ID}: {told}"
+        # The own phone gets a copy, and shows it as Ann's does.
+        assert {(each.kind, each.detail) for each in wa.log} == ({("edit", expected)} if told else set())
+
+
 async def test_a_vote_arrives_and_can_be_decrypted(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
     group = wa.group("Boat", [ann])

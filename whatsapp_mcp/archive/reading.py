@@ -17,7 +17,7 @@ import anyio.to_thread
 from whatsapp_mcp.archive import exchange, pending, read, state, write
 from whatsapp_mcp.archive.database import Readers, raw_form
 from whatsapp_mcp.archive.read import history_progress
-from whatsapp_mcp.decoding import thumbnail_of
+from whatsapp_mcp.decoding import original_of, thumbnail_of
 from whatsapp_mcp.models import MessageKey, Statistics
 from whatsapp_mcp.settings import AccountFolder
 
@@ -25,6 +25,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 if TYPE_CHECKING:
     from types import CoroutineType
+
+    from google.protobuf.message import Message as Proto
 
     _Read = Callable[Concatenate[sqlite3.Connection, P], R]
     _Method = Callable[Concatenate["ReadingArchive", P], CoroutineType[Any, Any, R]]
@@ -146,9 +148,21 @@ class ReadingArchive:
         Raises:
             MessageNotFound: No such message.
         """
-        message = await self.readers.run(read.find, key)
-        raw = await anyio.to_thread.run_sync(raw_form, self.folder, message)
+        raw = await self._raw(key)
         return None if raw is None else thumbnail_of(*raw)
+
+    async def original(self, key: MessageKey) -> Proto | None:
+        """The `E2E.Message` that a message was, as it came or was sent first; None: it is not kept.
+
+        Raises:
+            MessageNotFound: No such message.
+        """
+        raw = await self._raw(key)
+        return None if raw is None else original_of(*raw)
+
+    async def _raw(self, key: MessageKey) -> tuple[int, bytes] | None:
+        message = await self.readers.run(read.find, key)
+        return await anyio.to_thread.run_sync(raw_form, self.folder, message)
 
     async def repeats_another_chat(self, text: str, chat: str) -> int | None:
         """The ref of the newest message in another chat that shares twelve words in a row with a text.

@@ -7,7 +7,7 @@ from whatsapp_mcp.decoding.addons import Origin, decode_addon, event_answer
 from whatsapp_mcp.decoding.addresses import millis
 from whatsapp_mcp.decoding.content import ADDON_FIELDS, content_of, message_parts, text_of
 from whatsapp_mcp.decoding.decoded import DecodedEvent, OpenedAddon, Recovered, TaggedUpdate
-from whatsapp_mcp.decoding.events import UNDECODABLE, decode_event, decode_events, thumbnail_of
+from whatsapp_mcp.decoding.events import UNDECODABLE, decode_event, decode_events, original_of, thumbnail_of
 from whatsapp_mcp.decoding.history import HISTORY_CODE, one_message
 from whatsapp_mcp.decoding.legible import make_legible
 from whatsapp_mcp.decoding.limits import (
@@ -146,6 +146,7 @@ __all__ = [
     "message_parts",
     "millis",
     "one_message",
+    "original_of",
     "sent_message",
     "text_of",
     "thumbnail_of",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as Proto
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.decoding import calls, groups, history, live
@@ -16,6 +17,7 @@ from whatsapp_mcp.decoding.content import message_parts
 from whatsapp_mcp.decoding.decoded import DecodedEvent
 from whatsapp_mcp.decoding.legible import is_legible, make_legible
 from whatsapp_mcp.decoding.limits import MAX_THUMBNAIL
+from whatsapp_mcp.decoding.outgoing import SENT_CODE
 from whatsapp_mcp.decoding.updates import Update
 from whatsapp_mcp.models import JournalEvent
 
@@ -64,20 +66,29 @@ def decode_event(code: int, payload: bytes, received_at: int) -> list[Update]:
     return decoder(event, received_at // 1000)
 
 
-def thumbnail_of(code: int, payload: bytes) -> bytes | None:
-    """The small JPEG within a message as it is kept in its raw form; None where it has none.
+def original_of(code: int, payload: bytes) -> Proto | None:
+    """The `E2E.Message` within a message as it is kept in its raw form; None where it cannot be read.
 
     Args:
         code: Number of the event that it came with.
-        payload: Its protobuf: an event, or one `WebMessageInfo` of a history sync.
+        payload: Its protobuf: an event, one `WebMessageInfo` of a history sync, or what was sent from here.
     """
     try:
         if code == history.HISTORY_CODE:
-            message = protobufs.Web.WebMessageInfo.FromString(payload).message
-        elif code == _MESSAGE:
-            message = protobufs.Neonize.Message.FromString(payload).Message
-        else:
-            return None
+            return protobufs.Web.WebMessageInfo.FromString(payload).message
+        if code == _MESSAGE:
+            return protobufs.Neonize.Message.FromString(payload).Message
+        return protobufs.E2E.Message.FromString(payload) if code == SENT_CODE else None
+    except UNDECODABLE:
+        return None
+
+
+def thumbnail_of(code: int, payload: bytes) -> bytes | None:
+    """The small JPEG within a message as it is kept in its raw form; None where it has none."""
+    message = original_of(code, payload)
+    if message is None:
+        return None
+    try:
         parts = message_parts(message).found
         thumbnails = (getattr(part, "JPEGThumbnail", b"") for _, part in parts)
         return next((one for one in thumbnails if one and len(one) <= MAX_THUMBNAIL), None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.decoding.addons import Origin, decode_addon
@@ -23,6 +24,8 @@ from whatsapp_mcp.models import (
 )
 
 _KINDS = {kind.value: kind for kind in MessageKind}
+SENT_CODE: Final = 0
+"""Stands for the event in the raw form of what was sent from here: the `E2E.Message` itself."""
 _MEDIA_TYPES = {"gif": "video", "voice": "audio"}
 
 
@@ -31,7 +34,7 @@ def updates_of_request(
 ) -> list[Update]:
     """What a sent request leaves in the archive: its message; nothing of a reaction or an edit.
 
-    Its secret stands in the details: it opens sealed answers to it, and no raw form of what we sent is kept.
+    Its secret stands in the details: it opens sealed answers to it.
 
     Args:
         request: What was asked for.
@@ -39,12 +42,12 @@ def updates_of_request(
         at: Seconds since 1970.
         secret: The secret that was given to the message.
     """
-    return message_of(request, _content(request.content), message_id, at, secret)
+    return [*message_of(request, _content(request.content), message_id, at, secret)]
 
 
 def message_of(
     request: SendRequest, content: Content | None, message_id: str, at: int, secret: bytes | None
-) -> list[Update]:
+) -> list[MessageUpdate]:
     """The message that a request became, with its secret and what it answers."""
     if content is None:
         return []
@@ -125,6 +128,7 @@ def sent_message(
         if name in ADDON_FIELDS
         for update in decode_addon(name, value, origin)
     ]
-    return changes or message_of(
+    kept = message_of(
         request, content_of(found, flags, own_secret, album), message_id, at, own_secret or secret
     )
+    return changes or [replace(update, raw_code=SENT_CODE, raw=message) for update in kept]

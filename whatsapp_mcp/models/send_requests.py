@@ -122,11 +122,16 @@ class ReactionContent:
 
 @dataclass(frozen=True, slots=True)
 class EditContent:
-    """A new text for an own message."""
+    """A new text, or a new caption, for an own message.
+
+    Attributes:
+        mentions: Jids whose `@number` stands in the text, beside those that the message mentions already.
+    """
 
     message_id: str
     text: str
     kind: Literal["edit"] = "edit"
+    mentions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

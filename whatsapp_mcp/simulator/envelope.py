@@ -29,6 +29,7 @@ _MEDIA = {
 }
 _POLLS = ("pollCreationMessage", "pollCreationMessageV2", "pollCreationMessageV3", "pollUpdateMessage")
 _WRAPPERS = ("viewOnceMessage", "viewOnceMessageV2", "ephemeralMessage", "documentWithCaptionMessage")
+_CAPTIONED = ("imageMessage", "videoMessage", "documentMessage")
 _EDIT, _PIN, _REVOKE, _ADMIN_REVOKE = "1", "2", "7", "8"
 
 
@@ -94,10 +95,56 @@ def text_of(message: E2E.Message) -> str:
         return message.conversation
     if message.HasField("extendedTextMessage"):
         return message.extendedTextMessage.text
-    for field in ("imageMessage", "videoMessage", "documentMessage"):
+    for field in _CAPTIONED:
         if message.HasField(field):
             return getattr(message, field).caption
     return ""
+
+
+def with_text(message: E2E.Message, body: str) -> E2E.Message:
+    """The message as its author edits it on a phone: the same file with another caption, or another text."""
+    message = unwrapped(message)
+    for field in _CAPTIONED:
+        if message.HasField(field):
+            edited = E2E.Message()
+            getattr(edited, field).CopyFrom(getattr(message, field))
+            getattr(edited, field).caption = body
+            return edited
+    return E2E.Message(conversation=body)
+
+
+def edit_of(message: E2E.Message) -> E2E.ProtocolMessage | None:
+    """The edit in a message; None if it is none."""
+    if message.HasField("editedMessage"):
+        message = message.editedMessage.message
+    protocol = message.protocolMessage
+    return protocol if protocol.type == E2E.ProtocolMessage.MESSAGE_EDIT else None
+
+
+def shows_wrongly(original: E2E.Message, new: E2E.Message) -> str | None:
+    """Why phones would not show an edit as it is meant; None if they do.
+
+    A text in place of a caption loses the caption, and one file cannot become another.
+    """
+    kinds = [_kind(unwrapped(message)) for message in (original, new)]
+    if kinds[0] != kinds[1]:
+        return f"{kinds[0]} becomes {kinds[1]}"
+    if kinds[0] not in _CAPTIONED:
+        return None if kinds[0] == _TEXT else f"{kinds[0]} has no text to edit"
+    first, second = (getattr(unwrapped(message), kinds[0]) for message in (original, new))
+    is_same = (first.mediaKey, first.fileEncSHA256) == (second.mediaKey, second.fileEncSHA256)
+    return None if is_same else f"another {kinds[0]}"
+
+
+_TEXT = "text"
+
+
+def _kind(message: E2E.Message) -> str:
+    if message.conversation or message.HasField("extendedTextMessage"):
+        return _TEXT
+    return next(
+        (field.name for field, _ in message.ListFields() if field.name.endswith("Message")), "nothing"
+    )
 
 
 def stanza_type(message: E2E.Message) -> tuple[str, str | None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from whatsapp_mcp.jid import BROADCAST_SERVER, GROUP_SERVER
 from whatsapp_mcp.protobufs import E2E, Common
-from whatsapp_mcp.simulator import kinds, messages
+from whatsapp_mcp.simulator import envelope, kinds, messages
 from whatsapp_mcp.simulator.audience import StatusFeed
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.network import Network
@@ -63,9 +63,9 @@ class Responder(User):
         return await self._post(kinds.reaction(said.key, emoji, at or self.network.now()), said, at)
 
     async def edits(self, message_id: str, body: str) -> str:
-        """Edit one's own text message."""
+        """Edit one's own text, or the caption of one's own file."""
         said = self._said(message_id)
-        new = E2E.Message(conversation=body)
+        new = envelope.with_text(said.message, body)
         return await self._post(kinds.edit(said.key, new, self.network.now()), said)
 
     async def revokes(self, message_id: str) -> str:

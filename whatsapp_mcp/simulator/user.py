@@ -11,7 +11,7 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.business import Business, verified_name
 from whatsapp_mcp.simulator.companion import Companion
-from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
+from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received, edit_of, shows_wrongly
 from whatsapp_mcp.simulator.group_keys import GroupKeys
 from whatsapp_mcp.simulator.media import Picture
 from whatsapp_mcp.simulator.signal.session import (
@@ -194,10 +194,20 @@ class User:
         return unpad(plaintext)
 
     def take_in(self, received: Received) -> None:
-        """Add a decrypted message to the inbox."""
+        """Add a decrypted message to the inbox; an edit that phones would show wrongly is logged."""
+        self._check_edit(received)
         self.inbox.append(received)
         self._unread.append(received)
         self.simulation.notify()
+
+    def _check_edit(self, received: Received) -> None:
+        edit = edit_of(received.message)
+        if edit is None:
+            return
+        known = [each.message for each in self.inbox if each.id == edit.key.ID]
+        known += [self.sent[edit.key.ID].message] if edit.key.ID in self.sent else []
+        if known and (why := shows_wrongly(known[0], edit.editedMessage)) is not None:
+            self.simulation.log_anomaly("edit", f"{received.id} of {edit.key.ID}: {why}")
 
     async def receives(self, timeout: float = 20.0) -> Received:
         """Wait for the next message in the inbox that was not returned before; return it.

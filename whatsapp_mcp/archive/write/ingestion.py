@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import transaction, value
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.write import outbox
-from whatsapp_mcp.archive.write.applying import Applying, begin_raw_operation
+from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.archive.write.raw_forms import keep_raw
 from whatsapp_mcp.archive.write.update_writer import UpdateWriter, in_order
 from whatsapp_mcp.decoding import UNKNOWN, DecodedEvent, OpenedAddon, Recovered, UndecodedUpdate, Update
 from whatsapp_mcp.models import IngestResult
@@ -134,56 +135,9 @@ class Ingest:
     def finish(self) -> None:
         """Bring what is derived up to date, and `raw.db` in line with what was written."""
         self._updates.finish()
-        self._keep_raw()
+        keep_raw(self._on, self._updates.messages)
         self._on.files += self._updates.messages.files
         self._on.opens_addons |= self._updates.messages.opens_sealed or self._updates.identities.merged
-
-    def _keep_raw(self) -> None:
-        """Store and delete raw protobufs, before the archive's own transaction commits.
-
-        Only what is nowhere else (a message of unknown kind) or must be gone (a revoked one) waits for the
-        disk; the raw form of a decoded message may be lost with the power, the message itself is not.
-        """
-        raw, changes = self._on.raw, self._raw_changes()
-        stored = self._updates.messages.raw
-        if not stored and not changes:
-            return
-        # With a log, what `archive.db` loses with the power is applied again; `raw.db` must not be behind.
-        wait = bool(changes) or self._updates.messages.unknown or self._on.mark is not None
-        raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
-        with transaction(raw):
-            begin_raw_operation(self._on)
-            for message, _, becomes in changes:
-                if becomes is None:
-                    raw.execute("DELETE FROM raw WHERE message_id = ?", (message,))
-                else:
-                    raw.execute(
-                        "UPDATE OR REPLACE raw SET message_id = ? WHERE message_id = ?", (becomes, message)
-                    )
-            raw.executemany(
-                "INSERT OR REPLACE INTO raw VALUES (?, ?, ?)",
-                [(message, code, payload) for message, (code, payload) in sorted(stored.items())],
-            )
-        self._on.files += [path for _, path, _ in changes if path is not None]
-
-    def _raw_changes(self) -> list[tuple[int, str | None, int | None]]:
-        """Messages whose raw protobuf must go, with their downloaded files, or gets an earlier id.
-
-        Asked once, at the end; what is to be stored then is of messages that keep it.
-        """
-        found = self._db.execute(
-            "SELECT message_id, path, becomes FROM raw_gone ORDER BY message_id DESC"
-        ).fetchall()
-        if found:
-            self._db.execute("DELETE FROM raw_gone")
-        fresh = self._updates.messages.raw
-        for message, _, becomes in found:
-            kept = "SELECT 1 FROM messages WHERE id = ? AND revoked_at IS NULL"
-            if message in fresh and value(self._db, kept, (message,)) is None:
-                raw = fresh.pop(message)
-                if becomes is not None:
-                    fresh[becomes] = raw
-        return found
 
     def run(self, events: Sequence[DecodedEvent]) -> IngestResult:
         """Archive the events after the archive's position, and the position."""

@@ -12,6 +12,8 @@ from whatsapp_mcp.archive import read, state
 from whatsapp_mcp.archive.database import ID_BITS, column, value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.archive.write.message_writer import MessageWriter
+from whatsapp_mcp.archive.write.raw_forms import keep_raw
 from whatsapp_mcp.archive.write.update_writer import UpdateWriter
 from whatsapp_mcp.decoding import (
     OWNER,
@@ -222,12 +224,17 @@ def outbox_sent(
         timestamp: WhatsApp's time.
         updates: What the message says that was sent; None: as it was asked for.
     """
-    return _sent(on.db, send_id, message_id, int(timestamp.timestamp()), updates)
+    entry, messages = _sent(on.db, send_id, message_id, int(timestamp.timestamp()), updates)
+    if messages is not None:
+        keep_raw(on, messages)
+    return entry
 
 
 def _sent(
     db: sqlite3.Connection, send_id: int, message_id: str, at: int, updates: Sequence[Update] | None = None
-) -> OutboxEntry:
+) -> tuple[OutboxEntry, MessageWriter | None]:
+    """The send as it is then, and what has written its message, if it is one."""
+    written = None
     if updates is None:
         asked = read.outbox_get(db, send_id)
         updates = updates_of_request(asked.request, message_id, at, asked.secret)
@@ -242,10 +249,11 @@ def _sent(
         writer = UpdateWriter(db)
         writer.write(updates)
         writer.finish()
+        written = writer.messages
     entry = read.outbox_get(db, send_id)
     announce(db, entry, Identities(db).chat(entry.request.chat))
     _queue_album_files(db, entry, at * 1000)
-    return entry
+    return entry, written
 
 
 def _queue_album_files(db: sqlite3.Connection, album: OutboxEntry, at_ms: int) -> None:
@@ -318,7 +326,7 @@ def settle_named_sends(db: sqlite3.Connection, update: Update) -> None:
 
 def _settle(db: sqlite3.Connection, send_id: int, wa_id: str) -> OutboxEntry:
     handed_at: int = value(db, "SELECT handed_at / 1000 FROM outbox WHERE id = ?", (send_id,))
-    return _sent(db, send_id, wa_id, handed_at)
+    return _sent(db, send_id, wa_id, handed_at)[0]
 
 
 def announce(db: sqlite3.Connection, entry: OutboxEntry, chat: int) -> None:

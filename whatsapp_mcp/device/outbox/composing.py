@@ -18,8 +18,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsapp_mcp.device.outbox.derived_messages import edited, forward
 from whatsapp_mcp.device.outbox.file_messages import file_message, put_into_album
-from whatsapp_mcp.device.outbox.forwards import forward
 from whatsapp_mcp.errors import MessageNotFound, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
@@ -86,6 +86,7 @@ async def compose(
 
     Raises:
         MessageNotFound: The message that is answered or changed is not in the archive.
+        Unsupported: What is to be edited cannot be.
         WhatsAppError: A file could not be uploaded, a vote not be encrypted.
     """
     message = await _message(request, archive, addresses, call, preview)
@@ -112,7 +113,10 @@ async def _message(
             return E2E.Message.FromString(b64decode(await call("build_poll_vote", parameters)))
         case ReactionContent() | EditContent() | RevokeContent() | PinContent():
             target = await archive.message(request.content.message_id, chat=request.chat)
-            return _addon(request.content, await addresses.as_named_in_chat(target))
+            new = None
+            if isinstance(request.content, EditContent):
+                new = edited(request.content, target, await archive.original(target.ref))
+            return _addon(request.content, await addresses.as_named_in_chat(target), new)
         case FileContent():
             message = await file_message(request.content, call)
         case AlbumFileContent(album, file):
@@ -220,8 +224,11 @@ def key_of(message: Message) -> Common.MessageKey:
 
 
 def _addon(
-    content: ReactionContent | EditContent | RevokeContent | PinContent, target: Message
+    content: ReactionContent | EditContent | RevokeContent | PinContent,
+    target: Message,
+    new: E2E.Message | None = None,
 ) -> E2E.Message:
+    """A change of a message; `new` is its content after an edit."""
     from whatsapp_mcp.protobufs import E2E
 
     now = time.time_ns() // 1_000_000
@@ -233,11 +240,11 @@ def _addon(
         case RevokeContent():
             revoke = E2E.ProtocolMessage(type=E2E.ProtocolMessage.REVOKE, key=key)
             return E2E.Message(protocolMessage=revoke)
-        case EditContent(_, text):
+        case EditContent():
             edit = E2E.ProtocolMessage(
                 type=E2E.ProtocolMessage.MESSAGE_EDIT,
                 key=key,
-                editedMessage=E2E.Message(conversation=text),
+                editedMessage=new,
                 timestampMS=now,
             )
             inner = E2E.Message(protocolMessage=edit)

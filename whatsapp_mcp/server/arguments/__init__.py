@@ -30,7 +30,7 @@ from whatsapp_mcp.server.arguments.arguments import (
 from whatsapp_mcp.server.arguments.attachments import FileKind, Wish, prepare, what_the_extra_adds
 from whatsapp_mcp.server.arguments.file_intake import in_a_root, take
 from whatsapp_mcp.server.arguments.finding import find_group, find_people, find_person
-from whatsapp_mcp.server.arguments.mentions import mention
+from whatsapp_mcp.server.arguments.mentions import mention, still_mentioned
 from whatsapp_mcp.server.arguments.photos import PhotoArg, photo_of
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "one_emoji",
     "photo_of",
     "prepare",
+    "still_mentioned",
     "take",
     "what_the_extra_adds",
 ]

@@ -10,9 +10,9 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.server.arguments.arguments import choose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from whatsapp_mcp.models import Chat, Participant
+    from whatsapp_mcp.models import Mention, Participant
     from whatsapp_mcp.server.calls import Services
 
 _CANDIDATES: Final = 20
@@ -21,26 +21,26 @@ EVERYONE: Final = frozenset({"everyone", "all", "@everyone", "@all"})
 
 
 async def mention(
-    services: Services, chat: Chat, text: str, names: Sequence[str]
+    services: Services, chat: str, text: str, names: Sequence[str]
 ) -> tuple[str, tuple[str, ...]]:
     """The text with its mentions, and the jids that are mentioned.
 
     `@name` in the text becomes the mention; a name that does not stand there is put before it. `everyone`
-    notifies all without a word. `@number` of a member is a mention in any case.
+    notifies all without a word. `@number` of a member is a mention in any case. `chat` is a jid.
 
     Raises:
         InvalidArgument: The chat is no group.
         ContactNotFound: Somebody is not in the group.
         WhatsAppError: The group could not be asked for, or a name is unclear.
     """
-    is_group, numbers = Jid.parse(chat.jid).is_group, _NUMBER.findall(text)
+    is_group, numbers = Jid.parse(chat).is_group, _NUMBER.findall(text)
     if not names and not (is_group and numbers):
         return text, ()
     if not is_group:
         raise InvalidArgument("Mentions work in groups only.", "Leave mentions out.")
     try:
         async with services.device() as device:
-            participants = (await device.group(chat.jid)).participants
+            participants = (await device.group(chat)).participants
     except WhatsAppError:
         if names:
             raise
@@ -57,10 +57,17 @@ async def mention(
         if name.strip().casefold() in EVERYONE:
             jids.update((one.jid, None) for one in others)
             continue
-        found, called = await _participant(services, chat.jid, participants, name)
+        found, called = await _participant(services, chat, participants, name)
         jids[found.jid] = None
         text = mentioned(text, (name, called), Jid.parse(found.jid).user)
     return text, tuple(jids)
+
+
+def still_mentioned(text: str, mentions: Mapping[str, Mention] | None) -> str:
+    """The new text of a message, with the addresses of who is mentioned already in place of their names."""
+    for user, known in (mentions or {}).items():
+        text = re.sub(rf"@{re.escape(known.name)}(?!\w)", f"@{user}", text, flags=re.IGNORECASE)
+    return text
 
 
 async def _participant(

@@ -59,7 +59,7 @@ async def send_file(
     services = await call.services()
     target = await find_chat(services, chat)
     reply = await reply_target(services, reply_to, target)
-    caption, mentioned = await mention(services, target, caption, ())
+    caption, mentioned = await mention(services, target.jid, caption, ())
     wish = Wish(kind, caption, file_name, view_once, hd)
     paths = [line for line in (path or "").splitlines() if line.strip()]
     if len(paths) > 1:

@@ -35,7 +35,15 @@ from whatsapp_mcp.models import (
     VoteContent,
 )
 from whatsapp_mcp.policy import Audience, Effect
-from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat, find_person
+from whatsapp_mcp.server.arguments import (
+    ChatArg,
+    MessageArg,
+    Texts,
+    find_chat,
+    find_person,
+    mention,
+    still_mentioned,
+)
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import chosen_name, in_quotes, titled
 from whatsapp_mcp.server.render import PollData, SentData, named, place_of, poll_data, poll_text
@@ -59,6 +67,9 @@ _MAX_OPTIONS: Final = 12
 _MAX_OPTION: Final = 100
 _MAX_QUESTION: Final = 255
 """WhatsApp's limits of a poll, in characters."""
+EDITABLE: Final = frozenset(
+    {MessageKind.TEXT, MessageKind.IMAGE, MessageKind.VIDEO, MessageKind.GIF, MessageKind.DOCUMENT}
+)
 EDIT_WINDOW: Final = timedelta(minutes=15)
 DELETE_WINDOW: Final = timedelta(days=2, hours=12)
 """How long WhatsApp's apps take an edit or a deletion; a later one is in vain (its help pages)."""
@@ -68,6 +79,11 @@ async def _editable(services: Services, key: str) -> Message:
     message = await services.archive.message(key)
     if not message.from_me:
         raise InvalidArgument(f"{key} was not sent by this account.", "Only own messages can be edited.")
+    if message.kind not in EDITABLE or (message.media and message.media.view_once):
+        raise Unsupported(
+            f"{key} has no text to edit: texts have one, and pictures, videos and documents a caption.",
+            "Delete it and send it again, if the user wants that.",
+        )
     if services.now() - message.timestamp > EDIT_WINDOW:
         raise TooLate(
             f"{key} is more than 15 minutes old, so it can no longer be edited.",
@@ -77,8 +93,13 @@ async def _editable(services: Services, key: str) -> Message:
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)
-async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
-    """Replace the text of an own message (WhatsApp allows it for 15 minutes)."""
+async def edit_message(
+    call: Call,
+    message: MessageArg,
+    text: str,
+    mentions: Annotated[Texts | None, Field(description="More names in a group, or everyone")] = None,
+) -> Result:
+    """Replace the text or caption of an own message (WhatsApp allows it for 15 minutes)."""
     if not text.strip():
         raise InvalidArgument("text is empty.", "Use delete_message to delete a message.")
     if len(text) > MAX_TEXT:
@@ -86,7 +107,10 @@ async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
     services = await call.services()
     found = await _editable(services, message)
     told = f"{of_whom(found)}: {in_quotes(text, _SHOWN)}"
-    return await change(services, found, EditContent(found.message_id, text), "Edited", told)
+    text = still_mentioned(text, found.mentions)
+    text, mentioned = await mention(services, found.chat, text, mentions or ())
+    content = EditContent(found.message_id, text, mentions=mentioned)
+    return await change(services, found, content, "Edited", told)
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)

@@ -75,7 +75,7 @@ async def send_message(
     target = await find_chat(services, chat)
     reply = await reply_target(services, reply_to, target)
     await require_on_whatsapp(services, target)
-    text, mentioned = await mention(services, target, text, mentions or ())
+    text, mentioned = await mention(services, target.jid, text, mentions or ())
     request = SendRequest(
         chat=target.jid,
         content=TextContent(text, mentioned, link_preview),
