@@ -51,6 +51,15 @@ def test_advice_that_needs_no_tool_stays_as_it_is():
     assert advice("BUSY", "Run `whatsapp-mcp archive check`.") == "Run `whatsapp-mcp archive check`."
 
 
+def test_a_setting_and_a_path_are_named_at_a_shell():
+    for action in (
+        "Set server.public_url and server.oauth in config.toml.",
+        "Take `whatsapp` out of /home/a_b/Claude/claude_desktop_config.json by hand, if it is there.",
+        "Set encryption.keyring, encryption.key_file or encryption.key_command in config.toml.",
+    ):
+        assert advice("INVALID_ARGUMENT", action) == action
+
+
 def test_what_an_agent_would_tell_the_user_is_told():
     assert advice("offline", "Tell the user to look at the disk.") == "Look at the disk."
 

@@ -57,6 +57,24 @@ def test_the_page_shows_what_is_really_explained() -> None:
     assert policy(*command.split()[2:]).output == documented("text", "ask: the recipient")
 
 
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("tool", "told"),
+    [
+        ("send_mesage", "There is no tool 'send_mesage'. Did you mean send_message"),
+        ("x", "There is no tool 'x'. Give its name as applications that use this server list it."),
+    ],
+)
+def test_a_tool_that_is_not_there_is_answered_without_a_file_that_only_a_checkout_has(
+    tool: str, told: str
+) -> None:
+    done = policy("explain", "--tool", tool)
+
+    assert done.exit_code == 2
+    assert told in done.stderr
+    assert "docs/" not in done.stderr
+
+
 def test_the_table_on_the_page_is_as_expected(filled: Path) -> None:
     done = policy("test", table(filled, documented("toml", "[[expect]]")))
     assert (done.exit_code, done.output) == (0, "All 3 as expected.\n")

@@ -202,7 +202,7 @@ def test_models_are_listed_and_removed(machine: Machine, monkeypatch: pytest.Mon
 
 
 def test_an_entry_that_cannot_be_taken_out_is_told_and_the_rest_goes(machine: Machine) -> None:
-    machine.cursor.write_text(f"// mine\n{machine.cursor.read_text()}")
+    machine.cursor.with_name("mine.json").hardlink_to(machine.cursor)
 
     done = machine.run("uninstall", *ALL)
 

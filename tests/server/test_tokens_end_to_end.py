@@ -85,6 +85,10 @@ async def test_a_revoked_token_is_refused_without_a_restart(
     assert '"name": "agent", "scopes": ["read"]' in listed
     assert token not in listed
     assert (admitted.status_code == 401, refused.status_code) == (False, 401)
+    assert refused.text == (
+        "A bearer token is needed. The file http-token of the home folder holds one; "
+        "`whatsapp-mcp token create NAME` makes another.\n"
+    )
 
 
 async def test_a_session_belongs_to_the_token_that_opened_it(

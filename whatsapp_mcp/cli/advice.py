@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_FOR_AN_AGENT: Final = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b|\bcall\b|\bthe user\b")
-"""Names of tools (all but `reconnect` and `react`, which are called), calls, and talk of the user."""
+_FOR_AN_AGENT: Final = re.compile(r"(?<![./\\\w])[a-z]+(?:_[a-z]+)+\b(?![./\\]\w)|\bcall\b|\bthe user\b")
+"""Names of tools (all but `reconnect` and `react`, which are called), calls, and talk of the user.
+
+Beside a dot or slash it is a part of a setting (`server.public_url`) or of a path.
+"""
 _TELL: Final = "Tell the user to "
 _COMMANDS: Final = {
     "NOT_LINKED": "Run `whatsapp-mcp link`.",

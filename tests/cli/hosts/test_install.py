@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from whatsapp_mcp.cli.app import app
-from whatsapp_mcp.cli.hosts import HOSTS, Launch, Machine, System, entry_of, found, to_install
+from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, Machine, System, entry_of, found, to_install
 from whatsapp_mcp.cli.hosts.editing import put_in
 from whatsapp_mcp.errors import Busy, Unsupported
 
@@ -159,9 +159,7 @@ def test_the_difference_within_one_line_shows_nothing_of_others(cursor: Path) ->
     assert "secret" not in run("install", "cursor", "--undo", "--yes").stdout
 
 
-@pytest.mark.parametrize(
-    "content", ['{\n  // mine\n  "a": 1\n}', '{"a": 1,}', "{", "[]", '{"mcpServers": []}', "\xff"]
-)
+@pytest.mark.parametrize("content", ["{", "[]", '{"mcpServers": []}', "\xff"])
 def test_a_file_that_cannot_be_kept_as_it_is_stays_and_the_entry_is_printed(
     cursor: Path, content: str
 ) -> None:
@@ -308,6 +306,7 @@ def test_a_command_that_cannot_be_started_is_told_with_what_shows_why(home: Path
     ("typed", "told"),
     [
         (["clade-code"], "Did you mean claude-code?"),
+        (["claude"], "Did you mean claude-desktop or claude-code or claude-ai?"),
         (["VSCode"], "Did you mean vscode?"),
         (["notepad"], "is not one of 'claude-desktop', "),
         ([], "Missing argument 'HOST'. One of claude-desktop, "),
@@ -368,6 +367,37 @@ def test_what_is_set_up_by_hand_is_printed(home: Path, name: str) -> None:
     assert done.exit_code == 1
     assert "whatsapp" in done.stdout
     assert "is set up by hand" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["chatgpt", "claude-ai"])
+def test_a_host_that_needs_a_public_url_is_answered_with_the_settings(home: Path, name: str) -> None:
+    done = run("install", name)
+
+    assert done.exit_code == 2
+    assert "Set server.public_url and server.oauth in config.toml." in done.stderr
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
+def test_what_cannot_be_undone_here_is_answered_with_how_to_undo_it_by_hand(home: Path, host: Host) -> None:
+    done = run("install", host.name, "--undo", "--yes")
+
+    assert done.exit_code == 1
+    assert "Take `whatsapp` out of " in done.stderr
+    assert " by hand, if it is there." in done.stderr
+    assert "run this again" not in done.stderr
+    assert "printed" not in done.stderr
+
+
+def test_an_entry_is_taken_out_of_a_file_with_comments(cursor: Path) -> None:
+    former = '{\n  // mine\n  "a": 1, // and this\n}'
+    cursor.write_text(former)
+
+    done = run("install", "cursor", "--yes")
+    assert (done.exit_code, "mine" in done.stdout) == (0, False)
+    assert '"whatsapp"' in cursor.read_text()
+    assert run("install", "cursor", "--undo", "--yes").exit_code == 0
+
+    assert cursor.read_text() == former
 
 
 def test_a_file_that_changes_while_a_person_is_asked_is_not_overwritten(cursor: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,60 @@ def json_files(draw: st.DrawFn) -> bytes:
     around = st.sampled_from(["", "\n", "\r\n", " ", "\n\n"])
     mark = draw(st.sampled_from(["", "\ufeff"]))
     return (mark + draw(around) + text + draw(around)).encode()
+
+
+BLANKS = st.sampled_from(
+    [
+        "",
+        "",
+        " ",
+        "\n",
+        "\r\n  ",
+        "\n    ",
+        "\t",
+        " // c\n",
+        '// "x": {},\r\n\t',
+        "/* , } */",
+        " /* a\n b */ ",
+    ]
+)
+
+
+@st.composite
+def commented_files(draw: st.DrawFn) -> bytes:
+    """A host's JSON with comments and trailing commas, as editors accept them."""
+
+    def blank() -> str:
+        return draw(BLANKS)
+
+    def written(value: Any) -> str:
+        if not value or not isinstance(value, dict | list):
+            return json.dumps(value, ensure_ascii=draw(st.booleans()))
+        items = (
+            [written(each) for each in value]
+            if isinstance(value, list)
+            else [f"{json.dumps(key)}{blank()}:{blank()}{written(each)}" for key, each in value.items()]
+        )
+        inside = ",".join(f"{blank()}{item}{blank()}" for item in items)
+        trailing = draw(st.sampled_from(["", f",{blank()}"]))
+        return f"{'{['[isinstance(value, list)]}{inside}{trailing}{'}]'[isinstance(value, list)]}"
+
+    value: dict[str, Any] = draw(st.dictionaries(TEXTS, VALUES, max_size=3))
+    value.pop("mcpServers", None)
+    if draw(st.booleans()):
+        value["mcpServers"] = draw(SERVERS)
+        value = dict(draw(st.permutations(list(value.items()))))
+    mark = draw(st.sampled_from(["", "\ufeff"]))
+    return (mark + blank() + written(value) + blank()).encode()
+
+
+def read_commented(content: bytes) -> Any:
+    """What such a file says, read in another way than the program does."""
+    text = content.decode("utf-8-sig")
+    for extra in (r"//[^\r\n]*|/\*.*?\*/", r",(?=\s*[}\]])"):
+        pattern = rf'("(?:\\.|[^"\\])*")|(?:{extra})'
+        text = re.sub(pattern, lambda found: found[1] or " ", text, flags=re.DOTALL)
+    return json.loads(text)
 
 
 def toml_value(draw: st.DrawFn) -> str:
@@ -145,6 +200,7 @@ def read_yaml(content: bytes) -> Any:
 
 KINDS = [
     pytest.param("cursor", json_files(), read_json, id="json"),
+    pytest.param("cursor", commented_files(), read_commented, id="json-with-comments"),
     pytest.param("codex", toml_files(), read_toml, id="toml"),
     pytest.param("goose", yaml_files(), read_yaml, id="yaml"),
 ]
@@ -242,6 +298,77 @@ def test_an_installation_that_moved_is_found_again_and_undone(
         assert after == before
 
     check()
+
+
+@given(commented_files())
+@settings(max_examples=examples(100))
+def test_json_with_comments_is_restored_by_position_where_no_former_content_is_kept(content: bytes) -> None:
+    text, container = content.decode().removeprefix("\ufeff"), "mcpServers"
+    servers = read_commented(content).get(container)
+    assume(servers is None or servers)  # of the blank in an empty object nothing is left
+    assume(read_commented(content))
+
+    added = json_text.with_entry(text, container, "whatsapp", {"command": "x", "args": ["y"]})
+    former = json_text.without_entry(added, container, "whatsapp", keeps_container=servers is not None)
+
+    assert former == text
+
+
+ZED = """// Zed settings
+//
+// To see all of Zed's default settings, run `zed: open default settings`
+{
+  "ui_font_size": 16, // of menus
+  "theme": {
+    "mode": "system",
+    "light": "One Light", /* by day */
+  },
+  // "vim_mode": true,
+}
+"""
+
+
+def test_an_entry_goes_into_stock_settings_of_zed_below_the_last_one_and_above_what_is_commented_out(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(ZED)
+
+    put(BY_NAME["zed"], path, MOVED)
+
+    entry = """  "context_servers": {
+    "whatsapp": {
+      "command": "/usr/bin/whatsapp-mcp",
+      "args": []
+    }
+  },
+"""
+    assert path.read_text() == ZED.replace('  // "vim', entry + '  // "vim')
+    path.write_text(path.read_text().replace("16", "18"))
+    take(BY_NAME["zed"], path)
+    assert path.read_text() == ZED.replace("16", "18")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('{\n  // c\n  "a": 1,,\n}', 3),
+        ('{\n  "a": 1 /* does not end\n}', 2),
+        ('{\n  "a": [1,\n  ,]\n}', 3),
+        ('{\n  /* a\n b */ "a" 1\n}', 3),
+        ("{\n,}", 2),
+        ('{\n"a": 1\n}\n// c\n{}', 5),
+    ],
+)
+def test_broken_json_is_refused_with_its_line_and_left_as_it_is(text: str, line: int, tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text(text)
+
+    with pytest.raises(Unsupported, match=f"its line {line} is not valid JSON") as refused:
+        put(BY_NAME["cursor"], path)
+
+    assert refused.value.action == "Correct that line, then run this again."
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("mcp.json", text)]
 
 
 @pytest.mark.parametrize("name", ["cursor", "codex", "goose"])

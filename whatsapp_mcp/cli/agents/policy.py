@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
 from collections.abc import Sequence
@@ -139,11 +140,16 @@ async def _explained(
         InvalidArgument: There is no such tool.
         ChatNotFound, AmbiguousChat: No chat is called so, or more than one.
     """
-    from whatsapp_mcp.server.tools import declared
+    from whatsapp_mcp.server.tools import declared, tool_names
 
     declaration = declared(tool)
     if declaration is None:
-        raise InvalidArgument(f"There is no tool {tool!r}.", "docs/tools.md lists them.")
+        near = difflib.get_close_matches(tool, tool_names(), n=3)
+        meant = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise InvalidArgument(
+            f"There is no tool {tool!r}.{meant}",
+            "Give its name as applications that use this server list it.",
+        )
     policy = Policy.of(settings.load().for_account(folder.name))
     async with open_archive(folder) as archive:
         chats = [await _facts(archive, chat)] if chat else []

@@ -32,9 +32,10 @@ def host_named(text: str) -> Host:
     """
     if text in _NAMES:
         return _NAMES[text]
-    near = difflib.get_close_matches(text.lower(), _NAMES, n=1)
+    begun = [name for name in _NAMES if name.startswith(f"{text.lower()}-")]
+    near = begun or difflib.get_close_matches(text.lower(), _NAMES, n=1)
     if near:
-        raise typer.BadParameter(f"{text!r} is no application known here. Did you mean {near[0]}?")
+        raise typer.BadParameter(f"{text!r} is no application known here. Did you mean {' or '.join(near)}?")
     raise typer.BadParameter(f"{text!r} is not one of {', '.join(map(repr, _NAMES))}.")
 
 
@@ -148,10 +149,10 @@ def agreed(question: str, *, yes: bool) -> None:
 def _undo(host: Host, name: str, machine: Machine, *, yes: bool) -> None:
     try:
         step = to_undo(host, name, machine)
-    except Unsupported:
+    except Unsupported as error:
         where = machine.file(host.files[machine.system]) if host.files else host.menu
-        typer.echo(f"Take `{name}` out by hand: {where or 'in its settings'}.", err=True)
-        raise
+        action = f"Take `{name}` out of {where or f'the settings of {host.title}'} by hand, if it is there."
+        raise Unsupported(error.message, action) from error
     if step is None:
         typer.echo(f"{host.title} has no server named {name}.", err=True)
         return

@@ -8,6 +8,7 @@ otherwise takes out the entry alone. Nothing else is written down.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -274,6 +275,11 @@ def _own(host: Host, path: Path, text: str, name: str) -> Any:
 def _known(host: Host, path: Path, text: str) -> dict[str, Any]:
     try:
         servers = _LANGUAGES[host.format].read(text).get(host.container) or {}
+    except json.JSONDecodeError as error:
+        raise Unsupported(
+            f"{path} is not changed: its line {error.lineno} is not valid JSON.",
+            "Correct that line, then run this again.",
+        ) from None
     except (ValueError, RecursionError):
         raise _not_ours(path, f"it is not {host.format.upper()} of a known layout") from None
     if not isinstance(servers, dict):
@@ -307,7 +313,7 @@ def _edited(
             raise ValueError("something else would change")
         return (mark + text).encode()
     except (ValueError, RecursionError):
-        raise _not_ours(path, "it has comments or a layout that only its own program can keep") from None
+        raise _not_ours(path, "its layout is one that only its own program can keep") from None
 
 
 def _not_ours(path: Path, why: str) -> Unsupported:

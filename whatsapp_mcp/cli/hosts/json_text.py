@@ -1,6 +1,6 @@
 """Changes one member of a JSON file, and leaves every other character of it as it is.
 
-A file with comments or trailing commas, as editors accept, is read but not changed.
+Comments and trailing commas, as editors accept them, stay where they are.
 """
 
 from __future__ import annotations
@@ -15,9 +15,14 @@ _DECODER: Final = json.JSONDecoder()
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _INDENT: Final = "  "
 _TOKEN: Final = re.compile(
-    r'(?P<blank>\s++|//[^\r\n]*+|/\*.*?\*/)|(?P<comma>,)|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s",/]++', re.DOTALL
+    r"(?P<blank>\s++)|(?P<line>//[^\r\n]*+)|(?P<block>/\*.*?\*/)|(?P<comma>,)"
+    r'|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s",/]++',
+    re.DOTALL,
 )
 """What a text with comments consists of. Each begins in its own way, so that none is tried twice."""
+_REST_OF_LINE: Final = re.compile(r"(?:[ \t]*(?://[^\r\n]*|/\*(?:[^*\r\n]|\*(?!/))*\*/))*")
+"""Comments that follow on the same line."""
+_NO_LINE_END: Final = re.compile(r"[^\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,62 +55,117 @@ class _Object:
         return found[0] if found else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A text with comments, and the same in plain JSON.
+
+    Attributes:
+        text: As it is.
+        plain: With spaces for comments and trailing commas, so that both have the same places.
+        line_comments: Where comments end that go on to the end of their line.
+    """
+
+    text: str
+    plain: str
+    line_comments: frozenset[int]
+
+    def root(self) -> _Object:
+        """The object that the file is.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        root = self.object(_after_blank(self.plain, 0))
+        if _after_blank(self.plain, root.closing + 1) != len(self.plain):
+            raise ValueError("something follows the object")
+        return root
+
+    def object(self, at: int) -> _Object:
+        """The object that begins here.
+
+        Raises:
+            ValueError: None does.
+        """
+        if self.plain[at : at + 1] != "{":
+            raise ValueError("it is not an object")
+        members = tuple(_members(self.plain, at + 1))
+        return _Object(at, _after_blank(self.plain, members[-1].end if members else at + 1), members)
+
+    def comma(self, member: _Member) -> int | None:
+        """Where the comma behind a member is, a trailing one too."""
+        at = member.end
+        while (found := _TOKEN.match(self.text, at)) and not found["comma"]:
+            if not (found["blank"] or found["line"] or found["block"]):
+                return None
+            at = found.end()
+        return found and found.start()
+
+
 def read(text: str) -> dict[str, Any]:
     """What a file says, with or without comments; an empty one says nothing.
 
     Raises:
+        json.JSONDecodeError: It is not JSON; the error has the line.
         ValueError: It is not an object.
     """
     try:
         value = json.loads(text)
-    except ValueError:
-        plain = _without_comments(text)
+    except json.JSONDecodeError:
+        plain = _document(text).plain
         value = json.loads(plain) if plain.strip() else {}
     if not isinstance(value, dict):
         raise ValueError("it is not an object")
     return value
 
 
-def _without_comments(text: str) -> str:
-    """The text without what editors accept and JSON has not: comments, and commas after a last member.
+def _document(text: str) -> _Document:
+    """The text, and what it is without comments, and commas after a last member.
 
     Raises:
-        ValueError: A string or a comment does not end.
+        json.JSONDecodeError: A string or a comment does not end.
     """
     pieces: list[str] = []
-    at, comma = 0, ""
+    line_comments: set[int] = set()
+    at, last, comma = 0, "", None
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise ValueError("it is not JSON")
+            raise json.JSONDecodeError("it is not JSON", text, at)
         at = found.end()
-        if found["blank"]:
-            pieces.append(" ")
+        if found["line"]:
+            line_comments.add(at)
+        if found["blank"] or found["line"] or found["block"]:
+            pieces.append(found["blank"] or _NO_LINE_END.sub(" ", found[0]))
             continue
-        pieces.append("" if found[0][0] in "]}" else comma)
-        comma = found["comma"] or ""
-        if not comma:
-            pieces.append(found[0])
-    return "".join([*pieces, comma])
+        if comma is not None and found[0][0] in "]}":
+            pieces[comma] = " "
+        # One that follows no value is no trailing comma: it stays, and the decoder refuses it.
+        comma = len(pieces) if found["comma"] and last not in {"", "[", "{", ",", ":"} else None
+        last = found[0][-1]
+        pieces.append(found[0])
+    return _Document(text, "".join(pieces), frozenset(line_comments))
 
 
 def with_entry(text: str, container: str, name: str, value: Any) -> str:
     """The text with a member of the object `container`; that object, and the file, are made if need be.
 
     Raises:
-        ValueError: The text cannot be changed: it is not plain JSON, or the container is something else.
+        ValueError: The text cannot be changed: it is not JSON, or the container is something else.
     """
-    if not text.strip():
-        return f"{json.dumps({container: {name: value}}, indent=_INDENT, ensure_ascii=False)}\n"
-    root = _root(text)
+    document = _document(text)
+    if not document.plain.strip():
+        made = f"{json.dumps({container: {name: value}}, indent=_INDENT, ensure_ascii=False)}\n"
+        return _ended(text) + made.replace("\n", _newline(text))
+    root = document.root()
     holder = root.member(container)
     if holder is None:
-        return _inserted(text, root, container, {name: value})
-    inner = _object(text, holder.value)
+        return _inserted(document, root, container, {name: value})
+    inner = document.object(holder.value)
     found = inner.member(name)
     if found is None:
-        return _inserted(text, inner, name, value)
-    return text[: found.value] + _written(text, value, _margin(text, found.start)) + text[found.end :]
+        return _inserted(document, inner, name, value)
+    written = _written(document, value, _margin(text, found.start))
+    return text[: found.value] + written + text[found.end :]
 
 
 def without_entry(text: str, container: str, name: str, *, keeps_container: bool) -> str:
@@ -114,33 +174,20 @@ def without_entry(text: str, container: str, name: str, *, keeps_container: bool
     Raises:
         ValueError: The text cannot be changed, or there is no such member.
     """
-    holder = _root(text).member(container)
-    found = holder and _object(text, holder.value).member(name)
-    if not holder or not found:
+    document = _document(text)
+    holder = document.root().member(container)
+    inner = holder and document.object(holder.value)
+    found = inner and inner.member(name)
+    if not inner or not found:
         raise ValueError("it is not there")
-    text = _removed(text, _object(text, holder.value), found)
-    if not keeps_container and not _object(text, holder.value).members:
-        root = _root(text)
-        emptied = root.member(container)
-        assert emptied is not None
-        text = _removed(text, root, emptied)
-    return text
-
-
-def _root(text: str) -> _Object:
-    root = _object(text, _after_blank(text, 0))
-    if _after_blank(text, root.closing + 1) != len(text):
-        raise ValueError("something follows the object")
-    return root
-
-
-def _object(text: str, at: int) -> _Object:
-    """The object that begins here."""
-    if text[at : at + 1] != "{":
-        raise ValueError("it is not an object")
-    members = tuple(_members(text, at + 1))
-    closing = _after_blank(text, members[-1].end if members else at + 1)
-    return _Object(at, closing, members)
+    document = _document(_removed(document, inner, found))
+    root = document.root()
+    emptied = root.member(container)
+    assert emptied is not None
+    # With a comment in it, it holds something of the person's.
+    if keeps_container or document.text[emptied.value : emptied.end] != "{}":
+        return document.text
+    return _removed(document, root, emptied)
 
 
 def _members(text: str, at: int) -> Iterator[_Member]:
@@ -151,7 +198,7 @@ def _members(text: str, at: int) -> Iterator[_Member]:
         key, colon = _DECODER.raw_decode(text, at)
         colon = _after_blank(text, colon)
         if not isinstance(key, str) or text[colon : colon + 1] != ":":
-            raise ValueError("it is not plain JSON")
+            raise ValueError("it is not JSON")
         value = _after_blank(text, colon + 1)
         _, end = _DECODER.raw_decode(text, value)
         yield _Member(key, at, value, end)
@@ -159,7 +206,7 @@ def _members(text: str, at: int) -> Iterator[_Member]:
         if text[after : after + 1] == "}":
             return
         if text[after : after + 1] != ",":
-            raise ValueError("it is not plain JSON")
+            raise ValueError("it is not JSON")
         at = _after_blank(text, after + 1)
 
 
@@ -169,61 +216,103 @@ def _after_blank(text: str, at: int) -> int:
     return found.end()
 
 
-def _inserted(text: str, into: _Object, key: str, value: Any) -> str:
+def _inserted(document: _Document, into: _Object, key: str, value: Any) -> str:
     """The text with a new last member, laid out as the one before it."""
-    name = json.dumps(key, ensure_ascii=False)
-    begin, end = into.opening + 1, into.closing
-    if into.members:
-        blank, last = _blank_before_last(text, into), into.members[-1].end
-        written = _written(text, value, blank.rpartition("\n")[2], inline="\n" not in blank)
-        return f"{text[:last]},{blank}{name}: {written}{text[last:]}"
-    if _is_inline(text):
-        return f"{text[:begin]}{name}: {_written(text, value, '')}{text[end:]}"
+    text, name = document.text, json.dumps(key, ensure_ascii=False)
+    if not into.members:
+        return _inserted_alone(document, into, f"{name}: ", value)
+    last = into.members[-1]
+    trailing = document.comma(last)
+    behind = last.end if trailing is None else trailing + 1
+    comments = _REST_OF_LINE.match(text, behind)
+    assert comments is not None
+    at = comments.end()
+    blank = _blank_before_last(document, into)
+    # A comment would go on over what follows it on its line.
+    if "\n" not in blank and at in document.line_comments:
+        blank = _newline(text) + _margin(text, last.start)
+    written = _written(document, value, blank.rpartition("\n")[2], inline="\n" not in blank)
+    comma, ours = (",", "") if trailing is None else ("", ",")
+    return f"{text[: last.end]}{comma}{text[last.end : at]}{blank}{name}: {written}{ours}{text[at:]}"
+
+
+def _inserted_alone(document: _Document, into: _Object, name: str, value: Any) -> str:
+    """The text with a first member of an object, below the comments in it."""
+    text = document.text
+    inside = text[into.opening + 1 : into.closing].rstrip()
+    if not inside and _is_inline(document):
+        written = _written(document, value, "")
+        return f"{text[: into.opening + 1]}{name}{written}{text[into.closing :]}"
     newline, outer = _newline(text), _margin(text, into.opening)
-    inner = outer + _unit(text)
-    written = _written(text, value, inner)
-    return f"{text[:begin]}{newline}{inner}{name}: {written}{newline}{outer}{text[end:]}"
+    inner = outer + _unit(document)
+    written = _written(document, value, inner, inline=False)
+    before = text[: into.opening + 1] + inside
+    return f"{before}{newline}{inner}{name}{written}{newline}{outer}{text[into.closing :]}"
 
 
-def _blank_before_last(text: str, holder: _Object) -> str:
-    """The blank between two members of an object, or before its only one."""
+def _blank_before_last(document: _Document, holder: _Object) -> str:
+    """The blank before the last member of an object."""
     *others, last = holder.members
-    begin = text.index(",", others[-1].end) + 1 if others else holder.opening + 1
-    return text[begin : last.start] or (" " if " " in text else "")
+    begin = (document.comma(others[-1]) or others[-1].end) + 1 if others else holder.opening + 1
+    before = document.text[begin : last.start]
+    return before[len(before.rstrip(" \t\r\n")) :] or (" " if " " in document.text else "")
 
 
-def _removed(text: str, holder: _Object, member: _Member) -> str:
-    place = holder.members.index(member)
-    if len(holder.members) == 1:
+def _removed(document: _Document, holder: _Object, member: _Member) -> str:
+    """The text without a member, its comma, and the blank before it."""
+    text, place = document.text, holder.members.index(member)
+    comma = document.comma(member)
+    end = member.end if comma is None else comma + 1
+    begin = len(text[: member.start].rstrip(" \t\r\n"))
+    if len(holder.members) == 1 and not text[holder.opening + 1 : begin] + text[end : holder.closing].strip():
         return text[: holder.opening + 1] + text[holder.closing :]
-    if place == len(holder.members) - 1:
-        return text[: holder.members[place - 1].end] + text[member.end :]
-    return text[: member.start] + text[holder.members[place + 1].start :]
+    rest = re.compile(r"[ \t]*").match(text, end)
+    assert rest is not None
+    between = text[member.end : comma] if comma is not None else ""
+    follows = between.strip() or text[rest.end() : rest.end() + 1] not in {"", "\r", "\n"}
+    if begin in document.line_comments and follows:
+        begin, end = member.start, rest.end()  # the comment would go on over what follows
+    elif begin == member.start:
+        end = rest.end()
+    before = text[:begin]
+    if comma is None and place:
+        former = document.comma(holder.members[place - 1])
+        assert former is not None
+        before = before[:former] + before[former + 1 :]
+    return before + between + text[end:]
 
 
-def _written(text: str, value: Any, margin: str, *, inline: bool | None = None) -> str:
+def _ended(text: str) -> str:
+    """The comments of a file that has nothing else, so that something can follow them."""
+    kept = text.rstrip()
+    return kept + _newline(text) if kept else ""
+
+
+def _written(document: _Document, value: Any, margin: str, *, inline: bool | None = None) -> str:
     """A value as this file writes one whose line begins with `margin`."""
-    if _is_inline(text) if inline is None else inline:
+    if _is_inline(document) if inline is None else inline:
         return json.dumps(value, ensure_ascii=False)
-    lines = json.dumps(value, indent=_unit(text), ensure_ascii=False).split("\n")
-    return f"{_newline(text)}{margin}".join(lines)
+    lines = json.dumps(value, indent=_unit(document), ensure_ascii=False).split("\n")
+    return f"{_newline(document.text)}{margin}".join(lines)
 
 
-def _is_inline(text: str) -> bool:
+def _is_inline(document: _Document) -> bool:
     """Whether the file is an object on one line; an empty one does not say how it would be written."""
-    return "\n" not in text.strip() and bool(_root(text).members)
+    root = document.root()
+    return "\n" not in document.text[root.opening : root.closing] and bool(root.members)
 
 
 def _newline(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
 
 
-def _unit(text: str) -> str:
+def _unit(document: _Document) -> str:
     """One step of indentation in this file."""
-    root = _root(text)
+    root, text = document.root(), document.text
     if not root.members or "\n" not in text[root.opening : root.members[0].start]:
         return _INDENT
-    return _margin(text, root.members[0].start).removeprefix(_margin(text, root.opening)) or _INDENT
+    unit = _margin(text, root.members[0].start).removeprefix(_margin(text, root.opening))
+    return unit or _INDENT
 
 
 def _margin(text: str, at: int) -> str:

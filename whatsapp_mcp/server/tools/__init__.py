@@ -9,6 +9,7 @@ from whatsapp_mcp.server.tools.toolsets import (
     declared,
     load_tools,
     parse_selection,
+    tool_names,
     toolset_of,
 )
 
@@ -18,5 +19,6 @@ __all__ = [
     "declared",
     "load_tools",
     "parse_selection",
+    "tool_names",
     "toolset_of",
 ]

@@ -10,6 +10,8 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.server.calls import spec_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from whatsapp_mcp.server.calls import ToolFunction, ToolSpec
 
 TOOLSETS: Final = {
@@ -69,8 +71,13 @@ def toolset_of(name: str) -> str | None:
 
 def declared(name: str) -> ToolSpec | None:
     """The declaration of the tool of this name, of whichever toolset; None where there is none."""
-    for toolset in TOOLSETS:
-        for function in load_tools(toolset):
-            if (spec := spec_of(function)).name == name:
-                return spec
-    return None
+    return next((spec for spec in _declarations() if spec.name == name), None)
+
+
+def tool_names() -> list[str]:
+    """The names of the tools of all toolsets, each once."""
+    return [*dict.fromkeys(spec.name for spec in _declarations())]
+
+
+def _declarations() -> Iterator[ToolSpec]:
+    return (spec_of(function) for toolset in TOOLSETS for function in load_tools(toolset))

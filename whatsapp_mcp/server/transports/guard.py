@@ -63,7 +63,7 @@ _OTHER_ORIGIN: Final = (
 )
 _UNKNOWN_BEARER: Final = (
     "A bearer token is needed. The file http-token of the home folder holds one; "
-    "`whatsapp-mcp token create NAME` makes another. For a replica, `whatsapp-mcp fleet admit` makes them.\n"
+    "`whatsapp-mcp token create NAME` makes another.\n"
 )
 _REALM: Final = "WhatsApp"
 _OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
@@ -120,6 +120,7 @@ class Guard:
         origin: `server.public_url`: the origin of this server's own pages, and with it the name that a proxy
             may have replaced in the Host header.
         challenge: `WWW-Authenticate` for a request without a valid token.
+        unknown_bearer: What such a request is answered with: how to get one.
         unadmitted: Limits requests by address as long as they are not admitted.
         admitted: Limits admitted requests by principal.
         open: Counts the requests of each principal that are being answered.
@@ -133,6 +134,7 @@ class Guard:
     allowed_hosts: frozenset[str] = frozenset()
     origin: str | None = None
     challenge: str = f'Bearer realm="{_REALM}"'
+    unknown_bearer: str = _UNKNOWN_BEARER
     unadmitted: Buckets = field(default_factory=lambda: Buckets(UNADMITTED))
     admitted: Buckets = field(default_factory=lambda: Buckets(ADMITTED))
     open: OpenRequests = field(default_factory=OpenRequests)
@@ -183,7 +185,7 @@ class Guard:
             if principal is None:
                 error = ', error="invalid_token"' if "authorization" in request.headers else ""
                 challenge = {"WWW-Authenticate": f"{self.challenge}{error}"}
-                return PlainTextResponse(_UNKNOWN_BEARER, 401, challenge)
+                return PlainTextResponse(self.unknown_bearer, 401, challenge)
             if principal.scopes is not None and not principal.scopes:
                 challenge = {"WWW-Authenticate": f'{self.challenge}, error="insufficient_scope"'}
                 return PlainTextResponse("This token has no scope of this server.\n", 403, challenge)

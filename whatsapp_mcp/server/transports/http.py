@@ -54,6 +54,7 @@ logger = logging.getLogger(__name__)
 
 _CHECKED_OUTSIDE: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 _SSE_MESSAGES: Final = "/messages/"
+_NOT_ADMITTED: Final = "A bearer token is needed; `whatsapp-mcp fleet admit NAME` makes one.\n"
 FINISH_LIMIT: Final = 15
 """Seconds in which requests that run are answered once a server takes no more connections."""
 
@@ -129,7 +130,7 @@ def _guarded(
     checked = verify and partial(_verified, verify, served)
     guard = Guard(app, host, checked, logins, frozenset(allowed_hosts), settings.public_url)
     if directory is not None:
-        guard = replace(guard, count=directory.take)
+        guard = replace(guard, count=directory.take, unknown_bearer=_NOT_ADMITTED)
     if oauth is not None:
         guard = replace(guard, challenge=oauth.challenge)
     return ForwardedHeaders(guard, settings.trusted_proxies) if settings.trusted_proxies else guard

@@ -102,7 +102,7 @@ class _Settings:
         if tool:
             facts = self.site.source.declared(tool)
             if facts is None:
-                raise InvalidArgument("There is no such tool.", "docs/tools.md lists them.")
+                raise InvalidArgument("There is no such tool.", "Give its name, such as send_message.")
             chat = await self.site.meant(text) if text else None
             about = [await self.site.opened().archive.chat_facts(chat.jid)] if chat else []
             policy = Policy.of(self.site.source.current.now())
