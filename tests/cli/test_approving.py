@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -20,6 +21,7 @@ from mcp.types import ElicitRequestParams, ElicitResult, Implementation
 
 from tests.cli.test_black_box import run
 from tests.fixtures import client_of, command, environment, http_server, link, mcp_client, said
+from tests.server.linked import png
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -121,6 +123,32 @@ async def test_what_a_host_declines_by_itself_is_approved_in_a_terminal_and_goes
         assert "DENIED" in await told(client, "send_message", chat=ann.number, text="and this")
         assert "said no" in await told(client, "await_approval", approval=other)
         assert [each.text for each in ann.inbox] == ["hello"]
+
+
+async def test_a_picture_is_posted_once_a_person_has_said_yes_to_exactly_it(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    ann = whatsapp.person("Ann")
+    await linked(whatsapp, home)
+    (home / "config.toml").write_text(
+        '[server]\ntoolsets = "core,profile"\n[policy]\nmode = "standard"\n', encoding="utf-8"
+    )
+    small, large = (f"data:image/png;base64,{base64.b64encode(png(side, side)).decode()}" for side in (8, 16))
+    async with host(whatsapp, home, ElicitResult(action="decline")) as client:
+        whatsapp.me.app_state.share_key()
+        whatsapp.me.app_state.name_contact(ann, "Ann")
+        await whatsapp.me.app_state.synced()
+        number = asked(await told(client, "post_status", text="Ship ahoy", file=small))
+        assert asked(await told(client, "post_status", text="Ship ahoy", file=large)) != number
+        listed = json.loads((await run(whatsapp, home, "approve", "--json")).stdout)
+        question = next(one["question"] for one in listed if one["id"] == number)
+        for words in ("To the status", "Send this image", "with the caption: Ship ahoy"):
+            assert any(words in line for line in question), question
+        assert (await run(whatsapp, home, "approve", number, "--yes")).returncode == 0
+        with anyio.fail_after(30):
+            posted = (await ann.receives()).message.imageMessage
+        assert (posted.caption, posted.width) == ("Ship ahoy", 8)
+        assert len(ann.inbox) == 1
 
 
 async def test_a_button_on_the_page_sends_and_no_token_of_an_agent_opens_it(

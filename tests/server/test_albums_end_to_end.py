@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from mcp import Client
 from tests.fixtures import call, link, mcp_client, until
 from tests.server.conftest import BOB
 from tests.server.fakes import NOON, FakeDevice, text_of
+from tests.server.linked import Linked, png
 from tests.server.test_core_tools import answer, refusal
 from tests.server.test_file_tools import PNG
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import ApprovalRequired, TooLate
+from whatsapp_mcp.media.web import Fetched
 from whatsapp_mcp.models import AlbumContent, FileContent, RevokeContent, SendRequest
+from whatsapp_mcp.server.arguments import file_intake
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -30,11 +34,10 @@ async def test_an_album_is_one_on_both_sides(whatsapp: WhatsApp, home: Path) -> 
         async with mcp_client(whatsapp, home) as client:
             await link(client, whatsapp)
             media.mkdir(parents=True, exist_ok=True)
-            for name in ("a.png", "b.png"):
-                (media / name).write_bytes(PNG)
+            (media / "a.png").write_bytes(PNG)
             arguments = {
                 "chat": ann.number,
-                "path": "a.png\nb.png",
+                "album": ["a.png", "data:image/png;base64," + base64.b64encode(PNG).decode()],
                 "caption": "At the lake",
                 "idempotency_key": "k1",
             }
@@ -80,7 +83,7 @@ async def test_an_album_is_taken_back_with_each_of_its_files(whatsapp: WhatsApp,
             media.mkdir(parents=True, exist_ok=True)
             for name in ("a.png", "b.png"):
                 (media / name).write_bytes(PNG)
-            sent = await call(client, "send_file", chat=ann.number, path="a.png\nb.png")
+            sent = await call(client, "send_file", chat=ann.number, album=["a.png", "b.png"])
             [(album, files)] = ann.albums().items()
             undone = await client.call_tool("undo_send", {"message": sent["ref"]})
             assert "2 of 2 files are gone. Files 1, 2: deleted for everyone." in text_of(undone.content)
@@ -161,10 +164,12 @@ async def test_of_an_album_one_question_is_asked_at_a_time(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"path": "a.png\nb.txt"}, "file 2 is sent as document"),
-        ({"path": "a.png\na.png", "view_once": True}, "view_once"),
-        ({"path": "a.png\na.png", "data": "QUFB"}, "exactly one"),
-        ({"path": "\n".join(["a.png"] * 31)}, "at most 30"),
+        ({"album": ["a.png", "b.txt"]}, "file 2 is sent as document"),
+        ({"album": ["a.png", "a.png"], "view_once": True}, "view_once"),
+        ({"album": ["a.png", "a.png"], "data": "QUFB"}, "exactly one"),
+        ({"album": ["a.png", ""]}, "not that of a file"),
+        ({"album": ["a.png", "data:image/png;base64,!"]}, "not base64"),
+        ({"album": ["a.png"] * 31}, "at most 30"),
     ],
 )
 async def test_what_no_album_can_hold_is_refused_before_anything_is_sent(
@@ -176,4 +181,55 @@ async def test_what_no_album_can_hold_is_refused_before_anything_is_sent(
     error = await refusal(client, "send_file", chat="Bob", **arguments)
     assert error["code"] == "INVALID_ARGUMENT"
     assert told in error["message"] + error["action"]
+    assert device.sends == []
+
+
+async def test_the_files_of_an_album_come_from_folders_the_web_and_the_call_alike(
+    linked: Linked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [png(width, 8) for width in (10, 20, 30)]
+    (linked.media / "a.png").write_bytes(pictures[0])
+
+    async def fetch(url: str, *_: Any, **__: Any) -> Fetched:
+        return Fetched(url, pictures[1], "image/png")
+
+    monkeypatch.setattr(file_intake, "fetch", fetch)
+    data = f"data:image/png;base64,{base64.b64encode(pictures[2]).decode()}"
+    album = ["a.png", "https://example.org/b.png", data]
+    text, _ = await answer(linked.client, "send_file", chat="Ann", album=album, caption="At the lake")
+    assert "album of 3 files “At the lake”" in text
+    with anyio.fail_after(LIMIT):
+        while len(linked.ann.inbox) < 4:
+            await linked.ann.receives()
+    [files] = linked.ann.albums().values()
+    assert [file.message.imageMessage.width for file in files] == [10, 20, 30]
+
+
+async def test_an_album_of_one_file_is_sent_as_a_file(client: Client, device: FakeDevice) -> None:
+    data = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    text, _ = await answer(client, "send_file", chat="Bob", album=[data], caption="Alone")
+    assert "image" in text
+    [request] = device.sends
+    assert request.content.kind == "image"
+
+
+@pytest.mark.parametrize(
+    ("where", "code"),
+    [
+        ("/etc/hostname", "FILE_NOT_ALLOWED"),
+        ("http://127.0.0.1/b.png", "FILE_NOT_ALLOWED"),
+        ("HTTP://localhost/b.png", "FILE_NOT_ALLOWED"),
+        ("file:///etc/hostname", "INVALID_ARGUMENT"),
+        ("huge.png", "TOO_LONG"),
+    ],
+)
+async def test_what_is_no_file_to_send_is_none_in_an_album(
+    client: Client, device: FakeDevice, tmp_path: Path, where: str, code: str
+) -> None:
+    media = tmp_path / "accounts" / "default" / "media"
+    (media / "a.png").write_bytes(PNG)
+    with (media / "huge.png").open("wb") as huge:
+        huge.truncate(101_000_000)
+    error = await refusal(client, "send_file", chat="Bob", album=["a.png", where])
+    assert error["code"] == code
     assert device.sends == []

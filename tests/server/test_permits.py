@@ -40,6 +40,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     [
         ("send_file", {"chat": "+15550001111", "url": "http://127.0.0.1/secret"}),
         ("update_profile", {"photo": "http://127.0.0.1/secret"}),
+        ("post_status", {"file": "http://127.0.0.1/secret"}),
     ],
 )
 async def test_no_url_is_requested_before_it_is_allowed(
@@ -51,6 +52,19 @@ async def test_no_url_is_requested_before_it_is_allowed(
         result = await client.call_tool(tool, arguments)
     assert "APPROVAL_REQUIRED" in text_of(result.content)
     assert device.asked[-1] == "permit fetch http://127.0.0.1/secret"
+    assert fetched == []
+
+
+async def test_the_urls_of_an_album_are_asked_about_as_one(
+    archive: Archive, tmp_path: Path, fetched: list[str]
+) -> None:
+    device = FakeDevice(fails=ApprovalRequired("Ask first.", approval="abc"))
+    source = FakeSource(device, archive, tmp_path)
+    album = ["https://example.org/a.png", "data:image/png;base64,QUFB", "https://example.org/b.png"]
+    async with Client(create(source, "all")) as client:
+        result = await client.call_tool("send_file", {"chat": "+15550001111", "album": album})
+    assert "APPROVAL_REQUIRED" in text_of(result.content)
+    assert device.asked[-1] == f"permit fetch {album[0]} {album[2]}"
     assert fetched == []
 
 

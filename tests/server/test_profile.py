@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
 
+from tests.media.footage import video
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.linked import LIMIT, Linked, png
 from tests.server.test_core_tools import answer, refusal
@@ -105,6 +107,25 @@ async def test_a_status_is_posted_to_contacts(linked: Linked) -> None:
     assert linked.ben.inbox == []
 
 
+@pytest.mark.parametrize("kind", ["image", "video"])
+async def test_a_picture_or_a_video_is_posted_to_contacts(linked: Linked, kind: str) -> None:
+    linked.wa.me.app_state.name_contact(linked.cleo, "Cleo")
+    await linked.wa.me.app_state.synced()
+    if kind == "image":
+        given = f"data:image/png;base64,{base64.b64encode(png(20, 10)).decode()}"
+    else:
+        video(linked.media / "waves.mp4", seconds=1)
+        given = "waves.mp4"
+    text, data = await answer(linked.client, "post_status", text="Ship ahoy", file=given)
+    assert data["chat"] == "status@broadcast"
+    assert f" {kind} " in text
+    message = (await linked.cleo.receives()).message
+    shown = message.imageMessage if kind == "image" else message.videoMessage
+    assert shown.caption == "Ship ahoy"
+    assert linked.wa.media.open(message)
+    assert linked.ben.inbox == []
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "code"),
     [
@@ -117,6 +138,9 @@ async def test_a_status_is_posted_to_contacts(linked: Linked) -> None:
         ("set_presence", {}, "INVALID_ARGUMENT"),
         ("post_status", {"text": " "}, "INVALID_ARGUMENT"),
         ("post_status", {"text": "x" * 701}, "TOO_LONG"),
+        ("post_status", {}, "INVALID_ARGUMENT"),
+        ("post_status", {"file": "data:text/plain;base64,QUFB"}, "INVALID_ARGUMENT"),
+        ("post_status", {"file": "/etc/hostname"}, "FILE_NOT_ALLOWED"),
         ("reject_call", {"message": "M1"}, "INVALID_ARGUMENT"),
         ("reject_call", {"message": "#99999"}, "MESSAGE_NOT_FOUND"),
     ],

@@ -62,7 +62,9 @@ QUEUED = {
 """What waits for the link."""
 LATER = {"remind_me", "change_scheduled"}
 """What is for later, and needs no link until then."""
-PHOTOS = {"update_group": "photo", "update_profile": "photo", "create_channel": "photo"}
+PHOTOS = {
+    "update_group": "photo", "update_profile": "photo", "create_channel": "photo", "post_status": "file",
+}  # fmt: skip
 """What takes a picture, and in which argument."""
 STORES = PHOTOS.keys() | {"send_file", "lharries.send_file", "lharries.send_audio_message"}
 """What keeps a copy of a file until it is sent."""
@@ -128,6 +130,8 @@ WRONG: dict[str, tuple[tuple[Any, str], ...]] = {
     "mentions": ((["Ann"], INVALID),),
     "numbers": (([], INVALID), (["Ann"], INVALID)),
     "photo": (("/etc/hostname", "FILE_NOT_ALLOWED"),),
+    "file": (("/etc/hostname", "FILE_NOT_ALLOWED"), ("data:,%%%", INVALID)),
+    "album": ((["/etc/hostname"], "FILE_NOT_ALLOWED"), ([" "] * 31, INVALID)),
     "timer": (("1h", INVALID),),
     "path": (("/etc/hostname", "FILE_NOT_ALLOWED"),),
     "url": (("http://127.0.0.1/x", "FILE_NOT_ALLOWED"),),
@@ -216,7 +220,7 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
 """Arguments that are wrong together, by tool."""
 TO_A_CHAT = (QUEUED - {"post_status"}) | {"send_typing", "mark_read", "update_chat", "delete_chat"}
 """What somebody may see in the chat that it names, or what deletes it."""
-ALONE = {"path": "data", "url": "data"}
+ALONE = {"path": "data", "url": "data", "album": "data"}
 """Parameters that are given in place of another."""
 
 

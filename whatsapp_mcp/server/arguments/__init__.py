@@ -8,6 +8,7 @@ from whatsapp_mcp.server.arguments.arguments import (
     Context,
     Detail,
     Either,
+    FileArg,
     Kinds,
     Limit,
     LongLimit,
@@ -28,7 +29,7 @@ from whatsapp_mcp.server.arguments.arguments import (
     one_emoji,
 )
 from whatsapp_mcp.server.arguments.attachments import FileKind, Wish, prepare, what_the_extra_adds
-from whatsapp_mcp.server.arguments.file_intake import in_a_root, take
+from whatsapp_mcp.server.arguments.file_intake import Origin, in_a_root, origin_of, take
 from whatsapp_mcp.server.arguments.finding import find_group, find_people, find_person
 from whatsapp_mcp.server.arguments.mentions import mention, still_mentioned
 from whatsapp_mcp.server.arguments.photos import PhotoArg, photo_of
@@ -41,11 +42,13 @@ __all__ = [
     "Context",
     "Detail",
     "Either",
+    "FileArg",
     "FileKind",
     "Kinds",
     "Limit",
     "LongLimit",
     "MessageArg",
+    "Origin",
     "PhotoArg",
     "ReplyArg",
     "Since",
@@ -67,6 +70,7 @@ __all__ = [
     "is_ref",
     "mention",
     "one_emoji",
+    "origin_of",
     "photo_of",
     "prepare",
     "still_mentioned",

@@ -81,6 +81,7 @@ Limit = Annotated[int, between(1, MAX_LIMIT), Field(json_schema_extra={"maximum"
 LongLimit = Annotated[int, between(1, LONG_LIMIT), Field(json_schema_extra={"maximum": LONG_LIMIT})]
 Context = Annotated[int, between(0, 10), Field(description="Before each, up to 10")]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
+FileArg = Annotated[str, Field(description="Path, URL or data: URL")]
 Kinds = Annotated[
     list[str],
     BeforeValidator(_kinds_listed),

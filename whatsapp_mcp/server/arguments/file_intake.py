@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -43,38 +43,61 @@ class Taken:
     name: str
 
 
-async def take(services: Services, path: str | None, url: str | None, data: str | None) -> Taken:
-    """Copy the file to be sent into the account's folder.
+class Origin(NamedTuple):
+    """Where a file is: exactly one of the path, the URL, and the content in base64."""
+
+    path: str | None = None
+    url: str | None = None
+    data: str | None = None
+
+
+def origin_of(given: str) -> Origin:
+    """A text that is a path, a URL of the web or a `data:` URL."""
+    match given.partition(":")[0].lower():
+        case "http" | "https" | "file":
+            return Origin(url=given)
+        case "data":
+            return Origin(data=given)
+        case _:
+            return Origin(path=given)
+
+
+async def take(services: Services, origins: Sequence[Origin]) -> list[Taken]:
+    """Copy files to be sent into the account's folder; requests to all URLs are one question to a person.
 
     Raises:
-        InvalidArgument: Not exactly one origin is given, or it cannot be read.
-        FileNotAllowed: The path is outside the allowed folders, or the URL leads into a private network.
-        MediaUnavailable: The URL does not answer with a file.
-        TooLong: It is larger than `media.max_megabytes`.
+        InvalidArgument: A file has no origin or several, or it cannot be read.
+        FileNotAllowed: A path is outside the allowed folders, or a URL leads into a private network.
+        MediaUnavailable: A URL does not answer with a file.
+        TooLong: One is larger than `media.max_megabytes`.
         Busy: It cannot be stored now, or there is no room for it.
-        ApprovalRequired: A person has to allow the request to this URL first; nothing was requested.
+        ApprovalRequired: A person has to allow the requests to the URLs first; nothing was requested.
     """
-    if sum(origin is not None for origin in (path, url, data)) != 1:
+    if any(sum(given is not None for given in origin) != 1 for origin in origins):
         raise InvalidArgument("Give exactly one of path, url and data.")
-    limit = services.settings.media.max_megabytes * 1_000_000
-    folder = services.settings.account_folder(services.account).outgoing
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path is not None:
-        named = await services.roots()
-        content, name = await anyio.to_thread.run_sync(_read, services, path, limit, named)
-    elif url is not None:
+    if urls := tuple(origin.url for origin in origins if origin.url is not None):
         async with services.device() as device:
-            await device.permit(Permit("fetch", (), (url,)))
-        fetched = await fetch(url, limit, proxy=services.settings.network.proxy_url)
+            await device.permit(Permit("fetch", (), urls))
+    return [await _taken(services, origin) for origin in origins]
+
+
+async def _taken(services: Services, origin: Origin) -> Taken:
+    limit = services.settings.media.max_megabytes * 1_000_000
+    account = services.settings.account_folder(services.account)
+    account.outgoing.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if origin.path is not None:
+        named = await services.roots()
+        content, name = await anyio.to_thread.run_sync(_read, services, origin.path, limit, named)
+    elif origin.url is not None:
+        fetched = await fetch(origin.url, limit, proxy=services.settings.network.proxy_url)
         content, name = fetched.content, fetched.name
     else:
-        content, name = _decoded(data or ""), ""
+        content, name = _decoded(origin.data or ""), ""
     _check_size(len(content), limit)
     if not content:
         raise InvalidArgument("The file is empty.")
-    media = services.settings.account_folder(services.account).media
-    await anyio.to_thread.run_sync(require_room, media, len(content), services.settings.media)
-    target = folder / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
+    await anyio.to_thread.run_sync(require_room, account.media, len(content), services.settings.media)
+    target = account.outgoing / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
     await anyio.to_thread.run_sync(store_file, target, content)
     return Taken(target, _SAFE.sub("_", name))
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from whatsapp_mcp import media
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
-from whatsapp_mcp.server.arguments.file_intake import store_file, take
+from whatsapp_mcp.server.arguments.file_intake import origin_of, store_file, take
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.calls import Services
@@ -27,8 +27,7 @@ async def photo_of(services: Services, given: str) -> str:
         InvalidArgument: It is no picture that can be read.
         FileNotAllowed, MediaUnavailable, TooLong: As `intake.take`.
     """
-    web = given.startswith(("http://", "https://"))
-    taken = await take(services, None if web else given, given if web else None, None)
+    [taken] = await take(services, [origin_of(given)])
     async with await anyio.open_file(taken.path, "rb") as opened:
         try:
             made = await media.picture(services.worker, opened.wrapped, _PIXELS)

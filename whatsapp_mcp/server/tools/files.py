@@ -15,10 +15,13 @@ from whatsapp_mcp.server.arguments import (
     ChatArg,
     FileKind,
     MessageArg,
+    Origin,
     ReplyArg,
+    Texts,
     Wish,
     find_chat,
     mention,
+    origin_of,
     prepare,
     take,
     what_the_extra_adds,
@@ -44,9 +47,10 @@ _SHOWN: Final = 60
 async def send_file(
     call: Call,
     chat: ChatArg,
-    path: Annotated[str | None, Field(description="In an allowed folder; an album: one a line")] = None,
+    path: Annotated[str | None, Field(description="In an allowed folder")] = None,
     url: str | None = None,
     data: Annotated[str | None, Field(description="Base64")] = None,
+    album: Annotated[Texts | None, Field(description="Paths, URLs, data: URLs")] = None,
     kind: Annotated[FileKind | None, Neutral("auto")] = None,
     caption: str = "",
     file_name: str | None = None,
@@ -61,14 +65,15 @@ async def send_file(
     reply = await reply_target(services, reply_to, target)
     caption, mentioned = await mention(services, target.jid, caption, ())
     wish = Wish(kind, caption, file_name, view_once, hd)
-    paths = [line for line in (path or "").splitlines() if line.strip()]
-    if len(paths) > 1:
-        content = await _album(services, paths, wish, url or data)
-        first = replace(content.files[0], mentions=mentioned)
-        content = AlbumContent((first, *content.files[1:]))
+    if album:
+        if path or url or data:
+            raise InvalidArgument("Give exactly one of path, url, data and album.")
+        origins = [origin_of(given) for given in album]
     else:
-        taken = await take(services, path, url, data)
-        first = content = replace(await prepare(services.worker, taken, wish), mentions=mentioned)
+        origins = [Origin(path, url, data)]
+    files = await _prepared(services, origins, wish)
+    files[0] = replace(files[0], mentions=mentioned)
+    content = files[0] if len(files) == 1 else AlbumContent(tuple(files))
     await require_on_whatsapp(services, target)
     request = SendRequest(
         target.jid,
@@ -77,36 +82,35 @@ async def send_file(
         reply_chat=reply.chat,
         idempotency_key=idempotency_key,
     )
-    told = sent(await send(services, request), target, services, reply, what=_file_told(content))
-    missing = what_the_extra_adds(first, wish)
+    told = sent(await send(services, request), target, services, reply, what=file_told(content))
+    missing = what_the_extra_adds(files[0], wish)
     return replace(told, text=f"{told.text} {missing}") if missing else told
 
 
-async def _album(services: Services, paths: Sequence[str], wish: Wish, other: str | None) -> AlbumContent:
-    """Several pictures and videos as one; the caption is that of the first, under which the apps show it.
+async def _prepared(services: Services, origins: Sequence[Origin], wish: Wish) -> list[FileContent]:
+    """A file, or the pictures and videos of an album; the apps show the caption of the first under it.
 
     Raises:
-        InvalidArgument: They are too many, or something else than pictures and videos.
+        InvalidArgument: For an album they are too many, or something else than pictures and videos.
         WhatsAppError: One of them cannot be taken; see `take` and `prepare`.
     """
-    if other is not None:
-        raise InvalidArgument("Give exactly one of path, url and data.")
-    if len(paths) > _MOST_FILES:
+    is_album = len(origins) > 1
+    if len(origins) > _MOST_FILES:
         raise InvalidArgument(f"An album has at most {_MOST_FILES} files.", "Send several albums.")
-    if wish.view_once or wish.file_name:
+    if is_album and (wish.view_once or wish.file_name):
         raise InvalidArgument("An album has neither view_once nor file_name.", "Send the files one by one.")
     files: list[FileContent] = []
-    for number, path in enumerate(paths):
-        taken = await take(services, path, None, None)
-        each = wish if number == 0 else replace(wish, caption="")
-        files.append(await prepare(services.worker, taken, each))
-        if files[-1].kind not in _IN_ALBUMS:
-            told = f"An album holds images and videos; file {number + 1} is sent as {files[-1].kind}."
+    for number, taken in enumerate(await take(services, origins), 1):
+        files.append(
+            await prepare(services.worker, taken, wish if number == 1 else replace(wish, caption=""))
+        )
+        if is_album and files[-1].kind not in _IN_ALBUMS:
+            told = f"An album holds images and videos; file {number} is sent as {files[-1].kind}."
             raise InvalidArgument(told, "Send it by itself.")
-    return AlbumContent(tuple(files))
+    return files
 
 
-def _file_told(content: FileContent | AlbumContent) -> str:
+def file_told(content: FileContent | AlbumContent) -> str:
     """` image “boat.png” “At last”`: kind, file name and caption; ` album of 4 files “At last”`."""
     if isinstance(content, AlbumContent):
         caption = content.files[0].caption

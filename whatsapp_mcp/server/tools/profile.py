@@ -8,12 +8,31 @@ from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import STATUS_JID
-from whatsapp_mcp.models import Chat, ChatKind, MessageKind, ProfileChange, SendRequest, TextContent
+from whatsapp_mcp.models import (
+    Chat,
+    ChatKind,
+    FileContent,
+    MessageKind,
+    ProfileChange,
+    SendRequest,
+    TextContent,
+)
 from whatsapp_mcp.policy import Audience, Effect
-from whatsapp_mcp.server.arguments import Limit, MessageArg, PhotoArg, photo_of
-from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
+from whatsapp_mcp.server.arguments import (
+    FileArg,
+    Limit,
+    MessageArg,
+    PhotoArg,
+    Wish,
+    origin_of,
+    photo_of,
+    prepare,
+    take,
+)
+from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import identifier
 from whatsapp_mcp.server.render import MessagesData, SentData, messages_data, messages_text
+from whatsapp_mcp.server.tools.files import file_told
 from whatsapp_mcp.server.tools.sending import send, sent
 
 if TYPE_CHECKING:
@@ -23,6 +42,7 @@ MAX_NAME: Final = 25
 MAX_ABOUT: Final = 139
 MAX_STATUS: Final = 700
 """WhatsApp's limits, in characters."""
+_IN_STATUS: Final = frozenset({"image", "video", "gif"})
 Setting = Literal["last_seen", "online", "photo", "about", "groups", "read_receipts", "calls"]
 _VALUES: Final = {
     "last_seen": ("all", "contacts", "none"),
@@ -122,15 +142,34 @@ async def set_presence(call: Call, available: bool) -> Result:
 
 
 @tool("profile", Effect.ACT, Audience.EVERYONE, result=SentData)
-async def post_status(call: Call, text: str, idempotency_key: str | None = None) -> Result:
-    """Post a text to the user's status: contacts see it for 24 hours."""
-    if not text.strip():
-        raise InvalidArgument("text is empty.", "Give the text to post.")
+async def post_status(
+    call: Call, text: str = "", file: FileArg | None = None, idempotency_key: str | None = None
+) -> Result:
+    """Post a text, picture or video to the user's status: contacts see it for 24 hours."""
+    if not text.strip() and file is None:
+        raise InvalidArgument("text is empty.", "Give the text to post, or a file.")
     if len(text) > MAX_STATUS:
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_STATUS}.")
     services = await call.services()
-    request = SendRequest(STATUS_JID, TextContent(text), idempotency_key=idempotency_key)
-    return sent(await send(services, request), _STATUS, services)
+    content = TextContent(text) if file is None else await _shown(services, file, text)
+    what = file_told(content) if isinstance(content, FileContent) else ""
+    request = SendRequest(STATUS_JID, content, idempotency_key=idempotency_key)
+    return sent(await send(services, request), _STATUS, services, what=what)
+
+
+async def _shown(services: Services, file: str, caption: str) -> FileContent:
+    """A picture or video of the status.
+
+    Raises:
+        InvalidArgument: It is neither.
+        WhatsAppError: It cannot be taken; see `take` and `prepare`.
+    """
+    [taken] = await take(services, [origin_of(file)])
+    content = await prepare(services.worker, taken, Wish(caption=caption))
+    if content.kind not in _IN_STATUS:
+        told = f"A status shows pictures and videos; this would be sent as {content.kind}."
+        raise InvalidArgument(told, "Give a JPEG, a PNG or an MP4.")
+    return content
 
 
 @tool("profile", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
