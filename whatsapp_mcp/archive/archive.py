@@ -263,7 +263,6 @@ class Archive(ReadingArchive):
 
     # Sends that were accepted, until they are settled: `held`, `scheduled`, `queued`, `sending`, `sent`,
     # `failed` or `unknown`. What receipts add to `sent` is read with the message.
-    outbox_get = in_thread(read.outbox_get)
     outbox_held = in_thread(read.outbox_held)
     outbox_scheduled = in_thread(read.outbox_scheduled)
     outbox_result = in_thread(read.outbox_result)

@@ -116,6 +116,7 @@ class ReadingArchive:
     send_report = in_thread(read.send_report)
     scheduled_sends = at_once(read.scheduled_sends)
     next_due = at_once(read.next_due)
+    outbox_get = in_thread(read.outbox_get)
     files_of_send = in_thread(read.files_of_send)
     outbox_album = in_thread(read.outbox_album)
     forwards_since = at_once(read.forwards_since)

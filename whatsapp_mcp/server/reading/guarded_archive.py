@@ -30,6 +30,7 @@ from whatsapp_mcp.models import (
     MessageKey,
     OutboxEntry,
     SendReport,
+    SendRequest,
     SendResult,
 )
 from whatsapp_mcp.policy import cut_name
@@ -136,6 +137,17 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
     async def history_progress(self) -> HistoryProgress:
         """As `ReadingArchive.history_progress`."""
         return await self._archive.history_progress()
+
+    async def request_of_send(self, send_id: int) -> SendRequest:
+        """What was to be sent.
+
+        Raises:
+            MessageNotFound: No such send.
+            Denied: It goes to a chat that may not be read.
+        """
+        request = (await self._archive.outbox_get(send_id)).request
+        await self.require_inside(request.chat)
+        return request
 
     async def files_of_send(self, send_id: int) -> tuple[FileContent, ...]:
         """As `ReadingArchive.files_of_send`."""

@@ -27,10 +27,11 @@ from whatsapp_mcp.server.arguments import (
     what_the_extra_adds,
 )
 from whatsapp_mcp.server.calls import Call, Neutral, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import Text, in_quotes
+from whatsapp_mcp.server.fencing import Text
 from whatsapp_mcp.server.render import ReadingData, SentData, Wanted, media_data
 from whatsapp_mcp.server.resources import content_blocks, described, fetch_file, thumbnail_block, told_reading
-from whatsapp_mcp.server.tools.sending import reply_target, require_on_whatsapp, send, sent
+from whatsapp_mcp.server.tools.outcomes import content_told, sent
+from whatsapp_mcp.server.tools.sending import reply_target, require_on_whatsapp, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +40,6 @@ _MOST_FILES: Final = 30
 """Of an album: WhatsApp's apps allow 100, and take their time with them."""
 _IN_ALBUMS: Final = frozenset({"image", "video"})
 _SPOKEN: Final = frozenset({MessageKind.VOICE, MessageKind.AUDIO, MessageKind.VIDEO})
-_SHOWN: Final = 60
-"""Characters of a file's name and caption that an answer repeats."""
 
 
 @tool("core", Effect.ACT, Audience.CHAT, result=SentData)
@@ -82,7 +81,7 @@ async def send_file(
         reply_chat=reply.chat,
         idempotency_key=idempotency_key,
     )
-    told = sent(await send(services, request), target, services, reply, what=file_told(content))
+    told = sent(await send(services, request), target, services, reply, what=content_told(content))
     missing = what_the_extra_adds(files[0], wish)
     return replace(told, text=f"{told.text} {missing}") if missing else told
 
@@ -108,16 +107,6 @@ async def _prepared(services: Services, origins: Sequence[Origin], wish: Wish) -
             told = f"An album holds images and videos; file {number} is sent as {files[-1].kind}."
             raise InvalidArgument(told, "Send it by itself.")
     return files
-
-
-def file_told(content: FileContent | AlbumContent) -> str:
-    """` image “boat.png” “At last”`: kind, file name and caption; ` album of 4 files “At last”`."""
-    if isinstance(content, AlbumContent):
-        caption = content.files[0].caption
-        return f" album of {len(content.files)} files{f' {in_quotes(caption, _SHOWN)}' if caption else ''}"
-    told = f" {content.kind}"
-    told += f" {in_quotes(content.file_name, _SHOWN)}" if content.file_name else ""
-    return f"{told} {in_quotes(content.caption, _SHOWN)}" if content.caption else told
 
 
 class DownloadData(TypedDict):

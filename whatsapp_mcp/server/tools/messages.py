@@ -31,7 +31,6 @@ from whatsapp_mcp.models import (
     PollContent,
     RevokeContent,
     SendRequest,
-    SendStatus,
     VoteContent,
 )
 from whatsapp_mcp.policy import Audience, Effect
@@ -45,23 +44,19 @@ from whatsapp_mcp.server.arguments import (
     still_mentioned,
 )
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import chosen_name, in_quotes, titled
-from whatsapp_mcp.server.render import PollData, SentData, named, place_of, poll_data, poll_text
+from whatsapp_mcp.server.fencing import chosen_name
+from whatsapp_mcp.server.render import PollData, SentData, named, poll_data, poll_text
+from whatsapp_mcp.server.tools.outcomes import PINNED, content_told, sent
 from whatsapp_mcp.server.tools.sending import (
     MAX_TEXT,
     change,
-    of_whom,
     require_on_whatsapp,
     send,
-    sent,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PIN_SECONDS: Final = {"24h": 86_400, "7d": 604_800, "30d": 2_592_000}
-_SHOWN: Final = 60
-"""Characters of a text that an answer repeats."""
 _MAX_OPTIONS: Final = 12
 """WhatsApp's limit of options in a poll."""
 _MAX_OPTION: Final = 100
@@ -106,11 +101,9 @@ async def edit_message(
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_TEXT}.")
     services = await call.services()
     found = await _editable(services, message)
-    told = f"{of_whom(found)}: {in_quotes(text, _SHOWN)}"
     text = still_mentioned(text, found.mentions)
     text, mentioned = await mention(services, found.chat, text, mentions or ())
-    content = EditContent(found.message_id, text, mentions=mentioned)
-    return await change(services, found, content, "Edited", told)
+    return await change(services, found, EditContent(found.message_id, text, mentions=mentioned))
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)
@@ -128,17 +121,7 @@ async def delete_message(call: Call, message: MessageArg) -> Result:
             f"{message} is more than two and a half days old, so WhatsApp no longer deletes it for everyone.",
             "Tell the user.",
         )
-    told = f" for everyone{of_whom(found)}{_reached_before(found)}"
-    return await change(services, found, RevokeContent(found.message_id), "Deleted", told)
-
-
-def _reached_before(message: Message) -> str:
-    """How far a message had come before it was deleted; nothing is known of other people's."""
-    match message.status:
-        case SendStatus.DELIVERED | SendStatus.READ:
-            return f"; it had been {message.status.value}"
-        case _:
-            return "; no receipt had come" if message.from_me else ""
+    return await change(services, found, RevokeContent(found.message_id))
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
@@ -220,13 +203,7 @@ async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
     services = await call.services()
     poll = await _poll(services, message)
     chosen = tuple(_option(poll, each) for each in options)
-    return await change(
-        services,
-        poll,
-        VoteContent(poll.message_id, chosen),
-        f"Voted {', '.join(titled(name) for name in chosen)} in" if chosen else "Took back the vote in",
-        f" {titled(poll.text)} in {place_of(poll)}",
-    )
+    return await change(services, poll, VoteContent(poll.message_id, chosen))
 
 
 def _option(poll: Message, text: str) -> str:
@@ -271,9 +248,7 @@ async def pin_message(
     """Pin a message in its chat for everyone, or unpin it."""
     services = await call.services()
     found = await services.archive.message(message)
-    seconds = _PIN_SECONDS.get(duration, 0)
-    done, span = ("Pinned", f" for {duration}") if seconds else ("Unpinned", "")
-    return await change(services, found, PinContent(found.message_id, seconds), done, span)
+    return await change(services, found, PinContent(found.message_id, PINNED.get(duration, 0)))
 
 
 class TypingData(TypedDict):
@@ -299,7 +274,7 @@ async def _say(services: Services, chat: str, content: Content, idempotency_key:
     target = await find_chat(services, chat)
     await require_on_whatsapp(services, target)
     request = SendRequest(target.jid, content, idempotency_key=idempotency_key)
-    return sent(await send(services, request), target, services, what=f" {content.kind.replace('_', ' ')}")
+    return sent(await send(services, request), target, services, what=content_told(content))
 
 
 TOOLS: Sequence[ToolFunction] = (

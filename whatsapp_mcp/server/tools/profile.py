@@ -8,15 +8,7 @@ from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import STATUS_JID
-from whatsapp_mcp.models import (
-    Chat,
-    ChatKind,
-    FileContent,
-    MessageKind,
-    ProfileChange,
-    SendRequest,
-    TextContent,
-)
+from whatsapp_mcp.models import FileContent, MessageKind, ProfileChange, SendRequest, TextContent
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     FileArg,
@@ -32,8 +24,8 @@ from whatsapp_mcp.server.arguments import (
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import identifier
 from whatsapp_mcp.server.render import MessagesData, SentData, messages_data, messages_text
-from whatsapp_mcp.server.tools.files import file_told
-from whatsapp_mcp.server.tools.sending import send, sent
+from whatsapp_mcp.server.tools.outcomes import STATUS, content_told, sent
+from whatsapp_mcp.server.tools.sending import send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +46,6 @@ _VALUES: Final = {
     "calls": ("all", "known"),
 }
 """What each setting can be."""
-_STATUS: Final = Chat(STATUS_JID, "the status", ChatKind.STATUS)
 
 
 class ChangedProfileData(TypedDict):
@@ -152,9 +143,8 @@ async def post_status(
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_STATUS}.")
     services = await call.services()
     content = TextContent(text) if file is None else await _shown(services, file, text)
-    what = file_told(content) if isinstance(content, FileContent) else ""
     request = SendRequest(STATUS_JID, content, idempotency_key=idempotency_key)
-    return sent(await send(services, request), _STATUS, services, what=what)
+    return sent(await send(services, request), STATUS, services, what=content_told(content))
 
 
 async def _shown(services: Services, file: str, caption: str) -> FileContent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -24,7 +24,6 @@ from whatsapp_mcp.models import (
     ReactionContent,
     SendRequest,
     SendResult,
-    SendStatus,
     TextContent,
 )
 from whatsapp_mcp.policy import Audience, Effect
@@ -41,8 +40,8 @@ from whatsapp_mcp.server.arguments import (
     one_emoji,
 )
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, candidate_text, tool
-from whatsapp_mcp.server.fencing import called, clean_line, clean_name
-from whatsapp_mcp.server.render import SentData, address, clock, named, place_of, sent_data, when
+from whatsapp_mcp.server.render import SentData, address, named
+from whatsapp_mcp.server.tools.outcomes import ReplyTarget, changed, sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,14 +113,6 @@ async def _others_called_so(services: Services, given: str, chat: Chat) -> str:
     return f" Others with such a name: {told}." if told else ""
 
 
-class ReplyTarget(NamedTuple):
-    """The message that is answered: its ids, and its group when the author is answered privately."""
-
-    message_id: str | None = None
-    chat: str | None = None
-    ref: int | None = None
-
-
 async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> ReplyTarget:
     """The message to answer: of the same chat, or of a group when the chat is its author's own.
 
@@ -161,15 +152,13 @@ async def react(
     emoji = one_emoji(emoji)
     services = await call.services()
     found = await services.archive.message(message)
-    done = f"Reacted {emoji} to" if emoji else "Took back the reaction to"
-    return await change(services, found, ReactionContent(found.message_id, emoji), done, of_whom(found))
+    return await change(services, found, ReactionContent(found.message_id, emoji))
 
 
-def of_whom(message: Message) -> str:
-    """` (Bob in Boat club)`: whose message was changed, and where."""
-    whose = "the user's own" if message.from_me else called(message.sender_name, message.sender_stranger)
-    place = f" in {place_of(message)}" if message.from_me or Jid.parse(message.chat).is_group else ""
-    return f" ({whose}{place})"
+async def change(services: Services, message: Message, content: Content) -> Result:
+    """Send a change of a message and tell of it; while the connection is down it is refused, not queued."""
+    result = await send(services, SendRequest(chat=message.chat, content=content, queue=False))
+    return changed(result, message, content, services)
 
 
 class MarkedData(TypedDict):
@@ -188,22 +177,6 @@ async def mark_read(call: Call, chat: ChatArg) -> Result:
         count = await device.mark_read(target.jid)
     told = f"{count} marked read" if count else "Nothing to mark as read"
     return Result(f"{told} in {named(target)}.", MarkedData(chat=target.jid, marked=count))
-
-
-async def change(services: Services, message: Message, content: Content, done: str, more: str = "") -> Result:
-    """Send a change of a message and tell of it; while the connection is down it is refused, not queued.
-
-    Args:
-        done: What is told to have been done, before the message's ref, and `more` behind it.
-    """
-    request = SendRequest(chat=message.chat, content=content, queue=False)
-    result = await send(services, request)
-    if result.status in {SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ}:
-        result = replace(result, ref=message.ref)
-        return Result(f"{done} #{message.ref}{more}.", sent_data(result, services.zone))
-    state = f"{result.status.value}: {_reason(result) or 'no answer yet.'}"
-    text = f"{done} #{message.ref}? (send_id {result.send_id}) {state}"
-    return Result(text, sent_data(result, services.zone))
 
 
 async def require_on_whatsapp(services: Services, chat: Chat) -> None:
@@ -226,61 +199,6 @@ async def require_on_whatsapp(services: Services, chat: Chat) -> None:
             candidate(one.chat) for one in ending if one.matched == "contains" and one.chat.jid != chat.jid
         ]
         raise NotOnWhatsApp(f"{number} is not on WhatsApp.", candidates=similar)
-
-
-def _reason(result: SendResult) -> str:
-    """Why it failed or waits, as an error said it then."""
-    return clean_line(result.reason or "", 300)
-
-
-def sent(
-    result: SendResult,
-    chat: Chat,
-    services: Services,
-    reply: ReplyTarget | None = None,
-    mentions: Sequence[str] = (),
-    what: str = "",
-) -> Result:
-    """What is told of a send; what has no ref yet is asked after by its `send_id`.
-
-    Args:
-        result: What became of it.
-        chat: To whom it went.
-        services: For the person's time zone.
-        reply: What it answers.
-        mentions: Who is mentioned, as the caller named them.
-        what: What was sent, where that is not a text.
-    """
-    name = _reached(chat)
-    ref = f" (send_id {result.send_id})" if result.ref is None else f" as #{result.ref}"
-    match result.status:
-        case SendStatus.SCHEDULED if result.due_at is not None:
-            text = f"scheduled to {name}{ref} for {when(result.due_at, services.zone)}."
-        case SendStatus.QUEUED | SendStatus.SENDING:
-            text = f"queued to {name}{ref}: it goes out when the connection is back. Do not send it again."
-            text += f" {_reason(result)}" if result.reason else ""
-        case SendStatus.UNKNOWN:
-            text = f"unknown: it may have reached {name}{ref}. Do not send it again; look at message_status."
-        case SendStatus.FAILED:
-            text = f"failed to {name}: {_reason(result) or 'WhatsApp refused it.'}"
-        case _:
-            at = f" at {clock(result.timestamp, services.zone)}" if result.timestamp else ""
-            text = f"{result.status.value}{what} to {name}{ref}{at}{_details(reply, mentions)}."
-    return Result(text, sent_data(result, services.zone))
-
-
-def _reached(chat: Chat) -> str:
-    """Who was written to: a name with the number it stands for, or a group that is called one."""
-    jid, name = Jid.parse(chat.jid), named(chat)
-    if jid.is_group:
-        return f"{name} (group)"
-    return f"{name} {jid.number}" if jid.number and jid.number != chat.name else name
-
-
-def _details(reply: ReplyTarget | None, mentions: Sequence[str]) -> str:
-    """`, in reply to #7, mentioning Ann`."""
-    told = f", in reply to #{reply.ref}" if reply and reply.ref is not None else ""
-    return f"{told}, mentioning {', '.join(clean_name(name) for name in mentions)}" if mentions else told
 
 
 TOOLS: Sequence[ToolFunction] = (send_message, react, mark_read)

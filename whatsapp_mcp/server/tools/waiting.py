@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio
 from pydantic import Field
-from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import (
-    Approval,
-    ApprovalState,
     Chat,
     ChatKind,
     Delivery,
@@ -23,7 +20,7 @@ from whatsapp_mcp.models import (
     SendReport,
     SendStatus,
 )
-from whatsapp_mcp.policy import Audience, Effect, visible
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat, find_person
 from whatsapp_mcp.server.calls import (
     Answers,
@@ -37,9 +34,8 @@ from whatsapp_mcp.server.calls import (
     tool,
     with_cursor,
 )
-from whatsapp_mcp.server.cards import APPROVAL
 from whatsapp_mcp.server.feed import SLICE, next_change
-from whatsapp_mcp.server.fencing import Text, called, clean_line, identifier, in_quotes
+from whatsapp_mcp.server.fencing import Text, called, clean_line, in_quotes
 from whatsapp_mcp.server.reading import collapsed
 from whatsapp_mcp.server.render import (
     MessagesData,
@@ -51,7 +47,7 @@ from whatsapp_mcp.server.render import (
     place_of,
     report_data,
 )
-from whatsapp_mcp.server.tools.approval_card import KEY, approval_card_data
+from whatsapp_mcp.server.tools.outcomes import counts_told
 from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
@@ -64,8 +60,6 @@ if TYPE_CHECKING:
 _PREFIX: Final = "w"
 SETTLE: Final = 0.3
 """Seconds of quiet after which a burst of messages counts as over, unless its sender is seen writing on."""
-LINE: Final = 4000
-"""Characters of a line of a question."""
 MOST: Final = 50
 """Messages in one answer; the cursor continues from there."""
 ANSWERING: Final = timedelta(minutes=5)
@@ -104,7 +98,7 @@ def _report_text(report: SendReport, services: Services) -> Text:
         notes = [f"({result.status.value}: as the phone told it; by whom and when is not known)"]
     head = f"{ref}{result.status.value}{reason}"
     if counts.people > 1:
-        head += f"; read {counts.read}, delivered {counts.delivered}, no receipt {counts.without}"
+        head += f"; {counts_told(counts)}"
     return Text(head, lines, [*notes, *more(report.next_cursor)])
 
 
@@ -116,72 +110,6 @@ def _delivery_line(delivery: Delivery, zone: tzinfo) -> str:
     else:
         how = f"{'read' if delivery.read_at else 'delivered'} {local(at, zone):%Y-%m-%d %H:%M}"
     return f"{called(delivery.contact, delivery.stranger)}: {how}"
-
-
-class ApprovalData(TypedDict):
-    """What became of a question to the user."""
-
-    approval: str
-    state: str
-    send: NotRequired[ReportData]
-
-
-@tool(
-    "core",
-    Effect.READ,
-    Audience.NOBODY,
-    open_world=False,
-    result=ApprovalData,
-    card=APPROVAL.uri,
-    in_chat=True,
-)
-async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result:
-    """Wait for the user's decision."""
-    services = await call.services()
-    async with services.device() as device:
-        decided = await device.approval(approval.strip(), wait)
-    data = ApprovalData(approval=identifier(decided.id), state=decided.state.value)
-    if decided.state is ApprovalState.OPEN:
-        until = f"{local(decided.expires_at, services.zone):%H:%M}"
-        told = f"not answered yet; the user can answer until {until}. Call again to wait on."
-    else:
-        told = _BECAME[decided.state].format(tool=identifier(decided.tool))
-    answer = await _decision(services, decided, told, data)
-    if not call.draws_cards:
-        return answer
-    card = await approval_card_data(services, decided, _CARD_SAYS[decided.state])
-    return replace(answer, meta={KEY: card})
-
-
-async def _decision(services: Services, decided: Approval, told: str, data: ApprovalData) -> Result:
-    """What the model is told; of a send that went out, also how far it has come."""
-    head = f"{identifier(decided.id)} {decided.state}: {told}"
-    if decided.state is ApprovalState.OPEN:
-        # For a person who looks at the call, or at its card: what is asked, as the leader has it.
-        return Result(Text(head, [in_quotes(visible(line), LINE) for line in decided.question]), data)
-    if decided.state is not ApprovalState.USED or decided.send_id is None:
-        return Result(head, data)
-    report = await services.archive.send_report(decided.send_id, send_id=True)
-    text = _report_text(report, services)
-    data["send"] = report_data(report, services.zone)
-    return Result(replace(text, head=f"{head} It is {text.head}"), data)
-
-
-_CARD_SAYS: Final = {
-    ApprovalState.OPEN: "Not answered yet.",
-    ApprovalState.APPROVED: "You said yes.",
-    ApprovalState.USED: "You said yes, and it was done.",
-    ApprovalState.DENIED: "You said no. It was not done.",
-    ApprovalState.EXPIRED: "Nobody answered in time, so it was not done.",
-    ApprovalState.VOID: "What was asked about has changed, so it was not done.",
-}
-_BECAME: Final = {
-    ApprovalState.APPROVED: "the user said yes. Call {tool} again now with the same arguments.",
-    ApprovalState.USED: "the user said yes, and it was done.",
-    ApprovalState.DENIED: "the user said no. Do not try it again.",
-    ApprovalState.EXPIRED: "nobody answered in time, so it was not done.",
-    ApprovalState.VOID: "what was asked about has changed, so it was not done. Call {tool} again.",
-}
 
 
 async def waiting_from(call: Call, chat: str | None) -> str:
@@ -376,4 +304,4 @@ async def _message_of(change: Change, archive: GuardedArchive) -> Message | None
         return None
 
 
-TOOLS: Sequence[ToolFunction] = (message_status, await_approval, wait_for_messages)
+TOOLS: Sequence[ToolFunction] = (message_status, wait_for_messages)

@@ -1,0 +1,177 @@
+"""Waiting for what the user decides about an act, and the card that shows it meanwhile.
+
+The card has the exact text that is asked about, and the pictures. They go along as metadata of the result,
+which hosts give to the card and not to the model: a picture that the agent may only send is not shown to it.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NotRequired
+
+import anyio
+from typing_extensions import TypedDict
+
+from whatsapp_mcp import media
+from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
+from whatsapp_mcp.models import Approval, ApprovalState, FileContent, SendReport, SendStatus
+from whatsapp_mcp.policy import Audience, Effect, visible, visible_lines
+from whatsapp_mcp.server.arguments import Wait
+from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.cards import APPROVAL
+from whatsapp_mcp.server.feed import SLICE, next_change
+from whatsapp_mcp.server.fencing import Text, identifier, in_quotes
+from whatsapp_mcp.server.render import ReportData, report_data
+from whatsapp_mcp.server.tools.outcomes import told_later
+from whatsapp_mcp.zone import local
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KEY: Final = "whatsapp-mcp/approval"
+"""Under which the card finds it in the metadata."""
+_MOST: Final = 4
+_PIXELS: Final = 448
+"""The longest side of a picture."""
+_SHOWN: Final = frozenset({"image", "sticker", "video", "gif"})
+LINE: Final = 4000
+"""Characters of a line of a question."""
+_ON_ITS_WAY: Final = frozenset({SendStatus.QUEUED, SendStatus.SENDING})
+GOES_OUT: Final = 5.0
+"""Seconds, at least, that a send gets to go out after the user's yes, before it is told of as queued."""
+
+
+class ApprovalData(TypedDict):
+    """What became of a question to the user."""
+
+    approval: str
+    state: str
+    send: NotRequired[ReportData]
+
+
+@tool(
+    "core",
+    Effect.READ,
+    Audience.NOBODY,
+    open_world=False,
+    result=ApprovalData,
+    card=APPROVAL.uri,
+    in_chat=True,
+)
+async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result:
+    """Wait for the user's decision."""
+    services, end = await call.services(), anyio.current_time() + wait
+    async with services.device() as device:
+        decided = await device.approval(approval.strip(), wait)
+    if decided.state is ApprovalState.OPEN:
+        until = f"{local(decided.expires_at, services.zone):%H:%M}"
+        told = f"not answered yet; the user can answer until {until}. Call again to wait on."
+    else:
+        told = _BECAME[decided.state].format(tool=identifier(decided.tool))
+    answer = await _decision(services, decided, told, max(end - anyio.current_time(), GOES_OUT))
+    if not call.draws_cards:
+        return answer
+    card = await _card(services, decided, _CARD_SAYS[decided.state])
+    return replace(answer, meta={KEY: card})
+
+
+async def _decision(services: Services, decided: Approval, told: str, wait: float) -> Result:
+    """What the model is told; of a send that was let go, what the tool that sent it would have told."""
+    data = ApprovalData(approval=identifier(decided.id), state=decided.state.value)
+    head = f"{identifier(decided.id)} {decided.state}: {told}"
+    if decided.state is ApprovalState.OPEN:
+        # For a person who looks at the call, or at its card: what is asked, as the leader has it.
+        return Result(Text(head, [in_quotes(visible(line), LINE) for line in decided.question]), data)
+    if decided.state is not ApprovalState.USED or decided.send_id is None:
+        return Result(head, data)
+    report = await _settled(services, decided.send_id, wait)
+    data["send"] = report_data(report, services.zone)
+    request = await services.archive.request_of_send(decided.send_id)
+    return replace(await told_later(services, request, report), data=data)
+
+
+async def _settled(services: Services, send_id: int, wait: float) -> SendReport:
+    """What became of a send, as soon as it is known, or after so many seconds."""
+    end = anyio.current_time() + wait
+    while True:
+        after = await services.archive.last_change()
+        report = await services.archive.send_report(send_id, send_id=True)
+        left = end - anyio.current_time()
+        if report.result.status not in _ON_ITS_WAY or left <= 0:
+            return report
+        await next_change(services.devices, services.archive, after, min(SLICE, left))
+
+
+_CARD_SAYS: Final = {
+    ApprovalState.OPEN: "Not answered yet.",
+    ApprovalState.APPROVED: "You said yes.",
+    ApprovalState.USED: "You said yes, and it was done.",
+    ApprovalState.DENIED: "You said no. It was not done.",
+    ApprovalState.EXPIRED: "Nobody answered in time, so it was not done.",
+    ApprovalState.VOID: "What was asked about has changed, so it was not done.",
+}
+_BECAME: Final = {
+    ApprovalState.APPROVED: "the user said yes. Call {tool} again now with the same arguments.",
+    ApprovalState.USED: "the user said yes, and it was done.",
+    ApprovalState.DENIED: "the user said no. Do not try it again.",
+    ApprovalState.EXPIRED: "nobody answered in time, so it was not done.",
+    ApprovalState.VOID: "what was asked about has changed, so it was not done. Call {tool} again.",
+}
+
+
+class ApprovalCardData(TypedDict):
+    """What is asked, line by line as the person sees it, and what became of it; pictures are data URIs."""
+
+    id: str
+    state: str
+    told: str
+    reason: str
+    lines: list[str]
+    pictures: list[str]
+    more: int
+
+
+async def _card(services: Services, approval: Approval, told: str) -> ApprovalCardData:
+    """What the card shows.
+
+    Args:
+        services: Of the call.
+        approval: The question.
+        told: What became of it, as a sentence.
+    """
+    files: tuple[FileContent, ...] = ()
+    if approval.state is ApprovalState.OPEN and approval.send_id is not None:
+        try:
+            files = await services.archive.files_of_send(approval.send_id)
+        except MessageNotFound:  # its chat was deleted meanwhile
+            files = ()
+    shown = [file for file in files if file.kind in _SHOWN]
+    pictures = [await _picture(services, file) for file in shown[:_MOST]]
+    made = [picture for picture in pictures if picture is not None]
+    return ApprovalCardData(
+        id=identifier(approval.id),
+        state=approval.state.value,
+        told=told,
+        reason=approval.reason,
+        lines=[visible_lines(line) for line in approval.question],
+        pictures=made,
+        more=len(shown) - len(made),
+    )
+
+
+async def _picture(services: Services, file: FileContent) -> str | None:
+    """The picture, or a still of a video; None where it cannot be shown."""
+    try:
+        async with await anyio.open_file(file.path, "rb") as opened:
+            if file.kind in ("video", "gif"):
+                stills = await media.stills(services.worker, opened.wrapped, _PIXELS)
+                jpeg = stills[0].content if stills else None
+            else:
+                jpeg = (await media.picture(services.worker, opened.wrapped, _PIXELS)).content
+    except (WhatsAppError, OSError):
+        return None
+    return None if jpeg is None else f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+TOOLS: Sequence[ToolFunction] = (await_approval,)
