@@ -145,6 +145,7 @@ async def test_what_is_unread_stands_chat_by_chat_with_counts_oldest_first(
 ) -> None:
     await fill(archive, 30)
     text, _ = await answer(client, "list_messages", unread=True, limit=20)
+    assert text.startswith("Messages of all chats (unread), chat by chat, the newest first:\n")
     lines = [line for line in text.splitlines() if " unread" in line or "word" in line or "keys" in line]
     assert lines[0] == "Bob, 1 unread"
     assert lines[1].endswith("Bob: Who has the keys?")

@@ -83,6 +83,16 @@ async def test_a_message_is_shown_among_its_neighbours(client: Client) -> None:
     assert (await refusal(client, "get_message_context", message="#777"))["code"] == "MESSAGE_NOT_FOUND"
 
 
+async def test_how_many_messages_may_stand_around_one_is_in_the_schema_and_holds(client: Client) -> None:
+    (tool,) = [one for one in (await client.list_tools()).tools if one.name == "get_message_context"]
+    for side in ("before", "after"):
+        most = tool.input_schema["properties"][side]["maximum"]
+        assert most == 100
+        await answer(client, "get_message_context", message="M3", **{side: most})
+        error = await refusal(client, "get_message_context", message="M3", **{side: most + 1})
+        assert error["code"] == "INVALID_ARGUMENT"
+
+
 async def test_people_are_found_by_name_and_number(client: Client) -> None:
     for query in ("bob", "4444"):
         text, data = await answer(client, "search_contacts", query=query)

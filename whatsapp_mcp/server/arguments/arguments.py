@@ -27,6 +27,8 @@ _REF: Final = re.compile(r"#\d{1,15}")
 MAX_LIMIT: Final = 200
 LONG_LIMIT: Final = 500
 """As `MAX_LIMIT`, of a list whose pages may also end where the answer is full."""
+MAX_AROUND: Final = 100
+"""Messages that are shown on one side of another."""
 MAX_WAIT: Final = 50.0
 """Seconds; applications give up on a call after 60."""
 
@@ -79,6 +81,7 @@ MessageArg = Annotated[str, Field(description="Ref (#1042) or id")]
 ReplyArg = Annotated[str, Field(description="Ref here, or of a group to its author")]
 Limit = Annotated[int, between(1, MAX_LIMIT), Field(json_schema_extra={"maximum": MAX_LIMIT})]
 LongLimit = Annotated[int, between(1, LONG_LIMIT), Field(json_schema_extra={"maximum": LONG_LIMIT})]
+Around = Annotated[int, between(0, MAX_AROUND), Field(json_schema_extra={"maximum": MAX_AROUND})]
 Context = Annotated[int, between(0, 10), Field(description="Before each, up to 10")]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 FileArg = Annotated[str, Field(description="Path, URL or data: URL")]

@@ -2,8 +2,7 @@
 
 Lines with other people's words stand between `<messages 482913>` and `</messages 482913>`. The number is new
 in each answer, so nobody who writes a message can know it; and whatever looks like such a tag inside is
-broken. No line holds a line break, and each begins with a ref, a date or a name of ours; in a long list
-(`compact.py`) also with a time, or with the colon behind which its words stand.
+broken. No line holds a line break, and each begins with a ref, a date or a name of ours.
 """
 
 from __future__ import annotations

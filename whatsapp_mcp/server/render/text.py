@@ -59,7 +59,7 @@ FULL_CHAT_TEXT: Final = 200
 THAT_IS_ALL: Final = "That is all in the archive."
 GROUPS_SHOWN: Final = 10
 _ROOM: Final = LIMIT - 1000
-_HEAD: Final = 24
+_HEAD: Final = 30
 """Characters of a line before its text, and of what others did to the message, in a long list."""
 
 

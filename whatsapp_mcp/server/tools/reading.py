@@ -101,7 +101,7 @@ async def list_messages(
     cursor: str | None = None,
     detail: Detail = "concise",
 ) -> Result:
-    """Newest messages of a chat or all chats, shown oldest first. Marks nothing read."""
+    """Newest messages, shown oldest first; unread ones chat by chat. Marks nothing read."""
     from whatsapp_mcp.models import MessageFilter
 
     services = await call.services()
@@ -123,6 +123,7 @@ async def list_messages(
     shown = replace(page, items=_by_chat(page.items) if by_chat else page.items[::-1])
     of = "all chats" if jid is None else await _name_of(services, jid, page)
     header = f"Messages of {of}{narrowed(where, services.zone, sender=named(who) if who else None)}"
+    header += ", chat by chat, the newest first" if by_chat else ""
     header += after_context(context)
     data = await with_context(services, archive, shown, context, of_one_chat=jid is not None)
     if not page.items and (notes := await unheard(services)):

@@ -14,6 +14,7 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Contact, ContactDetails
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
+    Around,
     ChatArg,
     Context,
     Detail,
@@ -150,14 +151,12 @@ async def _chats_named(services: Services, query: str) -> list[Chat]:
 async def get_message_context(
     call: Call,
     message: MessageArg,
-    before: int = 5,
-    after: int = 5,
+    before: Around = 5,
+    after: Around = 5,
     reveal: Annotated[bool, Field(description="Its one-time code; the user is asked")] = False,
     detail: Detail = "concise",
 ) -> Result:
     """A message with the ones around it; opens what lists withhold."""
-    if not (0 <= before <= 100 and 0 <= after <= 100):
-        raise InvalidArgument("before and after must be between 0 and 100.")
     services = await call.services()
     page = await services.archive.context(message, before=before, after=after, reveal=reveal)
     given = message.strip() if is_ref(message) else identifier(message.strip())
