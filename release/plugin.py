@@ -19,8 +19,8 @@ device of your phone, as WhatsApp Web does, and keeps its archive here. What wou
 your yes.
 
 It needs uv, with which it fetches itself. To begin, say: *link my WhatsApp*. A code appears, which your phone
-scans under **Settings → Linked devices**. Then ask who waits for you, or use one of the skills, such as
-`catch-up`.
+scans under **Settings (iPhone) or the ⋮ menu (Android) → Linked devices**. Then ask who waits for you, or use
+one of the skills, such as `catch-up`.
 
 It is an unofficial client: WhatsApp may limit or ban an account that uses one.
 """

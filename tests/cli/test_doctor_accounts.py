@@ -314,7 +314,7 @@ async def test_the_number_of_this_device_is_told_to_compare_it_with_the_phone(fo
     found = accounts.leftovers(folder)
 
     assert found.detail.startswith(
-        "this is device 3 of the account. Compare with Linked devices on the phone"
+        "this is device 3 of the account. Compare with the phone: Settings (iPhone) or"
     )
 
 

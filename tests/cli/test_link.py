@@ -7,8 +7,10 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urljoin, urlsplit
 
 import anyio
+import httpx2
 import pytest
 from anyio.abc import TaskGroup
 
@@ -25,6 +27,7 @@ from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected,
 from whatsapp_mcp.models import ConnectionState, HistoryProgress, LinkState, QrCode, Statistics
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.web.layout import qr_svg
 
 pytestmark = pytest.mark.anyio
 
@@ -103,6 +106,57 @@ async def test_each_qr_code_is_told_once_and_then_linked_and_synced():
     assert [event["event"] for event in events] == ["qr", "qr", "linked", "synced"]
     assert [event["text"] for event in events[:2]] == [ONE.text, TWO.text]
     assert events[2]["number"] == NUMBER
+
+
+class Small(JsonReport):
+    """Has no room for a code, and opens the page that it is told of."""
+
+    def __init__(self, http: httpx2.AsyncClient) -> None:
+        super().__init__(io.StringIO())
+        self.urls: list[str] = []
+        self.seen: list[str] = []
+        self._http = http
+
+    @property
+    def lacks_room(self) -> bool:
+        return True
+
+    def page(self, url: str) -> None:
+        self.urls.append(url)
+
+    async def look(self) -> None:
+        answer = await self._http.get(self.urls[0] if not self.seen else urljoin(self.urls[0], "/"))
+        self.seen.append(answer.text)
+
+
+class SeenDevice(ScriptedDevice):
+    """Goes on once the page of a small report was looked at."""
+
+    report: Small
+
+    async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
+        if after_revision >= 0:
+            await self.report.look()
+        return await super().link_state(after_revision, wait)
+
+
+async def test_where_a_code_has_no_room_a_page_in_a_browser_follows_the_codes():
+    device = SeenDevice(
+        links=[LinkState(LINKING, 1, qr=ONE), LinkState(LINKING, 2, qr=TWO), LinkState(ONLINE, 3)],
+        statuses=[status_of(ONLINE, NUMBER)],
+    )
+    async with httpx2.AsyncClient(follow_redirects=True, trust_env=False) as http:
+        device.report = Small(http)
+        with anyio.fail_after(30):
+            await link(await holding(device), ScriptedHistory(None), None, device.report, settle=0.0)
+        [url] = device.report.urls
+        with pytest.raises(httpx2.TransportError):
+            await http.get(url)
+
+    assert urlsplit(url).hostname == "127.0.0.1"
+    first, second = device.report.seen
+    assert qr_svg(ONE.text) in first
+    assert qr_svg(TWO.text) in second
 
 
 async def test_with_a_phone_number_the_pairing_code_is_told_and_no_qr_code():

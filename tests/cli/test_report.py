@@ -19,10 +19,26 @@ HALF = HistoryProgress(50, 12345, done=False)
 STATUS = ConnectionStatus(ConnectionState.ONLINE, NOON, "default", number="+15550001111", name="Ada")
 
 
+REAL = QrCode(
+    # As long as those of WhatsApp: 257 characters, which make 57 rows of modules and 4 around them.
+    f"https://wa.me/settings/linked_devices#2@{'r' * 80}==,{('k' * 43 + '=,') * 3}6",
+    NOON,
+    "/home/ada/.local/share/whatsapp-mcp/accounts/default/link.png",
+)
+URL = "http://127.0.0.1:65535/login?code=abcdefghijklmnopqrstuv"
+
+
 def terminal(height: int = 60) -> tuple[TerminalReport, io.StringIO]:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100, height=height, highlight=False)
     return TerminalReport(console), screen
+
+
+def window(lines: int, columns: int = 80) -> tuple[TerminalReport, Console, io.StringIO]:
+    """A report in a window whose size can change."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=columns, height=lines, highlight=False)
+    return TerminalReport(console), console, screen
 
 
 def test_json_is_one_object_a_line_with_the_promised_keys():
@@ -222,12 +238,80 @@ def test_who_listens_to_a_screen_reader_is_told_of_the_other_way_before_each_pic
         assert said.index("link --phone NUMBER") < said.index("█")
 
 
-def test_a_window_too_low_for_the_qr_code_is_told_about_the_other_way():
-    report, screen = terminal(height=10)
+def test_a_window_of_24_lines_gets_whole_ways_to_link_and_no_part_of_the_code():
+    report, _, screen = window(24)
 
-    report.qr(QR)
+    report.qr(REAL)
+    assert report.lacks_room
+    report.page(URL)
 
-    assert "--phone" in screen.getvalue()
+    said = screen.getvalue()
+    assert not set("▀▄█") & set(said)
+    assert "needs 35 lines of 61 characters, and this window has 24 of 80" in said.replace("\n", " ")
+    assert "whatsapp-mcp link --phone NUMBER" in said
+    assert f"open and scan {REAL.file}\n" in said
+    assert f"  {URL}\n" in said
+    assert "Settings (iPhone) or the ⋮ menu (Android)" in said
+    assert len(said.splitlines()) < 24
+
+
+def test_the_next_code_is_told_of_in_a_small_window_without_the_ways_again():
+    report, _, screen = window(24)
+
+    report.qr(REAL)
+    before = screen.tell()
+    report.qr(QrCode(f"{REAL.text}7", NOON, REAL.file))
+
+    assert "Valid for" in screen.getvalue()[before:] or "The next one comes" in screen.getvalue()[before:]
+    assert "link.png" not in screen.getvalue()[before:]
+
+
+@pytest.mark.parametrize(("lines", "columns"), [(34, 80), (35, 60)])
+def test_the_code_is_drawn_once_the_window_has_room_for_all_of_it(lines: int, columns: int):
+    report, console, screen = window(lines, columns)
+    report.qr(REAL)
+    assert report.lacks_room
+
+    console.size = 80, 35
+    report.tick()
+
+    assert not report.lacks_room
+    for line in draw_qr(REAL.text).plain.splitlines():
+        assert line in screen.getvalue()
+
+
+def test_a_window_that_is_made_too_small_gets_the_other_ways_with_the_page_it_had():
+    report, console, screen = window(24)
+    report.qr(REAL)
+    report.page(URL)
+    console.size = 80, 40
+    report.tick()
+    before = screen.tell()
+
+    console.size = 80, 24
+    report.tick()
+
+    assert f"open and scan {REAL.file}\n" in screen.getvalue()[before:]
+    assert f"  {URL}\n" in screen.getvalue()[before:]
+
+
+def test_where_nothing_can_be_redrawn_the_path_of_the_picture_is_told_once():
+    report, screen = plain(is_terminal=False)
+
+    report.qr(REAL)
+    report.qr(REAL)
+
+    assert screen.getvalue().count(f"open and scan {REAL.file}\n") == 1
+
+
+def test_the_end_says_how_the_pages_are_opened():
+    report, screen = terminal()
+
+    with report:
+        report.linked(STATUS)
+        report.synced(12345, 1)
+
+    assert "`whatsapp-mcp serve --transport http`, then `whatsapp-mcp page`" in screen.getvalue()
 
 
 def test_a_person_is_told_the_risk_of_an_unofficial_client_first():

@@ -17,7 +17,7 @@ from whatsapp_mcp.cli.installation import DISTRIBUTION
 from whatsapp_mcp.cli.outcome import ExitCode, print_error
 from whatsapp_mcp.cli.service import installed_services, remove_service
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
-from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.models import LINKED_DEVICES, ConnectionState
 from whatsapp_mcp.settings import AccountFolder
 
 _SETTINGS: Final = ("config.toml", "config.toml.before")
@@ -244,7 +244,7 @@ def _delete(account: _Account, unlinks: bool) -> None:
     if is_encrypted:
         typer.echo(f"The key of {account.folder.name} stays where it is kept.", err=True)
     if account.is_linked and not unlinks:
-        typer.echo("The phone still lists it: Settings, Linked devices removes it there.", err=True)
+        typer.echo(f"The phone still lists it: {LINKED_DEVICES} removes it there.", err=True)
 
 
 def _delete_home(home: Path) -> None:

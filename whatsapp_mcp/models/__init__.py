@@ -33,7 +33,7 @@ from whatsapp_mcp.models.archive import (
 )
 from whatsapp_mcp.models.caller import PERSON, SYSTEM, UNKNOWN, Caller, chat_principal
 from whatsapp_mcp.models.chat_facts import ChatFacts
-from whatsapp_mcp.models.connection_states import ConnectionState
+from whatsapp_mcp.models.connection_states import LINKED_DEVICES, ConnectionState
 from whatsapp_mcp.models.digest import ChatNews, Digest, Fact
 from whatsapp_mcp.models.directory import (
     Channel,
@@ -166,6 +166,7 @@ __all__ = [
     "EXCERPT",
     "FORMER_GONE",
     "LAST_WORDS",
+    "LINKED_DEVICES",
     "NOTICES",
     "PERSON",
     "REPLACED",

@@ -15,6 +15,9 @@ from typing import Final, Self
 
 from whatsapp_mcp.zone import SystemZone, local
 
+LINKED_DEVICES: Final = "Settings (iPhone) or the ⋮ menu (Android) → Linked devices"
+"""Where WhatsApp on a phone lists its linked devices, and links another one."""
+
 _NAME: Final = re.compile(r"[a-z][a-z_]{0,30}")
 
 
@@ -75,7 +78,7 @@ class ConnectionState(StrEnum):
         "linking",
         StateTraits(
             "a QR code or pairing code is waiting for a phone",
-            "Scan the code with the phone: WhatsApp, Linked devices, Link a device.",
+            f"Scan the code with the phone: WhatsApp, {LINKED_DEVICES} → Link a device.",
             ends="when a phone accepts the code; back to `unlinked` when it expires",
             note="Type a pairing code on the phone instead.",
         ),

@@ -106,3 +106,8 @@ class LinkState:
     reason: str | None = None
     number: str | None = None
     failed: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether linking has ended, with a phone or without."""
+        return self.state is ConnectionState.ONLINE or self.state.traits.rests

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
 
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
-from whatsapp_mcp.web.layout import HOME, qr_svg
+from whatsapp_mcp.web.layout import HOME, qr_svg, render
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from whatsapp_mcp.device.connection import PastState
-    from whatsapp_mcp.models import ConnectionStatus
+    from whatsapp_mcp.models import ConnectionStatus, LinkState
     from whatsapp_mcp.web.sources import Opened, PageSource
 
 LINK: Final = "/link"
 UNLINK: Final = "/unlink"
+_LINKING: Final = "Link a phone"
 _LINK_FORM: Final = "link"
 _CONTROL_FORM: Final = "connection"
 _UNLINK_FORM: Final = "unlink"
@@ -42,6 +43,21 @@ def connection_routes(site: Site) -> list[Route]:
         site.route(UNLINK, pages.ask_to_unlink),
         site.route(UNLINK, pages.unlink, "POST"),
     ]
+
+
+def link_page(state: LinkState | None) -> Response:
+    """The page of linking by itself, for a browser that may see nothing else: the code, then the outcome.
+
+    Args:
+        state: How far linking is; None where that is not known yet.
+    """
+    live = state is None or not state.is_over
+    return render("link_alone.html", {"title": _LINKING, "live": live, **_shown(state)})
+
+
+def _shown(state: LinkState | None) -> dict[str, Any]:
+    """What the template shows of it."""
+    return {"state": state, "qr": qr_svg(state.qr.text) if state and state.qr else None}
 
 
 async def status_of(source: PageSource) -> ConnectionStatus | None:
@@ -110,8 +126,7 @@ class _Connection:
             return await self.show(request)
         async with self.site.opened().devices.use() as device:
             state = await device.link()
-        qr = qr_svg(state.qr.text) if state.qr else None
-        return self.site.page(request, "link.html", "Link a phone", live=True, state=state, qr=qr)
+        return self.site.page(request, "link.html", _LINKING, live=True, **_shown(state))
 
     async def start_linking(self, request: Request) -> Response:
         """Start linking, then redirect to the page that shows the code."""

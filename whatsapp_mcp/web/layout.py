@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from whatsapp_mcp.models import LINKED_DEVICES
 from whatsapp_mcp.policy import visible
 from whatsapp_mcp.web import formats
 
@@ -75,8 +76,9 @@ def _environment() -> Environment:
 
 @cache
 def _links() -> dict[str, Any]:
-    """What the frame of a page refers to."""
+    """What the frame of a page refers to, and the words that several share."""
     return {
+        "linked_devices": LINKED_DEVICES,
         "style": f"{STYLE}?{_version(STYLE)}",
         "script": f"{SCRIPT}?{_version(SCRIPT)}",
         "script_digest": _digest(SCRIPT),

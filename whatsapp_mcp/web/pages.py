@@ -57,14 +57,21 @@ def page_routes(sources: Sequence[PageSource], logins: Logins, tokens: TokenStor
 def site_routes(sites: Sequence[Site], logins: Logins, tokens: TokenStore) -> list[BaseRoute]:
     """As `page_routes`, of sites with clocks and keys of their own."""
     first, *others = sites
-    routes: list[BaseRoute] = [
-        Route(LOGIN, _Entrance(logins).login, methods=["GET"]),
-        *static_routes(),
-    ]
+    routes = entrance_routes(logins, HOW_TO_SIGN_IN)
     if not others:
         return [*routes, *_account_routes(first, tokens)]
     routes.append(Route(HOME, _to_first(first), methods=["GET"]))
     return [*routes, *(Mount(site.base, routes=_account_routes(site, tokens)) for site in sites)]
+
+
+def entrance_routes(logins: Logins, how: str) -> list[BaseRoute]:
+    """The routes that need no session: signing in, and how pages look.
+
+    Args:
+        logins: Takes the code of a login URL.
+        how: What somebody reads whose code is not valid.
+    """
+    return [Route(LOGIN, _Entrance(logins, how).login, methods=["GET"]), *static_routes()]
 
 
 def link_path(account: str, *, is_only: bool) -> str:
@@ -97,9 +104,9 @@ def _account_routes(site: Site, tokens: TokenStore) -> list[Route]:
     ]
 
 
-def sign_in_page() -> Response:
-    """What somebody sees who is not signed in."""
-    return render("login.html", {"title": "Sign in", "live": False, "how": HOW_TO_SIGN_IN}, 403)
+def sign_in_page(how: str = HOW_TO_SIGN_IN) -> Response:
+    """What somebody sees who is not signed in, with how they sign in."""
+    return render("login.html", {"title": "Sign in", "live": False, "how": how}, 403)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +114,13 @@ class _Entrance:
     """What is answered without a session."""
 
     logins: Logins
+    how: str
 
     async def login(self, request: Request) -> Response:
         """Give the browser that comes with a valid code its cookie."""
         cookie = self.logins.sign_in(request.query_params.get("code", ""))
         if cookie is None:
-            return sign_in_page()
+            return sign_in_page(self.how)
         signed_in = RedirectResponse(HOME, 303, headers())
         is_encrypted = request.url.scheme == "https"
         signed_in.set_cookie(

@@ -16,7 +16,7 @@ from whatsapp_mcp.cli.installation import require_database
 from whatsapp_mcp.cli.options import AsJson, known_account
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.models import LINKED_DEVICES, ConnectionState
 
 app = App(cls=ListByDefault, help="List, add, rename, move and remove accounts.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Local name of the account.")]
@@ -105,7 +105,7 @@ def remove_account(
     remove(settings.load(), name)
     typer.echo(f"Removed {name}.", err=True)
     if is_linked and keep_linked:
-        typer.echo("The phone still lists it: Settings, Linked devices removes it there.", err=True)
+        typer.echo(f"The phone still lists it: {LINKED_DEVICES} removes it there.", err=True)
     _say_who_names(name)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import anyio
 
@@ -21,6 +22,9 @@ from whatsapp_mcp.models import (
     QrCode,
     Statistics,
 )
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.server.transports import LinkPage
 
 STATE_WAIT: Final = 1.0
 """Seconds to wait for the next change of the linking state, and between two redraws of what time is left."""
@@ -47,6 +51,15 @@ class LinkReport(Protocol):
 
     def qr(self, qr: QrCode) -> None:
         """A new QR code; it replaces the one before."""
+        ...
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether a QR code has no room where it should be shown."""
+        ...
+
+    def page(self, url: str) -> None:
+        """The URL of a page that shows the QR codes, to one browser."""
         ...
 
     def code(self, code: str, expires_at: datetime | None) -> None:
@@ -131,23 +144,49 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool
             ) from None
         report.linked(status, already=True)
         return False
-    shown: QrCode | str | None = None
-    while state.state is ConnectionState.LINKING:
-        if state.code is not None and state.code != shown:
-            shown = state.code
-            report.code(state.code, state.code_expires_at)
-        elif state.code is None and state.qr is not None and state.qr != shown:
-            shown = state.qr
-            report.qr(state.qr)
-        state = await _next(devices, state)
-        if state.state is ConnectionState.LINKING:
-            report.tick()
-    while state.state is not ConnectionState.ONLINE:
-        if state.state.traits.rests:
+    async with _Page(report) as page:
+        shown: QrCode | str | None = None
+        while not state.is_over:
+            if state.code is not None and state.code != shown:
+                shown = state.code
+                report.code(state.code, state.code_expires_at)
+            elif state.code is None and state.qr is not None and state.qr != shown:
+                shown = state.qr
+                report.qr(state.qr)
+            await page.show(state)
+            state = await _next(devices, state)
+            if state.state is ConnectionState.LINKING:
+                report.tick()
+        await page.show(state)
+        if state.state is not ConnectionState.ONLINE:
             raise NotLinked(state.reason or "No phone was linked.", "Run `whatsapp-mcp link` again.")
-        state = await _next(devices, state)
-    report.linked(await _status(devices))
+        report.linked(await _status(devices))
     return True
+
+
+class _Page:
+    """The page of linking in a browser, opened once the report has no room for a code."""
+
+    def __init__(self, report: LinkReport) -> None:
+        self._report = report
+        self._open = AsyncExitStack()
+        self._page: LinkPage | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._open.__aexit__(*raised)
+
+    async def show(self, state: LinkState) -> None:
+        """Let the page follow."""
+        if self._page is None and self._report.lacks_room:
+            from whatsapp_mcp.server.transports import serve_link_page
+
+            self._page, url = await self._open.enter_async_context(serve_link_page())
+            self._report.page(url)
+        if self._page is not None:
+            self._page.state = state
 
 
 def _unreached(status: ConnectionStatus) -> NotConnected:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Self, TextIO
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.text import Text
 
 from whatsapp_mcp.cli.advice import advice, for_account
 from whatsapp_mcp.cli.connection.screen import (
@@ -18,9 +19,10 @@ from whatsapp_mcp.cli.connection.screen import (
     code_lines,
     draw_qr,
     legible,
+    lines_of,
     qr_lines,
     seconds_left,
-    size_of,
+    validity,
 )
 from whatsapp_mcp.cli.outcome import print_error, rfc3339
 from whatsapp_mcp.cli.terminal import shown
@@ -31,10 +33,11 @@ RISK = (
     "This links an unofficial client. WhatsApp may limit or ban accounts that use one, above all for "
     "writing to many strangers. Use it for your own conversations, at a human pace."
 )
-PICTURE_FOLLOWS = (
-    "What follows is a picture made of characters, for the phone's camera. "
-    "With a screen reader, stop here and use `whatsapp-mcp link --phone NUMBER`: it gives a code to type."
-)
+A_CODE_TO_TYPE = "`whatsapp-mcp link --phone NUMBER`"
+PICTURE_FOLLOWS = f"A picture follows; for a code to type: {A_CODE_TO_TYPE}"
+"""For screen readers, before each picture; in one line, since windows are low."""
+_A_PICTURE = "open and scan {}"
+_IN_A_BROWSER = "open in a browser on this computer, once:\n  {}"
 
 
 def _utc_now() -> datetime:
@@ -56,6 +59,14 @@ class JsonReport:
 
     def begin(self) -> None:
         """Nothing: a program has read the documentation."""
+
+    @property
+    def lacks_room(self) -> bool:
+        """Never: a program draws the code itself."""
+        return False
+
+    def page(self, url: str) -> None:
+        """Nothing: no page is opened for a program."""
 
     def qr(self, qr: QrCode) -> None:
         """{"event": "qr", text, expires_at}."""
@@ -97,6 +108,9 @@ class JsonReport:
 class TerminalReport:
     """A QR code that is redrawn in its place with the seconds that are left, then a progress bar.
 
+    A window without room for the code gets the other ways to link, until it is made larger. Nothing smaller
+    than half blocks is drawn: a program cannot ask a terminal whether its font has sextants or octants.
+
     Where the output is no terminal, or a dumb one, nothing is cleared, redrawn or moved: lines follow lines.
 
     Args:
@@ -115,6 +129,8 @@ class TerminalReport:
         self._screen = Screen(console)
         self._shown: QrCode | tuple[str, datetime | None] | None = None
         self._redraws = False
+        self._has_room = True
+        self._page: str | None = None
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -141,28 +157,71 @@ class TerminalReport:
         if self._task is not None:  # a bar that was never started leaves an empty line
             self._progress.stop()
 
+    @property
+    def lacks_room(self) -> bool:
+        """Whether the window is too small for the code that is to be shown."""
+        return not self._has_room
+
+    def page(self, url: str) -> None:
+        """Tell where a browser shows the codes, if the window has no room for them."""
+        self._page = url
+        if self._has_room:
+            return
+        self._screen.clear()
+        self._tell_way(_IN_A_BROWSER.format(url))
+        self.tick()
+
     def qr(self, qr: QrCode) -> None:
         """Draw it in place of the one before, or below it with a line that says so."""
         before, self._shown = self._shown, qr
-        # Without escape codes a terminal is taken for a dark one: there the light modules are drawn.
-        picture = draw_qr(qr.text, dark_terminal=not self._is_screen)
-        rows, columns = size_of(picture)
-        self._redraws = self._is_screen and self._console.height >= rows and self._console.width >= columns
+        self._redraws = self._is_screen
         if self._redraws:
             self.tick()
             return
-        self._screen.clear()
         if before is not None:
             self._console.print("The code above is no longer valid; here is the next one.")
-        self._console.print(for_account(PICTURE_FOLLOWS, self._account), markup=False)
+        self._console.print(self._announced, markup=False)
+        # Without escape codes a terminal is taken for a dark one: there the light modules are drawn.
+        picture = draw_qr(qr.text, dark_terminal=True)
         legible(self._console).print(picture, no_wrap=True, crop=False, overflow="ignore")
-        self._console.print(SCAN)
-        if self._is_screen:
-            self._console.print(
-                f"It needs {rows} lines of {columns} characters: make the window larger, or use "
-                "--phone NUMBER for a code to type.",
-                style="yellow",
-            )
+        self._console.print(SCAN, soft_wrap=True)
+        if qr.file and before is None:
+            self._tell_way(_A_PICTURE.format(qr.file))
+
+    @property
+    def _announced(self) -> str:
+        return for_account(PICTURE_FOLLOWS, self._account)
+
+    def _draw(self, qr: QrCode) -> None:
+        """Draw the code; in a window that is too small for it, say which other ways there are."""
+        left = seconds_left(qr.expires_at, self._now())
+        picture = draw_qr(qr.text)
+        drawn = qr_lines(picture, self._announced, left)
+        rows, columns = lines_of(drawn, legible(self._console)), len(picture.plain.partition("\n")[0])
+        had_room = self._has_room
+        self._has_room = rows <= self._console.height and columns <= self._console.width
+        if had_room != self._has_room:
+            self._screen.clear()
+        if had_room and not self._has_room:
+            self._tell_other_ways(qr, f"{rows} lines of {columns} characters")
+        self._screen.show(drawn if self._has_room else Group(Text(SCAN), validity(left)))
+
+    def _tell_other_ways(self, qr: QrCode, needed: str) -> None:
+        """Say how to link without the code in this window; printed once, so that a URL can be selected."""
+        here = f"{self._console.height} of {self._console.width}"
+        self._console.print(
+            f"The QR code needs {needed}, and this window has {here}. Make it larger, and the code appears. "
+            "Other ways:"
+        )
+        self._tell_way(for_account(f"type a code: {A_CODE_TO_TYPE}", self._account))
+        if qr.file:
+            self._tell_way(_A_PICTURE.format(qr.file))
+        if self._page:
+            self._tell_way(_IN_A_BROWSER.format(self._page))
+
+    def _tell_way(self, way: str) -> None:
+        # A path or URL that is broken into lines cannot be clicked.
+        self._console.print(f"* {way}", markup=False, soft_wrap=True)
 
     def code(self, code: str, expires_at: datetime | None) -> None:
         """Show it with the way to where it is typed."""
@@ -178,9 +237,7 @@ class TerminalReport:
         if not self._redraws or self._shown is None:
             return
         if isinstance(self._shown, QrCode):
-            announced = for_account(PICTURE_FOLLOWS, self._account)
-            left = seconds_left(self._shown.expires_at, self._now())
-            self._screen.show(qr_lines(draw_qr(self._shown.text), announced, left))
+            self._draw(self._shown)
         else:
             code, expires_at = self._shown
             self._screen.show(code_lines(code, seconds_left(expires_at, self._now())))
@@ -212,11 +269,13 @@ class TerminalReport:
             )
 
     def synced(self, messages: int, chats: int) -> None:
-        """Print that it is done, and the next step."""
+        """Print that it is done, and the next steps."""
         self._progress.stop()
         connect = for_account("Connect an application: `whatsapp-mcp install HOST`", self._account)
         here = f"{_counted(messages, 'message')} in {_counted(chats, 'chat')}"
         self._console.print(f"Ready: {here}. {connect}", markup=False)
+        pages = "See your chats in a browser: `whatsapp-mcp serve --transport http`, then `whatsapp-mcp page`"
+        self._console.print(for_account(pages, self._account), markup=False, soft_wrap=True)
 
     def failed(self, error: WhatsAppError) -> None:
         """Print what happened and what to do."""

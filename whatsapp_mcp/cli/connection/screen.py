@@ -10,12 +10,12 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from whatsapp_mcp.models import LINKED_DEVICES
+
 _QUIET_ZONE = 2
 """Light modules around a QR code; phones read fewer than the standard's four, and terminals are small."""
-_AROUND = 6
-"""Lines around a picture, with the prompt above it."""
-SCAN = "On the phone: Settings → Linked devices → Link a device, then scan this code."
-TYPE = "On the phone: Settings → Linked devices → Link a device → Link with phone number."
+SCAN = f"On the phone: {LINKED_DEVICES} → Link a device, then scan the code."
+TYPE = f"On the phone: {LINKED_DEVICES} → Link a device → Link with phone number."
 
 
 class Screen:
@@ -67,18 +67,22 @@ def legible(console: Console) -> Console:
     )
 
 
-def size_of(picture: Text) -> tuple[int, int]:
-    """Lines and characters of a line that a picture takes with what stands around it."""
-    lines = picture.plain.splitlines()
-    return len(lines) + _AROUND, len(lines[0])
+def lines_of(shown: RenderableType, console: Console) -> int:
+    """The lines that something takes on this console, at its width."""
+    return len(console.render_lines(shown, pad=False))
 
 
 def qr_lines(picture: Text, announced: str, left: float) -> Group:
     """The picture with the way to scan it, and for how many seconds it is valid."""
-    valid = f"Valid for {left:.0f} s; the next one follows by itself." if left > 0 else "The next one comes …"
     picture.no_wrap = True
     picture.overflow = "ignore"
-    return Group(Text(announced), picture, Text(SCAN), Text(valid))
+    return Group(Text(announced), picture, Text(SCAN), validity(left))
+
+
+def validity(left: float) -> Text:
+    """For how many seconds a QR code is valid."""
+    valid = f"Valid for {left:.0f} s; the next one follows by itself." if left > 0 else "The next one comes …"
+    return Text(valid)
 
 
 def code_lines(code: str, left: float) -> Group:

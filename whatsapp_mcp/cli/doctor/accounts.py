@@ -12,14 +12,14 @@ from whatsapp_mcp.cli.doctor.databases import Unread, read_only
 from whatsapp_mcp.cli.doctor.finding import Finding, listed
 from whatsapp_mcp.device.leader import leader_status, running_leader
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import ConnectionStatus
+from whatsapp_mcp.models import LINKED_DEVICES, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
 
 _DEVICES: Final = "SELECT jid FROM whatsmeow_device"
 _LINK: Final = "Run `whatsapp-mcp link`."
 NONE_YET: Final = Finding("linked devices", True, "no phone is linked yet", _LINK)
 """What is found while there is no account."""
-_PHONE: Final = "Compare with Linked devices on the phone, and log out what you do not know."
+_PHONE: Final = f"Compare with the phone: {LINKED_DEVICES}. Log out what you do not know."
 
 
 def keys(folder: AccountFolder) -> Finding:

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, WhatsAppError
 from whatsapp_mcp.models import (
     ADDRESS_BOOK_MISSING,
+    LINKED_DEVICES,
     AddressBookState,
     ConnectionState,
     ConnectionStatus,
@@ -244,8 +245,8 @@ def _link_result(link: LinkState, services: Services, *, on_page: bool) -> Resul
     if link.code:
         until = f" before {clock(link.code_expires_at, services.zone)}" if link.code_expires_at else ""
         text = (
-            f"linking: the user enters the code {link.code} on the phone (WhatsApp, Linked devices, Link a "
-            f"device, Link with phone number){until}; then call again with phone and wait."
+            f"linking: the user enters the code {link.code} on the phone (WhatsApp, {LINKED_DEVICES} → "
+            f"Link a device → Link with phone number){until}; then call again with phone and wait."
         )
         return Result(_with_failure(text, link), data)
     if link.qr:
@@ -277,8 +278,8 @@ def _linking_ways(qr: QrCode, services: Services) -> str:
     lines = [f"{number}. {way}" for number, way in enumerate(ways, 1)]
     return "\n".join(
         [
-            "linking: the user scans the QR above if it is visible (WhatsApp, Linked devices, Link a device) "
-            f"before {clock(qr.expires_at, services.zone)}; a new one follows. Other ways, best first:",
+            f"linking: the user scans the QR above if it is visible (WhatsApp, {LINKED_DEVICES} → Link a "
+            f"device) before {clock(qr.expires_at, services.zone)}; a new one follows. Other ways, best first:",
             *lines,
             "Then call again with wait.",
         ]

@@ -3,7 +3,18 @@
 from whatsapp_mcp.server.transports.directory import Directory
 from whatsapp_mcp.server.transports.guard import ADMIN
 from whatsapp_mcp.server.transports.http import prepare, prepare_replica
+from whatsapp_mcp.server.transports.link_page import LinkPage, serve_link_page
 from whatsapp_mcp.server.transports.page_login import login_url
 from whatsapp_mcp.server.transports.tokens import Tokens, load_or_make
 
-__all__ = ["ADMIN", "Directory", "Tokens", "load_or_make", "login_url", "prepare", "prepare_replica"]
+__all__ = [
+    "ADMIN",
+    "Directory",
+    "LinkPage",
+    "Tokens",
+    "load_or_make",
+    "login_url",
+    "prepare",
+    "prepare_replica",
+    "serve_link_page",
+]

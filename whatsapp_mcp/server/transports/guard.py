@@ -125,6 +125,7 @@ class Guard:
         admitted: Limits admitted requests by principal.
         open: Counts the requests of each principal that are being answered.
         count: Counts a request of a principal that has a limit of its own; answers as `Directory.take`.
+        sign_in: What somebody gets who asks for a page and is not signed in.
     """
 
     app: ASGIApp
@@ -139,6 +140,7 @@ class Guard:
     admitted: Buckets = field(default_factory=lambda: Buckets(ADMITTED))
     open: OpenRequests = field(default_factory=OpenRequests)
     count: Callable[[str], float] | None = None
+    sign_in: Callable[[], Response] = sign_in_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the refusal, or let the application answer."""
@@ -196,7 +198,7 @@ class Guard:
             request.scope["user"] = AuthenticatedUser(owner)
             return None
         if not self.sessions.is_signed_in(request.cookies.get(self.sessions.cookie, "")):
-            return sign_in_page()
+            return self.sign_in()
         # A browser says where a form comes from; what says nothing is none of our pages.
         if request.method not in _SAFE_METHODS and "origin" not in request.headers:
             return PlainTextResponse(_OTHER_ORIGIN, 403)
