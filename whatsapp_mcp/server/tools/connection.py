@@ -279,7 +279,7 @@ def _linking_ways(qr: QrCode, services: Services) -> str:
     return "\n".join(
         [
             f"linking: the user scans the QR above if it is visible (WhatsApp, {LINKED_DEVICES} → Link a "
-            f"device) before {clock(qr.expires_at, services.zone)}; a new one follows. Other ways, best first:",
+            f"device) before {clock(qr.expires_at, services.zone)}; a new one follows. Other ways:",
             *lines,
             "Then call again with wait.",
         ]
