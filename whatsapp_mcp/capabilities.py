@@ -95,7 +95,7 @@ _WORKING: Final = (
     ),
     Capability(
         "presence", "tell when somebody is online", ("SubscribePresence",),
-        calls=("subscribe_presence",), tools=("subscribe_presence",),
+        calls=("subscribe_presence",), tools=("is_online",),
     ),
     Capability("calls", "reject a call", ("RejectCall",), calls=("reject_call",), tools=("reject_call",)),
     Capability(

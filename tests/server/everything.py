@@ -285,7 +285,7 @@ GOOD: dict[str, Arguments] = {
     "unblock_contact": {"contact": "Mallory"},
     "list_blocked": {},
     "save_contact": {"contact": "Eve", "name": "Eve"},
-    "subscribe_presence": {"contact": "Ann"},
+    "is_online": {"contact": "Ann"},
     "update_profile": {"about": "At sea"},
     "privacy_settings": {},
     "update_privacy": {"setting": "last_seen", "value": "none"},

@@ -170,7 +170,7 @@ async def test_an_act_without_an_account_is_refused_with_the_names(two: TwoAccou
 
 @pytest.mark.parametrize(
     ("tool", "arguments"),
-    [("check_numbers", {"numbers": ["+15550002222"]}), ("subscribe_presence", {"contact": ANN_LEE})],
+    [("check_numbers", {"numbers": ["+15550002222"]}), ("is_online", {"contact": ANN_LEE})],
 )
 async def test_people_are_not_asked_about_in_every_account(
     client: Client, tool: str, arguments: dict[str, Any]

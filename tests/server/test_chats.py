@@ -32,6 +32,13 @@ async def test_a_timer_is_told_to_the_other_side(linked: Linked) -> None:
     assert (sent.text, sent.contextInfo.expiration) == ("for a week", 604_800)
 
 
+async def test_the_timer_of_a_group_is_set_as_that_of_any_chat(linked: Linked) -> None:
+    group = linked.wa.group("Secret garden", [linked.ann], founder=linked.wa.me)
+    for timer, seconds in (("24h", 86_400), ("off", 0)):
+        await answer(linked.client, "update_chat", chat=str(group.jid), timer=timer)
+        assert (group.ephemeral, await linked.archive.expires_in(str(group.jid))) == (seconds, seconds)
+
+
 async def test_what_is_stored_of_a_chat_is_deleted_for_good(linked: Linked) -> None:
     await linked.ben.says("hello")
     await linked.archived(lambda chat: chat.last_message.text == "hello", str(linked.ben.pn))

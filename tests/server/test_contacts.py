@@ -50,13 +50,13 @@ async def test_somebody_is_given_a_name_here(linked: Linked) -> None:
 
 async def test_it_is_told_who_is_online_and_when_somebody_was(linked: Linked) -> None:
     linked.cleo.goes_online()
-    text, data = await answer(linked.client, "subscribe_presence", contact="Cleo")
+    text, data = await answer(linked.client, "is_online", contact="Cleo")
     assert (text, data["online"]) == ("Cleo is online.", True)
     linked.cleo.goes_offline()
-    _, data = await answer(linked.client, "subscribe_presence", contact="Cleo")
+    _, data = await answer(linked.client, "is_online", contact="Cleo")
     assert data["online"] is False
     linked.cleo.last_seen = None
-    text, data = await answer(linked.client, "subscribe_presence", contact="Cleo")
+    text, data = await answer(linked.client, "is_online", contact="Cleo")
     assert text == "Cleo is not online and hides when they were."
     assert data["last_seen"] is None
 
@@ -73,7 +73,7 @@ async def test_it_is_told_who_is_online_and_when_somebody_was(linked: Linked) ->
         ("save_contact", {"contact": "Bob", "name": " "}, "INVALID_ARGUMENT"),
         ("save_contact", {"contact": "Bob", "name": "x" * 101}, "TOO_LONG"),
         ("save_contact", {"contact": "9999@lid", "name": "Eve"}, "INVALID_ARGUMENT"),
-        ("subscribe_presence", {"contact": "Nobody"}, "CONTACT_NOT_FOUND"),
+        ("is_online", {"contact": "Nobody"}, "CONTACT_NOT_FOUND"),
     ],
 )
 async def test_what_is_unclear_or_too_much_reaches_no_device(

@@ -347,7 +347,7 @@ async def does_drop_pairing(pair: Pair) -> None:
 async def does_presence(pair: Pair) -> None:
     ann = pair.wa.person("Ann")
     ann.goes_online()
-    assert (await pair.both("subscribe_presence", contact=ann.number))["online"] is True
+    assert (await pair.both("is_online", contact=ann.number))["online"] is True
 
 
 # Groups.

@@ -79,21 +79,20 @@ async def test_no_name_or_topic_closes_the_fence(linked: Linked) -> None:
 
 async def test_settings_of_a_group_are_changed_together(linked: Linked) -> None:
     jid = await new_group(linked, "Choir", "Ann")
-    changes = {"name": "Big choir", "topic": "Mondays", "announce": True, "locked": True, "timer": "7d"}
+    changes = {"name": "Big choir", "topic": "Mondays", "announce": True, "locked": True}
     text, _ = await answer(linked.client, "update_group", chat=jid, **changes)
     group = group_named(linked, jid)
-    assert text == "Changed name to “Big choir”, topic, announce, locked, timer of “Choir”."
-    assert (group.name, group.topic[1], group.ephemeral) == ("Big choir", "Mondays", 604_800)
+    assert text == "Changed name to “Big choir”, topic, announce, locked of “Choir”."
+    assert (group.name, group.topic[1]) == ("Big choir", "Mondays")
     assert group.switches == {"announcement", "locked"}
-    await answer(linked.client, "update_group", chat=jid, announce=False, topic="", timer="off")
-    assert (group.topic, group.ephemeral, group.switches) == (None, 0, {"locked"})
+    await answer(linked.client, "update_group", chat=jid, announce=False, topic="")
+    assert (group.topic, group.switches) == (None, {"locked"})
 
 
 async def test_what_the_account_changes_in_a_group_is_known_at_once(linked: Linked) -> None:
     jid = await new_group(linked, "Sailors", "Ann")
-    await answer(linked.client, "update_group", chat=jid, name="Divers", timer="24h")
+    await answer(linked.client, "update_group", chat=jid, name="Divers")
     await answer(linked.client, "send_message", chat="Divers", text="hi")
-    assert await linked.archive.expires_in(jid) == 86_400
     await answer(linked.client, "add_group_members", chat=jid, members=["Ben"])
     assert jid in [group.jid for group in await linked.archive.common_groups(str(linked.ben.pn))]
     await answer(linked.client, "remove_group_members", chat=jid, members=["Ben"])
@@ -262,7 +261,7 @@ async def test_a_community_holds_groups(linked: Linked) -> None:
         ("create_group", {"name": "Saturday", "members": ["Boat club"]}, "CONTACT_NOT_FOUND"),
         ("update_group", {"chat": "Boat club"}, "INVALID_ARGUMENT"),
         ("update_group", {"chat": "Boat club", "topic": "x" * 2049}, "TOO_LONG"),
-        ("update_group", {"chat": "Boat club", "timer": "1h"}, "INVALID_ARGUMENT"),
+        ("update_group", {"chat": "Boat club", "timer": "7d"}, "INVALID_ARGUMENT"),
         ("add_group_members", {"chat": "Boat club", "members": []}, "INVALID_ARGUMENT"),
         ("remove_group_members", {"chat": "Boat club", "members": ["Nobody"]}, "CONTACT_NOT_FOUND"),
         ("set_group_admins", {"chat": "Nowhere", "members": ["Bob"]}, "CHAT_NOT_FOUND"),

@@ -70,7 +70,6 @@ class GroupChange:
     photo: str | None = None
     announce: bool | None = None
     locked: bool | None = None
-    timer: int | None = None
 
 
 MemberAction = Literal["add", "remove", "promote", "demote"]

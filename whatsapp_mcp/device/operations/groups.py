@@ -251,8 +251,6 @@ def _steps(jid: str, change: GroupChange) -> Iterator[tuple[str, str, dict[str, 
         yield "announce", "set_group_announce", {"group": jid, "on": change.announce}
     if change.locked is not None:
         yield "locked", "set_group_locked", {"group": jid, "on": change.locked}
-    if change.timer is not None:
-        yield "timer", "set_disappearing_timer", {"chat": jid, "seconds": change.timer}
 
 
 def _member_change(person: Neonize.GroupParticipant) -> MemberChange:

@@ -159,7 +159,7 @@ async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
 
 
 @tool("contacts", Effect.READ, Audience.NOBODY, result=PresenceData, in_one=True)
-async def subscribe_presence(call: Call, contact: PersonArg) -> Result:
+async def is_online(call: Call, contact: PersonArg) -> Result:
     """Whether somebody is online, or when they were last online, if they share it."""
     services = await call.services()
     person = await find_person(services, contact)
@@ -190,5 +190,5 @@ TOOLS: Sequence[ToolFunction] = (
     unblock_contact,
     list_blocked,
     save_contact,
-    subscribe_presence,
+    is_online,
 )

@@ -11,16 +11,14 @@ from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.models import GroupChange
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
-    TIMERS,
     Detail,
     PhotoArg,
     Switch,
-    Timer,
     find_group,
     find_people,
     photo_of,
 )
-from whatsapp_mcp.server.calls import Call, EmptyRemoves, Neutral, Result, tool
+from whatsapp_mcp.server.calls import Call, EmptyRemoves, Result, tool
 from whatsapp_mcp.server.fencing import Text, chosen_name, full_name, identifier, titled
 from whatsapp_mcp.server.render import (
     ChangedGroupData,
@@ -140,9 +138,8 @@ async def update_group(
     photo: PhotoArg | None = None,
     announce: Annotated[Switch, Field(description="Only admins write")] = None,
     locked: Annotated[Switch, Field(description="Only admins change it")] = None,
-    timer: Annotated[Timer | None, Neutral("keep")] = None,
 ) -> Result:
-    """Change the given settings of a group."""
+    """Change the given settings of a group; its timer: update_chat."""
     if name is not None:
         _check_name(name)
     if topic is not None and len(topic) > MAX_TOPIC:
@@ -153,7 +150,6 @@ async def update_group(
         photo=photo,
         announce=announce,
         locked=locked,
-        timer=TIMERS[timer] if timer else None,
     )
     if change == GroupChange():
         raise InvalidArgument("There is nothing to change.", "Give at least one field to change.")
