@@ -19,17 +19,21 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
+WORKER = Path(__file__).with_name("iframe-worker.js")
+"""What the search takes for a worker in pages that are opened from the disk."""
+INTERNAL = 0.0001
+"""The weight of a page about the project itself in the search; its headings come after other texts."""
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s:]+)(#[^)\s]+)?\)")
 """A link to a file: its text, the path, the anchor."""
 ROW = re.compile(r"^\| \[([^\]]+)\]\(([^)#]+)\) \|", re.MULTILINE)
 """A row of the index."""
 
 
-def indexed(index: Path = INDEX) -> dict[str, list[Path]]:
-    """The pages that an index lists, in its order, under the heading of each of its tables."""
+def indexed() -> dict[str, list[Path]]:
+    """The pages that the index lists, in its order, under the heading of each of its tables."""
     sections: dict[str, list[Path]] = {}
-    for section in index.read_text(encoding="utf-8").split("\n## ")[1:]:
-        pages = [Path(os.path.normpath(index.parent / target)) for _, target in ROW.findall(section)]
+    for section in INDEX.read_text(encoding="utf-8").split("\n## ")[1:]:
+        pages = [Path(os.path.normpath(DOCS / target)) for _, target in ROW.findall(section)]
         if pages:
             sections[section.partition("\n")[0]] = pages
     return sections
@@ -41,18 +45,11 @@ def place_of(page: Path) -> str:
 
 
 def navigation() -> list[Any]:
-    """The tabs of the site; an index of a folder stands for all pages that it lists."""
+    """The tabs of the site."""
     tabs: list[Any] = [{"Start": place_of(INDEX)}]
     for heading, pages in indexed().items():
-        tabs.append({heading: [_entry(page) for page in pages]})
+        tabs.append({heading: [place_of(page) for page in pages]})
     return tabs
-
-
-def _entry(page: Path) -> Any:
-    if page.name != "README.md" or not page.is_relative_to(DOCS):
-        return place_of(page)
-    below = [each for pages in indexed(page).values() for each in pages]
-    return {_title(page): [place_of(page), *(place_of(each) for each in below)]}
 
 
 def _title(page: Path) -> str:
@@ -61,15 +58,7 @@ def _title(page: Path) -> str:
 
 def pages() -> list[Path]:
     """Every page of the site as a file of the repository."""
-    listed = [page for each in indexed().values() for page in each]
-    below = [
-        page
-        for index in listed
-        if index.name == "README.md" and index.is_relative_to(DOCS)
-        for each in indexed(index).values()
-        for page in each
-    ]
-    return [INDEX, *listed, *below]
+    return [INDEX, *(page for each in indexed().values() for page in each)]
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -79,16 +68,21 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Pages of the index that lie outside `docs/` are pages of the site."""
+    """Pages of the index outside `docs/` are in the site, and so is what its search needs from the disk."""
     for page in pages():
         if not page.is_relative_to(DOCS):
             files.append(File.generated(config, place_of(page), abs_src_path=str(page)))
+    files.append(File.generated(config, f"assets/{WORKER.name}", abs_src_path=str(WORKER)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Links lead to pages of the site; of a file that is none, its name stays."""
+    """Links lead to pages of the site; of a file that is none, its name stays. The search gets a subject."""
     source = Path(str(page.file.abs_src_path))
+    if source in indexed()["Project"]:
+        page.meta["search"] = {"boost": INTERNAL}
+    if source.name != "README.md" and source.stem.isalpha():
+        page.meta["tags"] = [source.stem.lower()]
     places = {each: place_of(each) for each in pages()}
     here = os.path.dirname(places.get(source, place_of(source)))
 

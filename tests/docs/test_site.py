@@ -14,12 +14,34 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.docs import site
+from tests.docs.built import build
+from tests.hosts.node import NODE
 
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 ITEM = re.compile(r"^ *(?:[*-]|\d+\.) ", re.MULTILINE)
 TABLE_ROW = re.compile(r"^\|(?! ---)", re.MULTILINE)
 LOADED = {("link", "href"), ("script", "src"), ("img", "src"), ("source", "src"), ("iframe", "src")}
 """The attributes by which a page loads something; an `a` only leads somewhere."""
+FOUND_FIRST = {
+    "approval": "settings.html",
+    "audit": "commands.html",
+    "backup": "backup.html",
+    "channel": "channel.html",
+    "codex": "hosts.html",
+    "docker": "packages.html",
+    "encryption": "encryption.html",
+    "import": "importing.html",
+    "oauth": "remote.html",
+    "pictures": "pictures.html",
+    "privacy": "privacy.html",
+    "scheduling": "scheduling.html",
+    "simulator": "simulator.html",
+    "token": "remote.html",
+    "voice": "voice.html",
+    "webhook": "webhooks.html",
+    "who waits": "triage.html",
+}
+"""What somebody searches for, and the page about it."""
 FROM_ELSEWHERE = re.compile(r"url\(\s*['\"]?(?:https?:)?//|@import")
 """What in a style sheet loads something from another server."""
 
@@ -50,12 +72,7 @@ class Parsed(HTMLParser):
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as `make docs` builds it."""
     folder = tmp_path_factory.mktemp("site")
-    program = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(
-        program, cwd=site.ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    build(folder)
     return folder
 
 
@@ -129,6 +146,24 @@ def test_the_search_finds_every_page(built: Path) -> None:
         page for page in site.pages() if html_of(page, built).relative_to(built).as_posix() not in found
     ]
     assert missing == []
+
+
+def test_the_search_shows_the_page_about_a_thing_first(built: Path) -> None:
+    script = Path(__file__).with_name("searching.mjs")
+    done = subprocess.run(
+        [NODE, str(script), str(built), *FOUND_FIRST], capture_output=True, text=True, timeout=120, check=True
+    )
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    assert {word: pages[0] for word, pages in found.items()} == FOUND_FIRST
+
+
+def test_the_search_works_without_a_server(built: Path, parsed: dict[Path, Parsed]) -> None:
+    index = (built / "search" / "search_index.js").read_text(encoding="utf-8")
+    assert json.loads(index.removeprefix("var __index = "))["docs"]
+    # What a browser makes of it is tested by `make test-pages`.
+    shim = built / "assets" / site.WORKER.name
+    loaded = {(page.parent / each).resolve() for page, what in parsed.items() for each in what.loaded}
+    assert shim.resolve() in loaded
 
 
 def test_the_tabs_are_those_of_the_index() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.hosts.node import MODULES, NODE
 from tests.hosts.scripted_model import Request, Shown
+from whatsapp_mcp.cli.hosts import CODEX_WAITS
 
 SCRIPT = str(MODULES / "@openai" / "codex" / "bin" / "codex.js")
 CONFIGURATION = """
@@ -29,7 +30,14 @@ enabled = false
 
 
 class Codex:
-    """Codex, set up by its own command."""
+    """Codex, set up by its own command.
+
+    Args:
+        waits: Whether its first request to the model waits for the server.
+    """
+
+    def __init__(self, *, waits: bool = True) -> None:
+        self._waits = waits
 
     @property
     def dialect(self) -> Responses:
@@ -54,7 +62,7 @@ class Codex:
     def prompt(self, text: str) -> Sequence[str]:
         return (
             *("exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
-            *("-c", "mcp_servers.whatsapp.required=true"),  # the first request waits for the server
+            *(("-c", CODEX_WAITS) if self._waits else ()),
             text,
         )
 

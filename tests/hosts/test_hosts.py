@@ -11,6 +11,7 @@ import pytest
 from mcp.types import CallToolResult
 from PIL import Image
 
+from tests.docs.hosts_page import PAGE
 from tests.hosts.claude_code import ClaudeCode
 from tests.hosts.codex import Codex
 from tests.hosts.gemini_cli import GeminiCli
@@ -20,7 +21,7 @@ from tests.hosts.qwen_code import QwenCode
 from tests.hosts.scripted_model import Call
 from tests.hosts.story import INJECTION, Story, told, whatsapp_and_home
 from tests.server.hosts import HOSTS as RULES
-from whatsapp_mcp.cli.hosts import Launch, Machine, System, found
+from whatsapp_mcp.cli.hosts import CODEX_WAITS, Launch, Machine, System, found
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
@@ -126,6 +127,18 @@ async def test_what_install_did_is_found_and_undone(name: str, tmp_path: Path) -
     for account in which:
         await user.whatsapp_mcp("install", HOSTS[name].name, "--undo", "--yes", *account)
     assert found(machine) == []
+
+
+async def test_codex_exec_waits_for_no_server_unless_it_is_told_to_as_the_page_says(tmp_path: Path) -> None:
+    silent = Launch("/usr/bin/tail", ("-f", "/dev/null"))
+    model = await converse(Codex(waits=False), tmp_path / "user", silent, [])
+    assert model.offered == []
+    assert CODEX_WAITS in PAGE.read_text(encoding="utf-8")
+
+
+async def test_codex_does_not_start_without_a_server_that_is_required(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="required MCP servers failed to initialize"):
+        await converse(Codex(), tmp_path / "user", Launch("/bin/false"), [])
 
 
 async def test_claude_code_opens_a_channel_with_a_revision_that_has_channels(

@@ -6,10 +6,11 @@ from whatsapp_mcp.cli.hosts.host import Host
 from whatsapp_mcp.cli.hosts.launch import SERVER_NAME, Launch, launch_of, server_name
 from whatsapp_mcp.cli.hosts.machine import Machine
 from whatsapp_mcp.cli.hosts.steps import Found, found, to_install, to_undo, unreadable
-from whatsapp_mcp.cli.hosts.table import HOSTS
+from whatsapp_mcp.cli.hosts.table import CODEX_WAITS, HOSTS
 from whatsapp_mcp.system import System
 
 __all__ = [
+    "CODEX_WAITS",
     "HOSTS",
     "SERVER_NAME",
     "Found",

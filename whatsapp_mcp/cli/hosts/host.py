@@ -94,6 +94,7 @@ class Host:
         is_edited: Whether that file may be changed while it is not looking.
         afterwards: What makes it start the server.
         sign: How a person sees in it that the server runs.
+        remarks: What else a person has to know to use the server in it.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Host:
     is_edited: bool = False
     afterwards: str = ""
     sign: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def is_automatic(self) -> bool:

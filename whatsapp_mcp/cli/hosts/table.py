@@ -23,6 +23,8 @@ from whatsapp_mcp.cli.hosts.host import (
 from whatsapp_mcp.system import System
 
 TOKEN_VARIABLE: Final = "WHATSAPP_MCP_TOKEN"  # noqa: S105  the name of a variable
+CODEX_WAITS: Final = "mcp_servers.whatsapp.required=true"
+"""The setting with which Codex waits for this server before it asks its model."""
 _SHELL: Final = f"${{{TOKEN_VARIABLE}}}"
 _AUTHORIZATION: Final = {"Authorization": "Bearer {token}"}
 _MERGE: Final = "Merge this into {file}."
@@ -112,6 +114,11 @@ HOSTS: Final = (
         is_edited=True,
         afterwards="Start a new session of Codex.",
         sign="`/mcp` lists `whatsapp` with its tools.",
+        remarks=(
+            "`codex exec` waits for no server: its model sees no tools of one that takes a moment to start. "
+            f"`codex exec -c {CODEX_WAITS} …` waits for this one. `install` does not write that into the "
+            "file, because Codex itself does not start when a required server cannot.",
+        ),
     ),
     Host(
         "gemini-cli",
