@@ -26,8 +26,15 @@ async def page(browser: Any, built: Path) -> AsyncIterator[Any]:
     """The first page; a fault on it, or a request for anything but a file, is a fault of the test."""
     page = await browser.new_page(viewport={"width": 1200, "height": 800})
     faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda one: one.url.startswith(("file:", "data:", "about:")) or faults.append(one.url))
+
+    def note(event: Any) -> None:
+        """An error, or a request to elsewhere."""
+        what = getattr(event, "url", str(event))
+        if not what.startswith(("file:", "data:", "about:")):
+            faults.append(what)
+
+    page.on("pageerror", note)
+    page.on("request", note)
     await page.goto((built / "index.html").as_uri())
     yield page
     await page.close()
