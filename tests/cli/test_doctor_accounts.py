@@ -18,8 +18,11 @@ import anyio.to_thread
 import pytest
 from anyio.abc import ByteStream
 
+from tests.archive import events as ev
+from tests.archive.events import journal
 from tests.cli.archives import account_with_messages
 from whatsapp_mcp import settings
+from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.cli.doctor import Finding, accounts, databases, examination
 from whatsapp_mcp.device.leader import LeaderLock, endpoint, open_device
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
@@ -357,3 +360,36 @@ async def test_a_copy_of_an_account_in_a_database_is_not_taken_for_an_account_wi
     assert (found["linked devices"].ok, found["linked devices"].action) == (True, None)
     assert "database" in found["linked devices"].detail
     assert "no node on this machine" in found["leader"].detail
+
+
+# Messages of groups.
+
+
+async def test_groups_that_have_fallen_silent_are_noted_with_where_help_is(loaded: Settings):
+    folder, now = loaded.account_folder(), int(datetime.now(UTC).timestamp())
+    folder.create()
+    told = [
+        ev.message(
+            f"{group}-{day}", chat=f"12036300000000000{group}@g.us", sender=ev.BOB, at=now - day * 86_400
+        )
+        for group in range(3)
+        for day in range(2, 9)
+    ]
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(journal(told))
+    assert accounts.groups(folder).action is None
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(journal([*told, ev.message("D", at=now - 60)]))
+
+    found = accounts.groups(folder)
+
+    assert found.ok
+    assert "No message of a group has come for a day" in found.detail
+    assert "docs/troubleshooting.md" in (found.action or "")
+
+
+async def test_an_archive_that_cannot_be_read_says_nothing_of_groups(folder: AccountFolder):
+    damage(folder.archive_db)
+    assert accounts.groups(folder).ok
+    folder.archive_db.unlink()
+    assert accounts.groups(folder).ok

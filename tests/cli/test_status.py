@@ -67,6 +67,16 @@ def test_a_missing_address_book_is_told_with_what_helps():
     assert "changing any contact on the phone" in missing
 
 
+def test_groups_that_have_fallen_silent_are_told_with_where_help_is():
+    online = status_of(ConnectionState.ONLINE, "+15550001111")
+
+    assert "groups" not in to_text(online, "/home")
+    silent = replace(online, silent_groups=4)
+    assert "4 groups had some" in to_text(silent, "/home")
+    assert "docs/troubleshooting.md" in to_text(silent, "/home")
+    assert json.loads(to_json(silent, "/home"))["silent_groups"] == 4
+
+
 def test_where_audio_is_sent_is_told():
     away = "The audio of your messages is sent to api.example to be transcribed."
 

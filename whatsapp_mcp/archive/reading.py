@@ -128,6 +128,7 @@ class ReadingArchive:
     arrived = in_thread(read.arrived)
     coverage = in_thread(read.coverage)
     gaps = at_once(read.gaps)
+    silent_groups = at_once(read.silent_groups)
     history_progress = in_thread(history_progress)
     imports = in_thread(exchange.imports)
     address_of_import = in_thread(exchange.address_of_import)

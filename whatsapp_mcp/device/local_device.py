@@ -36,6 +36,7 @@ from whatsapp_mcp.device.connection import (
 )
 from whatsapp_mcp.device.counters import Counters
 from whatsapp_mcp.device.files import FileOperations, Files, readers_of
+from whatsapp_mcp.device.group_receipts import GroupReceipts
 from whatsapp_mcp.device.importing import Importer, ImportOperations, Imports
 from whatsapp_mcp.device.name_lookups import Names
 from whatsapp_mcp.device.operations import Topics
@@ -219,6 +220,16 @@ class LocalDevice(
             online=self._is_online,
         )
 
+    def _make_group_receipts(self) -> GroupReceipts:
+        return GroupReceipts(
+            self._archive,
+            self._keys,
+            self._settings,
+            self._clock,
+            call=self.call,
+            privacy=self.privacy,
+        )
+
     def _make_outbox(self) -> Outbox:
         sender = ClientSender(
             self._archive,
@@ -292,6 +303,7 @@ class LocalDevice(
             ("names", self._names.run),
             ("address book", self._address_book.run),
             ("unnamed", self._unnamed.run),
+            ("group receipts", self._make_group_receipts().run),
             ("keeping files", self._files.keeper.run),
             ("reading files", self._files.reading.run),
             ("imports", self._imports.run),

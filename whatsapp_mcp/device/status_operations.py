@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sqlite3
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.device import connection
+from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LeaderFigures
 from whatsapp_mcp.system import memory_of, processor_seconds_of
 
 if TYPE_CHECKING:
+    from whatsapp_mcp.archive import Archive
     from whatsapp_mcp.device.archiving import Archiver
+    from whatsapp_mcp.device.clock import Clock
     from whatsapp_mcp.device.connection import AddressBook, ReconnectLoop
     from whatsapp_mcp.device.counters import Counters
     from whatsapp_mcp.device.files import Files
     from whatsapp_mcp.device.outbox import Outbox
     from whatsapp_mcp.device.owner import Owner
     from whatsapp_mcp.settings import AccountFolder, CurrentSettings
+
+logger = logging.getLogger(__name__)
 
 _LOOK_AT_DISK: Final = (
     "Tell the user to look at the disk's free space and at these files (a damaged one may be restored or "
@@ -34,6 +41,8 @@ class StatusOperations:
     _owner: Owner
     _archiver: Archiver
     _outbox: Outbox
+    _archive: Archive
+    _clock: Clock
     _counters: Counters
     _address_book: AddressBook
     _files: Files
@@ -73,9 +82,20 @@ class StatusOperations:
             leader_pid=os.getpid(),
             address_book=await self._address_book.state(),
             failures=dict(self._counters.failures),
+            silent_groups=await self._silent_groups(),
             settings_error=self._settings.fault,
             files=await self._files.status(),
         )
+
+    async def _silent_groups(self) -> int:
+        """See `ConnectionStatus.silent_groups`; 0 while more is known to come, or nothing can be read."""
+        if self._loop.connection.state is not ConnectionState.ONLINE or self._archiver.waiting:
+            return 0
+        try:
+            return await self._archive.silent_groups(self._clock.now())
+        except (sqlite3.Error, WhatsAppError):
+            logger.exception("status: the archive does not say whether groups are silent")
+            return 0
 
     async def figures(self) -> LeaderFigures:
         """See `Device.figures`."""

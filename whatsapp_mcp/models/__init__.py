@@ -87,6 +87,7 @@ from whatsapp_mcp.models.imports import (
 )
 from whatsapp_mcp.models.link import (
     ADDRESS_BOOK_MISSING,
+    GROUPS_SILENT,
     AddressBookState,
     ConnectionStatus,
     LinkState,
@@ -165,6 +166,7 @@ __all__ = [
     "EVERYTHING",
     "EXCERPT",
     "FORMER_GONE",
+    "GROUPS_SILENT",
     "LAST_WORDS",
     "LINKED_DEVICES",
     "NOTICES",

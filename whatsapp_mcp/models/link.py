@@ -28,6 +28,14 @@ ADDRESS_BOOK_MISSING: Final = (
 )
 
 
+GROUPS_SILENT: Final = (
+    "No message of a group has come for a day, though direct messages have and {} groups had some on most "
+    "days of the week before. If the phone shows newer ones, WhatsApp does not deliver them to this device: "
+    "docs/troubleshooting.md, When groups fall silent, says what to try."
+)
+"""With the number of groups."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus:
     """The status of the connection, for a person or an agent.
@@ -50,6 +58,7 @@ class ConnectionStatus:
         address_book: Whether the phone's address book has come; None while nothing can be said.
         failures: How often each background task of the leader has failed and was restarted.
         files: How far fetching and reading of files has come; None while nothing can be said.
+        silent_groups: Groups that were busy and have all been silent for a day in which direct messages came.
         settings_error: Why `config.toml` as it is now is not in force; None when it is.
     """
 
@@ -77,6 +86,7 @@ class ConnectionStatus:
     address_book: AddressBookState | None = None
     failures: dict[str, int] = field(default_factory=dict[str, int])
     files: FilesStatus | None = None
+    silent_groups: int = 0
     settings_error: str | None = None
 
 

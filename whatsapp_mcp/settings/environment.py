@@ -14,7 +14,7 @@ CHAT_VARIABLE: Final = f"{ENV_PREFIX}CHAT"
 PRINCIPAL_VARIABLE: Final = f"{ENV_PREFIX}PRINCIPAL"
 """Names the agent whose command starts a server, so that its callers count as that agent; no setting."""
 _NO_SETTINGS: Final = frozenset({HOME_VARIABLE, CHAT_VARIABLE, PRINCIPAL_VARIABLE})
-_FILE_ONLY: Final = ("account", "accounts", "agent", "encryption", "policy", "voice", "webhooks")
+_FILE_ONLY: Final = ("account", "accounts", "agent", "encryption", "policy", "privacy", "voice", "webhooks")
 
 
 def overlay_environment(values: dict[str, Any]) -> None:

@@ -17,7 +17,18 @@ from whatsapp_mcp.settings.account_folder import is_account_name
 
 ACCOUNTS: Final = "accounts"
 PER_ACCOUNT: Final = frozenset(
-    {"account", "agent", "encryption", "media", "network", "policy", "retention", "voice", "webhooks"}
+    {
+        "account",
+        "agent",
+        "encryption",
+        "media",
+        "network",
+        "policy",
+        "privacy",
+        "retention",
+        "voice",
+        "webhooks",
+    }
 )
 """The sections that an account may have of its own."""
 _OF_A_MACHINE: Final = frozenset({"agent", "encryption", "voice"})

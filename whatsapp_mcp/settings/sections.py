@@ -226,6 +226,15 @@ class RetentionSettings(Section):
     days: int = Field(default=0, ge=0)
 
 
+class PrivacySettings(Section):
+    """`[privacy]`: what others see of the account without being sent anything.
+
+    With `group_receipts` the server itself sends read receipts for the newest message of each group.
+    """
+
+    group_receipts: bool = False
+
+
 class Settings(Section):
     """Everything that can be set.
 
@@ -249,6 +258,7 @@ class Settings(Section):
     node: NodeSettings = NodeSettings()
     traces: TracesSettings = TracesSettings()
     network: NetworkSettings = NetworkSettings()
+    privacy: PrivacySettings = PrivacySettings()
     encryption: EncryptionSettings = EncryptionSettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: tuple[WebhookSettings, ...] = ()

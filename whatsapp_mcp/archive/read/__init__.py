@@ -11,7 +11,7 @@ from whatsapp_mcp.archive.read.chat_queries import (
     members,
     without_vote,
 )
-from whatsapp_mcp.archive.read.completeness import coverage, gaps, history_progress
+from whatsapp_mcp.archive.read.completeness import coverage, gaps, history_progress, silent_groups
 from whatsapp_mcp.archive.read.facts import chat_facts, is_new_chat
 from whatsapp_mcp.archive.read.files import (
     file_counts,
@@ -147,6 +147,7 @@ __all__ = [
     "send_report",
     "send_rows",
     "send_time",
+    "silent_groups",
     "statistics",
     "unnamed_chats",
     "without_vote",

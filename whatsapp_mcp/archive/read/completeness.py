@@ -12,9 +12,17 @@ from whatsapp_mcp.archive.database import ID_BITS, placeholders, value
 from whatsapp_mcp.archive.read.lookup import chat_id
 from whatsapp_mcp.archive.read.message_rows import IMPORTED, MessageRow, moment, time_of
 from whatsapp_mcp.archive.state import FAR_FUTURE
-from whatsapp_mcp.decoding import UNDECRYPTABLE
+from whatsapp_mcp.decoding import CAME_SQL, CHAT_KIND_NUMBER, OWNER, SYSTEM, UNDECRYPTABLE
 from whatsapp_mcp.errors import ChatNotFound
-from whatsapp_mcp.models import Coverage, Gap, HistoryProgress, ImportedSpan, ImportSource, MessageFilter
+from whatsapp_mcp.models import (
+    ChatKind,
+    Coverage,
+    Gap,
+    HistoryProgress,
+    ImportedSpan,
+    ImportSource,
+    MessageFilter,
+)
 
 _SPANS: Final = """SELECT i.id, i.source, i.file, min(c.first), max(c.last), sum(c.messages), max(c.last,
  CASE WHEN i.chat IS NULL AND i.state = 'done'
@@ -214,6 +222,35 @@ def _of_imports(db: sqlite3.Connection, page: Sequence[MessageRow]) -> list[str]
     more = len(found) - _IMPORTS_NAMED
     names += [f"others from {more} more import{'' if more == 1 else 's'}"] if more > 0 else []
     return [f"Imported messages here: {', '.join(names)}."] if names else []
+
+
+_DAY: Final = 86_400
+_BUSY_DAYS: Final = 6
+"""Of the seven days before, those on which somebody wrote in a busy group: one of colleagues rests on two."""
+_BUSY_GROUPS: Final = 3
+_SINCE: Final = f"""FROM messages AS m CROSS JOIN chats AS c ON c.id = m.chat_id
+ WHERE m.id >= ? AND m.sender_id > {OWNER} AND m.kind != {SYSTEM} AND {CAME_SQL} AND c.kind = ?"""
+"""What others said since a time in chats of a kind, and WhatsApp has delivered."""
+
+
+def silent_groups(db: sqlite3.Connection, now: datetime) -> int:
+    """How many busy groups have all been silent for a day in which direct messages came.
+
+    It is 0 if any message of a group came in that day, or fewer than three groups were busy: on six of the
+    seven days before, somebody else wrote there.
+    """
+    day = int(now.timestamp()) - _DAY
+    first, direct, group = day << ID_BITS, CHAT_KIND_NUMBER[ChatKind.DIRECT], CHAT_KIND_NUMBER[ChatKind.GROUP]
+    came = f"SELECT EXISTS (SELECT 1 {_SINCE})"
+    if value(db, came, (first, group)) or not value(db, came, (first, direct)):
+        return 0
+    week = (day - 7 * _DAY) << ID_BITS
+    busy = db.execute(
+        f"""SELECT 1 {_SINCE} AND m.id < ? GROUP BY c.id
+        HAVING count(DISTINCT (m.id - ?) / ?) >= ?""",
+        (week, group, first, week, _DAY << ID_BITS, _BUSY_DAYS),
+    ).fetchall()
+    return len(busy) if len(busy) >= _BUSY_GROUPS else 0
 
 
 def history_progress(db: sqlite3.Connection) -> HistoryProgress:

@@ -22,6 +22,7 @@ from whatsapp_mcp.cli.terminal import aligned, shown
 from whatsapp_mcp.errors import NotLinked
 from whatsapp_mcp.models import (
     ADDRESS_BOOK_MISSING,
+    GROUPS_SILENT,
     AddressBookState,
     ConnectionState,
     ConnectionStatus,
@@ -115,6 +116,7 @@ def _rows(status: ConnectionStatus, home: str, away: str | None) -> list[tuple[s
         ("server process", leader),
         ("history", f"{status.history_progress} %" if status.history_progress is not None else None),
         ("address book", _address_book(status)),
+        ("groups", GROUPS_SILENT.format(status.silent_groups) if status.silent_groups else None),
         ("not yet in the archive", str(status.journal_waiting) if status.journal_waiting else None),
         ("possibly lost", str(status.events_lost) if status.events_lost else None),
         ("not decoded", str(status.undecoded) if status.undecoded else None),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 from typing import Final
 
 import anyio
 
+from whatsapp_mcp.archive.read import silent_groups
 from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.doctor.databases import Unread, read_only
 from whatsapp_mcp.cli.doctor.finding import Finding, listed
 from whatsapp_mcp.device.leader import leader_status, running_leader
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import LINKED_DEVICES, ConnectionStatus
+from whatsapp_mcp.models import GROUPS_SILENT, LINKED_DEVICES, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
 
 _DEVICES: Final = "SELECT jid FROM whatsmeow_device"
@@ -75,6 +77,20 @@ def _told(name: str, status: ConnectionStatus) -> Finding:
     if status.state.traits.needs_person and status.action:
         return Finding(name, True, said, advice(status.state, status.action))
     return Finding(name, True, said)
+
+
+def groups(folder: AccountFolder) -> Finding:
+    """Whether messages of groups still come, as far as the archive tells; a quiet day looks the same."""
+    name = "group messages"
+    try:
+        with read_only(folder, folder.archive_db) as db:
+            silent = silent_groups(db, datetime.now(UTC))
+    except (Unread, WhatsAppError, sqlite3.DatabaseError):  # `integrity` tells of what is wrong with it
+        return Finding(name, True, "the archive was not read")
+    if not silent:
+        return Finding(name, True, "no sign that they are kept back")
+    said, _, action = GROUPS_SILENT.format(silent).partition(". ")
+    return Finding(name, True, said, action)
 
 
 def meeting_place(folder: AccountFolder) -> Finding:

@@ -41,6 +41,7 @@ ACCOUNT: Final[tuple[AccountCheck, ...]] = (
     accounts.leader,
     accounts.meeting_place,
     databases.integrity,
+    accounts.groups,
     accounts.leftovers,
 )
 

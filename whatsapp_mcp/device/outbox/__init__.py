@@ -1,5 +1,6 @@
 """A send on its way: composed, handed to the client, and found again when no answer came."""
 
+from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.client_sender import ClientSender
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.file_messages import forwarded_file
@@ -9,6 +10,7 @@ from whatsapp_mcp.device.outbox.pacing import Pacer
 from whatsapp_mcp.device.outbox.takeover import send_through_takeover
 
 __all__ = [
+    "Addresses",
     "ClientSender",
     "DeliveryEvidence",
     "MessageActions",

@@ -51,6 +51,7 @@ class StatusData(TypedDict):
     address_book: str | None
     files: FilesData | None
     failures: dict[str, int]
+    silent_groups: int
     settings_error: str | None
     leader_pid: int | None
 
@@ -118,6 +119,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
         address_book=status.address_book.value if status.address_book else None,
         files=FilesData(**asdict(status.files)) if status.files else None,
         failures=status.failures,
+        silent_groups=status.silent_groups,
         settings_error=status.settings_error,
         leader_pid=status.leader_pid,
     )

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, WhatsAppError
 from whatsapp_mcp.models import (
     ADDRESS_BOOK_MISSING,
+    GROUPS_SILENT,
     LINKED_DEVICES,
     AddressBookState,
     ConnectionState,
@@ -126,6 +127,8 @@ def _status_text(status: ConnectionStatus, services: Services) -> str:
         parts.append(f"History: {status.history_progress} %.")
     if status.address_book is AddressBookState.MISSING:
         parts.append(ADDRESS_BOOK_MISSING)
+    if status.silent_groups:
+        parts.append(GROUPS_SILENT.format(status.silent_groups))
     if status.files and status.files.progress:
         parts.append(f"Files: {status.files.progress.rstrip('.')}.")
     if status.events_lost:
