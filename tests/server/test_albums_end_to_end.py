@@ -85,7 +85,7 @@ async def test_an_album_is_taken_back_with_each_of_its_files(whatsapp: WhatsApp,
                 (media / name).write_bytes(PNG)
             sent = await call(client, "send_file", chat=ann.number, album=["a.png", "b.png"])
             [(album, files)] = ann.albums().items()
-            undone = await client.call_tool("undo_send", {"message": sent["ref"]})
+            undone = await client.call_tool("delete_message", {"message": sent["ref"]})
             assert "2 of 2 files are gone. Files 1, 2: deleted for everyone." in text_of(undone.content)
             revoked: set[str] = set()
             while len(revoked) < 3:
@@ -106,7 +106,7 @@ async def test_of_an_album_that_is_taken_back_each_file_is_told_of(
     await archive.outbox_withdrawn(failed.send_id, "It expired.")
     await archive.outbox_sending(unknown.send_id)
     await archive.outbox_unknown(unknown.send_id, "The client died.")
-    text, _ = await answer(client, "undo_send", send_id=album.send_id)
+    text, _ = await answer(client, "delete_message", send_id=album.send_id)
     assert "3 of 4 files are gone." in text
     assert "File 1: deleted for everyone." in text
     assert "File 2: was never sent." in text
@@ -131,7 +131,7 @@ async def test_what_keeps_the_first_message_of_an_album_is_told_with_what_is_gon
 ) -> None:
     send_id = await album_without_files(archive)
     device.fails = TooLate("It is too old.")
-    text, _ = await answer(client, "undo_send", send_id=send_id)
+    text, _ = await answer(client, "delete_message", send_id=send_id)
     assert "2 of 2 files are gone. Files 1, 2: was never sent." in text
     assert "Its first message: not taken back: It is too old." in text
 
@@ -141,7 +141,7 @@ async def test_a_question_about_the_first_message_of_an_album_says_what_is_gone(
 ) -> None:
     send_id = await album_without_files(archive)
     device.fails = ApprovalRequired("The user has to approve this first.", approval="abc123")
-    error = await refusal(client, "undo_send", send_id=send_id)
+    error = await refusal(client, "delete_message", send_id=send_id)
     assert error["code"] == "APPROVAL_REQUIRED"
     assert "2 of 2 files are gone." in error["message"]
     assert error["message"].endswith("Its first message waits. The user has to approve this first.")
@@ -156,7 +156,7 @@ async def test_of_an_album_one_question_is_asked_at_a_time(
     for number, file in enumerate(await archive.outbox_album(album.send_id)):
         await archive.outbox_sent(file.send_id, f"3EB0B{number}", NOON)
     device.fails = ApprovalRequired("The user has to approve this first.", approval="abc123")
-    error = await refusal(client, "undo_send", send_id=album.send_id)
+    error = await refusal(client, "delete_message", send_id=album.send_id)
     assert error["code"] == "APPROVAL_REQUIRED"
     assert device.asked == ["send"]
 

@@ -437,7 +437,10 @@ async def test_a_read_only_account_refuses_every_act_and_reads(
 ) -> None:
     source.policy = Policy.in_mode("read_only")
     async with Client(create(source, "core", structured=True)) as client:
-        for tool, arguments in [("send_message", {"chat": "Bob", "text": "hi"}), ("unlink_device", {})]:
+        for tool, arguments in [
+            ("send_message", {"chat": "Bob", "text": "hi"}),
+            ("react", {"message": "#5", "emoji": "👍"}),
+        ]:
             error = await refusal(client, tool, **arguments)
             assert error["code"] == "DENIED"
         await answer(client, "list_messages", chat="Bob")

@@ -132,7 +132,7 @@ async def does_send(pair: Pair) -> None:
 async def does_cancel_send(pair: Pair) -> None:
     later = {"chat": pair.wa.person("Ann").number, "text": "tomorrow", "at": "2h"}
     _, accepted = await pair.told(pair.follower, "send_message", later)
-    text, _ = await pair.told(pair.follower, "undo_send", {"send_id": accepted["send_id"]})
+    text, _ = await pair.told(pair.follower, "delete_message", {"send_id": accepted["send_id"]})
     assert "will not go out" in text
     assert (await pair.told(pair.leader, "scheduled", {}))[1]["scheduled"] == []
 

@@ -26,7 +26,8 @@ from whatsapp_mcp.models import (
     RevokeContent,
 )
 from whatsapp_mcp.protobufs import Neonize
-from whatsapp_mcp.server.tools.messages import DELETE_WINDOW, EDIT_WINDOW
+from whatsapp_mcp.server.tools.messages import EDIT_WINDOW
+from whatsapp_mcp.server.tools.pending.deleting import DELETE_WINDOW
 
 pytestmark = pytest.mark.anyio
 

@@ -100,12 +100,12 @@ async def test_one_is_changed_cancelled_and_a_sent_one_taken_back(whatsapp: What
         assert second["send_id"] != first["send_id"]
         (waiting,) = (await call(client, "scheduled"))["scheduled"]
         assert (waiting["text"], waiting["send_id"]) == ("two", second["send_id"])
-        assert "Cancelled" in await said(client, "undo_send", send_id=second["send_id"])
+        assert "Cancelled" in await said(client, "delete_message", send_id=second["send_id"])
         assert (await call(client, "scheduled"))["scheduled"] == []
-        assert "nothing to undo" in await error(client, "undo_send", send_id=second["send_id"])
+        assert "nothing to delete" in await error(client, "delete_message", send_id=second["send_id"])
         sent = await call(client, "send_message", chat=ann.number, text="oops")
         await ann.receives()
-        assert "Deleted for everyone" in await said(client, "undo_send", message=sent["ref"])
+        assert "for everyone" in await said(client, "delete_message", message=sent["ref"])
         with anyio.fail_after(30):
             while not (await ann.receives()).message.HasField("protocolMessage"):
                 pass

@@ -197,13 +197,6 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
     ),
     "change_scheduled": (({"text": None}, INVALID), ({"send_id": 9999}, "MESSAGE_NOT_FOUND")),
     "import_messages": (({"chat": None}, INVALID),),
-    "undo_send": (
-        ({"message": None}, INVALID),
-        ({"send_id": 1}, INVALID),
-        ({"message": "mine"}, INVALID),
-        ({"message": "text"}, "MESSAGE_NOT_FOUND"),
-        ({"message": None, "send_id": 9999}, "MESSAGE_NOT_FOUND"),
-    ),
     "send_file": (({"data": None, "path": "huge"}, "TOO_LONG"), ({"data": None}, INVALID)),
     "message_status": (
         ({"send_id": 1}, INVALID),
@@ -213,7 +206,12 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
     "download_media": (({"message": "too large"}, "TOO_LONG"), ({"message": "text"}, "MEDIA_UNAVAILABLE")),
     "read_file": (({"message": "too large"}, "TOO_LONG"), ({"message": "text"}, "MEDIA_UNAVAILABLE")),
     "lharries.download_media": (({"message_id": "too large"}, "TOO_LONG"),),
-    "delete_message": (({"message": "text"}, "UNSUPPORTED"),),
+    "delete_message": (
+        ({"message": None}, INVALID),
+        ({"send_id": 1}, INVALID),
+        ({"message": "text"}, "UNSUPPORTED"),
+        ({"message": None, "send_id": 9999}, "MESSAGE_NOT_FOUND"),
+    ),
     "update_chat": (({"chat": "120363000000000000@newsletter"}, "UNSUPPORTED"),),
     "get_poll_results": (({"message": "text"}, "MESSAGE_NOT_FOUND"),),
 }

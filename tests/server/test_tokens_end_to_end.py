@@ -66,7 +66,7 @@ async def test_a_token_offers_the_tools_of_its_scopes_and_refuses_the_rest(
 
     assert offered["read"] >= READING
     assert {"send_message"} <= offered["send"]
-    assert offered["admin"] == {"link_device", "unlink_device", "reconnect"}
+    assert offered["admin"] == {"link_device"}
     assert offered["read"] | offered["send"] | offered["admin"] == everything
     assert len(everything) == sum(len(offered[scope]) for scope in ("read", "send", "admin"))
 

@@ -118,7 +118,7 @@ class ConnectionState(StrEnum):
         StateTraits(
             "another program uses the same session, most likely a copy of the home folder on another "
             "machine; reconnecting automatically would only make the two disconnect each other",
-            "Close the other client of the session, then call reconnect or run `whatsapp-mcp reconnect`.",
+            "Close the other client of the session, then run `whatsapp-mcp reconnect`, or call reconnect.",
             rests=True,
             needs_person=True,
             outlasts_leader=True,

@@ -27,7 +27,7 @@ SEVERAL_ACCOUNTS: Final = (
 """What is said to those who see several."""
 _TOOLSETS: Final = {
     "core": "list_chats shows who waits for the user (waiting_for=me), and for whom they wait (them).",
-    "messages": "Others see that a message was edited or deleted.",
+    "messages": "Others see that a message was edited.",
     "groups": "All members see what is changed in a group.",
     "chats": "delete_chat deletes here alone; the phone keeps its messages.",
     "planning": "To catch up, begin with digest: it costs few tokens, however much came.",

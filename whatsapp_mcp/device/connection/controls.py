@@ -60,7 +60,7 @@ class ConnectionOperations:
         """See `Device.link`."""
         number = parse_number(phone) if phone is not None else None
         if self._loop.connection.linked:
-            raise InvalidArgument("A phone is linked already.", "Unlink it first with unlink_device.")
+            raise InvalidArgument("A phone is linked already.", "Unlink it first: `whatsapp-mcp unlink`.")
         await self._ask(state.LinkAsked())
         shown = await self._within(
             _FIRST_CODE,

@@ -77,7 +77,8 @@ def _check_wait(value: float) -> float:
 
 
 ChatArg = Annotated[str, Field(description="Number, jid or name")]
-MessageArg = Annotated[str, Field(description="Ref (#1042) or id")]
+MessageArg = Annotated[str, Field(description="#1042 or id")]
+SendId = Annotated[int, Field(description="Of a send without ref, else 0")]
 ReplyArg = Annotated[str, Field(description="Ref here, or of a group to its author")]
 Limit = Annotated[int, between(1, MAX_LIMIT), Field(json_schema_extra={"maximum": MAX_LIMIT})]
 LongLimit = Annotated[int, between(1, LONG_LIMIT), Field(json_schema_extra={"maximum": LONG_LIMIT})]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import anyio
 from mcp.types import ImageContent
 from pydantic import Field
-from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, WhatsAppError
 from whatsapp_mcp.models import (
@@ -46,7 +45,7 @@ _JUST_LINKED: Final = frozenset({ConnectionState.CONNECTING, ConnectionState.ONL
 """States that follow a scan at once; the number may not be known yet."""
 _OF_CARD: Final = "whatsapp-mcp/account"
 """Under which the card of linking finds the account that it is about, where there are several."""
-_LINKED_ALREADY: Final = "Linked already; unlink_device first to change."
+_LINKED_ALREADY: Final = "Linked already. To link another phone, the user first runs: whatsapp-mcp unlink"
 _PAGE: Final = (
     "Open the page on which you link your phone. If your browser is not signed in to it, run `{}` in a "
     "terminal on the computer that the server runs on."
@@ -78,7 +77,7 @@ async def connection_status(call: Call) -> Result:
             break
         await anyio.sleep(_POLL)
     status = await _named(status, services)
-    return Result(_status_text(status, services), status_data(status, services.zone))
+    return Result(status_text(status, services), status_data(status, services.zone))
 
 
 async def unheard(services: Services) -> tuple[str, ...]:
@@ -112,7 +111,8 @@ def _unopened(status: ConnectionStatus) -> Result:
     return Result(f"offline: {status.reason} {status.action}", status_data(status, SystemZone()))
 
 
-def _status_text(status: ConnectionStatus, services: Services) -> str:
+def status_text(status: ConnectionStatus, services: Services) -> str:
+    """The connection's state, its reason and what to do, in sentences."""
     since = short(status.since, services.zone, services.now())
     parts = [f"{status.state.value} since {since}"]
     if status.number:
@@ -158,7 +158,8 @@ async def _link(call: Call, phone: str | None, wait: float) -> Result:
         status = await device.status()
     if (status.number and status.state not in _UNLINKED) or status.state in _JUST_LINKED:
         waited_for = wait and status.state in _JUST_LINKED
-        note = _NOW_LINKED if waited_for else f"{_LINKED_ALREADY} {status.action or ''}".rstrip()
+        already = f"{_LINKED_ALREADY}{_account(services)}. {status.action or ''}".rstrip()
+        note = _NOW_LINKED if waited_for else already
         return _linked(LinkState(status.state, 0, number=status.number), services, note)
     link = await _begin(services, phone)
     agreed = None
@@ -266,13 +267,17 @@ def _with_failure(text: str, link: LinkState) -> str:
     return f"{text}\nThe last attempt failed: {link.failed}" if link.failed else text
 
 
+def _account(services: Services) -> str:
+    """What a command in a terminal has to say to mean this account."""
+    is_first = services.account == "default" and services.base == BASE
+    return "" if is_first else f" --account {services.account}"
+
+
 def _linking_ways(qr: QrCode, services: Services) -> str:
     """The ways to link; those that need no image of the application come first."""
-    is_first = services.account == "default" and services.base == BASE
-    account = "" if is_first else f" --account {services.account}"
     ways = [
         "a code to type: ask for the user's number, call link_device with phone",
-        f"in a terminal: whatsapp-mcp link{account}",
+        f"in a terminal: whatsapp-mcp link{_account(services)}",
     ]
     if qr.file:
         ways.append(f"open and scan {qr.file}")
@@ -289,30 +294,4 @@ def _linking_ways(qr: QrCode, services: Services) -> str:
     )
 
 
-class UnlinkedData(TypedDict):
-    """The state of the connection."""
-
-    state: str
-
-
-@tool("core", Effect.DESTROY, Audience.ONESELF, destructive=True, idempotent=True, result=UnlinkedData)
-async def unlink_device(call: Call) -> Result:
-    """Log out of WhatsApp, only when the user asks. Messages stay."""
-    services = await call.services()
-    async with services.device() as device:
-        await device.unlink()
-    return Result(
-        "Unlinked. The stored messages are kept.", UnlinkedData(state=ConnectionState.UNLINKED.value)
-    )
-
-
-@tool("core", Effect.LINK, Audience.ONESELF, idempotent=True, result=StatusData)
-async def reconnect(call: Call) -> Result:
-    """Reconnect after another client replaced this one. Ends no pause."""
-    services = await call.services()
-    async with services.device() as device:
-        status = await device.reconnect()
-    return Result(_status_text(status, services), status_data(status, services.zone))
-
-
-TOOLS: Sequence[ToolFunction] = (connection_status, link_device, unlink_device, reconnect)
+TOOLS: Sequence[ToolFunction] = (connection_status, link_device)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from whatsapp_mcp.capabilities import capability
 from whatsapp_mcp.errors import (
     Candidate,
     ContactNotFound,
@@ -29,7 +28,6 @@ from whatsapp_mcp.models import (
     MessageKind,
     PinContent,
     PollContent,
-    RevokeContent,
     SendRequest,
     VoteContent,
 )
@@ -66,8 +64,7 @@ EDITABLE: Final = frozenset(
     {MessageKind.TEXT, MessageKind.IMAGE, MessageKind.VIDEO, MessageKind.GIF, MessageKind.DOCUMENT}
 )
 EDIT_WINDOW: Final = timedelta(minutes=15)
-DELETE_WINDOW: Final = timedelta(days=2, hours=12)
-"""How long WhatsApp's apps take an edit or a deletion; a later one is in vain (its help pages)."""
+"""How long WhatsApp's apps take an edit; a later one is in vain (its help pages)."""
 
 
 async def _editable(services: Services, key: str) -> Message:
@@ -104,24 +101,6 @@ async def edit_message(
     text = still_mentioned(text, found.mentions)
     text, mentioned = await mention(services, found.chat, text, mentions or ())
     return await change(services, found, EditContent(found.message_id, text, mentions=mentioned))
-
-
-@tool("messages", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)
-async def delete_message(call: Call, message: MessageArg) -> Result:
-    """Delete a message for everyone: own ones, or others' where the user is group admin."""
-    services = await call.services()
-    found = await services.archive.message(message)
-    if not found.from_me and not Jid.parse(found.chat).is_group:
-        raise Unsupported(
-            capability("app state").cannot,
-            "Somebody else's message in a direct chat can be deleted on the phone, for the user alone.",
-        )
-    if services.now() - found.timestamp > DELETE_WINDOW:
-        raise TooLate(
-            f"{message} is more than two and a half days old, so WhatsApp no longer deletes it for everyone.",
-            "Tell the user.",
-        )
-    return await change(services, found, RevokeContent(found.message_id))
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
@@ -279,7 +258,6 @@ async def _say(services: Services, chat: str, content: Content, idempotency_key:
 
 TOOLS: Sequence[ToolFunction] = (
     edit_message,
-    delete_message,
     forward_message,
     send_location,
     send_contact,

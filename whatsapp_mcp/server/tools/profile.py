@@ -1,4 +1,4 @@
-"""The own account: how it shows itself, to whom, and its calls."""
+"""The own account: how it shows itself, to whom, its calls, and its link."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import STATUS_JID
-from whatsapp_mcp.models import FileContent, MessageKind, ProfileChange, SendRequest, TextContent
+from whatsapp_mcp.models import (
+    ConnectionState,
+    FileContent,
+    MessageKind,
+    ProfileChange,
+    SendRequest,
+    TextContent,
+)
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     FileArg,
@@ -23,7 +30,15 @@ from whatsapp_mcp.server.arguments import (
 )
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import identifier
-from whatsapp_mcp.server.render import MessagesData, SentData, messages_data, messages_text
+from whatsapp_mcp.server.render import (
+    MessagesData,
+    SentData,
+    StatusData,
+    messages_data,
+    messages_text,
+    status_data,
+)
+from whatsapp_mcp.server.tools.connection import status_text
 from whatsapp_mcp.server.tools.outcomes import STATUS, content_told, sent
 from whatsapp_mcp.server.tools.sending import send
 
@@ -188,6 +203,32 @@ async def reject_call(call: Call, message: MessageArg) -> Result:
     return Result(f"Turned down #{found.ref}.", RejectedCallData(ref=f"#{found.ref}"))
 
 
+class UnlinkedData(TypedDict):
+    """The state of the connection."""
+
+    state: str
+
+
+@tool("profile", Effect.DESTROY, Audience.ONESELF, destructive=True, idempotent=True, result=UnlinkedData)
+async def unlink_device(call: Call) -> Result:
+    """Log out of WhatsApp, only when the user asks. Messages stay."""
+    services = await call.services()
+    async with services.device() as device:
+        await device.unlink()
+    return Result(
+        "Unlinked. The stored messages are kept.", UnlinkedData(state=ConnectionState.UNLINKED.value)
+    )
+
+
+@tool("profile", Effect.LINK, Audience.ONESELF, idempotent=True, result=StatusData)
+async def reconnect(call: Call) -> Result:
+    """Reconnect after another client replaced this one. Ends no pause."""
+    services = await call.services()
+    async with services.device() as device:
+        status = await device.reconnect()
+    return Result(status_text(status, services), status_data(status, services.zone))
+
+
 TOOLS: Sequence[ToolFunction] = (
     update_profile,
     privacy_settings,
@@ -196,4 +237,6 @@ TOOLS: Sequence[ToolFunction] = (
     post_status,
     list_calls,
     reject_call,
+    unlink_device,
+    reconnect,
 )

@@ -21,7 +21,7 @@ from whatsapp_mcp.models import (
     SendStatus,
 )
 from whatsapp_mcp.policy import Audience, Effect
-from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat, find_person
+from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, SendId, Wait, find_chat, find_person
 from whatsapp_mcp.server.calls import (
     Answers,
     Call,
@@ -75,7 +75,7 @@ _NAMED: Final = 5
 async def message_status(
     call: Call,
     message: MessageArg | None = None,
-    send_id: Annotated[int, Field(description="Of a send without ref, else 0")] = 0,
+    send_id: SendId = 0,
     cursor: str | None = None,
 ) -> Result:
     """Status of a sent message; who received and read it."""

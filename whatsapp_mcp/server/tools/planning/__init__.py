@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whatsapp_mcp.server.tools.planning import scheduling, triage, undoing
+from whatsapp_mcp.server.tools.planning import scheduling, triage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from whatsapp_mcp.server.calls import ToolFunction
 
-TOOLS: Sequence[ToolFunction] = (*triage.TOOLS, *scheduling.TOOLS, *undoing.TOOLS)
+TOOLS: Sequence[ToolFunction] = (*triage.TOOLS, *scheduling.TOOLS)

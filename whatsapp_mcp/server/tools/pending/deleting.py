@@ -1,28 +1,37 @@
-"""Taking back what was just sent, or still waits."""
+"""Deleting messages for everyone, and cancelling what still waits."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from whatsapp_mcp.capabilities import capability
 from whatsapp_mcp.errors import (
     ApprovalRequired,
     InvalidArgument,
     MessageNotFound,
     TooLate,
+    Unsupported,
     WhatsAppError,
 )
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import RevokeContent, SendRequest, SendResult, SendStatus
 from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.server.arguments import MessageArg, SendId
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.render import SentData, sent_data
-from whatsapp_mcp.server.tools.messages import DELETE_WINDOW
-from whatsapp_mcp.server.tools.planning.scheduling import name_of
-from whatsapp_mcp.server.tools.sending import send
+from whatsapp_mcp.server.tools.pending.scheduled import name_of
+from whatsapp_mcp.server.tools.sending import change, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
+    from whatsapp_mcp.models import Message
+
+DELETE_WINDOW: Final = timedelta(days=2, hours=12)
+"""How long WhatsApp's apps take a deletion; a later one is in vain (its help pages)."""
 _WAITING: Final = frozenset({SendStatus.HELD, SendStatus.SCHEDULED, SendStatus.QUEUED})
 _UNCLEAR: Final = frozenset({SendStatus.SENDING, SendStatus.UNKNOWN})
 _SENT: Final = frozenset({SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ})
@@ -40,29 +49,75 @@ class _Fate(NamedTuple):
     is_gone: bool
 
 
-@tool("planning", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)
-async def undo_send(
-    call: Call,
-    message: str | None = None,
-    send_id: int | None = None,
-) -> Result:
-    """Cancel a waiting message, or delete a sent one."""
-    if (message is None) == (send_id is None):
-        raise InvalidArgument("Give message or send_id.")
+@tool("core", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)
+async def delete_message(call: Call, message: MessageArg | None = None, send_id: SendId = 0) -> Result:
+    """Delete a message for everyone (own, or as group admin any), or cancel a send that waits."""
+    if (message is None) == (not send_id):
+        raise InvalidArgument("Give either message or send_id.")
     services = await call.services()
-    key, by_number = (message, False) if send_id is None else (send_id, True)
-    report = await services.archive.send_report(key or "", send_id=by_number)
-    result, name = report.result, await name_of(services, report.result.chat)
-    if not result.send_id:
-        raise InvalidArgument("That message was not sent here.", "Use delete_message.")
-    if files := await services.archive.album_files(result.send_id):
-        return await _undo_album(services, result, files, name)
-    if result.status in _WAITING:
-        cancelled = await _cancel(services, result)
-        told = f"Cancelled: the message to {name} (send_id {result.send_id}) will not go out."
+    if message is None:
+        return await _delete_send(services, send_id)
+    found = await services.archive.message(message)
+    if found.from_me:
+        sent = (await services.archive.send_report(f"#{found.ref}")).result
+        if sent.send_id and (files := await services.archive.album_files(sent.send_id)):
+            return await _delete_album(services, sent, files)
+    elif not Jid.parse(found.chat).is_group:
+        raise Unsupported(
+            capability("app state").cannot,
+            "Somebody else's message in a direct chat can be deleted on the phone, for the user alone.",
+        )
+    return await _delete(services, found)
+
+
+async def _delete_send(services: Services, send_id: int) -> Result:
+    """Cancel what was to be sent, or delete it where it has gone out.
+
+    Raises:
+        InvalidArgument: It was never sent, or that is not known yet.
+        TooLate: WhatsApp does not delete it any more.
+    """
+    sent = (await services.archive.send_report(send_id, send_id=True)).result
+    if files := await services.archive.album_files(sent.send_id):
+        return await _delete_album(services, sent, files)
+    if sent.status in _WAITING:
+        cancelled = await _cancel(services, sent)
+        name = await name_of(services, sent.chat)
+        told = f"Cancelled: the message to {name} (send_id {sent.send_id}) will not go out."
         return Result(told, sent_data(cancelled, services.zone))
-    undone = await _revoke(services, result)
-    return _undone(undone, result, name, services)
+    message_id = _deletable(sent)
+    return await _delete(services, await services.archive.message(message_id, chat=sent.chat))
+
+
+def _deletable(sent: SendResult) -> str:
+    """WhatsApp's id of a send, if there is something to delete.
+
+    Raises:
+        InvalidArgument: It was never sent, or that is not known yet.
+    """
+    if sent.status is SendStatus.FAILED:
+        raise InvalidArgument("It was never sent, so there is nothing to delete.")
+    if sent.status in _UNCLEAR or sent.message_id is None:
+        raise InvalidArgument("It is not known yet whether it went out.", "Look at message_status first.")
+    return sent.message_id
+
+
+def _check_age(services: Services, sent_at: datetime | None) -> None:
+    """Refuse what WhatsApp does not delete any more.
+
+    Raises:
+        TooLate: It is older.
+    """
+    if sent_at is not None and services.now() - sent_at > DELETE_WINDOW:
+        raise TooLate(
+            "It is more than two and a half days old, so WhatsApp no longer deletes it for everyone.",
+            "Tell the user.",
+        )
+
+
+async def _delete(services: Services, message: Message) -> Result:
+    _check_age(services, message.timestamp)
+    return await change(services, message, RevokeContent(message.message_id))
 
 
 async def _cancel(services: Services, result: SendResult) -> SendResult:
@@ -70,42 +125,12 @@ async def _cancel(services: Services, result: SendResult) -> SendResult:
         return await device.cancel_send(result.chat, result.send_id)
 
 
-async def _revoke(services: Services, result: SendResult) -> SendResult:
-    """Delete the message of a send for everyone.
-
-    Raises:
-        InvalidArgument: It was never sent, or that is not known yet.
-        TooLate: WhatsApp does not delete it any more.
-    """
-    if result.status is SendStatus.FAILED:
-        raise InvalidArgument("It was never sent, so there is nothing to undo.")
-    if result.status in _UNCLEAR or result.message_id is None:
-        raise InvalidArgument("It is not known yet whether it went out.", "Look at message_status first.")
-    if result.timestamp is not None and services.now() - result.timestamp > DELETE_WINDOW:
-        raise TooLate(
-            "It is more than two and a half days old, so WhatsApp no longer deletes it for everyone.",
-            "Tell the user.",
-        )
-    return await send(services, SendRequest(result.chat, RevokeContent(result.message_id), queue=False))
-
-
-def _undone(undone: SendResult, result: SendResult, name: str, services: Services) -> Result:
-    if undone.status in _SENT:
-        seen = "; it had been read" if result.status is SendStatus.READ else ""
-        text = f"Deleted for everyone: #{result.ref} to {name}{seen}."
-    else:
-        state = f"{undone.status.value}; look at message_status"
-        text = f"Deleting #{result.ref} (send_id {undone.send_id}): {state}."
-    return Result(text, sent_data(replace(undone, ref=result.ref), services.zone))
-
-
-async def _undo_album(
-    services: Services, album: SendResult, files: Sequence[SendResult], name: str
-) -> Result:
+async def _delete_album(services: Services, album: SendResult, files: Sequence[SendResult]) -> Result:
     """Take back each file of an album that WhatsApp has; then its first message, if no file is left.
 
     A file that cannot be taken back stops no other. Called again, it goes on with what is left.
     """
+    name = await name_of(services, album.chat)
     fates: list[_Fate] = []
     for file in files:
         done = f"{_told(fates)} The next file waits." if fates else ""
@@ -150,7 +175,9 @@ async def _take_back(services: Services, sent: SendResult) -> _Fate:
         return _Fate("was never sent", is_gone=True)
     if await _is_deleted(services, sent):
         return _Fate("deleted for everyone", is_gone=True)
-    undone = await _revoke(services, sent)
+    message_id = _deletable(sent)
+    _check_age(services, sent.timestamp)
+    undone = await send(services, SendRequest(sent.chat, RevokeContent(message_id), queue=False))
     if undone.status in _SENT:
         seen = ", had been read" if sent.status is SendStatus.READ else ""
         return _Fate(f"deleted for everyone{seen}", is_gone=True)
@@ -176,4 +203,4 @@ def _told(fates: Sequence[_Fate]) -> str:
     )
 
 
-TOOLS: Sequence[ToolFunction] = (undo_send,)
+TOOLS: Sequence[ToolFunction] = (delete_message,)
