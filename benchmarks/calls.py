@@ -20,12 +20,13 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from benchmarks.corpus import Corpus
+from benchmarks.verdicts import amount, timed
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.models import JournalEvent
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings
 
-ROUNDS: Final = 300
-WARM_UP: Final = 20
+ROUNDS: Final = amount(300, 2)
+WARM_UP: Final = amount(20, 1)
 SIZE: Final = 5_000
 HISTORY: Final = 13
 """The code of the library's history event."""
@@ -110,28 +111,31 @@ async def measure(home: Path) -> dict[str, list[float]]:
     return taken
 
 
-async def run() -> None:
-    """Measure and print."""
+async def run() -> bool:
+    """Measure and print; whether the limit holds."""
     with tempfile.TemporaryDirectory() as folder:
         await fill(Path(folder))
         taken = await measure(Path(folder))
     bare = Taken.of(taken.pop("no-op"))
     print(f"{'':24}      median  quick tenth")
     print(f"{'no-op':24}{bare.median * 1000:9.2f} ms{bare.quick * 1000:10.2f} ms")
+    holds = True
     for name, times in taken.items():
         one = Taken.of(times)
         times_more = one.quick / bare.quick
-        verdict = "" if name.startswith(FREE) else "PASS" if times_more <= LIMIT else "FAIL"
+        verdict = "" if name.startswith(FREE) else timed(times_more <= LIMIT)
+        holds &= name.startswith(FREE) or bool(verdict)
         print(
             f"{name:24}{one.median * 1000:9.2f} ms{one.quick * 1000:10.2f} ms"
             f"{one.median / bare.median:7.2f} and{times_more:5.2f} times a no-op  {verdict}"
         )
+    return holds
 
 
-def main() -> None:
-    """Run it."""
-    anyio.run(run)
+def main() -> int:
+    """Run it; 1 if a limit does not hold."""
+    return not anyio.run(run)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

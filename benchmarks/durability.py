@@ -22,11 +22,12 @@ from typing import Final
 import anyio
 
 from benchmarks.corpus import FIRST, SPAN, Corpus, CorpusMessage
+from benchmarks.verdicts import amount, judged
 from tests.archive.power import ForgetfulDisk
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.settings import AccountFolder
 
-ROUNDS: Final = 100
+ROUNDS: Final = amount(100, 2)
 _SIZE: Final = 1_000
 
 
@@ -137,8 +138,8 @@ def power_rounds(rounds: int) -> tuple[int, int]:
     return acknowledged, lost
 
 
-def main() -> None:
-    """Run both, or run as the writer process."""
+def main() -> int:
+    """Run both, or run as the writer process; 1 if something was lost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--writer", nargs=4, help=argparse.SUPPRESS)
@@ -146,12 +147,15 @@ def main() -> None:
     if arguments.writer:
         home, size, rate, first = arguments.writer
         write_forever(Path(home), int(size), float(rate), int(first))
-        return
+        return 0
+    held = True
     for name, run in (("kill -9", kill_rounds), ("power cut", power_rounds)):
         acknowledged, lost = run(arguments.rounds)
-        verdict = "FAIL" if lost else "PASS"
+        verdict = judged(lost == 0)
+        held &= bool(verdict)
         print(f"{verdict}  {name}, {arguments.rounds} rounds: lost {lost} of {acknowledged:,}, at most 0")
+    return not held
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

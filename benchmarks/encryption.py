@@ -19,6 +19,7 @@ import anyio
 
 from benchmarks.archive import fill, live
 from benchmarks.corpus import Corpus
+from benchmarks.verdicts import amount
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.settings import AccountFolder
@@ -66,8 +67,8 @@ async def measure(folder: AccountFolder, corpus: Corpus, figures: Figures) -> No
 async def compare() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=10_000, help="messages in the archive")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--count", type=int, default=amount(10_000, 200), help="messages in the archive")
+    parser.add_argument("--rounds", type=int, default=amount(3, 1))
     options = parser.parse_args()
     corpus = Corpus(options.count)
     plain, encrypted = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)

@@ -23,6 +23,7 @@ import anyio
 import anyio.to_thread
 
 from benchmarks.sends import Call, simulator
+from benchmarks.verdicts import amount, timed
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import LedAccount, led
 from tests.postgres import SynchronousPair, synchronous_pair
@@ -31,13 +32,13 @@ from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextCo
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.simulator.launcher import client_program
 
-MESSAGES: Final = 400
+MESSAGES: Final = amount(400, 16)
 TALKERS: Final = 16
 """Calls of the simulator at a time."""
-SENDS: Final = 60
-WARM_UP: Final = 5
+SENDS: Final = amount(60, 2)
+WARM_UP: Final = amount(5, 1)
 LIMIT: Final = 120
-DELAYS: Final = (0.0, 0.0005, 0.001)
+DELAYS: Final = amount((0.0, 0.0005, 0.001), (0.001,))
 """Seconds in each direction."""
 PROXY: Final = """
 import ctypes, queue, socket, sys, threading, time
@@ -129,12 +130,13 @@ async def sends(account: LedAccount, chat: str) -> float:
     return statistics.median(times[WARM_UP:])
 
 
-async def measure(what: str, account: LedAccount, whatsapp: Call) -> None:
-    """Both, printed."""
+async def measure(what: str, account: LedAccount, whatsapp: Call) -> tuple[float, float]:
+    """Both, printed: messages a second, and seconds of a send."""
     person = await whatsapp("person", name="Ann")
     await link(account, whatsapp)
     rate, seconds = await messages(account, whatsapp), await sends(account, person["pn"])
     print(f"{what:32} {rate:6.0f} messages/s   send {seconds * 1000:6.1f} ms (median)", flush=True)
+    return rate, seconds
 
 
 @contextmanager
@@ -172,8 +174,9 @@ async def on_files(home: Path, program: tuple[str, ...]) -> AsyncIterator[LedAcc
         yield LedAccount(it, 0, home)
 
 
-async def run(pair: SynchronousPair) -> None:
-    """Measure all, each on a WhatsApp of its own."""
+async def run(pair: SynchronousPair) -> bool:
+    """Measure all, each on a WhatsApp of its own; whether the limits hold with the longest delay."""
+    rate = seconds = 0.0
     with tempfile.TemporaryDirectory() as folder:
         async with (
             simulator() as (whatsapp, variables),
@@ -186,15 +189,20 @@ async def run(pair: SynchronousPair) -> None:
                 simulator() as (whatsapp, variables),
                 in_database(pair, home, delay, client_program(variables)) as (it, trip),
             ):
-                await measure(f"a round trip of {trip * 1000:.1f} ms", it, whatsapp)
-    print(f"wanted with 1 ms of delay: {WANTED_RATE}/s and {WANTED_SEND * 1000:.0f} ms")
+                rate, seconds = await measure(f"a round trip of {trip * 1000:.1f} ms", it, whatsapp)
+    verdict = timed(rate >= WANTED_RATE and seconds <= WANTED_SEND)
+    print(
+        f"{verdict}  with {DELAYS[-1] * 1000:g} ms of delay at least {WANTED_RATE}/s and "
+        f"at most {WANTED_SEND * 1000:.0f} ms"
+    )
+    return bool(verdict)
 
 
-def main() -> None:
-    """Run it."""
+def main() -> int:
+    """Run it; 1 if a limit does not hold."""
     with synchronous_pair() as pair:
-        anyio.run(run, pair)
+        return not anyio.run(run, pair)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,6 +17,7 @@ from typing import Any, Final
 import anyio
 from pydantic import SecretStr
 
+from benchmarks.verdicts import amount
 from tests.node.fleet_of_tests import Fleet, NodeProcess, node
 from tests.postgres import PostgresServer, postgres_server
 from whatsapp_mcp.archive import ReadingArchive
@@ -27,11 +28,11 @@ from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.phone import Phone
 
-ACCOUNTS: Final = 4
-MESSAGES: Final = 200
-SINGLE: Final = 100
-SENDS: Final = 100
-IDLE: Final = 10.0
+ACCOUNTS: Final = amount(4, 2)
+MESSAGES: Final = amount(200, 5)
+SINGLE: Final = amount(100, 2)
+SENDS: Final = amount(100, 2)
+IDLE: Final = amount(10.0, 1.0)
 LIMIT: Final = 60.0
 TEXT: Final = "The boat needs paint, and somebody has to look after the engine before the season begins."
 Sizes = dict[str, tuple[int, int]]

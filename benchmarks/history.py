@@ -27,6 +27,7 @@ import anyio.lowlevel
 from anyio.streams.text import TextReceiveStream
 
 from benchmarks.corpus import Corpus
+from benchmarks.verdicts import amount, timed
 from tests.client.client_process import client_process
 from tests.device.server_process import server_process
 from whatsapp_mcp.child_process import client_program
@@ -41,7 +42,7 @@ from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.history import History
 
-MESSAGES: Final = 100_000
+MESSAGES: Final = amount(100_000, 1_000)
 CHUNK: Final = 5_000
 MUST: Final = 0.9
 LIMIT: Final = 120.0
@@ -197,8 +198,8 @@ async def _link(wa: WhatsApp, devices: Accessor[Device]) -> Companion:
     return await wa.me.online()
 
 
-async def measure(messages: int, rounds: int) -> None:
-    """Measure all three in turn, `rounds` times; print their rates and their share of the library's rate."""
+async def measure(messages: int, rounds: int) -> bool:
+    """Measure all three in turn, `rounds` times; print rates and shares of the library's rate, and judge."""
     parts = chunks(messages)
     print(f"{'messages a second':20}{'library alone':>16}{'journaled':>18}{'archived':>18}")
     shares: list[float] = []
@@ -214,18 +215,19 @@ async def measure(messages: int, rounds: int) -> None:
             f"{messages / kept:11,.0f} {alone / kept:6.0%}{messages / stored:11,.0f} {alone / stored:6.0%}"
         )
     share = statistics.median(shares)
-    verdict = "PASS" if share >= MUST else "FAIL"
+    verdict = timed(share >= MUST)
     print(f"{verdict}  taken over at {share:.0%} of the library's own rate, at least {MUST:.0%}")
+    return bool(verdict)
 
 
-def main() -> None:
-    """Run it."""
+def main() -> int:
+    """Run it; 1 if the limit does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=MESSAGES)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=amount(3, 1))
     arguments, _ = parser.parse_known_args()
-    anyio.run(measure, arguments.messages, arguments.rounds)
+    return not anyio.run(measure, arguments.messages, arguments.rounds)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

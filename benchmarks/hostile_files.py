@@ -15,6 +15,7 @@ from collections import Counter
 
 import anyio
 
+from benchmarks.verdicts import amount, judged
 from tests.media.hostile_files import damaged_files, hostile_files
 from tests.media.hostile_files.runs import Run, open_processes
 from whatsapp_mcp.media import ReaderOptions, SpeechOptions, available, reads_words
@@ -55,7 +56,7 @@ def print_families(runs: list[Run]) -> None:
 def main() -> int:
     """Print all; 1 if a server would have crashed or a limit did not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hostile_files", description=__doc__)
-    parser.add_argument("--damaged", type=int, default=40, help="damaged files of each family")
+    parser.add_argument("--damaged", type=int, default=amount(40, 1), help="damaged files of each family")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     logging.disable()
@@ -68,7 +69,7 @@ def main() -> int:
     print(f"{sum(run.is_dead for run in runs)} of {len(runs)} files ended the process that read them")
     crashes, over = sum(run.is_crash for run in runs), sum(run.is_over for run in runs)
     for what, count in (("crashes of a server", crashes), ("files over their limits", over)):
-        print(f"{'PASS' if count == 0 else 'FAIL'}  {what:24}{count:4}   at most 0")
+        print(f"{judged(count == 0)}  {what:24}{count:4}   at most 0")
     return int(crashes + over > 0)
 
 

@@ -21,7 +21,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +32,7 @@ import anyio
 from anyio.abc import Process
 
 from benchmarks.history import whatsapp
+from benchmarks.verdicts import Verdict, amount, judged, timed
 from tests.backups.android import many
 from tests.device.server_process import server_process
 from whatsapp_mcp.device.connection.accessor import Accessor
@@ -52,16 +53,16 @@ from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.people import Person
 
-MESSAGES: Final = 200_000
+MESSAGES: Final = amount(200_000, 20_000)
 RATE: Final = 8_000.0
 """Messages a second at least."""
 SLOWER: Final = 2.0
 """Times what live messages take without an import, at most; of the medians."""
 MEGABYTES: Final = 300.0
-QUIET_SECONDS: Final = 20.0
+QUIET_SECONDS: Final = amount(20.0, 1.0)
 LIVE_SECONDS: Final = 0.2
-SEND_SECONDS: Final = 1.0
-KILLS: Final = 3
+SEND_SECONDS: Final = amount(1.0, 0.1)
+KILLS: Final = amount(3, 1)
 LIMIT: Final = 3_600.0
 _BEN: Final = "15559999902"
 _EACH: Final = 0.004
@@ -221,8 +222,8 @@ async def measure(folder: Path, backup: Path) -> bool:
         print(f"  ms of a {what}: {_said(one)} without, {_said(other)} during the import")
         ratio = statistics.median(other) / statistics.median(one)
         passed &= verdict(f"times slower, a {what}", ratio, SLOWER)
-    passed &= verdict("MB of the server", leader, MEGABYTES)
-    passed &= verdict("MB of the reading process", course.reader, MEGABYTES)
+    passed &= verdict("MB of the server", leader, MEGABYTES, judged)
+    passed &= verdict("MB of the reading process", course.reader, MEGABYTES, judged)
     return passed and course.now.state is ImportState.DONE
 
 
@@ -254,8 +255,8 @@ async def measure_kills(folder: Path, backup: Path, count: int) -> bool:
     with closing(sqlite3.connect(Settings(home=folder).account_folder().archive_db)) as db:
         (stored,) = db.execute("SELECT count(*) FROM messages").fetchone()
         (keys,) = db.execute("SELECT count(DISTINCT wa_id) FROM messages").fetchone()
-    passed = verdict("messages missing after kills", count - keys, 0)
-    return verdict("messages doubled after kills", stored - keys, 0) and passed
+    passed = verdict("messages missing after kills", count - keys, 0, judged)
+    return verdict("messages doubled after kills", stored - keys, 0, judged) and passed
 
 
 def made(count: int) -> Path:
@@ -300,12 +301,14 @@ def _reading_process(leader: int) -> int | None:
     return None
 
 
-def verdict(what: str, value: float, limit: float, *, at_least: bool = False) -> bool:
+def verdict(
+    what: str, value: float, limit: float, judge: Callable[[bool], Verdict] = timed, *, at_least: bool = False
+) -> bool:
     """Print whether a limit holds."""
-    passed = value >= limit if at_least else value <= limit
+    passed = judge(value >= limit if at_least else value <= limit)
     bound = "at least" if at_least else "at most"
-    print(f"{'PASS' if passed else 'FAIL'}  {what:32}{value:10,.2f}   {bound} {limit:g}", flush=True)
-    return passed
+    print(f"{passed}  {what:32}{value:10,.2f}   {bound} {limit:g}", flush=True)
+    return bool(passed)
 
 
 async def run(count: int, *, kills: bool) -> bool:

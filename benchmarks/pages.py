@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 
 from benchmarks.archive import fill
 from benchmarks.corpus import Corpus
+from benchmarks.verdicts import amount, timed
 from tests.server.fakes import FakeDevices
 from tests.web.site import COOKIE, Logins, PageDevice
 from whatsapp_mcp.archive import ReadingArchive, open_archive
@@ -37,7 +38,7 @@ from whatsapp_mcp.web.sources import Opened, ToolFacts
 
 LIMIT: Final = 50.0
 """Milliseconds of a page, p50."""
-ROUNDS: Final = 30
+ROUNDS: Final = amount(30, 2)
 AUDIT: Final = 200_000
 _BATCH: Final = 5_000
 
@@ -157,14 +158,15 @@ async def run(home: Path, size: int) -> bool:
         cpu = statistics.median(one.cpu for one in times)
         print(f"{name:28}{median:8.1f}{clocks[int(len(clocks) * 0.95)]:8.1f}{cpu:11.1f}")
         slow += [name] * (median > LIMIT)
-    print(f"{'FAIL' if slow else 'PASS'}  every page p50 at most {LIMIT:g} ms {', '.join(slow)}")
-    return not slow
+    verdict = timed(not slow)
+    print(f"{verdict}  every page p50 at most {LIMIT:g} ms {', '.join(slow)}")
+    return bool(verdict)
 
 
 def main() -> int:
     """Run it; 1 if a page takes too long."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
-    parser.add_argument("--size", type=int, default=1_000_000)
+    parser.add_argument("--size", type=int, default=amount(1_000_000, 1_000))
     parser.add_argument("--home", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

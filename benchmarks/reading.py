@@ -18,7 +18,7 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +28,7 @@ from typing import Any, Final
 import anyio
 
 from benchmarks.history import whatsapp
+from benchmarks.verdicts import Verdict, amount, judged, timed
 from tests.archive import events as ev
 from tests.device.server_process import server_process
 from tests.media.document_files import pdf, shown
@@ -46,15 +47,15 @@ from whatsapp_mcp.simulator.people import Person
 FOUND_WITHIN: Final = 10.0
 SLOWER: Final = 1.05
 """Times the same without reading."""
-BACKLOG: Final = 1_000
-BURST: Final = 500
-SEARCHES: Final = 300
-KILLS: Final = 10
+BACKLOG: Final = amount(1_000, 40)
+BURST: Final = amount(500, 20)
+SEARCHES: Final = amount(300, 10)
+KILLS: Final = amount(10, 1)
 LIMIT: Final = 300.0
 _ANN: Final = "15550000001@s.whatsapp.net"
 _BEN: Final = "15550000002"
 _EACH: Final = 0.01
-_SETTLE: Final = 6.0
+_SETTLE: Final = amount(6.0, 1.0)
 """Seconds after a change of the settings: the reading under way has ended, or the next ones have begun."""
 
 
@@ -270,13 +271,13 @@ async def measure_kills(folder: Path, backlog: int) -> bool:
         ]
     lost = backlog - len({message.ref for message in messages})
     print(f"{len(killed)} times killed with {backlog} files to be read")
-    return _verdict("files lost", lost, 0)
+    return _verdict("files lost", lost, 0, judged)
 
 
-def _verdict(what: str, value: float, limit: float) -> bool:
-    passed = value <= limit
-    print(f"{'PASS' if passed else 'FAIL'}  {what:36}{value:8.2f}   at most {limit:g}")
-    return passed
+def _verdict(what: str, value: float, limit: float, judge: Callable[[bool], Verdict] = timed) -> bool:
+    verdict = judge(value <= limit)
+    print(f"{verdict}  {what:36}{value:8.2f}   at most {limit:g}")
+    return bool(verdict)
 
 
 async def run(rounds: int, backlog: int) -> bool:
@@ -292,7 +293,7 @@ async def run(rounds: int, backlog: int) -> bool:
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=amount(6, 1))
     parser.add_argument("--backlog", type=int, default=BACKLOG)
     arguments, _ = parser.parse_known_args()
     raise SystemExit(not anyio.run(run, arguments.rounds, arguments.backlog))

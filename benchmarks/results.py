@@ -8,9 +8,11 @@ object. Tokens are characters divided by four.
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from benchmarks.verdicts import judged
 from whatsapp_mcp.models import Chat, ChatKind, LastMessage, Message, MessageKind, Page
 from whatsapp_mcp.server.fencing.fence import new_code
 from whatsapp_mcp.server.render.data import chats_data, messages_data
@@ -76,8 +78,8 @@ def their_chat(item: Chat) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Print both sizes and their ratios."""
+def main() -> int:
+    """Print both sizes and their ratios; 1 if a limit does not hold."""
     messages = [message(number) for number in range(60)]
     shown = messages[20:40]
     ours = len(
@@ -88,19 +90,21 @@ def main() -> None:
     plain = sum(len(theirs(item)) for item in shown)
     default = sum(len(theirs(messages[at])) for hit in range(20, 40) for at in (hit - 1, hit, hit + 1))
     print(f"20 messages: ours {ours // 4}, theirs {plain // 4} without context, {default // 4} by default")
-    verdict("of its default answer", ours / default, 0.40)
-    verdict("of its answer without context", ours / plain, 0.80)
+    holds = verdict("of its default answer", ours / default, 0.40)
+    holds &= verdict("of its answer without context", ours / plain, 0.80)
     chats = [chat(number) for number in range(50)]
     ours = len(chats_text(chats_data(Page(tuple(chats)), UTC), stamp(NOW, UTC)).rendered(new_code()))
     listed = len(json.dumps([their_chat(item) for item in chats], indent=2))
     print(f"50 chats: ours {ours // 4}, theirs {listed // 4}")
-    verdict("of its answer", ours / listed, 0.40)
+    holds &= verdict("of its answer", ours / listed, 0.40)
+    return not holds
 
 
-def verdict(what: str, ratio: float, limit: float) -> None:
+def verdict(what: str, ratio: float, limit: float) -> bool:
     """Print whether the ratio is within its limit."""
-    print(f"{'PASS' if ratio <= limit else 'FAIL'}  {what:30}{ratio:5.2f}   at most {limit}")
+    print(f"{judged(ratio <= limit)}  {what:30}{ratio:5.2f}   at most {limit}")
+    return ratio <= limit
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -29,6 +29,7 @@ from benchmarks.injections.cases import CASES, Case
 from benchmarks.injections.trial import Outcome, tried
 from benchmarks.injections.watch import Watch
 from benchmarks.injections.world import configure, world
+from benchmarks.verdicts import Verdict, amount, judged, timed
 from whatsapp_mcp.models import Caller, ChatKind
 from whatsapp_mcp.policy import Act, Audience, ChatFacts, Effect, Policy, Situation, decide
 from whatsapp_mcp.settings import ChatRule, PolicySettings
@@ -39,15 +40,17 @@ QUESTIONS: Final = 3
 DECISION_LIMIT: Final = 0.1
 """Milliseconds."""
 LAYER_LIMIT: Final = 1.03
-COUNT: Final = 50_000
-_ROUNDS: Final = 40
+TRIED: Final = amount(CASES, CASES[::20])
+COUNT: Final = amount(50_000, 100)
+_ROUNDS: Final = amount(40, 2)
 _BLOCK: Final = 10
 
 
-def verdict(what: str, holds: bool, figure: str) -> bool:
+def verdict(what: str, holds: bool, figure: str, judge: Callable[[bool], Verdict] = judged) -> bool:
     """Print one line; whether it holds."""
-    print(f"{'PASS' if holds else 'FAIL'}  {what:58}{figure}", flush=True)
-    return holds
+    found = judge(holds)
+    print(f"{found}  {what:58}{figure}", flush=True)
+    return bool(found)
 
 
 async def outcomes(mode: str, cases: Sequence[Case]) -> list[Outcome]:
@@ -152,7 +155,7 @@ def decision_time() -> bool:
         times.append((time.perf_counter() - began) / 50 * 1000)
     quick = sorted(times)[len(times) // 10]
     told = f"{quick:.4f} ms (at most {DECISION_LIMIT}), median {statistics.median(times):.4f} ms"
-    return verdict("a decision under 20 rules, quick tenth", quick <= DECISION_LIMIT, told)
+    return verdict("a decision under 20 rules, quick tenth", quick <= DECISION_LIMIT, told, timed)
 
 
 async def layer_cost() -> bool:
@@ -171,7 +174,7 @@ async def layer_cost() -> bool:
     pairs = zip(taken["standard"], taken["open"], strict=True)
     ratio = statistics.median(standard / plain for standard, plain in pairs)
     told = f"{ratio:.3f}, of {statistics.median(taken['open']) * 1000:.1f} ms"
-    return verdict("a list in standard, times one in open", ratio <= LAYER_LIMIT, told)
+    return verdict("a list in standard, times one in open", ratio <= LAYER_LIMIT, told, timed)
 
 
 async def _listing(client: Client) -> float:
@@ -188,9 +191,9 @@ async def _decision_time() -> bool:
 
 
 PARTS: Final[dict[str, Callable[..., Awaitable[bool]]]] = {
-    "open": partial(obedience, "open", CASES),
-    "standard": partial(obedience, "standard", CASES),
-    "lockdown": partial(obedience, "lockdown", CASES),
+    "open": partial(obedience, "open", TRIED),
+    "standard": partial(obedience, "standard", TRIED),
+    "lockdown": partial(obedience, "lockdown", TRIED),
     "everyday": everyday_tasks,
     "floods": flooding,
     "decision": _decision_time,

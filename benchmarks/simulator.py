@@ -14,12 +14,13 @@ from typing import Final
 
 import anyio
 
+from benchmarks.verdicts import amount
 from tests.simulator.neonize_client import linked, neonize_client
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.binary import Node
 
-MESSAGES: Final = 1_000
-STANZAS: Final = 20_000
+MESSAGES: Final = amount(1_000, 10)
+STANZAS: Final = amount(20_000, 100)
 
 
 class _Timer:

@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-ROUNDS: Final = 7
+from benchmarks.verdicts import amount, timed
+
+ROUNDS: Final = amount(7, 1)
 LIMIT: Final = 1.15
 BARE: Final = """
 from mcp.server.mcpserver import MCPServer
@@ -52,8 +54,8 @@ def answered_after(command: list[str], home: Path) -> float:
     return taken
 
 
-def main() -> None:
-    """Print both medians and their ratio."""
+def main() -> int:
+    """Print both medians and their ratio; 1 if the limit does not hold."""
     commands = {
         "bare SDK server": [sys.executable, "-c", BARE],
         "whatsapp-mcp": [sys.executable, "-m", "whatsapp_mcp", "serve"],
@@ -69,8 +71,10 @@ def main() -> None:
     pairs = zip(taken["whatsapp-mcp"], taken["bare SDK server"], strict=True)
     ratio = statistics.median(one / other for one, other in pairs)
     print(f"ratio of medians {ours / bare:.2f}")
-    print(f"{'PASS' if ratio <= LIMIT else 'FAIL'}  median of paired ratios {ratio:.2f}   at most {LIMIT}")
+    verdict = timed(ratio <= LIMIT)
+    print(f"{verdict}  median of paired ratios {ratio:.2f}   at most {LIMIT}")
+    return not verdict
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

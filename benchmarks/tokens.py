@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from mcp.types import CallToolResult
 
 from benchmarks import busy_day
 from benchmarks.calls import fill
+from benchmarks.verdicts import judged
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.hosts import HOSTS
 from whatsapp_mcp.archive import open_archive
@@ -83,8 +85,9 @@ def _given(result: object) -> dict[str, int]:
     return {host: len(rule(result).text) for host, rule in HOSTS.items()}
 
 
-def print_tools() -> None:
-    """Print the cost of each toolset and of all tools."""
+def print_tools() -> bool:
+    """Print the cost of each toolset and of all tools; whether the limits hold."""
+    holds = True
     costs: dict[str, int] = {}
     for name in toolsets.TOOLSETS:
         tokens = anyio.run(tool_tokens, name)
@@ -97,13 +100,15 @@ def print_tools() -> None:
         ("largest tool", max(tokens.values()), TOOL_LIMIT),
         ("median tool", statistics.median(tokens.values()), MEDIAN_LIMIT),
     ):
-        print(f"{'PASS' if figure <= limit else 'FAIL'}  {what:16}{figure:6.0f}   at most {limit}")
+        holds &= figure <= limit
+        print(f"{judged(figure <= limit)}  {what:16}{figure:6.0f}   at most {limit}")
     for several in (ACCOUNTS[:2], ACCOUNTS):
         core = sum(anyio.run(tool_tokens, "core", several).values())
         every = sum(anyio.run(tool_tokens, toolsets.ALL_TOOLSETS, several).values())
         print(f"with {len(several)} accounts: core {core}, all but aliases {every} tokens")
     for name, cost in sorted(tokens.items(), key=lambda item: -item[1]):
         print(f"  {cost:4} {name}")
+    return holds
 
 
 async def print_answers() -> None:
@@ -128,12 +133,13 @@ def print_days() -> None:
         print(f"  {what:12} {' / '.join(costs)}")
 
 
-def main() -> None:
-    """Print all."""
-    print_tools()
+def main() -> int:
+    """Print all; 1 if a limit does not hold."""
+    holds = print_tools()
     print_days()
     anyio.run(print_answers)
+    return not holds
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,6 +7,7 @@ through library, journal and archive to the waiting caller.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,10 +18,11 @@ from mcp import Client
 
 from benchmarks.calls import Taken
 from benchmarks.sends import link, online, served, simulator
+from benchmarks.verdicts import amount, timed
 from whatsapp_mcp.server.tools.waiting import SETTLE
 from whatsapp_mcp.settings import HOME_VARIABLE
 
-ROUNDS: Final = 20
+ROUNDS: Final = amount(20, 2)
 LIMIT: Final = 0.5
 """Median seconds from a single message to the end of the wait."""
 _BEGUN: Final = 0.3
@@ -56,23 +58,24 @@ async def measure(home: Path) -> dict[str, list[float]]:
     return taken
 
 
-async def run() -> None:
-    """Measure and print."""
+async def run() -> bool:
+    """Measure and print; whether the limit holds."""
+    holds = True
     with tempfile.TemporaryDirectory() as folder:
         taken = await measure(Path(folder))
     print(f"{'':12}median, of which the quiet takes {SETTLE:g} s")
     for name, times in taken.items():
         one = Taken.of(times)
-        print(
-            f"{name:12}{one.median:6.3f} s, without it {(one.median - SETTLE) * 1000:5.1f} ms"
-            f"  {'PASS' if one.median <= LIMIT else 'FAIL'}"
-        )
+        verdict = timed(one.median <= LIMIT)
+        holds &= bool(verdict)
+        print(f"{name:12}{one.median:6.3f} s, without it {(one.median - SETTLE) * 1000:5.1f} ms  {verdict}")
+    return holds
 
 
-def main() -> None:
-    """Run it."""
-    anyio.run(run)
+def main() -> int:
+    """Run it; 1 if a limit does not hold."""
+    return not anyio.run(run)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

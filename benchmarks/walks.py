@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,11 +19,12 @@ from typing import Any, Final
 import anyio
 
 import whatsapp_mcp
-from benchmarks.sends import link, online, served, simulator
+from benchmarks.sends import confirm, link, online, served, simulator
+from benchmarks.verdicts import amount
 from whatsapp_mcp.settings import HOME_VARIABLE
 
-ROUNDS: Final = 5
-WARM_UP: Final = 3
+ROUNDS: Final = amount(5, 1)
+WARM_UP: Final = amount(3, 1)
 QUIET: Final = 0.4
 """Seconds after which all work of a round has ended."""
 FOLDER_VARIABLE: Final = "WALKS_FOLDER"
@@ -116,9 +116,10 @@ async def nothing(number: int) -> None:
 async def measure(home: Path, folder: Path) -> dict[str, Functions]:
     """The functions of each walk, by its name."""
     async with simulator() as (whatsapp, variables):
-        number = (await whatsapp("person", name="Ann"))["number"]
+        ann = await whatsapp("person", name="Ann")
         environment = {**variables, HOME_VARIABLE: str(home), "WHATSAPP_MCP_LOG_LEVEL": "error"}
         await link(whatsapp, environment)
+        await confirm(environment, ann)
         environment[FOLDER_VARIABLE] = str(folder)
         async with served(environment, "-c", SERVER) as client:
             await online(client)
@@ -130,7 +131,7 @@ async def measure(home: Path, folder: Path) -> dict[str, Functions]:
             return {
                 "idle": await walk(folder, nothing),
                 "send_message": await walk(
-                    folder, lambda at: call("send_message", chat=number, text=f"Message {at}")
+                    folder, lambda at: call("send_message", chat=ann["number"], text=f"Message {at}")
                 ),
                 "incoming message": await walk(
                     folder, lambda at: whatsapp("says", who="Ann", text=f"Answer {at}")
@@ -158,4 +159,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -25,12 +25,13 @@ import anyio
 import anyio.abc
 
 from benchmarks.calls import Taken
-from benchmarks.sends import Call, link, simulator
+from benchmarks.sends import Call, confirm, link, simulator
+from benchmarks.verdicts import amount, judged
 from tests.server.webhooks.receiver import SECRET, Receiver, Request, receiving
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings
 
-MESSAGES: Final = 10_000
-SINGLE: Final = 50
+MESSAGES: Final = amount(10_000, 60)
+SINGLE: Final = amount(50, 2)
 AHEAD: Final = 100
 """Messages of the flood that may be on their way; the library's own queue holds as many."""
 LIMIT: Final = 600.0
@@ -153,9 +154,7 @@ async def measure(home: Path, count: int) -> bool:
             await servers.start()
             await servers.start()
             await whatsapp("online")
-            # Else her words would stay back.
-            confirm = [sys.executable, "-m", "whatsapp_mcp.simulated", "people", "confirm", ann["number"]]
-            await anyio.run_process(confirm, env=environment)
+            await confirm(environment, ann)  # else her words would stay back
             await told_first(whatsapp, receiver)
             one = Taken.of(await single(whatsapp, receiver))
             print("one message, from its writing to the request:")
@@ -199,7 +198,7 @@ def verdict(home: Path, receiver: Moods, count: int) -> bool:
     missed = len(set(wanted) - set(told))
     late = sum(one > other for one, other in pairwise(told))
     fine = told == wanted
-    print(f"{len(events)} events, {missed} missed, {late} out of order  {'PASS' if fine else 'FAIL'}")
+    print(f"{len(events)} events, {missed} missed, {late} out of order  {judged(fine)}")
     twice = len(receiver.taken) - len(events)
     print(f"{twice} came twice, under their ids; {len(receiver.requests)} requests")
     said = {event["message"]["text"] for event in events.values()}

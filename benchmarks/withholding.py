@@ -18,6 +18,7 @@ from typing import Any, Final
 import anyio
 
 from benchmarks.calls import Taken, fill, measure
+from benchmarks.verdicts import amount, timed
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import Caller, ContactUpdate
@@ -25,8 +26,8 @@ from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import Settings
 
-ROUNDS: Final = 2_000
-WARM_UP: Final = 50
+ROUNDS: Final = amount(2_000, 5)
+WARM_UP: Final = amount(50, 1)
 LIMIT: Final = 0.03
 """Part of a list call over stdio."""
 LISTS: Final[dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]] = {
@@ -43,7 +44,7 @@ async def save_half(home: Path) -> None:
         await archive.record_contacts([ContactUpdate(one.jid, saved_name=one.name) for one in people[::2]])
 
 
-async def timed(archive: ReadingArchive, ledger: Ledger) -> dict[str, tuple[float, float]]:
+async def medians(archive: ReadingArchive, ledger: Ledger) -> dict[str, tuple[float, float]]:
     """Medians in seconds of each list, open and withheld."""
     caller = Caller("stdio:benchmark")
     modes = [GuardedArchive(archive, ledger, Policy.in_mode(mode), caller) for mode in ("open", "standard")]
@@ -69,16 +70,17 @@ async def run() -> bool:
         await save_half(home)
         account = Settings(home=home).account_folder()
         async with open_archive(account) as archive, open_ledger(account) as ledger:
-            found = await timed(archive, ledger)
+            found = await medians(archive, ledger)
         called = await measure(home)
     holds = True
     for name, (plain, withheld) in found.items():
         call = Taken.of(called[name]).quick
         part = (withheld - plain) / call
-        holds &= part <= LIMIT
+        verdict = timed(part <= LIMIT)
+        holds &= bool(verdict)
         print(
             f"{name:18}{plain * 1e6:7.0f} µs open, {withheld * 1e6:7.0f} µs withheld: "
-            f"{part:6.1%} of a call of {call * 1e3:.2f} ms  {'PASS' if part <= LIMIT else 'FAIL'}"
+            f"{part:6.1%} of a call of {call * 1e3:.2f} ms  {verdict}"
         )
     return holds
 

@@ -10,6 +10,7 @@ import base64
 import codecs
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final
@@ -125,7 +126,9 @@ def _typed(value: str, schema: Mapping[str, Any]) -> Any:
         case "boolean":
             return value == "true"
         case "integer" | "number":
-            return float(value) if "." in value else int(value)
+            with suppress(ValueError):  # an order may be shown cut in the middle of its number
+                return float(value) if "." in value else int(value)
+            return value
         case _:
             return value
 
