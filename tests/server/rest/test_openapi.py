@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -52,6 +53,41 @@ async def test_every_tool_that_is_offered_is_in_it_with_its_shapes(source: FakeS
         assert operation["operationId"] == name
         assert spec.result is not None, name
         assert shown == {"$ref": f"#/components/schemas/{spec.result.__name__}"}
+
+
+async def test_a_list_of_choices_is_of_one_type_as_generators_of_clients_want_it(source: FakeSource) -> None:
+    told = await document(source)
+
+    def lists(value: Any) -> Iterator[list[Any]]:
+        if isinstance(value, dict):
+            if isinstance(value.get("enum"), list):
+                yield value["enum"]
+            for inner in value.values():
+                yield from lists(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from lists(inner)
+
+    assert [each for each in lists(told) if len({type(one) for one in each}) > 1] == []
+    unread = told["components"]["schemas"]["list_chats_arguments"]["properties"]["unread"]
+    for value in ("any", "true", "false", True, False):
+        Draft202012Validator(unread).validate(value)
+
+
+async def test_an_argument_that_may_be_left_out_says_its_default_in_words(source: FakeSource) -> None:
+    schemas = (await document(source))["components"]["schemas"]
+
+    limit = schemas["list_chats_arguments"]["properties"]["limit"]
+    assert (limit["description"], limit["type"]) == ("Default: 20", "integer")
+    properties = [each for schema in schemas.values() for each in schema.get("properties", {}).values()]
+    assert [each for each in properties if "default" in each] == []
+
+
+async def test_the_content_of_a_file_has_a_type_that_generators_of_clients_know(source: FakeSource) -> None:
+    responses = (await document(source))["paths"]["/api/v1/media/{ref}"]["get"]["responses"]
+
+    for status in ("200", "206"):
+        assert responses[status]["content"]["application/octet-stream"]["schema"]["format"] == "binary"
 
 
 async def test_every_reference_leads_somewhere(source: FakeSource) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.calls import OfferedTool
 
 _JSON: Final = "application/json"
+_BYTES: Final = "application/octet-stream"
 _STREAM: Final = "text/event-stream"
 _SCHEMAS: Final = "#/components/schemas/"
 _WITHOUT_CODE: Final = (405, 415, 421)
@@ -119,16 +120,25 @@ def _schemas(tools: Sequence[OfferedTool]) -> tuple[dict[_Key, Any], dict[str, A
     shapes, defined = TypeAdapter.json_schemas(wanted, ref_template=f"{_SCHEMAS}{{model}}")
     schemas = {name: lean_schema(each, nullable=True) for name, each in defined["$defs"].items()}
     for schema in schemas.values():
-        _take_booleans(schema.get("properties", {}))
+        _for_generators(schema.get("properties", {}))
     return dict(shapes), schemas
 
 
-def _take_booleans(properties: dict[str, dict[str, Any]]) -> None:
-    """Where a model writes `"true"`, since some can leave nothing open otherwise, a program writes true."""
+def _for_generators(properties: dict[str, dict[str, Any]]) -> None:
+    """Write what generators of clients misread in a way that they all read as it is meant.
+
+    Where a model writes `"true"`, since some can leave nothing open otherwise, a program writes true. That is
+    a second schema, since some generators drop an operation with values of two types in one list. A default
+    stands in the description, since others require an argument that has one.
+    """
     for schema in properties.values():
         words = schema.get("enum", ())
         if "true" in words and "false" in words:
-            schema.update(type=["string", "boolean"], enum=[*words, True, False])
+            del schema["type"], schema["enum"]
+            schema["anyOf"] = [{"type": "boolean"}, {"type": "string", "enum": words}]
+        if "default" in schema:
+            described = f"{schema['description']}. " if "description" in schema else ""
+            schema["description"] = f"{described}Default: {schema.pop('default')}"
 
 
 def _operation(tool: OfferedTool, shapes: dict[_Key, Any]) -> dict[str, Any]:
@@ -172,7 +182,9 @@ def _events() -> dict[str, Any]:
 
 
 def _media() -> dict[str, Any]:
-    whole = {"description": "The file.", "content": {"*/*": {"schema": {"type": "string"}}}}
+    # The first type is one that generators of clients know; the second says that it may be any.
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in (_BYTES, "*/*")}
+    whole = {"description": "The file.", "content": content}
     return {
         "operationId": "media",
         "summary": "The file of a message",
