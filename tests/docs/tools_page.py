@@ -32,16 +32,16 @@ most 40,000 characters, and says what was left out. A tool that fails returns an
 What strangers wrote, and what others passed on, is withheld from lists, searches and waits, unless
 `policy.mode` is `open`: `[a stranger wrote (2 messages): open #12]`. `get_message_context` of that ref opens
 it, and so does `list_messages`, `search_messages` or `wait_for_messages` that names the stranger's own chat,
-and `download_media`. After that, whatever others would see is asked about first. A search does not find what
-is withheld. Names that strangers chose, and those of groups and channels, are cut to three words and 25
-characters, without links and long numbers. One-time codes are hidden; `reveal` has the user asked for one.
+and `download_media`. After that, whatever others would see is asked about first. A search counts its hits in
+words that are withheld and gives the refs that open them; it counts none in chats of which a rule says `ask`
+or `deny`, in `lockdown`, and for an agent that is bound to one chat. Names that strangers chose, and those of
+groups and channels, are cut to three words and 25 characters, without links and long numbers. One-time codes
+are hidden; `reveal` has the user asked for one.
 
-A page of more than 40 messages of one chat uses a shorter form. A line without a name has the same sender
-as the line above, a line without a time is of the same minute (`:05` is of the same hour), and a line
-without a ref has the next number; after three such lines the ref is given again. A line whose text could be
-mistaken for the start of a line, because it contains `: ` or a ref, is written in full. `list_messages`
-takes a `limit` of up to 500: a page of more than 200 ends where the answer is full, and `cursor` continues
-from there.
+A page of more than 40 messages of one chat uses a shorter form: a line without a name has the same sender as
+the line above. A line whose text could be mistaken for the start of a line, because it contains `: ` or a
+ref, is written in full. `list_messages` takes a `limit` of up to 500: a page of more than 200 ends where the
+answer is full, and `cursor` continues from there.
 
 An optional argument that is null or an empty string counts as not given. A host that must give every
 argument, as in OpenAI's strict mode, can leave one unset with an empty string or list, `false` or 0, or the

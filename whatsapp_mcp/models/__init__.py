@@ -112,6 +112,7 @@ from whatsapp_mcp.models.messages import (
     Quote,
     Reaction,
     SendStatus,
+    WithheldHits,
     with_names,
 )
 from whatsapp_mcp.models.past_acts import PastAct, Pauses
@@ -297,6 +298,7 @@ __all__ = [
     "UnknownVersion",
     "Unreadable",
     "VoteContent",
+    "WithheldHits",
     "chat_principal",
     "content_is_strangers",
     "file_words_are_senders",

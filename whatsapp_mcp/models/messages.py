@@ -335,18 +335,33 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class WithheldHits:
+    """The hits of a search in the words of one chat that are withheld.
+
+    Attributes:
+        count: How many there are.
+        refs: The messages, the newest first; of many the first ones.
+    """
+
+    count: int
+    refs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """One page of a list; `next_cursor` is None on the last one.
 
     Attributes:
         notes: Gaps that a reader must know of.
         left: What comes after this page, where it was counted.
+        withheld: Of a search, what it found beside the items in words that are withheld, chat by chat.
     """
 
     items: tuple[T, ...]
     next_cursor: str | None = None
     notes: tuple[str, ...] = ()
     left: Left | None = None
+    withheld: tuple[WithheldHits, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

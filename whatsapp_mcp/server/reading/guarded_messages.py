@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal, TypedDict
@@ -22,6 +22,7 @@ from whatsapp_mcp.models import (
     MessageKey,
     Page,
     Permit,
+    WithheldHits,
     content_is_strangers,
     file_words_are_senders,
     file_words_are_strangers,
@@ -37,6 +38,8 @@ _LOOKED_AT: Final = 50_000
 """Characters of a document up to which it is looked for codes that a search must not tell."""
 
 
+_REFS: Final = 5
+"""Messages that are named of the hits in a chat whose words stay back."""
 _NAMING: Final = re.compile(r"(?:from|in):\S", re.IGNORECASE)
 """What a search looks up among all names: what is found, or not, would tell who is in the address book."""
 
@@ -202,7 +205,10 @@ class GuardedMessages(Guard):
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Message]:
-        """As `ReadingArchive.search`, without what is found only in words that stay back or are masked.
+        """As `ReadingArchive.search`, without what is found only in words that are masked.
+
+        Hits in strangers' words that stay back are counted by the refs that open them. Nothing is counted
+        that only a person may open, nor for a caller that is bound to one chat: a count would tell it words.
 
         Raises:
             Denied: The chat that is named may not be read.
@@ -220,13 +226,33 @@ class GuardedMessages(Guard):
             # A count would tell how often somebody said what stays back.
             return replace(page, left=None) if self._withholds or self._rules is not None else page
 
+        withheld: dict[str, list[int]] = {}
+
         async def shown(found: Sequence[Message]) -> tuple[Message, ...]:
             view = await self.view_of(found, named=named)
-            hits = view.hits(found, query, await self._masked_readings(found, query))
+            view.counts = self._counts_hits
+            hits, counted = view.hits(found, query, await self._masked_readings(found, query))
+            for message in counted:
+                withheld.setdefault(message.chat, []).append(message.ref)
             await self.hand_out(view, found, hits, operation="search")
             return hits
 
-        return await self.pages(read, cursor, shown)
+        page = await self.pages(read, cursor, shown)
+        notes = (*page.notes, *self._not_searched(query)) if not page.items else page.notes
+        hits = (WithheldHits(len(refs), tuple(refs[:_REFS])) for refs in withheld.values())
+        return replace(page, notes=notes, withheld=tuple(hits))
+
+    @property
+    def _counts_hits(self) -> bool:
+        """Whether the caller is told how many hits stay back, which it can open itself."""
+        return not self._caller.chat and self._policy.mode != "lockdown"
+
+    def _not_searched(self, query: str) -> Iterator[str]:
+        """What a search that found nothing says nothing of, whether it would have found something or not."""
+        if self._rules is not None or (self._withholds and not self._counts_hits):
+            yield "Not searched: words that are only shown once the user agrees, or never."
+        if self._withholds and tells_codes(query):
+            yield "Not searched for digits or with a -word: messages that hold a one-time code."
 
     async def _masked_readings(self, found: Sequence[Message], query: str) -> dict[int, str]:
         """What was read in the files of hits, its one-time codes masked, by ref; only where there are any.

@@ -15,11 +15,12 @@ _EXCLUDES: Final = re.compile(r"(?:^|\s)-\S")
 _AROUND: Final = 100
 """Characters that are shown on each side of a hit in a text with codes."""
 _DIGIT: Final = re.compile(r"\d")
-_OPERATORS: Final = re.compile(r"[a-zA-Z]{2,6}:(?:\"[^\"]*\"?|\S+)|\b(?:OR)\b")
+_OPERATORS: Final = re.compile(r"[a-zA-Z]{2,6}:(?:\"[^\"]*\"?|\S+)")
 _DATES: Final = re.compile(
     r"(?<!\S)(?:before|until|after|since):(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?(?!\S)"
 )
 _WORDS: Final = re.compile(r"[^\W_]+")
+_OR: Final = frozenset({"OR", "|"})
 
 
 def mask_codes_in(message: Message) -> None:
@@ -82,10 +83,44 @@ def masked_values(value: Any) -> Any:
 
 
 def finds_masked(query: str, masked: str, message: Message) -> bool:
-    """Whether a query would find a message also if the codes in its file were masked in the archive."""
-    words = _WORDS.findall(_OPERATORS.sub(" ", query))
-    shown = f"{masked} {message.text} {message.media.file_name if message.media else ''}".casefold()
-    return not tells_codes(query) and all(word.casefold() in shown for word in words)
+    """Whether a query would find a message also if the codes in it were masked in the archive.
+
+    Args:
+        query: The query.
+        masked: What was read in its file, without codes.
+        message: The message, its text masked.
+    """
+    options = " ".join(option.name for option in message.poll)
+    file_name = (message.media.file_name if message.media else None) or ""
+    shown = f"{masked} {message.text} {file_name} {options}".casefold()
+    return not tells_codes(query) and all(
+        any(word.casefold() in shown for word in alternatives) for alternatives in _wanted(query)
+    )
+
+
+def _wanted(query: str) -> list[list[str]]:
+    """The words of a query, of each list of which one is wanted."""
+    wanted: list[list[str]] = []
+    joins = False
+    for piece in _OPERATORS.sub(" ", query).split():
+        if piece in _OR:
+            joins = bool(wanted)
+            continue
+        first, *rest = _WORDS.findall(piece) or [""]
+        if joins:
+            wanted[-1].append(first)
+        else:
+            wanted.append([first])
+        wanted += [[word] for word in rest]
+        joins = False
+    return wanted
+
+
+def masked_text(message: Message) -> str | None:
+    """The text of a message without its codes; None where neither it nor what it carries holds any."""
+    text = mask_codes(message.text)
+    details = message.details and masked_values(message.details)
+    return text if text is not message.text or details != message.details else None
 
 
 def tells_codes(query: str) -> bool:

@@ -35,6 +35,7 @@ from whatsapp_mcp.server.reading.masking import (
     is_shown_masked,
     mask_codes_in,
     masked_snippet,
+    masked_text,
     masked_values,
 )
 from whatsapp_mcp.settings import Verdict
@@ -58,6 +59,7 @@ class View:
         verdicts: What rules for reading say of chats, by jid.
         inside: The `mention_keys` of those whose names may be told, for a caller that is bound to one chat.
         reveals: The ref of the message whose codes are shown.
+        counts: How many hits of a search stay back may be told.
         strangers, contacts: Whose words have been handed out.
         asked: A chat whose words a rule keeps back until a person agrees, or that was handed out so.
     """
@@ -68,6 +70,7 @@ class View:
     verdicts: Mapping[str, Verdict] | None = None
     inside: frozenset[str] | None = None
     reveals: int | None = None
+    counts: bool = False
     strangers: bool = False
     contacts: bool = False
     asked: bool = False
@@ -98,31 +101,37 @@ class View:
 
     def hits(
         self, found: Sequence[Message], query: str, masked: Mapping[int, str] | None = None
-    ) -> tuple[Message, ...]:
-        """What of a search's hits is shown: no word that stays back or is masked may have been found.
+    ) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+        """What of a search's hits is shown, and what stays back and is counted.
+
+        No word that is masked may have been found, nor any that stays back in a chat of which a rule asks.
 
         Args:
             found: The hits.
             query: What was searched for.
             masked: What was read in files that hold one-time codes, without those, by the message's ref.
         """
-        texts = [message.text for message in found]
         shown: list[Message] = []
-        for message, text in zip(found, texts, strict=True):
-            if self.verdicts and self.verdict(message.chat) == "deny":
+        counted: list[Message] = []
+        for message in found:
+            verdict = self.verdict(message.chat)
+            if verdict == "deny":
                 continue
-            snippet = message.snippet
+            text, snippet = message.text, message.snippet
+            stays = self.counts and not self.opens and verdict != "ask" and self.keeps_back(message)
+            counts = stays and _may_be_told(message, query, masked)
             self.message(message)
-            if message.withheld or (
-                message.text != text and not is_shown_masked(snippet, message.text, query)
-            ):
+            if message.withheld:
+                counted += [message] * counts
+                continue
+            if message.text != text and not is_shown_masked(snippet, message.text, query):
                 continue
             if masked and message.ref in masked and not finds_masked(query, masked[message.ref], message):
                 continue
             if masked and message.ref in masked and message.snippet_of == "reading":
                 message.snippet = masked_snippet(masked[message.ref], message.snippet)
             shown.append(message)
-        return tuple(shown)
+        return tuple(shown), tuple(counted)
 
     def message(self, message: Message) -> None:
         """Make one message what is shown of it."""
@@ -268,6 +277,15 @@ def collapsed(found: Sequence[Message]) -> tuple[Message, ...]:
         before = message if message.withheld else None
         shown.append(message)
     return tuple(shown)
+
+
+def _may_be_told(message: Message, query: str, masked: Mapping[int, str] | None) -> bool:
+    """Whether it tells nothing of a one-time code that a query found a message which stays back."""
+    text = masked_text(message)
+    if text is None and not (masked and message.ref in masked):
+        return True
+    words = (masked or {}).get(message.ref, message.reading.text if message.reading else "")
+    return finds_masked(query, words, replace(message, text=message.text if text is None else text))
 
 
 def _is_of_same_author(one: Message, other: Message) -> bool:

@@ -135,12 +135,19 @@ class MessageData(WhereData):
     withheld: NotRequired[int]
 
 
+class WithheldHitsData(TypedDict):
+    """Hits of a search in the words of one chat that are withheld; `refs` are the newest of them."""
+
+    count: int
+    refs: list[str]
+
+
 class MessagesData(WhereData):
     """A page of messages, of one chat where that stands here; `notes` tell where messages may be missing.
 
     With `unread_by_chat` they stand chat by chat, and it counts all that is unread of each. `left` counts
     what comes after the page, or more do where `left_at_least` stands. A search with few hits names chats
-    that have a word of it in their names.
+    that have a word of it in their names; `withheld_hits` counts what it found in words that are withheld.
     """
 
     messages: list[MessageData]
@@ -150,6 +157,7 @@ class MessagesData(WhereData):
     left_at_least: NotRequired[bool]
     notes: NotRequired[list[str]]
     chats_named: NotRequired[list[WhereData]]
+    withheld_hits: NotRequired[list[WithheldHitsData]]
 
 
 def ref_of(number: int | None) -> str | None:
@@ -391,6 +399,10 @@ def messages_data(page: Page[Message], zone: tzinfo, *, of_one_chat: bool = Fals
         _add_chat(data, page.items[0])
     if page.notes:
         data["notes"] = list(page.notes)
+    if page.withheld:
+        data["withheld_hits"] = [
+            {"count": hits.count, "refs": [f"#{ref}" for ref in hits.refs]} for hits in page.withheld
+        ]
     if page.left:
         data["left"] = page.left.count
         if page.left.at_least:

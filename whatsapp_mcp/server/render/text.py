@@ -58,6 +58,8 @@ QUESTION_TEXT: Final = 100
 FULL_CHAT_TEXT: Final = 200
 THAT_IS_ALL: Final = "That is all in the archive."
 GROUPS_SHOWN: Final = 10
+CHATS_WITH_HITS: Final = 5
+"""Chats that are named of those in which withheld words were found."""
 _ROOM: Final = LIMIT - 1000
 _HEAD: Final = 30
 """Characters of a line before its text, and of what others did to the message, in a long list."""
@@ -113,10 +115,12 @@ def messages_text(
         detail: Whether to show everything.
         to_the_end: A list without a cursor has no more.
     """
-    notes = page.get("notes", ())
-    if not page["messages"]:
-        return Text(f"{header}: none.", notes=notes)
+    notes = [*_withheld_hits(page), *page.get("notes", ())]
     following = more(page["next_cursor"])
+    if not page["messages"]:
+        going_on = following if to_the_end else []
+        found = "none that is shown" if page.get("withheld_hits") or going_on else "none"
+        return Text(f"{header}: {found}.", notes=[*notes, *going_on])
     if following and "left" in page:
         following = [f"{page['left']}{'+' if 'left_at_least' in page else ''} older. {following[0]}"]
     elif not following and to_the_end:
@@ -124,6 +128,24 @@ def messages_text(
     short = detail == "concise" and compact.suits(page)
     head = f"{header}{compact.EXPLAINED if short else ''}:"
     return Text(head, _message_lines(page, detail, short=short), [*notes, *following])
+
+
+def _withheld_hits(page: MessagesData) -> list[str]:
+    """What a search found in words that are withheld, and how it is opened; no name stands in it."""
+    chats = page.get("withheld_hits", [])
+    if not chats:
+        return []
+    places: list[str] = []
+    for hits in chats[:CHATS_WITH_HITS]:
+        rest = hits["count"] - len(hits["refs"])
+        places.append(" ".join(hits["refs"]) + (f" and {rest} more in that chat" if rest else ""))
+    if others := chats[CHATS_WITH_HITS:]:
+        places.append(f"{sum(hits['count'] for hits in others)} in {len(others)} other chats")
+    count = sum(hits["count"] for hits in chats)
+    return [
+        f"{count} more by people who are not in the address book, or passed on: "
+        f"get_message_context opens {'; '.join(places)}."
+    ]
 
 
 def more(cursor: str | None) -> list[str]:

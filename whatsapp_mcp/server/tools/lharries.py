@@ -51,7 +51,7 @@ def _reach(limit: int, page: int) -> int:
 
 
 def _cut(page: Page[Any], limit: int, number: int) -> Page[Any]:
-    return Page(page.items[limit * number : limit * (number + 1)], None, page.notes)
+    return replace(page, items=page.items[limit * number : limit * (number + 1)], next_cursor=None, left=None)
 
 
 def _without_last(chats: Iterable[Chat]) -> tuple[Chat, ...]:

@@ -108,7 +108,7 @@ async def search_messages(
         if found:
             text = text.plus(f"Chats of that name: {', '.join(map(named, found))}")
             data["chats_named"] = [{"chat": one.jid, "chat_name": full_name(one.name)} for one in found]
-    if not page.items and not cursor:
+    if not (page.items or page.withheld or cursor):
         text = text.plus(OTHERWISE)
         if notes := await unheard(services):
             data["notes"] = [*data.get("notes", ()), *notes]
@@ -128,7 +128,7 @@ async def _found(
     """What a search finds, or else what comes closest, and what that is called."""
     mode = "substring" if substring else "words"
     page = await search(order=order, mode=mode, limit=limit, cursor=cursor)
-    if page.items:
+    if page.items or page.withheld:
         return f"Messages with {sought}, {'newest' if order == 'newest' else 'best'} first", page
     if not (cursor or substring):
         closest = await search(order="relevance", mode="any", limit=min(limit, CLOSEST))
