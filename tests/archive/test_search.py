@@ -174,6 +174,12 @@ async def people(archive: Archive) -> None:
         ("plan drawing OR mine OR club", "P5 P4 P3"),
         ('plan "from bob" OR mine -club', "P4 P2"),
         ("from:bob club OR drawing", "P5"),
+        ("has:image OR has:link", "P6 P5"),
+        ("mine OR has:image", "P5 P4"),
+        ("has:link OR club", "P6 P3"),
+        ("plan has:image OR is:mine", "P5 P4"),
+        ("has:image OR mine OR has:link from:bob", "P6 P5"),
+        ("plan -has:media OR drawing from:bob -has:link", "P5 P2"),
         ("OR plan", ""),
         ("mine OR", "P4"),
         ("-plan", ""),
@@ -186,6 +192,24 @@ async def test_operators_narrow_the_search(archive: Archive, query: str, expecte
     await people(archive)
     page = await archive.search(query)
     assert [message.message_id for message in page.items] == expected.split()
+
+
+async def test_has_stands_beside_an_or_also_where_the_inside_of_words_is_found(archive: Archive) -> None:
+    await people(archive)
+    page = await archive.search("lub OR has:link", mode="substring")
+    assert [message.message_id for message in page.items] == ["P6", "P3"]
+
+
+@pytest.mark.parametrize(
+    ("query", "rest"),
+    [
+        ("plan has:image from:ana", "from:ana has:image"),
+        ("plan OR has:image has:video OR is:mine -no", "has:video OR is:mine"),
+        ("plan", ""),
+    ],
+)
+def test_a_query_is_known_without_its_words(query: str, rest: str) -> None:
+    assert parse(query).without_words == rest
 
 
 async def test_a_search_in_a_chat_that_became_one_finds_what_was_indexed_before(archive: Archive) -> None:

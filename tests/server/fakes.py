@@ -36,7 +36,7 @@ from whatsapp_mcp.server.calls.call import LocalSource, Pages, Services
 from whatsapp_mcp.server.calls.metering import CallMeter
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
-from whatsapp_mcp.settings import MediaSettings, Settings
+from whatsapp_mcp.settings import MediaSettings, Settings, VoiceSettings
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
@@ -244,6 +244,7 @@ class FakeSource(LocalSource):
     chat: str = ""
     principal: str = ""
     roots: tuple[Path, ...] = ()
+    voice: VoiceSettings = field(default_factory=VoiceSettings)
 
     async def services(self) -> Services:
         """The services, unless the source is starting for ever."""
@@ -252,7 +253,7 @@ class FakeSource(LocalSource):
         ledger = ledger_in(self.home)
         return Services(
             self.account,
-            Settings(home=self.home, media=MediaSettings(roots=self.roots)),
+            Settings(home=self.home, media=MediaSettings(roots=self.roots), voice=self.voice),
             FakeDevices(self.device),
             GuardedArchive(self.archive, ledger, self.policy),
             self.worker,

@@ -21,6 +21,7 @@ from whatsapp_mcp.models import (
     ConnectionStatus,
     ContactUpdate,
     FilesStatus,
+    GroupUpdate,
     LinkState,
     MessageKind,
     QrCode,
@@ -237,6 +238,59 @@ async def test_who_else_has_the_name_that_was_sent_to_is_told(
     assert text.endswith("Others with such a name: “Carla Krause” (+15550007777).")
     text, _ = await answer(client, "send_message", chat="+15550004444", text="hi")
     assert "Others" not in text
+
+
+async def test_nothing_goes_to_the_less_likely_of_two_names_that_are_nearly_the_same(
+    client: Client, archive: Archive, device: FakeDevice
+) -> None:
+    one, other = "15550008888@s.whatsapp.net", "15550007777@s.whatsapp.net"
+    device.known_numbers = frozenset({"+15550008888"})
+    await archive.record_contacts(
+        [ContactUpdate(one, saved_name="Carla Kraus"), ContactUpdate(other, saved_name="Carla Krause")]
+    )
+    wrote = [
+        incoming(30, other, ME, "See you", NOON - timedelta(days=2), from_me=True),
+        incoming(31, one, ME, "See you", NOON - timedelta(days=90), from_me=True),
+    ]
+    await archive.ingest(wrote)
+    error = await refusal(client, "send_message", chat="Carla Kraus", text="hi")
+    assert error["code"] == "AMBIGUOUS_CHAT"
+    assert [each.partition(",")[0] for each in error["candidates"]] == [
+        "“Carla Kraus” (+15550008888)",
+        "“Carla Krause” (+15550007777)",
+    ]
+    assert device.sends == []
+    for given in ("+15550008888", one, "Carla Krause"):
+        await answer(client, "send_message", chat=given, text="hi")
+    assert [send.chat for send in device.sends] == [one, one, other]
+
+
+async def test_a_stranger_cannot_stop_a_send_by_a_name_of_their_choice(
+    client: Client, archive: Archive, device: FakeDevice
+) -> None:
+    await archive.record_contacts([ContactUpdate(STRANGER, push_name="Bob")])
+    await archive.ingest([incoming(30, STRANGER, ME, "Hello", NOON, from_me=True)])
+    await answer(client, "send_message", chat="Bob", text="hi")
+    assert [send.chat for send in device.sends] == [BOB]
+
+
+async def test_candidates_are_told_with_the_groups_in_common(
+    client: Client, archive: Archive, device: FakeDevice
+) -> None:
+    def group(number: int, name: str, *members: str) -> GroupUpdate:
+        return GroupUpdate(
+            f"12036300000000009{number}@g.us", name, tuple((jid, None, False, False) for jid in members)
+        )
+
+    await archive.record_groups(
+        [group(0, "Book club", ME, ANN_LEE), *(group(n, f"Choir {n}", ME, ANN_MAY) for n in range(1, 6))]
+    )
+    error = await refusal(client, "send_message", chat="Ann", text="hi")
+    lee, may = sorted(error["candidates"])
+    assert lee.startswith("“Ann Lee” (+15550002222), ")
+    assert lee.endswith(", in “Book club”")
+    assert may.count("“Choir ") == 3
+    assert may.endswith(" and 2 more")
 
 
 async def test_a_group_is_called_one_in_answers_and_among_candidates(

@@ -18,7 +18,7 @@ from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.archive.test_file_readings import document, pages, voice
 from tests.server.conftest import ANN_LEE, BOB, CLUB
-from tests.server.fakes import NOON, FakeDevice, ledger_in
+from tests.server.fakes import NOON, FakeDevice, FakeSource, ledger_in, text_of
 from tests.server.test_core_tools import answer, refusal
 from tests.server.test_withholding import TOM, WAITS, serving, tainted
 from whatsapp_mcp.archive import Archive, export
@@ -26,9 +26,10 @@ from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, Unsupported, 
 from whatsapp_mcp.models import FileReading, FileStep, MessageFilter, Passage, ReadingKind
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.fencing import LIMIT
 from whatsapp_mcp.server.render import Wanted, reading_data, reading_text
-from whatsapp_mcp.settings import PolicySettings
+from whatsapp_mcp.settings import PolicySettings, VoiceSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -121,7 +122,7 @@ async def ref_of(archive: Archive, key: str) -> str:
     ("key", "shown"),
     [
         ("heard", "Ann Lee 🎤 0:42: “See you at six”"),
-        ("silent", "Ann Lee: [voice 0:42]"),
+        ("silent", "Ann Lee: [voice 0:42, not transcribed]"),
         ("contract", "Bob: [document “contract.pdf” 1.2 MB, 3 pages read]"),
         ("receipt", "Bob: [image 340 kB, words read] from the shop"),
         ("song", "Bob: [audio 0:42, words read]"),
@@ -134,6 +135,28 @@ async def test_a_list_shows_what_a_file_is_and_the_words_of_who_speaks(
     found = await line(client, "list_messages", await ref_of(stocked, key), chat=chat)
     assert found == shown
     assert tainted(tmp_path) == set()
+
+
+async def test_a_voice_note_that_nothing_transcribes_says_so_and_why(
+    client: Client, stocked: Archive, device: FakeDevice, tmp_path: Path
+) -> None:
+    why = "Speech is not transcribed here: it needs the model small."
+    for tool, arguments in (
+        ("list_messages", {"chat": "Ann Lee"}),
+        ("search_messages", {"query": "has:voice"}),
+        ("get_message_context", {"message": "silent"}),
+    ):
+        text, data = await answer(client, tool, **arguments)
+        assert "[voice 0:42, not transcribed]" in text, tool
+        assert text.count(why) == data["notes"].count(why) == 1
+    text, _ = await answer(client, "list_messages", chat="Bob")
+    assert why not in text
+    service = VoiceSettings(engine="service", url="https://voice.example/v1/audio/transcriptions")
+    source = FakeSource(device, stocked, tmp_path, voice=service)
+    async with Client(create(source, "core")) as transcribing:
+        result = await transcribing.call_tool("list_messages", {"chat": "Ann Lee"})
+        assert "Ann Lee: [voice 0:42]\n" in text_of(result.content)
+        assert "not transcribed" not in text_of(result.content)
 
 
 async def test_structured_content_tells_what_was_read_and_no_words_of_unknown_authors(client: Client) -> None:
@@ -172,7 +195,7 @@ async def test_a_chat_shows_what_was_last_said_to_it(client: Client, stocked: Ar
 async def test_a_problem_that_does_not_pass_is_said(client: Client, stocked: Archive) -> None:
     ref = await ref_of(stocked, "silent")
     for step, code, final, shown in (
-        (FileStep.FETCH, "BUSY", False, "[voice 0:42]"),
+        (FileStep.FETCH, "BUSY", False, "[voice 0:42, not transcribed]"),
         (FileStep.FETCH, "MEDIA_UNAVAILABLE", True, "[voice 0:42, expired]"),
         (FileStep.READ, "TOO_LONG", True, "[voice 0:42, too large]"),
         (FileStep.READ, "UNSUPPORTED", True, "[voice 0:42, not readable]"),

@@ -122,7 +122,7 @@ async def test_no_tool_tells_of_another_chat(bound: Client, tool: str) -> None:
 
 HELPERS = {
     "view_of", "verdicts", "require_readable", "require_inside", "shown", "shown_chats", "hand_out", "agree",
-    "pages", "is_named", "only_chat",
+    "pages", "is_named", "only_chat", "shown_people",
 }  # fmt: skip
 """Of `Guard`: they are given what was read."""
 METHODS = sorted(

@@ -15,7 +15,7 @@ from tests.server.fakes import FENCE, NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import NotConnected
-from whatsapp_mcp.models import GroupUpdate, SendRequest, TextContent
+from whatsapp_mcp.models import ContactUpdate, GroupUpdate, SendRequest, TextContent
 from whatsapp_mcp.server.tools import waiting
 from whatsapp_mcp.server.tools.searching import OTHERWISE
 
@@ -47,9 +47,22 @@ async def test_where_no_message_has_all_words_the_closest_are_told_as_such(clien
     text, data = await answer(client, "search_messages", query="pain")
     assert text.startswith("No message with “pain”; closest:")
     assert len(data["messages"]) == 2
-    for query in ("harbour", "paint from:Ann in:Bob", "paint -boat keyring from:Nobody"):
+    for query, hint in (
+        ("harbour", ""),
+        ("paint from:Ann in:Bob", "Without the words: 0 (query from:Ann in:Bob).\n"),
+        ("paint -boat keyring from:Nobody", "Nobody is called “Nobody”.\n"),
+    ):
         text, _ = await answer(client, "search_messages", query=query, chat="Bob")
-        assert text == f"Messages with “{query}” in Bob: none.\n{OTHERWISE}"
+        assert text == f"Messages with “{query}” in Bob: none.\n{hint}{OTHERWISE}"
+
+
+async def test_what_others_wrote_is_closest_where_a_sender_did_not(client: Client) -> None:
+    for name in ("Ann Lee", "Zacharias"):
+        query = f"paint from:“{name}”"
+        text, data = await answer(client, "search_messages", query=query)
+        assert text.startswith("No message with “paint from:")
+        assert "; closest:\n" in text
+        assert {message["sender_name"] for message in data["messages"]} == {"Ann May", "Bob"}
 
 
 async def test_few_hits_come_with_the_chats_that_bear_a_word_of_the_query(client: Client) -> None:
@@ -63,9 +76,31 @@ async def test_few_hits_come_with_the_chats_that_bear_a_word_of_the_query(client
 async def test_an_operator_after_or_is_said_to_narrow_the_whole_search(client: Client) -> None:
     text, data = await answer(client, "search_messages", query="paint OR from:Bob")
     assert [message["text"] for message in data["messages"]] == ["The boat needs paint"]
-    assert "OR joins words only: from:Bob narrows the whole search." in text
+    assert "OR joins words, has: and is:; from:Bob narrows the whole search." in text
     _, data = await answer(client, "search_messages", query="paint from:Bob")
     assert "notes" not in data
+
+
+async def test_where_a_kind_of_message_has_no_such_word_it_is_said_how_many_there_are_without(
+    client: Client,
+) -> None:
+    text, _ = await answer(client, "search_messages", query="zebra from:Bob")
+    assert "Without the words: 2 (query from:Bob)." in text
+    text, _ = await answer(client, "search_messages", query="zebra has:document", chat="Bob")
+    assert "Without the words: 0 (query has:document)." in text
+    for query in ("paint from:Bob", "zebra", "has:document"):
+        text, _ = await answer(client, "search_messages", query=query)
+        assert "Without the words" not in text
+
+
+async def test_for_a_sender_whom_nobody_is_called_the_closest_names_are_told(
+    client: Client, archive: Archive
+) -> None:
+    await archive.record_contacts([ContactUpdate("15550006666@s.whatsapp.net", saved_name="Johanna Weiss")])
+    text, _ = await answer(client, "search_messages", query="paint from:Joana-Maria")
+    assert "Nobody is called “Joana-Maria”; closest: Johanna Weiss +15550006666" in text
+    text, _ = await answer(client, "search_messages", query="paint from:Xq")
+    assert "Nobody is called “Xq”." in text
 
 
 async def test_no_query_is_a_syntax_error(client: Client) -> None:

@@ -122,6 +122,21 @@ async def test_of_a_chat_with_a_rule_no_search_tells_whether_it_holds_a_word(
     assert "Not searched: words that are only shown once the user agrees, or never." in told[0]
 
 
+async def test_of_chats_with_a_rule_no_hint_counts_messages_or_names_people(
+    stocked: Archive, device: FakeDevice, tmp_path: Path
+) -> None:
+    async with serving(stocked, device, tmp_path, ruled(name="Bob", read="deny")) as client:
+        counted, _ = await answer(client, "search_messages", query="heron has:poll")
+        named, _ = await answer(client, "search_messages", query="heron from:Bobbert")
+    assert "Without the words" not in counted
+    assert "Nobody" not in named
+    async with serving(stocked, device, tmp_path) as client:
+        counted, _ = await answer(client, "search_messages", query="heron has:poll")
+        named, _ = await answer(client, "search_messages", query="heron from:Bobbert")
+    assert "Without the words: 1 (query has:poll)." in counted
+    assert "Nobody is called “Bobbert”; closest: Bob +15550004444." in named
+
+
 @pytest.mark.parametrize(("mode", "chat"), [("lockdown", ""), ("standard", CLUB), ("standard", ANN_LEE)])
 async def test_who_may_not_open_words_is_told_no_number(
     stocked: Archive, tmp_path: Path, mode: Any, chat: str

@@ -85,6 +85,7 @@ class ReadingArchive:
     edits = in_thread(read.edits)
     media_source = in_thread(read.media_source)
     search = at_once(read.search)
+    search_hints = in_thread(read.search_hints)
 
     # What is pending.
     digest = in_thread(pending.digest)
@@ -106,6 +107,7 @@ class ReadingArchive:
     without_vote = in_thread(read.without_vote)
     common_groups = in_thread(read.common_groups)
     chats_named_alike = at_once(read.chats_named_alike)
+    likelier_chats = at_once(read.likelier_chats)
     unnamed_chats = at_once(read.unnamed_chats)
     chat_facts = at_once(read.chat_facts)
     is_new_chat = at_once(read.is_new_chat)

@@ -28,6 +28,7 @@ from whatsapp_mcp.models.archive import (
     MessageKey,
     OutboxEntry,
     PurgeReport,
+    SearchHints,
     Statistics,
     meant,
 )
@@ -287,6 +288,7 @@ __all__ = [
     "ReceiptCounts",
     "RevokeContent",
     "Scheduling",
+    "SearchHints",
     "SendReport",
     "SendRequest",
     "SendResult",

@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol
 
 from whatsapp_mcp.models.file_readings import FileProblem
 from whatsapp_mcp.models.imports import ImportReport, ImportSource
-from whatsapp_mcp.models.messages import Chat, Contact, MessageKind, SendStatus
+from whatsapp_mcp.models.messages import Chat, Contact, Left, MessageKind, SendStatus
 from whatsapp_mcp.models.send_requests import Scheduling, SendRequest, SendResult
 
 CALL_KEY: Final = "call:"
@@ -156,6 +156,21 @@ def meant(candidates: Iterable[ChatCandidate]) -> tuple[ChatCandidate, ...]:
     found = tuple(candidates)
     best = min((_CERTAINTY[one.matched] for one in found), default=None)
     return tuple(one for one in found if _CERTAINTY[one.matched] == best)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHints:
+    """What may be told of a search that found nothing.
+
+    Attributes:
+        operators: The operators of the query without its words, where `has:` or `from:` is among them.
+        without_words: How many messages these find.
+        nobody: Names behind `from:` that nobody has, each with the people whose names are closest.
+    """
+
+    operators: str = ""
+    without_words: Left | None = None
+    nobody: tuple[tuple[str, tuple[Contact, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

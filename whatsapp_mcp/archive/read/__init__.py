@@ -65,6 +65,7 @@ from whatsapp_mcp.archive.read.people import (
     chats_named_alike,
     confirmed,
     contacts,
+    likelier_chats,
     resolve_chat,
     unnamed_chats,
 )
@@ -78,6 +79,7 @@ from whatsapp_mcp.archive.read.reports import (
     send_report,
     statistics,
 )
+from whatsapp_mcp.archive.read.search_hints import search_hints
 
 __all__ = [
     "DAMAGED_SEND",
@@ -119,6 +121,7 @@ __all__ = [
     "kept_to_drop",
     "key_digest",
     "last_written",
+    "likelier_chats",
     "media_source",
     "members",
     "message",
@@ -142,6 +145,7 @@ __all__ = [
     "resolve_chat",
     "scheduled_sends",
     "search",
+    "search_hints",
     "send_entry",
     "send_files",
     "send_report",

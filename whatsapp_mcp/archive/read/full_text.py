@@ -16,7 +16,7 @@ from whatsapp_mcp.archive.read import cursors, files, message_rows, people, snip
 from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, like
 from whatsapp_mcp.archive.read.message_queries import filter_conditions, of_kinds, with_values
 from whatsapp_mcp.archive.read.message_rows import MessageRow, Snippet, time_of
-from whatsapp_mcp.archive.read.search_query import HAS, IS, Query, Term, any_of, parse
+from whatsapp_mcp.archive.read.search_query import HAS, IS, Alternatives, Query, Term, any_of, parse
 from whatsapp_mcp.archive.state import BETWEEN, READING_KINDS
 from whatsapp_mcp.decoding import Flag
 from whatsapp_mcp.models import EVERYTHING, Message, MessageFilter, Page, ReadingKind, meant
@@ -36,7 +36,7 @@ _LOOKED_AT: Final = 50_000
 _WAS_READ: Final = (
     "d.message_id IS NOT NULL AND EXISTS (SELECT 1 FROM readings WHERE message_id = d.message_id)"
 )
-_FROM: Final = """FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
+FROM: Final = """FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
  LEFT JOIN media AS d ON d.message_id = m.id"""
 
 
@@ -61,8 +61,8 @@ def search(
         order: By time, or by relevance among the newest matches (no cursor then).
         zone: In which zone the times of `before:`, `until:` and `after:` are meant.
         now: The moment from which ages and weekdays in the query count; else the clock's.
-        mode: `any` takes one of the words, or what begins so, for all; `substring` also finds the inside
-            of words, slower.
+        mode: `any` takes one of the words, or what begins so, for all, and anybody's where those behind
+            `from:` wrote none; `substring` also finds the inside of words, slower.
 
     Raises:
         InvalidArgument: The cursor is not one of this search, or the limit is not 1–500.
@@ -73,7 +73,8 @@ def search(
     parsed = parse(query, zone, now)
     if mode == "any":
         parsed.wanted = any_of(parsed.wanted)
-    found = _conditions(db, parsed, where)
+        parsed.senders = [one for one in parsed.senders if one[1] or senders_called(db, one[0])]
+    found = conditions_of(db, parsed, where, inside=mode == "substring")
     if found is None:
         return Page(())
     one = _Search(db, parsed, *found, limit, last, mark)
@@ -81,14 +82,18 @@ def search(
         page = one.substring()
     else:
         page = one.words(order) if parsed.wanted else one.without_words()
+    if mode == "any" and parsed.wanted and parsed.senders and not page.items:
+        parsed.senders = []
+        found = conditions_of(db, parsed, where) or found
+        page = _Search(db, parsed, *found, limit, last, mark).words(order)
     if parsed.apart:
-        note = f"OR joins words only: {', '.join(parsed.apart)} narrows the whole search."
+        note = f"OR joins words, has: and is:; {', '.join(parsed.apart)} narrows the whole search."
         return replace(page, notes=(*page.notes, note))
     return page
 
 
-def _conditions(
-    db: sqlite3.Connection, query: Query, where: MessageFilter
+def conditions_of(
+    db: sqlite3.Connection, query: Query, where: MessageFilter, *, inside: bool = False
 ) -> tuple[list[str], list[Any], list[str]] | None:
     """The query's and the caller's filters as SQL, and the scopes for the index; None: nothing can match."""
     since = max((one for one in (query.since, where.since) if one), default=None)
@@ -104,7 +109,7 @@ def _conditions(
         scopes.append(_scope(db, "s", [contact_id(db, where.sender) or 0]))
     for numbered, letter, names in (("m.sender_id", "s", query.senders), ("m.chat_id", "c", query.chats)):
         for name, excluded in names:
-            numbers = _senders(db, name) if letter == "s" else _chats(db, name)
+            numbers = senders_called(db, name) if letter == "s" else _chats(db, name)
             if not numbers:
                 query.add_text(f"{'from' if letter == 's' else 'in'}:{name}", excluded)
                 continue
@@ -117,8 +122,28 @@ def _conditions(
         alone = not (conditions or excluded or query.wanted)
         conditions.append(("NOT " if excluded else "") + f"({_has(what, alone=alone)})")
     for state, excluded in query.states:
-        conditions.append(("NOT " if excluded else "") + f"({IS[state]})")
+        conditions.append(_state(state, excluded))
+    for one in query.mixed:
+        parts = [f"%{like(text)}%" for text in one.texts] if inside else []
+        conditions.append(_any_holds(one, len(parts)))
+        values += [f"body : {_any(one.terms)}", *parts] if one.terms else parts
     return conditions, values, scopes
+
+
+def _any_holds(one: Alternatives, texts: int) -> str:
+    """Words and operators that an OR joins.
+
+    Its values are the words for the index, if there are any, and patterns of as many texts.
+    """
+    parts = ["m.id IN (SELECT rowid FROM fts WHERE fts MATCH ?)"] if one.terms else []
+    parts += ["m.text LIKE ? ESCAPE '\\'"] * texts
+    parts += [("NOT " if excluded else "") + f"({_has(what, alone=False)})" for what, excluded in one.has]
+    parts += [_state(state, excluded) for state, excluded in one.states]
+    return f"({' OR '.join(parts)})"
+
+
+def _state(state: str, excluded: bool) -> str:
+    return ("NOT " if excluded else "") + f"({IS[state]})"
 
 
 def _has(what: str, *, alone: bool) -> str:
@@ -140,7 +165,8 @@ def _scope(db: sqlite3.Connection, letter: str, numbers: list[int]) -> str:
     return "scope : (" + " OR ".join(f'"{letter}{number}"' for number in every) + ")"
 
 
-def _senders(db: sqlite3.Connection, name: str) -> list[int]:
+def senders_called(db: sqlite3.Connection, name: str) -> list[int]:
+    """The numbers of those whom a name behind `from:` means."""
     if fold(name) in ("me", "myself"):
         return [0]
     found = people.contacts(db, name).items
@@ -221,7 +247,7 @@ class _Search:
         if self.query.unwanted:
             conditions.append("m.id NOT IN (SELECT rowid FROM fts WHERE fts MATCH ?)")
             values.append(f"body : {_any(self.query.unwanted)}")
-        sql = f"SELECT m.id {_FROM} WHERE {' AND '.join(conditions)} ORDER BY m.id DESC LIMIT ?"
+        sql = f"SELECT m.id {FROM} WHERE {' AND '.join(conditions)} ORDER BY m.id DESC LIMIT ?"
         return self._page(column(self.db, sql, [*values, self.limit + 1]))
 
     def substring(self) -> Page[Message]:
@@ -242,7 +268,7 @@ class _Search:
                 values += [f"%{like(part)}%" for part in parts]
         where = " AND ".join(conditions) or "1"
         columns = f"m.id, m.text, coalesce(d.file_name, ''), {_WAS_READ}"
-        sql = f"SELECT {columns} {_FROM} WHERE {where} ORDER BY m.id DESC"
+        sql = f"SELECT {columns} {FROM} WHERE {where} ORDER BY m.id DESC"
         with closing(self.db.execute(sql, values)) as reading:
             hits, stopped_at = _read(self.db, reading, wanted, self.limit)
         page = self._page(hits, [part for parts in wanted for part in parts])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime
 
-from whatsapp_mcp.archive.database import value
+from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import MessageKey
 
@@ -49,6 +50,11 @@ def find(db: sqlite3.Connection, key: MessageKey, chat: str | None = None) -> in
     if found is None:
         raise MessageNotFound(f"There is no message {text!r}" + (" in this chat." if chat else "."))
     return found
+
+
+def first_id(when: datetime) -> int:
+    """The lowest id that a message of this time may have."""
+    return max(0, int(when.timestamp())) << ID_BITS
 
 
 def like(text: str) -> str:

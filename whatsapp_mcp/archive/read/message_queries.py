@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import ID_BITS, placeholders, value
+from whatsapp_mcp.archive.database import placeholders, value
 from whatsapp_mcp.archive.read import completeness, cursors, message_rows
-from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, find
+from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, find, first_id
 from whatsapp_mcp.archive.read.message_rows import MessageRow
 from whatsapp_mcp.decoding import KIND_NUMBER, UNREAD_SQL, UNRECEIPTED_SQL, Flag
 from whatsapp_mcp.errors import MediaUnavailable
@@ -53,10 +53,10 @@ def filter_conditions(db: sqlite3.Connection, where: MessageFilter) -> tuple[lis
         found.append(of_kinds(where.kinds, alone=where.chat is None and where.sender is None))
     if where.since is not None:
         found.append("m.id >= ?")
-        values.append(_first_id(where.since))
+        values.append(first_id(where.since))
     if where.until is not None:
         found.append("m.id < ?")
-        values.append(_first_id(where.until))
+        values.append(first_id(where.until))
     if where.from_me is not None:
         found.append("m.sender_id = 0" if where.from_me else "m.sender_id != 0")
     if where.media is not None:
@@ -85,10 +85,6 @@ def of_kinds(kinds: tuple[MessageKind, ...], *, alone: bool) -> str:
     if alone and len(numbers) == 1 and numbers[0] > 0:
         return f"m.kind = {numbers[0]} AND m.kind > 0"
     return f"+m.kind IN ({', '.join(map(str, numbers))})"
-
-
-def _first_id(when: datetime) -> int:
-    return max(0, int(when.timestamp())) << ID_BITS
 
 
 def messages(

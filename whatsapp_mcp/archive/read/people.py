@@ -6,12 +6,13 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp import decoding
-from whatsapp_mcp.archive.database import column, fold
+from whatsapp_mcp.archive.database import column, fold, value
 from whatsapp_mcp.archive.read import chat_queries, chat_rows, cursors
-from whatsapp_mcp.archive.read.lookup import contact_id
+from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, first_id
 from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, is_person, looks_like_jid, looks_like_number, parse_number
@@ -29,7 +30,7 @@ _LAST_LETTER: Final = "\U0010ffff"
 _WORDS: Final = re.compile(r"[\w'’]+")
 _TOO_SHORT: Final = 3
 """Letters that a Latin text needs to be looked for inside words: `me` is no part of Gómez."""
-_EVERYBODY: Final = """SELECT 0, id, saved_name IS NOT NULL, name_norm FROM contacts WHERE id != 0 AND {0}
+EVERYBODY: Final = """SELECT 0, id, saved_name IS NOT NULL, name_norm FROM contacts WHERE id != 0 AND {0}
  UNION ALL SELECT 1, id, 1, name_norm FROM chats INDEXED BY chats_name
  WHERE contact_id IS NULL AND {0}"""
 """Everybody whose names meet a condition, as `_Named`."""
@@ -41,6 +42,8 @@ _ALIKE: Final = """SELECT 0, id, name_norm FROM contacts WHERE id != 0 AND name_
  WHERE contact_id IS NULL AND name_norm >= ?1 AND name_norm < ?2"""
 _OF_ANY: Final = """WHERE c.contact_id IN (SELECT value FROM json_each(?))
  OR (c.contact_id IS NULL AND c.id IN (SELECT value FROM json_each(?)))"""
+_WROTE: Final = f"""SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id = ? AND id >= ?
+ AND sender_id = {OWNER} AND NOT flags & {int(decoding.Flag.IMPORTED)})"""  # noqa: S608
 _SHOWN: Final = """WHERE c.id IN (
  SELECT id FROM chats INDEXED BY chats_name WHERE name_norm = ?1 AND contact_id IS NULL
  UNION ALL SELECT d.id FROM contacts AS s JOIN chats AS d ON d.contact_id = s.id WHERE s.id != 0
@@ -135,6 +138,22 @@ def chats_named_alike(db: sqlite3.Connection, jid: str, *, limit: int = 3) -> tu
     return tuple([one for one in _chats_of(db, found[: limit + 1]) if one.jid != chat.jid][:limit])
 
 
+def likelier_chats(db: sqlite3.Connection, jid: str, since: datetime) -> tuple[Chat, ...]:
+    """Of `chats_named_alike` those in which the owner wrote since then, if they did not write to this one.
+
+    People who are in no address book are left out: anybody may choose a name.
+    """
+    if _owner_wrote(db, jid, since):
+        return ()
+    alike = chats_named_alike(db, jid)
+    return tuple(one for one in alike if not one.stranger and _owner_wrote(db, one.jid, since))
+
+
+def _owner_wrote(db: sqlite3.Connection, jid: str, since: datetime) -> bool:
+    """Whether the owner wrote in a chat; what an imported file says proves nothing."""
+    return bool(value(db, _WROTE, (chat_id(db, jid), first_id(since))))
+
+
 def _is_alike(words: list[str], others: list[str]) -> bool:
     """Whether two names are the same, or every word of one is within a slip of the other's."""
     return len(words) == len(others) and all(map(_close, words, others))
@@ -161,7 +180,7 @@ class _Named(NamedTuple):
 def _holding(db: sqlite3.Connection, words: Sequence[str], *, inside: bool = False) -> list[_Named]:
     """Those in whose names all these words stand, each at the beginning of a word if not `inside`."""
     condition = " AND ".join(f"instr(name_norm, ?{at})" for at in range(1, len(words) + 1))
-    found = [*map(_Named._make, db.execute(_EVERYBODY.format(condition), words))]
+    found = [*map(_Named._make, db.execute(EVERYBODY.format(condition), words))]
     for word in () if inside else words:
         letters = re.escape(word)
         # The look back follows the letters, so that those are looked for first.
@@ -172,7 +191,7 @@ def _holding(db: sqlite3.Connection, words: Sequence[str], *, inside: bool = Fal
 
 def _similar(db: sqlite3.Connection, words: Sequence[str]) -> list[_Named]:
     """Those in whose names something close to each of these words stands."""
-    everybody = db.execute(_EVERYBODY.format("1")).fetchall()
+    everybody = db.execute(EVERYBODY.format("1")).fetchall()
     there = set("\n".join([names for _, _, _, names in everybody]).split())
     near = [_near(word, there) for word in words]
     if not all(near):

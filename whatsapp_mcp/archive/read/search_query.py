@@ -1,7 +1,8 @@
 """The search language, read so that nothing is ever an error.
 
-Words, `"phrases"`, `prefix*`, `-exclusion`; `this OR that`, which binds closer than words side by side;
-`from:`, `in:`, `has:`, `is:`, `before:`, `until:`, `after:`, `since:` with a word or a `"quoted value"`.
+Words, `"phrases"`, `prefix*`, `-exclusion`; `this OR that`, of words, `has:` and `is:`, which binds closer
+than what stands side by side; `from:`, `in:`, `has:`, `is:`, `before:`, `until:`, `after:`, `since:` with a
+word or a `"quoted value"`.
 What does not make sense as an operator is searched as text.
 """
 
@@ -11,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.archive.database import tokens, tokens_text
@@ -19,7 +20,6 @@ from whatsapp_mcp.archive.state import ADDONS, AddOn
 from whatsapp_mcp.decoding import UNREAD_SQL, Flag
 from whatsapp_mcp.models import MessageKind
 
-_T = TypeVar("_T")
 _PIECE: Final = re.compile(
     r"""(?P<no>-)?(?:(?P<op>[a-zA-Z]{2,6}):)?(?:["“”„«](?P<quoted>[^"“”»]*)["“”»]?|(?P<word>[^\s"“”„«»]+))"""
 )
@@ -30,6 +30,8 @@ _NAMES: Final = 8
 _LONGEST: Final = 4_000
 """Characters of a query that are looked at: in Chinese as many words in a row."""
 _OR: Final = {"OR", "|"}
+_JOINED: Final = {"has", "is"}
+"""Operators that an OR may join."""
 _OPERATORS: Final = {"from", "in", "has", "is", "before", "after", "since", "until"}
 HAS: Final[dict[str, tuple[MessageKind, ...]]] = {
     "image": (MessageKind.IMAGE,),
@@ -96,11 +98,37 @@ class Term:
 
 
 @dataclass(slots=True)
+class Alternatives:
+    """What an OR joins, of which one is enough; most often a single word.
+
+    `has` and `states` are as those of a query; `pieces` are all of it as typed.
+    """
+
+    terms: list[Term] = field(default_factory=list[Term])
+    texts: list[str] = field(default_factory=list[str])
+    has: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    states: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    pieces: list[str] = field(default_factory=list[str])
+
+    def add_text(self, text: str, exact: bool) -> None:
+        """Add a piece that is searched as text."""
+        if (term := _term(text, exact)) is not None:
+            self.terms.append(term)
+        self.texts.append(text if exact else text.rstrip("*"))
+
+    @property
+    def are_mixed(self) -> bool:
+        """Whether the index of words alone cannot find them."""
+        return len(self.has) + len(self.states) + bool(self.texts) > 1
+
+
+@dataclass(slots=True)
 class Query:
     """A query taken apart: any term of each tuple in `wanted` is to be found, any text of each in `texts`.
 
-    `senders` and `chats` are names as typed, with whether they are excluded; `apart` are operators after an
-    OR, which joins words alone: they narrow the whole search.
+    `senders` and `chats` are names as typed, with whether they are excluded; `mixed` are alternatives that
+    are not words alone; `apart` are other operators after an OR: they narrow the whole search.
+    `without_words` are its operators alone.
     """
 
     wanted: list[tuple[Term, ...]] = field(default_factory=list[tuple[Term, ...]])
@@ -112,35 +140,43 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     texts: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
+    mixed: list[Alternatives] = field(default_factory=list[Alternatives])
     apart: list[str] = field(default_factory=list[str])
+    without_words: str = ""
 
     @property
     def terms(self) -> list[Term]:
         """Every term that may be found."""
-        return [term for alternatives in self.wanted for term in alternatives]
+        every = [*self.wanted, *(one.terms for one in self.mixed)]
+        return [term for alternatives in every for term in alternatives]
 
-    def add_text(
-        self, text: str, excluded: bool = False, exact: bool = False, alternative: bool = False
-    ) -> None:
-        """Search a piece as text: beside what is searched already, or instead of the last of it."""
-        found = tokens(text)
-        if found:
-            prefix = text.endswith("*") and not exact
-            cut = tokens_text(text).replace('"', " ").replace("\x00", " ").strip(" *")
-            term = Term(tuple(found), prefix, cut)
-            if excluded:
-                self.unwanted.append(term)
-            else:
-                _add(self.wanted, term, alternative)
-        if not excluded:
-            _add(self.texts, text if exact else text.rstrip("*"), alternative)
+    def add_text(self, text: str, excluded: bool = False, exact: bool = False) -> None:
+        """Search a text that is no operator, beside what is searched already."""
+        if excluded:
+            self.unwanted += [term] if (term := _term(text, exact)) else []
+            return
+        one = Alternatives()
+        one.add_text(text, exact=False)
+        self.add(one)
+
+    def add(self, one: Alternatives) -> None:
+        """Search alternatives, beside what is searched already."""
+        if one.are_mixed:
+            self.mixed.append(one)
+            return
+        self.has += one.has
+        self.states += one.states
+        self.wanted += [tuple(one.terms)] if one.terms else []
+        self.texts += [tuple(one.texts)] if one.texts else []
 
 
-def _add(groups: list[tuple[_T, ...]], one: _T, alternative: bool) -> None:
-    if alternative and groups:
-        groups[-1] = (*groups[-1], one)
-    else:
-        groups.append((one,))
+def _term(text: str, exact: bool = False) -> Term | None:
+    """A piece for the index; None where it holds nothing that is indexed."""
+    found = tokens(text)
+    if not found:
+        return None
+    cut = tokens_text(text).replace('"', " ").replace("\x00", " ").strip(" *")
+    return Term(tuple(found), text.endswith("*") and not exact, cut)
 
 
 def any_of(wanted: list[tuple[Term, ...]]) -> list[tuple[Term, ...]]:
@@ -152,44 +188,62 @@ def any_of(wanted: list[tuple[Term, ...]]) -> list[tuple[Term, ...]]:
 
 def parse(text: str, zone: tzinfo = UTC, now: datetime | None = None) -> Query:
     """Take a query apart; times are read by `time_grammar`. Of a very long one the beginning counts."""
-    query = Query()
-    now = now or datetime.now(UTC)
+    query, now = Query(), now or datetime.now(UTC)
+    groups: list[Alternatives] = []
+    operators: list[str] = []
     alternative = False
     for piece in islice(_PIECE.finditer(text[:_LONGEST]), _MOST):
-        excluded = piece["no"] is not None
-        operator = (piece["op"] or "").lower()
-        quoted = piece["quoted"]
-        value = piece["word"] if quoted is None else quoted
-        if piece[0] in _OR and query.texts and not alternative:
+        if piece[0] in _OR and groups and not alternative:
             alternative = True
             continue
-        if operator in _OPERATORS and _operate(query, operator, value.strip(), excluded, zone, now):
-            query.apart += [piece[0]] * alternative
+        operator, excluded, quoted = (piece["op"] or "").lower(), piece["no"] is not None, piece["quoted"]
+        value = piece["word"] if quoted is None else quoted
+        joined = groups[-1] if alternative else Alternatives()
+        is_new, alternative = not alternative, False
+        if operator in _JOINED and _narrow(joined, operator, value.strip(), excluded):
+            joined.pieces.append(piece[0])
+        elif operator in _OPERATORS - _JOINED and _operate(
+            query, operator, value.strip(), excluded, zone, now
+        ):
+            operators.append(piece[0])
+            query.apart += [] if is_new else [piece[0]]
+            continue
         else:
             whole = f"{piece['op']}:{value}" if piece["op"] else value
-            query.add_text(whole, excluded, quoted is not None, alternative)
-        alternative = False
+            if excluded:
+                query.add_text(whole, excluded, quoted is not None)
+                continue
+            joined.add_text(whole, quoted is not None)
+        groups += [joined] if is_new else []
+    for one in groups:
+        query.add(one)
+    operators += [" OR ".join(one.pieces) for one in groups if not one.texts]
+    query.without_words = " ".join(operators)
     return query
+
+
+def _narrow(joined: Alternatives, operator: str, value: str, excluded: bool) -> bool:
+    """Add `has:` or `is:` to alternatives; False where it means nothing."""
+    if operator == "has":
+        known = value.lower().removesuffix("s")
+        if known in HAS or known in ("media", "link", "transcript"):
+            joined.has.append((known, excluded))
+            return True
+    elif value.lower() in IS:
+        joined.states.append((value.lower(), excluded))
+        return True
+    return False
 
 
 def _operate(query: Query, operator: str, value: str, excluded: bool, zone: tzinfo, now: datetime) -> bool:
     if not value:
         return False
-    known = value.lower().removesuffix("s")
     match operator:
         case "from" | "in":
             names = query.senders if operator == "from" else query.chats
             if len(names) == _NAMES:
                 return False
             names.append((value, excluded))
-        case "has":
-            if known not in HAS and known not in ("media", "link", "transcript"):
-                return False
-            query.has.append((known, excluded))
-        case "is":
-            if value.lower() not in IS:
-                return False
-            query.states.append((value.lower(), excluded))
         case _:
             span = time_grammar.read(value, zone, now)
             if span is None or excluded:

@@ -27,6 +27,7 @@ from whatsapp_mcp.server.arguments.arguments import (
     choose,
     find_chat,
     find_known_chat,
+    is_certain,
     is_ref,
     one_emoji,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "find_people",
     "find_person",
     "in_a_root",
+    "is_certain",
     "is_ref",
     "mention",
     "one_emoji",

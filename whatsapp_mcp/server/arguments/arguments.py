@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument
-from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.jid import Jid, is_person, looks_like_jid, looks_like_number
 from whatsapp_mcp.models import MessageKind
 from whatsapp_mcp.server.calls import Neutral
-from whatsapp_mcp.server.fencing import chosen_name
+from whatsapp_mcp.server.fencing import chosen_name, titled
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat, ChatCandidate, Message
@@ -103,6 +105,9 @@ Detail = Literal["concise", "full"]
 _LOOKED_AT: Final = 200
 """Newest messages of a person that are looked at for the groups in which they wrote."""
 _GROUPS_TOLD: Final = 4
+_GROUPS_IN_COMMON: Final = 3
+_LATELY: Final = timedelta(days=30)
+"""In this time the user wrote to whom they are likely to mean."""
 TIMERS: Final = {"off": 0, "24h": 86_400, "7d": 604_800, "90d": 7_776_000}
 """The times after which WhatsApp lets messages disappear, in seconds."""
 Timer = Annotated[Literal["off", "24h", "7d", "90d"], Field(description="New messages disappear after")]
@@ -171,6 +176,39 @@ def choose(
     )
 
 
+async def choose_one(
+    services: Services,
+    candidates: tuple[ChatCandidate, ...],
+    text: str,
+    *,
+    reading: bool = False,
+    own_names: bool = False,
+) -> Chat:
+    """As `choose`; of people who may be meant, the groups in common are told.
+
+    Raises:
+        ChatNotFound, AmbiguousChat: As `choose`.
+    """
+    from whatsapp_mcp.models import meant
+
+    try:
+        return choose(candidates, text, reading=reading, own_names=own_names)
+    except AmbiguousChat as error:
+        near = zip(meant(candidates), error.candidates, strict=True)
+        offered = [await _with_groups(services, one.chat, told) for one, told in near]
+        raise AmbiguousChat(error.message, error.action, candidates=offered) from error
+
+
+async def _with_groups(services: Services, chat: Chat, told: Candidate) -> Candidate:
+    """A candidate with the names of some groups in common."""
+    if not is_person(chat.jid):
+        return told
+    groups = await services.archive.common_groups(chat.jid)
+    names = ", ".join(titled(group.name) for group in groups[:_GROUPS_IN_COMMON])
+    more = f" and {left} more" if (left := len(groups) - _GROUPS_IN_COMMON) > 0 else ""
+    return replace(told, note=", ".join(filter(None, [told.note, names and f"in {names}{more}"])) or None)
+
+
 def one_emoji(text: str) -> str:
     """An emoji to react with, or an empty string.
 
@@ -206,7 +244,30 @@ async def find_chat(services: Services, text: str, *, reading: bool = False) -> 
         if not reading:
             await _refuse_two_meanings(services, message)
         text = message.chat
-    return choose(await services.archive.resolve_chat(text), text, reading=reading)
+    chat = await choose_one(services, await services.archive.resolve_chat(text), text, reading=reading)
+    if not (reading or is_certain(text)):
+        await _refuse_unlikely(services, chat)
+    return chat
+
+
+def is_certain(text: str) -> bool:
+    """Whether a text names a chat by more than a name."""
+    return is_ref(text) or looks_like_jid(text) or looks_like_number(text)
+
+
+async def _refuse_unlikely(services: Services, chat: Chat) -> None:
+    """Refuse the name of a chat where the user is silent, if it is nearly that of one where they write.
+
+    Raises:
+        AmbiguousChat: It is; both are candidates.
+    """
+    likelier = await services.archive.likelier_chats(chat.jid, services.now() - _LATELY)
+    if likelier:
+        raise AmbiguousChat(
+            f"The user has not written to {titled(chat.name)} for a month, but to others with such a name.",
+            "Call again with the number or jid of the one that is meant.",
+            candidates=[await _with_groups(services, one, candidate(one)) for one in (chat, *likelier)],
+        )
 
 
 async def _refuse_two_meanings(services: Services, message: Message) -> None:

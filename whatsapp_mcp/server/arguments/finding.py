@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.server.arguments.arguments import choose, is_ref
+from whatsapp_mcp.server.arguments.arguments import choose_one, is_ref
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat
@@ -29,8 +29,16 @@ async def find_group(services: Services, text: str, *, reading: bool = False) ->
     return await _find(services, text, "group", lambda jid: jid.is_group, reading)
 
 
-async def find_person(services: Services, text: str, *, reading: bool = False) -> Chat:
+async def find_person(
+    services: Services, text: str, *, reading: bool = False, own_names: bool = False
+) -> Chat:
     """The direct chat with the person that a number, jid, name or the ref of a message of theirs means.
+
+    Args:
+        services: Have the archive.
+        text: What was given.
+        reading: As `choose` takes it.
+        own_names: As `choose` takes it.
 
     Raises:
         InvalidArgument: The text is empty.
@@ -40,7 +48,7 @@ async def find_person(services: Services, text: str, *, reading: bool = False) -
     if is_ref(text):
         text = (await services.archive.message(text)).sender
     try:
-        return await _find(services, text, "person", lambda jid: jid.is_person, reading)
+        return await _find(services, text, "person", lambda jid: jid.is_person, reading, own_names)
     except ChatNotFound as error:
         raise ContactNotFound(f"Nobody matches {text!r}.", candidates=error.candidates) from error
 
@@ -59,10 +67,15 @@ async def find_people(services: Services, texts: Iterable[str]) -> tuple[Chat, .
 
 
 async def _find(
-    services: Services, text: str, what: str, wanted: Callable[[Jid], bool], reading: bool
+    services: Services,
+    text: str,
+    what: str,
+    wanted: Callable[[Jid], bool],
+    reading: bool,
+    own_names: bool = False,
 ) -> Chat:
     if not text.strip():
         raise InvalidArgument(f"The name of the {what} is empty.")
     candidates = await services.archive.resolve_chat(text, limit=_CANDIDATES)
     fitting = tuple(each for each in candidates if wanted(Jid.parse(each.chat.jid)))
-    return choose(fitting, text, reading=reading)
+    return await choose_one(services, fitting, text, reading=reading, own_names=own_names)

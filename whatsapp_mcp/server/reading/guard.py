@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.ledger import AuditEntry, Exposure
-from whatsapp_mcp.models import UNKNOWN, Caller, Chat, ChatKind, Message, Page, Permit, mention_keys
+from whatsapp_mcp.models import UNKNOWN, Caller, Chat, ChatKind, Contact, Message, Page, Permit, mention_keys
 from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Verdict
@@ -157,6 +157,14 @@ class Guard:
             jids, refs = zip(*read, strict=True)
             self._ledger.audit.read(AuditEntry(self._caller, "chats", jids, refs))
         return shown
+
+    async def shown_people(self, found: Sequence[Contact]) -> tuple[Contact, ...]:
+        """People as they are handed out."""
+        verdicts = await self.verdicts(each.jid for each in found)
+        view = self.view()
+        return tuple(
+            [view.contact(each) for each in found if not verdicts or verdicts.get(each.jid) != "deny"]
+        )
 
     async def hand_out(
         self,

@@ -2,7 +2,7 @@
 
 | what | in lists, searches, waits | opened |
 |---|---|---|
-| a stranger's words, and those whose author nobody knows | stay back; a search counts its hits | `context`, or naming their chat |
+| a stranger's words, and those whose author nobody knows | stay back; hits are counted | by ref, or by chat |
 | a chat of which a rule says `ask` | stays back | the same, once a person has agreed |
 | a chat of which a rule says `deny`, or beyond the one that the caller is bound to | is not there | never |
 | names of who is not in the one chat that the caller is bound to | stay back | never |

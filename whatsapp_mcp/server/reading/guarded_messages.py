@@ -22,6 +22,7 @@ from whatsapp_mcp.models import (
     MessageKey,
     Page,
     Permit,
+    SearchHints,
     WithheldHits,
     content_is_strangers,
     file_words_are_senders,
@@ -253,6 +254,16 @@ class GuardedMessages(Guard):
             yield "Not searched: words that are only shown once the user agrees, or never."
         if self._withholds and tells_codes(query):
             yield "Not searched for digits or with a -word: messages that hold a one-time code."
+
+    async def search_hints(
+        self, query: str, where: MessageFilter, *, zone: tzinfo, now: datetime
+    ) -> SearchHints:
+        """As `ReadingArchive.search_hints`; none where a rule may keep any of it back."""
+        if self._rules is not None:
+            return SearchHints()
+        found = await self._archive.search_hints(query, where, zone=zone, now=now)
+        nobody = [(name, await self.shown_people(closest)) for name, closest in found.nobody]
+        return replace(found, nobody=tuple(nobody))
 
     async def _masked_readings(self, found: Sequence[Message], query: str) -> dict[int, str]:
         """What was read in the files of hits, its one-time codes masked, by ref; only where there are any.

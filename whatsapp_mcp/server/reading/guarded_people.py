@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from whatsapp_mcp.jid import Jid
@@ -28,12 +28,12 @@ class GuardedPeople(Guard):
         async def read(after: str | None) -> Page[Contact]:
             return await self._archive.contacts(query, limit=limit, cursor=after)
 
-        return await self.pages(read, cursor, self._shown_people)
+        return await self.pages(read, cursor, self.shown_people)
 
     async def contact(self, jid: str) -> Contact | None:
         """As `ReadingArchive.contact`; None also for somebody whose chat may not be read."""
         found = await self._archive.contact(jid)
-        return None if found is None else next(iter(await self._shown_people((found,))), None)
+        return None if found is None else next(iter(await self.shown_people((found,))), None)
 
     async def members(self, chat: str) -> tuple[GroupMember, ...]:
         """As `ReadingArchive.members`."""
@@ -50,11 +50,17 @@ class GuardedPeople(Guard):
 
     async def common_groups(self, jid: str) -> tuple[Chat, ...]:
         """As `ReadingArchive.common_groups`."""
-        return await self.shown_chats(await self._archive.common_groups(jid))
+        groups = await self._archive.common_groups(jid)
+        # They are named for who is in them: what was last said there is handed out to nobody.
+        return await self.shown_chats([replace(each, last_message=None) for each in groups])
 
     async def chats_named_alike(self, jid: str, *, limit: int = 3) -> tuple[Chat, ...]:
         """As `ReadingArchive.chats_named_alike`."""
         return await self.shown_chats(await self._archive.chats_named_alike(jid, limit=limit))
+
+    async def likelier_chats(self, jid: str, since: datetime) -> tuple[Chat, ...]:
+        """As `ReadingArchive.likelier_chats`."""
+        return await self.shown_chats(await self._archive.likelier_chats(jid, since))
 
     async def chat_shown_as(self, name: str) -> Chat | None:
         """As `ReadingArchive.chat_shown_as`."""
@@ -113,10 +119,3 @@ class GuardedPeople(Guard):
             await self.agree(Permit("release", (jid,)))
         await self._expose(View(self._withholds, strangers=True), ())
         self._ledger.audit.read(AuditEntry(self._caller, "channel_posts", (jid,)))
-
-    async def _shown_people(self, found: Sequence[Contact]) -> tuple[Contact, ...]:
-        verdicts = await self.verdicts(each.jid for each in found)
-        view = self.view()
-        return tuple(
-            [view.contact(each) for each in found if not verdicts or verdicts.get(each.jid) != "deny"]
-        )

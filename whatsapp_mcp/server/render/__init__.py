@@ -11,6 +11,7 @@ from whatsapp_mcp.server.render.connection import (
 from whatsapp_mcp.server.render.data import (
     ChatData,
     ChatsData,
+    MessageData,
     MessagesData,
     chat_data,
     chats_data,
@@ -86,6 +87,7 @@ __all__ = [
     "JoinData",
     "JoinRequestsData",
     "LinkData",
+    "MessageData",
     "MessagesData",
     "PollData",
     "ProfileData",

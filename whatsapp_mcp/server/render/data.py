@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import Any, Final, NotRequired
 
 from typing_extensions import TypedDict
@@ -35,10 +35,9 @@ from whatsapp_mcp.server.fencing import (
 from whatsapp_mcp.server.render.file_notes import HEARD, add_file_notes
 from whatsapp_mcp.server.render.kinds import kind_text, what_of, without_title
 from whatsapp_mcp.server.render.polls import voters_data
-from whatsapp_mcp.server.render.times import rfc3339, stamp
+from whatsapp_mcp.server.render.times import rfc3339, stamp, stamp_of_number
 
 _TIMES: Final = frozenset({"starts_at", "ends_at", "expires_at"})
-_MILLISECONDS: Final = 10**11
 FORWARDED: Final = " (forwarded, author unknown)"
 """Follows the name of somebody who forwarded a message."""
 
@@ -373,20 +372,11 @@ def _details(value: Any, zone: tzinfo) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
-        told = {key: _time(inner, zone) if key in _TIMES else inner for key, inner in value.items()}
+        told = {key: stamp_of_number(inner, zone) if key in _TIMES else inner for key, inner in value.items()}
         return {full_name(key): _details(inner, zone) for key, inner in told.items() if inner is not None}
     if isinstance(value, (list, tuple)):
         return [_details(inner, zone) for inner in value]
     return value
-
-
-def _time(value: Any, zone: tzinfo) -> str | None:
-    """Seconds since 1970, or milliseconds where seconds would be thousands of years ahead."""
-    try:
-        seconds = value / 1000 if value > _MILLISECONDS else value
-        return stamp(datetime.fromtimestamp(seconds, UTC), zone) if seconds > 0 else None
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
 
 
 def messages_data(page: Page[Message], zone: tzinfo, *, of_one_chat: bool = False) -> MessagesData:
@@ -401,7 +391,7 @@ def messages_data(page: Page[Message], zone: tzinfo, *, of_one_chat: bool = Fals
         data["notes"] = list(page.notes)
     if page.withheld:
         data["withheld_hits"] = [
-            {"count": hits.count, "refs": [f"#{ref}" for ref in hits.refs]} for hits in page.withheld
+            WithheldHitsData(count=one.count, refs=[f"#{ref}" for ref in one.refs]) for one in page.withheld
         ]
     if page.left:
         data["left"] = page.left.count

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, tzinfo
-from typing import Final
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any, Final
 
 from whatsapp_mcp.time_grammar import WEEKDAYS
 from whatsapp_mcp.zone import local
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MILLISECONDS: Final = 10**11
 DAY: Final = slice(10)
 """Where the day stands in a time in RFC 3339."""
 TIME: Final = slice(11, 16)
@@ -20,6 +21,15 @@ def stamp(moment: datetime, zone: tzinfo) -> str:
     there = local(moment, zone)
     # Without a fraction the default form is the same and a quarter cheaper; lists write one for each message.
     return there.isoformat(timespec="seconds") if there.microsecond else there.isoformat()
+
+
+def stamp_of_number(value: Any, zone: tzinfo) -> str | None:
+    """As `stamp`, of seconds since 1970, or milliseconds where seconds would be thousands of years ahead."""
+    try:
+        seconds = value / 1000 if value > _MILLISECONDS else value
+        return stamp(datetime.fromtimestamp(seconds, UTC), zone) if seconds > 0 else None
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def rfc3339(moment: datetime | None, zone: tzinfo) -> str | None:

@@ -149,7 +149,7 @@ async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
     if len(name) > MAX_NAME:
         raise TooLong(f"The name has {len(name)} characters, the limit is {MAX_NAME}.")
     services = await call.services()
-    person = await find_person(services, contact)
+    person = await find_person(services, contact, own_names=True)
     if Jid.parse(person.jid).number is None:
         raise InvalidArgument("The phone number of this person is not known.", "Give the number to save.")
     async with services.device() as device:

@@ -99,7 +99,7 @@ async def list_messages(
 
     services = await call.services()
     where = MessageFilter(
-        chat=(await find_known_chat(services, chat_jid)).jid if chat_jid else None,
+        chat=(await find_known_chat(services, chat_jid, reading=True)).jid if chat_jid else None,
         sender=(await find_person(services, sender_phone_number, reading=True)).jid
         if sender_phone_number
         else None,
@@ -155,7 +155,7 @@ async def list_chats(
 async def get_chat(call: Call, chat_jid: str, include_last_message: bool = True) -> Result:
     """One chat by jid."""
     services = await call.services()
-    found = await find_known_chat(services, chat_jid)
+    found = await find_known_chat(services, chat_jid, reading=True)
     chat = await services.archive.chat(found.jid) or found
     if not include_last_message:
         (chat,) = _without_last([chat])
@@ -261,7 +261,7 @@ class DownloadedData(files.DownloadData):
 async def download_media(call: Call, message_id: str, chat_jid: str) -> Result:
     """Fetch the file of a message."""
     services = await call.services()
-    chat = await find_known_chat(services, chat_jid)
+    chat = await find_known_chat(services, chat_jid, reading=True)
     found = await services.archive.message(message_id, chat=chat.jid)
     result = _successful(await files.download_media(call, f"#{found.ref}"))
     path = result.data.get("path")  # none where only a thumbnail is left

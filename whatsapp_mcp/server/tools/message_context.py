@@ -1,16 +1,33 @@
-"""Lists in which each message follows its context."""
+"""Lists of messages: each may follow its context, and voice notes say that nobody transcribes them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whatsapp_mcp.server.render import CONTEXT, MessagesData, messages_data
+from whatsapp_mcp import media
+from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.server.render import CONTEXT, MessageData, MessagesData, messages_data
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Message, Page
     from whatsapp_mcp.server.calls import Services
     from whatsapp_mcp.server.reading import GuardedArchive
+
+
+def page_data(services: Services, page: Page[Message], *, of_one_chat: bool) -> MessagesData:
+    """A page as structured content; where nothing transcribes, its voice notes and a note say so."""
+    data = messages_data(page, services.zone, of_one_chat=of_one_chat)
+    silent = [one for one in data["messages"] if one["kind"] == MessageKind.VOICE and _is_unread(one)]
+    if silent and (why := media.why_no_speech(services.settings)) is not None:
+        for one in silent:
+            one["problem"] = "not transcribed"
+        data["notes"] = [*data.get("notes", ()), why.message]
+    return data
+
+
+def _is_unread(message: MessageData) -> bool:
+    return message.keys().isdisjoint({"reading", "problem", "withheld", "revoked_at"})
 
 
 async def with_context(
@@ -21,10 +38,10 @@ async def with_context(
     What stands before more than one is told once, before the oldest of these; each is marked as context.
     """
     if not count:
-        return messages_data(page, services.zone, of_one_chat=of_one_chat)
+        return page_data(services, page, of_one_chat=of_one_chat)
     before = await archive.preceding([f"#{hit.ref}" for hit in page.items], count)
     shown = replace(page, items=tuple(one for hit in page.items for one in (*before[hit.ref], hit)))
-    data = messages_data(shown, services.zone, of_one_chat=of_one_chat)
+    data = page_data(services, shown, of_one_chat=of_one_chat)
     hits = {hit.ref for hit in page.items}
     for message, one in zip(shown.items, data["messages"], strict=True):
         if message.ref not in hits:

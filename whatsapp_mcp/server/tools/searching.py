@@ -27,29 +27,29 @@ from whatsapp_mcp.server.arguments import (
     is_ref,
 )
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import full_name, identifier, in_quotes
+from whatsapp_mcp.server.fencing import clean_line, full_name, identifier, in_quotes
 from whatsapp_mcp.server.render import (
     ContactsData,
     MessagesData,
     ProfileData,
     contacts_data,
     contacts_text,
-    messages_data,
     messages_text,
     named,
     narrowed,
+    person_line,
     place_of,
     profile_data,
     profile_text,
     stamp,
 )
 from whatsapp_mcp.server.tools.connection import unheard
-from whatsapp_mcp.server.tools.message_context import after_context, with_context
+from whatsapp_mcp.server.tools.message_context import after_context, page_data, with_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from whatsapp_mcp.models import Chat, Message, Page
+    from whatsapp_mcp.models import Chat, Message, Page, SearchHints
 
 CLOSEST: Final = 5
 """Messages shown with some of the words when none has all of them; so few hits may not be what is sought."""
@@ -99,10 +99,13 @@ async def search_messages(
     sought += narrowed(where, services.zone, sender=named(who) if who else None)
     archive = services.archive.opened(place.jid if place else None)
     search = partial(archive.search, query, where, zone=services.zone, now=services.now())
-    header, page = await _found(search, order, limit, cursor, sought, substring=substring)
+    header, page, is_exact = await _found(search, order, limit, cursor, sought, substring=substring)
     data = await with_context(services, archive, page, context, of_one_chat=chat is not None)
     header += after_context(context)
     text = messages_text(data, header=header, detail=detail, to_the_end=order == "newest")
+    if not (is_exact or cursor):
+        hints = await archive.search_hints(query, where, zone=services.zone, now=services.now())
+        text = text.plus(*_hints(hints))
     if len(page.items) <= CLOSEST and not (chat or sender or cursor):
         found = await _chats_named(services, query)
         if found:
@@ -124,17 +127,29 @@ async def _found(
     sought: str,
     *,
     substring: bool,
-) -> tuple[str, Page[Message]]:
-    """What a search finds, or else what comes closest, and what that is called."""
+) -> tuple[str, Page[Message], bool]:
+    """What a search finds, or else what comes closest; what that is called; and whether it was found."""
     mode = "substring" if substring else "words"
     page = await search(order=order, mode=mode, limit=limit, cursor=cursor)
     if page.items or page.withheld:
-        return f"Messages with {sought}, {'newest' if order == 'newest' else 'best'} first", page
+        return f"Messages with {sought}, {'newest' if order == 'newest' else 'best'} first", page, True
     if not (cursor or substring):
         closest = await search(order="relevance", mode="any", limit=min(limit, CLOSEST))
         if closest.items:
-            return f"No message with {sought}; closest", closest
-    return f"Messages with {sought}", page
+            return f"No message with {sought}; closest", closest, False
+    return f"Messages with {sought}", page, False
+
+
+def _hints(hints: SearchHints) -> list[str]:
+    """Why a search may have found nothing, and what finds more."""
+    told: list[str] = []
+    for name, closest in hints.nobody:
+        people = ", ".join(map(person_line, closest))
+        told.append(f"Nobody is called {in_quotes(name, _QUERY)}{f'; closest: {people}' if people else ''}.")
+    if found := hints.without_words:
+        count = f"{found.count}{' or more' if found.at_least else ''}"
+        told.append(f"Without the words: {count} (query {clean_line(hints.operators, _QUERY)}).")
+    return told
 
 
 async def _chats_named(services: Services, query: str) -> list[Chat]:
@@ -161,7 +176,7 @@ async def get_message_context(
     page = await services.archive.context(message, before=before, after=after, reveal=reveal)
     given = message.strip() if is_ref(message) else identifier(message.strip())
     header = f"Around {given} in {place_of(page.items[0])}"
-    data = messages_data(page, services.zone, of_one_chat=True)
+    data = page_data(services, page, of_one_chat=True)
     return Result(messages_text(data, header=header, detail=detail), data)
 
 

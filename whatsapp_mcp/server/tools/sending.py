@@ -17,7 +17,7 @@ from whatsapp_mcp.errors import (
     TooLong,
     WhatsAppError,
 )
-from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     Content,
     Message,
@@ -35,7 +35,7 @@ from whatsapp_mcp.server.arguments import (
     candidate,
     find_chat,
     find_known_chat,
-    is_ref,
+    is_certain,
     mention,
     one_emoji,
 )
@@ -106,7 +106,7 @@ def check_text(text: str) -> str:
 
 async def _others_called_so(services: Services, given: str, chat: Chat) -> str:
     """Who else has the name that was given, or one that differs by a letter; empty if nobody has."""
-    if looks_like_jid(given) or looks_like_number(given) or is_ref(given):
+    if is_certain(given):
         return ""
     others = [candidate_text(candidate(one)) for one in await services.archive.chats_named_alike(chat.jid)]
     told = "; ".join(filter(None, others))

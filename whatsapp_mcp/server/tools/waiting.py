@@ -40,13 +40,13 @@ from whatsapp_mcp.server.reading import collapsed
 from whatsapp_mcp.server.render import (
     MessagesData,
     ReportData,
-    messages_data,
     messages_text,
     more,
     named,
     place_of,
     report_data,
 )
+from whatsapp_mcp.server.tools.message_context import page_data
 from whatsapp_mcp.server.tools.outcomes import counts_told
 from whatsapp_mcp.zone import local
 
@@ -195,7 +195,7 @@ async def wait_for_messages(
         others = (*others, _MISSED)
     page = Page(found, f"{_PREFIX}{heard.after}", others)
     header = f"New messages{_told(where, who, mentions_me, text)}"
-    data = messages_data(page, services.zone, of_one_chat=where is not None)
+    data = page_data(services, page, of_one_chat=where is not None)
     if page.items:
         return Result(messages_text(data, header=header), data)
     shown = messages_text(data, header=f"{header} in {wait:.0f} s")
