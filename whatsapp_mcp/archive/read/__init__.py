@@ -21,7 +21,7 @@ from whatsapp_mcp.archive.read.files import (
     kept_to_drop,
     reading,
 )
-from whatsapp_mcp.archive.read.full_text import search
+from whatsapp_mcp.archive.read.full_text import search, search_hints
 from whatsapp_mcp.archive.read.lookup import chat_id, find
 from whatsapp_mcp.archive.read.message_queries import (
     context,
@@ -79,7 +79,6 @@ from whatsapp_mcp.archive.read.reports import (
     send_report,
     statistics,
 )
-from whatsapp_mcp.archive.read.search_hints import search_hints
 
 __all__ = [
     "DAMAGED_SEND",

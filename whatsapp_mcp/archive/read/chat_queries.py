@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from typing import Any, Final
 
 from whatsapp_mcp import decoding
@@ -19,6 +21,8 @@ from whatsapp_mcp.models import Actor, Chat, ChatKind, Contact, GroupMember, Mes
 
 WORDS: Final = 100
 """Words of a name that are looked for: SQLite takes no condition of a thousand parts."""
+_CLOSEST: Final = 3
+"""People who are named instead of one whom nobody is called."""
 _NAMED: Final = """(' ' || c.name_norm LIKE ? ESCAPE '\\'
  OR ' ' || replace(cc.name_norm, char(10), ' ') LIKE ? ESCAPE '\\')"""
 _CALLED: Final = f"""SELECT j.value, coalesce({state.NAME_SQL.format(c="s")}, c.name)
@@ -174,6 +178,21 @@ def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:
     places = placeholders(both)
     rest = f"WHERE c.id IN ({places}) ORDER BY c.last_id DESC, c.id DESC"
     return chat_rows.chats(db, chat_rows.chat_rows(db, rest, both))
+
+
+def closest_contacts(db: sqlite3.Connection, name: str) -> tuple[Contact, ...]:
+    """The people whose names, or a word of them, are most like a name that nobody has."""
+    called: dict[str, int] = {}
+    for number, names in db.execute("SELECT id, name_norm FROM contacts WHERE id != 0"):
+        for each in (*names.split("\n"), *names.split()):
+            called.setdefault(each, number)
+    wanted = fold(name[: decoding.MAX_NAME])
+    alike = [
+        other for word in (wanted, *re.findall(r"\w+", wanted)) for other in get_close_matches(word, called)
+    ]
+    closest = [*dict.fromkeys(called[other] for other in alike)][:_CLOSEST]
+    people = {row.id: row.contact for row in _contacts(db, closest)}
+    return tuple(people[number] for number in closest)
 
 
 def contact(db: sqlite3.Connection, jid: str) -> Contact | None:

@@ -11,15 +11,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, Literal
 
-from whatsapp_mcp.archive.database import column, fold, placeholders
-from whatsapp_mcp.archive.read import cursors, files, message_rows, people, snippets
+from whatsapp_mcp.archive.database import column, fold, placeholders, value
+from whatsapp_mcp.archive.read import chat_queries, cursors, files, message_rows, people, snippets
 from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, like
-from whatsapp_mcp.archive.read.message_queries import filter_conditions, of_kinds, with_values
+from whatsapp_mcp.archive.read.message_queries import COUNTED, filter_conditions, of_kinds, with_values
 from whatsapp_mcp.archive.read.message_rows import MessageRow, Snippet, time_of
 from whatsapp_mcp.archive.read.search_query import HAS, IS, Alternatives, Query, Term, any_of, parse
 from whatsapp_mcp.archive.state import BETWEEN, READING_KINDS
 from whatsapp_mcp.decoding import Flag
-from whatsapp_mcp.models import EVERYTHING, Message, MessageFilter, Page, ReadingKind, meant
+from whatsapp_mcp.models import (
+    EVERYTHING,
+    Left,
+    Message,
+    MessageFilter,
+    Page,
+    ReadingKind,
+    SearchHints,
+    meant,
+)
 
 RELEVANCE_CANDIDATES: Final = 5_000
 """Relevance is judged among this many of the newest matches."""
@@ -36,7 +45,7 @@ _LOOKED_AT: Final = 50_000
 _WAS_READ: Final = (
     "d.message_id IS NOT NULL AND EXISTS (SELECT 1 FROM readings WHERE message_id = d.message_id)"
 )
-FROM: Final = """FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
+_FROM: Final = """FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
  LEFT JOIN media AS d ON d.message_id = m.id"""
 
 
@@ -73,8 +82,8 @@ def search(
     parsed = parse(query, zone, now)
     if mode == "any":
         parsed.wanted = any_of(parsed.wanted)
-        parsed.senders = [one for one in parsed.senders if one[1] or senders_called(db, one[0])]
-    found = conditions_of(db, parsed, where, inside=mode == "substring")
+        parsed.senders = [one for one in parsed.senders if one[1] or _senders(db, one[0])]
+    found = _conditions(db, parsed, where, inside=mode == "substring")
     if found is None:
         return Page(())
     one = _Search(db, parsed, *found, limit, last, mark)
@@ -84,7 +93,7 @@ def search(
         page = one.words(order) if parsed.wanted else one.without_words()
     if mode == "any" and parsed.wanted and parsed.senders and not page.items:
         parsed.senders = []
-        found = conditions_of(db, parsed, where) or found
+        found = _conditions(db, parsed, where) or found
         page = _Search(db, parsed, *found, limit, last, mark).words(order)
     if parsed.apart:
         note = f"OR joins words, has: and is:; {', '.join(parsed.apart)} narrows the whole search."
@@ -92,7 +101,30 @@ def search(
     return page
 
 
-def conditions_of(
+def search_hints(
+    db: sqlite3.Connection,
+    query: str,
+    where: MessageFilter = EVERYTHING,
+    *,
+    zone: tzinfo = UTC,
+    now: datetime | None = None,
+) -> SearchHints:
+    """What may be told of a search that found nothing: what its operators find alone, and closest names."""
+    parsed = parse(query, zone, now)
+    names = [name for name, excluded in parsed.senders if not excluded and not _senders(db, name)]
+    nobody = tuple((name, chat_queries.closest_contacts(db, name)) for name in names)
+    operators, count = parsed.without_words, None
+    bare = parse(operators, zone, now)
+    found = None if nobody or not (bare.has or bare.mixed or bare.senders) else _conditions(db, bare, where)
+    if found is not None and (parsed.wanted or parsed.unwanted):
+        conditions, values, _ = found
+        counted = f"SELECT m.id {_FROM} WHERE {' AND '.join(conditions)} LIMIT {COUNTED + 1}"
+        count = int(value(db, f"SELECT count(*) FROM ({counted})", values) or 0)  # noqa: S608
+    left = None if count is None else Left(min(count, COUNTED), count > COUNTED)
+    return SearchHints(operators if left else "", left, nobody)
+
+
+def _conditions(
     db: sqlite3.Connection, query: Query, where: MessageFilter, *, inside: bool = False
 ) -> tuple[list[str], list[Any], list[str]] | None:
     """The query's and the caller's filters as SQL, and the scopes for the index; None: nothing can match."""
@@ -109,7 +141,7 @@ def conditions_of(
         scopes.append(_scope(db, "s", [contact_id(db, where.sender) or 0]))
     for numbered, letter, names in (("m.sender_id", "s", query.senders), ("m.chat_id", "c", query.chats)):
         for name, excluded in names:
-            numbers = senders_called(db, name) if letter == "s" else _chats(db, name)
+            numbers = _senders(db, name) if letter == "s" else _chats(db, name)
             if not numbers:
                 query.add_text(f"{'from' if letter == 's' else 'in'}:{name}", excluded)
                 continue
@@ -165,8 +197,7 @@ def _scope(db: sqlite3.Connection, letter: str, numbers: list[int]) -> str:
     return "scope : (" + " OR ".join(f'"{letter}{number}"' for number in every) + ")"
 
 
-def senders_called(db: sqlite3.Connection, name: str) -> list[int]:
-    """The numbers of those whom a name behind `from:` means."""
+def _senders(db: sqlite3.Connection, name: str) -> list[int]:
     if fold(name) in ("me", "myself"):
         return [0]
     found = people.contacts(db, name).items
@@ -247,7 +278,7 @@ class _Search:
         if self.query.unwanted:
             conditions.append("m.id NOT IN (SELECT rowid FROM fts WHERE fts MATCH ?)")
             values.append(f"body : {_any(self.query.unwanted)}")
-        sql = f"SELECT m.id {FROM} WHERE {' AND '.join(conditions)} ORDER BY m.id DESC LIMIT ?"
+        sql = f"SELECT m.id {_FROM} WHERE {' AND '.join(conditions)} ORDER BY m.id DESC LIMIT ?"
         return self._page(column(self.db, sql, [*values, self.limit + 1]))
 
     def substring(self) -> Page[Message]:
@@ -268,7 +299,7 @@ class _Search:
                 values += [f"%{like(part)}%" for part in parts]
         where = " AND ".join(conditions) or "1"
         columns = f"m.id, m.text, coalesce(d.file_name, ''), {_WAS_READ}"
-        sql = f"SELECT {columns} {FROM} WHERE {where} ORDER BY m.id DESC"
+        sql = f"SELECT {columns} {_FROM} WHERE {where} ORDER BY m.id DESC"
         with closing(self.db.execute(sql, values)) as reading:
             hits, stopped_at = _read(self.db, reading, wanted, self.limit)
         page = self._page(hits, [part for parts in wanted for part in parts])

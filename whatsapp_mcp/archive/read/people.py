@@ -30,7 +30,7 @@ _LAST_LETTER: Final = "\U0010ffff"
 _WORDS: Final = re.compile(r"[\w'’]+")
 _TOO_SHORT: Final = 3
 """Letters that a Latin text needs to be looked for inside words: `me` is no part of Gómez."""
-EVERYBODY: Final = """SELECT 0, id, saved_name IS NOT NULL, name_norm FROM contacts WHERE id != 0 AND {0}
+_EVERYBODY: Final = """SELECT 0, id, saved_name IS NOT NULL, name_norm FROM contacts WHERE id != 0 AND {0}
  UNION ALL SELECT 1, id, 1, name_norm FROM chats INDEXED BY chats_name
  WHERE contact_id IS NULL AND {0}"""
 """Everybody whose names meet a condition, as `_Named`."""
@@ -180,7 +180,7 @@ class _Named(NamedTuple):
 def _holding(db: sqlite3.Connection, words: Sequence[str], *, inside: bool = False) -> list[_Named]:
     """Those in whose names all these words stand, each at the beginning of a word if not `inside`."""
     condition = " AND ".join(f"instr(name_norm, ?{at})" for at in range(1, len(words) + 1))
-    found = [*map(_Named._make, db.execute(EVERYBODY.format(condition), words))]
+    found = [*map(_Named._make, db.execute(_EVERYBODY.format(condition), words))]
     for word in () if inside else words:
         letters = re.escape(word)
         # The look back follows the letters, so that those are looked for first.
@@ -191,7 +191,7 @@ def _holding(db: sqlite3.Connection, words: Sequence[str], *, inside: bool = Fal
 
 def _similar(db: sqlite3.Connection, words: Sequence[str]) -> list[_Named]:
     """Those in whose names something close to each of these words stands."""
-    everybody = db.execute(EVERYBODY.format("1")).fetchall()
+    everybody = db.execute(_EVERYBODY.format("1")).fetchall()
     there = set("\n".join([names for _, _, _, names in everybody]).split())
     near = [_near(word, there) for word in words]
     if not all(near):

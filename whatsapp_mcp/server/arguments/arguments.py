@@ -264,7 +264,7 @@ async def _refuse_unlikely(services: Services, chat: Chat) -> None:
     likelier = await services.archive.likelier_chats(chat.jid, services.now() - _LATELY)
     if likelier:
         raise AmbiguousChat(
-            f"The user has not written to {titled(chat.name)} for a month, but to others with such a name.",
+            "The user has not written in this chat for a month, but to somebody with nearly its name.",
             "Call again with the number or jid of the one that is meant.",
             candidates=[await _with_groups(services, one, candidate(one)) for one in (chat, *likelier)],
         )

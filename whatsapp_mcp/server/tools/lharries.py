@@ -16,7 +16,7 @@ from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import Chat, Message, Page, SendStatus
 from whatsapp_mcp.policy import Audience, Effect
-from whatsapp_mcp.server.arguments import find_known_chat, find_person
+from whatsapp_mcp.server.arguments import Around, find_known_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.render import (
     ChatData,
@@ -226,7 +226,7 @@ async def get_last_interaction(call: Call, jid: str) -> Result:
     open_world=False,
     result=MessagesData,
 )
-async def get_message_context(call: Call, message_id: str, before: int = 5, after: int = 5) -> Result:
+async def get_message_context(call: Call, message_id: str, before: Around = 5, after: Around = 5) -> Result:
     """A message with the ones around it."""
     return await searching.get_message_context(call, message_id, before, after)
 
