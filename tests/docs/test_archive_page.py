@@ -35,6 +35,7 @@ FOUND = {
     '"meeting at noon"': "M1",
     "meet*": "M1 M2 M3 M4",
     "noon OR cancelled meeting": "M1 M2 M3",
+    "cancelled OR has:image": "M3 I1",
     "meeting -cancelled": "M1 M2",
     "from:ana": "M1 M2 I1",
     "from:me": "M4",

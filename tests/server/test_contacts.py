@@ -49,11 +49,11 @@ async def test_somebody_is_given_a_name_here(linked: Linked) -> None:
 
 
 async def test_the_only_one_who_chose_a_name_is_saved_by_it(linked: Linked) -> None:
-    dora = linked.wa.person("Dora Doe")
-    await dora.says("hello")
-    await linked.archived(lambda chat: chat.name == "Dora Doe", str(dora.pn))
-    text, _ = await answer(linked.client, "save_contact", contact="~Dora Doe", name="Aunt Dora")
-    assert text.startswith(f"Saved {dora.number} as Aunt Dora")
+    wilma = linked.wa.person("Wilma Wren")
+    await wilma.says("hello")
+    await linked.archived(lambda chat: chat.name == "Wilma Wren", str(wilma.pn))
+    text, _ = await answer(linked.client, "save_contact", contact="~Wilma Wren", name="Aunt Wilma")
+    assert text.startswith(f"Saved {wilma.number} as Aunt Wilma")
 
 
 async def test_it_is_told_who_is_online_and_when_somebody_was(linked: Linked) -> None:
