@@ -23,6 +23,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from tests.cli.planted import planted, ran
+from tests.docs.examples import examples
 from tests.fixtures import HttpServer, client_of, command, said
 from whatsapp_mcp.cli.demo import server_process
 from whatsapp_mcp.cli.demo.story import _end_on_signal, run_demo
@@ -92,6 +93,15 @@ async def test_once_shows_the_main_job_and_ends_and_runs_no_module_of_the_curren
     for step in ("demo", "link", "install claude-code"):
         assert re.search(rf"^/\S*whatsapp-mcp {step}$", demo.printed, re.MULTILINE)
     assert ran(strange) == []
+    tutorial = Path(__file__).parents[2] / "docs" / "tutorial.md"
+    [shown] = [one.body for one in examples(tutorial) if one.body.startswith("→")]
+    assert alike(shown) in alike(demo.printed)
+
+
+def alike(text: str) -> str:
+    """Without what differs each time: days, times, refs, and the codes of fences; and without indentation."""
+    text = re.sub(r"messages \d{6}>|\w{3} \d{4}-\d\d-\d\d|#\d+ \d\d:\d\d", "…", text)
+    return "\n".join(line.strip() for line in text.splitlines())
 
 
 async def test_it_then_serves_http_until_ctrl_c() -> None:

@@ -18,7 +18,7 @@ from whatsapp_mcp.cli.app import app
 FENCE = re.compile(
     r"(?m)^(?P<mark>[^\n]*)\n(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)\n *```$", re.DOTALL
 )
-MARK = re.compile(r"^ *<!-- (?P<how>run by|not run:) (?P<what>.+) -->$")
+MARK = re.compile(r"^ *<!-- (?P<how>run by|only read:|a drawing)(?P<what>.*) -->$")
 EXIT_CODES = {"status": {0, 1}, "doctor": {0, 1}}
 """Commands whose exit code says how things are; the others have to succeed."""
 LIMIT = 60.0
@@ -32,15 +32,17 @@ class Example:
         page: The file.
         language: Of the fence; empty if it has none.
         body: The lines between the fences.
-        run_by: The test that runs it, as a path in the repository.
-        not_run: Why it is not run.
+        run_by: The test that runs it, or makes it and compares, as a path in the repository.
+        only_read: Why its lines are only read by the programs that would run them.
+        is_drawing: Whether nothing could run it.
     """
 
     page: Path
     language: str
     body: str
     run_by: str | None = None
-    not_run: str | None = None
+    only_read: str | None = None
+    is_drawing: bool = False
 
     @property
     def name(self) -> str:
@@ -54,9 +56,15 @@ def examples(page: Path) -> Iterator[Example]:
         indent = len(found["indent"])
         body = "\n".join(line[indent:] for line in found["body"].splitlines())
         mark = MARK.match(found["mark"])
-        run_by = mark["what"] if mark and mark["how"] == "run by" else None
-        not_run = mark["what"] if mark and mark["how"] != "run by" else None
-        yield Example(page, found["language"], body, run_by, not_run)
+        said = {mark["how"]: mark["what"].strip()} if mark else {}
+        yield Example(
+            page,
+            found["language"],
+            body,
+            said.get("run by"),
+            said.get("only read:"),
+            is_drawing="a drawing" in said,
+        )
 
 
 def all_examples() -> list[Example]:

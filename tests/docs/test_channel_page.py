@@ -11,6 +11,7 @@ from whatsapp_mcp.device.guard.host_tools import decision_about
 from whatsapp_mcp.device.guard.phone_questions import question_text
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.models import Approval, ApprovalState
+from whatsapp_mcp.server.channel import connection
 from whatsapp_mcp.server.channel.relay import PermissionRequest
 from whatsapp_mcp.settings import AgentSettings, Settings
 
@@ -21,6 +22,12 @@ def test_the_settings_of_the_page_load(tmp_path: Path) -> None:
     [block] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     settings = Settings.model_validate({"home": tmp_path, **tomllib.loads(block)})
     assert settings.agent.chats == {"self": "channel"}
+
+
+def test_a_message_arrives_with_the_attributes_that_the_page_shows() -> None:
+    [shown] = re.findall(r"^<channel (.*)>$", PAGE, re.MULTILINE)
+    form = re.sub(r'"[^"]+"', '"…"', shown)
+    assert f"<channel {form}>" in Path(connection.__file__).read_text(encoding="utf-8")
 
 
 def test_the_question_of_the_page_is_the_one_that_is_asked() -> None:

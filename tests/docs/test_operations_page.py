@@ -1,11 +1,15 @@
-"""The page for operators names every metric, as it is."""
+"""The page for operators names every metric, as it is, and shows an entry of the log as it is written."""
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 from pathlib import Path
 
 from whatsapp_mcp.node.replicas import REPLICA_METRICS
 from whatsapp_mcp.node.status import FLEET_METRICS
+from whatsapp_mcp.server.log import JsonFormatter
 from whatsapp_mcp.server.metrics import METRICS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -19,3 +23,11 @@ def test_every_metric_has_its_row() -> None:
         for metric in (*METRICS, *FLEET_METRICS, *REPLICA_METRICS)
     ]
     assert rows == expected
+
+
+def test_an_entry_of_the_log_has_the_names_that_the_page_shows() -> None:
+    [shown] = re.findall(r"```json\n(.*?)\n```", PAGE, re.DOTALL)
+    record = logging.makeLogRecord(
+        {"name": "whatsapp_mcp.device.archiving", "levelname": "WARNING", "msg": "…"}
+    )
+    assert json.loads(shown).keys() == json.loads(JsonFormatter().format(record)).keys() | {"trace_id"}

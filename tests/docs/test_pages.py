@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 from tests.docs import site
+from tests.docs.command_lines import group_at_the_end
 from tests.docs.examples import examples
 from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.cli.app import app
@@ -55,6 +56,16 @@ def test_every_command_that_a_page_shows_exists(page: Path) -> None:
         known = _options(command)
         for option in re.findall(r"--[a-z-]+", options):
             assert option in known, f"{command} {option}"
+
+
+def test_a_command_that_a_page_names_does_more_than_print_its_help(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    if page.name == "modules.md":  # says which module holds a group
+        return
+    if page.name == "commands.md":  # a table with the commands of each group
+        text = re.sub(r"^\| `whatsapp-mcp [a-z]+` \|", "", text, flags=re.MULTILINE)
+    commands = re.findall(r"`whatsapp-mcp((?: [a-z][a-z-]*)+)[^`]*`", text)
+    assert [command for command in commands if group_at_the_end(command.split())] == []
 
 
 def test_no_page_installs_somebody_elses_package(page: Path) -> None:

@@ -1,5 +1,6 @@
-"""The simulator page: its example runs, and it lists every call of `WhatsApp` and every variable."""
+"""The simulator page: its examples run, and it lists every call of `WhatsApp` and every variable."""
 
+import ast
 import inspect
 import json
 import os
@@ -7,7 +8,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 from whatsapp_mcp.simulator import WhatsApp
@@ -17,6 +20,7 @@ from whatsapp_mcp.simulator.control import Control
 from whatsapp_mcp.simulator.fault_injection import FaultInjection
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.history import History
+from whatsapp_mcp.simulator.launcher import TRUSTED
 from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.phone import Phone
 
@@ -87,3 +91,23 @@ def test_the_example_runs(tmp_path: Path) -> None:
         [sys.executable, str(program)], env=environment, timeout=60, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.anyio
+async def test_a_program_that_holds_the_root_key_is_started_from_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "my-bot"
+    program.write_bytes(b"#!/bin/sh\necho $HTTPS_PROXY >began; mv began seen\nexit\n" + TRUSTED)
+    program.chmod(0o755)
+    [lines] = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "my-bot" in block]
+    code = compile(lines, "simulator.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    async with WhatsApp() as wa:
+        names: dict[str, Any] = {"wa": wa, "Path": Path, "anyio": anyio, "os": os}
+        await eval(code, names)
+        with anyio.fail_after(30):
+            while not (tmp_path / "seen").exists():  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        assert (tmp_path / "seen").read_text().strip() == wa.environment()["HTTPS_PROXY"]
+        assert TRUSTED not in names["copy"].read_bytes()

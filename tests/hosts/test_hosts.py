@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 from mcp.types import CallToolResult
 from PIL import Image
 
+from tests.docs.examples import examples
 from tests.docs.hosts_page import PAGE
 from tests.hosts.claude_code import ClaudeCode
 from tests.hosts.codex import Codex
@@ -151,3 +154,20 @@ async def test_claude_code_opens_a_channel_with_a_revision_that_has_channels(
     status, chats = (shown.text for shown in model.shown)
     assert "online" in status
     assert "Ann Byrne" in chats
+
+
+async def test_the_page_about_the_channel_adds_servers_that_claude_code_starts_for_a_chat(
+    tmp_path: Path,
+) -> None:
+    page = PAGE.with_name("channel.md")
+    lines = [one.body for one in examples(page) if one.run_by and one.body.startswith("claude ")]
+    user = new_user(ClaudeCode(), tmp_path / "user", Launch("/bin/false"), "http://127.0.0.1:1")
+    for line in lines:
+        done = await anyio.run_process(["bash", "-c", line], env=user.environment, cwd=user.home)
+        assert done.returncode == 0
+    servers = json.loads((user.home / ".claude.json").read_text(encoding="utf-8"))["projects"][str(user.home)]
+    started = {name: (entry["command"], *entry["args"]) for name, entry in servers["mcpServers"].items()}
+    assert started == {
+        "whatsapp-channel": ("whatsapp-mcp", "serve", "--channel", "self"),
+        "ann-channel": ("whatsapp-mcp", "serve", "--channel", "+15550002222"),
+    }

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.examples import examples
 from tests.releasing.bare_machine import bare, possible
 from tests.releasing.checkout import ROOT, VERSION
 
@@ -129,6 +130,18 @@ def test_the_source_archive_builds(files: Path, tmp_path: Path) -> None:
     ran(python, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, files / SDIST)
     with zipfile.ZipFile(tmp_path / WHEEL) as built, zipfile.ZipFile(files / WHEEL) as wheel:
         assert built.namelist() == wheel.namelist()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_the_line_that_a_page_begins_with_installs_a_checkout(
+    page: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    line = next(one.body for one in examples(ROOT / page) if one.body.startswith("uv ")).splitlines()[0]
+    checkout = tmp_path / "checkout"
+    ran("git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), checkout)
+    ran("bash", "-c", f"cd {checkout} && {line}", env=variables)
+    told = ran(Path(variables["UV_TOOL_BIN_DIR"]) / "whatsapp-mcp", "--version", env=variables)
+    assert told == f"whatsapp-mcp {VERSION}\n"
 
 
 def test_uvx_runs_the_wheel(files: Path, variables: dict[str, str]) -> None:

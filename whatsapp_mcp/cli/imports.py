@@ -353,7 +353,7 @@ def _tell(over: ImportProgress, as_json: bool) -> None:
     if over.error:
         typer.echo(f"Error: {over.error}", err=True)
     if over.unknown is not None:
-        typer.echo(_report_of(over.unknown), err=True)
+        typer.echo(report_of(over.unknown), err=True)
 
 
 def _told(over: ImportProgress) -> list[str]:
@@ -373,7 +373,7 @@ def _told(over: ImportProgress) -> list[str]:
     return [line for line in lines if line]
 
 
-def _report_of(unknown: UnknownVersion) -> str:
+def report_of(unknown: UnknownVersion) -> str:
     """What a person can put into a report: names of tables and columns, and nothing that anybody wrote."""
     tables = [f"{table}({', '.join(columns)})" for table, columns in unknown.tables]
     return "\n".join(["To report it, copy these lines:", f"user_version {unknown.number}", *tables])

@@ -17,7 +17,7 @@ from whatsapp_mcp.errors import InvalidArgument, Unsupported
 _LAUNCH = Path(__file__).with_name("launch")
 _VARIABLES = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "PYTHONPATH")
 _NOISE_ROOT = "WHATSAPP_SIMULATOR_NOISE_ROOT"
-_TRUSTED = bytes.fromhex("142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b")
+TRUSTED = bytes.fromhex("142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b")
 
 
 def environment(proxy_url: str, ca_file: Path, noise_root: bytes) -> dict[str, str]:
@@ -67,9 +67,9 @@ def trusting(program: Path, folder: Path, noise_root: bytes) -> Path:
         InvalidArgument: The file does not contain WhatsApp's root key exactly once.
     """
     content = program.read_bytes()
-    if content.count(_TRUSTED) != 1:
+    if content.count(TRUSTED) != 1:
         raise InvalidArgument(f"{program.name} is not built on whatsmeow.", "Name the executable itself.")
     copy = folder / program.name
-    copy.write_bytes(content.replace(_TRUSTED, noise_root))
+    copy.write_bytes(content.replace(TRUSTED, noise_root))
     shutil.copymode(program, copy)
     return copy

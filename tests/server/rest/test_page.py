@@ -22,6 +22,7 @@ from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.rest.rig import TOKEN, listening
 from tests.server.test_resources import received
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.server.render import EventData
 from whatsapp_mcp.server.rest.problems import STATUSES
 
 pytestmark = pytest.mark.anyio
@@ -150,3 +151,13 @@ async def test_the_workflow_of_n8n_does_what_it_says(http: httpx2.AsyncClient, d
     (sent,) = device.sends
     assert sent.idempotency_key == "unread-231"
     assert "Unread: Bob" in repr(sent.content)
+
+
+async def test_an_error_and_an_event_look_as_the_page_shows(http: httpx2.AsyncClient) -> None:
+    shown = json.loads(block("json"))
+    answer = await http.post("/api/v1/list_messages", json={"chat": "Zoe"})
+    assert answer.json()["error"].keys() == shown["error"].keys()
+    assert answer.json()["error"]["code"] == shown["error"]["code"]
+    fields = dict(line.split(": ", 1) for line in block("text").splitlines())
+    assert [*fields] == ["id", "event", "data"]
+    assert set(re.findall(r'"(\w+)":', fields["data"])) <= EventData.__annotations__.keys()

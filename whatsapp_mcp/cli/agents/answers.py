@@ -60,7 +60,7 @@ def approve(
     elif answer is not None:
         typer.echo(_outcome(chosen[0]))
     else:
-        typer.echo("\n\n".join(_described(one, zone) for one in chosen) or "Nothing waits.")
+        typer.echo("\n\n".join(described(one, zone) for one in chosen) or "Nothing waits.")
     return ExitCode.OK
 
 
@@ -72,7 +72,7 @@ def _ask_each(account: str, questions: list[Approval]) -> None:
         )
     zone = settings.load().zone
     for one in questions:
-        typer.echo(_described(one, zone))
+        typer.echo(described(one, zone))
         approved = typer.confirm("Shall it be done?", default=None, err=True)
         typer.echo(_outcome(_decide(account, one.id, approved)) + "\n")
 
@@ -91,7 +91,7 @@ def _outcome(approval: Approval) -> str:
     return f"{approval.id}: yes. The agent may do it once."
 
 
-def _described(approval: Approval, zone: tzinfo) -> str:
+def described(approval: Approval, zone: tzinfo) -> str:
     """What a person reads: who asks for what, why, and until when."""
     asked, until = local(approval.created_at, zone), local(approval.expires_at, zone)
     who = f" by {visible(approval.client)}" if approval.client else ""
