@@ -155,8 +155,7 @@ async def _groups(world: Everything) -> None:
     ann, ben = world.linked.ann, world.linked.ben
     for name in ("Rowers", "Boat one", "Boat two", "Short"):
         world.wa.group(name, [ann, ben])
-    village = world.wa.group("Village", [ann])
-    village.is_community = True
+    village = world.wa.community("Village", [ann])
     market = world.wa.group("Market", [ann])
     market.parent = village.jid
     book = world.wa.group("Book club", [ann], founder=ann)
@@ -189,6 +188,8 @@ async def _messages(world: Everything) -> None:
         "too large": await ann.says(wa.media.attach("document", b"x", fileLength=10**9)),
         "in group": await ann.says("hello group", rowers),
         "mine": await wa.me.says(ann, "from the phone"),
+        "mine in group": await wa.me.says(rowers, "from the phone to all"),
+        "my place": await wa.me.says(ann, kinds.location(1.5, 2.5, "Jetty")),
         "to edit": await wa.me.says(ann, "tomorow"),
         "to delete": await wa.me.says(ann, "oops"),
         "cleo": await world.linked.cleo.says("bye"),

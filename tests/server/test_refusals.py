@@ -195,6 +195,11 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
         ({"chat": "Rowers", "mentions": ["Eve"]}, "CONTACT_NOT_FOUND"),
         ({"unless_reply": True}, INVALID),
     ),
+    "edit_message": (
+        ({"message": "my place"}, "UNSUPPORTED"),
+        ({"message": "mine in group", "mentions": ["Eve"]}, "CONTACT_NOT_FOUND"),
+        ({"message": "mine in group", "mentions": ["An"]}, "AMBIGUOUS_CHAT"),
+    ),
     "change_scheduled": (({"text": None}, INVALID), ({"send_id": 9999}, "MESSAGE_NOT_FOUND")),
     "import_messages": (({"chat": None}, INVALID),),
     "send_file": (({"data": None, "path": "huge"}, "TOO_LONG"), ({"data": None}, INVALID)),

@@ -247,11 +247,13 @@ async def test_requests_to_join_are_seen_and_communities_hold_groups(
     group.requests_to_join(ann)
     asking = await client.call(f"client.get_group_request_participants({_address(group)})")
     assert [each.Participant.User for each in asking] == [ann.lid.user]
-    community = wa.group("Town", [ann])
-    community.is_community = True
+    community = wa.community("Town", [ann])
     await client.call(f"client.link_group({_address(community)}, {_address(group)})")
-    (linked,) = await client.call(f"client.get_sub_groups({_address(community)})")
-    assert linked.GroupName.Name == "By request"
+    linked = await client.call(f"client.get_sub_groups({_address(community)})")
+    assert {(each.GroupName.Name, each.GroupIsDefaultSub.IsDefaultSubGroup) for each in linked} == {
+        ("Town", True),
+        ("By request", False),
+    }
     everybody = await client.call(f"client.get_linked_group_participants({_address(community)})")
     assert {each.User for each in everybody.JIDS} == {wa.me.lid.user, ann.lid.user}
     await client.call(f"client.unlink_group({_address(community)}, {_address(group)})")

@@ -77,6 +77,7 @@ class ReadingArchive:
     chats = at_once(read.chats)
     chat = at_once(read.chat)
     chat_names = at_once(read.chat_names)
+    communities = at_once(read.communities)
     expires_in = at_once(read.expires_in)
     messages = at_once(read.messages)
     message = at_once(read.message)

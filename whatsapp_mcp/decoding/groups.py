@@ -29,7 +29,10 @@ def group(info: Any, at: int) -> list[Update]:
     chat = jid(info.JID)
     if chat is None:
         return []
-    updates: list[Update] = [ChatUpdate(chat, at, name=info.GroupName.Name or None)]
+    community = chat if info.GroupParent.IsParent else None
+    if info.GroupIsDefaultSub.IsDefaultSubGroup:
+        community = jid(info.GroupLinkedParent.LinkedParentJID)
+    updates: list[Update] = [ChatUpdate(chat, at, name=info.GroupName.Name or None, community=community)]
     members: list[tuple[str, int | None]] = []
     for person in info.Participants:
         addresses = [jid(person.JID), jid(person.PhoneNumber), jid(person.LID)]

@@ -107,6 +107,10 @@ MEMBERS = "members"
 """Field of `chat_settings` with the time of a group's last whole list of members."""
 
 
+COMMUNITY = "community"
+"""Field of `chat_settings` of a community and of its announcement group: the jid of the community."""
+
+
 class ReceiptKind(IntEnum):
     """Kinds of `read_marks`; each but the first includes the ones before."""
 
@@ -305,6 +309,7 @@ class ChatUpdate:
 
     Attributes:
         looked_up: As in `NameUpdate`.
+        community: Of a community and of its announcement group: the jid of the community.
     """
 
     jid: str
@@ -317,6 +322,7 @@ class ChatUpdate:
     expires_in: int | None = None
     complete: bool | None = None
     looked_up: bool = False
+    community: str | None = None
 
 
 @dataclass(slots=True)

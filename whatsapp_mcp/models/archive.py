@@ -342,12 +342,14 @@ class GroupUpdate:
     Attributes:
         participants: (jid, other form or None, admin, superadmin) of each.
         expires_in: Seconds after which new messages disappear, 0 for never; None leaves what is known.
+        community: Of a community and of its announcement group: the jid of the community.
     """
 
     jid: str
     name: str
     participants: tuple[tuple[str, str | None, bool, bool], ...] = ()
     expires_in: int | None = None
+    community: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

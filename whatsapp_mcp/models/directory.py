@@ -32,6 +32,7 @@ class Group:
         timer: Seconds after which messages disappear; 0 is never.
         community: It is a community: its groups name it as `parent`.
         parent: The community it belongs to.
+        announcements: It is the announcement group of that community, which gets what is posted there.
     """
 
     jid: str
@@ -46,6 +47,7 @@ class Group:
     parent: str | None = None
     participants: tuple[Participant, ...] = ()
     topic_by: str | None = None
+    announcements: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.network import Network
 from whatsapp_mcp.simulator.queries import QueryError, Table
 from whatsapp_mcp.simulator.user import User
 
@@ -41,13 +43,23 @@ def _info(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def _create(client: Client, iq: Node) -> Sequence[Node]:
-    node = iq.children[0]
-    group = client.network.create_group(node.get("subject"), client.account, _users(client, node))
-    group.is_community = node.child("parent") is not None
-    parent = node.child("linked_parent")
-    group.parent = parent.jid("jid") if parent else None
-    group.announce()
+    node, network = iq.children[0], client.network
+    make = network.create_community if node.child("parent") is not None else network.create_group
+    group = make(node.get("subject"), client.account, _users(client, node))
+    if (parent := node.child("linked_parent")) is not None:
+        _put_into(network, group, parent.jid("jid"))
+    for each in (group, group.announcements):
+        if each is not None:
+            each.announce()
     return [group.info()]
+
+
+def _put_into(network: Network, group: Group, jid: Jid | None) -> None:
+    """Add a group to a community, to which its members belong then."""
+    community = network.groups.get(jid) if jid else None
+    if community is not None and community.is_community:
+        group.parent = community.jid
+        community.add(*group.users)
 
 
 def _changed(change: _Change) -> Callable[[Client, Node], Sequence[Node]]:
@@ -114,6 +126,8 @@ def _describe(group: Group, client: Client, node: Node) -> None:
 
 
 def _announcement(group: Group, client: Client, node: Node) -> None:
+    if group.is_community:
+        raise QueryError(405, "not-allowed")
     group.switch("announcement", node.tag == "announcement", by=client.account)
 
 
@@ -236,16 +250,16 @@ def _link(client: Client, iq: Node) -> Sequence[Node]:
         for node in each.children:
             jid = node.jid("jid")
             if jid in client.network.groups:
-                client.network.groups[jid].parent = community.jid
+                _put_into(client.network, client.network.groups[jid], community.jid)
     return [iq.children[0]]
 
 
 def _unlink(client: Client, iq: Node) -> Sequence[Node]:
     """Remove groups from a community."""
     for node in iq.children[0].children:
-        jid = node.jid("jid")
-        if jid in client.network.groups:
-            client.network.groups[jid].parent = None
+        group = client.network.groups.get(jid) if (jid := node.jid("jid")) else None
+        if group is not None and not group.is_announcements:
+            group.parent = None
     return [iq.children[0]]
 
 

@@ -48,6 +48,9 @@ class Group:
         switches: The enabled settings: `announcement` (only admins write), `locked` (only admins
             change its name), `membership_approval_mode`.
         ephemeral: Seconds after which messages disappear; 0 means never.
+        parent: The community that it belongs to.
+        announcements: Of a community its announcement group, which has the same name and members, and gets
+            what is posted "in the community".
         requests: Users who asked to join, by LID.
         keys: The members' sender keys.
 
@@ -81,9 +84,21 @@ class Group:
         self.requests: dict[Jid, User] = {}
         self.invite_code = self._new_code()
         self.parent: Jid | None = None
-        self.is_community = False
+        self.announcements: Group | None = None
+        self.is_announcements = False
         self.picture: Picture | None = None
         self.keys = GroupKeys(source.randbytes)
+
+    @property
+    def is_community(self) -> bool:
+        """Whether it is a community: nothing is posted there."""
+        return self.announcements is not None
+
+    def become_community(self, announcements: Group) -> None:
+        """Make it a community with this group for what is posted there."""
+        self.announcements = announcements
+        announcements.parent, announcements.is_announcements = self.jid, True
+        announcements.switches.add("announcement")
 
     @property
     def users(self) -> list[User]:
@@ -101,6 +116,8 @@ class Group:
 
     def add(self, *users: User, by: User | None = None, reason: str | None = None) -> None:
         """Add members; `by` defaults to the founder, `reason` is `invite` for a join by invite link."""
+        if self.announcements is not None:
+            self.announcements.add(*users, by=by, reason=reason)
         author = by or self.founder
         new = [user for user in users if user.lid not in self.members]
         before = self.users
@@ -113,6 +130,8 @@ class Group:
 
     def remove(self, *users: User, by: User | None = None) -> None:
         """Remove members, or let one leave if `by` is that member."""
+        if self.announcements is not None:
+            self.announcements.remove(*users, by=by)
         everybody = self.users
         gone = [self._participant(self.members[each.lid]) for each in users if each.lid in self.members]
         for user in users:
@@ -129,7 +148,9 @@ class Group:
         self._set_roles("demote", "member", users, by)
 
     def rename(self, name: str, by: User | None = None) -> None:
-        """Change its name."""
+        """Change its name; an announcement group has that of its community."""
+        if self.announcements is not None:
+            self.announcements.rename(name, by)
         author = by or self.founder
         self.name, self.name_set = name, (author, self._simulation.timestamp())
         attrs = {"subject": name, "s_t": self.name_set[1], "s_o": self.address(author)}
@@ -240,6 +261,8 @@ class Group:
             nodes.append(Node("ephemeral", {"expiration": self.ephemeral}))
         if self.parent is not None:
             nodes.append(Node("linked_parent", {"jid": self.parent}))
+        if self.is_announcements:
+            nodes.append(Node("default_sub_group"))
         if self.is_community:
             nodes.append(Node("parent", {"default_membership_approval_mode": "request_required"}))
         nodes.append(Node("member_add_mode", {}, self.member_add_mode))

@@ -70,7 +70,11 @@ def _try(node: Node) -> str:
 
 def _accept_for_many(client: Client, node: Node, to: Jid) -> None:
     readers = client.network.chat(to, client.account)
-    if isinstance(readers, Group | StatusFeed) and client.account in readers.users:
+    if isinstance(readers, Group) and readers.is_community:
+        client.network.log_anomaly(
+            "community", f"{node.get('id')} to {to}: its posts go to its announcement group"
+        )
+    elif isinstance(readers, Group | StatusFeed) and client.account in readers.users:
         group_messages.accept(client, node, readers)
     else:
         client.network.log_anomaly("unknown recipient", str(to))

@@ -112,6 +112,19 @@ class Network(Simulation):
         self.groups[group.jid] = group
         return group
 
+    def create_community(
+        self,
+        name: str,
+        founder: User,
+        members: Iterable[User],
+        addressing: Literal["lid", "pn"] = "lid",
+    ) -> Group:
+        """Create a community with its announcement group, without notifying its members."""
+        everybody = list(members)
+        community = self.create_group(name, founder, everybody, addressing)
+        community.become_community(self.create_group(name, founder, everybody, addressing))
+        return community
+
     def create_channel(self, name: str, description: str = "") -> Channel:
         """Create a channel without followers."""
         source = self.random(f"channel {len(self.channels)} {name}")

@@ -118,6 +118,10 @@ class WhatsApp(FaultInjection):
         everybody = [self.me, *members]
         return self.network.create_group(name, founder or self.me, everybody, "pn" if by_pn else "lid")
 
+    def community(self, name: str, members: Iterable[User], *, founder: User | None = None) -> Group:
+        """Create a community of the first account and `members`, with its announcement group."""
+        return self.network.create_community(name, founder or self.me, [self.me, *members])
+
     def channel(self, name: str, description: str = "") -> Channel:
         """Create a channel (newsletter) without followers."""
         return self.network.create_channel(name, description)

@@ -16,7 +16,7 @@ from whatsapp_mcp.archive.read import chat_rows, cursors
 from whatsapp_mcp.archive.read.chat_rows import ChatRow, ContactRow
 from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, find, like
 from whatsapp_mcp.archive.state import current_members
-from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER, SYSTEM
+from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, COMMUNITY, OWNER, SYSTEM
 from whatsapp_mcp.models import Actor, Chat, ChatKind, Contact, GroupMember, MessageKey, Page
 
 WORDS: Final = 100
@@ -32,6 +32,24 @@ _CALLED: Final = f"""SELECT j.value, coalesce({state.NAME_SQL.format(c="s")}, c.
 _LAST_SENDER: Final = f"""iif(m.kind != {SYSTEM}, m.sender_id, (SELECT x.sender_id FROM messages AS x
  WHERE x.chat_id = c.id AND x.kind != {SYSTEM} ORDER BY x.id DESC LIMIT 1))"""  # noqa: S608
 """Who said the last thing in a chat; system messages do not count."""
+
+
+NO_COMMUNITY: Final = f"""(c.kind != {CHAT_KIND_NUMBER[ChatKind.GROUP]} OR NOT EXISTS (
+ SELECT 1 FROM addresses AS p JOIN chat_settings AS s ON s.address_id = p.id AND s.field = '{COMMUNITY}'
+ AND s.value = p.jid WHERE p.jid = c.jid))"""  # noqa: S608
+"""Nothing is said in a community itself; its announcement group stands for it."""
+
+
+def communities(db: sqlite3.Connection) -> dict[str, str | None]:
+    """The communities by jid, each with the jid of its announcement group, as far as that is known."""
+    found = db.execute(
+        """SELECT s.value, a.jid FROM chat_settings AS s JOIN addresses AS a ON a.id = s.address_id
+        WHERE s.field = ? ORDER BY a.jid""",
+        (COMMUNITY,),
+    ).fetchall()
+    return dict.fromkeys([community for community, _ in found]) | {
+        community: jid for community, jid in found if jid != community
+    }
 
 
 def chats(
@@ -54,7 +72,7 @@ def chats(
         unread: Only chats with (or without) unread messages.
         unanswered: Only direct chats and groups in which somebody else had the last word (or all where we
             had it).
-        jid: This chat alone.
+        jid: This chat alone, also if it is a community.
 
     Raises:
         InvalidArgument: The cursor is not one of this list, or the limit is not 1–500.
@@ -69,6 +87,8 @@ def chats(
         return Page(())
     words = [like(word.lstrip("+") or word) for word in fold(query or "").split()[:WORDS]]
     where += [_NAMED] * len(words)
+    if jid is None:
+        where.append(NO_COMMUNITY)
     if kind is not None:
         where.append("c.kind = ?")
         values.append(CHAT_KIND_NUMBER[kind])

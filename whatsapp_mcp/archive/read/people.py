@@ -37,9 +37,9 @@ _EVERYBODY: Final = """SELECT 0, id, saved_name IS NOT NULL, name_norm FROM cont
 _NEWEST: Final = """SELECT 0, contact_id, last_id FROM chats
  WHERE contact_id IN (SELECT value FROM json_each(?))
  UNION ALL SELECT 1, id, last_id FROM chats WHERE id IN (SELECT value FROM json_each(?))"""
-_ALIKE: Final = """SELECT 0, id, name_norm FROM contacts WHERE id != 0 AND name_norm >= ?1 AND name_norm < ?2
- UNION ALL SELECT 1, id, name_norm FROM chats
- WHERE contact_id IS NULL AND name_norm >= ?1 AND name_norm < ?2"""
+_ALIKE: Final = f"""SELECT 0, id, name_norm FROM contacts WHERE id != 0 AND name_norm >= ?1 AND name_norm < ?2
+ UNION ALL SELECT 1, id, name_norm FROM chats AS c
+ WHERE {chat_queries.NO_COMMUNITY} AND contact_id IS NULL AND name_norm >= ?1 AND name_norm < ?2"""  # noqa: S608
 _OF_ANY: Final = """WHERE c.contact_id IN (SELECT value FROM json_each(?))
  OR (c.contact_id IS NULL AND c.id IN (SELECT value FROM json_each(?)))"""
 _WROTE: Final = f"""SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id = ? AND id >= ?
@@ -253,7 +253,8 @@ def resolve_chat(db: sqlite3.Connection, text: str, *, limit: int = 8) -> tuple[
     """What a text (jid, number or name) may mean, best first.
 
     A jid or number that was never seen gives one candidate without messages. `me` is the owner. Which
-    candidates are certain enough to act on, `models.meant` says.
+    candidates are certain enough to act on, `models.meant` says. The name of a community means its
+    announcement group, which has the same name: what is posted in the community is said there.
     """
     text = _bare(text)
     if text.casefold() in _OWNER_WORDS and (own := _chat_of_contact(db, OWNER)).jid:
@@ -270,7 +271,9 @@ def resolve_chat(db: sqlite3.Connection, text: str, *, limit: int = 8) -> tuple[
     for (rank, *_), chat in zip(named, shown, strict=True):
         if all(chat.jid != other.chat.jid for other in found):
             found.append(ChatCandidate(chat, _RANKS[rank]))
-    return tuple(found[:limit])
+    communities = chat_queries.communities(db) if len(found) > 1 else {}
+    jids = {one.chat.jid for one in found}
+    return tuple([one for one in found if communities.get(one.chat.jid) not in jids][:limit])
 
 
 def _by_number(db: sqlite3.Connection, text: str) -> list[ChatCandidate]:

@@ -12,7 +12,7 @@ from whatsapp_mcp.archive.database import value as column_value
 from whatsapp_mcp.archive.state import addons, receipts
 from whatsapp_mcp.archive.state.names import searchable
 from whatsapp_mcp.archive.state.number_history import Address, People
-from whatsapp_mcp.decoding import MEMBERS
+from whatsapp_mcp.decoding import COMMUNITY, MEMBERS
 
 MARKED_UNREAD: Final = "marked_unread"
 CHAT_SETTINGS: Final[dict[str, object]] = {
@@ -23,8 +23,11 @@ CHAT_SETTINGS: Final[dict[str, object]] = {
     MARKED_UNREAD: 0,
     "expires_in": 0,
     "complete": 0,
+    COMMUNITY: None,
 }
 """Properties of chats, and their values until one is known."""
+_WITHOUT_COLUMN: Final = frozenset({MEMBERS, COMMUNITY})
+"""Those that are read where they are stored."""
 
 
 def store_chat_setting(
@@ -35,7 +38,7 @@ def store_chat_setting(
     Args:
         db: The archive, in a write transaction.
         address: The chat's, as it came.
-        field: A column of `chats`, or `MEMBERS`.
+        field: A column of `chats`, `COMMUNITY` or `MEMBERS`.
         value: What it is.
         at: Time of the update, in seconds.
         looked_up: Read from the device just now, so the newest whatever the clocks say, of the chat that has
@@ -98,7 +101,7 @@ def _newest(db: sqlite3.Connection, chat: int, field: str) -> tuple[Any, int] | 
 
 def show(db: sqlite3.Connection, chat: int, field: str) -> None:
     """Set what is known of a chat, in the column of the same name."""
-    if field == MEMBERS:
+    if field in _WITHOUT_COLUMN:
         return
     value, at = _newest(db, chat, field) or (CHAT_SETTINGS[field], 0)
     if field == "name" and value is None:

@@ -84,7 +84,14 @@ def record_groups(on: Applying, groups: Sequence[GroupUpdate]) -> None:
     now = on.seconds
     for group in groups:
         updates.append(
-            ChatUpdate(group.jid, now, name=group.name or None, expires_in=group.expires_in, looked_up=True)
+            ChatUpdate(
+                group.jid,
+                now,
+                name=group.name or None,
+                expires_in=group.expires_in,
+                looked_up=True,
+                community=group.community,
+            )
         )
         members: list[tuple[str, int | None]] = []
         for jid, other, admin, superadmin in group.participants:

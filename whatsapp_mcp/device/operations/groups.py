@@ -151,18 +151,26 @@ class Groups(Topic):
         from whatsapp_mcp.protobufs import Neonize
 
         answers = await self.call("get_sub_groups", {"community": community})
-        found = (read(Neonize.GroupLinkTarget, answer) for answer in answers)
-        return tuple(
+        targets = (read(Neonize.GroupLinkTarget, answer) for answer in answers)
+        found = tuple(
             SubGroup(jid_text(each.JID), each.GroupName.Name, each.GroupIsDefaultSub.IsDefaultSubGroup)
-            for each in found
+            for each in targets
         )
+        for each in found:
+            if each.default:
+                await self._learn(each.jid)
+        return found
 
     async def create_group(
         self, name: str, members: tuple[str, ...], community: bool = False, parent: str | None = None
     ) -> Group:
         """See `GroupOperations.create_group`."""
         params = {"name": name, "members": list(members), "community": community, "parent": parent or ""}
-        return await self._remember(await self.call("create_group", params))
+        group = await self._remember(await self.call("create_group", params))
+        if group.community:
+            with suppress(WhatsAppError):  # the next round of names brings its announcement group
+                await self.sub_groups(group.jid)
+        return group
 
     async def change_group(self, jid: str, change: GroupChange) -> None:
         """See `GroupOperations.change_group`."""
@@ -277,6 +285,7 @@ def read_group(answer: str) -> Group:
         jid_text(info.GroupLinkedParent.LinkedParentJID) or None,
         tuple(map(_participant, info.Participants)),
         jid_text(info.GroupTopic.TopicSetBy) or None,
+        info.GroupIsDefaultSub.IsDefaultSubGroup,
     )
 
 
@@ -292,4 +301,5 @@ def group_update(group: Group) -> GroupUpdate:
     from whatsapp_mcp.models import GroupUpdate
 
     people = tuple((each.jid, each.other, each.admin, each.superadmin) for each in group.participants)
-    return GroupUpdate(group.jid, group.name, people, group.timer)
+    community = group.jid if group.community else group.parent if group.announcements else None
+    return GroupUpdate(group.jid, group.name, people, group.timer, community)

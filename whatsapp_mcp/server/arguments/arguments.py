@@ -245,7 +245,10 @@ async def find_chat(services: Services, text: str, *, reading: bool = False) -> 
             await _refuse_two_meanings(services, message)
         text = message.chat
     chat = await choose_one(services, await services.archive.resolve_chat(text), text, reading=reading)
-    if not (reading or is_certain(text)):
+    if reading:
+        return chat
+    chat = await _where_posted(services, chat)
+    if not is_certain(text):
         await _refuse_unlikely(services, chat)
     return chat
 
@@ -268,6 +271,26 @@ async def _refuse_unlikely(services: Services, chat: Chat) -> None:
             "Call again with the number or jid of the one that is meant.",
             candidates=[await _with_groups(services, one, candidate(one)) for one in (chat, *likelier)],
         )
+
+
+async def _where_posted(services: Services, chat: Chat) -> Chat:
+    """The chat, or of a community its announcement group: phones post there, and nothing in the community.
+
+    Raises:
+        ChatNotFound: That group is not known.
+    """
+    communities = await services.archive.communities() if Jid.parse(chat.jid).is_group else {}
+    if chat.jid not in communities:
+        return chat
+    announcements = communities[chat.jid]
+    found = await services.archive.chat(announcements) if announcements else None
+    if found is None:
+        raise ChatNotFound(
+            "This is a community, in which nothing is posted, and its announcement group is not known here.",
+            "Look at it with get_group, then call again.",
+            candidates=[candidate(chat)],
+        )
+    return found
 
 
 async def _refuse_two_meanings(services: Services, message: Message) -> None:

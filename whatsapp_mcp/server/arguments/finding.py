@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument
-from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.server.arguments.arguments import choose_one, is_ref
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ _CANDIDATES: Final = 20
 async def find_group(services: Services, text: str, *, reading: bool = False) -> Chat:
     """The group that a jid, a name or the ref of a message in it means; people are not in the way.
 
+    The name of a community means the community, and not its announcement group of the same name.
+
     Raises:
         InvalidArgument: The text is empty.
         MessageNotFound: There is no message with this ref.
@@ -26,7 +28,13 @@ async def find_group(services: Services, text: str, *, reading: bool = False) ->
     """
     if is_ref(text):
         text = (await services.archive.message(text)).chat
-    return await _find(services, text, "group", lambda jid: jid.is_group, reading)
+    found = await _find(services, text, "group", lambda jid: jid.is_group, reading)
+    if looks_like_jid(text.strip()):
+        return found
+    for community, announcements in (await services.archive.communities()).items():
+        if announcements == found.jid:
+            return await services.archive.chat(community) or found
+    return found
 
 
 async def find_person(

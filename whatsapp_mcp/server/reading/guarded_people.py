@@ -62,6 +62,10 @@ class GuardedPeople(Guard):
         """As `ReadingArchive.likelier_chats`."""
         return await self.shown_chats(await self._archive.likelier_chats(jid, since))
 
+    async def communities(self) -> dict[str, str | None]:
+        """As `ReadingArchive.communities`."""
+        return await self._archive.communities()
+
     async def chat_shown_as(self, name: str) -> Chat | None:
         """As `ReadingArchive.chat_shown_as`."""
         found = await self._archive.chat_shown_as(name)

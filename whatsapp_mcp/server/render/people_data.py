@@ -40,6 +40,7 @@ class GroupData(TypedDict):
 
     jid: str
     name: str
+    announcements: NotRequired[bool]
 
 
 class ProfileData(ContactData):

@@ -60,7 +60,8 @@ def described(group: Group, size: int, services: Services) -> str:
     notes += ["only admins write"] if group.announce else []
     notes += ["only admins change it"] if group.locked else []
     notes += [f"messages disappear after {group.timer // 86_400} d"] if group.timer else []
-    notes += [f"in community {identifier(group.parent)}"] if group.parent else []
+    role = "announcement group of" if group.announcements else "in"
+    notes += [f"{role} community {identifier(group.parent)}"] if group.parent else []
     return ", ".join(notes) + "."
 
 

@@ -18,7 +18,7 @@ from whatsapp_mcp.server.arguments import (
     find_people,
     photo_of,
 )
-from whatsapp_mcp.server.calls import Call, EmptyRemoves, Result, tool
+from whatsapp_mcp.server.calls import Call, EmptyRemoves, Result, Services, tool
 from whatsapp_mcp.server.fencing import Text, chosen_name, full_name, identifier, titled
 from whatsapp_mcp.server.render import (
     ChangedGroupData,
@@ -45,7 +45,7 @@ from whatsapp_mcp.server.tools.groups.description import (
 if TYPE_CHECKING:
     from collections.abc import Set
 
-    from whatsapp_mcp.models import GroupMember
+    from whatsapp_mcp.models import Chat, GroupMember, SubGroup
 
 MAX_NAME: Final = 100
 MAX_TOPIC: Final = 2048
@@ -67,7 +67,7 @@ async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> R
     shown = members if detail == "full" else members[:SHOWN]
     lines = await topic_line(group, services)
     below = [replace(each, name=services.archive.group_name(each.name)) for each in below]
-    lines += [f"group: {chosen_name(each.name)} ({identifier(each.jid)})" for each in below]
+    lines += [_group_line(each) for each in below]
     lines += [_member_line(each, own) for each in shown]
     text = Text(described(group, len(members), services), lines)
     if len(shown) < len(members):
@@ -76,9 +76,17 @@ async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> R
         **group_settings_data(group, services.zone),
         "size": len(members),
         "members": [member_data(each, own) for each in shown],
-        "groups": [{"jid": identifier(each.jid), "name": full_name(each.name)} for each in below],
+        "groups": [
+            {"jid": identifier(each.jid), "name": full_name(each.name), "announcements": each.default}
+            for each in below
+        ],
     }
     return Result(text, data)
+
+
+def _group_line(group: SubGroup) -> str:
+    what = "announcement group" if group.default else "group"
+    return f"{what}: {chosen_name(group.name)} ({identifier(group.jid)})"
 
 
 def _member_line(member: GroupMember, own: Set[str]) -> str:
@@ -155,6 +163,8 @@ async def update_group(
         raise InvalidArgument("There is nothing to change.", "Give at least one field to change.")
     services = await call.services()
     found = await find_group(services, chat)
+    if announce is not None:
+        await _require_announceable(services, found)
     if photo:
         change = replace(change, photo=await photo_of(services, photo))
     async with services.device() as device:
@@ -163,6 +173,24 @@ async def update_group(
     if change.name is not None:
         changed[changed.index("name")] = f"name to {titled(change.name)}"
     return Result(f"Changed {', '.join(changed)} of {named(found)}.", ChangedGroupData(jid=found.jid))
+
+
+async def _require_announceable(services: Services, chat: Chat) -> None:
+    """Refuse to say who may write in a community: WhatsApp does, since that is its announcement group's.
+
+    Raises:
+        InvalidArgument: It is a community.
+    """
+    communities = await services.archive.communities()
+    if chat.jid not in communities:
+        return
+    announcements = communities[chat.jid]
+    raise InvalidArgument(
+        "This is a community: who may write is set in its announcement group, where its posts go.",
+        f"Call again with chat={announcements}."
+        if announcements
+        else "Look at it with get_group, which names it.",
+    )
 
 
 def _topic(topic: str | None, remove: bool | None) -> str | None:
