@@ -84,7 +84,7 @@ def test_an_answer_is_the_same_after_the_socket(operation: str, result: Any) -> 
 @pytest.mark.parametrize(
     ("operation", "arguments"),
     [
-        ("change_group", {"jid": "1@g.us", "change": GroupChange(name="x", timer=0, announce=True)}),
+        ("change_group", {"jid": "1@g.us", "change": GroupChange(name="x", announce=True)}),
         ("change_profile", {"change": ProfileChange(about="")}),
         ("create_group", {"name": "x", "members": (PN, LID), "community": False, "parent": None}),
         ("change_members", {"jid": "1@g.us", "members": (PN,), "action": "promote"}),
