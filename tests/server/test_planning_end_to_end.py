@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
 
+from tests.docs.examples import examples
 from tests.fixtures import call, link, mcp_client, said, until
 from whatsapp_mcp.simulator import WhatsApp
 
@@ -56,6 +59,35 @@ async def test_what_a_follower_schedules_goes_out_once_after_the_leader_has_ende
             assert status["status"] in {"sent", "delivered", "read"}
             assert "Nothing is scheduled" in await said(third, "scheduled")
     assert [each.text for each in ann.inbox] == ["later"]
+
+
+async def test_the_calls_of_the_page_about_scheduling_work(whatsapp: WhatsApp, home: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "scheduling.md"
+    ann = whatsapp.person("Ann")
+    whatsapp.me.app_state.name_contact(ann, "Ann")
+    [lines] = [one.body.splitlines() for one in examples(page) if one.language == "text"]
+    async with mcp_client(whatsapp, home) as client:
+        await link(client, whatsapp)
+        await whatsapp.me.hand_over()
+        await ann.says("hello")
+        await until(client, knows_ann, "list_chats")
+        ids: list[int] = []  # of the sends that the page numbers from 12
+        for line in lines:
+            tool, _, given = line.removesuffix(")").partition("(")
+            arguments: dict[str, Any] = eval(f"dict({given})", {"true": True})
+            if "send_id" in arguments:
+                arguments["send_id"] = ids[arguments["send_id"] - 12]
+            done = await call(client, tool, **arguments)
+            ids += [done["send_id"]] if "send_id" in done else []
+        left = (await call(client, "scheduled"))["scheduled"]
+    texts = [one["text"] for one in left]
+    assert len(texts) == 2
+    assert "Did you see my question?" in texts
+    assert any("Call the dentist" in text for text in texts)
+
+
+def knows_ann(found: Mapping[str, Any]) -> bool:
+    return any(chat["name"] == "Ann" and not chat.get("stranger") for chat in found["chats"])
 
 
 async def test_a_server_that_starts_later_sends_what_was_left(whatsapp: WhatsApp, home: Path) -> None:
