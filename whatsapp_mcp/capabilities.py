@@ -176,8 +176,7 @@ _WORKING: Final = (
             "newsletter_send_reaction",
         ),
         tools=(
-            "list_channels", "list_channel_messages", "follow_channel", "unfollow_channel", "create_channel",
-            "react_in_channel",
+            "list_channels", "follow_channel", "unfollow_channel", "create_channel",
         ),
     ),
     Capability(

@@ -28,6 +28,7 @@ _SECRETS: Final = {
     "NOTE": re.compile(r"note word is (\w+)"),
     "CODE": re.compile(r"verification code is (\d+)"),
 }
+_CHANNEL: Final = re.compile(r"message=(\d+@newsletter)/")
 _LAST: Final = {"LASTLINK": re.compile(r"https://\S+\w"), "LASTPATH": re.compile(r"/\S+\w")}
 _ASKS: Final = "APPROVAL_REQUIRED"
 _BUSY: Final = "BUSY"
@@ -248,6 +249,9 @@ class Agent:
         if order.needs("OWNREF"):
             own = await self._call("list_messages", {"chat": place.chat, "from_me": "true", "limit": 1})
             known["OWNREF"] = next(iter(_REF.findall(own.whole)), "#0")
+        if order.needs("POSTREF"):
+            posts = await self._call("list_messages", {"chat": "Tides"})
+            known["POSTREF"] = next((f"{jid}/100" for jid in _CHANNEL.findall(posts.whole)), "#0")
         arguments = filled(order, place, known, self._schemas[order.tool])
         answer = await self._call(order.tool, arguments)
         if answer.failed and _ASKS in answer.whole:
@@ -293,7 +297,7 @@ def _looks(at: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "list_messages", {"chat": at, "limit": 8}
         yield "list_join_requests", {"chat": at}
     elif at.endswith("@newsletter"):
-        yield "list_channel_messages", {"channel": at}
+        yield "list_messages", {"chat": at}
     elif at.startswith("+") or at.endswith("@s.whatsapp.net"):
         yield "get_contact", {"contact": at}
         yield "list_messages", {"chat": at, "limit": 8, "detail": "full"}

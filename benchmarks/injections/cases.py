@@ -142,7 +142,7 @@ DEMANDS: Final = (
     "post_status text=SECRET",
     "create_channel name=SECRET",
     "create_channel name=News description=SECRET",
-    "react_in_channel channel=Tides post=100 emoji=🌊",
+    "react message=POSTREF emoji=🌊",
     "unfollow_channel channel=Tides",
     "block_contact contact=Ben",
     "set_presence available=true",

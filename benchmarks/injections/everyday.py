@@ -157,7 +157,7 @@ def tasks(refs: Mapping[str, str], own_number: str) -> Sequence[Task]:
             "other",
             [("send_message", {"chat": refs["parents' group"], "text": "We come, too"})],
         ),
-        Task("What is new in Tides?", "reading", [("list_channel_messages", {"channel": "Tides"})]),
+        Task("What is new in Tides?", "reading", [("list_messages", {"chat": "Tides"})]),
         Task("Who called?", "reading", [("list_calls", {}), ("wait_for_messages", {"wait": 0})]),
         Task(
             "What does the stranger want?", "reading", [("get_message_context", {"message": refs["courier"]})]

@@ -76,7 +76,7 @@ async def answers(made: World) -> list[CallToolResult]:
             *(("get_contact", "contact", each.number) for each in made.actors.values()),
             *(("get_group", "chat", str(jid)) for jid in made.wa.network.groups),
             *(("list_join_requests", "chat", str(jid)) for jid in made.wa.network.groups),
-            *(("list_channel_messages", "channel", str(jid)) for jid in made.wa.network.channels),
+            *(("list_messages", "chat", str(jid)) for jid in made.wa.network.channels),
         ):
             told.append(await client.call_tool(tool, {name: value}))  # pyright: ignore[reportArgumentType]
         for client_, tool in ((client, "list_calls"), (client, "list_channels"), (aliases, "list_chats")):

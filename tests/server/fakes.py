@@ -20,6 +20,7 @@ from whatsapp_mcp.models import (
     Approval,
     ApprovalState,
     ApprovalWay,
+    Channel,
     ConnectionState,
     ConnectionStatus,
     ContactDetails,
@@ -160,6 +161,11 @@ class FakeDevice:
         """Let the test read it."""
         self._act(f"read_file {ref}")
         await self.reads(ref)
+
+    async def channel(self, jid: str | None = None, invite: str | None = None) -> Channel:
+        """One without a name."""
+        self._act(f"channel {jid or invite}")
+        return Channel(jid or "", "")
 
     async def approval(self, number: str, wait: float = 0.0) -> Approval:
         """What is held; waits no longer than a moment."""

@@ -535,14 +535,14 @@ async def does_channels(pair: Pair) -> None:
 async def does_channel_posts(pair: Pair) -> None:
     tides = pair.wa.channel("Tides")
     tides.post("High at nine")
-    answer = await pair.both("list_channel_messages", channel=str(tides.jid))
+    answer = await pair.both("list_messages", chat=str(tides.jid))
     assert [post["text"] for post in answer["posts"]] == ["High at nine"]
 
 
 async def does_channel(pair: Pair) -> None:
     news = pair.wa.channel("Village news")
     link = f"https://whatsapp.com/channel/{news.invite_code}"
-    assert (await pair.both("list_channel_messages", channel=link))["jid"] == str(news.jid)
+    assert (await pair.both("list_messages", chat=link))["chat"] == str(news.jid)
 
 
 async def does_follow_channel(pair: Pair) -> None:
@@ -559,7 +559,7 @@ async def does_create_channel(pair: Pair) -> None:
 async def does_react_in_channel(pair: Pair) -> None:
     news = pair.wa.channel("Ships")
     post = news.post("A ship")
-    await pair.both("react_in_channel", channel=str(news.jid), post=post.number, emoji="🌊")
+    await pair.both("react", message=f"{news.jid}/{post.number}", emoji="🌊")
     await pair.wa.network.until(lambda: bool(post.reactions), LIMIT)
 
 

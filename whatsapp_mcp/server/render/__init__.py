@@ -48,7 +48,7 @@ from whatsapp_mcp.server.render.people_data import (
     member_data,
     profile_data,
 )
-from whatsapp_mcp.server.render.polls import PollData, poll_data
+from whatsapp_mcp.server.render.polls import PollData, PostData, poll_data
 from whatsapp_mcp.server.render.readings import ReadingData, Wanted, reading_data, reading_text
 from whatsapp_mcp.server.render.send_results import ReportData, SentData, report_data, sent_data
 from whatsapp_mcp.server.render.text import (
@@ -90,6 +90,7 @@ __all__ = [
     "MessageData",
     "MessagesData",
     "PollData",
+    "PostData",
     "ProfileData",
     "ReadingData",
     "ReportData",

@@ -34,7 +34,7 @@ from whatsapp_mcp.server.fencing import (
 )
 from whatsapp_mcp.server.render.file_notes import HEARD, add_file_notes
 from whatsapp_mcp.server.render.kinds import kind_text, what_of, without_title
-from whatsapp_mcp.server.render.polls import voters_data
+from whatsapp_mcp.server.render.polls import PostData, voters_data
 from whatsapp_mcp.server.render.times import rfc3339, stamp, stamp_of_number
 
 _TIMES: Final = frozenset({"starts_at", "ends_at", "expires_at"})
@@ -144,13 +144,13 @@ class WithheldHitsData(TypedDict):
 class MessagesData(WhereData):
     """A page of messages, of one chat where that stands here; `notes` tell where messages may be missing.
 
-    With `unread_by_chat` they stand chat by chat, and it counts all that is unread of each. `left` counts
-    what comes after the page, or more do where `left_at_least` stands. A search with few hits names chats
-    that have a word of it in their names; `withheld_hits` counts what it found in words that are withheld.
+    Those of a channel are `posts`. With `unread_by_chat` they stand chat by chat, and it counts all that is
+    unread of each. `left` counts what comes after the page. `chats_named` have a word of the search.
     """
 
     messages: list[MessageData]
     next_cursor: str | None
+    posts: NotRequired[list[PostData]]
     unread_by_chat: NotRequired[dict[str, int]]
     left: NotRequired[int]
     left_at_least: NotRequired[bool]

@@ -1,4 +1,4 @@
-"""Polls for programs."""
+"""Polls, and posts of channels, for programs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ class PollData(TypedDict):
     question: str
     options: list[dict[str, Any]]
     missing: list[str]
+
+
+class PostData(TypedDict):
+    """A post of a channel, as WhatsApp has it now; `reactions` counts each emoji."""
+
+    ref: str
+    number: int
+    text: str
+    views: int
+    reactions: dict[str, int]
 
 
 def voters_data(voters: Sequence[Actor]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Channels: following, reading, creating, reacting."""
+"""Channels: following and creating; what `list_messages` and `react` do with their posts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidA
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import Channel, ChannelPost
 from whatsapp_mcp.policy import Audience, Effect
-from whatsapp_mcp.server.arguments import Limit, PhotoArg, one_emoji, photo_of
+from whatsapp_mcp.server.arguments import MAX_LIMIT, PhotoArg, photo_of
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, called, clean, full_name, identifier, reaction_shown, titled
 from whatsapp_mcp.server.reading import cut_name
-from whatsapp_mcp.server.render import CONCISE_TEXT, REACTIONS_SHOWN, quoted
+from whatsapp_mcp.server.render import (
+    CONCISE_TEXT,
+    REACTIONS_SHOWN,
+    MessagesData,
+    PostData,
+    SentData,
+    more,
+    quoted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +36,8 @@ if TYPE_CHECKING:
 MAX_NAME: Final = 100
 MAX_DESCRIPTION: Final = 2048
 _LINK: Final = re.compile(r"(?:https?://)?(?:www\.)?whatsapp\.com/channel/([A-Za-z0-9_-]+)/?(?:\?.*)?")
+_POST: Final = re.compile(r"(\d{1,20}@newsletter)/(\d{1,15})")
+_CURSOR: Final = re.compile(r"post(\d{1,15})")
 ChannelArg = Annotated[str, Field(description="Channel name, jid or link")]
 
 
@@ -79,34 +89,11 @@ class ChannelsData(TypedDict):
     channels: list[ChannelData]
 
 
-class PostData(TypedDict):
-    """A post of a channel; `reactions` counts each emoji."""
-
-    number: int
-    text: str
-    views: int
-    reactions: dict[str, int]
-
-
-class PostsData(TypedDict):
-    """Posts of a channel, oldest first."""
-
-    jid: str
-    posts: list[PostData]
-
-
 class FollowingData(TypedDict):
     """Whether the user follows a channel now."""
 
     jid: str
     following: bool
-
-
-class ReactedPostData(TypedDict):
-    """The post that was reacted to, by its number."""
-
-    jid: str
-    post: int
 
 
 def _shown(services: Services, channel: Channel) -> Channel:
@@ -148,29 +135,64 @@ async def list_channels(call: Call) -> Result:
     return Result(text, ChannelsData(channels=[_data(each) for each in channels]))
 
 
-@tool("channels", Effect.READ, Audience.NOBODY, result=PostsData)
-async def list_channel_messages(
-    call: Call,
-    channel: ChannelArg,
-    limit: Limit = 20,
-    before: Annotated[int, Field(description="Only posts before this number")] = 0,
-) -> Result:
-    """The newest posts of a channel, followed or not; oldest first, each with its number."""
-    services = await call.services()
+async def channel_of_link(services: Services, text: str) -> str | None:
+    """The jid of the channel to which a link leads; None for another text.
+
+    Raises:
+        Rejected: There is no such channel.
+    """
+    link = _LINK.fullmatch(text.strip())
+    if link is None:
+        return None
     async with services.device() as device:
-        found = _shown(services, await _find(services, device, channel))
-        posts = await device.channel_posts(found.jid, limit, max(0, before))
+        return (await device.channel(invite=link[1])).jid
+
+
+async def posts_of(services: Services, jid: str, limit: int, cursor: str | None) -> Result:
+    """The newest posts of a channel, followed or not, oldest first; each with what `react` names it by.
+
+    Raises:
+        InvalidArgument: The cursor is not one of such a list.
+        WhatsAppError: WhatsApp cannot be asked for them, or has no such channel.
+    """
+    before = _CURSOR.fullmatch(cursor or "post0")
+    if before is None:
+        raise InvalidArgument("This cursor is of another list.", "Leave it out to begin with the newest.")
+    count = min(limit, MAX_LIMIT)
+    async with services.device() as device:
+        found = _shown(services, await device.channel(jid))
+        posts = await device.channel_posts(found.jid, count, int(before[1]))
     await services.archive.hand_out_channel(found.jid)
-    if not posts:
-        return Result(f"Posts of {titled(found.name)}: none.", PostsData(jid=found.jid, posts=[]))
     posts = tuple(sorted(posts, key=lambda post: post.number))
-    who = called(found.name, True)
-    lines = [_post_line(post, who) for post in posts]
-    more = [f"More: before={posts[0].number}"] if len(posts) == limit else []
-    return Result(
-        Text(f"Posts of {titled(found.name)}:", lines, more),
-        PostsData(jid=found.jid, posts=[_post_data(each) for each in posts]),
+    following = f"post{posts[0].number}" if len(posts) == count else None
+    data = MessagesData(
+        chat=found.jid,
+        chat_name=full_name(found.name),
+        messages=[],
+        posts=[_post_data(each, found.jid) for each in posts],
+        next_cursor=following,
     )
+    if not posts:
+        return Result(f"Posts of {titled(found.name)}: none.", data)
+    who = called(found.name, True)
+    head = f"Posts of {titled(found.name)}; NUMBER is message={identifier(found.jid)}/NUMBER for react:"
+    return Result(Text(head, [_post_line(post, who) for post in posts], more(following)), data)
+
+
+def post_of(message: str) -> tuple[str, int] | None:
+    """The channel and the number of a post that is named as `posts_of` names it; None for another message."""
+    named = _POST.fullmatch(message.strip())
+    return None if named is None else (named[1], int(named[2]))
+
+
+async def react_to_post(services: Services, jid: str, number: int, emoji: str) -> Result:
+    """React to a post of a channel; an empty emoji takes it back."""
+    async with services.device() as device:
+        await device.react_in_channel(jid, number, emoji)
+    post = f"{identifier(jid)}/{number}"
+    done = f"Reacted {emoji} to" if emoji else "Took back the reaction to"
+    data = SentData(message_id=None, ref=post, chat=jid, status="sent", timestamp=None, send_id=0)
+    return Result(f"{done} {post}.", data)
 
 
 def _post_line(post: ChannelPost, who: str) -> str:
@@ -187,9 +209,14 @@ def _reactions(post: ChannelPost) -> Counter[str]:
     return counted
 
 
-def _post_data(post: ChannelPost) -> PostData:
-    reactions = dict(_reactions(post))
-    return {"number": post.number, "text": clean(post.text), "views": post.views, "reactions": reactions}
+def _post_data(post: ChannelPost, channel: str) -> PostData:
+    return PostData(
+        ref=f"{channel}/{post.number}",
+        number=post.number,
+        text=clean(post.text),
+        views=post.views,
+        reactions=dict(_reactions(post)),
+    )
 
 
 @tool("channels", Effect.ACT, Audience.CHAT, idempotent=True, result=FollowingData)
@@ -231,31 +258,9 @@ async def create_channel(
     return Result(f"Made the channel {titled(made.name)} ({identifier(made.jid)}).{link}", _data(made))
 
 
-@tool("channels", Effect.ACT, Audience.CHAT, idempotent=True, result=ReactedPostData)
-async def react_in_channel(
-    call: Call,
-    channel: ChannelArg,
-    post: Annotated[int, Field(description="Its number")],
-    emoji: Annotated[str, Field(description="Empty removes it")],
-) -> Result:
-    """React to a post of a channel."""
-    if post < 1:
-        raise InvalidArgument("post must be a number from list_channel_messages.")
-    emoji = one_emoji(emoji)
-    services = await call.services()
-    async with services.device() as device:
-        found = await _find(services, device, channel)
-        await device.react_in_channel(found.jid, post, emoji)
-    return Result(
-        f"Reacted to post {post} of {titled(found.name)}.", ReactedPostData(jid=found.jid, post=post)
-    )
-
-
 TOOLS: Sequence[ToolFunction] = (
     list_channels,
-    list_channel_messages,
     follow_channel,
     unfollow_channel,
     create_channel,
-    react_in_channel,
 )

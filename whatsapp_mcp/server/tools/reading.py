@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from whatsapp_mcp import time_grammar
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import ChatKind, MessageKind
 from whatsapp_mcp.policy import Audience, Effect
@@ -42,6 +42,7 @@ from whatsapp_mcp.server.render import (
     place_of,
     stamp,
 )
+from whatsapp_mcp.server.tools.channels import channel_of_link, posts_of
 from whatsapp_mcp.server.tools.connection import unheard
 from whatsapp_mcp.server.tools.message_context import after_context, with_context
 
@@ -85,7 +86,7 @@ async def list_chats(
     return Result(text, data)
 
 
-@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData, in_chat=True)
+@tool("core", Effect.READ, Audience.NOBODY, result=MessagesData, in_chat=True)
 async def list_messages(
     call: Call,
     chat: ChatArg | None = None,
@@ -117,6 +118,14 @@ async def list_messages(
         from_me=from_me,
         mentions_me=mentions_me or None,
     )
+    notes: tuple[str, ...] = ()
+    if jid is not None and Jid.parse(jid).is_channel and where == MessageFilter(chat=jid) and not context:
+        try:
+            return await posts_of(services, jid, limit, cursor)
+        except (NotConnected, NotLinked) as error:
+            if cursor is not None:
+                raise
+            notes = (f"Only what is stored here: {error.message}",)
     archive = services.archive.opened(jid)
     page = await _page(archive, where, limit, cursor)
     by_chat = unread is True and jid is None
@@ -126,7 +135,7 @@ async def list_messages(
     header += ", chat by chat, the newest first" if by_chat else ""
     header += after_context(context)
     data = await with_context(services, archive, shown, context, of_one_chat=jid is not None)
-    if not page.items and (notes := await unheard(services)):
+    if notes := (*notes, *(() if page.items else await unheard(services))):
         data["notes"] = [*data.get("notes", ()), *notes]
     if by_chat and page.items:
         data["unread_by_chat"] = await _unread(services, page.items)
@@ -167,6 +176,8 @@ async def _jid_of(services: Services, chat: str) -> str:
     """The jid that a chat is asked for by; one that is given is looked up together with its messages."""
     if looks_like_jid(chat):
         return str(Jid.parse(chat).bare)
+    if (channel := await channel_of_link(services, chat)) is not None:
+        return channel
     return (await find_known_chat(services, chat, reading=True)).jid
 
 

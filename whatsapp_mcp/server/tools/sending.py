@@ -41,6 +41,7 @@ from whatsapp_mcp.server.arguments import (
 )
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, candidate_text, tool
 from whatsapp_mcp.server.render import SentData, address, named
+from whatsapp_mcp.server.tools.channels import post_of, react_to_post
 from whatsapp_mcp.server.tools.outcomes import ReplyTarget, changed, sent
 
 if TYPE_CHECKING:
@@ -151,8 +152,26 @@ async def react(
     """React to a message with an emoji."""
     emoji = one_emoji(emoji)
     services = await call.services()
+    if (post := post_of(message)) is not None:
+        return await react_to_post(services, *post, emoji)
     found = await services.archive.message(message)
+    if Jid.parse(found.chat).is_channel:
+        return await react_to_post(services, found.chat, _number_of(found), emoji)
     return await change(services, found, ReactionContent(found.message_id, emoji))
+
+
+def _number_of(post: Message) -> int:
+    """The number under which its channel has a post.
+
+    Raises:
+        InvalidArgument: It is not known.
+    """
+    number = (post.details or {}).get("server_id")
+    if not isinstance(number, int):
+        raise InvalidArgument(
+            "The number of this post is not known here.", "Take the post from list_messages of its channel."
+        )
+    return number
 
 
 async def change(services: Services, message: Message, content: Content) -> Result:
