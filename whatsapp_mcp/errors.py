@@ -33,6 +33,7 @@ one function renders (`server.results`).
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -68,6 +69,26 @@ def cause(error: sqlite3.Error | OSError) -> str:
         return error.strerror or "unknown error"
     words = str(error)
     return words if words in _SQLITE_CAUSES else "SQLite error"
+
+
+def disk_failure(error: OSError, otherwise: str) -> tuple[str, str]:
+    """Why a file or folder cannot be made or written, and what to do.
+
+    Args:
+        error: What the system said.
+        otherwise: What to do where the disk is neither full nor read-only.
+    """
+    match error.errno:
+        case errno.ENOSPC:
+            return "the disk is full", "Free some space, then try again."
+        case errno.EDQUOT:
+            return "this user's share of the disk is used up", "Free some space, then try again."
+        case errno.EROFS:
+            return "its file system is read-only", "Mount it for writing, or use a folder on another one."
+        case errno.EACCES | errno.EPERM:
+            return "this user may not do that there", otherwise
+        case _:
+            return cause(error), otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ def answer(
 
     monkeypatch.setattr("whatsapp_mcp.cli.serve.serve", serve)
     monkeypatch.setattr(sys, "argv", [program])
+    monkeypatch.setitem(sys.modules, "rich", None)  # as a completion does, and taken back afterwards
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
@@ -84,6 +85,12 @@ def test_the_other_name_of_the_command_is_completed_too(
         ("whatsapp-mcp pau", "pause"),
         ("whatsapp-mcp pause --f", "--for"),
         ("whatsapp-mcp resu", "resume"),
+        ("whatsapp-mcp install claude-c", "claude-code"),
+        ("whatsapp-mcp serve --toolsets gro", "groups"),
+        ("whatsapp-mcp serve --toolsets core,gro", "core,groups"),
+        ("whatsapp-mcp token create laptop --scope read,s", "read,send"),
+        ("whatsapp-mcp voice install s", "small"),
+        ("whatsapp-mcp fleet adm", "admit"),
     ],
 )
 def test_options_choices_and_subcommands_are_completed(
@@ -92,6 +99,32 @@ def test_options_choices_and_subcommands_are_completed(
     variables = asked(line) | {"_WHATSAPP_MCP_COMPLETE": f"complete_{shell}"}
 
     assert expected in answer(monkeypatch, capsys, "whatsapp-mcp", **variables)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("whatsapp-mcp status --account ", "family\nwork\n"),
+        ("whatsapp-mcp status --account w", "work\n"),
+        ("whatsapp-mcp --account w", "work\n"),
+        ("whatsapp-mcp archive stats --account f", "family\n"),
+        ("whatsapp-mcp accounts rename w", "work\n"),
+        ("whatsapp-mcp token create laptop --accounts work,", "work,family\n"),
+        ("whatsapp-mcp f", "\n"),
+    ],
+)
+def test_accounts_that_are_here_are_completed_and_what_only_a_fleet_needs_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    line: str,
+    expected: str,
+):
+    for name in ("work", "family", ".removing-old"):
+        (tmp_path / "accounts" / name).mkdir(parents=True)
+    variables = {"WHATSAPP_MCP_HOME": str(tmp_path), "_WHATSAPP_MCP_COMPLETE": "complete_bash"}
+
+    assert answer(monkeypatch, capsys, "whatsapp-mcp", **asked(line) | variables) == expected
 
 
 @pytest.mark.parametrize("shell", SHELLS)

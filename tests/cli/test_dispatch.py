@@ -1,27 +1,36 @@
 """Which arguments go where, and what is not imported on the way."""
 
 import gc
+import os
+import re
 import subprocess
 import sys
 from typing import Any
 
 import pytest
-import typer.main
 from typer.testing import CliRunner, Result
 
+from tests.command_line import COMMANDS, LISTED
 from whatsapp_mcp import __version__, cli
 from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.cli.command_line import Later
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.cli.serve import serve
 from whatsapp_mcp.server.main import ServeOptions
 from whatsapp_mcp.settings import Settings
 
+GROUPS = [name for name, command in COMMANDS.items() if hasattr(command, "commands")]
 HEAVY = {"anyio", "mcp", "neonize", "pydantic", "rich", "segno", "typer", "uvicorn"}
 
 
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+def python(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *arguments],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -44,10 +53,52 @@ def test_serving_imports_neither_typer_nor_what_other_commands_need():
     assert imported_by(serving) & {"typer", "rich", "segno"} == set()
 
 
-def test_the_commands_are_listed_without_what_only_some_of_them_need():
-    assert (
-        imported_by("import whatsapp_mcp.cli.app") & {"mcp", "neonize", "rich", "segno", "uvicorn"} == set()
+ROOMS = {
+    f"whatsapp_mcp.{name}"
+    for name in ("archive", "device", "ledger", "media", "models", "policy", "server.calls", "settings")
+}
+
+
+def imported_on(line: str, **variables: str) -> set[str]:
+    """What a line of the command line has loaded when it ends: packages, and rooms of this one."""
+    script = (
+        "import atexit, sys\n"
+        "loaded = lambda: [name for name, each in sys.modules.items() if each]\n"
+        "atexit.register(lambda: print(*loaded(), file=sys.stderr))\n"
+        f"sys.argv = {['whatsapp-mcp', *line.split()]}\n"
+        "from whatsapp_mcp import cli\n"
+        "cli.main()"
     )
+    done = python("-c", script, **variables)
+    assert done.returncode == 0, done.stderr
+    found = done.stderr.split()
+    return {name.split(".")[0] for name in found} | {
+        name for name in found if name.startswith("whatsapp_mcp.")
+    }
+
+
+@pytest.mark.parametrize("line", ["--version", "--help"])
+def test_version_and_help_load_nothing_but_the_command_line(line: str):
+    loaded = imported_on(line)
+
+    assert loaded & (HEAVY - {"typer"} | ROOMS | {"whatsapp_mcp.system", "whatsapp_mcp.cli.archive"}) == set()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize("typed", ["", "install cl", "status --account w", "serve --toolsets co", *GROUPS])
+def test_a_tab_loads_what_the_word_needs_and_not_what_its_command_does(typed: str, shell: str):
+    words = ["whatsapp-mcp", *typed.split(), *([""] if typed in {"", *GROUPS} else [])]
+    variables = {
+        "COMP_WORDS": "\n".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+        "_TYPER_COMPLETE_ARGS": " ".join(words),
+    }
+
+    loaded = imported_on("", _WHATSAPP_MCP_COMPLETE=f"complete_{shell}", **variables)
+
+    # Typer converts the values of options with pydantic.
+    assert loaded & (HEAVY - {"typer", "pydantic", "anyio"}) == set()
+    assert loaded & ROOMS == set()
 
 
 @pytest.fixture
@@ -152,15 +203,27 @@ def test_version_is_printed_on_stdout(option: str):
     assert invoke(option).stdout == f"whatsapp-mcp {__version__}\n"
 
 
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-GROUPS = [name for name, command in COMMANDS.items() if hasattr(command, "commands")]
-
-
-def test_help_names_every_command_and_the_exit_codes():
+def test_help_lists_every_command_by_what_it_is_for_and_the_exit_codes():
     text = invoke("--help").stdout
 
-    assert [command for command in COMMANDS if command not in text] == []
+    sections = re.findall(r"^(\w+):\n((?:  .+\n)+)", text, re.MULTILINE)
+    assert [title for title, _ in sections] == ["Options", "Start", "Use", "Accounts", "Operate"]
+    listed = [line.split()[0] for _, lines in sections[1:] for line in lines.splitlines()]
+    assert sorted(listed) == sorted(set(COMMANDS) - {"fleet", "node"})
     assert all(str(int(code)) in text.partition("Exit codes:")[2] for code in ExitCode)
+
+
+@pytest.mark.parametrize("line", [[], ["accounts"]])
+def test_no_help_speaks_of_what_only_a_fleet_needs(line: list[str]):
+    text = invoke(*line, "--help").stdout
+
+    assert re.search(r"\b(fleet|nodes?|database|machines|move)\b", text) is None
+
+
+@pytest.mark.parametrize("name", [name for name, command in LISTED.items() if isinstance(command, Later)])
+def test_a_command_that_is_loaded_later_is_listed_with_its_own_words(name: str):
+    assert LISTED[name].get_short_help_str(100) == COMMANDS[name].get_short_help_str(100)
+    assert LISTED[name].hidden is (name == "fleet")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -36,6 +36,27 @@ def test_the_last_lines_come_from_the_full_log_and_from_the_one_after_it(log: Pa
     assert printed(0) == []
 
 
+def test_the_logs_of_the_servers_and_of_the_client_are_shown_as_one_in_the_order_of_time(log: Path):
+    at, server = "2026-11-24 12:00:0{},000 INFO x: {}\n", log.parents[2] / "server.log"
+    log.write_text(f"{at.format(1, 'one')}of the library\n{at.format(4, 'four')}")
+    server.write_text(at.format(2, "two") + at.format(3, "three"))
+
+    assert [line.split()[-1] for line in printed(10)] == ["one", "library", "two", "three", "four"]
+    assert [line.split()[-1] for line in printed(2)] == ["three", "four"]
+
+
+def test_what_both_write_meanwhile_is_shown_in_the_order_of_time(log: Path):
+    at, server = "2026-11-24 12:00:0{},000 INFO x: {}\n", log.parents[2] / "server.log"
+
+    def sleep(_: float) -> None:
+        log.write_text(at.format(2, "two"))
+        server.write_text(at.format(1, "one"))
+
+    coming = logs.new_lines([log, server], sleep)
+
+    assert [next(coming).split()[-1] for _ in range(2)] == ["one", "two"]
+
+
 def test_an_entry_is_printed_whole_however_long(log: Path):
     log.write_text(f"{ENTRY}{'x' * 500}\n", encoding="utf-8")
 
@@ -80,6 +101,6 @@ def test_what_is_written_meanwhile_comes_also_from_the_file_that_follows_a_full_
     def sleep(_: float) -> None:
         next(steps)()
 
-    coming = logs.new_lines(log, sleep)
+    coming = logs.new_lines([log], sleep)
 
     assert [next(coming) for _ in range(3)] == ["first", "half of it", "new"]

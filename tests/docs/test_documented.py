@@ -6,15 +6,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
 from pydantic import BaseModel
 
+from tests.command_line import COMMANDS
 from tests.docs import site
 from whatsapp_mcp import errors
-from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
@@ -62,15 +60,12 @@ def tools() -> set[str]:
     return {spec_of(each).name for toolset in toolsets.TOOLSETS for each in toolsets.load_tools(toolset)}
 
 
-def commands(group: Any = None, prefix: str = "") -> set[str]:
-    """Every command with those above it, such as `token create`."""
-    group = typer.main.get_command(app) if group is None else group
-    found: set[str] = set()
-    for name, command in group.commands.items():
-        found |= {f"{prefix}{name}"}
-        if hasattr(command, "commands"):
-            found |= commands(command, f"{prefix}{name} ")
-    return found
+def commands() -> set[str]:
+    """Every command with the one above it, such as `token create`."""
+    below = {
+        f"{name} {each}" for name, command in COMMANDS.items() for each in getattr(command, "commands", ())
+    }
+    return {*COMMANDS, *below}
 
 
 KINDS = {

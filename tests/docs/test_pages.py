@@ -7,13 +7,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import typer.main
 
+from tests.command_line import COMMANDS
 from tests.docs import site
 from tests.docs.command_lines import group_at_the_end
 from tests.docs.examples import examples
 from whatsapp_mcp.archive.operations import OPERATIONS
-from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
 
@@ -23,7 +22,6 @@ MODES = {"read_only"}
 """Modes of the policy whose names look like those of tools."""
 MODULES = {path.stem for path in PACKAGE.rglob("*.py")}
 PAGES = [ROOT / "README.md", *site.pages()]
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 FILE = re.compile(r"`((?:[\w-]+/)+(?:[\w.-]+\.\w+)?|[\w-]+\.py)`")
 """`path/to/file.ext`, `path/to/folder/` or `module.py`."""
 MODULE_NAMES = {path.name for path in (*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"))}

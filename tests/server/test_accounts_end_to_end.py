@@ -14,7 +14,7 @@ from mcp import Client
 
 from tests import simulated
 from tests.fixtures import HttpServer, call, client_of, http_server, said, until
-from whatsapp_mcp.policy import SCOPES
+from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Accounts
 from whatsapp_mcp.server.runtime import Runtime, Runtimes

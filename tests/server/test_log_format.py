@@ -6,6 +6,8 @@ import json
 import logging
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +56,67 @@ except ValueError:
     [entry] = map(json.loads, lines(body))
     assert "ValueError" in entry["message"]
     assert "Meet me" not in entry["message"]
+
+
+def test_a_server_keeps_its_log_in_a_private_file_which_is_bounded(tmp_path: Path) -> None:
+    file = tmp_path / "server.log"
+    body = f"""
+from whatsapp_mcp.server import log
+log.FILE_LIMIT = 200
+log.log_to_stderr("info", "json", __import__("pathlib").Path({str(file)!r}))
+for number in range(7):
+    logging.getLogger("whatsapp_mcp.test").info("archive: %d events", number)
+"""
+    script = f"import logging{body}logging.shutdown()"
+    subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=True)
+
+    full = file.with_name("server.log.1")
+    written = [line.partition("archive: ")[2] for line in full.read_text().splitlines()]
+    rest = [line.partition("archive: ")[2] for line in file.read_text().splitlines()]
+    assert [*written, *rest] == [f"{number} events" for number in range(7)][-len(written) - len(rest) :]
+    assert (len(written), full.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (4, 0o600, 0o600)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["server.log", "server.log.1"]
+
+
+def test_an_application_that_does_not_read_standard_error_does_not_hold_up_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "server.log"
+    script = f"""
+import logging, os, pathlib, sys, time
+from whatsapp_mcp.server.log import log_to_stderr
+log_to_stderr("info", "text", pathlib.Path({str(file)!r}))
+logger = logging.getLogger("whatsapp_mcp.test")
+for _ in range(300):
+    logger.info("x" * 1000)
+logger.info("the end")
+print("written", flush=True)
+sys.stdin.read()
+os._exit(0)
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        deadline = time.monotonic() + 30
+        while not file.read_text().endswith("the end\n"):
+            assert time.monotonic() < deadline
+        process.kill()
+
+
+def test_a_home_folder_that_is_not_there_is_no_matter(tmp_path: Path) -> None:
+    script = f"""
+import logging, pathlib
+from whatsapp_mcp.server.log import log_to_stderr
+log_to_stderr("info", "text", pathlib.Path({str(tmp_path / "gone" / "server.log")!r}))
+logging.getLogger("whatsapp_mcp.test").info("said")
+logging.shutdown()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert [line.rpartition(": ")[2] for line in done.stderr.splitlines()] == ["said"]
 
 
 def test_the_log_for_people_is_the_default_form() -> None:

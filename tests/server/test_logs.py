@@ -86,6 +86,7 @@ async def test_logs_of_whole_sessions_hold_nothing_private(
     written = {path: path.read_text(errors="replace") for path in log_files(logs, home)}
     assert "INFO" in written[logs / "http"]
     assert "whatsapp_mcp" in written[logs / "stdio"]
+    assert "whatsapp_mcp.device" in written[home / "server.log"]
     entries = [json.loads(line) for line in written[logs / "stdio"].splitlines()]
     assert {"time", "level", "logger", "message", "pid"} <= entries[0].keys()
     token = server.token

@@ -27,6 +27,9 @@ def _run(arguments: list[str]) -> None:
         from whatsapp_mcp.cli.serve import serve
 
         sys.exit(serve(**options))
+    if _is_completing():
+        # Typer takes markup out of descriptions with it, and ours have none: a third of the time.
+        sys.modules["rich"] = None  # pyright: ignore[reportArgumentType]
     from whatsapp_mcp.cli.app import app
 
     # A shell cannot complete `python -m whatsapp_mcp`; its usage is that of the command.

@@ -11,34 +11,24 @@ from typing import Annotated, Literal
 import typer
 
 from whatsapp_mcp import __version__
-from whatsapp_mcp.cli import accounts as account_commands
-from whatsapp_mcp.cli import agents, hosts
-from whatsapp_mcp.cli import archive as archive_commands
-from whatsapp_mcp.cli import encryption as encryption_commands
-from whatsapp_mcp.cli import fleet as fleet_commands
-from whatsapp_mcp.cli import people as people_commands
-from whatsapp_mcp.cli import service as service_commands
-from whatsapp_mcp.cli import token as token_commands
-from whatsapp_mcp.cli import voice as voice_commands
-from whatsapp_mcp.cli import webhooks as webhook_commands
-from whatsapp_mcp.cli.command_line import App, CommandLine
+from whatsapp_mcp.cli.command_line import App, Commands
 from whatsapp_mcp.cli.options import (
     Account,
     AnyAccount,
     AsJson,
     account_names,
+    complete_toolsets,
     end_of_length,
     known_account,
     port_number,
     the_account,
 )
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code
-from whatsapp_mcp.cli.uninstall import uninstall
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, WhatsAppError
 
 app = App(
     name="whatsapp-mcp",
-    cls=CommandLine,
+    cls=Commands,
     help="Let an LLM agent use your WhatsApp. Without a command it serves MCP over stdio.",
     epilog="Exit codes: 0; 1 not ready or failed; 2 usage or configuration; 130 interrupted.",
 )
@@ -78,7 +68,12 @@ def serve(
         bool, typer.Option("--no-auth", help="Require no bearer token; on loopback only.")
     ] = False,
     toolsets: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Comma-separated sets of tools to offer.")
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            autocompletion=complete_toolsets,
+            help="Comma-separated sets of tools to offer.",
+        ),
     ] = None,
     structured: Annotated[
         bool | None,
@@ -205,9 +200,9 @@ def logs(
     ] = False,
     account: Account = "",
 ) -> None:
-    """Show the log of the client process.
+    """Show what servers and the client logged.
 
-    It holds no message text. On a terminal each level has its colour.
+    In the order of time. It holds no message text. On a terminal each level has its colour.
     """
     from whatsapp_mcp.cli.connection import show_log
 
@@ -314,7 +309,7 @@ def demo(
     raise typer.Exit(run_demo(stdio=stdio, once=once))
 
 
-@app.command()
+@app.command(hidden=True)
 def node() -> None:
     """Lead accounts that several machines share.
 
@@ -357,6 +352,8 @@ def approve(
 
     Shows recipient, text and reason, then asks. The first answer counts, here, on the phone or on the page.
     """
+    from whatsapp_mcp.cli import agents
+
     raise typer.Exit(agents.approve(account, number, yes, only_list=only_list, as_json=as_json))
 
 
@@ -373,21 +370,6 @@ def exposures(
 
     It is remembered for 24 hours after the last call of each application, or until you clear it.
     """
+    from whatsapp_mcp.cli import agents
+
     agents.exposures(account, clear, clear_all=clear_all, as_json=as_json)
-
-
-app.command("install")(hosts.install)
-app.command("client-config")(hosts.client_config)
-app.command("uninstall")(uninstall)
-app.add_typer(account_commands.app, name="accounts")
-app.add_typer(service_commands.app, name="service")
-app.add_typer(archive_commands.app, name="archive")
-app.add_typer(token_commands.app, name="token")
-app.add_typer(people_commands.app, name="people")
-app.add_typer(agents.scheduled_app, name="scheduled")
-app.add_typer(encryption_commands.app, name="encryption")
-app.add_typer(fleet_commands.app, name="fleet")
-app.add_typer(agents.app, name="policy")
-app.add_typer(agents.answering_app, name="agent")
-app.add_typer(voice_commands.app, name="voice")
-app.add_typer(webhook_commands.app, name="webhooks")

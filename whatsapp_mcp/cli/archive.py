@@ -18,28 +18,28 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import anyio
 import anyio.to_thread
 import typer
 
-from whatsapp_mcp import settings, time_grammar
-from whatsapp_mcp.archive import Archive, ReadingArchive, care, export, open_archive
-from whatsapp_mcp.archive.exporting import printable
+from whatsapp_mcp import time_grammar
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.imports import import_messages
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import isolated, shown
 from whatsapp_mcp.errors import Busy, InvalidArgument
-from whatsapp_mcp.ledger import open_ledger
-from whatsapp_mcp.models import ImportState, MessageFilter, PurgeReport
 from whatsapp_mcp.zone import local
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import Archive, ReadingArchive
+    from whatsapp_mcp.models import PurgeReport
 
 T = TypeVar("T")
 
-app = App(help="Check, export, import and purge the archive.", no_args_is_help=True)
+app = App(no_args_is_help=True)
 
 _STDOUT = Path("-")
 
@@ -57,6 +57,8 @@ class Form(StrEnum):
 @app.command()
 def stats(as_json: AsJson = False, account: Account = "") -> None:
     """Tell how much is archived."""
+    from whatsapp_mcp.models import ImportState
+
     found = _read(account, lambda archive: archive.statistics())
     imports = _read(account, lambda archive: archive.imports())
     imports = [each for each in imports if each.state is not ImportState.UNDONE]
@@ -79,6 +81,7 @@ def stats(as_json: AsJson = False, account: Account = "") -> None:
 @app.command()
 def check(as_json: AsJson = False, account: Account = "") -> None:
     """Check files and search index."""
+    from whatsapp_mcp.archive import care
 
     async def run() -> tuple[str, ...]:
         return await anyio.to_thread.run_sync(care.check_file, known_account(account))
@@ -123,6 +126,10 @@ def export_messages(
 
     Oldest first; stdout gets no media.
     """
+    from whatsapp_mcp import settings
+    from whatsapp_mcp.archive import export
+    from whatsapp_mcp.models import MessageFilter
+
     loaded = settings.load()
 
     async def run(archive: ReadingArchive) -> int:
@@ -144,6 +151,8 @@ def export_messages(
 
 def _to_stdout(path: Path) -> None:
     """Copy a file to stdout; to a terminal without what steers it, which others may have written."""
+    from whatsapp_mcp.archive.exporting import printable
+
     if sys.stdout.isatty():
         with path.open(encoding="utf-8") as lines:
             sys.stdout.writelines(isolated(printable(line)) for line in lines)
@@ -172,6 +181,8 @@ def purge(
 
     WhatsApp keeps its own.
     """
+    from whatsapp_mcp.ledger import open_ledger
+
     if not (chat or before or everything):
         raise InvalidArgument("It is not given what to purge.", "Give --chat, --before or --all.")
     end = _moment(before) if before else None
@@ -217,6 +228,8 @@ def _moment(text: str) -> datetime:
     Raises:
         InvalidArgument: It is not of a known form.
     """
+    from whatsapp_mcp import settings
+
     zone = settings.load().zone
     found = time_grammar.read(text, zone, datetime.now(UTC))
     if found is None:
@@ -241,6 +254,8 @@ async def _resolve(archive: ReadingArchive, text: str) -> str:
 
 
 def _read(account: str, use: Callable[[ReadingArchive], Awaitable[T]]) -> T:
+    from whatsapp_mcp.archive import open_archive
+
     async def run() -> T:
         async with open_archive(known_account(account)) as archive:
             return await use(archive)
@@ -261,6 +276,8 @@ def _write(account: str, use: Callable[[Archive], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def _alone(account: str) -> AsyncIterator[Archive]:
+    from whatsapp_mcp import settings
+    from whatsapp_mcp.archive import open_archive
     from whatsapp_mcp.device.leader import LeaderLock
 
     folder = settings.load().account_folder(account)

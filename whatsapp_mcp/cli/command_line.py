@@ -1,17 +1,26 @@
-"""What every command has in common: its look, how it fails, and what a line without a command means.
+"""What commands have in common: their list, look and failures, and what a line without a command means.
 
 Help and usage errors are Typer's plain ones; a `WhatsAppError` ends a command with one line of that form.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import errno
+import importlib
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.errors import Busy, WhatsAppError, disk_failure
+
+_CLI: Final = "whatsapp_mcp.cli"
+_OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 class Command(TyperCommand):
@@ -30,21 +39,60 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: typer.Context) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Run the command; its failure becomes a line and an exit code."""
-        try:
+        with _explained(ctx):
             if ctx.params.get("account") == "":
                 # Not at import: what completes a line of the shell has no time for the settings.
                 from whatsapp_mcp.cli.options import the_account
 
                 ctx.params["account"] = the_account()
             return super().invoke(ctx)
-        except WhatsAppError as error:
-            print_error(error, ctx.params.get("account") or "default")
-            raise typer.Exit(exit_code(error)) from error
-        except typer.Abort as abort:
-            # Typer makes the same of "no" and of Ctrl-C at a question.
-            if isinstance(abort.__context__, KeyboardInterrupt):
-                raise typer.Exit(ExitCode.INTERRUPTED) from abort
+
+
+@contextmanager
+def _explained(ctx: typer.Context) -> Generator[None]:
+    """Make a line and an exit code of a failure."""
+    try:
+        yield
+    except WhatsAppError as error:
+        print_error(error, ctx.params.get("account") or "default")
+        raise typer.Exit(exit_code(error)) from error
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
             raise
+        why, action = disk_failure(error, "Make it writable for yourself, or name another.")
+        what = "A file" if error.filename is None else os.fsdecode(error.filename)
+        print_error(Busy(f"{what} cannot be written: {why}.", action))
+        raise typer.Exit(ExitCode.FAILED) from error
+    except typer.Abort as abort:
+        # Typer makes the same of "no" and of Ctrl-C at a question.
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise typer.Exit(ExitCode.INTERRUPTED) from abort
+        raise
+
+
+class Later(TyperGroup):
+    """A command, or commands below a name, whose module is loaded when it is meant.
+
+    Args:
+        name: As it is typed.
+        module: Where the Typer app is that has the command, or whose commands have this name before them.
+        app: What the app is called there.
+        help: What the list of commands says.
+        hidden: Whether it is not listed.
+    """
+
+    def __init__(self, name: str, module: str, app: str, help: str, *, hidden: bool = False) -> None:
+        super().__init__(name=name, help=help, hidden=hidden)
+        self._place = module, app
+
+    def load(self) -> TyperCommand | TyperGroup:
+        """The command itself."""
+        module, app = self._place
+        group = get_group(getattr(importlib.import_module(module), app))
+        if isinstance(command := group.commands.get(self.name or ""), TyperCommand):
+            return command
+        group.name, group.help = self.name, self.help
+        return group
 
 
 class CommandLine(TyperGroup):
@@ -54,12 +102,75 @@ class CommandLine(TyperGroup):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Put the default command where none is given."""
-        if not ctx.resilient_parsing and (not args or args[0].partition("=")[0] in self._default_options()):
+        # While a line is completed, nothing may still become the name of a command.
+        is_default = (
+            args[0].partition("=")[0] in self._default_options() if args else not ctx.resilient_parsing
+        )
+        if is_default:
             args = [self.default_command, *args]
         return super().parse_args(ctx, args)
 
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The command that is meant, loaded."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, Later) else command, rest
+
     def _default_options(self) -> set[str]:
         return {name for option in self.commands[self.default_command].params for name in option.opts}
+
+
+class Commands(CommandLine):
+    """The commands of the whole program, listed by what they are for; those that only a fleet needs are not.
+
+    Attributes:
+        sections: What each section of the help lists.
+        later: Those whose modules are loaded when they are meant.
+    """
+
+    sections: ClassVar[Mapping[str, Sequence[str]]] = {
+        "Start": "demo link install client-config doctor".split(),
+        "Use": "status page approve scheduled people archive agent policy exposures".split(),
+        "Accounts": "accounts pause resume reconnect unlink encryption".split(),
+        "Operate": "serve service token webhooks voice audit logs uninstall".split(),
+    }
+    later: ClassVar[tuple[Later, ...]] = (
+        Later("install", f"{_CLI}.hosts", "app", "Let an MCP application start this server."),
+        Later("client-config", f"{_CLI}.hosts", "app", "Print an MCP application's configuration."),
+        Later("uninstall", f"{_CLI}.uninstall", "app", "Take everything off this machine."),
+        Later("accounts", f"{_CLI}.accounts", "app", "List, add, rename and remove accounts."),
+        Later("service", f"{_CLI}.service", "app", "Keep a server always running."),
+        Later("archive", f"{_CLI}.archive", "app", "Check, export, import and purge the archive."),
+        Later("token", f"{_CLI}.token", "app", "Manage the bearer tokens of the HTTP server."),
+        Later("people", f"{_CLI}.people", "app", "Confirm people by hand."),
+        Later("scheduled", f"{_CLI}.agents", "scheduled_app", "See what is to go out later."),
+        Later("encryption", f"{_CLI}.encryption", "app", "Encrypt what is archived."),
+        Later("policy", f"{_CLI}.agents", "app", "Say what the policy lets an agent do."),
+        Later("agent", f"{_CLI}.agents", "answering_app", "Show agents of chats; let strangers in."),
+        Later("voice", f"{_CLI}.voice", "app", "Manage models for voice notes."),
+        Later("webhooks", f"{_CLI}.webhooks", "app", "See how webhooks are doing."),
+        Later("fleet", f"{_CLI}.fleet", "app", "Manage accounts that several machines share.", hidden=True),
+    )
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for each in self.later:
+            self.add_command(each)
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Read the arguments; `--install-completion` among them writes files of the shell."""
+        with _explained(ctx):
+            return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Write the sections; their columns are aligned with each other."""
+        longest = max(len(name) for names in self.sections.values() for name in names)
+        limit = formatter.width - longest - 6
+        for title, names in self.sections.items():
+            with formatter.section(title):
+                rows = [
+                    (name.ljust(longest), self.commands[name].get_short_help_str(limit)) for name in names
+                ]
+                formatter.write_dl(rows)
 
 
 class ListByDefault(CommandLine):

@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TextIO, Typ
 import anyio
 import typer
 
-from whatsapp_mcp import settings
-from whatsapp_mcp.archive import ReadingArchive, open_archive
-from whatsapp_mcp.archive.exporting import printable
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import ExitCode, print_error, rfc3339
 from whatsapp_mcp.cli.terminal import aligned, fitted, isolated, shown
 from whatsapp_mcp.errors import AmbiguousChat, Busy, ChatNotFound, InvalidArgument, WhatsAppError
-from whatsapp_mcp.models import ImportProgress, ImportRequest, ImportState, ImportStep, UnknownVersion
 from whatsapp_mcp.system import INTERRUPT, receive_signals
 
 if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.operations import Devices
+    from whatsapp_mcp.models import ImportProgress, ImportRequest, UnknownVersion
 
 T = TypeVar("T")
 
@@ -82,6 +80,9 @@ def import_messages(
     Beside a running server, or without one. After Ctrl-C the same command goes on. An exported chat needs
     --chat; those in a folder are matched by name and members, and you are asked where that is not certain.
     """
+    from whatsapp_mcp import settings
+    from whatsapp_mcp.models import ImportRequest
+
     if sum((source is not None, undo is not None, only_list)) != 1:
         raise InvalidArgument("Give one of these.", "A file or folder, --undo N, or --list.")
     if only_list:
@@ -114,7 +115,7 @@ def import_messages(
     raise typer.Exit(_exit_code(over))
 
 
-_Start = Callable[["Devices", ReadingArchive], Awaitable[int]]
+_Start = Callable[["Devices", "ReadingArchive"], Awaitable[int]]
 
 
 def _is_at_terminal() -> bool:
@@ -219,12 +220,16 @@ def _which_chats(account: str, folder: Path) -> tuple[tuple[str, str], ...]:
 
 
 async def _called(archive: ReadingArchive, jid: str) -> str:
+    from whatsapp_mcp.archive.exporting import printable
+
     chat = await archive.chat(jid)
     return f"{printable(chat.name)} ({jid})" if chat else jid
 
 
 def _ask(account: str, question: _Question) -> str | None:
     """The chat that a person says it is; None to leave it out."""
+    from whatsapp_mcp.archive.exporting import printable
+
     offered = question.offered
     lines = [f"Which chat is {printable(question.file)}?"]
     lines += [f"  {number}  {called}" for number, (_, called) in enumerate(offered, 1)]
@@ -245,6 +250,8 @@ def _answer() -> str:
 
 
 async def _found(account: str, text: str) -> str:
+    from whatsapp_mcp.archive import open_archive
+
     async with open_archive(known_account(account)) as archive:
         return await _resolve(archive, text)
 
@@ -318,6 +325,7 @@ class _ProgressLine:
 
     def show(self, progress: ImportProgress) -> None:
         """How far it is."""
+        from whatsapp_mcp.archive.exporting import printable
         from whatsapp_mcp.device.importing import how_far
 
         if self._out is not None:
@@ -337,12 +345,16 @@ class _ProgressLine:
 
 
 def _exit_code(over: ImportProgress) -> ExitCode:
+    from whatsapp_mcp.models import ImportState
+
     if over.state is ImportState.CANCELLED:
         return ExitCode.INTERRUPTED
     return ExitCode.FAILED if over.error else ExitCode.OK
 
 
 def _tell(over: ImportProgress, as_json: bool) -> None:
+    from whatsapp_mcp.models import ImportState
+
     if as_json:
         typer.echo(json.dumps(_data(over), ensure_ascii=False))
         return
@@ -357,7 +369,9 @@ def _tell(over: ImportProgress, as_json: bool) -> None:
 
 
 def _told(over: ImportProgress) -> list[str]:
+    from whatsapp_mcp.archive.exporting import printable
     from whatsapp_mcp.device.importing import brought, left_out
+    from whatsapp_mcp.models import ImportStep
 
     if over.step is ImportStep.UNDOING:
         return [] if over.error else [f"Import {over.numbers[0]} is undone: what only it brought is removed."]
@@ -388,6 +402,7 @@ def _tell_all(imports: Sequence[ImportProgress], as_json: bool) -> None:
 
 
 def _row(one: ImportProgress) -> tuple[str, ...]:
+    from whatsapp_mcp.archive.exporting import printable
     from whatsapp_mcp.device.importing import brought, how_far
 
     first, last = (one.numbers[0], one.numbers[-1]) if one.numbers else ("-", "-")

@@ -2,21 +2,66 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatsapp_mcp import settings, time_grammar
+from whatsapp_mcp import time_grammar
+from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.errors import InvalidArgument, NotLinked
-from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.home import accounts_in, home_in
 from whatsapp_mcp.zone import SystemZone
 
+if TYPE_CHECKING:
+    from whatsapp_mcp.settings import AccountFolder
+
+
+def complete_account(incomplete: str) -> list[str]:
+    """The accounts that are here and whose names begin so."""
+    return [name for name in accounts_in(home_in(os.environ)) if name.startswith(incomplete)]
+
+
+def complete_accounts(incomplete: str) -> list[str]:
+    """The list so far, with each account that may follow."""
+    return _continued(incomplete, accounts_in(home_in(os.environ)))
+
+
+def complete_toolsets(incomplete: str) -> list[str]:
+    """The list so far, with each toolset that may follow."""
+    from whatsapp_mcp.server.tools import ALL_TOOLSETS, TOOLSETS
+
+    return _continued(incomplete, [*TOOLSETS, ALL_TOOLSETS])
+
+
+def complete_scopes(incomplete: str) -> list[str]:
+    """The list so far, with each scope that may follow."""
+    return _continued(incomplete, SCOPES)
+
+
+def _continued(incomplete: str, names: Iterable[str]) -> list[str]:
+    """What a list with commas that is not complete may become with one more name."""
+    before, comma, begun = incomplete.rpartition(",")
+    given = before.split(",")
+    return [f"{before}{comma}{name}" for name in names if name.startswith(begun) and name not in given]
+
+
 _ACCOUNT = "Local name of the WhatsApp account; needed where several are here."
-Account = Annotated[str, typer.Option(metavar="NAME", show_default=False, help=_ACCOUNT)]
+Account = Annotated[
+    str,
+    typer.Option(metavar="NAME", show_default=False, autocompletion=complete_account, help=_ACCOUNT),
+]
 """One account. A command that was given none gets the one that is here: see `Command`."""
 AnyAccount = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="Local name of the WhatsApp account.")
+    str | None,
+    typer.Option(
+        "--account",
+        metavar="NAME",
+        autocompletion=complete_account,
+        help="Local name of the WhatsApp account.",
+    ),
 ]
 """One account; the command decides what it means that none was given."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
@@ -63,6 +108,8 @@ def account_names() -> list[str]:
     Raises:
         InvalidArgument: The settings are wrong.
     """
+    from whatsapp_mcp import settings
+
     return settings.load().accounts() or ["default"]
 
 
@@ -73,6 +120,8 @@ def known_account(name: str) -> AccountFolder:
         InvalidArgument: The name cannot be one, or the settings are wrong.
         NotLinked: It is not here: never linked, or mistyped.
     """
+    from whatsapp_mcp import settings
+
     loaded = settings.load()
     folder = loaded.account_folder(name)
     if folder.path.is_dir():

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
 
-from whatsapp_mcp.archive import ReadingArchive, open_archive
-from whatsapp_mcp.archive.exporting import printable
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.terminal import aligned, isolated
-from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import ContactNotFound
 from whatsapp_mcp.jid import is_person
-from whatsapp_mcp.models import Contact
 
-app = App(help="Confirm people by hand.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.device.operations import Devices
+    from whatsapp_mcp.models import Contact
+
+app = App(no_args_is_help=True)
 
 Who = Annotated[str, typer.Argument(metavar="WHO", help="Number, jid or name.")]
 
@@ -44,6 +45,8 @@ def forget(who: Who, account: Account = "") -> None:
 @app.command("list")
 def list_confirmed(as_json: AsJson = False, account: Account = "") -> None:
     """List who is confirmed."""
+    from whatsapp_mcp.archive import open_archive
+    from whatsapp_mcp.archive.exporting import printable
 
     async def read() -> tuple[Contact, ...]:
         async with open_archive(known_account(account)) as archive:
@@ -58,6 +61,7 @@ def list_confirmed(as_json: AsJson = False, account: Account = "") -> None:
 
 
 def _say(account: str, who: str, *, known: bool) -> None:
+    from whatsapp_mcp.archive.exporting import printable
     from whatsapp_mcp.cli.connection import asked, with_known_device
 
     async def say(devices: Devices, archive: ReadingArchive) -> Contact:

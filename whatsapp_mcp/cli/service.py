@@ -14,19 +14,20 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from whatsapp_mcp import settings
 from whatsapp_mcp.cli.command_line import App
-from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.cli.options import AnyAccount, port_number
 from whatsapp_mcp.cli.outcome import ExitCode
-from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
+from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, disk_failure
 from whatsapp_mcp.system import HERE, System, command_line, own_user
 
-app = App(help="Keep a server always running.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from whatsapp_mcp.cli.hosts import Launch
+
+app = App(no_args_is_help=True)
 
 Port = Annotated[
     int | None,
@@ -117,7 +118,8 @@ def install(account: AnyAccount = None, port: Port = None, name: Name = None) ->
         service.path.parent.mkdir(parents=True, exist_ok=True)
         service.path.write_text(service.content, encoding="utf-8")
     except OSError as error:
-        raise Busy(f"{service.path} cannot be written: {error.strerror}.", "Make it writable.") from error
+        why, action = disk_failure(error, "Make it writable.")
+        raise Busy(f"{service.path} cannot be written: {why}.", action) from error
     _run_all(service.start)
     typer.echo(service.hint)
 
@@ -151,6 +153,8 @@ def remove_service(account: str | None = None, name: str | None = None) -> None:
 
 def installed_services() -> list[Path]:
     """The files of all services of this program; the name of each is that of its file."""
+    from whatsapp_mcp.cli.hosts import Launch
+
     if HERE is System.MACOS:
         agents = sorted((Path.home() / "Library" / "LaunchAgents").glob("*.plist"))
         return [path for path in agents if _is_our_agent(path)]
@@ -166,6 +170,8 @@ def services_of(account: str) -> list[Path]:
 
 
 def _is_our_agent(path: Path) -> bool:
+    from whatsapp_mcp.cli.hosts import Launch
+
     try:
         words = plistlib.loads(path.read_bytes())["ProgramArguments"]
         return Launch(words[0], tuple(words[1:])).is_ours()
@@ -182,6 +188,8 @@ def _text_of(path: Path) -> str:
 
 def _check(account: str | None) -> None:
     """See that the settings can be used, and the name of the account."""
+    from whatsapp_mcp import settings
+
     loaded = settings.load()
     if account is not None:
         loaded.account_folder(account)
@@ -194,6 +202,8 @@ def _service(account: str | None, port: int | None, name: str | None) -> Service
         InvalidArgument: The service cannot have this name.
         Unsupported: There is none for this platform.
     """
+    from whatsapp_mcp.cli.hosts import Launch
+
     called = name or ("whatsapp-mcp" if account in (None, "default") else f"whatsapp-mcp-{account}")
     if _NAME.fullmatch(called) is None:
         raise InvalidArgument(

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatsapp_mcp import settings
+from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.cli.command_line import App
-from whatsapp_mcp.cli.options import AsJson, known_account
+from whatsapp_mcp.cli.options import AsJson, complete_accounts, complete_scopes, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import aligned
-from whatsapp_mcp.policy import SCOPES, parse_scopes
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.transports import Tokens
 
 app = App(
-    help="Manage the bearer tokens of the HTTP server. Changes take effect at once, also in running servers.",
+    epilog="Changes take effect at once, also in running servers.",
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the token.")]
 
 
 def _tokens() -> Tokens:
+    from whatsapp_mcp import settings
     from whatsapp_mcp.server.transports import Tokens
 
     return Tokens(settings.load().home)
@@ -35,17 +35,30 @@ def _tokens() -> Tokens:
 def create(
     name: Name,
     scope: Annotated[
-        str, typer.Option("--scope", metavar="SCOPES", help=f"Comma-separated, of {', '.join(SCOPES)}.")
+        str,
+        typer.Option(
+            "--scope",
+            metavar="SCOPES",
+            autocompletion=complete_scopes,
+            help=f"Comma-separated, of {', '.join(SCOPES)}.",
+        ),
     ] = "read",
     accounts: Annotated[
         str | None,
-        typer.Option("--accounts", metavar="NAMES", help="Comma-separated accounts, of several here."),
+        typer.Option(
+            "--accounts",
+            metavar="NAMES",
+            autocompletion=complete_accounts,
+            help="Comma-separated accounts, of several here.",
+        ),
     ] = None,
 ) -> None:
     """Create a token and print it.
 
     It is stored as a hash, so it cannot be shown again. With --accounts it never learns of the others.
     """
+    from whatsapp_mcp.policy import parse_scopes
+
     only = None if accounts is None else {known_account(each.strip()).name for each in accounts.split(",")}
     typer.echo(_tokens().create(name, parse_scopes(scope), only))
 

@@ -7,20 +7,22 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from whatsapp_mcp import settings
-from whatsapp_mcp.cli.hosts import Found, Host, Machine, agreed, found, to_undo, unreadable
+from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.installation import DISTRIBUTION
 from whatsapp_mcp.cli.outcome import ExitCode, print_error
 from whatsapp_mcp.cli.service import installed_services, remove_service
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
-from whatsapp_mcp.models import LINKED_DEVICES, ConnectionState
-from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.home import SERVER_LOG
 
-_SETTINGS: Final = ("config.toml", "config.toml.before")
+if TYPE_CHECKING:
+    from whatsapp_mcp.cli.hosts import Found, Host
+    from whatsapp_mcp.settings import AccountFolder
+
+_FILES: Final = ("config.toml", "config.toml.before", SERVER_LOG, f"{SERVER_LOG}.1")
 _FOLDERS: Final = ("tokens", "models", "accounts")
 """What this program makes in the home folder; what else is in them, and beside them, is a person's."""
 _OF_THE_PROGRAM: Final = (
@@ -75,6 +77,10 @@ class _Inventory:
             yield f"home         {self.home}"
 
 
+app = App()
+
+
+@app.command()
 def uninstall(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is here.")] = False,
     yes: Annotated[
@@ -92,6 +98,8 @@ def uninstall(
 
     Lists it first, and asks separately before it unlinks the phone and before it deletes messages.
     """
+    from whatsapp_mcp.cli.hosts import agreed
+
     here = _take_stock()
     lines = list(here.lines())
     typer.echo("\n".join(lines) if lines else "There is nothing here.")
@@ -110,8 +118,10 @@ def uninstall(
 
 
 def _take_stock() -> _Inventory:
-    from whatsapp_mcp import media
+    from whatsapp_mcp import media, settings
     from whatsapp_mcp.cli.connection import find
+    from whatsapp_mcp.cli.hosts import Machine, found, unreadable
+    from whatsapp_mcp.models import ConnectionState
 
     loaded = settings.load()
     accounts: list[_Account] = []
@@ -217,6 +227,8 @@ def _remove(here: _Inventory, *, unlinks: bool, deletes: bool) -> bool:
 
 
 def _take_out(each: Found) -> None:
+    from whatsapp_mcp.cli.hosts import Machine, to_undo
+
     step = to_undo(each.host, each.name, Machine.here())
     if step is not None:
         step.apply()
@@ -230,6 +242,7 @@ def _delete(account: _Account, unlinks: bool) -> None:
         OSError: It cannot be deleted.
     """
     from whatsapp_mcp.device.leader import LeaderLock
+    from whatsapp_mcp.models import LINKED_DEVICES
 
     lock = LeaderLock(account.folder)
     if not lock.acquire():
@@ -260,7 +273,7 @@ def _delete_home(home: Path) -> None:
     tokens = Tokens(home)
     for name in {token.name for token in tokens.all()}:
         tokens.revoke(name)
-    for name in _SETTINGS:
+    for name in _FILES:
         (home / name).unlink(missing_ok=True)
     left: list[str] = []
     for path in sorted(home.iterdir()):

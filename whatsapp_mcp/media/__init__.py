@@ -39,7 +39,6 @@ from whatsapp_mcp.media.reading import (
 )
 from whatsapp_mcp.media.speech import (
     DEFAULT_HUB,
-    MODEL_NAMES,
     ModelOffer,
     ModelRecord,
     SpeechOptions,
@@ -57,7 +56,6 @@ from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker, open_worke
 __all__ = [
     "DEFAULT_HUB",
     "HEAD_BYTES",
-    "MODEL_NAMES",
     "WRITING",
     "Answer",
     "ForeignArchive",

@@ -20,9 +20,6 @@ from whatsapp_mcp.policy.hidden_characters import (
 )
 from whatsapp_mcp.policy.rules import Policy, Ruling
 from whatsapp_mcp.policy.scopes import (
-    SCOPES,
-    TOOL_SCOPES,
-    Scope,
     check_scope,
     is_in_scope,
     parse_scopes,
@@ -36,10 +33,8 @@ __all__ = [
     "LINE_MARK",
     "MASK",
     "SCANNED_BYTES",
-    "SCOPES",
     "SEEN",
     "TAG",
-    "TOOL_SCOPES",
     "Act",
     "Audience",
     "ChatFacts",
@@ -47,7 +42,6 @@ __all__ = [
     "Effect",
     "Policy",
     "Ruling",
-    "Scope",
     "Situation",
     "agent_of",
     "check_budgets",

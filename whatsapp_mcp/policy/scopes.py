@@ -12,15 +12,11 @@ No scope includes another.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
+from whatsapp_mcp.choices import SCOPES, Scope
 from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.policy.effects import Effect
-
-Scope = Literal["read", "send", "admin", "metrics"]
-TOOL_SCOPES: Final[tuple[Scope, ...]] = ("read", "send", "admin")
-"""Those with which an application uses tools."""
-SCOPES: Final[tuple[Scope, ...]] = (*TOOL_SCOPES, "metrics")
 
 _SCOPE_OF: Final[dict[Effect, Scope]] = {
     Effect.READ: "read",

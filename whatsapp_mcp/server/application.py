@@ -22,8 +22,9 @@ from mcp.types import (
 )
 
 import whatsapp_mcp
+from whatsapp_mcp.choices import TOOL_SCOPES
 from whatsapp_mcp.errors import Denied, InvalidArgument
-from whatsapp_mcp.policy import TOOL_SCOPES, check_scope
+from whatsapp_mcp.policy import check_scope
 from whatsapp_mcp.server import cards, tools
 from whatsapp_mcp.server.calls import (
     Accounts,

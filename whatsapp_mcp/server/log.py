@@ -1,13 +1,14 @@
-"""The server's log on standard error. Many an application starts a server and never reads there.
+"""The server's log on standard error, and in a file, because many an application shows no standard error.
 
-Once such a pipe is full, a write to it waits for ever. So a thread of its own writes, and what it cannot keep
-up with is dropped.
+Nor do all of them read it, and once such a pipe is full, a write to it waits for ever. So a thread of its own
+writes to each, and what it cannot keep up with is dropped.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import sys
 import time
@@ -15,11 +16,14 @@ from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
+from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.redaction import RedactingFormatter, set_levels
 from whatsapp_mcp.tracing import carrier
 
+FILE_LIMIT: Final = 2 * 1024 * 1024
+"""Bytes of the file after which it becomes `NAME.1`."""
 _KEPT: Final = 1000
 """Entries that may wait to be written."""
 _ALIKE: Final = 10
@@ -96,21 +100,57 @@ class _Waiting(QueueHandler):
             time.sleep(0.01)
 
 
-def log_to_stderr(level: str, form: str = "text") -> None:
+class _SharedFile(logging.Handler):
+    """Appends to a private file that several servers write; a full one becomes `NAME.1`.
+
+    The file is opened for each entry, so that no server goes on with one that another has renamed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._full = path.with_name(f"{path.name}.1")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+        # Without a home folder, or on a full disk, standard error has it alone.
+        with suppress(OSError):
+            opened = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+            try:
+                size = os.fstat(opened).st_size
+                os.write(opened, line)
+            finally:
+                os.close(opened)
+            if size + len(line) > FILE_LIMIT:
+                self._path.replace(self._full)
+
+
+def log_to_stderr(level: str, form: str = "text", file: Path | None = None) -> None:
     """Let every logger of this process write to standard error; `logging.shutdown` writes what still waits.
 
     Args:
         level: `debug`, `info`, `warning` or `error`, for this package; libraries are held at warnings.
         form: `text`, or `json` for one object a line.
+        file: Where the same goes as text, for a person whose application shows no standard error.
     """
+    for_people = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    written = logging.StreamHandler(sys.stderr)
+    written.setFormatter(JsonFormatter() if form == "json" else for_people)
+    handlers: list[logging.Handler] = [_queued(written)]
+    if file is not None:
+        kept = _SharedFile(file)
+        kept.setFormatter(for_people)
+        handlers.append(_queued(kept))
+    logging.basicConfig(handlers=handlers)
+    set_levels(level)
+
+
+def _queued(handler: logging.Handler) -> logging.Handler:
+    """A handler whose entries another one writes, in a thread of its own."""
     waiting = _Waiting()
     waiting.addFilter(_Repeats())
     waiting.addFilter(_Traced())
     # The handler that queues an entry writes out its exception, too.
     waiting.setFormatter(RedactingFormatter("%(message)s"))
-    written = logging.StreamHandler(sys.stderr)
-    for_people = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    written.setFormatter(JsonFormatter() if form == "json" else for_people)
-    QueueListener(waiting.entries, written).start()
-    logging.basicConfig(handlers=[waiting])
-    set_levels(level)
+    QueueListener(waiting.entries, handler).start()
+    return waiting

@@ -15,7 +15,8 @@ import anyio.to_thread
 
 from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp import tracing
-from whatsapp_mcp.errors import InvalidArgument, cause
+from whatsapp_mcp.errors import InvalidArgument, disk_failure
+from whatsapp_mcp.home import SERVER_LOG
 from whatsapp_mcp.jid import parse_chat
 from whatsapp_mcp.models.caller import chat_principal
 from whatsapp_mcp.server.application import create
@@ -71,7 +72,7 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     """
     share_arenas()
     loaded = settings or settings_module.load()
-    log_to_stderr(loaded.log_level, loaded.log_format)
+    log_to_stderr(loaded.log_level, loaded.log_format, loaded.home / SERVER_LOG)
     chat, principal = _chat_of(options), _inherited_principal()
     names = _accounts_of(options, loaded, is_bound=bool(chat or principal or options.channel))
     folders = [loaded.account_folder(name) for name in names]
@@ -194,10 +195,8 @@ def _state_key(folder: AccountFolder) -> bytes:
     try:
         key = read_or_make(folder.approval_key, secrets.token_bytes(32))
     except OSError as error:
-        raise InvalidArgument(
-            f"{folder.approval_key} cannot be used: {cause(error)}.",
-            "Make it readable for yourself, or delete it.",
-        ) from error
+        why, action = disk_failure(error, "Make it readable for yourself, or delete it.")
+        raise InvalidArgument(f"{folder.approval_key} cannot be used: {why}.", action) from error
     return hmac.digest(key, b"request state", "sha256")
 
 

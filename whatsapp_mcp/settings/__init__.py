@@ -6,6 +6,7 @@ alone: any server may become its leader. `[accounts.NAME.<section>]` is laid ove
 `Settings.for_account`, `CurrentSettings(settings, account)`.
 """
 
+from whatsapp_mcp.home import HOME_VARIABLE, home_in
 from whatsapp_mcp.settings.account_folder import (
     REMOVING,
     RENAMING,
@@ -16,8 +17,8 @@ from whatsapp_mcp.settings.account_folder import (
 from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits, AgentSettings
 from whatsapp_mcp.settings.current import CurrentSettings
 from whatsapp_mcp.settings.editing import Addition, Assignment, Change, Copy, Erasure, Removal, edited
-from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, HOME_VARIABLE, PRINCIPAL_VARIABLE
-from whatsapp_mcp.settings.loading import check_own_text, config_text, home_in, load, parse
+from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, PRINCIPAL_VARIABLE
+from whatsapp_mcp.settings.loading import check_own_text, config_text, load, parse
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
 from whatsapp_mcp.settings.node_section import HostPort, NodeSettings
 from whatsapp_mcp.settings.overrides import leads_here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -11,17 +12,17 @@ from typing import Final
 
 from whatsapp_mcp.allowed_files import MEDIA
 from whatsapp_mcp.encryption import DatabaseKey, Vault
-from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.settings.environment import HOME_VARIABLE
+from whatsapp_mcp.errors import InvalidArgument, disk_failure
+from whatsapp_mcp.home import HOME_VARIABLE, SERVER_LOG
 from whatsapp_mcp.system import (
     SOCKET_PATH_LIMIT,
     MeetingPlace,
+    is_read_only,
     meeting_place,
     runtime_folder,
     runtime_folders,
 )
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NEW_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 RENAMING: Final = ".renaming"
 """A file beside the folders of accounts: which rename has begun, `[old, new]`."""
@@ -29,11 +30,6 @@ REMOVING: Final = ".removing-"
 """Begins the name of the folder of an account that is being removed."""
 _EVERY: Final = "all"
 """What tools call all accounts."""
-
-
-def is_account_name(name: str) -> bool:
-    """Whether an account can have this name, which is that of its folder."""
-    return _NAME.fullmatch(name) is not None
 
 
 def check_new_name(name: str) -> None:
@@ -197,6 +193,11 @@ class AccountFolder:
         return self.path / f"webhook-{name}.lock"
 
     @property
+    def server_log(self) -> Path:
+        """The log of the servers, which are also those of the other accounts beside this one."""
+        return self.path.parent.parent / SERVER_LOG
+
+    @property
     def client_log(self) -> Path:
         """What the client process writes to its standard error."""
         return self.path / "client.log"
@@ -240,11 +241,11 @@ def make_private(folder: Path) -> None:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        reason = None if os.access(folder, os.W_OK | os.X_OK) else "it is not writable"
+        if not os.access(folder, os.W_OK | os.X_OK):
+            # Asking does not say why not; this user may be root, whom no mode keeps out.
+            raise OSError(errno.EROFS if is_read_only(folder) else errno.EACCES, "")
     except OSError as error:
-        reason = error.strerror
-    if reason is not None:
-        raise InvalidArgument(
-            f"{folder} cannot be used: {reason}.",
-            f"Make it a folder that you can write, or set {HOME_VARIABLE} to another.",
+        why, action = disk_failure(
+            error, f"Make it a folder that you can write, or set {HOME_VARIABLE} to another."
         )
+        raise InvalidArgument(f"{folder} cannot be used: {why}.", action) from error

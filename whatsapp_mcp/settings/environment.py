@@ -6,9 +6,9 @@ import os
 from typing import Any, Final
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.home import HOME_VARIABLE
 
 ENV_PREFIX: Final = "WHATSAPP_MCP_"
-HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 CHAT_VARIABLE: Final = f"{ENV_PREFIX}CHAT"
 """Names the one chat that a server is bound to (`serve --chat`); no setting."""
 PRINCIPAL_VARIABLE: Final = f"{ENV_PREFIX}PRINCIPAL"

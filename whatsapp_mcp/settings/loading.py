@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import platformdirs
 from pydantic import ValidationError
 
 from whatsapp_mcp.allowed_files import overlap
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.settings.environment import ENV_PREFIX, HOME_VARIABLE, overlay_environment
+from whatsapp_mcp.home import HOME_VARIABLE, home_in
+from whatsapp_mcp.settings.environment import ENV_PREFIX, overlay_environment
 from whatsapp_mcp.settings.overrides import FaultyOverride, laid_over, overrides_of, sections_of
 from whatsapp_mcp.settings.sections import Settings
 from whatsapp_mcp.settings.shared_folders import sharing_of
@@ -30,12 +30,6 @@ _SAID: Final = {
 }
 """Sentences for pydantic's types of error."""
 _CORRECT: Final = "Correct or remove it, then start again."
-
-
-def home_in(environment: Mapping[str, str]) -> Path:
-    """The home folder of a process with these variables."""
-    named = environment.get(HOME_VARIABLE) or platformdirs.user_data_dir("whatsapp-mcp")
-    return Path(named).expanduser().absolute()
 
 
 def load(home: Path | None = None) -> Settings:

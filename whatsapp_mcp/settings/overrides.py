@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from whatsapp_mcp.settings.account_folder import is_account_name
+from whatsapp_mcp.home import is_account_name
 
 ACCOUNTS: Final = "accounts"
 PER_ACCOUNT: Final = frozenset(

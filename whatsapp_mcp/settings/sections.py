@@ -22,8 +22,9 @@ from pydantic import (
 
 from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.home import accounts_in, is_account_name
 from whatsapp_mcp.jid import looks_like_jid, parse_number
-from whatsapp_mcp.settings.account_folder import AccountFolder, is_account_name
+from whatsapp_mcp.settings.account_folder import AccountFolder
 from whatsapp_mcp.settings.agent_section import AgentSettings
 from whatsapp_mcp.settings.media_section import MediaSettings
 from whatsapp_mcp.settings.node_section import NodeSettings
@@ -317,5 +318,4 @@ class Settings(Section):
 
     def accounts(self) -> list[str]:
         """The names of the accounts that have a folder, sorted; a folder that cannot be one is none."""
-        found = (path for path in self.home.glob("accounts/*") if path.is_dir())
-        return sorted(path.name for path in found if is_account_name(path.name))
+        return accounts_in(self.home)

@@ -15,9 +15,9 @@ from tests.server.fakes import FakeDevice, FakeDevices, FakeSource, ledger_in
 from tests.server.rest.rig import TOKEN, URL, SourceRuntime, verify
 from whatsapp_mcp import errors
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, FilesStatus, LeaderFigures
-from whatsapp_mcp.policy import SCOPES
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Principal, spec_of
 from whatsapp_mcp.server.metrics import ACCOUNT, METRICS

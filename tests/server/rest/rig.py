@@ -12,7 +12,8 @@ from typing import Any
 import anyio
 import httpx2
 
-from whatsapp_mcp.policy import SCOPES, Policy
+from whatsapp_mcp.choices import SCOPES
+from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.calls import Principal, Services, ServicesSource
 from whatsapp_mcp.server.runtime import Runtime

@@ -9,17 +9,18 @@ from typing import Annotated
 import anyio
 import typer
 
-from whatsapp_mcp import settings
 from whatsapp_mcp.cli.command_line import App, ListByDefault
-from whatsapp_mcp.cli.hosts import Machine, agreed, found
 from whatsapp_mcp.cli.installation import require_database
-from whatsapp_mcp.cli.options import AsJson, known_account
+from whatsapp_mcp.cli.options import AsJson, complete_account, known_account
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.models import LINKED_DEVICES, ConnectionState
 
-app = App(cls=ListByDefault, help="List, add, rename, move and remove accounts.")
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Local name of the account.")]
+app = App(cls=ListByDefault)
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="Local name of the account.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", autocompletion=complete_account, help="Local name of the account."),
+]
 _RESTART = "Servers that run serve it after a restart."
 
 
@@ -29,6 +30,7 @@ def list_accounts(as_json: AsJson = False) -> None:
 
     With number, state, size, and when each was last heard.
     """
+    from whatsapp_mcp import settings
     from whatsapp_mcp.cli.accounts.overview import overview
 
     _finish()
@@ -43,8 +45,9 @@ def list_accounts(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def add(name: Name) -> None:
+def add(name: NewName) -> None:
     """Add an account, to be linked next."""
+    from whatsapp_mcp import settings
     from whatsapp_mcp.cli.accounts.changes import changing, require_no_token
 
     settings.check_new_name(name)
@@ -61,13 +64,14 @@ def add(name: Name) -> None:
 
 @app.command("rename")
 def rename_account(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="Its name now.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", autocompletion=complete_account, help="Its name now.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Its name from now on.")],
 ) -> None:
     """Give an account another local name.
 
     Its settings and the tokens that are limited to it go with it. No server of it may run.
     """
+    from whatsapp_mcp import settings
     from whatsapp_mcp.cli.accounts.changes import rename
 
     settings.check_new_name(new)
@@ -90,8 +94,11 @@ def remove_account(
 
     All of it that is here: keys, messages, files, its settings. No server of it may run.
     """
+    from whatsapp_mcp import settings
     from whatsapp_mcp.cli.accounts.changes import remove, require_removable
     from whatsapp_mcp.cli.connection import find, unlinked, with_known_device
+    from whatsapp_mcp.cli.hosts import agreed
+    from whatsapp_mcp.models import LINKED_DEVICES, ConnectionState
 
     _finish()
     folder = known_account(name)
@@ -109,7 +116,7 @@ def remove_account(
     _say_who_names(name)
 
 
-@app.command("move")
+@app.command("move", hidden=True)
 def move_account(
     name: Name,
     to: Annotated[str, typer.Option("--to", metavar="URL", help="Into this database (postgres://…).")] = "",
@@ -125,6 +132,8 @@ def move_account(
     The phone stays linked. No server of it may run here, and no node leads it meanwhile. If this is
     interrupted, run it again: the account is at one of the two places alone.
     """
+    from whatsapp_mcp import settings
+
     _finish()
     if bool(to) == bool(source):
         raise InvalidArgument("Say where to move it.", "Give either --to URL or --from URL.")
@@ -146,6 +155,7 @@ def move_account(
 
 def _finish() -> None:
     """Complete or undo a change that was interrupted, and say so."""
+    from whatsapp_mcp import settings
     from whatsapp_mcp.cli.accounts.changes import finish
 
     for said in finish(settings.load()):
@@ -154,6 +164,7 @@ def _finish() -> None:
 
 def _say_who_names(name: str) -> None:
     """What still starts a server with the name of an account that is gone."""
+    from whatsapp_mcp.cli.hosts import Machine, found
     from whatsapp_mcp.cli.service import services_of
 
     for each in found(Machine.here()):

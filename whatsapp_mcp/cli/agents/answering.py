@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import tzinfo
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatsapp_mcp import settings
-from whatsapp_mcp.archive import ReadingArchive
-from whatsapp_mcp.archive.exporting import printable
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson
 from whatsapp_mcp.cli.terminal import aligned, isolated
-from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.jid import number_of, parse_chat
-from whatsapp_mcp.models import AgentChat, AgentStatus, Pairing
 from whatsapp_mcp.zone import local
 
-app = App(help="Show agents of chats; let strangers in.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.device.operations import Devices
+    from whatsapp_mcp.models import AgentChat, AgentStatus, Pairing
+
+app = App(no_args_is_help=True)
 
 
 @app.command("status")
@@ -29,6 +29,8 @@ def show(as_json: AsJson = False, account: Account = "") -> None:
 
     `[agent]` in config.toml says which chats are handed on, and to which agent.
     """
+    from whatsapp_mcp import settings
+
     status = _ask_status(account)
     if as_json:
         typer.echo(json.dumps(asdict(status), ensure_ascii=False, default=str))
@@ -91,6 +93,8 @@ def _described(status: AgentStatus, zone: tzinfo) -> str:
 
 
 def _chat_row(chat: AgentChat, zone: tzinfo) -> tuple[str, ...]:
+    from whatsapp_mcp.archive.exporting import printable
+
     last = chat.last
     told = f"{chat.open} open" if chat.open else ""
     if last is not None and last.done_at is not None:
@@ -101,5 +105,7 @@ def _chat_row(chat: AgentChat, zone: tzinfo) -> tuple[str, ...]:
 
 
 def _asking_row(pairing: Pairing, zone: tzinfo) -> tuple[str, ...]:
+    from whatsapp_mcp.archive.exporting import printable
+
     given = f"since {local(pairing.given_at, zone):%H:%M}"
     return isolated(printable(pairing.name)), number_of(pairing.chat) or pairing.chat, given

@@ -7,22 +7,22 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import tzinfo
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import typer
 
-from whatsapp_mcp import settings
-from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
 from whatsapp_mcp.cli.terminal import shown
-from whatsapp_mcp.device.operations import Device, Devices
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.ledger import Exposure, open_ledger
-from whatsapp_mcp.models import Approval, ApprovalState
-from whatsapp_mcp.policy import visible
 from whatsapp_mcp.zone import local
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.device.operations import Device, Devices
+    from whatsapp_mcp.ledger import Exposure
+    from whatsapp_mcp.models import Approval
 
 T = TypeVar("T")
 
@@ -43,6 +43,8 @@ def approve(
         InvalidArgument: There is no such open question, or nobody is here to be asked.
         WhatsAppError: The leader cannot be asked.
     """
+    from whatsapp_mcp import settings
+
     if answer is not None and (number is None or only_list):
         raise InvalidArgument("--yes and --no answer one question.", "Give its id.")
     waiting = _ask_leader(account, lambda device: device.approvals())
@@ -65,6 +67,8 @@ def approve(
 
 
 def _ask_each(account: str, questions: list[Approval]) -> None:
+    from whatsapp_mcp import settings
+
     if not sys.stdin.isatty():
         raise InvalidArgument(
             "Nobody is here to be asked: standard input is no terminal.",
@@ -82,6 +86,8 @@ def _decide(account: str, number: str, approved: bool) -> Approval:
 
 
 def _outcome(approval: Approval) -> str:
+    from whatsapp_mcp.models import ApprovalState
+
     if approval.state is ApprovalState.DENIED:
         return f"{approval.id}: no. The same is not asked again for an hour."
     if approval.state is ApprovalState.VOID:
@@ -93,6 +99,8 @@ def _outcome(approval: Approval) -> str:
 
 def described(approval: Approval, zone: tzinfo) -> str:
     """What a person reads: who asks for what, why, and until when."""
+    from whatsapp_mcp.policy import visible
+
     asked, until = local(approval.created_at, zone), local(approval.expires_at, zone)
     who = f" by {visible(approval.client)}" if approval.client else ""
     lines = [
@@ -121,6 +129,9 @@ def exposures(account: str, cleared: str | None, *, clear_all: bool, as_json: bo
     Raises:
         InvalidArgument: Nothing is remembered of this principal.
     """
+    from whatsapp_mcp.ledger import Exposure, open_ledger
+    from whatsapp_mcp.policy import visible
+
     folder = known_account(account)
 
     async def run() -> dict[str, frozenset[Exposure]]:

@@ -4,57 +4,30 @@ from __future__ import annotations
 
 import difflib
 import json
-import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import anyio
 import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from whatsapp_mcp import settings
-from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.cli.terminal import aligned, isolated
 from whatsapp_mcp.errors import ChatNotFound, InvalidArgument
 from whatsapp_mcp.jid import looks_like_jid, parse_number
-from whatsapp_mcp.ledger import open_ledger
-from whatsapp_mcp.models import Caller, ChatFacts
-from whatsapp_mcp.policy import Act, Decision, Policy, Situation, decide, visible
-from whatsapp_mcp.settings import AccountFolder, Verdict
 
-app = App(help="Say what the policy lets an agent do.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.cli.agents.expectations import Expectation
+    from whatsapp_mcp.models import ChatFacts
+    from whatsapp_mcp.policy import Act, Decision, Situation
+    from whatsapp_mcp.settings import AccountFolder
+
+app = App(no_args_is_help=True)
 _AGENT = "an agent"
-
-
-class Expectation(BaseModel):
-    """One `[[expect]]` of a person's table.
-
-    Attributes:
-        tool: The tool that is called.
-        chat: The number, jid or name of the chat that it reaches; None where it reaches none.
-        tainted: Whether a stranger's words were handed out to the agent before.
-        verdict: What shall come of it.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    tool: str
-    chat: str | None = None
-    tainted: bool = False
-    verdict: Verdict
-
-
-class Table(BaseModel):
-    """A file of expectations."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    expect: tuple[Expectation, ...]
 
 
 class _Explained(NamedTuple):
@@ -102,8 +75,10 @@ def compare(
     Each [[expect]] has a tool and a verdict (allow, ask or deny); chat and tainted = true where they matter.
     Exits with 1 if any differs.
     """
+    from whatsapp_mcp.cli.agents.expectations import read
+
     folder = known_account(account)
-    expected = _read(file)
+    expected = read(file)
 
     async def run() -> list[_Explained]:
         return [await _explained(folder, one.tool, one.chat, None, one.tainted) for one in expected]
@@ -118,19 +93,6 @@ def compare(
     raise typer.Exit(ExitCode.FAILED if differing else ExitCode.OK)
 
 
-def _read(file: Path) -> tuple[Expectation, ...]:
-    try:
-        return Table.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).expect
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"{file} is not valid TOML: {error}.", "Correct that line.") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidArgument(
-            f"{file}: {where}: {first['msg'].lower()}.", "Each [[expect]] needs a tool and a verdict."
-        ) from error
-
-
 async def _explained(
     folder: AccountFolder, tool: str, chat: str | None, principal: str | None, tainted: bool
 ) -> _Explained:
@@ -140,6 +102,11 @@ async def _explained(
         InvalidArgument: There is no such tool.
         ChatNotFound, AmbiguousChat: No chat is called so, or more than one.
     """
+    from whatsapp_mcp import settings
+    from whatsapp_mcp.archive import open_archive
+    from whatsapp_mcp.ledger import open_ledger
+    from whatsapp_mcp.models import Caller
+    from whatsapp_mcp.policy import Act, Policy, Situation, decide
     from whatsapp_mcp.server.tools import declared, tool_names
 
     declaration = declared(tool)
@@ -178,6 +145,8 @@ async def _facts(archive: ReadingArchive, text: str) -> ChatFacts:
 
 
 def _told(found: _Explained) -> str:
+    from whatsapp_mcp.policy import visible
+
     act, situation, decision = found
     lines = [
         f"{decision.verdict}: {decision.reason}",
@@ -191,6 +160,8 @@ def _told(found: _Explained) -> str:
 
 
 def _named(chat: ChatFacts) -> str:
+    from whatsapp_mcp.policy import visible
+
     name = f"{visible(chat.name)} " if chat.name else ""
     notes: Sequence[str] = (
         "oneself" if chat.is_own else "",
@@ -217,6 +188,8 @@ def _data(found: _Explained) -> dict[str, Any]:
 
 
 def _compared(differing: Sequence[tuple[Expectation, _Explained]]) -> str:
+    from whatsapp_mcp.policy import visible
+
     rows = [("EXPECTED", "IS", "TOOL", "CHAT", "BECAUSE")]
     for one, (_, _, decision) in differing:
         because = f"{decision.reason} ({decision.rule})"

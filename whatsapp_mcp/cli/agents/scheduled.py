@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 import typer
 
-from whatsapp_mcp import settings, time_grammar
-from whatsapp_mcp.archive import ReadingArchive, open_archive
-from whatsapp_mcp.archive.exporting import printable
+from whatsapp_mcp import time_grammar
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import aligned, isolated
-from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
-from whatsapp_mcp.models import OutboxEntry, SendResult, SendStatus, TextContent
 from whatsapp_mcp.zone import local
 
-app = App(help="See what is to go out later.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.device.operations import Devices
+    from whatsapp_mcp.models import OutboxEntry, SendResult
+
+app = App(no_args_is_help=True)
 _SHOWN = 60
 
 SendId = Annotated[int, typer.Argument(metavar="ID", help="Number of the send, as the list shows it.")]
@@ -32,6 +33,7 @@ At = Annotated[str, typer.Argument(metavar="WHEN", help="2026-12-01T09:00, 'frid
 @app.command("list")
 def list_scheduled(as_json: AsJson = False, account: Account = "") -> None:
     """List them, the next one first."""
+    from whatsapp_mcp.archive import open_archive
 
     async def read() -> list[tuple[OutboxEntry, str]]:
         async with open_archive(known_account(account)) as archive:
@@ -66,7 +68,9 @@ def move(send_id: SendId, at: At, account: Account = "") -> None:
 
     It gets a new number.
     """
+    from whatsapp_mcp import settings
     from whatsapp_mcp.cli.connection import asked, with_known_device
+    from whatsapp_mcp.models import SendStatus
 
     zone = settings.load().zone
     moment = time_grammar.later(at, zone, datetime.now(UTC))
@@ -102,15 +106,22 @@ async def _called(archive: ReadingArchive, jid: str) -> str:
 
 
 def _when(moment: datetime) -> str:
+    from whatsapp_mcp import settings
+
     return f"{local(moment, settings.load().zone):%a %Y-%m-%d %H:%M}"
 
 
 def _text(entry: OutboxEntry) -> str:
+    from whatsapp_mcp.models import TextContent
+
     content = entry.request.content
     return content.text if isinstance(content, TextContent) else f"[{content.kind}]"
 
 
 def _row(entry: OutboxEntry, name: str) -> tuple[str, ...]:
+    from whatsapp_mcp.archive.exporting import printable
+    from whatsapp_mcp.models import SendStatus
+
     notes = ["if they do not write first"] if entry.request.unless_reply else []
     notes += ["waits for your yes"] if entry.status is SendStatus.HELD else []
     due = "" if entry.due_at is None else _when(entry.due_at)

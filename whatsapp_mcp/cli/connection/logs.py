@@ -1,11 +1,12 @@
-"""`whatsapp-mcp logs`: the log of the client process, with colours on a terminal."""
+"""`whatsapp-mcp logs`: the logs of the servers and of the client process, with colours on a terminal."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -19,7 +20,7 @@ from whatsapp_mcp.policy import visible
 _ENTRY: Final = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (?P<level>[A-Z]+) (?P<logger>[\w.]+): (?P<said>.*)"
 )
-"""An entry of `client/__main__.py`; what the library itself prints has no such beginning."""
+"""An entry of `client/__main__.py` or `server/log.py`; what the library prints has none."""
 _STYLES: Final = {
     "DEBUG": "dim",
     "INFO": "green",
@@ -37,22 +38,31 @@ def show_log(account: str, lines: int, *, follow: bool, out: TextIO) -> None:
     Raises:
         InvalidArgument: The name cannot be one.
         NotLinked: There is no such account here.
-        Busy: The log cannot be read.
+        Busy: A log cannot be read.
     """
-    path = known_account(account).client_log
+    folder = known_account(account)
+    paths = [folder.client_log, folder.server_log]
     console = Console(file=out, highlight=False, soft_wrap=True)
     try:
-        for line in last_lines(path, lines):
+        for line in last_lines(paths, lines):
             console.print(painted(line))
         if follow:
-            for line in new_lines(path, time.sleep):
+            for line in new_lines(paths, time.sleep):
                 console.print(painted(line))
     except OSError as error:
-        raise Busy(f"{path} cannot be read: {cause(error)}.", "Make it readable for yourself.") from error
+        raise Busy(f"The log cannot be read: {cause(error)}.", "Make it readable for yourself.") from error
 
 
-def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a log and of the one before it, which is full; none where there is none yet."""
+def last_lines(paths: Sequence[Path], count: int) -> list[str]:
+    """The last lines of some logs, in the order of time; none where there is none yet.
+
+    Of each log the one before it, which is full, is read as well.
+    """
+    merged = _by_time([_last(path, count) for path in paths])
+    return merged[len(merged) - min(count, len(merged)) :]
+
+
+def _last(path: Path, count: int) -> list[str]:
     kept = deque[str](maxlen=count)
     for part in (path.with_name(f"{path.name}.1"), path):
         if part.exists():
@@ -61,22 +71,50 @@ def last_lines(path: Path, count: int) -> list[str]:
     return list(kept)
 
 
-def new_lines(path: Path, sleep: Callable[[float], None]) -> Iterator[str]:
+def _by_time(logs: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of several logs in one; a line without a time stays behind the one before it."""
+    timed: list[tuple[str, str]] = []
+    for log in logs:
+        at = ""
+        for line in log:
+            entry = _ENTRY.fullmatch(line)
+            at = entry["time"] if entry else at
+            timed.append((at, line))
+    return [line for _, line in sorted(timed, key=itemgetter(0))]
+
+
+def new_lines(paths: Sequence[Path], sleep: Callable[[float], None]) -> Iterator[str]:
     """Lines that are written from now on, also to the file that takes the place of a full one."""
-    place = path.stat().st_size if path.exists() else 0
-    rest = ""
+    ends = [_End(path) for path in paths]
     while True:
         sleep(EVERY)
-        size = path.stat().st_size if path.exists() else 0
-        if size < place:
-            place = 0
-        if size > place:
-            with path.open("rb") as log:
-                log.seek(place)
-                read = log.read()
-            place += len(read)
-            *whole, rest = (rest + read.decode("utf-8", "replace")).split("\n")
-            yield from whole
+        yield from _by_time(end.read() for end in ends)
+
+
+class _End:
+    """The end of a log, from which on it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._place = self._size()
+        self._rest = ""
+
+    def read(self) -> list[str]:
+        """The whole lines that came since."""
+        size = self._size()
+        if size < self._place:
+            self._place = 0
+        if size == self._place:
+            return []
+        with self._path.open("rb") as log:
+            log.seek(self._place)
+            read = log.read()
+        self._place += len(read)
+        *whole, self._rest = (self._rest + read.decode("utf-8", "replace")).split("\n")
+        return whole
+
+    def _size(self) -> int:
+        return self._path.stat().st_size if self._path.exists() else 0
 
 
 def painted(line: str) -> Text:

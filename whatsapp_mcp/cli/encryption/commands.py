@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatsapp_mcp import settings
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, known_account
-from whatsapp_mcp.encryption import SEALED, KeySource, Step, read_sealed, sealed
 from whatsapp_mcp.errors import Busy, InvalidArgument
-from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import replaced
 
-app = App(help="Encrypt what is archived.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from whatsapp_mcp.settings import AccountFolder
+
+app = App(no_args_is_help=True)
 
 NOT_ENCRYPTED = """\
 Not encrypted: client.db, which is the client library's own and holds the keys of the linked device and
@@ -68,6 +68,8 @@ def change_key(
 
     Makes a new key in the place of the former one, or goes over to one that is elsewhere.
     """
+    from whatsapp_mcp.encryption import KeySource
+
     with _alone(account) as folder:
         _need_encrypted(folder)
         former = None if old_key_file is None else KeySource(file=old_key_file.absolute())
@@ -96,6 +98,8 @@ def status(account: Account = "") -> None:
 
     And where its key is.
     """
+    from whatsapp_mcp.encryption import Step
+
     folder = known_account(account)
     vault = folder.vault
     if not vault.exists:
@@ -119,6 +123,8 @@ def open_file(
 
     The sealed one stays.
     """
+    from whatsapp_mcp.encryption import SEALED, read_sealed, sealed
+
     key = known_account(account).vault.files_key()
     if key is None:
         raise InvalidArgument("The account is not encrypted.", "Its files can be opened as they are.")
@@ -137,6 +143,7 @@ def _alone(account: str) -> Generator[AccountFolder]:
     Raises:
         Busy: A server runs.
     """
+    from whatsapp_mcp import settings
     from whatsapp_mcp.device.leader import LeaderLock
 
     known_account(account)

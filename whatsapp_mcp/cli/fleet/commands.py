@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import anyio
 import typer
 
-from whatsapp_mcp import settings
+from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.cli.command_line import App
-from whatsapp_mcp.cli.hosts import agreed
 from whatsapp_mcp.cli.installation import require_database
 from whatsapp_mcp.cli.options import AsJson
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
-from whatsapp_mcp.policy import SCOPES, parse_scopes
 
 if TYPE_CHECKING:
     from whatsapp_mcp.device.operations import Devices
@@ -27,7 +25,7 @@ T = TypeVar("T")
 EVERY: Final = "all"
 """What is given for every account."""
 
-app = App(help="Manage accounts that several machines share.", no_args_is_help=True)
+app = App(no_args_is_help=True)
 Account = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
 Principal = Annotated[str, typer.Argument(metavar="NAME", help="Name of the principal.")]
 Accounts = Annotated[
@@ -120,6 +118,8 @@ def forget(
     Keys, messages, ledger, files, settings and login. The phone is not told: unlink it first, or remove the
     device there.
     """
+    from whatsapp_mcp.cli.hosts import agreed
+
     agreed(f"Delete everything of {name} from the database and from every node?", yes=yes)
     _done(lambda admin: admin.remove(name, keep_linked=True))
     typer.echo(f"Nothing of {name} is left in the database. Nodes delete their copies.", err=True)
@@ -151,6 +151,8 @@ def admit(
     It is stored as a hash, so it cannot be shown again. A name oauth:SUBJECT is a user of the OAuth issuer,
     who has no token here.
     """
+    from whatsapp_mcp.policy import parse_scopes
+
     scopes, only = parse_scopes(scope), _only(accounts)
     made = _done(lambda admin: admin.create_principal(name, scopes, only, calls_per_minute))
     typer.echo(made["token"] or f"{name} is admitted with tokens of the issuer.", err=made["token"] is None)
@@ -173,6 +175,8 @@ def revoke(name: Principal) -> None:
 
 def _done(act: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
     """What an act of the administration answers."""
+    from whatsapp_mcp import settings
+
     loaded = settings.load()
     require_database(loaded.node.files)
     # Loaded here alone: nothing else on a computer without a database needs it.

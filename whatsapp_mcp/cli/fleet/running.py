@@ -6,7 +6,6 @@ import sys
 
 import anyio
 
-from whatsapp_mcp import settings
 from whatsapp_mcp.cli.installation import require_database
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.system import share_arenas
@@ -22,6 +21,8 @@ def node(platform: str = sys.platform) -> None:
         Unsupported: An extra is not installed, or the system has no clock of leases.
         InvalidArgument: A setting or the database cannot be used, or another node uses the home folder.
     """
+    from whatsapp_mcp import settings
+
     loaded = settings.load()
     require_database(loaded.node.files)
     if platform != "linux":

@@ -1,6 +1,6 @@
 """MCP hosts: how each is set up to start this server, and how that is taken back."""
 
-from whatsapp_mcp.cli.hosts.commands import agreed, client_config, install
+from whatsapp_mcp.cli.hosts.commands import agreed, app
 from whatsapp_mcp.cli.hosts.entries import Snippet, command_words, entry_of, http_snippet, rendered, snippet
 from whatsapp_mcp.cli.hosts.host import Host
 from whatsapp_mcp.cli.hosts.launch import SERVER_NAME, Launch, launch_of, server_name
@@ -20,12 +20,11 @@ __all__ = [
     "Snippet",
     "System",
     "agreed",
-    "client_config",
+    "app",
     "command_words",
     "entry_of",
     "found",
     "http_snippet",
-    "install",
     "launch_of",
     "rendered",
     "server_name",

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import difflib
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
 
-from whatsapp_mcp import settings
 from whatsapp_mcp.cli.advice import for_account
+from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.hosts.entries import Snippet, http_snippet, snippet
 from whatsapp_mcp.cli.hosts.host import Host
 from whatsapp_mcp.cli.hosts.launch import Launch, server_name
 from whatsapp_mcp.cli.hosts.machine import Machine
-from whatsapp_mcp.cli.hosts.steps import Step, to_install, to_undo
 from whatsapp_mcp.cli.hosts.table import HOSTS
 from whatsapp_mcp.cli.options import AnyAccount, account_names, known_account
 from whatsapp_mcp.errors import InvalidArgument, NotLinked, Unsupported, WhatsAppError
-from whatsapp_mcp.models import ConnectionState
 
+if TYPE_CHECKING:
+    from whatsapp_mcp.cli.hosts.steps import Step
+
+app = App()
 _NAMES = {host.name: host for host in HOSTS}
 
 
@@ -50,6 +52,7 @@ HostArgument = Annotated[
 ]
 
 
+@app.command()
 def install(
     host: HostArgument,
     undo: Annotated[bool, typer.Option("--undo", help="Take it back.")] = False,
@@ -60,6 +63,8 @@ def install(
 
     Shows what it changes and asks first. Where it cannot do that safely, it prints what to paste and fails.
     """
+    from whatsapp_mcp.cli.hosts.steps import to_install
+
     _check(account)
     machine, name = Machine.here(), server_name(account)
     if undo:
@@ -87,6 +92,8 @@ def _check(account: str | None) -> None:
     Raises:
         InvalidArgument: They cannot.
     """
+    from whatsapp_mcp import settings
+
     loaded = settings.load()
     if account is not None:
         loaded.account_folder(account)
@@ -103,6 +110,7 @@ def _say_how_to_link(account: str | None) -> None:
 def _is_linked(account: str) -> bool | None:
     """Whether a phone is linked; None where that cannot be read."""
     from whatsapp_mcp.device.leader import observed_status
+    from whatsapp_mcp.models import ConnectionState
 
     try:
         status = anyio.run(observed_status, known_account(account))
@@ -113,6 +121,7 @@ def _is_linked(account: str) -> bool | None:
     return status.state is not ConnectionState.UNLINKED
 
 
+@app.command()
 def client_config(
     host: HostArgument,
     http: Annotated[
@@ -147,6 +156,8 @@ def agreed(question: str, *, yes: bool) -> None:
 
 
 def _undo(host: Host, name: str, machine: Machine, *, yes: bool) -> None:
+    from whatsapp_mcp.cli.hosts.steps import to_undo
+
     try:
         step = to_undo(host, name, machine)
     except Unsupported as error:
@@ -167,6 +178,8 @@ def _agree(step: Step, *, yes: bool) -> None:
 
 
 def _snippet(host: Host, launch: Launch, name: str, machine: Machine, *, http: bool = False) -> Snippet:
+    from whatsapp_mcp import settings
+
     if host.shape is not None and not http:
         return snippet(host, launch, name, machine)
     server = settings.load().server

@@ -19,8 +19,7 @@ from typing import Any, Final, NamedTuple
 from whatsapp_mcp.cli.hosts import json_text, toml_text, yaml_text
 from whatsapp_mcp.cli.hosts.host import Format, Host
 from whatsapp_mcp.cli.hosts.launch import launch_of
-from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, cause
-from whatsapp_mcp.policy import clean_line
+from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, cause, disk_failure
 from whatsapp_mcp.system import draft_of, is_foreign
 
 _LARGEST: Final = 10_000_000
@@ -95,7 +94,8 @@ class Change:
             if self.spent is not None:
                 self.spent.unlink(missing_ok=True)
         except OSError as error:
-            raise Busy(f"{self.path} cannot be written: {cause(error)}.", "Make it writable.") from error
+            why, action = disk_failure(error, "Make it writable.")
+            raise Busy(f"{self.path} cannot be written: {why}.", action) from error
 
 
 def _differing(old: str, new: str) -> tuple[list[str], list[str]]:
@@ -208,6 +208,8 @@ def check_ours(host: Host, path: Path, name: str, entry: Any) -> None:
     Raises:
         InvalidArgument: It starts another one.
     """
+    from whatsapp_mcp.policy import clean_line
+
     launch = launch_of(entry)
     if launch is None or not launch.is_ours():
         program = f", `{clean_line(launch.program, _SHOWN)}`" if launch and launch.program else ""

@@ -10,11 +10,11 @@ import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatsapp_mcp import media, settings
+from whatsapp_mcp.choices import SPEECH_MODELS
 from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import AsJson
@@ -22,13 +22,22 @@ from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.cli.voice.progress import JsonProgress, TerminalProgress
 from whatsapp_mcp.errors import Busy, InvalidArgument
 
+if TYPE_CHECKING:
+    from whatsapp_mcp import settings
+
 app = App(
-    help="Manage models for voice notes.",
     epilog='With voice.engine = "service" no model is needed: the audio of messages is sent to voice.url.',
     no_args_is_help=True,
 )
 _HUB_VARIABLE = "HF_ENDPOINT"
-Model = Annotated[str, typer.Argument(metavar="MODEL", help=f"One of {', '.join(media.MODEL_NAMES)}.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        autocompletion=lambda: [*SPEECH_MODELS],
+        help=f"One of {', '.join(SPEECH_MODELS)}.",
+    ),
+]
 
 
 @app.command()
@@ -41,6 +50,8 @@ def install(
 
     Shows its size and asks first. If it was interrupted, it goes on where it ended.
     """
+    from whatsapp_mcp import media, settings
+
     loaded = settings.load()
     address = os.environ.get(_HUB_VARIABLE) or media.DEFAULT_HUB
     report = JsonProgress(sys.stdout) if as_json else TerminalProgress(sys.stderr)
@@ -68,6 +79,8 @@ def install(
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """List the installed models."""
+    from whatsapp_mcp import media, settings
+
     loaded = settings.load()
     found = media.installed_models(loaded.home)
     if as_json:
@@ -91,6 +104,8 @@ def remove(model: Annotated[str, typer.Argument(metavar="MODEL", help="The model
 
     And what is left of an interrupted installation.
     """
+    from whatsapp_mcp import media, settings
+
     try:
         was_there = media.remove_model(settings.load().home, model)
     except OSError as error:
@@ -122,6 +137,8 @@ def _is_asked() -> bool:
 
 def _say_what_is_missing(loaded: settings.Settings, model: str) -> None:
     """What the person has to do before servers use the model."""
+    from whatsapp_mcp import media
+
     if loaded.voice.model != model:
         line = f'Write `model = "{model}"` into the [voice] section of config.toml to use it.'
     elif (missing := media.why_no_speech(loaded)) is not None:

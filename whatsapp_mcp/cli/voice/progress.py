@@ -6,10 +6,11 @@ import json
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from whatsapp_mcp.media import ModelOffer, ModelRecord
+if TYPE_CHECKING:
+    from whatsapp_mcp.media import ModelOffer, ModelRecord
 
 
 class Progress(AbstractContextManager[Any], Protocol):

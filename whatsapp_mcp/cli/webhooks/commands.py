@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import anyio
 import typer
 
-from whatsapp_mcp import settings
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.ledger import FailedDelivery, WebhookProgress, open_ledger
 
 if TYPE_CHECKING:
+    from whatsapp_mcp.ledger import FailedDelivery, WebhookProgress
     from whatsapp_mcp.server.webhooks import Failure
     from whatsapp_mcp.settings import WebhookSettings
 
 app = App(
-    help="See how webhooks are doing.",
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the webhook.")]
@@ -34,6 +32,9 @@ def list_webhooks(as_json: AsJson = False, account: Account = "") -> None:
 
     With when each has last delivered, how many events failed, and what is wrong.
     """
+    from whatsapp_mcp import settings
+    from whatsapp_mcp.ledger import open_ledger
+
     folder = known_account(account)
     webhooks = settings.load().for_account(account).webhooks
 
@@ -88,6 +89,8 @@ def replay(name: Name, account: Account = "") -> None:
 
     The server that delivers the webhook does it within seconds; without one, the next that runs.
     """
+    from whatsapp_mcp.ledger import open_ledger
+
     webhook = _named(name, account)
     folder = known_account(account)
 
@@ -124,6 +127,8 @@ def _named(name: str, account: str) -> WebhookSettings:
     Raises:
         InvalidArgument: There is none.
     """
+    from whatsapp_mcp import settings
+
     webhooks = settings.load().for_account(account).webhooks
     for webhook in webhooks:
         if webhook.name == name:
@@ -136,11 +141,14 @@ def _named(name: str, account: str) -> WebhookSettings:
 
 
 async def _failed(account: str, name: str) -> tuple[FailedDelivery, ...]:
+    from whatsapp_mcp.ledger import open_ledger
+
     async with open_ledger(known_account(account)) as ledger:
         return ledger.webhooks.failed(name)
 
 
 async def _test(webhook: WebhookSettings, account: str) -> Failure | None:
+    from whatsapp_mcp import settings
     from whatsapp_mcp.server.webhooks import Event, find_secret, open_sender
 
     loaded = settings.load().for_account(account)

@@ -3,7 +3,6 @@
 from whatsapp_mcp.media.speech.hub import DEFAULT as DEFAULT_HUB
 from whatsapp_mcp.media.speech.hub import Offer as ModelOffer
 from whatsapp_mcp.media.speech.hub import open_hub
-from whatsapp_mcp.media.speech.models import NAMES as MODEL_NAMES
 from whatsapp_mcp.media.speech.models import Record as ModelRecord
 from whatsapp_mcp.media.speech.models import all_installed as installed_models
 from whatsapp_mcp.media.speech.models import installed as installed_model
@@ -15,7 +14,6 @@ from whatsapp_mcp.media.speech.service import Service
 __all__ = [
     "DEFAULT_HUB",
     "LONGEST_RECORDING",
-    "MODEL_NAMES",
     "ModelOffer",
     "ModelRecord",
     "Service",

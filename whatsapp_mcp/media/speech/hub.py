@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
+from whatsapp_mcp.choices import SPEECH_MODELS
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.media.speech import models
 from whatsapp_mcp.media.speech.models import Record, RecordedFile
@@ -109,8 +110,8 @@ class Hub:
             Busy: The hub does not answer.
             Unsupported: It has no such model, or lists files that are none of a model.
         """
-        if name not in models.NAMES:
-            raise InvalidArgument(f"There is no such model. There are: {', '.join(models.NAMES)}.")
+        if name not in SPEECH_MODELS:
+            raise InvalidArgument(f"There is no such model. There are: {', '.join(SPEECH_MODELS)}.")
         repository = _REPOSITORY.format(name=name)
         listing = self._listing(f"{self._address}/api/models/{repository}/revision/main?blobs=true")
         match listing:

@@ -15,10 +15,9 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from whatsapp_mcp.choices import SPEECH_MODELS
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 
-NAMES: Final = ("tiny", "base", "small", "medium", "large-v3")
-"""The Whisper models that can be installed, from the smallest to the largest."""
 RECORD: Final = "model.json"
 FILES: Final = (
     "config.json",
@@ -55,7 +54,7 @@ class Record:
     """Where a model came from.
 
     Attributes:
-        name: Of the model, one of `NAMES`.
+        name: Of the model, one of `SPEECH_MODELS`.
         hub: The address that was asked.
         repository: On that hub.
         revision: The commit.
@@ -145,8 +144,8 @@ def folder_of(home: Path, name: str) -> Path:
     Raises:
         InvalidArgument: There is no model of this name.
     """
-    if name not in NAMES:
-        raise InvalidArgument(f"There is no such model. There are: {', '.join(NAMES)}.")
+    if name not in SPEECH_MODELS:
+        raise InvalidArgument(f"There is no such model. There are: {', '.join(SPEECH_MODELS)}.")
     return models_folder(home) / f"{_PREFIX}{name}"
 
 
@@ -163,12 +162,12 @@ def model_in(folder: Path) -> Model | None:
         return None
     whole = all(any(name in record.files for name in names) for names in _NEEDED)
     usable = whole and set(record.files) <= set(FILES) and _REVISION.fullmatch(record.revision)
-    return Model(folder, record) if usable and record.name in NAMES else None
+    return Model(folder, record) if usable and record.name in SPEECH_MODELS else None
 
 
 def all_installed(home: Path) -> list[Model]:
     """The models that are installed, from the smallest to the largest."""
-    return [model for name in NAMES if (model := installed(home, name)) is not None]
+    return [model for name in SPEECH_MODELS if (model := installed(home, name)) is not None]
 
 
 def remove(home: Path, name: str) -> bool:

@@ -4,6 +4,7 @@ The module of a tool is imported only when its toolset is loaded: the handshake 
 """
 
 from whatsapp_mcp.server.tools.toolsets import (
+    ALL_TOOLSETS,
     TOOLSET_ALIASES,
     TOOLSETS,
     declared,
@@ -14,6 +15,7 @@ from whatsapp_mcp.server.tools.toolsets import (
 )
 
 __all__ = [
+    "ALL_TOOLSETS",
     "TOOLSETS",
     "TOOLSET_ALIASES",
     "declared",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.capabilities import is_offered, library_version
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.server.calls import spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +53,8 @@ def load_tools(selection: str) -> tuple[ToolFunction, ...]:
     Raises:
         InvalidArgument: As `parse_selection`.
     """
+    from whatsapp_mcp.server.calls import spec_of
+
     functions: dict[str, ToolFunction] = {}
     for name in parse_selection(selection):
         for module in TOOLSETS[name]:
@@ -80,4 +81,6 @@ def tool_names() -> list[str]:
 
 
 def _declarations() -> Iterator[ToolSpec]:
+    from whatsapp_mcp.server.calls import spec_of
+
     return (spec_of(function) for toolset in TOOLSETS for function in load_tools(toolset))

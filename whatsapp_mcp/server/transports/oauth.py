@@ -16,8 +16,8 @@ import jwt
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from whatsapp_mcp.choices import TOOL_SCOPES
 from whatsapp_mcp.errors import Denied, InvalidArgument
-from whatsapp_mcp.policy import TOOL_SCOPES
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.transports.issuer_keys import IssuerKeys, discover, fetch_json
 

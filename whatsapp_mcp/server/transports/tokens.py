@@ -17,13 +17,14 @@ import re
 import secrets
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.errors import Busy, InvalidArgument
-from whatsapp_mcp.policy import SCOPES
+from whatsapp_mcp.choices import SCOPES
+from whatsapp_mcp.errors import Busy, InvalidArgument, disk_failure
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.settings import make_private
 from whatsapp_mcp.system import draft_of, open_to_others
@@ -80,6 +81,7 @@ class Tokens:
 
         Raises:
             InvalidArgument: The name is unusable or taken, or the folder cannot be written.
+            Busy: The file cannot be written.
         """
         if _NAME.fullmatch(name) is None:
             raise InvalidArgument(
@@ -99,7 +101,11 @@ class Tokens:
         return token
 
     def change_accounts(self, change: Callable[[frozenset[str]], Iterable[str]]) -> None:
-        """Change for which accounts those tokens are that are not for all of them."""
+        """Change for which accounts those tokens are that are not for all of them.
+
+        Raises:
+            Busy: A file cannot be written.
+        """
         for path in self._files():
             if (token := _read(path)) is not None and token.accounts is not None:
                 accounts = frozenset(change(token.accounts))
@@ -159,10 +165,20 @@ def _file_name(token: str) -> str:
 
 
 def _write(path: Path, said: dict[str, Any], last_used: float) -> None:
-    with draft_of(path) as draft:
+    with _written(path.parent), draft_of(path) as draft:
         draft.write_text(json.dumps(said) + "\n", encoding="utf-8")
         os.utime(draft, (last_used, last_used))
         draft.replace(path)
+
+
+@contextmanager
+def _written(path: Path) -> Generator[None]:
+    """Raise `Busy` where what the body writes cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        why, action = disk_failure(error, "Make it writable for yourself.")
+        raise Busy(f"{path} cannot be written: {why}.", action) from error
 
 
 def _read(path: Path) -> Token | None:
@@ -202,12 +218,12 @@ def load_or_make(home: Path) -> str:
 
     Raises:
         InvalidArgument: The home folder cannot be made or written.
-        Busy: The file exists and holds no token, or others can read it and that cannot be changed.
+        Busy: The file cannot be written, holds no token, or others can read it and that cannot be changed.
     """
     make_private(home)
     path = home / FILE_NAME
     if not path.exists():
-        with draft_of(path) as draft:
+        with _written(path), draft_of(path) as draft:
             draft.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")
             os.utime(draft, (_NEVER, _NEVER))
             with suppress(FileExistsError):
