@@ -36,5 +36,6 @@ async def paths(archive: ReadingArchive) -> dict[str, str]:
         "tokens": "/tokens",
         "token-revoke": "/tokens/n8n/revoke",
         "unlink": "/unlink",
+        "no-page": "/nothing-here",
         "not-there": "/chats/1@s.whatsapp.net",
     }

@@ -20,6 +20,8 @@ LOOKS = {
     "dark": {"color_scheme": "dark", "viewport": {"width": 1200, "height": 800}},
     "phone": {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}, "is_mobile": True},
 }
+WIDTH, HEIGHT = 390, 740
+PHONE = {"viewport": {"width": WIDTH, "height": HEIGHT}, "is_mobile": True}
 POLICY = "Content Security Policy"
 """Stands in what Chromium says of whatever the policy of a page keeps out."""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -54,6 +56,11 @@ async def signed_in(site: Served, browser: Any, **options: Any) -> AsyncIterator
     yield page
     await context.close()
     assert faults == []
+
+
+def in_window(box: dict[str, float]) -> bool:
+    """Whether all of an element is in the window of a phone."""
+    return box["y"] >= 0 and box["y"] + box["height"] <= HEIGHT
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -100,6 +107,43 @@ async def test_pictures_are_shown_and_files_that_could_run_are_not(site: Served,
         await page.goto(f"{site.url}/chats/{EVE}")
         await page.wait_for_load_state("networkidle")
         assert await page.evaluate(widths) == [0]
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_a_chat_opens_at_its_newest_message_and_a_link_to_a_message_at_that(
+    site: Served, browser: Any, scripts: bool
+):
+    newest, first = [(await site.archive.message(wa_id)).ref for wa_id in ("A11", "A1")]
+    async with signed_in(site, browser, **PHONE, java_script_enabled=scripts) as page:
+        for path, shown, other in (("", newest, first), (f"?at={first}#m{first}", first, newest)):
+            await page.goto(f"{site.url}/chats/{ANN}{path}")
+            await page.wait_for_load_state("networkidle")
+            assert in_window(await page.locator(f"#m{shown}").bounding_box())
+            assert not in_window(await page.locator(f"#m{other}").bounding_box())
+
+
+async def test_on_a_phone_the_place_and_the_outcome_of_an_act_are_in_the_window(site: Served, browser: Any):
+    async with signed_in(site, browser, **PHONE) as page:
+        await page.goto(f"{site.url}/acts")
+        rows = await page.get_by_role("row").all()
+        assert len(rows) == 4
+        for words in ("Boat club", "denied", "approval required", "Ann Lee", "done"):
+            box = await page.locator("main td", has_text=words).first.bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= WIDTH
+        assert await page.evaluate("() => document.querySelector('.acts').scrollWidth") <= WIDTH
+
+
+@pytest.mark.parametrize("path", ["/", "/people", "/tokens", "/nothing-here"])
+async def test_on_a_phone_the_navigation_is_one_row_in_which_the_page_stands(
+    site: Served, browser: Any, path: str
+):
+    async with signed_in(site, browser, **PHONE) as page:
+        await page.goto(site.url + path)
+        tops = "() => new Set([...document.querySelectorAll('header nav li')].map(li => li.offsetTop)).size"
+        assert await page.evaluate(tops) == 1
+        for box in [await one.bounding_box() for one in await page.locator("[aria-current=page]").all()]:
+            assert 0 <= box["x"] <= WIDTH - box["width"]
 
 
 async def test_a_page_can_be_used_with_the_keyboard_alone(site: Served, browser: Any):

@@ -245,6 +245,28 @@ async def test_no_answer_lets_pages_of_other_origins_read_it(http: httpx2.AsyncC
             assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/nothing"), ("POST", "/nothing"), ("GET", "/acts/clear")]
+)
+async def test_an_address_without_a_page_is_told_to_a_person_in_the_frame_of_the_pages(
+    http: httpx2.AsyncClient, method: str, path: str
+) -> None:
+    answer = await http.request(method, path, headers={"Origin": URL, **COOKIE})
+    assert answer.status_code == (405 if path == "/acts/clear" else 404)
+    assert "There is no page at this address." in answer.text
+    assert '<nav aria-label="Pages">' in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_an_address_without_a_page_tells_nobody_else_anything(http: httpx2.AsyncClient) -> None:
+    known, unknown = await http.get("/settings"), await http.get("/nothing")
+    assert (unknown.status_code, unknown.text) == (known.status_code, known.text)
+    for path, headers in (("/.well-known/nothing", {}), ("/mcp/nothing", BEARER), ("/api/nothing", BEARER)):
+        answer = await http.get(path, headers={**headers, **COOKIE})
+        assert answer.status_code == 404
+        assert "<html" not in answer.text
+
+
 async def test_a_body_that_is_too_large_is_refused(http: httpx2.AsyncClient) -> None:
     body = b"x" * (4 * 1024 * 1024 + 1)
     for path, headers in (("/mcp", BEARER), ("/link", {**COOKIE, "Origin": "http://127.0.0.1:8808"})):

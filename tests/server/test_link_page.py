@@ -30,7 +30,7 @@ from whatsapp_mcp.server.transports.page_login import PageLogins, announce, logi
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.web.pages import page_routes
+from whatsapp_mcp.web.pages import site_routes, sites_of
 
 pytestmark = pytest.mark.anyio
 
@@ -126,7 +126,12 @@ async def pages(home: Path, device: LocalDevice, archive: Archive) -> AsyncGener
     """A browser that has the pages of the account's server before it."""
     logins = PageLogins("page")
     site = Source(cast("Any", device), home, archive)
-    app = Guard(Starlette(routes=page_routes([site], logins, Tokens(home))), "127.0.0.1", None, logins)
+    app = Guard(
+        Starlette(routes=site_routes(sites_of([site], logins), logins, Tokens(home))),
+        "127.0.0.1",
+        None,
+        logins,
+    )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         announce(
             Settings(home=home).account_folder(), logins, URL.removesuffix("/link"), listener.getsockname()

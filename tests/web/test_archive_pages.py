@@ -78,6 +78,28 @@ async def test_a_chat_is_paged_in_both_directions(
     assert f"after={whole[4]}" in page
 
 
+async def test_a_chat_opens_at_its_newest_message_unless_another_place_is_asked_for(
+    http: httpx2.AsyncClient, archive: Archive
+):
+    first, last = (await archive.message("A1")).ref, (await archive.message("A11")).ref
+    newest = rf'<article id="m{last}"[^>]* autofocus>'
+
+    assert re.search(newest, (await http.get(f"/chats/{ANN}")).text)
+    earlier = (await http.get(f"/chats/{ANN}?before={last}")).text
+    assert earlier.count(" autofocus>") == 1
+    assert earlier.rindex("<article") < earlier.index(" autofocus>")
+    for place in (f"at={first}", f"after={first}"):
+        assert "autofocus" not in (await http.get(f"/chats/{ANN}?{place}")).text
+
+
+async def test_the_room_of_a_picture_is_known_before_it_has_come(http: httpx2.AsyncClient):
+    page = (await http.get(f"/chats/{ANN}")).text
+
+    sizes = re.findall(r'<img[^>]* width="(\d+)" height="(\d+)"', page)
+    assert ("320", "220") in sizes
+    assert ("220", "147") in sizes
+
+
 async def test_a_message_is_found_in_its_chat(http: httpx2.AsyncClient, archive: Archive):
     number = await ref(archive, "A5")
     answer = await http.get(f"/message/{number}/there")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import anyio.to_thread
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.jid import number_of
+from whatsapp_mcp.web.formats import called
 from whatsapp_mcp.web.links import chat_path
 from whatsapp_mcp.web.site import Site, Tab
 
@@ -93,7 +93,7 @@ class _Acts:
         """The names of the chats that rows name, as far as they are shown."""
         jids = {jid for row in rows for jid in row.entry.chats[:_CHATS_NAMED]}
         found = await self.site.opened().archive.chat_names(jids)
-        return {jid: found.get(jid) or number_of(jid) or jid for jid in jids}
+        return {jid: called(found.get(jid, jid)) for jid in jids}
 
     def _shown(self, row: AuditRow, outcomes: dict[int, str], names: dict[str, str]) -> _Shown:
         chats = row.entry.chats

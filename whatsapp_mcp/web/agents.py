@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.web.links import chat_path
 from whatsapp_mcp.web.site import Site
 
@@ -50,7 +49,6 @@ class _Agents:
             asking=asking,
             paired=[one for one in status.pairings if one.paired_at is not None],
             cost=status.cost,
-            number=number_of,
             purpose=_purpose,
         )
 

@@ -3,8 +3,47 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
+from typing import Final
 
+from markupsafe import Markup, escape
+
+from whatsapp_mcp.jid import is_person, number_of
 from whatsapp_mcp.zone import local
+
+_KINDS: Final = {"g.us": "a group", "newsletter": "a channel"}
+_LAST: Final = 4
+"""Digits of an address that tell two without a name apart."""
+_OF_CHAT: Final = "chat:"
+"""How the principal of an agent that answers a chat begins."""
+
+
+def prose(text: str) -> Markup:
+    """A sentence of ours as HTML; between backquotes stand commands and settings."""
+    *pairs, last = text.split("`")
+    if len(pairs) % 2:
+        return escape(text)
+    coded = (
+        escape(words) + Markup("<code>{}</code>").format(code)
+        for words, code in zip(pairs[::2], pairs[1::2], strict=True)
+    )
+    return Markup().join(coded) + escape(last)
+
+
+def unnamed(jid: str) -> str:
+    """What a chat without a name is called: its number, or what it is with the last digits of its address."""
+    user, _, server = jid.rpartition("@")
+    return number_of(jid) or f"{_KINDS.get(server, 'somebody')} …{user[-_LAST:]}"
+
+
+def called(name: str) -> str:
+    """A name as it is; an address, which stands where no name is known, as `unnamed`."""
+    is_address = is_person(name) or name.rpartition("@")[2] in _KINDS
+    return unnamed(name) if is_address else name
+
+
+def who(name: str) -> str:
+    """Who calls, as a person reads it: the agent of a chat by the number of the chat."""
+    return f"agent of {unnamed(name.removeprefix(_OF_CHAT))}" if name.startswith(_OF_CHAT) else name
 
 
 def count(number: int) -> str:

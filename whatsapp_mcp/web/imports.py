@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ImportRequest, ImportState
+from whatsapp_mcp.web import formats
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
@@ -84,22 +85,28 @@ class _Imports:
         archive = self.site.opened().archive
         asks: list[_Ask] = []
         for match in one.asks:
-            offered: list[tuple[str, str]] = []
-            for jid in match.candidates[:_OFFERED]:
-                chat = await archive.chat(jid)
-                offered.append((jid, chat.name if chat else jid))
+            offered = [
+                (jid, self._called(jid, await archive.chat(jid))) for jid in match.candidates[:_OFFERED]
+            ]
             asks.append(_Ask(match.file, str(PurePath(one.path) / match.file), tuple(offered)))
         running = () if one.is_over else (f"{how_far(one)}.",)
         said = (*running, brought(one.report), left_out(one.report))
         chat = await archive.chat(one.chat) if one.chat else None
         return _Shown(one, chat, tuple(filter(None, said)), tuple(asks), one.step.value == "undoing")
 
+    def _called(self, jid: str, chat: Chat | None) -> str:
+        """A chat as it is told from others of its name."""
+        words = list(dict.fromkeys((formats.called(chat.name if chat else jid), formats.unnamed(jid))))
+        if chat and chat.last_message_at:
+            words.append(f"last message {formats.when(chat.last_message_at, self.site.zone)}")
+        return ", ".join(words)
+
     async def begin(self, request: Request) -> Response:
         """Begin an import."""
         form = await self.site.form(request)
         self.site.check(request, form, _FORM)
         given = {name: text.strip() or None for name, text in form.items()}
-        chat = given.get("chat")
+        chat = given.get("chat") or given.get("other")
         wanted = ImportRequest(
             given.get("path") or "",
             (await self.site.meant(chat)).jid if chat else None,

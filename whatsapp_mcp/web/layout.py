@@ -70,7 +70,16 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"visible": visible, "size": formats.size, "span": formats.span, "count": formats.count}
+    own = (
+        formats.size,
+        formats.span,
+        formats.count,
+        formats.prose,
+        formats.called,
+        formats.unnamed,
+        formats.who,
+    )
+    made.filters |= {"visible": visible, **{one.__name__: one for one in own}}
     return made
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.web.acts import act_routes
 from whatsapp_mcp.web.agents import agent_routes
 from whatsapp_mcp.web.approvals import approval_routes
@@ -41,21 +42,28 @@ HOW_TO_SIGN_IN: Final = (
 )
 
 
-def page_routes(sources: Sequence[PageSource], logins: Logins, tokens: TokenStore) -> list[BaseRoute]:
-    """The routes of all pages.
-
-    Args:
-        sources: The accounts; where there are several, the pages of each are below a path of its own.
-        logins: Takes the code of a login URL.
-        tokens: Keeps the tokens of applications.
-    """
+def sites_of(sources: Sequence[PageSource], logins: Logins) -> list[Site]:
+    """The sites of accounts; where there are several, the pages of each are below a path of its own."""
     several = tuple(sources) if len(sources) > 1 else ()
-    sites = [Site(source, logins.cookie, all_sources=several) for source in sources]
-    return site_routes(sites, logins, tokens)
+    return [Site(source, logins.cookie, all_sources=several) for source in sources]
+
+
+def no_page(sites: Sequence[Site], request: Request, code: int) -> Response:
+    """The page at an address that has none, in the frame of the account that it names, with this status."""
+    path = request.url.path
+    site = next((site for site in sites if path.startswith(f"{site.base}/")), sites[0])
+    error = InvalidArgument("There is no page at this address.", "Choose a page of the navigation.")
+    return site.page(request, "error.html", "Not found", code=code, error=error)
 
 
 def site_routes(sites: Sequence[Site], logins: Logins, tokens: TokenStore) -> list[BaseRoute]:
-    """As `page_routes`, of sites with clocks and keys of their own."""
+    """The routes of all pages.
+
+    Args:
+        sites: The accounts.
+        logins: Takes the code of a login URL.
+        tokens: Keeps the tokens of applications.
+    """
     first, *others = sites
     routes = entrance_routes(logins, HOW_TO_SIGN_IN)
     if not others:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.web.links import chat_path
 from whatsapp_mcp.web.site import Site
 from whatsapp_mcp.zone import local
@@ -61,7 +60,7 @@ class _Scheduled:
         words = tuple(text for text in words_of(entry.request.content) if text)
         due = local(entry.due_at, self.site.zone) if entry.due_at else None
         moment = f"{due:%Y-%m-%dT%H:%M}" if due else ""
-        return _Shown(entry, chat.name if chat else number_of(jid) or jid, chat_path(jid), words, moment)
+        return _Shown(entry, chat.name if chat else jid, chat_path(jid), words, moment)
 
     async def change(self, request: Request) -> Response:
         """Cancel, move or send one of them."""

@@ -126,7 +126,7 @@ def _tell_what_is_next(console: Console) -> None:
     program = shlex.join(command())
     console.rule("What next?")
     steps = {
-        "demo": "the same, and it goes on: your own application can join",
+        "demo": "the same, and it goes on: your browser can open its pages, your own application can join",
         "link": "link your phone (read in the README what an unofficial client risks)",
         "install claude-code": "connect an application; --help names the others",
     }
@@ -139,6 +139,7 @@ def _tell_how_to_join(console: Console, join: str, url: str | None, token: str) 
     lines = [f"A stdio server joins with   {join} {shlex.join(command())}"]
     if url is not None:
         lines = [
+            f"Pages in a browser: this prints a URL that opens them\n  {join} {shlex.join(command())} page",
             f"MCP over streamable HTTP    {url}",
             f"MCP over SSE                {url.removesuffix('/mcp')}/sse",
             f"Token                       {token}",

@@ -260,6 +260,12 @@ def _refused(error: WhatsAppError) -> Response:
     return PlainTextResponse(text, 503, {"Retry-After": str(math.ceil(error.retry_after or 10))})
 
 
+def is_person(scope: Mapping[str, Any]) -> bool:
+    """Whether the guard let this request in for the person who is signed in to the pages."""
+    principal = admitted(scope)
+    return principal is not None and principal.name == PERSON_PRINCIPAL
+
+
 def is_admitted(scope: Mapping[str, Any]) -> bool:
     """Whether the guard let this request in; the open paths do not count, since anybody may ask there."""
     return admitted(scope) is not None

@@ -18,6 +18,8 @@ from mcp.server.transport_security import (
     TransportSecuritySettings,
 )
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.server.calls import Pages, Principal
@@ -28,14 +30,14 @@ from whatsapp_mcp.server.transports.connections import (
     bounded_protocol,
     limits_of_this_process,
 )
-from whatsapp_mcp.server.transports.guard import Guard, Verify
+from whatsapp_mcp.server.transports.guard import Guard, Verify, is_person
 from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce
 from whatsapp_mcp.server.transports.place import Place, checked, reached_at
 from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
 from whatsapp_mcp.server.transports.sessions import KeptSessions
 from whatsapp_mcp.server.transports.tokens import Tokens, make_default
-from whatsapp_mcp.web.pages import link_path, page_routes
+from whatsapp_mcp.web.pages import link_path, no_page, site_routes, sites_of
 from whatsapp_mcp.web.probes import probe_routes
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from whatsapp_mcp.server.application import Application
@@ -85,10 +89,11 @@ def asgi_app(
     `application.session_manager.run()` has to be entered around serving it.
     """
     settings = runtimes[0].settings
+    sites = sites_of(runtimes, logins)
     own = [
         *metrics_routes(runtimes),
         *probe_routes(runtimes),
-        *page_routes(runtimes, logins, Tokens(settings.home)),
+        *site_routes(sites, logins, Tokens(settings.home)),
     ]
     return _guarded(
         application,
@@ -100,6 +105,7 @@ def asgi_app(
         logins=logins,
         oauth=oauth,
         directory=directory,
+        no_page=partial(no_page, sites),
     )
 
 
@@ -114,18 +120,22 @@ def _guarded(
     logins: PageLogins,
     oauth: ResourceServer | None,
     directory: Directory | None,
+    no_page: Callable[[Request, int], Response] | None = None,
 ) -> ASGIApp:
     """MCP, REST and further routes, behind the guard; see `asgi_app`.
 
     Args:
         served: The accounts at the moment, by name.
+        no_page: The page for a person at an address without one, given the HTTP status.
     """
     streamable = application.streamable_http_app(transport_security=_CHECKED_OUTSIDE)
     routes = [*streamable.routes, *_sse_routes(application), *rest_routes(application), *further]
     if oauth is not None:
         routes += oauth.routes()
     allowed_hosts = {*settings.allowed_hosts, urlsplit(settings.public_url or "").hostname or ""} - {""}
-    kept = KeptSessions(Starlette(routes=routes), application.session_manager)
+    unknown = partial(_unknown_address, no_page)
+    app = Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
+    kept = KeptSessions(app, application.session_manager)
     app = RequestBodyLimitMiddleware(kept, DEFAULT_MAX_REQUEST_BODY_SIZE)
     checked = verify and partial(_verified, verify, served)
     guard = Guard(app, host, checked, logins, frozenset(allowed_hosts), settings.public_url)
@@ -134,6 +144,18 @@ def _guarded(
     if oauth is not None:
         guard = replace(guard, challenge=oauth.challenge)
     return ForwardedHeaders(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
+
+
+async def _unknown_address(
+    no_page: Callable[[Request, int], Response] | None, request: Request, error: Exception
+) -> Response:
+    """The answer where there is nothing, or nothing for this method; a page for a signed-in person alone."""
+    assert isinstance(error, HTTPException)
+    if no_page is not None and is_person(request.scope):
+        answer = no_page(request, error.status_code)
+        answer.headers.update(error.headers or {})
+        return answer
+    return PlainTextResponse(error.detail, error.status_code, error.headers)
 
 
 def _sse_routes(application: Application) -> list[BaseRoute]:

@@ -154,7 +154,7 @@ def _moment(value: Any) -> datetime | None:
 def _reactions(message: Message) -> tuple[tuple[str, int, str], ...]:
     who: dict[str, list[str]] = {}
     for one in message.reactions:
-        who.setdefault(one.emoji, []).append("You" if one.from_me else one.sender_name)
+        who.setdefault(one.emoji, []).append("You" if one.from_me else formats.called(one.sender_name))
     counted = Counter(one.emoji for one in message.reactions).most_common()
     return tuple((emoji, count, ", ".join(who[emoji][:20])) for emoji, count in counted)
 

@@ -86,6 +86,8 @@ class _Chats:
             path=chat_path(chat.jid),
             bubbles=list(bubbles(messages, zone)),
             marked=_ref(request, "at"),
+            # What comes later is read from its top; a place in the chat is found by its fragment.
+            opens_at=messages[-1].ref if messages and not {"at", "after"} & {*request.query_params} else None,
             earlier=messages[0].ref if messages and not part.has_oldest else None,
             later=messages[-1].ref if messages and not part.has_newest else None,
             notes=part.notes,
