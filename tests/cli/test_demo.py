@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
+import httpx2
 import pytest
 from anyio.streams.text import TextReceiveStream
 from mcp import Client
@@ -118,6 +119,11 @@ async def test_it_then_serves_http_until_ctrl_c() -> None:
         joined = StdioServerParameters(command=program, args=arguments, env={**os.environ, **variables})
         async with Client(joined) as client:
             assert len((await said(client, "list_chats", limit=50)).splitlines()) > 10
+        page = (await demo.prints(r"opens them\n\s+(.* page)\n"))[1]
+        printed = await anyio.run_process(["sh", "-c", page])
+        async with httpx2.AsyncClient(follow_redirects=True, trust_env=False) as browser:
+            opened = await browser.get(printed.stdout.decode().strip())
+            assert (opened.status_code, opened.url.path) == (200, "/")
         demo.process.send_signal(signal.SIGINT)
         assert await demo.ends() == 0
 
