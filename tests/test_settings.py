@@ -244,7 +244,7 @@ def test_a_home_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyte
         return not mode & os.W_OK
 
     monkeypatch.setattr(os, "access", refused)
-    with pytest.raises(InvalidArgument, match="not writable"):
+    with pytest.raises(InvalidArgument, match="this user lacks the permission"):
         settings.load(tmp_path).account_folder().create()
 
 

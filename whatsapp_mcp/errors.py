@@ -86,7 +86,7 @@ def disk_failure(error: OSError, otherwise: str) -> tuple[str, str]:
         case errno.EROFS:
             return "its file system is read-only", "Mount it for writing, or use a folder on another one."
         case errno.EACCES | errno.EPERM:
-            return "this user may not do that there", otherwise
+            return "this user lacks the permission", otherwise
         case _:
             return cause(error), otherwise
 

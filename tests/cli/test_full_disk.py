@@ -23,7 +23,7 @@ REASONS = {
     errno.ENOSPC: ("the disk is full", "Free some space, then try again."),
     errno.EDQUOT: ("this user's share of the disk is used up", "Free some space, then try again."),
     errno.EROFS: ("its file system is read-only", "Mount it for writing, or use a folder on another one."),
-    errno.EACCES: ("this user may not do that there", "Make it"),
+    errno.EACCES: ("this user lacks the permission", "Make it"),
 }
 FULL = """
 mount -t tmpfs -o size=64k none "$1"
