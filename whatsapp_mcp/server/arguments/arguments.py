@@ -78,14 +78,14 @@ def _check_wait(value: float) -> float:
     return value
 
 
-ChatArg = Annotated[str, Field(description="Number, jid or name")]
+ChatArg = Annotated[str, Field(description="Name, number, jid")]
 MessageArg = Annotated[str, Field(description="#1042 or id")]
-SendId = Annotated[int, Field(description="Of a send without ref, else 0")]
+SendId = Annotated[int, Field(description="Without a ref; else 0")]
 ReplyArg = Annotated[str, Field(description="Ref here, or of a group to its author")]
 Limit = Annotated[int, between(1, MAX_LIMIT), Field(json_schema_extra={"maximum": MAX_LIMIT})]
 LongLimit = Annotated[int, between(1, LONG_LIMIT), Field(json_schema_extra={"maximum": LONG_LIMIT})]
 Around = Annotated[int, between(0, MAX_AROUND), Field(json_schema_extra={"maximum": MAX_AROUND})]
-Context = Annotated[int, between(0, 10), Field(description="Before each, up to 10")]
+Context = Annotated[int, between(0, 10), Field(description="Before each; up to 10")]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 FileArg = Annotated[str, Field(description="Path, URL or data: URL")]
 Kinds = Annotated[
@@ -99,7 +99,7 @@ Either = Annotated[bool | None, Neutral("any")]
 """A filter that takes one side, the other, or both."""
 Switch = Annotated[bool | None, Neutral("keep")]
 """A setting that is turned on, turned off, or kept."""
-Since = Annotated[str, Field(description="Date, weekday, or age: 30m, 3d, 2mo")]
+Since = Annotated[str, Field(description="Date, weekday or age: 3d, 2mo")]
 Until = Annotated[str, Field(description="Inclusive; as since")]
 Detail = Literal["concise", "full"]
 _LOOKED_AT: Final = 200

@@ -94,17 +94,19 @@ class ToolSpec:
         return self.effect not in {Effect.READ, Effect.LINK}
 
     def annotations(self, *, hint_acts: bool = False) -> ToolAnnotations:
-        """The hints, each said; two of them mean nothing for what only reads, says the specification.
+        """The hints that differ from what the specification lets a host assume, and whether an act destroys.
+
+        That one is always said, since hosts ask about it. Two of them mean nothing for what only reads.
 
         Args:
             hint_acts: Whether every tool that acts is called destructive, so that the host asks about it.
         """
         destructive = self.destructive or (hint_acts and self.acts)
         return ToolAnnotations(
-            read_only_hint=self.reads,
+            read_only_hint=self.reads or None,
             destructive_hint=None if self.reads else destructive,
-            idempotent_hint=None if self.reads else self.idempotent,
-            open_world_hint=self.open_world,
+            idempotent_hint=(self.idempotent and not self.reads) or None,
+            open_world_hint=None if self.open_world else False,
         )
 
 

@@ -144,7 +144,7 @@ def status_text(status: ConnectionStatus, services: Services) -> str:
 @tool("core", Effect.LINK, Audience.ONESELF, idempotent=True, result=LinkData, card=LINK.uri)
 async def link_device(
     call: Call,
-    phone: Annotated[str | None, Field(description="For a pairing code instead of a QR")] = None,
+    phone: Annotated[str | None, Field(description="For a code instead of a QR")] = None,
     wait: Annotated[Wait, Field(description="Seconds, up to 50")] = 0.0,
 ) -> Result:
     """Link the user's phone. Returns how; call again with wait for the outcome."""

@@ -126,7 +126,7 @@ class DownloadData(TypedDict):
 
 @tool("core", Effect.READ, Audience.NOBODY, result=DownloadData, in_chat=True)
 async def download_media(call: Call, message: MessageArg) -> Result:
-    """Download the file of a message; pictures and stills of videos are shown."""
+    """Fetch a message's file; pictures and stills of videos are shown."""
     services = await call.services()
     found = await services.archive.opened_message(message)
     try:
@@ -182,7 +182,7 @@ async def read_file(
     message: MessageArg,
     pages: Annotated[str | None, Field(description="3, 2-5 or 7-")] = None,
 ) -> Result:
-    """Text in a message's file: pages of a document, transcript, words in a picture."""
+    """Text in a message's file: document, transcript, words in a picture."""
     wanted = Wanted.parse(pages)
     services = await call.services()
     found = await services.archive.opened_file(message)

@@ -194,10 +194,8 @@ async def search_contacts(
 
 
 @tool("core", Effect.READ, Audience.NOBODY, result=ProfileData)
-async def get_contact(
-    call: Call, contact: Annotated[str, Field(description="Number, jid or name")]
-) -> Result:
-    """One person: numbers, names, about, picture, business, common groups, last message."""
+async def get_contact(call: Call, contact: Annotated[str, Field(description="Name, number, jid")]) -> Result:
+    """A person: numbers, names, about, picture, common groups, last message."""
     from whatsapp_mcp.models import MessageFilter
 
     services = await call.services()

@@ -62,12 +62,12 @@ async def send_message(
     text: str,
     reply_to: ReplyArg | None = None,
     mentions: Annotated[Texts | None, Field(description="Names in a group, or everyone")] = None,
-    link_preview: Annotated[bool, Field(description="Fetch and show the first link's page")] = False,
+    link_preview: Annotated[bool, Field(description="Show the first link's page")] = False,
     idempotency_key: Annotated[str | None, Field(description="Never sends twice")] = None,
-    at: Annotated[str | None, Field(description="Later: 2026-12-01T09:00, friday 09:00, 2h")] = None,
+    at: Annotated[str | None, Field(description="Later: 2h, friday 09:00")] = None,
     unless_reply: Annotated[bool, Field(description="With at: not if they write first")] = False,
 ) -> Result:
-    """Send a text. Ambiguous names are refused. After status unknown do not send again."""
+    """Send a text. After status unknown do not send again."""
     check_text(text)
     if unless_reply and at is None:
         raise InvalidArgument("unless_reply is for a message that is sent later.", "Give at as well.")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SHOWN: Final = 40
 """How many people are listed at most."""
 _WITHHELD: Final = "[withheld: its author is not known]"
-GroupArg = Annotated[str, Field(description="Group name or jid")]
+GroupArg = Annotated[str, Field(description="Name or jid")]
 People = Annotated[Texts, Field(description="Names, numbers or jids")]
 
 
