@@ -236,6 +236,10 @@ class HostileArchive(Answers):
         jid = {"group": GROUP, "community": COMMUNITY}.get(text, PERSON)
         return tuple(dataclasses.replace(each, chat=chat_at(each.chat, jid)) for each in found)
 
+    async def likelier_chats(self, *args: Any) -> Any:
+        """Chats because of which nothing is sent; in some worlds there are none."""
+        return await self.__getattr__("likelier_chats")(*args) if self.hostile.variant == 3 else ()
+
 
 def chat_at(chat: Chat, jid: str) -> Chat:
     """The same chat elsewhere."""

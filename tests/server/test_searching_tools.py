@@ -49,7 +49,7 @@ async def test_where_no_message_has_all_words_the_closest_are_told_as_such(clien
     assert len(data["messages"]) == 2
     for query, hint in (
         ("harbour", ""),
-        ("paint from:Ann in:Bob", "Without the words: 0 (query from:Ann in:Bob).\n"),
+        ("paint from:Ann in:Bob", "Without the words: 0.\n"),
         ("paint -boat keyring from:Nobody", "Nobody is called “Nobody”.\n"),
     ):
         text, _ = await answer(client, "search_messages", query=query, chat="Bob")
@@ -85,9 +85,9 @@ async def test_where_a_kind_of_message_has_no_such_word_it_is_said_how_many_ther
     client: Client,
 ) -> None:
     text, _ = await answer(client, "search_messages", query="zebra from:Bob")
-    assert "Without the words: 2 (query from:Bob)." in text
+    assert "Without the words: 2." in text
     text, _ = await answer(client, "search_messages", query="zebra has:document", chat="Bob")
-    assert "Without the words: 0 (query has:document)." in text
+    assert "Without the words: 0." in text
     for query in ("paint from:Bob", "zebra", "has:document"):
         text, _ = await answer(client, "search_messages", query=query)
         assert "Without the words" not in text

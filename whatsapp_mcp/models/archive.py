@@ -163,12 +163,10 @@ class SearchHints:
     """What may be told of a search that found nothing.
 
     Attributes:
-        operators: The operators of the query without its words, where `has:` or `from:` is among them.
-        without_words: How many messages these find.
+        without_words: How many messages the operators find alone, where `has:` or `from:` is among them.
         nobody: Names behind `from:` that nobody has, each with the people whose names are closest.
     """
 
-    operators: str = ""
     without_words: Left | None = None
     nobody: tuple[tuple[str, tuple[Contact, ...]], ...] = ()
 

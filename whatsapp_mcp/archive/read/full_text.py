@@ -113,15 +113,14 @@ def search_hints(
     parsed = parse(query, zone, now)
     names = [name for name, excluded in parsed.senders if not excluded and not _senders(db, name)]
     nobody = tuple((name, chat_queries.closest_contacts(db, name)) for name in names)
-    operators, count = parsed.without_words, None
-    bare = parse(operators, zone, now)
+    count, bare = None, parse(parsed.without_words, zone, now)
     found = None if nobody or not (bare.has or bare.mixed or bare.senders) else _conditions(db, bare, where)
     if found is not None and (parsed.wanted or parsed.unwanted):
         conditions, values, _ = found
         counted = f"SELECT m.id {_FROM} WHERE {' AND '.join(conditions)} LIMIT {COUNTED + 1}"
         count = int(value(db, f"SELECT count(*) FROM ({counted})", values) or 0)  # noqa: S608
     left = None if count is None else Left(min(count, COUNTED), count > COUNTED)
-    return SearchHints(operators if left else "", left, nobody)
+    return SearchHints(left, nobody)
 
 
 def _conditions(

@@ -27,7 +27,7 @@ from whatsapp_mcp.server.arguments import (
     is_ref,
 )
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import clean_line, full_name, identifier, in_quotes
+from whatsapp_mcp.server.fencing import full_name, identifier, in_quotes, titled
 from whatsapp_mcp.server.render import (
     ContactsData,
     MessagesData,
@@ -145,10 +145,10 @@ def _hints(hints: SearchHints) -> list[str]:
     told: list[str] = []
     for name, closest in hints.nobody:
         people = ", ".join(map(person_line, closest))
-        told.append(f"Nobody is called {in_quotes(name, _QUERY)}{f'; closest: {people}' if people else ''}.")
+        told.append(f"Nobody is called {titled(name)}{f'; closest: {people}' if people else ''}.")
     if found := hints.without_words:
         count = f"{found.count}{' or more' if found.at_least else ''}"
-        told.append(f"Without the words: {count} (query {clean_line(hints.operators, _QUERY)}).")
+        told.append(f"Without the words: {count}.")
     return told
 
 
