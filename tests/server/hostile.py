@@ -238,7 +238,7 @@ class HostileArchive(Answers):
 
     async def likelier_chats(self, *args: Any) -> Any:
         """Chats because of which nothing is sent; in some worlds there are none."""
-        return await self.__getattr__("likelier_chats")(*args) if self.hostile.variant == 3 else ()
+        return await self.__getattr__("likelier_chats")(*args) if self.hostile.variant == 17 else ()
 
 
 def chat_at(chat: Chat, jid: str) -> Chat:

@@ -239,8 +239,10 @@ class GuardedMessages(Guard):
             return hits
 
         page = await self.pages(read, cursor, shown)
-        notes = (*page.notes, *self._not_searched(query)) if not page.items else page.notes
-        hits = (WithheldHits(len(refs), tuple(refs[:_REFS])) for refs in withheld.values())
+        if page.items and not withheld:
+            return page
+        notes = page.notes if page.items else (*page.notes, *self._not_searched(query))
+        hits = [WithheldHits(len(refs), tuple(refs[:_REFS])) for refs in withheld.values()]
         return replace(page, notes=notes, withheld=tuple(hits))
 
     @property

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from whatsapp_mcp.models import FileReading, Message, ReadingKind
+from whatsapp_mcp.models import (
+    FileReading,
+    Media,
+    Message,
+    PollOption,
+    ReadingExcerpt,
+    ReadingKind,
+)
 from whatsapp_mcp.policy import MASK, mask_codes, mask_parts
 
 _HIT: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
@@ -82,17 +90,46 @@ def masked_values(value: Any) -> Any:
     return value
 
 
-def finds_masked(query: str, masked: str, message: Message) -> bool:
+class Carried(NamedTuple):
+    """What a message carries beside its text."""
+
+    details: Mapping[str, Any] | None
+    media: Media | None
+    poll: Sequence[PollOption]
+    reading: ReadingExcerpt | None
+
+
+def may_be_told(
+    query: str, text: str, carried: Carried, readings: Mapping[int, str] | None, ref: int
+) -> bool:
+    """Whether it tells nothing of a one-time code that a query found a message which stays back.
+
+    Args:
+        query: The query.
+        text: The text of the message.
+        carried: What else it carries.
+        readings: What was read in files that hold codes, without those, by the message's ref.
+        ref: Of the message.
+    """
+    masked, in_file = mask_codes(text), readings is not None and ref in readings
+    if masked is text and not in_file and masked_values(carried.details) == carried.details:
+        return True
+    heard = mask_codes(carried.reading.text) if carried.reading else ""
+    return finds_masked(query, readings[ref] if readings and in_file else heard, masked, carried)
+
+
+def finds_masked(query: str, reading: str, text: str, carried: Carried) -> bool:
     """Whether a query would find a message also if the codes in it were masked in the archive.
 
     Args:
         query: The query.
-        masked: What was read in its file, without codes.
-        message: The message, its text masked.
+        reading: What was read in its file, without codes.
+        text: Its text, without codes.
+        carried: What else it carries.
     """
-    options = " ".join(option.name for option in message.poll)
-    file_name = (message.media.file_name if message.media else None) or ""
-    shown = f"{masked} {message.text} {file_name} {options}".casefold()
+    options = " ".join(option.name for option in carried.poll)
+    file_name = (carried.media.file_name if carried.media else None) or ""
+    shown = f"{reading} {text} {file_name} {options}".casefold()
     return not tells_codes(query) and all(
         any(word.casefold() in shown for word in alternatives) for alternatives in _wanted(query)
     )
@@ -114,13 +151,6 @@ def _wanted(query: str) -> list[list[str]]:
         wanted += [[word] for word in rest]
         joins = False
     return wanted
-
-
-def masked_text(message: Message) -> str | None:
-    """The text of a message without its codes; None where neither it nor what it carries holds any."""
-    text = mask_codes(message.text)
-    details = message.details and masked_values(message.details)
-    return text if text is not message.text or details != message.details else None
 
 
 def tells_codes(query: str) -> bool:

@@ -31,12 +31,13 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import cut_name, mask_codes
 from whatsapp_mcp.server.reading.masking import (
+    Carried,
     finds_masked,
     is_shown_masked,
     mask_codes_in,
     masked_snippet,
-    masked_text,
     masked_values,
+    may_be_told,
 )
 from whatsapp_mcp.settings import Verdict
 
@@ -118,15 +119,23 @@ class View:
             if verdict == "deny":
                 continue
             text, snippet = message.text, message.snippet
-            stays = self.counts and not self.opens and verdict != "ask" and self.keeps_back(message)
-            counts = stays and _may_be_told(message, query, masked)
+            carried = Carried(message.details, message.media, message.poll, message.reading)
             self.message(message)
             if message.withheld:
-                counted += [message] * counts
+                if (
+                    self.counts
+                    and verdict != "ask"
+                    and may_be_told(query, text, carried, masked, message.ref)
+                ):
+                    counted.append(message)
                 continue
             if message.text != text and not is_shown_masked(snippet, message.text, query):
                 continue
-            if masked and message.ref in masked and not finds_masked(query, masked[message.ref], message):
+            if (
+                masked
+                and message.ref in masked
+                and not finds_masked(query, masked[message.ref], message.text, carried)
+            ):
                 continue
             if masked and message.ref in masked and message.snippet_of == "reading":
                 message.snippet = masked_snippet(masked[message.ref], message.snippet)
@@ -277,15 +286,6 @@ def collapsed(found: Sequence[Message]) -> tuple[Message, ...]:
         before = message if message.withheld else None
         shown.append(message)
     return tuple(shown)
-
-
-def _may_be_told(message: Message, query: str, masked: Mapping[int, str] | None) -> bool:
-    """Whether it tells nothing of a one-time code that a query found a message which stays back."""
-    text = masked_text(message)
-    if text is None and not (masked and message.ref in masked):
-        return True
-    words = (masked or {}).get(message.ref, message.reading.text if message.reading else "")
-    return finds_masked(query, words, replace(message, text=message.text if text is None else text))
 
 
 def _is_of_same_author(one: Message, other: Message) -> bool:
