@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from whatsapp_mcp.models.file_readings import FileProblem, ReadingExcerpt
 
@@ -334,16 +334,15 @@ class Left:
     at_least: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WithheldHits:
+class WithheldHits(NamedTuple):
     """The hits of a search in the words of one chat that are withheld.
 
     Attributes:
-        count: How many there are.
+        hits: How many there are.
         refs: The messages, the newest first; of many the first ones.
     """
 
-    count: int
+    hits: int
     refs: tuple[int, ...]
 
 

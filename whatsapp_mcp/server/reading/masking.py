@@ -112,7 +112,8 @@ def may_be_told(
         ref: Of the message.
     """
     masked, in_file = mask_codes(text), readings is not None and ref in readings
-    if masked is text and not in_file and masked_values(carried.details) == carried.details:
+    details = carried.details
+    if masked is text and not in_file and (not details or masked_values(details) == details):
         return True
     heard = mask_codes(carried.reading.text) if carried.reading else ""
     return finds_masked(query, readings[ref] if readings and in_file else heard, masked, carried)

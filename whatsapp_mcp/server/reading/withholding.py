@@ -61,6 +61,7 @@ class View:
         inside: The `mention_keys` of those whose names may be told, for a caller that is bound to one chat.
         reveals: The ref of the message whose codes are shown.
         counts: How many hits of a search stay back may be told.
+        stripped: Where hits are counted, what the last message that stayed back carried.
         strangers, contacts: Whose words have been handed out.
         asked: A chat whose words a rule keeps back until a person agrees, or that was handed out so.
     """
@@ -72,6 +73,7 @@ class View:
     inside: frozenset[str] | None = None
     reveals: int | None = None
     counts: bool = False
+    stripped: Carried | None = None
     strangers: bool = False
     contacts: bool = False
     asked: bool = False
@@ -115,30 +117,23 @@ class View:
         shown: list[Message] = []
         counted: list[Message] = []
         for message in found:
-            verdict = self.verdict(message.chat)
-            if verdict == "deny":
+            if self.verdicts and self.verdict(message.chat) == "deny":
                 continue
             text, snippet = message.text, message.snippet
-            carried = Carried(message.details, message.media, message.poll, message.reading)
             self.message(message)
             if message.withheld:
-                if (
-                    self.counts
-                    and verdict != "ask"
-                    and may_be_told(query, text, carried, masked, message.ref)
-                ):
+                carried, self.stripped = self.stripped, None
+                if carried and may_be_told(query, text, carried, masked, message.ref):
                     counted.append(message)
                 continue
             if message.text != text and not is_shown_masked(snippet, message.text, query):
                 continue
-            if (
-                masked
-                and message.ref in masked
-                and not finds_masked(query, masked[message.ref], message.text, carried)
-            ):
-                continue
-            if masked and message.ref in masked and message.snippet_of == "reading":
-                message.snippet = masked_snippet(masked[message.ref], message.snippet)
+            if masked and message.ref in masked:
+                carried = Carried(message.details, message.media, message.poll, message.reading)
+                if not finds_masked(query, masked[message.ref], message.text, carried):
+                    continue
+                if message.snippet_of == "reading":
+                    message.snippet = masked_snippet(masked[message.ref], message.snippet)
             shown.append(message)
         return tuple(shown), tuple(counted)
 
@@ -163,6 +158,8 @@ class View:
                 self.asked |= verdict == "ask"
             else:
                 message.withheld = 1 if _says_something(message) else None
+                if self.counts and verdict != "ask":
+                    self.stripped = Carried(message.details, message.media, message.poll, message.reading)
                 _strip(message)
                 return
         else:

@@ -391,7 +391,7 @@ def messages_data(page: Page[Message], zone: tzinfo, *, of_one_chat: bool = Fals
         data["notes"] = list(page.notes)
     if page.withheld:
         data["withheld_hits"] = [
-            WithheldHitsData(count=one.count, refs=[f"#{ref}" for ref in one.refs]) for one in page.withheld
+            WithheldHitsData(count=one.hits, refs=[f"#{ref}" for ref in one.refs]) for one in page.withheld
         ]
     if page.left:
         data["left"] = page.left.count
