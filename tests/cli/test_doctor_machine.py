@@ -171,9 +171,7 @@ def test_a_disk_with_little_room_is_told_with_what_stops(
 
 
 @POSIX
-@pytest.mark.parametrize(
-    "name", ["config.toml", "http-token", "tokens/app.json", "accounts/default/client.db"]
-)
+@pytest.mark.parametrize("name", ["http-token", "tokens/app.json", "accounts/default/client.db"])
 def test_a_secret_that_others_can_read_is_told_with_the_fix(loaded: Settings, name: str):
     path = loaded.home / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -187,6 +185,15 @@ def test_a_secret_that_others_can_read_is_told_with_the_fix(loaded: Settings, na
 
     assert not found.ok
     assert found.action == f"chmod -R go-rwx {path}"
+
+
+@POSIX
+def test_settings_that_an_editor_has_written_for_all_are_no_fault_in_a_private_folder(loaded: Settings):
+    config = loaded.home / "config.toml"
+    config.touch()
+    config.chmod(0o644)
+
+    assert home.permissions(loaded).ok
 
 
 @POSIX

@@ -283,7 +283,9 @@ def test_auto_is_never_pocketsphinx(tmp_path: Path) -> None:
     ("voice", "absent", "said"),
     [
         ({"engine": "off"}, set[str](), "voice.engine is off"),
-        ({}, {"av"}, "the extra `media`"),
+        ({}, {"av"}, "the extra `voice`"),
+        ({"engine": "service", "url": "https://api.example/v1"}, {"av"}, "the extra `media`, which decodes"),
+        ({"engine": "pocketsphinx"}, {"av"}, "the extra `pocketsphinx`"),
         ({}, {"faster_whisper"}, "the extra `voice`"),
         ({"engine": "whisper"}, {"faster_whisper"}, "the extra `voice`"),
         ({"engine": "pocketsphinx"}, {"pocketsphinx"}, "the extra `pocketsphinx`"),

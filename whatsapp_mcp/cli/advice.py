@@ -21,6 +21,11 @@ _COMMANDS: Final = {
 }
 """By error code or connection state."""
 _OTHERWISE: Final = "See `whatsapp-mcp status`."
+RECOVER: Final = (
+    "Restore it from a backup (docs/backup.md), or run `whatsapp-mcp archive recover`, which makes a new one"
+    " of what can be read."
+)
+"""What to do about a damaged archive."""
 
 
 def advice(kind: str, action: str, account: str = "default") -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -25,17 +24,20 @@ import anyio.to_thread
 import typer
 
 from whatsapp_mcp import time_grammar
+from whatsapp_mcp.cli.advice import RECOVER, for_account
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.imports import import_messages
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import isolated, shown
-from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive, ReadingArchive
+    from whatsapp_mcp.archive.care import Recovery
     from whatsapp_mcp.models import PurgeReport
+    from whatsapp_mcp.settings import AccountFolder
 
 T = TypeVar("T")
 
@@ -87,7 +89,11 @@ def check(as_json: AsJson = False, account: Account = "") -> None:
         return await anyio.to_thread.run_sync(care.check_file, known_account(account))
 
     faults = _run(run)
-    _tell("\n".join(faults) or "The archive is intact.", as_json, faults=faults)
+    _tell(
+        "\n".join((*faults, for_account(RECOVER, account))) if faults else "The archive is intact.",
+        as_json,
+        faults=faults,
+    )
     if faults:
         raise typer.Exit(1)
 
@@ -104,6 +110,37 @@ def rebuild(account: Account = "") -> None:
     """Rebuild the search index."""
     _write(account, lambda archive: archive.rebuild())
     typer.echo("The search index is rebuilt.")
+
+
+@app.command()
+def recover(as_json: AsJson = False, account: Account = "") -> None:
+    """Make a new archive of what a damaged one holds.
+
+    The damaged file is kept beside it: archive.db.damaged, raw.db.damaged.
+    """
+
+    from whatsapp_mcp.archive import care
+
+    async def run() -> Recovery | None:
+        folder = known_account(account)
+        if folder.in_database:
+            raise Unsupported(
+                "This archive is a copy of what a database holds.", "Start a node: it makes a new copy."
+            )
+        with _locked(account):
+            return await anyio.to_thread.run_sync(care.recover, folder)
+
+    recovered = _run(run)
+    if recovered is None:
+        _tell("The archive is intact; nothing was changed.", as_json, recovered=False)
+        return
+    words = f"The archive has {recovered.messages} messages in {recovered.chats} chats."
+    if not recovered.is_whole:
+        words += (
+            " Not everything could be read. What is missing is in a backup, or comes from the phone:"
+            " run `whatsapp-mcp unlink`, then `whatsapp-mcp link`."
+        )
+    _tell(words, as_json, recovered=True, **recovered._asdict())
 
 
 @app.command()
@@ -276,8 +313,21 @@ def _write(account: str, use: Callable[[Archive], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def _alone(account: str) -> AsyncIterator[Archive]:
-    from whatsapp_mcp import settings
     from whatsapp_mcp.archive import open_archive
+
+    with _locked(account) as folder:
+        async with open_archive(folder, write=True) as archive:
+            yield archive
+
+
+@contextmanager
+def _locked(account: str) -> Iterator[AccountFolder]:
+    """Hold the leader's lock of an account.
+
+    Raises:
+        Busy: A server holds it.
+    """
+    from whatsapp_mcp import settings
     from whatsapp_mcp.device.leader import LeaderLock
 
     folder = settings.load().account_folder(account)
@@ -289,19 +339,16 @@ async def _alone(account: str) -> AsyncIterator[Archive]:
             "End the applications and services that use whatsapp-mcp, then try again.",
         )
     try:
-        async with open_archive(folder, write=True) as archive:
-            yield archive
+        yield folder
     finally:
         lock.release()
 
 
 def _run(use: Callable[[], Awaitable[T]]) -> T:
-    """Run it; a file or a database that cannot be used is an error of ours."""
+    """Run it; a file that cannot be used is an error of ours."""
     try:
         return anyio.run(use)
     except BrokenPipeError:
         raise  # the reader of stdout has enough: Typer ends quietly
     except OSError as error:
         raise Busy(f"{error.filename}: {error.strerror}.", "Name another file.") from error
-    except sqlite3.Error as error:
-        raise Busy(f"The archive cannot be used: {error}.", "Run `whatsapp-mcp archive check`.") from error

@@ -10,14 +10,17 @@ import importlib
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
-from whatsapp_mcp.errors import Busy, WhatsAppError, disk_failure
+from whatsapp_mcp.errors import Busy, WhatsAppError, cause, disk_failure
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _CLI: Final = "whatsapp_mcp.cli"
 _OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
@@ -63,6 +66,10 @@ def _explained(ctx: typer.Context) -> Generator[None]:
         what = "A file" if error.filename is None else os.fsdecode(error.filename)
         print_error(Busy(f"{what} cannot be written: {why}.", action))
         raise typer.Exit(ExitCode.FAILED) from error
+    except _database_errors() as error:
+        unusable = _unusable(error)
+        print_error(unusable, ctx.params.get("account") or "default")
+        raise typer.Exit(exit_code(unusable)) from error
     except typer.Abort as abort:
         # Typer makes the same of "no" and of Ctrl-C at a question.
         if isinstance(abort.__context__, KeyboardInterrupt):
@@ -93,6 +100,17 @@ class Later(TyperGroup):
             return command
         group.name, group.help = self.name, self.help
         return group
+
+
+def _database_errors() -> type[sqlite3.Error]:
+    """The errors of a database; asked for when there is one: to import `sqlite3` takes time."""
+    import sqlite3
+
+    return sqlite3.Error
+
+
+def _unusable(error: sqlite3.Error) -> Busy:
+    return Busy(f"A database of the account cannot be used: {cause(error)}.", "Run `whatsapp-mcp doctor`.")
 
 
 class CommandLine(TyperGroup):

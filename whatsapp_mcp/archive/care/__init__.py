@@ -24,12 +24,14 @@ from whatsapp_mcp.archive.care.purge import (
     unlink_media,
     unlink_purged,
 )
+from whatsapp_mcp.archive.care.recovery import Recovery, recover
 from whatsapp_mcp.archive.care.snapshots import FolderSnapshots, copy_archive, digest_of, restore_snapshot
 
 __all__ = [
     "SENT_FILES_KEPT",
     "FolderSnapshots",
     "Purged",
+    "Recovery",
     "check",
     "check_file",
     "copy_archive",
@@ -49,6 +51,7 @@ __all__ = [
     "purge_span",
     "purge_waiting",
     "rebuild",
+    "recover",
     "restore_snapshot",
     "scrub_journal",
     "unlink_media",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from typing import Final
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import database, state
@@ -27,6 +28,41 @@ _FREE_SHARE = 0.1
 """Share of free pages from which the file is packed."""
 _MERGE_PAGES = 2_000
 """Pages of the search index written in one step of a merge: a few tens of milliseconds."""
+DANGLING: Final = (
+    ("messages without a chat", "messages", "chat_id NOT IN (SELECT id FROM chats)"),
+    (
+        "messages without a sender",
+        "messages",
+        "sender_id > 0 AND sender_id NOT IN (SELECT id FROM contacts)",
+    ),
+    ("refs without a message", "refs", "message_id NOT IN (SELECT id FROM messages)"),
+    ("files without a message", "media", "message_id NOT IN (SELECT id FROM messages)"),
+    *(
+        (
+            f"{table.replace('_', ' ')} without a file",
+            table,
+            "message_id NOT IN (SELECT message_id FROM media)",
+        )
+        for table in state.ABOUT_FILES
+    ),
+    (
+        "copies of imported messages without a message",
+        "imported_copies",
+        "ref NOT IN (SELECT ref FROM messages)",
+    ),
+    *(
+        (
+            f"{table.replace('_', ' ')} without an import",
+            table,
+            "import_id > 0 AND import_id NOT IN (SELECT id FROM imports)",
+        )
+        for table in state.IMPORT_TABLES
+    ),
+)
+"""Rows that refer to one which is not there: what they are, their table, and the condition that finds them.
+
+Each condition holds after the rows of those above are deleted.
+"""
 
 
 def decode_again(
@@ -80,45 +116,8 @@ def check(db: sqlite3.Connection) -> tuple[str, ...]:
             db.execute("INSERT INTO fts (fts) VALUES ('integrity-check')")
         except sqlite3.DatabaseError as error:
             found.append(f"search index: {error}")
-    for what, sql in (
-        (
-            "messages without a chat",
-            "SELECT count(*) FROM messages WHERE chat_id NOT IN (SELECT id FROM chats)",
-        ),
-        (
-            "messages without a sender",
-            """SELECT count(*) FROM messages
-            WHERE sender_id > 0 AND sender_id NOT IN (SELECT id FROM contacts)""",
-        ),
-        (
-            "refs without a message",
-            "SELECT count(*) FROM refs WHERE message_id NOT IN (SELECT id FROM messages)",
-        ),
-        (
-            "files without a message",
-            "SELECT count(*) FROM media WHERE message_id NOT IN (SELECT id FROM messages)",
-        ),
-        *(
-            (
-                f"{table.replace('_', ' ')} without a file",
-                f"SELECT count(*) FROM {table} WHERE message_id NOT IN (SELECT message_id FROM media)",  # noqa: S608
-            )
-            for table in state.ABOUT_FILES
-        ),
-        (
-            "copies of imported messages without a message",
-            "SELECT count(*) FROM imported_copies WHERE ref NOT IN (SELECT ref FROM messages)",
-        ),
-        *(
-            (
-                f"{table.replace('_', ' ')} without an import",
-                f"""SELECT count(*) FROM {table}
-                WHERE import_id > 0 AND import_id NOT IN (SELECT id FROM imports)""",  # noqa: S608
-            )
-            for table in state.IMPORT_TABLES
-        ),
-    ):
-        if count := value(db, sql):
+    for what, table, condition in DANGLING:
+        if count := value(db, f"SELECT count(*) FROM {table} WHERE {condition}"):  # noqa: S608
             found.append(f"{count} {what}")
     return tuple(found)
 

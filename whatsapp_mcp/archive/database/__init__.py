@@ -18,7 +18,7 @@ from whatsapp_mcp.archive.database.index import (
     unindex_message,
 )
 from whatsapp_mcp.archive.database.normalise import fold, quarters, tokens, tokens_text
-from whatsapp_mcp.archive.database.opening import connect, connect_raw
+from whatsapp_mcp.archive.database.opening import connect, connect_new, connect_new_raw, connect_raw
 from whatsapp_mcp.archive.database.schema import ID_BITS, RAW_GONE, create_index
 from whatsapp_mcp.archive.database.values import column, placeholders, size_of, value
 
@@ -30,6 +30,8 @@ __all__ = [
     "Writer",
     "column",
     "connect",
+    "connect_new",
+    "connect_new_raw",
     "connect_raw",
     "connect_reader",
     "create_index",

@@ -27,7 +27,7 @@ def is_whole(db: sqlite3.Connection) -> bool:
         return not is_damage(error)
 
 
-def quarantine(path: Path, error: sqlite3.Error) -> None:
+def quarantine(path: Path, error: sqlite3.Error | str) -> None:
     """Rename a database that nobody has open, with its log, to `NAME.damaged`; a former one is replaced."""
     logger.error("archive: %s is damaged (%s): quarantined and recreated", path.name, error)
     for part in _PARTS:

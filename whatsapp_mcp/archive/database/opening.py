@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from whatsapp_mcp.archive.database import backup, damage, schema
 from whatsapp_mcp.archive.database.connections import connect_writer
+from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.settings import AccountFolder
 
 
@@ -22,6 +24,20 @@ def connect(folder: AccountFolder) -> tuple[sqlite3.Connection, sqlite3.Connecti
     return db, connect_raw(folder)
 
 
+def connect_new(path: Path, key: DatabaseKey | None) -> sqlite3.Connection:
+    """Open an archive for writing; a new one is empty."""
+    db = connect_writer(path, key)
+    schema.migrate(db)
+    return db
+
+
+def connect_new_raw(path: Path, key: DatabaseKey | None) -> sqlite3.Connection:
+    """Open a `raw.db` for writing; a new one is empty."""
+    raw = connect_writer(path, key)
+    schema.migrate_raw(raw)
+    return raw
+
+
 def connect_raw(folder: AccountFolder) -> sqlite3.Connection:
     """Open `raw.db`; messages are here without it, so a damaged one is no reason to stop."""
     try:
@@ -34,6 +50,4 @@ def connect_raw(folder: AccountFolder) -> sqlite3.Connection:
 
 
 def _migrated_raw(folder: AccountFolder) -> sqlite3.Connection:
-    raw = connect_writer(folder.raw_db, folder.key_of(folder.raw_db))
-    schema.migrate_raw(raw)
-    return raw
+    return connect_new_raw(folder.raw_db, folder.key_of(folder.raw_db))

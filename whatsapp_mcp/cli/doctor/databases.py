@@ -12,6 +12,7 @@ from typing import Final
 
 from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.database import is_damage
+from whatsapp_mcp.cli.advice import RECOVER
 from whatsapp_mcp.cli.doctor.finding import Finding, listed
 from whatsapp_mcp.device.leader import running_leader
 from whatsapp_mcp.errors import WhatsAppError, cause
@@ -23,6 +24,9 @@ _STEPS_BETWEEN_CHECKS: Final = 10_000
 _LOCK_LIMIT: Final = 0.2
 _NEWEST: Final = "SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET 2"
 """The third newest: one or two with an impossible date prove nothing about the clock here."""
+_BESIDE: Final = ("-wal", "-shm", "-journal")
+_SHARED_MEMORY: Final = 32_768
+"""Bytes of the memory that the users of a log share, where it is complete."""
 _SECOND: Final = 20
 """Bits of a message's id below its time in seconds."""
 
@@ -43,12 +47,7 @@ def read_only(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection
     """
     if not path.exists():
         raise Unread("is not there")
-    mode = "mode=ro"
-    if running_leader(folder) is None:
-        # The memory that its users share is there while anybody has it open, and after one was killed.
-        if path.with_name(f"{path.name}-shm").exists() or any(map(_size, _logs(path))):
-            raise Unread("is in use, or has a log that the next server moves into it")
-        mode = "immutable=1"
+    mode = "mode=ro" if running_leader(folder) is not None else _undisturbed(path)
     key = None if path == folder.client_db else folder.key_of(path)
     try:
         found = f"{path.as_uri()}?{mode}"
@@ -62,8 +61,20 @@ def read_only(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection
         raise Unread(f"cannot be read now: {cause(error)}") from error
 
 
-def _logs(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-journal")]
+def _undisturbed(path: Path) -> str:
+    """How a database that nobody leads is opened.
+
+    What a killed server has left in a log is read with it, in this process's memory (`readonly_shm`).
+
+    Raises:
+        Unread: It would be recovered.
+    """
+    log, shared, journal = (path.with_name(path.name + suffix) for suffix in _BESIDE)
+    if not _size(journal) and log.exists() and _size(shared) >= _SHARED_MEMORY:
+        return "mode=ro&readonly_shm=1"
+    if shared.exists() or any(map(_size, (log, journal))):
+        raise Unread("is in use, or has a log that the next server moves into it")
+    return "immutable=1"
 
 
 def _size(path: Path) -> int:
@@ -84,9 +95,8 @@ def integrity(folder: AccountFolder, limit: float = QUICK_CHECK_LIMIT) -> Findin
     whole: list[str] = []
     left: list[str] = []
     for path in (*folder.databases, folder.client_db):
-        if not path.exists():
+        if not (before := _identity(path)):
             continue
-        before = path.stat()
         try:
             with read_only(folder, path) as db:
                 if _read_through(db, limit):
@@ -98,11 +108,22 @@ def integrity(folder: AccountFolder, limit: float = QUICK_CHECK_LIMIT) -> Findin
         except WhatsAppError as error:
             return Finding.of_error("integrity", error)
         except sqlite3.DatabaseError as error:
-            if is_damage(error) and before == path.stat():  # else a server has begun to write it meanwhile
+            if is_damage(error) and before == _identity(
+                path
+            ):  # else a server has begun to write it meanwhile
                 return _damaged(folder, path, error)
             left.append(f"{path.name} cannot be read now: {cause(error)}")
     said = f"{listed(whole, 9)} whole" if whole else "nothing was read"
     return Finding("integrity", True, "; ".join((said, *left)))
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written, unlike its `stat`, which reading changes; None without a file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _read_through(db: sqlite3.Connection, limit: float, clock: Callable[[], float] = time.monotonic) -> bool:
@@ -128,12 +149,15 @@ def _read_through(db: sqlite3.Connection, limit: float, clock: Callable[[], floa
 
 def _damaged(folder: AccountFolder, path: Path, error: sqlite3.Error) -> Finding:
     said = f"{path.name} is damaged: {cause(error)}"
-    if path == folder.archive_db:
-        action = "Restore it from a backup (docs/archive.md); `whatsapp-mcp archive check` reads all of it."
+    if path in (folder.archive_db, folder.raw_db):
+        action = RECOVER
     elif path == folder.client_db:
-        action = "Delete it and run `whatsapp-mcp link`; the archive stays."
+        action = "Run `whatsapp-mcp link`: new keys take its place, and the archive stays."
     elif path == folder.ledger_db:
-        action = "Restore it from a backup."
+        action = (
+            f"Restore it from a backup (docs/backup.md), or delete {path}, with {path.name}-wal and"
+            f" {path.name}-shm beside it: what agents did, and what they wait to be allowed, is lost then."
+        )
     else:
-        action = "Start a server: it sets the file aside and makes another."
+        action = "Run `whatsapp-mcp status --wait`: it sets the file aside and makes another, as servers do."
     return Finding("integrity", False, said, action)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Final, ParamSpec
 
 from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.cli.advice import for_account
-from whatsapp_mcp.cli.doctor import accounts, applications, databases, home, machine, online, program, readers
+from whatsapp_mcp.cli.doctor import (
+    accounts,
+    applications,
+    contents,
+    databases,
+    home,
+    machine,
+    online,
+    program,
+    readers,
+)
 from whatsapp_mcp.cli.doctor.finding import AccountCheck, Check, Finding, HomeCheck
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.errors import WhatsAppError, cause
+
+P = ParamSpec("P")
 
 PROGRAM: Final[tuple[Check, ...]] = (
     program.installation,
@@ -40,7 +53,9 @@ ACCOUNT: Final[tuple[AccountCheck, ...]] = (
     accounts.keys,
     accounts.leader,
     accounts.meeting_place,
+    accounts.files,
     databases.integrity,
+    contents.archive,
     accounts.groups,
     accounts.leftovers,
 )
@@ -63,14 +78,14 @@ def examine(*, over_network: bool = False) -> Iterator[Finding]:
 
 def _all(*, over_network: bool) -> Iterator[Finding]:
     for check in PROGRAM:
-        yield check()
+        yield _found(check)
     try:
         loaded = settings_module.load()
     except WhatsAppError as error:
         yield Finding.of_error("settings", error)
         return
     for check in HOME:
-        yield check(loaded)
+        yield _found(check, loaded)
     # Also those that cannot be accounts, which `loaded.accounts` leaves out.
     names = sorted(path.name for path in loaded.home.glob("accounts/[!.]*") if path.is_dir())
     if not names:
@@ -79,12 +94,30 @@ def _all(*, over_network: bool) -> Iterator[Finding]:
         try:
             folder = loaded.account_folder(name)
         except WhatsAppError as error:
-            yield replace(Finding.of_error("account", error), account=name)
+            action = f"{error.action} Rename {loaded.home / 'accounts' / name}, or move it away."
+            yield Finding("account", False, error.message, action, account=name)
             continue
         for check in ACCOUNT:
-            yield _of(name, check(folder))
+            yield _of(name, _found(check, folder))
     if over_network:
         yield from online.findings(loaded)
+
+
+def _found(check: Callable[P, Finding], *args: P.args, **kwargs: P.kwargs) -> Finding:
+    """What a check finds; one that fails is a finding as well."""
+    name = getattr(check, "__name__", "check").replace("_", " ")
+    try:
+        return check(*args, **kwargs)
+    except WhatsAppError as error:
+        return Finding.of_error(name, error)
+    except OSError as error:
+        said = f"{error.filename or 'a file'} cannot be used: {cause(error)}"
+        return Finding(name, False, said, "See that you may read and write it, and that its disk works.")
+    except sqlite3.Error as error:
+        said = f"a database cannot be used: {cause(error)}"
+        return Finding(name, False, said, "Run `whatsapp-mcp archive check`.")
+    except ImportError as error:
+        return Finding(name, False, f"{error.name or 'a package'} cannot be imported", readers.REINSTALL)
 
 
 def _of(account: str, finding: Finding) -> Finding:

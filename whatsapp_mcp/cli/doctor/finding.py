@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder, Settings
 
@@ -30,7 +31,7 @@ class Finding:
     @classmethod
     def of_error(cls, name: str, error: WhatsAppError) -> Finding:
         """A check that an error of ours ended."""
-        return cls(name, False, error.message, error.action)
+        return cls(name, False, error.message, advice(error.code, error.action))
 
 
 Check = Callable[[], Finding]

@@ -18,7 +18,6 @@ from whatsapp_mcp.system import HAS_MODES, is_foreign, open_to_others, own_user
 _FULL: Final = 100
 """Megabytes below which the archive soon cannot be written."""
 _PRIVATE: Final = (
-    "config.toml",
     "http-token",
     "tokens",
     "tokens/*",
@@ -26,6 +25,7 @@ _PRIVATE: Final = (
     "accounts/*",
     "accounts/*/*",
 )
+"""What only the owner may read. Not `config.toml`: editors write it for all, and its folder is private."""
 
 
 def settings_in_force(loaded: Settings) -> Finding:
@@ -62,6 +62,9 @@ def home(loaded: Settings) -> Finding:
         if folder.is_dir() and (mode := open_to_others(folder.stat())) is not None:
             said = f"{folder} can be read by others ({mode:o})"
             return Finding("home folder", False, said, f"chmod 700 {folder}")
+        accounts = folder / "accounts"
+        if accounts.exists() and not (found := _writable(accounts, "")).ok:
+            return found
         return _writable(folder, str(folder))
     except OSError as error:
         return _unusable(folder, error)

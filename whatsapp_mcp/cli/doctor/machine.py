@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sqlite3
 import zoneinfo
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,7 +41,7 @@ def clock(loaded: Settings, now: datetime | None = None) -> Finding:
         try:
             with read_only(folder, folder.archive_db) as db:
                 newest = newest_message(db)
-        except (Unread, WhatsAppError):
+        except (Unread, WhatsAppError, sqlite3.DatabaseError):  # `integrity` tells of damage
             continue
         if newest is not None and (behind := newest - now) > TOLERANCE:
             minutes = behind.total_seconds() / 60

@@ -43,6 +43,7 @@ from whatsapp_mcp.device.connection.reconnect import (
     ReconnectLoop,
 )
 from whatsapp_mcp.device.connection.state import (
+    UNLINKED_HERE,
     ClientEvent,
     Connection,
     Doubtful,
@@ -69,6 +70,7 @@ from whatsapp_mcp.device.connection.watchdog import (
 
 __all__ = [
     "CALL_DEADLINE",
+    "UNLINKED_HERE",
     "Accessor",
     "AddressBook",
     "Client",

@@ -79,8 +79,8 @@ class ConnectionRecord:
         try:
             content = self._file.read()
             connection = Connection(ConnectionState.UNLINKED, now) if content is None else self._read(content)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            logger.exception("connection: %s cannot be read and is recreated", FILE_NAME)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            logger.warning("connection: %s is recreated (%s)", FILE_NAME, type(error).__name__)
             # Seconds since 1970: above every number that was counted up by ones.
             connection = Connection(ConnectionState.OFFLINE, now, generation=int(now.timestamp()))
         self._kept = _kept(connection)

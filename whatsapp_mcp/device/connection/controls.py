@@ -89,14 +89,13 @@ class ConnectionOperations:
     async def unlink(self) -> None:
         """See `Device.unlink`."""
         self._require_open()
-        reason = "Unlinked here."
+        reason = f"{state.UNLINKED_HERE}."
         try:
             await self.call("logout", deadline=_LOGOUT_DEADLINE)
         except WhatsAppError as error:
             logger.warning("connection: WhatsApp could not be told of the logout: %s", error.code)
-            reason = (
-                "Unlinked here; WhatsApp could not be told, so remove it in the phone's linked devices too."
-            )
+            untold = "WhatsApp could not be told, so remove it in the phone's linked devices too."
+            reason = f"{state.UNLINKED_HERE}; {untold}"
         await self._ask(state.Unlinked(reason))
 
     async def reconnect(self) -> ConnectionStatus:

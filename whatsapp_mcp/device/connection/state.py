@@ -70,6 +70,8 @@ REFUSED_BASE: Final = 30.0
 REFUSED_CAP: Final = 900.0
 _NO_CODE: Final = "WhatsApp has not given a code yet."
 _NO_KEYS: Final = "The last linking was not finished, or its keys were lost or damaged."
+UNLINKED_HERE: Final = "Unlinked here"
+"""How the reason begins where a person has unlinked the account."""
 UNREACHABLE: Final = "WhatsApp cannot be reached"
 """How the reason begins of a client that found no way to the servers."""
 PHONE_REFUSED: Final = (

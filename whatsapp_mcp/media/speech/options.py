@@ -63,7 +63,7 @@ def why_no_speech(settings: Settings) -> Unsupported | None:
     if voice.engine == "off":
         return Unsupported("voice.engine is off.", "Tell the user, who can set voice.engine in config.toml.")
     if not _is_installed("av"):
-        return _without("the extra `media`", "install whatsapp-mcp with the extra `voice`, or `media`")
+        return _without_sound(voice.engine)
     if voice.language is not None and voice.language not in languages.NAMES:
         return _without("a voice.language that is known", "correct voice.language in config.toml")
     if voice.engine == "service":
@@ -102,6 +102,15 @@ def _service(settings: Settings) -> Service:
 
 def _is_installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
+
+
+def _without_sound(engine: str) -> Unsupported:
+    """Without what decodes sound, which each engine needs; the extras of those that run here bring it."""
+    if engine == "service":
+        return _without("the extra `media`, which decodes the sound", "install whatsapp-mcp with that extra")
+    if engine == "pocketsphinx":
+        return _without_extra("pocketsphinx")
+    return _without_extra("voice")
 
 
 def _without_extra(name: str) -> Unsupported:
