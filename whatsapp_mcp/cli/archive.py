@@ -35,7 +35,6 @@ from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive, ReadingArchive
-    from whatsapp_mcp.archive.care import Recovery
     from whatsapp_mcp.models import PurgeReport
     from whatsapp_mcp.settings import AccountFolder
 
@@ -118,10 +117,9 @@ def recover(as_json: AsJson = False, account: Account = "") -> None:
 
     The damaged file is kept beside it: archive.db.damaged, raw.db.damaged.
     """
-
     from whatsapp_mcp.archive import care
 
-    async def run() -> Recovery | None:
+    async def run() -> care.Recovery | None:
         folder = known_account(account)
         if folder.in_database:
             raise Unsupported(
