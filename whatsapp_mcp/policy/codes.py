@@ -30,8 +30,8 @@ _ADJACENT: Final = 14
 _NEXT_TO: Final = 5
 _PHONE_DIGITS: Final = 9
 
-_DIGIT: Final = re.compile(r"\d")
-_CAPITALS: Final = re.compile(r"[A-Z]{5}")
+_POSSIBLE: Final = re.compile(r"[\dA-Z](?:(?<=\d)|(?<=[A-Z])[A-Z]{4})")
+"""A digit, or five capitals: every code has one of these. It is looked for in every text that is shown."""
 _STEMS: Final = re.compile(
     r"[ck]oo?d|[ck]ód|otp|2fa|otc|\btan|mtan|pin|pass|kenn|lösenord|clave|contraseña|senha|has[łl]o|hesl|jelsz|tunnus|kertak"
     r"|şifre|parol|wachtw|log.?in|sign.?in|loggen|verif|confirm|код|парол|пин|шифр|авториз|κωδικ|رمز|كود|کد|קוד"
@@ -179,7 +179,7 @@ def _without(text: str, codes: Sequence[tuple[int, int]]) -> str:
 
 def _codes(text: str) -> list[tuple[int, int]]:
     """Where codes stand, in order, none over another."""
-    if _DIGIT.search(text) is None and _CAPITALS.search(text) is None:
+    if _POSSIBLE.search(text) is None:
         return []
     # The mask names a code itself, and would make a code of another number beside it.
     text = text.replace(MASK, "·" * len(MASK))
