@@ -241,7 +241,7 @@ class GuardedMessages(Guard):
             return page
         notes = page.notes if page.items else (*page.notes, *self._not_searched(query))
         hits = [WithheldHits(len(refs), tuple(refs[:_REFS])) for refs in withheld.values()]
-        return replace(page, notes=notes, withheld=tuple(hits))
+        return Page(page.items, page.next_cursor, notes, withheld=tuple(hits))
 
     @property
     def _counts_hits(self) -> bool:
