@@ -39,6 +39,13 @@ INSERT INTO fts (rowid, body, scope) VALUES ({NOON << 20}, 'hello', 'c1 s1');
 """
 
 
+def _made_here(script: str) -> str:
+    """The statements as this SQLite makes the tables: before 3.43 it knows one option of the index less."""
+    if sqlite3.sqlite_version_info >= (3, 43):
+        return script
+    return script.replace(", content='', contentless_delete=1", "")
+
+
 def _shape(path: Path) -> Any:
     """Each table's columns and keys, whatever their order, and every view and index as it was made."""
     with closing(sqlite3.connect(path)) as db:
@@ -64,7 +71,7 @@ async def test_a_file_of_the_first_version_keeps_everything_and_goes_on(
 ) -> None:
     folder.create()
     with closing(sqlite3.connect(folder.archive_db)) as db:
-        db.executescript(VERSION_1 + FILLED)
+        db.executescript(_made_here(VERSION_1 + FILLED))
     async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         assert [chat.name for chat in (await archive.chats()).items] == ["Ana Silva", "Club"]
         assert {m.contact.name: m.admin for m in await archive.members(GROUP)} == {
@@ -108,7 +115,7 @@ async def test_an_empty_file_of_any_version_becomes_a_current_one(
 ) -> None:
     folder.create()
     with closing(sqlite3.connect(folder.archive_db)) as db:
-        db.executescript(made)
+        db.executescript(_made_here(made))
     async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         await archive.ingest(journal([ev.message("A1", "hello")]))
         assert len((await archive.search("hello")).items) == 1
@@ -163,7 +170,7 @@ async def test_a_file_of_the_fourth_version_keeps_what_was_read_and_done(
 ) -> None:
     folder.create()
     with closing(sqlite3.connect(folder.archive_db)) as db:
-        db.executescript(VERSION_4 + FILLED_4)
+        db.executescript(_made_here(VERSION_4 + FILLED_4))
     async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         assert [(chat.jid, chat.unread, chat.archived) for chat in (await archive.chats()).items] == [
             (ANA, 1, True),
@@ -213,7 +220,7 @@ async def test_the_sends_of_an_older_file_stay_and_their_numbers_are_never_used_
     unset = {"at", "unless_reply", "replaces"}
     body = TypeAdapter(SendRequest).dump_json(request, exclude=unset).decode()
     with closing(sqlite3.connect(folder.archive_db)) as db, db:
-        db.executescript(made)
+        db.executescript(_made_here(made))
         db.execute(sends, (ANA, body, ANA, body))
     async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         (queued,) = await archive.outbox_unsettled()
@@ -230,7 +237,7 @@ async def test_the_refs_of_an_older_file_are_never_used_again(folder: AccountFol
     folder.create()
     made = CURRENT.with_name(f"version_{version}.sql").read_text(encoding="utf-8")
     with closing(sqlite3.connect(folder.archive_db)) as db, db:
-        db.executescript(made)
+        db.executescript(_made_here(made))
         db.execute("INSERT INTO chats (id, jid, kind) VALUES (1, ?, 1)", (GROUP,))
         db.execute(
             "INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind) VALUES (?, 7, 1, 0, 'A', 0)",
@@ -248,7 +255,7 @@ async def test_what_was_imported_before_imports_had_numbers_can_be_undone(folder
     folder.create()
     made = CURRENT.with_name("version_10.sql").read_text(encoding="utf-8")
     with closing(sqlite3.connect(folder.archive_db)) as db, db:
-        db.executescript(made)
+        db.executescript(_made_here(made))
         db.execute("INSERT INTO contacts (id, pn) VALUES (1, ?)", (ANA,))
         db.execute("INSERT INTO addresses (id, jid, contact_id) VALUES (1, ?, 1)", (ANA,))
         db.execute("INSERT INTO chats (id, jid, kind, contact_id) VALUES (1, ?, 0, 1)", (ANA,))
@@ -273,7 +280,7 @@ async def test_what_was_imported_before_imports_had_numbers_can_be_undone(folder
 def _fourth_version(folder: AccountFolder) -> None:
     folder.create()
     with closing(sqlite3.connect(folder.archive_db)) as db:
-        db.executescript(VERSION_4 + FILLED_4)
+        db.executescript(_made_here(VERSION_4 + FILLED_4))
 
 
 async def test_the_former_file_is_kept_until_a_purge(folder: AccountFolder) -> None:
