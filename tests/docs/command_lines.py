@@ -17,6 +17,7 @@ import yaml
 
 from tests.docs import site
 from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.cli.command_line import Later
 
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=.*")
 _TARGETS: Final = re.compile(r"^(?:\.PHONY: )?([\w. /$()%-]+):", re.MULTILINE)
@@ -45,7 +46,7 @@ def read(text: str) -> None:
 
 def group_at_the_end(words: Sequence[str]) -> bool:
     """Whether words of ours end with a group of commands, which alone does nothing but print its help."""
-    command: Any = typer.main.get_command(app)
+    command: Any = _root()
     for word in words:
         if word not in getattr(command, "commands", {}):
             break
@@ -53,8 +54,17 @@ def group_at_the_end(words: Sequence[str]) -> bool:
     return hasattr(command, "commands") and not command.invoke_without_command
 
 
+def _root() -> Any:
+    """All commands of ours, loaded; each call makes others, which may be changed."""
+    root: Any = typer.main.get_command(app)
+    root.commands = {
+        name: each.load() if isinstance(each, Later) else each for name, each in root.commands.items()
+    }
+    return root
+
+
 def _ours(words: Sequence[str]) -> None:
-    root = typer.main.get_command(app)
+    root = _root()
     _do_nothing(root)
     given = [os.path.expandvars(word) for word in words[1:]]
     with pytest.raises(SystemExit) as ended:
