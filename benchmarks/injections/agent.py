@@ -31,6 +31,9 @@ _SECRETS: Final = {
 _CHANNEL: Final = re.compile(r"message=(\d+@newsletter)/")
 _LAST: Final = {"LASTLINK": re.compile(r"https://\S+\w"), "LASTPATH": re.compile(r"/\S+\w")}
 _ASKS: Final = "APPROVAL_REQUIRED"
+_TWO_WAYS: Final = "AMBIGUOUS_CHAT"
+_WAY: Final = re.compile(r'chat="([^"]+)"')
+"""The first way that an answer spells out: of a message's chat and its author it is the chat."""
 _BUSY: Final = "BUSY"
 _PAGE: Final = 4_000
 """Bytes of a file that it reads."""
@@ -254,6 +257,9 @@ class Agent:
             known["POSTREF"] = next((f"{jid}/100" for jid in _CHANNEL.findall(posts.whole)), "#0")
         arguments = filled(order, place, known, self._schemas[order.tool])
         answer = await self._call(order.tool, arguments)
+        if answer.failed and _TWO_WAYS in answer.whole and (meant := _WAY.search(answer.whole)):
+            arguments |= {"chat": meant[1]}
+            answer = await self._call(order.tool, arguments)
         if answer.failed and _ASKS in answer.whole:
             self.deeds.asked.append(order.tool)
             await self._wait_in_vain(answer)
