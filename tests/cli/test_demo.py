@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,12 +23,13 @@ import pytest
 from anyio.streams.text import TextReceiveStream
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from rich.console import Console
 
 from tests.cli.planted import planted, ran
 from tests.docs.examples import examples
 from tests.fixtures import HttpServer, client_of, command, said
 from whatsapp_mcp.cli.demo import server_process
-from whatsapp_mcp.cli.demo.story import _end_on_signal, run_demo
+from whatsapp_mcp.cli.demo.story import _end_on_signal, _tell_what_is_next, run_demo
 from whatsapp_mcp.cli.installation import DISTRIBUTION
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="the demo runs on Linux")]
@@ -92,11 +94,32 @@ async def test_once_shows_the_main_job_and_ends_and_runs_no_module_of_the_curren
         assert re.search(rf"{re.escape(file)}.* is at /", demo.printed)
     assert "a picture, image/jpeg: the model sees it" in demo.printed
     for step in ("demo", "link", "install claude-code"):
-        assert re.search(rf"^/\S*whatsapp-mcp {step}$", demo.printed, re.MULTILINE)
+        assert re.search(rf"^(?:/\S*)?whatsapp-mcp {step}$", demo.printed, re.MULTILINE)
     assert ran(strange) == []
     tutorial = Path(__file__).parents[2] / "docs" / "tutorial.md"
     [shown] = [one.body for one in examples(tutorial) if one.body.startswith("→")]
     assert alike(shown) in alike(demo.printed)
+
+
+@pytest.mark.parametrize(
+    ("found", "named"), [("/home/ann/.local/bin/whatsapp-mcp", "whatsapp-mcp"), (None, "/")]
+)
+def test_what_is_next_names_the_installed_program_where_there_is_one(
+    found: str | None, named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def which(_: str) -> str | None:
+        return found
+
+    monkeypatch.setattr(shutil, "which", which)
+    _tell_what_is_next(Console(soft_wrap=True))
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.endswith(" link")]
+    assert line.startswith(named)
+
+
+def test_it_ends_quietly_when_nobody_reads_on() -> None:
+    shown = f"{shlex.join(command('demo'))} | head -1; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", shown], capture_output=True, timeout=LIMIT, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"")
 
 
 def alike(text: str) -> str:

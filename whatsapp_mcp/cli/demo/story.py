@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,7 +18,7 @@ import anyio
 import anyio.abc
 from rich.console import Console
 
-from whatsapp_mcp.cli.installation import adding, command
+from whatsapp_mcp.cli.installation import SCRIPTS, adding, command
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.system import END_OR_HANG_UP, receive_signals
 
@@ -57,11 +58,15 @@ def run_demo(*, stdio: bool = False, once: bool = False) -> ExitCode:
 async def _run(console: Console, stdio: bool, once: bool) -> ExitCode:
     done = anyio.Event()
     code: ExitCode | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_end_on_signal, tasks.cancel_scope)
-        with tempfile.TemporaryDirectory(prefix="whatsapp-mcp-demo-") as folder:
-            code = await _play(console, Path(folder), stdio, once, done)
-        tasks.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_end_on_signal, tasks.cancel_scope)
+            with tempfile.TemporaryDirectory(prefix="whatsapp-mcp-demo-") as folder:
+                code = await _play(console, Path(folder), stdio, once, done)
+            tasks.cancel_scope.cancel()
+    except* SystemExit:
+        # How Rich ends when nobody reads on, as `head` does not: the demo ends with it.
+        code = ExitCode.INTERRUPTED
     if code is not None:
         return code
     return ExitCode.OK if done.is_set() else ExitCode.INTERRUPTED
@@ -123,7 +128,8 @@ async def _end_with(server: anyio.abc.Process, scope: anyio.CancelScope) -> None
 
 
 def _tell_what_is_next(console: Console) -> None:
-    program = shlex.join(command())
+    # Whoever has it installed must not be led to the checkout that shows the demo.
+    program = SCRIPTS[0] if shutil.which(SCRIPTS[0]) else shlex.join(command())
     console.rule("What next?")
     steps = {
         "demo": "the same, and it goes on: your browser can open its pages, your own application can join",

@@ -134,7 +134,7 @@ def login_url(folder: AccountFolder, clock: Callable[[], float] = time.time) -> 
     except OSError as error:
         raise NotConnected(
             "No HTTP server of this account is running, and only it has pages.",
-            "Run `whatsapp-mcp serve --transport http`, or install a service that does.",
+            "Run `whatsapp-mcp serve --transport http`, or `whatsapp-mcp service install`, which does.",
         ) from error
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise Busy(f"{path} cannot be read.", "Restart the HTTP server.") from error
