@@ -208,6 +208,7 @@ EDGES = {
     "search_query.py": "a read's moment, unless it is given",
     "file_copies.py": "files beside the databases",
     "damage.py": "files that are quarantined",
+    "recovery.py": "damaged files and the new ones, while no archive is open",
     "exporting.py": "files that are written",
     "import_turns.py": "the clock that gives operations their time",
     "prepared_imports.py": "files and times of other archives, before the operation",

@@ -156,7 +156,7 @@ async def test_what_is_wrong_or_too_long_reaches_no_device(
 async def test_a_read_only_account_changes_nothing_of_itself(source: FakeSource) -> None:
     source.policy = Policy.in_mode("read_only")
     acts = {spec_of(each).name for each in toolsets.load_tools("profile") if not spec_of(each).reads}
-    assert len(acts) == 5
+    assert len(acts) == 7
     async with Client(create(source, "profile", structured=True)) as client:
         assert (await refusal(client, "set_presence", available=True))["code"] == "DENIED"
         assert (await answer(client, "list_calls"))[1]["messages"] == []

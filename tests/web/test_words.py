@@ -98,7 +98,7 @@ async def test_a_command_in_an_error_is_code(http: httpx2.AsyncClient):
     [
         ("Run `a <b>`, then `c`.", "Run <code>a &lt;b&gt;</code>, then <code>c</code>."),
         ("`a`", "<code>a</code>"),
-        ("It's 5 ` <", "It&#39;s 5 ` &lt;"),
+        ("It's 5 ` <", "It&#x27;s 5 ` &lt;"),
         ("", ""),
     ],
 )

@@ -113,7 +113,7 @@ def rebuild(account: Account = "") -> None:
 
 @app.command()
 def recover(as_json: AsJson = False, account: Account = "") -> None:
-    """Make a new archive of what a damaged one holds.
+    """Make a new archive of a damaged one.
 
     The damaged file is kept beside it: archive.db.damaged, raw.db.damaged.
     """

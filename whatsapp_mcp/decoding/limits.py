@@ -121,7 +121,7 @@ def _blob(value: bytes, limit: int) -> bytes:
 
 
 _BY_NAME: Final[dict[str, Cut]] = {
-    **dict.fromkeys(("chat", "sender", "contact", "jid", "pn", "lid"), (MAX_JID, address)),
+    **dict.fromkeys(("chat", "sender", "contact", "jid", "pn", "lid", "community"), (MAX_JID, address)),
     **dict.fromkeys(("voter_jid", "sender_jid"), (MAX_JID, address)),
     **dict.fromkeys(("wa_id", "own_id"), (MAX_ID, identifier)),
     **dict.fromkeys(

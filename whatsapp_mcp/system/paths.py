@@ -113,4 +113,6 @@ def _make_own(folder: Path) -> bool:
 
 def is_read_only(path: Path) -> bool:
     """Whether the file system of this path is mounted for reading alone, as far as the system says so."""
-    return HERE is not System.WINDOWS and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    if sys.platform == "win32":
+        return False
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)

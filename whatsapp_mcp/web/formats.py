@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
+from html import escape
 from typing import Final
-
-from markupsafe import Markup, escape
 
 from whatsapp_mcp.jid import is_person, number_of
 from whatsapp_mcp.zone import local
@@ -17,16 +16,23 @@ _OF_CHAT: Final = "chat:"
 """How the principal of an agent that answers a chat begins."""
 
 
-def prose(text: str) -> Markup:
+class Html(str):
+    """HTML that a template shows as it is; whatever is made of it is text again."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+def prose(text: str) -> Html:
     """A sentence of ours as HTML; between backquotes stand commands and settings."""
-    *pairs, last = text.split("`")
+    safe = escape(text)
+    *pairs, last = safe.split("`")
     if len(pairs) % 2:
-        return escape(text)
-    coded = (
-        escape(words) + Markup("<code>{}</code>").format(code)
-        for words, code in zip(pairs[::2], pairs[1::2], strict=True)
-    )
-    return Markup().join(coded) + escape(last)
+        return Html(safe)
+    coded = (f"{words}<code>{code}</code>" for words, code in zip(pairs[::2], pairs[1::2], strict=True))
+    return Html("".join(coded) + last)
 
 
 def unnamed(jid: str) -> str:
