@@ -34,6 +34,8 @@ def lines(output: bytes) -> Sequence[str]:
 
 async def test_what_an_agent_sends_in_a_pause_is_delivered_once_after_it(whatsapp: WhatsApp, home: Path):
     ann = whatsapp.person("Ann")
+    with (home / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('[server]\ntoolsets = "core,profile"\n')
     async with mcp_client(whatsapp, home) as agent:
         await link(agent, whatsapp)
 
