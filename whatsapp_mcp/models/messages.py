@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from whatsapp_mcp.models.file_readings import FileProblem, ReadingExcerpt
 
@@ -334,7 +334,8 @@ class Left:
     at_least: bool = False
 
 
-class WithheldHits(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class WithheldHits:
     """The hits of a search in the words of one chat that are withheld.
 
     Attributes:
