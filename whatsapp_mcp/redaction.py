@@ -16,7 +16,7 @@ _CHAIN_LIMIT: Final = 10
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^\s/@]*@")
 _DOMAIN: Final = r"(?:s\.whatsapp\.net|c\.us|g\.us|lid|newsletter|broadcast|hosted(?:\.lid)?)"
 _PRIVATE: Final = (
-    (re.compile(rf"\b\d[\d.:_-]*@{_DOMAIN}\b"), "<jid>"),
+    (re.compile(rf"\b\d[\d.:_-]{{0,40}}@{_DOMAIN}\b"), "<jid>"),
     (re.compile(r"(?<!\w)\+\d{7,15}\b"), "<number>"),
     (re.compile(r"\bwamcp_[\w-]+"), "<token>"),
 )

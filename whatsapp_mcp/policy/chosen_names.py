@@ -14,7 +14,7 @@ LENGTH: Final = 25
 """Characters of a name: what WhatsApp lets people choose. A group's subject may be longer, and is cut."""
 _NAMES: Final = 1024
 _LINK: Final = re.compile(
-    r"\S*(?:://|www\.)\S*|\b(?:[\w-]+[.。．｡])+[^\W\d_]{2,}\b(?:[/:?#]\S*)?", re.IGNORECASE
+    r"(?<!\S)\S*(?:://|www\.)\S*|\b(?:[\w-]{1,63}[.。．｡]){1,8}[^\W\d_]{2,63}\b(?:[/:?#]\S*)?", re.IGNORECASE
 )
 WORDS: Final = 3
 """Words of a name: whoever is to do something has to be told in more."""

@@ -23,7 +23,7 @@ from whatsapp_mcp.models import ChatKind, ExportedMessage, ForeignMessage, Messa
 NEAR: Final = 61
 """Seconds within which an exported message may be one that is here: Android writes whole minutes."""
 _PAST_MADE: Final = MADE[:-1] + chr(ord(MADE[-1]) + 1)
-_MENTION: Final = re.compile(r"@?\u2068[^\u2069]*\u2069|@\d{5,}")
+_MENTION: Final = re.compile(r"@?\u2068[^\u2068\u2069]*\u2069|@\d{5,}")
 _KINDS: Final = {
     "image": (MessageKind.IMAGE, "image"),
     "video": (MessageKind.VIDEO, "video"),

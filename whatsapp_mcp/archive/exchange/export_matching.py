@@ -26,7 +26,7 @@ _FEW: Final = 3
 """Authors of an export that is likely no group's, whose names are looked for as well."""
 _WORDS: Final = re.compile(r"[^\W_]+")
 _TITLE_WORDS: Final = 60
-_COPY: Final = re.compile(r"[ _-]*\(\d{1,3}\)$|-\d{1,2}$")
+_COPY: Final = re.compile(r"(?<![ _-])[ _-]*\(\d{1,3}\)$|-\d{1,2}$")
 """What a browser or a phone puts behind the name of a file that is there already."""
 _NUMBER_DIGITS: Final = 7
 _SELF: Final = "you"

@@ -20,11 +20,11 @@ from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.cli.doctor.finding import Finding
 from whatsapp_mcp.errors import WhatsAppError
 
-_QUOTED: Final = re.compile(r"(?<!\w)(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")")
+_QUOTED: Final = re.compile(r"(?<!\w)(?:'(?:\\.|[^'\\]){0,2000}'|\"(?:\\.|[^\"\\]){0,2000}\")")
 """What an error quotes is what a person wrote."""
 _FORMS: Final = (
-    (re.compile(r"\S+@\S+"), "<address>"),
-    (re.compile(r"\b[a-z][a-z0-9+.-]*://\S+"), "<url>"),
+    (re.compile(r"(?<!\S)\S+@\S+"), "<address>"),
+    (re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://\S+"), "<url>"),
     (re.compile(r"(?<![\w.<])(?:[A-Za-z]:\\|\\\\|/)[^\s,;:]+"), "<path>"),
     (
         re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3,7}\b", re.IGNORECASE),

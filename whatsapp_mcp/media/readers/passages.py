@@ -24,7 +24,7 @@ from whatsapp_mcp.models import FileReading, Passage, ReadingKind
 # C0 and C1 controls but tab and line feed, lone surrogates, and the two that are no characters.
 _UNCLEAN: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _PAGE_BREAK: Final = str.maketrans({"\f": " ", "\v": "\n", "\x85": "\n", "\r": "\n"})
-_TRAILING: Final = re.compile(r"[ \t\xa0]+(?=\n|\Z)")
+_TRAILING: Final = re.compile(r"(?<![ \t\xa0])[ \t\xa0]+(?=\n|\Z)")
 _PIECE: Final = 10_000
 """Characters that are folded at once, to find where a text has to end."""
 _BLANK_LINES: Final = re.compile(r"\n{3,}")

@@ -27,7 +27,9 @@ _ENDS_A_NAME: Final = str.maketrans(":#<>", "꞉＃‹›")
 _APOSTROPHES: Final = frozenset("‘’")
 _BADGES: Final = re.compile("[✓✔✅☑🗸🗹🆗★☆✪✯⭐🌟●⬤🔴-🔹🟠-🟫🛡🔰🏅🎖©®™🎤🎙]\N{VARIATION SELECTOR-16}?")
 """What may pass for WhatsApp's mark of a verified business, or for ours of a voice note."""
-_LINK: Final = re.compile(r"\S*(?:://|www\.)\S*|\b[\w-]+(?:\.[\w-]+)+/\S*", re.IGNORECASE)
+_LINK: Final = re.compile(
+    r"(?<!\S)\S*(?:://|www\.)\S*|\b[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}/\S*", re.IGNORECASE
+)
 
 
 @lru_cache(_NAMES)

@@ -31,13 +31,13 @@ _WORDS: Final = re.compile(r"[^\W_]+")
 _OR: Final = frozenset({"OR", "|"})
 
 
-def mask_codes_in(message: Message) -> None:
-    """Mask the one-time codes in an incoming message."""
-    text, masked = message.text, mask_codes(message.text)
+def mask_codes_in(message: Message, closely: int | None = None) -> None:
+    """Mask the one-time codes in an incoming message; of its text `closely` characters are read closely."""
+    text, masked = message.text, mask_codes(message.text, closely)
     has_codes = masked is not text
     message.text = masked
     if reading := message.reading:
-        heard = mask_codes(reading.text)
+        heard = mask_codes(reading.text, closely)
         has_codes |= heard is not reading.text
         message.reading = replace(reading, text=heard)
     if message.snippet is not None and message.snippet_of == "text" and masked is not text:

@@ -47,6 +47,8 @@ _NAMING: Final = re.compile(
 """Notices that hold a name that somebody chose."""
 _HEX: Final = re.compile(r"[0-9A-F]{1,40}")
 _SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
+READ_CLOSELY: Final = 100_000
+"""Characters of an answer that are read for the words around one-time codes: at worst about 0.3 s."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class View:
         stripped: Where hits are counted, what the last message that stayed back carried.
         strangers, contacts: Whose words have been handed out.
         asked: A chat whose words a rule keeps back until a person agrees, or that was handed out so.
+        closely: Characters of each message that are read for the words around one-time codes.
     """
 
     withholds: bool
@@ -77,6 +80,7 @@ class View:
     strangers: bool = False
     contacts: bool = False
     asked: bool = False
+    closely: int = READ_CLOSELY
 
     def verdict(self, chat: str) -> Verdict | None:
         """What a rule says of reading this chat."""
@@ -94,6 +98,7 @@ class View:
 
     def messages(self, found: Sequence[Message]) -> tuple[Message, ...]:
         """The messages as they are shown."""
+        self.closely = READ_CLOSELY // max(1, len(found))
         shown: list[Message] = []
         for message in found:
             if self.verdicts and self.verdict(message.chat) == "deny":
@@ -114,6 +119,7 @@ class View:
             query: What was searched for.
             masked: What was read in files that hold one-time codes, without those, by the message's ref.
         """
+        self.closely = READ_CLOSELY // max(1, len(found))
         shown: list[Message] = []
         counted: list[Message] = []
         for message in found:
@@ -170,7 +176,7 @@ class View:
         if self.withholds:
             _keep_file_words(message)
             if message.ref != self.reveals and not (message.from_me and not strangers):
-                mask_codes_in(message)
+                mask_codes_in(message, self.closely)
 
     def _hand_out(self, message: Message, *, strangers: bool) -> None:
         if strangers:
@@ -216,6 +222,7 @@ class View:
 
     def chats(self, found: Sequence[Chat]) -> tuple[Chat, ...]:
         """The chats of a list with their last messages, as they are shown."""
+        self.closely = READ_CLOSELY // max(1, len(found))
         return tuple([self.chat(chat) for chat in found if self.verdict(chat.jid) != "deny"])
 
     def chat(self, chat: Chat) -> Chat:
@@ -254,8 +261,8 @@ class View:
         elif not last.from_me:
             self.contacts = True
         if self.withholds and not (last.from_me and not strangers):
-            last.text, last.details = mask_codes(last.text), masked_values(last.details)
-            last.heard = last.heard and mask_codes(last.heard)
+            last.text, last.details = mask_codes(last.text, self.closely), masked_values(last.details)
+            last.heard = last.heard and mask_codes(last.heard, self.closely)
 
     def contact(self, person: Contact) -> Contact:
         """A person under the names that are shown; what people call themselves is cut, known or not."""

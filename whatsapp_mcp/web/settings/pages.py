@@ -42,7 +42,7 @@ BACKUP: Final = "config.toml.before"
 _NAME: Final = 200
 """Characters of what a tool or a chat is called."""
 _URL: Final = re.compile(
-    r"""(?P<scheme>\b[a-z][a-z\d+.-]*://)(?:[^\s/"'@]*@)?(?P<host>[^\s/"'?]*)(?P<rest>[/?][^\s"']+)?""",
+    r"""(?P<scheme>\b[a-z][a-z\d+.-]{0,30}://)(?:[^\s/"'@]*@)?(?P<host>[^\s/"'?]*)(?P<rest>[/?][^\s"']+)?""",
     re.IGNORECASE,
 )
 """A path may be the secret of a webhook, and what stands before the host a password."""
