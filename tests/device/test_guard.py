@@ -337,6 +337,33 @@ async def test_a_group_asks_for_strangers_in_it_until_the_owner_has_written_ther
     await guarded.agent.send(replace(request, content=TextContent("hello again")))
 
 
+async def test_neither_notices_nor_words_from_before_the_latest_joining_are_the_owners_writing(
+    guarded: Guarded,
+) -> None:
+    mallory = guarded.wa.person("Mallory")
+    group = guarded.wa.group("Town", [mallory, guarded.stranger], founder=mallory)
+    archive = guarded.leader.archive
+
+    async def wrote() -> bool:
+        return (await archive.chat_facts(str(group.jid))).owner_wrote
+
+    async def has(text: str) -> bool:
+        return any(
+            text in each.text for each in (await archive.messages()).items if each.chat == str(group.jid)
+        )
+
+    group.disappear(86_400, by=guarded.wa.me)
+    await until(lambda: has("disappearing"))
+    assert not await wrote()
+    await guarded.wa.me.says(group, "hi all")
+    await until(wrote)
+    group.remove(guarded.wa.me, by=guarded.wa.me)
+    await until(lambda: has("left"))
+    group.add(guarded.wa.me, by=mallory)
+    await until(lambda: has("added you"))
+    assert not await wrote()
+
+
 async def test_members_who_came_after_the_question_void_the_yes(guarded: Guarded) -> None:
     group = guarded.wa.group("Town", [guarded.known, guarded.stranger])
     await guarded.agent.group(str(group.jid))

@@ -8,6 +8,7 @@ from whatsapp_mcp.decoding.addresses import millis
 from whatsapp_mcp.decoding.content import ADDON_FIELDS, content_of, message_parts, text_of
 from whatsapp_mcp.decoding.decoded import DecodedEvent, OpenedAddon, Recovered, TaggedUpdate
 from whatsapp_mcp.decoding.events import UNDECODABLE, decode_event, decode_events, original_of, thumbnail_of
+from whatsapp_mcp.decoding.groups import ADDED, JOINED
 from whatsapp_mcp.decoding.history import HISTORY_CODE, one_message
 from whatsapp_mcp.decoding.legible import make_legible
 from whatsapp_mcp.decoding.limits import (
@@ -74,6 +75,7 @@ from whatsapp_mcp.decoding.updates import (
 )
 
 __all__ = [
+    "ADDED",
     "ADDON_FIELDS",
     "CALL",
     "CAME_SQL",
@@ -85,6 +87,7 @@ __all__ = [
     "EVENT",
     "EVENT_ANSWERS",
     "HISTORY_CODE",
+    "JOINED",
     "KIND_NUMBER",
     "MAX_ADDONS",
     "MAX_EARLIER",

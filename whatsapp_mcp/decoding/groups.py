@@ -10,6 +10,9 @@ from whatsapp_mcp.decoding.addresses import identity, is_person, jid, seconds
 from whatsapp_mcp.decoding.updates import ChatUpdate, Content, MembersUpdate, MessageUpdate, Update
 from whatsapp_mcp.models import MessageKind
 
+JOINED = "You joined the group"
+ADDED = "added you to the group"
+
 
 def joined_group(event: Any, received_at: int) -> list[Update]:
     """A `neonize.JoinedGroup` event: we are in a group now."""
@@ -19,7 +22,7 @@ def joined_group(event: Any, received_at: int) -> list[Update]:
         by = jid(event.Sender) if event.HasField("Sender") else None
         if event.HasField("SenderPN"):
             updates += identity(by, jid(event.SenderPN), received_at)
-        text = "You joined the group" if not by else "added you to the group"
+        text = ADDED if by else JOINED
         updates.append(_system(chat, by, text, [], received_at, event))
     return updates
 

@@ -9,14 +9,22 @@ from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.read import chat_queries
 from whatsapp_mcp.archive.read.lookup import chat_id
 from whatsapp_mcp.archive.read.reports import own
-from whatsapp_mcp.decoding import OWNER, Flag
+from whatsapp_mcp.archive.state import LEFT
+from whatsapp_mcp.decoding import ADDED, CALL, JOINED, OWNER, SYSTEM, UNDECRYPTABLE, UNKNOWN, Flag
 from whatsapp_mcp.jid import Jid, number_of
 from whatsapp_mcp.models import ChatFacts, ChatKind
 
 _KINDS: Final = {"g.us": ChatKind.GROUP, "newsletter": ChatKind.CHANNEL}
-# What this companion sent is in the outbox; what a file says the owner wrote proves nothing.
+# What this companion sent is in the outbox; what a file says the owner wrote proves nothing, and neither does
+# a notice of what somebody did: leaving a group, or changing its timer, is no sign of trust. Nor is what was
+# written before the owner left, since whoever brought the owner back may have made it another group.
 _OWNER_WROTE: Final = f"""SELECT EXISTS (SELECT 1 FROM messages AS m
- WHERE m.chat_id = ? AND m.sender_id = {OWNER} AND NOT m.flags & {int(Flag.IMPORTED)}
+ WHERE m.chat_id = :chat AND m.sender_id = {OWNER} AND NOT m.flags & {int(Flag.IMPORTED)}
+ AND m.kind NOT IN ({SYSTEM}, {CALL}, {UNDECRYPTABLE}, {UNKNOWN})
+ AND m.id > ifnull((SELECT max(j.id) FROM messages AS j
+  WHERE j.chat_id = :chat AND j.kind = {SYSTEM} AND j.text IN ('{JOINED}', '{ADDED}')), 0)
+ AND m.id >> 20 > ifnull((SELECT max(g.at) FROM members AS g JOIN addresses AS a ON a.id = g.address_id
+  WHERE g.chat_id = :chat AND g.role = {LEFT} AND a.contact_id = {OWNER}), 0)
  AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.message_id = m.wa_id))"""  # noqa: S608
 
 
@@ -33,7 +41,7 @@ def chat_facts(db: sqlite3.Connection, jid: str) -> ChatFacts:
     members = chat_queries.members(db, jid, imported=False) if kind is ChatKind.GROUP else ()
     # A list that nobody was ever seen in is one that is not known; what a file says of it proves nothing.
     strangers = not members or any(not each.contact.known for each in members)
-    wrote = bool(value(db, _OWNER_WROTE, (chat_id(db, jid),)))
+    wrote = bool(value(db, _OWNER_WROTE, {"chat": chat_id(db, jid)}))
     return ChatFacts(
         jid,
         kind,

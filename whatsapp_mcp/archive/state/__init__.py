@@ -76,7 +76,7 @@ from whatsapp_mcp.archive.state.imported_copies import (
     shown_copy,
     store_copy,
 )
-from whatsapp_mcp.archive.state.members import current_members, store_members
+from whatsapp_mcp.archive.state.members import LEFT, current_members, store_members
 from whatsapp_mcp.archive.state.names import NAME_SQL, STRANGER_SQL, is_name, searchable
 from whatsapp_mcp.archive.state.number_history import (
     FAR_FUTURE,
@@ -125,6 +125,7 @@ __all__ = [
     "FILE_STEPS",
     "IMPORT_TABLES",
     "KEEPS",
+    "LEFT",
     "NAME_SQL",
     "OF_UPDATE",
     "OWNER_ADDRESS",
