@@ -1,4 +1,8 @@
-"""Every regular expression of the package takes linear time, whatever text it is given."""
+"""Every regular expression of the package takes linear time, whatever text it is given.
+
+One in which nothing repeats without bound does so by construction: each place of a text costs a bounded
+number of steps. The others are tried on texts that enter them again and again.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ _NOTICED: Final = 0.05
 """Seconds below which growth is not told from noise."""
 _SUPER_LINEAR: Final = 2.9
 """Growth of the time when the text doubles: 2 for linear patterns, 4 for quadratic ones."""
+_UNBOUNDED: Final = re.compile(r"(?<!\\)[*+]|\{\d+,\}")
 _WORD: Final = re.compile(r"[^\W\d_]{1,20}")
 _PIECES: Final = (*"a0A -.:/@\n<[('\"\\\u2068", "'\\", '"\\', ":/")
 _AFTER: Final = ("", " ", "-", ".", "0")
@@ -92,8 +97,11 @@ def _grows(pattern: re.Pattern[str], searched: bool, unit: str) -> bool:
     """Whether the time at least nearly quadruples when a text doubles, twice and three times over."""
     texts = [(unit * (size // len(unit) + 1))[:size] + "\0" for size in _SIZES]
     for _ in range(3):
-        small, middle, large = (_seconds(pattern, searched, text) for text in texts)
-        if large < _NOTICED or middle < _SUPER_LINEAR * small or large < _SUPER_LINEAR * middle:
+        small, middle = (_seconds(pattern, searched, text) for text in texts[:2])
+        if middle < _SUPER_LINEAR * small:
+            return False
+        large = _seconds(pattern, searched, texts[2])
+        if large < _NOTICED or large < _SUPER_LINEAR * middle:
             return False
     return True
 
@@ -103,7 +111,7 @@ def test_no_pattern_takes_more_than_linear_time(room: str) -> None:
     growing = [
         f"{where} on {unit!r}"
         for where, (pattern, searched) in _found().items()
-        if where.startswith((f"{room}.", f"{room}["))
+        if _UNBOUNDED.search(pattern.pattern) and where.startswith((f"{room}.", f"{room}["))
         for unit in _units(pattern)
         if _grows(pattern, searched, unit)
     ]

@@ -73,7 +73,7 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
         (r"\b429\b|rate-overlimit", RateLimited, "WhatsApp asks for fewer requests."),
         (r"\b503\b|service-unavailable", RateLimited, "WhatsApp is overloaded."),
         (
-            r"(media|download|upload|file|hmac|hash).*\b(403|404|410)\b",
+            r"(media|download|upload|file|hmac|hash).{0,200}\b(403|404|410)\b",
             MediaUnavailable,
             "WhatsApp no longer has this file.",
         ),

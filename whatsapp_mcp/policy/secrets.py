@@ -39,7 +39,7 @@ _TOKEN: Final = re.compile(
     r"|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|do[opr]_v1_[0-9a-f]{64}|dapi[0-9a-f]{32}|sbp_[0-9a-f]{40}"
     r"|ATATT3[\w=-]{50}|ATCTT3[\w=-]{50}|lin_api_\w{40}|(?:ntn|secret)_[A-Za-z0-9]{43}|pat\w{14}\.[0-9a-f]{64}"
     r"|tskey-[a-z]+-\w+-\w{16}|hv[sbr]\.[\w-]{24}|gl(?:c|sa)_[\w+/=]{32}|NRAK-[A-Z0-9]{27}|dp\.[a-z]{2,5}\.\w{40}"
-    r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10}"  # JSON Web Token
+    r"|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10}"  # JSON Web Token
     r"|AccountKey=[A-Za-z0-9+/]{86}=="  # Azure
     r")"
     r"|https://hooks\.slack\.com/(?:services|workflows)/[\w/]{20}"
