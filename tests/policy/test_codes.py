@@ -163,6 +163,10 @@ def test_a_text_without_digits_and_capitals_is_the_same_text(text: str) -> None:
         "A1-" * 20000,
         "verification " * 5000,
         "is: " * 9000 + "1234",
+        "auth" * 16250 + " code 1234",
+        "verif" * 13000 + " 1 code",
+        "kod" * 21000 + " 1234 code",
+        "promo" * 13000 + " code 1234",
     ],
 )
 def test_the_longest_text_of_whatsapp_is_read_in_well_under_a_second(text: str) -> None:
