@@ -183,3 +183,10 @@ def test_parts_are_masked_as_the_whole_is(parts: list[str]) -> None:
     assert len(masked) == len(parts)
     run = re.compile(rf"{re.escape(MASK)}(?: {re.escape(MASK)})*")
     assert run.sub(MASK, " ".join(masked)) == run.sub(MASK, mask_codes(" ".join(parts)))
+
+
+def test_behind_what_is_read_closely_whatever_could_be_a_code_is_masked() -> None:
+    text = "We meet at 10 on pier 482913. " * 20
+    masked = mask_codes(text, closely=60)
+    assert masked.startswith(text[:60])
+    assert not re.search(r"\d", masked[60:])

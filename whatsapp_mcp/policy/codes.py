@@ -133,7 +133,7 @@ _DATE: Final = re.compile(r"(?:19|20)\d\d[ -](?:0[1-9]|1[0-2])(?:[ -]\d\d)?|\d\d
 _YEAR: Final = re.compile(r"(?:19[5-9]|20[0-4])\d")
 _PHONE: Final = re.compile(r"\+?[(\d](?:[ ()./-]{0,2}\d){8,}")
 _SEPARATORS: Final = re.compile(r"[ -]")
-_POSSIBLE: Final = re.compile(
+_ANY_CODE: Final = re.compile(
     r"(?<!\S)\S*\d\S*(?:\s+\S*\d\S*)*|^\S*\d\S*|(?<![0-9A-Za-z])[A-Z]{5,8}(?![0-9A-Za-z])"
 )
 """Whatever could be a code, without a look at the words around it."""
@@ -156,7 +156,7 @@ def mask_codes(text: str, closely: int | None = None) -> str:
         return _without(text, _codes(text))
     codes = [(start, end) for start, end in _codes(text[: closely + _STRONG_REACH]) if start < closely]
     at = max(closely, codes[-1][1] if codes else 0)
-    return _without(text[:at], codes) + _POSSIBLE.sub(MASK, text[at:])
+    return _without(text[:at], codes) + _ANY_CODE.sub(MASK, text[at:])
 
 
 def mask_parts(parts: Sequence[str], between: Literal[" ", "\n"] = " ") -> tuple[str, ...]:
