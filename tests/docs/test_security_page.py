@@ -67,9 +67,11 @@ PROMISES = {
     "keys, card numbers and passwords wait for your yes": [
         "device/test_guard.py:test_a_secret_in_a_text_or_a_file_is_asked_about",
     ],
-    "A group with strangers in it asks as long as you never wrote there": [
+    "A group with strangers in it asks as long as you have written nothing there": [
         "device/test_guard.py:"
         "test_a_group_asks_for_strangers_in_it_until_the_owner_has_written_there_from_the_phone",
+        "device/test_guard.py:"
+        "test_neither_notices_nor_words_from_before_the_latest_joining_are_the_owners_writing",
     ],
     "A tainted agent's request of a URL waits for your yes before any packet leaves": [
         "server/test_permits.py:test_no_url_is_requested_before_it_is_allowed",
