@@ -85,8 +85,9 @@ class Watcher:
     async def _look(self, row: RunRow, sightings: dict[str, Sighting]) -> None:
         self._tried[row.run] = self._clock()
         came = await self._connect(row.address, row.machine)
-        if came is Contact.ACCEPTED:
+        if came is Contact.ACCEPTED and row.run not in self._reached:
             self._reached.add(row.run)
+            logger.info("node: reached the run %s, which is ended at once if it refuses from now on", row.run)
         sightings[row.run] = Sighting(row.lock_held, came, row.run in self._reached)
 
     async def _end(self, row: RunRow, challenge: Challenge, sighting: Sighting | None) -> bool:
