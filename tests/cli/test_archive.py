@@ -197,6 +197,12 @@ def test_a_damaged_search_index_is_found_and_built_anew(home: Path) -> None:
     assert run("check") == (0, "The archive is intact.\n")
 
 
+def test_an_archive_that_somebody_writes_is_not_called_damaged(home: Path) -> None:
+    with closing(sqlite3.connect(settings.load().account_folder().archive_db, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        assert run("check") == (0, "The archive is intact.\n")
+
+
 def test_a_damaged_file_is_told_without_a_traceback(home: Path) -> None:
     path = settings.load().account_folder().archive_db
     path.write_bytes(b"no database at all, but longer than its header would be" * 100)
