@@ -374,6 +374,7 @@ def test_speech_may_be_sent_to_https_and_to_what_is_near(tmp_path: Path, url: st
     [
         "http://api.example/v1",
         "http://8.8.8.8/v1",
+        "http://198.51.100.7/v1",
         "ftp://127.0.0.1/",
         "https:///v1",
         "https://me:secret@api.example/v1",

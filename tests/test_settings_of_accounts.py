@@ -198,6 +198,10 @@ def test_the_own_text_of_an_account_is_laid_over_everything_else_and_followed(tm
                 "127.1",
                 "localhost",
                 "db.localhost.",
+                "192.0.0.192",
+                "[fd20:ce::254]",
+                "[64:ff9b::a9fe:a9fe]",
+                "[2002:a9fe:a9fe::]",
             )
         ),
     ],

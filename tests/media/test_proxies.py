@@ -38,7 +38,8 @@ def leads(monkeypatch: pytest.MonkeyPatch) -> Leads:
 @pytest.mark.parametrize(
     "address",
     "127.0.0.1 127.8.8.8 ::1 169.254.169.254 fe80::1%eth0 0.0.0.0 ::ffff:127.0.0.1 fd00:ec2::254"
-    " 100.100.100.200 168.63.129.16".split(),
+    " 100.100.100.200 168.63.129.16 192.0.0.192 fd20:ce::254 fd00:ec2::23 64:ff9b::a9fe:a9fe 2002:7f00:1::"
+    " 64:ff9b:1::7f00:1 ::7f00:1".split(),
 )
 async def test_a_name_that_leads_to_the_machine_itself_is_not_gone_through(
     leads: Leads, address: str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
+import socket
+from typing import Any
 
 import anyio
 import pytest
@@ -10,7 +11,7 @@ from anyio.abc import SocketAttribute
 
 from tests.media.website import leading_to, page, served
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, TooLong
-from whatsapp_mcp.media.web import fetch, is_public
+from whatsapp_mcp.media.web import fetch, locate
 
 pytestmark = pytest.mark.anyio
 
@@ -71,37 +72,26 @@ async def test_a_control_character_in_the_name_of_a_file_is_refused(name: str) -
 
 
 @pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("8.8.8.8", True),
-        ("2606:4700::1111", True),
-        ("10.0.0.1", False),
-        ("100.64.0.1", False),
-        ("169.254.169.254", False),
-        ("224.0.0.1", False),
-        ("::1", False),
-        ("fe80::1", False),
-        ("fd00::1", False),
-        ("::ffff:127.0.0.1", False),
-        ("2002:7f00:1::", False),
-        ("64:ff9b::7f00:1", False),
-        ("64:ff9b::808:808", True),
-        ("64:ff9b::a9fe:a9fe", False),
-        ("::ffff:8.8.8.8", True),
-        ("2002:808:808::", True),
-        ("2001:0:808:808::1", False),  # Teredo
-        ("fec0::1", False),
-        ("64:ff9b:1::808:808", False),
-        ("::808:808", False),
-        ("::7f00:1", False),
-        ("::ffff:0:808:808", False),
-        ("::ffff:0:7f00:1", False),
-        ("3fff::1", False),
-        ("2001:db8::1", False),
-        ("5f00::1", False),
-        ("4000::1", False),
-        ("ff0e::1", False),
-    ],
+    "address", "192.0.0.192 64:ff9b::a00:1 64:ff9b:1::a00:1 2002:a00:1:: fd00:ec2::23 fd20:ce::254".split()
 )
-def test_only_public_addresses_are_public(address: str, expected: bool) -> None:
-    assert is_public(ipaddress.ip_address(address)) is expected
+async def test_a_name_that_has_one_private_address_among_public_ones_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    def looked_up(host: str, port: int, *rest: Any, **more: Any) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("8.8.8.8", address)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    with pytest.raises(FileNotAllowed):
+        await locate("https://rebound.example/")
+
+
+async def test_the_address_that_was_judged_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that leads elsewhere the second time (DNS rebinding) is looked up once."""
+    answers = iter(["8.8.8.8", "127.0.0.1"])
+
+    def looked_up(host: str, port: int, *rest: Any, **more: Any) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    place = await locate("https://rebound.example/a")
+    assert (place.pinned, place.host) == ("https://8.8.8.8:443/a", "rebound.example")

@@ -18,22 +18,15 @@ from urllib.parse import unquote, urljoin, urlsplit
 import anyio
 
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, NotConnected, TooLong
-from whatsapp_mcp.settings import leads_here
+from whatsapp_mcp.network import Address, address_of, is_public, leads_here
 
 if TYPE_CHECKING:
     import httpx2
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 LIMIT: Final = 40.0
 """Seconds for everything."""
 _REDIRECTS: Final = 3
 _CHUNK: Final = 1 << 16
-_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
-"""The part of IPv6 from which public addresses are allocated (IANA); every other block is special."""
-_DOCUMENTATION: Final = ipaddress.IPv6Network("3fff::/20")
-"""RFC 9637; Python learned of it late."""
-_IPV4_CARRIERS: Final = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
-"""They carry an IPv4 address in the last 32 bits: mapped (RFC 4291), and NAT64 (RFC 6052)."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PORTS: Final = {"http": 80, "https": 443}
 _PROXY_PORTS: Final = {**_PORTS, "socks5": 1080}
@@ -146,10 +139,9 @@ async def locate(url: str, *, private: bool = False) -> Place:
     port = given or _PORTS[parts.scheme]
     try:
         name = name if ":" in name else name.encode("idna").decode()
-        found = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        addresses = await _looked_up(name, port)
     except (OSError, UnicodeError) as error:
         raise MediaUnavailable("The host of the URL does not exist.", "Check the URL.") from error
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     if not addresses or not (private or all(map(is_public, addresses))):
         raise FileNotAllowed(
             "The URL, or one that it redirects to, is not on the public internet.",
@@ -180,14 +172,13 @@ async def pinned_proxy(url: str | None) -> str | None:
     """
     parts = urlsplit(url or "")
     name = parts.hostname
-    if url is None or name is None or _is_address(name):
+    if url is None or name is None or name == "localhost" or address_of(name):
         return url
     port = parts.port or _PROXY_PORTS[parts.scheme]
     try:
-        found = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        addresses = await _looked_up(name, port)
     except (OSError, UnicodeError) as error:
         raise NotConnected("The host of the proxy does not exist.", _CHECK_PROXY) from error
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     if any(map(leads_here, addresses)):
         raise FileNotAllowed(
             "The name of the proxy leads to the computer that would use it, or to a service for it alone.",
@@ -200,20 +191,11 @@ async def pinned_proxy(url: str | None) -> str | None:
     return parts._replace(netloc=f"{user}{at}{address}:{port}").geturl()
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host == "localhost"
-    return True
+async def _looked_up(name: str, port: int) -> list[Address]:
+    """Every address that a name has.
 
-
-def is_public(address: Address) -> bool:
-    """Whether an address is on the public internet, and so is the IPv4 address that it may carry."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address.is_global and not address.is_multicast
-    if any(address in network for network in _IPV4_CARRIERS):
-        return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    if address not in _GLOBAL_UNICAST or address in _DOCUMENTATION or not address.is_global:
-        return False
-    return address.sixtofour is None or is_public(address.sixtofour)
+    Raises:
+        OSError, UnicodeError: It has none.
+    """
+    found = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]

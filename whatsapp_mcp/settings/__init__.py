@@ -21,7 +21,6 @@ from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, PRINCIP
 from whatsapp_mcp.settings.loading import check_own_text, config_text, load, parse
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
 from whatsapp_mcp.settings.node_section import HostPort, NodeSettings
-from whatsapp_mcp.settings.overrides import leads_here
 from whatsapp_mcp.settings.sections import (
     AccountSettings,
     BudgetSettings,
@@ -84,7 +83,6 @@ __all__ = [
     "edited",
     "file_system_of",
     "home_in",
-    "leads_here",
     "load",
     "make_private",
     "parse",

@@ -6,14 +6,13 @@ the account's own with the sections at its top level.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
 from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from whatsapp_mcp.home import is_account_name
+from whatsapp_mcp.network import address_of, leads_here
 
 ACCOUNTS: Final = "accounts"
 PER_ACCOUNT: Final = frozenset(
@@ -42,10 +41,6 @@ _OF_A_DISK: Final = (
     ("media", "total_megabytes"),
     ("media", "keep", "total_megabytes"),
 )
-_OF_CLOUDS: Final = frozenset(
-    map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16"))
-)
-"""What tells a machine its passwords and lies at no link-local address: of AWS, Alibaba Cloud and Azure."""
 _SIMPLE_NAME: Final = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 
 
@@ -155,21 +150,10 @@ def _is_of_the_machine(url: str) -> bool:
         host = urlsplit(url).hostname or ""
     except ValueError:  # which is said of the setting later
         return False
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        try:
-            address = ipaddress.ip_address(socket.inet_aton(host))  # 127.1, 2130706433
-        except (OSError, UnicodeError):
-            return host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost")
-    return leads_here(address)
-
-
-def leads_here(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address leads to the machine that connects to it, or to what answers machines alone."""
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
-    return address.is_loopback or address.is_link_local or address.is_unspecified or address in _OF_CLOUDS
+    if (address := address_of(host)) is not None:
+        return leads_here(address)
+    name = host.rstrip(".")
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def laid_over(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from whatsapp_mcp.network import address_of, is_near
 from whatsapp_mcp.settings.section import Section
 
 
@@ -51,7 +51,5 @@ class VoiceSettings(Section):
 
 def _is_near(host: str) -> bool:
     """Whether a host is this computer, or an address of a private network."""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return host == "localhost"
+    address = address_of(host)
+    return host == "localhost" if address is None else is_near(address)

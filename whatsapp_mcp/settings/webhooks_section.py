@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from whatsapp_mcp.network import address_of, is_public
 from whatsapp_mcp.settings.section import Section
 
 WebhookEvent = Literal["message", "edit", "revoke", "reaction", "vote", "receipt", "send", "purge"]
@@ -79,7 +79,7 @@ class WebhookSettings(Section):
 
 def _is_private(host: str) -> bool:
     """Whether a host is, as it is written, no address of the public internet. Names are looked up later."""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+    if (address := address_of(host)) is not None:
+        return not is_public(address)
+    name = host.rstrip(".")
+    return name == "localhost" or name.endswith((".localhost", ".local", ".internal"))
