@@ -14,6 +14,7 @@ import pytest
 from anyio.abc import ByteStream
 
 from whatsapp_mcp.device.leader.endpoint import connect, listening
+from whatsapp_mcp.rpc import Guest
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = [
@@ -40,7 +41,7 @@ async def folder(tmp_path: Path) -> AsyncIterator[AccountFolder]:
     account = AccountFolder("default", tmp_path / "accounts" / "default")
     account.create()
 
-    async def greet(stream: ByteStream, _secret: str) -> None:
+    async def greet(stream: ByteStream, _guest: Guest, _secret: str) -> None:
         await stream.send(b"hello")
 
     async with listening(account, greet):

@@ -38,7 +38,7 @@ from whatsapp_mcp.models import (
     SendStatus,
     TextContent,
 )
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.rpc import Guest, Peer
 from whatsapp_mcp.settings import AccountFolder, Settings
 from whatsapp_mcp.simulator import WhatsApp
 
@@ -230,7 +230,7 @@ async def test_the_end_of_a_server_leaves_no_process_and_no_socket(
 async def test_a_host_that_ends_while_it_begins_leaves_no_address(tmp_path: Path) -> None:
     folder = Settings(home=home_of(tmp_path)).account_folder()
 
-    async def serve(stream: ByteStream, secret: str) -> None:
+    async def serve(stream: ByteStream, guest: Guest, secret: str) -> None:
         raise AssertionError("nobody connects")
 
     async def leader() -> None:

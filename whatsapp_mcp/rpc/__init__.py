@@ -7,10 +7,23 @@ alike: each calls, answers and notifies. What is added to JSON-RPC:
 * an error carries its `WhatsAppError` in `data`, so that the caller catches the class that was raised;
 * a call that is traced names its span in `traceparent`; a side that records nothing answers it with `took`,
   when it began and ended, in nanoseconds since 1970;
+* where others may connect, the first call is a greeting, and little else is taken before it (`admission.py`);
 * a frame has a size limit: too large a call, result or notification fails on the side that made it.
 """
 
+from whatsapp_mcp.rpc.admission import HELLO, Admission, Guest, greeted_peer
 from whatsapp_mcp.rpc.frames import FRAME_LIMIT
 from whatsapp_mcp.rpc.peer import Handler, NotificationHandler, Params, Peer, by_name
 
-__all__ = ["FRAME_LIMIT", "Handler", "NotificationHandler", "Params", "Peer", "by_name"]
+__all__ = [
+    "FRAME_LIMIT",
+    "HELLO",
+    "Admission",
+    "Guest",
+    "Handler",
+    "NotificationHandler",
+    "Params",
+    "Peer",
+    "by_name",
+    "greeted_peer",
+]

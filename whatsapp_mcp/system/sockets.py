@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-from anyio.abc import ByteStream, Listener, SocketAttribute
+from anyio.abc import ByteStream, SocketAttribute, SocketListener
 
 from whatsapp_mcp.system.operating_system import HERE, System
 from whatsapp_mcp.system.paths import own_user
@@ -54,7 +54,7 @@ class MeetingPlace(ABC):
         return secrets.token_hex(_SECRET_BYTES)
 
     @abstractmethod
-    async def listen(self, secret: str) -> Listener[ByteStream]:
+    async def listen(self, secret: str) -> SocketListener:
         """Listen; nothing may lie at `path`.
 
         Raises:
@@ -84,7 +84,7 @@ class UnixSocket(MeetingPlace):
         """For a person."""
         return str(self.path)
 
-    async def listen(self, secret: str) -> Listener[ByteStream]:
+    async def listen(self, secret: str) -> SocketListener:
         """Write the secret down, then make the socket: whoever has connected finds the secret."""
         write_private(self.secret_path, secret.encode())
         return await anyio.create_unix_listener(self.path, mode=0o600)
@@ -113,10 +113,10 @@ class LoopbackPort(MeetingPlace):
         """For a person."""
         return f"loopback, with a secret in {self.path}"
 
-    async def listen(self, secret: str) -> Listener[ByteStream]:
+    async def listen(self, secret: str) -> SocketListener:
         """Take a free port, and write it down with the secret."""
-        listener = await anyio.create_tcp_listener(local_host=_LOOPBACK)
-        port = listener.listeners[0].extra(SocketAttribute.local_port)  # noqa: S610
+        listener = await SocketListener.from_socket(socket.create_server((_LOOPBACK, 0)))
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610
         write_private(self.path, json.dumps({"port": port, "secret": secret}).encode())
         return listener
 

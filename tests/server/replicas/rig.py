@@ -15,6 +15,7 @@ from whatsapp_mcp.node.replicas.peers import Peers
 from whatsapp_mcp.node.replicas.remote import RemoteAccount
 from whatsapp_mcp.node.replicas.serving import Served
 from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.rpc import Guest
 from whatsapp_mcp.server.calls import Accounts, ServicesSource
 
 SECRET = "of the fleet"
@@ -64,7 +65,7 @@ class Node:
         """Answer until the connection ends, or the node dies."""
         with anyio.CancelScope() as scope:
             self.connections.append(scope)
-            await self.served.serve(stream)
+            await self.served.serve(stream, Guest(scope, lambda _: None))
         await stream.aclose()
 
     def die(self) -> None:

@@ -18,8 +18,8 @@ from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp import __version__
 from whatsapp_mcp.models import ConnectionStatus, SendRequest, SendResult
 from whatsapp_mcp.node.replicas import peers
-from whatsapp_mcp.node.replicas.wire import HELLO, PERFORM, PING, PROTOCOL
-from whatsapp_mcp.rpc import Params, Peer, by_name
+from whatsapp_mcp.node.replicas.wire import PERFORM, PING, PROTOCOL
+from whatsapp_mcp.rpc import HELLO, Params, Peer, by_name
 from whatsapp_mcp.server.application import create
 
 pytestmark = pytest.mark.anyio

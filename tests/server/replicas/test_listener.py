@@ -19,11 +19,12 @@ from anyio.abc import ByteStream
 
 from tests.server.replicas.rig import SECRET
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.node.replicas import listener, peers, serving
+from whatsapp_mcp.node.replicas import listener, peers
 from whatsapp_mcp.node.replicas.listener import accept, connect
 from whatsapp_mcp.node.replicas.peers import Peers, Unreachable, connected
 from whatsapp_mcp.node.replicas.serving import Served
-from whatsapp_mcp.node.replicas.wire import HELLO, PERFORM, PING, PROTOCOL
+from whatsapp_mcp.node.replicas.wire import PERFORM, PING, PROTOCOL
+from whatsapp_mcp.rpc import HELLO, admission
 from whatsapp_mcp.settings import NodeSettings
 
 pytestmark = pytest.mark.anyio
@@ -116,8 +117,8 @@ def test_replicas_are_named_only_where_certificates_are_asked_for() -> None:
 async def test_connections_that_show_nothing_keep_no_replica_out(
     tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "HANDSHAKE_LIMIT", 3600.0)
-    monkeypatch.setattr(listener, "HANDSHAKES", 4)
+    monkeypatch.setattr(admission, "GREETING_LIMIT", 3600.0)
+    monkeypatch.setattr(admission, "UNGREETED", 4)
     monkeypatch.setattr(listener, "MOST", 8)
     node = node_of(tmp_path / "node", authority, authority)
     replica = node_of(tmp_path / "replica", authority, authority)
@@ -208,7 +209,7 @@ async def test_a_request_of_a_web_page_is_answered_nothing_and_its_body_is_not_r
 async def test_a_call_before_the_secret_is_denied_and_the_connection_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(serving, "HELLO_LIMIT", 0.2)
+    monkeypatch.setattr(admission, "GREETING_LIMIT", 0.2)
     async with listening(NodeSettings()) as address:
         answer = json.loads(await said(address, OPERATE_LINE))
     assert answer["error"]["data"]["code"] == "DENIED"
@@ -280,7 +281,7 @@ async def test_a_node_that_has_no_descriptor_for_a_connection_accepts_it_later(
         return await accepted(self)
 
     monkeypatch.setattr(TCPSocketListener, "accept", accept_later)
-    monkeypatch.setattr("whatsapp_mcp.node.replicas.listener.PAUSE", 0.0)
+    monkeypatch.setattr(admission, "PAUSE", 0.0)
     async with listening(NodeSettings()) as address:
         assert await answered(address, NodeSettings()) == "nobody"
     assert not refusals

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio
-from anyio.abc import ByteStream, Listener, TaskGroup
+from anyio.abc import ByteStream, SocketListener
 
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.lock import identity
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.rpc import Admission, Guest
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import MeetingPlace
 
+MOST: Final = 256
+"""Connections at once: one or two of each server and command of this account."""
 _LOOK_AGAIN: Final = 2.0
 """Seconds between looks at whether the address is still there."""
 
@@ -26,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def listening(
-    folder: AccountFolder, serve: Callable[[ByteStream, str], Awaitable[None]]
+    folder: AccountFolder, serve: Callable[[ByteStream, Guest, str], Awaitable[None]]
 ) -> AsyncIterator[None]:
     """Accept connections while the body runs; the address is removed at the end.
 
@@ -34,19 +37,23 @@ async def listening(
     removed. An address that somebody else deletes (runtime folders are cleaned) is created again.
 
     Args:
-        serve: Called with each connection and the secret that the other side must know.
+        serve: Called with each connection, whose it is, and the secret that the other side must know.
     """
     at = folder.meeting_place
     secret = at.new_secret()
 
-    async def accept(stream: ByteStream) -> None:
-        async with stream:
-            if at.is_same_user(stream):
-                await serve(stream, secret)
+    async def answer(stream: ByteStream, guest: Guest) -> None:
+        if at.is_same_user(stream):
+            await serve(stream, guest, secret)
 
     address = await _listen(folder, secret)
     async with background_tasks() as connections:
-        connections.start_soon(_keep_listening, folder, secret, address, accept, connections)
+        admission = Admission("leader", MOST)
+
+        async def accept(listener: SocketListener) -> None:
+            await admission.serve(listener, answer, connections)
+
+        connections.start_soon(_keep_listening, folder, secret, address, accept)
         yield
 
 
@@ -54,7 +61,7 @@ async def listening(
 class _Address:
     """Where the leader listens, and which files say so, with what tells them from another leader's."""
 
-    listener: Listener[ByteStream]
+    listener: SocketListener
     files: dict[Path, tuple[int, int] | None]
 
     def is_found(self, folder: AccountFolder) -> bool:
@@ -80,14 +87,13 @@ async def _keep_listening(
     folder: AccountFolder,
     secret: str,
     at: _Address,
-    accept: Callable[[ByteStream], Awaitable[None]],
-    connections: TaskGroup,
+    accept: Callable[[SocketListener], Coroutine[Any, Any, None]],
 ) -> None:
     """Listen until cancelled, at a new address whenever the old one has gone; connections stay."""
     while True:
         try:
             async with at.listener, background_tasks() as tasks:
-                tasks.start_soon(at.listener.serve, accept, connections)
+                tasks.start_soon(accept, at.listener)
                 while at.is_found(folder):  # noqa: ASYNC110  no event reports its removal
                     await anyio.sleep(_LOOK_AGAIN)
         finally:

@@ -15,14 +15,13 @@ from whatsapp_mcp import __version__
 from whatsapp_mcp.device.guard import EnforcedDevice
 from whatsapp_mcp.device.leader.remote import PING
 from whatsapp_mcp.device.operations import OPERATIONS, Devices
-from whatsapp_mcp.errors import Busy, Denied, Unsupported
+from whatsapp_mcp.errors import Busy, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Caller
-from whatsapp_mcp.rpc import Params, Peer
+from whatsapp_mcp.rpc import HELLO, Guest, Params, Peer, greeted_peer
 
 PROTOCOL: Final = 17
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.
 Servers of different numbers refuse each other. Another connection state needs no new number."""
-_HELLO: Final = "hello"
 _HELLO_DEADLINE: Final = 3.0
 
 _CALLER: Final = TypeAdapter(Caller)
@@ -44,29 +43,28 @@ class Welcome(TypedDict):
     pid: int
 
 
-async def serve(devices: Devices, stream: ByteStream, secret: str) -> None:
+async def serve(devices: Devices, stream: ByteStream, guest: Guest, secret: str) -> None:
     """Answer one who uses the device, until the connection closes.
 
     Args:
         devices: Holds the device.
         stream: The connection.
+        guest: Whose it is.
         secret: What the other side has to show first.
     """
-    greeted = False
+
+    async def hello(params: Params) -> Welcome:
+        shown = str(params.get("secret", "")).encode(errors="replace")
+        if hmac.compare_digest(shown, secret.encode()):
+            guest.admit()
+        return Welcome(protocol=PROTOCOL, version=__version__, pid=os.getpid())
 
     async def answer(method: str, params: Params) -> Any:
-        nonlocal greeted
-        if method == _HELLO:
-            shown = str(params.get("secret", "")).encode(errors="replace")
-            greeted = hmac.compare_digest(shown, secret.encode())
-            return Welcome(protocol=PROTOCOL, version=__version__, pid=os.getpid())
-        if not greeted:
-            raise Denied("The other side has not shown that it may use this device.")
         if method == PING:
             return None
         return await _operate(devices, method, params, lambda: peer.closed)
 
-    async with Peer(stream, stream, answer) as peer:
+    async with greeted_peer(stream, guest, hello, answer) as peer:
         await peer.wait_closed()
 
 
@@ -120,7 +118,7 @@ async def say_hello(peer: Peer, secret: str) -> Welcome:
         WhatsAppError: It does not answer.
     """
     hello = Hello(protocol=PROTOCOL, version=__version__, secret=secret)
-    return await peer.call(_HELLO, dict(hello), deadline=_HELLO_DEADLINE)
+    return await peer.call(HELLO, dict(hello), deadline=_HELLO_DEADLINE)
 
 
 def refusal(leader: Welcome) -> Busy | None:

@@ -18,21 +18,14 @@ import anyio
 from anyio.abc import ByteStream, SocketListener
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-from whatsapp_mcp.errors import cause
 from whatsapp_mcp.fleet.database import Session, shared_secret
+from whatsapp_mcp.rpc import Admission, Guest
 from whatsapp_mcp.settings import HostPort, NodeSettings
 
-HANDSHAKE_LIMIT: Final = 5.0
-"""Seconds in which whoever connects has to show its certificate."""
-HANDSHAKES: Final = 64
-"""Handshakes at once. One more ends the oldest: whoever belongs to the fleet needs milliseconds for it."""
 MOST: Final = 1024
-"""Connections at once; further ones wait until one has ended."""
+"""Connections at once."""
 LOOK: Final = 2.0
 """Seconds after which a replica is looked for among those that may call."""
-PAUSE: Final = 0.5
-"""Seconds until a connection that could not be accepted is tried again."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -66,7 +59,7 @@ def _context(node: NodeSettings, protocol: ssl._SSLMethod) -> ssl.SSLContext | N
 async def accept(
     listener: socket.socket,
     node: NodeSettings,
-    serve: Callable[[ByteStream], Awaitable[None]],
+    serve: Callable[[ByteStream, Guest], Awaitable[None]],
     listed: Callable[[], Collection[str]] | None = None,
 ) -> None:
     """Serve every replica that connects, until cancelled.
@@ -79,56 +72,20 @@ async def accept(
             Without it, those of the settings.
     """
     names = listed or (lambda: node.replicas)
-    places, handshakes = anyio.Semaphore(MOST), dict[anyio.CancelScope, None]()
 
-    async def answer(stream: ByteStream) -> None:
-        shown: _Shown | None = None
-        if len(handshakes) >= HANDSHAKES:
-            oldest = next(iter(handshakes))
-            del handshakes[oldest]
-            oldest.cancel()
-        with anyio.move_on_after(HANDSHAKE_LIMIT) as scope:
-            handshakes[scope] = None
-            try:
-                shown = await _shown(stream, node)
-                shown.require(names())
-            finally:
-                handshakes.pop(scope, None)
-        if shown is None:
-            logger.info("node: a connection was refused: no handshake in time")
-            return
+    async def answer(stream: ByteStream, guest: Guest) -> None:
+        shown = await _shown(stream, node)
+        shown.require(names())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_end_unlisted, shown, names, tasks.cancel_scope)
-            await serve(shown.stream)
+            await serve(shown.stream, guest)
             tasks.cancel_scope.cancel()
-
-    async def admitted(stream: ByteStream) -> None:
-        try:
-            await answer(stream)
-        except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
-            logger.info("node: a connection was refused: %s", type(error).__name__)
-        finally:
-            places.release()
-            await anyio.aclose_forcefully(stream)
 
     async with (
         await SocketListener.from_socket(listener.dup()) as connections,
         anyio.create_task_group() as tasks,
     ):
-        while True:
-            # What waits for a place waits in the kernel, and takes no descriptor of this process.
-            await places.acquire()
-            tasks.start_soon(admitted, await _accepted(connections))
-
-
-async def _accepted(connections: SocketListener) -> ByteStream:
-    """The next connection; while the system has no descriptor for it, it waits."""
-    while True:
-        try:
-            return await connections.accept()
-        except OSError as error:
-            logger.warning("node: no connection can be accepted now: %s", cause(error))
-            await anyio.sleep(PAUSE)
+        await Admission("node", MOST).serve(connections, answer, tasks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, Unsupported
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.node.replicas.staleness import marked
 from whatsapp_mcp.node.replicas.wire import (
-    HELLO,
     OPERATE,
     PERFORM,
     PING,
@@ -31,16 +29,12 @@ from whatsapp_mcp.node.replicas.wire import (
     CallFacts,
 )
 from whatsapp_mcp.policy import Situation, require
-from whatsapp_mcp.rpc import FRAME_LIMIT, Params, Peer, by_name
+from whatsapp_mcp.rpc import Guest, Params, Peer, by_name, greeted_peer
 from whatsapp_mcp.server.calls import Call, ServicesSource, contained, no_progress
 from whatsapp_mcp.server.procedures import Procedure, procedure
 
 CALLS_AT_ONCE: Final = 4096
 """Calls of one replica that may run at a node: most of them wait for messages."""
-HELLO_LIMIT: Final = 5.0
-"""Seconds in which a replica has to show the secret of the fleet."""
-HELLO_BYTES: Final = 4096
-"""What it may send for that, since nobody knows whose it is."""
 _CALLER: Final = TypeAdapter(Caller)
 
 
@@ -126,16 +120,13 @@ class Served:
             for scope in tuple(account.running):
                 scope.cancel()
 
-    async def serve(self, stream: ByteStream) -> None:
-        """Answer one replica until its connection ends.
-
-        Whoever can open a connection may be a program of somebody else, or a web page in a browser: so it is
-        answered nothing before it has shown the secret, and not listened to after a line that is no message.
+    async def serve(self, stream: ByteStream, guest: Guest) -> None:
+        """Answer one replica until its connection ends; nothing before it has shown the secret.
 
         Args:
             stream: The connection.
+            guest: Whose it is.
         """
-        greeting = anyio.CancelScope(deadline=anyio.current_time() + HELLO_LIMIT)
 
         async def hello(params: Params) -> Any:
             if params.get("protocol") == PROTOCOL:  # another one is told ours, and that is all
@@ -145,8 +136,7 @@ class Served:
                         "The replica has not shown the secret of this fleet.",
                         "Tell the user: the nodes and replicas use different databases.",
                     )
-                greeting.deadline = math.inf
-                peer.allow_frames(FRAME_LIMIT)
+                guest.admit()
             return {"protocol": PROTOCOL, "version": __version__}
 
         async def ping(params: Params) -> Any:
@@ -156,19 +146,8 @@ class Served:
             return await self._perform(params, peer)
 
         handle = by_name({PING: ping, PERFORM: perform, OPERATE: self._operate})
-
-        async def answer(method: str, params: Params) -> Any:
-            if method == HELLO:
-                return await hello(params)
-            if greeting.deadline != math.inf:
-                raise Denied("The other side has not shown that it belongs to this fleet.")
-            return await handle(method, params)
-
-        async with Peer(
-            stream, stream, answer, frame_limit=HELLO_BYTES, calls_at_once=CALLS_AT_ONCE, strict=True
-        ) as peer:
-            with greeting:
-                await peer.wait_closed()
+        async with greeted_peer(stream, guest, hello, handle, calls_at_once=CALLS_AT_ONCE) as peer:
+            await peer.wait_closed()
 
     async def _perform(self, params: Params, peer: Peer) -> Answer:
         account = self._accounts.get(str(params.get("account")))

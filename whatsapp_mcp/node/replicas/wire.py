@@ -14,8 +14,6 @@ from whatsapp_mcp.server.calls import Call
 
 PROTOCOL: Final = 2
 """Number of this protocol. A node answers every replica of the same number, of whichever version it is."""
-HELLO: Final = "hello"
-"""Comes first, with the protocol and the secret of the fleet; nothing else is answered before it."""
 PING: Final = "ping"
 PERFORM: Final = "perform"
 """Runs a procedure of `server/procedures.py` in an account."""
