@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +58,34 @@ def certificate(tmp_path: Path, authority: trustme.CA) -> dict[str, Any]:
 def test_without_a_token_a_server_is_on_loopback_only(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="--no-auth"):
         prepared(tmp_path, ELSEWHERE, {"allow_unencrypted": True}, auth=False)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", ELSEWHERE])
+@pytest.mark.parametrize(
+    ("name", "value"), [("public_url", "https://wa.example.org"), ("trusted_proxies", ["127.0.0.1"])]
+)
+def test_a_server_that_others_reach_through_a_proxy_asks_for_tokens(
+    tmp_path: Path, host: str, name: str, value: Any
+) -> None:
+    with pytest.raises(InvalidArgument, match=f"--no-auth .*server.{name}") as refused:
+        prepared(tmp_path, host, {name: value, "allow_unencrypted": True}, auth=False)
+    assert "Omit --no-auth" in refused.value.action
+    assert not (tmp_path / "http-token").exists()
+
+
+@pytest.mark.parametrize("written", ["variable", "file", "nowhere"])
+def test_the_command_refuses_what_would_be_exposed_and_says_what_to_do(tmp_path: Path, written: str) -> None:
+    options = ["--transport", "http", "--port", "0", "--no-auth"]
+    given = {"WHATSAPP_MCP_SERVER__TRUSTED_PROXIES": "127.0.0.1"} if written == "variable" else {}
+    if written == "file":
+        (tmp_path / "config.toml").write_text('[server]\npublic_url = "https://wa.example.org"\n')
+    if written == "nowhere":
+        options[-1:] = ["--host", ELSEWHERE]
+    command = [sys.executable, "-m", "whatsapp_mcp", "serve", *options]
+    environment = os.environ | {"WHATSAPP_MCP_HOME": str(tmp_path)} | given
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert ("Omit --no-auth" if options[-1] == "--no-auth" else "server.tls_certificate") in ended.stderr
 
 
 def test_without_tls_a_server_is_on_loopback_only(tmp_path: Path) -> None:

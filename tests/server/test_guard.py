@@ -18,6 +18,7 @@ from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.server.transports.guard import Verify
 from whatsapp_mcp.server.transports.http import asgi_app, page_command
 from whatsapp_mcp.server.transports.limits import UNADMITTED
 from whatsapp_mcp.server.transports.oauth import ResourceServer
@@ -71,9 +72,14 @@ async def verify(token: str) -> Principal | None:
 
 
 async def _client(
-    home: Path, host: str = "127.0.0.1", allowed_hosts: tuple[str, ...] = (), public_url: str | None = None
+    home: Path,
+    host: str = "127.0.0.1",
+    allowed_hosts: tuple[str, ...] = (),
+    public_url: str | None = None,
+    proxies: tuple[str, ...] = (),
+    verify: Verify | None = verify,
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    server = ServerSettings(allowed_hosts=allowed_hosts, public_url=public_url)
+    server = ServerSettings(allowed_hosts=allowed_hosts, public_url=public_url, trusted_proxies=proxies)
     runtime = OpenRuntime(Settings(home=home, server=server), "default")
     application = create(runtime)
     oauth = ResourceServer.of(OAuthSettings(issuer="https://login.example.org", subjects=("me",)), URL, None)
@@ -410,6 +416,40 @@ async def test_the_public_url_is_a_name_and_an_origin_of_this_server(
     async for http in _client(tmp_path, public_url="https://wa.example.org"):
         response = await http.get("/healthz", headers={"Host": host, "Origin": origin})
         assert response.status_code == status
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize(
+    ("host", "forwarded"),
+    [
+        ("evil.example:8808", "127.0.0.1:8808"),
+        ("evil.example", "wa.example.org"),
+        ("127.0.0.1:8808", "evil.example"),
+        ("127.0.0.1:8808", "wa.example.org, evil.example"),
+        ("127.0.0.1:8808", "a@wa.example.org"),
+        ("127.0.0.1:8808", ""),
+    ],
+)
+async def test_a_name_that_a_proxy_forwards_and_the_one_that_it_replaces_are_judged_alike(
+    tmp_path: Path, path: str, host: str, forwarded: str
+) -> None:
+    """A page under a name that resolves to loopback comes from where a proxy of this computer does."""
+    proxied = {"Host": host, "X-Forwarded-Host": forwarded}
+    async for http in _client(tmp_path, public_url="https://wa.example.org", proxies=("127.0.0.1",)):
+        assert (await http.get(path, headers={**proxied, **BEARER, **COOKIE})).status_code == 421
+        fine = {"Host": "127.0.0.1:8808", "X-Forwarded-Host": "wa.example.org"}
+        assert (await http.get("/healthz", headers=fine)).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host"])
+async def test_without_tokens_no_request_is_answered_that_came_through_a_proxy(
+    tmp_path: Path, header: str
+) -> None:
+    async for http in _client(tmp_path, verify=None):
+        assert (await http.get("/api/v1/chats")).status_code != 403
+        refused = await http.get("/api/v1/chats", headers={header: "203.0.113.9"})
+        assert refused.status_code == 403
+        assert "--no-auth" in refused.text
 
 
 @pytest.mark.parametrize(

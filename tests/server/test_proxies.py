@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
 
 pytestmark = pytest.mark.anyio
 TRUSTED = ("172.18.0.0/16", "127.0.0.1/32", "::1/128")
+
+
+def misdirected(request: Request) -> Response | None:
+    """The judge of a server whose name is an address of loopback."""
+    return None if request.url.hostname == "127.0.0.1" else Response(status_code=421)
 
 
 async def seen(peer: str, *headers: tuple[str, str]) -> dict[str, Any]:
@@ -27,9 +34,11 @@ async def seen(peer: str, *headers: tuple[str, str]) -> dict[str, Any]:
         "type": "http",
         "client": (peer, 1234),
         "scheme": "http",
+        "path": "/",
+        "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in (HOST, *headers)],
     }
-    await ForwardedHeaders(application, TRUSTED)(scope, nothing, nothing)
+    await ForwardedHeaders(application, TRUSTED, misdirected)(scope, nothing, nothing)
     hosts = [value.decode() for name, value in found["headers"] if name == b"host"]
     return {"client": found["client"][0], "scheme": found["scheme"], "hosts": hosts}
 
@@ -68,3 +77,8 @@ async def test_what_a_client_has_put_before_a_proxys_words_is_not_believed() -> 
 
 async def test_a_proxy_that_says_nothing_changes_nothing() -> None:
     assert await seen("127.0.0.1") == {"client": "127.0.0.1", "scheme": "http", "hosts": ["127.0.0.1:8808"]}
+
+
+async def test_no_name_is_taken_from_forwarded() -> None:
+    answer = await seen("127.0.0.1", ("forwarded", "for=203.0.113.9;host=evil.example;proto=https"))
+    assert answer == {"client": "127.0.0.1", "scheme": "http", "hosts": ["127.0.0.1:8808"]}

@@ -61,6 +61,11 @@ _OTHER_ORIGIN: Final = (
     "A reverse proxy has to pass the Host header on unchanged, with its port; or set server.public_url in "
     "config.toml.\n"
 )
+_OF_PROXIES: Final = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host"})
+_BY_PROXY: Final = (
+    "This server asks for no token (--no-auth), so it answers no request that came through a proxy.\n"
+    "Serve without --no-auth, and give the application a token: `whatsapp-mcp token create NAME`.\n"
+)
 _UNKNOWN_BEARER: Final = (
     "A bearer token is needed. The file http-token of the home folder holds one; "
     "`whatsapp-mcp token create NAME` makes another.\n"
@@ -150,7 +155,7 @@ class Guard:
         if scope["path"].startswith((API, ADMIN)):
             send = JsonProblems(send)
         request = Request(scope)
-        answer = self._misdirected(request)
+        answer = self.misdirected(request) or self._from_elsewhere(request)
         if answer is None and not _is_open(scope["path"]):
             answer = await self._admit(request)
         if principal := admitted(scope):
@@ -211,20 +216,27 @@ class Guard:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         return await self.verify(given.strip()) if scheme.lower() == "bearer" else None
 
-    def _misdirected(self, request: Request) -> Response | None:
-        """The refusal of a request that came by a wrong name or from another page."""
-        headers = request.headers
-        host, *more = headers.getlist("host") or [""]
+    def misdirected(self, request: Request) -> Response | None:
+        """The refusal of a request that came by a wrong name."""
+        host, *more = request.headers.getlist("host") or [""]
         authority = _authority(host, request.url.scheme)
         if authority is None or more:
             return PlainTextResponse("A request needs one valid Host header.\n", 421)
         if not self._is_own_name(authority[0]):
             return PlainTextResponse(_UNKNOWN_NAME.format(name=authority[0]), 421)
+        return None
+
+    def _from_elsewhere(self, request: Request) -> Response | None:
+        """The refusal of a request from another page, or through a proxy where no token is asked for."""
+        headers = request.headers
+        host = headers["host"]
         origins = headers.getlist("origin")
         if not all(origin == self.origin or _is_same_origin(origin, host) for origin in origins):
             return PlainTextResponse(_OTHER_ORIGIN, 403)
         if _takes_bearer(request) and headers.get("sec-fetch-site", "").lower() in _OTHER_SITES:
             return PlainTextResponse(_OTHER_ORIGIN, 403)
+        if self.verify is None and _takes_bearer(request) and not _OF_PROXIES.isdisjoint(headers):
+            return PlainTextResponse(_BY_PROXY, 403)
         return None
 
     def _is_own_name(self, name: str) -> bool:

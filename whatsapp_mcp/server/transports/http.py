@@ -143,7 +143,9 @@ def _guarded(
         guard = replace(guard, count=directory.take, unknown_bearer=_NOT_ADMITTED)
     if oauth is not None:
         guard = replace(guard, challenge=oauth.challenge)
-    return ForwardedHeaders(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
+    if settings.trusted_proxies:
+        return ForwardedHeaders(guard, settings.trusted_proxies, guard.misdirected)
+    return guard
 
 
 async def _unknown_address(

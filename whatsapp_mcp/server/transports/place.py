@@ -58,8 +58,8 @@ def checked(host: str, server: ServerSettings, *, auth: bool) -> ssl.SSLContext 
         auth: Whether a token is asked for.
 
     Raises:
-        InvalidArgument: Others can reach the host, and it has no token or no TLS; or the certificate cannot
-            be used.
+        InvalidArgument: Others can reach the host or come through a proxy, and it has no token or no TLS; or
+            the certificate cannot be used.
     """
     _check_exposure(host, server, auth=auth)
     return _tls_context(server)
@@ -67,6 +67,12 @@ def checked(host: str, server: ServerSettings, *, auth: bool) -> ssl.SSLContext 
 
 def _check_exposure(host: str, server: ServerSettings, *, auth: bool) -> None:
     """Refuse to offer an account to the network without a token, or its words and tokens in the clear."""
+    if not auth and (named := _named_for_others(server)):
+        raise InvalidArgument(
+            f"--no-auth would give this account to whoever reaches the proxy that server.{named} is for.",
+            "Omit --no-auth; or, if only programs of this computer use this server, take "
+            "server.public_url and server.trusted_proxies out of config.toml and the environment.",
+        )
     if is_loopback(host):
         return
     if not auth:
@@ -77,9 +83,14 @@ def _check_exposure(host: str, server: ServerSettings, *, auth: bool) -> None:
     if not (server.tls_certificate or server.trusted_proxies or server.allow_unencrypted):
         raise InvalidArgument(
             f"Without TLS on {host}, whoever listens on the network could read messages and tokens.",
-            "In the section [server] of config.toml, set tls_certificate and tls_key; or trusted_proxies for "
-            "a proxy with TLS before it; or allow_unencrypted = true if only programs of yours are there.",
+            "In config.toml, set server.tls_certificate and server.tls_key; or server.trusted_proxies for "
+            "a proxy with TLS before it; or server.allow_unencrypted = true if only programs of yours are there.",
         )
+
+
+def _named_for_others(server: ServerSettings) -> str:
+    """The setting that says that others come in through a proxy; empty where none does."""
+    return "public_url" if server.public_url else "trusted_proxies" if server.trusted_proxies else ""
 
 
 def _tls_context(server: ServerSettings) -> ssl.SSLContext | None:
