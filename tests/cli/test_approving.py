@@ -22,6 +22,7 @@ from mcp.types import ElicitRequestParams, ElicitResult, Implementation
 from tests.cli.test_black_box import run
 from tests.fixtures import client_of, command, environment, http_server, link, mcp_client, said
 from tests.server.linked import png
+from tests.web.site import sign_in
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -164,7 +165,7 @@ async def test_a_button_on_the_page_sends_and_no_token_of_an_agent_opens_it(
         ) as browser:
             assert (await browser.get("/approvals", headers=server.headers)).status_code == 403
             url = (await run(whatsapp, home, "page")).stdout.decode().strip()
-            assert "1 waiting" in re.sub("<[^>]*>", "", (await browser.get(url)).text)
+            assert "1 waiting" in re.sub("<[^>]*>", "", (await sign_in(browser, url)).text)
             page = (await browser.get("/approvals")).text
             assert "&lt;i&gt;hello&lt;/i&gt;" in page
             fields = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', page))

@@ -34,6 +34,7 @@ async def take(folder: Path, only: list[str]) -> None:
                 context = await browser.new_context(**options)
                 page = await context.new_page()
                 await page.goto(site.login_url())
+                await page.click("button")
                 for name, path in (await paths(site.archive)).items():
                     if not only or name in only:
                         await page.goto(site.url + path)

@@ -53,6 +53,7 @@ async def signed_in(site: Served, browser: Any, **options: Any) -> AsyncIterator
     page.on("console", note)
     page.on("request", check)
     await page.goto(site.login_url())
+    await page.click("button")
     yield page
     await context.close()
     assert faults == []

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
-from tests.web.site import fields
+from tests.web.site import fields, sign_in
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.models import ConnectionState
@@ -214,14 +214,19 @@ async def test_a_token_in_the_address_opens_nothing(http: httpx2.AsyncClient) ->
 
 async def test_a_login_url_signs_a_browser_in_once(http: httpx2.AsyncClient) -> None:
     code = _code(LOGINS.key, "once", int(LOGINS.clock()) + 60)
-    response = await http.get("/login", params={"code": code})
+    url = f"/login?code={code}"
+    for method in ("GET", "HEAD"):
+        assert (await http.request(method, url)).status_code == 200
+    for headers in ({}, {"Origin": "http://evil.example"}):
+        assert (await http.post("/login", data={"code": code}, headers=headers)).status_code == 403
+    response = await sign_in(http, url)
     assert (response.status_code, response.headers["location"]) == (303, "/")
     assert "HttpOnly" in response.headers["set-cookie"]
     assert "SameSite=strict" in response.headers["set-cookie"]
     page = await http.get("/")
     assert page.status_code == 200
     assert "online" in page.text
-    again = await http.get("/login", params={"code": code})
+    again = await sign_in(http, url)
     assert again.status_code == 403
     assert "set-cookie" not in again.headers
 

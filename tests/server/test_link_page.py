@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 
 from tests import simulated
 from tests.server.fakes import FakeDevice, FakeSource, text_of
-from tests.web.site import Source
+from tests.web.site import Source, sign_in
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
@@ -160,7 +160,7 @@ async def test_the_page_shows_the_qr_to_whom_the_terminal_has_signed_in_and_the_
                 (asked,) = browser.seen
                 refused = await http.get(asked.url)
                 assert ("<svg" in refused.text, refused.status_code) == (False, 403)
-                await http.get(login_url(folder))
+                await sign_in(http, login_url(folder))
                 assert "<svg" in (await http.get(asked.url)).text
                 shown = (await device.link_state()).qr
                 assert shown is not None

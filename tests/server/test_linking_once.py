@@ -9,7 +9,7 @@ import anyio
 import httpx2
 import pytest
 
-from tests.web.site import RELOADS
+from tests.web.site import RELOADS, sign_in
 from whatsapp_mcp.errors import NotLinked
 from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
 from whatsapp_mcp.server.transports import LinkPage, serve_link_page
@@ -36,7 +36,7 @@ def browser() -> httpx2.AsyncClient:
 async def test_the_page_follows_the_codes_and_ends_with_the_outcome(served: tuple[LinkPage, str]):
     page, url = served
     async with browser() as http:
-        shown = await http.get(url)
+        shown = await sign_in(http, url)
         assert qr_svg("2@one") in shown.text
         assert RELOADS in shown.text
         page.state = TWO
@@ -51,7 +51,8 @@ async def test_the_page_follows_the_codes_and_ends_with_the_outcome(served: tupl
 async def test_the_url_lets_in_the_first_browser_alone(served: tuple[LinkPage, str]):
     _, url = served
     async with browser() as first, browser() as second:
-        assert (await first.get(url)).status_code == 200
+        assert (await first.head(url)).status_code == 200
+        assert (await sign_in(first, url)).status_code == 200
         refused = await second.get(url)
         assert refused.status_code == 403
         assert "opens once" in refused.text
@@ -67,7 +68,7 @@ async def test_another_code_lets_nobody_in_and_does_not_use_the_url_up(
     async with browser() as http:
         refused = await http.get(url.partition("?")[0], params={"code": code})
         assert refused.status_code == 403
-        assert (await http.get(url)).status_code == 200
+        assert (await sign_in(http, url)).status_code == 200
 
 
 async def test_the_page_answers_to_its_own_name_alone_and_is_kept_nowhere(served: tuple[LinkPage, str]):
@@ -75,7 +76,7 @@ async def test_the_page_answers_to_its_own_name_alone_and_is_kept_nowhere(served
     async with browser() as http:
         rebound = await http.get(url, headers={"Host": "evil.example"})
         assert rebound.status_code == 421
-        shown = await http.get(url)
+        shown = await sign_in(http, url)
     assert shown.headers["cache-control"] == "no-store"
     assert "default-src 'none'" in shown.headers["content-security-policy"]
 
@@ -84,7 +85,7 @@ async def test_the_page_answers_to_its_own_name_alone_and_is_kept_nowhere(served
 async def test_nothing_else_is_there(served: tuple[LinkPage, str], path: str):
     _, url = served
     async with browser() as http:
-        shown = await http.get(url)
+        shown = await sign_in(http, url)
         assert "<nav" not in shown.text
         assert (await http.get(shown.url.join(path))).status_code == 404
 
@@ -100,7 +101,7 @@ async def test_the_browser_gets_the_outcome_before_the_port_is_closed(state: Lin
         with anyio.fail_after(10):
             async with serve_link_page() as (page, url):
                 page.state = ONE
-                shown = await http.get(url)
+                shown = await sign_in(http, url)
                 page.state = state
                 tasks.start_soon(asks, shown.url)
         assert len(told) == 1

@@ -68,7 +68,10 @@ def code_of(url: str) -> str:
 def test_a_code_signs_in_once(folder: AccountFolder, logins: PageLogins, clock: Clock) -> None:
     code = code_of(login_url(folder, clock))
 
+    assert logins.takes(code)
+    assert logins.takes(code)
     cookie = logins.sign_in(code)
+    assert not logins.takes(code)
 
     assert cookie is not None
     assert logins.is_signed_in(cookie)
@@ -111,6 +114,7 @@ def test_a_changed_code_is_worth_nothing(folder: AccountFolder, logins: PageLogi
         "é.1.é",
     ):
         assert logins.sign_in(code) is None, code
+        assert not logins.takes(code), code
 
 
 def test_there_are_at_most_32_sessions_and_the_oldest_goes(

@@ -13,6 +13,7 @@ import pytest
 
 from tests.fixtures import HttpServer, Mode, Transport, client_of, command, environment, http_server
 from tests.server.fakes import text_of
+from tests.web.site import sign_in
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -135,7 +136,7 @@ async def test_the_login_url_of_the_terminal_opens_the_pages(
     assert url.startswith(f"{server.base}/login?code=")
     async with httpx2.AsyncClient(trust_env=False, follow_redirects=True) as browser:
         assert (await browser.get(server.base)).status_code == 403
-        page = await browser.get(url)
+        page = await sign_in(browser, url)
         assert page.status_code == 200
         with anyio.fail_after(30):
             while "<h2>States before</h2>" not in page.text:  # the page of the connection, once there is one

@@ -11,7 +11,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from tests.server.fakes import FakeDevice, ledger_in
-from tests.web.site import NOON, RELOADS, Logins, Source, fields
+from tests.web.site import NOON, RELOADS, Logins, Source, fields, sign_in
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.ledger import Question
 from whatsapp_mcp.models import Caller, ConnectionState, LinkState, QrCode
@@ -26,14 +26,14 @@ pytestmark = pytest.mark.anyio
 async def test_a_code_is_exchanged_for_a_cookie_that_scripts_and_other_sites_do_not_get(
     http: httpx2.AsyncClient,
 ):
-    answer = await http.get("/login", params={"code": "right"})
+    answer = await sign_in(http, "/login?code=right")
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert answer.headers["set-cookie"] == "page=signed-in; HttpOnly; Path=/; SameSite=strict"
 
 
 async def test_the_cookie_of_an_encrypted_page_is_sent_encrypted_only(http: httpx2.AsyncClient):
-    answer = await http.get("https://test/login", params={"code": "right"})
+    answer = await sign_in(http, "https://test/login?code=right")
 
     assert "; Secure" in answer.headers["set-cookie"]
 
@@ -43,6 +43,19 @@ async def test_a_wrong_code_is_told_how_to_sign_in(http: httpx2.AsyncClient):
         answer = await http.get(url)
         assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
         assert "whatsapp-mcp page" in answer.text
+    for body in ("", "code=wrong", "code", "code=right&code=right"):
+        answer = await http.post("/login", content=body)
+        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_what_only_looks_at_a_login_url_uses_no_code_up(http: httpx2.AsyncClient, method: str):
+    """As previews of chats, scanners of mail and browsers that load ahead do."""
+    for _ in range(2):
+        seen = await http.request(method, "/login", params={"code": "right"})
+        assert (seen.status_code, "set-cookie" in seen.headers) == (200, False)
+    assert (await sign_in(http, "/login?code=right")).status_code == 303
+    assert (await sign_in(http, "/login?code=right")).status_code == 403
 
 
 async def test_the_page_of_an_unlinked_account_offers_to_link_and_tells_the_risk(

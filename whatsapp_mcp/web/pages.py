@@ -79,7 +79,12 @@ def entrance_routes(logins: Logins, how: str) -> list[BaseRoute]:
         logins: Takes the code of a login URL.
         how: What somebody reads whose code is not valid.
     """
-    return [Route(LOGIN, _Entrance(logins, how).login, methods=["GET"]), *static_routes()]
+    entrance = _Entrance(logins, how)
+    return [
+        Route(LOGIN, entrance.ask, methods=["GET"]),
+        Route(LOGIN, entrance.sign_in, methods=["POST"]),
+        *static_routes(),
+    ]
 
 
 def link_path(account: str, *, is_only: bool) -> str:
@@ -124,9 +129,20 @@ class _Entrance:
     logins: Logins
     how: str
 
-    async def login(self, request: Request) -> Response:
+    async def ask(self, request: Request) -> Response:
+        """Show the button that uses a valid code up: whatever only loads the URL leaves it valid."""
+        code = request.query_params.get("code", "")
+        if not self.logins.takes(code):
+            return sign_in_page(self.how)
+        return render("sign_in.html", {"title": "Sign in", "live": False, "login": LOGIN, "code": code})
+
+    async def sign_in(self, request: Request) -> Response:
         """Give the browser that comes with a valid code its cookie."""
-        cookie = self.logins.sign_in(request.query_params.get("code", ""))
+        try:
+            form = await Site.form(request)
+        except InvalidArgument:
+            form = {}
+        cookie = self.logins.sign_in(form.get("code", ""))
         if cookie is None:
             return sign_in_page(self.how)
         signed_in = RedirectResponse(HOME, 303, headers())

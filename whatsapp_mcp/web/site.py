@@ -214,7 +214,8 @@ class Site:
         said = f"{purpose}\n{request.cookies.get(self.cookie, '')}"
         return hmac.digest(self.key, said.encode(), "sha256").hex()
 
-    async def form(self, request: Request) -> Mapping[str, str]:
+    @staticmethod
+    async def form(request: Request) -> Mapping[str, str]:
         """The fields of a form, each once.
 
         Raises:

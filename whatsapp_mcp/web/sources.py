@@ -64,6 +64,10 @@ class Logins(Protocol):
         """The name of the cookie."""
         ...
 
+    def takes(self, code: str) -> bool:
+        """Whether this code of a login URL is valid; it stays so."""
+        ...
+
     def sign_in(self, code: str) -> str | None:
-        """The value of the cookie for this code of a login URL; None if the code is not valid."""
+        """The value of the cookie for such a code, which is used up; None if the code is not valid."""
         ...

@@ -204,9 +204,6 @@ class Guard:
             return None
         if not self.sessions.is_signed_in(request.cookies.get(self.sessions.cookie, "")):
             return self.sign_in()
-        # A browser says where a form comes from; what says nothing is none of our pages.
-        if request.method not in _SAFE_METHODS and "origin" not in request.headers:
-            return PlainTextResponse(_OTHER_ORIGIN, 403)
         admit(request.scope, Principal(PERSON_PRINCIPAL))
         return None
 
@@ -232,6 +229,9 @@ class Guard:
         host = headers["host"]
         origins = headers.getlist("origin")
         if not all(origin == self.origin or _is_same_origin(origin, host) for origin in origins):
+            return PlainTextResponse(_OTHER_ORIGIN, 403)
+        # A browser says where a form comes from; what says nothing is none of our pages.
+        if not (origins or _takes_bearer(request) or request.method in _SAFE_METHODS):
             return PlainTextResponse(_OTHER_ORIGIN, 403)
         if _takes_bearer(request) and headers.get("sec-fetch-site", "").lower() in _OTHER_SITES:
             return PlainTextResponse(_OTHER_ORIGIN, 403)

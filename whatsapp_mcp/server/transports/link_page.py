@@ -1,6 +1,6 @@
 """A page for one linking: what `whatsapp-mcp link` opens where a window has no room for its code.
 
-It is behind the guard of all pages, on loopback alone. Its URL lets in the first browser that opens it.
+It is behind the guard of all pages, on loopback alone. Its URL lets in the first browser that signs in there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -36,6 +37,8 @@ _OUTCOME_LIMIT: Final = RELOAD_SECONDS + 1.0
 """Seconds in which an open page asks for the outcome."""
 _CLOSE_LIMIT: Final = 2.0
 """Seconds in which requests that run are answered."""
+_LARGEST: Final = 4096
+"""Bytes of a form."""
 _USED: Final = "This page opens once. Run `whatsapp-mcp link` again for another."
 
 
@@ -59,9 +62,13 @@ class LinkPage:
         """The path that opens it, once."""
         return f"{LOGIN}?code={self._code}"
 
+    def takes(self, code: str) -> bool:
+        """Whether this is the code, and no browser has used it."""
+        return self._session is None and secrets.compare_digest(code.encode(), self._code.encode())
+
     def sign_in(self, code: str) -> str | None:
-        """The cookie for the first browser that comes with the code; None for all others."""
-        if self._session is not None or not secrets.compare_digest(code.encode(), self._code.encode()):
+        """The cookie for the first browser that signs in with the code; None for all others."""
+        if not self.takes(code):
             return None
         self._session = secrets.token_urlsafe(32)
         return self._session
@@ -93,7 +100,8 @@ async def serve_link_page() -> AsyncIterator[tuple[LinkPage, str]]:
         port = listener.getsockname()[1]
         page = LinkPage(f"whatsapp_mcp_link_{port}")
         routes = [*entrance_routes(page, _USED), Route(HOME, page.show, methods=["GET"])]
-        guard = Guard(Starlette(routes=routes), _HOST, None, page, sign_in=partial(sign_in_page, _USED))
+        app = RequestBodyLimitMiddleware(Starlette(routes=routes), _LARGEST)
+        guard = Guard(app, _HOST, None, page, sign_in=partial(sign_in_page, _USED))
         server = uvicorn_server(guard, limits_of_this_process())
         closed = anyio.Event()
 

@@ -1,5 +1,8 @@
 """How a person signs in to the pages: a URL from the terminal, valid once and for ten minutes, then a cookie.
 
+The URL shows a page with a button, and the button uses the code up: what only looks at URLs, as previews of
+chats, scanners of mail and browsers that load ahead do, does not.
+
 The server writes its address and a key into a private file of the account. `whatsapp-mcp page` makes a code
 with that key; the server checks it and remembers which codes were used. Whoever can read that file is this
 user. A token for MCP is no way in: an agent has one.
@@ -51,15 +54,19 @@ class PageLogins:
     _used: dict[str, float] = field(default_factory=dict[str, float])
     _sessions: dict[str, float] = field(default_factory=dict[str, float], repr=False)
 
+    def takes(self, code: str) -> bool:
+        """Whether a code is valid: right, of the last ten minutes, and not used."""
+        now, expiry = self.clock(), _expiry(self.key, code)
+        return expiry is not None and now < expiry <= now + CODE_LIFETIME and code not in self._used
+
     def sign_in(self, code: str) -> str | None:
         """Take a code, once.
 
         Returns:
             The cookie of a new session; None if the code is wrong, old or used.
         """
-        now = self.clock()
-        expiry = _expiry(self.key, code)
-        if expiry is None or not now < expiry <= now + CODE_LIFETIME or code in self._used:
+        now, expiry = self.clock(), _expiry(self.key, code)
+        if expiry is None or not self.takes(code):
             return None
         _forget(self._used, now, _MOST_CODES)
         _forget(self._sessions, now, _MOST_SESSIONS)

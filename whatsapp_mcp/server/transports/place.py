@@ -83,8 +83,8 @@ def _check_exposure(host: str, server: ServerSettings, *, auth: bool) -> None:
     if not (server.tls_certificate or server.trusted_proxies or server.allow_unencrypted):
         raise InvalidArgument(
             f"Without TLS on {host}, whoever listens on the network could read messages and tokens.",
-            "In config.toml, set server.tls_certificate and server.tls_key; or server.trusted_proxies for "
-            "a proxy with TLS before it; or server.allow_unencrypted = true if only programs of yours are there.",
+            "In config.toml, set server.tls_certificate and server.tls_key; or server.trusted_proxies for a "
+            "proxy with TLS before it; or server.allow_unencrypted if only programs of yours are there.",
         )
 
 
