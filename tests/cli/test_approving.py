@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -177,3 +178,26 @@ async def test_a_button_on_the_page_sends_and_no_token_of_an_agent_opens_it(
             assert "Nothing waits" in done.text
         with anyio.fail_after(30):
             assert (await ann.receives()).text == "<i>hello</i>"
+
+
+async def test_what_waits_for_a_revoked_token_is_not_the_next_ones_of_its_name(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    ann = whatsapp.person("Ann")
+    async with http_server(whatsapp, home) as server:
+        async with client_of(server, "http") as client:
+            await link(client, whatsapp)
+        protect(home)
+
+        async def question() -> str:
+            """What somebody with a new token is asked about."""
+            done = await run(whatsapp, home, "token", "create", "agent", "--scope", "read,send")
+            theirs = replace(server, token=done.stdout.decode().strip())
+            async with client_of(theirs, "http") as client:
+                return asked(await told(client, "send_message", chat=ann.number, text="hello"))
+
+        former = await question()
+        await run(whatsapp, home, "token", "revoke", "agent")
+        assert await question() != former
+        audit = (await run(whatsapp, home, "audit", "--json")).stdout.decode()
+    assert len(set(re.findall(r'"token:agent[^"]*"', audit))) == 2

@@ -58,8 +58,15 @@ class Issuer:
     def server(self, settings: OAuthSettings = SETTINGS) -> ResourceServer:
         return ResourceServer(settings, BASE, self.keys())
 
-    def token(self, *, key_id: str | None = "one", algorithm: str = "RS256", **changed: Any) -> str:
-        """A token with these claims changed; one that is None is left out."""
+    def token(
+        self,
+        *,
+        key_id: str | None = "one",
+        algorithm: str = "RS256",
+        kind: str | None = "at+jwt",
+        **changed: Any,
+    ) -> str:
+        """A token with this `typ` and with these claims changed; what is None is left out."""
         claims = {
             "iss": ISSUER,
             "sub": "me",
@@ -69,7 +76,7 @@ class Issuer:
             **changed,
         }
         said = {name: value for name, value in claims.items() if value is not None}
-        headers = {"kid": key_id} if key_id else {}
+        headers = {"typ": kind, **({"kid": key_id} if key_id else {})}
         return jwt.encode(said, self.signing[key_id or "one"], algorithm, headers)
 
 
@@ -122,6 +129,64 @@ async def test_a_token_of_another_issuer_for_another_server_or_another_time_is_n
     issuer: Issuer, changed: dict[str, Any]
 ) -> None:
     assert await issuer.server().principal(issuer.token(**changed)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "claims"),
+    [
+        ("at+jwt", {}),
+        ("AT+JWT", {"nonce": "n"}),
+        ("application/at+jwt", {}),
+        # Entra, and Auth0 as it is installed
+        ("JWT", {"scope": None, "scp": "read send", "ver": "2.0", "azp": "client"}),
+        # Okta
+        (None, {"scope": None, "scp": ["read", "send"], "cid": "client"}),
+        # Keycloak as it is installed, and before version 24 with the nonce of the sign-in
+        ("JWT", {"typ": "Bearer", "azp": "client"}),
+        ("JWT", {"typ": "Bearer", "nonce": "n", "auth_time": 1}),
+        # Cognito
+        (None, {"token_use": "access"}),
+    ],
+)
+async def test_access_tokens_are_taken_as_issuers_make_them(
+    issuer: Issuer, kind: str | None, claims: dict[str, Any]
+) -> None:
+    given = await issuer.server().principal(issuer.token(kind=kind, **claims))
+    assert given == Principal("oauth:me", frozenset({"read", "send"}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "claims"),
+    [
+        ("JWT", {"nonce": "n"}),
+        (None, {"at_hash": "x"}),
+        ("JWT", {"c_hash": "x"}),
+        ("JWT", {"typ": "ID"}),
+        ("JWT", {"typ": "Refresh"}),
+        ("JWT", {"typ": "Offline"}),
+        ("JWT", {"typ": "Logout"}),
+        ("JWT", {"typ": ["Bearer"]}),
+        ("JWT", {"token_use": "id"}),
+        ("JWT", {"typ": "Bearer", "token_use": "id"}),
+        ("JWT", {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+        ("id_token+jwt", {}),
+        ("logout+jwt", {}),
+        ("dpop+jwt", {}),
+        ("secevent+jwt", {}),
+        ("oauth-authz-req+jwt", {}),
+        ("token-introspection+jwt", {}),
+    ],
+)
+async def test_another_token_of_the_issuer_is_no_access_token(
+    issuer: Issuer, kind: str | None, claims: dict[str, Any]
+) -> None:
+    """The audience is that of this server, as where an issuer calls the client so, too."""
+    assert await issuer.server().principal(issuer.token(kind=kind, **claims)) is None
+
+
+async def test_an_id_token_without_any_mark_of_one_has_no_scope(issuer: Issuer) -> None:
+    token = issuer.token(kind="JWT", scope=None, name="Me", email="me@example.org")
+    assert await issuer.server().principal(token) == Principal("oauth:me", frozenset())
 
 
 async def test_a_token_signed_with_another_key_is_none(issuer: Issuer) -> None:

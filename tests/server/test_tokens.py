@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
 import sys
@@ -38,18 +39,25 @@ def tokens(tmp_path: Path, clock: Clock) -> Tokens:
     return Tokens(tmp_path / "home", clock)
 
 
+def named(name: str, token: str) -> str:
+    """The principal of a token."""
+    return f"token:{name}/{hashlib.sha256(token.encode()).hexdigest()[:8]}"
+
+
 def test_a_token_stands_for_its_name_and_scopes(tokens: Tokens) -> None:
     token = tokens.create("agent", ["read", "send"])
 
-    assert tokens.principal(token) == Principal("token:agent", frozenset({"read", "send"}))
+    assert tokens.principal(token) == Principal(named("agent", token), frozenset({"read", "send"}))
     assert tokens.principal(f"{token}x") is None
 
 
 def test_a_token_may_be_for_some_accounts_alone(tokens: Tokens) -> None:
     limited, free = tokens.create("agent", ["read"], ["work"]), tokens.create("other", ["read"])
 
-    assert tokens.principal(limited) == Principal("token:agent", frozenset({"read"}), frozenset({"work"}))
-    assert tokens.principal(free) == Principal("token:other", frozenset({"read"}), None)
+    assert tokens.principal(limited) == Principal(
+        named("agent", limited), frozenset({"read"}), frozenset({"work"})
+    )
+    assert tokens.principal(free) == Principal(named("other", free), frozenset({"read"}), None)
 
 
 def test_the_accounts_of_limited_tokens_can_change_and_of_others_not(tokens: Tokens, clock: Clock) -> None:
@@ -115,6 +123,24 @@ def test_a_name_is_given_once_and_free_again_after_revoking(tokens: Tokens) -> N
     assert tokens.create("agent", ["send"])
 
 
+@pytest.mark.parametrize("name", ["agent", "default"])
+def test_a_new_token_under_a_revoked_ones_name_is_another_principal(tokens: Tokens, name: str) -> None:
+    def made() -> str:
+        return load_or_make(tokens.home) if name == "default" else tokens.create(name, ["read"])
+
+    former = tokens.principal(made())
+    tokens.revoke(name)
+    token = made()
+    found = tokens.principal(token)
+    assert former is not None
+    assert found is not None
+    assert former.name.startswith(f"token:{name}/")
+    assert found.name.startswith(f"token:{name}/")
+    assert found.name != former.name
+    assert token not in found.name
+    assert Tokens(tokens.home).principal(token) == found
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a b", ".hidden", "x" * 65, "a\n", "default"])
 def test_a_name_that_cannot_be_one_is_refused(tokens: Tokens, name: str) -> None:
     with pytest.raises(InvalidArgument):
@@ -159,13 +185,13 @@ def test_a_scope_that_does_not_exist_gives_nothing(tokens: Tokens) -> None:
     [file] = (tokens.home / "tokens").iterdir()
     file.write_text(json.dumps({**json.loads(file.read_text()), "scopes": ["read", "everything"]}))
 
-    assert tokens.principal(token) == Principal("token:agent", frozenset({"read"}))
+    assert tokens.principal(token) == Principal(named("agent", token), frozenset({"read"}))
 
 
 def test_the_token_of_the_file_may_do_everything_and_is_called_default(tokens: Tokens) -> None:
     token = load_or_make(tokens.home)
 
-    assert tokens.principal(token) == Principal("token:default", ALL)
+    assert tokens.principal(token) == Principal(named("default", token), ALL)
     assert [(each.name, each.scopes) for each in tokens.all()] == [("default", ALL)]
 
 

@@ -15,10 +15,10 @@ class Caller:
     """Who asks, and with which tool.
 
     Attributes:
-        principal: `stdio:CLIENT`, `token:NAME` or `oauth:SUBJECT` of an MCP client; `chat:JID` of an agent
-            that answers a chat; `person` at a terminal or on a page; `system` for the leader itself;
-            `unknown` for whatever does not say. Words that were handed out, approvals and the audit are kept
-            by it.
+        principal: `stdio:CLIENT`, `token:NAME/HASH` or `oauth:SUBJECT` of an MCP client, `token:NAME` where a
+            database says who may come in; `chat:JID` of an agent that answers a chat; `person` at a terminal
+            or on a page; `system` for the leader itself; `unknown` for whatever does not say. Words that were
+            handed out, approvals and the audit are kept by it.
         client: The name by which the MCP client introduced itself; it proves nothing.
         tool: The tool that asks; empty where none does.
         asks: The server asks the person itself, through its host: the leader need not, unless it is told to.

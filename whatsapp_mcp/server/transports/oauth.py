@@ -36,6 +36,14 @@ _LONGEST: Final = 16 * 1024
 _LEEWAY: Final = 30
 """Seconds by which the issuer's clock may differ."""
 _MUST_HAVE: Final = ["exp", "iss", "aud", "sub"]
+_OF_ACCESS: Final = "at+jwt"
+"""`typ` of an access token (RFC 9068, 2.1)."""
+_OF_ANY: Final = frozenset({"jwt", ""})
+"""`typ` of every token of issuers without this profile: Entra, Okta, and by default Keycloak and Auth0."""
+_ACCESS_CLAIMS: Final = {"typ": "bearer", "token_use": "access"}
+"""What such issuers say in the claims instead: Keycloak, and Cognito."""
+_ID_CLAIMS: Final = frozenset({"nonce", "at_hash", "c_hash", "events"})
+"""Claims of ID tokens (OpenID Connect Core, 2 and 3.3) and of logout tokens alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +149,7 @@ class ResourceServer:
             key = await self.keys.find(key_id if isinstance(key_id, str) else None, str(header.get("alg")))
             if key is None:
                 return None
-            return jwt.decode(
+            claims = jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],
@@ -153,6 +161,10 @@ class ResourceServer:
         except jwt.PyJWTError as error:
             logger.info("oauth: a token was refused: %s", type(error).__name__)
             return None
+        if not _is_access_token(header, claims):
+            logger.info("oauth: a token was refused: it is no access token")
+            return None
+        return claims
 
     def _scopes(self, claims: dict[str, Any]) -> frozenset[str]:
         """What a token allows; `scp` is how some issuers call `scope`."""
@@ -160,3 +172,15 @@ class ResourceServer:
         words = given.split() if isinstance(given, str) else given
         named = {word for word in words if isinstance(word, str)} if isinstance(words, list) else set[str]()
         return frozenset(scope for scope in TOOL_SCOPES if getattr(self.settings.scopes, scope) in named)
+
+
+def _is_access_token(header: dict[str, Any], claims: dict[str, Any]) -> bool:
+    """Whether a token of the issuer is meant to give access, rather than to tell a client who signed in.
+
+    The audience tells them apart already, unless the issuer calls the client what it calls this server.
+    """
+    kind = str(header.get("typ", "")).lower().removeprefix("application/")
+    if kind not in _OF_ANY:
+        return kind == _OF_ACCESS
+    said = [str(claims[name]).lower() == wanted for name, wanted in _ACCESS_CLAIMS.items() if name in claims]
+    return all(said) if said else _ID_CLAIMS.isdisjoint(claims)

@@ -43,6 +43,8 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _SHORTEST: Final = 16
 _LONGEST: Final = 512
 """Bytes of a token in `http-token`, which a person may have written."""
+_SHOWN: Final = 8
+"""Digits of a token's hash in the name of its principal."""
 _NEVER: Final = 0.0
 """The time of the file of a token that nobody has used."""
 _USE_INTERVAL: Final = 60.0
@@ -143,11 +145,11 @@ class Tokens:
         path = self.home / FOLDER / _file_name(token)
         if (found := _read(path)) is not None:
             self._note_use(path)
-            return Principal(f"token:{found.name}", found.scopes, found.accounts)
+            return Principal(_principal_of(found.name, token), found.scopes, found.accounts)
         path = self.home / FILE_NAME
         if secrets.compare_digest(token.encode(), read_default(path).encode()):
             self._note_use(path)
-            return Principal(f"token:{DEFAULT}", frozenset(SCOPES))
+            return Principal(_principal_of(DEFAULT, token), frozenset(SCOPES))
         return None
 
     def _files(self) -> Iterator[Path]:
@@ -160,8 +162,20 @@ class Tokens:
                 os.utime(path, (now, now))
 
 
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
 def _file_name(token: str) -> str:
-    return f"{hashlib.sha256(token.encode()).hexdigest()}.json"
+    return f"{_digest(token)}.json"
+
+
+def _principal_of(name: str, token: str) -> str:
+    """The name of a token's principal: another one for each token, since a name is free again after revoking.
+
+    What was handed out to the former holder, what waits for a yes and what the audit has stay the former's.
+    """
+    return f"token:{name}/{_digest(token)[:_SHOWN]}"
 
 
 def _write(path: Path, said: dict[str, Any], last_used: float) -> None:
