@@ -112,7 +112,15 @@ PROMISES = {
     "no tool, can answer for you": ["device/test_guard.py:test_no_agent_decides"],
     "finds rows that were changed or removed": ["ledger/test_audit.py:*"],
     "`purge` leaves nothing of what it deletes in any file": ["archive/test_purge.py:*"],
-    "Private networks are never fetched from": ["media/test_web.py:*"],
+    "Private networks are never fetched from": ["media/test_web.py:*", "test_network.py:*"],
+    "a process that crashes leaves no core dump": ["server/test_core_dumps.py:*"],
+    "OAuth access tokens are checked against their issuer": ["server/test_oauth.py:*"],
+    "Host and Origin are checked on every route": [
+        "server/test_guard.py:test_another_host_name_is_refused_on_every_route",
+        "server/test_guard.py:test_another_origin_is_refused_on_every_route",
+        "server/test_guard.py:"
+        "test_a_name_that_a_proxy_forwards_and_the_one_that_it_replaces_are_judged_alike",
+    ],
     'Only if you choose `voice.engine = "service"` and name its address': [
         "media/test_transcription_service.py:test_an_address_alone_sends_nothing",
         "media/test_transcription_service.py:test_auto_is_whisper_where_its_model_is_installed",

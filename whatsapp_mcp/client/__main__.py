@@ -30,6 +30,7 @@ from whatsapp_mcp.client.protocol import (
 )
 from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Params, Peer
+from whatsapp_mcp.sandbox import forbid_core_dumps
 from whatsapp_mcp.storage import Fenced, JournalWriter, Refused, StorageError
 from whatsapp_mcp.system import EndTimer, leave_terminal, share_arenas
 
@@ -113,6 +114,7 @@ async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: 
 
 def main() -> None:
     """Run until told to end or left by the leader; never returns in another way than `os._exit`."""
+    forbid_core_dumps()
     arguments = _arguments()
     incoming, outgoing = take_aside()
     leave_terminal()

@@ -28,6 +28,7 @@ from whatsapp_mcp.sandbox import (
     SIGNAL,
     apply_landlock,
     compute_only,
+    forbid_core_dumps,
     no_new_privileges,
 )
 from whatsapp_mcp.system import lower_priority
@@ -57,7 +58,7 @@ def confine(memory_bytes: int = MEMORY_BYTES, written_bytes: int = 0, *, is_back
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         mapped = int(_STATM.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         _limit(resource.RLIMIT_AS, mapped + memory_bytes)
-    _limit(resource.RLIMIT_CORE, 0)
+    forbid_core_dumps()
     _limit(resource.RLIMIT_FSIZE, written_bytes)
     if sys.platform == "linux":
         with suppress(OSError):  # a kernel that refuses; what else there is holds all the same

@@ -1,6 +1,7 @@
-"""What a process of ours has the kernel take away from it for good; on Linux alone."""
+"""What a process of ours has the kernel take away from it for good: core dumps, and on Linux much more."""
 
 from whatsapp_mcp.sandbox.binding import bound
+from whatsapp_mcp.sandbox.core_dumps import forbid_core_dumps
 from whatsapp_mcp.sandbox.landlock import (
     ABSTRACT_UNIX_SOCKET,
     BIND_TCP,
@@ -29,5 +30,6 @@ __all__ = [
     "apply_landlock",
     "bound",
     "compute_only",
+    "forbid_core_dumps",
     "no_new_privileges",
 ]
