@@ -190,6 +190,7 @@ ASKS_WHICH_SYSTEM = {
     "client/library.py": "pyproject.toml names a package for all systems but Windows",
     "media/confinement.py": "each system has other limits for a process",
     "sandbox/binding.py": "the kernel ends a process with its parent on Linux alone",
+    "sandbox/core_dumps.py": "every command asks for it first, and `system/` takes a moment to load",
     "sandbox/seccomp.py": "a filter is made for a processor",
     "simulator/launcher.py": "clients can be made to trust it on Linux alone",
 }
