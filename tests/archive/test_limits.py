@@ -36,6 +36,8 @@ pytestmark = pytest.mark.anyio
 
 LONG = "x" * 100_000
 MANY = 3_000
+FRAME = 16_000_000
+"""Bytes that one message of WhatsApp has at most."""
 
 
 def stuff(value: Any, text: str, count: int, depth: int = 3) -> None:
@@ -60,6 +62,17 @@ def poll(*options: str) -> Any:
     body.pollCreationMessage.name = "Which?"
     for option in options:
         body.pollCreationMessage.options.add(optionName=option)
+    return body
+
+
+def stuffed(kind: str, words: str, count: int) -> Any:
+    """A message of a kind with all its fields full."""
+    body: Any = E2E.Message()
+    if kind == "conversation":
+        body.conversation = words
+    else:
+        getattr(body, kind).SetInParent()
+        stuff(getattr(body, kind), words, count)
     return body
 
 
@@ -101,12 +114,9 @@ async def test_no_field_of_any_kind_of_message_is_larger_than_its_limit(
 ) -> None:
     events: list[ev.Raw] = []
     for number, (words, count) in enumerate(((LONG, 1), ("y", MANY))):
-        body: Any = E2E.Message()
-        if kind == "conversation":
-            body.conversation = words
-        else:
-            getattr(body, kind).SetInParent()
-            stuff(getattr(body, kind), words, count)
+        body = stuffed(kind, words, count)
+        if body.ByteSize() > FRAME:
+            body = stuffed(kind, words[: len(words) * FRAME // body.ByteSize()], count)
         events.append(ev.message(f"K{number}", body, at=NOON + number))
     result = await archive.ingest(journal(events))
     assert (result.messages, result.undecoded) == (2, 0)

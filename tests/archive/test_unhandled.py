@@ -11,7 +11,7 @@ from tests.archive.events import ANA, ANA_LID, NOON, journal
 from tests.archive.world import sealed_edit, sealed_reaction, text
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
-from whatsapp_mcp.decoding import addons, events
+from whatsapp_mcp.decoding import addons, history
 from whatsapp_mcp.decoding.content import ADDON_FIELDS
 from whatsapp_mcp.protobufs import E2E, Neonize
 
@@ -111,7 +111,7 @@ async def test_parts_of_an_event_that_is_decoded_later_are_kept_if_they_are_not_
     body.reactionMessage.key.ID, body.reactionMessage.text = "A1", "👍"
     past = ev.history(ev.conversation([ev.web_message("X1", body, at=NOON + 1), ev.web_message("A1")]))
     with monkeypatch.context() as patch:
-        patch.setitem(events._DECODERS, int(past.code), broken)  # pyright: ignore[reportPrivateUsage]
+        patch.setattr(history, "history_sync", broken)
         assert (await archive.ingest(journal([past]))).undecoded == 1
     with monkeypatch.context() as patch:
         patch.delitem(addons.HANDLERS, "reactionMessage")

@@ -14,6 +14,7 @@ from whatsapp_mcp.client import journaling
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.journaling import JournalWriter
 from whatsapp_mcp.client.protocol import STUCK, UNSTUCK
+from whatsapp_mcp.storage import EVENT_BYTES, TOO_LARGE
 
 
 class FailingJournal(Journal):
@@ -153,3 +154,12 @@ def test_events_that_go_on_coming_are_waited_for_no_longer_than_its_patience(
     intake = heard.intake(journal, sleep)
     intake.wait_quiet()
     assert len(journal.kept) > 2
+
+
+def test_an_event_that_no_leader_would_read_leaves_a_mark_and_does_not_block_those_behind_it() -> None:
+    journal, heard = FailingJournal(0), Heard()
+    intake = heard.intake(journal)
+    intake.take(13, bytes(EVENT_BYTES + 1))
+    intake.take(17, b"hello")
+    assert journal.kept == [(3, TOO_LARGE, b""), (3, 17, b"hello")]
+    assert heard.announced == [(1, TOO_LARGE, b""), (2, 17, b"hello")]

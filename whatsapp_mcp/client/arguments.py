@@ -18,6 +18,7 @@ from whatsapp_mcp.allowed_files import MEDIA, open_allowed
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Neonize
+from whatsapp_mcp.protobufs.bounded import parsed
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -94,7 +95,7 @@ class Arguments:
     def proto(self, name: str, kind: type[M]) -> M:
         """A protobuf of this kind, given in base64."""
         try:
-            message = kind.FromString(base64.b64decode(self.text(name), validate=True))
+            message = parsed(kind, base64.b64decode(self.text(name), validate=True))
         except (binascii.Error, DecodeError):
             raise _not(name, f"a {kind.DESCRIPTOR.full_name} in base64") from None
         if not message.IsInitialized():

@@ -14,6 +14,7 @@ import anyio
 
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.protobufs import Neonize
+from whatsapp_mcp.protobufs.bounded import parsed
 
 FETCH_LIMIT: Final = 10.0
 """Seconds from the key in which the library has stored the address book, or the phone has none."""
@@ -62,5 +63,5 @@ class Fetching:
 
 
 def _shares_key(payload: bytes) -> bool:
-    message = Neonize.Message.FromString(payload)
+    message = parsed(Neonize.Message, payload)
     return message.Message.protocolMessage.HasField("appStateSyncKeyShare")

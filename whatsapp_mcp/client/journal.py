@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from whatsapp_mcp import encryption
 from whatsapp_mcp.encryption import DatabaseKey
-from whatsapp_mcp.storage import READ_BYTES, JournalRow
+from whatsapp_mcp.storage import EVENT_BYTES, READ_BYTES, TOO_LARGE, JournalRow
 from whatsapp_mcp.system import make_private_file
 
 _SCHEMA: Final = """
@@ -28,6 +28,12 @@ CREATE TABLE IF NOT EXISTS events (
     code        INTEGER NOT NULL,
     payload     BLOB NOT NULL
 )
+"""
+# The size of a value is known before it is read: a client process that was taken over may have written any.
+_READ: Final = """
+SELECT seq, generation, received_at,
+    iif(length(payload) <= :most, code, :too_large), iif(length(payload) <= :most, payload, x'')
+FROM events WHERE seq > :after ORDER BY seq LIMIT :limit
 """
 _BUSY_SECONDS: Final = 5.0
 _WAL_BYTES: Final = 16 * 1024 * 1024
@@ -112,9 +118,8 @@ class Journal:
         events: list[JournalRow] = []
         with self._lock, closing(self._db.cursor()) as cursor:
             cursor.execute(
-                "SELECT seq, generation, received_at, code, payload FROM events"
-                " WHERE seq > ? ORDER BY seq LIMIT ?",
-                (after_seq, limit),
+                _READ,
+                {"after": after_seq, "limit": limit, "most": EVENT_BYTES, "too_large": TOO_LARGE},
             )
             while size > 0 and (row := cursor.fetchone()) is not None:
                 events.append(JournalRow(*row))

@@ -61,6 +61,9 @@ class JournalWriter:
 
     def take(self, code: int, payload: bytes) -> None:
         """Return when the event is on disk and announced, however long that takes."""
+        if len(payload) > storage.EVENT_BYTES:
+            logger.error("journal: an event of %d bytes (code %d) is not kept", len(payload), code)
+            code, payload = storage.TOO_LARGE, b""
         with self._lock:
             seq = self._append(code, payload)
             self.announce(seq, code, payload)

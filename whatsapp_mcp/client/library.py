@@ -46,6 +46,7 @@ from whatsapp_mcp.capabilities import SYMBOLS
 from whatsapp_mcp.client.failures import KeysFailure
 from whatsapp_mcp.client.protocol import EXIT_NO_KEYS
 from whatsapp_mcp.protobufs import CompanionReg, Neonize
+from whatsapp_mcp.protobufs.bounded import parsed
 from whatsapp_mcp.redaction import without_credentials
 from whatsapp_mcp.storage import KeysAddress
 
@@ -129,7 +130,7 @@ def _log(failure: KeysFailure, before_end: Callable[[], None], address: int, siz
     If its database failed, the process ends here: before a message that could not be decrypted is
     acknowledged, and before one is out that nobody could find again.
     """
-    line = Neonize.LogEntry.FromString(ctypes.string_at(address, size)).Message
+    line = parsed(Neonize.LogEntry, ctypes.string_at(address, size)).Message
     if failure.is_told_by(line):
         before_end()
         os._exit(EXIT_NO_KEYS)
@@ -224,7 +225,7 @@ async def set_privacy_setting(name: str, value: str) -> Neonize.PrivacySettings:
         NeonizeError: WhatsApp refused.
     """
     answer = await asyncio.to_thread(gocode.SetPrivacySetting, _UUID.encode(), name.encode(), value.encode())
-    result = Neonize.SetPrivacySettingReturnFunction.FromString(answer)
+    result = parsed(Neonize.SetPrivacySettingReturnFunction, answer)
     if result.Error:
         raise NeonizeError(result.Error)
     return result.settings

@@ -29,6 +29,7 @@ from whatsapp_mcp.decoding.updates import (
     VoteUpdate,
 )
 from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.protobufs.bounded import parsed
 
 _KEEP_TYPES: Final = {1: True, 2: False}
 """`KeepType` to whether the message is kept; 0 is unknown."""
@@ -187,7 +188,7 @@ def lid_mappings(payload: bytes, at: int) -> list[Update]:
     """The pairs in a phone's LID migration message."""
     from whatsapp_mcp.protobufs import LidMigration
 
-    mapping = LidMigration.LIDMigrationMappingSyncPayload.FromString(payload)
+    mapping = parsed(LidMigration.LIDMigrationMappingSyncPayload, payload)
     updates: list[Update] = []
     for pair in mapping.pnToLidMappings:
         lid = pair.latestLid or pair.assignedLid

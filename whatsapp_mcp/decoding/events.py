@@ -15,11 +15,13 @@ from whatsapp_mcp import protobufs
 from whatsapp_mcp.decoding import calls, groups, history, live
 from whatsapp_mcp.decoding.content import message_parts
 from whatsapp_mcp.decoding.decoded import DecodedEvent
-from whatsapp_mcp.decoding.legible import is_legible, make_legible
+from whatsapp_mcp.decoding.legible import legibly
 from whatsapp_mcp.decoding.limits import MAX_THUMBNAIL
 from whatsapp_mcp.decoding.outgoing import SENT_CODE
 from whatsapp_mcp.decoding.updates import Update
 from whatsapp_mcp.models import JournalEvent
+from whatsapp_mcp.protobufs.bounded import OverBounds, parsed
+from whatsapp_mcp.storage import TOO_LARGE
 
 UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What decoding a broken or unknown event may raise."""
@@ -28,7 +30,6 @@ _MESSAGE: Final = 17
 
 _DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Update]]]]] = {
     2: ("PairStatus", live.pair_status),
-    13: ("HistorySync", history.history_sync),
     _MESSAGE: ("Message", live.message),
     18: ("Receipt", live.receipt),
     21: ("JoinedGroup", groups.joined_group),
@@ -41,7 +42,10 @@ _DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Update]]]]] = {
     42: ("CallTerminate", calls.terminate),
     44: ("UndecryptableMessage", live.undecryptable),
 }
-"""Code of the event (`client.protocol.EventCode`) to its protobuf and decoder; others say nothing for us."""
+"""Code of the event (`client.protocol.EventCode`) to its protobuf and decoder.
+
+Beside these there is history, which is never parsed as a whole; others say nothing for us.
+"""
 
 
 def decode_event(code: int, payload: bytes, received_at: int) -> list[Update]:
@@ -52,18 +56,13 @@ def decode_event(code: int, payload: bytes, received_at: int) -> list[Update]:
         payload: Its protobuf, of the `neonize` package.
         received_at: Milliseconds since 1970; used where the event has no time.
     """
+    at = received_at // 1000
+    if code == history.HISTORY_CODE:
+        return history.history_sync(payload, at)
     if code not in _DECODERS:
         return []
     kind, decoder = _DECODERS[code]
-    event = getattr(protobufs.Neonize, kind).FromString(payload)
-    try:
-        updates = decoder(event, received_at // 1000)
-        if all(map(is_legible, updates)):
-            return updates
-    except (TypeError, AttributeError):
-        pass  # bytes stand where the decoder expects text
-    make_legible(event)
-    return decoder(event, received_at // 1000)
+    return legibly(parsed(getattr(protobufs.Neonize, kind), payload), lambda event: decoder(event, at))
 
 
 def original_of(code: int, payload: bytes) -> Proto | None:
@@ -75,10 +74,10 @@ def original_of(code: int, payload: bytes) -> Proto | None:
     """
     try:
         if code == history.HISTORY_CODE:
-            return protobufs.Web.WebMessageInfo.FromString(payload).message
+            return parsed(protobufs.Web.WebMessageInfo, payload).message
         if code == _MESSAGE:
-            return protobufs.Neonize.Message.FromString(payload).Message
-        return protobufs.E2E.Message.FromString(payload) if code == SENT_CODE else None
+            return parsed(protobufs.Neonize.Message, payload).Message
+        return parsed(protobufs.E2E.Message, payload) if code == SENT_CODE else None
     except UNDECODABLE:
         return None
 
@@ -102,6 +101,10 @@ def decode_events(events: Sequence[JournalEvent], after: int) -> tuple[DecodedEv
 
 
 def _decoded(event: JournalEvent) -> DecodedEvent:
+    if event.code == TOO_LARGE:
+        return DecodedEvent(
+            event.seq, event.received_at, event.code, event.payload, error=OverBounds.__name__
+        )
     try:
         updates, error = tuple(decode_event(event.code, event.payload, event.received_at)), None
     except UNDECODABLE as found:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as Proto
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.decoding.addons import Origin, decode_addon, history_addons
 from whatsapp_mcp.decoding.addresses import identity, is_person, lasting, seconds
 from whatsapp_mcp.decoding.content import ADDON_FIELDS, content_of, message_parts
 from whatsapp_mcp.decoding.kinds import bare
-from whatsapp_mcp.decoding.legible import make_legible
+from whatsapp_mcp.decoding.legible import legibly, make_legible
 from whatsapp_mcp.decoding.stubs import stub_content
 from whatsapp_mcp.decoding.updates import (
     ChatUpdate,
@@ -31,8 +34,15 @@ from whatsapp_mcp.decoding.updates import (
     Update,
 )
 from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.protobufs.bounded import OverBounds, Span, parsed, spans, tag_of, weigh
 
 HISTORY_CODE: Final = 13
+MAX_HISTORY_WEIGHT: Final = 512 << 20
+"""Of one chunk, of which only a message at a time is parsed: more than 100,000 messages."""
+MAX_MESSAGE_WEIGHT: Final = 16 << 20
+"""Of one message in it: 4,000 are usual, and each receipt or reaction of a full group adds 300."""
+MAX_UPDATES: Final = 300_000
+"""Updates of one chunk, which are in memory together."""
 _NO_MORE: Final = 1
 _MARKED_UNREAD: Final = 1 << 31
 """A count from here on is -1, by which phones say that a chat was marked unread."""
@@ -41,9 +51,65 @@ _FOREVER: Final = 253_402_300_799
 _STATUS_MARKS: Final = {3: ReceiptKind.DELIVERED, 4: ReceiptKind.READ, 5: ReceiptKind.PLAYED}
 
 
-def history_sync(event: Any, received_at: int) -> list[Update]:
-    """A `neonize.HistorySync` event."""
-    data = event.Data
+def history_sync(payload: bytes, received_at: int) -> list[Update]:
+    """What a `neonize.HistorySync` event says.
+
+    A chunk may hold tens of thousands of messages, so it is never parsed as a whole: each conversation, and
+    each message in it, is parsed by itself and forgotten once it is decoded.
+
+    Args:
+        payload: The event.
+        received_at: Seconds since 1970.
+
+    Raises:
+        OverBounds: It says more than is taken in at once.
+    """
+    event, kind = protobufs.Neonize.HistorySync.DESCRIPTOR, protobufs.HistorySync.HistorySync
+    weigh(event, payload, MAX_HISTORY_WEIGHT)
+    in_data, whole = tag_of(event, "Data"), spans(payload, 0, len(payload))
+    head, parts = _split(
+        payload, [one for one in whole if one.tag == in_data], kind, "conversations", "statusV3Messages"
+    )
+    updates = _legibly(kind, head, partial(_head, received_at=received_at))
+    for conversation in parts["conversations"]:
+        _extend(updates, _conversation(payload, conversation, received_at))
+    for status in parts["statusV3Messages"]:
+        _extend(updates, _web_message(payload[status.start : status.end], "status@broadcast", received_at))
+    _extend(updates, _legibly(kind, head, partial(_calls, received_at=received_at)))
+    return updates
+
+
+def _split(
+    payload: bytes, within: Sequence[Span], kind: type[Proto], *names: str
+) -> tuple[bytes, dict[str, list[Span]]]:
+    """A message in parts: without the fields of these names, and those fields."""
+    parts: dict[str, list[Span]] = {name: [] for name in names}
+    tags = {tag_of(kind.DESCRIPTOR, name): found for name, found in parts.items()}
+    head: list[bytes] = []
+    for outer in within:
+        after = outer.start
+        for span in spans(payload, outer.start, outer.end):
+            found = tags.get(span.tag)
+            if found is not None:
+                if span.begin > after:
+                    head.append(payload[after : span.begin])
+                found.append(span)
+                after = span.end
+        head.append(payload[after : outer.end])
+    return b"".join(head), parts
+
+
+def _extend(updates: list[Update], more: list[Update]) -> None:
+    updates += more
+    if len(updates) > MAX_UPDATES:
+        raise OverBounds(f"more than {MAX_UPDATES} updates")
+
+
+def _legibly(kind: type[Proto], payload: bytes, decode: Callable[[Any], list[Update]]) -> list[Update]:
+    return legibly(parsed(kind, payload), decode)
+
+
+def _head(data: Any, received_at: int) -> list[Update]:
     kind = data.DESCRIPTOR.fields_by_name["syncType"].enum_type.values_by_number[data.syncType].name
     progress = data.progress if data.HasField("progress") else None
     updates: list[Update] = [HistoryUpdate(kind.lower(), data.chunkOrder, progress)]
@@ -53,16 +119,33 @@ def history_sync(event: Any, received_at: int) -> list[Update]:
         person = bare(name.ID)
         if person is not None and name.pushname and name.pushname != "-":
             updates.append(NameUpdate(person, push_name=name.pushname))
-    for conversation in data.conversations:
-        updates += _conversation(conversation, received_at)
-    for status in data.statusV3Messages:
-        updates += web_message(status, "status@broadcast", received_at)
-    for record in data.callLogRecords:
-        updates += _call(record, received_at)
     return updates
 
 
-def _conversation(value: Any, received_at: int) -> list[Update]:
+def _calls(data: Any, received_at: int) -> list[Update]:
+    return [update for record in data.callLogRecords for update in _call(record, received_at)]
+
+
+def _conversation(payload: bytes, at: Span, received_at: int) -> list[Update]:
+    """One conversation: who and what it is, its messages from the oldest to the newest, what is unread."""
+    head, parts = _split(payload, (at,), protobufs.HistorySync.Conversation, "messages")
+    value: Any = parsed(protobufs.HistorySync.Conversation, head)
+    updates = legibly(value, partial(_chat, received_at=received_at))
+    if not updates:
+        return []
+    unread = updates.pop()
+    assert isinstance(unread, UnreadUpdate)
+    in_entry = tag_of(protobufs.HistorySync.HistorySyncMsg.DESCRIPTOR, "message")
+    for entry in reversed(parts["messages"]):
+        inner = (one for one in spans(payload, entry.start, entry.end) if one.tag == in_entry)
+        # What stands twice is one message, whose parts follow each other.
+        message = b"".join([payload[one.start : one.end] for one in inner])
+        _extend(updates, _web_message(message, unread.chat, received_at))
+    return [*updates, unread]
+
+
+def _chat(value: Any, received_at: int) -> list[Update]:
+    """What a conversation says beside its messages; its unread count comes last."""
     chat = bare(value.newJID) or bare(value.ID)
     if chat is None:
         return []
@@ -82,10 +165,6 @@ def _conversation(value: Any, received_at: int) -> list[Update]:
     if value.participant:
         members = [(person, entry.rank) for entry in value.participant if (person := bare(entry.userJID))]
         updates.append(MembersUpdate(chat, tuple(members), received_at, whole=True))
-    messages: list[Update] = []
-    for entry in reversed(value.messages):
-        messages += web_message(entry.message, chat, received_at)
-    updates += messages
     updates.append(UnreadUpdate(chat, value.unreadCount if value.unreadCount < _MARKED_UNREAD else 0))
     return updates
 
@@ -115,23 +194,31 @@ def _marked_unread(value: Any) -> bool | None:
     return value.markedAsUnread if value.HasField("markedAsUnread") else None
 
 
-def web_message(value: Any, chat: str, received_at: int) -> list[Update]:
+def _web_message(payload: bytes, chat: str, received_at: int) -> list[Update]:
     """One `WebMessageInfo`; one that cannot be read gives an `UndecodedUpdate`, the others are not harmed."""
     try:
-        return _web_message(value, chat, received_at)
-    except (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        return [UndecodedUpdate(HISTORY_CODE, value.SerializePartialToString(), f"{type(error).__name__}")]
+        value = parsed(protobufs.Web.WebMessageInfo, payload, MAX_MESSAGE_WEIGHT)
+    except DecodeError as error:
+        return [UndecodedUpdate(HISTORY_CODE, payload, type(error).__name__)]
+    return legibly(value, partial(_decoded, chat=chat, received_at=received_at))
+
+
+def _decoded(value: Any, chat: str, received_at: int) -> list[Update]:
+    try:
+        return _message(value, chat, received_at)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        return [UndecodedUpdate(HISTORY_CODE, value.SerializePartialToString(), type(error).__name__)]
 
 
 def one_message(payload: bytes, chat: str | None, received_at: int) -> list[Update]:
     """One serialised `WebMessageInfo`; its own key names the chat when none is given."""
-    value = protobufs.Web.WebMessageInfo.FromString(payload)
+    value = parsed(protobufs.Web.WebMessageInfo, payload, MAX_MESSAGE_WEIGHT)
     make_legible(value)
     where = chat or bare(value.key.remoteJID)
-    return _web_message(value, where, received_at) if where else []
+    return _message(value, where, received_at) if where else []
 
 
-def _web_message(value: Any, chat: str, received_at: int) -> list[Update]:
+def _message(value: Any, chat: str, received_at: int) -> list[Update]:
     key = value.key
     if not key.ID:
         return []

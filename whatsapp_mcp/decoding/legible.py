@@ -6,6 +6,7 @@ A sender can write so into any field. The message is read all the same, with U+F
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final, get_args
@@ -36,6 +37,18 @@ def is_legible(value: Any) -> bool:
     elif kind is not tuple and kind is not list:
         return True
     return _PLAIN.issuperset(map(type, value)) or all(map(is_legible, value))
+
+
+def legibly(value: Proto, decode: Callable[[Any], list[Update]]) -> list[Update]:
+    """What a protobuf says, with text wherever text should be."""
+    try:
+        updates = decode(value)
+        if all(map(is_legible, updates)):
+            return updates
+    except (TypeError, AttributeError):
+        pass  # bytes stand where the decoder expects text
+    make_legible(value)
+    return decode(value)
 
 
 def make_legible(message: Proto) -> None:

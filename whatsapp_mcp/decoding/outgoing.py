@@ -22,6 +22,7 @@ from whatsapp_mcp.models import (
     PollContent,
     SendRequest,
 )
+from whatsapp_mcp.protobufs.bounded import parsed
 
 _KINDS = {kind.value: kind for kind in MessageKind}
 SENT_CODE: Final = 0
@@ -120,7 +121,7 @@ def sent_message(
         owner: The account's own jid.
         secret: The secret that was given to the message, where the message does not contain it.
     """
-    found, flags, own_secret, album = message_parts(protobufs.E2E.Message.FromString(message))
+    found, flags, own_secret, album = message_parts(parsed(protobufs.E2E.Message, message))
     origin = Origin(request.chat, None, owner, message_id, at, live=True)
     changes = [
         update

@@ -15,6 +15,7 @@ from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.operations import group_update, jid_text, moment, read_channel, read_group
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Chat, ContactUpdate
+from whatsapp_mcp.protobufs.bounded import parsed
 from whatsapp_mcp.rpc import Params
 
 REFRESH: Final = 3600.0
@@ -114,7 +115,7 @@ class Names:
         person = await self._archive.contact(chat.jid)
         for jid in dict.fromkeys((person.lid or chat.jid if person else chat.jid, chat.jid)):
             answer = await self._call("get_chat_settings", {"chat": jid})
-            found: Any = protobufs.Neonize.LocalChatSettings.FromString(b64decode(answer))
+            found: Any = parsed(protobufs.Neonize.LocalChatSettings, b64decode(answer))
             if not found.Found:
                 continue
             muted_until = moment(found.MutedUntil)
@@ -126,7 +127,7 @@ class Names:
 
 
 def _contact(answer: str) -> ContactUpdate:
-    contact: Any = protobufs.Neonize.Contact.FromString(b64decode(answer))
+    contact: Any = parsed(protobufs.Neonize.Contact, b64decode(answer))
     info = contact.Info
     saved = info.FullName or info.FirstName
     return ContactUpdate(

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.operations import jid_text
+from whatsapp_mcp.protobufs.bounded import parsed
 
 LASTS: Final = 15.0
 """Seconds after which somebody who was writing no longer counts: WhatsApp repeats it every ten."""
@@ -31,7 +32,7 @@ class TypingPeople:
         from whatsapp_mcp.protobufs import Neonize
 
         try:
-            presence = Neonize.ChatPresence.FromString(payload)
+            presence = parsed(Neonize.ChatPresence, payload)
         except DecodeError:
             return
         chat = jid_text(presence.MessageSource.Chat)

@@ -12,7 +12,9 @@ from whatsapp_mcp.storage.failures import (
 )
 from whatsapp_mcp.storage.files import FileStore
 from whatsapp_mcp.storage.journal import (
+    EVENT_BYTES,
     READ_BYTES,
+    TOO_LARGE,
     JournalAddress,
     JournalReader,
     JournalRow,
@@ -27,7 +29,9 @@ from whatsapp_mcp.storage.snapshots import Snapshot, SnapshotStore
 from whatsapp_mcp.storage.statements import LedgerSnapshot, LedgerStorage, StatementLog, StatementRow
 
 __all__ = [
+    "EVENT_BYTES",
     "READ_BYTES",
+    "TOO_LARGE",
     "AppState",
     "ChatKeys",
     "Fenced",

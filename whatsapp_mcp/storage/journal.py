@@ -64,7 +64,11 @@ class JournalWriter(Protocol):
 
 
 READ_BYTES: Final = 1 << 26
-"""How many bytes are read at a time, unless the reader says another number; one event may have more."""
+"""How many bytes are read at a time, unless the reader says another number."""
+EVENT_BYTES: Final = 48 << 20
+"""Of one event. One that has more is neither kept nor read, and stands as `TOO_LARGE` without a payload."""
+TOO_LARGE: Final = -1
+"""The code of such an event."""
 
 
 class JournalReader(Protocol):

@@ -75,9 +75,11 @@ def decode_again(
 ) -> tuple[tuple[Recovered, ...], tuple[Recovered, ...]]:
     """What this version makes of the events that could not be decoded, and of messages of unknown kind."""
     events: list[Recovered] = []
-    for seq, code, received_at, payload in db.execute(
-        "SELECT seq, code, received_at, payload FROM undecoded ORDER BY seq"
-    ).fetchall():
+    # One at a time: an event that is over the bounds may have megabytes.
+    for seq in column(db, "SELECT seq FROM undecoded ORDER BY seq"):
+        code, received_at, payload = db.execute(
+            "SELECT code, received_at, payload FROM undecoded WHERE seq = ?", (seq,)
+        ).fetchone()
         part = seq & ((1 << _PART_BITS) - 1)
         with suppress(*UNDECODABLE):
             updates = _updates(code, payload, received_at, part=part)

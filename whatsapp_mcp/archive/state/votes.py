@@ -21,6 +21,7 @@ from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.database import column
 from whatsapp_mcp.archive.state.number_history import People
 from whatsapp_mcp.decoding import POLL
+from whatsapp_mcp.protobufs.bounded import parsed
 
 POLL_VOTE = "Poll Vote"
 
@@ -39,7 +40,7 @@ def open_vote(
         key = secret_key(secret, poll, author, voter, POLL_VOTE)
         try:
             plain = AESGCM(key).decrypt(iv, payload, f"{poll}\x00{voter}".encode())
-            return b"".join(protobufs.E2E.PollVoteMessage.FromString(plain).selectedOptions)
+            return b"".join(parsed(protobufs.E2E.PollVoteMessage, plain).selectedOptions)
         except (InvalidTag, ValueError, DecodeError):
             continue
     return None

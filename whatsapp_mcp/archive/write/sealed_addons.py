@@ -33,6 +33,7 @@ from whatsapp_mcp.decoding import (
     message_parts,
     millis,
 )
+from whatsapp_mcp.protobufs.bounded import parsed
 
 _USES: Final = {
     "encReactionMessage": ("Enc Reaction",),
@@ -89,9 +90,9 @@ def _secret_of(db: sqlite3.Connection, raw: sqlite3.Connection, message: int) ->
 def _secret(code: int, payload: bytes) -> bytes | None:
     """The secret that a message carries."""
     if code == HISTORY_CODE:
-        value = protobufs.Web.WebMessageInfo.FromString(payload)
+        value = parsed(protobufs.Web.WebMessageInfo, payload)
         return value.messageSecret or message_parts(value.message).secret
-    event = protobufs.Neonize.Message.FromString(payload)
+    event = parsed(protobufs.Neonize.Message, payload)
     return message_parts(event.Message).secret or message_parts(event.Raw).secret
 
 
@@ -115,7 +116,7 @@ def _open(
 
 
 def _updates(name: str, plain: bytes, origin: Origin, target: str) -> list[Update]:
-    value: Any = getattr(protobufs.E2E, _PLAIN.get(name, "Message")).FromString(plain)
+    value: Any = parsed(getattr(protobufs.E2E, _PLAIN.get(name, "Message")), plain)
     make_legible(value)
     if name == "encReactionMessage":
         at_ms = millis(value.senderTimestampMS, origin.at)

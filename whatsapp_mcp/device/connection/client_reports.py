@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import Neonize
@@ -129,16 +130,16 @@ def _state(code: int, payload: bytes, generation: int) -> state.ClientEvent | No
         case EventCode.CLIENT_OUTDATED:
             return state.Outdated(generation)
         case EventCode.LOGGED_OUT:
-            reason = Neonize.LoggedOut.FromString(payload).Reason
+            reason = parsed(Neonize.LoggedOut, payload).Reason
             return state.LoggedOut(
                 generation, _LOGOUTS.get(reason, "This companion was removed on the phone.")
             )
         case EventCode.TEMPORARY_BAN:
-            return _ban(Neonize.TemporaryBan.FromString(payload), generation)
+            return _ban(parsed(Neonize.TemporaryBan, payload), generation)
         case EventCode.CONNECT_FAILURE:
-            return _refused(Neonize.ConnectFailure.FromString(payload), generation)
+            return _refused(parsed(Neonize.ConnectFailure, payload), generation)
         case EventCode.PAIR_STATUS:
-            return _paired(Neonize.PairStatus.FromString(payload), generation)
+            return _paired(parsed(Neonize.PairStatus, payload), generation)
         case _:
             return None
 
@@ -172,7 +173,7 @@ def paired_number(payload: str) -> str | None:
     from whatsapp_mcp.protobufs import Neonize
 
     try:
-        status = Neonize.PairStatus.FromString(base64.b64decode(payload))
+        status = parsed(Neonize.PairStatus, base64.b64decode(payload))
     except DecodeError:
         return None
     return None if status.Status == status.ERROR else status.ID.User or None
@@ -187,9 +188,9 @@ def is_from_phone(code: int, payload: bytes) -> bool:
             case EventCode.HISTORY_SYNC:
                 return True
             case EventCode.MESSAGE:
-                source = Neonize.Message.FromString(payload).Info.MessageSource
+                source = parsed(Neonize.Message, payload).Info.MessageSource
             case EventCode.RECEIPT:
-                source = Neonize.Receipt.FromString(payload).MessageSource
+                source = parsed(Neonize.Receipt, payload).MessageSource
             case _:
                 return False
     except DecodeError:

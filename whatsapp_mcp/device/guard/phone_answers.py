@@ -20,6 +20,7 @@ from whatsapp_mcp.decoding import UNDECODABLE, MessageUpdate, bound_update, deco
 from whatsapp_mcp.device.operations import jid_text
 from whatsapp_mcp.ledger import PhoneMessage
 from whatsapp_mcp.models import JournalEvent, MessageKind
+from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import Neonize
@@ -66,7 +67,7 @@ def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str])
     from whatsapp_mcp.protobufs import Neonize
 
     try:
-        message = Neonize.Message.FromString(event.payload)
+        message = parsed(Neonize.Message, event.payload)
         changed = _changed(message)
     except (DecodeError, ValueError):
         return None
@@ -102,7 +103,7 @@ def phone_message_in(event: JournalEvent, own: Collection[str]) -> PhoneMessage 
     from whatsapp_mcp.protobufs import Neonize
 
     try:
-        message = Neonize.Message.FromString(event.payload)
+        message = parsed(Neonize.Message, event.payload)
         if not _is_of_the_phone(message, own):
             return None
         # As it is archived, so that what stands there later can be compared.

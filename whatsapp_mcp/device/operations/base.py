@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from whatsapp_mcp.errors import NotOnWhatsApp, Rejected, WhatsAppError
 from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -69,7 +70,7 @@ async def partly(
 
 def read(kind: type[M], answer: str) -> M:
     """A protobuf that the client answered in base64."""
-    return kind.FromString(b64decode(answer))
+    return parsed(kind, b64decode(answer))
 
 
 def jid_text(jid: Any) -> str:

@@ -13,6 +13,7 @@ from whatsapp_mcp.device.operations.effects import has_effect
 from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import ContactUpdate, NumberCheck, Presence
 from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
@@ -136,5 +137,5 @@ class Contacts(Topic):
 def _read_presence(payload: bytes) -> Presence:
     from whatsapp_mcp.protobufs import Neonize
 
-    event = Neonize.Presence.FromString(payload)
+    event = parsed(Neonize.Presence, payload)
     return Presence(jid_text(event.From), not event.Unavailable, moment(event.LastSeen))

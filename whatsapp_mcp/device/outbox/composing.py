@@ -40,6 +40,7 @@ from whatsapp_mcp.models import (
     TextContent,
     VoteContent,
 )
+from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
@@ -110,7 +111,7 @@ async def _message(
         case VoteContent(poll_id, options):
             poll = await addresses.as_stored(await archive.message(poll_id, chat=request.chat))
             parameters = {"poll": _info(poll), "options": list(options)}
-            return E2E.Message.FromString(b64decode(await call("build_poll_vote", parameters)))
+            return parsed(E2E.Message, b64decode(await call("build_poll_vote", parameters)))
         case ReactionContent() | EditContent() | RevokeContent() | PinContent():
             target = await archive.message(request.content.message_id, chat=request.chat)
             new = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.models import FileContent, Media, Message, MessageKind
+from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import MediaSource
@@ -37,7 +38,7 @@ async def file_message(
     from whatsapp_mcp.protobufs import E2E, Neonize
 
     answer = await call("upload", {"path": content.path, "kind": _UPLOADED_AS[content.kind]})
-    uploaded = Neonize.UploadResponse.FromString(b64decode(answer))
+    uploaded = parsed(Neonize.UploadResponse, b64decode(answer))
     keys: dict[str, Any] = {
         "URL": uploaded.url,
         "directPath": uploaded.DirectPath,

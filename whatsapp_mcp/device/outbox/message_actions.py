@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from whatsapp_mcp.errors import InvalidArgument, Rejected
 from whatsapp_mcp.models import ContactDetails
+from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive
@@ -55,7 +56,7 @@ class MessageActions:
 
         about = business = picture = None
         for answer in await self.call("get_user_info", {"jids": [jid]}):
-            info = Neonize.GetUserInfoSingleReturnFunction.FromString(b64decode(answer)).UserInfo
+            info = parsed(Neonize.GetUserInfoSingleReturnFunction, b64decode(answer)).UserInfo
             about = info.Status or about
             business = info.VerifiedName.Details.verifiedName or business
         try:
@@ -63,7 +64,7 @@ class MessageActions:
         except (Rejected, InvalidArgument):
             answer = None  # hidden or none
         if answer:
-            picture = Neonize.ProfilePictureInfo.FromString(b64decode(answer)).URL or None
+            picture = parsed(Neonize.ProfilePictureInfo, b64decode(answer)).URL or None
         return ContactDetails(jid, about, picture, business)
 
     async def typing(self, chat: str, state: Literal["composing", "recording", "paused"]) -> None:

@@ -11,7 +11,7 @@ from psycopg import sql
 from whatsapp_mcp.fleet.database.connections import Database, Session
 from whatsapp_mcp.fleet.database.streams import Statements, Stream, await_standby, fenced
 from whatsapp_mcp.fleet.protocol import AppendOutcome
-from whatsapp_mcp.storage import READ_BYTES, JournalRow
+from whatsapp_mcp.storage import EVENT_BYTES, READ_BYTES, TOO_LARGE, JournalRow
 
 _STATEMENTS: Final = Statements(
     append="""
@@ -40,15 +40,17 @@ _STATEMENTS: Final = Statements(
 _TRIAL: Final = 1_000
 """Bytes of a trial, about those of a message."""
 _READ: Final = """
-SELECT seq, generation, received_at, code, payload
+SELECT seq, generation, received_at,
+    CASE WHEN octet_length(payload) <= %(most)s THEN code ELSE %(too_large)s END,
+    CASE WHEN octet_length(payload) <= %(most)s THEN payload ELSE '' END
 FROM (
     SELECT *, sum(octet_length(payload)) OVER (ORDER BY seq) - octet_length(payload) AS before
     FROM (
         SELECT seq, generation, received_at, code, payload FROM whatsapp_mcp.journal
-        WHERE account = %s AND seq > %s ORDER BY seq LIMIT %s
+        WHERE account = %(account)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s
     ) AS few
 ) AS sized
-WHERE before < %s ORDER BY seq
+WHERE before < %(size)s ORDER BY seq
 """
 _WAITING: Final = "SELECT count(*) FROM whatsapp_mcp.journal WHERE account = %s AND seq > %s"
 # No lock on the head: a leader prunes what it has archived for good, whether it leads still or not, and the
@@ -161,7 +163,8 @@ class PostgresJournal:
 
 def events_of(session: Session, account: str, after: int, limit: int, size: int) -> list[JournalRow]:
     """As `storage.JournalReader.read`, whether they are durable or not."""
-    found = session.execute(_READ, [account, after, limit, size]).fetchall()
+    values = {"account": account, "after": after, "limit": limit, "size": size}
+    found = session.execute(_READ, {**values, "most": EVENT_BYTES, "too_large": TOO_LARGE}).fetchall()
     return [JournalRow(*row) for row in found]
 
 
