@@ -1,9 +1,8 @@
-# syntax=docker/dockerfile:1
 # Builds from a checkout, a source archive or the image context of a release: docker build -t whatsapp-mcp .
 # With what accounts on several machines need: docker build --build-arg REQUIREMENTS=fleet .
 # Packages are installed from the lock files, by hash. The root file system may be read-only: all state is in /data.
 
-FROM python:3.13-slim AS build
+FROM python:3.13-slim@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6 AS build
 ARG REQUIREMENTS=runtime
 WORKDIR /source
 COPY requirements/runtime.txt requirements/fleet.txt requirements/build.txt requirements/
@@ -15,7 +14,7 @@ COPY whatsapp_mcp whatsapp_mcp
 RUN /tmp/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
     && pip --python /opt/whatsapp-mcp/bin/python install --no-cache-dir --no-deps --no-index /tmp/wheel/*.whl
 
-FROM python:3.13-slim
+FROM python:3.13-slim@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6
 RUN groupadd --gid 10001 whatsapp && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data whatsapp \
     && install -d -m 0700 -o 10001 -g 10001 /data
 COPY --from=build /opt/whatsapp-mcp /opt/whatsapp-mcp

@@ -229,6 +229,7 @@ lock:
 	$(COMPILE) --output-file requirements/runtime.txt
 	$(COMPILE) --extra postgres --extra objects --extra metrics --extra otel --constraints requirements/runtime.txt --output-file requirements/fleet.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:postgres --output-file requirements/postgres.txt
+	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:tools --output-file requirements/tools.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group pyproject.toml:clients --output-file requirements/clients.txt
 	$(COMPILE) --extra demo --group build --output-file requirements/demo.txt
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt

@@ -61,12 +61,21 @@ def test_what_a_service_mounts_and_waits_for_is_there() -> None:
     assert (FOLDER / SERVICES["node-1"]["build"]["context"] / "Dockerfile").exists()
 
 
-def test_programs_have_as_little_as_they_need() -> None:
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_as_little_as_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "devices", "pid", "ipc"} & service.keys()
+    assert service.get("cap_add", []) == (["CHOWN", "DAC_OVERRIDE"] if name == "prepare" else [])
+    # The Dockerfile names the user of programs.
+    assert "build" in service or name == "prepare" or not service["user"].startswith("0")
+
+
+def test_programs_mount_what_they_need_alone() -> None:
     for name in PROGRAMS:
         service = SERVICES[name]
-        assert service["read_only"] is True
-        assert service["cap_drop"] == ["ALL"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
         objects = ["objects:/objects"] if name.startswith("node") else []
         assert service["volumes"] == [f"{name}:/data", *objects]
 

@@ -29,6 +29,7 @@ WHEEL = f"mcp_server_whatsapp-{VERSION}-py3-none-any.whl"
 SDIST = f"mcp_server_whatsapp-{VERSION}.tar.gz"
 BUNDLE = f"mcp-server-whatsapp-{VERSION}.mcpb"
 PAGE = ROOT / "docs" / "packages.md"
+TOOLS = ROOT / "requirements" / "tools.txt"
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -75,7 +76,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of commands with uv, uvx and pipx."""
     folder = tmp_path_factory.mktemp("tools")
     venv.create(folder, with_pip=True)
-    ran(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "uv", "pipx")
+    ran(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", TOOLS)
     return folder / "bin"
 
 

@@ -148,8 +148,13 @@ def test_dependabot_watches_folders_that_exist() -> None:
     for update in loaded(GITHUB / "dependabot.yml")["updates"]:
         for folder in update.get("directories", [update.get("directory")]):
             place = ROOT / folder.strip("/")
-            expected = {"npm": "package-lock.json", "docker": "Dockerfile", "github-actions": ".github"}
-            assert (place / expected[update["package-ecosystem"]]).exists()
+            expected = {
+                "npm": ["package-lock.json"],
+                "docker": ["Dockerfile", "kustomization.yaml"],
+                "docker-compose": ["compose.yaml"],
+                "github-actions": [".github"],
+            }
+            assert any((place / name).exists() for name in expected[update["package-ecosystem"]])
 
 
 def test_hooks_run_what_is_installed_here_alone() -> None:

@@ -24,10 +24,6 @@ if [ ! -e "$PGDATA/standby.signal" ] && [ "$(peer fleet psql -d whatsapp -XAtc '
 fi
 
 mkdir -p "$PGDATA"
-if [ "$(id -u)" -eq 0 ]; then
-    chown -R postgres "$PGDATA"
-    exec gosu postgres "$BASH" "$0"
-fi
 chmod 700 "$PGDATA"
 
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
