@@ -61,6 +61,26 @@ PROMISES = {
     "text that repeats twelve words or more of another chat": [
         "device/test_guard.py:test_many_words_of_another_chat_are_asked_about",
     ],
+    "It looks at whatever they would see: captions, polls, names of files, names and topics of groups": [
+        "device/test_concerns.py:test_words_in_parts_of_one_message_are_looked_at_together",
+        "device/test_concerns.py:test_captions_and_names_of_files_are_looked_at",
+        "device/test_concerns.py:test_names_and_topics_of_groups_are_looked_at",
+    ],
+    "the words of documents, what is forwarded with the words that were read in it and its one-time codes": [
+        "device/test_concerns.py:test_the_words_of_a_document_of_this_computer_are_looked_at",
+        "device/test_concerns.py:test_what_is_forwarded_is_looked_at_like_what_is_written",
+        "device/test_concerns.py:"
+        "test_words_that_were_recognised_in_a_picture_are_looked_at_when_it_is_forwarded",
+    ],
+    "together with what went to that chat within the last hour": [
+        "device/test_concerns.py:"
+        "test_a_secret_or_a_text_in_pieces_is_asked_about_at_the_piece_that_completes_it",
+    ],
+    "A file that came from another chat counts as forwarded, however it is sent": [
+        "device/test_concerns.py:test_a_file_of_another_chat_is_a_forward_however_it_is_sent",
+        "device/test_concerns.py:test_a_file_of_which_no_digest_is_known_is_recognised_by_its_content",
+        "server/test_forwarded_files.py:*",
+    ],
     "more than three forwards": [
         "device/test_guard.py:test_more_than_three_forwards_within_an_hour_are_asked_about",
     ],

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.policy.everyday import EVERYDAY
-from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, find_secret_in_file
+from whatsapp_mcp.policy.secrets import find_secret, text_of_file
 
 MIXED = "aB3dE5fG7hJ9kL2mN4pQ6rS8tU1vW0xY" * 8
 """What tokens are made of. They are put together here, so that no scanner takes this file for a leak."""
@@ -143,12 +143,23 @@ def test_what_only_looks_alike_is_none(text: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-8-sig", "latin-1"])
 def test_text_files_are_searched_in_any_usual_encoding(encoding: str) -> None:
-    assert find_secret_in_file("Grüße\npassword: hunter2\n".encode(encoding)) == "a password"
+    text = text_of_file("Grüße\npassword: hunter2\n".encode(encoding))
+    assert text is not None
+    assert find_secret(text) == "a password"
 
 
-def test_files_that_are_no_text_or_large_are_not_searched() -> None:
-    assert find_secret_in_file(b"\x89PNG\0password: hunter2") is None
-    assert find_secret_in_file(b"password: hunter2".ljust(SCANNED_BYTES + 1)) is None
+def test_files_that_are_no_text_have_none() -> None:
+    assert text_of_file(b"\x89PNG\0password: hunter2") is None
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [("the password:", "hunter2"), ("4111 1111", "1111 1111"), ("DE89 3704 0044", "0532 0130 00")],
+)
+def test_a_secret_may_begin_in_what_was_sent_before_and_must_not_end_there(before: str, text: str) -> None:
+    assert find_secret(text) is None
+    assert find_secret(text, before) is not None
+    assert find_secret("see you tomorrow", f"{before} {text}") is None
 
 
 @given(st.text(max_size=300))
@@ -168,9 +179,9 @@ def test_the_kind_is_one_of_ours_whatever_the_text(text: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["password ", "1234 ", "DE89", "a-", "eyJ", "eyJ-", "-----BEGIN ", "://a:b", "sk-a-", "is 1 "]
 )
-def test_a_large_file_is_searched_in_linear_time(piece: str) -> None:
+def test_a_long_text_is_searched_in_linear_time(piece: str) -> None:
     began = time.process_time()
-    find_secret_in_file((piece * (100_000 // len(piece))).encode())
+    find_secret(piece * (100_000 // len(piece)))
     assert time.process_time() - began < 5
 
 

@@ -7,7 +7,7 @@ its errors are the function's.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -24,6 +24,7 @@ from whatsapp_mcp.settings import AccountFolder
 P = ParamSpec("P")
 R = TypeVar("R")
 if TYPE_CHECKING:
+    from datetime import datetime
     from types import CoroutineType
 
     from google.protobuf.message import Message as Proto
@@ -122,7 +123,7 @@ class ReadingArchive:
     outbox_get = in_thread(read.outbox_get)
     files_of_send = in_thread(read.files_of_send)
     outbox_album = in_thread(read.outbox_album)
-    forwards_since = at_once(read.forwards_since)
+    sent_before = at_once(read.sent_before)
     open_sends = in_thread(read.open_sends)
     own = in_thread(read.own)
     meta_get = in_thread(read.meta_get)
@@ -169,13 +170,24 @@ class ReadingArchive:
         message = await self.readers.run(read.find, key)
         return await anyio.to_thread.run_sync(raw_form, self.folder, message)
 
-    async def repeats_another_chat(self, text: str, chat: str) -> int | None:
+    async def repeats_another_chat(self, text: str, chat: str, before: str = "") -> int | None:
         """The ref of the newest message in another chat that shares twelve words in a row with a text.
 
-        What this companion sent elsewhere does not count. A text of a hundred words takes some hundredths of
+        It may share them together with `before`, what was sent there just before. What this companion sent
+        elsewhere does not count. A text of a hundred words takes some hundredths of
         a second, the longest that WhatsApp takes some seconds.
         """
-        return await self.readers.whole(read.repeats_another_chat, text, chat)
+        return await self.readers.whole(read.repeats_another_chat, text, chat, before)
+
+    async def files_elsewhere(
+        self, path: str, digest: bytes, sizes: Collection[int], chat: str
+    ) -> tuple[read.FileElsewhere, ...]:
+        """See `read.files_elsewhere`."""
+        return await self.readers.whole(read.files_elsewhere, path, digest, sizes, chat)
+
+    async def forwards_since(self, since: datetime) -> int:
+        """See `read.forwards_since`."""
+        return await self.readers.whole(read.forwards_since, since)
 
     async def wait_change(self, after: int, timeout: float) -> int:
         """Wait until the feed goes beyond `after` or `timeout` seconds are over; answers `last_change`."""

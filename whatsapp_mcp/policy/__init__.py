@@ -25,7 +25,7 @@ from whatsapp_mcp.policy.scopes import (
     parse_scopes,
     scope_of,
 )
-from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, find_secret_in_file
+from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, text_of_file
 
 __all__ = [
     "INVISIBLE",
@@ -55,7 +55,6 @@ __all__ = [
     "denied",
     "digest_of",
     "find_secret",
-    "find_secret_in_file",
     "gap",
     "has_code",
     "is_in_scope",
@@ -67,6 +66,7 @@ __all__ = [
     "parse_scopes",
     "require",
     "scope_of",
+    "text_of_file",
     "visible",
     "visible_lines",
     "without_tags",

@@ -10,6 +10,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 SCANNED_BYTES: Final = 1 << 20
@@ -82,33 +83,38 @@ _IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9])
 _SHORTEST_IBAN: Final = 15
 
 
-def find_secret(text: str) -> str | None:
-    """What kind of secret a text holds, in our words; None when none was found."""
-    if not text.isascii():
-        text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    for kind, found in (
-        ("a private key", _PRIVATE_KEY.search(text)),
-        ("an access token or key", _TOKEN.search(text)),
-        ("an address with a password in it", _URL_PASSWORD.search(text)),
-        ("a password", next(_passwords(text), None)),
-        ("a PIN or security code", _PIN.search(text)),
-        ("a card number", next(_cards(text), None)),
-        ("an IBAN", next(_ibans(text), None)),
+def find_secret(text: str, before: str = "") -> str | None:
+    """What kind of secret a text holds, in our words; None when none was found.
+
+    Args:
+        text: What is to be sent.
+        before: What was sent there just before: a secret may begin in it, and must not end there.
+    """
+    before = f"{_plain(before)} " if before else ""
+    text, behind = before + _plain(text), len(before)
+    for kind, ends in (
+        ("a private key", _ends(_PRIVATE_KEY, text)),
+        ("an access token or key", _ends(_TOKEN, text)),
+        ("an address with a password in it", _ends(_URL_PASSWORD, text)),
+        ("a password", _passwords(text)),
+        ("a PIN or security code", _ends(_PIN, text)),
+        ("a card number", _cards(text)),
+        ("an IBAN", _ibans(text)),
     ):
-        if found is not None:
+        if any(end > behind for end in ends):
             return kind
     return None
 
 
-def find_secret_in_file(content: bytes) -> str | None:
-    """As `find_secret`, for a file; None as well for one that is no text or larger than `SCANNED_BYTES`."""
-    if len(content) > SCANNED_BYTES:
-        return None
-    text = _text_of(content)
-    return None if text is None else find_secret(text)
+def _ends(pattern: re.Pattern[str], text: str) -> Iterator[int]:
+    return (match.end() for match in pattern.finditer(text))
 
 
-def _text_of(content: bytes) -> str | None:
+def _plain(text: str) -> str:
+    return text if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+
+
+def text_of_file(content: bytes) -> str | None:
     """The text of a file that is one: in an unknown encoding at least its ASCII, which secrets consist of."""
     for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if content.startswith(mark):
@@ -116,23 +122,22 @@ def _text_of(content: bytes) -> str | None:
     return None if b"\0" in content else content.decode(errors="replace")
 
 
-def _passwords(text: str) -> Iterator[str]:
+def _passwords(text: str) -> Iterator[int]:
     for match in _PASSWORD.finditer(text):
-        value = match["value"] or match["odd"]
-        if not _NO_VALUE.fullmatch(value):
-            yield value
+        if not _NO_VALUE.fullmatch(match["value"] or match["odd"]):
+            yield match.end()
 
 
-def _cards(text: str) -> Iterator[str]:
+def _cards(text: str) -> Iterator[int]:
     from stdnum import luhn  # not loaded by servers that send nothing
 
     for match in _CARD.finditer(text):
         number = re.sub(r"\D", "", match[0])
         if _ISSUED.fullmatch(number) and len(set(number)) > 1 and luhn.is_valid(number):
-            yield number
+            yield match.end()
 
 
-def _ibans(text: str) -> Iterator[str]:
+def _ibans(text: str) -> Iterator[int]:
     from stdnum import iban
 
     for match in _IBAN.finditer(text):
@@ -140,4 +145,6 @@ def _ibans(text: str) -> Iterator[str]:
         joined = re.sub("[ -]", "", match[0])
         for length in range(_SHORTEST_IBAN, len(joined) + 1):
             if iban.is_valid(joined[:length], check_country=False):
-                yield joined[:length]
+                letters = re.finditer("[A-Za-z0-9]", match[0])
+                yield match.start() + next(islice(letters, length - 1, None)).end()
+                break

@@ -43,7 +43,6 @@ from whatsapp_mcp.archive.read.outbox_entries import (
     album_keys,
     damaged_sends,
     files_of_send,
-    forwards_since,
     is_replied,
     key_digest,
     needed_files,
@@ -70,7 +69,13 @@ from whatsapp_mcp.archive.read.people import (
     resolve_chat,
     unnamed_chats,
 )
-from whatsapp_mcp.archive.read.repeats import repeats_another_chat
+from whatsapp_mcp.archive.read.repeats import (
+    FileElsewhere,
+    files_elsewhere,
+    forwards_since,
+    repeats_another_chat,
+    sent_before,
+)
 from whatsapp_mcp.archive.read.reports import (
     arrived,
     last_written,
@@ -87,6 +92,7 @@ __all__ = [
     "SEND_CHATS",
     "SEND_REQUEST",
     "UNSETTLED_SENDS",
+    "FileElsewhere",
     "SendRow",
     "album_keys",
     "arrived",
@@ -109,6 +115,7 @@ __all__ = [
     "edits",
     "expires_in",
     "file_counts",
+    "files_elsewhere",
     "files_of_send",
     "files_to_fetch",
     "files_to_read",
@@ -152,6 +159,7 @@ __all__ = [
     "send_report",
     "send_rows",
     "send_time",
+    "sent_before",
     "silent_groups",
     "statistics",
     "unnamed_chats",

@@ -291,16 +291,6 @@ def _legible(db: sqlite3.Connection, rows: Sequence[SendRow]) -> tuple[OutboxEnt
     return tuple(entries)
 
 
-def forwards_since(db: sqlite3.Connection, since: datetime) -> int:
-    """How many forwards were accepted since then, of the last 200 sends."""
-    row = db.execute(
-        """SELECT count(*) FROM (SELECT request, created_at FROM outbox ORDER BY id DESC LIMIT 200)
-        WHERE created_at >= ? AND json_extract(request, '$.content.kind') = 'forward'""",
-        (int(since.timestamp() * 1000),),
-    ).fetchone()
-    return int(row[0])
-
-
 def send_files(db: sqlite3.Connection) -> frozenset[str]:
     """Paths of the files of sends that may still go out."""
     entries = (*outbox_unsettled(db), *outbox_held(db), *outbox_scheduled(db))

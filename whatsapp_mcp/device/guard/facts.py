@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,26 +26,13 @@ from whatsapp_mcp.models import (
     ImportRequest,
     LocationContent,
     MessageKey,
-    MessageKind,
     PollContent,
     SendRequest,
     TextContent,
     files_of,
 )
-from whatsapp_mcp.policy import (
-    SCANNED_BYTES,
-    Act,
-    Audience,
-    Effect,
-    digest_of,
-    find_secret,
-    find_secret_in_file,
-)
+from whatsapp_mcp.policy import Act, Audience, Effect, digest_of
 
-_THIRD_PARTY: Final = frozenset({MessageKind.CONTACT, MessageKind.LOCATION, MessageKind.LIVE_LOCATION})
-MOST_FORWARDS: Final = 3
-"""Forwards that are not asked about within `_FORWARDS_WITHIN`."""
-_FORWARDS_WITHIN: Final = timedelta(hours=1)
 _NOT_BOUND: Final = ("idempotency_key", "wait", "queue")
 """Parts of a send that are no part of what a person is asked about."""
 _PATHS: Final = ("path", "photo")
@@ -81,39 +66,6 @@ async def acts_of(archive: Archive, operation: Operation, arguments: Mapping[str
     return acts
 
 
-async def with_concerns(archive: Archive, request: SendRequest, acts: list[Act], now: datetime) -> list[Act]:
-    """The acts of a send with what in its content wants a person's look."""
-    first, *more = acts
-    concerns = await _concerns(archive, request, first.chats, now)
-    return [replace(first, concerns=concerns), *more]
-
-
-async def _concerns(
-    archive: Archive, request: SendRequest, chats: Sequence[ChatFacts], now: datetime
-) -> list[str]:
-    """What in a message wants a person's look."""
-    content, found = request.content, list[str]()
-    if all(chat.is_own for chat in chats):
-        return found
-    for file in files_of(content):
-        secret = await anyio.to_thread.run_sync(_secret_in, Path(file.path))
-        found += [f"the file has {secret} in it"] if secret else []
-    for text in words_of(content):
-        secret = find_secret(text)
-        found += [f"it has {secret} in it"] if secret else []
-        repeated = await archive.repeats_another_chat(text, request.chat)
-        if repeated is not None:
-            found.append(f"it repeats many words in a row of #{repeated}, which is from another chat")
-    if isinstance(content, ContactCardContent) and content.number not in {chat.number for chat in chats}:
-        found.append("it gives somebody's contact card to somebody else")
-    if isinstance(content, ForwardContent):
-        if await _is_of_third_party(archive, content, request.chat):
-            found.append("a location or a contact card would leave its chat")
-        if await archive.forwards_since(now - _FORWARDS_WITHIN) >= MOST_FORWARDS:
-            found.append(f"it is one of more than {MOST_FORWARDS} forwards within an hour")
-    return found
-
-
 async def referred(archive: Archive, arguments: Mapping[str, Any]) -> list[str]:
     """What an act depends on beside its arguments.
 
@@ -136,14 +88,6 @@ async def referred(archive: Archive, arguments: Mapping[str, Any]) -> list[str]:
             message = await archive.message(key, chat=chat)
             words.append(f"{message.sender_name}: [{message.kind.value}] {message.text}")
     return words
-
-
-async def _is_of_third_party(archive: Archive, content: ForwardContent, chat: str) -> bool:
-    try:
-        message = await archive.message(content.ref)
-    except MessageNotFound:
-        return False
-    return message.kind in _THIRD_PARTY and message.chat != chat
 
 
 def words_of(content: Content) -> list[str]:
@@ -195,14 +139,6 @@ def _paths(value: Any) -> list[str]:
         return []
     held = value
     return [str(path) for name in _PATHS if (path := getattr(held, name, None))]
-
-
-def _secret_in(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return find_secret_in_file(file.read(SCANNED_BYTES + 1))
-    except OSError:
-        return None
 
 
 def _digest(path: Path) -> str:

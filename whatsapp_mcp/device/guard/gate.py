@@ -12,7 +12,8 @@ import anyio
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
-from whatsapp_mcp.device.guard.facts import acts_of, digest, reached, referred, with_concerns
+from whatsapp_mcp.device.guard.concerns import Concerns
+from whatsapp_mcp.device.guard.facts import acts_of, digest, reached, referred
 from whatsapp_mcp.device.guard.held_sends import SAID_NO, HeldSends
 from whatsapp_mcp.device.guard.host_tools import decision_about
 from whatsapp_mcp.device.guard.import_limits import limited
@@ -102,6 +103,7 @@ class Gate:
         self.clock = clock
         self.books = Bookkeeper(archive, ledger, settings, clock)
         self.held_sends = HeldSends(archive, ledger, settings, outbox, clock, self.books, tell_person)
+        self._concerns = Concerns(archive, clock)
         self._archive = archive
         self._ledger = ledger
         self._settings = settings
@@ -163,9 +165,10 @@ class Gate:
         else:
             acts = await acts_of(self._archive, operation, arguments)
         act, decision = await self._decide(policy, acts, caller, taint)
-        if decision.verdict == "allow" and policy.withholds and isinstance(request, SendRequest):
+        if decision.verdict == "allow" and policy.withholds and not caller.is_trusted and acts[0].is_seen:
             # Last, since it searches the archive.
-            acts = await with_concerns(self._archive, request, acts, self.clock.now())
+            concerns = await self._concerns.about(arguments, acts[0].chats, caller)
+            acts[0] = replace(acts[0], concerns=concerns)
             act, decision = await self._decide(policy, acts, caller, taint)
         if decision.verdict == "deny":
             raise denied(act, decision)

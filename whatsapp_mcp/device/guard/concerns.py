@@ -1,0 +1,232 @@
+"""`Concerns`: what in that which would be seen wants a person's look, although whom it reaches would not.
+
+It is a detector, not a wall: words that are put in another way pass it. So it looks at all that people would
+see: what is forwarded as well as what an agent wrote, with what was recognised in files, names and topics of
+groups, and what was sent to the chat just before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from glob import escape
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.guard.facts import words_of
+from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
+from whatsapp_mcp.media import ReaderOptions, format_of, open_reader, readable
+from whatsapp_mcp.media_folder import recorded_file
+from whatsapp_mcp.models import (
+    Caller,
+    ChatFacts,
+    ContactCardContent,
+    FileContent,
+    ForwardContent,
+    GroupChange,
+    Message,
+    MessageKey,
+    MessageKind,
+    ReadingKind,
+    SendRequest,
+    files_of,
+)
+from whatsapp_mcp.policy import SCANNED_BYTES, find_secret, has_code, text_of_file
+
+MOST_FORWARDS: Final = 3
+"""Forwards that are not asked about within `_FORWARDS_WITHIN`."""
+_FORWARDS_WITHIN: Final = timedelta(hours=1)
+_WINDOW: Final = timedelta(hours=1)
+"""How long what was sent before counts as a part of what is sent now."""
+_WINDOW_CHARACTERS: Final = 4_000
+_READ_CHARACTERS: Final = 50_000
+"""Of a file or of a forwarded message; the rest is not compared."""
+_READ_SECONDS: Final = 30.0
+"""That a document may take; a file that is not read by then is not compared."""
+_THIRD_PARTY: Final = frozenset({MessageKind.CONTACT, MessageKind.LOCATION, MessageKind.LIVE_LOCATION})
+_MARKS: Final = (b"{\\rtf", b"<")
+"""How text begins that is not what a person sees."""
+
+
+class _Looked(NamedTuple):
+    """A file of this computer.
+
+    Attributes:
+        digest: SHA-256 of its content.
+        sizes: Its bytes, and those of the files beside it from which it was made.
+        text: Its content as text; None if it is none or too large.
+        is_plain: Whether that is what a person sees: markup and formats have to be read.
+    """
+
+    digest: bytes
+    sizes: frozenset[int]
+    text: str | None
+    is_plain: bool
+
+
+class Concerns:
+    """Looks at what would be seen.
+
+    Args:
+        archive: Has what was said, read in files, and sent.
+        clock: The leader's.
+    """
+
+    def __init__(self, archive: Archive, clock: Clock) -> None:
+        self._archive = archive
+        self._clock = clock
+        self._reading = anyio.Lock()
+
+    async def about(
+        self, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], caller: Caller
+    ) -> list[str]:
+        """What in the arguments of an operation wants a look, as clauses: "it has a card number in it".
+
+        Args:
+            arguments: By name.
+            chats: Whom it reaches.
+            caller: Who asks for it; what they sent to a chat before belongs to it.
+        """
+        if chats and all(chat.is_own for chat in chats):
+            return []
+        request = arguments.get("request")
+        if isinstance(request, SendRequest):
+            return await self._of_send(request, chats, caller)
+        return await self._of_group(arguments)
+
+    async def _of_send(self, request: SendRequest, chats: Sequence[ChatFacts], caller: Caller) -> list[str]:
+        content, chat, found = request.content, chats[0].jid, list[str]()
+        now = self._clock.now()
+        sent = await self._archive.sent_before(chat, caller.principal, now - _WINDOW)
+        before = " ".join(text for one in sent for text in words_of(one))[-_WINDOW_CHARACTERS:]
+        found += await self._in_words(" ".join(words_of(content)), chat, "it", before)
+        if isinstance(content, ContactCardContent) and content.number not in {each.number for each in chats}:
+            found.append("it gives somebody's contact card to somebody else")
+        forwarded = [await self._file(file, chat, found) for file in files_of(content)]
+        if isinstance(content, ForwardContent):
+            forwarded.append(await self._in_message(content.ref, chat, found))
+        if any(forwarded) and await self._archive.forwards_since(now - _FORWARDS_WITHIN) >= MOST_FORWARDS:
+            found.append(f"it is one of more than {MOST_FORWARDS} forwards within an hour")
+        return found
+
+    async def _of_group(self, arguments: Mapping[str, Any]) -> list[str]:
+        """What the name, the topic and the photo of a group say."""
+        change, chat, found = arguments.get("change"), arguments.get("jid", ""), list[str]()
+        texts = [arguments.get("name")]
+        if isinstance(change, GroupChange):
+            texts = [change.name, change.topic]
+            if change.photo is not None:
+                await self._file(FileContent("image", change.photo, "image/jpeg"), chat, found)
+        said = " ".join(text for text in texts if isinstance(text, str))
+        return [*await self._in_words(said, chat, "it"), *found]
+
+    async def _in_words(self, text: str, chat: str, what: str, before: str = "") -> list[str]:
+        """What in a text wants a look, of which `what` is told."""
+        if not text:
+            return []
+        secret = await anyio.to_thread.run_sync(find_secret, text, before)
+        found = [f"{what} has {secret} in it"] if secret else []
+        repeated = await self._archive.repeats_another_chat(text, chat, before)
+        if repeated is not None:
+            found.append(f"{what} repeats many words in a row of #{repeated}, which is from another chat")
+        return found
+
+    async def _in_message(self, key: MessageKey, chat: str, found: list[str]) -> bool:
+        """Add what in a message that would be seen again wants a look; whether it is there at all."""
+        try:
+            message = await self._archive.message(key)
+        except MessageNotFound:
+            return False
+        text = await self._said_by(message)
+        is_elsewhere = message.chat != chat
+        found += await self._in_words(text, chat, "what is forwarded")
+        if is_elsewhere and await anyio.to_thread.run_sync(has_code, text):
+            found.append("what is forwarded has a one-time code in it")
+        if is_elsewhere and message.kind in _THIRD_PARTY:
+            found.append("a location or a contact card would leave its chat")
+        return True
+
+    async def _said_by(self, message: Message) -> str:
+        """All that a message says, what was read in its file with it."""
+        name = message.media.file_name if message.media else None
+        reading = await self._archive.reading(message.ref)
+        read = [text for one in reading.passages for text in (one.title, one.text)] if reading else []
+        options = [option.name for option in message.poll]
+        texts = [message.spoken, name, *options, *_texts_in(message.details), *read]
+        return "\n".join(filter(None, texts))[:_READ_CHARACTERS]
+
+    async def _file(self, file: FileContent, chat: str, found: list[str]) -> bool:
+        """Add what in a file wants a look; whether it is one of another chat."""
+        path = Path(file.path)
+        looked = await anyio.to_thread.run_sync(_look_at, path)
+        if looked is None:
+            return False
+        elsewhere = await self._message_with(path, looked, chat)
+        words = None if looked.is_plain else await self._read(path, file)
+        found += await self._in_words("\n".join(filter(None, (looked.text, words))), chat, "the file")
+        return elsewhere is not None and await self._in_message(elsewhere, chat, found)
+
+    async def _message_with(self, path: Path, looked: _Looked, chat: str) -> int | None:
+        """The ref of the newest message of another chat that carries a file; None if there is none."""
+        found = await self._archive.files_elsewhere(str(path), looked.digest, looked.sizes, chat)
+        for ref, recorded in found:
+            if recorded is None:
+                return ref
+            there = recorded_file(self._archive.folder.media, recorded)
+            other = await anyio.to_thread.run_sync(_look_at, there)
+            if other is not None and (
+                other.digest == looked.digest or other.digest.hex()[:24] == _origin(path)
+            ):
+                return ref
+        return None
+
+    async def _read(self, path: Path, file: FileContent) -> str | None:
+        """The words of a document, by a process of its own; None if it has none that can be read in time."""
+        if readable(MessageKind(file.kind), file.mime_type, file.file_name) is not ReadingKind.DOCUMENT:
+            return None
+        with self._clock.limit(_READ_SECONDS), suppress(WhatsAppError, OSError):
+            async with self._reading, open_reader(ReaderOptions()) as reader:
+                async with await anyio.open_file(path, "rb") as opened:
+                    read = await reader.document(opened.wrapped, file.mime_type, file.file_name)
+                texts = (text for one in read.passages for text in (one.title, one.text) if text)
+                return "\n".join(texts)[:_READ_CHARACTERS]
+        return None
+
+
+def _look_at(path: Path) -> _Looked | None:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+            size = file.tell()
+            file.seek(0)
+            content = file.read(SCANNED_BYTES)
+        text = text_of_file(content) if size <= SCANNED_BYTES else None
+        is_plain = text is not None and not content.startswith(_MARKS) and format_of(content) is None
+        beside = path.parent.glob(f"{escape(_origin(path))}.*")
+        return _Looked(digest, frozenset({size, *(one.stat().st_size for one in beside)}), text, is_plain)
+    except OSError:
+        return None
+
+
+def _origin(path: Path) -> str:
+    """What copies of one file on their way out have in common: the beginning of its SHA-256, in hex."""
+    return path.name.partition(".")[0]
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """The texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in cast("dict[str, object]", value).values():
+            yield from _texts_in(inner)
+    elif isinstance(value, list):
+        for inner in cast("list[object]", value):
+            yield from _texts_in(inner)
