@@ -125,6 +125,10 @@ PROMISES = {
         "device/test_guard.py:test_members_who_came_after_the_question_void_the_yes",
         "device/test_guard.py:test_what_is_forwarded_is_shown_and_a_changed_message_does_not_go_out",
     ],
+    "What a question quotes is shown to you alone": [
+        "injections/test_withheld_places.py:test_no_canary_is_in_anything_that_a_model_gets",
+        "server/test_approval_card.py:test_the_question_and_the_picture_go_to_the_card_and_never_to_the_model",
+    ],
     "only a 👍 or 👎 of the phone itself counts": [
         "device/test_forged_approvals.py:*",
         "device/test_phone_of_the_leader.py:test_a_thumb_up_lets_the_message_go_within_a_second",

@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.types import TextResourceContents
 
 from tests.server.card_host import APPS, drawn
-from tests.server.fakes import NOON, FakeDevice, FakeSource
+from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
 from tests.server.linked import png
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Approval, ApprovalState, FileContent, SendRequest
@@ -93,15 +93,19 @@ async def test_it_shows_recipient_exact_text_and_picture_and_calls_only_the_tool
         assert {name for name, _ in card.called} == {"await_approval"}
 
 
-async def test_the_picture_goes_to_a_host_that_draws_cards_only_and_never_as_content(
+async def test_the_question_and_the_picture_go_to_the_card_and_never_to_the_model(
     source: FakeSource, device: FakeDevice, archive: Archive, tmp_path: Path
 ) -> None:
     await held(device, archive, tmp_path / "boat.png")
     for extensions, has_card in (([APPS], True), ([], False)):
-        async with Client(create(source, "core"), extensions=extensions) as client:
+        async with Client(create(source, "core", structured=True), extensions=extensions) as client:
             result = await client.call_tool("await_approval", {"approval": "k7mq2x", "wait": 0})
         assert (KEY in (result.meta or {})) is has_card
-        assert {block.type for block in result.content} == {"text"}
+        assert text_of(result.content) == (
+            "k7mq2x open: not answered yet; the user can answer until 12:00. Call again to wait on. "
+            "The user sees what send_file would do."
+        )
+        assert result.structured_content == {"approval": "k7mq2x", "state": "open"}
 
 
 async def test_it_believes_its_host_alone_and_ends_when_it_is_told_to(

@@ -19,6 +19,7 @@ from whatsapp_mcp.errors import (
 )
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
+    NOTICES,
     Content,
     Message,
     ReactionContent,
@@ -127,6 +128,7 @@ async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> 
         message = await services.archive.message(reply_to, chat=chat.jid)
     except MessageNotFound:
         message = await services.archive.message(reply_to)
+    _require_message(message)
     if message.chat == chat.jid:
         return ReplyTarget(message.message_id, ref=message.ref)
     if not Jid.parse(message.chat).is_group or message.sender != chat.jid:
@@ -174,8 +176,21 @@ def _number_of(post: Message) -> int:
     return number
 
 
+def _require_message(message: Message) -> None:
+    """Refuse what has no id that could be sent."""
+    if message.kind in NOTICES or not message.message_id:
+        raise MessageNotFound(
+            f"#{message.ref} is a notice, or has no id that can be named.", "Name a message."
+        )
+
+
 async def change(services: Services, message: Message, content: Content) -> Result:
-    """Send a change of a message and tell of it; while the connection is down it is refused, not queued."""
+    """Send a change of a message and tell of it; while the connection is down it is refused, not queued.
+
+    Raises:
+        MessageNotFound: It is a notice, which nobody else has.
+    """
+    _require_message(message)
     result = await send(services, SendRequest(chat=message.chat, content=content, queue=False))
     return changed(result, message, content, services)
 

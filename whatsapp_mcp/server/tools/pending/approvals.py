@@ -1,7 +1,7 @@
 """Waiting for what the user decides about an act, and the card that shows it meanwhile.
 
-The card has the exact text that is asked about, and the pictures. They go along as metadata of the result,
-which hosts give to the card and not to the model: a picture that the agent may only send is not shown to it.
+The card has the exact question, which quotes messages, and the pictures. Both go along as metadata of the
+result, which hosts give to the card and not to the model: what the agent was not given is not shown to it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing_extensions import TypedDict
 from whatsapp_mcp import media
 from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import Approval, ApprovalState, FileContent, SendReport, SendStatus
-from whatsapp_mcp.policy import Audience, Effect, visible, visible_lines
+from whatsapp_mcp.policy import Audience, Effect, visible_lines
 from whatsapp_mcp.server.arguments import Wait
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.cards import APPROVAL
 from whatsapp_mcp.server.feed import SLICE, next_change
-from whatsapp_mcp.server.fencing import Text, identifier, in_quotes
+from whatsapp_mcp.server.fencing import identifier
 from whatsapp_mcp.server.render import ReportData, report_data
 from whatsapp_mcp.server.tools.outcomes import told_later
 from whatsapp_mcp.zone import local
@@ -35,8 +35,6 @@ _MOST: Final = 4
 _PIXELS: Final = 448
 """The longest side of a picture."""
 _SHOWN: Final = frozenset({"image", "sticker", "video", "gif"})
-LINE: Final = 4000
-"""Characters of a line of a question."""
 _ON_ITS_WAY: Final = frozenset({SendStatus.QUEUED, SendStatus.SENDING})
 GOES_OUT: Final = 5.0
 """Seconds, at least, that a send gets to go out after the user's yes, before it is told of as queued."""
@@ -81,8 +79,8 @@ async def _decision(services: Services, decided: Approval, told: str, wait: floa
     data = ApprovalData(approval=identifier(decided.id), state=decided.state.value)
     head = f"{identifier(decided.id)} {decided.state}: {told}"
     if decided.state is ApprovalState.OPEN:
-        # For a person who looks at the call, or at its card: what is asked, as the leader has it.
-        return Result(Text(head, [in_quotes(visible(line), LINE) for line in decided.question]), data)
+        # Not what is asked: that quotes messages which the agent may not have opened.
+        return Result(f"{head} The user sees what {identifier(decided.tool)} would do.", data)
     if decided.state is not ApprovalState.USED or decided.send_id is None:
         return Result(head, data)
     report = await _settled(services, decided.send_id, wait)
