@@ -193,6 +193,24 @@ async def test_a_picture_of_another_page_is_no_request(
     assert "another origin" in answer.text
 
 
+@pytest.mark.parametrize("path", ["/", "/search?q=secret", "/media/7", "/login?code=x", "/style.css"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("kind", ["image", "script", "iframe", "empty", "object", None])
+async def test_another_page_neither_embeds_a_page_nor_measures_one(
+    http: httpx2.AsyncClient, path: str, site: str, kind: str | None
+) -> None:
+    """Browsers send the cookie from each port of a host."""
+    asked = {"Sec-Fetch-Site": site} | ({} if kind is None else {"Sec-Fetch-Dest": kind})
+    answer = await http.get(path, headers={**COOKIE, **asked})
+    assert answer.status_code == 403
+    assert "another origin" in answer.text
+
+
+async def test_a_link_of_another_page_leads_to_a_page(http: httpx2.AsyncClient) -> None:
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    assert (await http.get("/", headers={**COOKIE, **followed})).status_code == 200
+
+
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_bearer_token_opens_no_page(http: httpx2.AsyncClient, path: str, method: str) -> None:

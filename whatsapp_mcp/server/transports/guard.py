@@ -233,8 +233,12 @@ class Guard:
         # A browser says where a form comes from; what says nothing is none of our pages.
         if not (origins or _takes_bearer(request) or request.method in _SAFE_METHODS):
             return PlainTextResponse(_OTHER_ORIGIN, 403)
-        if _takes_bearer(request) and headers.get("sec-fetch-site", "").lower() in _OTHER_SITES:
-            return PlainTextResponse(_OTHER_ORIGIN, 403)
+        if headers.get("sec-fetch-site", "").lower() in _OTHER_SITES:
+            # A link to a page may be followed. What another page embeds or fetches unseen may not: browsers
+            # send the cookie from each port of this host, and how long a search takes tells what it finds.
+            is_link = headers.get("sec-fetch-dest", "").lower() == "document"
+            if _takes_bearer(request) or not is_link:
+                return PlainTextResponse(_OTHER_ORIGIN, 403)
         if self.verify is None and _takes_bearer(request) and not _OF_PROXIES.isdisjoint(headers):
             return PlainTextResponse(_BY_PROXY, 403)
         return None
