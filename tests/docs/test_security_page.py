@@ -139,6 +139,14 @@ PROMISES = {
     "Private networks are never fetched from": ["media/test_web.py:*", "test_network.py:*"],
     "a process that crashes leaves no core dump": ["server/test_core_dumps.py:*"],
     "OAuth access tokens are checked against their issuer": ["server/test_oauth.py:*"],
+    "no page of another site or port embeds or fetches one of these": [
+        "server/test_guard.py:test_another_page_neither_embeds_a_page_nor_measures_one",
+    ],
+    "Without tokens (`--no-auth`) it listens on loopback alone, and not where a proxy is named": [
+        "server/test_exposure.py:test_without_a_token_a_server_is_on_loopback_only",
+        "server/test_exposure.py:test_a_server_that_others_reach_through_a_proxy_asks_for_tokens",
+        "server/test_guard.py:test_without_tokens_no_request_is_answered_that_came_through_a_proxy",
+    ],
     "Host and Origin are checked on every route": [
         "server/test_guard.py:test_another_host_name_is_refused_on_every_route",
         "server/test_guard.py:test_another_origin_is_refused_on_every_route",

@@ -169,6 +169,8 @@ async def test_access_tokens_are_taken_as_issuers_make_them(
         ("JWT", {"token_use": "id"}),
         ("JWT", {"typ": "Bearer", "token_use": "id"}),
         ("JWT", {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+        ("at+jwt", {"cnf": {"jkt": "thumbprint"}}),
+        ("JWT", {"typ": "Bearer", "cnf": {"x5t#S256": "thumbprint"}}),
         ("id_token+jwt", {}),
         ("logout+jwt", {}),
         ("dpop+jwt", {}),
@@ -182,6 +184,13 @@ async def test_another_token_of_the_issuer_is_no_access_token(
 ) -> None:
     """The audience is that of this server, as where an issuer calls the client so, too."""
     assert await issuer.server().principal(issuer.token(kind=kind, **claims)) is None
+
+
+async def test_a_token_with_a_critical_extension_is_none(issuer: Issuer) -> None:
+    claims = jwt.decode(issuer.token(), options={"verify_signature": False})
+    headers = {"kid": "one", "typ": "at+jwt", "crit": ["x"], "x": 1}
+    token = jwt.encode(claims, issuer.signing["one"], "RS256", headers)
+    assert await issuer.server().principal(token) is None
 
 
 async def test_an_id_token_without_any_mark_of_one_has_no_scope(issuer: Issuer) -> None:

@@ -42,6 +42,8 @@ _OF_ANY: Final = frozenset({"jwt", ""})
 """`typ` of every token of issuers without this profile: Entra, Okta, and by default Keycloak and Auth0."""
 _ACCESS_CLAIMS: Final = {"typ": "bearer", "token_use": "access"}
 """What such issuers say in the claims instead: Keycloak, and Cognito."""
+_BOUND: Final = "cnf"
+"""Claim of a token that its holder has to prove a key for (RFC 9449, RFC 8705), which no `Bearer` does."""
 _ID_CLAIMS: Final = frozenset({"nonce", "at_hash", "c_hash", "events"})
 """Claims of ID tokens (OpenID Connect Core, 2 and 3.3) and of logout tokens alone."""
 
@@ -179,6 +181,8 @@ def _is_access_token(header: dict[str, Any], claims: dict[str, Any]) -> bool:
 
     The audience tells them apart already, unless the issuer calls the client what it calls this server.
     """
+    if _BOUND in claims:
+        return False
     kind = str(header.get("typ", "")).lower().removeprefix("application/")
     if kind not in _OF_ANY:
         return kind == _OF_ACCESS
