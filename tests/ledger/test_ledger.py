@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, closing
@@ -305,3 +306,25 @@ async def test_no_two_strangers_wait_with_the_same_code(tmp_path: Path) -> None:
     async with open_ledger(folder) as ledger:
         given = [await ledger.pairings.ask(chat, lambda: next(codes), now) for chat in ("1@lid", "2@lid")]
     assert [each.code for each in given if each is not None] == ["111111", "222222"]
+
+
+async def test_numbers_that_use_up_codes_keep_others_out_for_minutes_alone(
+    ledger: Ledger, clock: Hand
+) -> None:
+    codes = itertools.count(100_000)
+
+    async def is_told(chat: str) -> bool:
+        return await ledger.pairings.ask(chat, lambda: str(next(codes)), clock()) is not None
+
+    assert [await is_told(f"{n}@lid") for n in range(6)] == [True] * 5 + [False]
+    clock.move(minutes=11)
+    assert await is_told("5@lid")
+    assert len(ledger.pairings.all(clock())) == 6  # those before are valid for their hour
+
+
+async def test_a_burst_is_handed_on_whole_in_as_many_parts_as_it_takes(ledger: Ledger, clock: Hand) -> None:
+    burst = [Incoming("1@lid", "command", ref, True) for ref in range(1, 121)]
+    await ledger.handed_on.add(1, burst, clock())
+    refs = [found.refs for found in ledger.handed_on.open()]
+    assert [len(each) for each in refs] == [50, 50, 20]
+    assert [ref for each in refs for ref in each] == list(range(1, 121))

@@ -17,7 +17,7 @@ from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import HandOn, HandOnState
 
 MOST_REFS: Final = 50
-"""Messages of one hand-on; of more, the newest."""
+"""Messages of one hand-on; more of them make another one, which goes out after it."""
 _KEPT: Final = timedelta(days=30)
 _OPEN: Final = "state NOT IN ('answered', 'dropped')"
 _COLUMNS: Final = "id, chat, agent, refs, order_ref, began_at, at, state, tries, answer, reason, done_at"
@@ -233,17 +233,17 @@ def _add(db: sqlite3.Connection, message: Incoming, at: int) -> None:
         (message.chat, message.agent),
     ).fetchone()
     order = message.ref if message.is_order else None
-    if row is None:
+    refs = [] if row is None else [each for each in json.loads(row[1]) if each != message.ref]
+    if row is None or len(refs) >= MOST_REFS:
         db.execute(
             """INSERT INTO handed_on (chat, agent, refs, order_ref, began_at, at, state)
             VALUES (?, ?, ?, ?, ?, ?, 'settling')""",
             (message.chat, message.agent, json.dumps([message.ref]), order, at, at),
         )
         return
-    refs = [each for each in json.loads(row[1]) if each != message.ref]
     db.execute(
         "UPDATE handed_on SET refs = ?, order_ref = ?, at = ?, state = 'settling' WHERE id = ?",
-        (json.dumps([*refs, message.ref][-MOST_REFS:]), order or row[2], at, row[0]),
+        (json.dumps([*refs, message.ref]), order or row[2], at, row[0]),
     )
 
 

@@ -13,8 +13,10 @@ from whatsapp_mcp.models import Pairing
 
 VALID: Final = timedelta(hours=1)
 """How long a code lets somebody in."""
-MOST_PENDING: Final = 3
-"""Strangers who have a code that is valid; others are told nothing."""
+MOST_TOLD: Final = 5
+"""Strangers who are told a code within `_SOON`; others are told nothing, and may write again."""
+_SOON: Final = timedelta(minutes=10)
+"""Short, so that a few numbers that ask for codes keep nobody else out for long."""
 _AGAIN: Final = timedelta(days=1)
 """How long after a code the same stranger gets another."""
 _CODES: Final = 20
@@ -52,7 +54,7 @@ class Pairings:
         )
 
     async def ask(self, chat: str, new_code: Callable[[], str], now: datetime) -> Pairing | None:
-        """The code that a stranger is to be told; None if they were told one lately, or too many wait."""
+        """The code that a stranger is to be told; None if they were told one lately, or many others."""
 
         def change(db: sqlite3.Connection) -> Pairing | None:
             at = int(now.timestamp())
@@ -64,8 +66,8 @@ class Pairings:
             ).fetchone()
             if row is not None:
                 return None if row[4] else _pairing(*row[:4])
-            waiting = "SELECT count(*) FROM pairings WHERE paired_at IS NULL AND given_at > ?"
-            if db.execute(waiting, (at - _seconds(VALID),)).fetchone()[0] >= MOST_PENDING:
+            lately = "SELECT count(*) FROM pairings WHERE paired_at IS NULL AND given_at > ?"
+            if db.execute(lately, (at - _seconds(_SOON),)).fetchone()[0] >= MOST_TOLD:
                 return None
             taken = {row[0] for row in db.execute("SELECT code FROM pairings WHERE paired_at IS NULL")}
             code = next((each for each in (new_code() for _ in range(_CODES)) if each not in taken), None)

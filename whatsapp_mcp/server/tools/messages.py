@@ -9,7 +9,6 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import (
-    Candidate,
     ContactNotFound,
     InvalidArgument,
     MessageNotFound,
@@ -189,7 +188,8 @@ def _option(poll: Message, text: str) -> str:
     """The option that a text means, which may be as answers and errors show it.
 
     Raises:
-        InvalidArgument: The poll has none such; its options are the candidates.
+        InvalidArgument: The poll has none such. Its options are the words of whoever asks, so the error has
+            none of them.
     """
     wanted = text.strip().strip("“”").casefold()
     known = [option.name for option in poll.poll]
@@ -199,8 +199,7 @@ def _option(poll: Message, text: str) -> str:
             return found[0]
     raise InvalidArgument(
         "The poll has no such option.",
-        "Give one of its options.",
-        candidates=[Candidate(name) for name in known[:_MAX_OPTIONS]],
+        "Give one of its options as get_poll_results shows them.",
     )
 
 
