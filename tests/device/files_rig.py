@@ -73,12 +73,15 @@ class World:
     opened: int = 0
     is_paused: bool = False
     looks: int = 0
+    meta: dict[str, str] = field(default_factory=dict[str, str])
 
-    def add(self, ref: int, age: float = HOUR, *, here: bool = False, size: int = MEGABYTE) -> None:
+    def add(
+        self, ref: int, age: float = HOUR, *, here: bool = False, size: int = MEGABYTE, words: str = ""
+    ) -> None:
         """Archive the document of a message that was sent `age` seconds ago."""
         path = self.folder / f"{ref}.txt"
         if here:
-            path.write_text(f"words of {ref}")
+            path.write_text(words or f"words of {ref}")
         at = int(self.clock.now().timestamp() - age)
         task = FileTask(
             ref,
@@ -158,6 +161,12 @@ class World:
 
     async def message(self, ref: int) -> Any:
         return SimpleNamespace(kind=self._task(ref).kind, media=None, problem=self.problems.get(ref))
+
+    async def meta_get(self, key: str) -> str | None:
+        return self.meta.get(key)
+
+    async def meta_set(self, key: str, value: str) -> None:
+        self.meta[key] = value
 
     async def media_source(self, ref: int) -> Any:
         return self._task(ref)

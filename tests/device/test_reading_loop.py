@@ -9,6 +9,7 @@ import pytest
 
 from tests.device.fake_clock import settle
 from tests.device.files_rig import HOUR, World, reading, until
+from whatsapp_mcp.device.files import refusals
 from whatsapp_mcp.device.files.reading import (
     ANSWER_WITHIN,
     CALM,
@@ -168,6 +169,41 @@ async def test_a_file_that_ends_the_process_twice_is_left_alone_until_somebody_a
             await act()
         assert world.read == [1, 2, 1]
         assert world.problems[1].final
+        del world.reader_raises[1]
+        await loop.read(1)
+    assert 1 in world.readings
+
+
+async def test_a_file_that_ends_the_process_is_tried_four_times_in_all_copies_and_over_restarts(
+    world: World,
+) -> None:
+    for ref in range(1, 9):
+        world.add(ref, age=ref * HOUR, here=True, words="what crashes it")
+        world.reader_raises[ref] = CRASHED
+    async with reading(world):
+        for _ in range(30):
+            await act()
+            await world.clock.advance(LOOK)
+    assert len(world.read) == 2
+    assert all(world.problems[ref].final for ref in range(2, 9))
+    for _ in range(4):
+        async with reading(world) as loop:
+            for ref in range(1, 9):
+                with pytest.raises(Unsupported, match="crashed"):
+                    await loop.read(ref)
+    assert len(world.read) == 4
+
+
+async def test_what_an_older_version_could_not_read_is_tried_by_a_newer_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add(1, here=True)
+    world.reader_raises[1] = CRASHED
+    async with reading(world) as loop:
+        for _ in range(6):
+            with pytest.raises(Unsupported):
+                await loop.read(1)
+        monkeypatch.setattr(refusals, "__version__", "99")
         del world.reader_raises[1]
         await loop.read(1)
     assert 1 in world.readings

@@ -2,7 +2,7 @@
 
 What waits is asked of the archive each time, as in `keeper.py`: a process that ends loses nothing but the
 reading that was under way. A file that ends the reading process costs an attempt; after the second it is
-left alone.
+left alone, in whichever message it comes again, and after two more that somebody asked for, for good.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.device.clock import within
+from whatsapp_mcp.device.files.refusals import ASKED_TRIES, TRIES, Refusals, digest_of
 from whatsapp_mcp.device.files.waiting import GATHER, LOOK, since
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import (
@@ -85,6 +86,7 @@ class ReadingLoop:
         self._settings = settings
         self._clock = clock
         self._readers_now = readers
+        self._refusals = Refusals(archive)
         self._readers: Readers | None = None
         self._readers_until = 0.0
         self._reader: FileReader | None = None
@@ -206,7 +208,7 @@ class ReadingLoop:
         try:
             await contained(
                 "files: a reading that was asked for",
-                partial(self._read, reader, ask.ref, ask.path),
+                partial(self._read, reader, ask.ref, ask.path, ASKED_TRIES),
                 lambda: Busy("What was read cannot be stored at the moment."),
             )
         except WhatsAppError as error:
@@ -260,8 +262,14 @@ class ReadingLoop:
         await self._clock.sleep(GRACE)
         scope.cancel()
 
-    async def _read(self, reader: FileReader, ref: int, path: Path) -> None:
+    async def _read(self, reader: FileReader, ref: int, path: Path, tries: int = TRIES) -> None:
         """Read one file, unless that was done meanwhile, and write down what came of it.
+
+        Args:
+            reader: Reads it.
+            ref: Of its message.
+            path: Where it is.
+            tries: How often its content, in whichever message, may have been refused before.
 
         Raises:
             WhatsAppError: It could not be read, which is noted.
@@ -270,22 +278,35 @@ class ReadingLoop:
             return
         message, source = await self._archive.message(ref), await self._archive.media_source(ref)
         kind = readable(message.kind, source.mime_type, source.file_name)
+        digest = await contained("files: a reading", partial(digest_of, path), _unreadable)
+        try:
+            await self._refusals.require_worth(digest, tries)
+        except WhatsAppError as error:
+            await self._note_problem(ref, error, final=True)
+            raise
         try:
             reading = await contained(
                 "files: a reading",
                 partial(_read_file, reader, kind, path, message, source),
-                lambda: Unsupported("The file could not be read.", "Get the file with download_media."),
+                _unreadable,
             )
         except WhatsAppError as error:
-            # A killed process looks like a file that crashed it: only what happens twice is the file's.
-            was_read = message.problem is not None and message.problem.step is FileStep.READ
             is_remote = self._readers is not None and kind in self._readers.remote
             is_refusal = isinstance(error, Unsupported | TooLong) and not is_remote
-            await self._archive.record_file_problem(
-                ref, FileStep.READ, error.code, error.message, final=was_read and is_refusal
-            )
+            if is_refusal:
+                await self._refusals.note(digest, error)
+            is_final = is_refusal and await self._refusals.tries(digest) >= TRIES
+            await self._note_problem(ref, error, final=is_final)
             raise
+        await self._refusals.forget(digest)
         await self._archive.record_reading(ref, reading)
+
+    async def _note_problem(self, ref: int, error: WhatsAppError, *, final: bool) -> None:
+        await self._archive.record_file_problem(ref, FileStep.READ, error.code, error.message, final=final)
+
+
+def _unreadable() -> Unsupported:
+    return Unsupported("The file could not be read.", "Get the file with download_media.")
 
 
 async def _read_file(
