@@ -19,6 +19,7 @@ from whatsapp_mcp.decoding import content
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import (
     PERSON,
+    Authorship,
     ContactUpdate,
     ExportedMessage,
     FileReading,
@@ -33,7 +34,6 @@ from whatsapp_mcp.models import (
     MessageKind,
     Passage,
     ReadingKind,
-    Scheduling,
     SendRequest,
     TextContent,
 )
@@ -165,7 +165,7 @@ async def _sends(archive: Archive) -> None:
 
 
 async def _scheduled_sends(archive: Archive, at: datetime) -> None:
-    known, later = Scheduling(PERSON, ("stranger",), "digest"), at + timedelta(days=400)
+    known, later = Authorship(PERSON, ("stranger",), "digest"), at + timedelta(days=400)
 
     def request(text: str, *, replaces: int | None = None) -> SendRequest:
         return SendRequest(ANA, TextContent(text), at=later, unless_reply=True, replaces=replaces)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.device.conftest import Leader, settings_of
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.guard import EnforcedDevice, Gate, PhoneQuestions, Upkeep
+from whatsapp_mcp.device.guard import EnforcedDevice, Gate, Leaving, PhoneQuestions, Upkeep
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.ledger import HeldAct, Ledger, open_ledger
@@ -85,5 +85,6 @@ async def guarding(
         gate = Gate(linked.archive, ledger, settings, lambda: linked.device.outbox, clock, askers)
         tasks.start_soon(Upkeep(linked.archive, ledger, gate).run)
         tasks.start_soon(phone.run, gate.decide, gate.void)
+        linked.device.outbox.look_at(Leaving(linked.archive, ledger, gate).obstacle)
         enforced = EnforcedDevice(linked.device, gate)
         yield Guarded(wa, linked, ledger, gate, enforced, known, stranger, noted)

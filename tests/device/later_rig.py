@@ -19,7 +19,7 @@ from tests.device.guarded import AGENT, Noted, write_policy
 from tests.device.outbox_rig import Wire, WireSender, never_called, no_preview
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection import FileKeys
-from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Upkeep
+from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Leaving, Upkeep
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import Device, as_device
@@ -27,7 +27,15 @@ from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.composing import compose
 from whatsapp_mcp.device.outbox.outbox import Outbox
 from whatsapp_mcp.ledger import Ledger, open_ledger
-from whatsapp_mcp.models import PERSON, Caller, ContactUpdate, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import (
+    PERSON,
+    Authorship,
+    Caller,
+    ContactUpdate,
+    SendRequest,
+    SendStatus,
+    TextContent,
+)
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 
 OWN = "15550001111@s.whatsapp.net"
@@ -85,11 +93,11 @@ class LaterDevice:
         self,
         request: SendRequest,
         has_ended: Callable[[], bool],
-        principal: str,
+        authorship: Authorship | None,
         begin: Callable[[], Awaitable[None]],
     ) -> Any:
         """See `LocalDevice.send`."""
-        return await self.outbox.submit(request, principal=principal, begin=begin)
+        return await self.outbox.submit(request, authorship=authorship, begin=begin)
 
     async def cancel_send(self, chat: str, send_id: int) -> Any:
         """See `LocalDevice.cancel_send`."""
@@ -234,6 +242,7 @@ async def leading(
             told.append(text)
 
         gate = Gate(archive, ledger, settings, lambda: outbox, clock, [phone], tell)
+        outbox.look_at(Leaving(archive, ledger, gate).obstacle)
         enforced = EnforcedDevice(cast("LocalDevice", LaterDevice(outbox, archive)), gate)
         led = Later(archive, ledger, gate, enforced, wire, clock, phone, told, fuse, knows_replies)
 

@@ -189,10 +189,13 @@ async def test_after_a_strangers_words_contacts_are_asked_about_too_until_a_pers
 
 async def test_what_a_tainted_call_sends_is_remembered(guarded: Guarded, folder: AccountFolder) -> None:
     write_policy(folder, '[[policy.chats]]\nname = "Ann"\nsend = "allow"\n')
-    await guarded.agent.send(text_to(guarded.known, "a"))
+    before = await guarded.agent.send(text_to(guarded.known, "a"))
     await guarded.ledger.expose(AGENT.principal, Exposure.STRANGER)
     sent = await guarded.agent.send(text_to(guarded.known, "b"))
-    assert guarded.ledger.tainted_sends.message_ids() == {sent.message_id}
+    assert before.message_id
+    assert sent.message_id
+    sources = await guarded.leader.archive.repeated_sources([before.message_id, sent.message_id])
+    assert sources == {sent.message_id: {"stranger"}}
 
 
 async def test_a_program_that_does_not_say_for_whom_it_asks_counts_as_tainted(guarded: Guarded) -> None:

@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, RateLimited
-from whatsapp_mcp.ledger import Exposure, FailedDelivery, Incoming, Ledger, Question, open_ledger
+from whatsapp_mcp.ledger import Exposure, FailedDelivery, Incoming, Ledger, Question, Taint, open_ledger
 from whatsapp_mcp.models import ApprovalState, Caller, HandOnState
 from whatsapp_mcp.settings import AccountFolder, Settings
 
@@ -238,15 +238,23 @@ async def test_what_an_agent_gets_or_says_is_on_the_disk_before_it_does(ledger: 
     assert done[0].endswith("FULL")
 
 
-async def test_messages_of_tainted_calls_are_known_to_every_server(
+async def test_texts_of_tainted_calls_are_known_to_every_server(
     ledger: Ledger, folder: AccountFolder, clock: Hand
 ) -> None:
     async with open_ledger(folder, clock) as other:
-        assert other.tainted_sends.message_ids() == frozenset()
-        await ledger.tainted_sends.add(1, None)
-        await ledger.tainted_sends.add(1, "3EB0")
-        assert other.tainted_sends.message_ids() == {"3EB0"}
-        assert ledger.tainted_sends.message_ids() == {"3EB0"}
+        assert other.tainted_words.taint("Meet at nine") == Taint()
+        await ledger.tainted_words.add(["Meet at nine"], Taint(frozenset({Exposure.STRANGER})))
+        await ledger.tainted_words.add(["Meet at ten"], Taint())
+        assert other.tainted_words.taint("Meet at nine ").sources == {Exposure.STRANGER}
+        assert other.tainted_words.taint("Meet at ten") == Taint()
+
+
+async def test_what_a_former_version_noted_of_tainted_sends_still_counts(
+    ledger: Ledger, folder: AccountFolder
+) -> None:
+    with closing(sqlite3.connect(folder.ledger_db)) as former, former:
+        former.execute("INSERT INTO tainted_sends VALUES (1, '3EB0'), (2, NULL)")
+    assert ledger.tainted_words.former_sends() == {"3EB0"}
 
 
 async def test_a_purge_drops_what_agents_have_open_of_its_chat_and_time_alone(

@@ -33,6 +33,7 @@ from whatsapp_mcp.ledger import (
     Ledger,
     PhoneMessage,
     Question,
+    Taint,
     begin_log,
     dump_ledger,
     follow_ledger,
@@ -141,7 +142,7 @@ async def _pair(ledger: Ledger, now: datetime, number: int) -> None:
 
 async def _expose(ledger: Ledger, now: datetime, number: int) -> None:
     await ledger.expose(f"token {number % 3}", Exposure.STRANGER)
-    await ledger.tainted_sends.add(number, f"id {number}" if number % 2 else None)
+    await ledger.tainted_words.add([f"topic {number}"], Taint(frozenset({Exposure.STRANGER})))
 
 
 async def _pause(ledger: Ledger, now: datetime, number: int) -> None:

@@ -25,6 +25,7 @@ from whatsapp_mcp.models import (
     AgentStatus,
     Approval,
     ApprovalState,
+    Authorship,
     Caller,
     ConnectionState,
     ImportProgress,
@@ -32,7 +33,6 @@ from whatsapp_mcp.models import (
     ImportSource,
     ImportState,
     Pairing,
-    Scheduling,
     SendRequest,
     TextContent,
 )
@@ -160,7 +160,7 @@ async def served(home: Path) -> AsyncIterator[Served]:
 
 async def _schedule(archive: Archive) -> None:
     """Two messages wait for their moment, one of them for a yes as well."""
-    known = Scheduling(Caller("token:n8n"), (), "")
+    known = Authorship(Caller("token:n8n"), (), "")
     for days, held in ((1, False), (2, True)):
         at = NOON + timedelta(days=days)
         request = SendRequest(ANN, TextContent(f"Happy birthday! {HOSTILE}"), at=at, unless_reply=held)

@@ -11,7 +11,7 @@ import pytest
 from tests.archive.events import ANA, BOB
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.ledger import Ledger, open_ledger
-from whatsapp_mcp.models import PERSON, Caller, Scheduling, SendRequest, TextContent
+from whatsapp_mcp.models import PERSON, Authorship, Caller, SendRequest, TextContent
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import ChatRule, PolicySettings, Settings
@@ -30,7 +30,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[tuple[Archive, Ledger]]:
 
 
 async def schedule(archive: Archive, chat: str, *sources: str, caller: Caller = AUTHOR) -> None:
-    known = Scheduling(caller, sources, "digest")
+    known = Authorship(caller, sources, "digest")
     await archive.outbox_add(SendRequest(chat, TextContent(f"to {chat}"), at=AT), scheduling=known)
 
 

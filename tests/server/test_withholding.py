@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp import server
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import ApprovalRequired
-from whatsapp_mcp.models import ContactUpdate
+from whatsapp_mcp.models import Authorship, Caller, ContactUpdate, SendRequest, TextContent
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.application import create
@@ -420,7 +421,10 @@ async def test_what_this_account_sent_after_strangers_words_counts_as_theirs(
 ) -> None:
     sent = ev.message("S1", f"{SECRET} as told", chat=BOB, sender=None, at=AT - 20)
     await stocked.ingest(journal([sent], after=await stocked.position()))
-    await ledger_in(tmp_path).tainted_sends.add(1, "S1")
+    written = Authorship(Caller("stdio:other"), ("stranger",))
+    entry, _ = await stocked.outbox_add(SendRequest(BOB, TextContent("x")), scheduling=written)
+    await stocked.outbox_sending(entry.send_id)
+    await stocked.outbox_sent(entry.send_id, "S1", datetime.now(UTC))
     shown, data = await answer(client, "list_messages", chat="Bob")
     assert SECRET not in shown + json.dumps(data)
     assert tainted(tmp_path) == set()

@@ -11,7 +11,7 @@ import pytest
 from tests.web.site import NOON, PageDevice, Source, fields
 from tests.web.world import ANN, HOSTILE
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.models import Caller, OutboxEntry, Scheduling, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import Authorship, Caller, OutboxEntry, SendRequest, SendStatus, TextContent
 
 pytestmark = pytest.mark.anyio
 DUE = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
@@ -22,7 +22,7 @@ ENTRY = OutboxEntry(
     NOON,
     None,
     due_at=DUE,
-    scheduling=Scheduling(Caller("token:agent"), (), "d"),
+    authorship=Authorship(Caller("token:agent"), (), "d"),
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.device.supervise import nothing
 from whatsapp_mcp.errors import MessageNotFound, NotConnected, NotLinked
-from whatsapp_mcp.models import PurgeReport, SendRequest, SendResult, SendStatus
+from whatsapp_mcp.models import Authorship, PurgeReport, SendRequest, SendResult, SendStatus
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive
@@ -41,7 +41,7 @@ class SendOperations:
         self,
         request: SendRequest,
         has_ended: Callable[[], bool] = lambda: False,
-        principal: str = "",
+        authorship: Authorship | None = None,
         begin: Callable[[], Awaitable[None]] = nothing,
     ) -> SendResult:
         """See `Device.send`.
@@ -49,13 +49,13 @@ class SendOperations:
         Args:
             request: What is sent.
             has_ended: Whether another process that asks for it has ended: then the send stays accepted.
-            principal: Whose idempotency key it is.
+            authorship: For whom, and whose words it may repeat.
             begin: As of `Outbox.submit`.
         """
         if self._loop.connection.state.traits.rests:
             # Nothing will come of it in the time that a caller waits.
             request = replace(request, wait=0.0)
-        result = await self._outbox.submit(request, principal=principal, has_ended=has_ended, begin=begin)
+        result = await self._outbox.submit(request, authorship=authorship, has_ended=has_ended, begin=begin)
         if result.status is SendStatus.QUEUED and not self._is_online() and result.reason is None:
             why = self._unavailable()
             result = replace(result, reason=f"{why.message} {why.action}")

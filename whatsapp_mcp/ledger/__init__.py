@@ -3,7 +3,7 @@
 from whatsapp_mcp.ledger.approvals import Approvals, HeldAct, Question
 from whatsapp_mcp.ledger.audit import Audit, AuditEntry, AuditPage, AuditRow
 from whatsapp_mcp.ledger.audit_chain import Fault
-from whatsapp_mcp.ledger.exposures import Exposure, Taint
+from whatsapp_mcp.ledger.exposures import Exposure, Taint, stays_back, taint_in, taint_of
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord, Incoming, PhoneMessage
 from whatsapp_mcp.ledger.ledger import (
     Ledger,
@@ -44,4 +44,7 @@ __all__ = [
     "open_ledger",
     "restore_ledger",
     "set_aside",
+    "stays_back",
+    "taint_in",
+    "taint_of",
 ]

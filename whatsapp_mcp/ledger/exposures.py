@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from whatsapp_mcp.ledger.database import LedgerFile
+from whatsapp_mcp.models import Authorship, Caller, OutboxEntry, SendStatus
 
 KEPT: Final = timedelta(hours=24)
 """How long after its last call a principal stays tainted."""
@@ -33,6 +35,32 @@ class Taint:
     def counts(self, mode: str) -> bool:
         """Whether it makes the policy ask: strangers' words do, in `lockdown` anybody's."""
         return bool(self.sources) if mode == "lockdown" else Exposure.STRANGER in self.sources
+
+
+ANYBODYS: Final = Taint(frozenset(Exposure))
+"""The taint of words of which it is not known who wrote them."""
+
+
+def taint_of(sources: Iterable[str]) -> Taint:
+    """The taint of words that may repeat those of these sources, as an `Authorship` names them."""
+    return Taint(frozenset(map(Exposure, sources)))
+
+
+def taint_in(authorship: Authorship | None) -> Taint:
+    """Whose words a send may repeat; one that does not say may repeat anybody's."""
+    return ANYBODYS if authorship is None else taint_of(authorship.sources)
+
+
+def stays_back(entry: OutboxEntry, caller: Caller, mode: str) -> bool:
+    """Whether a caller is neither shown the words of a send that waits, nor may move it.
+
+    So it is with what another principal wrote if a person is asked about it, or if it may repeat words that
+    the mode distrusts.
+    """
+    known = entry.authorship
+    if caller.is_trusted or (known is not None and known.caller.principal == caller.principal):
+        return False
+    return entry.status is SendStatus.HELD or (mode != "open" and taint_in(known).counts(mode))
 
 
 class Exposures:

@@ -17,13 +17,14 @@ from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.ledger.approvals import Approvals
 from whatsapp_mcp.ledger.audit import Audit
 from whatsapp_mcp.ledger.database import LedgerFile
-from whatsapp_mcp.ledger.exposures import Exposure, Exposures, Taint
+from whatsapp_mcp.ledger.exposures import ANYBODYS, Exposure, Exposures, Taint
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord
 from whatsapp_mcp.ledger.pairings import Pairings
 from whatsapp_mcp.ledger.pauses import PauseRecord
 from whatsapp_mcp.ledger.replication import open_replica, quarantine_file, restore_alone, snapshot
-from whatsapp_mcp.ledger.tainted_sends import TaintedSends
+from whatsapp_mcp.ledger.tainted_words import TaintedWords
 from whatsapp_mcp.ledger.webhooks import WebhookRecord
+from whatsapp_mcp.models import Caller
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import LedgerStorage, SmallFile, StatementLog, StorageError
 from whatsapp_mcp.system import read_or_make, write_private
@@ -53,7 +54,7 @@ class Ledger:
         handed_on: The messages that agents are to answer.
         pairings: The strangers who ask to be let in to an agent, and those who were.
         pauses: What WhatsApp has imposed.
-        tainted_sends: The messages that tainted calls have sent.
+        tainted_words: What tainted calls wrote that no send of the archive carries.
         webhooks: How far webhooks have come.
 
     Raises:
@@ -78,7 +79,7 @@ class Ledger:
         self.handed_on = HandedOnRecord(self._file)
         self.pairings = Pairings(self._file)
         self.pauses = PauseRecord(self._file)
-        self.tainted_sends = TaintedSends(self._file)
+        self.tainted_words = TaintedWords(self._file)
         self.webhooks = WebhookRecord(self._file)
 
     @property
@@ -121,6 +122,12 @@ class Ledger:
     async def taint(self, principal: str) -> Taint:
         """Whose words were handed out to a principal; asking counts as one of its calls."""
         return await self._exposures.taint(principal, self._now())
+
+    async def taint_of(self, caller: Caller) -> Taint:
+        """As `taint`, of whoever asks: nobody hands words to a person, and anybody to who does not say."""
+        if caller.is_trusted:
+            return Taint()
+        return ANYBODYS if caller.is_unknown else await self.taint(caller.principal)
 
     def tainted(self) -> dict[str, frozenset[Exposure]]:
         """Whose words every principal was given, of those for whom it is remembered."""

@@ -23,7 +23,16 @@ CREATE TABLE IF NOT EXISTS exposures (
     PRIMARY KEY (principal, source)
 ) STRICT, WITHOUT ROWID;
 
--- Messages that a tainted call sent: read again, their words are as little to be trusted as what led to them.
+-- Texts that an agent wrote for others, and no send carries, after words of such authors had been handed out
+-- to it: read again, they are as little to be trusted.
+CREATE TABLE IF NOT EXISTS tainted_words (
+    digest BLOB NOT NULL,               -- SHA-256
+    source TEXT NOT NULL,               -- whose words: stranger, contact
+    PRIMARY KEY (digest, source)
+) STRICT, WITHOUT ROWID;
+
+-- Messages that a tainted call sent, as former versions noted them: now the archive has whose words each may
+-- repeat.
 CREATE TABLE IF NOT EXISTS tainted_sends (
     send_id INTEGER PRIMARY KEY,
     message_id TEXT

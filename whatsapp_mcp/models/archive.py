@@ -10,7 +10,7 @@ from typing import Final, Literal, Protocol
 from whatsapp_mcp.models.file_readings import FileProblem
 from whatsapp_mcp.models.imports import ImportReport, ImportSource
 from whatsapp_mcp.models.messages import Chat, Contact, Left, MessageKind, SendStatus
-from whatsapp_mcp.models.send_requests import Scheduling, SendRequest, SendResult
+from whatsapp_mcp.models.send_requests import Authorship, SendRequest, SendResult
 
 CALL_KEY: Final = "call:"
 """Begins an idempotency key that names one call, not one message: twins are refused as without a key."""
@@ -358,7 +358,7 @@ class OutboxEntry:
         secret: The `messageSecret` of the message that was handed over, if it carries one.
         handed_to: The client that it was handed to; None before, and when nothing can be found out there.
         due_at: When a scheduled send is to go out: as asked for, or when a person has allowed a late one.
-        scheduling: What was known when a scheduled send was accepted.
+        authorship: For whom it was accepted; None of the files of sends that were not asked for by a caller.
     """
 
     send_id: int
@@ -373,7 +373,7 @@ class OutboxEntry:
     secret: bytes | None = None
     handed_to: str | None = None
     due_at: datetime | None = None
-    scheduling: Scheduling | None = None
+    authorship: Authorship | None = None
 
     @property
     def result(self) -> SendResult:

@@ -87,6 +87,21 @@ def last_words_are_strangers(last: LastMessage, tainted: Container[str] = ()) ->
     return last.stranger or last.sender_name is None
 
 
+def own_words(found: Iterable[Message | LastMessage | None]) -> frozenset[str]:
+    """WhatsApp's ids of the messages, among these and what they quote, that this account may have written."""
+    ids: set[str] = set()
+    for one in found:
+        if one is None:
+            continue
+        if one.from_me:
+            ids.add(one.message_id)
+        if isinstance(one, LastMessage):
+            ids |= own_words([one.before])
+        elif one.quote is not None:
+            ids.add(one.quote.message_id)
+    return frozenset(ids)
+
+
 def mention_keys(people: Iterable[Contact]) -> frozenset[str]:
     """What stands behind the `@` where a text mentions any of these people."""
     forms = (form for one in people for form in (one.jid, one.lid, one.number) if form)

@@ -225,18 +225,19 @@ class SendRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Scheduling:
-    """What was known when a scheduled send was accepted, to decide about it again when it is due.
+class Authorship:
+    """For whom a send was accepted, and what was known then.
 
     Attributes:
         caller: For whom.
-        sources: Whose words had been handed out to the caller.
-        digest: Of all that was decided about: content, recipients, files.
+        sources: Whose words had been handed out to whoever wrote it: its own words count as theirs.
+        digest: Of all that was decided about: content, recipients, files; empty where it was allowed unasked
+            and goes out at once.
     """
 
     caller: Caller
     sources: tuple[str, ...]
-    digest: str
+    digest: str = ""
 
 
 CANCELLED: Final = "Cancelled."

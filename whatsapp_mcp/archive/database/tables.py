@@ -27,7 +27,7 @@ from typing import Final
 
 from whatsapp_mcp.archive.database.import_tables import IMPORTS
 
-VERSION: Final = 11
+VERSION: Final = 12
 """Number of these tables: any change of one raises it. `migrations.py` makes an older file a current one, and
 needs nothing for tables that are only new."""
 
@@ -375,13 +375,16 @@ CREATE TABLE outbox (
     secret BLOB,                        -- of the message, while it may lead to its id
     handed_to TEXT,                     -- which client had it, while something may still be found out there
     due_at INTEGER,                     -- milliseconds; when a scheduled send is to go out
-    scheduling TEXT,                    -- JSON of its Scheduling: for whom, and what was decided about
+    scheduling TEXT,                    -- JSON of its Authorship: for whom, and whose words it may repeat
     replies_after INTEGER,              -- the newest ref then, if it is not to go out after a reply
     UNIQUE (idempotency_key, principal)
 );
 CREATE INDEX outbox_scheduled ON outbox (due_at) WHERE status = 'scheduled';
 CREATE INDEX outbox_unsettled ON outbox (id) WHERE status IN ('queued', 'sending', 'unknown');
 CREATE INDEX outbox_message ON outbox (message_id) WHERE message_id IS NOT NULL;
+-- By the message that an edit changes; a damaged request changes none.
+CREATE INDEX outbox_edited ON outbox (CASE WHEN json_valid(request) THEN iif(
+ json_extract(request, '$.content.kind') = 'edit', json_extract(request, '$.content.message_id'), NULL) END);
 
 -- Idempotency keys of sends that may have gone out and were deleted since: they still never send again.
 CREATE TABLE used_keys (

@@ -1,5 +1,6 @@
 """Every question to the archive: a function of a connection that reads."""
 
+from whatsapp_mcp.archive.read.authorship import repeated_sources
 from whatsapp_mcp.archive.read.chat_queries import (
     chat,
     chat_names,
@@ -13,7 +14,7 @@ from whatsapp_mcp.archive.read.chat_queries import (
     without_vote,
 )
 from whatsapp_mcp.archive.read.completeness import coverage, gaps, history_progress, silent_groups
-from whatsapp_mcp.archive.read.facts import chat_facts, is_new_chat
+from whatsapp_mcp.archive.read.facts import chat_facts, is_new_chat, reassigned_since
 from whatsapp_mcp.archive.read.files import (
     file_counts,
     files_to_fetch,
@@ -34,8 +35,8 @@ from whatsapp_mcp.archive.read.message_queries import (
     preceding,
 )
 from whatsapp_mcp.archive.read.outbox_entries import (
+    AUTHORSHIP,
     DAMAGED_SEND,
-    SCHEDULING,
     SEND_CHATS,
     SEND_REQUEST,
     UNSETTLED_SENDS,
@@ -54,6 +55,7 @@ from whatsapp_mcp.archive.read.outbox_entries import (
     outbox_result,
     outbox_scheduled,
     outbox_unsettled,
+    outbox_with_id,
     scheduled_sends,
     send_entry,
     send_files,
@@ -87,8 +89,8 @@ from whatsapp_mcp.archive.read.reports import (
 )
 
 __all__ = [
+    "AUTHORSHIP",
     "DAMAGED_SEND",
-    "SCHEDULING",
     "SEND_CHATS",
     "SEND_REQUEST",
     "UNSETTLED_SENDS",
@@ -146,9 +148,12 @@ __all__ = [
     "outbox_result",
     "outbox_scheduled",
     "outbox_unsettled",
+    "outbox_with_id",
     "own",
     "preceding",
     "reading",
+    "reassigned_since",
+    "repeated_sources",
     "repeats_another_chat",
     "resolve_chat",
     "scheduled_sends",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime
 from typing import Final
 
 from whatsapp_mcp.archive.database import value
@@ -50,6 +51,14 @@ def chat_facts(db: sqlite3.Connection, jid: str) -> ChatFacts:
         members=tuple(sorted(each.contact.jid for each in members)),
         owner_wrote=wrote,
     )
+
+
+def reassigned_since(db: sqlite3.Connection, jid: str, at: datetime) -> bool:
+    """Whether a number has passed to somebody else since then: it is seen with another LID than before."""
+    count, newest = db.execute(
+        "SELECT count(*), max(since) FROM number_history WHERE pn = ?", (jid,)
+    ).fetchone()
+    return count > 1 and newest >= int(at.timestamp())
 
 
 def is_new_chat(db: sqlite3.Connection, jid: str) -> bool:

@@ -21,10 +21,10 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     ALBUM_KEY,
     AlbumContent,
+    Authorship,
     FileContent,
     MessageKind,
     OutboxEntry,
-    Scheduling,
     SendRequest,
     SendResult,
     SendStatus,
@@ -32,7 +32,7 @@ from whatsapp_mcp.models import (
 )
 
 SEND_REQUEST: Final = TypeAdapter(SendRequest)
-SCHEDULING: Final = TypeAdapter(Scheduling)
+AUTHORSHIP: Final = TypeAdapter(Authorship)
 _SELECT: Final = """SELECT o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at,
  o.reason, o.chat_id, o.chat, o.secret, o.handed_to, o.due_at, o.scheduling FROM outbox AS o
 """
@@ -119,7 +119,7 @@ def _read(db: sqlite3.Connection, row: SendRow) -> OutboxEntry:
         row.secret,
         row.handed_to,
         None if row.due_at is None else send_time(row.due_at / 1000),
-        None if row.scheduling is None else SCHEDULING.validate_json(row.scheduling),
+        None if row.scheduling is None else AUTHORSHIP.validate_json(row.scheduling),
     )
 
 
@@ -137,6 +137,11 @@ def outbox_get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:
     for row in send_rows(db, "WHERE id = ?", (send_id,)):
         return send_entry(db, row)
     raise MessageNotFound(f"There is no send {send_id}.", "Take the number from send_message.")
+
+
+def outbox_with_id(db: sqlite3.Connection, message_id: str) -> OutboxEntry | None:
+    """The send that has become the message of this id; None if none is known."""
+    return next(iter(_legible(db, send_rows(db, "WHERE message_id = ?", (message_id,)))), None)
 
 
 def files_of_send(db: sqlite3.Connection, send_id: int) -> tuple[FileContent, ...]:

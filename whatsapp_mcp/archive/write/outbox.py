@@ -47,7 +47,7 @@ _CLOCKS_APART: Final = 600
 _FILES_KEPT: Final = 86_400_000
 """Milliseconds that the files of an album wait that went out at its moment."""
 _ENTERED_FROM: Final = {
-    SendStatus.HELD: (SendStatus.FAILED, SendStatus.SCHEDULED),
+    SendStatus.HELD: (SendStatus.FAILED, SendStatus.SCHEDULED, SendStatus.QUEUED),
     SendStatus.SCHEDULED: (SendStatus.FAILED, SendStatus.HELD, SendStatus.QUEUED),
     SendStatus.SENDING: (SendStatus.QUEUED,),
     SendStatus.QUEUED: (
@@ -267,9 +267,11 @@ def _queue_album_files(db: sqlite3.Connection, album: OutboxEntry, at_ms: int) -
     for key, file in zip(read.album_keys(album), content.files, strict=True):
         request = SendRequest("", AlbumFileContent(album.message_id, file))
         queued = db.execute(
-            """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at)
-            VALUES (?, ?, ?, ?, 'queued', ?, ?) ON CONFLICT (idempotency_key, principal) DO NOTHING""",
-            (key, album.request.chat, chat, read.SEND_REQUEST.dump_json(request).decode(), at_ms, expires),
+            """INSERT INTO outbox
+            (idempotency_key, chat, chat_id, request, status, created_at, expires_at, scheduling)
+            SELECT ?, chat, ?, ?, 'queued', ?, ?, scheduling FROM outbox WHERE id = ?
+            ON CONFLICT (idempotency_key, principal) DO NOTHING""",
+            (key, chat, read.SEND_REQUEST.dump_json(request).decode(), at_ms, expires, album.send_id),
         )
         if queued.rowcount:
             announce(db, read.outbox_get(db, int(queued.lastrowid or 0)), chat)

@@ -26,8 +26,8 @@ from whatsapp_mcp.models import (
     ADDON_KINDS,
     ALBUM_KEY,
     CALL_KEY,
+    Authorship,
     OutboxEntry,
-    Scheduling,
     SendRequest,
     SendStatus,
 )
@@ -55,7 +55,7 @@ def outbox_add(
     handed_to: str | None = None,
     secret: bytes | None = None,
     held: bool = False,
-    scheduling: Scheduling | None = None,
+    scheduling: Authorship | None = None,
 ) -> tuple[OutboxEntry, bool]:
     """Accept a send as `queued`, or as `scheduled` if it is for later.
 
@@ -69,7 +69,7 @@ def outbox_add(
             transaction, unless an earlier send to its chat is not settled.
         secret: As of `outbox_sending`.
         held: Whether it waits for a person's yes: `held` instead of `queued`.
-        scheduling: For whom a scheduled send is, and what was decided about.
+        scheduling: For whom it is, and whose words had been handed out to whoever wrote it.
 
     Returns:
         The entry, and whether it was accepted by this call.
@@ -90,12 +90,13 @@ def outbox_add(
     body = _body(request)
     is_scheduled = request.at is not None
     waits = SendStatus.HELD if held else SendStatus.SCHEDULED if is_scheduled else SendStatus.QUEUED
-    later = _later(on, request, scheduling)
+    later = _later(on, request)
     if request.idempotency_key is not None:
         for row in _rows_of_key(db, request.idempotency_key, principal):
             if (row.chat_id != chat and row.chat != request.chat) or not _is_same(row.request, body):
                 raise KeyReused("This idempotency key was already used for another message.")
-            return _accept_again(on, read.send_entry(db, row), body, expires_at, obstacle, waits, later)
+            accepted = read.send_entry(db, row)
+            return _accept_again(on, accepted, body, expires_at, obstacle, waits, later, scheduling)
         _refuse_used(db, request.idempotency_key, principal)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, request.chat, body)
@@ -108,7 +109,7 @@ def outbox_add(
     if handed_to is not None and _is_one_unsettled(db, request.chat):
         handed_to = None
     key = request.idempotency_key
-    entry = _insert(on, key, principal, stored, chat, body, expires_at, handed_to, secret, waits)
+    entry = _insert(on, key, principal, stored, chat, body, expires_at, handed_to, secret, waits, scheduling)
     if is_scheduled:
         db.execute(f"UPDATE outbox SET {_LATER} WHERE id = ?", (*later, entry.send_id))  # noqa: S608
         entry = read.outbox_get(db, entry.send_id)
@@ -117,18 +118,19 @@ def outbox_add(
     return entry, True
 
 
-_LATER: Final = "due_at = ?, scheduling = ?, replies_after = ?"
+_LATER: Final = "due_at = ?, replies_after = ?"
 
 
-def _later(
-    on: Applying, request: SendRequest, scheduling: Scheduling | None
-) -> tuple[int | None, str | None, int | None]:
+def _later(on: Applying, request: SendRequest) -> tuple[int | None, int | None]:
     """What a scheduled send has beside others: the columns of `_LATER`."""
     if request.at is None:
-        return None, None, None
-    known = None if scheduling is None else read.SCHEDULING.dump_json(scheduling).decode()
+        return None, None
     newest = value(on.db, "SELECT coalesce(max(ref), 0) FROM refs") if request.unless_reply else None
-    return _milliseconds(request.at), known, newest
+    return _milliseconds(request.at), newest
+
+
+def _stored(authorship: Authorship | None) -> str | None:
+    return None if authorship is None else read.AUTHORSHIP.dump_json(authorship).decode()
 
 
 def _insert(
@@ -142,6 +144,7 @@ def _insert(
     handed_to: str | None,
     secret: bytes | None,
     waits: SendStatus,
+    authorship: Authorship | None,
 ) -> OutboxEntry:
     """A new row: it waits, or is on its way at once to the client that is named."""
     expires = _milliseconds(expires_at)
@@ -150,7 +153,8 @@ def _insert(
     )
     cursor = on.db.execute(
         """INSERT INTO outbox (idempotency_key, principal, chat, chat_id, request, status, created_at,
-        expires_at, handed_at, handed_to, secret) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        expires_at, handed_at, handed_to, secret, scheduling)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             key,
             principal,
@@ -163,6 +167,7 @@ def _insert(
             handed_at,
             handed_to,
             secret,
+            _stored(authorship),
         ),
     )
     # As `get` would read it; a send waits for this.
@@ -174,6 +179,7 @@ def _insert(
         None if expires is None else read.send_time(expires / 1000),
         secret=secret,
         handed_to=handed_to,
+        authorship=authorship,
     )
     announce(on.db, replace(entry, status=waits), chat)
     if status is not waits:
@@ -195,16 +201,21 @@ def _accept_again(
     expires_at: datetime | None,
     obstacle: WhatsAppError | None,
     waits: SendStatus,
-    later: tuple[int | None, str | None, int | None],
+    later: tuple[int | None, int | None],
+    authorship: Authorship | None,
 ) -> tuple[OutboxEntry, bool]:
     """The entry of a key that is used again: what failed before it was handed over gets another try.
 
     So do the files of an album of which WhatsApp has the rest; where a person is asked first, after the yes.
+    Its words are those that were accepted first, so whose had been handed out then still counts.
     """
+    if authorship is not None and entry.authorship is not None:
+        sources = {*authorship.sources, *entry.authorship.sources}
+        authorship = replace(authorship, sources=tuple(sorted(sources)))
     tried = on.db.execute(
-        f"""UPDATE outbox SET expires_at = ?, request = ?, {_LATER}
+        f"""UPDATE outbox SET expires_at = ?, request = ?, scheduling = coalesce(?, scheduling), {_LATER}
         WHERE id = ? AND status = 'failed' AND handed_at IS NULL""",  # noqa: S608
-        (_milliseconds(expires_at), body, *later, entry.send_id),
+        (_milliseconds(expires_at), body, _stored(authorship), *later, entry.send_id),
     )
     if tried.rowcount == 0:
         if obstacle is None and waits is not SendStatus.HELD:

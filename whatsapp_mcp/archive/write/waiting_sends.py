@@ -48,12 +48,14 @@ def outbox_due(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
 
 
 def outbox_asked(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
-    """A person is asked about a `scheduled` send whose moment has come: `held`, until then.
+    """A person is asked about a `scheduled` or `queued` send that would go out now: `held`, until then.
 
     Raises:
-        InvalidArgument: It is in another state.
+        InvalidArgument: It is in another state, or may have gone out.
     """
-    entry = _in_state(on, send_id, SendStatus.SCHEDULED)
+    entry = read.outbox_get(on.db, send_id)
+    if entry.status is not SendStatus.QUEUED or entry.reason is not None:
+        entry = _in_state(on, send_id, SendStatus.SCHEDULED)
     return move(on.db, entry, SendStatus.HELD, expires_at=_milliseconds(expires_at))
 
 

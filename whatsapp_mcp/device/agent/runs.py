@@ -18,7 +18,7 @@ from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.ledger import AuditEntry, Exposure, Ledger
-from whatsapp_mcp.models import Caller, HandOn, HandOnState
+from whatsapp_mcp.models import Caller, HandOn, HandOnState, own_words
 from whatsapp_mcp.settings import AgentSettings, CurrentSettings
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,8 @@ class Runs:
         """The words for the command; that they leave is written down before."""
         messages = await self._admission.messages(found)
         chat = await self._archive.chat_facts(found.chat)
-        settings, tainted = self._settings.now(), self._ledger.tainted_sends.message_ids()
+        settings, sources = self._settings.now(), await self._archive.repeated_sources(own_words(messages))
+        tainted = {each for each, whose in sources.items() if Exposure.STRANGER in whose}
         handed = await words_of(self._archive, found, chat, messages, settings.zone, tainted)
         if not handed.has_order:
             await self._admission.drop(found, "its messages were deleted or changed")

@@ -23,6 +23,8 @@ from whatsapp_mcp.settings import CurrentSettings
 _ACTS: Final = frozenset(Effect) - {Effect.READ, Effect.LINK}
 _READINGS: Final = frozenset({"download", "read_file", "channel_posts"})
 """Operations that hand out what was written in a chat."""
+_TEXTS: Final = ("topic", "about")
+"""What a `GroupChange` or a `ProfileChange` says in words that are shown whole."""
 _NOT_COUNTED: Final = frozenset({"mark_read", "typing"})
 """What goes along with reading and writing, and is no act of its own for a budget."""
 
@@ -151,6 +153,13 @@ class Bookkeeper:
         await self._ledger.audit.note(
             replace(entry, digest=held.digest, outcome="released", is_counted=counted)
         )
+
+    async def note_words(self, arguments: Mapping[str, Any], caller: Caller) -> None:
+        """Note the texts of an act that is no send, and whose words had been handed out to their author."""
+        change = arguments.get("change")
+        texts = [text for name in _TEXTS if (text := getattr(change, name, None))]
+        if texts:
+            await self._ledger.tainted_words.add(texts, await self._ledger.taint_of(caller))
 
     async def forget_chat(self, chat: str) -> None:
         """Let no agent answer what is deleted."""

@@ -21,17 +21,17 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission
 from whatsapp_mcp.device.guard.gate import Gate
+from whatsapp_mcp.device.guard.leaving import CHANGED, ask_again, has_passed_on
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import Denied, MessageNotFound, RateLimited, Unsupported, WhatsAppError
-from whatsapp_mcp.ledger import Exposure, Ledger, Taint
+from whatsapp_mcp.ledger import Ledger, taint_in
 from whatsapp_mcp.models import (
     CANCELLED,
     REPLACED,
     REPLIED,
     UNKNOWN,
-    ApprovalState,
     Caller,
     OutboxEntry,
     SendStatus,
@@ -42,7 +42,6 @@ LATE: Final = timedelta(minutes=15)
 _LOOK: Final = 5.0
 """Seconds between looks: a computer that slept, or whose clock was set, has no other alarm."""
 _NOT_DECIDED: Final = partial(Unsupported, "This server failed while it decided about the message.")
-_CHANGED: Final = "its recipients or its file have changed since it was scheduled"
 _WANTED: Final = (CANCELLED, REPLACED, REPLIED)
 """How the reasons begin for which a send fails as somebody wished."""
 _SEND: Final = OPERATIONS["send"]
@@ -123,9 +122,9 @@ class DueSends:
             Denied: It may not go out.
             RateLimited: There is no room for it now.
         """
-        now, request, known = self._clock.now(), replace(entry.request, at=None), entry.scheduling
+        now, request, known = self._clock.now(), replace(entry.request, at=None), entry.authorship
         caller = known.caller if known else UNKNOWN
-        taint = Taint(frozenset(map(Exposure, known.sources))) if known else None
+        taint = taint_in(known)
         decision = await self._gate.judge(_SEND, {"request": request}, caller, taint)
         digest = await self._gate.held_sends.digest(entry.request)
         approval = self._ledger.approvals.allowed(entry.send_id, digest, caller.principal)
@@ -133,8 +132,8 @@ class DueSends:
         is_same = known is not None and known.digest == digest
         if now - due > LATE and not is_own:
             await self._ask(entry, caller, f"it is {_length(now - due)} late and would go out at once")
-        elif approval is None and not is_same:
-            await self._ask(entry, caller, _CHANGED)
+        elif (approval is None and not is_same) or await has_passed_on(self._archive, entry, approval):
+            await self._ask(entry, caller, CHANGED)
         elif approval is None and decision.verdict == "ask":
             await self._ask(entry, caller, decision.reason)
         else:
@@ -157,16 +156,7 @@ class DueSends:
             Denied: A person has just said no to it.
             RateLimited: Too many questions are open.
         """
-        send_id = entry.send_id
-        question = await self._gate.question(_SEND, {"request": entry.request}, reason)
-        # The question first: what is held without one, the next leader schedules again.
-        held = await self._ledger.approvals.hold(question, caller, self._clock.now())
-        if held.approval.send_id not in {None, send_id}:
-            return  # the same message is scheduled twice: one after the other
-        await self._archive.outbox_asked(send_id, held.approval.expires_at)
-        held = await self._gate.held_sends.note(held, send_id)
-        if held.approval.state is ApprovalState.OPEN:
-            await self._gate.ask_elsewhere(held)
+        await ask_again(self._archive, self._ledger, self._gate, entry, caller, reason)
 
     async def _follow(self, entry: OutboxEntry, until: datetime) -> None:
         """Tell the person if a send that was let go fails: no agent waits for it."""

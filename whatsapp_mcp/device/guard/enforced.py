@@ -92,6 +92,7 @@ class EnforcedDevice(GeneratedDevice):
             if operation.name == "send":
                 return await self._send(arguments["request"], has_ended, admission.approval, begin)
             await begin()
+            await books.note_words(arguments, caller)
             return await self._do(operation, arguments, has_ended)
 
     async def _send(
@@ -102,11 +103,9 @@ class EnforcedDevice(GeneratedDevice):
             return await self._device.outbox.outcome(approval.send_id, request.wait)
         if request.at is not None:
             await begin()
-            result = await self._gate.held_sends.schedule(request, self.caller)
-        else:
-            result = await self._device.send(request, has_ended, self.caller.principal, begin)
-        await self._gate.sent(self.caller, result.send_id, result.message_id)
-        return result
+            return await self._gate.held_sends.schedule(request, self.caller)
+        authorship = await self._gate.held_sends.authorship(request, self.caller)
+        return await self._device.send(request, has_ended, authorship, begin)
 
     async def _do(
         self,

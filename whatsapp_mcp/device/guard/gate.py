@@ -125,6 +125,8 @@ class Gate:
             released = await self._released(arguments, caller)
             if released is not None:
                 return Admission(Decision("allow", "approval", "a person said yes"), released)
+        if isinstance(request := arguments.get("request"), SendRequest):
+            await self.held_sends.require_movable(request, caller)
         decision = await self.judge(operation, arguments, caller)
         if decision.verdict == "ask":
             return Admission(decision, await self._ask(operation, arguments, caller, decision))
@@ -142,6 +144,8 @@ class Gate:
         arguments: Mapping[str, Any],
         caller: Caller,
         taint: Taint | None = None,
+        *,
+        content: bool = True,
     ) -> Decision:
         """What the policy says of an operation now: `allow` or `ask`.
 
@@ -150,11 +154,14 @@ class Gate:
             arguments: By name.
             caller: For whom.
             taint: Whose words had been handed out when it was asked for; None: it is asked for now.
+            content: Whether a send is looked at for what in it wants a person's look.
 
         Raises:
             Denied: The policy forbids it.
         """
         policy, request = Policy.of(self._settings.now()), arguments.get("request")
+        if taint is None and isinstance(request, SendRequest):
+            taint = Taint(await self.held_sends.sources(request, caller))
         if isinstance(request, SendRequest) and await touches_question(request, self._archive, self._ledger):
             raise Denied("That message asks the user something; nobody but the user answers or changes it.")
         if not caller.is_trusted and await changes_order(request, self._archive, self._ledger):
@@ -165,7 +172,8 @@ class Gate:
         else:
             acts = await acts_of(self._archive, operation, arguments)
         act, decision = await self._decide(policy, acts, caller, taint)
-        if decision.verdict == "allow" and policy.withholds and not caller.is_trusted and acts[0].is_seen:
+        is_looked_at = content and policy.withholds and not caller.is_trusted and acts[0].is_seen
+        if decision.verdict == "allow" and is_looked_at:
             # Last, since it searches the archive.
             concerns = await self._concerns.about(arguments, acts[0].chats, caller)
             acts[0] = replace(acts[0], concerns=concerns)
@@ -256,7 +264,7 @@ class Gate:
             raise Denied(SAID_NO if held.approval.state is ApprovalState.DENIED else _ENDED)
         elif not caller.asks:
             await self.ask_elsewhere(held)
-        raise self._waits(held.approval)
+        raise self.waits(held.approval)
 
     async def _hold(
         self, question: Question, operation: Operation, arguments: Mapping[str, Any], caller: Caller
@@ -308,7 +316,8 @@ class Gate:
             for asker in self._askers:
                 await asker.ask(held)
 
-    def _waits(self, approval: Approval) -> ApprovalRequired:
+    def waits(self, approval: Approval) -> ApprovalRequired:
+        """What a caller is told whose act waits for a person."""
         settings = self._settings.now()
         until = f"{local(approval.expires_at, settings.zone):%H:%M}"
         phone = "on their phone, " if self._askers and Policy.of(settings).asks_on_phone else ""
@@ -333,8 +342,6 @@ class Gate:
         except WhatsAppError:
             await self._ledger.approvals.void(held.approval.id)
             raise
-        if await self.is_tainted(caller):
-            await self._ledger.tainted_sends.add(entry.send_id, None)
         return await self.held_sends.note(held, entry.send_id)
 
     # Deciding.
@@ -385,19 +392,6 @@ class Gate:
         """Wake whoever waits for a decision."""
         self._decided.set()
         self._decided = anyio.Event()
-
-    # What tainted calls have sent.
-
-    async def sent(self, caller: Caller, send_id: int, message_id: str | None) -> None:
-        """Remember a message that a tainted call has sent."""
-        if await self.is_tainted(caller):
-            await self.note_tainted(send_id, message_id)
-
-    async def note_tainted(self, send_id: int, message_id: str | None) -> None:
-        """Note a tainted send, and the files of an album with it."""
-        await self._ledger.tainted_sends.add(send_id, message_id)
-        for file in await self._archive.outbox_album(send_id):
-            await self._ledger.tainted_sends.add(file.send_id, file.message_id)
 
 
 def _needs_no_facts(policy: Policy, operation: Operation, caller: Caller) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -23,13 +24,13 @@ from whatsapp_mcp.device.guard.questions import not_sent
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
-from whatsapp_mcp.ledger import HeldAct, Ledger, Taint
+from whatsapp_mcp.ledger import Exposure, HeldAct, Ledger, stays_back, taint_in
 from whatsapp_mcp.models import (
     FORMER_GONE,
     ApprovalState,
+    Authorship,
     Caller,
     OutboxEntry,
-    Scheduling,
     SendRequest,
     SendResult,
     SendStatus,
@@ -101,17 +102,49 @@ class HeldSends:
         self, request: SendRequest, caller: Caller, until: datetime | None, bound: str
     ) -> OutboxEntry:
         """Accept a send that waits: until then for a person's yes, or for its moment."""
+        authorship = await self.authorship(request, caller, bound)
         if request.at is None:
-            return await self._outbox().hold(request, until, principal=caller.principal)
+            return await self._outbox().hold(request, until, authorship)
         others = [one for one in await self._archive.scheduled_sends() if one.send_id != request.replaces]
         why_not = obstacle(request.at, self._clock.now(), len(others), self._settings.now(), caller)
-        scheduling = await self._scheduling(caller, bound)
-        return await self._outbox().hold(request, until, scheduling, why_not, principal=caller.principal)
+        return await self._outbox().hold(request, until, authorship, why_not)
 
-    async def _scheduling(self, caller: Caller, bound: str) -> Scheduling:
-        taint = Taint() if caller.is_trusted else await self._ledger.taint(caller.principal)
-        asking = replace(caller, asks=False, approval="")
-        return Scheduling(asking, tuple(sorted(taint.sources)), bound)
+    async def authorship(self, request: SendRequest, caller: Caller, bound: str = "") -> Authorship:
+        """For whom a send is accepted, and whose words it may repeat.
+
+        Args:
+            request: What is sent; it may repeat whatever the send may that it replaces.
+            caller: Who asks for it.
+            bound: The digest of what was decided about.
+        """
+        sources = await self.sources(request, caller)
+        return Authorship(replace(caller, asks=False, approval=""), tuple(sorted(sources)), bound)
+
+    async def require_movable(self, request: SendRequest, caller: Caller) -> None:
+        """Refuse to replace a send whose words stay back from the caller.
+
+        Raises:
+            Denied: It would.
+        """
+        if request.replaces is None:
+            return
+        with suppress(MessageNotFound):  # as in `sources`
+            former = await self._archive.outbox_get(request.replaces)
+            if stays_back(former, caller, self._settings.now().policy.mode):
+                raise Denied(
+                    f"Send {request.replaces} was written by another application, and waits for the user or "
+                    "may hold a stranger's words.",
+                    "Tell the user: on the page or with `whatsapp-mcp scheduled move` they can move it.",
+                )
+
+    async def sources(self, request: SendRequest, caller: Caller) -> frozenset[Exposure]:
+        """Whose words had been handed out to whoever wrote a send: to the caller, and before it to others."""
+        sources = (await self._ledger.taint_of(caller)).sources
+        if request.replaces is None:
+            return sources
+        with suppress(MessageNotFound):  # which is said when it is replaced
+            sources |= taint_in((await self._archive.outbox_get(request.replaces)).authorship).sources
+        return sources
 
     async def note(self, held: HeldAct, send_id: int) -> HeldAct:
         """Note which send a question holds, and do what a person has answered before it was noted."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Final
 
 from whatsapp_mcp.archive import Archive
@@ -42,7 +41,6 @@ class Upkeep:
         while True:
             await self._end_expired()
             await self._end_withdrawn()
-            await self._name_tainted_sends()
             await self._clock.sleep(_LOOK)
 
     async def _end_expired(self) -> None:
@@ -58,14 +56,6 @@ class Upkeep:
             send_id = held.approval.send_id
             if send_id is not None and await self._is_withdrawn(send_id):
                 await self._gate.void(held.approval.id)
-
-    async def _name_tainted_sends(self) -> None:
-        """Note the ids of the messages of tainted sends that WhatsApp had not taken yet."""
-        for send_id in self._ledger.tainted_sends.without_message():
-            with suppress(MessageNotFound):
-                entry = await self._archive.outbox_get(send_id)
-                if entry.message_id is not None:
-                    await self._gate.note_tainted(send_id, entry.message_id)
 
     async def _recover(self) -> None:
         """Release what was approved, and refuse held sends about which nobody is asked any more."""

@@ -27,7 +27,7 @@ from whatsapp_mcp.device.connection import (
     LinkPicture,
     in_folder,
 )
-from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, PhoneQuestions, Upkeep
+from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Leaving, PhoneQuestions, Upkeep
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
 from whatsapp_mcp.device.leader.leadership import Leadership, watch_lease
@@ -207,6 +207,7 @@ class _Parts:
         gate = Gate(
             self.archive, self.ledger, self.settings, lambda: opened.outbox, clock, [phone], phone.tell
         )
+        opened.outbox.look_at(Leaving(self.archive, self.ledger, gate).obstacle)
         enforced, agents = self._with_agents(opened, gate)
         due_sends = DueSends(
             self.archive, self.ledger, gate, lambda: opened.outbox, clock, ready=opened.may_send

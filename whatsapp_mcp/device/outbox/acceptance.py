@@ -19,7 +19,7 @@ from whatsapp_mcp.device.outbox.deliveries import Deliveries, Prepared
 from whatsapp_mcp.device.outbox.lines import Lines
 from whatsapp_mcp.device.supervise import beside, nothing
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import OutboxEntry, SendRequest, SendStatus, files_of
+from whatsapp_mcp.models import Authorship, OutboxEntry, SendRequest, SendStatus, files_of
 from whatsapp_mcp.tracing import carrier
 
 KEPT_FOR: Final = timedelta(days=1)
@@ -69,7 +69,7 @@ class Acceptance:
         self.tasks: TaskGroup | None = None
 
     async def accept(
-        self, request: SendRequest, principal: str, begin: Callable[[], Awaitable[None]]
+        self, request: SendRequest, authorship: Authorship | None, begin: Callable[[], Awaitable[None]]
     ) -> tuple[OutboxEntry, bool]:
         """Accept a send, and begin to hand it over if nothing is ahead of it; else the next look finds it.
 
@@ -78,7 +78,7 @@ class Acceptance:
 
         Args:
             request: What is sent.
-            principal: Whose idempotency key it is.
+            authorship: For whom, and whose words it may repeat.
             begin: What has to be done before; what it raises is raised.
 
         Returns:
@@ -90,14 +90,14 @@ class Acceptance:
             await begin()
             begin = nothing
             if not self._claim(request):
-                accepted = await self._add(request, principal)
+                accepted = await self._add(request, authorship)
                 self._poke()
                 return accepted
         tasks, chat, is_served = self.tasks, request.chat, False
         try:
             prepared = await beside(begin, partial(self._prepared, request))
             with anyio.CancelScope(shield=True):  # what is accepted as on its way has to go there
-                entry, is_new = await self._add(request, principal, prepared)
+                entry, is_new = await self._add(request, authorship, prepared)
                 if is_new and entry.status is SendStatus.SENDING and prepared is not None:
                     if tasks is not None and tasks is self.tasks:
                         self._lines.gap(chat, take=True)
@@ -123,7 +123,7 @@ class Acceptance:
         return None
 
     async def _add(
-        self, request: SendRequest, principal: str, prepared: Prepared | None = None
+        self, request: SendRequest, authorship: Authorship | None, prepared: Prepared | None = None
     ) -> tuple[OutboxEntry, bool]:
         longest = KEPT_FOR.total_seconds()
         kept = longest if request.queue else min(longest, max(1.0, request.wait))
@@ -132,11 +132,12 @@ class Acceptance:
         is_possible = self._linked() and (request.queue or self._online())
         entry, is_new = await self._archive.outbox_add(
             request,
-            principal=principal,
+            principal=authorship.caller.principal if authorship else "",
             expires_at=self._clock.now() + timedelta(seconds=kept),
             obstacle=None if is_possible else self._unavailable(),
             handed_to=prepared.handed_to if prepared else None,
             secret=prepared.composed.secret if prepared else None,
+            scheduling=authorship,
         )
         if is_new and (span := carrier()) is not None:
             self._deliveries.spans[entry.send_id] = span

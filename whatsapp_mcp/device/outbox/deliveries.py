@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -51,6 +51,7 @@ _NOT_PREPARED: Final = partial(
     "Tell the user that the server's log says where; send it in another form.",
 )
 _NOT_FOLLOWED: Final = partial(SendUnknown, "This server failed while it handed the message over.")
+_NOT_LOOKED_AT: Final = partial(SendUnknown, "This server failed while it looked at the message once more.")
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,14 @@ class Sender(Protocol):
         ...
 
 
+Obstacle = Callable[[OutboxEntry], Awaitable[WhatsAppError | None]]
+"""Why a queued send does not leave, after it was moved on; None if it may. An error leaves it queued."""
+
+
+async def may_leave(entry: OutboxEntry) -> WhatsAppError | None:
+    """Let every send leave."""
+
+
 class Prepared(NamedTuple):
     """A message that can be handed over, and the name of its hand-over."""
 
@@ -96,6 +105,7 @@ class Deliveries:
         look_again: Has the outbox looked at, after a hand-over that did not succeed.
 
     Attributes:
+        obstacle: Looks at each send that was queued, before it is handed over.
         running: Numbers of the sends that are at the client now.
         spans: For each send that was accepted in a span, what names that span (`tracing.carrier`).
     """
@@ -117,6 +127,7 @@ class Deliveries:
         self._look_again = look_again
         self._clients_ended: Counter[int] = Counter()
         self._preparing: dict[int, str] = {}
+        self.obstacle: Obstacle = may_leave
         self.running: set[int] = set()
         self.spans: dict[int, str] = {}
 
@@ -136,6 +147,8 @@ class Deliveries:
         prepared = await self._prepare_or_refuse(entry)
         if prepared is None:
             return
+        if not await self._leaves(entry):
+            return
         composed, handed_to = prepared
         try:
             begun = await self._archive.outbox_sending(
@@ -152,6 +165,20 @@ class Deliveries:
             self._outcomes.callers.settle(entry.send_id, begun)
             return
         await self.hand_over(entry, prepared, tasks)
+
+    async def _leaves(self, entry: OutboxEntry) -> bool:
+        """Whether a queued send may be handed over; its caller is told why it may not."""
+        look = partial(self.obstacle, entry)
+        try:
+            obstacle = await contained(f"outbox: looking at send {entry.send_id}", look, _NOT_LOOKED_AT)
+        except WhatsAppError as error:
+            logger.info("outbox: send %d cannot leave yet: %s", entry.send_id, error.code)
+            await self._clock.sleep(_RETRY_PAUSE)
+            return False
+        if obstacle is not None:
+            logger.info("outbox: send %d does not leave: %s", entry.send_id, obstacle.code)
+            self._outcomes.callers.settle(entry.send_id, refusal=obstacle)
+        return obstacle is None
 
     async def hand_over(self, entry: OutboxEntry, prepared: Prepared, tasks: TaskGroup) -> None:
         """Hand over what is written down as `sending`, and wait for its outcome up to `SEND_DEADLINE`."""

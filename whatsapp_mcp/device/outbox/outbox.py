@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 from whatsapp_mcp.archive import Archive, UnappliedError
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.outbox.acceptance import KEPT_FOR, Acceptance
-from whatsapp_mcp.device.outbox.deliveries import Deliveries, Sender
+from whatsapp_mcp.device.outbox.deliveries import Deliveries, Obstacle, Sender
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.lines import Lines, is_late
 from whatsapp_mcp.device.outbox.outcomes import Outcomes, nobody
@@ -46,8 +46,8 @@ from whatsapp_mcp.models import (
     CALL_KEY,
     CANCELLED,
     AlbumContent,
+    Authorship,
     OutboxEntry,
-    Scheduling,
     SendRequest,
     SendResult,
     SendStatus,
@@ -125,6 +125,10 @@ class Outbox:
         )
         self._unknown_sends = UnknownSends(archive, evidence, self._outcomes, self._deliveries.take_back)
 
+    def look_at(self, obstacle: Obstacle) -> None:
+        """Have each send that was queued looked at before it is handed over."""
+        self._deliveries.obstacle = obstacle
+
     @property
     def last_sent_at(self) -> datetime | None:
         """When WhatsApp last took a send."""
@@ -139,7 +143,7 @@ class Outbox:
         self,
         request: SendRequest,
         *,
-        principal: str = "",
+        authorship: Authorship | None = None,
         has_ended: Callable[[], bool] = lambda: False,
         begin: Callable[[], Awaitable[None]] = nothing,
     ) -> SendResult:
@@ -150,15 +154,15 @@ class Outbox:
 
         Args:
             request: What is sent.
-            principal: Whose idempotency key it is.
+            authorship: For whom, and whose words it may repeat; None: the leader itself.
             has_ended: Whether the process that asks is gone.
             begin: What has to be done before it is accepted; what it raises is raised.
         """
         if request.at is not None:
             await begin()
-            return (await self.hold(request, None, principal=principal)).result
+            return (await self.hold(request, None, authorship)).result
         try:
-            entry, is_new = await self._acceptance.accept(request, principal, begin)
+            entry, is_new = await self._acceptance.accept(request, authorship, begin)
         except UnappliedError as error:
             raise SendUnknown(
                 "The send was accepted, and the archive cannot be written yet: it goes out once it can.",
@@ -201,19 +205,16 @@ class Outbox:
         self,
         request: SendRequest,
         until: datetime | None,
-        scheduling: Scheduling | None = None,
+        authorship: Authorship | None = None,
         obstacle: WhatsAppError | None = None,
-        *,
-        principal: str = "",
     ) -> OutboxEntry:
         """Accept a send that waits for a person's yes until then; one with the same key is answered as it is.
 
         Args:
             request: What is sent.
             until: When it ends; None: it is allowed already, and waits for its moment.
-            scheduling: Of a send for later.
+            authorship: As of `submit`.
             obstacle: Why no new one can be accepted.
-            principal: Whose idempotency key it is.
 
         Raises:
             WhatsAppError: As `submit`.
@@ -223,11 +224,11 @@ class Outbox:
         held = until is not None
         entry, _ = await self._archive.outbox_add(
             request,
-            principal=principal,
+            principal=authorship.caller.principal if authorship else "",
             expires_at=until,
             obstacle=obstacle,
             held=held,
-            scheduling=scheduling,
+            scheduling=authorship,
         )
         return entry
 

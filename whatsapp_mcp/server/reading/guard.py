@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.jid import is_person
-from whatsapp_mcp.ledger import AuditEntry, Exposure
-from whatsapp_mcp.models import UNKNOWN, Caller, Chat, ChatKind, Contact, Message, Page, Permit, mention_keys
+from whatsapp_mcp.ledger import AuditEntry, Exposure, taint_of
+from whatsapp_mcp.models import (
+    UNKNOWN,
+    Caller,
+    Chat,
+    ChatKind,
+    Contact,
+    LastMessage,
+    Message,
+    Page,
+    Permit,
+    mention_keys,
+    own_words,
+)
 from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Verdict
@@ -78,8 +90,16 @@ class Guard:
 
     def view(self) -> View:
         """How people and chats are seen."""
-        tainted = self._ledger.tainted_sends.message_ids() if self._withholds else frozenset[str]()
-        return View(self._withholds, tainted=tainted)
+        return View(self._withholds)
+
+    async def distrusted(self, found: Iterable[Message | LastMessage | None]) -> frozenset[str]:
+        """WhatsApp's ids of the messages of this account, among these, that count as a stranger's."""
+        ids = own_words(found) if self._withholds else frozenset[str]()
+        if not ids:
+            return ids
+        sources = await self._archive.repeated_sources(ids)
+        counted = {each for each, whose in sources.items() if taint_of(whose).counts(self._policy.mode)}
+        return ids & (counted | self._ledger.tainted_words.former_sends())
 
     async def view_of(self, found: Sequence[Message], *, opens: bool = False, named: bool = False) -> View:
         """How messages are seen.
@@ -90,7 +110,7 @@ class Guard:
             named: Their chat is asked for.
         """
         view = await self._bound_view()
-        view.opens = opens
+        view.opens, view.tainted = opens, await self.distrusted(found)
         if self._rules is not None:
             view.verdicts = await self.verdicts(each.chat for each in found)
         if named and found:
@@ -150,6 +170,7 @@ class Guard:
         """Chats as they are handed out."""
         view = await self._bound_view()
         view.verdicts = await self.verdicts(chat.jid for chat in found)
+        view.tainted = await self.distrusted(chat.last_message for chat in found)
         shown = view.chats(found)
         await self._expose(view, [chat for chat in shown if chat.last_message])
         read = [(chat.jid, last.ref) for chat in shown if (last := chat.last_message) and not last.withheld]

@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from whatsapp_mcp.ledger import Exposure, Taint
+from whatsapp_mcp.ledger import stays_back
 from whatsapp_mcp.models import (
     Caller,
     Change,
@@ -103,7 +103,8 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
     async def scheduled_sends(self) -> tuple[ShownSend, ...]:
         """The sends that wait for their moment or for a yes, the next one first.
 
-        Words that another principal wrote after it had read strangers' stay back: they may be a stranger's.
+        What another principal wrote stays back while a person is asked about it, and if it may repeat a
+        stranger's words.
         """
         entries = await self._archive.scheduled_sends()
         verdicts = await self.verdicts(entry.request.chat for entry in entries) or {}
@@ -111,16 +112,9 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
         for entry in entries:
             verdict = verdicts.get(entry.request.chat)
             if verdict != "deny":
-                shown.append(ShownSend(entry, verdict == "ask" or self._is_others(entry)))
+                withheld = verdict == "ask" or stays_back(entry, self._caller, self._policy.mode)
+                shown.append(ShownSend(entry, withheld))
         return tuple(shown)
-
-    def _is_others(self, entry: OutboxEntry) -> bool:
-        """Whether a scheduled send may hold words that the caller has not been given."""
-        known = entry.scheduling
-        if not self._withholds or (known and known.caller.principal == self._caller.principal):
-            return False
-        taint = Taint(frozenset(map(Exposure, known.sources))) if known else Taint(frozenset(Exposure))
-        return taint.counts(self._policy.mode)
 
     async def own(self) -> tuple[str | None, str | None, str | None]:
         """As `ReadingArchive.own`."""

@@ -101,9 +101,15 @@ class GuardedPeople(Guard):
             candidates.append(replace(each, chat=view.chat(replace(each.chat, last_message=None))))
         return tuple(candidates)
 
-    def shows_words_of(self, author: Contact | None) -> bool:
-        """Whether what somebody tells of themselves or of a group is shown: its author has to be known."""
-        return not self._withholds or (author is not None and author.known)
+    def shows_words_of(self, author: Contact | None, words: str | None = None) -> bool:
+        """Whether what somebody tells of themselves or of a group is shown: its author has to be known.
+
+        An agent may have written what the owner tells (`words`), after it had been given a stranger's words.
+        """
+        if not self._withholds:
+            return True
+        repeats = words is not None and self._ledger.tainted_words.taint(words).counts(self._policy.mode)
+        return author is not None and author.known and not repeats
 
     def group_name(self, name: str) -> str:
         """What a group or channel is called: nobody tells whose idea its name was."""
