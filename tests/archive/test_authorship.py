@@ -23,6 +23,7 @@ from whatsapp_mcp.models import (
     SendRequest,
     TextContent,
 )
+from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
 STANDARD = '[policy]\nmode = "standard"\n'

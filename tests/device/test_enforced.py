@@ -22,6 +22,7 @@ from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.device.supervise import nothing
 from whatsapp_mcp.errors import Denied
+from whatsapp_mcp.ledger import Taint
 from whatsapp_mcp.models import (
     PERSON,
     UNKNOWN,
@@ -83,12 +84,19 @@ class Unwritten:
         yield nothing
 
 
+class NothingHandedOut:
+    """A ledger in which nobody was given words."""
+
+    async def taint_of(self, caller: Caller) -> Taint:
+        return Taint()
+
+
 def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
     """A device whose gate knows no chats: neither `open` nor `read_only` asks about any."""
     recorded, nothing = Recorded(), cast("Any", None)
     write(home, OPEN)
     settings = CurrentSettings(Settings(home=home))
-    gate = Gate(nothing, nothing, settings, nothing, SystemClock())
+    gate = Gate(nothing, cast("Any", NothingHandedOut()), settings, nothing, SystemClock())
     gate.books = cast("Any", Unwritten())
     return EnforcedDevice(cast("LocalDevice", recorded), gate, recorded), recorded
 

@@ -93,6 +93,7 @@ class Bookkeeper:
         async def begin() -> None:
             nonlocal number
             if _is_act(operation):
+                await self._note_words(arguments, caller)
                 number = await self._begun(entry, operation, arguments, caller, admission)
 
         outcome = "cancelled"
@@ -154,7 +155,7 @@ class Bookkeeper:
             replace(entry, digest=held.digest, outcome="released", is_counted=counted)
         )
 
-    async def note_words(self, arguments: Mapping[str, Any], caller: Caller) -> None:
+    async def _note_words(self, arguments: Mapping[str, Any], caller: Caller) -> None:
         """Note the texts of an act that is no send, and whose words had been handed out to their author."""
         change = arguments.get("change")
         texts = [text for name in _TEXTS if (text := getattr(change, name, None))]

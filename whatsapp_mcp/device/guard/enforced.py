@@ -92,7 +92,6 @@ class EnforcedDevice(GeneratedDevice):
             if operation.name == "send":
                 return await self._send(arguments["request"], has_ended, admission.approval, begin)
             await begin()
-            await books.note_words(arguments, caller)
             return await self._do(operation, arguments, has_ended)
 
     async def _send(

@@ -160,7 +160,7 @@ class Gate:
             Denied: The policy forbids it.
         """
         policy, request = Policy.of(self._settings.now()), arguments.get("request")
-        if taint is None and isinstance(request, SendRequest):
+        if taint is None and isinstance(request, SendRequest) and request.replaces is not None:
             taint = Taint(await self.held_sends.sources(request, caller))
         if isinstance(request, SendRequest) and await touches_question(request, self._archive, self._ledger):
             raise Denied("That message asks the user something; nobody but the user answers or changes it.")
