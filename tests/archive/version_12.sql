@@ -22,6 +22,7 @@ CREATE TABLE messages ( id INTEGER PRIMARY KEY, ref INTEGER NOT NULL, chat_id IN
 CREATE UNIQUE INDEX messages_key ON messages (chat_id, wa_id, sender_id);
 CREATE INDEX messages_chat ON messages (chat_id);
 CREATE INDEX messages_sender ON messages (sender_id) WHERE sender_id > 0;
+CREATE INDEX messages_own ON messages (chat_id) WHERE sender_id = 0;
 CREATE INDEX messages_kind ON messages (kind) WHERE kind > 0;
 CREATE TABLE refs ( ref INTEGER PRIMARY KEY AUTOINCREMENT, message_id INTEGER NOT NULL );
 CREATE TABLE media ( message_id INTEGER PRIMARY KEY, media_type TEXT NOT NULL, mime_type TEXT, file_name TEXT, size INTEGER, duration INTEGER, width INTEGER, height INTEGER, direct_path TEXT, url TEXT, media_key BLOB, sha256 BLOB, enc_sha256 BLOB, path TEXT );

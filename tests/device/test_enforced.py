@@ -103,7 +103,7 @@ def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
 
 def test_what_each_operation_does_is_declared_and_changes_only_on_purpose() -> None:
     effects = {name: operation.effect for name, operation in OPERATIONS.items()}
-    acts = {name for name, effect in effects.items() if effect in {Effect.ACT, Effect.DESTROY}}
+    acts = {name for name, effect in effects.items() if effect in {Effect.ACT, Effect.NAME, Effect.DESTROY}}
     assert acts == set(ACTS.split())
     links = {name for name, effect in effects.items() if effect is Effect.LINK}
     assert links == {"link", "reconnect", "pause", "resume"}

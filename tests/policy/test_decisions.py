@@ -53,6 +53,7 @@ UNSEEN = [
     Act("export_chat", Effect.EXPORT, Audience.NOBODY, [ANN]),
     Act("fetch", Effect.FETCH, Audience.NOBODY),
     Act("forget_chat", Effect.DESTROY, Audience.NOBODY, [ANN]),
+    Act("save_contact", Effect.NAME, Audience.ONESELF, [EVE]),
 ]
 
 

@@ -4,7 +4,7 @@ from whatsapp_mcp.models import ChatFacts
 from whatsapp_mcp.policy.acts import Act, Situation
 from whatsapp_mcp.policy.agent_chats import agent_of
 from whatsapp_mcp.policy.budgets import check_budgets, check_pauses, check_quiet, gap
-from whatsapp_mcp.policy.chosen_names import cut_name
+from whatsapp_mcp.policy.chosen_names import cut_name, words_in_name
 from whatsapp_mcp.policy.cleaning import TAG, clean, clean_line, one_line, without_tags
 from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
@@ -70,4 +70,5 @@ __all__ = [
     "visible",
     "visible_lines",
     "without_tags",
+    "words_in_name",
 ]

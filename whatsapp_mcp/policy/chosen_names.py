@@ -23,6 +23,11 @@ _DIGITS: Final = re.compile(r"\d{5,}")
 _AT: Final = str.maketrans(dict.fromkeys("@＠﹫", " "))
 
 
+def words_in_name(name: str) -> int:
+    """How many words a name has."""
+    return sum(1 for _ in _WORD.finditer(name))
+
+
 @lru_cache(_NAMES)
 def cut_name(name: str) -> str:
     """The name without links, `@` and runs of five digits: `WORDS` words and `LENGTH` characters at most.

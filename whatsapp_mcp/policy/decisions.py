@@ -4,7 +4,7 @@
 |---|---|---|
 | seen by everyone, or by somebody who is not known | asks | asks |
 | seen by a group with people who are not known, in which the owner never wrote | asks | asks |
-| seen by others, exported, fetched or destroyed by a tainted principal | asks | asks |
+| seen by others, exported, fetched, named or destroyed by a tainted principal | asks | asks |
 | content that wants a look (`Act.concerns`) | asks | asks |
 | a file is imported | asks | asks |
 | anything else | allowed | allowed |
@@ -29,9 +29,9 @@ from whatsapp_mcp.settings import Verdict
 
 _OWN_DEVICE: Final = frozenset({Effect.READ, Effect.LINK, Effect.EXPORT, Effect.IMPORT})
 """What a read-only account allows: nobody else sees it."""
-_WHEN_TAINTED: Final = frozenset({Effect.EXPORT, Effect.FETCH, Effect.DESTROY})
-"""What a tainted principal is asked about although nobody else sees it: it may carry words out or delete
-what shows an attack."""
+_WHEN_TAINTED: Final = frozenset({Effect.EXPORT, Effect.FETCH, Effect.DESTROY, Effect.NAME})
+"""What a tainted principal is asked about although nobody else sees it: it may carry words out, delete what
+shows an attack, or leave a name under which the next message goes to somebody else."""
 
 
 class Decision(NamedTuple):

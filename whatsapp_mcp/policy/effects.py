@@ -14,6 +14,8 @@ class Effect(StrEnum):
     """Opens or renews the connection to WhatsApp; sends and changes nothing."""
     ACT = "act"
     """Sends or changes something on WhatsApp."""
+    NAME = "name"
+    """Gives somebody a name here, by which agents find them from then on; nobody else sees it."""
     DESTROY = "destroy"
     """Deletes or takes away what cannot be brought back."""
     FETCH = "fetch"

@@ -22,6 +22,7 @@ _SCOPE_OF: Final[dict[Effect, Scope]] = {
     Effect.READ: "read",
     Effect.LINK: "admin",
     Effect.ACT: "send",
+    Effect.NAME: "send",
     Effect.DESTROY: "send",
     Effect.FETCH: "send",
     Effect.EXPORT: "send",

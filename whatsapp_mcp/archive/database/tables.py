@@ -185,6 +185,7 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_key ON messages (chat_id, wa_id, sender_id);
 CREATE INDEX messages_chat ON messages (chat_id);
 CREATE INDEX messages_sender ON messages (sender_id) WHERE sender_id > 0;
+CREATE INDEX messages_own ON messages (chat_id) WHERE sender_id = 0;
 CREATE INDEX messages_kind ON messages (kind) WHERE kind > 0;
 
 -- The message of each short number. Two have one message when it was stored under both addresses of a person.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +11,7 @@ from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.read import chat_queries
 from whatsapp_mcp.archive.read.lookup import chat_id
 from whatsapp_mcp.archive.read.reports import own
-from whatsapp_mcp.archive.state import LEFT
+from whatsapp_mcp.archive.state import LEFT, STRANGER_SQL
 from whatsapp_mcp.decoding import ADDED, CALL, JOINED, OWNER, SYSTEM, UNDECRYPTABLE, UNKNOWN, Flag
 from whatsapp_mcp.jid import Jid, number_of
 from whatsapp_mcp.models import ChatFacts, ChatKind
@@ -51,6 +52,24 @@ def chat_facts(db: sqlite3.Connection, jid: str) -> ChatFacts:
         members=tuple(sorted(each.contact.jid for each in members)),
         owner_wrote=wrote,
     )
+
+
+_STRANGER_IN: Final = f"""SELECT EXISTS (SELECT 1 FROM members AS m JOIN addresses AS a ON a.id = m.address_id
+ JOIN contacts AS s ON s.id = a.contact_id WHERE m.chat_id = :chat AND m.role <> {LEFT}
+ AND {STRANGER_SQL.format(c="s")}) OR NOT EXISTS (SELECT 1 FROM members WHERE chat_id = :chat)"""  # noqa: S608
+
+
+def familiar_groups(db: sqlite3.Connection, jids: Collection[str]) -> frozenset[str]:
+    """The groups whose names the owner can be taken to know: all in them are known, or the owner wrote there.
+
+    Who was in a group and has left counts as in it: this is asked for every group of a list.
+    """
+    found: set[str] = set()
+    for jid in jids:
+        of = {"chat": chat_id(db, jid)}
+        if value(db, _OWNER_WROTE, of) or not value(db, _STRANGER_IN, of):
+            found.add(jid)
+    return frozenset(found)
 
 
 def reassigned_since(db: sqlite3.Connection, jid: str, at: datetime) -> bool:

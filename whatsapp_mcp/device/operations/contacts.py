@@ -39,7 +39,7 @@ class ContactOperations(Protocol):
         """Block somebody, or unblock."""
         ...
 
-    @has_effect(Effect.ACT, Audience.ONESELF, "jid")
+    @has_effect(Effect.NAME, Audience.ONESELF, "jid")
     async def save_contact(self, jid: str, name: str) -> None:
         """Give somebody a name in the archive; the phone's address book stays as it is.
 

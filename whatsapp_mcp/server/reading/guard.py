@@ -23,6 +23,7 @@ from whatsapp_mcp.models import (
     own_words,
 )
 from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
+from whatsapp_mcp.server.reading.names import Names
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Verdict
 
@@ -60,6 +61,7 @@ class Guard:
         ask: Asks a person.
         named: Jid of a chat whose words are asked for.
         whole: All of its words are asked for, whoever wrote them.
+        names: The names of strangers in the answer; None: each view is an answer of its own.
         is_one_of_several: The caller sees further accounts, in whose modes count other words than here.
     """
 
@@ -74,6 +76,7 @@ class Guard:
         *,
         whole: bool = False,
         is_one_of_several: bool = False,
+        names: Names | None = None,
     ) -> None:
         self._archive = archive
         self._ledger = ledger
@@ -83,6 +86,7 @@ class Guard:
         self._named = named
         self._whole = whole
         self._is_one_of_several = is_one_of_several and not caller.is_trusted
+        self._names = names
         self._agreed: set[Permit] = set()
         self._withholds = policy.withholds and not caller.is_trusted
         has_rules = (policy.rules_reading and not caller.is_trusted) or bool(caller.chat)
@@ -90,7 +94,12 @@ class Guard:
 
     def view(self) -> View:
         """How people and chats are seen."""
-        return View(self._withholds)
+        return View(self._withholds, names=self._names or Names())
+
+    async def _familiar(self, chats: Iterable[str]) -> frozenset[str]:
+        """Those of these chats that are groups whose names count as no stranger's."""
+        groups = {jid for jid in chats if kind_of(jid) is ChatKind.GROUP} if self._withholds else set[str]()
+        return await self._archive.familiar_groups(groups) if groups else frozenset()
 
     async def distrusted(self, found: Iterable[Message | LastMessage | None]) -> frozenset[str]:
         """WhatsApp's ids of the messages of this account, among these, that count as a stranger's."""
@@ -111,6 +120,7 @@ class Guard:
         """
         view = await self._bound_view()
         view.opens, view.tainted = opens, await self.distrusted(found)
+        view.familiar = await self._familiar(each.chat for each in found)
         if self._rules is not None:
             view.verdicts = await self.verdicts(each.chat for each in found)
         if named and found:
@@ -171,6 +181,7 @@ class Guard:
         view = await self._bound_view()
         view.verdicts = await self.verdicts(chat.jid for chat in found)
         view.tainted = await self.distrusted(chat.last_message for chat in found)
+        view.familiar = await self._familiar(chat.jid for chat in found)
         shown = view.chats(found)
         await self._expose(view, [chat for chat in shown if chat.last_message])
         read = [(chat.jid, last.ref) for chat in shown if (last := chat.last_message) and not last.withheld]

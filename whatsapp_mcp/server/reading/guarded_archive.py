@@ -38,6 +38,7 @@ from whatsapp_mcp.server.reading.guard import Ask
 from whatsapp_mcp.server.reading.guarded_digest import GuardedDigest
 from whatsapp_mcp.server.reading.guarded_messages import GuardedMessages
 from whatsapp_mcp.server.reading.guarded_people import GuardedPeople
+from whatsapp_mcp.server.reading.names import Names
 
 
 class ShownSend(NamedTuple):
@@ -56,7 +57,13 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
     def bound_to(self, caller: Caller, ask: Ask, *, is_one_of_several: bool = False) -> GuardedArchive:
         """The archive for the tools of a caller, who may see further accounts."""
         return GuardedArchive(
-            self._archive, self._ledger, self._policy, caller, ask, is_one_of_several=is_one_of_several
+            self._archive,
+            self._ledger,
+            self._policy,
+            caller,
+            ask,
+            names=Names(),
+            is_one_of_several=is_one_of_several,
         )
 
     def opened(self, chat: str | None, *, whole: bool = False) -> GuardedArchive:
@@ -79,6 +86,7 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
             self._ask,
             chat,
             whole=whole,
+            names=self._names,
             is_one_of_several=self._is_one_of_several,
         )
 
@@ -92,10 +100,11 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
         await self.require_inside(report.result.chat)
         if not self._withholds:
             return report
+        view = self.view()
         return replace(
             report,
             deliveries=tuple(
-                replace(each, contact=cut_name(each.contact)) if each.stranger else each
+                replace(each, contact=view.chosen(each.contact)) if each.stranger else each
                 for each in report.deliveries
             ),
         )

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.ledger import AuditEntry
-from whatsapp_mcp.models import Actor, Chat, ChatCandidate, Contact, GroupMember, MessageKey, Page, Permit
+from whatsapp_mcp.models import (
+    Actor,
+    Channel,
+    Chat,
+    ChatCandidate,
+    Contact,
+    GroupMember,
+    MessageKey,
+    Page,
+    Permit,
+)
 from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
+from whatsapp_mcp.server.reading.names import Names
 from whatsapp_mcp.server.reading.withholding import View
 
 _CUT: Final = "…"
@@ -87,7 +99,9 @@ class GuardedPeople(Guard):
             )
         verdicts = await self.verdicts(each.chat.jid for each in found)
         view = self.view()
-        view.verdicts = verdicts
+        # They are an answer of their own, or one of them is what the answer is about.
+        view.verdicts, view.names = verdicts, Names()
+        view.familiar = await self._familiar(each.chat.jid for each in found)
         candidates: list[ChatCandidate] = []
         for each in found:
             if verdicts and verdicts.get(each.chat.jid) == "deny":
@@ -111,9 +125,23 @@ class GuardedPeople(Guard):
         repeats = words is not None and self._ledger.tainted_words.taint(words).counts(self._policy.mode)
         return author is not None and author.known and not repeats
 
-    def group_name(self, name: str) -> str:
-        """What a group or channel is called: nobody tells whose idea its name was."""
-        return cut_name(name) if self._withholds else name
+    def group_name(self, name: str, jid: str = "") -> str:
+        """What a group, channel or business is called: nobody tells whose idea its name was."""
+        return self.view().chosen(name, jid) if self._withholds else name
+
+    async def channel_names(self, channels: Sequence[Channel]) -> tuple[str, ...]:
+        """What channels are called that are asked for: more names than a list has are words that were read.
+
+        Raises:
+            Busy: It could not be written down whose words leave.
+        """
+        if not self._withholds:
+            return tuple(each.name for each in channels)
+        view = self.view()
+        view.opens = True
+        names = tuple(view.chosen(each.name, each.jid) for each in channels)
+        await self._expose(view, ())
+        return names
 
     async def hand_out_channel(self, jid: str) -> None:
         """Write down that posts of a channel, whose author nobody knows, are about to be handed out.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from whatsapp_mcp.jid import is_person
@@ -15,6 +15,7 @@ from whatsapp_mcp.models import (
     NOTICES,
     Actor,
     Chat,
+    ChatKind,
     Contact,
     LastMessage,
     Media,
@@ -30,6 +31,7 @@ from whatsapp_mcp.models import (
     words_are_strangers,
 )
 from whatsapp_mcp.policy import cut_name, mask_codes
+from whatsapp_mcp.server.reading.chat_rules import kind_of
 from whatsapp_mcp.server.reading.masking import (
     Carried,
     finds_masked,
@@ -39,12 +41,15 @@ from whatsapp_mcp.server.reading.masking import (
     masked_values,
     may_be_told,
 )
+from whatsapp_mcp.server.reading.names import Names, by_number
 from whatsapp_mcp.settings import Verdict
 
 _NAMING: Final = re.compile(
     r"(changed the (?:group's|business) name to |created the (?:group|community) )(.+)", re.DOTALL
 )
 """Notices that hold a name that somebody chose."""
+_OURS: Final = frozenset({ChatKind.STATUS, ChatKind.BROADCAST})
+"""Chats that nobody else names."""
 _HEX: Final = re.compile(r"[0-9A-F]{1,40}")
 _SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
 READ_CLOSELY: Final = 100_000
@@ -66,6 +71,8 @@ class View:
         stripped: Where hits are counted, what the last message that stayed back carried.
         strangers, contacts: Whose words have been handed out.
         asked: A chat whose words a rule keeps back until a person agrees, or that was handed out so.
+        names: The names of strangers in the answer.
+        familiar: Jids of groups whose names count as no stranger's.
         closely: Characters of each message that are read for the words around one-time codes.
     """
 
@@ -81,6 +88,8 @@ class View:
     contacts: bool = False
     asked: bool = False
     closely: int = READ_CLOSELY
+    names: Names = field(default_factory=Names)
+    familiar: frozenset[str] = frozenset()
 
     def verdict(self, chat: str) -> Verdict | None:
         """What a rule says of reading this chat."""
@@ -153,11 +162,13 @@ class View:
         strangers = words_are_strangers(message, self.tainted)
         self._cut_names(message)
         if message.kind in NOTICES:
+            # Nobody tells whose idea a name was that somebody of this account has set.
+            notice = _notice(message.kind, message.text) if self.withholds else message.text
             if strangers:
-                notice = _notice(message.kind, message.text)
                 mentions = message.mentions
                 _strip(message)
-                message.text, message.mentions = notice, mentions
+                message.mentions = mentions
+            message.text = notice
         elif (strangers and verdict != "allow") or verdict == "ask":
             if self.opens:
                 self._hand_out(message, strangers=strangers)
@@ -196,14 +207,14 @@ class View:
         if not self.withholds:
             return
         if message.chat_stranger or not is_person(message.chat):
-            message.chat_name = cut_name(message.chat_name)
+            message.chat_name = self.chosen(message.chat_name, message.chat)
         if message.sender_stranger or not is_person(message.sender):
-            message.sender_name = cut_name(message.sender_name)
+            message.sender_name = self.chosen(message.sender_name, message.sender)
         if message.quote is not None and message.quote.stranger and message.quote.sender_name:
-            message.quote = replace(message.quote, sender_name=cut_name(message.quote.sender_name))
+            message.quote = replace(message.quote, sender_name=self._cut(message.quote.sender_name))
         if message.reactions:
             message.reactions = tuple(
-                replace(each, sender_name=cut_name(each.sender_name)) if each.stranger else each
+                replace(each, sender_name=self.chosen(each.sender_name)) if each.stranger else each
                 for each in message.reactions
             )
         if message.poll:
@@ -211,14 +222,38 @@ class View:
                 PollOption(option.name, tuple(map(self.actor, option.voters))) for option in message.poll
             )
         if message.mentions:
-            message.mentions = _with_cut_names(message.mentions)
+            message.mentions = self._mentions(message.mentions)
         if message.kept_by is not None:
             message.kept_by = self.actor(message.kept_by)
 
     def actor(self, actor: Actor) -> Actor:
         """Somebody who did something, under the name that is shown."""
         cuts = self.withholds and actor.stranger
-        return replace(actor, name=cut_name(actor.name)) if cuts else actor
+        return replace(actor, name=self.chosen(actor.name)) if cuts else actor
+
+    def chosen(self, name: str, jid: str = "") -> str:
+        """A name that somebody chose whom the owner does not know; the number where it is one too many."""
+        if jid and (jid in self.familiar or kind_of(jid) in _OURS):
+            return cut_name(name)
+        shown = self._cut(name)
+        return by_number(jid) if shown is None else shown
+
+    def _cut(self, name: str) -> str | None:
+        """As `Names.cut`; where words are asked for, all names stand, and count as words that were read."""
+        shown = self.names.cut(name)
+        if shown is None and self.opens:
+            self.strangers = True
+            return cut_name(name)
+        return shown
+
+    def _mentions(self, mentions: Mapping[str, Mention]) -> dict[str, Mention]:
+        """Who is mentioned; somebody whose name is one too many stays as the number in the text."""
+        shown: dict[str, Mention] = {}
+        for key, one in mentions.items():
+            name = self._cut(one.name) if one.stranger else one.name
+            if name is not None:
+                shown[key] = replace(one, name=name)
+        return shown
 
     def chats(self, found: Sequence[Chat]) -> tuple[Chat, ...]:
         """The chats of a list with their last messages, as they are shown."""
@@ -229,7 +264,7 @@ class View:
         """A chat as it is shown."""
         verdict = self.verdict(chat.jid)
         if self.withholds and (chat.stranger or not is_person(chat.jid)):
-            chat.name = cut_name(chat.name)
+            chat.name = self.chosen(chat.name, chat.jid)
         last = chat.last_message
         if last is not None and self.inside is not None:
             last_name_only(last, self.inside)
@@ -242,12 +277,14 @@ class View:
     def _last(self, last: LastMessage, verdict: Verdict | None) -> None:
         strangers = last_words_are_strangers(last, self.tainted)
         if self.withholds and last.stranger and last.sender_name:
-            last.sender_name = cut_name(last.sender_name)
-        if last.mentions:
-            last.mentions = _with_cut_names(last.mentions)
+            last.sender_name = self.chosen(last.sender_name)
+        if last.mentions and self.withholds:
+            last.mentions = self._mentions(last.mentions)
         if last.kind in NOTICES:
+            if self.withholds:
+                last.text = _notice(last.kind, last.text)
             if strangers:
-                last.text, last.details, last.heard = _notice(last.kind, last.text), None, None
+                last.details = last.heard = None
                 last.message_id = _id(last.message_id)
             return
         if (strangers and verdict != "allow") or verdict == "ask":
@@ -268,12 +305,17 @@ class View:
         """A person under the names that are shown; what people call themselves is cut, known or not."""
         if not self.withholds:
             return person
+        if person.stranger and self._cut(person.name) is None:
+            number = person.number or by_number(person.jid)
+            return replace(person, name=number, given_name=None, push_name=None, business_name=None)
+        cut = self._cut if person.stranger else cut_name
         return replace(
             person,
             name=cut_name(person.name) if person.stranger else person.name,
-            given_name=person.given_name and cut_name(person.given_name),
-            push_name=person.push_name and cut_name(person.push_name),
-            business_name=person.business_name and cut_name(person.business_name),
+            # What an agent calls somebody is of no better author.
+            given_name=person.given_name and self._cut(person.given_name),
+            push_name=person.push_name and cut(person.push_name),
+            business_name=person.business_name and cut(person.business_name),
         )
 
 
@@ -337,9 +379,3 @@ def _keep_file_words(message: Message) -> None:
     message.reading = replace(message.reading, text="")
     if message.snippet_of == "reading":
         message.snippet = ""
-
-
-def _with_cut_names(mentions: Mapping[str, Mention]) -> dict[str, Mention]:
-    return {
-        key: replace(one, name=cut_name(one.name)) if one.stranger else one for key, one in mentions.items()
-    }

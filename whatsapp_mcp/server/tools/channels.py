@@ -17,7 +17,6 @@ from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import MAX_LIMIT, PhotoArg, photo_of
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, called, clean, full_name, identifier, reaction_shown, titled
-from whatsapp_mcp.server.reading import cut_name
 from whatsapp_mcp.server.render import (
     CONCISE_TEXT,
     REACTIONS_SHOWN,
@@ -63,7 +62,7 @@ async def _find(services: Services, device: Device, text: str) -> Channel:
     named = [each for each in followed if each.name.casefold() == wanted]
     near = named or [each for each in followed if wanted in each.name.casefold()]
     if len(near) > 1:
-        offered = [Candidate(services.archive.group_name(each.name), each.jid) for each in near]
+        offered = [Candidate(services.archive.group_name(each.name, each.jid), each.jid) for each in near]
         raise AmbiguousChat(f"{text!r} matches {len(near)} channels.", candidates=offered)
     if not near:
         raise ChatNotFound(f"No followed channel matches {text!r}.", "Find channels with list_channels.")
@@ -96,11 +95,12 @@ class FollowingData(TypedDict):
     following: bool
 
 
-def _shown(services: Services, channel: Channel) -> Channel:
-    """A channel as it is shown: nobody tells who wrote its name and description."""
+async def _shown(services: Services, channels: Sequence[Channel]) -> list[Channel]:
+    """Channels as they are shown: nobody tells who wrote their names and descriptions."""
     if services.archive.shows_words_of(None):
-        return channel
-    return replace(channel, name=cut_name(channel.name), description="")
+        return list(channels)
+    names = await services.archive.channel_names(channels)
+    return [replace(each, name=name, description="") for each, name in zip(channels, names, strict=True)]
 
 
 def _line(channel: Channel) -> str:
@@ -130,7 +130,8 @@ async def list_channels(call: Call) -> Result:
     """The channels that the user follows or owns."""
     services = await call.services()
     async with services.device() as device:
-        channels = [_shown(services, each) for each in await device.channels()]
+        followed = await device.channels()
+    channels = await _shown(services, followed)
     text = Text("Channels:", [_line(each) for each in channels]) if channels else "Channels: none."
     return Result(text, ChannelsData(channels=[_data(each) for each in channels]))
 
@@ -160,7 +161,7 @@ async def posts_of(services: Services, jid: str, limit: int, cursor: str | None)
         raise InvalidArgument("This cursor is of another list.", "Leave it out to begin with the newest.")
     count = min(limit, MAX_LIMIT)
     async with services.device() as device:
-        found = _shown(services, await device.channel(jid))
+        (found,) = await _shown(services, [await device.channel(jid)])
         posts = await device.channel_posts(found.jid, count, int(before[1]))
     await services.archive.hand_out_channel(found.jid)
     posts = tuple(sorted(posts, key=lambda post: post.number))

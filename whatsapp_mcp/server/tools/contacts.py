@@ -14,7 +14,6 @@ from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import Texts, find_person
 from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, called, clean_name, full_name, identifier
-from whatsapp_mcp.server.reading import cut_name
 from whatsapp_mcp.server.render import address, named, person_line, rfc3339, short
 
 if TYPE_CHECKING:
@@ -88,7 +87,10 @@ async def check_numbers(call: Call, numbers: Texts) -> Result:
     async with services.device() as device:
         checks = await device.check_numbers(asked)
     if not services.archive.shows_words_of(None):
-        checks = [replace(each, business=each.business and cut_name(each.business)) for each in checks]
+        name = services.archive.group_name
+        checks = [
+            replace(each, business=each.business and name(each.business, each.jid or "")) for each in checks
+        ]
     lines = [
         f"{each.number}: {'on WhatsApp' if each.jid else 'not on WhatsApp'}"
         + (f", business {called(each.business, True)}" if each.business else "")
@@ -140,7 +142,7 @@ async def list_blocked(call: Call) -> Result:
     return Result(Text("Blocked:", lines) if lines else "Nobody is blocked.", BlockedData(blocked=data))
 
 
-@tool("contacts", Effect.ACT, Audience.ONESELF, idempotent=True, result=SavedContactData)
+@tool("contacts", Effect.NAME, Audience.ONESELF, idempotent=True, result=SavedContactData)
 async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
     """Save a name for somebody here; the client library cannot change the phone's address book."""
     name = " ".join(name.split())

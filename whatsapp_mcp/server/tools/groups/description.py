@@ -33,7 +33,7 @@ People = Annotated[Texts, Field(description="Names, numbers or jids")]
 
 async def as_shown(group: Group, services: Services) -> Group:
     """A group as it is shown: its topic only where it is known who wrote it."""
-    name = services.archive.group_name(group.name)
+    name = services.archive.group_name(group.name, group.jid)
     if not group.topic:
         return replace(group, name=name)
     writer = await services.archive.contact(group.topic_by) if group.topic_by else None

@@ -66,7 +66,7 @@ async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> R
     own = {each for each in (await services.archive.own())[:2] if each}
     shown = members if detail == "full" else members[:SHOWN]
     lines = await topic_line(group, services)
-    below = [replace(each, name=services.archive.group_name(each.name)) for each in below]
+    below = [replace(each, name=services.archive.group_name(each.name, each.jid)) for each in below]
     lines += [_group_line(each) for each in below]
     lines += [_member_line(each, own) for each in shown]
     text = Text(described(group, len(members), services), lines)

@@ -1,0 +1,46 @@
+"""`Names`: how many names that strangers chose stand in one answer: read down a list, they are a text."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.jid import Jid, reads_as_address
+from whatsapp_mcp.policy import cut_name, words_in_name
+
+STRANGERS: Final = 3
+"""Strangers of one answer who are shown by name."""
+TOGETHER: Final = 6
+"""Words of their names together."""
+SOMEBODY: Final = "somebody"
+"""Who is shown neither by name nor by number."""
+
+
+class Names:
+    """The names of strangers in one answer, the first ones within the bounds."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, int] = {}
+
+    def cut(self, name: str) -> str | None:
+        """The name as it is shown, cut; None where it is one too many.
+
+        A number or jid, which stands for who has no name, is nobody's words.
+        """
+        if reads_as_address(name):
+            return name
+        shown = cut_name(name)
+        if shown not in self._shown:
+            words = words_in_name(shown)
+            if len(self._shown) >= STRANGERS or sum(self._shown.values()) + words > TOGETHER:
+                return None
+            self._shown[shown] = words
+        return shown
+
+
+def by_number(jid: str) -> str:
+    """Who has this address, without a name."""
+    with suppress(InvalidArgument):
+        return Jid.parse(jid).number or jid
+    return SOMEBODY
