@@ -12,7 +12,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, journal
 from tests.device.guarded import AGENT
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.archive.read import authorship
+from whatsapp_mcp.archive.read import outbox_entries
 from whatsapp_mcp.models import (
     AlbumContent,
     Authorship,
@@ -110,7 +110,7 @@ async def test_the_lookups_go_by_indexes(archive: Archive, folder: AccountFolder
     with closing(sqlite3.connect(folder.archive_db)) as db:
         plans = [
             str(row[3])
-            for query in authorship.QUERIES
+            for query in outbox_entries.QUERIES
             for row in db.execute(f"EXPLAIN QUERY PLAN {query}", ("[]",))
         ]
     of_sends = [plan.removeprefix("SEARCH ").removeprefix("SCAN ") for plan in plans if " o USING" in plan]

@@ -58,6 +58,23 @@ PROMISES = {
     "Their files are neither fetched nor read until somebody asks": [
         "archive/test_file_readings.py:test_files_of_people_who_are_known_and_of_the_owner_wait_newest_first",
     ],
+    "one answer has three of them and six words at most, and shows everybody else by number": [
+        "server/test_names_in_sum.py:*",
+    ],
+    "every name that it saves waits for your yes": [
+        "policy/test_decisions.py:test_everyday_acts_are_asked_about_only_after_words_that_taint",
+    ],
+    "counts as a stranger's for whoever reads it later, also if you allowed it": [
+        "injections/test_launderers.py:*",
+        "archive/test_authorship.py:*",
+    ],
+    "Another application is neither shown nor may move what waits for your yes": [
+        "device/test_authorship.py:test_what_waits_for_a_yes_is_not_moved_by_another_application",
+        "server/test_scheduled_shown.py:test_what_waits_for_a_yes_is_shown_to_who_wrote_it_alone",
+    ],
+    "What then waits for the connection is compared once more when it leaves": [
+        "device/test_leaving.py:*",
+    ],
     "text that repeats twelve words or more of another chat": [
         "device/test_guard.py:test_many_words_of_another_chat_are_asked_about",
     ],

@@ -56,6 +56,19 @@ async def test_words_that_may_be_a_strangers_stay_back_from_whoever_did_not_writ
     assert shown.withheld is withheld
 
 
+@pytest.mark.parametrize("mode", ["standard", "lockdown", "open"])
+async def test_what_waits_for_a_yes_is_shown_to_who_wrote_it_alone(
+    opened: tuple[Archive, Ledger], mode: str
+) -> None:
+    archive, ledger = opened
+    request = SendRequest(ANA, TextContent("to Ana"), at=AT)
+    await archive.outbox_add(request, scheduling=Authorship(AUTHOR, (), "digest"), held=True)
+    policy = Policy(PolicySettings.model_validate({"mode": mode}))
+    for caller, withheld in ((AUTHOR, False), (OTHER, True), (PERSON, False)):
+        (shown,) = await GuardedArchive(archive, ledger, policy, caller).scheduled_sends()
+        assert shown.withheld is withheld
+
+
 async def test_a_chat_that_may_not_be_read_is_not_listed_and_one_to_ask_about_keeps_its_words(
     opened: tuple[Archive, Ledger],
 ) -> None:

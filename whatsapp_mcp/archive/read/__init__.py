@@ -1,6 +1,5 @@
 """Every question to the archive: a function of a connection that reads."""
 
-from whatsapp_mcp.archive.read.authorship import repeated_sources
 from whatsapp_mcp.archive.read.chat_queries import (
     chat,
     chat_names,
@@ -56,6 +55,7 @@ from whatsapp_mcp.archive.read.outbox_entries import (
     outbox_scheduled,
     outbox_unsettled,
     outbox_with_id,
+    repeated_sources,
     scheduled_sends,
     send_entry,
     send_files,

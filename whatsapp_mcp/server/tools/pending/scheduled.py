@@ -61,7 +61,7 @@ async def _line(services: Services, shown: ShownSend) -> str:
 
 def _said(shown: ShownSend) -> str:
     if shown.withheld:
-        return "[withheld: an agent wrote it that had read strangers' words]"
+        return "[withheld: another agent wrote it; it waits for the user, or may repeat a stranger]"
     return clean_line(_text_of(shown.entry), _SHOWN)
 
 
