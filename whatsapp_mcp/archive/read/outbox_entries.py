@@ -1,4 +1,4 @@
-"""Sends as they are written down: the rows of `outbox`, read with what receipts say, and for whom they were made."""
+"""Sends as they are written down: the rows of `outbox`, what receipts say, and for whom each was made."""
 
 from __future__ import annotations
 
