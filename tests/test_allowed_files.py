@@ -15,10 +15,10 @@ from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument
 from whatsapp_mcp.settings import Settings
 
-OWN = ("http-token", "config.toml", "accounts/default/client.db", "accounts/default/archive.db")
+OWN = ("http-token", "config.toml", "accounts/default/client/client.db", "accounts/default/archive.db")
 OWN_TOO = (
-    "accounts/default/client.db-wal",
-    "accounts/work/client.db",
+    "accounts/default/client/client.db-wal",
+    "accounts/work/client/client.db",
     "accounts/default/exports/chat.html",
     "tokens/5f.json",
 )

@@ -16,9 +16,10 @@ from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument
 
 MEDIA: Final = "media"
 """The folder of an account whose files may be sent."""
-_OWN: Final = ("*", "tokens/*", "accounts/*", "accounts/*/*", "accounts/*/exports/*")
+_OF_CLIENTS: Final = ("accounts/*/client/*", "accounts/*/client/received/*", "accounts/*/sending/*")
+_OWN: Final = ("*", "tokens/*", "accounts/*", "accounts/*/*", "accounts/*/exports/*", *_OF_CLIENTS)
 """What the home folder holds (`settings.AccountFolder`), down to the folders `media` and not below."""
-_OF_ACCOUNTS: Final = ("accounts/*", "accounts/*/*")
+_OF_ACCOUNTS: Final = ("accounts/*", "accounts/*/*", "accounts/*/client/*")
 """Those of them among which the databases are."""
 _FOLDER: Final = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 _FILE: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)

@@ -41,6 +41,10 @@ def kept_variables() -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
 
 
+SENDING: Final = "sending"
+"""The folder beside that of a client process in which the leader puts what it uploads."""
+RECEIVED: Final = "received"
+"""The folder in that of a client process in which it puts what the leader has asked for."""
 kept_descriptors: Final = ContextVar[tuple[int, ...]]("kept_descriptors", default=())
 """What client processes hold open beside their pipes: those of a node one end of a pipe, to show that they
 live."""

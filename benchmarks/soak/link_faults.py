@@ -86,7 +86,7 @@ async def _spoil_keys(stage: Stage) -> None:
     """The file of the keys becomes garbage, and the client ends."""
     pid = await client_of(stage)
     signal_process(pid, signal.SIGSTOP)
-    (stage.account / "client.db").write_bytes(stage.chance.randbytes(4096))
+    (stage.account / "client" / "client.db").write_bytes(stage.chance.randbytes(4096))
     signal_process(pid, signal.SIGKILL)
 
 

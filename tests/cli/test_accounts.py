@@ -441,7 +441,7 @@ def test_a_command_for_one_account_asks_which_where_several_are_here(line: str) 
 
 def test_where_one_account_is_here_it_is_meant_whatever_its_name(home: Path) -> None:
     made("work")
-    with closing(sqlite3.connect(home / "accounts" / "work" / "client.db")):
+    with closing(sqlite3.connect(home / "accounts" / "work" / "client" / "client.db")):
         pass
     assert json.loads(run("status --json").stdout)["account"] == "work"
     assert run("logs").exit_code == run("logs --account work").exit_code

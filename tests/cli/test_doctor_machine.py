@@ -171,7 +171,7 @@ def test_a_disk_with_little_room_is_told_with_what_stops(
 
 
 @POSIX
-@pytest.mark.parametrize("name", ["http-token", "tokens/app.json", "accounts/default/client.db"])
+@pytest.mark.parametrize("name", ["http-token", "tokens/app.json", "accounts/default/client/client.db"])
 def test_a_secret_that_others_can_read_is_told_with_the_fix(loaded: Settings, name: str):
     path = loaded.home / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

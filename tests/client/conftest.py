@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.client_process import ClientUnderTest, client_process
+from whatsapp_mcp.child_process import RECEIVED, SENDING
 from whatsapp_mcp.simulator import WhatsApp
 
 
@@ -16,9 +17,18 @@ async def wa() -> AsyncGenerator[WhatsApp]:
         yield whatsapp
 
 
+def sending(folder: Path) -> Path:
+    """The folder from which the client process of a folder sends; made if it is not there."""
+    place = folder.parent / SENDING
+    place.mkdir(exist_ok=True)
+    return place
+
+
 @pytest.fixture
 async def client(wa: WhatsApp, tmp_path: Path) -> AsyncGenerator[ClientUnderTest]:
     """A client process that has not connected yet."""
+    sending(tmp_path)
+    (tmp_path / RECEIVED).mkdir()
     async with client_process(tmp_path, wa.environment()) as process:
         yield process
 

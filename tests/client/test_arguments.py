@@ -63,7 +63,8 @@ def test_defaults_stand_in_for_what_is_missing() -> None:
         ("number", True),
         ("jid", "Anna"),
         ("jids", ["1@s.whatsapp.net", "Anna"]),
-        ("path", "relative/file"),
+        ("file", "../media/boat.jpg"),
+        ("received", "/tmp/boat.jpg"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused(kind: str, value: Any) -> None:
@@ -71,7 +72,9 @@ def test_a_value_of_the_wrong_kind_is_refused(kind: str, value: Any) -> None:
         getattr(Arguments({"a": value}), kind)("a")
 
 
-@pytest.mark.parametrize("kind", ["text", "texts", "flag", "number", "integer", "jid", "jids", "path"])
+@pytest.mark.parametrize(
+    "kind", ["text", "texts", "flag", "number", "integer", "jid", "jids", "file", "received"]
+)
 def test_a_missing_value_is_named(kind: str) -> None:
     with pytest.raises(InvalidArgument, match="'a' is missing"):
         getattr(Arguments({}), kind)("a")

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.message import Message
 
 from tests.client.client_process import ClientUnderTest
+from tests.client.conftest import sending
 from whatsapp_mcp.client import journal
 from whatsapp_mcp.errors import DeadlineExceeded, WhatsAppError
 from whatsapp_mcp.protobufs import E2E, Neonize
@@ -62,8 +63,8 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "send_chat_presence": {"chat": chat, "state": "recording"},
         "send_presence": {"available": False},
         "reject_call": {"caller": chat, "id": "CALL"},
-        "upload": {"path": str(picture), "kind": "image", "channel": True},
-        "download": {"message": message, "path": str(picture.with_name("none")), "most": 1},
+        "upload": {"file": picture.name, "kind": "image", "channel": True},
+        "download": {"message": message, "file": "none", "most": 1},
         "is_on_whatsapp": {"numbers": ["+15550001111"]},
         "get_user_info": {"jids": [chat]},
         "get_profile_picture": {**one, "preview": False},
@@ -96,7 +97,7 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "leave_group": {"group": group},
         "set_group_name": {"group": group, "name": "Other"},
         "set_group_topic": {"group": group, "topic": "About"},
-        "set_group_photo": {"group": group, "path": str(picture)},
+        "set_group_photo": {"group": group, "file": picture.name},
         "set_group_announce": {"group": group, "on": True},
         "set_group_locked": {"group": group, "on": True},
         "get_group_invite_link": {"group": group, "revoke": True},
@@ -111,10 +112,10 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "get_newsletter_messages": {"channel": channel, "count": 5},
         "follow_newsletter": {"channel": channel},
         "unfollow_newsletter": {"channel": channel},
-        "create_newsletter": {"name": "News", "path": str(picture)},
+        "create_newsletter": {"name": "News", "file": picture.name},
         "newsletter_send_reaction": {"channel": channel, "server_id": 1, "emoji": "👍"},
         "set_profile_name": {"name": "Me"},
-        "set_profile_photo": {"path": str(picture)},
+        "set_profile_photo": {"file": picture.name},
         "set_status_message": {"about": "busy"},
         "get_privacy_settings": {},
         "set_privacy_setting": {"name": "last", "value": "all"},
@@ -124,8 +125,7 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
 async def test_every_call_is_answered_and_none_ends_the_process(
     wa: WhatsApp, linked: ClientUnderTest, tmp_path: Path
 ) -> None:
-    picture = tmp_path / "media" / "picture.jpg"
-    picture.parent.mkdir()
+    picture = sending(tmp_path) / "picture"
     picture.write_bytes(b"\xff\xd8\xff\xe0" + bytes(200))
     ann = wa.person("Ann")
     made = await linked.call("create_group", name="Saturday", members=[str(ann.pn)])

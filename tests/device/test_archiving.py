@@ -186,7 +186,7 @@ async def test_a_damaged_journal_is_quarantined_reported_and_recreated(folder: A
                 assert append(folder, ev.message("C")) == 3
         page = await archive.messages()
     assert {message.message_id for message in page.items} == {"A", "B", "C"}
-    assert (folder.path / "inbox.db.damaged").exists()
+    assert (folder.client / "inbox.db.damaged").exists()
     with closing(sqlite3.connect(folder.archive_db)) as db:
         ((reason,),) = db.execute("SELECT reason FROM gaps").fetchall()
     assert "damaged" in reason

@@ -88,7 +88,7 @@ async def test_one_that_has_asked_for_patience_may_finish(
     )
     with anyio.fail_after(30):
         await client(folder, finishing, []).run()
-    assert (folder.path / "finished").exists()
+    assert (folder.client / "finished").exists()
 
 
 async def test_one_that_is_ended_before_it_runs_never_starts(folder: AccountFolder) -> None:

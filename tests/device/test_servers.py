@@ -304,7 +304,7 @@ async def test_a_journal_that_is_spoilt_while_a_server_hosts_is_begun_anew(
         await ann.says("afterwards")
         await archived("afterwards")
     assert journal.with_name("inbox.db.damaged").exists()
-    with closing(sqlite3.connect(journal.with_name("archive.db"))) as db:
+    with closing(sqlite3.connect(journal.parent.parent / "archive.db")) as db:
         reasons = [reason for (reason,) in db.execute("SELECT reason FROM gaps")]
     assert any("damaged" in reason for reason in reasons)
 

@@ -72,7 +72,7 @@ def test_an_account_goes_with_its_settings_and_comes_back_with_them(home: Path, 
     assert [each.accounts for each in Tokens(home).all()] == [{"club"}, frozenset()]
     [left] = (home / "moved").iterdir()
     assert (left / "archive.db").exists()
-    assert not list(left.glob("client.db*"))
+    assert not list(left.rglob("client.db*"))
 
     assert move("work", "--from", url).exit_code == 0
     loaded = settings.load()
@@ -80,7 +80,7 @@ def test_an_account_goes_with_its_settings_and_comes_back_with_them(home: Path, 
     assert loaded.for_account("work").policy == before
     assert loaded.for_account("club").policy.mode == "read_only"
     assert loaded.policy.mode == "lockdown"
-    with closing(sqlite3.connect(home / "accounts" / "work" / "client.db")) as db:
+    with closing(sqlite3.connect(home / "accounts" / "work" / "client" / "client.db")) as db:
         assert db.execute("SELECT * FROM whatsmeow_device").fetchall() == [DEVICE]
     assert move("work", "--from", url).exit_code == 2  # it is here
 

@@ -64,7 +64,7 @@ async def test_the_status_says_that_names_are_missing_until_a_changed_contact_br
         async with mcp_client(whatsapp, home) as first:
             await link(first, whatsapp)
             server = (await call(first, "connection_status"))["leader_pid"]
-            client = int((folder.path / "client.lock").read_text())
+            client = int((folder.client / "client.lock").read_text())
             await until_in_the_middle(whatsapp)
             for pid in (client, server):
                 os.kill(pid, signal.SIGKILL)

@@ -45,7 +45,7 @@ def _arguments() -> argparse.Namespace:
         prog="python -m whatsapp_mcp.client",
         description="Runs one WhatsApp client for the leader, over pipes.",
     )
-    parser.add_argument("--folder", type=Path, required=True, help="the account's folder")
+    parser.add_argument("--folder", type=Path, required=True, help="the client's folder")
     parser.add_argument("--generation", type=int, required=True, help="the number of this client")
     parser.add_argument("--device-name", required=True, help="how the phone lists this companion")
     parser.add_argument("--history", choices=("recent", "full"), default="recent")
@@ -127,7 +127,7 @@ def main() -> None:
         os.chdir(arguments.folder)
         storage = read_storage(incoming)
         claim(Path(FILE_NAME))  # which may have to end the former client
-        confine(arguments.folder, storage.certificates)
+        confine(arguments.folder, storage.certificates, unix_sockets=storage.unix_sockets)
         anyio.run(_run, arguments, storage, incoming, outgoing)
     except Fenced:
         logger.warning("client: a newer leader of the account has taken over")

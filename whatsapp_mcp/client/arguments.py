@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from whatsapp_mcp.allowed_files import MEDIA, open_allowed
+from whatsapp_mcp.child_process import RECEIVED, SENDING
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Neonize
@@ -25,6 +26,8 @@ M = TypeVar("M", bound=Message)
 
 _REQUIRED: Any = object()
 _NOWHERE: Final = Path("/nowhere")
+_FILE_NAME: Final = re.compile(r"[0-9a-z]{1,64}")
+"""Names that the leader gives files on their way; none leads out of their folder."""
 
 
 class Arguments:
@@ -35,7 +38,7 @@ class Arguments:
 
     Args:
         params: By name.
-        folder: The account's.
+        folder: The client's own.
     """
 
     def __init__(self, params: dict[str, Any], folder: Path = _NOWHERE) -> None:
@@ -68,21 +71,23 @@ class Arguments:
         """A whole number."""
         return int(self.number(name, default))
 
-    def path(self, name: str) -> Path:
-        """A file's absolute path."""
-        path = Path(self.text(name))
-        if not path.is_absolute():
-            raise _not(name, "an absolute path")
-        return path
-
     def file(self, name: str) -> BinaryIO:
-        """The file of an absolute path, opened: one in the account's folder `media`, whoever asks for it.
+        """A file that the leader has put where this process may read it, opened.
 
         Raises:
-            FileNotAllowed: It lies elsewhere, or is a file of this package.
+            OSError: There is none of this name.
         """
-        home = self._folder.parent.parent
-        return open_allowed(self.path(name), [self._folder / MEDIA], home)
+        return (self._folder.parent / SENDING / self._file_name(name)).open("rb")
+
+    def received(self, name: str) -> Path:
+        """Where a file goes that the leader asks for."""
+        return self._folder / RECEIVED / self._file_name(name)
+
+    def _file_name(self, name: str) -> str:
+        given = self.text(name)
+        if _FILE_NAME.fullmatch(given) is None:
+            raise _not(name, "the name of a file")
+        return given
 
     def jid(self, name: str) -> Neonize.JID:
         """A jid, as the library's protobuf."""

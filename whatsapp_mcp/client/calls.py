@@ -104,7 +104,7 @@ async def _upload(client: Any, arguments: Arguments) -> Neonize.UploadResponse:
 
 
 async def _download(client: Any, arguments: Arguments) -> dict[str, int]:
-    path, most = arguments.path("path"), arguments.integer("most")
+    path, most = arguments.received("file"), arguments.integer("most")
     data = await client.download_any(arguments.proto("message", E2E.Message))
     if len(data) > most:
         raise TooLong(
@@ -120,7 +120,7 @@ async def _read(arguments: Arguments) -> bytes:
 
 
 def _content(arguments: Arguments) -> bytes:
-    with arguments.file("path") as file:
+    with arguments.file("file") as file:
         return file.read()
 
 
@@ -165,7 +165,7 @@ async def _set_privacy_setting(client: Any, arguments: Arguments) -> Neonize.Pri
 
 
 async def _create_newsletter(client: Any, arguments: Arguments) -> Neonize.NewsletterMetadata:
-    picture = await _read(arguments) if arguments.text("path", "") else b""
+    picture = await _read(arguments) if arguments.text("file", "") else b""
     return await client.create_newsletter(arguments.text("name"), arguments.text("description", ""), picture)
 
 
@@ -192,7 +192,8 @@ CALLS: Final[dict[str, Call]] = {
         Presence.AVAILABLE if a.flag("available") else Presence.UNAVAILABLE
     ),
     "reject_call": lambda c, a: c.reject_call(a.jid("caller"), a.text("id")),
-    # Files. `kind`: image, sticker, video, audio, document, thumbnail. `download` answers {size}.
+    # Files. `kind`: image, sticker, video, audio, document, thumbnail. `file`: a name in the folder `sending`,
+    # or in `received` for `download`, which answers {size}.
     "upload": _upload,  # → Neonize.UploadResponse
     "download": _download,
     # People.

@@ -34,13 +34,26 @@ def claim(path: Path) -> None:
     Raises:
         OSError: The file cannot be made.
     """
+    try:
+        _write(claimed(path), path, str(os.getpid()))
+    except BlockingIOError as error:
+        logger.error("client lock: %s", error)
+
+
+def claimed(path: Path) -> int:
+    """The open file, locked; a former client had time to end, and was killed.
+
+    Raises:
+        BlockingIOError: The former client cannot be ended.
+        OSError: The file cannot be made.
+    """
     fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     if not _locked_within(fd, PATIENCE) and not _locked_within(fd, _asked_patience(fd)):
         _kill_holder(fd)
         if not _locked_within(fd, _GONE_LIMIT):
-            logger.error("client lock: the former client cannot be ended")
-            return
-    _write(fd, path, str(os.getpid()))
+            os.close(fd)
+            raise BlockingIOError("the former client cannot be ended")
+    return fd
 
 
 def ask_for_patience(path: Path, seconds: int) -> None:

@@ -48,6 +48,12 @@ class ClientStorage:
         named = parse_qs(urlsplit(self.keys.location).query)
         return [Path(path) for name in _CERTIFICATES for path in named.get(name, ())]
 
+    @property
+    def unix_sockets(self) -> bool:
+        """Whether the database of the keys is reached by a socket that is a file."""
+        named = parse_qs(urlsplit(self.keys.location).query) if self.keys.in_database else {}
+        return any(host.startswith("/") for host in named.get("host", ()))
+
     def to_bytes(self) -> bytes:
         """All that is written before the first frame: the number of bytes and as many bytes."""
         key = self.journal_key and b64encode(self.journal_key.to_bytes()).decode()

@@ -1,9 +1,14 @@
 """What the client process gives up before it loads the library, which reads what strangers send.
 
-On Linux: new privileges (`no_new_privs`, prctl(2)) and, by Landlock, every file but those that it works with,
-running programs, listening on TCP and signals to other processes. It can still connect to any unix socket:
-what keeps it from leaders is that it may not read their secrets. The rules hold for threads that start later,
-so they are set while there is one. Elsewhere nothing is given up.
+On Linux, whatever program the library is part of:
+
+* new privileges (`no_new_privs`, prctl(2));
+* by Landlock, every file but those of its own folder and what it is given to send, and signals to others;
+* by seccomp, on x86-64 and AArch64, starting processes and programs, listening, sockets other than those of
+  the network, signals to other processes and looks into them.
+
+The rules hold for threads that start later, so they are set while there is one. Elsewhere nothing is given
+up.
 """
 
 from __future__ import annotations
@@ -15,20 +20,20 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import whatsapp_mcp
-from whatsapp_mcp.allowed_files import MEDIA
+from whatsapp_mcp.child_process import SENDING
 from whatsapp_mcp.sandbox import (
     ABSTRACT_UNIX_SOCKET,
     BIND_TCP,
     READ,
-    READ_DIR,
     READ_FILE,
     SIGNAL,
     WORK,
     WRITE_FILE,
     apply_landlock,
+    keep_to_itself,
     no_new_privileges,
 )
 
@@ -60,34 +65,49 @@ _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 logger = logging.getLogger(__name__)
 
 
-def confine(folder: Path, certificates: Iterable[Path] = ()) -> int:
+class Confinement(NamedTuple):
+    """What is in force.
+
+    Attributes:
+        landlock: The version of Landlock; 0 where there is none.
+        seccomp: Whether the filter is.
+    """
+
+    landlock: int = 0
+    seccomp: bool = False
+
+
+def confine(folder: Path, certificates: Iterable[Path] = (), *, unix_sockets: bool = False) -> Confinement:
     """Give up what a client does not need; call it in the only thread.
 
-    Args:
-        folder: The account's folder, in which files are read and written.
-        certificates: Files that are read beside those of the system.
+    What the kernel lacks is no reason not to run.
 
-    Returns:
-        The version of Landlock that is in force; 0 where none is, which is no reason not to run.
+    Args:
+        folder: The client's own, in which files are read and written.
+        certificates: Files that are read beside those of the system.
+        unix_sockets: Whether the database of the keys is reached by such a socket.
     """
     if sys.platform != "linux":
-        return 0
+        return Confinement()
+    version, is_filtered = 0, False
     try:
         no_new_privileges()
         rules = chain(_rules(folder), ((path.resolve(), READ_FILE) for path in certificates))
-        return apply_landlock(rules, network=BIND_TCP, scopes=ABSTRACT_UNIX_SOCKET | SIGNAL)
+        version = apply_landlock(rules, network=BIND_TCP, scopes=ABSTRACT_UNIX_SOCKET | SIGNAL)
     except OSError as error:
-        logger.warning("client: not confined: %s", error)
-        return 0
+        logger.warning("client: not confined by Landlock: %s", error)
+    try:
+        is_filtered = keep_to_itself(unix_sockets=unix_sockets)
+    except OSError as error:
+        logger.warning("client: not confined by seccomp: %s", error)
+    return Confinement(version, is_filtered)
 
 
 def _rules(folder: Path) -> Iterator[tuple[Path, int]]:
     yield folder, WORK
-    yield folder / MEDIA, WORK  # which may be a link to another disk
-    # To know the files of this package, which are never sent: their names and inodes, not what they hold.
-    yield folder.parent.parent, READ_DIR
+    yield folder.parent / SENDING, READ_FILE
     yield from ((device, READ_FILE | WRITE_FILE) for device in _DEVICES)
-    home = folder.parent.parent.resolve()
+    home = folder.parent.parent.parent.resolve()
     yield from ((part, READ) for path in _readable() for part in _beside(home, path))
 
 

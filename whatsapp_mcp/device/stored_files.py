@@ -46,7 +46,7 @@ class StoredFiles:
         if self._store is None:
             return
         for here in map(self._place_of, paths):
-            # What is no file of the folder is refused by the client process, which opens nothing else.
+            # What is no file of the folder is refused when it is handed to the client process.
             if await anyio.to_thread.run_sync(_is_file, here):
                 try:
                     # One that is there already stays, unless `clear` has decided that it goes.

@@ -14,7 +14,7 @@ from whatsapp_mcp.sandbox.landlock import (
     WRITE_FILE,
     apply_landlock,
 )
-from whatsapp_mcp.sandbox.seccomp import compute_only
+from whatsapp_mcp.sandbox.seccomp import compute_only, keep_to_itself
 from whatsapp_mcp.sandbox.system_calls import no_new_privileges
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "bound",
     "compute_only",
     "forbid_core_dumps",
+    "keep_to_itself",
     "no_new_privileges",
 ]

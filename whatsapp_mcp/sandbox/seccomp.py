@@ -1,14 +1,16 @@
-"""seccomp: a filter in the kernel that lets a process compute, and use what it has open; nothing else.
+"""seccomp: filters in the kernel for what processes of ours need not do.
 
-A list of what is allowed, since what a kernel offers grows with every release. Any other call fails with
-EPERM: opening, finding, changing and removing files, sockets, programs, processes, signals to anybody, memory
-of others. The numbers are those of asm/unistd.h.
+`compute_only` is a list of what is allowed, since what a kernel offers grows with every release. Any other
+call fails with EPERM: opening, finding, changing and removing files, sockets, programs, processes, signals to
+anybody, memory of others. `keep_to_itself` is a list of what is refused, for a process whose library may make
+any other call. The numbers are those of asm/unistd.h.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import platform
 import struct
 from collections.abc import Iterator
@@ -26,7 +28,10 @@ class _Machine(NamedTuple):
     clone3: int
     prlimit64: int
     newfstatat: int
+    socket: int
+    about_itself: str
     allowed: str
+    refused: str
 
 
 _MACHINES: Final = {
@@ -35,15 +40,27 @@ _MACHINES: Final = {
     # sched_getaffinity nanosleep clock_gettime clock_getres clock_nanosleep gettimeofday times getrusage
     # getcpu, getpid gettid uname sysinfo getrandom, exit exit_group futex set_tid_address set_robust_list
     # membarrier rseq; getrlimit and time are calls of their own on x86-64 alone.
+    # Refused in both: fork vfork execve execveat, tkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal
+    # pidfd_open pidfd_getfd, listen, ptrace process_vm_readv process_vm_writev kcmp process_madvise, keyctl
+    # add_key request_key, io_uring_* (which no filter sees into), bpf perf_event_open userfaultfd, setns
+    # unshare pivot_root chroot mount umount2 and what moves mounts, name_to_handle_at open_by_handle_at,
+    # memory, semaphores and queues of System V and of POSIX, and what Landlock does not look at when it is
+    # done to a path: truncate chmod chown utime setxattr removexattr, mknod.
     "x86_64": _Machine(
-        0xC000003E, 317, 56, 435, 302, 262,
+        0xC000003E, 317, 56, 435, 302, 262, 41, "62 234",
         "0 1 3 5 8 17 9 10 11 12 25 27 28 19 20 7 271 13 14 15 131 219 24 204 35 228 229 230 96 100 98 309"
         " 39 186 63 99 318 60 231 202 218 273 324 334 97 201",
+        "57 58 59 322 200 129 297 424 434 438 50 101 310 311 312 440 250 248 249 425 426 427 321 298 323"
+        " 308 272 155 161 165 166 428 429 430 431 432 433 442 303 304 29 30 31 67 64 65 66 71 68 69 70"
+        " 240 241 242 243 244 245 76 90 92 94 132 235 261 268 260 452 280 188 189 197 198 463 466 133 259",
     ),
     "aarch64": _Machine(
-        0xC00000B7, 277, 220, 435, 261, 79,
+        0xC00000B7, 277, 220, 435, 261, 79, 198, "129 131",
         "63 64 57 80 62 67 222 226 215 214 216 232 233 65 66 73 134 135 139 132 128 124 123 101 113 114 115"
         " 169 153 165 168 172 178 160 179 278 93 94 98 96 99 283 293",
+        "221 281 130 138 240 424 434 438 201 117 270 271 272 440 219 217 218 425 426 427 280 241 282"
+        " 268 97 41 51 40 39 428 429 430 431 432 433 442 264 265 194 195 196 197 190 191 192 193 186 187"
+        " 188 189 180 181 182 183 184 185 45 53 54 452 88 5 6 14 15 463 466 33",
     ),
 }  # fmt: skip
 
@@ -53,12 +70,19 @@ _JUMP_IF_ANY_BIT: Final = 0x45
 _RETURN: Final = 0x06
 _ALLOW: Final = 0x7FFF0000
 _FAIL: Final = 0x00050000
+_JUMP_IF_AT_LEAST: Final = 0x35
 _NUMBER: Final = 0
 _ARCHITECTURE: Final = 4
 _FIRST_ARGUMENT: Final = 16
 _FOURTH_ARGUMENT: Final = 40
 """Offsets in `struct seccomp_data` (linux/seccomp.h); of an argument, its lower half on these machines."""
 _CLONE_THREAD: Final = 0x10000
+_OTHER_CALLS: Final = 0x40000000
+"""From here on the numbers are those of x32, under which x86-64 offers its calls again."""
+_NETWORK: Final = (2, 10, 16)
+"""AF_INET and AF_INET6, and AF_NETLINK, by which the C library asks which addresses this machine has."""
+_UNIX: Final = 1
+"""AF_UNIX (sys/socket.h)."""
 _AT_EMPTY_PATH: Final = 0x1000
 _SET_MODE_FILTER: Final = 1
 _TSYNC: Final = 1
@@ -90,43 +114,112 @@ def compute_only(*, sizes: bool = False) -> bool:
     Raises:
         OSError: The kernel refuses, or has no seccomp.
     """
-    machine = _MACHINES.get(platform.machine())
-    if machine is None or struct.calcsize("P") != 8:  # a Python of 32 bits makes other calls
-        return False
-    instructions = b"".join(struct.pack("=HBBI", *each) for each in _filter(machine, sizes=sizes))
-    program = _Program(len(instructions) // 8, instructions)
+    machine = _machine()
+    if machine is not None:
+        _install(machine, _computing(machine, sizes=sizes))
+    return machine is not None
+
+
+def keep_to_itself(*, unix_sockets: bool = False) -> bool:
+    """Let this process, in all its threads, start no process and reach none on this machine from now on.
+
+    It runs no program, starts threads alone, and neither signals nor looks into other processes. It connects
+    to the network, listens nowhere, and has no way to sockets that are files or names: those of a session
+    start programs for whoever asks. It needs `no_new_privileges` first.
+
+    Args:
+        unix_sockets: Whether it must be able to connect to those all the same.
+
+    Returns:
+        Whether the filter is in force; False on an architecture for which there is none.
+
+    Raises:
+        OSError: The kernel refuses, or has no seccomp.
+    """
+    machine = _machine()
+    if machine is not None:
+        families = (*_NETWORK, _UNIX) if unix_sockets else _NETWORK
+        _install(machine, _keeping_to_itself(machine, families))
+    return machine is not None
+
+
+def _machine() -> _Machine | None:
+    # A Python of 32 bits makes other calls.
+    return _MACHINES.get(platform.machine()) if struct.calcsize("P") == 8 else None
+
+
+def _install(machine: _Machine, instructions: Iterator[_Instruction]) -> None:
+    packed = b"".join(struct.pack("=HBBI", *each) for each in instructions)
+    program = _Program(len(packed) // 8, packed)
     if system_call(machine.seccomp, _SET_MODE_FILTER, _TSYNC, program):
         raise failure("seccomp")
-    return True
 
 
-def _filter(machine: _Machine, *, sizes: bool) -> Iterator[_Instruction]:
-    """The instructions; a call of another architecture, which has other numbers, fails like any other."""
+def _own_calls(machine: _Machine) -> Iterator[_Instruction]:
+    """Refuse a call of another architecture, which has other numbers, and load the number of the call."""
     yield _LOAD, 0, 0, _ARCHITECTURE
     yield _JUMP_IF_EQUAL, 1, 0, machine.audit
     yield _RETURN, 0, 0, _FAIL | errno.EPERM
     yield _LOAD, 0, 0, _NUMBER
-    for number in map(int, machine.allowed.split()):
-        yield _JUMP_IF_EQUAL, 0, 1, number
-        yield _RETURN, 0, 0, _ALLOW
+
+
+def _threads_alone(machine: _Machine) -> Iterator[_Instruction]:
+    """Let threads be started, and no processes."""
     # Its arguments are in memory, where a filter cannot look. The C library then uses `clone`.
     yield _JUMP_IF_EQUAL, 0, 1, machine.clone3
     yield _RETURN, 0, 0, _FAIL | errno.ENOSYS
-    # Threads are started, processes are not.
     yield _JUMP_IF_EQUAL, 0, 4, machine.clone
     yield _LOAD, 0, 0, _FIRST_ARGUMENT
     yield _JUMP_IF_ANY_BIT, 0, 1, _CLONE_THREAD
     yield _RETURN, 0, 0, _ALLOW
     yield _RETURN, 0, 0, _FAIL | errno.EPERM
+
+
+def _own_limits(machine: _Machine) -> Iterator[_Instruction]:
+    """Let the limits of this process be set, and those of no other."""
+    yield _JUMP_IF_EQUAL, 0, 4, machine.prlimit64
+    yield _LOAD, 0, 0, _FIRST_ARGUMENT
+    yield _JUMP_IF_EQUAL, 0, 1, 0
+    yield _RETURN, 0, 0, _ALLOW
+    yield _RETURN, 0, 0, _FAIL | errno.EPERM
+
+
+def _keeping_to_itself(machine: _Machine, families: tuple[int, ...]) -> Iterator[_Instruction]:
+    yield from _own_calls(machine)
+    yield _JUMP_IF_AT_LEAST, 0, 1, _OTHER_CALLS
+    yield _RETURN, 0, 0, _FAIL | errno.EPERM
+    for number in map(int, machine.refused.split()):
+        yield _JUMP_IF_EQUAL, 0, 1, number
+        yield _RETURN, 0, 0, _FAIL | errno.EPERM
+    yield from _threads_alone(machine)
+    yield from _own_limits(machine)
+    # `kill` and `tgkill` of this process; its number stays, since it starts no other.
+    for number in map(int, machine.about_itself.split()):
+        yield _JUMP_IF_EQUAL, 0, 4, number
+        yield _LOAD, 0, 0, _FIRST_ARGUMENT
+        yield _JUMP_IF_EQUAL, 0, 1, os.getpid()
+        yield _RETURN, 0, 0, _ALLOW
+        yield _RETURN, 0, 0, _FAIL | errno.EPERM
+    yield _JUMP_IF_EQUAL, 0, 2 + 2 * len(families), machine.socket
+    yield _LOAD, 0, 0, _FIRST_ARGUMENT
+    for family in families:
+        yield _JUMP_IF_EQUAL, 0, 1, family
+        yield _RETURN, 0, 0, _ALLOW
+    yield _RETURN, 0, 0, _FAIL | errno.EAFNOSUPPORT
+    yield _RETURN, 0, 0, _ALLOW
+
+
+def _computing(machine: _Machine, *, sizes: bool) -> Iterator[_Instruction]:
+    yield from _own_calls(machine)
+    for number in map(int, machine.allowed.split()):
+        yield _JUMP_IF_EQUAL, 0, 1, number
+        yield _RETURN, 0, 0, _ALLOW
+    yield from _threads_alone(machine)
     if sizes:
         yield _JUMP_IF_EQUAL, 0, 4, machine.newfstatat
         yield _LOAD, 0, 0, _FOURTH_ARGUMENT
         yield _JUMP_IF_EQUAL, 0, 1, _AT_EMPTY_PATH
         yield _RETURN, 0, 0, _ALLOW
         yield _RETURN, 0, 0, _FAIL | errno.EPERM
-    # The limits of this process, not those of others.
-    yield _JUMP_IF_EQUAL, 0, 3, machine.prlimit64
-    yield _LOAD, 0, 0, _FIRST_ARGUMENT
-    yield _JUMP_IF_EQUAL, 0, 1, 0
-    yield _RETURN, 0, 0, _ALLOW
+    yield from _own_limits(machine)
     yield _RETURN, 0, 0, _FAIL | errno.EPERM

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.allowed_files import MEDIA
+from whatsapp_mcp.child_process import RECEIVED, SENDING
 from whatsapp_mcp.encryption import DatabaseKey, Vault
 from whatsapp_mcp.errors import InvalidArgument, disk_failure
 from whatsapp_mcp.home import HOME_VARIABLE, SERVER_LOG
@@ -75,7 +76,8 @@ class AccountFolder:
         if not self.path.exists():
             check_new_name(self.name)
         self.check_unmoved()
-        for folder in (self.path.parent.parent, self.path.parent, self.path, self.media):
+        of_clients = self.client, self.received, self.sending
+        for folder in (self.path.parent.parent, self.path.parent, self.path, *of_clients, self.media):
             make_private(folder)
 
     @property
@@ -115,14 +117,39 @@ class AccountFolder:
         return self.vault.key_of(database.name)
 
     @property
+    def client(self) -> Path:
+        """The folder of the client process, which reaches nothing else of the account but `sending`."""
+        return self.path / "client"
+
+    @property
+    def received(self) -> Path:
+        """Where the client process puts files that it was asked for, until the leader takes them."""
+        return self.client / RECEIVED
+
+    @property
+    def sending(self) -> Path:
+        """Copies of the files that the client process uploads at the moment; it only reads them."""
+        return self.path / SENDING
+
+    @property
+    def with_databases(self) -> tuple[Path, Path]:
+        """The folders in which databases are, and what becomes of damaged ones."""
+        return self.path, self.client
+
+    @property
     def client_db(self) -> Path:
         """Keys and sessions of the client library."""
-        return self.path / "client.db"
+        return self._of_client("client.db")
 
     @property
     def inbox_db(self) -> Path:
         """The journal."""
-        return self.path / "inbox.db"
+        return self._of_client("inbox.db")
+
+    def _of_client(self, name: str) -> Path:
+        # Former versions kept it beside the archive; the next leader moves it.
+        former = self.path / name
+        return former if former.exists() else self.client / name
 
     @property
     def archive_db(self) -> Path:

@@ -163,20 +163,20 @@ async def raw_damaged(world: World) -> None:
 
 
 async def journal_damaged(world: World) -> None:
-    damage(world.account / "inbox.db")
+    damage(world.account / "client" / "inbox.db")
 
 
 async def client_keys_damaged(world: World) -> None:
-    damage(world.account / "client.db")
+    damage(world.account / "client" / "client.db")
 
 
 async def client_keys_missing(world: World) -> None:
     for suffix in ("", "-wal", "-shm"):
-        (world.account / f"client.db{suffix}").unlink(missing_ok=True)
+        (world.account / "client" / f"client.db{suffix}").unlink(missing_ok=True)
 
 
 async def keys_of_two(world: World) -> None:
-    with closing(sqlite3.connect(world.account / "client.db")) as db:
+    with closing(sqlite3.connect(world.account / "client" / "client.db")) as db:
         names = [row[0] for row in db.execute("SELECT name FROM pragma_table_info('whatsmeow_device')")]
         chosen = ", ".join("replace(jid, ':', ':9')" if name == "jid" else name for name in names)
         db.execute(f"INSERT INTO whatsmeow_device ({', '.join(names)}) SELECT {chosen} FROM whatsmeow_device")

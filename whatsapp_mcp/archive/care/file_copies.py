@@ -99,7 +99,7 @@ def purge_quarantined(folder: AccountFolder, before: datetime | None) -> None:
         folder: The account's files.
         before: Those last written before; None: all.
     """
-    for path in _entries(folder.path):
+    for path in (path for each in folder.with_databases for path in _entries(each)):
         with suppress(FileNotFoundError):
             kept = ".db.damaged" in path.name or ".db.version-" in path.name
             if kept and (before is None or path.stat().st_mtime < before.timestamp()):

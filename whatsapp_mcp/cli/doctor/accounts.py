@@ -129,9 +129,10 @@ def files(folder: AccountFolder) -> Finding:
     if misplaced:
         said = f"{listed([path.name for path in misplaced])} should be a folder"
         return Finding(name, False, said, f"Move {misplaced[0]} away: a server makes the folder.")
-    shut = [path.name for path in (folder.path, folder.media) if path.is_dir() and not _usable(path)]
-    if _usable(folder.path):
-        shut += sorted(path.name for path in folder.path.iterdir() if path.is_file() and not _usable(path))
+    folders = (*folder.with_databases, folder.received, folder.sending, folder.media)
+    shut = [path.name for path in folders if path.is_dir() and not _usable(path)]
+    for each in filter(_usable, folder.with_databases):
+        shut += sorted(path.name for path in each.iterdir() if path.is_file() and not _usable(path))
     if shut:
         said = f"{listed(shut)} cannot be read and written by this user"
         return Finding(name, False, said, f"chmod -R u+rwX {folder.path}")
@@ -181,7 +182,7 @@ def leftovers(folder: AccountFolder) -> Finding:
     The library has no list of the phone's linked devices, so a person has to compare.
     """
     name = "linked devices"
-    aside = sorted(path.name for path in folder.path.glob("*.db.damaged"))
+    aside = sorted(path.name for each in folder.with_databases for path in each.glob("*.db.damaged"))
     if aside:
         said = f"{listed(aside)} were damaged and set aside; they still hold keys or messages"
         return Finding(name, True, said, f"Delete them in {folder.path} when you do not need them any more.")

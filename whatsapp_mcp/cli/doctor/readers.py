@@ -54,11 +54,23 @@ def library() -> Finding:
     except subprocess.TimeoutExpired:
         return Finding(name, False, f"did not load within {_LOAD_LIMIT:.0f} s", "Install it again.")
     if done.returncode == 0:
-        landlock = done.stdout.strip() != "0"
-        how = "confined by Landlock" if landlock else "not confined: this system has no Landlock"
-        return Finding(name, True, f"loads; its process is {how}")
+        return Finding(name, True, f"loads; {_confinement(done.stdout)}")
     last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     return Finding(name, False, last, REINSTALL)
+
+
+def _confinement(answer: str) -> str:
+    """What holds for a client process, from what `client.load` has answered."""
+    landlock, seccomp = map(int, answer.split())
+    held = [name for name, is_there in (("Landlock", landlock), ("seccomp", seccomp)) if is_there]
+    if not held:
+        return "its process is not confined: this system has neither Landlock nor seccomp for it"
+    lacking: list[str] = []
+    if not landlock:
+        lacking.append("it can open every file of this user: there is no Landlock")
+    if not seccomp:
+        lacking.append("it can start processes: there is no seccomp for it")
+    return "; ".join((f"its process is confined by {' and '.join(held)}", *lacking))
 
 
 def libmagic() -> Finding:

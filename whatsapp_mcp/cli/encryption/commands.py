@@ -171,9 +171,8 @@ def _delete_copies(folder: AccountFolder, *, agreed: bool) -> None:
     Raises:
         InvalidArgument: There are some, and the person has not agreed; nothing has changed.
     """
-    copies = [
-        path for path in folder.path.iterdir() if ".db.damaged" in path.name or ".db.version-" in path.name
-    ]
+    beside = (path for each in folder.with_databases if each.is_dir() for path in each.iterdir())
+    copies = [path for path in beside if ".db.damaged" in path.name or ".db.version-" in path.name]
     if copies and not agreed:
         names = ", ".join(sorted(path.name for path in copies))
         raise InvalidArgument(

@@ -29,6 +29,9 @@ from whatsapp_mcp.device.connection.device_storage import (
     LeaderLease,
     in_folder,
 )
+from whatsapp_mcp.device.connection.handover import (
+    clear_handover,
+)
 from whatsapp_mcp.device.connection.keys import (
     FileKeys,
     stored_device,
@@ -99,6 +102,7 @@ __all__ = [
     "Woken",
     "advice",
     "check_may_pause",
+    "clear_handover",
     "in_folder",
     "is_from_phone",
     "notice_sleep",

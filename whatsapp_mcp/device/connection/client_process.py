@@ -20,6 +20,7 @@ from whatsapp_mcp.client.claim import FILE_NAME, patience_for
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.client_reports import events_of
+from whatsapp_mcp.device.connection.handover import handed_over
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
 from whatsapp_mcp.media import pinned_proxy
 from whatsapp_mcp.rpc import Params, Peer
@@ -45,7 +46,7 @@ class Client:
 
     Args:
         generation: Its number.
-        folder: The account's files; the process works in it.
+        folder: The account's files; the process works in a folder of its own there.
         account: How the companion introduces itself.
         storage: Says what the process opens, when it is about to be started. A `StorageError` of it ends this
             client.
@@ -118,7 +119,8 @@ class Client:
             raise NotConnected("The client process is still starting.")
         peer = self._peer
         try:
-            return await peer.call(method, params, deadline=deadline)
+            async with handed_over(self._folder, method, params or {}) as given:
+                return await peer.call(method, given, deadline=deadline)
         except NotConnected as error:
             if peer.closed:
                 raise Busy("The client process ended during the call.") from error
@@ -145,7 +147,7 @@ class Client:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                cwd=self._folder.path,
+                cwd=self._folder.client,
                 start_new_session=True,
                 pass_fds=kept_descriptors.get(),
                 env=self._environment(),
@@ -171,17 +173,17 @@ class Client:
         """Of this process's variables those that find libraries and name proxies, and the library's own.
 
         Those that name proxies are left out if a proxy is set: the library would ask the one for the other.
-        Temporary files stay in the account's folder, since a client may write nowhere else.
+        Temporary files stay in its folder, since a client may write nowhere else.
         """
         inherited = {} if self._proxy else os.environ
         proxies = {name: value for name, value in inherited.items() if _PROXY.fullmatch(name)}
-        temporary = dict.fromkeys(("TMPDIR", "SQLITE_TMPDIR"), str(self._folder.path))
+        temporary = dict.fromkeys(("TMPDIR", "SQLITE_TMPDIR"), str(self._folder.client))
         return kept_variables() | proxies | temporary | protocol.ENVIRONMENT
 
     def _arguments(self) -> list[str]:
         return [
             "--folder",
-            str(self._folder.path),
+            str(self._folder.client),
             "--generation",
             str(self.generation),
             "--device-name",
@@ -236,7 +238,7 @@ class Client:
             with anyio.move_on_after(protocol.LEADER_GONE_SECONDS + 0.1):
                 await process.wait()
             if process.returncode is None:
-                with anyio.move_on_after(patience_for(self._folder.path / FILE_NAME, process.pid)):
+                with anyio.move_on_after(patience_for(self._folder.client / FILE_NAME, process.pid)):
                     await process.wait()
             if process.returncode is None:
                 self._ending.set()

@@ -25,6 +25,7 @@ from whatsapp_mcp.device.connection import (
     DeviceStorage,
     LeaderLease,
     LinkPicture,
+    clear_handover,
     in_folder,
 )
 from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Leaving, PhoneQuestions, Upkeep
@@ -127,6 +128,7 @@ async def leading(
     """
     picture = LinkPicture(folder.path)
     picture.remove()
+    clear_handover(folder)
     leadership = Leadership(storage.stop if storage is not None else None)
     async with AsyncExitStack() as stack:
         stack.callback(picture.remove)

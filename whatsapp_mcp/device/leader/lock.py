@@ -6,6 +6,7 @@ import logging
 import os
 from pathlib import Path
 
+from whatsapp_mcp.device.leader.former_layout import move_into_client_folder
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import try_lock, write_locked
 
@@ -48,16 +49,21 @@ class LeaderLock:
     def __init__(self, folder: AccountFolder) -> None:
         # The former file first, so that a version which knows only that one can never get in between.
         self._files = LockFile(folder.former_leader_lock), LockFile(folder.leader_lock)
+        self._folder = folder
 
     def acquire(self) -> bool:
-        """Take the lock if it is free; never waits.
+        """Take the lock if it is free, and see that every file is where this version has it.
+
+        It waits for nobody but for a client of a former version, once.
 
         Raises:
-            OSError: A file cannot be made.
+            OSError: A file cannot be made or moved.
         """
         acquired = False
         try:
-            acquired = all(file.acquire() for file in self._files)
+            if all(file.acquire() for file in self._files):
+                move_into_client_folder(self._folder)
+                acquired = True
         finally:
             if not acquired:
                 self.release()  # half of the lock would keep everybody from it, this process included

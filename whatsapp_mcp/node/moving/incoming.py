@@ -90,7 +90,7 @@ class MoveIn:
     async def put_keys(self) -> None:
         """Copy the keys."""
         claim, path = self._held, self._folder.client_db
-        await make_tables(self._folder.path, keys_address(self._session, claim.login))
+        await make_tables(self._folder.client, keys_address(self._session, claim.login))
         async with key_tables(self._database, claim.login, STEP_LIMIT) as tables:
             given = await anyio.to_thread.run_sync(tables.put, path)
             contents.require(given == await anyio.to_thread.run_sync(tables.digests), "keys")
@@ -139,5 +139,5 @@ async def move_in(folder: AccountFolder, database: Database, settings: str) -> M
 
 def remove_keys(folder: AccountFolder) -> None:
     """Delete the keys of an account that is elsewhere."""
-    for path in folder.path.glob(f"{folder.client_db.name}*"):
+    for path in folder.client_db.parent.glob(f"{folder.client_db.name}*"):
         path.unlink()

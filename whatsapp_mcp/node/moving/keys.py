@@ -80,7 +80,7 @@ async def make_tables(folder: Path, *addresses: KeysAddress) -> None:
     """Let the library make its tables, or bring them to its version, in a process of its own.
 
     Args:
-        folder: The account's, which the process works in; tables are made in its file.
+        folder: The client's, which the process works in; tables are made in its file.
         addresses: Where else.
 
     Raises:

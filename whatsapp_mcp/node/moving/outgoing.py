@@ -111,7 +111,7 @@ class MoveOut:
     async def take_keys(self) -> None:
         """Copy the keys."""
         claim, path = self._held, self._folder.client_db
-        await make_tables(self._folder.path, keys_address(self._session, claim.login))
+        await make_tables(self._folder.client, keys_address(self._session, claim.login))
         async with key_tables(self._database, claim.login, STEP_LIMIT) as tables:
             taken = await anyio.to_thread.run_sync(tables.take, path)
             contents.require(taken == await anyio.to_thread.run_sync(tables.digests_of, path), "keys")
