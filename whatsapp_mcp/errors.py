@@ -51,6 +51,7 @@ _SQLITE_CAUSES: Final = frozenset(
         "file is not a database",
         "out of memory",
         "unable to open database file",
+        "the database does not answer",
     }
 )
 """Sentences of `sqlite3_errstr`: others may quote a query, and with it somebody's words."""
@@ -67,7 +68,11 @@ def cause(error: sqlite3.Error | OSError) -> str:
     """Why the disk or a database failed, in words that hold nothing but the cause."""
     if isinstance(error, OSError):
         return error.strerror or "unknown error"
-    words = str(error)
+    return known_cause(str(error))
+
+
+def known_cause(words: str) -> str:
+    """The same, of words that another process says: only those that are known to hold nothing else."""
     return words if words in _SQLITE_CAUSES else "SQLite error"
 
 

@@ -192,8 +192,8 @@ CALLS: Final[dict[str, Call]] = {
         Presence.AVAILABLE if a.flag("available") else Presence.UNAVAILABLE
     ),
     "reject_call": lambda c, a: c.reject_call(a.jid("caller"), a.text("id")),
-    # Files. `kind`: image, sticker, video, audio, document, thumbnail. `file`: a name in the folder `sending`,
-    # or in `received` for `download`, which answers {size}.
+    # Files. `kind`: image, sticker, video, audio, document, thumbnail. `file`: a name in the folder
+    # `sending`, or in `received` for `download`, which answers {size}.
     "upload": _upload,  # → Neonize.UploadResponse
     "download": _download,
     # People.

@@ -25,6 +25,7 @@ from whatsapp_mcp.client.failures import KeysFailure, meaning, sentence_of
 from whatsapp_mcp.client.fetching import Fetching
 from whatsapp_mcp.client.journaling import JournalWriter
 from whatsapp_mcp.client.library import VERSION, Library, NeonizeError
+from whatsapp_mcp.client.lists import Lists
 from whatsapp_mcp.client.pipes import listen_to_library
 from whatsapp_mcp.client.protocol import (
     ENDED,
@@ -32,6 +33,7 @@ from whatsapp_mcp.client.protocol import (
     EXIT_NO_KEYS,
     JOURNALED,
     LOGIN_EVENT,
+    MORE,
     QR,
     READY,
     STATE,
@@ -127,6 +129,7 @@ class ClientProcess:
         listen_to_library(self._on_login_event)
         self._fetching = Fetching(self._has_names)
         self._stays_until = 0.0
+        self._lists = Lists()
         self._qr_count = 0
         self._logged_in = False
         self._logged_out = False
@@ -140,6 +143,7 @@ class ClientProcess:
             "is_connected": self._is_connected,
             "is_logged_in": self._is_logged_in,
             "exit": self._exit,
+            MORE: self._more,
         }
 
     async def serve(self, peer: Peer) -> None:
@@ -223,7 +227,7 @@ class ClientProcess:
         connection_call = self._connection_calls.get(method)
         if connection_call is None:
             self._need_login()
-            return await calls.run(self._library, method, arguments)
+            return self._lists.first(await calls.run(self._library, method, arguments))
         try:
             return await connection_call(arguments)
         except NeonizeError as error:
@@ -269,6 +273,9 @@ class ClientProcess:
 
     async def _exit(self, arguments: Arguments) -> NoReturn:
         await self.end(arguments.number("drain", 0.0))
+
+    async def _more(self, arguments: Arguments) -> dict[str, Any]:
+        return self._lists.following(arguments.integer("number"))
 
     async def _has_names(self) -> bool:
         if not self._logged_in:

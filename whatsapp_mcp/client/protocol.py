@@ -26,6 +26,11 @@ The leader notifies of one thing:
 * `lease` {until}: its lease holds until then, in seconds of CLOCK_BOOTTIME. Where the leader has a lease at
   all, the kernel kills the process at its end.
 
+What a client says is bounded. A frame has at most `FRAME_LIMIT` bytes; files go by file, and a long list goes
+in parts: `{"part": [...], "number": number}`, after which `more` {number} answers the next; the last has no
+number. A client that sends anything
+else than these frames, or more than `FLOOD_BYTES` beside `BYTES_PER_SECOND`, is ended.
+
 When the leader closes the pipe or dies, the process closes the connection, journals what is on its way and
 ends, within `LEADER_GONE_SECONDS`, whatever state the library is in. Only while the library fetches the
 phone's address book it stays until that is stored, `fetching.FETCH_LIMIT` at most, and says so (`claim.py`).
@@ -33,9 +38,26 @@ phone's address book it stays until that is stored, `fetching.FETCH_LIMIT` at mo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
+FRAME_LIMIT: Final = 1 << 20
+"""Bytes of a frame of the client, newline included."""
+PART_BYTES: Final = FRAME_LIMIT // 2
+"""Bytes of a list, as JSON, that are answered at a time; one element may have more."""
+MOST_PARTS: Final = 128
+"""Parts of one list."""
+FLOOD_BYTES: Final = 64 * FRAME_LIMIT
+"""Bytes that a client may send at once."""
+BYTES_PER_SECOND: Final = 4 * FRAME_LIMIT
+"""Bytes that it may send on and on."""
+LEAST_BYTES: Final = 512
+"""Bytes for which each frame, list and object counts beside its own, since it takes as long to handle."""
+PART: Final = "part"
+"""Member of an answer that is a part of a list."""
+MORE: Final = "more"
+"""The call that answers what follows of a list."""
 READY: Final = "ready"
 """Notification {pid, library, symbols}: neonize of that version is loaded and calls are answered; `symbols`
 is what it exports of `capabilities.SYMBOLS`."""
@@ -56,6 +78,18 @@ STUCK: Final = "journal_stuck"
 WhatsApp, and events wait."""
 UNSTUCK: Final = "journal_unstuck"
 """Notification {}: the journal is written again."""
+
+FORMS: Final[Mapping[str, Mapping[str, type[object] | tuple[type[object], ...]]]] = {
+    READY: {"pid": int, "library": str, "symbols": list},
+    JOURNALED: {"seq": int},
+    STATE: {"seq": int, "code": int, "payload": str},
+    QR: {"text": str, "lifetime": (int, float)},
+    LOGIN_EVENT: {"name": str},
+    ENDED: {"error": str},
+    STUCK: {"error": str, "damaged": bool},
+    UNSTUCK: {},
+}
+"""Every notification of a client, with what its parameters are."""
 
 ENVIRONMENT: Final = {"NEONIZE_BOT_TAG": "off"}
 """Variables that the leader adds: without it the library marks direct messages as written by a business bot.

@@ -13,7 +13,7 @@ alike: each calls, answers and notifies. What is added to JSON-RPC:
 
 from whatsapp_mcp.rpc.admission import HELLO, Admission, Guest, greeted_peer
 from whatsapp_mcp.rpc.frames import FRAME_LIMIT
-from whatsapp_mcp.rpc.peer import Handler, NotificationHandler, Params, Peer, by_name
+from whatsapp_mcp.rpc.peer import Handler, NoMessage, NotificationHandler, Params, Peer, by_name
 
 __all__ = [
     "FRAME_LIMIT",
@@ -21,6 +21,7 @@ __all__ = [
     "Admission",
     "Guest",
     "Handler",
+    "NoMessage",
     "NotificationHandler",
     "Params",
     "Peer",

@@ -56,7 +56,7 @@ def why_unreadable(error: ValueError | RecursionError) -> str:
 
 
 class LineBuffer:
-    """Cuts a byte stream into lines; a line over `limit` comes out as None and is not kept."""
+    """Cuts a byte stream into lines; one over `limit` is None, as soon as it is that long, and not kept."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -68,17 +68,21 @@ class LineBuffer:
         *ends, rest = data.split(b"\n")
         lines: list[bytes | None] = []
         for end in ends:
-            self._add(end + b"\n")
-            line = b"".join(self._parts).strip() if self._size <= self.limit else None
-            self._parts, self._size = [], 0
-            if line != b"":
+            if self._add(end + b"\n"):
+                lines.append(None)
+            elif self._size <= self.limit and (line := b"".join(self._parts).strip()):
                 lines.append(line)
-        self._add(rest)
+            self._parts, self._size = [], 0
+        if self._add(rest):
+            lines.append(None)
         return lines
 
-    def _add(self, part: bytes) -> None:
+    def _add(self, part: bytes) -> bool:
+        """Keep a part of a line; whether the line is over the limit with it, and was not before."""
+        was_over = self._size > self.limit
         self._size += len(part)
         if self._size <= self.limit:
             self._parts.append(part)
-        else:
-            self._parts = []
+            return False
+        self._parts = []
+        return not was_over

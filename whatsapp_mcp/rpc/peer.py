@@ -72,8 +72,8 @@ async def _no_notifications(method: str, params: Params) -> None:
     logger.debug("rpc: notification %s ignored", method)
 
 
-class _NoMessage(Exception):
-    """Something came that is no message, to a peer that closes then."""
+class NoMessage(Exception):
+    """Something came that is no message of the other side; the connection closes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -95,9 +95,13 @@ class Peer:
         on_notification: Takes the other side's notifications in order. It must not wait for a call to the
             same peer for long: while it does, later notifications queue.
         frame_limit: Largest frame accepted and sent, in bytes.
+        incoming_limit: Largest frame accepted, if that is another.
         calls_at_once: How many calls of the other side may be running; more are answered `Busy`.
         strict: Whether the connection closes at the first frame that is no message, and takes nothing after
             it. Where others than processes of ours may connect, what follows is not ours either.
+
+    Attributes:
+        fault: Why what came was no message, once it has closed for that; handlers say so by `NoMessage`.
     """
 
     def __init__(
@@ -108,6 +112,7 @@ class Peer:
         on_notification: NotificationHandler = _no_notifications,
         *,
         frame_limit: int = FRAME_LIMIT,
+        incoming_limit: int | None = None,
         calls_at_once: int = 256,
         strict: bool = False,
     ) -> None:
@@ -116,13 +121,14 @@ class Peer:
         self._on_call = on_call
         self._on_notification = on_notification
         self._frame_limit = frame_limit
-        self._incoming = LineBuffer(frame_limit)
+        self._incoming = LineBuffer(incoming_limit or frame_limit)
         self._calls_at_once = calls_at_once
         self._strict = strict
         self._ids = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
         self._running: dict[int | str, anyio.CancelScope] = {}
         self._closed = anyio.Event()
+        self.fault: str | None = None
         self._outgoing, self._frames = anyio.create_memory_object_stream[bytes](_OUTGOING_FRAMES)
         self._notify, self._notifications = anyio.create_memory_object_stream[tuple[str, Params]](
             _QUEUED_NOTIFICATIONS
@@ -263,19 +269,26 @@ class Peer:
             logger.debug("rpc: the connection can no longer be read")
         except NotConnected:
             logger.debug("rpc: the connection closed while it was read")
-        except _NoMessage:
-            logger.info("rpc: the connection is closed: what came is no message")
+        except NoMessage as error:
+            self._end(error)
         finally:
             self._close()
+
+    def _end(self, error: NoMessage) -> None:
+        self.fault = str(error)
+        logger.info("rpc: the connection is closed: what came is no message: %s", self.fault)
+        self._close()
 
     async def _take(self, line: bytes | None) -> None:
         """Handle one frame; None stands for one that was over the limit."""
         if line is None:
-            await self._take_unreadable(None, INVALID_REQUEST, f"frame over {self._frame_limit} bytes")
+            await self._take_unreadable(None, INVALID_REQUEST, f"frame over {self._incoming.limit} bytes")
             return
         try:
             message = json.loads(line)
         except (ValueError, RecursionError) as error:
+            if self._strict:
+                raise NoMessage(why_unreadable(error)) from None
             members = scalar_members(line.decode(errors="replace"))
             call_id = members.get("id") if "method" in members else None
             await self._take_unreadable(call_id, PARSE_ERROR, why_unreadable(error))
@@ -296,7 +309,7 @@ class Peer:
 
     async def _take_unreadable(self, call_id: int | str | None, code: int, message: str) -> None:
         if self._strict:
-            raise _NoMessage
+            raise NoMessage(message)
         await self._refuse(call_id, code, message)
 
     def _settle(self, call_id: int, result: Any, error: WhatsAppError | None, took: Any) -> None:
@@ -323,6 +336,9 @@ class Peer:
         async for method, params in self._notifications:
             try:
                 await self._on_notification(method, params)
+            except NoMessage as error:
+                self._end(error)
+                return
             except Exception:
                 logger.exception("rpc: notification %s failed", method)
 
@@ -362,6 +378,8 @@ class Peer:
             frame = self._frame({"id": call_id, "result": result, **took()})
         except WhatsAppError as error:
             await self._answer_error(call_id, error, took())
+        except NoMessage as error:
+            self._end(error)
         except Exception:
             logger.exception("rpc: call %s failed", method)
             await self._refuse(call_id, INTERNAL_ERROR, f"{method} failed unexpectedly; see the log")

@@ -8,10 +8,10 @@ import re
 import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NoReturn
 
 import anyio
-from anyio.abc import Process
+from anyio.abc import ByteSendStream, Process
 
 from whatsapp_mcp.capabilities import news
 from whatsapp_mcp.child_process import client_program, kept_descriptors, kept_variables
@@ -19,11 +19,12 @@ from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.claim import FILE_NAME, patience_for
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.device.connection.client_pipe import ClientPipe, is_notification, whole
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.device.connection.handover import handed_over
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
 from whatsapp_mcp.media import pinned_proxy
-from whatsapp_mcp.rpc import Params, Peer
+from whatsapp_mcp.rpc import NoMessage, Params, Peer
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 from whatsapp_mcp.storage import LeadershipOver, Refused, Rewound, StorageError
 
@@ -80,6 +81,7 @@ class Client:
         self._peer: Peer | None = None
         self._ready = anyio.Event()
         self._ending = anyio.Event()
+        self._fault: str | None = None
 
     def end(self) -> None:
         """Take its pipes away now; `run` sees to it that the process is gone half a second later.
@@ -103,7 +105,11 @@ class Client:
             reason = "The database of the account does not answer as it should."
         finally:
             await self._reap()
-            self._report(state.Ended(self.generation, self._why_it_ended() or reason, self._over()))
+            self._report(
+                state.Ended(
+                    self.generation, self._why_it_ended() or reason, self._over(), self._fault is not None
+                )
+            )
 
     async def call(self, method: str, params: Params | None = None, *, deadline: float) -> Any:
         """Call the library.
@@ -120,7 +126,10 @@ class Client:
         peer = self._peer
         try:
             async with handed_over(self._folder, method, params or {}) as given:
-                return await peer.call(method, given, deadline=deadline)
+                answer = await peer.call(method, given, deadline=deadline)
+                return await whole(
+                    answer, lambda number: peer.call(protocol.MORE, {"number": number}, deadline=deadline)
+                )
         except NotConnected as error:
             if peer.closed:
                 raise Busy("The client process ended during the call.") from error
@@ -157,17 +166,33 @@ class Client:
         assert process.stdin is not None
         with suppress(anyio.BrokenResourceError):  # it has ended, which is seen below
             await process.stdin.send(given.to_bytes())
-        async with Peer(process.stdout, process.stdin, on_notification=self._notified) as peer:
+        return await self._converse(ClientPipe(process.stdout), process.stdin, proxy)
+
+    async def _converse(self, pipe: ClientPipe, send: ByteSendStream, proxy: str | None) -> str:
+        async with Peer(
+            pipe, send, self._called, self._notified, incoming_limit=protocol.FRAME_LIMIT, strict=True
+        ) as peer:
             self._peer = peer
-            with anyio.move_on_after(_START_LIMIT) as starting:
-                await _first(self._ready.wait, peer.wait_closed, self._ending.wait)
-            if starting.cancelled_caught:
-                return f"The client process did not start within {_START_LIMIT:g} seconds."
-            if not peer.closed and not self._ending.is_set():
-                # Not among the arguments of the process, which other users of the machine can read.
-                await peer.call("connect", {"proxy": proxy} if proxy else None, deadline=_CONNECT_CALL)
-            await _first(peer.wait_closed, self._ending.wait)
+            try:
+                return await self._connected(peer, proxy)
+            finally:
+                self._fault = "it says too much at once" if pipe.is_flooded else peer.fault
+                if self._fault is not None:
+                    logger.warning("client: ended, as it does not keep to its protocol: %s", self._fault)
+
+    async def _connected(self, peer: Peer, proxy: str | None) -> str:
+        with anyio.move_on_after(_START_LIMIT) as starting:
+            await _first(self._ready.wait, peer.wait_closed, self._ending.wait)
+        if starting.cancelled_caught:
+            return f"The client process did not start within {_START_LIMIT:g} seconds."
+        if not peer.closed and not self._ending.is_set():
+            # Not among the arguments of the process, which other users of the machine can read.
+            await peer.call("connect", {"proxy": proxy} if proxy else None, deadline=_CONNECT_CALL)
+        await _first(peer.wait_closed, self._ending.wait)
         return "The client process ended."
+
+    async def _called(self, method: str, params: Params) -> NoReturn:
+        raise NoMessage("a call of the leader")
 
     def _environment(self) -> dict[str, str]:
         """Of this process's variables those that find libraries and name proxies, and the library's own.
@@ -193,16 +218,20 @@ class Client:
         ]
 
     async def _notified(self, method: str, params: Params) -> None:
+        if not is_notification(method, params):
+            raise NoMessage("an unknown notification, or one of another form")
+        event = events_of(method, params, self.generation)
         await self._notice(method, params, self.generation)
         if method == protocol.READY:
             self._ready.set()
             _log_capabilities(params)
-        event = events_of(method, params, self.generation)
         if event is not None:
             self._report(event)
 
     def _why_it_ended(self) -> str | None:
         """What its exit code says; None when that is nothing new."""
+        if self._fault is not None:
+            return "The client process did not keep to its protocol and was ended; server.log says why."
         code = self._process.returncode if self._process else None
         if code == protocol.EXIT_NO_LIBRARY:
             return "The client library or the journal could not be opened; client.log says why."

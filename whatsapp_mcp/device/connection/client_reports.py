@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.errors import known_cause
 from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def events_of(method: str, params: dict[str, Any], generation: int) -> state.Cli
         case protocol.ENDED:
             return _ended(str(params.get("error", "")), generation)
         case protocol.STUCK:
-            reason = f"Received events cannot be stored ({params.get('error', 'disk error')})."
+            reason = f"Received events cannot be stored ({known_cause(str(params.get('error')))})."
             return state.Stuck(generation, reason, bool(params.get("damaged")))
         case protocol.UNSTUCK:
             return state.Unstuck(generation)

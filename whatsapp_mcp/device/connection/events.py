@@ -177,10 +177,12 @@ class Ended(ClientEvent):
     Attributes:
         reason: Why, for a person.
         over: Why the leader may not go on either, if so.
+        strayed: Whether it was ended because it did not keep to its protocol.
     """
 
     reason: str
     over: LeadershipOver | None = None
+    strayed: bool = False
 
 
 Event = (

@@ -210,6 +210,9 @@ def _reported(connection: Connection, event: ClientEvent, moment: Moment) -> Ste
             failures = connection.failures + 1
             wait = backoff(failures, moment.chance, base=REFUSED_BASE, cap=REFUSED_CAP)
             return _rest(replace(connection, failures=failures), S.REFUSED, reason, moment, wait=wait)
+        case Ended(_, reason, strayed=True):
+            # However long it has been online: the next one may do the same.
+            return _ended(connection, reason, moment, flaps=max(connection.flaps, FREE_FLAPS) + 1)
         case Ended(_, reason) | Refused(_, reason) | Banned(_, reason):
             return _ended(connection, reason, moment)
         case Paired():
@@ -364,11 +367,17 @@ def _wait_for(connection: Connection, until: datetime, moment: Moment) -> Connec
     return replace(connection, timer=moment.monotonic + min(left, WALL_CLOCK_CHECK))
 
 
-def _ended(connection: Connection, reason: str, moment: Moment) -> Step:
-    """The client is of no more use: a new one, at once if the old one had been online."""
+def _ended(connection: Connection, reason: str, moment: Moment, *, flaps: int | None = None) -> Step:
+    """The client is of no more use: a new one, at once if the old one had been online.
+
+    Args:
+        flaps: How many ends in a row it is, where that does not depend on how long it was online.
+    """
     if connection.state is S.LINKING or not connection.linked:
         return _rest(connection, S.UNLINKED, f"Linking failed: {reason}", moment, forget=True)
-    if connection.online_at is None:
+    if flaps is not None:
+        connection = replace(connection, flaps=flaps)
+    elif connection.online_at is None:
         connection = replace(connection, failures=connection.failures + 1)
     elif moment.monotonic - connection.online_at < STEADY_AFTER:
         connection = replace(connection, flaps=connection.flaps + 1)
