@@ -71,13 +71,13 @@ def holding(path: Path, value: int) -> None:
     """Put a database with one number in the place of whatever has that name."""
     new = path.with_name("new.db")
     with closing(sqlite3.connect(new)) as db, db:
-        db.execute("CREATE TABLE numbers AS SELECT ? AS value", (value,))
+        db.execute("CREATE TABLE whatsmeow_lid_map AS SELECT ? AS value", (value,))
     new.replace(path)
 
 
 async def number(database: KeptOpen) -> int:
     rows: list[tuple[int]] = await database.read(
-        lambda db: db.execute("SELECT value FROM numbers").fetchall()
+        lambda db: db.execute("SELECT value FROM whatsmeow_lid_map").fetchall()
     )
     return rows[0][0]
 
@@ -88,7 +88,7 @@ async def test_what_is_kept_open_sees_each_commit_of_another_connection(tmp_path
     holding(path, 1)
     with closing(KeptOpen(path)) as database, closing(sqlite3.connect(path, isolation_level=None)) as other:
         assert await number(database) == 1
-        other.execute("UPDATE numbers SET value = 2")
+        other.execute("UPDATE whatsmeow_lid_map SET value = 2")
         assert await number(database) == 2
 
 
@@ -137,7 +137,7 @@ async def test_what_is_locked_for_a_moment_is_read_all_the_same(tmp_path: Path) 
     holding(path, 1)
     with closing(KeptOpen(path)) as database, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        other.execute("UPDATE numbers SET value = 2")
+        other.execute("UPDATE whatsmeow_lid_map SET value = 2")
         found: list[int] = []
 
         async def read() -> None:
@@ -161,9 +161,11 @@ async def test_what_takes_long_to_read_does_not_hold_the_event_loop(
 
     def long(db: sqlite3.Connection) -> int:
         threads.append(threading.get_ident())
-        count = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000) SELECT max(i)"
-        return db.execute(f"{count} FROM n").fetchall()[0][0]
+        pairs = "whatsmeow_lid_map AS a, whatsmeow_lid_map AS b"
+        return db.execute(f"SELECT count(*) FROM {pairs}").fetchall()[0][0]
 
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executemany("INSERT INTO whatsmeow_lid_map VALUES (?)", ((number,) for number in range(199)))
     with closing(KeptOpen(path)) as database:
-        assert await database.read(long) == 20000
+        assert await database.read(long) == 40_000
     assert len(set(threads)) == 2

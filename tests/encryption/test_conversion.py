@@ -35,6 +35,7 @@ def account(tmp_path: Path) -> AccountFolder:
     path = tmp_path / "accounts" / "default"
     path.mkdir(parents=True)
     folder = AccountFolder("default", path, Vault(path, KeySource(file=tmp_path / "key")))
+    folder.client.mkdir()
     for db in connect(folder):
         with closing(db):
             db.execute("CREATE TABLE said (words TEXT)")

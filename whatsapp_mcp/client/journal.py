@@ -2,7 +2,8 @@
 
 The client process appends inside the library's callback; the leader reads, archives and prunes. Both use this
 module, at the same time, each with a connection of its own. SQLite in WAL mode with `synchronous=FULL`: an
-event whose `append` has returned survives a crash of any process and of the machine.
+event whose `append` has returned survives a crash of any process and of the machine. A leader runs nothing
+that a client has put into the file beside events (`storage/guarded.py`).
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
 from whatsapp_mcp import encryption
 from whatsapp_mcp.encryption import DatabaseKey
-from whatsapp_mcp.storage import EVENT_BYTES, READ_BYTES, TOO_LARGE, JournalRow
+from whatsapp_mcp.storage import EVENT_BYTES, READ_BYTES, TOO_LARGE, JournalRow, guard
 from whatsapp_mcp.system import make_private_file
 
 _SCHEMA: Final = """
@@ -35,6 +36,8 @@ SELECT seq, generation, received_at,
     iif(length(payload) <= :most, code, :too_large), iif(length(payload) <= :most, payload, x'')
 FROM events WHERE seq > :after ORDER BY seq LIMIT :limit
 """
+_TABLES: Final = ("events", "sqlite_sequence")
+_DAMAGED: Final = "database disk image is malformed"
 _BUSY_SECONDS: Final = 5.0
 _WAL_BYTES: Final = 16 * 1024 * 1024
 """Size at which the log is moved into the file; what is archived and pruned by then never gets that far."""
@@ -52,7 +55,8 @@ class Journal:
         synced: Whether what this connection writes is on the disk when a method returns. The leader,
             which only prunes, need not wait: what is not pruned is pruned later.
 
-    Every method may raise `sqlite3.Error`: a full disk, a damaged file, a lock held for over five seconds.
+    Every method may raise `sqlite3.Error`: a full disk, a damaged file, a lock held for over five seconds. A
+    file that holds anything but events is a damaged one.
     """
 
     def __init__(self, path: Path, key: DatabaseKey | None = None, *, synced: bool = True) -> None:
@@ -68,10 +72,19 @@ class Journal:
             self._db.execute(f"PRAGMA wal_autocheckpoint={_WAL_BYTES // _PAGE_BYTES}")
             self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
             self._db.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
-            self._db.execute(_SCHEMA)
+            with self._using():
+                self._db.execute(_SCHEMA)
+                guard(self._db, reads=(), writes=_TABLES)
+                self._check_tables()
         except sqlite3.Error:
             self._db.close()
             raise
+
+    def _check_tables(self) -> None:
+        found = self._db.execute("SELECT name, sql FROM sqlite_master").fetchall()
+        made = _SCHEMA.replace(" IF NOT EXISTS", "", 1).strip()
+        if {name for name, _ in found} != set(_TABLES) or dict(found)["events"] != made:
+            raise sqlite3.DatabaseError(_DAMAGED)
 
     def __enter__(self) -> Self:
         return self
@@ -84,10 +97,21 @@ class Journal:
         with self._lock:
             self._db.close()
 
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+                    raise
+                # No statement of ours is wrong, so the tables are: somebody has changed them.
+                raise sqlite3.DatabaseError(_DAMAGED) from error
+
     def append(self, generation: int, code: int, payload: bytes) -> int:
         """Commit one event to disk and return its `seq`."""
         now = time.time_ns() // 1_000_000
-        with self._lock:
+        with self._using():
             cursor = self._db.execute(
                 "INSERT INTO events (generation, received_at, code, payload) VALUES (?, ?, ?, ?)",
                 (generation, now, code, payload),
@@ -97,7 +121,7 @@ class Journal:
 
     def copy(self, rows: Iterable[JournalRow]) -> None:
         """Commit events of another journal under their numbers, in one transaction."""
-        with self._lock:
+        with self._using():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self._db.executemany(
@@ -116,31 +140,31 @@ class Journal:
             size: No further event is read once their payloads have this many bytes together.
         """
         events: list[JournalRow] = []
-        with self._lock, closing(self._db.cursor()) as cursor:
+        with self._using(), closing(self._db.cursor()) as cursor:
             cursor.execute(
                 _READ,
                 {"after": after_seq, "limit": limit, "most": EVENT_BYTES, "too_large": TOO_LARGE},
             )
             while size > 0 and (row := cursor.fetchone()) is not None:
-                events.append(JournalRow(*row))
+                events.append(_event(row))
                 size -= len(events[-1].payload)
         return events
 
     def waiting(self, after_seq: int) -> int:
         """How many events have a `seq` above `after_seq`."""
-        with self._lock:
+        with self._using():
             (count,) = self._db.execute("SELECT count(*) FROM events WHERE seq > ?", (after_seq,)).fetchone()
         return count
 
     def last_seq(self) -> int:
         """The highest `seq` ever used, pruned or not; 0 when there has been none."""
-        with self._lock:
+        with self._using():
             row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
         return row[0] if row else 0
 
     def prune(self, up_to_seq: int) -> int:
         """Delete the events up to and including `up_to_seq`; returns how many there were."""
-        with self._lock:
+        with self._using():
             return self._db.execute("DELETE FROM events WHERE seq <= ?", (up_to_seq,)).rowcount
 
     def continue_after(self, seq: int) -> None:
@@ -149,7 +173,7 @@ class Journal:
         For a leader whose archive stands further than the journal, because the file was lost or replaced:
         without it, new events would look as if they were archived already.
         """
-        with self._lock:
+        with self._using():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 changed = self._db.execute(
@@ -161,3 +185,12 @@ class Journal:
             except sqlite3.Error:
                 self._db.execute("ROLLBACK")
                 raise
+
+
+def _event(row: tuple[object, ...]) -> JournalRow:
+    """An event of a row, whose columns may hold anything, whatever their type says."""
+    match row:
+        case (int(seq), int(generation), int(received_at), int(code), bytes(payload)):
+            return JournalRow(seq, generation, received_at, code, payload)
+        case _:
+            raise sqlite3.DatabaseError(_DAMAGED)

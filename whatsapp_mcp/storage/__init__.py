@@ -11,6 +11,7 @@ from whatsapp_mcp.storage.failures import (
     Unwritable,
 )
 from whatsapp_mcp.storage.files import FileStore
+from whatsapp_mcp.storage.guarded import guard, limit_time, limit_values
 from whatsapp_mcp.storage.journal import (
     EVENT_BYTES,
     READ_BYTES,
@@ -62,4 +63,7 @@ __all__ = [
     "StoredDevice",
     "Unavailable",
     "Unwritable",
+    "guard",
+    "limit_time",
+    "limit_values",
 ]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.storage.failures import StorageError
+
+_NAME: Final = 100
+"""Characters of the own name that are taken."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class StoredDevice:
         return self.jid.bare.number
 
     @classmethod
-    def from_row(cls, jid: object, lid: object, name: str | None, registration: int) -> Self | None:
+    def from_row(cls, jid: object, lid: object, name: object, registration: object) -> Self | None:
         """The columns of `whatsmeow_device`; None where they name no device."""
         if not jid:
             return None
@@ -58,7 +61,8 @@ class StoredDevice:
         except InvalidArgument:
             logger.warning("keys: a device is stored under what is no address")
             return None
-        return cls(address, _bare(lid), name or None, int(registration))
+        number = registration if isinstance(registration, int) else 0
+        return cls(address, _bare(lid), str(name)[:_NAME] if name else None, number)
 
 
 def _bare(address: object) -> str | None:

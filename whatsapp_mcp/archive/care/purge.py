@@ -23,6 +23,7 @@ from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.media_folder import recorded_file
 from whatsapp_mcp.models import files_of
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import guard
 
 _MESSAGES: Final = 2_000
 """Messages deleted in one step."""
@@ -349,6 +350,7 @@ def scrub_journal(db: sqlite3.Connection, folder: AccountFolder) -> None:
     with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as journal:
         journal.execute("PRAGMA busy_timeout = 5000")
         journal.execute("PRAGMA temp_store = MEMORY")
+        guard(journal, reads=(), writes=("events", "sqlite_sequence"), vacuums=True)
         journal.execute("DELETE FROM events WHERE seq <= ?", (archived,))
         journal.execute("VACUUM")
         _empty_log(journal)

@@ -17,6 +17,7 @@ from whatsapp_mcp.cli.doctor.finding import Finding, listed
 from whatsapp_mcp.device.leader import running_leader
 from whatsapp_mcp.errors import WhatsAppError, cause
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import guard
 
 QUICK_CHECK_LIMIT: Final = 3.0
 """Seconds for one database; what is larger is checked as far as that goes."""
@@ -56,6 +57,8 @@ def read_only(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection
         ) as db:
             if mode == "mode=ro" and db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
                 raise Unread("is in use")  # without a log its reader would keep its writer waiting
+            if path in {folder.client_db, folder.inbox_db}:
+                guard(db)
             yield db
     except sqlite3.OperationalError as error:
         raise Unread(f"cannot be read now: {cause(error)}") from error

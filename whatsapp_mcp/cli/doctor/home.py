@@ -24,6 +24,7 @@ _PRIVATE: Final = (
     "accounts",
     "accounts/*",
     "accounts/*/*",
+    "accounts/*/client/*",
 )
 """What only the owner may read. Not `config.toml`: editors write it for all, and its folder is private."""
 

@@ -2,13 +2,12 @@
 
 The leader reads it, deletes it after a logout, and writes to it only while no client runs
 (`reset_address_book`). It always opens the file for writing: what a killed client left half done has to be
-rolled back before it can be read.
+rolled back before it can be read. Nothing that a client has planted in it runs here (`storage/guarded.py`).
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sqlite3
 import threading
@@ -22,7 +21,15 @@ from typing import Any, Final, TypeVar
 import anyio.to_thread
 
 from whatsapp_mcp.jid import LID_SERVER, Jid
-from whatsapp_mcp.storage import AppState, ChatKeys, KeysUnreadable, StoredDevice
+from whatsapp_mcp.storage import (
+    AppState,
+    ChatKeys,
+    KeysUnreadable,
+    StoredDevice,
+    guard,
+    limit_time,
+    limit_values,
+)
 from whatsapp_mcp.system import boot
 
 _QUERY: Final = "SELECT jid, lid, push_name, registration_id FROM whatsmeow_device LIMIT 1"
@@ -31,6 +38,24 @@ _APP_STATE_QUERY: Final = """SELECT
     EXISTS (SELECT 1 FROM whatsmeow_app_state_sync_keys),
     -- Only the address book gives full names, and all of its first ones in one transaction.
     EXISTS (SELECT 1 FROM whatsmeow_contacts WHERE full_name > '')"""
+_TABLES: Final = (
+    "whatsmeow_app_state_sync_keys",
+    "whatsmeow_contacts",
+    "whatsmeow_device",
+    "whatsmeow_lid_map",
+    "whatsmeow_message_secrets",
+    "whatsmeow_sender_keys",
+    "whatsmeow_sessions",
+)
+"""What is read."""
+_OF_ADDRESS_BOOK: Final = ("whatsmeow_app_state_version", "whatsmeow_app_state_mutation_macs")
+"""What is deleted from, after `_RESET_QUERY`."""
+_MOST_NAMES: Final = 8
+"""Rows that are taken of those that name the two addresses of a person."""
+_MOST_ROWS: Final = 256
+"""Rows that are taken of an answer; a person has few devices."""
+_READ_LIMIT: Final = 5.0
+"""Seconds that a reading may take in a worker thread."""
 _RESET_QUERY: Final = """DELETE FROM whatsmeow_app_state_version
 WHERE name = 'critical_unblock_low'
     -- With names in place it is up to date; to fetch all of it again would only cost time.
@@ -52,7 +77,6 @@ _LOCK_LIMIT: Final = 2.0
 """Seconds to wait for a client process that is ending."""
 _AT_ONCE: Final = 0.003
 """Seconds that a reading may hold the event loop."""
-_STEPS_BETWEEN_CHECKS: Final = 2_000
 
 T = TypeVar("T")
 
@@ -107,7 +131,7 @@ class KeptOpen:
     def _read_patiently(self, call: Callable[[sqlite3.Connection], T]) -> T:
         with self._turn:
             try:
-                return self._read(call, lock_limit=_LOCK_LIMIT, until=math.inf)
+                return self._read(call, lock_limit=_LOCK_LIMIT, until=_latest())
             except sqlite3.Error:
                 self._close()
                 raise
@@ -115,7 +139,7 @@ class KeptOpen:
     def _read(self, call: Callable[[sqlite3.Connection], T], *, lock_limit: float, until: float) -> T:
         db = self._current()
         db.execute(f"PRAGMA busy_timeout = {int(lock_limit * 1000)}")
-        db.set_progress_handler(lambda: time.monotonic() > until, _STEPS_BETWEEN_CHECKS)
+        limit_time(db, until)
         return call(db)
 
     def close(self) -> None:
@@ -141,9 +165,17 @@ class KeptOpen:
 
 
 def _connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
-    return sqlite3.connect(
+    db = sqlite3.connect(
         f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT, check_same_thread=check_same_thread
     )
+    try:
+        limit_values(db)
+        limit_time(db, _latest())
+        guard(db, reads=_TABLES, writes=_OF_ADDRESS_BOOK)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
 
 
 class FileKeys:
@@ -191,7 +223,7 @@ class FileKeys:
 
     async def message_id(self, secret: bytes) -> str | None:
         """See `KeyStore.message_id`."""
-        rows = await self._read(lambda db: db.execute(_ID, (secret,)).fetchall())
+        rows = await self._read(lambda db: db.execute(_ID, (secret,)).fetchmany(1))
         return str(rows[0][0]) if rows else None
 
     async def sessions(self, user: str) -> ChatKeys:
@@ -220,7 +252,7 @@ class FileKeys:
     async def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
         def read() -> list[tuple[Any, ...]]:
             with opened(self._path) as db:
-                return db.execute(query, values).fetchall()
+                return db.execute(query, values).fetchmany(_MOST_ROWS)
 
         return await self._ask(read)
 
@@ -231,11 +263,17 @@ class FileKeys:
             raise KeysUnreadable(str(error)) from error
 
 
+def _latest() -> float:
+    """When a reading that begins now is broken off, in a worker thread."""
+    return time.monotonic() + _LOCK_LIMIT + _READ_LIMIT
+
+
 def _chat_keys(db: sqlite3.Connection, *, user: str, query: str, about: tuple[str, ...]) -> ChatKeys:
-    named = {user, *(one for row in db.execute(_BOTH_ADDRESSES, (user,)) for one in row)}
+    both = db.execute(_BOTH_ADDRESSES, (user,)).fetchmany(_MOST_NAMES)
+    named = {user, *(str(one) for row in both for one in row)}
     users = sorted(f"{one}{_ANY_DEVICE}" for one in named)
-    rows = [row for one in users for row in db.execute(query, (*about, one))]
-    return ChatKeys(users, [(str(address), bytes(key)) for address, key in rows])
+    rows = [row for one in users for row in db.execute(query, (*about, one)).fetchmany(_MOST_ROWS)]
+    return ChatKeys(users, [(str(address), key) for address, key in rows if isinstance(key, bytes)])
 
 
 def stored_device(path: Path) -> StoredDevice | None:

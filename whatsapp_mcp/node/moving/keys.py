@@ -23,7 +23,7 @@ from whatsapp_mcp.client.client_storage import KEYS_FILE, ClientStorage
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.fleet.database import Database, Session, connect
 from whatsapp_mcp.fleet.keys import Login, lock_plain, with_login
-from whatsapp_mcp.storage import KeysAddress, KeysUnreadable
+from whatsapp_mcp.storage import KeysAddress, KeysUnreadable, guard
 
 _MAKE_LIMIT: Final = 60.0
 """Seconds in which the library has made its tables; it takes about one."""
@@ -308,6 +308,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 def _reading(path: Path) -> sqlite3.Connection:
     db = _connected(path)
     db.execute("PRAGMA query_only = ON")
+    guard(db)
     return db
 
 
