@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whatsapp_mcp.client import protocol
-from whatsapp_mcp.client.lists import Lists
+from whatsapp_mcp.client.arguments import Lists
 from whatsapp_mcp.device.connection import in_folder, state
 from whatsapp_mcp.device.connection.client_pipe import ClientPipe, whole
 from whatsapp_mcp.device.connection.client_process import Client

@@ -86,7 +86,8 @@ def test_the_table_says_of_every_database_and_key_of_an_account_whether_it_is_co
     folder = AccountFolder("NAME", tmp_path)
     named = " ".join(file for file, _ in TABLE)
     files = [*folder.databases, folder.client_db, folder.approval_key, folder.media]
-    assert [file.name for file in files if f"`accounts/NAME/{file.name}" not in named] == []
+    names = [file.relative_to(folder.path).as_posix() for file in files]
+    assert [name for name in names if f"`accounts/NAME/{name}" not in named] == []
 
 
 def test_the_script_copies_what_the_table_says() -> None:

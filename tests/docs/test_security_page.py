@@ -55,6 +55,16 @@ PROMISES = {
         "server/test_file_readings.py:test_no_search_finds_a_code_that_was_read",
         "server/test_file_readings.py:test_a_code_that_somebody_spoke_is_masked_until_a_person_agrees",
     ],
+    "no other file of the account or of another one and no list of them": [
+        "client/test_taken_over.py:test_it_gets_no_other_file_of_its_account_or_another_and_learns_no_name",
+    ],
+    "no program, no new process, no port, no other process, and no socket but those of the network": [
+        "client/test_taken_over.py:test_it_starts_nothing_listens_nowhere_and_reaches_no_other_process",
+    ],
+    "Nothing that it plants in its databases runs in a server": ["storage/test_guarded.py:*"],
+    "one that does not keep to its protocol is ended and named": [
+        "device/test_client_pipe.py:test_a_client_that_says_what_it_must_not_is_ended_and_named",
+    ],
     "Their files are neither fetched nor read until somebody asks": [
         "archive/test_file_readings.py:test_files_of_people_who_are_known_and_of_the_owner_wait_newest_first",
     ],

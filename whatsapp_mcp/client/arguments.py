@@ -1,13 +1,15 @@
 """From JSON to what the library takes, and back.
 
 One rule both ways: a jid is its text, a protobuf (and any bytes) is its base64, a list is a list of these;
-text, numbers, booleans and null are themselves.
+text, numbers, booleans and null are themselves. A list that is longer than a frame goes in parts.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import itertools
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from whatsapp_mcp.child_process import RECEIVED, SENDING
+from whatsapp_mcp.client.protocol import PART, PART_BYTES
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Neonize
@@ -26,6 +29,8 @@ M = TypeVar("M", bound=Message)
 
 _REQUIRED: Any = object()
 _NOWHERE: Final = Path("/nowhere")
+_MOST_LISTS: Final = 16
+"""Lists that are kept for a leader that asks for the rest of them."""
 _FILE_NAME: Final = re.compile(r"[0-9a-z]{1,64}")
 """Names that the leader gives files on their way; none leads out of their folder."""
 
@@ -154,3 +159,46 @@ def to_json(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [to_json(inner) for inner in value]
     raise Unsupported(f"The client library answered with a {type(value).__name__}.")
+
+
+class Lists:
+    """The rests of lists that were begun."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._rests: dict[int, list[Any]] = {}
+
+    def first(self, answer: Any) -> Any:
+        """What is answered first: a part of a long list, and anything else as it is."""
+        if not isinstance(answer, list) or _fits(answer) == len(answer):
+            return answer
+        if len(self._rests) >= _MOST_LISTS:  # whoever asked for the oldest has given up
+            del self._rests[next(iter(self._rests))]
+        number = next(self._numbers)
+        self._rests[number] = answer
+        return self.following(number)
+
+    def following(self, number: int) -> dict[str, Any]:
+        """The next part of the list with this number.
+
+        Raises:
+            InvalidArgument: There is nothing more of it.
+        """
+        if number not in self._rests:
+            raise InvalidArgument("There is nothing more of this list.")
+        rest = self._rests.pop(number)
+        count = _fits(rest)
+        if count == len(rest):
+            return {PART: rest}
+        self._rests[number] = rest[count:]
+        return {PART: rest[:count], "number": number}
+
+
+def _fits(elements: list[Any]) -> int:
+    """How many of them are answered at a time, one at least."""
+    size = 0
+    for count, element in enumerate(elements):
+        size += len(json.dumps(element)) + 1
+        if size > PART_BYTES and count:
+            return count
+    return len(elements)

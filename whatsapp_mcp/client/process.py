@@ -19,13 +19,12 @@ import anyio
 
 from whatsapp_mcp import storage
 from whatsapp_mcp.client import calls
-from whatsapp_mcp.client.arguments import Arguments
+from whatsapp_mcp.client.arguments import Arguments, Lists
 from whatsapp_mcp.client.claim import FILE_NAME, ask_for_patience
 from whatsapp_mcp.client.failures import KeysFailure, meaning, sentence_of
 from whatsapp_mcp.client.fetching import Fetching
 from whatsapp_mcp.client.journaling import JournalWriter
 from whatsapp_mcp.client.library import VERSION, Library, NeonizeError
-from whatsapp_mcp.client.lists import Lists
 from whatsapp_mcp.client.pipes import listen_to_library
 from whatsapp_mcp.client.protocol import (
     ENDED,
