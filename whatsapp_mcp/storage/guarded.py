@@ -18,7 +18,7 @@ _READS: Final = {
     sqlite3.SQLITE_TRANSACTION,
 }
 _WRITES: Final = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
-_FUNCTIONS: Final = {"coalesce", "count", "glob", "iif", "instr", "length", "max", "quote", "substr"}
+_FUNCTIONS: Final = {"coalesce", "count", "glob", "iif", "instr", "length", "like", "max", "quote", "substr"}
 _PRAGMAS: Final = {
     "busy_timeout",
     "foreign_keys",
@@ -30,8 +30,8 @@ _PRAGMAS: Final = {
     "wal_checkpoint",
 }
 _SCHEMA: Final = {"sqlite_master", "sqlite_schema"}
-_COPY: Final = "vacuum_db"
-"""What VACUUM calls the file that it builds."""
+_COPY: Final = "vacuum_"
+"""How the name begins that VACUUM gives the file that it builds."""
 _OF_COPY: Final = {sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_READ, *_WRITES}
 _STEPS_BETWEEN_CHECKS: Final = 2_000
 _LENGTH: Final = 1024 * 1024
@@ -61,7 +61,7 @@ def guard(
     def may(action: int, name: str | None, about: str | None, database: str | None, by: str | None) -> bool:
         if by is not None:  # a trigger, a view
             return False
-        if database == _COPY:
+        if database is not None and database.startswith(_COPY):
             return action in _OF_COPY and name in copied
         match action:
             case sqlite3.SQLITE_READ:
