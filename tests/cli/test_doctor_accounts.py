@@ -188,7 +188,7 @@ async def test_a_leader_that_does_not_answer_is_told_with_its_process(folder: Ac
 
 @POSIX
 async def test_a_leader_that_hangs_is_told(folder: AccountFolder, monkeypatch: pytest.MonkeyPatch):
-    async def hang(_: ByteStream, __: str) -> None:
+    async def hang(_: ByteStream, __: object, ___: str) -> None:
         await anyio.sleep_forever()
 
     async with endpoint.listening(folder, hang):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import anyio
 import pytest
@@ -107,3 +108,26 @@ def test_a_full_log_is_renamed(folder: AccountFolder) -> None:
     assert folder.client_log.read_bytes() == b"new\n"
     assert folder.client_log.stat().st_mode & 0o077 == 0
     assert folder.client_log.with_name("client.log.1").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+async def test_what_a_client_has_started_ends_with_it(folder: AccountFolder) -> None:
+    """Where the kernel lets it start anything: this program is not confined."""
+    started = python(
+        "import pathlib, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "pathlib.Path('child').write_text(str(child.pid))\n"
+    )
+    with anyio.fail_after(30):
+        await client(folder, started, []).run()
+        child = int((folder.client / "child").read_text())
+        while is_alive(child):  # noqa: ASYNC110  nothing tells of it
+            await anyio.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

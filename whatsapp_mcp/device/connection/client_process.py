@@ -27,6 +27,7 @@ from whatsapp_mcp.media import pinned_proxy
 from whatsapp_mcp.rpc import NoMessage, Params, Peer
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 from whatsapp_mcp.storage import LeadershipOver, Refused, Rewound, StorageError
+from whatsapp_mcp.system import kill_group
 
 LOG_LIMIT: Final = 2 * 1024 * 1024
 """Bytes of client.log after which it becomes client.log.1."""
@@ -271,8 +272,8 @@ class Client:
                     await process.wait()
             if process.returncode is None:
                 self._ending.set()
-                with suppress(ProcessLookupError):
-                    process.kill()
+            # Also one that has ended: where no kernel keeps it from that, it may have started others.
+            kill_group(process)
             with anyio.move_on_after(_REAP_LIMIT):
                 await process.wait()
                 await process.aclose()
