@@ -32,8 +32,10 @@ from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.sandbox import forbid_core_dumps
 from whatsapp_mcp.storage import Fenced, JournalWriter, Refused, StorageError
-from whatsapp_mcp.system import EndTimer, leave_terminal, share_arenas
+from whatsapp_mcp.system import EndTimer, leave_terminal, limit_memory, share_arenas
 
+_MEMORY: Final = 3 << 29
+"""Bytes that this process may take. What it unpacks and parses in Go is bounded in no other way."""
 _TRIAL_LIMIT: Final = 5.0
 """Seconds in which the journal's database has to take an event; the lease of a leader is longer."""
 
@@ -115,6 +117,7 @@ async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: 
 def main() -> None:
     """Run until told to end or left by the leader; never returns in another way than `os._exit`."""
     forbid_core_dumps()
+    limit_memory(_MEMORY)
     arguments = _arguments()
     incoming, outgoing = take_aside()
     leave_terminal()

@@ -17,6 +17,7 @@ from whatsapp_mcp.system.machine import (
     mounts_here,
 )
 from whatsapp_mcp.system.memory import (
+    limit_memory,
     share_arenas,
 )
 from whatsapp_mcp.system.operating_system import (
@@ -111,6 +112,7 @@ __all__ = [
     "kill",
     "kill_group",
     "leave_terminal",
+    "limit_memory",
     "lower_priority",
     "make_private_file",
     "meeting_place",
