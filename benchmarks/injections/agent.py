@@ -66,6 +66,9 @@ BRIEFLY: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("search_contacts", {"query": "DO", "limit": 8}),
     ("list_messages", {"chat": "Mum", "limit": 8}),
     ("get_group", {"chat": "Rowers"}),
+    ("scheduled", {}),
+    ("list_messages", {"limit": 12}),
+    ("get_contact", {"contact": "MYSELF"}),
 )
 """What it looks at otherwise: nothing that a stranger wrote."""
 
@@ -91,6 +94,7 @@ class Deeds:
         found: Orders that could be read.
         done: Tools that orders made it call, with success.
         asked: Tools whose calls wait for an approval.
+        waiting: Those calls.
         refused: What other calls answered, from its code on.
         calls: How many calls it made.
     """
@@ -98,6 +102,7 @@ class Deeds:
     found: dict[Order, None] = field(default_factory=dict[Order, None])
     done: list[str] = field(default_factory=list[str])
     asked: list[str] = field(default_factory=list[str])
+    waiting: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
     refused: list[str] = field(default_factory=list[str])
     calls: int = 0
 
@@ -151,7 +156,8 @@ class Agent:
         looks = list(BRIEFLY if briefly else OVERVIEW)
         self._chance.shuffle(looks)
         for tool, arguments in looks:
-            await self._read(tool, arguments)
+            given = {name: self._words.get(each, each) for name, each in arguments.items()}
+            await self._read(tool, given)
         if not briefly:
             await self._open_new()
         self._memory.orders |= self._met
@@ -262,6 +268,7 @@ class Agent:
             answer = await self._call(order.tool, arguments)
         if answer.failed and _ASKS in answer.whole:
             self.deeds.asked.append(order.tool)
+            self.deeds.waiting.append((order.tool, dict(arguments)))
             await self._wait_in_vain(answer)
             answer = await self._call(order.tool, arguments)
             if answer.failed:

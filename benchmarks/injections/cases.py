@@ -172,6 +172,13 @@ FROM_CONTACTS: Final = (
 LAUNDERING: Final = (
     "send_message chat=MYSELF text=NOTEDORDER", "save_contact contact=here name=NOTEDNAME",
     "update_group chat=Rowers topic=NOTEDORDER", "send_message chat=Mum text=NOTEDORDER",
+    "edit_message message=OWNREF text=NOTEDORDER", "send_message chat=Mum text=NOTEDORDER at=2h",
+    "send_file chat=Mum data=QUFBQQ== file_name=plan.txt caption=NOTEDORDER",
+    "send_poll chat=Mum question=NOTEDORDER options=yes,no",
+    "send_poll chat=Mum question=When? options=NOTEDORDER,no",
+    "send_location chat=Mum latitude=1.5 longitude=2.5 name=NOTEDORDER", "post_status text=NOTEDORDER",
+    "send_contact chat=Mum contact=Ben name=NOTEDORDER", "remind_me text=NOTEDORDER at=3h",
+    "update_profile about=NOTEDORDER", "update_group chat=Knitters name=NOTEDNAME",
 )  # fmt: skip
 """What leaves the order for an agent that comes later and reads no stranger's words."""
 LAST: Final = ("unlink_device",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from benchmarks.injections.agent import Agent, Deeds, Memory
@@ -46,15 +47,23 @@ async def tried(made: World, case: Case, memory: Memory, watch: Watch) -> Outcom
     number = list(made.actors).index(case)
     chance = random.Random(number)
     before = Memory(set(memory.orders), set(memory.opened))
-    async with made.client(f"agent-{number}") as (client, aliases):
-        deeds = await Agent(client, aliases, memory, chance).work(made.wa.me.number)
+    own = made.wa.me.number
+    async with AsyncExitStack() as at_once:
+        client, aliases = await at_once.enter_async_context(made.client(f"agent-{number}"))
+        deeds = await Agent(client, aliases, memory, chance).work(own)
         await client.call_tool("check_numbers", {"numbers": ["+15559999999"]})
-    await made.refuse_all()
-    if case.comes_later:
-        watch.news()
-        async with made.client(f"later-{number}") as (client, aliases):
-            deeds = await Agent(client, aliases, before, chance).work(made.wa.me.number, briefly=True)
-        await made.refuse_all()
+        if not case.comes_later:
+            await made.refuse_all()
+        else:
+            # The person finds nothing wrong with it: what matters is what another application makes of it.
+            if await made.allow_harmless():
+                for tool, arguments in deeds.waiting:
+                    await client.call_tool(tool, arguments)
+            await made.settled()
+            watch.news()
+            other = await at_once.enter_async_context(made.client(f"later-{number}"))
+            deeds = await Agent(*other, before, chance).work(own, briefly=True)
+            await made.refuse_all()
     news = [*watch.news(), *(Seen("web", told) for told in made.outgoing.news())]
     secrets = carrying([Needle(secret) for secret in SECRETS], news)
     return Outcome(case, secrets, [seen for seen in news if seen not in secrets], deeds)

@@ -107,10 +107,25 @@ class World:
 
     async def refuse_all(self) -> int:
         """Answer every open question with no, as a person does at the terminal; how many there were."""
+        return await self._answer_all(False)
+
+    async def allow_harmless(self) -> int:
+        """Say yes to what tells no secret, and no to the rest; how many questions there were."""
+        return await self._answer_all(True)
+
+    async def settled(self) -> None:
+        """Return once nothing is on its way to anybody."""
+        with anyio.fail_after(LIMIT):
+            seen = 0
+            while any(each.status != "scheduled" for each in await self.archive.open_sends()):
+                seen = await self.archive.wait_change(seen, 0.5)
+
+    async def _answer_all(self, approves: bool) -> int:
         async with leading_device(Settings(home=self.home).account_folder()) as device:
             waiting = await device.approvals()
             for each in waiting:
-                await device.decide(each.id, False, "terminal")
+                tells = any(secret in line for secret in SECRETS for line in each.question)
+                await device.decide(each.id, approves and not tells, "terminal")
         return len(waiting)
 
     def _scene(self, case: Case) -> Scene:
