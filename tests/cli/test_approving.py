@@ -95,10 +95,10 @@ async def test_what_a_host_declines_by_itself_is_approved_in_a_terminal_and_goes
         assert [(one["id"], one["state"], one["tool"]) for one in listed] == [
             (number, "open", "send_message")
         ]
-        assert "hello" in listed[0]["question"]
+        assert "│ hello" in listed[0]["question"]
         shown = (await run(whatsapp, home, "approve", "--list")).stdout.decode()
         assert shown.startswith(f"{number}  send_message, asked for by claude-code at ")
-        assert "\n    hello\n" in shown
+        assert "\n    │ hello\n" in shown
         refused = await run(whatsapp, home, "approve")
         assert (refused.returncode, b"no terminal" in refused.stderr) == (2, True)
         assert (await run(whatsapp, home, "approve", "aaaaaa", "--yes")).returncode == 2
@@ -144,7 +144,7 @@ async def test_a_picture_is_posted_once_a_person_has_said_yes_to_exactly_it(
         assert asked(await told(client, "post_status", text="Ship ahoy", file=large)) != number
         listed = json.loads((await run(whatsapp, home, "approve", "--json")).stdout)
         question = next(one["question"] for one in listed if one["id"] == number)
-        for words in ("To the status", "Send this image", "with the caption: Ship ahoy"):
+        for words in ("To the status", "Send this image", "with the caption: “Ship ahoy”"):
             assert any(words in line for line in question), question
         assert (await run(whatsapp, home, "approve", number, "--yes")).returncode == 0
         with anyio.fail_after(30):

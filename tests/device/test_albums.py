@@ -157,8 +157,16 @@ async def test_a_person_is_asked_once_about_all_files_by_name_and_by_content(tmp
     lines = lines_of("send", {"request": request}, [])
     assert lines == (
         "Send 2 files as an album:",
-        *("Send this image: a", "with the caption: c a"),
-        *("Send this image: b", "with the caption: c b"),
+        *(
+            "Send this image, named “a”",
+            "It is from the call itself: it cannot be read",
+            "with the caption: “c a”",
+        ),
+        *(
+            "Send this image, named “b”",
+            "It is from the call itself: it cannot be read",
+            "with the caption: “c b”",
+        ),
     )
     before = await file_digests({"request": request})
     assert sorted(before) == [file.path for file in files]

@@ -72,8 +72,8 @@ async def test_the_question_names_the_file_its_kind_and_its_size(guarded: Guarde
     told = "\n".join(question.question)
     assert str(path) in told
     assert "It is an exported chat of 34 bytes." in told
-    assert "It is the chat with Ann (" in told
-    assert "your name in it: Me" in told
+    assert "It is the chat with “Ann” (" in told
+    assert "your name in it: “Me”" in told
 
 
 async def test_of_an_address_book_it_says_that_its_people_will_count_as_known(

@@ -72,7 +72,7 @@ async def test_a_contact_is_written_to_without_a_question_and_a_stranger_only_af
     (question,) = await guarded.agent.approvals()
     assert (question.id, question.reason) == (number, "the recipient is not in the address book")
     assert guarded.stranger.number in question.question[0]
-    assert question.question[1:] == ("Send this text:", "hello")
+    assert question.question[1:] == ("Send this text:", "│ hello")
     assert guarded.stranger.inbox == []
     with anyio.fail_after(1):
         await guarded.person.decide(number, True, "terminal")
@@ -288,7 +288,8 @@ async def test_what_is_forwarded_is_shown_and_a_changed_message_does_not_go_out(
     (message,) = (await guarded.leader.archive.messages()).items
     forward = SendRequest(str(guarded.stranger.pn), ForwardContent(message.ref))
     number = await asked(guarded, forward)
-    assert "> Ann: [text] Meet at six" in guarded.ledger.approvals.get(number).approval.question
+    question = guarded.ledger.approvals.get(number).approval.question
+    assert question[-1] == "“Ann” wrote (text) in the chat “Ann”: “Meet at six”"
     await guarded.known.edits(said, "My PIN is 1234")
 
     async def is_edited() -> bool:

@@ -36,7 +36,10 @@ async def test_the_owner_is_asked_in_every_mode(guarded: Guarded, folder: Accoun
     write_policy(folder, f'[policy]\nmode = "{mode}"\n\n{CHANNEL}')
     number = await asked(guarded)
     question = (await guarded.person.approval(number)).question
-    assert question == ("Let the agent use a tool of its own, on its computer:", *WANTED.details)
+    assert question == (
+        "Let the agent use a tool of its own, on its computer:",
+        *("│ Bash: List the files", '│ {"command": "ls"}', "│ question abcde"),
+    )
     assert number in guarded.phone.asked
 
 

@@ -194,7 +194,7 @@ async def test_a_yes_to_forward_some_words_forwards_no_others(guarded: Guarded) 
         while not (found := (await guarded.leader.archive.messages()).items):  # noqa: ASYNC110
             await anyio.sleep(0.01)
     question = await asked(guarded, guarded.stranger, ForwardContent(found[0].ref))
-    assert "the plan of the harbour\n" in question.text
+    assert "“the plan of the harbour”\n" in question.text
     await guarded.known.edits(said, "something else")
     with anyio.fail_after(30):
         while (await guarded.leader.archive.message(said)).edited_at is None:  # noqa: ASYNC110
@@ -211,4 +211,4 @@ async def test_a_question_about_a_reaction_says_to_which_words(guarded: Guarded)
             await anyio.sleep(0.01)
     question = await asked(guarded, guarded.stranger, ReactionContent(said, "👍"))
     assert f"> React 👍 to message {said}\n" in question.text
-    assert "do you agree?\n" in question.text
+    assert "wrote (text): “do you agree?”\n" in question.text

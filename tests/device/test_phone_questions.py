@@ -220,13 +220,13 @@ def approval(*question: str, client: str = "agent", tool: str = "send_message") 
 
 
 def test_a_question_says_what_is_asked_why_and_until_when() -> None:
-    text = question_text(approval("Send this text:", "hello\nyou", "to +15550009999"), UTC)
+    text = question_text(approval("To +15550009999", "Send this text:", "│ hello", "│ you"), UTC)
     assert text == (
         "*May this be done?* “agent” asks for it with send_message:\n"
+        "> To +15550009999\n"
         "> Send this text:\n"
         "> │ hello\n"
         "> │ you\n"
-        "> to +15550009999\n"
         "It is asked because the recipient is not in the address book.\n"
         "React with 👍 to allow it or 👎 to refuse it, until 13:00. (abc123)"
     )
@@ -236,10 +236,8 @@ LINES = st.text(st.characters() | st.sampled_from("\n\r:>│ "))
 
 
 @given(LINES, LINES, LINES)
-def test_no_word_that_an_agent_chose_passes_for_ours(words: str, client: str, tool: str) -> None:
+def test_no_word_of_a_question_passes_for_what_is_said_around_it(words: str, client: str, tool: str) -> None:
     ours = question_text(approval("plain"), UTC).splitlines()
-    question = ("Send this text:", words, "to +15550009999")
-    lines = question_text(approval(*question, client=client, tool=tool), UTC).splitlines()
-    assert lines[-2:] == ours[-2:]
-    assert (lines[1], lines[-3]) == ("> Send this text:", "> to +15550009999")
-    assert all(line.startswith("> │ ") for line in lines[2:-3])
+    lines = question_text(approval("first", words, client=client, tool=tool), UTC).splitlines()
+    assert (len(lines), lines[-2:], lines[1]) == (5, ours[-2:], "> first")
+    assert lines[2].startswith("> ")

@@ -152,6 +152,16 @@ PROMISES = {
         "device/test_guard.py:test_members_who_came_after_the_question_void_the_yes",
         "device/test_guard.py:test_what_is_forwarded_is_shown_and_a_changed_message_does_not_go_out",
     ],
+    "A question says first whom it reaches": [
+        "device/test_questions.py:test_a_topic_of_any_length_stands_behind_whom_it_reaches",
+    ],
+    "A file is told with where it comes from": [
+        "device/test_questions.py:test_a_file_is_said_to_be_what_it_is_whatever_the_agent_calls_it",
+        "device/test_questions.py:test_a_photo_is_said_to_be_from_where_it_is",
+    ],
+    "stands in quotation marks that it cannot close": [
+        "device/test_questions.py:test_nothing_that_others_chose_passes_for_ours",
+    ],
     "What a question quotes is shown to you alone": [
         "injections/test_withheld_places.py:test_no_canary_is_in_anything_that_a_model_gets",
         "server/test_approval_card.py:test_the_question_and_the_picture_go_to_the_card_and_never_to_the_model",

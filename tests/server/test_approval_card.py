@@ -25,13 +25,17 @@ pytestmark = pytest.mark.anyio
 
 Mode = Literal["auto", "legacy"]
 BEN = "15550004444@s.whatsapp.net"
-TEXT = "first line\n<b>second</b>\u200b line"
 QUESTION = Approval(
     "k7mq2x",
     ApprovalState.OPEN,
     "send_file",
     "test",
-    ("To Ben (+15550004444)", "Send this image: boat.png", f"with the caption: {TEXT}"),
+    (
+        "To “Ben” (+15550004444)",
+        "Send this image, named “boat.png”",
+        "with the caption:",
+        "│ <b>second</b>\u200b line",
+    ),
     "the recipient is not in the address book",
     NOON,
     NOON,
@@ -43,7 +47,7 @@ async def held(device: FakeDevice, archive: Archive, path: Path) -> None:
     await anyio.Path(path).write_bytes(png(40, 30))
     picture = FileContent("image", str(path), "image/png", "a caption")
     send, _ = await archive.outbox_add(SendRequest(BEN, picture), held=True)
-    device.held = replace(QUESTION, send_id=send.send_id)
+    device.held = replace(QUESTION, send_id=send.send_id, pictures=(str(path),))
 
 
 async def test_each_card_is_a_resource_that_its_tool_names_and_no_other(client: Client) -> None:
@@ -80,9 +84,10 @@ async def test_it_shows_recipient_exact_text_and_picture_and_calls_only_the_tool
         await card.show_result("await_approval", {"approval": "k7mq2x", "wait": 0})
         seen = await card.until(lambda seen: bool(seen["pictures"]["children"]))
         assert seen["lines"]["children"] == [
-            "To Ben (+15550004444)",
-            "Send this image: boat.png",
-            "with the caption: first line\n<b>second</b>‹U+200B› line",
+            "To “Ben” (+15550004444)",
+            "Send this image, named “boat.png”",
+            "with the caption:",
+            "│ <b>second</b>‹U+200B› line",
         ]
         assert seen["pictures"]["children"][0].startswith("data:image/jpeg;base64,")
         assert (seen["told"]["text"], seen["where"]["hidden"]) == ("Not answered yet.", False)

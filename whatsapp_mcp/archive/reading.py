@@ -124,7 +124,6 @@ class ReadingArchive:
     scheduled_sends = at_once(read.scheduled_sends)
     next_due = at_once(read.next_due)
     outbox_get = in_thread(read.outbox_get)
-    files_of_send = in_thread(read.files_of_send)
     outbox_album = in_thread(read.outbox_album)
     outbox_with_id = at_once(read.outbox_with_id)
     sent_before = at_once(read.sent_before)

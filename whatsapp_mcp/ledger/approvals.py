@@ -6,10 +6,11 @@ import hmac
 import json
 import secrets
 import sqlite3
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from whatsapp_mcp.errors import Denied, InvalidArgument, RateLimited
 from whatsapp_mcp.ledger.database import LedgerFile
@@ -25,6 +26,7 @@ MOST_OPEN: Final = 3
 _KEY_BYTES: Final = 32
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """Letters and digits that are not mistaken for each other."""
+_SEEN: Final = frozenset({"image", "sticker", "video", "gif"})
 _COLUMNS: Final = """id, state, tool, client, question, reason, created_at, expires_at, decided_at, way,
  send_id, digest, seal, principal, operation, arguments, question_id"""
 
@@ -293,6 +295,7 @@ def _held(
     decided: int | None, way: ApprovalWay | None, send_id: int | None,
     digest: str, seal: str, principal: str, operation: str, arguments: str | None, question_id: str | None,
 ) -> HeldAct:  # fmt: skip
+    given = None if arguments is None else json.loads(arguments)
     approval = Approval(
         number,
         ApprovalState(state),
@@ -305,9 +308,22 @@ def _held(
         None if decided is None else datetime.fromtimestamp(decided, UTC),
         way,
         send_id,
+        tuple(_pictures(given or {})),
     )
-    given = None if arguments is None else json.loads(arguments)
     return HeldAct(approval, digest, seal, principal, operation, given, question_id)
+
+
+def _pictures(arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Paths of what a person can look at, in the arguments of an operation."""
+    for name in ("change", "content", "file", "request"):
+        if isinstance(inner := arguments.get(name), dict):
+            yield from _pictures(cast("dict[str, Any]", inner))
+    for file in arguments.get("files") or ():
+        yield from _pictures(file)
+    if arguments.get("kind") in _SEEN:
+        yield arguments["path"]
+    if photo := arguments.get("photo"):
+        yield photo
 
 
 _OVER: Final = "state IN ('open', 'approved') AND expires_at <= ?"

@@ -43,6 +43,7 @@ class Approval:
         decided_at: When it was decided.
         way: How the person decided.
         send_id: The send that is held meanwhile, if it is one.
+        pictures: Paths of the pictures and videos that it is about, until it is decided.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Approval:
     decided_at: datetime | None = None
     way: ApprovalWay | None = None
     send_id: int | None = None
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class GroupChange:
 
     Attributes:
         photo: Path of a JPEG on this machine.
+        photo_origin: Path or URL of what it was made of.
     """
 
     name: str | None = None
@@ -72,6 +73,7 @@ class GroupChange:
     photo: str | None = None
     announce: bool | None = None
     locked: bool | None = None
+    photo_origin: str | None = None
 
 
 MemberAction = Literal["add", "remove", "promote", "demote"]
@@ -136,11 +138,15 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class ProfileChange:
-    """What is to be changed in the own profile; None leaves it. `photo` is the path of a JPEG."""
+    """What is to be changed in the own profile; None leaves it. `photo` is the path of a JPEG.
+
+    `photo_origin` is the path or URL of what it was made of.
+    """
 
     name: str | None = None
     about: str | None = None
     photo: str | None = None
+    photo_origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class FileContent:
         duration: Seconds, of audio and video.
         waveform: 64 bytes of loudness (0-100) in base64, of a voice note.
         thumbnail: A small JPEG in base64.
+        origin: Where it was before it was copied to be sent: a path, or a URL; empty if the caller wrote it.
     """
 
     kind: Literal["image", "video", "gif", "audio", "voice", "document", "sticker"]
@@ -51,6 +52,7 @@ class FileContent:
     thumbnail: str | None = None
     view_once: bool = False
     mentions: tuple[str, ...] = ()
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

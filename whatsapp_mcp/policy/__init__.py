@@ -16,8 +16,8 @@ from whatsapp_mcp.policy.hidden_characters import (
     LINE_MARK,
     is_shown,
     visible,
-    visible_lines,
 )
+from whatsapp_mcp.policy.quotations import BAR, barred, quoted, whole
 from whatsapp_mcp.policy.rules import Policy, Ruling
 from whatsapp_mcp.policy.scopes import (
     check_scope,
@@ -28,6 +28,7 @@ from whatsapp_mcp.policy.scopes import (
 from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, text_of_file
 
 __all__ = [
+    "BAR",
     "INVISIBLE",
     "LINE_BREAKS",
     "LINE_MARK",
@@ -44,6 +45,7 @@ __all__ = [
     "Ruling",
     "Situation",
     "agent_of",
+    "barred",
     "check_budgets",
     "check_pauses",
     "check_quiet",
@@ -64,11 +66,12 @@ __all__ = [
     "mask_parts",
     "one_line",
     "parse_scopes",
+    "quoted",
     "require",
     "scope_of",
     "text_of_file",
     "visible",
-    "visible_lines",
+    "whole",
     "without_tags",
     "words_in_name",
 ]

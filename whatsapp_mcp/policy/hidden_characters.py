@@ -46,10 +46,5 @@ def visible(text: str) -> str:
     )
 
 
-def visible_lines(text: str) -> str:
-    """As `visible`, with the text's own line breaks."""
-    return "\n".join(map(visible, LINE_BREAKS.split(text)))
-
-
 def _is_emoji(char: str) -> bool:
     return unicodedata.category(char) in {"So", "Sk"} or char == "\ufe0f"

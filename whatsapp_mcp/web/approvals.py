@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.web.archive import shown_file
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ _ANSWERS: Final = {"yes": True, "no": False}
 def approval_routes(site: Site) -> list[Route]:
     """The routes of the page."""
     pages = _Approvals(site)
-    return [site.route(APPROVALS, pages.show), site.route(APPROVALS, pages.answer, "POST")]
+    return [
+        site.route(APPROVALS, pages.show),
+        site.route(APPROVALS, pages.answer, "POST"),
+        site.route(f"{APPROVALS}/{{number}}/pictures/{{index:int}}", pages.picture),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,15 @@ class _Approvals:
         return self.site.page(
             request, "approvals.html", "Approvals", live=not shown, questions=shown, purpose=_purpose
         )
+
+    async def picture(self, request: Request) -> Response:
+        """A picture that an open question is about."""
+        number, index = request.path_params["number"], request.path_params["index"]
+        opened = self.site.opened()
+        async with opened.devices.use() as device:
+            questions = await device.approvals()
+        found = [one.pictures[index] for one in questions if one.id == number and index < len(one.pictures)]
+        return await shown_file(opened, *found)
 
     async def answer(self, request: Request) -> Response:
         """Take the answer to one question."""

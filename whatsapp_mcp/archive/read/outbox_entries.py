@@ -23,7 +23,6 @@ from whatsapp_mcp.models import (
     ALBUM_KEY,
     AlbumContent,
     Authorship,
-    FileContent,
     MessageKind,
     OutboxEntry,
     SendRequest,
@@ -166,15 +165,6 @@ def outbox_get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:
 def outbox_with_id(db: sqlite3.Connection, message_id: str) -> OutboxEntry | None:
     """The send that has become the message of this id; None if none is known."""
     return next(iter(_legible(db, send_rows(db, "WHERE message_id = ?", (message_id,)))), None)
-
-
-def files_of_send(db: sqlite3.Connection, send_id: int) -> tuple[FileContent, ...]:
-    """The files that a send carries, an album's in its order.
-
-    Raises:
-        MessageNotFound: No such send.
-    """
-    return files_of(outbox_get(db, send_id).request.content)
 
 
 def key_digest(key: str, principal: str) -> bytes:

@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.guard.facts import words_of
+from whatsapp_mcp.device.guard.facts import paths_of, words_of
 from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
 from whatsapp_mcp.media import ReaderOptions, format_of, open_reader, readable
 from whatsapp_mcp.media_folder import recorded_file
@@ -38,7 +38,7 @@ from whatsapp_mcp.models import (
     SendRequest,
     files_of,
 )
-from whatsapp_mcp.policy import SCANNED_BYTES, find_secret, has_code, text_of_file
+from whatsapp_mcp.policy import SCANNED_BYTES, find_secret, has_code, quoted, text_of_file
 
 MOST_FORWARDS: Final = 3
 """Forwards that are not asked about within `_FORWARDS_WITHIN`."""
@@ -63,12 +63,16 @@ class _Looked(NamedTuple):
         sizes: Its bytes, and those of the files beside it from which it was made.
         text: Its content as text; None if it is none or too large.
         is_plain: Whether that is what a person sees: markup and formats have to be read.
+        size: Its bytes.
+        label: What people call its format, with the article; None where it is not known.
     """
 
     digest: bytes
     sizes: frozenset[int]
     text: str | None
     is_plain: bool
+    size: int
+    label: str | None
 
 
 class Concerns:
@@ -126,6 +130,22 @@ class Concerns:
                 await self._file(FileContent("image", change.photo, "image/jpeg"), chat, found)
         said = " ".join(text for text in texts if isinstance(text, str))
         return [*await self._in_words(said, chat, "it"), *found]
+
+    async def files(self, arguments: Mapping[str, Any]) -> dict[str, str]:
+        """What each file that an operation names is, by path: kind, size, and which message it came with."""
+        return {path: await self._described(Path(path)) for path in paths_of(arguments)}
+
+    async def _described(self, path: Path) -> str:
+        looked = await anyio.to_thread.run_sync(_look_at, path)
+        if looked is None:
+            return "it cannot be read"
+        kind = looked.label or ("text" if looked.text is not None else "a file of no known kind")
+        told = f"{kind}, {_in_bytes(looked.size)}"
+        ref = await self._message_with(path, looked, "")
+        if ref is None:
+            return told
+        message = await self._archive.message(ref)
+        return f"{told}, which came with message #{ref} in the chat {quoted(message.chat_name)}"
 
     async def _in_words(self, text: str, chat: str, what: str, before: str = "") -> list[str]:
         """What in a text wants a look, of which `what` is told."""
@@ -208,11 +228,17 @@ def _look_at(path: Path) -> _Looked | None:
             file.seek(0)
             content = file.read(SCANNED_BYTES)
         text = text_of_file(content) if size <= SCANNED_BYTES else None
-        is_plain = text is not None and not content.startswith(_MARKS) and format_of(content) is None
+        known = format_of(content)
+        is_plain = text is not None and not content.startswith(_MARKS) and known is None
         beside = path.parent.glob(f"{escape(_origin(path))}.*")
-        return _Looked(digest, frozenset({size, *(one.stat().st_size for one in beside)}), text, is_plain)
+        sizes = frozenset({size, *(one.stat().st_size for one in beside)})
+        return _Looked(digest, sizes, text, is_plain, size, known.label if known else None)
     except OSError:
         return None
+
+
+def _in_bytes(size: int) -> str:
+    return f"{size:,} bytes" if size < 10_000 else f"{size / 1000:,.0f} kB"
 
 
 def _origin(path: Path) -> str:

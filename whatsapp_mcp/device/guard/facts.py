@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.guard.questions import Known, Referred
 from whatsapp_mcp.device.importing import described, identity_of
 from whatsapp_mcp.device.operations import Operation
 from whatsapp_mcp.errors import MessageNotFound
@@ -33,8 +34,8 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Act, Audience, Effect, digest_of
 
-_NOT_BOUND: Final = ("idempotency_key", "wait", "queue")
-"""Parts of a send that are no part of what a person is asked about."""
+_NOT_BOUND: Final = frozenset({"idempotency_key", "wait", "queue", "origin", "photo_origin"})
+"""What is no part of what a person is asked about."""
 _PATHS: Final = ("path", "photo")
 """Names of arguments and fields that hold the path of a file."""
 
@@ -66,16 +67,13 @@ async def acts_of(archive: Archive, operation: Operation, arguments: Mapping[str
     return acts
 
 
-async def referred(archive: Archive, arguments: Mapping[str, Any]) -> list[str]:
-    """What an act depends on beside its arguments.
-
-    The words of the messages that a send forwards, answers or changes; what is known of a file to import.
-    """
-    request, words = arguments.get("request"), list[str]()
+async def referred(archive: Archive, arguments: Mapping[str, Any]) -> Known:
+    """What an act depends on beside its arguments: messages, and what is known of a file to import."""
+    request, messages = arguments.get("request"), list[Referred]()
     if isinstance(request, ImportRequest):
-        return [*await anyio.to_thread.run_sync(described, Path(request.path))]
+        return Known(place=await anyio.to_thread.run_sync(described, Path(request.path)))
     if not isinstance(request, SendRequest):
-        return words
+        return Known()
     keys: list[tuple[MessageKey, str | None]] = []
     if isinstance(request.content, ForwardContent):
         keys.append((request.content.ref, None))
@@ -86,8 +84,9 @@ async def referred(archive: Archive, arguments: Mapping[str, Any]) -> list[str]:
     for key, chat in keys:
         with suppress(MessageNotFound):
             message = await archive.message(key, chat=chat)
-            words.append(f"{message.sender_name}: [{message.kind.value}] {message.text}")
-    return words
+            leaves = message.chat_name if message.chat != request.chat else None
+            messages.append(Referred(message.sender_name, message.kind.value, message.text, leaves))
+    return Known(messages)
 
 
 def words_of(content: Content) -> list[str]:
@@ -108,15 +107,22 @@ def words_of(content: Content) -> list[str]:
 
 
 async def digest(
-    operation: Operation, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], words: Sequence[str]
+    operation: Operation, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], known: Known
 ) -> str:
     """Of an operation with whom it reaches and the words of other messages that go out with it."""
-    dumped = operation.dump(dict(arguments))
-    request = dumped.get("request")
-    if isinstance(request, dict):
-        dumped["request"] = {key: value for key, value in request.items() if key not in _NOT_BOUND}
-    dumped["referred"] = list(words)
+    dumped = _bound(operation.dump(dict(arguments)))
+    dumped["referred"] = known.bound
     return digest_of(operation.name, dumped, chats, await file_digests(arguments))
+
+
+def _bound(value: Any) -> Any:
+    """What a yes is about: the bytes of a file are bound, wherever they come from."""
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {key: _bound(each) for key, each in members.items() if key not in _NOT_BOUND}
+    if isinstance(value, list):
+        return [_bound(each) for each in cast("list[Any]", value)]
+    return value
 
 
 async def file_digests(arguments: Mapping[str, Any]) -> dict[str, str]:
@@ -124,12 +130,16 @@ async def file_digests(arguments: Mapping[str, Any]) -> dict[str, str]:
 
     Of what is imported it is of less (`identity_of`).
     """
-    paths = {path for value in arguments.values() for path in _paths(value)}
-    paths |= {str(arguments[name]) for name in _PATHS if arguments.get(name)}
-    digests = {path: await anyio.to_thread.run_sync(_digest, Path(path)) for path in sorted(paths)}
+    digests = {path: await anyio.to_thread.run_sync(_digest, Path(path)) for path in paths_of(arguments)}
     if isinstance(request := arguments.get("request"), ImportRequest):
         digests[request.path] = await anyio.to_thread.run_sync(identity_of, Path(request.path))
     return digests
+
+
+def paths_of(arguments: Mapping[str, Any]) -> list[str]:
+    """Paths of the files that arguments name, but for what is imported."""
+    paths = {path for value in arguments.values() for path in _paths(value)}
+    return sorted(paths | {str(arguments[name]) for name in _PATHS if arguments.get(name)})
 
 
 def _paths(value: Any) -> list[str]:

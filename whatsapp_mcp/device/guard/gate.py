@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -32,9 +33,11 @@ from whatsapp_mcp.models import (
     ApprovalWay,
     Caller,
     ChatFacts,
+    Group,
     ImportRequest,
     Permit,
     SendRequest,
+    SentInvite,
 )
 from whatsapp_mcp.policy import (
     Act,
@@ -53,6 +56,8 @@ from whatsapp_mcp.zone import local
 _PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
 _NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})
 """What is decided whatever was handed out before."""
+_LOOK_UP: Final = 10.0
+"""Seconds that a question waits for what WhatsApp says of an invite."""
 _CHANGED: Final = "The question to the user was changed."
 _ENDED: Final = "The question to the user has ended without an answer."
 _STRICTNESS: Final = ("allow", "ask", "deny")
@@ -84,6 +89,7 @@ class Gate:
         clock: The leader's.
         askers: Ways to ask, each of which is used.
         tell_person: Tells the person something in the chat with oneself.
+        group_by_invite: Asks WhatsApp to which group an invite leads.
 
     Attributes:
         books: Writes down what is done.
@@ -99,8 +105,10 @@ class Gate:
         clock: Clock,
         askers: Sequence[Asker] = (),
         tell_person: Callable[[str], Awaitable[None]] = _nobody,
+        group_by_invite: Callable[[str, SentInvite | None], Awaitable[Group]] | None = None,
     ) -> None:
         self.clock = clock
+        self._group_by_invite = group_by_invite
         self.books = Bookkeeper(archive, ledger, settings, clock)
         self.held_sends = HeldSends(archive, ledger, settings, outbox, clock, self.books, tell_person)
         self._concerns = Concerns(archive, clock)
@@ -285,10 +293,21 @@ class Gate:
     ) -> Question:
         """What a person is asked about an operation, for this reason."""
         chats = chats or await self._chats(operation, arguments)
-        words = await referred(self._archive, arguments)
-        lines = lines_of(operation.name, arguments, chats, words, self._settings.now().zone)
-        bound = await digest(operation, arguments, chats, words)
+        known = await referred(self._archive, arguments)
+        bound = await digest(operation, arguments, chats, known)
+        known = known._replace(
+            files=await self._concerns.files(arguments), group=await self._invited(operation, arguments)
+        )
+        lines = lines_of(operation.name, arguments, chats, known, self._settings.now().zone)
         return Question(lines, reason, bound, operation.name, operation.dump(dict(arguments)))
+
+    async def _invited(self, operation: Operation, arguments: Mapping[str, Any]) -> Group | None:
+        """The group that would be joined, as WhatsApp describes it; None where it does not in time."""
+        if operation.name != "join_group" or self._group_by_invite is None:
+            return None
+        with self.clock.limit(_LOOK_UP), suppress(WhatsAppError):
+            return await self._group_by_invite(arguments["code"], arguments["sent"])
+        return None
 
     async def _released(self, arguments: Mapping[str, Any], caller: Caller) -> Approval | None:
         """The yes that let a held send go, if the call that goes on with it is still the same.

@@ -86,9 +86,9 @@ class HeldSends:
     async def digest(self, request: SendRequest) -> str:
         """The digest of a send, as it would go out now."""
         arguments = {"request": request}
-        words = await referred(self._archive, arguments)
+        known = await referred(self._archive, arguments)
         chats = [await self._archive.chat_facts(jid) for jid in reached(_SEND, arguments)]
-        return await digest(_SEND, arguments, chats, words)
+        return await digest(_SEND, arguments, chats, known)
 
     async def schedule(self, request: SendRequest, caller: Caller) -> SendResult:
         """Accept a send that waits for its moment; it is decided about again then.

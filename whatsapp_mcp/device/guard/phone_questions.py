@@ -15,7 +15,7 @@ import logging
 import re
 from base64 import b64encode
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -268,30 +268,18 @@ def question_text(approval: Approval, zone: tzinfo) -> str:
     """The message that asks.
 
     What would be done stands behind `> ` in every line, which WhatsApp shows as a quotation: none of it can
-    pass for what is said below. Words that an agent chose stand behind `│ ` in it, but for the first line of
-    a short value: they cannot pass for a recipient.
+    pass for what is said below.
     """
     client, tool = _name(approval.client) or "A program", _name(approval.tool)
     until = f"{approval.expires_at.astimezone(zone):%H:%M}"
     return "\n".join(
         [
             f"*May this be done?* “{client}” asks for it with {tool}:",
-            *(f"> {line}" for line in _quoted(approval.question)),
+            *(f"> {visible(line)}" for line in approval.question),
             f"It is asked because {' '.join(approval.reason.split())}.",
             f"React with 👍 to allow it or 👎 to refuse it, until {until}. ({approval.id})",
         ]
     )
-
-
-def _quoted(question: Sequence[str]) -> list[str]:
-    lines: list[str] = []
-    is_text = False
-    for part in question:
-        first, *more = map(visible, part.splitlines() or [""])
-        lines.append(f"│ {first}" if is_text else first)
-        lines += [f"│ {line}" for line in more]
-        is_text = not is_text and first.endswith(":") and not more
-    return lines
 
 
 def _name(given: str) -> str:

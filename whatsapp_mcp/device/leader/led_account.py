@@ -207,7 +207,14 @@ class _Parts:
         clock = SystemClock()
         phone = PhoneQuestions(opened, self.ledger.approvals, clock, lambda: self.settings.now().zone)
         gate = Gate(
-            self.archive, self.ledger, self.settings, lambda: opened.outbox, clock, [phone], phone.tell
+            self.archive,
+            self.ledger,
+            self.settings,
+            lambda: opened.outbox,
+            clock,
+            [phone],
+            phone.tell,
+            opened.group_by_invite,
         )
         opened.outbox.look_at(Leaving(self.archive, self.ledger, gate).obstacle)
         enforced, agents = self._with_agents(opened, gate)

@@ -46,8 +46,10 @@ class ChannelOperations(Protocol):
         ...
 
     @has_effect(Effect.ACT, Audience.EVERYONE)
-    async def create_channel(self, name: str, description: str = "", photo: str = "") -> Channel:
-        """Make a channel; `photo` is the path of a JPEG."""
+    async def create_channel(
+        self, name: str, description: str = "", photo: str = "", photo_origin: str = ""
+    ) -> Channel:
+        """Make a channel; `photo` is the path of a JPEG, made of what was at `photo_origin`."""
         ...
 
     @has_effect(Effect.ACT, Audience.CHAT, "jid")
@@ -87,7 +89,9 @@ class Channels(Topic):
             with suppress(WhatsAppError):  # it is followed, and named later
                 await self._named(await self.channel(jid))
 
-    async def create_channel(self, name: str, description: str = "", photo: str = "") -> Channel:
+    async def create_channel(
+        self, name: str, description: str = "", photo: str = "", photo_origin: str = ""
+    ) -> Channel:
         """See `ChannelOperations.create_channel`."""
         params = {"name": name, "description": description, "path": photo}
         made = read_channel(await self.call("create_newsletter", params))

@@ -99,6 +99,7 @@ async def _prepared(worker: media.Worker, file: IO[bytes], taken: Taken, wish: W
         caption=wish.caption,
         file_name=name,
         view_once=wish.view_once and kind in _ONCE,
+        origin=taken.origin,
     )
     match kind:
         case "document":

@@ -37,10 +37,11 @@ _SAFE: Final = re.compile(r"[^\w.\- ()]+")
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A private copy of what is to be sent, and the name it came with."""
+    """A private copy of what is to be sent, its name, and where it is from: a path, a URL, or the call."""
 
     path: Path
     name: str
+    origin: str = ""
 
 
 class Origin(NamedTuple):
@@ -87,19 +88,20 @@ async def _taken(services: Services, origin: Origin) -> Taken:
     account.outgoing.mkdir(mode=0o700, parents=True, exist_ok=True)
     if origin.path is not None:
         named = await services.roots()
-        content, name = await anyio.to_thread.run_sync(_read, services, origin.path, limit, named)
+        content, source = await anyio.to_thread.run_sync(_read, services, origin.path, limit, named)
+        name, whence = source.name, str(source)
     elif origin.url is not None:
         fetched = await fetch(origin.url, limit, proxy=services.settings.network.proxy_url)
-        content, name = fetched.content, fetched.name
+        content, name, whence = fetched.content, fetched.name, origin.url
     else:
-        content, name = _decoded(origin.data or ""), ""
+        content, name, whence = _decoded(origin.data or ""), "", ""
     _check_size(len(content), limit)
     if not content:
         raise InvalidArgument("The file is empty.")
     await anyio.to_thread.run_sync(require_room, account.media, len(content), services.settings.media)
     target = account.outgoing / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
     await anyio.to_thread.run_sync(store_file, target, content)
-    return Taken(target, _SAFE.sub("_", name))
+    return Taken(target, _SAFE.sub("_", name), whence)
 
 
 def store_file(path: Path, content: bytes) -> None:
@@ -117,15 +119,15 @@ def store_file(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _read(services: Services, given: str, limit: int, named: Sequence[Path]) -> tuple[bytes, str]:
-    """Content and name of a file in an allowed folder, or in one that the application names."""
+def _read(services: Services, given: str, limit: int, named: Sequence[Path]) -> tuple[bytes, Path]:
+    """Content and path of a file in an allowed folder, or in one that the application names."""
     settings = services.settings
     roots = [*settings.media.roots, *named, settings.account_folder(services.account).media]
     path = in_a_root(given, roots)
     try:
         with open_allowed(path, roots, settings.home) as file:
             _check_size(os.fstat(file.fileno()).st_size, limit)
-            return file.read(limit + 1), path.name
+            return file.read(limit + 1), path
     except FileNotAllowed as error:
         folders = ", ".join(map(str, roots))
         raise FileNotAllowed(error.message, f"Allowed: {folders} (setting media.roots).") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -20,8 +20,15 @@ _PIXELS: Final = 640
 """A side of the largest picture that WhatsApp keeps."""
 
 
-async def photo_of(services: Services, given: str) -> str:
-    """Path of a JPEG of the right size made of an image in an allowed folder or on the web.
+class Photo(NamedTuple):
+    """Path of a JPEG of the right size, and path or URL of what it was made of."""
+
+    path: str
+    origin: str
+
+
+async def photo_of(services: Services, given: str) -> Photo:
+    """A photo made of an image in an allowed folder or on the web.
 
     Raises:
         InvalidArgument: It is no picture that can be read.
@@ -35,4 +42,4 @@ async def photo_of(services: Services, given: str) -> str:
             raise InvalidArgument("The photo cannot be read as an image.", "Give a JPEG or a PNG.") from error
     target = taken.path.with_suffix(".photo.jpg")
     await anyio.to_thread.run_sync(store_file, target, made.content)
-    return str(target)
+    return Photo(str(target), taken.origin)

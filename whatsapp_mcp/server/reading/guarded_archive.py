@@ -25,7 +25,6 @@ from whatsapp_mcp.models import (
     Caller,
     Change,
     Coverage,
-    FileContent,
     HistoryProgress,
     MessageKey,
     OutboxEntry,
@@ -151,10 +150,6 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
         request = (await self._archive.outbox_get(send_id)).request
         await self.require_inside(request.chat)
         return request
-
-    async def files_of_send(self, send_id: int) -> tuple[FileContent, ...]:
-        """As `ReadingArchive.files_of_send`."""
-        return await self._archive.files_of_send(send_id)
 
     async def album_files(self, send_id: int) -> tuple[SendResult, ...]:
         """What is known of each file of an album, in its order; none of any other send."""

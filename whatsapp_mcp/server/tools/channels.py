@@ -252,9 +252,9 @@ async def create_channel(
         if len(text) > limit:
             raise TooLong(f"The {what} has {len(text)} characters, WhatsApp's limit is {limit}.")
     services = await call.services()
-    path = await photo_of(services, photo) if photo else ""
+    path, origin = await photo_of(services, photo) if photo else ("", "")
     async with services.device() as device:
-        made = await device.create_channel(name.strip(), description, path)
+        made = await device.create_channel(name.strip(), description, path, origin)
     link = f" Link: {identifier(made.invite)}" if made.invite else ""
     return Result(f"Made the channel {titled(made.name)} ({identifier(made.jid)}).{link}", _data(made))
 

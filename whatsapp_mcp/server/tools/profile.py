@@ -100,9 +100,9 @@ async def update_profile(
         if text is not None and len(text) > limit:
             raise TooLong(f"The {what} has {len(text)} characters, WhatsApp's limit is {limit}.")
     services = await call.services()
-    path = await photo_of(services, photo) if photo else None
+    path, origin = await photo_of(services, photo) if photo else (None, None)
     async with services.device() as device:
-        await device.change_profile(ProfileChange(name.strip() if name else None, about, path))
+        await device.change_profile(ProfileChange(name.strip() if name else None, about, path, origin))
     changed = [
         what for what, value in (("name", name), ("about", about), ("photo", photo)) if value is not None
     ]

@@ -81,6 +81,20 @@ class _Files:
         return self.site.see(f"/message/{ref}")
 
 
+async def shown_file(opened: Opened, *paths: str) -> Response:
+    """A picture, a sound or a video in the account's folder for files, by its path.
+
+    Raises:
+        MediaUnavailable: There is none such.
+    """
+    media = opened.archive.folder.media
+    for path in map(Path, paths):
+        is_ours = await anyio.to_thread.run_sync(_is_below, path, media)
+        if is_ours and (kind := await anyio.to_thread.run_sync(_type_of, path)) != _DOWNLOAD:
+            return FileResponse(path, 200, _HEADERS, kind)
+    raise MediaUnavailable("There is no such picture.", "Load the page again.")
+
+
 async def _path(opened: Opened, source: MediaSource) -> Path:
     """Where a file lies that was fetched before.
 
@@ -103,8 +117,11 @@ def _is_below(path: Path, folder: Path) -> bool:
 
 
 def _type_of(path: Path) -> str:
-    with path.open("rb") as file:
-        found = format_of(file.read(HEAD_BYTES))
+    try:
+        with path.open("rb") as file:
+            found = format_of(file.read(HEAD_BYTES))
+    except OSError:
+        return _DOWNLOAD
     if found is None or found.refers or found.mime_type.partition("/")[0] not in _SHOWN:
         return _DOWNLOAD
     return found.mime_type

@@ -166,10 +166,12 @@ async def update_group(
     if announce is not None:
         await _require_announceable(services, found)
     if photo:
-        change = replace(change, photo=await photo_of(services, photo))
+        path, origin = await photo_of(services, photo)
+        change = replace(change, photo=path, photo_origin=origin)
     async with services.device() as device:
         await device.change_group(found.jid, change)
-    changed = [each.name for each in fields(change) if getattr(change, each.name) is not None]
+    given = [each.name for each in fields(change) if getattr(change, each.name) is not None]
+    changed = [name for name in given if name != "photo_origin"]
     if change.name is not None:
         changed[changed.index("name")] = f"name to {titled(change.name)}"
     return Result(f"Changed {', '.join(changed)} of {named(found)}.", ChangedGroupData(jid=found.jid))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NotRequired
 
 import anyio
 from typing_extensions import TypedDict
 
 from whatsapp_mcp import media
-from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
-from whatsapp_mcp.models import Approval, ApprovalState, FileContent, SendReport, SendStatus
-from whatsapp_mcp.policy import Audience, Effect, visible_lines
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import Approval, ApprovalState, SendReport, SendStatus
+from whatsapp_mcp.policy import Audience, Effect, visible
 from whatsapp_mcp.server.arguments import Wait
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.cards import APPROVAL
@@ -34,7 +35,6 @@ KEY: Final = "whatsapp-mcp/approval"
 _MOST: Final = 4
 _PIXELS: Final = 448
 """The longest side of a picture."""
-_SHOWN: Final = frozenset({"image", "sticker", "video", "gif"})
 _ON_ITS_WAY: Final = frozenset({SendStatus.QUEUED, SendStatus.SENDING})
 GOES_OUT: Final = 5.0
 """Seconds, at least, that a send gets to go out after the user's yes, before it is told of as queued."""
@@ -138,35 +138,30 @@ async def _card(services: Services, approval: Approval, told: str) -> ApprovalCa
         approval: The question.
         told: What became of it, as a sentence.
     """
-    files: tuple[FileContent, ...] = ()
-    if approval.state is ApprovalState.OPEN and approval.send_id is not None:
-        try:
-            files = await services.archive.files_of_send(approval.send_id)
-        except MessageNotFound:  # its chat was deleted meanwhile
-            files = ()
-    shown = [file for file in files if file.kind in _SHOWN]
-    pictures = [await _picture(services, file) for file in shown[:_MOST]]
+    pictures = [await _picture(services, Path(path)) for path in approval.pictures[:_MOST]]
     made = [picture for picture in pictures if picture is not None]
     return ApprovalCardData(
         id=identifier(approval.id),
         state=approval.state.value,
         told=told,
         reason=approval.reason,
-        lines=[visible_lines(line) for line in approval.question],
+        lines=[visible(line) for line in approval.question],
         pictures=made,
-        more=len(shown) - len(made),
+        more=len(approval.pictures) - len(made),
     )
 
 
-async def _picture(services: Services, file: FileContent) -> str | None:
+async def _picture(services: Services, path: Path) -> str | None:
     """The picture, or a still of a video; None where it cannot be shown."""
     try:
-        async with await anyio.open_file(file.path, "rb") as opened:
-            if file.kind in ("video", "gif"):
+        async with await anyio.open_file(path, "rb") as opened:
+            found = media.format_of(await opened.read(media.HEAD_BYTES))
+            await opened.seek(0)
+            if found is not None and found.is_picture:
+                jpeg = (await media.picture(services.worker, opened.wrapped, _PIXELS)).content
+            else:
                 stills = await media.stills(services.worker, opened.wrapped, _PIXELS)
                 jpeg = stills[0].content if stills else None
-            else:
-                jpeg = (await media.picture(services.worker, opened.wrapped, _PIXELS)).content
     except (WhatsAppError, OSError):
         return None
     return None if jpeg is None else f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
