@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.server.fakes import FakeDevice
+from tests.server.linked import png
 from tests.web.site import NOON, RELOADS, fields
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Approval, ApprovalState
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +44,22 @@ async def test_a_question_is_shown_with_all_of_its_text_and_none_of_it_is_markup
     assert "to +15550009999" in page
     assert "because the recipient is not in the address book. 42 minutes are left" in page
     assert page.count("</section>") == 1
+
+
+async def test_a_question_shows_its_pictures_and_no_other_file(
+    http: httpx2.AsyncClient, device: FakeDevice, archive: Archive, tmp_path: Path
+):
+    archive.folder.media.mkdir(parents=True, exist_ok=True)
+    ours, text, outside = archive.folder.media / "a.png", archive.folder.media / "a.txt", tmp_path / "b.png"
+    for path in (ours, outside):
+        path.write_bytes(png(8, 8))
+    text.write_text("words")
+    device.held = replace(QUESTION, pictures=tuple(map(str, (ours, text, outside))))
+    assert '<img src="/approvals/k7mq2x/pictures/0"' in (await http.get("/approvals")).text
+    shown = await http.get("/approvals/k7mq2x/pictures/0")
+    assert (shown.headers["content-type"], shown.content) == ("image/png", png(8, 8))
+    for other in ("k7mq2x/pictures/1", "k7mq2x/pictures/2", "k7mq2x/pictures/3", "aaaaaa/pictures/0"):
+        assert (await http.get(f"/approvals/{other}")).status_code == 404
 
 
 @pytest.mark.parametrize(("answer", "state"), [("yes", ApprovalState.APPROVED), ("no", ApprovalState.DENIED)])

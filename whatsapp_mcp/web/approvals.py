@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.web.archive import shown_file
+from whatsapp_mcp.web.shown_files import shown_file
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class _Approvals:
         async with opened.devices.use() as device:
             questions = await device.approvals()
         found = [one.pictures[index] for one in questions if one.id == number and index < len(one.pictures)]
-        return await shown_file(opened, *found)
+        return await shown_file(opened.archive.folder.media, *found)
 
     async def answer(self, request: Request) -> Response:
         """Take the answer to one question."""
