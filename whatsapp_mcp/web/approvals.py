@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.web.shown_files import shown_file
+from whatsapp_mcp.web.layout import shown_file
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:

@@ -1,4 +1,5 @@
-"""What every page has in common: its frame, its headers, and how words of others get into HTML.
+"""What every page has in common: its frame, its headers, and how words and files of others get
+into it.
 
 Templates escape every value; the one that is HTML already is the QR code. What others wrote stands in
 elements with `dir="auto"`, so that it changes the direction of nothing around it.
@@ -13,12 +14,16 @@ import base64
 import hashlib
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio.to_thread
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
+from whatsapp_mcp.errors import MediaUnavailable
+from whatsapp_mcp.media import HEAD_BYTES, format_of
 from whatsapp_mcp.models import LINKED_DEVICES
 from whatsapp_mcp.policy import visible
 from whatsapp_mcp.web import formats
@@ -32,6 +37,16 @@ SCRIPT: Final = "/live.js"
 RELOAD_SECONDS: Final = 3
 """Seconds after which a page whose content changes by itself is loaded again."""
 _TYPES: Final = {STYLE: "text/css", SCRIPT: "text/javascript"}
+_SHOWN: Final = frozenset({"image", "audio", "video"})
+DOWNLOAD: Final = "application/octet-stream"
+FILE_HEADERS: Final = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; media-src 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-store",
+}
+"""Of each file. What it is says its content, never its sender: a picture, a sound or a video is shown, the rest is
+a download of no type. A browser takes it for nothing else, and runs nothing in it."""
 
 
 @cache
@@ -122,3 +137,33 @@ async def _static(request: Request) -> Response:
     # The URL on a page changes with the content.
     kept = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     return Response(static(path), media_type=_TYPES[path], headers=kept)
+
+
+async def shown_file(media: Path, *paths: str) -> Response:
+    """A picture, a sound or a video below a folder, by its path.
+
+    Raises:
+        MediaUnavailable: There is none such.
+    """
+    for path in map(Path, paths):
+        is_ours = await anyio.to_thread.run_sync(is_below, path, media)
+        if is_ours and (kind := await anyio.to_thread.run_sync(type_of, path)) != DOWNLOAD:
+            return FileResponse(path, 200, FILE_HEADERS, kind)
+    raise MediaUnavailable("There is no such picture.", "Load the page again.")
+
+
+def is_below(path: Path, folder: Path) -> bool:
+    """Whether a file lies in a folder, wherever links lead."""
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def type_of(path: Path) -> str:
+    """The type under which a browser gets a file."""
+    try:
+        with path.open("rb") as file:
+            found = format_of(file.read(HEAD_BYTES))
+    except OSError:
+        return DOWNLOAD
+    if found is None or found.refers or found.mime_type.partition("/")[0] not in _SHOWN:
+        return DOWNLOAD
+    return found.mime_type

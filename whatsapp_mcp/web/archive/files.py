@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.media import HEAD_BYTES, format_of
 from whatsapp_mcp.media_folder import recorded_file, safe_name
-from whatsapp_mcp.web.shown_files import DOWNLOAD, HEADERS, is_below, type_of
+from whatsapp_mcp.web.layout import DOWNLOAD, FILE_HEADERS, is_below, type_of
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class _Files:
         kind = await anyio.to_thread.run_sync(type_of, path)
         name = safe_name(source.ref, source.file_name, source.mime_type, None if kind == DOWNLOAD else kind)
         way = "attachment" if kind == DOWNLOAD else "inline"
-        return FileResponse(path, 200, HEADERS, kind, filename=name, content_disposition_type=way)
+        return FileResponse(path, 200, FILE_HEADERS, kind, filename=name, content_disposition_type=way)
 
     async def thumbnail(self, request: Request) -> Response:
         """The small picture that came with a message."""
@@ -58,7 +58,7 @@ class _Files:
         found = format_of(picture[:HEAD_BYTES]) if picture else None
         if picture is None or found is None or not found.is_picture:
             raise MediaUnavailable("This message has no thumbnail.", "Fetch the file.")
-        return Response(picture, 200, HEADERS, found.mime_type)
+        return Response(picture, 200, FILE_HEADERS, found.mime_type)
 
     async def fetch(self, request: Request) -> Response:
         """Fetch a file that is not here yet, then show its message."""
