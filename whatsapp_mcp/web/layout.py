@@ -1,5 +1,4 @@
-"""What every page has in common: its frame, its headers, and how words and files of others get
-into it.
+"""What every page has in common: frame, headers, and how words and files of others get into it.
 
 Templates escape every value; the one that is HTML already is the QR code. What others wrote stands in
 elements with `dir="auto"`, so that it changes the direction of nothing around it.
@@ -45,8 +44,8 @@ FILE_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-store",
 }
-"""Of each file. What it is says its content, never its sender: a picture, a sound or a video is shown, the rest is
-a download of no type. A browser takes it for nothing else, and runs nothing in it."""
+"""Of each file. What it is says its content, never its sender: a picture, a sound or a video is shown, the rest
+is a download of no type. A browser takes it for nothing else, and runs nothing in it."""
 
 
 @cache
