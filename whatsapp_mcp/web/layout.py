@@ -44,8 +44,8 @@ FILE_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-store",
 }
-"""Of each file. What it is says its content, never its sender: a picture, a sound or a video is shown, the rest
-is a download of no type. A browser takes it for nothing else, and runs nothing in it."""
+"""Of each file. What it is says its content, never its sender: a picture, a sound or a video is shown, the
+rest is a download of no type. A browser takes it for nothing else, and runs nothing in it."""
 
 
 @cache
