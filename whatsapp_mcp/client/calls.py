@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from whatsapp_mcp.capabilities import CapabilityState, capability_of_call
+from whatsapp_mcp.client import failures
 from whatsapp_mcp.client.arguments import Arguments, to_json
 from whatsapp_mcp.client.failures import meaning, sentence_of
 from whatsapp_mcp.client.library import (
@@ -54,7 +55,6 @@ _RECEIPTS: Final = {"read": ReceiptType.READ, "played": ReceiptType.PLAYED}
 _NANOSECONDS: Final = 1_000_000_000
 _END_OF_INT: Final = 1 << 31
 _GONE: Final = re.compile(r"\b(404|406|410)\b")
-_INVALID_INVITE: Final = "This invite is not valid: it has expired, was revoked, or is for somebody else."
 
 
 def _choice(arguments: Arguments, name: str, choices: dict[str, Any], default: str | None = None) -> Any:
@@ -108,8 +108,7 @@ async def _download(client: Any, arguments: Arguments) -> dict[str, int]:
     data = await client.download_any(arguments.proto("message", E2E.Message))
     if len(data) > most:
         raise TooLong(
-            f"The file has {len(data) / 1e6:.0f} MB, and at most {most / 1e6:.0f} are taken.",
-            "Tell the user: it can be opened on the phone, or media.max_megabytes be raised.",
+            failures.TOO_LARGE.format(size=len(data) / 1e6, most=most / 1e6), failures.OPEN_ON_THE_PHONE
         )
     await asyncio.to_thread(write_private, path, data)
     return {"size": len(data)}
@@ -136,13 +135,13 @@ async def _by_invite(method: Callable[..., Awaitable[Any]], arguments: Arguments
     """Look at a group, or join it, with an invite that somebody sent as a message."""
     expires_at = arguments.integer("expires_at")
     if not 0 <= expires_at < _END_OF_INT:  # the library takes a C int
-        raise InvalidArgument(_INVALID_INVITE)
+        raise InvalidArgument(failures.INVALID_INVITE)
     group, inviter = arguments.jid("group"), arguments.jid("inviter")
     try:
         return await method(group, inviter, arguments.text("code"), expires_at)
     except NeonizeError as error:
         if _GONE.search(sentence_of(error)):
-            raise InvalidArgument(_INVALID_INVITE, "Tell the user to ask for a new one.") from error
+            raise InvalidArgument(failures.INVALID_INVITE, failures.ASK_FOR_A_NEW_ONE) from error
         raise
 
 
@@ -279,6 +278,7 @@ async def run(library: Library, method: str, arguments: Arguments) -> Any:
         raise meaning(error) from error
     except AttributeError as error:
         logger.exception("%s is missing from the client library", method)
-        raise Unsupported("The installed client library cannot do this.") from error
+        raise Unsupported(failures.NOT_IN_THIS_LIBRARY) from error
     except OSError as error:
-        raise FileNotAllowed(f"The file cannot be used: {error.strerror}.") from error
+        logger.warning("%s: the file cannot be used: %s", method, error.strerror)
+        raise FileNotAllowed(failures.UNUSABLE_FILE) from error

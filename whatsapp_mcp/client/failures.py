@@ -1,4 +1,4 @@
-"""What the library's error sentences mean.
+"""What the library's error sentences mean, and what of a client's refusals its leader passes on.
 
 neonize reports every failure of the Go side as a sentence; the ones below were observed with neonize 0.5.2.
 Whatever is not known is `Rejected`, with WhatsApp's code where there is one. The sentence itself goes no
@@ -10,18 +10,24 @@ ends inside the callback of that line leaves the message at WhatsApp for the nex
 be able to write such a line: each client that gets their message would end. Of what the lines quote, a sender
 chooses the id of the message. So an error counts where it follows the sender's address, or where it ends the
 line: an id stands before both.
+
+Errors reach a model, and whoever has taken a client over chooses their words. So its leader passes the kind
+of an error on, and a sentence only if it is one of those here.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import re
-from typing import Final
+from typing import Any, Final
 
+from whatsapp_mcp.capabilities import CAPABILITIES
 from whatsapp_mcp.errors import (
     TIMELOCKED,
     Busy,
     DeadlineExceeded,
+    FileNotAllowed,
     InvalidArgument,
     MediaUnavailable,
     NotConnected,
@@ -30,6 +36,7 @@ from whatsapp_mcp.errors import (
     RateLimited,
     Rejected,
     SendUnknown,
+    TooLong,
     Unsupported,
     WhatsAppError,
 )
@@ -98,6 +105,64 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
         (r"invalid (phone|number)|phone number too short", InvalidArgument, "This is not a phone number."),
     )
 )
+_NOT_GONE_OUT: Final = "WhatsApp does not answer, the message has not gone out."
+_NOT_SAID: Final = "The connection was lost before WhatsApp said whether it took the message."
+_NO_ANSWER: Final = "WhatsApp did not answer."
+_REFUSED: Final = "WhatsApp or its client library refused it."
+NEVER_CONNECTED: Final = "The client has not been connected."
+NO_PHONE: Final = "No phone is linked to this account."
+NOT_LOGGED_IN: Final = "The client has not logged in yet."
+CONNECTED_ALREADY: Final = "The client is connecting or connected already."
+NOT_INTERNATIONAL: Final = "The number is not in international form."
+NO_CODES_NOW: Final = "A pairing code is made only while QR codes are shown."
+INVALID_INVITE: Final = "This invite is not valid: it has expired, was revoked, or is for somebody else."
+ASK_FOR_A_NEW_ONE: Final = "Tell the user to ask for a new one."
+TOO_LARGE: Final = "The file has {size:.0f} MB, and at most {most:.0f} are taken."
+OPEN_ON_THE_PHONE: Final = "Tell the user: it can be opened on the phone, or media.max_megabytes be raised."
+NOT_IN_THIS_LIBRARY: Final = "The installed client library cannot do this."
+UNUSABLE_FILE: Final = "The file cannot be used; the client's log says why."
+SENTENCES: Final = frozenset(
+    {words for _, _, words in _MEANINGS}
+    | {each.cannot for each in CAPABILITIES}
+    | {
+        _NOT_GONE_OUT,
+        _NOT_SAID,
+        _NO_ANSWER,
+        _REFUSED,
+        NEVER_CONNECTED,
+        NO_PHONE,
+        NOT_LOGGED_IN,
+        INVALID_INVITE,
+    }
+    | {CONNECTED_ALREADY, NOT_INTERNATIONAL, NO_CODES_NOW, NOT_IN_THIS_LIBRARY, UNUSABLE_FILE}
+)
+"""All that a client says when it refuses a call, but for what has numbers in it."""
+_WITH_NUMBERS: Final = re.compile(
+    r"WhatsApp or its client library refused it \(code \d{3}\)\."
+    r"|The file has \d{1,6} MB, and at most \d{1,6} are taken\."
+)
+_ACTIONS: Final = frozenset({ASK_FOR_A_NEW_ONE, OPEN_ON_THE_PHONE})
+_UNKNOWN: Final = "The client process could not do it; its log says why."
+_KINDS: Final[dict[object, type[WhatsAppError]]] = {
+    kind.code: kind
+    for kind in (
+        Busy,
+        DeadlineExceeded,
+        FileNotAllowed,
+        InvalidArgument,
+        MediaUnavailable,
+        NotConnected,
+        NotLinked,
+        NotOnWhatsApp,
+        RateLimited,
+        Rejected,
+        SendUnknown,
+        TooLong,
+        Unsupported,
+    )
+}
+"""What a client may refuse with; never that a person has to be asked."""
+_LONGEST_WAIT: Final = 3600.0
 _BEFORE_HAND_OVER: Final = re.compile(r"^failed to (?!write)|client is nil|before info query", re.IGNORECASE)
 """What comes from a step before the message's own frame is out; the library sends one again after a cut, and
 says without these words that this second try found no connection (whatsmeow, `request.go`)."""
@@ -154,17 +219,15 @@ def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
     for pattern, kind, words in _MEANINGS:
         if pattern.search(sentence):
             if sending and kind is NotConnected and not _BEFORE_HAND_OVER.search(sentence):
-                return SendUnknown(
-                    "The connection was lost before WhatsApp said whether it took the message."
-                )
+                return SendUnknown(_NOT_SAID)
             return kind(words, retry_after=60.0 if kind is RateLimited else None)
     if _TIMED_OUT.search(sentence):
         if sending:
-            return NotConnected("WhatsApp does not answer, the message has not gone out.")
-        return DeadlineExceeded("WhatsApp did not answer.")
+            return NotConnected(_NOT_GONE_OUT)
+        return DeadlineExceeded(_NO_ANSWER)
     beginning, code = _BEGINNING.match(sentence), _CODE.search(sentence)
     logger.warning("client: the library failed with an unknown error: %s", beginning and beginning[0])
-    return Rejected(f"WhatsApp or its client library refused it{f' (code {code[1]})' if code else ''}.")
+    return Rejected(f"{_REFUSED[:-1]} (code {code[1]})." if code else _REFUSED)
 
 
 class KeysFailure:
@@ -200,3 +263,30 @@ def sentence_of(error: Exception) -> str:
     if isinstance(said, bytes):
         return said.decode(errors="replace")
     return str(getattr(said, "Error", said))
+
+
+def error_of_client(body: dict[str, Any]) -> WhatsAppError:
+    """The error that a client process has answered, in words of ours alone.
+
+    Args:
+        body: Of JSON-RPC, as `rpc.error_of` takes it.
+    """
+    data = body.get("data")
+    said: dict[str, Any] = data if isinstance(data, dict) else {}
+    code, message, action = said.get("code"), said.get("message"), said.get("action")
+    kind = _KINDS.get(code, Busy) if isinstance(code, str) else Busy
+    return kind(
+        message if isinstance(message, str) and _is_known(message) else _UNKNOWN,
+        action if isinstance(action, str) and action in _ACTIONS else None,
+        retry_after=_seconds(said.get("retry_after")),
+    )
+
+
+def _is_known(message: str) -> bool:
+    return message in SENTENCES or _WITH_NUMBERS.fullmatch(message) is not None
+
+
+def _seconds(wait: object) -> float | None:
+    if isinstance(wait, int | float) and math.isfinite(wait):
+        return min(max(0.0, wait), _LONGEST_WAIT)
+    return None

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, NoReturn
 import anyio
 
 from whatsapp_mcp import storage
-from whatsapp_mcp.client import calls
+from whatsapp_mcp.client import calls, failures
 from whatsapp_mcp.client.arguments import Arguments, Lists
 from whatsapp_mcp.client.claim import FILE_NAME, ask_for_patience
 from whatsapp_mcp.client.failures import KeysFailure, meaning, sentence_of
@@ -235,24 +235,24 @@ class ClientProcess:
     def _need_login(self) -> None:
         """Refuse what would make the Go side dereference a client or a device that is not there."""
         if not self._library.running:
-            raise NotConnected("The client has not been connected.")
+            raise NotConnected(failures.NEVER_CONNECTED)
         if self._logged_out:
-            raise NotLinked("No phone is linked to this account.")
+            raise NotLinked(failures.NO_PHONE)
         if not self._logged_in:
-            raise NotConnected("The client has not logged in yet.")
+            raise NotConnected(failures.NOT_LOGGED_IN)
 
     async def _connect(self, arguments: Arguments) -> None:
         if self._library.running:
-            raise Busy("The client is connecting or connected already.")
+            raise Busy(failures.CONNECTED_ALREADY)
         self._qr_count = 0
         await self._library.connect(arguments.text("proxy", "") or None)
 
     async def _pair_phone(self, arguments: Arguments) -> str:
         digits = arguments.text("number").lstrip("+")
         if not digits.isdecimal():
-            raise InvalidArgument("The number is not in international form.")
+            raise InvalidArgument(failures.NOT_INTERNATIONAL)
         if not self._library.running or self._logged_in:
-            raise NotConnected("A pairing code is made only while QR codes are shown.")
+            raise NotConnected(failures.NO_CODES_NOW)
         return await self._library.pair_phone(digits)
 
     async def _disconnect(self, arguments: Arguments) -> None:

@@ -97,6 +97,7 @@ class Peer:
         frame_limit: Largest frame accepted and sent, in bytes.
         incoming_limit: Largest frame accepted, if that is another.
         calls_at_once: How many calls of the other side may be running; more are answered `Busy`.
+        errors: Makes the error that a call raises of what the other side has answered.
         strict: Whether the connection closes at the first frame that is no message, and takes nothing after
             it. Where others than processes of ours may connect, what follows is not ours either.
 
@@ -114,6 +115,7 @@ class Peer:
         frame_limit: int = FRAME_LIMIT,
         incoming_limit: int | None = None,
         calls_at_once: int = 256,
+        errors: Callable[[dict[str, Any]], WhatsAppError] = error_of,
         strict: bool = False,
     ) -> None:
         self._receive = receive
@@ -123,6 +125,7 @@ class Peer:
         self._frame_limit = frame_limit
         self._incoming = LineBuffer(incoming_limit or frame_limit)
         self._calls_at_once = calls_at_once
+        self._errors = errors
         self._strict = strict
         self._ids = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
@@ -301,9 +304,9 @@ class Peer:
             case {"id": int(call_id), "result": result}:
                 self._settle(call_id, result, None, message.get("took"))
             case {"id": int(call_id), "error": dict(error)}:
-                self._settle(call_id, None, error_of(error), message.get("took"))
-            case {"id": None, "error": dict(error)}:
-                logger.error("rpc: the other side refused a frame: %s", error.get("message"))
+                self._settle(call_id, None, self._errors(error), message.get("took"))
+            case {"id": None, "error": dict()}:
+                logger.error("rpc: the other side refused a frame")
             case _:
                 await self._take_unreadable(None, INVALID_REQUEST, "not a JSON-RPC message")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -19,6 +20,9 @@ _CHUNK: Final = 8192
 _COSTLY: Final = (b"\n", b"[", b"{")
 """What begins or ends in a line costs more than its bytes: a frame, a list, an object."""
 _LARGEST: Final = 1 << 63
+_QR_TEXT: Final = re.compile(r"[\w+/=,@.:?&#%-]{1,1024}", re.ASCII)
+"""What a phone scans: keys in base64, with commas between them, or after an address."""
+_PAIRING_CODE: Final = re.compile(r"[0-9A-Z]{4}-?[0-9A-Z]{4}")
 
 
 class ClientPipe(ByteReceiveStream):
@@ -61,11 +65,18 @@ def is_notification(method: str, params: Params) -> bool:
     form = protocol.FORMS.get(method)
     if form is None or not all(_is_of(params.get(name), kind) for name, kind in form.items()):
         return False
+    if method == protocol.QR and not _QR_TEXT.fullmatch(params["text"]):
+        return False
     try:
         base64.b64decode(params.get("payload", ""), validate=True)
     except ValueError:  # no base64, or no ASCII
         return False
     return True
+
+
+def is_pairing_code(answer: object) -> bool:
+    """Whether it is one, with nothing else that a model would read."""
+    return isinstance(answer, str) and _PAIRING_CODE.fullmatch(answer) is not None
 
 
 def _is_of(value: object, kind: type[object] | tuple[type[object], ...]) -> bool:

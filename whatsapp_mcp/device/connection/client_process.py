@@ -18,6 +18,7 @@ from whatsapp_mcp.child_process import client_program, kept_descriptors, kept_va
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.claim import FILE_NAME, patience_for
 from whatsapp_mcp.client.client_storage import ClientStorage
+from whatsapp_mcp.client.failures import error_of_client
 from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.client_pipe import ClientPipe, is_notification, whole
 from whatsapp_mcp.device.connection.client_reports import events_of
@@ -171,7 +172,13 @@ class Client:
 
     async def _converse(self, pipe: ClientPipe, send: ByteSendStream, proxy: str | None) -> str:
         async with Peer(
-            pipe, send, self._called, self._notified, incoming_limit=protocol.FRAME_LIMIT, strict=True
+            pipe,
+            send,
+            self._called,
+            self._notified,
+            incoming_limit=protocol.FRAME_LIMIT,
+            errors=error_of_client,
+            strict=True,
         ) as peer:
             self._peer = peer
             try:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.device.connection.client_pipe import is_pairing_code
 from whatsapp_mcp.device.connection.reconnect import FORGET_LIMIT, ReconnectLoop
-from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected, WhatsAppError
+from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected, Rejected, WhatsAppError
 from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 
@@ -75,7 +76,9 @@ class ConnectionOperations:
             raise NotConnected(reason, _what_to_do(shown.state, reason))
         if number is not None and shown.code is None:
             code = await self.call("pair_phone", {"number": number.user}, deadline=CALL_DEADLINE)
-            self._linking.show_code(str(code), _PAIR_CODE_LIFETIME)
+            if not is_pairing_code(code):
+                raise Rejected("The client process answered with something that is no pairing code.")
+            self._linking.show_code(code, _PAIR_CODE_LIFETIME)
         return self._linking.now
 
     async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
