@@ -1,9 +1,10 @@
-"""What withholding strangers' words costs a call: at most 3 % of a list.
+"""What withholding strangers' words costs a call: at most 3 % of a list, and 0.3 s of the longest texts.
 
 The tools of one process, without a transport, on the archive of a synthetic account in which half of the
 people stand in the address book. Each list is called in turn by an agent from whom nothing is withheld
 (`open`) and by one from whom strangers' words are (`standard`). The difference of the medians is compared
-with the fastest tenth of the same list over stdio, as `python -m benchmarks calls` calls it.
+with the fastest tenth of the same list over stdio, as `python -m benchmarks calls` calls it. Then 50
+messages, each as long as WhatsApp takes them, are looked at for one-time codes: ordinary ones, and slow ones.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +23,15 @@ from benchmarks.calls import Taken, fill, measure
 from benchmarks.verdicts import amount, timed
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.ledger import Ledger, open_ledger
-from whatsapp_mcp.models import Caller, ContactUpdate
+from whatsapp_mcp.models import Caller, ContactUpdate, Message, MessageKind
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.reading import GuardedArchive
+from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Settings
 
 ROUNDS: Final = amount(2_000, 5)
+CHAT: Final = "15550001111@s.whatsapp.net"
+NOW: Final = datetime(2026, 11, 24, tzinfo=UTC)
 WARM_UP: Final = amount(50, 1)
 LIMIT: Final = 0.03
 """Part of a list call over stdio."""
@@ -34,6 +39,21 @@ LISTS: Final[dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]] = {
     "list_messages": ("messages", (), {"limit": 20}),
     "list_chats": ("chats", (), {"limit": 20}),
     "search_messages": ("search", ("you",), {"limit": 20}),
+}
+
+
+LONGEST: Final = 65_536
+LONG_LIST: Final = 50
+LONG_LIMIT: Final = 0.3
+"""Seconds for a list of the longest messages."""
+LONG_TEXTS: Final = {
+    "ordinary": "We meet at 14:30 at pier 4, bring 2; call +49 151 2345678. It is 1.299,00 € for all. ",
+    "stems of words": "auth verif kod promo ",
+    "one stem": "auth",
+    "announced": "OTP 1234 ",
+    "numbers": "1 2 3 4 ",
+    "capitals": "code: ABCDE ",
+    "without spaces": "验证码1234，",
 }
 
 
@@ -62,6 +82,37 @@ async def medians(archive: ReadingArchive, ledger: Ledger) -> dict[str, tuple[fl
     return found
 
 
+def long_lists() -> bool:
+    """Measure and print lists of the longest messages; whether the limit holds."""
+    holds = True
+    for name, unit in LONG_TEXTS.items():
+        text = (unit * LONGEST)[:LONGEST]
+        taken: list[float] = []
+        for _ in range(amount(5, 1)):
+            messages = [
+                Message(
+                    ref,
+                    "",
+                    CHAT,
+                    "",
+                    CHAT,
+                    "",
+                    from_me=False,
+                    kind=MessageKind.TEXT,
+                    text=text,
+                    timestamp=NOW,
+                )
+                for ref in range(amount(LONG_LIST, 1))
+            ]
+            begin = time.perf_counter()
+            View(withholds=True).messages(messages)
+            taken.append(time.perf_counter() - begin)
+        verdict = timed(min(taken) <= LONG_LIMIT)
+        holds &= bool(verdict)
+        print(f"{LONG_LIST} long messages, {name:15}{min(taken):6.2f} s  {verdict}")
+    return holds
+
+
 async def run() -> bool:
     """Measure and print; whether the limit holds."""
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +123,7 @@ async def run() -> bool:
         async with open_archive(account) as archive, open_ledger(account) as ledger:
             found = await medians(archive, ledger)
         called = await measure(home)
-    holds = True
+    holds = long_lists()
     for name, (plain, withheld) in found.items():
         call = Taken.of(called[name]).quick
         part = (withheld - plain) / call

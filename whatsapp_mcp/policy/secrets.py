@@ -50,8 +50,9 @@ _URL_PASSWORD: Final = re.compile(r"[a-z]://[^\s/:@]{1,100}:[^\s/@]{3,100}@[A-Za
 _WORD: Final = (
     r"(?:pass(?:word|wd|code|phrase)|\bpwd|\bpw\b|\bpsk\b|passwor[dt]|kennwort|wachtwoord|lösenord|adgangskode|"
     r"salasana|contraseña|contrasena|\bclave|senha|palavra-passe|mot de passe|\bmdp\b|hasło|\bhesl[oa]|"
-    r"jelsz[óo]|parol[aă]|şifre\w*|parola\w*|парол[ья]|κωδικ\w+|סיסמה|סיסמא|كلمة (?:المرور|السر|سر)|رمز عبور"
-    r"|پسورد|पासवर्ड|পাসওয়ার্ড|mật khẩu|kata sandi|รหัสผ่าน|密码|密碼|口令|パスワード|비밀번호|암호"
+    r"jelsz[óo]|parol[aă]|şifre\w{0,24}|parola\w{0,24}|парол[ья]|κωδικ\w{1,24}|סיסמה|סיסמא"
+    r"|كلمة (?:المرور|السر|سر)|رمز عبور|پسورد"
+    r"|पासवर्ड|পাসওয়ার্ড|mật khẩu|kata sandi|รหัสผ่าน|密码|密碼|口令|パスワード|비밀번호|암호"
     r"|(?:api|secret|access|auth|account|private|client|master|encryption)[ _-]?(?:key|token|secret)"
     r"|secret(?= ?=))"
 )
@@ -59,7 +60,7 @@ _SAYS: Final = r"[\"'*_`]{0,3}\s{0,3}(?:[:=：＝]|->|=>|は|是|:=)\s{0,3}[\"'*
 _IS: Final = r"[^\n.:=]{0,24}?\b(?:is|ist|lautet|es|est|è|é|is:|to|jest|je|это|-|—)\s{1,3}[\"'*_`]{0,3}"
 _PASSWORD: Final = re.compile(
     # After a colon nearly everything is a value; after a word, only what no dictionary holds.
-    rf"{_WORD}{_SAYS}(?P<value>[^\s\"'`]{{4,128}})|{_WORD}{_IS}(?P<odd>(?=\S*\d)(?=\S*[^\W\d])\S{{5,128}})",
+    rf"{_WORD}{_SAYS}(?P<value>[^\s\"'`]{{4,128}})|{_WORD}{_IS}(?P<odd>(?=\S{{0,128}}\d)(?=\S{{0,128}}[^\W\d])\S{{5,128}})",
     re.IGNORECASE,
 )
 _NO_VALUE: Final = re.compile(

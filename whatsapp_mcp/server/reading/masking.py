@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.models import (
@@ -66,8 +67,12 @@ def masked_snippet(masked: str, snippet: str | None) -> str:
     return f"{before}**{hit[1]}**{after}"
 
 
+@lru_cache(maxsize=4)
 def masked_reading(reading: FileReading) -> FileReading:
-    """What was read in a file, with its one-time codes masked wherever they are announced in it."""
+    """What was read in a file, with its one-time codes masked wherever they are announced in it.
+
+    The last few are kept: a million characters take seconds, and are read page by page.
+    """
     texts = [text for one in reading.passages for text in (one.title or "", one.text)]
     spoken = reading.kind is ReadingKind.TRANSCRIPT
     masked = mask_parts([text for text in texts if text], " " if spoken else "\n")

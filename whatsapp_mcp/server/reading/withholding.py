@@ -52,8 +52,9 @@ _OURS: Final = frozenset({ChatKind.STATUS, ChatKind.BROADCAST})
 """Chats that nobody else names."""
 _HEX: Final = re.compile(r"[0-9A-F]{1,40}")
 _SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
-READ_CLOSELY: Final = 100_000
-"""Characters of an answer that are read for the words around one-time codes: at worst about 0.3 s."""
+READ_CLOSELY: Final = 50_000
+"""Characters of an answer that are read for the words around one-time codes, at worst in 0.2 s: more than
+an answer shows."""
 
 
 @dataclass(slots=True)
