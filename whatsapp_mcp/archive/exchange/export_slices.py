@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from whatsapp_mcp.archive.exchange import imported_refs
+from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.exchange.chat_exports import NEAR, exported_message, find_here
 from whatsapp_mcp.archive.exchange.foreign_reading import clean_text, possible_time
 from whatsapp_mcp.archive.exchange.import_records import add_to_report
@@ -78,7 +78,7 @@ def import_chat_export(
     _name_strangers(on, number, part, people)
     part.write(new)
     part.finish()
-    imported_refs.add_refs(on.db, number, [ref for ref in known if ref])
+    state.add_refs(on.db, number, [ref for ref in known if ref])
     written = part.messages.written
     times = [one.taken.foreign.at for one in new]
     report = ImportReport(

@@ -114,12 +114,16 @@ def _write_addons(
     reader: ForeignReader,
     messages: Sequence[ImportedMessage],
 ) -> None:
-    """Reactions, votes and receipts: they count for messages that a file brought, not for others."""
+    """Reactions, votes and receipts: they count for messages that a file brought, not for others.
+
+    Nor for those that were deleted for everyone since.
+    """
     rows: list[tuple[object, ...]] = []
     marks: _Marks = {}
+    deleted = state.read_addons(on.db, state.REVOKES, [one.target for one in messages])
     for one in messages:
         foreign = one.taken.foreign
-        if not one.imported:
+        if not one.imported or one.target in deleted:
             continue
         if foreign.reactions or foreign.votes:
             chat = identities.address(one.taken.chat).id

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.archive import database, identity, state
 from whatsapp_mcp.archive.database import ID_BITS, column, placeholders, value
-from whatsapp_mcp.archive.exchange import chat_exports, imported_refs
+from whatsapp_mcp.archive.exchange import chat_exports
 from whatsapp_mcp.archive.exchange.foreign_reading import Taken
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write import Applying
@@ -75,6 +75,11 @@ class ImportedMessage:
         return self.chat, self.taken.foreign.id, self.sender
 
     @property
+    def target(self) -> state.Target:
+        """The message as that of its add-ons."""
+        return state.Target(self.chat, self.taken.foreign.id, self.sender)
+
+    @property
     def worth(self) -> tuple[int, ...]:
         """As that of what is here."""
         content = self.taken.content
@@ -125,7 +130,7 @@ class ImportedMessages:
             else:
                 new.append(one)
         self._insert(new)
-        imported_refs.add_refs(self._db, self._number, [one.ref for one in messages.values() if one.imported])
+        state.add_refs(self._db, self._number, [one.ref for one in messages.values() if one.imported])
         for one in messages.values():
             self._follow(one, waiting)
 
@@ -207,7 +212,7 @@ class ImportedMessages:
         if not one.imported:
             self._fill(one, here)
             return
-        if imported_refs.has_ref(self._db, self._number, here.ref):  # it was counted already
+        if state.has_ref(self._db, self._number, here.ref):  # it was counted already
             one.again, one.filled = True, state.came(self._db, here.ref)
         else:
             self.written.known += 1
@@ -237,7 +242,7 @@ class ImportedMessages:
     def _keep_shown(self, here: _Here) -> None:
         """What is shown stays as the copy of each import that says no less than it."""
         lesser = {copy.import_id for copy in state.copies_of(self._db, here.ref)}
-        for number in imported_refs.imports_with(self._db, here.id, here.ref, here.flags):
+        for number in state.imports_with(self._db, here.id, here.ref, here.flags):
             if number != self._number and number not in lesser:
                 state.store_copy(self._db, state.shown_copy(self._db, here.id, number))
 

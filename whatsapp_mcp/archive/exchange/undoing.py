@@ -15,7 +15,6 @@ from whatsapp_mcp.archive import database, identity, state
 from whatsapp_mcp.archive.database import column, placeholders, value
 from whatsapp_mcp.archive.exchange import orphans
 from whatsapp_mcp.archive.exchange.import_records import import_record
-from whatsapp_mcp.archive.exchange.imported_refs import imports_with
 from whatsapp_mcp.archive.identity import Identities, refresh_chat
 from whatsapp_mcp.archive.write import Applying, Ingest
 from whatsapp_mcp.decoding import Flag
@@ -121,7 +120,7 @@ class _Undoing:
             db.execute("DELETE FROM imported_copies WHERE (ref, import_id) = (?, ?)", (one.ref, self._number))
             self._drop(own.file, one.id, copies)
         elif one.flags & Flag.IMPORTED:
-            others = imports_with(db, one.id, one.ref, one.flags) - {copy.import_id for copy in copies}
+            others = state.imports_with(db, one.id, one.ref, one.flags) - {copy.import_id for copy in copies}
             if others - {self._number}:
                 return
             if copies:

@@ -95,7 +95,11 @@ def merge_messages(db: sqlite3.Connection, one: int, other: int) -> int:
     worths = {
         message: (message_worth(kind, flags), not flags & Flag.IMPORTED) for message, kind, flags in rows
     }
-    stays, goes = (other, one) if worths[other] > worths[one] else (one, other)
+    if all(flags & Flag.IMPORTED for _, _, flags in rows):  # as where one file says more than another
+        more = {message: state.shown_copy(db, message, state.CAME).worth for message in worths}
+        stays, goes = (other, one) if more[other] > more[one] else (one, other)
+    else:
+        stays, goes = (other, one) if worths[other] > worths[one] else (one, other)
     # A file does not say when something was that came over the connection.
     came = [message for message, _, flags in rows if not flags & Flag.IMPORTED or _came(db, message)]
     at = min(came or (stays, goes)) >> ID_BITS

@@ -76,6 +76,7 @@ from whatsapp_mcp.archive.state.imported_copies import (
     shown_copy,
     store_copy,
 )
+from whatsapp_mcp.archive.state.imported_refs import add_refs, has_ref, imports_with
 from whatsapp_mcp.archive.state.members import LEFT, current_members, store_members
 from whatsapp_mcp.archive.state.names import NAME_SQL, STRANGER_SQL, is_name, searchable
 from whatsapp_mcp.archive.state.number_history import (
@@ -146,6 +147,7 @@ __all__ = [
     "add_change",
     "add_contact_changes",
     "add_file_change",
+    "add_refs",
     "addon_chats",
     "addon_messages",
     "address_forms",
@@ -168,6 +170,8 @@ __all__ = [
     "drop_file",
     "drop_imported_addons",
     "forget_imported_marks",
+    "has_ref",
+    "imports_with",
     "is_name",
     "last_change",
     "last_send",

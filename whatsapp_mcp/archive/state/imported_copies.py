@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from whatsapp_mcp.archive.database import ID_BITS, column, placeholders
 from whatsapp_mcp.archive.state.addons import drop_imported_addons
 from whatsapp_mcp.archive.state.files import drop_file
+from whatsapp_mcp.archive.state.imported_refs import imports_with
 from whatsapp_mcp.decoding import PLACEHOLDERS, Flag, MediaInfo
 
 IMPORT_TABLES: Final = (
@@ -200,5 +201,23 @@ def merge_copies(db: sqlite3.Connection, stays: int, goes: int) -> None:
     elif not flags[goes] & Flag.IMPORTED:
         store_copy(db, gone._replace(ref=ref))
     else:
-        db.execute("UPDATE OR IGNORE imported_copies SET ref = ? WHERE ref = ?", (ref, gone.ref))
-        db.execute("DELETE FROM imported_copies WHERE ref = ?", (gone.ref,))
+        _keep_gone(db, stays, goes, ref, gone)
+
+
+def _keep_gone(db: sqlite3.Connection, stays: int, goes: int, ref: int, gone: Copy) -> None:
+    """What imports alone say of the one of two messages that goes is kept as their copies of the other."""
+    showing = _imports_showing(db, stays)
+    for number in _imports_showing(db, goes) - showing:
+        store_copy(db, gone._replace(ref=ref, import_id=number))
+    places = placeholders(showing)
+    db.execute(
+        f"""UPDATE OR IGNORE imported_copies SET ref = ? WHERE ref = ? AND import_id NOT IN ({places})""",  # noqa: S608
+        (ref, gone.ref, *showing),
+    )
+    db.execute("DELETE FROM imported_copies WHERE ref = ?", (gone.ref,))
+
+
+def _imports_showing(db: sqlite3.Connection, message: int) -> set[int]:
+    """The imports of which what is shown of a message is all that they say of it."""
+    ref, flags = db.execute("SELECT ref, flags FROM messages WHERE id = ?", (message,)).fetchone()
+    return imports_with(db, message, ref, flags) - {copy.import_id for copy in copies_of(db, ref)}
