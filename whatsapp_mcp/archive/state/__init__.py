@@ -63,9 +63,12 @@ from whatsapp_mcp.archive.state.imported_copies import (
     CAME,
     IMPORT_TABLES,
     Copy,
+    add_refs,
     copies_of,
     copy_worth,
     drop_copies,
+    has_ref,
+    imports_with,
     media_row,
     media_text,
     merge_copies,
@@ -76,7 +79,6 @@ from whatsapp_mcp.archive.state.imported_copies import (
     shown_copy,
     store_copy,
 )
-from whatsapp_mcp.archive.state.imported_refs import add_refs, has_ref, imports_with
 from whatsapp_mcp.archive.state.members import LEFT, current_members, store_members
 from whatsapp_mcp.archive.state.names import NAME_SQL, STRANGER_SQL, is_name, searchable
 from whatsapp_mcp.archive.state.number_history import (
