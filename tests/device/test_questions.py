@@ -101,7 +101,7 @@ def test_a_photo_is_said_to_be_from_where_it_is() -> None:
     [
         (
             Group("120363000000000009@g.us", "Offers” (2 people)"),
-            "It is the group “Offers' (2 people)” (0 people)",
+            "It is the group “Offers' (2 people)”",
         ),
         (None, "WhatsApp does not say to which group the invite leads"),
     ],

@@ -49,5 +49,5 @@ async def test_a_question_shows_where_files_are_from_and_which_group_would_be_jo
         assert len(asked["update_profile"].pictures) == 1
         assert asked["join_group"].question[:2] == (
             "Join group",
-            "It is the group “Offers' (2 people)” (1 people)",
+            "It is the group “Offers' (2 people)” (1 person)",
         )

@@ -151,14 +151,18 @@ def _called(chat: ChatFacts) -> str:
             else f"{address} (not in the address book)"
         )
     named = f" {quoted(chat.name)}" if chat.name else f" {chat.jid}"
-    people = f" ({len(chat.members)} people)" if chat.kind is ChatKind.GROUP and chat.members else ""
+    people = _size(len(chat.members)) if chat.kind is ChatKind.GROUP else ""
     return f"the {chat.kind.value}{named}{people}"
+
+
+def _size(people: int) -> str:
+    return f" ({people} {'person' if people == 1 else 'people'})" if people else ""
 
 
 def _invited(group: Group | None) -> list[str]:
     if group is None:
         return ["WhatsApp does not say to which group the invite leads"]
-    return [f"It is the group {quoted(group.name)} ({len(group.participants)} people)"]
+    return [f"It is the group {quoted(group.name)}{_size(len(group.participants))}"]
 
 
 def _when(request: SendRequest, zone: tzinfo) -> list[str]:
