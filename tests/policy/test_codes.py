@@ -9,6 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.policy import held_out
+from tests.policy.everyday import EVERYDAY
 from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts
 
 # Each text with its code between ⟦ and ⟧.
@@ -132,6 +134,36 @@ def test_a_code_is_masked_and_the_words_around_it_stay(marked: str) -> None:
 def test_numbers_that_are_no_codes_stay(text: str) -> None:
     assert mask_codes(text) == text
     assert not has_code(text)
+
+
+SEPARATED = (
+    *("482–913", "482\u00a0913", "482\u202f913", "482‑913", "482.913", "482 - 913"),
+    *("*482913*", "~482913~", "4*8*2*9*1*3", "4.8.2.9.1.3", "48·29·13", "４８２９１３"),
+)
+
+
+@pytest.mark.parametrize("code", SEPARATED)
+def test_a_code_is_masked_with_any_separator(code: str) -> None:
+    assert not re.search(r"\d", mask_codes(f"Your code: {code}"))
+
+
+def test_codes_that_masking_was_not_developed_on_are_masked() -> None:
+    missed = [text for text in held_out.CODES if _code_of(text) in mask_codes(_plain(text))]
+    assert len(held_out.CODES) - len(missed) >= 0.95 * len(held_out.CODES), missed
+
+
+def test_numbers_of_everyday_texts_stay() -> None:
+    masked = [text for text in held_out.NUMBERS if has_code(text)]
+    assert len(masked) <= 0.05 * len(held_out.NUMBERS), masked
+    assert [text for text in EVERYDAY if has_code(text)] == []
+
+
+def _plain(marked: str) -> str:
+    return marked.replace("⟦", "").replace("⟧", "")
+
+
+def _code_of(marked: str) -> str:
+    return marked.partition("⟦")[2].partition("⟧")[0]
 
 
 @pytest.mark.parametrize("word", ["code", "OTP", "验证码", "verification code", "Ваш код", "רמז קוד"])

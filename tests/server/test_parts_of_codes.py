@@ -100,6 +100,32 @@ async def test_a_code_is_masked_that_is_said_after_a_pause(
     assert said[1] not in await anyio.Path(data["path"]).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [document(f"login-code_{CODE}.pdf"), document(f"{CODE}.pdf", caption="Your code is the file's name")],
+)
+async def test_the_name_of_a_file_shows_no_code_and_no_search_tells_it(
+    client: Client, archive: Archive, sent: Any, tmp_path: Path, device: FakeDevice
+) -> None:
+    ref = await received(archive, sent, pages("keepsafe"))
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4")
+    device.file = str(tmp_path / "a.pdf")
+    tools: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("list_messages", {"chat": "Bob", "limit": 1}),
+        ("list_messages", {"chat": "Bob", "limit": 1, "detail": "full"}),
+        ("list_chats", {}),
+        ("read_file", {"message": ref}),
+        ("download_media", {"message": ref}),
+        ("get_message_context", {"message": ref}),
+        ("search_messages", {"query": "pdf"}),
+    )
+    for tool, arguments in tools:
+        assert CODE not in await shown(client, tool, **arguments), tool
+    for guess in (CODE, CODE[:3]):
+        _, data = await answer(client, "search_messages", query=guess, substring=True)
+        assert data["messages"] == []
+
+
 async def test_the_name_of_a_page_shows_no_code(client: Client, archive: Archive) -> None:
     named = Passage("x", f"Your WhatsApp code: {CODE}")
     ref = await received(archive, document(), FileReading(ReadingKind.DOCUMENT, (named,), "openpyxl"))

@@ -8,8 +8,9 @@ looks like one (`_CANDIDATE`) beside words that announce one. The words come in 
 | strong: nothing but a one-time code is called so | 300 characters | OTP, verification code, 验证码 |
 | weak: many things are called so | 40 characters | code, PIN, код |
 
-Dates, times, prices and phone numbers have forms of their own and stay. The doubtful is masked: a number too
-many is one question to the person, a number too few may be an account.
+What no word announces may be told by its shape (`code_signals.py`). Dates, times, prices and phone numbers
+have forms of their own and stay. The doubtful is masked: a number too many is one question to the person, a
+number too few may be an account.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 from typing import Final, Literal
+
+from whatsapp_mcp.policy.code_signals import ENTERED, FAR, NEAR, SECRET, folded, has_shape, is_alone
 
 MASK: Final = "[one-time code hidden]"
 """What stands in place of a code."""
@@ -111,7 +114,7 @@ _CANDIDATE: Final = re.compile(
     # No digit, letter or `+` in front, and no piece of a date, a time, a decimal or a path of numbers.
     r"(?<![0-9A-Za-z+])(?<!\d)(?<!\d[.,:/-])"
     r"(?P<code>"
-    r"(?:\d{3}[ -]\d{3}|\d{2}(?:[ -]\d{2}){2,3}|\d{4}[ -]\d{4}|\d(?:[ -]\d){3,7}|\d{4,8}"
+    r"(?:\d{3}(?:[ .-]| - )\d{3}|\d{2}(?:[ .-]\d{2}){2,3}|\d{4}[ -]\d{4}|\d(?:[ .-]\d){3,7}|\d{4,8}"
     r"|(?=[A-Z-]{0,10}\d)[0-9A-Z]{3,5}-[0-9A-Z]{3,5}|(?=[A-Za-z]{0,9}\d)[0-9A-Za-z]{4,10}))"
     r"(?![0-9A-Za-z])(?!\d)(?![.,:/-]\d)"
 )
@@ -130,10 +133,13 @@ _MONEY: Final = (
 )
 _PRICE_BEFORE: Final = re.compile(rf"(?:{_MONEY})[ .]?$")
 _PRICE_AFTER: Final = re.compile(rf"[ ]?(?:{_MONEY})")
-_DATE: Final = re.compile(r"(?:19|20)\d\d[ -](?:0[1-9]|1[0-2])(?:[ -]\d\d)?|\d\d[ -]\d\d[ -](?:19|20)\d\d")
+_DATE: Final = re.compile(
+    r"(?:19|20)\d\d[ -](?:0[1-9]|1[0-2])(?:[ -]\d\d)?|\d\d[ -]\d\d[ -](?:19|20)\d\d"
+    r"|(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.\d\d"
+)
 _YEAR: Final = re.compile(r"(?:19[5-9]|20[0-4])\d")
 _PHONE: Final = re.compile(r"\+?[(\d](?:[ ()./-]{0,2}\d){8,}")
-_SEPARATORS: Final = re.compile(r"[ -]")
+_SEPARATORS: Final = re.compile(r"[ .-]")
 
 
 def has_code(text: str) -> bool:
@@ -210,16 +216,38 @@ def _codes(text: str) -> list[tuple[int, int]]:
     if _POSSIBLE.search(text) is None:
         return []
     # The mask names a code itself, and would make a code of another number beside it.
-    text = text.replace(MASK, "·" * len(MASK))
+    text = folded(text.replace(MASK, "□" * len(MASK)))
     found = {match.span(match.lastgroup or 0) for match in _ALWAYS.finditer(text)}
     candidates = [match.span("code") for match in _CANDIDATE.finditer(text)]
+    phones = [match.span() for match in _PHONE.finditer(text) if _is_phone(match[0])] if candidates else []
+    numbers = [span for span in candidates if _is_number(text, *span)]
+    others = {span for span in numbers if _has_other_form(text, *span, phones)}
     if (candidates or _LETTERS.search(text)) and _STEMS.search(text):
-        found |= set(_announced(text, candidates))
+        found |= set(_announced(text, [span for span in candidates if span not in others]))
+    found |= set(_signalled(text, [span for span in numbers if span not in others]))
     if found:
         # The same code once more, as in the address of a page that takes it.
         values = {_SEPARATORS.sub("", text[start:end]) for start, end in found}
         found |= {span for span in candidates if _SEPARATORS.sub("", text[slice(*span)]) in values}
     return _apart(sorted(found))
+
+
+def _is_number(text: str, start: int, end: int) -> bool:
+    return text[start:end].isdigit() or _SEPARATORS.sub("", text[start:end]).isdigit()
+
+
+def _signalled(text: str, numbers: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The numbers that look like a code, where the text says that they are one without a word for it."""
+    shaped = [span for span in numbers if has_shape(text, *span, _SEPARATORS.sub("", text[slice(*span)]))]
+    if not shaped:
+        return
+    if is_alone(text):
+        yield from shaped
+        return
+    entered, secret = _Words(ENTERED, text), _Words(SECRET, text)
+    for start, end in shaped:
+        if entered.near(start, end, NEAR) or secret.near(start, end, FAR):
+            yield start, end
 
 
 def _announced(text: str, candidates: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -229,11 +257,8 @@ def _announced(text: str, candidates: Sequence[tuple[int, int]]) -> Iterator[tup
     weak = _Words(_WEAK, text, without=others)
     if not strong and not weak:
         return
-    phones = [match.span() for match in _PHONE.finditer(text) if _is_phone(match[0])]
     for start, end in candidates:
-        is_number = text[start:end].isdigit() or _SEPARATORS.sub("", text[start:end]).isdigit()
-        if is_number and _has_other_form(text, start, end, phones):
-            continue
+        is_number = _is_number(text, start, end)
         by_strong = strong.near(start, end, _STRONG_REACH if is_number else _WEAK_REACH)
         if by_strong or weak.near(start, end, _weak_reach(text, start, end, is_number=is_number)):
             yield start, end

@@ -31,7 +31,7 @@ from whatsapp_mcp.models import (
 from whatsapp_mcp.policy import has_code
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
-from whatsapp_mcp.server.reading.masking import masked_reading, tells_codes
+from whatsapp_mcp.server.reading.masking import mask_name_in, masked_reading, tells_codes
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.triage import Side
 
@@ -293,7 +293,10 @@ class GuardedMessages(Guard):
             WhatsAppError: A person has to agree.
         """
         found = await self._archive.message(key)
-        await self._agree_to(await self._view_of_file(found), found)
+        view = await self._view_of_file(found)
+        await self._agree_to(view, found)
+        if view.withholds and not (found.from_me and not view.strangers):
+            mask_name_in(found, found.text)
         return found
 
     async def _agree_to(self, view: View, found: Message) -> None:

@@ -21,6 +21,8 @@ from whatsapp_mcp.policy import MASK, mask_codes, mask_parts
 
 _HIT: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 _EXCLUDES: Final = re.compile(r"(?:^|\s)-\S")
+_ANNOUNCING: Final = 300
+"""Characters of a text that may announce a code in the name of its file."""
 _AROUND: Final = 100
 """Characters that are shown on each side of a hit in a text with codes."""
 _DIGIT: Final = re.compile(r"\d")
@@ -53,6 +55,30 @@ def mask_codes_in(message: Message, closely: int | None = None) -> None:
         message.quote = replace(message.quote, text=mask_codes(message.quote.text))
     if message.details:
         message.details = masked_values(message.details)
+    if message.poll:
+        message.poll = tuple(replace(option, name=mask_codes(option.name)) for option in message.poll)
+    mask_name_in(message, text)
+
+
+def mask_name_in(message: Message, text: str) -> None:
+    """Mask the one-time codes in the name of a message's file; a snippet of such a name is left out.
+
+    Args:
+        message: The message, which is changed.
+        text: Its text as it came.
+    """
+    if message.media is None or not (name := message.media.file_name):
+        return
+    masked = masked_name(name, text)
+    if masked != name:
+        message.media = replace(message.media, file_name=masked)
+        if message.snippet_of == "file_name":
+            message.snippet = None
+
+
+def masked_name(name: str, text: str) -> str:
+    """The name of a file with its one-time codes masked, which the text of its message may announce."""
+    return mask_parts((text[-_ANNOUNCING:], name), "\n")[1]
 
 
 def masked_snippet(masked: str, snippet: str | None) -> str:
@@ -118,7 +144,9 @@ def may_be_told(
     """
     masked, in_file = mask_codes(text), readings is not None and ref in readings
     details = carried.details
-    if masked is text and not in_file and (not details or masked_values(details) == details):
+    name = carried.media.file_name if carried.media else None
+    names_none = not name or masked_name(name, text) == name
+    if masked is text and not in_file and names_none and (not details or masked_values(details) == details):
         return True
     heard = mask_codes(carried.reading.text) if carried.reading else ""
     return finds_masked(query, readings[ref] if readings and in_file else heard, masked, carried)

@@ -40,6 +40,7 @@ from whatsapp_mcp.server.reading.masking import (
     masked_snippet,
     masked_values,
     may_be_told,
+    tells_codes,
 )
 from whatsapp_mcp.server.reading.names import Names, by_number
 from whatsapp_mcp.settings import Verdict
@@ -135,7 +136,7 @@ class View:
         for message in found:
             if self.verdicts and self.verdict(message.chat) == "deny":
                 continue
-            text, snippet = message.text, message.snippet
+            text, snippet, name = message.text, message.snippet, _file_name(message)
             self.message(message)
             if message.withheld:
                 carried, self.stripped = self.stripped, None
@@ -143,6 +144,8 @@ class View:
                     counted.append(message)
                 continue
             if message.text != text and not is_shown_masked(snippet, message.text, query):
+                continue
+            if _file_name(message) != name and tells_codes(query):
                 continue
             if masked and message.ref in masked:
                 carried = Carried(message.details, message.media, message.poll, message.reading)
@@ -363,6 +366,10 @@ def _strip(message: Message) -> None:
 def _id(message_id: str) -> str:
     """The id of a message, which its sender chose, if it says nothing: as WhatsApp's apps make them."""
     return message_id if _HEX.fullmatch(message_id) else ""
+
+
+def _file_name(message: Message) -> str | None:
+    return message.media.file_name if message.media else None
 
 
 def _notice(kind: MessageKind, text: str) -> str:
