@@ -68,6 +68,7 @@ def schedule(request: SendRequest) -> None:
 
 def test_it_tells_checks_and_packs(home: Path) -> None:
     assert "2 messages in 2 chats" in run("stats")[1]
+    assert "not kept whole" not in run("stats")[1]
     assert run("check") == (0, "The archive is intact.\n")
     for name in ("optimize", "rebuild", "redecode"):
         assert run(name)[0] == 0

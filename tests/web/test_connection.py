@@ -107,6 +107,7 @@ async def test_whatever_a_status_may_say_is_shown(http: httpx2.AsyncClient, monk
         journal_waiting=1_234,
         events_lost=5,
         undecoded=6,
+        cut_short=9,
         address_book=AddressBookState.MISSING,
         silent_groups=4,
         failures={"outbox": 7},
@@ -122,5 +123,6 @@ async def test_whatever_a_status_may_say_is_shown(http: httpx2.AsyncClient, monk
     for words in ("A person paused it.", "Resume it.", "1,234", "Up to 5 events", "6 events are of a kind"):
         assert words in page
     assert "4 groups had some" in page
+    assert "9 messages are not kept whole" in page
     for words in ("outbox, 7 times", "8 to fetch", "Adding or changing any contact", 'value="resume"'):
         assert words in page

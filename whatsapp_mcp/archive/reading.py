@@ -133,6 +133,7 @@ class ReadingArchive:
     last_written = in_thread(read.last_written)
     position = in_thread(write.position)
     arrived = in_thread(read.arrived)
+    cut_short = in_thread(read.cut_short)
     coverage = in_thread(read.coverage)
     gaps = at_once(read.gaps)
     silent_groups = at_once(read.silent_groups)

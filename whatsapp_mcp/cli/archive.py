@@ -71,6 +71,9 @@ def stats(as_json: AsJson = False, account: Account = "") -> None:
     if found.undecoded:
         events = "1 event" if found.undecoded == 1 else f"{found.undecoded} events"
         lines.append(f"{events} cannot be decoded; try `archive redecode` after an upgrade")
+    if found.cut_short:
+        messages = "1 message is" if found.cut_short == 1 else f"{found.cut_short} messages are"
+        lines.append(f"{messages} not kept whole: their senders sent too much that day")
     if imports:
         new = sum(each.report.new for each in imports)
         count = "1 import" if len(imports) == 1 else f"{len(imports)} imports"

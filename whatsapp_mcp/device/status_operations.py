@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -77,6 +78,7 @@ class StatusOperations:
             journal_waiting=self._archiver.waiting,
             events_lost=self._counters.events_lost,
             undecoded=self._archiver.undecoded,
+            cut_short=await self._read(self._archive.cut_short()),
             catching_up=self._archiver.waiting > 0 or self._archiver.history_progress is not None,
             history_progress=self._archiver.history_progress,
             leader_pid=os.getpid(),
@@ -91,10 +93,14 @@ class StatusOperations:
         """See `ConnectionStatus.silent_groups`; 0 while more is known to come, or nothing can be read."""
         if self._loop.connection.state is not ConnectionState.ONLINE or self._archiver.waiting:
             return 0
+        return await self._read(self._archive.silent_groups(self._clock.now()))
+
+    async def _read(self, count: Awaitable[int]) -> int:
+        """A count of the archive; 0 while nothing can be read."""
         try:
-            return await self._archive.silent_groups(self._clock.now())
+            return await count
         except (sqlite3.Error, WhatsAppError):
-            logger.exception("status: the archive does not say whether groups are silent")
+            logger.exception("status: the archive cannot be counted")
             return 0
 
     async def figures(self) -> LeaderFigures:

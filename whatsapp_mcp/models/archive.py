@@ -286,6 +286,7 @@ class Statistics:
     media: int
     unread_chats: int
     undecoded: int
+    cut_short: int
     first: datetime | None
     last: datetime | None
     bytes: int

@@ -53,6 +53,7 @@ class ConnectionStatus:
         journal_waiting: Events received and not yet in the archive.
         events_lost: Upper bound of events that WhatsApp considers delivered and that were not stored.
         undecoded: Events kept that this version cannot decode.
+        cut_short: Messages not kept whole, because too much came of their senders in a day.
         history_progress: Percent of the first history sync; None when none is running or it is done.
         leader_pid: Process id of the leader; None when there is none.
         address_book: Whether the phone's address book has come; None while nothing can be said.
@@ -80,6 +81,7 @@ class ConnectionStatus:
     journal_waiting: int = 0
     events_lost: int = 0
     undecoded: int = 0
+    cut_short: int = 0
     catching_up: bool = False
     history_progress: int | None = None
     leader_pid: int | None = None

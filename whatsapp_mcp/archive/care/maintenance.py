@@ -76,7 +76,7 @@ def decode_again(
     """What this version makes of the events that could not be decoded, and of messages of unknown kind."""
     events: list[Recovered] = []
     # One at a time: an event that is over the bounds may have megabytes.
-    for seq in column(db, "SELECT seq FROM undecoded ORDER BY seq"):
+    for seq in column(db, "SELECT seq FROM undecoded WHERE payload != x'' ORDER BY seq"):
         code, received_at, payload = db.execute(
             "SELECT code, received_at, payload FROM undecoded WHERE seq = ?", (seq,)
         ).fetchone()

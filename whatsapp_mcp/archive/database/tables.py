@@ -27,7 +27,7 @@ from typing import Final
 
 from whatsapp_mcp.archive.database.import_tables import IMPORTS
 
-VERSION: Final = 12
+VERSION: Final = 13
 """Number of these tables: any change of one raises it. `migrations.py` makes an older file a current one, and
 needs nothing for tables that are only new."""
 
@@ -187,6 +187,9 @@ CREATE INDEX messages_chat ON messages (chat_id);
 CREATE INDEX messages_sender ON messages (sender_id) WHERE sender_id > 0;
 CREATE INDEX messages_own ON messages (chat_id) WHERE sender_id = 0;
 CREATE INDEX messages_kind ON messages (kind) WHERE kind > 0;
+-- What is long, and what was cut short (`Flag`): few, so that both are counted at once.
+CREATE INDEX messages_long ON messages (chat_id, sender_id) WHERE flags & 1024;
+CREATE INDEX messages_cut ON messages (id) WHERE flags & 2048;
 
 -- The message of each short number. Two have one message when it was stored under both addresses of a person.
 -- Numbers are never used twice: whoever remembers that of a purged message must not get another one.
@@ -278,6 +281,7 @@ CREATE TABLE edits (
     text TEXT NOT NULL,
     PRIMARY KEY (wa_id, chat_address, sender_address, at, text)
 ) WITHOUT ROWID;
+CREATE INDEX edits_long ON edits (chat_address, sender_address, at) WHERE length(text) > 4096;
 
 -- Messages that were deleted for everyone, also those that have not come yet.
 CREATE TABLE revokes (

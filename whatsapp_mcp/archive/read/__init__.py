@@ -79,6 +79,7 @@ from whatsapp_mcp.archive.read.repeats import (
 )
 from whatsapp_mcp.archive.read.reports import (
     arrived,
+    cut_short,
     last_written,
     meta_get,
     open_sends,
@@ -112,6 +113,7 @@ __all__ = [
     "contacts",
     "context",
     "coverage",
+    "cut_short",
     "damaged_sends",
     "edits",
     "expires_in",

@@ -13,7 +13,7 @@ from whatsapp_mcp.archive.read.cursors import check_limit, decode_id, encode, fi
 from whatsapp_mcp.archive.read.lookup import find
 from whatsapp_mcp.archive.read.message_rows import moment, time_of
 from whatsapp_mcp.archive.state import NAME_SQL, STRANGER_SQL, send_progress
-from whatsapp_mcp.decoding import OWNER
+from whatsapp_mcp.decoding import OWNER, Flag
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import (
     Delivery,
@@ -63,6 +63,7 @@ def statistics(db: sqlite3.Connection) -> Statistics:
         media,
         unread,
         undecoded,
+        cut_short(db),
         None if first is None else time_of(first),
         None if last is None else time_of(last),
         size,
@@ -88,6 +89,11 @@ def arrived(db: sqlite3.Connection) -> tuple[datetime | None, int]:
         "SELECT (SELECT max(id) FROM messages), (SELECT count(*) FROM undecoded)"
     ).fetchone()
     return None if newest is None else time_of(newest), undecoded
+
+
+def cut_short(db: sqlite3.Connection) -> int:
+    """How many messages were not kept whole (`Flag.CUT_SHORT`)."""
+    return value(db, f"SELECT count(*) FROM messages WHERE flags & {int(Flag.CUT_SHORT)}")  # noqa: S608
 
 
 def _number(key: MessageKey) -> int:

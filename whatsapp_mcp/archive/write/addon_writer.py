@@ -20,6 +20,7 @@ from whatsapp_mcp.archive.state import (
     Address,
     People,
 )
+from whatsapp_mcp.archive.write import floods
 from whatsapp_mcp.archive.write.message_writer import MessageWriter
 from whatsapp_mcp.decoding import CallUpdate, Content, MessageUpdate
 from whatsapp_mcp.models import MessageKind
@@ -39,6 +40,7 @@ class AddOnWriter:
         chat, sender = self._identities.address(update.chat), self._identities.address(update.sender)
         at = kind.values(update)[0] // kind.unit
         place = self._identities.chat(update.chat, at)
+        is_cut = kind is EDITS and floods.bound_edit(self._db, update, chat, sender)
         found = self._messages_with(kind, update.wa_id, chat, sender)
         # Of a message that a file brought it is kept: the file may go again, and what came stays.
         if kind.erased and any(one.revoked and not one.imported for one in found):
@@ -53,6 +55,8 @@ class AddOnWriter:
         # The same add-on may have come before under another address of the person.
         repeated = bool(found) and self._moments(kind, found) == before
         self._follow(kind, update, found)
+        if is_cut:
+            self._messages.mark_cut([one.id for one in found])
         if kind in (REACTIONS, VOTES) and not repeated and getattr(update, "live", True):
             first = found[0] if found else None
             where = place if first is None else first.target.chat

@@ -13,7 +13,7 @@ from typing import Final
 
 from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.database import value
-from whatsapp_mcp.archive.write import outbox
+from whatsapp_mcp.archive.write import floods, outbox
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.raw_forms import keep_raw
 from whatsapp_mcp.archive.write.update_writer import UpdateWriter, in_order
@@ -210,6 +210,7 @@ class Ingest:
 
     def _keep_undecoded(self, seq: int, part: int, code: int, at: int, payload: bytes, error: str) -> None:
         self._undecoded += 1
+        payload, error = floods.bound_undecoded(self._db, payload, error)
         self._db.execute(
             "INSERT OR REPLACE INTO undecoded VALUES (?, ?, ?, ?, ?)",
             ((seq << _PART_BITS) | part, code, at, payload, error),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from whatsapp_mcp.archive import database, identity, state
 from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.identity import Identities
+from whatsapp_mcp.archive.write import floods
 from whatsapp_mcp.decoding import KIND_NUMBER, OWNER, Content, Flag, MessageUpdate
 from whatsapp_mcp.models import MessageKind
 
@@ -57,6 +59,7 @@ class MessageWriter:
             self._identities.chat(update.chat, update.at),
             self._identities.sender(update.sender, update.at),
         )
+        floods.bound_message(self._db, update, chat, sender)
         content = update.content
         message, kind, flags, revoked_at, via, *earlier = self._db.execute(
             _LOOK_UP, (chat, update.wa_id, sender)
@@ -109,6 +112,13 @@ class MessageWriter:
             self.touched.add(chat)
         state.apply_early(db, chat, update.wa_id)
         return message
+
+    def mark_cut(self, messages: Sequence[int]) -> None:
+        """Note that not all was kept of what messages say now."""
+        for message in messages:
+            self._db.execute(
+                "UPDATE messages SET flags = flags | ? WHERE id = ?", (int(Flag.CUT_SHORT), message)
+            )
 
     def attribute(self, chat: str, sender: str | None, message: str) -> None:
         """Attribute a message of a reassigned number to the chat and person it belongs to.

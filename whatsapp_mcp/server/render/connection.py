@@ -48,6 +48,7 @@ class StatusData(TypedDict):
     journal_waiting: int
     events_lost: int
     undecoded: int
+    cut_short: int
     address_book: str | None
     files: FilesData | None
     failures: dict[str, int]
@@ -116,6 +117,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
         journal_waiting=status.journal_waiting,
         events_lost=status.events_lost,
         undecoded=status.undecoded,
+        cut_short=status.cut_short,
         address_book=status.address_book.value if status.address_book else None,
         files=FilesData(**asdict(status.files)) if status.files else None,
         failures=status.failures,
