@@ -26,6 +26,7 @@ from tests.server.test_withholding import serving
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import FileReading, Passage, ReadingKind
 from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.reading.masking import masked_reading
 from whatsapp_mcp.server.render import Wanted
 
@@ -204,3 +205,43 @@ def test_no_part_shows_a_code_that_the_whole_masks(
     for wanted in (f"{first}", f"{first}-", f"{first}+{skip}"):
         part = Wanted.parse(wanted).take(masked)
         assert not any(set(one.text) & set("730164") for one in part.passages)
+
+
+def _reply(to: str, quoted: str) -> Any:
+    body: Any = E2E.Message()
+    body.extendedTextMessage.text = "ok keepsafe"
+    context = body.extendedTextMessage.contextInfo
+    context.stanzaID, context.participant = to, BOB
+    context.quotedMessage.conversation = quoted
+    return body
+
+
+@pytest.mark.parametrize("sender", [None, BOB])
+async def test_no_quote_of_a_reply_shows_a_code_whoever_replies(
+    client: Client, archive: Archive, sender: str | None
+) -> None:
+    said = f"Your verification code is {CODE}"
+    told = [
+        ev.message("X1", said, chat=BOB, at=AT + 50),
+        ev.message("X2", _reply("X1", said), chat=BOB, sender=sender, at=AT + 60),
+    ]
+    await archive.ingest(journal(told, after=await archive.position()))
+    ref = f"#{(await archive.message('X2')).ref}"
+    tools: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("list_messages", {"chat": "Bob", "limit": 1}),
+        ("list_messages", {"limit": 1, "detail": "full"}),
+        ("get_message_context", {"message": ref, "before": 0, "after": 0}),
+        ("search_messages", {"query": "keepsafe"}),
+    )
+    for tool, arguments in tools:
+        told_now = await shown(client, tool, **arguments)
+        assert "keepsafe" in told_now, tool
+        assert CODE not in told_now, tool
+    _, data = await answer(client, "export_chat", chat="Bob")
+    assert CODE not in await anyio.Path(data["path"]).read_text(encoding="utf-8")
+
+
+async def test_the_code_of_ones_own_message_stays(client: Client, archive: Archive) -> None:
+    told = [ev.message("X2", f"My verification code is {CODE}", chat=BOB, sender=None, at=AT + 60)]
+    await archive.ingest(journal(told, after=await archive.position()))
+    assert CODE in await shown(client, "list_messages", chat="Bob", limit=1)

@@ -35,7 +35,7 @@ _OR: Final = frozenset({"OR", "|"})
 
 
 def mask_codes_in(message: Message, closely: int | None = None) -> None:
-    """Mask the one-time codes in an incoming message; of its text `closely` characters are read closely."""
+    """Mask the codes in what an incoming message itself says; `closely` characters of it are read closely."""
     text, masked = message.text, mask_codes(message.text, closely)
     has_codes = masked is not text
     message.text = masked
@@ -51,13 +51,17 @@ def mask_codes_in(message: Message, closely: int | None = None) -> None:
         message.snippet = shown if (shown := mask_codes(plain)) is not plain else message.snippet
     if message.earlier:
         message.earlier = tuple(map(mask_codes, message.earlier))
-    if message.quote is not None and message.quote.text:
-        message.quote = replace(message.quote, text=mask_codes(message.quote.text))
     if message.details:
         message.details = masked_values(message.details)
     if message.poll:
         message.poll = tuple(replace(option, name=mask_codes(option.name)) for option in message.poll)
     mask_name_in(message, text)
+
+
+def mask_quote_in(message: Message) -> None:
+    """Mask the one-time codes in what a message quotes, whoever replies: the words are another message's."""
+    if message.quote is not None and message.quote.text:
+        message.quote = replace(message.quote, text=mask_codes(message.quote.text))
 
 
 def mask_name_in(message: Message, text: str) -> None:

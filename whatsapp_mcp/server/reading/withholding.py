@@ -37,6 +37,7 @@ from whatsapp_mcp.server.reading.masking import (
     finds_masked,
     is_shown_masked,
     mask_codes_in,
+    mask_quote_in,
     masked_snippet,
     masked_values,
     may_be_told,
@@ -190,6 +191,7 @@ class View:
             message.quote = replace(quote, message_id=_id(quote.message_id), text=None, withheld=True)
         if self.withholds:
             _keep_file_words(message)
+            mask_quote_in(message)
             if message.ref != self.reveals and not (message.from_me and not strangers):
                 mask_codes_in(message, self.closely)
 
