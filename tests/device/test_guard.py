@@ -140,6 +140,23 @@ async def test_whoever_waits_hears_the_decision(guarded: Guarded) -> None:
     assert (await guarded.agent.approval(number)).way == "page"
 
 
+async def test_another_agent_hears_nothing_of_a_question_before_or_after_the_answer(
+    guarded: Guarded,
+) -> None:
+    number = await asked(guarded, text_to(guarded.stranger))
+    others = [guarded.acting_for(each) for each in (UNKNOWN, replace(AGENT, principal="stdio:another"))]
+    for other in others:
+        assert await other.approvals() == ()
+        for about in (other.approval, other.ask_on_phone, other.withdraw):
+            with pytest.raises(InvalidArgument, match="no question of this id"):
+                await about(number)
+    await guarded.person.decide(number, True, "page")
+    for other in others:
+        with pytest.raises(InvalidArgument, match="no question of this id"):
+            await other.approval(number)
+    assert (await guarded.person.approval(number)).state is ApprovalState.USED
+
+
 async def test_no_agent_decides(guarded: Guarded) -> None:
     number = await asked(guarded, text_to(guarded.stranger))
     for caller in (AGENT, UNKNOWN, replace(AGENT, principal="token:x")):

@@ -147,7 +147,11 @@ PROMISES = {
     "A command runs without a shell, in an environment of its own, with limits on time": [
         "device/test_agent_rules.py:*",
     ],
-    "At most three questions are open, each for an hour": [
+    "no other application hears of them": [
+        "device/test_guard.py:test_another_agent_hears_nothing_of_a_question_before_or_after_the_answer",
+    ],
+    "At most three questions of one application are open, each for an hour": [
+        "ledger/test_ledger.py:test_as_many_questions_as_one_may_ask_keep_no_other_from_asking",
         "ledger/test_ledger.py:test_three_questions_may_wait_and_an_hour_ends_them",
     ],
     "after a no the same act is refused for an hour": [

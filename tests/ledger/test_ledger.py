@@ -175,6 +175,15 @@ async def test_three_questions_may_wait_and_an_hour_ends_them(ledger: Ledger, cl
     await approvals.hold(QUESTION, AGENT, clock())
 
 
+async def test_as_many_questions_as_one_may_ask_keep_no_other_from_asking(
+    ledger: Ledger, clock: Hand
+) -> None:
+    for number in range(3):
+        await ledger.approvals.hold(replace(QUESTION, digest=str(number)), AGENT, clock())
+    held = await ledger.approvals.hold(QUESTION, replace(AGENT, principal="stdio:another"), clock())
+    assert held.approval.state is ApprovalState.OPEN
+
+
 async def test_what_is_over_is_told_by_expire_alone_whatever_was_asked_before(
     ledger: Ledger, clock: Hand
 ) -> None:

@@ -13,6 +13,7 @@ NEEDED = {
     "read": "read",
     "link": "admin",
     "act": "send",
+    "name": "send",
     "destroy": "send",
     "fetch": "send",
     "export": "send",

@@ -1,6 +1,6 @@
 """What was handed out to agents, what was asked of a person, and what was done: `ledger.db` of an account."""
 
-from whatsapp_mcp.ledger.approvals import Approvals, HeldAct, Question
+from whatsapp_mcp.ledger.approvals import Approvals, HeldAct, Question, no_such_question
 from whatsapp_mcp.ledger.audit import Audit, AuditEntry, AuditPage, AuditRow
 from whatsapp_mcp.ledger.audit_chain import Fault
 from whatsapp_mcp.ledger.exposures import Exposure, Taint, stays_back, taint_in, taint_of
@@ -41,6 +41,7 @@ __all__ = [
     "begin_log",
     "dump_ledger",
     "follow_ledger",
+    "no_such_question",
     "open_ledger",
     "restore_ledger",
     "set_aside",

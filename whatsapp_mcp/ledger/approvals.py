@@ -22,7 +22,7 @@ VALID: Final = timedelta(hours=1)
 REFUSED_FOR: Final = timedelta(hours=1)
 """How long the same act is refused after a no."""
 MOST_OPEN: Final = 3
-"""Questions that may wait for a person at a time."""
+"""Questions of one caller that may wait for a person at a time: no other one is kept from asking."""
 _KEY_BYTES: Final = 32
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """Letters and digits that are not mistaken for each other."""
@@ -88,7 +88,7 @@ class Approvals:
 
         Raises:
             Denied: A person said no to the same act within the last hour.
-            RateLimited: Three questions are open.
+            RateLimited: Three questions of this caller are open.
         """
 
         def change(db: sqlite3.Connection) -> HeldAct:
@@ -101,7 +101,7 @@ class Approvals:
             if waiting is not None:
                 return waiting
             _refuse_repeated(db, question.digest, now)
-            _refuse_many(db, now)
+            _refuse_many(db, caller.principal, now)
             number = "".join(secrets.choice(_ALPHABET) for _ in range(6))
             expires = now + VALID
             db.execute(
@@ -277,9 +277,7 @@ class Approvals:
     def _get(self, db: sqlite3.Connection, number: str) -> HeldAct:
         held = self._one(db, "id = ?", (number,))
         if held is None:
-            raise InvalidArgument(
-                "There is no question of this id.", "Take the id from the answer that asked."
-            )
+            raise no_such_question()
         return held
 
     def _one(self, db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> HeldAct | None:
@@ -326,6 +324,11 @@ def _pictures(arguments: Mapping[str, Any]) -> Iterator[str]:
         yield photo
 
 
+def no_such_question() -> InvalidArgument:
+    """The error of who names a question that is none, or none of theirs."""
+    return InvalidArgument("There is no question of this id.", "Take the id from the answer that asked.")
+
+
 _OVER: Final = "state IN ('open', 'approved') AND expires_at <= ?"
 
 
@@ -366,14 +369,15 @@ def _refuse_repeated(db: sqlite3.Connection, digest: str, now: datetime) -> None
         )
 
 
-def _refuse_many(db: sqlite3.Connection, now: datetime) -> None:
+def _refuse_many(db: sqlite3.Connection, principal: str, now: datetime) -> None:
     (waiting, first) = db.execute(
-        "SELECT count(*), min(expires_at) FROM approvals WHERE state = 'open' AND expires_at > ?",
-        (int(now.timestamp()),),
+        """SELECT count(*), min(expires_at) FROM approvals
+        WHERE state = 'open' AND principal = ? AND expires_at > ?""",
+        (principal, int(now.timestamp())),
     ).fetchone()
     if waiting >= MOST_OPEN:
         raise RateLimited(
-            f"{waiting} questions wait for the user already.",
+            f"{waiting} questions of this application wait for the user already.",
             "Tell the user to answer them first.",
             retry_after=first - int(now.timestamp()),
         )

@@ -23,8 +23,10 @@ from whatsapp_mcp.models import Approval, LeaderFigures, SendRequest, SendResult
 from whatsapp_mcp.storage import LeadershipOver
 from whatsapp_mcp.tracing import traced
 
-_OF_THE_GATE: Final = frozenset({"approvals", "approval", "ask_on_phone", "decide", "clear_exposures"})
+_OF_THE_GATE: Final = frozenset({"approval", "ask_on_phone", "decide", "clear_exposures"})
 """Operations that the gate itself does."""
+_OF_A_QUESTION: Final = frozenset({"approval", "ask_on_phone"})
+"""Those of them that are about a question of the caller's."""
 
 _TAKEOVER: Final = 3.0
 """Seconds after which another leader may have taken over."""
@@ -116,6 +118,10 @@ class EnforcedDevice(GeneratedDevice):
             return None
         if operation.name == "withdraw":
             return await self._gate.withdraw(arguments["number"], self.caller)
+        if operation.name == "approvals":
+            return await self._gate.approvals(self.caller)
+        if operation.name in _OF_A_QUESTION:
+            self._gate.require_own(arguments["number"], self.caller)
         if operation.name in _OF_THE_GATE:
             return await getattr(self._gate, operation.name)(**arguments)
         if operation.name == "handed_on":

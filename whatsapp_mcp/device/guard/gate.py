@@ -24,8 +24,8 @@ from whatsapp_mcp.device.guard.phone_questions import touches_question
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
 from whatsapp_mcp.device.outbox import Outbox
-from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, WhatsAppError
-from whatsapp_mcp.ledger import HeldAct, Ledger, Question, Taint
+from whatsapp_mcp.errors import ApprovalRequired, Denied, WhatsAppError
+from whatsapp_mcp.ledger import HeldAct, Ledger, Question, Taint, no_such_question
 from whatsapp_mcp.models import (
     Activity,
     Approval,
@@ -365,9 +365,19 @@ class Gate:
 
     # Deciding.
 
-    async def approvals(self) -> tuple[Approval, ...]:
+    async def approvals(self, caller: Caller) -> tuple[Approval, ...]:
         """See `Device.approvals`."""
-        return tuple(held.approval for held in self._ledger.approvals.open(self.clock.now()))
+        waiting = self._ledger.approvals.open(self.clock.now())
+        return tuple(held.approval for held in waiting if _may_see(held, caller))
+
+    def require_own(self, number: str, caller: Caller) -> None:
+        """Let a question be seen by the one whose act it is about, and by its person.
+
+        Raises:
+            InvalidArgument: There is no such question of this caller.
+        """
+        if not _may_see(self._ledger.approvals.get(number), caller):
+            raise no_such_question()
 
     async def approval(self, number: str, wait: float = 0.0) -> Approval:
         """See `Device.approval`."""
@@ -390,9 +400,8 @@ class Gate:
 
     async def withdraw(self, number: str, caller: Caller) -> None:
         """See `Device.withdraw`."""
-        held = self._ledger.approvals.get(number)
-        if held.principal != caller.principal:
-            raise InvalidArgument("There is no such question.")
+        if self._ledger.approvals.get(number).principal != caller.principal:
+            raise no_such_question()
         await self.void(number)
 
     async def clear_exposures(self, principal: str | None = None) -> None:
@@ -411,6 +420,11 @@ class Gate:
         """Wake whoever waits for a decision."""
         self._decided.set()
         self._decided = anyio.Event()
+
+
+def _may_see(held: HeldAct, caller: Caller) -> bool:
+    """Whether a question is told to a caller: what became of it repeats what its asker wrote."""
+    return caller.is_trusted or held.principal == caller.principal
 
 
 def _needs_no_facts(policy: Policy, operation: Operation, caller: Caller) -> bool:

@@ -14,7 +14,7 @@ class ApprovalOperations(Protocol):
 
     @has_effect(Effect.READ)
     async def approvals(self) -> tuple[Approval, ...]:
-        """What waits for a person, the oldest first."""
+        """What waits for a person, the oldest first; of an agent, its own questions."""
         ...
 
     @has_effect(Effect.READ, in_chat=True)
@@ -22,7 +22,7 @@ class ApprovalOperations(Protocol):
         """One question; waits up to `wait` seconds for a person to decide it.
 
         Raises:
-            InvalidArgument: There is none of this id.
+            InvalidArgument: There is none of this id, or it is another agent's.
         """
         ...
 
@@ -31,7 +31,7 @@ class ApprovalOperations(Protocol):
         """Ask on the phone as well: the host, which should have shown the question, gave no decision.
 
         Raises:
-            InvalidArgument: There is none of this id.
+            InvalidArgument: There is none of this id, or it is another agent's.
         """
         ...
 
