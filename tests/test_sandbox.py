@@ -29,7 +29,7 @@ def verdict(
     """What the filter of a machine answers to a call with these arguments (linux/filter.h)."""
     known = seccomp._MACHINES[machine]
     data = {0: number, 4: known.audit if audit is None else audit, 16: argument, 40: fourth}
-    program = list(seccomp._filter(known, sizes=sizes))
+    program = list(seccomp._computing(known, sizes=sizes))
     loaded, at = 0, 0
     while True:
         code, if_so, if_not, value = program[at]

@@ -21,6 +21,7 @@ from whatsapp_mcp.device.leader.observer import observed_status
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.rpc import Guest
 from whatsapp_mcp.settings import AccountFolder, Settings
 
 pytestmark = pytest.mark.anyio
@@ -131,7 +132,7 @@ async def test_the_leader_is_asked(tmp_path: Path):
 
 
 async def test_a_leader_that_does_not_answer_is_told_in_time(folder: AccountFolder):
-    async def say_nothing(_stream: ByteStream, _secret: str) -> None:
+    async def say_nothing(_stream: ByteStream, _guest: Guest, _secret: str) -> None:
         await anyio.sleep_forever()
 
     async with endpoint.listening(folder, say_nothing):
