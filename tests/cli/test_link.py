@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from tests import simulated
 from tests.cli.fakes import NOON, ScriptedDevice, status_of
+from tests.web.site import sign_in
 from whatsapp_mcp.cli.connection import linking as link_module
 from whatsapp_mcp.cli.connection.device import reconnected, settled_status
 from whatsapp_mcp.cli.connection.linking import link
@@ -125,7 +126,10 @@ class Small(JsonReport):
         self.urls.append(url)
 
     async def look(self) -> None:
-        answer = await self._http.get(self.urls[0] if not self.seen else urljoin(self.urls[0], "/"))
+        if not self.seen:
+            answer = await sign_in(self._http, self.urls[0])
+        else:
+            answer = await self._http.get(urljoin(self.urls[0], "/"))
         self.seen.append(answer.text)
 
 
