@@ -245,3 +245,23 @@ async def test_the_code_of_ones_own_message_stays(client: Client, archive: Archi
     told = [ev.message("X2", f"My verification code is {CODE}", chat=BOB, sender=None, at=AT + 60)]
     await archive.ingest(journal(told, after=await archive.position()))
     assert CODE in await shown(client, "list_messages", chat="Bob", limit=1)
+
+
+@pytest.mark.parametrize("page", [2, 30, 59])
+@pytest.mark.parametrize("spoken", [False, True])
+@pytest.mark.parametrize(
+    ("ends", "begins"),
+    [("Your verification code is", f"{CODE} for you. "), (f"{CODE} is", "your verification code. ")],
+)
+def test_a_page_of_a_long_file_shows_no_code_that_the_page_before_or_behind_announces(
+    page: int, spoken: bool, ends: str, begins: str
+) -> None:
+    kind = ReadingKind.TRANSCRIPT if spoken else ReadingKind.DOCUMENT
+    other = "We meet at pier 4. " * 100
+    texts = [other] * 60
+    texts[page - 1 : page + 1] = other + ends, begins + other
+    whole = FileReading(kind, tuple(map(Passage, texts)), "x")
+    for first in (page, page + 1):
+        shown = Wanted.parse(f"{first}").take(masked_reading(whole, first))
+        assert CODE not in shown.passages[0].text
+        assert "We meet at pier 4." in shown.passages[0].text

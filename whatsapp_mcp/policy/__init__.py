@@ -6,7 +6,7 @@ from whatsapp_mcp.policy.agent_chats import agent_of
 from whatsapp_mcp.policy.budgets import check_budgets, check_pauses, check_quiet, gap
 from whatsapp_mcp.policy.chosen_names import cut_name, words_in_name
 from whatsapp_mcp.policy.cleaning import TAG, clean, clean_line, one_line, without_tags
-from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts
+from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts, may_hold_code
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
 from whatsapp_mcp.policy.digest import digest_of
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
@@ -64,6 +64,7 @@ __all__ = [
     "is_shown",
     "mask_codes",
     "mask_parts",
+    "may_hold_code",
     "one_line",
     "parse_scopes",
     "quoted",

@@ -147,6 +147,11 @@ def has_code(text: str) -> bool:
     return bool(_codes(text))
 
 
+def may_hold_code(text: str) -> bool:
+    """Whether a text holds what every one-time code has: a quick first look."""
+    return _POSSIBLE.search(text) is not None
+
+
 def mask_codes(text: str, closely: int | None = None) -> str:
     """The text with `MASK` in place of each one-time code; the same text where there is none.
 
@@ -157,6 +162,8 @@ def mask_codes(text: str, closely: int | None = None) -> str:
     """
     if closely is None or len(text) <= closely:
         return _without(text, _codes(text))
+    if closely == 0:
+        return _without_suspects(text)
     codes = [(start, end) for start, end in _codes(text[: closely + _STRONG_REACH]) if start < closely]
     at = max(closely, codes[-1][1] if codes else 0)
     return _without(text[:at], codes) + _without_suspects(text[at:])

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from anyio import current_time
+
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.ledger import AuditEntry, Exposure, taint_of
@@ -23,6 +25,7 @@ from whatsapp_mcp.models import (
     own_words,
 )
 from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
+from whatsapp_mcp.server.reading.masker import Masker
 from whatsapp_mcp.server.reading.names import Names
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Verdict
@@ -37,6 +40,8 @@ Ask = Callable[[Permit], Awaitable[None]]
 """Returns if a person agrees; else it raises a `WhatsAppError`."""
 _ROUNDS: Final = 20
 """Pages that are read on for one of which something is shown."""
+_PAGING: Final = 2.0
+"""Seconds after which no further one is read; the cursor goes on there."""
 _SPEAKERS: Final = frozenset({ChatKind.CHANNEL, ChatKind.STATUS})
 """Chats that are named for what stands in them, by whomever."""
 
@@ -168,11 +173,26 @@ class Guard:
             raise forbidden()
 
     async def shown(
-        self, found: Sequence[Message], *, opens: bool = False, named: bool = False
+        self,
+        found: Sequence[Message],
+        *,
+        opens: bool = False,
+        named: bool = False,
+        masker: Masker | None = None,
+        among: int = 0,
     ) -> tuple[Message, ...]:
-        """Messages as they are handed out."""
+        """Messages as they are handed out.
+
+        Args:
+            found: The messages.
+            opens: They are asked for.
+            named: Their chat is asked for.
+            masker: Masks the answer, where these are only a part of it.
+            among: How many messages that may have.
+        """
         view = await self.view_of(found, opens=opens, named=named)
-        shown = view.messages(found)
+        view.masker = masker or view.masker
+        shown = view.messages(found, among=among)
         await self.hand_out(view, found, shown, found[0].ref if opens and found else None)
         return shown
 
@@ -258,12 +278,21 @@ class Guard:
         read: Callable[[str | None], Awaitable[Page[T]]],
         cursor: str | None,
         shown: Callable[[Sequence[T]], Awaitable[tuple[T, ...]]],
+        masker: Masker | None = None,
     ) -> Page[T]:
-        """The next page of which anything is shown."""
+        """The next page of which anything is shown; an empty one with a cursor where that takes too long.
+
+        Args:
+            read: Reads the page behind a cursor.
+            cursor: Where to begin.
+            shown: Makes of what was read what is shown.
+            masker: Masks all of these pages.
+        """
+        end = current_time() + _PAGING
         page = await read(cursor)
         items = await shown(page.items)
         for _ in range(_ROUNDS):
-            if items or page.next_cursor is None:
+            if items or page.next_cursor is None or (masker and masker.is_spent) or current_time() > end:
                 break
             page = await read(page.next_cursor)
             items = await shown(page.items)

@@ -24,22 +24,27 @@ class GuardedDigest(Guard):
         every = [fact.message for news in found.chats for fact in news.facts]
         view = await self.view_of(every)
         view.verdicts = await self.verdicts(news.chat.jid for news in found.chats)
-        chats = tuple(_shown(view, news) for news in found.chats if view.verdict(news.chat.jid) != "deny")
+        chats = tuple(
+            _shown(view, news, len(every)) for news in found.chats if view.verdict(news.chat.jid) != "deny"
+        )
         handed_out = [fact.message for news in chats for fact in news.facts]
         await self.hand_out(view, every, handed_out, operation="digest")
         return replace(found, chats=chats)
 
 
-def _shown(view: View, news: ChatNews) -> ChatNews:
-    """The news of a chat as they are handed out."""
+def _shown(view: View, news: ChatNews, facts: int) -> ChatNews:
+    """The news of a chat as they are handed out, of so many facts in all."""
     news.chat.last_message = None
     return ChatNews(
-        view.chat(news.chat), news.new, tuple(filter(None, (_fact(view, one) for one in news.facts)))
+        view.chat(news.chat),
+        news.new,
+        tuple(filter(None, (_fact(view, one, facts) for one in news.facts))),
     )
 
 
-def _fact(view: View, fact: Fact) -> Fact | None:
+def _fact(view: View, fact: Fact, facts: int) -> Fact | None:
     """A fact as it is handed out; None if what it tells stays back."""
+    view.masker.begin(facts)
     view.message(fact.message)
     if fact.message.withheld is None:
         return fact

@@ -31,13 +31,10 @@ from whatsapp_mcp.models import (
 from whatsapp_mcp.policy import has_code
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
+from whatsapp_mcp.server.reading.masker import Masker
 from whatsapp_mcp.server.reading.masking import mask_name_in, masked_reading, tells_codes
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.triage import Side
-
-_LOOKED_AT: Final = 50_000
-"""Characters of a document up to which it is looked for codes that a search must not tell."""
-
 
 _REFS: Final = 5
 """Messages that are named of the hits in a chat whose words stay back."""
@@ -121,15 +118,18 @@ class GuardedMessages(Guard):
         only = await self.only_chat()
         return where if only is None else replace(where, chat=only)
 
-    async def message(self, key: MessageKey, *, chat: str | None = None) -> Message:
-        """As `ReadingArchive.message`.
+    async def message(
+        self, key: MessageKey, *, chat: str | None = None, masker: Masker | None = None, among: int = 1
+    ) -> Message:
+        """As `ReadingArchive.message`; with `masker` one of so many of an answer that it masks.
 
         Raises:
             MessageNotFound: No such message.
             Denied: It is in a chat that may not be read.
         """
         found = await self._archive.message(key, chat=chat)
-        return await self._one(found, named=await self.is_named(found.chat))
+        named = await self.is_named(found.chat)
+        return _only(await self.shown((found,), named=named, masker=masker, among=among))
 
     async def opened_message(self, key: MessageKey) -> Message:
         """A message whose words are asked for.
@@ -139,12 +139,7 @@ class GuardedMessages(Guard):
             Denied: It is in a chat that may not be read.
             WhatsAppError: A person has to agree.
         """
-        return await self._one(await self._archive.message(key), opens=True)
-
-    async def _one(self, message: Message, *, opens: bool = False, named: bool = False) -> Message:
-        for shown in await self.shown((message,), opens=opens, named=named):
-            return shown
-        raise forbidden()
+        return _only(await self.shown((await self._archive.message(key),), opens=True))
 
     async def context(
         self,
@@ -190,7 +185,7 @@ class GuardedMessages(Guard):
         found = await self._archive.preceding(keys, count)
         every = [message for messages in found.values() for message in messages]
         view = await self.view_of(every, named=bool(every) and await self.is_named(every[0].chat))
-        shown = {ref: view.messages(messages) for ref, messages in found.items()}
+        shown = {ref: view.messages(messages, among=len(every)) for ref, messages in found.items()}
         await self.hand_out(view, every, [one for messages in shown.values() for one in messages])
         return shown
 
@@ -226,17 +221,18 @@ class GuardedMessages(Guard):
             )
 
         withheld: dict[str, list[int]] = {}
+        masker = Masker()
 
         async def shown(found: Sequence[Message]) -> tuple[Message, ...]:
             view = await self.view_of(found, named=named)
-            view.counts = self._counts_hits
-            hits, counted = view.hits(found, query, await self._masked_readings(found, query))
+            view.counts, view.masker = self._counts_hits, masker
+            hits, counted = view.hits(found, query, await self._masked_readings(found, query, masker))
             for message in counted:
                 withheld.setdefault(message.chat, []).append(message.ref)
             await self.hand_out(view, found, hits, operation="search")
             return hits
 
-        page = await self.pages(read, cursor, shown)
+        page = await self.pages(read, cursor, shown, masker)
         if page.items and not withheld:
             return page
         notes = page.notes if page.items else (*page.notes, *self._not_searched(query))
@@ -265,11 +261,11 @@ class GuardedMessages(Guard):
         nobody = [(name, await self.shown_people(closest)) for name, closest in found.nobody]
         return replace(found, nobody=tuple(nobody))
 
-    async def _masked_readings(self, found: Sequence[Message], query: str) -> dict[int, str]:
+    async def _masked_readings(self, found: Sequence[Message], query: str, masker: Masker) -> dict[int, str]:
         """What was read in the files of hits, its one-time codes masked, by ref; only where there are any.
 
-        Documents matter only where the query may tell a code. One that is long counts as one that holds a
-        code: looking for codes takes longer than finding it.
+        Documents matter only where the query may tell a code. One that is long, or one of many, counts as
+        one that holds a code: looking for codes takes longer than finding it.
         """
         masked: dict[int, str] = {}
         for message in found if self._withholds else ():
@@ -278,7 +274,7 @@ class GuardedMessages(Guard):
                 continue
             reading = await self._archive.reading(message.ref)
             text = _text(reading) if reading else ""
-            if tells and len(text) > _LOOKED_AT:
+            if tells and not masker.looks_into_file(len(text)):
                 masked[message.ref] = ""
             elif reading and (without := _text(await to_thread.run_sync(masked_reading, reading))) != text:
                 masked[message.ref] = without
@@ -296,7 +292,7 @@ class GuardedMessages(Guard):
         view = await self._view_of_file(found)
         await self._agree_to(view, found)
         if view.withholds and not (found.from_me and not view.strangers):
-            mask_name_in(found, found.text)
+            mask_name_in(found, found.text, Masker())
         return found
 
     async def _agree_to(self, view: View, found: Message) -> None:
@@ -304,13 +300,19 @@ class GuardedMessages(Guard):
             await self.agree(Permit("release", (found.chat,), (f"#{found.ref}",)))
 
     async def reading(
-        self, key: MessageKey, part: Callable[[FileReading], FileReading] = lambda whole: whole
+        self,
+        key: MessageKey,
+        part: Callable[[FileReading], FileReading] = lambda whole: whole,
+        *,
+        first: int | None = None,
     ) -> FileReading | None:
         """As `ReadingArchive.reading`, with one-time codes masked; it is asked for.
 
         Args:
             key: The message.
             part: Takes what is wanted out of the whole, in which codes are masked before.
+            first: The page from which on it takes what an answer has room for: of a long file the others
+                are hidden. None: it takes all of them.
 
         Raises:
             MessageNotFound: No such message.
@@ -323,7 +325,7 @@ class GuardedMessages(Guard):
             return None
         view = await self._view_of_file(found)
         if view.withholds and not (found.from_me and not view.strangers):
-            reading = await to_thread.run_sync(masked_reading, reading)
+            reading = await to_thread.run_sync(masked_reading, reading, first)
         wanted = part(reading)
         await self.hand_out(view, (), (found,), operation="reading")
         return wanted
@@ -379,6 +381,13 @@ class GuardedMessages(Guard):
         """As `ReadingArchive.media_source`, for a download: the file's content is asked for."""
         await self.opened_message(key)
         return await self._archive.media_source(key)
+
+
+def _only(shown: Sequence[Message]) -> Message:
+    """The one message, if it may be read."""
+    for message in shown:
+        return message
+    raise forbidden()
 
 
 def _text(reading: FileReading) -> str:

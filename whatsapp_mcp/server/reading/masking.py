@@ -7,24 +7,28 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from whatsapp_mcp.models import (
     FileReading,
     Media,
     Message,
+    Passage,
     PollOption,
     ReadingExcerpt,
     ReadingKind,
 )
-from whatsapp_mcp.policy import MASK, mask_codes, mask_parts
+from whatsapp_mcp.policy import MASK, mask_parts
+from whatsapp_mcp.server.reading.masker import Masker
 
 _HIT: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 _EXCLUDES: Final = re.compile(r"(?:^|\s)-\S")
-_ANNOUNCING: Final = 300
-"""Characters of a text that may announce a code in the name of its file."""
 _AROUND: Final = 100
 """Characters that are shown on each side of a hit in a text with codes."""
+PART: Final = 80_000
+"""Characters of a file that are read for codes where a page of it is shown: twice what an answer shows."""
+_NEAR: Final = 1_000
+"""Characters on each side of them in which a code may be announced: three times as far as a word reaches."""
 _DIGIT: Final = re.compile(r"\d")
 _OPERATORS: Final = re.compile(r"[a-zA-Z]{2,6}:(?:\"[^\"]*\"?|\S+)")
 _DATES: Final = re.compile(
@@ -34,13 +38,13 @@ _WORDS: Final = re.compile(r"[^\W_]+")
 _OR: Final = frozenset({"OR", "|"})
 
 
-def mask_codes_in(message: Message, closely: int | None = None) -> None:
-    """Mask the codes in what an incoming message itself says; `closely` characters of it are read closely."""
-    text, masked = message.text, mask_codes(message.text, closely)
+def mask_codes_in(message: Message, masker: Masker) -> None:
+    """Mask the one-time codes in what an incoming message itself says."""
+    text, masked = message.text, masker.text(message.text)
     has_codes = masked is not text
     message.text = masked
     if reading := message.reading:
-        heard = mask_codes(reading.text, closely)
+        heard = masker.text(reading.text)
         has_codes |= heard is not reading.text
         message.reading = replace(reading, text=heard)
     if message.snippet is not None and message.snippet_of == "text" and masked is not text:
@@ -48,41 +52,37 @@ def mask_codes_in(message: Message, closely: int | None = None) -> None:
     elif message.snippet is not None and has_codes and message.snippet_of != "reading":
         # The hit's stars may stand within a code, which would not be recognised.
         plain = _HIT.sub(r"\1", message.snippet)
-        message.snippet = shown if (shown := mask_codes(plain)) is not plain else message.snippet
+        message.snippet = shown if (shown := masker.text(plain)) is not plain else message.snippet
     if message.earlier:
-        message.earlier = tuple(map(mask_codes, message.earlier))
+        message.earlier = tuple(map(masker.text, message.earlier))
     if message.details:
-        message.details = masked_values(message.details)
+        message.details = masker.values(message.details)
     if message.poll:
-        message.poll = tuple(replace(option, name=mask_codes(option.name)) for option in message.poll)
-    mask_name_in(message, text)
+        message.poll = tuple(replace(option, name=masker.text(option.name)) for option in message.poll)
+    mask_name_in(message, text, masker)
 
 
-def mask_quote_in(message: Message) -> None:
+def mask_quote_in(message: Message, masker: Masker) -> None:
     """Mask the one-time codes in what a message quotes, whoever replies: the words are another message's."""
     if message.quote is not None and message.quote.text:
-        message.quote = replace(message.quote, text=mask_codes(message.quote.text))
+        message.quote = replace(message.quote, text=masker.text(message.quote.text))
 
 
-def mask_name_in(message: Message, text: str) -> None:
+def mask_name_in(message: Message, text: str, masker: Masker) -> None:
     """Mask the one-time codes in the name of a message's file; a snippet of such a name is left out.
 
     Args:
         message: The message, which is changed.
         text: Its text as it came.
+        masker: Masks.
     """
     if message.media is None or not (name := message.media.file_name):
         return
-    masked = masked_name(name, text)
+    masked = masker.name(name, text)
     if masked != name:
         message.media = replace(message.media, file_name=masked)
         if message.snippet_of == "file_name":
             message.snippet = None
-
-
-def masked_name(name: str, text: str) -> str:
-    """The name of a file with its one-time codes masked, which the text of its message may announce."""
-    return mask_parts((text[-_ANNOUNCING:], name), "\n")[1]
 
 
 def masked_snippet(masked: str, snippet: str | None) -> str:
@@ -98,31 +98,51 @@ def masked_snippet(masked: str, snippet: str | None) -> str:
 
 
 @lru_cache(maxsize=4)
-def masked_reading(reading: FileReading) -> FileReading:
+def masked_reading(reading: FileReading, first: int | None = None) -> FileReading:
     """What was read in a file, with its one-time codes masked wherever they are announced in it.
 
-    The last few are kept: a million characters take seconds, and are read page by page.
+    The last few are kept: they are read page by page.
+
+    Args:
+        reading: What was read.
+        first: The page from which on it is read: of what is long, `PART` characters from there on are read
+            for codes, with what is near them, and all other pages are hidden. None: all of it is.
     """
-    texts = [text for one in reading.passages for text in (one.title or "", one.text)]
+    lengths = [len(one.text) + len(one.title or "") for one in reading.passages]
+    if first is None or sum(lengths) <= PART:
+        return replace(reading, passages=_masked_passages(reading, reading.passages))
+    begin = min(first, len(lengths)) - 1
+    end = _reached(lengths, begin, 1, PART)
+    before = _reached(lengths, begin - 1, -1, _NEAR) + 1
+    passages = list(reading.passages[before : _reached(lengths, end, 1, _NEAR)])
+    if before < begin:
+        # Titles stand before texts: a page that is cut at its beginning has none.
+        passages[0] = replace(passages[0], title=None, text=passages[0].text[-_NEAR:])
+    if before + len(passages) > end:
+        passages[-1] = replace(passages[-1], text=passages[-1].text[:_NEAR])
+    masked = _masked_passages(reading, passages)[begin - before : end - before]
+    hidden = [Passage(MASK)] * len(lengths)
+    return replace(reading, passages=(*hidden[:begin], *masked, *hidden[end:]))
+
+
+def _reached(lengths: Sequence[int], at: int, step: Literal[1, -1], wanted: int) -> int:
+    """The page behind those, from one on, that have so many characters together."""
+    while 0 <= at < len(lengths) and wanted > 0:
+        wanted -= lengths[at]
+        at += step
+    return at
+
+
+def _masked_passages(reading: FileReading, passages: Sequence[Passage]) -> tuple[Passage, ...]:
+    texts = [text for one in passages for text in (one.title or "", one.text)]
     spoken = reading.kind is ReadingKind.TRANSCRIPT
-    masked = mask_parts([text for text in texts if text], " " if spoken else "\n")
-    following = iter(masked)
-    passages = [
-        replace(one, title=one.title and next(following), text=one.text and next(following))
-        for one in reading.passages
-    ]
-    return replace(reading, passages=tuple(passages))
-
-
-def masked_values(value: Any) -> Any:
-    """A JSON value with the codes masked in every text within."""
-    if isinstance(value, str):
-        return mask_codes(value)
-    if isinstance(value, dict):
-        return {key: masked_values(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [masked_values(inner) for inner in value]
-    return value
+    following = iter(mask_parts([text for text in texts if text], " " if spoken else "\n"))
+    return tuple(
+        [
+            replace(one, title=one.title and next(following), text=one.text and next(following))
+            for one in passages
+        ]
+    )
 
 
 class Carried(NamedTuple):
@@ -135,7 +155,7 @@ class Carried(NamedTuple):
 
 
 def may_be_told(
-    query: str, text: str, carried: Carried, readings: Mapping[int, str] | None, ref: int
+    query: str, text: str, carried: Carried, readings: Mapping[int, str] | None, ref: int, masker: Masker
 ) -> bool:
     """Whether it tells nothing of a one-time code that a query found a message which stays back.
 
@@ -145,14 +165,15 @@ def may_be_told(
         carried: What else it carries.
         readings: What was read in files that hold codes, without those, by the message's ref.
         ref: Of the message.
+        masker: Masks.
     """
-    masked, in_file = mask_codes(text), readings is not None and ref in readings
+    masked, in_file = masker.text(text), readings is not None and ref in readings
     details = carried.details
     name = carried.media.file_name if carried.media else None
-    names_none = not name or masked_name(name, text) == name
-    if masked is text and not in_file and names_none and (not details or masked_values(details) == details):
+    names_none = not name or masker.name(name, text) == name
+    if masked is text and not in_file and names_none and (not details or masker.values(details) == details):
         return True
-    heard = mask_codes(carried.reading.text) if carried.reading else ""
+    heard = masker.text(carried.reading.text) if carried.reading else ""
     return finds_masked(query, readings[ref] if readings and in_file else heard, masked, carried)
 
 

@@ -30,8 +30,9 @@ from whatsapp_mcp.models import (
     quote_is_strangers,
     words_are_strangers,
 )
-from whatsapp_mcp.policy import cut_name, mask_codes
+from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.chat_rules import kind_of
+from whatsapp_mcp.server.reading.masker import Masker
 from whatsapp_mcp.server.reading.masking import (
     Carried,
     finds_masked,
@@ -39,7 +40,6 @@ from whatsapp_mcp.server.reading.masking import (
     mask_codes_in,
     mask_quote_in,
     masked_snippet,
-    masked_values,
     may_be_told,
     tells_codes,
 )
@@ -54,9 +54,6 @@ _OURS: Final = frozenset({ChatKind.STATUS, ChatKind.BROADCAST})
 """Chats that nobody else names."""
 _HEX: Final = re.compile(r"[0-9A-F]{1,40}")
 _SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
-READ_CLOSELY: Final = 50_000
-"""Characters of an answer that are read for the words around one-time codes, at worst in 0.2 s: more than
-an answer shows."""
 
 
 @dataclass(slots=True)
@@ -76,7 +73,7 @@ class View:
         asked: A chat whose words a rule keeps back until a person agrees, or that was handed out so.
         names: The names of strangers in the answer.
         familiar: Jids of groups whose names count as no stranger's.
-        closely: Characters of each message that are read for the words around one-time codes.
+        masker: Masks one-time codes, all of one answer.
     """
 
     withholds: bool
@@ -90,8 +87,8 @@ class View:
     strangers: bool = False
     contacts: bool = False
     asked: bool = False
-    closely: int = READ_CLOSELY
     names: Names = field(default_factory=Names)
+    masker: Masker = field(default_factory=Masker)
     familiar: frozenset[str] = frozenset()
 
     def verdict(self, chat: str) -> Verdict | None:
@@ -108,13 +105,18 @@ class View:
         strangers = words_are_strangers(message, self.tainted) and message.kind not in NOTICES
         return strangers or (message.quote is not None and quote_is_strangers(message.quote, self.tainted))
 
-    def messages(self, found: Sequence[Message]) -> tuple[Message, ...]:
-        """The messages as they are shown."""
-        self.closely = READ_CLOSELY // max(1, len(found))
+    def messages(self, found: Sequence[Message], *, among: int = 0) -> tuple[Message, ...]:
+        """The messages as they are shown.
+
+        Args:
+            found: The messages.
+            among: How many the answer may have, where it is more than these.
+        """
         shown: list[Message] = []
-        for message in found:
+        for index, message in enumerate(found):
             if self.verdicts and self.verdict(message.chat) == "deny":
                 continue
+            self.masker.begin((among or len(found)) - index)
             self.message(message)
             shown.append(message)
         return collapsed(shown)
@@ -131,17 +133,18 @@ class View:
             query: What was searched for.
             masked: What was read in files that hold one-time codes, without those, by the message's ref.
         """
-        self.closely = READ_CLOSELY // max(1, len(found))
         shown: list[Message] = []
         counted: list[Message] = []
-        for message in found:
+        for index, message in enumerate(found):
+            # Another page may follow, of which anything is shown.
+            self.masker.begin(2 * (len(found) - index))
             if self.verdicts and self.verdict(message.chat) == "deny":
                 continue
             text, snippet, name = message.text, message.snippet, _file_name(message)
             self.message(message)
             if message.withheld:
                 carried, self.stripped = self.stripped, None
-                if carried and may_be_told(query, text, carried, masked, message.ref):
+                if carried and may_be_told(query, text, carried, masked, message.ref, self.masker):
                     counted.append(message)
                 continue
             if message.text != text and not is_shown_masked(snippet, message.text, query):
@@ -191,9 +194,9 @@ class View:
             message.quote = replace(quote, message_id=_id(quote.message_id), text=None, withheld=True)
         if self.withholds:
             _keep_file_words(message)
-            mask_quote_in(message)
+            mask_quote_in(message, self.masker)
             if message.ref != self.reveals and not (message.from_me and not strangers):
-                mask_codes_in(message, self.closely)
+                mask_codes_in(message, self.masker)
 
     def _hand_out(self, message: Message, *, strangers: bool) -> None:
         if strangers:
@@ -263,11 +266,12 @@ class View:
 
     def chats(self, found: Sequence[Chat]) -> tuple[Chat, ...]:
         """The chats of a list with their last messages, as they are shown."""
-        self.closely = READ_CLOSELY // max(1, len(found))
-        return tuple([self.chat(chat) for chat in found if self.verdict(chat.jid) != "deny"])
+        readable = [chat for chat in found if self.verdict(chat.jid) != "deny"]
+        return tuple([self.chat(chat, len(readable) - index) for index, chat in enumerate(readable)])
 
-    def chat(self, chat: Chat) -> Chat:
-        """A chat as it is shown."""
+    def chat(self, chat: Chat, among: int = 1) -> Chat:
+        """A chat as it is shown, the first of so many that are still to come."""
+        self.masker.begin(among)
         verdict = self.verdict(chat.jid)
         if self.withholds and (chat.stranger or not is_person(chat.jid)):
             chat.name = self.chosen(chat.name, chat.jid)
@@ -304,8 +308,8 @@ class View:
         elif not last.from_me:
             self.contacts = True
         if self.withholds and not (last.from_me and not strangers):
-            last.text, last.details = mask_codes(last.text, self.closely), masked_values(last.details)
-            last.heard = last.heard and mask_codes(last.heard, self.closely)
+            last.text, last.details = self.masker.text(last.text), self.masker.values(last.details)
+            last.heard = last.heard and self.masker.text(last.heard)
 
     def contact(self, person: Contact) -> Contact:
         """A person under the names that are shown; what people call themselves is cut, known or not."""

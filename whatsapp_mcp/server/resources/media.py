@@ -41,7 +41,7 @@ async def media(call: Call, ref: str) -> Sequence[Content]:
     services = await call.services()
     found = await services.archive.opened_message(ref)
     wanted = Wanted()
-    part = await services.archive.reading(found.ref, wanted.take)
+    part = await services.archive.reading(found.ref, wanted.take, first=wanted.first)
     read = [Content(told_reading(found, part, wanted)[0], _TEXT)] if part is not None else []
     size = found.media.size if found.media else None
     if size is None or size <= LARGEST:

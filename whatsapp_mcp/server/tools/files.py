@@ -155,7 +155,7 @@ async def _said(services: Services, found: Message) -> Text:
     if found.kind not in _SPOKEN:
         return Text("")
     wanted = Wanted()
-    part = await services.archive.reading(found.ref, wanted.take)
+    part = await services.archive.reading(found.ref, wanted.take, first=wanted.first)
     if part is None:
         return Text("" if found.kind is MessageKind.VIDEO else "What is said in it: read_file.")
     return told_reading(found, part, wanted)[0]
@@ -191,7 +191,7 @@ async def read_file(
     if found.reading is None:
         async with services.device() as device:
             await device.read_file(found.ref)
-    part = await services.archive.reading(found.ref, wanted.take)
+    part = await services.archive.reading(found.ref, wanted.take, first=wanted.first)
     if part is None:
         raise MediaUnavailable("Nothing was read in this file.", "Try download_media.")
     return Result(*told_reading(found, part, wanted))

@@ -36,7 +36,7 @@ from whatsapp_mcp.server.calls import (
 )
 from whatsapp_mcp.server.feed import SLICE, next_change
 from whatsapp_mcp.server.fencing import Text, called, clean_line, in_quotes
-from whatsapp_mcp.server.reading import collapsed
+from whatsapp_mcp.server.reading import Masker, collapsed
 from whatsapp_mcp.server.render import (
     MessagesData,
     ReportData,
@@ -264,7 +264,7 @@ async def _collect(
     """
     begin = anyio.current_time()
     limit = end = begin + min(wait, MAX_WAIT)
-    heard, typing = _Heard(after), frozenset[str]()
+    heard, typing, masker = _Heard(after), frozenset[str](), Masker()
     while True:
         start = await archive.resume(heard.after)
         heard.missed |= start != heard.after
@@ -272,7 +272,7 @@ async def _collect(
         changes = await archive.changes(start, limit=_BATCH)
         for change in changes:
             heard.after = change.seq
-            message = await _message_of(change, archive)
+            message = await _message_of(change, archive, masker)
             if message is None or message.from_me:
                 continue
             if not wanted(message):
@@ -294,12 +294,12 @@ async def _collect(
         await call.progress(min(wait, anyio.current_time() - begin), wait, "waiting")
 
 
-async def _message_of(change: Change, archive: GuardedArchive) -> Message | None:
+async def _message_of(change: Change, archive: GuardedArchive, masker: Masker) -> Message | None:
     """The new message of a change; None for another kind of change, or when it is deleted again."""
     if change.kind != "message" or change.ref is None:
         return None
     try:
-        return await archive.message(change.ref)
+        return await archive.message(change.ref, masker=masker, among=MOST)
     except (MessageNotFound, Denied):
         return None
 
