@@ -101,6 +101,15 @@ async def test_a_forwarded_poll_is_looked_at_with_its_options(guarded: Guarded) 
         await guarded.agent.send(to(guarded, ForwardContent(ref)))
 
 
+async def test_a_poll_of_the_archive_is_forwarded_with_its_options(guarded: Guarded) -> None:
+    poll = kinds.poll("Which one?", ["Red", "Blue"], bytes(32))
+    ref = await ref_of(guarded, await guarded.stranger.says(poll))
+    assert (await guarded.agent.send(to(guarded, ForwardContent(ref)))).status is SendStatus.SENT
+    with anyio.fail_after(30):
+        got = (await guarded.known.receives()).message.pollCreationMessage
+    assert (got.name, [option.optionName for option in got.options]) == ("Which one?", ["Red", "Blue"])
+
+
 async def test_words_that_were_recognised_in_a_picture_are_looked_at_when_it_is_forwarded(
     guarded: Guarded,
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.outbox.derived_messages import forward
 from whatsapp_mcp.errors import MediaUnavailable, Unsupported
-from whatsapp_mcp.models import Message, MessageKind
+from whatsapp_mcp.models import Actor, Message, MessageKind, PollOption
 from whatsapp_mcp.protobufs import E2E
 
 pytestmark = pytest.mark.anyio
@@ -63,8 +63,10 @@ async def test_several_cards_stay_together() -> None:
     assert cards.contextInfo.isForwarded
 
 
-async def test_a_poll_is_asked_anew_without_its_votes() -> None:
-    poll = (await again(MessageKind.POLL, "When?", options=["Sat", "Sun"], choose=1)).pollCreationMessage
+async def test_a_poll_is_asked_again_without_its_votes() -> None:
+    options = (PollOption("Sat", (Actor("Ann"),)), PollOption("Sun"))
+    asked = replace(SAID, kind=MessageKind.POLL, text="When?", poll=options, details={"choose": 1})
+    poll = (await forward(asked, NO_ARCHIVE)).pollCreationMessage
     assert (poll.name, [option.optionName for option in poll.options]) == ("When?", ["Sat", "Sun"])
     assert (poll.selectableOptionsCount, poll.contextInfo.isForwarded) == (1, True)
 

@@ -114,6 +114,25 @@ PROMISES = {
         "device/test_concerns.py:test_a_file_of_which_no_digest_is_known_is_recognised_by_its_content",
         "server/test_forwarded_files.py:*",
     ],
+    "a forward, a file or a quote from that chat waits for your yes or is refused, in every mode": [
+        "device/test_origins.py:test_words_that_may_not_be_read_are_not_taken_into_the_chat_with_oneself",
+        "device/test_origins.py:test_words_that_may_not_be_read_are_not_taken_to_a_contact",
+        "device/test_origins.py:test_a_quote_of_a_group_that_may_not_be_read_reaches_nobody_else",
+        "server/test_forwarded_files.py:*",
+    ],
+    "also into the chat with yourself and as a photo": [
+        "device/test_origins.py:test_a_picture_that_may_not_be_read_becomes_no_photo",
+    ],
+    "one that came in several chats counts for the chat whose rule is least strict": [
+        "device/test_origins.py:test_a_file_that_another_chat_shows_to_the_agent_goes_out_unasked",
+        "device/test_origins.py:test_what_this_computer_sent_to_a_hidden_chat_stays_its_own",
+    ],
+    "still counts as its sender's for whoever reads it": [
+        "device/test_origins.py:test_a_copy_of_a_strangers_file_counts_as_the_strangers",
+    ],
+    "A forwarded file is told by what its sender says of it": [
+        "device/test_origins.py:test_a_forwarded_file_is_asked_about_by_its_name_kind_and_size",
+    ],
     "more than three forwards": [
         "device/test_guard.py:test_more_than_three_forwards_within_an_hour_are_asked_about",
     ],

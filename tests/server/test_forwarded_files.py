@@ -53,3 +53,40 @@ async def test_what_comes_from_another_chat_is_forwarded_by_whichever_tool(
         with anyio.fail_after(30):
             for _ in range(2):
                 assert (await ann.receives()).message.HasField("imageMessage")
+
+
+async def test_a_file_of_a_chat_that_may_not_be_read_is_not_read_as_one_of_the_chat_with_oneself(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    (home / "config.toml").write_text(CONFIG, encoding="utf-8")
+    ben, cleo = whatsapp.person("Ben"), whatsapp.person("Cleo")
+    async with mcp_client(whatsapp, home) as client:
+        await link(client, whatsapp)
+        own = whatsapp.me.number
+        for person in (ben, cleo):
+            words = f"The diary of {person.number}".encode()
+            await person.says(
+                whatsapp.media.attach("document", words, fileName="a.txt", mimetype="text/plain")
+            )
+        listed = await until(client, lambda found: len(found["messages"]) == 2, "list_messages")
+        refs = sorted(each["ref"] for each in listed["messages"])
+        paths = [(await call(client, "download_media", message=ref))["path"] for ref in refs]
+        rules = (
+            f'\n[[policy.chats]]\nnumber = "{ben.number}"\nread = "ask"\n'
+            f'\n[[policy.chats]]\nnumber = "{cleo.number}"\nread = "deny"\n'
+        )
+        (home / "config.toml").write_text(CONFIG + rules, encoding="utf-8")
+        asked, denied = "APPROVAL_REQUIRED", "DENIED"
+        for tool, arguments, code in (
+            ("send_file", {"path": paths[0]}, asked),
+            ("send_file", {"path": paths[1]}, denied),
+            ("forward_message", {"message": refs[0]}, asked),
+            ("forward_message", {"message": refs[1]}, denied),
+        ):
+            refused = await client.call_tool(tool, {"chat": own, **arguments})
+            assert code in str(refused.content)
+        copy = next((Path(paths[0]).parent / "outgoing").iterdir())
+        refused = await client.call_tool("send_file", {"chat": own, "path": str(copy)})
+        assert "FILE_NOT_ALLOWED" in str(refused.content)
+        said = await client.call_tool("list_messages", {"chat": own})
+        assert ".txt" not in str(said.content)

@@ -235,11 +235,14 @@ class Authorship:
         sources: Whose words had been handed out to whoever wrote it: its own words count as theirs.
         digest: Of all that was decided about: content, recipients, files; empty where it was allowed unasked
             and goes out at once.
+        carried: Whose words its files may hold, since they came with somebody's message: who reads the send
+            reads these. They decide nothing about sending it.
     """
 
     caller: Caller
     sources: tuple[str, ...]
     digest: str = ""
+    carried: tuple[str, ...] = ()
 
 
 CANCELLED: Final = "Cancelled."

@@ -323,9 +323,10 @@ def needed_files(db: sqlite3.Connection) -> frozenset[str]:
 
 
 def repeated_sources(db: sqlite3.Connection, wa_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
-    """Whose words had been handed out to the agents that wrote or edited these messages, by WhatsApp's id.
+    """Whose words may stand in messages that agents wrote or edited, by WhatsApp's id.
 
-    A message that no agent wrote is left out, and so is one whose agent had been given nobody's words.
+    Those that had been handed out to the agent, and those in files that came with another message. A message
+    that no agent wrote is left out, and so is one in which nobody's words may stand.
 
     Args:
         db: The archive.
@@ -342,8 +343,9 @@ def repeated_sources(db: sqlite3.Connection, wa_ids: Collection[str]) -> Mapping
 
 
 def _sources(authorship: str) -> frozenset[str]:
-    """The sources of a stored authorship; of a damaged one, all."""
+    """The sources of a stored authorship, with those of the files; of a damaged one, all."""
     try:
-        return frozenset(map(str, json.loads(authorship)["sources"]))
-    except (ValueError, TypeError, KeyError):
+        stored = json.loads(authorship)
+        return frozenset(map(str, [*stored["sources"], *stored.get("carried", ())]))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return frozenset({"stranger", "contact"})

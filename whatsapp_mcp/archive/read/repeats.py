@@ -135,7 +135,7 @@ def sent_before(db: sqlite3.Connection, chat: str, principal: str, since: dateti
 def files_elsewhere(
     db: sqlite3.Connection, path: str, digest: bytes, sizes: Collection[int], chat: str
 ) -> tuple[FileElsewhere, ...]:
-    """The newest messages of other chats that carry a file, or one of its size where no digest is known.
+    """The newest messages of other chats that carry a file, then those with one of its size and no digest.
 
     What this companion sent elsewhere does not count: it came from this computer. All files of the archive
     are looked at, some hundredths of a second for 100,000.
@@ -153,7 +153,8 @@ def files_elsewhere(
         CROSS JOIN messages AS m ON m.id = d.message_id
         WHERE (substr(d.sha256, 1, {_MARK_BYTES}) IN ({placeholders(marks)})
          OR d.sha256 IS NULL AND d.path IS NOT NULL AND d.size IN ({placeholders(sizes)}))
-        AND m.chat_id IS NOT ? AND {_NOT_BY_COMPANION} ORDER BY m.id DESC LIMIT {_FILES}""",  # noqa: S608
+        AND m.chat_id IS NOT ? AND {_NOT_BY_COMPANION}
+        ORDER BY d.sha256 IS NULL, m.id DESC LIMIT {_FILES}""",  # noqa: S608
         (*marks, *sizes, chat_id(db, chat)),
     )
     return tuple(map(FileElsewhere._make, rows))

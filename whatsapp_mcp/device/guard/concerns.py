@@ -7,23 +7,21 @@ groups, and what was sent to the chat just before.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from glob import escape
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.guard.facts import paths_of, words_of
+from whatsapp_mcp.device.guard.carried_files import look_at, message_with
+from whatsapp_mcp.device.guard.facts import words_of
 from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
-from whatsapp_mcp.media import ReaderOptions, format_of, open_reader, readable
-from whatsapp_mcp.media_folder import recorded_file
+from whatsapp_mcp.media import ReaderOptions, open_reader, readable
 from whatsapp_mcp.models import (
     Caller,
     ChatFacts,
@@ -38,7 +36,7 @@ from whatsapp_mcp.models import (
     SendRequest,
     files_of,
 )
-from whatsapp_mcp.policy import SCANNED_BYTES, find_secret, has_code, quoted, text_of_file
+from whatsapp_mcp.policy import find_secret, has_code
 
 MOST_FORWARDS: Final = 3
 """Forwards that are not asked about within `_FORWARDS_WITHIN`."""
@@ -51,28 +49,6 @@ _READ_CHARACTERS: Final = 50_000
 _READ_SECONDS: Final = 30.0
 """That a document may take; a file that is not read by then is not compared."""
 _THIRD_PARTY: Final = frozenset({MessageKind.CONTACT, MessageKind.LOCATION, MessageKind.LIVE_LOCATION})
-_MARKS: Final = (b"{\\rtf", b"<")
-"""How text begins that is not what a person sees."""
-
-
-class _Looked(NamedTuple):
-    """A file of this computer.
-
-    Attributes:
-        digest: SHA-256 of its content.
-        sizes: Its bytes, and those of the files beside it from which it was made.
-        text: Its content as text; None if it is none or too large.
-        is_plain: Whether that is what a person sees: markup and formats have to be read.
-        size: Its bytes.
-        label: What people call its format, with the article; None where it is not known.
-    """
-
-    digest: bytes
-    sizes: frozenset[int]
-    text: str | None
-    is_plain: bool
-    size: int
-    label: str | None
 
 
 class Concerns:
@@ -131,22 +107,6 @@ class Concerns:
         said = " ".join(text for text in texts if isinstance(text, str))
         return [*await self._in_words(said, chat, "it"), *found]
 
-    async def files(self, arguments: Mapping[str, Any]) -> dict[str, str]:
-        """What each file that an operation names is, by path: kind, size, and which message it came with."""
-        return {path: await self._described(Path(path)) for path in paths_of(arguments)}
-
-    async def _described(self, path: Path) -> str:
-        looked = await anyio.to_thread.run_sync(_look_at, path)
-        if looked is None:
-            return "it cannot be read"
-        kind = looked.label or ("text" if looked.text is not None else "a file of no known kind")
-        told = f"{kind}, {_in_bytes(looked.size)}"
-        ref = await self._message_with(path, looked, "")
-        if ref is None:
-            return told
-        message = await self._archive.message(ref)
-        return f"{told}, which came with message #{ref} in the chat {quoted(message.chat_name)}"
-
     async def _in_words(self, text: str, chat: str, what: str, before: str = "") -> list[str]:
         """What in a text wants a look, of which `what` is told."""
         if not text:
@@ -185,27 +145,13 @@ class Concerns:
     async def _file(self, file: FileContent, chat: str, found: list[str]) -> bool:
         """Add what in a file wants a look; whether it is one of another chat."""
         path = Path(file.path)
-        looked = await anyio.to_thread.run_sync(_look_at, path)
+        looked = await anyio.to_thread.run_sync(look_at, path)
         if looked is None:
             return False
-        elsewhere = await self._message_with(path, looked, chat)
+        elsewhere = await message_with(self._archive, path, looked, chat)
         words = None if looked.is_plain else await self._read(path, file)
         found += await self._in_words("\n".join(filter(None, (looked.text, words))), chat, "the file")
         return elsewhere is not None and await self._in_message(elsewhere, chat, found)
-
-    async def _message_with(self, path: Path, looked: _Looked, chat: str) -> int | None:
-        """The ref of the newest message of another chat that carries a file; None if there is none."""
-        found = await self._archive.files_elsewhere(str(path), looked.digest, looked.sizes, chat)
-        for ref, recorded in found:
-            if recorded is None:
-                return ref
-            there = recorded_file(self._archive.folder.media, recorded)
-            other = await anyio.to_thread.run_sync(_look_at, there)
-            if other is not None and (
-                other.digest == looked.digest or other.digest.hex()[:24] == _origin(path)
-            ):
-                return ref
-        return None
 
     async def _read(self, path: Path, file: FileContent) -> str | None:
         """The words of a document, by a process of its own; None if it has none that can be read in time."""
@@ -218,32 +164,6 @@ class Concerns:
                 texts = (text for one in read.passages for text in (one.title, one.text) if text)
                 return "\n".join(texts)[:_READ_CHARACTERS]
         return None
-
-
-def _look_at(path: Path) -> _Looked | None:
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-            size = file.tell()
-            file.seek(0)
-            content = file.read(SCANNED_BYTES)
-        text = text_of_file(content) if size <= SCANNED_BYTES else None
-        known = format_of(content)
-        is_plain = text is not None and not content.startswith(_MARKS) and known is None
-        beside = path.parent.glob(f"{escape(_origin(path))}.*")
-        sizes = frozenset({size, *(one.stat().st_size for one in beside)})
-        return _Looked(digest, sizes, text, is_plain, size, known.label if known else None)
-    except OSError:
-        return None
-
-
-def _in_bytes(size: int) -> str:
-    return f"{size:,} bytes" if size < 10_000 else f"{size / 1000:,.0f} kB"
-
-
-def _origin(path: Path) -> str:
-    """What copies of one file on their way out have in common: the beginning of its SHA-256, in hex."""
-    return path.name.partition(".")[0]
 
 
 def _texts_in(value: object) -> Iterator[str]:

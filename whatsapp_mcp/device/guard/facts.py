@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.guard.carried_files import described_media
 from whatsapp_mcp.device.guard.questions import Known, Referred
 from whatsapp_mcp.device.importing import described, identity_of
 from whatsapp_mcp.device.operations import Operation
@@ -74,6 +75,17 @@ async def referred(archive: Archive, arguments: Mapping[str, Any]) -> Known:
         return Known(place=await anyio.to_thread.run_sync(described, Path(request.path)))
     if not isinstance(request, SendRequest):
         return Known()
+    for key, chat in keys_of(request):
+        with suppress(MessageNotFound):
+            message = await archive.message(key, chat=chat)
+            leaves = message.chat_name if message.chat != request.chat else None
+            file = described_media(message.media) if message.media else ""
+            messages.append(Referred(message.sender_name, message.kind.value, message.text, leaves, file))
+    return Known(messages)
+
+
+def keys_of(request: SendRequest) -> list[tuple[MessageKey, str | None]]:
+    """The messages that a send forwards, changes and answers; with the chat of each, where no ref says it."""
     keys: list[tuple[MessageKey, str | None]] = []
     if isinstance(request.content, ForwardContent):
         keys.append((request.content.ref, None))
@@ -81,12 +93,7 @@ async def referred(archive: Archive, arguments: Mapping[str, Any]) -> Known:
         keys.append((message_id, request.chat))
     if request.reply_to is not None:
         keys.append((request.reply_to, request.reply_chat or request.chat))
-    for key, chat in keys:
-        with suppress(MessageNotFound):
-            message = await archive.message(key, chat=chat)
-            leaves = message.chat_name if message.chat != request.chat else None
-            messages.append(Referred(message.sender_name, message.kind.value, message.text, leaves))
-    return Known(messages)
+    return keys
 
 
 def words_of(content: Content) -> list[str]:

@@ -13,13 +13,15 @@ import anyio
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
+from whatsapp_mcp.device.guard.carried_files import described_files
 from whatsapp_mcp.device.guard.concerns import Concerns
-from whatsapp_mcp.device.guard.facts import acts_of, digest, reached, referred
+from whatsapp_mcp.device.guard.facts import acts_of, digest, paths_of, reached, referred
 from whatsapp_mcp.device.guard.held_sends import SAID_NO, HeldSends
 from whatsapp_mcp.device.guard.host_tools import decision_about
 from whatsapp_mcp.device.guard.import_limits import limited
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
 from whatsapp_mcp.device.guard.orders import changes_order
+from whatsapp_mcp.device.guard.origins import of_origin, readings, strictness
 from whatsapp_mcp.device.guard.phone_questions import touches_question
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
@@ -60,7 +62,6 @@ _LOOK_UP: Final = 10.0
 """Seconds that a question waits for what WhatsApp says of an invite."""
 _CHANGED: Final = "The question to the user was changed."
 _ENDED: Final = "The question to the user has ended without an answer."
-_STRICTNESS: Final = ("allow", "ask", "deny")
 _SEND: Final = OPERATIONS["send"]
 
 logger = logging.getLogger(__name__)
@@ -179,6 +180,9 @@ class Gate:
             acts = [Act(operation.name, declared.effect, declared.audience, in_chat=declared.in_chat)]
         else:
             acts = await acts_of(self._archive, operation, arguments)
+            if policy.rules_reading:
+                whose = Situation(caller)
+                acts += await readings(self._archive, policy, operation.name, arguments, whose)
         act, decision = await self._decide(policy, acts, caller, taint)
         is_looked_at = content and policy.withholds and not caller.is_trusted and acts[0].is_seen
         if decision.verdict == "allow" and is_looked_at:
@@ -226,7 +230,9 @@ class Gate:
         tainted = asks_for_taint and await self.is_tainted(caller, taint)
         situation = Situation(caller, tainted, is_answer=await self._is_answer(caller))
         decisions = [(act, decide(policy, act, situation)) for act in acts]
-        return max(decisions, key=lambda each: _STRICTNESS.index(each[1].verdict))
+        act, decision = max(decisions, key=lambda each: strictness(each[1]))
+        is_origin = act.effect is Effect.READ and acts[0].effect is not Effect.READ
+        return act, of_origin(decision) if is_origin else decision
 
     async def _is_answer(self, caller: Caller) -> bool:
         """Whether the caller is bound to a chat to which the person has given an agent."""
@@ -295,9 +301,8 @@ class Gate:
         chats = chats or await self._chats(operation, arguments)
         known = await referred(self._archive, arguments)
         bound = await digest(operation, arguments, chats, known)
-        known = known._replace(
-            files=await self._concerns.files(arguments), group=await self._invited(operation, arguments)
-        )
+        files = await described_files(self._archive, paths_of(arguments))
+        known = known._replace(files=files, group=await self._invited(operation, arguments))
         lines = lines_of(operation.name, arguments, chats, known, self._settings.now().zone)
         return Question(lines, reason, bound, operation.name, operation.dump(dict(arguments)))
 

@@ -20,6 +20,7 @@ from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Bookkeeper
 from whatsapp_mcp.device.guard.facts import digest, reached, referred
 from whatsapp_mcp.device.guard.moments import obstacle
+from whatsapp_mcp.device.guard.origins import exposed_by
 from whatsapp_mcp.device.guard.questions import not_sent
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.outbox import Outbox
@@ -118,7 +119,9 @@ class HeldSends:
             bound: The digest of what was decided about.
         """
         sources = await self.sources(request, caller)
-        return Authorship(replace(caller, asks=False, approval=""), tuple(sorted(sources)), bound)
+        carried = await exposed_by(self._archive, request)
+        agent = replace(caller, asks=False, approval="")
+        return Authorship(agent, tuple(sorted(sources)), bound, tuple(sorted(carried)))
 
     async def require_movable(self, request: SendRequest, caller: Caller) -> None:
         """Refuse to replace a send whose words stay back from the caller.

@@ -61,12 +61,14 @@ class Referred(NamedTuple):
         kind: Its kind.
         text: What it says.
         chat: The name of its chat, where it goes on to another one.
+        file: What its file is: a clause of ours.
     """
 
     author: str
     kind: str
     text: str
     chat: str | None = None
+    file: str = ""
 
     @property
     def bound(self) -> str:
@@ -190,6 +192,7 @@ def _words(messages: Sequence[Referred]) -> list[str]:
             lines.append(f"{wrote}: {quoted(one.text, _QUOTED)}")
         else:
             lines += whole(f"{wrote} in the chat {quoted(one.chat)}", one.text)
+            lines += [f"Its file is {one.file}"] if one.file else []
     return lines
 
 

@@ -65,10 +65,10 @@ async def forward(message: Message, archive: ReadingArchive) -> E2E.Message:
             return E2E.Message(locationMessage=place)
         case MessageKind.CONTACT if details.get("contacts"):
             return _cards(details["contacts"], context)
-        case MessageKind.POLL if details.get("options"):
+        case MessageKind.POLL if message.poll:
             poll = E2E.PollCreationMessage(
                 name=message.spoken,
-                options=[E2E.PollCreationMessage.Option(optionName=name) for name in details["options"]],
+                options=[E2E.PollCreationMessage.Option(optionName=each.name) for each in message.poll],
                 selectableOptionsCount=details.get("choose", 0),
                 contextInfo=context,
             )

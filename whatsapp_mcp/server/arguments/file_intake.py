@@ -68,7 +68,8 @@ async def take(services: Services, origins: Sequence[Origin]) -> list[Taken]:
 
     Raises:
         InvalidArgument: A file has no origin or several, or it cannot be read.
-        FileNotAllowed: A path is outside the allowed folders, or a URL leads into a private network.
+        FileNotAllowed: A path is outside the allowed folders or of a copy on its way out, or a URL leads into
+            a private network.
         MediaUnavailable: A URL does not answer with a file.
         TooLong: One is larger than `media.max_megabytes`.
         Busy: It cannot be stored now, or there is no room for it.
@@ -122,8 +123,12 @@ def store_file(path: Path, content: bytes) -> None:
 def _read(services: Services, given: str, limit: int, named: Sequence[Path]) -> tuple[bytes, Path]:
     """Content and path of a file in an allowed folder, or in one that the application names."""
     settings = services.settings
-    roots = [*settings.media.roots, *named, settings.account_folder(services.account).media]
+    account = settings.account_folder(services.account)
+    roots = [*settings.media.roots, *named, account.media]
     path = in_a_root(given, roots)
+    if _is_in(path, account.outgoing):
+        # Made smaller, it would be a file of which nobody can tell from which chat it is.
+        raise FileNotAllowed("That is a copy of a file on its way out.", "Give the file itself.")
     try:
         with open_allowed(path, roots, settings.home) as file:
             _check_size(os.fstat(file.fileno()).st_size, limit)
@@ -134,6 +139,13 @@ def _read(services: Services, given: str, limit: int, named: Sequence[Path]) -> 
     except InvalidArgument as error:
         near = [Candidate(address=each) for each in _files_near(path.resolve())]
         raise InvalidArgument(error.message, error.action, candidates=near) from error
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    """Whether a path leads into a folder, by whatever links or spelling."""
+    with suppress(OSError, RuntimeError):
+        return any(parent.exists() and parent.samefile(folder) for parent in path.resolve().parents)
+    return False
 
 
 def in_a_root(given: str, roots: Sequence[Path]) -> Path:
