@@ -13,15 +13,23 @@ import anyio
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
-from whatsapp_mcp.device.guard.carried_files import described_files
-from whatsapp_mcp.device.guard.concerns import Concerns
-from whatsapp_mcp.device.guard.facts import acts_of, digest, paths_of, reached, referred
+from whatsapp_mcp.device.guard.content import (
+    Concerns,
+    acts_of,
+    described_files,
+    digest,
+    of_origin,
+    paths_of,
+    reached,
+    readings,
+    referred,
+    strictness,
+)
 from whatsapp_mcp.device.guard.held_sends import SAID_NO, HeldSends
 from whatsapp_mcp.device.guard.host_tools import decision_about
 from whatsapp_mcp.device.guard.import_limits import limited
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
 from whatsapp_mcp.device.guard.orders import changes_order
-from whatsapp_mcp.device.guard.origins import of_origin, readings, strictness
 from whatsapp_mcp.device.guard.phone_questions import touches_question
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.device.operations import OPERATIONS, Operation

@@ -18,8 +18,8 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.guard.carried_files import look_at, message_with
-from whatsapp_mcp.device.guard.facts import words_of
+from whatsapp_mcp.device.guard.content.carried_files import look_at, message_with
+from whatsapp_mcp.device.guard.content.facts import words_of
 from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
 from whatsapp_mcp.media import ReaderOptions, open_reader, readable
 from whatsapp_mcp.models import (

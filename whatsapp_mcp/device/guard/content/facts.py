@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device.guard.carried_files import described_media
+from whatsapp_mcp.device.guard.content.carried_files import described_media
 from whatsapp_mcp.device.guard.questions import Known, Referred
 from whatsapp_mcp.device.importing import described, identity_of
 from whatsapp_mcp.device.operations import Operation

@@ -1,0 +1,21 @@
+"""What an act carries: what is known of it, where it is from, and what in it wants a person's look."""
+
+from whatsapp_mcp.device.guard.content.carried_files import described_files
+from whatsapp_mcp.device.guard.content.concerns import Concerns
+from whatsapp_mcp.device.guard.content.facts import acts_of, digest, paths_of, reached, referred, words_of
+from whatsapp_mcp.device.guard.content.origins import exposed_by, of_origin, readings, strictness
+
+__all__ = [
+    "Concerns",
+    "acts_of",
+    "described_files",
+    "digest",
+    "exposed_by",
+    "of_origin",
+    "paths_of",
+    "reached",
+    "readings",
+    "referred",
+    "strictness",
+    "words_of",
+]
