@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -126,3 +126,29 @@ def test_a_former_client_cannot_have_another_process_killed(
         path.write_text(str(other.pid))
         claim(path)
         assert other.poll() is None
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+    (path / "planted").touch()
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "plant",
+    [
+        pytest.param(_folder, id="a folder"),
+        pytest.param(lambda path: os.mkfifo(path), id="a pipe"),
+        pytest.param(lambda path: path.symlink_to("archive.db"), id="a link"),
+    ],
+)
+def test_what_a_former_client_left_in_the_place_of_the_lock_is_in_nobodys_way(
+    tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    path, archive = tmp_path / "client.lock", tmp_path / "archive.db"
+    archive.write_text(f"{os.getpid()} 9")
+    plant(path)
+    assert patience_for(path, os.getpid()) == 0
+    claim(path)
+    assert path.read_text() == str(os.getpid())
+    assert archive.read_text() == f"{os.getpid()} 9"

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +25,8 @@ PATIENCE: Final = LEADER_GONE_SECONDS + 0.3
 """Seconds that a former client has to end by itself."""
 LONGEST_PATIENCE: Final = 12
 """Seconds that it may have asked for beyond that."""
+_READ_ALONE: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""A client that was taken over may leave anything in the place of its lock, also what would hold a reader."""
 _GONE_LIMIT: Final = 2.0
 _LOOK_AGAIN: Final = 0.02
 
@@ -47,13 +52,22 @@ def claimed(path: Path) -> int:
         BlockingIOError: The former client cannot be ended.
         OSError: The file cannot be made.
     """
-    fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    _clear_place(path)
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
     if not _locked_within(fd, PATIENCE) and not _locked_within(fd, _asked_patience(fd)):
         _kill_holder(fd)
         if not _locked_within(fd, _GONE_LIMIT):
             os.close(fd)
             raise BlockingIOError("the former client cannot be ended")
     return fd
+
+
+def _clear_place(path: Path) -> None:
+    """Rename what lies there unless it is a file: a folder may hold too much to be deleted first."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            path.rename(path.with_name(f"{path.name}.{secrets.token_hex(8)}"))
+            logger.warning("client lock: what lay in its place was no file and is renamed")
 
 
 def ask_for_patience(path: Path, seconds: int) -> None:
@@ -76,13 +90,16 @@ def _write(fd: int, path: Path, text: str) -> None:
 
 
 def patience_for(path: Path, pid: int) -> int:
-    """How many seconds more that process has asked for, if it holds the claim."""
+    """How many seconds more that process has asked for, if it holds the claim; 0 where nothing can be read."""
     try:
-        fd = os.open(path, os.O_RDONLY)
+        fd = os.open(path, _READ_ALONE)
     except OSError:
         return 0
     try:
-        return _asked_patience(fd) if _held_by(fd)[:1] == [str(pid)] else 0
+        is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+        return _asked_patience(fd) if is_file and _held_by(fd)[:1] == [str(pid)] else 0
+    except OSError:
+        return 0
     finally:
         os.close(fd)
 

@@ -272,18 +272,24 @@ class Client:
         if process is None:
             return
         with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(protocol.LEADER_GONE_SECONDS + 0.1):
-                await process.wait()
-            if process.returncode is None:
-                with anyio.move_on_after(patience_for(self._folder.client / FILE_NAME, process.pid)):
-                    await process.wait()
-            if process.returncode is None:
-                self._ending.set()
-            # Also one that has ended: where no kernel keeps it from that, it may have started others.
-            kill_group(process)
+            try:
+                await self._wait_for_end(process)
+            finally:
+                # Also one that has ended: where no kernel keeps it from that, it may have started others.
+                kill_group(process)
             with anyio.move_on_after(_REAP_LIMIT):
                 await process.wait()
                 await process.aclose()
+
+    async def _wait_for_end(self, process: Process) -> None:
+        """Give the process the time that every client has to end, and what it has asked for beyond."""
+        with anyio.move_on_after(protocol.LEADER_GONE_SECONDS + 0.1):
+            await process.wait()
+        if process.returncode is None:
+            with anyio.move_on_after(patience_for(self._folder.client / FILE_NAME, process.pid)):
+                await process.wait()
+        if process.returncode is None:
+            self._ending.set()
 
 
 async def _first(*waits: Callable[[], Awaitable[None]]) -> None:
