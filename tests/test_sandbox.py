@@ -29,7 +29,11 @@ def verdict(
     """What the filter of a machine answers to a call with these arguments (linux/filter.h)."""
     known = seccomp._MACHINES[machine]
     data = {0: number, 4: known.audit if audit is None else audit, 16: argument, 40: fourth}
-    program = list(seccomp._computing(known, sizes=sizes))
+    return answer(list(seccomp._computing(known, sizes=sizes)), data)
+
+
+def answer(program: list[seccomp._Instruction], data: dict[int, int]) -> int:
+    """What a filter answers to `struct seccomp_data`, by offset."""
     loaded, at = 0, 0
     while True:
         code, if_so, if_not, value = program[at]
@@ -39,10 +43,51 @@ def verdict(
                 loaded = data[value]
             case 0x15:
                 at += if_so if loaded == value else if_not
+            case 0x35:
+                at += if_so if loaded >= value else if_not
             case 0x45:
                 at += if_so if loaded & value else if_not
             case _:
                 return value
+
+
+UNSUPPORTED = 0x50000 | errno.EAFNOSUPPORT
+
+
+@pytest.mark.parametrize("machine", sorted(seccomp._MACHINES))
+@pytest.mark.parametrize(
+    ("call", "arguments", "expected"),
+    [
+        ("socket", (2, 1, 0), ALLOWED),
+        ("socket", (10, 2, 17), ALLOWED),
+        ("socket", (16, 3, 0), ALLOWED),
+        ("socket", (16, 3, 15), UNSUPPORTED),
+        ("socket", (2, 1, 262), UNSUPPORTED),
+        ("socket", (10, 1, 262), UNSUPPORTED),
+        ("socket", (1, 1, 0), UNSUPPORTED),
+        ("socket", (40, 1, 1), UNSUPPORTED),
+        ("bind", (3, 0, 12), ALLOWED),
+        ("bind", (3, 0, 16), REFUSED),
+        ("bind", (3, 0, 28), REFUSED),
+        ("fcntl", (3, 4, 0), ALLOWED),
+        ("fcntl", (3, 8, 1), REFUSED),
+        ("fcntl", (3, 10, 9), REFUSED),
+        ("fcntl", (3, 15, 0), REFUSED),
+        ("ioctl", (3, 0x5401, 0), ALLOWED),
+        ("ioctl", (3, 0x8901, 0), REFUSED),
+        ("ioctl", (3, 0x8902, 0), REFUSED),
+        ("mmap", (0, 0, 3, 0x22), ALLOWED),
+        ("mmap", (0, 0, 3, 0x01), ALLOWED),
+        ("mmap", (0, 0, 3, 0x21), REFUSED),
+    ],
+)
+def test_a_client_may_use_its_files_and_the_network_and_signal_nobody_by_them(
+    machine: str, call: str, arguments: tuple[int, ...], expected: int
+) -> None:
+    known = seccomp._MACHINES[machine]
+    data = dict.fromkeys(range(16, 64, 8), 0) | {0: getattr(known, call), 4: known.audit}
+    data |= {16 + 8 * at: value for at, value in enumerate(arguments)}
+    assert answer(list(seccomp._keeping_to_itself(known, seccomp._NETWORK)), data) == expected
 
 
 @given(MACHINES, st.integers(0, 1_000) | WORDS, WORDS)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import fcntl
 import json
+import mmap
 import os
 import signal
 import socket
@@ -78,6 +80,27 @@ def _read_vm(pid: str) -> None:
     _or_error(_C.process_vm_readv(int(pid), ctypes.byref(here), 1, ctypes.byref(here), 1, 0))
 
 
+def _watch(path: str) -> None:
+    descriptor = _C.inotify_init()
+    _or_error(descriptor)
+    _or_error(_C.inotify_add_watch(descriptor, path.encode(), 0xFFF))
+
+
+def _own_socket(pid: str) -> None:
+    with socket.socket() as signalling:
+        fcntl.ioctl(signalling, 0x8901, int(pid).to_bytes(4, sys.byteorder))
+
+
+def _bind(kind: int, protocol: int, address: str) -> None:
+    with socket.socket(socket.AF_INET, kind, protocol) as bound:
+        bound.bind((address, 0))
+
+
+def _map_device(device: str) -> None:
+    descriptor = os.open(device, os.O_RDWR)
+    mmap.mmap(descriptor, 1 << 20).close()
+
+
 def _beside(path: str, name: str) -> str:
     return os.path.join(os.getcwd(), f"{name}-{Path(path).name}")
 
@@ -116,6 +139,22 @@ ATTEMPTS: Final[dict[str, Callable[[str], object]]] = {
     "handle": lambda pid: os.pidfd_open(int(pid)),
     "limits": lambda pid: _or_error(_C.prlimit(int(pid), 0, None, ctypes.create_string_buffer(16))),
     "io_uring": lambda _: _or_error(_C.syscall(425, 1, ctypes.create_string_buffer(256))),
+    "watch": _watch,
+    "priority": lambda pid: os.setpriority(
+        os.PRIO_PROCESS, int(pid), os.getpriority(os.PRIO_PROCESS, int(pid))
+    ),
+    "affinity": lambda pid: os.sched_setaffinity(int(pid), os.sched_getaffinity(int(pid))),
+    "scheduler": lambda pid: os.sched_setscheduler(int(pid), os.SCHED_OTHER, os.sched_param(0)),
+    "signal by a pipe": lambda pid: fcntl.fcntl(sys.stderr, fcntl.F_SETOWN, int(pid)),
+    "choose the signal of a pipe": lambda _: fcntl.fcntl(sys.stderr, fcntl.F_SETSIG, signal.SIGKILL),
+    "signal by a socket": _own_socket,
+    "bind a datagram port": lambda address: _bind(socket.SOCK_DGRAM, 0, address),
+    "bind a multipath port": lambda address: _bind(socket.SOCK_STREAM, 262, address),
+    "netlink": lambda protocol: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, int(protocol)).close(),
+    "resolve": lambda name: socket.getaddrinfo(name, 443),
+    "memory file": lambda _: os.close(os.memfd_create("planted")),
+    "shared memory": lambda _: mmap.mmap(-1, 1 << 20).close(),
+    "shared memory of a device": _map_device,
     "namespace": lambda _: _or_error(_C.unshare(0x10000000)),
 }
 _TGKILL: Final = (234 if os.uname().machine == "x86_64" else 131,)

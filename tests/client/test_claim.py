@@ -133,13 +133,17 @@ def _folder(path: Path) -> None:
     (path / "planted").touch()
 
 
+def _link(path: Path) -> None:
+    path.symlink_to("archive.db")
+
+
 @POSIX
 @pytest.mark.parametrize(
     "plant",
     [
         pytest.param(_folder, id="a folder"),
-        pytest.param(lambda path: os.mkfifo(path), id="a pipe"),
-        pytest.param(lambda path: path.symlink_to("archive.db"), id="a link"),
+        pytest.param(os.mkfifo, id="a pipe"),
+        pytest.param(_link, id="a link"),
     ],
 )
 def test_what_a_former_client_left_in_the_place_of_the_lock_is_in_nobodys_way(

@@ -47,7 +47,7 @@ OF_AN_ACCOUNT = (
     "agent/notes.json",
 )
 ON_FILES = ("read", "append", "truncate", "chmod", "touch", "remove", "take", "hard link")
-ON_FOLDERS = ("list", "make", "chmod")
+ON_FOLDERS = ("list", "make", "chmod", "watch")
 ON_PROCESSES = (
     "environment",
     "descriptors",
@@ -59,6 +59,11 @@ ON_PROCESSES = (
     "signal a thread",
     "handle",
     "limits",
+    "priority",
+    "affinity",
+    "scheduler",
+    "signal by a pipe",
+    "signal by a socket",
 )
 
 
@@ -139,6 +144,8 @@ async def test_it_works_in_its_own_folder_and_reads_what_it_is_given_to_send(tmp
         ("read", str(account.sending / "boat")),
         ("thread", ""),
         ("signal itself", ""),
+        ("resolve", "localhost"),
+        ("netlink", "0"),
     ]
     with socket.create_server(("127.0.0.1", 0)) as server:
         tries.append(("network", str(server.getsockname()[1])))
@@ -165,7 +172,16 @@ async def test_it_starts_nothing_listens_nowhere_and_reaches_no_other_process(
         tries += [(what, "/bin/true") for what in ("run", "spawn", "become")]
         tries += [(what, "") for what in ("fork", "io_uring", "namespace")]
         tries += [("listen", "0"), ("listen", "unbound")]
+        tries += [("bind a datagram port", "127.0.0.1"), ("bind a multipath port", "127.0.0.1")]
+        tries += [("choose the signal of a pipe", ""), ("netlink", "15"), ("netlink", "9")]
         tries += [("unix socket", str(path)), ("abstract socket", name)]
         found, environment = await outcomes(account, tries)
     assert [tried for tried, error in zip(tries, found, strict=True) if error is None] == []
     assert "secret" not in environment.values()
+
+
+async def test_it_takes_no_memory_that_its_limit_does_not_count(tmp_path: Path) -> None:
+    account = filled_home(tmp_path / "home").account_folder()
+    tries = [("memory file", ""), ("shared memory", ""), ("shared memory of a device", "/dev/zero")]
+    found, _ = await outcomes(account, tries)
+    assert [tried for tried, error in zip(tries, found, strict=True) if error is None] == []

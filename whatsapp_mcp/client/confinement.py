@@ -57,7 +57,7 @@ _MOVING: Final = Path("/etc/resolv.conf")
 """What is often a link to a file elsewhere that is replaced now and then: its folder there is read."""
 _PACKAGES: Final = ("dist-packages", "site-packages")
 """Names of the folders of `sys.path` in which packages are."""
-_DEVICES: Final = (Path("/dev/null"), Path("/dev/zero"), Path("/dev/random"), Path("/dev/urandom"))
+_DEVICES: Final = (Path("/dev/null"), Path("/dev/random"), Path("/dev/urandom"))
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that the library's TLS obeys. A server passes none of them on."""
 
