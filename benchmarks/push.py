@@ -166,7 +166,7 @@ async def latency(whatsapp: Call, environment: dict[str, str], home: Path) -> La
                     await other.call_tool("publish", {})
                 bare[-1] -= begin
     begun = _times(home / SAID)
-    handed_over = _times(Settings(home=home).account_folder().path / HANDED_OVER)
+    handed_over = _times(Settings(home=home).account_folder().client / HANDED_OVER)
     rounds = list(zip(begun, handed_over, told, strict=True))[WARM_UP:]
     return Latency(
         ours=[end - begin for begin, _, end in rounds],

@@ -186,7 +186,7 @@ async def measure(home: Path) -> tuple[dict[str, list[float]], dict[str, list[fl
                         assert not result.is_error, result.content
                         if round_ >= WARM_UP:
                             taken.setdefault(f"{name}, {where}", []).append(seconds)
-    lines = (Settings(home=home).account_folder().path / TIMES).read_text().split()
+    lines = (Settings(home=home).account_folder().client / TIMES).read_text().split()
     own = [float(line) for line in lines][WARM_UP * 4 :]
     assert len(own) == ROUNDS * 4
     names = [name for name in taken if not name.startswith("empty")]

@@ -54,7 +54,7 @@ sys.setprofile(note)
 CLIENT: Final = f"""
 {COUNTED}
 from whatsapp_mcp.client import __main__ as program
-program.confine = lambda *paths: 0  # it notes its functions elsewhere
+program.confine = lambda *_, **__: 0  # it notes its functions elsewhere
 program.main()
 """
 SERVER: Final = f"""
