@@ -66,6 +66,14 @@ class Heard:
         pytest.param("sys.stdout.write('x' * 60_000_000)", id="a line of 60 MB"),
         pytest.param("sys.stdout.write('x' * ((1 << 20) + 1))", id="a line without an end"),
         pytest.param("print('nonsense')", id="no JSON"),
+        pytest.param(
+            READY.replace('"0"', r'"0\nERROR forged"') + STAYS, id="a version with a line of its own"
+        ),
+        pytest.param(READY * 2 + STAYS, id="ready twice"),
+        pytest.param(
+            READY + 'say({"method": "qr", "params": {"text": "a" * 401, "lifetime": 20}})' + STAYS,
+            id="a code that is too long to be scanned",
+        ),
         pytest.param("print('[' * 100_000)", id="nested too deep"),
         pytest.param("print('[1]')", id="no message"),
         pytest.param("sys.stdout.buffer.write(b'\\xff\\xfe\\n')", id="no text"),

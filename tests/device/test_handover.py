@@ -59,6 +59,25 @@ async def test_a_download_is_taken_from_the_clients_folder(folder: AccountFolder
     assert os.listdir(folder.received) == []
 
 
+async def test_a_client_writes_no_more_in_what_was_taken_from_it(folder: AccountFolder) -> None:
+    target = folder.media / "41"
+    async with handed_over(folder, "download", {"path": str(target), "most": 9}) as given:
+        kept = (folder.received / given["file"]).open("wb", buffering=0)
+        kept.write(b"boat")
+    with kept:
+        kept.write(b"planted")
+    assert target.read_bytes() == b"boat"
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_file_that_is_larger_than_was_asked_for_is_not_taken(folder: AccountFolder) -> None:
+    with pytest.raises(MediaUnavailable):
+        async with handed_over(folder, "download", {"path": str(folder.media / "41"), "most": 9}) as given:
+            (folder.received / given["file"]).write_bytes(b"x" * 10)
+    assert os.listdir(folder.media) == []
+    assert os.listdir(folder.received) == []
+
+
 def soft(received: Path, other: Path) -> None:
     received.symlink_to(other)
 
@@ -82,7 +101,7 @@ async def test_a_client_that_plants_something_else_gets_no_file_into_the_media_f
     folder.archive_db.write_bytes(b"messages")
     target = folder.media / "41"
     with pytest.raises(MediaUnavailable):
-        async with handed_over(folder, "download", {"path": str(target)}) as given:
+        async with handed_over(folder, "download", {"path": str(target), "most": 9}) as given:
             plant(folder.received / given["file"], folder.archive_db)
     assert not target.exists()
 

@@ -20,8 +20,9 @@ _CHUNK: Final = 8192
 _COSTLY: Final = (b"\n", b"[", b"{")
 """What begins or ends in a line costs more than its bytes: a frame, a list, an object."""
 _LARGEST: Final = 1 << 63
-_QR_TEXT: Final = re.compile(r"[\w+/=,@.:?&#%-]{1,1024}", re.ASCII)
+_QR_TEXT: Final = re.compile(r"[\w+/=,@.:?&#%-]{1,400}", re.ASCII)
 """What a phone scans: keys in base64, with commas between them, or after an address."""
+_VERSION: Final = re.compile(r"\d{1,6}(\.\w{1,16}){0,7}", re.ASCII)
 _PAIRING_CODE: Final = re.compile(r"[0-9A-Z]{4}-?[0-9A-Z]{4}")
 
 
@@ -66,6 +67,8 @@ def is_notification(method: str, params: Params) -> bool:
     if form is None or not all(_is_of(params.get(name), kind) for name, kind in form.items()):
         return False
     if method == protocol.QR and not _QR_TEXT.fullmatch(params["text"]):
+        return False
+    if method == protocol.READY and not _VERSION.fullmatch(params["library"]):
         return False
     try:
         base64.b64decode(params.get("payload", ""), validate=True)

@@ -228,6 +228,8 @@ class Client:
     async def _notified(self, method: str, params: Params) -> None:
         if not is_notification(method, params):
             raise NoMessage("an unknown notification, or one of another form")
+        if method == protocol.READY and self._ready.is_set():
+            raise NoMessage("a second time that it is ready")
         event = events_of(method, params, self.generation)
         await self._notice(method, params, self.generation)
         if method == protocol.READY:

@@ -6,7 +6,6 @@ call takes. What it downloads it writes in its own folder, from where the leader
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import shutil
@@ -22,6 +21,7 @@ from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.errors import FileNotAllowed, MediaUnavailable
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.system import replaced
 
 PATH: Final = "path"
 """Parameter of a call: a file of the account, absolute."""
@@ -48,7 +48,7 @@ async def handed_over(folder: AccountFolder, method: str, params: Params) -> Asy
         received = folder.received / name
         try:
             yield given
-            await anyio.to_thread.run_sync(_take, received, path)
+            await anyio.to_thread.run_sync(_take, received, path, int(params["most"]))
         finally:
             _remove(received)
         return
@@ -81,21 +81,19 @@ def _put(folder: AccountFolder, path: Path, sending: Path) -> None:
             raise FileNotAllowed(f"The file cannot be copied: {error.strerror}.") from error
 
 
-def _take(received: Path, path: Path) -> None:
-    """Move what the client process has written, if it is one file under this name alone."""
+def _take(received: Path, path: Path, most: int) -> None:
+    """Copy what the client process has written, if it is one file under this name alone.
+
+    A copy, since the client may still have its own file open and would go on to write in `media`.
+    """
     try:
         found = received.lstat()  # not opened: a database by another name would lose its locks
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > most:
             raise FileNotFoundError
-        _move(received, path)
+        with received.open("rb") as source, replaced(path) as draft, draft.open("wb") as copy:
+            while part := source.read(min(1 << 20, most + 1 - copy.tell())):
+                copy.write(part)
+            if copy.tell() > most:
+                raise FileNotFoundError
     except OSError as error:
         raise MediaUnavailable("The file did not arrive.", "Try again.") from error
-
-
-def _move(received: Path, path: Path) -> None:
-    try:
-        received.replace(path)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        shutil.copyfile(received, path)  # `media` may be a link to another disk
