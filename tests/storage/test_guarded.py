@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from whatsapp_mcp.archive.database import is_damage
+from whatsapp_mcp.client import journal as journals
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.connection.keys import FileKeys, KeptOpen, opened, reset_address_book, stored_device
 from whatsapp_mcp.jid import Jid
@@ -79,6 +81,92 @@ def test_a_row_that_is_no_event_is_damage(path: Path) -> None:
     assert is_damage(refused.value)
 
 
+WIDE = 8 << 20
+
+
+@pytest.mark.parametrize("column", range(4))
+def test_a_value_of_another_kind_than_its_column_is_damage_and_is_not_read(path: Path, column: int) -> None:
+    values = ["1"] * 3 + ["x'00'"]
+    values[column] = f"CAST(zeroblob({WIDE}) AS TEXT)" if column == 3 else f"zeroblob({WIDE})"
+    plant(path, f"INSERT INTO events VALUES (3, {', '.join(values)})")
+    with Journal(path, synced=False) as journal:
+        tracemalloc.start()
+        try:
+            with pytest.raises(sqlite3.DatabaseError) as refused:
+                journal.read(2, 10)
+            assert tracemalloc.get_traced_memory()[1] < WIDE / 8
+        finally:
+            tracemalloc.stop()
+    assert is_damage(refused.value)
+
+
+PAGE = 4096
+DEEP, BROAD = 10, 400
+
+
+def _interior(child: int) -> bytes:
+    """A page of a table whose children are one page."""
+    cell = child.to_bytes(4, "big") + b"\x7f"
+    start = PAGE - BROAD * len(cell)
+    head = (
+        b"\x05\0\0" + BROAD.to_bytes(2, "big") + start.to_bytes(2, "big") + b"\0" + child.to_bytes(4, "big")
+    )
+    pointers = b"".join((start + len(cell) * n).to_bytes(2, "big") for n in range(BROAD))
+    return (head + pointers).ljust(start, b"\0") + cell * BROAD
+
+
+def entangle(path: Path) -> None:
+    """Give the table of events pages that point to one another: 400 to the power of 10 leaves in 50 kB."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'events'").fetchone()
+    data = path.read_bytes()
+    pages = [data[at : at + PAGE] for at in range(0, len(data), PAGE)]
+    leaf, first = pages[root - 1], len(pages) + 1
+    pages[root - 1] = _interior(first)
+    pages += [*(_interior(first + n) for n in range(1, DEEP)), leaf]
+    whole = bytearray(b"".join(pages))
+    whole[28:32] = len(pages).to_bytes(4, "big")
+    path.write_bytes(whole)
+
+
+def test_pages_that_point_to_one_another_are_damage_and_are_not_walked_without_an_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "_CPU_SECONDS", 0.2)
+    entangle(path)
+    with Journal(path, synced=False) as journal:
+        assert journal.last_seq() == 2
+        for access in (lambda: journal.read(0, 1_000), lambda: journal.prune(2)):
+            with pytest.raises(sqlite3.DatabaseError) as refused:
+                access()
+            assert is_damage(refused.value)
+
+
+CHECKS = ", CHECK(a + 1)"
+SCHEMAS = {"long rows": (3, 80_000), "many rows": (500, 100)}
+"""How many tables, and how many conditions each has: SQLite parses them whenever it opens the file."""
+
+
+def burden(path: Path, tables: int, conditions: int) -> None:
+    made = (f"CREATE TABLE t{n} (a{CHECKS * conditions})" for n in range(tables))
+    plant(path, f"BEGIN; {';'.join(made)}; COMMIT")
+
+
+@pytest.mark.parametrize(("tables", "conditions"), SCHEMAS.values(), ids=SCHEMAS)
+def test_a_journal_with_a_schema_that_costs_much_is_a_damaged_one(
+    path: Path, tables: int, conditions: int
+) -> None:
+    with Journal(path, synced=False) as journal:
+        burden(path, tables, conditions)
+        with pytest.raises(sqlite3.DatabaseError) as refused:
+            journal.read(0, 10)
+        assert is_damage(refused.value)
+    with pytest.raises(sqlite3.DatabaseError) as refused:
+        Journal(path)
+    assert is_damage(refused.value)
+
+
 @pytest.fixture
 def keys(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Tables of the client library, as far as a leader uses them."""
@@ -86,6 +174,7 @@ def keys(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         db.executescript(
             "CREATE TABLE whatsmeow_device (jid, lid, push_name, registration_id);"
             "CREATE TABLE whatsmeow_contacts (full_name);"
+            "CREATE TABLE whatsmeow_message_secrets (message_id, key);"
             "CREATE TABLE whatsmeow_lid_map (lid, pn);"
             "CREATE TABLE whatsmeow_sessions (our_jid, their_id, session);"
             "CREATE TABLE whatsmeow_app_state_version (name);"
@@ -141,3 +230,20 @@ async def test_a_value_longer_than_any_key_is_not_read(keys: sqlite3.Connection,
     with pytest.raises(sqlite3.DatabaseError):
         await kept.read(lambda db: db.execute("SELECT push_name FROM whatsmeow_device").fetchall())
     kept.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("tables", "conditions"), SCHEMAS.values(), ids=SCHEMAS)
+async def test_a_schema_of_the_keys_that_costs_much_is_not_loaded_and_does_not_look_like_nobody_linked(
+    keys: sqlite3.Connection, tmp_path: Path, tables: int, conditions: int
+) -> None:
+    path = tmp_path / "client.db"
+    store = FileKeys(path)
+    assert await store.message_id(b"secret") is None
+    assert await store.device() is not None
+    burden(path, tables, conditions)
+    with pytest.raises(KeysUnreadable):
+        await store.message_id(b"secret")
+    with pytest.raises(KeysUnreadable):
+        await store.device()
+    store.close()

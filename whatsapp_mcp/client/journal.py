@@ -18,7 +18,15 @@ from typing import Final, Self
 
 from whatsapp_mcp import encryption
 from whatsapp_mcp.encryption import DatabaseKey
-from whatsapp_mcp.storage import EVENT_BYTES, READ_BYTES, TOO_LARGE, JournalRow, guard
+from whatsapp_mcp.storage import (
+    EVENT_BYTES,
+    READ_BYTES,
+    TOO_LARGE,
+    JournalRow,
+    bounded_schema,
+    bounded_transaction,
+    guard,
+)
 from whatsapp_mcp.system import make_private_file
 
 _SCHEMA: Final = """
@@ -30,15 +38,23 @@ CREATE TABLE IF NOT EXISTS events (
     payload     BLOB NOT NULL
 )
 """
-# The size of a value is known before it is read: a client process that was taken over may have written any.
-_READ: Final = """
-SELECT seq, generation, received_at,
-    iif(length(payload) <= :most, code, :too_large), iif(length(payload) <= :most, payload, x'')
-FROM events WHERE seq > :after ORDER BY seq LIMIT :limit
-"""
+# Of what kind a value is, and how large, is known before it is read: a client process that was taken over may
+# have written any. `typeof` comes first, as a later column is found only by reading through those before it.
+_SOUND: Final = """typeof(generation) = 'integer' AND typeof(received_at) = 'integer'
+    AND typeof(code) = 'integer' AND typeof(payload) = 'blob'"""
+_READ: Final = f"""SELECT seq, iif({_SOUND}, generation, NULL), iif({_SOUND}, received_at, NULL),
+    iif({_SOUND}, iif(length(payload) <= :most, code, :too_large), NULL),
+    iif({_SOUND}, iif(length(payload) <= :most, payload, x''), NULL)
+FROM events WHERE seq > :after ORDER BY seq LIMIT :limit"""  # noqa: S608  no value is in it
+_LAST_SEQ: Final = """SELECT iif(typeof(seq) = 'integer', seq, NULL) FROM sqlite_sequence
+WHERE typeof(name) = 'text' AND name = 'events' LIMIT 1"""
 _TABLES: Final = ("events", "sqlite_sequence")
+_CHANGED: Final = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_INTERRUPT}
 _DAMAGED: Final = "database disk image is malformed"
 _BUSY_SECONDS: Final = 5.0
+_CPU_SECONDS: Final = 20.0
+"""Processor time of one access of the leader. Pruning a million events takes a few seconds; longer takes only
+what goes round in circles, in a file whose pages point to one another."""
 _WAL_BYTES: Final = 16 * 1024 * 1024
 """Size at which the log is moved into the file; what is archived and pruned by then never gets that far."""
 _PAGE_BYTES: Final = 4096
@@ -67,12 +83,12 @@ class Journal:
             path, key, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
-            self._db.execute(f"PRAGMA wal_autocheckpoint={_WAL_BYTES // _PAGE_BYTES}")
-            self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
-            self._db.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
-            with self._using():
+            with self._using(), bounded_schema(self._db):
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+                self._db.execute(f"PRAGMA wal_autocheckpoint={_WAL_BYTES // _PAGE_BYTES}")
+                self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+                self._db.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
                 self._db.execute(_SCHEMA)
                 guard(self._db, reads=(), writes=_TABLES)
                 self._check_tables()
@@ -103,10 +119,18 @@ class Journal:
             try:
                 yield
             except sqlite3.OperationalError as error:
-                if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+                # No statement of ours is wrong or takes long, so the file is: somebody has changed it.
+                if getattr(error, "sqlite_errorcode", None) not in _CHANGED:
                     raise
-                # No statement of ours is wrong, so the tables are: somebody has changed them.
                 raise sqlite3.DatabaseError(_DAMAGED) from error
+
+    @contextmanager
+    def _bounded(self, begin: str = "BEGIN") -> Iterator[None]:
+        """What the leader does: bounded, as the file may hold anything."""
+        # Processor time: a slow disk, or a computer that was suspended, is no sign of damage.
+        until = time.thread_time() + _CPU_SECONDS
+        with self._using(), bounded_transaction(self._db, EVENT_BYTES, until, time.thread_time, begin=begin):
+            yield
 
     def append(self, generation: int, code: int, payload: bytes) -> int:
         """Commit one event to disk and return its `seq`."""
@@ -140,31 +164,34 @@ class Journal:
             size: No further event is read once their payloads have this many bytes together.
         """
         events: list[JournalRow] = []
-        with self._using(), closing(self._db.cursor()) as cursor:
+        with self._bounded(), closing(self._db.cursor()) as cursor:
             cursor.execute(
                 _READ,
                 {"after": after_seq, "limit": limit, "most": EVENT_BYTES, "too_large": TOO_LARGE},
             )
             while size > 0 and (row := cursor.fetchone()) is not None:
-                events.append(_event(row))
-                size -= len(events[-1].payload)
+                events.append(event := _event(row))
+                if event.seq <= after_seq:  # pages that point to one another would be read without an end
+                    raise sqlite3.DatabaseError(_DAMAGED)
+                after_seq = event.seq
+                size -= len(event.payload)
         return events
-
-    def waiting(self, after_seq: int) -> int:
-        """How many events have a `seq` above `after_seq`."""
-        with self._using():
-            (count,) = self._db.execute("SELECT count(*) FROM events WHERE seq > ?", (after_seq,)).fetchone()
-        return count
 
     def last_seq(self) -> int:
         """The highest `seq` ever used, pruned or not; 0 when there has been none."""
-        with self._using():
-            row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-        return row[0] if row else 0
+        with self._bounded():
+            row = self._db.execute(_LAST_SEQ).fetchone()
+        match row:
+            case None:
+                return 0
+            case (int(seq),):
+                return seq
+            case _:
+                raise sqlite3.DatabaseError(_DAMAGED)
 
     def prune(self, up_to_seq: int) -> int:
         """Delete the events up to and including `up_to_seq`; returns how many there were."""
-        with self._using():
+        with self._bounded("BEGIN IMMEDIATE"):
             return self._db.execute("DELETE FROM events WHERE seq <= ?", (up_to_seq,)).rowcount
 
     def continue_after(self, seq: int) -> None:
@@ -173,18 +200,12 @@ class Journal:
         For a leader whose archive stands further than the journal, because the file was lost or replaced:
         without it, new events would look as if they were archived already.
         """
-        with self._using():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                changed = self._db.execute(
-                    "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'", (seq,)
-                ).rowcount
-                if not changed:
-                    self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", (seq,))
-                self._db.execute("COMMIT")
-            except sqlite3.Error:
-                self._db.execute("ROLLBACK")
-                raise
+        with self._bounded("BEGIN IMMEDIATE"):
+            changed = self._db.execute(
+                "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'", (seq,)
+            ).rowcount
+            if not changed:
+                self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", (seq,))
 
 
 def _event(row: tuple[object, ...]) -> JournalRow:

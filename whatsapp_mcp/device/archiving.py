@@ -39,8 +39,6 @@ _LOOK_AGAIN: Final = 5.0
 """Seconds after which the journal is looked at although nobody announced anything."""
 _PAUSE: Final = 0.1
 """Seconds without news after which what is archived is pruned: first, whoever waits for it is told."""
-_FEW: Final = 4
-"""Events that are read from the journal without a change of threads."""
 _RETRY_CAP: Final = 10.0
 _HISTORY_PAUSE: Final = timedelta(hours=1)
 """Silence after which no more of the past is expected: a client may have ended over the rest of it."""
@@ -90,8 +88,9 @@ class Archiver:
         self._archive = archive
         self._clock = clock
         self._given = journal
-        # A database that does not answer must not hold up the threads that many accounts share.
-        self._thread = None if journal is None else anyio.CapacityLimiter(1)
+        # A journal that does not answer must not hold up the threads that many accounts share, nor the event
+        # loop: a database is waited for, and a file costs what who has taken over a client process likes.
+        self._thread = anyio.CapacityLimiter(1)
         self._trouble = trouble
         self._damaged = damaged
         self._before = before
@@ -183,7 +182,7 @@ class Archiver:
             journal.continue_after(self._position)
         if not self._archive.is_logged:
             journal.prune(self._position)  # a former leader may have ended before it did
-        self.waiting = journal.waiting(self._position)
+        self.waiting = max(0, journal.last_seq() - self._position)
 
     async def run(self) -> None:
         """Archive until cancelled; what fails is tried again, ever more slowly, and reported."""
@@ -236,10 +235,7 @@ class Archiver:
         """The events that come next, as many as a transaction takes."""
         read = partial(journal.read, self._position, BATCH, BATCH_BYTES)
         with self._noticing_damage():
-            # A few are read from a file sooner than a thread begins. Nobody is waited for: a log is read
-            # while it is written. A database is waited for, and may not answer.
-            is_quick = self._given is None and self.waiting <= _FEW
-            return read() if is_quick else await anyio.to_thread.run_sync(read, limiter=self._thread)
+            return await anyio.to_thread.run_sync(read, limiter=self._thread)
 
     async def _wait_for_news(self, journal: JournalReader) -> None:
         if self._unpruned:
@@ -300,7 +296,8 @@ class Archiver:
             return
         path = self._folder.inbox_db
         key = await anyio.to_thread.run_sync(self._folder.key_of, path)
-        journal = await anyio.to_thread.run_sync(partial(Journal, path, key, synced=False))
+        opens = partial(Journal, path, key, synced=False)
+        journal = await anyio.to_thread.run_sync(opens, limiter=self._thread)
         try:
             yield journal
         finally:

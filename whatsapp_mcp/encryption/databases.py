@@ -72,8 +72,8 @@ def connect(path: Path | str, key: DatabaseKey | None, **options: Any) -> sqlite
         return sqlite3.connect(path, **options)
     db = connect_cipher(path, key, **options)
     try:
-        # Reads the first page: whether the key fits.
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        # Reads the first page, and no schema, which is anybody's in a journal: whether the key fits.
+        db.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
         db.close()
         if key.may_be_plain and error.sqlite_errorcode == _NO_DATABASE:

@@ -11,7 +11,7 @@ from whatsapp_mcp.storage.failures import (
     Unwritable,
 )
 from whatsapp_mcp.storage.files import FileStore
-from whatsapp_mcp.storage.guarded import guard, limit_time, limit_values
+from whatsapp_mcp.storage.guarded import bounded_schema, bounded_transaction, guard
 from whatsapp_mcp.storage.journal import (
     EVENT_BYTES,
     READ_BYTES,
@@ -63,7 +63,7 @@ __all__ = [
     "StoredDevice",
     "Unavailable",
     "Unwritable",
+    "bounded_schema",
+    "bounded_transaction",
     "guard",
-    "limit_time",
-    "limit_values",
 ]

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 _READS: Final = {
@@ -18,7 +19,19 @@ _READS: Final = {
     sqlite3.SQLITE_TRANSACTION,
 }
 _WRITES: Final = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
-_FUNCTIONS: Final = {"coalesce", "count", "glob", "iif", "instr", "length", "like", "max", "quote", "substr"}
+_FUNCTIONS: Final = {
+    "coalesce",
+    "count",
+    "glob",
+    "iif",
+    "instr",
+    "length",
+    "like",
+    "max",
+    "quote",
+    "substr",
+    "typeof",
+}
 _PRAGMAS: Final = {
     "busy_timeout",
     "foreign_keys",
@@ -34,8 +47,10 @@ _COPY: Final = "vacuum_"
 """How the name begins that VACUUM gives the file that it builds."""
 _OF_COPY: Final = {sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_READ, *_WRITES}
 _STEPS_BETWEEN_CHECKS: Final = 2_000
-_LENGTH: Final = 1024 * 1024
-"""Bytes of any value; the client library stores no key that is nearly as long."""
+_SCHEMA_BYTES: Final = 8 * 1024
+"""Of one row of a schema; the longest of the client library has a few hundred."""
+_SCHEMA_STEPS: Final = 1_000
+"""Steps in which a schema is loaded: over a hundred rows, 40 MB at most once they are parsed."""
 
 
 def guard(
@@ -81,11 +96,58 @@ def guard(
     db.set_authorizer(authorize)
 
 
-def limit_values(db: sqlite3.Connection) -> None:
-    """Refuse values that are longer than any key."""
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LENGTH)
+@contextmanager
+def bounded_schema(db: sqlite3.Connection) -> Iterator[None]:
+    """Refuse a schema that is larger than any of ours, with `sqlite3.Error`, in the body.
+
+    SQLite parses the whole schema whenever a connection needs it, which takes up to sixty times its size.
+    No statement of the body may take many steps, or handle long values.
+    """
+    former = _limit_values(db, _SCHEMA_BYTES)
+    db.set_progress_handler(lambda: True, _SCHEMA_STEPS)
+    try:
+        yield
+    finally:
+        db.set_progress_handler(None, 0)
+        _limit_values(db, former)
 
 
-def limit_time(db: sqlite3.Connection, until: float, monotonic: Callable[[], float] = time.monotonic) -> None:
-    """Break every statement off that is not over at a time, with `sqlite3.OperationalError`."""
-    db.set_progress_handler(lambda: monotonic() > until, _STEPS_BETWEEN_CHECKS)
+@contextmanager
+def bounded_transaction(
+    db: sqlite3.Connection,
+    value_bytes: int,
+    until: float,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    begin: str = "BEGIN",
+) -> Iterator[None]:
+    """A transaction in which nothing costs much, whatever the file holds.
+
+    Within it, the schema stays as it was loaded; another one would be parsed by any statement.
+
+    Args:
+        db: A connection, in no transaction.
+        value_bytes: A longer value is refused, with `sqlite3.DataError`.
+        until: When a statement is broken off, with `sqlite3.OperationalError` (SQLITE_INTERRUPT).
+        clock: What `until` is compared with.
+        begin: How it begins.
+    """
+    former = _limit_values(db, value_bytes)
+    try:
+        with bounded_schema(db):
+            db.execute(begin)
+            db.execute("SELECT 1 FROM sqlite_master").fetchone()
+        db.set_progress_handler(lambda: clock() > until, _STEPS_BETWEEN_CHECKS)
+        yield
+        db.execute("COMMIT")
+    finally:
+        db.set_progress_handler(None, 0)
+        _limit_values(db, former)
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _limit_values(db: sqlite3.Connection, most: int) -> int:
+    """Set how long a value may be; answers the former limit. SQLCipher's connections have none to set."""
+    is_plain = type(db) is sqlite3.Connection
+    return db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most) if is_plain else most

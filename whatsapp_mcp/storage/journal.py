@@ -87,10 +87,6 @@ class JournalReader(Protocol):
         """
         ...
 
-    def waiting(self, after_seq: int) -> int:
-        """How many events have a `seq` above `after_seq`."""
-        ...
-
     def last_seq(self) -> int:
         """The highest `seq` ever used, pruned or not; 0 when there has been none."""
         ...

@@ -26,9 +26,9 @@ from whatsapp_mcp.storage import (
     ChatKeys,
     KeysUnreadable,
     StoredDevice,
+    bounded_schema,
+    bounded_transaction,
     guard,
-    limit_time,
-    limit_values,
 )
 from whatsapp_mcp.system import boot
 
@@ -75,8 +75,10 @@ ORDER BY message_id = ? DESC, rowid DESC LIMIT 1"""
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 _LOCK_LIMIT: Final = 2.0
 """Seconds to wait for a client process that is ending."""
-_AT_ONCE: Final = 0.003
-"""Seconds that a reading may hold the event loop."""
+_VALUE_BYTES: Final = 1024 * 1024
+"""Of any value; the client library stores no key that is nearly as long."""
+_UNREADABLE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+"""Codes of a file that the client library cannot read either."""
 
 T = TypeVar("T")
 
@@ -85,12 +87,12 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """`client.db`, for reading.
+    """`client.db`, in one transaction.
 
     Raises:
         sqlite3.Error: It cannot be read now, or is not there.
     """
-    with closing(_connect(path)) as db:
+    with closing(_connect(path)) as db, bounded_transaction(db, _VALUE_BYTES, _latest()):
         yield db
 
 
@@ -113,34 +115,21 @@ class KeptOpen:
     async def read(self, call: Callable[[sqlite3.Connection], T]) -> T:
         """What a call reads: whole results, as one that is half read keeps the library from writing.
 
-        It is tried in this thread, which takes less time than a worker thread does to begin. What finds a
-        lock, or is not over after a few milliseconds, is read again in a worker thread.
-
         Raises:
             sqlite3.Error: It cannot be read now, or is not there.
         """
-        if self._turn.acquire(blocking=False):
-            try:
-                return self._read(call, lock_limit=0, until=time.monotonic() + _AT_ONCE)
-            except sqlite3.OperationalError:  # a worker thread meets it again, unless it was the hurry
-                pass
-            finally:
-                self._turn.release()
-        return await anyio.to_thread.run_sync(self._read_patiently, call)
+        # Never in the event loop: whoever has taken over the client process decides how long it takes.
+        return await anyio.to_thread.run_sync(self._read, call)
 
-    def _read_patiently(self, call: Callable[[sqlite3.Connection], T]) -> T:
+    def _read(self, call: Callable[[sqlite3.Connection], T]) -> T:
         with self._turn:
             try:
-                return self._read(call, lock_limit=_LOCK_LIMIT, until=_latest())
+                db = self._current()
+                with bounded_transaction(db, _VALUE_BYTES, _latest()):
+                    return call(db)
             except sqlite3.Error:
                 self._close()
                 raise
-
-    def _read(self, call: Callable[[sqlite3.Connection], T], *, lock_limit: float, until: float) -> T:
-        db = self._current()
-        db.execute(f"PRAGMA busy_timeout = {int(lock_limit * 1000)}")
-        limit_time(db, until)
-        return call(db)
 
     def close(self) -> None:
         """Close it, until it is read again."""
@@ -169,9 +158,10 @@ def _connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connectio
         f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT, check_same_thread=check_same_thread
     )
     try:
-        limit_values(db)
-        limit_time(db, _latest())
-        guard(db, reads=_TABLES, writes=_OF_ADDRESS_BOOK)
+        with bounded_schema(db):
+            # What belongs to a version (`whatsmeow_app_state_mutation_macs`) is deleted with it.
+            db.execute("PRAGMA foreign_keys = ON")
+            guard(db, reads=_TABLES, writes=_OF_ADDRESS_BOOK)
     except sqlite3.Error:
         db.close()
         raise
@@ -280,19 +270,19 @@ def stored_device(path: Path) -> StoredDevice | None:
     """The device whose keys `client.db` holds; None when there is none, or the file is no database.
 
     Raises:
-        sqlite3.OperationalError: The file cannot be read now: that does not mean that nobody is linked.
+        sqlite3.Error: The file cannot be read now, or holds what the client library never writes: that does
+            not mean that nobody is linked.
     """
     if not path.exists():
         return None
     try:
         with opened(path) as db:
             row = db.execute(_QUERY).fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise
-        return None
     except sqlite3.DatabaseError as error:
-        logger.warning("keys: client.db cannot be read: %s", error)
+        if error.sqlite_errorcode & 0xFF in _UNREADABLE:  # without what extends a code
+            logger.warning("keys: client.db cannot be read: %s", error)
+        elif "no such table" not in str(error):
+            raise
         return None
     return StoredDevice.from_row(*row) if row is not None else None
 
@@ -306,10 +296,7 @@ def reset_address_book(path: Path) -> bool:
     if not path.exists():
         return False
     with opened(path) as db:
-        # What belongs to the version (`whatsmeow_app_state_mutation_macs`) goes with it.
-        db.execute("PRAGMA foreign_keys = ON")
-        with db:
-            return db.execute(_RESET_QUERY).rowcount > 0
+        return db.execute(_RESET_QUERY).rowcount > 0
 
 
 def forget(path: Path) -> None:

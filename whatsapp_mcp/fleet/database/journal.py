@@ -52,7 +52,6 @@ FROM (
 ) AS sized
 WHERE before < %(size)s ORDER BY seq
 """
-_WAITING: Final = "SELECT count(*) FROM whatsapp_mcp.journal WHERE account = %s AND seq > %s"
 # No lock on the head: a leader prunes what it has archived for good, whether it leads still or not, and the
 # client's appends need not wait for it.
 _PRUNE: Final = """
@@ -131,10 +130,6 @@ class PostgresJournal:
 
         return self._stream.link.run(look)
 
-    def waiting(self, after_seq: int) -> int:
-        """See `storage.JournalReader`."""
-        return self._stream.link.run(lambda session: count_after(session, self._account, after_seq))
-
     def last_seq(self) -> int:
         """See `storage.JournalReader`."""
         return self._stream.confirmed_seq()
@@ -166,12 +161,6 @@ def events_of(session: Session, account: str, after: int, limit: int, size: int)
     values = {"account": account, "after": after, "limit": limit, "size": size}
     found = session.execute(_READ, {**values, "most": EVENT_BYTES, "too_large": TOO_LARGE}).fetchall()
     return [JournalRow(*row) for row in found]
-
-
-def count_after(session: Session, account: str, after: int) -> int:
-    """As `storage.JournalReader.waiting`."""
-    [(count,)] = session.execute(_WAITING, [account, after]).fetchall()
-    return count
 
 
 def admit(session: Session, account: str, role: str) -> None:

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.fleet.database.connections import Database, Link, Session
-from whatsapp_mcp.fleet.database.journal import count_after, events_of
+from whatsapp_mcp.fleet.database.journal import events_of
 from whatsapp_mcp.fleet.database.log import operations_of
 from whatsapp_mcp.fleet.database.snapshots import fetch_snapshot, newest_of
 from whatsapp_mcp.fleet.database.streams import await_standby
@@ -158,10 +158,6 @@ class FollowedJournal:
     def read(self, after_seq: int, limit: int, size: int = READ_BYTES) -> list[JournalRow]:
         """See `storage.JournalReader`."""
         return self._reader.run(lambda session: events_of(session, self._account, after_seq, limit, size))
-
-    def waiting(self, after_seq: int) -> int:
-        """See `storage.JournalReader`."""
-        return self._reader.run(lambda session: count_after(session, self._account, after_seq))
 
     def last_seq(self) -> NoReturn:
         """Raises `Fenced`, as all that only a leader does."""
