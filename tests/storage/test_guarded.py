@@ -74,6 +74,13 @@ def test_what_is_planted_while_the_leader_has_the_journal_open_does_not_run_eith
             assert db.execute("SELECT count(*) FROM events").fetchone() == (2,)
 
 
+def test_a_sound_journal_is_never_taken_for_a_damaged_one_however_often_it_is_read(path: Path) -> None:
+    with Journal(path, synced=False) as journal:
+        for _ in range(2_000):
+            assert len(journal.read(0, 10)) == 2
+            assert journal.prune(0) == 0
+
+
 def test_a_row_that_is_no_event_is_damage(path: Path) -> None:
     plant(path, NOT_AN_EVENT)
     with Journal(path) as journal, pytest.raises(sqlite3.DatabaseError) as refused:

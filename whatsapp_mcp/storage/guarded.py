@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Final
 
 _READS: Final = {
@@ -49,8 +50,9 @@ _OF_COPY: Final = {sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_READ, *_WRITES}
 _STEPS_BETWEEN_CHECKS: Final = 2_000
 _SCHEMA_BYTES: Final = 8 * 1024
 """Of one row of a schema; the longest of the client library has a few hundred."""
-_SCHEMA_STEPS: Final = 1_000
-"""Steps in which a schema is loaded: over a hundred rows, 40 MB at most once they are parsed."""
+_SCHEMA_STEPS: Final = 100
+_SCHEMA_CHECKS: Final = 20
+"""Of so many steps each, in which a schema is loaded: over two hundred rows, 50 MB at most once parsed."""
 
 
 def guard(
@@ -104,7 +106,9 @@ def bounded_schema(db: sqlite3.Connection) -> Iterator[None]:
     No statement of the body may take many steps, or handle long values.
     """
     former = _limit_values(db, _SCHEMA_BYTES)
-    db.set_progress_handler(lambda: True, _SCHEMA_STEPS)
+    # Counted by hand: SQLite counts on where the former run of a statement that is kept has ended.
+    checks = count(1)
+    db.set_progress_handler(lambda: next(checks) > _SCHEMA_CHECKS, _SCHEMA_STEPS)
     try:
         yield
     finally:
