@@ -58,6 +58,7 @@ PROMISES = {
     ],
     "One-time codes are masked in what was read, also in its parts, and found by no search": [
         "server/test_parts_of_codes.py:*",
+        "server/test_searches_for_codes.py:*",
         "server/test_file_readings.py:test_no_search_finds_a_code_that_was_read",
         "server/test_file_readings.py:test_a_code_that_somebody_spoke_is_masked_until_a_person_agrees",
     ],

@@ -87,6 +87,7 @@ from whatsapp_mcp.archive.read.reports import (
     send_report,
     statistics,
 )
+from whatsapp_mcp.archive.read.snippets import Sought
 
 __all__ = [
     "AUTHORSHIP",
@@ -96,6 +97,7 @@ __all__ = [
     "UNSETTLED_SENDS",
     "FileElsewhere",
     "SendRow",
+    "Sought",
     "album_keys",
     "arrived",
     "chat",

@@ -1,4 +1,4 @@
-"""The part of a text around a hit, the hit between `**`."""
+"""The part of a text around a hit, the hit between `**`; and queries, asked of texts with parts missing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from whatsapp_mcp.archive.database import fold, tokens
-from whatsapp_mcp.archive.read.search_query import Term
+from whatsapp_mcp.archive.read.search_query import Term, any_of, parse
 
 AROUND: Final = 60
 """Characters that are shown on each side of a hit."""
@@ -22,6 +22,7 @@ _STRETCH: Final = 1_024
 _LONGEST: Final = 120
 """Characters that are shown of one hit: a word may be as long as a message."""
 _HOLDS_TOGETHER: Final = frozenset({"", "-", ":", ".", "/", "'", "’", "@", "_"})
+_MISSING: Final = "\x00"
 _WORD: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f\u064b-\u065f\u0900-\u0dff]+[^\W_]*)*|\S", re.UNICODE)
 
 
@@ -143,3 +144,81 @@ def _joined(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((start, end))
     return joined
+
+
+class Sought:
+    """The words of a query, as a search takes them.
+
+    Attributes:
+        query: As typed.
+        is_inside: Whether words are also found inside of others.
+        excludes: Whether what is found depends on words that are not there.
+    """
+
+    def __init__(
+        self, query: str, mode: Literal["words", "any", "substring"] = "words", *, missing: str
+    ) -> None:
+        """Take a query apart.
+
+        Args:
+            query: What is searched for.
+            mode: As that of the search.
+            missing: What stands in a text where something was left out.
+        """
+        self.query, self._missing = query, missing
+        parsed = parse(query)
+        wanted = any_of(parsed.wanted) if mode == "any" else parsed.wanted
+        self._wanted = [*wanted, *(tuple(one.terms) for one in parsed.mixed if one.terms)]
+        texts = [*parsed.texts, *(tuple(one.texts) for one in parsed.mixed if one.texts)]
+        self._texts = [parts for one in texts if (parts := [part for text in one if (part := fold(text))])]
+        self.is_inside = mode == "substring"
+        names = [("from", *one) for one in parsed.senders] + [("in", *one) for one in parsed.chats]
+        # Where nobody has this name it is searched as text.
+        self._names = [(operator, fold(name)) for operator, name, _ in names]
+        self.excludes = bool(parsed.unwanted) or any(excluded for *_, excluded in names)
+        self._marker = Marker([term for terms in self._wanted for term in terms], AROUND_FEW)
+
+    def finds(self, text: str) -> bool:
+        """Whether a search would find a text, wherever it stands and whoever wrote it.
+
+        What an OR joins to an operator counts as its words alone. A text does not count in which the name
+        behind an operator, searched as text, may go on in what is missing.
+        """
+        text = text.replace(self._missing, _MISSING)
+        plain = fold(text)
+        words = f" {' '.join(_tokens_around(text))} "
+        if _MISSING in text and any(_goes_on(*one, plain, words) for one in self._names):
+            return False
+        if self.is_inside:
+            return all(any(part in plain for part in parts) for parts in self._texts)
+        return all(any(_stands(term, words) for term in terms) for terms in self._wanted)
+
+    def cut(self, text: str) -> str | None:
+        """The part of a text around the first hit, which stands between `**`; None where it has none."""
+        if not self.is_inside:
+            found = self._marker.cut(text)
+        else:
+            cuts = (of_substring(text, part, AROUND_FEW) for parts in self._texts for part in parts)
+            found = next((cut for cut in cuts if cut is not None), None)
+        return None if found is None else found.text
+
+
+def _tokens_around(text: str) -> list[str]:
+    """The tokens of a text; what is missing is one of its own, which no term has."""
+    first, *others = text.split(_MISSING)
+    found = tokens(first)
+    for part in others:
+        found += [_MISSING, *tokens(part)]
+    return found
+
+
+def _stands(term: Term, words: str) -> bool:
+    return f" {' '.join(term.tokens)}{'' if term.prefix else ' '}" in words
+
+
+def _goes_on(operator: str, name: str, plain: str, words: str) -> bool:
+    """Whether a name behind its operator begins in a text, and something is missing before its end."""
+    found = tokens(name)
+    return any(f"{operator}:{name[:end]}{_MISSING}" in plain for end in range(len(name) + 1)) or any(
+        f" {' '.join([operator, *found[:end]])} {_MISSING}" in words for end in range(len(found) + 1)
+    )

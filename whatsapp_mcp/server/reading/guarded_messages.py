@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
-from typing import Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from anyio import to_thread
 
@@ -28,13 +28,16 @@ from whatsapp_mcp.models import (
     file_words_are_senders,
     file_words_are_strangers,
 )
-from whatsapp_mcp.policy import has_code
+from whatsapp_mcp.policy import MASK, has_code, mask_codes
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
 from whatsapp_mcp.server.reading.masker import Masker
 from whatsapp_mcp.server.reading.masking import mask_name_in, masked_reading, tells_codes
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.triage import Side
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive.read import Sought
 
 _REFS: Final = 5
 """Messages that are named of the hits in a chat whose words stay back."""
@@ -210,6 +213,8 @@ class GuardedMessages(Guard):
             Denied: The chat that is named may not be read.
             InvalidArgument: A caller that is bound to one chat names people or chats.
         """
+        from whatsapp_mcp.archive.read import Sought
+
         where = await self._inside(where)
         if self._caller.chat and _NAMING.search(query):
             raise InvalidArgument("`from:` and `in:` are not available here.", "Search by words.")
@@ -221,12 +226,12 @@ class GuardedMessages(Guard):
             )
 
         withheld: dict[str, list[int]] = {}
-        masker = Masker()
+        sought, masker = Sought(query, mode, missing=MASK), Masker()
 
         async def shown(found: Sequence[Message]) -> tuple[Message, ...]:
             view = await self.view_of(found, named=named)
             view.counts, view.masker = self._counts_hits, masker
-            hits, counted = view.hits(found, query, await self._masked_readings(found, query, masker))
+            hits, counted = view.hits(found, sought, await self._masked_readings(found, masker))
             for message in counted:
                 withheld.setdefault(message.chat, []).append(message.ref)
             await self.hand_out(view, found, hits, operation="search")
@@ -235,7 +240,7 @@ class GuardedMessages(Guard):
         page = await self.pages(read, cursor, shown, masker)
         if page.items and not withheld:
             return page
-        notes = page.notes if page.items else (*page.notes, *self._not_searched(query))
+        notes = page.notes if page.items else (*page.notes, *self._not_searched(sought))
         hits = [WithheldHits(len(refs), tuple(refs[:_REFS])) for refs in withheld.values()]
         return Page(page.items, page.next_cursor, notes, withheld=tuple(hits))
 
@@ -244,11 +249,11 @@ class GuardedMessages(Guard):
         """Whether the caller is told how many hits stay back, which it can open itself."""
         return not self._caller.chat and self._policy.mode != "lockdown"
 
-    def _not_searched(self, query: str) -> Iterator[str]:
+    def _not_searched(self, sought: Sought) -> Iterator[str]:
         """What a search that found nothing says nothing of, whether it would have found something or not."""
         if self._rules is not None or (self._withholds and not self._counts_hits):
             yield "Not searched: words that are only shown once the user agrees, or never."
-        if self._withholds and tells_codes(query):
+        if self._withholds and tells_codes(sought):
             yield "Not searched for digits or with a -word: messages that hold a one-time code."
 
     async def search_hints(
@@ -261,22 +266,25 @@ class GuardedMessages(Guard):
         nobody = [(name, await self.shown_people(closest)) for name, closest in found.nobody]
         return replace(found, nobody=tuple(nobody))
 
-    async def _masked_readings(self, found: Sequence[Message], query: str, masker: Masker) -> dict[int, str]:
-        """What was read in the files of hits, its one-time codes masked, by ref; only where there are any.
+    async def _masked_readings(self, found: Sequence[Message], masker: Masker) -> dict[int, Sequence[str]]:
+        """What was read in the files of hits, page by page, its one-time codes masked, by ref.
 
-        Documents matter only where the query may tell a code. One that is long, or one of many, counts as
-        one that holds a code: looking for codes takes longer than finding it.
+        Only where there are any, there or in the text. In one that is long, or one of many, whatever could
+        be a code is masked: looking for codes takes longer than finding it.
         """
-        masked: dict[int, str] = {}
+        masked: dict[int, Sequence[str]] = {}
         for message in found if self._withholds else ():
-            tells = tells_codes(query)
-            if message.reading is None or not (file_words_are_senders(message) or tells):
+            reading = await self._archive.reading(message.ref) if message.reading else None
+            if reading is None:
                 continue
-            reading = await self._archive.reading(message.ref)
-            text = _text(reading) if reading else ""
-            if tells and not masker.looks_into_file(len(text)):
-                masked[message.ref] = ""
-            elif reading and (without := _text(await to_thread.run_sync(masked_reading, reading))) != text:
+            texts = [one.text for one in reading.passages]
+            if masker.looks_into_file(sum(map(len, texts))):
+                without = [one.text for one in (await to_thread.run_sync(masked_reading, reading)).passages]
+            else:
+                without = await to_thread.run_sync(
+                    lambda texts=texts: [mask_codes(text, 0) for text in texts]
+                )
+            if without != texts or has_code(message.text):
                 masked[message.ref] = without
         return masked
 
@@ -388,7 +396,3 @@ def _only(shown: Sequence[Message]) -> Message:
     for message in shown:
         return message
     raise forbidden()
-
-
-def _text(reading: FileReading) -> str:
-    return " ".join(one.text for one in reading.passages)

@@ -4,55 +4,39 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from whatsapp_mcp.models import (
     FileReading,
-    Media,
     Message,
     Passage,
-    PollOption,
-    ReadingExcerpt,
     ReadingKind,
+    file_words_are_senders,
 )
 from whatsapp_mcp.policy import MASK, mask_parts
 from whatsapp_mcp.server.reading.masker import Masker
 
-_HIT: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
-_EXCLUDES: Final = re.compile(r"(?:^|\s)-\S")
-_AROUND: Final = 100
-"""Characters that are shown on each side of a hit in a text with codes."""
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive.read import Sought
+
 PART: Final = 80_000
 """Characters of a file that are read for codes where a page of it is shown: twice what an answer shows."""
 _NEAR: Final = 1_000
 """Characters on each side of them in which a code may be announced: three times as far as a word reaches."""
 _DIGIT: Final = re.compile(r"\d")
-_OPERATORS: Final = re.compile(r"[a-zA-Z]{2,6}:(?:\"[^\"]*\"?|\S+)")
 _DATES: Final = re.compile(
     r"(?<!\S)(?:before|until|after|since):(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?(?!\S)"
 )
-_WORDS: Final = re.compile(r"[^\W_]+")
-_OR: Final = frozenset({"OR", "|"})
 
 
 def mask_codes_in(message: Message, masker: Masker) -> None:
     """Mask the one-time codes in what an incoming message itself says."""
-    text, masked = message.text, masker.text(message.text)
-    has_codes = masked is not text
-    message.text = masked
+    text, message.text = message.text, masker.text(message.text)
     if reading := message.reading:
-        heard = masker.text(reading.text)
-        has_codes |= heard is not reading.text
-        message.reading = replace(reading, text=heard)
-    if message.snippet is not None and message.snippet_of == "text" and masked is not text:
-        message.snippet = masked_snippet(masked, message.snippet)
-    elif message.snippet is not None and has_codes and message.snippet_of != "reading":
-        # The hit's stars may stand within a code, which would not be recognised.
-        plain = _HIT.sub(r"\1", message.snippet)
-        message.snippet = shown if (shown := masker.text(plain)) is not plain else message.snippet
+        message.reading = replace(reading, text=masker.text(reading.text))
     if message.earlier:
         message.earlier = tuple(map(masker.text, message.earlier))
     if message.details:
@@ -69,7 +53,7 @@ def mask_quote_in(message: Message, masker: Masker) -> None:
 
 
 def mask_name_in(message: Message, text: str, masker: Masker) -> None:
-    """Mask the one-time codes in the name of a message's file; a snippet of such a name is left out.
+    """Mask the one-time codes in the name of a message's file.
 
     Args:
         message: The message, which is changed.
@@ -78,23 +62,7 @@ def mask_name_in(message: Message, text: str, masker: Masker) -> None:
     """
     if message.media is None or not (name := message.media.file_name):
         return
-    masked = masker.name(name, text)
-    if masked != name:
-        message.media = replace(message.media, file_name=masked)
-        if message.snippet_of == "file_name":
-            message.snippet = None
-
-
-def masked_snippet(masked: str, snippet: str | None) -> str:
-    """A snippet of a text that holds codes, cut again from that without them."""
-    hit = _HIT.search(snippet or "")
-    at = masked.replace(MASK, "\0" * len(MASK)).find(hit[1]) if hit else -1
-    if hit is None or at < 0:
-        return ""
-    end = at + len(hit[1])
-    before = ("…" if at > _AROUND else "") + masked[max(0, at - _AROUND) : at]
-    after = masked[end : end + _AROUND] + ("…" if end + _AROUND < len(masked) else "")
-    return f"{before}**{hit[1]}**{after}"
+    message.media = replace(message.media, file_name=masker.name(name, text))
 
 
 @lru_cache(maxsize=4)
@@ -146,84 +114,76 @@ def _masked_passages(reading: FileReading, passages: Sequence[Passage]) -> tuple
 
 
 class Carried(NamedTuple):
-    """What a message carries beside its text."""
+    """What a search looks for words in, beside what was read in a file."""
 
-    details: Mapping[str, Any] | None
-    media: Media | None
-    poll: Sequence[PollOption]
-    reading: ReadingExcerpt | None
+    text: str
+    file_name: str
+    options: tuple[str, ...]
+    choices: tuple[str, ...]
 
+    @classmethod
+    def of(cls, message: Message) -> Carried:
+        """What a message carries."""
+        choices: Sequence[Any] = (message.details or {}).get("choices", ())
+        return cls(
+            message.text,
+            (message.media.file_name if message.media else None) or "",
+            tuple([option.name for option in message.poll]),
+            tuple(map(str, choices)),
+        )
 
-def may_be_told(
-    query: str, text: str, carried: Carried, readings: Mapping[int, str] | None, ref: int, masker: Masker
-) -> bool:
-    """Whether it tells nothing of a one-time code that a query found a message which stays back.
-
-    Args:
-        query: The query.
-        text: The text of the message.
-        carried: What else it carries.
-        readings: What was read in files that hold codes, without those, by the message's ref.
-        ref: Of the message.
-        masker: Masks.
-    """
-    masked, in_file = masker.text(text), readings is not None and ref in readings
-    details = carried.details
-    name = carried.media.file_name if carried.media else None
-    names_none = not name or masker.name(name, text) == name
-    if masked is text and not in_file and names_none and (not details or masker.values(details) == details):
-        return True
-    heard = masker.text(carried.reading.text) if carried.reading else ""
-    return finds_masked(query, readings[ref] if readings and in_file else heard, masked, carried)
+    def masked(self, masker: Masker) -> Carried:
+        """The same without one-time codes, which `masker` masks."""
+        return Carried(
+            masker.text(self.text),
+            masker.name(self.file_name, self.text),
+            tuple(map(masker.text, self.options)),
+            tuple(map(masker.text, self.choices)),
+        )
 
 
-def finds_masked(query: str, reading: str, text: str, carried: Carried) -> bool:
+def finds_masked(sought: Sought, carried: Carried, read: Sequence[str]) -> bool:
     """Whether a query would find a message also if the codes in it were masked in the archive.
 
     Args:
-        query: The query.
-        reading: What was read in its file, without codes.
-        text: Its text, without codes.
-        carried: What else it carries.
+        sought: The query.
+        carried: What the message carries, without codes.
+        read: What was read in its file, page by page, without codes.
     """
-    options = " ".join(option.name for option in carried.poll)
-    file_name = (carried.media.file_name if carried.media else None) or ""
-    shown = f"{reading} {text} {file_name} {options}".casefold()
-    return not tells_codes(query) and all(
-        any(word.casefold() in shown for word in alternatives) for alternatives in _wanted(query)
+    # Options are not looked for inside of words.
+    options = () if sought.is_inside else (*carried.options, *carried.choices)
+    searched = "\n".join((carried.text, carried.file_name, *options, *read))
+    return not tells_codes(sought) and sought.finds(searched)
+
+
+def cut_again(sought: Sought, message: Message, read: Sequence[str]) -> None:
+    """Cut the snippet of a message from what it says without codes: where a hit stood may tell one.
+
+    Args:
+        sought: The query that found it.
+        message: The message, which is changed.
+        read: As `finds_masked` takes it.
+    """
+    carried = Carried.of(message)
+    message.snippet_passage = None
+    places: tuple[tuple[Literal["text", "file_name", "options"], str], ...] = (
+        ("text", carried.text),
+        ("file_name", carried.file_name),
+        ("options", ", ".join(carried.options)),
     )
+    for message.snippet_of, text in places:
+        message.snippet = sought.cut(text)
+        if message.snippet is not None:
+            return
+    for page, text in enumerate(read, 1):
+        if (cut := sought.cut(text)) is not None:
+            message.snippet_of, message.snippet_passage = "reading", page
+            message.snippet = cut if file_words_are_senders(message) else ""
+            return
 
 
-def _wanted(query: str) -> list[list[str]]:
-    """The words of a query, of each list of which one is wanted."""
-    wanted: list[list[str]] = []
-    joins = False
-    for piece in _OPERATORS.sub(" ", query).split():
-        if piece in _OR:
-            joins = bool(wanted)
-            continue
-        first, *rest = _WORDS.findall(piece) or [""]
-        if joins:
-            wanted[-1].append(first)
-        else:
-            wanted.append([first])
-        wanted += [[word] for word in rest]
-        joins = False
-    return wanted
-
-
-def tells_codes(query: str) -> bool:
+def tells_codes(sought: Sought) -> bool:
     """Whether what a query finds, or does not, may tell a one-time code."""
     # The index folds other digits, as `⁴`, to these.
-    words = _DATES.sub(" ", unicodedata.normalize("NFKD", query))
-    return bool(_DIGIT.search(words) or _EXCLUDES.search(query))
-
-
-def is_shown_masked(snippet: str | None, masked: str, query: str) -> bool:
-    """Whether a hit in a masked message tells nothing of what is masked.
-
-    What is found must stand in the masked text, and a snippet need not show all of it.
-    """
-    hits = _HIT.findall(snippet or "")
-    shown = masked.casefold()
-    return bool(hits) and not tells_codes(query) and all(hit.casefold() in shown for hit in hits)
+    words = _DATES.sub(" ", unicodedata.normalize("NFKD", sought.query))
+    return _DIGIT.search(words) is not None or sought.excludes

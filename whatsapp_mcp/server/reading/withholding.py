@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.models import (
@@ -35,16 +35,16 @@ from whatsapp_mcp.server.reading.chat_rules import kind_of
 from whatsapp_mcp.server.reading.masker import Masker
 from whatsapp_mcp.server.reading.masking import (
     Carried,
+    cut_again,
     finds_masked,
-    is_shown_masked,
     mask_codes_in,
     mask_quote_in,
-    masked_snippet,
-    may_be_told,
-    tells_codes,
 )
 from whatsapp_mcp.server.reading.names import Names, by_number
 from whatsapp_mcp.settings import Verdict
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive.read import Sought
 
 _NAMING: Final = re.compile(
     r"(changed the (?:group's|business) name to |created the (?:group|community) )(.+)", re.DOTALL
@@ -122,7 +122,7 @@ class View:
         return collapsed(shown)
 
     def hits(
-        self, found: Sequence[Message], query: str, masked: Mapping[int, str] | None = None
+        self, found: Sequence[Message], sought: Sought, masked: Mapping[int, Sequence[str]] | None = None
     ) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
         """What of a search's hits is shown, and what stays back and is counted.
 
@@ -130,7 +130,7 @@ class View:
 
         Args:
             found: The hits.
-            query: What was searched for.
+            sought: What was searched for.
             masked: What was read in files that hold one-time codes, without those, by the message's ref.
         """
         shown: list[Message] = []
@@ -140,23 +140,24 @@ class View:
             self.masker.begin(2 * (len(found) - index))
             if self.verdicts and self.verdict(message.chat) == "deny":
                 continue
-            text, snippet, name = message.text, message.snippet, _file_name(message)
+            whole, read = Carried.of(message), masked.get(message.ref) if masked else None
+            heard = (message.reading.text,) if message.reading else ()
             self.message(message)
             if message.withheld:
                 carried, self.stripped = self.stripped, None
-                if carried and may_be_told(query, text, carried, masked, message.ref, self.masker):
-                    counted.append(message)
+                if carried:
+                    without = carried.masked(self.masker)
+                    tells_nothing = without == carried and read is None
+                    if tells_nothing or finds_masked(
+                        sought, without, read or (*map(self.masker.text, heard),)
+                    ):
+                        counted.append(message)
                 continue
-            if message.text != text and not is_shown_masked(snippet, message.text, query):
-                continue
-            if _file_name(message) != name and tells_codes(query):
-                continue
-            if masked and message.ref in masked:
-                carried = Carried(message.details, message.media, message.poll, message.reading)
-                if not finds_masked(query, masked[message.ref], message.text, carried):
+            carried = Carried.of(message)
+            if read is not None or carried != whole:
+                if not finds_masked(sought, carried, read or ()):
                     continue
-                if message.snippet_of == "reading":
-                    message.snippet = masked_snippet(masked[message.ref], message.snippet)
+                cut_again(sought, message, read or ())
             shown.append(message)
         return tuple(shown), tuple(counted)
 
@@ -184,7 +185,7 @@ class View:
             else:
                 message.withheld = 1 if _says_something(message) else None
                 if self.counts and verdict != "ask":
-                    self.stripped = Carried(message.details, message.media, message.poll, message.reading)
+                    self.stripped = Carried.of(message)
                 _strip(message)
                 return
         else:
@@ -372,10 +373,6 @@ def _strip(message: Message) -> None:
 def _id(message_id: str) -> str:
     """The id of a message, which its sender chose, if it says nothing: as WhatsApp's apps make them."""
     return message_id if _HEX.fullmatch(message_id) else ""
-
-
-def _file_name(message: Message) -> str | None:
-    return message.media.file_name if message.media else None
 
 
 def _notice(kind: MessageKind, text: str) -> str:
