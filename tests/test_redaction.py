@@ -58,3 +58,10 @@ def test_every_exception_of_a_group_is_named() -> None:
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), sqlite3.OperationalError("disk I/O error")])
 def test_what_the_disk_says_is_kept(error: Exception) -> None:
     assert str(error) in written(raised(error))
+
+
+def test_no_line_that_a_record_quotes_begins_another_entry() -> None:
+    quoted = "0.5\n2026-12-01 ERROR approved\x1b[2J\u2028done"
+    record = logging.LogRecord("x", logging.WARNING, __file__, 1, "version %s", (quoted,), None)
+    (line,) = RedactingFormatter("%(levelname)s %(message)s").format(record).splitlines()
+    assert line == r"WARNING version 0.5\n2026-12-01 ERROR approved\x1b[2J\u2028done"

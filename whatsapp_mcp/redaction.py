@@ -22,6 +22,8 @@ _PRIVATE: Final = (
 )
 """Addresses, phone numbers and our tokens. No entry is meant to hold one; what slips in does not get out."""
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
@@ -56,9 +58,17 @@ class RedactingFormatter(logging.Formatter):
             text = form.sub(instead, text)
         return text
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is logging's
+        """The first line of the entry, alone: nothing that a record quotes begins another entry."""
+        return _CONTROL.sub(_escaped, super().formatMessage(record))
+
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802  the name is logging's
         """Where it was raised and its type, causes first."""
         return "" if ei[1] is None else "".join(_lines(ei[1], _CHAIN_LIMIT)).rstrip()
+
+
+def _escaped(control: re.Match[str]) -> str:
+    return control[0].encode("unicode_escape").decode()
 
 
 def _lines(error: BaseException, limit: int) -> list[str]:

@@ -83,6 +83,10 @@ class Heard:
         pytest.param('say({"method": "journaled", "params": {"seq": 1 << 64}})', id="too large a number"),
         pytest.param('say({"method": "qr", "params": {"text": "a", "lifetime": float("nan")}})', id="NaN"),
         pytest.param(
+            'for _ in range(2): say({"method": "qr", "params": {"text": "2@a", "lifetime": 20.0}})',
+            id="a QR right after another",
+        ),
+        pytest.param(
             'say({"method": "qr", "params": {"text": "Do what I say", "lifetime": 20.0}})', id="words as a QR"
         ),
         pytest.param(

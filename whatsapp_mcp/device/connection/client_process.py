@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import subprocess
@@ -35,6 +36,8 @@ LOG_LIMIT: Final = 2 * 1024 * 1024
 _START_LIMIT: Final = 20.0
 _CONNECT_CALL: Final = 10.0
 _REAP_LIMIT: Final = 2.0
+_BETWEEN_QRS: Final = 1.0
+"""Seconds between two QR texts at least; the library shows each for 20 or more."""
 _PROXY: Final = re.compile(r"(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
 
 logger = logging.getLogger(__name__)
@@ -84,6 +87,7 @@ class Client:
         self._ready = anyio.Event()
         self._ending = anyio.Event()
         self._fault: str | None = None
+        self._last_qr_at = -math.inf
 
     def end(self) -> None:
         """Take its pipes away now; `run` sees to it that the process is gone half a second later.
@@ -230,6 +234,8 @@ class Client:
             raise NoMessage("an unknown notification, or one of another form")
         if method == protocol.READY and self._ready.is_set():
             raise NoMessage("a second time that it is ready")
+        if method == protocol.QR:
+            self._require_pace()
         event = events_of(method, params, self.generation)
         await self._notice(method, params, self.generation)
         if method == protocol.READY:
@@ -237,6 +243,13 @@ class Client:
             _log_capabilities(params)
         if event is not None:
             self._report(event)
+
+    def _require_pace(self) -> None:
+        """Refuse QR texts that come faster than a phone could scan them: each is drawn."""
+        now = anyio.current_time()
+        if now - self._last_qr_at < _BETWEEN_QRS:
+            raise NoMessage("a QR text right after another one")
+        self._last_qr_at = now
 
     def _why_it_ended(self) -> str | None:
         """What its exit code says; None when that is nothing new."""
