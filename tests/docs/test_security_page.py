@@ -167,6 +167,12 @@ PROMISES = {
     "A command runs without a shell, in an environment of its own, with limits on time": [
         "device/test_agent_rules.py:*",
     ],
+    "Of withheld words it covers the messages that the question names, or as many": [
+        "injections/test_amounts.py:*",
+    ],
+    "and of a one-time code its message alone": [
+        "injections/test_amounts.py:test_a_yes_about_a_one_time_code_releases_that_message_alone",
+    ],
     "no other application hears of them": [
         "device/test_guard.py:test_another_agent_hears_nothing_of_a_question_before_or_after_the_answer",
     ],

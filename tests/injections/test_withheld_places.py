@@ -96,10 +96,10 @@ class Walk:
 
     @asynccontextmanager
     async def agent(
-        self, *, aliases: bool = False, cards: bool = False, legacy: bool = False
+        self, name: str = "", *, aliases: bool = False, cards: bool = False, legacy: bool = False
     ) -> AsyncIterator[tuple[Client, str]]:
-        """A client of a new agent, and whom it counts as."""
-        name = f"{WALKER}-{next(self.numbers)}"
+        """A client of the agent of this name, else of a new one, and whom it counts as."""
+        name = name or f"{WALKER}-{next(self.numbers)}"
         application = self.found.made.aliases if aliases else self.found.made.application
         me = Implementation(name=name, version="1")
 
@@ -140,7 +140,7 @@ class Walk:
                 continue
             self.asked[tool.name] += 1
             approved = question.send_id is not None and self.asked[tool.name] <= _AGREED
-            async with self.agent(cards=self.calls % 2 == 0) as (client, _):
+            async with self.agent(question.client, cards=self.calls % 2 == 0) as (client, _):
                 await self._answered(client, what, question.id, approved=approved)
 
     async def _answered(self, client: Client, what: str, number: str, *, approved: bool) -> None:

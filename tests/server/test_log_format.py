@@ -43,7 +43,7 @@ def test_each_entry_is_one_object_on_one_line() -> None:
         "message": "archive: 3 events",
     }
     assert first["time"].endswith("Z")
-    assert second["message"] == "two\nlines"
+    assert second["message"] == r"two\nlines"
 
 
 def test_an_exception_is_in_its_entry_without_its_text() -> None:

@@ -21,7 +21,7 @@ from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp import server
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import ApprovalRequired
-from whatsapp_mcp.models import Authorship, Caller, ContactUpdate, SendRequest, TextContent
+from whatsapp_mcp.models import Authorship, Caller, ContactUpdate, MessageFilter, SendRequest, TextContent
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.application import create
@@ -269,7 +269,12 @@ async def test_in_lockdown_contacts_words_are_written_down_and_nobody_opens_a_st
             assert error["code"] == "APPROVAL_REQUIRED"
             assert SECRET not in json.dumps(error)
     assert tainted(tmp_path) == {"contact"}
-    assert device.asked == [f"permit release {each}" for each in (f"{CLUB} #8", TOM, f"{CLUB} #9")]
+    first = (await stocked.messages(MessageFilter(chat=TOM))).items[-1].ref
+    assert device.asked == [
+        f"permit release {CLUB} #8, up to 5 messages before it and 5 after it",
+        f"permit release {TOM} what was written from #{first} on, 20 messages at most",
+        f"permit release {CLUB} #9 and its file",
+    ]
 
 
 async def test_in_lockdown_a_stranger_is_read_once_a_person_agrees(

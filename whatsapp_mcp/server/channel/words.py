@@ -11,6 +11,7 @@ from whatsapp_mcp.errors import Denied, MessageNotFound
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.models import Message, MessageKind, ReadingKind
 from whatsapp_mcp.server.fencing import Text, clean, full_name
+from whatsapp_mcp.server.reading import of_refs
 
 if TYPE_CHECKING:
     from whatsapp_mcp.ledger import Ledger
@@ -37,7 +38,8 @@ async def words_of(found: HandOn, archive: GuardedArchive, ledger: Ledger, code:
     Raises:
         WhatsAppError: A person has to agree first, or it could not be written down.
     """
-    opened, is_own = archive.opened(found.chat, whole=True), found.chat in await archive.own()
+    opened = archive.opened(found.chat, whole=True, amount=of_refs(found.refs))
+    is_own = found.chat in await archive.own()
     told: list[str] = []
     material: list[str] = []
     for ref in found.refs:

@@ -24,6 +24,7 @@ from whatsapp_mcp.models import (
     mention_keys,
     own_words,
 )
+from whatsapp_mcp.server.reading.amounts import of_refs
 from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
 from whatsapp_mcp.server.reading.masker import Masker
 from whatsapp_mcp.server.reading.names import Names
@@ -66,6 +67,8 @@ class Guard:
         ask: Asks a person.
         named: Jid of a chat whose words are asked for.
         whole: All of its words are asked for, whoever wrote them.
+        amount: How much of it is, where the caller knows it better than each read (`amounts`).
+        context: How many messages stand before each that is listed.
         names: The names of strangers in the answer; None: each view is an answer of its own.
         is_one_of_several: The caller sees further accounts, in whose modes count other words than here.
     """
@@ -80,6 +83,8 @@ class Guard:
         named: str | None = None,
         *,
         whole: bool = False,
+        amount: str = "",
+        context: int = 0,
         is_one_of_several: bool = False,
         names: Names | None = None,
     ) -> None:
@@ -90,9 +95,15 @@ class Guard:
         self._ask = ask
         self._named = named
         self._whole = whole
+        self._amount = amount
+        self._context = context
         self._is_one_of_several = is_one_of_several and not caller.is_trusted
         self._names = names
         self._agreed: set[Permit] = set()
+        self._listed = ""
+        """How much of the chat the last list or search showed."""
+        self._released: set[int] = set()
+        """Refs of the messages of which a person has agreed in this call that they are handed out."""
         self._withholds = policy.withholds and not caller.is_trusted
         has_rules = (policy.rules_reading and not caller.is_trusted) or bool(caller.chat)
         self._rules = ChatRules(archive, policy, caller.chat) if has_rules else None
@@ -178,6 +189,7 @@ class Guard:
         *,
         opens: bool = False,
         named: bool = False,
+        amount: str = "",
         masker: Masker | None = None,
         among: int = 0,
     ) -> tuple[Message, ...]:
@@ -187,13 +199,14 @@ class Guard:
             found: The messages.
             opens: They are asked for.
             named: Their chat is asked for.
+            amount: How much that is, as `hand_out` takes it.
             masker: Masks the answer, where these are only a part of it.
             among: How many messages that may have.
         """
         view = await self.view_of(found, opens=opens, named=named)
         view.masker = masker or view.masker
         shown = view.messages(found, among=among)
-        await self.hand_out(view, found, shown, found[0].ref if opens and found else None)
+        await self.hand_out(view, found, shown, amount)
         return shown
 
     async def shown_chats(self, found: Sequence[Chat]) -> tuple[Chat, ...]:
@@ -223,7 +236,7 @@ class Guard:
         view: View,
         found: Sequence[Message],
         shown: Sequence[Message],
-        ref: int | None = None,
+        amount: str = "",
         *,
         operation: str = "messages",
     ) -> None:
@@ -233,15 +246,19 @@ class Guard:
             view: How they were seen.
             found: The messages as they were found.
             shown: As they are handed out.
-            ref: Of the message that is asked for, where it is one.
+            amount: How much that is, for the person who has to agree; empty: exactly these messages.
             operation: What is read, for the audit.
 
         Raises:
             WhatsAppError: Nobody has agreed, or it could not be written down: nothing may leave.
         """
         asks = view.asked or (self._policy.mode == "lockdown" and view.opens and view.strangers)
-        if asks and found:
-            await self.agree(Permit("release", (found[0].chat,), () if ref is None else (f"#{ref}",)))
+        refs = {message.ref for message in found}
+        if asks and shown and not refs <= self._released:
+            await self.agree(
+                Permit("release", (found[0].chat,), (amount or of_refs([message.ref for message in found]),))
+            )
+            self._released |= refs
         await self._expose(view, shown)
         read = [message for message in shown if not message.withheld]
         if read:

@@ -65,7 +65,9 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
             is_one_of_several=is_one_of_several,
         )
 
-    def opened(self, chat: str | None, *, whole: bool = False) -> GuardedArchive:
+    def opened(
+        self, chat: str | None, *, whole: bool = False, amount: str = "", context: int = 0
+    ) -> GuardedArchive:
         """The archive for somebody who names a chat, and so asks for the words of whom it is with.
 
         In a group strangers' words stay back, and in a contact's chat what the contact passed on: there each
@@ -74,6 +76,8 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
         Args:
             chat: Its jid; None where no chat is named.
             whole: Whether all that was said in it is asked for.
+            amount: How much is read of it, for the person who may have to agree; empty: each read says it.
+            context: How many messages before each are read as well.
         """
         if chat is None:
             return self
@@ -85,6 +89,8 @@ class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
             self._ask,
             chat,
             whole=whole,
+            amount=amount,
+            context=context,
             names=self._names,
             is_one_of_several=self._is_one_of_several,
         )

@@ -29,6 +29,7 @@ from whatsapp_mcp.models import (
     file_words_are_strangers,
 )
 from whatsapp_mcp.policy import MASK, has_code, mask_codes
+from whatsapp_mcp.server.reading import amounts
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
 from whatsapp_mcp.server.reading.masker import Masker
@@ -104,12 +105,21 @@ class GuardedMessages(Guard):
         """
         where = await self._inside(where)
 
+        amount = self._amount
+
         async def read(after: str | None) -> Page[Message]:
+            nonlocal amount
             page = await self._archive.messages(where, oldest_first=oldest_first, limit=limit, cursor=after)
+            if named and page.items and not self._amount:
+                amount = amounts.of_page(
+                    page, where, limit=limit, cursor=after, oldest_first=oldest_first, context=self._context
+                )
             return replace(page, left=None) if self._rules is not None else page
 
         named = self._named is not None and where.chat == self._named
-        return await self.pages(read, cursor, lambda found: self.shown(found, named=named))
+        page = await self.pages(read, cursor, lambda found: self.shown(found, named=named, amount=amount))
+        self._listed = amount
+        return page
 
     async def _inside(self, where: MessageFilter) -> MessageFilter:
         """A filter, as far as its chat may be read.
@@ -132,7 +142,8 @@ class GuardedMessages(Guard):
         """
         found = await self._archive.message(key, chat=chat)
         named = await self.is_named(found.chat)
-        return _only(await self.shown((found,), named=named, masker=masker, among=among))
+        amount = (named and self._amount) or amounts.of_message(found)
+        return _only(await self.shown((found,), named=named, amount=amount, masker=masker, among=among))
 
     async def opened_message(self, key: MessageKey) -> Message:
         """A message whose words are asked for.
@@ -142,7 +153,8 @@ class GuardedMessages(Guard):
             Denied: It is in a chat that may not be read.
             WhatsAppError: A person has to agree.
         """
-        return _only(await self.shown((await self._archive.message(key),), opens=True))
+        found = await self._archive.message(key)
+        return _only(await self.shown((found,), opens=True, amount=amounts.of_message(found)))
 
     async def context(
         self,
@@ -174,13 +186,14 @@ class GuardedMessages(Guard):
             raise forbidden()
         view.opens = opens and view.keeps_back(asked)
         heard = asked.reading.text if asked.reading and file_words_are_senders(asked) else ""
+        opened = page.items
         if reveal and view.withholds and (has_code(asked.text) or has_code(heard)):
-            which = (asked.chat,), (f"#{asked.ref}",)
-            await self.agree(Permit("reveal", *which))
-            self._agreed.add(Permit("release", *which))
-            view.reveals = asked.ref
+            await self.agree(Permit("reveal", (asked.chat,), (f"#{asked.ref}",)))
+            # What that lets out is one message: those around it stay as lists show them.
+            self._released.add(asked.ref)
+            view.reveals, opened = asked.ref, (asked,)
         shown = view.messages(page.items)
-        await self.hand_out(view, page.items, shown, asked.ref, operation="context")
+        await self.hand_out(view, opened, shown, amounts.around(asked, before, after), operation="context")
         return replace(page, items=shown)
 
     async def preceding(self, keys: Sequence[MessageKey], count: int) -> dict[int, tuple[Message, ...]]:
@@ -189,7 +202,9 @@ class GuardedMessages(Guard):
         every = [message for messages in found.values() for message in messages]
         view = await self.view_of(every, named=bool(every) and await self.is_named(every[0].chat))
         shown = {ref: view.messages(messages, among=len(every)) for ref, messages in found.items()}
-        await self.hand_out(view, every, [one for messages in shown.values() for one in messages])
+        # They were asked about together with what they stand before.
+        amount = self._listed if count <= self._context else ""
+        await self.hand_out(view, every, [one for messages in shown.values() for one in messages], amount)
         return shown
 
     async def search(
@@ -234,7 +249,8 @@ class GuardedMessages(Guard):
             hits, counted = view.hits(found, sought, await self._masked_readings(found, masker))
             for message in counted:
                 withheld.setdefault(message.chat, []).append(message.ref)
-            await self.hand_out(view, found, hits, operation="search")
+            self._listed = amounts.of_refs([message.ref for message in found], self._context)
+            await self.hand_out(view, found, hits, self._listed, operation="search")
             return hits
 
         page = await self.pages(read, cursor, shown, masker)
@@ -305,7 +321,7 @@ class GuardedMessages(Guard):
 
     async def _agree_to(self, view: View, found: Message) -> None:
         if view.asked or (self._policy.mode == "lockdown" and view.withholds and view.strangers):
-            await self.agree(Permit("release", (found.chat,), (f"#{found.ref}",)))
+            await self.agree(Permit("release", (found.chat,), (amounts.of_message(found),)))
 
     async def reading(
         self,

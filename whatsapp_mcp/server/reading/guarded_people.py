@@ -143,8 +143,12 @@ class GuardedPeople(Guard):
         await self._expose(view, ())
         return names
 
-    async def hand_out_channel(self, jid: str) -> None:
+    async def hand_out_channel(self, jid: str, amount: str) -> None:
         """Write down that posts of a channel, whose author nobody knows, are about to be handed out.
+
+        Args:
+            jid: The channel's.
+            amount: Which posts, for the person who may have to agree.
 
         Raises:
             Denied: A rule forbids to read it.
@@ -154,6 +158,6 @@ class GuardedPeople(Guard):
         if verdict == "deny":
             raise forbidden()
         if verdict == "ask" or (self._withholds and self._policy.mode == "lockdown"):
-            await self.agree(Permit("release", (jid,)))
+            await self.agree(Permit("release", (jid,), (amount,)))
         await self._expose(View(self._withholds, strangers=True), ())
         self._ledger.audit.read(AuditEntry(self._caller, "channel_posts", (jid,)))

@@ -66,7 +66,7 @@ class View:
         tainted: WhatsApp's ids of sends whose words count as a stranger's.
         verdicts: What rules for reading say of chats, by jid.
         inside: The `mention_keys` of those whose names may be told, for a caller that is bound to one chat.
-        reveals: The ref of the message whose codes are shown.
+        reveals: The ref of the message whose codes are shown: of what stays back, it alone is opened then.
         counts: How many hits of a search stay back may be told.
         stripped: Where hits are counted, what the last message that stayed back carried.
         strangers, contacts: Whose words have been handed out.
@@ -179,7 +179,7 @@ class View:
                 message.mentions = mentions
             message.text = notice
         elif (strangers and verdict != "allow") or verdict == "ask":
-            if self.opens:
+            if self._opens(message):
                 self._hand_out(message, strangers=strangers)
                 self.asked |= verdict == "ask"
             else:
@@ -209,8 +209,12 @@ class View:
         assert message.quote is not None
         if not self.withholds or not quote_is_strangers(message.quote, self.tainted):
             return True
-        self.strangers |= self.opens
-        return self.opens
+        opens = self._opens(message)
+        self.strangers |= opens
+        return opens
+
+    def _opens(self, message: Message) -> bool:
+        return self.opens and self.reveals in {None, message.ref}
 
     def _cut_names(self, message: Message) -> None:
         """Cut the names that strangers chose, and those of groups and channels, whose author nobody tells."""

@@ -163,7 +163,7 @@ async def posts_of(services: Services, jid: str, limit: int, cursor: str | None)
     async with services.device() as device:
         (found,) = await _shown(services, [await device.channel(jid)])
         posts = await device.channel_posts(found.jid, count, int(before[1]))
-    await services.archive.hand_out_channel(found.jid)
+    await services.archive.hand_out_channel(found.jid, _amount(posts, count, cursor))
     posts = tuple(sorted(posts, key=lambda post: post.number))
     following = f"post{posts[0].number}" if len(posts) == count else None
     data = MessagesData(
@@ -178,6 +178,14 @@ async def posts_of(services: Services, jid: str, limit: int, cursor: str | None)
     who = called(found.name, True)
     head = f"Posts of {titled(found.name)}; NUMBER is message={identifier(found.jid)}/NUMBER for react:"
     return Result(Text(head, [_post_line(post, who) for post in posts], more(following)), data)
+
+
+def _amount(posts: Sequence[ChannelPost], count: int, cursor: str | None) -> str:
+    """Which posts a person is asked about: those before a cursor are the same ones whenever they answer."""
+    numbers = [post.number for post in posts]
+    if cursor is None or not numbers:
+        return f"its newest posts, {count} at most"
+    return f"{len(posts)} posts, {min(numbers)} to {max(numbers)}"
 
 
 def post_of(message: str) -> tuple[str, int] | None:

@@ -128,6 +128,7 @@ async def export_chat(
     from whatsapp_mcp.archive.care import export_path
     from whatsapp_mcp.archive.exporting import export
     from whatsapp_mcp.models import MessageFilter, Permit
+    from whatsapp_mcp.server.reading import WHOLE
 
     services = await call.services()
     found = await find_known_chat(services, chat, reading=True)
@@ -145,7 +146,7 @@ async def export_chat(
     name = _UNSAFE.sub("_", found.name).strip("_")[:40] or "chat"
     first = oldest[0].timestamp if oldest else now
     path = export_path(account, found.jid, name, first, now, _SUFFIXES[format])
-    archive = services.archive.opened(found.jid, whole=True)
+    archive = services.archive.opened(found.jid, whole=True, amount=WHOLE)
     count = await export(
         archive, path, format, where, media=account.media, vault=account.vault, zone=services.zone
     )

@@ -126,7 +126,7 @@ async def list_messages(
             if cursor is not None:
                 raise
             notes = (f"Only what is stored here: {error.message}",)
-    archive = services.archive.opened(jid)
+    archive = services.archive.opened(jid, context=context)
     page = await _page(archive, where, limit, cursor)
     by_chat = unread is True and jid is None
     shown = replace(page, items=_by_chat(page.items) if by_chat else page.items[::-1])

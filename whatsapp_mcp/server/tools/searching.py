@@ -97,7 +97,7 @@ async def search_messages(
     )
     sought = f"{in_quotes(query, _QUERY)}{f' in {named(place)}' if place else ''}"
     sought += narrowed(where, services.zone, sender=named(who) if who else None)
-    archive = services.archive.opened(place.jid if place else None)
+    archive = services.archive.opened(place.jid if place else None, context=context)
     search = partial(archive.search, query, where, zone=services.zone, now=services.now())
     header, page, is_exact = await _found(search, order, limit, cursor, sought, substring=substring)
     data = await with_context(services, archive, page, context, of_one_chat=chat is not None)

@@ -36,7 +36,7 @@ from whatsapp_mcp.server.calls import (
 )
 from whatsapp_mcp.server.feed import SLICE, next_change
 from whatsapp_mcp.server.fencing import Text, called, clean_line, in_quotes
-from whatsapp_mcp.server.reading import Masker, collapsed
+from whatsapp_mcp.server.reading import Masker, collapsed, of_new
 from whatsapp_mcp.server.render import (
     MessagesData,
     ReportData,
@@ -188,7 +188,9 @@ async def wait_for_messages(
             and (text is None or text.casefold() in message.spoken.casefold())
         )
 
-    archive = services.archive.opened(where.jid if where else None)
+    archive = services.archive.opened(
+        where.jid if where else None, amount=of_new(after if cursor else None, MOST)
+    )
     heard = await _collect(call, services, archive, after, wait, wanted)
     found, others = collapsed([*heard.found.values()]), _meanwhile(heard.others.values())
     if heard.missed:
