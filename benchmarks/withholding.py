@@ -24,6 +24,7 @@ import anyio
 from benchmarks.calls import Taken, fill, measure
 from benchmarks.verdicts import amount, timed
 from whatsapp_mcp.archive import ReadingArchive, open_archive
+from whatsapp_mcp.archive.read import Sought
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import (
     Caller,
@@ -34,7 +35,7 @@ from whatsapp_mcp.models import (
     Passage,
     ReadingKind,
 )
-from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.policy import MASK, Policy
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.server.reading.masking import masked_reading
 from whatsapp_mcp.server.reading.withholding import View
@@ -56,6 +57,7 @@ LISTS: Final[dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]] = {
 LONGEST: Final = 65_536
 LONG_LIST: Final = 50
 LONG_LIMIT: Final = 0.3
+SOUGHT: Final = Sought("zebra", missing=MASK)
 """Seconds for a list of the longest messages, a page of hits, or a page of the longest file."""
 LONG_TEXTS: Final = {
     "ordinary": "We meet at 14:30 at pier 4, bring 2; call +49 151 2345678. It is 1.299,00 € for all. ",
@@ -119,7 +121,7 @@ def long_answers(text: str) -> Iterator[tuple[str, float]]:
         messages = [long_message(ref, text, cards=cards, stranger=found) for ref in refs]
         view = View(withholds=True, counts=found)
         begin = time.perf_counter()
-        _ = view.hits(messages, "zebra") if found else view.messages(messages)
+        _ = view.hits(messages, SOUGHT) if found else view.messages(messages)
         yield name, time.perf_counter() - begin
     pages = [text[:4_000]] * amount(250, 1)
     reading = FileReading(ReadingKind.DOCUMENT, tuple(map(Passage, pages)), "")
