@@ -138,6 +138,7 @@ def test_numbers_that_are_no_codes_stay(text: str) -> None:
 
 SEPARATED = (
     *("482–913", "482\u00a0913", "482\u202f913", "482‑913", "482.913", "482 - 913"),
+    *("482,913", "482\n913", "48\u200b2913", "482\u2060913", "4\u00ad82913", "48\u200d29\ufe0f13"),
     *("*482913*", "~482913~", "4*8*2*9*1*3", "4.8.2.9.1.3", "48·29·13", "４８２９１３"),
 )
 
@@ -145,6 +146,17 @@ SEPARATED = (
 @pytest.mark.parametrize("code", SEPARATED)
 def test_a_code_is_masked_with_any_separator(code: str) -> None:
     assert not re.search(r"\d", mask_codes(f"Your code: {code}"))
+
+
+def test_letters_with_a_dash_right_behind_a_word_for_codes_are_masked() -> None:
+    assert mask_codes("Your login code is ABC-DEF.") == f"Your login code is {MASK}."
+    assert mask_codes("Our dress code: ABC-DEF") == "Our dress code: ABC-DEF"
+    assert mask_codes("We meet at ABC-DEF") == "We meet at ABC-DEF"
+
+
+def test_what_is_not_seen_stays_where_no_code_is() -> None:
+    text = "fa\u200bmily 👨\u200d👩\u200d👧, 12 of us\ufe0f"
+    assert mask_codes(text) == text
 
 
 def test_codes_that_masking_was_not_developed_on_are_masked() -> None:

@@ -22,6 +22,7 @@ from itertools import islice, takewhile
 from typing import Final, Literal
 
 from whatsapp_mcp.policy.code_signals import ENTERED, FAR, NEAR, SECRET, folded, has_shape, is_alone
+from whatsapp_mcp.policy.hidden_characters import INVISIBLE
 
 MASK: Final = "[one-time code hidden]"
 """What stands in place of a code."""
@@ -34,8 +35,13 @@ _NEXT_TO: Final = 5
 _PHONE_DIGITS: Final = 9
 
 _SHORTEST_LETTERS: Final = 5
-_POSSIBLE: Final = re.compile(r"[\dA-Z](?:(?<=\d)|(?<=[A-Z])[A-Z]{4})")
-"""A digit, or five capitals: every code has one of these. It is looked for in every text that is shown."""
+_POSSIBLE: Final = re.compile(r"[\dA-Z](?:(?<=\d)|(?<=[A-Z])[A-Z]{4}|(?<=[A-Z])[A-Z]{2}-[A-Z]{3})")
+"""A digit, five capitals or three and three: every code has one of these. It is looked for in every text that
+is shown."""
+_HIDDEN: Final = re.compile(
+    f"[{''.join(sorted(INVISIBLE))}\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
+"""What may stand between the digits of a code and is not seen."""
 _STEMS: Final = re.compile(
     r"[ck]oo?d|[ck]ód|otp|2fa|otc|\btan|mtan|pin|pass|kenn|lösenord|clave|contraseña|senha|has[łl]o|hesl|jelsz|tunnus|kertak"
     r"|şifre|parol|wachtw|log.?in|sign.?in|loggen|verif|confirm|код|парол|пин|шифр|авториз|κωδικ|رمز|كود|کد|קוד"
@@ -114,12 +120,12 @@ _CANDIDATE: Final = re.compile(
     # No digit, letter or `+` in front, and no piece of a date, a time, a decimal or a path of numbers.
     r"(?<![0-9A-Za-z+])(?<!\d)(?<!\d[.,:/-])"
     r"(?P<code>"
-    r"(?:\d{3}(?:[ .-]| - )\d{3}|\d{2}(?:[ .-]\d{2}){2,3}|\d{4}[ -]\d{4}|\d(?:[ .-]\d){3,7}|\d{4,8}"
+    r"(?:\d{3}(?:[ .,\n-]| - )\d{3}|\d{2}(?:[ .-]\d{2}){2,3}|\d{4}[ -]\d{4}|\d(?:[ .-]\d){3,7}|\d{4,8}"
     r"|(?=[A-Z-]{0,10}\d)[0-9A-Z]{3,5}-[0-9A-Z]{3,5}|(?=[A-Za-z]{0,9}\d)[0-9A-Za-z]{4,10}))"
     r"(?![0-9A-Za-z])(?!\d)(?![.,:/-]\d)"
 )
 _LETTERS: Final = re.compile(
-    r"(?:\b(?:is|ist|es|est|è|é|to)\b|[:：=])\s{0,2}(?P<code>[A-Z]{5,8})(?![0-9A-Za-z])"
+    r"(?:\b(?:is|ist|es|est|è|é|to)\b|[:：=])\s{0,2}(?P<code>[A-Z]{5,8}|[A-Z]{3,4}-[A-Z]{3,4})(?![0-9A-Za-z-])"
 )
 """A code without a digit is told from a word only by what stands in front of it."""
 _ALWAYS: Final = re.compile(
@@ -139,7 +145,9 @@ _DATE: Final = re.compile(
 )
 _YEAR: Final = re.compile(r"(?:19[5-9]|20[0-4])\d")
 _PHONE: Final = re.compile(r"\+?[(\d](?:[ ()./-]{0,2}\d){8,}")
-_SEPARATORS: Final = re.compile(r"[ .-]")
+_SEPARATORS: Final = re.compile(r"[ .,\n-]")
+_BETWEEN_THOUSANDS: Final = (",", "\n")
+"""Separators that a code has only where a word announces it: numbers have the former, lists the latter."""
 
 
 def has_code(text: str) -> bool:
@@ -205,7 +213,7 @@ def _without(text: str, codes: Sequence[tuple[int, int]]) -> str:
 def _without_suspects(text: str) -> str:
     """A text with `MASK` in place of the words that hold what every code has; of those in a row, one."""
     kept: list[str] = []
-    for word in text.split(" "):
+    for word in _HIDDEN.sub("", text).split(" "):
         # Most words are letters or digits alone, which is told without a pattern.
         if word.isalpha():
             is_suspect = len(word) >= _SHORTEST_LETTERS and word.isupper()
@@ -219,7 +227,15 @@ def _without_suspects(text: str) -> str:
 
 
 def _codes(text: str) -> list[tuple[int, int]]:
-    """Where codes stand, in order, none over another."""
+    """Where codes stand, in order, none over another; what is not seen in a code is a part of it."""
+    if text.isascii() or _HIDDEN.search(text) is None:
+        return _seen_codes(text)
+    places = [at for at, char in enumerate(text) if _HIDDEN.match(char) is None]
+    seen = "".join(text[at] for at in places)
+    return [(places[start], places[end - 1] + 1) for start, end in _seen_codes(seen)]
+
+
+def _seen_codes(text: str) -> list[tuple[int, int]]:
     if _POSSIBLE.search(text) is None:
         return []
     # The mask names a code itself, and would make a code of another number beside it.
@@ -231,7 +247,8 @@ def _codes(text: str) -> list[tuple[int, int]]:
     others = {span for span in numbers if _has_other_form(text, *span, phones)}
     if (candidates or _LETTERS.search(text)) and _STEMS.search(text):
         found |= set(_announced(text, [span for span in candidates if span not in others]))
-    found |= set(_signalled(text, [span for span in numbers if span not in others]))
+    plain = [span for span in numbers if not set(_BETWEEN_THOUSANDS).intersection(text[slice(*span)])]
+    found |= set(_signalled(text, [span for span in plain if span not in others]))
     if found:
         # The same code once more, as in the address of a page that takes it.
         values = {_SEPARATORS.sub("", text[start:end]) for start, end in found}
