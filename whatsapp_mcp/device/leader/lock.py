@@ -6,7 +6,7 @@ import logging
 import os
 from pathlib import Path
 
-from whatsapp_mcp.device.leader.former_layout import move_into_client_folder
+from whatsapp_mcp.device.leader.client_folder import move_into_client_folder, set_aside_no_files
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import try_lock, write_locked
 
@@ -62,6 +62,7 @@ class LeaderLock:
         acquired = False
         try:
             if all(file.acquire() for file in self._files):
+                set_aside_no_files(self._folder)
                 move_into_client_folder(self._folder)
                 acquired = True
         finally:

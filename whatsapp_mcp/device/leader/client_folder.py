@@ -1,9 +1,15 @@
-"""The layout of former versions, which kept the files of the client process among those of the account."""
+"""The folder of the client process, as who begins to lead finds it.
+
+Former versions kept its files among those of the account. And a client that was taken over can put a folder
+or a link in the place of a file, which would keep the account from ever being led again.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import secrets
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +19,14 @@ from whatsapp_mcp.system import sync_folder
 
 _BESIDE: Final = ("-journal", "-wal")
 """What belongs to a database beside its file; `-shm` is made from the log again."""
+
+_PLACES: Final = tuple(
+    f"{name}{end}{beside}"
+    for name in ("client.db", "inbox.db")
+    for end in ("", ".damaged")
+    for beside in ("", *_BESIDE, "-shm")
+)
+"""Where the leader opens files of the client's folder, or moves them."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +55,27 @@ def move_into_client_folder(folder: AccountFolder) -> None:
         sync_folder(folder.client)
         sync_folder(folder.path)
     lock.unlink(missing_ok=True)
+
+
+def set_aside_no_files(folder: AccountFolder) -> None:
+    """Move what lies in the place of a file and is none to where the client cannot write.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    for name in _PLACES:
+        path = folder.client / name
+        try:
+            mode = path.lstat().st_mode
+        except OSError:
+            continue
+        if stat.S_ISREG(mode):
+            continue
+        if stat.S_ISDIR(mode):
+            path.chmod(0o700)  # a folder is moved by who may write in it
+        aside = folder.path / f"no-file-{secrets.token_hex(4)}"
+        logger.error("account %s: %s is no file, and is kept as %s", folder.name, name, aside.name)
+        path.replace(aside)
 
 
 def _move(path: Path, target: Path) -> None:

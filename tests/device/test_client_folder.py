@@ -1,4 +1,4 @@
-"""Homes of former versions, whose client process kept its files among those of the account."""
+"""The folder of the client process, as who begins to lead finds it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from whatsapp_mcp.archive.database.damage import quarantine
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.device.leader import LeaderLock, former_layout
+from whatsapp_mcp.device.leader import LeaderLock, client_folder
 from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import JournalRow
@@ -94,7 +95,7 @@ def test_a_move_that_was_interrupted_goes_on_where_it_was(
         patch.setattr(Path, "replace", counted(Path.replace))
         patch.setattr(Path, "unlink", counted(Path.unlink))
         with suppress(Killed):
-            former_layout.move_into_client_folder(folder)
+            client_folder.move_into_client_folder(folder)
     lead(folder)
     assert [event.payload for event in events(folder)] == [b"one", b"two"]
     with closing(sqlite3.connect(folder.client / "client.db")) as db:
@@ -128,3 +129,26 @@ def test_a_client_of_a_former_version_is_gone_before_its_files_move(folder: Acco
             former.kill()
     assert not (folder.path / "client.lock").exists()
     assert os.listdir(folder.client) == ["inbox.db", "received"] or (folder.client / "inbox.db").exists()
+
+
+def folder_at(path: Path) -> None:
+    path.mkdir()
+    (path / "within").touch()
+    path.chmod(0)
+
+
+@pytest.mark.parametrize("plant", [folder_at, os.mkfifo, lambda path: path.symlink_to("archive.db")])
+@pytest.mark.parametrize(
+    "name", ["client.db", "inbox.db", "inbox.db-wal", "client.db-shm", "inbox.db.damaged"]
+)
+def test_what_is_no_file_in_the_place_of_one_keeps_nobody_from_leading(
+    folder: AccountFolder, name: str, plant: Callable[[Path], None]
+) -> None:
+    folder.client.mkdir(exist_ok=True)
+    plant(folder.client / name)
+    lead(folder)
+    assert not os.path.lexists(folder.client / name)
+    with Journal(folder.inbox_db) as journal:
+        journal.append(1, 17, b"later")
+        quarantine(folder.inbox_db, "tried")
+    assert events(folder) == []
