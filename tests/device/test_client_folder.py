@@ -137,7 +137,11 @@ def folder_at(path: Path) -> None:
     path.chmod(0)
 
 
-@pytest.mark.parametrize("plant", [folder_at, os.mkfifo, lambda path: path.symlink_to("archive.db")])
+def link_at(path: Path) -> None:
+    path.symlink_to("archive.db")
+
+
+@pytest.mark.parametrize("plant", [folder_at, os.mkfifo, link_at])
 @pytest.mark.parametrize(
     "name", ["client.db", "inbox.db", "inbox.db-wal", "client.db-shm", "inbox.db.damaged"]
 )
