@@ -49,6 +49,34 @@ def names(size: int) -> ev.Raw:
     return ev.Raw(EventCode.HISTORY_SYNC, field(Neonize.HistorySync, "Data", data))
 
 
+def people(count: int) -> ev.Raw:
+    """A chunk of history that names so many people."""
+    past = HistorySync.HistorySync(syncType=HistorySync.HistorySync.PUSH_NAME)
+    for at in range(count):
+        past.pushnames.add(ID=f"1555{at:07}@s.whatsapp.net", pushname=f"Person {at}")
+    return _history(past)
+
+
+def addresses(count: int) -> ev.Raw:
+    """A chunk of history with two addresses of so many people."""
+    past = HistorySync.HistorySync(syncType=HistorySync.HistorySync.RECENT)
+    for at in range(count):
+        past.phoneNumberToLidMappings.add(pnJID=f"1555{at:07}@s.whatsapp.net", lidJID=f"9{at:07}@lid")
+    return _history(past)
+
+
+def chats(count: int) -> ev.Raw:
+    """A chunk of history with so many conversations in which nothing was written."""
+    past = HistorySync.HistorySync(syncType=HistorySync.HistorySync.RECENT)
+    for at in range(count):
+        past.conversations.add(ID=f"1555{at:07}@s.whatsapp.net", name=f"Person {at}")
+    return _history(past)
+
+
+def _history(past: HistorySync.HistorySync) -> ev.Raw:
+    return ev.Raw(EventCode.HISTORY_SYNC, field(Neonize.HistorySync, "Data", past.SerializeToString()))
+
+
 def texts(size: int) -> ev.Raw:
     """A chunk of history with messages of a megabyte."""
     past = [ev.web_message(f"T{n}", "x" * (MEBIBYTE - 1024)) for n in range(size // MEBIBYTE)]

@@ -19,6 +19,7 @@ from tests.device.bombs import MEBIBYTE
 from tests.device.server_process import server_process
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.decoding.history import MAX_CONVERSATIONS, MAX_PEOPLE
 from whatsapp_mcp.device.leader.observer import observed_status
 from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.settings import AccountFolder, Settings
@@ -85,6 +86,12 @@ async def texts(folder: AccountFolder) -> list[str | None]:
         (bombs.conversations, MEBIBYTE),
         (bombs.messages, 16 * MEBIBYTE),
         (bombs.names, 12 * MEBIBYTE),
+        (bombs.people, MAX_PEOPLE),
+        (bombs.people, 230_000),
+        (bombs.addresses, MAX_PEOPLE),
+        (bombs.addresses, 150_000),
+        (bombs.chats, MAX_CONVERSATIONS),
+        (bombs.chats, 60_000),
         (bombs.receipts, 12 * MEBIBYTE),
         (bombs.options, 12 * MEBIBYTE),
         (bombs.mentions, 12 * MEBIBYTE),

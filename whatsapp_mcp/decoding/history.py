@@ -43,6 +43,10 @@ MAX_MESSAGE_WEIGHT: Final = 16 << 20
 """Of one message in it: 4,000 are usual, and each receipt or reaction of a full group adds 300."""
 MAX_UPDATES: Final = 300_000
 """Updates of one chunk, which are in memory together."""
+MAX_PEOPLE: Final = 50_000
+"""Names and addresses of people in one chunk: each costs the archive 90 microseconds."""
+MAX_CONVERSATIONS: Final = 20_000
+"""Conversations of one chunk, at 120 microseconds each."""
 _NO_MORE: Final = 1
 _MARKED_UNREAD: Final = 1 << 31
 """A count from here on is -1, by which phones say that a chat was marked unread."""
@@ -70,6 +74,8 @@ def history_sync(payload: bytes, received_at: int) -> list[Update]:
     head, parts = _split(
         payload, [one for one in whole if one.tag == in_data], kind, "conversations", "statusV3Messages"
     )
+    if len(parts["conversations"]) > MAX_CONVERSATIONS:
+        raise OverBounds(f"more than {MAX_CONVERSATIONS} conversations")
     updates = _legibly(kind, head, partial(_head, received_at=received_at))
     for conversation in parts["conversations"]:
         _extend(updates, _conversation(payload, conversation, received_at))
@@ -112,6 +118,8 @@ def _legibly(kind: type[Proto], payload: bytes, decode: Callable[[Any], list[Upd
 def _head(data: Any, received_at: int) -> list[Update]:
     kind = data.DESCRIPTOR.fields_by_name["syncType"].enum_type.values_by_number[data.syncType].name
     progress = data.progress if data.HasField("progress") else None
+    if len(data.phoneNumberToLidMappings) + len(data.pushnames) > MAX_PEOPLE:
+        raise OverBounds(f"more than {MAX_PEOPLE} names and addresses of people")
     updates: list[Update] = [HistoryUpdate(kind.lower(), data.chunkOrder, progress)]
     for pair in data.phoneNumberToLidMappings:
         updates += identity(bare(pair.pnJID), bare(pair.lidJID), received_at)
