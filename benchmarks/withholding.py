@@ -55,9 +55,9 @@ LISTS: Final[dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]] = {
 
 
 LONGEST: Final = 65_536
+SOUGHT: Final = Sought("zebra", missing=MASK)
 LONG_LIST: Final = 50
 LONG_LIMIT: Final = 0.3
-SOUGHT: Final = Sought("zebra", missing=MASK)
 """Seconds for a list of the longest messages, a page of hits, or a page of the longest file."""
 LONG_TEXTS: Final = {
     "ordinary": "We meet at 14:30 at pier 4, bring 2; call +49 151 2345678. It is 1.299,00 € for all. ",

@@ -27,7 +27,7 @@ from typing import Final
 
 from whatsapp_mcp.archive.database.import_tables import IMPORTS
 
-VERSION: Final = 13
+VERSION: Final = 14
 """Number of these tables: any change of one raises it. `migrations.py` makes an older file a current one, and
 needs nothing for tables that are only new."""
 
@@ -187,6 +187,8 @@ CREATE INDEX messages_chat ON messages (chat_id);
 CREATE INDEX messages_sender ON messages (sender_id) WHERE sender_id > 0;
 CREATE INDEX messages_own ON messages (chat_id) WHERE sender_id = 0;
 CREATE INDEX messages_kind ON messages (kind) WHERE kind > 0;
+-- Notices: few among the messages of a chat, and asked for by whoever decides whether its owner writes there.
+CREATE INDEX messages_notices ON messages (chat_id) WHERE kind = 14;
 -- What is long, and what was cut short (`Flag`): few, so that both are counted at once.
 CREATE INDEX messages_long ON messages (chat_id, sender_id) WHERE flags & 1024;
 CREATE INDEX messages_cut ON messages (id) WHERE flags & 2048;
