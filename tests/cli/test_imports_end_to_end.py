@@ -83,7 +83,7 @@ async def test_what_was_written_in_2019_is_found_after_an_import_that_the_person
         asked = await told(client, "import_messages", path=str(backup))
         assert "APPROVAL_REQUIRED" in asked
         (waiting,) = json.loads(await rig.run("approve", "--list", "--json"))
-        assert str(backup) in waiting["question"]
+        assert str(backup) in "\n".join(waiting["question"])
         await rig.run("approve", waiting["id"], "--yes")
 
         done = await told(client, "import_messages", path=str(backup))
