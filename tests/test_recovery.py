@@ -38,7 +38,7 @@ def processes(home: Path, program: str) -> list[int]:
         except OSError:
             continue
         is_of_home = f"WHATSAPP_MCP_HOME={home}" in variables.split("\0")
-        if program in words and (is_of_home or str(home / "accounts" / "default") in words):
+        if program in words and (is_of_home or str(home / "accounts" / "default" / "client") in words):
             found.append(int(folder.name))
     return found
 
