@@ -38,8 +38,8 @@ from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.outbox import Outbox
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, SendUnknown, WhatsAppError
 from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import Authorship, OutboxEntry, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.models import ConnectionState as S
-from whatsapp_mcp.models import OutboxEntry, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.storage import StoredDevice
 
 pytestmark = pytest.mark.anyio
@@ -82,6 +82,7 @@ class Sends:
         obstacle: WhatsAppError | None = None,
         handed_to: str | None = None,
         secret: bytes | None = None,
+        scheduling: Authorship | None = None,
     ) -> tuple[OutboxEntry, bool]:
         return self._apply(
             "outbox_add",
@@ -91,6 +92,7 @@ class Sends:
             obstacle=obstacle,
             handed_to=handed_to,
             secret=secret,
+            scheduling=scheduling,
         )
 
     def everything(self) -> list[OutboxEntry]:
