@@ -24,6 +24,9 @@ CREATE INDEX messages_chat ON messages (chat_id);
 CREATE INDEX messages_sender ON messages (sender_id) WHERE sender_id > 0;
 CREATE INDEX messages_own ON messages (chat_id) WHERE sender_id = 0;
 CREATE INDEX messages_kind ON messages (kind) WHERE kind > 0;
+CREATE INDEX messages_notices ON messages (chat_id) WHERE kind = 14;
+CREATE INDEX messages_long ON messages (chat_id, sender_id) WHERE flags & 1024;
+CREATE INDEX messages_cut ON messages (id) WHERE flags & 2048;
 CREATE TABLE refs ( ref INTEGER PRIMARY KEY AUTOINCREMENT, message_id INTEGER NOT NULL );
 CREATE TABLE media ( message_id INTEGER PRIMARY KEY, media_type TEXT NOT NULL, mime_type TEXT, file_name TEXT, size INTEGER, duration INTEGER, width INTEGER, height INTEGER, direct_path TEXT, url TEXT, media_key BLOB, sha256 BLOB, enc_sha256 BLOB, path TEXT );
 CREATE TABLE readings ( message_id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, language TEXT, engine TEXT NOT NULL, at INTEGER NOT NULL, in_file INTEGER, cut INTEGER NOT NULL, marks TEXT, text TEXT NOT NULL );
@@ -33,6 +36,7 @@ CREATE TABLE kept_files ( message_id INTEGER PRIMARY KEY, size INTEGER NOT NULL 
 CREATE TABLE reactions ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, emoji TEXT NOT NULL, PRIMARY KEY (wa_id, chat_address, sender_address, at, emoji) ) WITHOUT ROWID;
 CREATE TABLE keeps ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, kept INTEGER NOT NULL, PRIMARY KEY (wa_id, chat_address, sender_address, at, kept) ) WITHOUT ROWID;
 CREATE TABLE edits ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (wa_id, chat_address, sender_address, at, text) ) WITHOUT ROWID;
+CREATE INDEX edits_long ON edits (chat_address, sender_address, at) WHERE length(text) > 4096;
 CREATE TABLE revokes ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (wa_id, chat_address, sender_address, at) ) WITHOUT ROWID;
 CREATE TABLE votes ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, payload BLOB NOT NULL, iv BLOB, voter_jid TEXT, options BLOB, PRIMARY KEY (wa_id, chat_address, sender_address, at, payload) ) WITHOUT ROWID;
 CREATE TABLE calls ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, step TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (wa_id, chat_address, sender_address, at, step, reason) ) WITHOUT ROWID;

@@ -68,7 +68,7 @@ def guard(
         db: A connection that has read nothing yet.
         reads: Tables that are read; None: every one.
         writes: Tables that are written, and read.
-        vacuums: Whether the file is written anew, with no other tables than these.
+        vacuums: Whether VACUUM may rewrite the file, with no other tables than these.
     """
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
         db.execute(f"PRAGMA {pragma}")

@@ -27,7 +27,7 @@ from typing import Final
 
 from whatsapp_mcp.archive.database.import_tables import IMPORTS
 
-VERSION: Final = 14
+VERSION: Final = 12
 """Number of these tables: any change of one raises it. `migrations.py` makes an older file a current one, and
 needs nothing for tables that are only new."""
 

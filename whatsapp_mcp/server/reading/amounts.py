@@ -56,12 +56,12 @@ def of_page(
         return of_refs([message.ref for message in page.items], context)
     first, *_, last = sorted((page.items[0], page.items[-1]), key=lambda one: (one.timestamp, one.ref))
     if cursor is not None or oldest_first or where.until is not None:
-        told = f"{_count(len(page.items))}, #{first.ref} to #{last.ref}"
+        amount = f"{_count(len(page.items))}, #{first.ref} to #{last.ref}"
     elif page.next_cursor is not None:
-        told = f"the newest {_count(len(page.items))}"
+        amount = f"the newest {_count(len(page.items))}"
     else:
-        told = f"what was written from #{first.ref} on, {_count(limit)} at most"
-    return told + _context(context)
+        amount = f"what was written from #{first.ref} on, {_count(limit)} at most"
+    return amount + _context(context)
 
 
 def of_new(after: int | None, most: int) -> str:
