@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -11,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, RateLimited
 from whatsapp_mcp.ledger import Exposure, FailedDelivery, Incoming, Ledger, Question, Taint, open_ledger
+from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import ApprovalState, Caller, HandOnState
 from whatsapp_mcp.settings import AccountFolder, Settings
 
@@ -345,3 +348,23 @@ async def test_a_burst_is_handed_on_whole_in_as_many_parts_as_it_takes(ledger: L
     refs = [found.refs for found in ledger.handed_on.open()]
     assert [len(each) for each in refs] == [50, 50, 20]
     assert [ref for each in refs for ref in each] == list(range(1, 121))
+
+
+async def test_the_file_is_closed_after_the_query_that_runs_in_another_thread(tmp_path: Path) -> None:
+    file = LedgerFile(tmp_path / "ledger.db")
+    closing_may_begin, closed_early = threading.Event(), threading.Event()
+
+    def close() -> None:
+        closing_may_begin.wait(10)
+        file.close()
+        closed_early.set()
+
+    def query(db: sqlite3.Connection) -> bool:
+        closing_may_begin.set()
+        return closed_early.wait(0.2) or not db.execute("SELECT 1").fetchone()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, close)
+        assert not await anyio.to_thread.run_sync(file.read, query)
+    with pytest.raises(Busy):
+        file.read(lambda db: db.execute("SELECT 1").fetchone())

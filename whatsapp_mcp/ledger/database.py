@@ -56,6 +56,7 @@ class LedgerFile:
     ) -> None:
         self._path, self._key, self._log, self._monotonic = path, key, log, monotonic
         self._lock = threading.Lock()
+        self._reading = threading.RLock()
         self._end: StorageError | None = None
         self._ended = anyio.Event()
         self._is_behind = False
@@ -79,8 +80,9 @@ class LedgerFile:
         return self._is_elsewhere
 
     def close(self) -> None:
-        """Close the connections."""
-        self._reader.close()
+        """Close the connections, each after the query that runs on it: SQLite would crash under one."""
+        with self._reading:
+            self._reader.close()
         with self._lock:
             self._writer.close()
 
@@ -109,7 +111,8 @@ class LedgerFile:
 
     def version(self) -> int:
         """Changes whenever the file has changed."""
-        return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+        with self._reading:
+            return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The answer of a short query, on the calling thread: in a WAL nobody keeps a reader waiting.
@@ -118,7 +121,8 @@ class LedgerFile:
             Busy: It cannot be read.
         """
         try:
-            return query(self._reader)
+            with self._reading:
+                return query(self._reader)
         except sqlite3.Error as error:
             raise _unusable(error) from error
 
