@@ -1,24 +1,18 @@
 # Each target installs what it needs into .venv. Requires make and Python 3.11+ with pip; uses uv if it is installed.
 #
-#   make demo    an agent on a simulated WhatsApp           make lint    ruff, pyright, import-linter
-#   make test    all tests but test-*                       make lock    update requirements/ (needs uv)
-#   make bench   the benchmarks                             make soak    faults and traffic: SECONDS=600 SEED=1
-#   make test-bench   that every benchmark runs, where it measures little (Linux, ten minutes)
-#   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.4 GB)
-#   make clean   remove .venv and caches                  make test-pages   the pages in the Chromium of this system
-#   make test-api   the HTTP API against its document, and by generated clients (Linux)
-#   make docs    the documentation as a site, in build/site
-#   make kills   imports that are killed: COUNT=100 SEED=1   make crashes   leaders of a log that crash: COUNT=500 SEED=1
-#   make properties   the properties, on 20 times the examples of make test: COUNT=20 SEED=1
-#   make test-postgres   the tests of a fleet on PostgreSQL 14, 17 and 18
-#   make fleet-simulation   takeovers with faults, and with defects that must be found: COUNT=10000 SEED=1
-#   make chaos   50 accounts on two nodes that are killed, stopped and cut off for ten minutes (Linux, 8 GB)
-#   make release VERSION=1.2.3   what would be published, in dist/; ARGS=--commit commits and tags it
-#   make pictures   the pictures of the documentation, in docs/pictures/
+#   make demo     an agent on a simulated WhatsApp
+#   make test     the tests, but for those that need other programs or hours
+#   make lint     ruff, pyright, import-linter
+#   make format   what ruff can put right
+#   make docs     the documentation as a site, in build/site
+#   make bench    the benchmarks; ARGS=sends runs one
+#   make clean    remove .venv and caches
+#
+# The other targets are described where they are.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo docs pictures test test-api test-bench test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties \
+.PHONY: help demo docs pictures test test-api test-bench test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties mutants \
 	fleet-simulation chaos test-postgres release sbom audit lock test-install test-newest clean
 
 VENV := .venv
@@ -56,7 +50,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,18s/^# *//p' Makefile
+	@sed -n '3,9s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Creating $(VENV) with $$python" && \
@@ -122,7 +116,7 @@ test-api: $(VENV)/.dev-installed $(CLIENTS) $(GENERATOR)/.installed
 
 # Builds the site and checks its links, examples and spelling.
 docs: $(VENV)/.dev-installed
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	$(BIN)/pytest -n $(JOBS) -q tests/docs $(ARGS)
 	@echo "The site is build/site/index.html"
 
@@ -159,6 +153,7 @@ bench: $(VENV)/.dev-installed
 test-bench: $(VENV)/.dev-installed
 	$(BIN)/pytest -n $(JOBS) -m bench tests/test_benchmarks.py $(ARGS)
 
+# Faults and traffic at once, and what became of each message.
 soak: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
@@ -182,6 +177,10 @@ properties: $(VENV)/.dev-installed
 	EXAMPLES=$(COUNT) $(BIN)/pytest -n $(JOBS) --hypothesis-seed=$(SEED) \
 		-m "hypothesis and $(HERE)" $(ARGS)
 
+# Whether the tests notice small changes that break the code.
+mutants: $(VENV)/.dev-installed
+	$(BIN)/python -m tests.mutants run
+
 # Histories of a fleet, with and without defects of its design.
 fleet-simulation: COUNT := 10000
 fleet-simulation: $(VENV)/.dev-installed
@@ -198,6 +197,7 @@ test-postgres: $(VENV)/.dev-installed $(POSTGRES)
 	@$(INSTALL) --require-hashes -r requirements/postgres.txt
 	$(BIN)/python -m tests.postgres_versions $(ARGS)
 
+# What would be published, in dist/: VERSION=1.2.3; ARGS=--commit commits and tags it.
 release: $(VENV)/.dev-installed
 	@$(BIN)/python -m release $(VERSION) $(ARGS)
 

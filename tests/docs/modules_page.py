@@ -1,4 +1,4 @@
-"""Writes docs/modules.md, one line for each module: `python -m tests.docs.modules_page`."""
+"""The page of the site that has every module in one line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "whatsapp_mcp"
-PAGE = ROOT / "docs" / "modules.md"
 _HEAD = """# Every module in one line
 
 The first sentence of each module, room by room. [architecture.md](architecture.md) says how the rooms
-work together. This page is written by `python -m tests.docs.modules_page`.
+work together.
 """
 
 
@@ -42,7 +41,3 @@ def render() -> str:
             lines = [f"| `{one.name}` | {_first_sentence(one)} |\n" for one in modules]
             parts.append("\n| module | |\n| --- | --- |\n" + "".join(lines))
     return "".join(parts)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")

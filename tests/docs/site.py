@@ -16,11 +16,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from tests.docs import modules_page
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
 WORKER = Path(__file__).with_name("iframe-worker.js")
 """What the search takes for a worker in pages that are opened from the disk."""
+MODULES = "modules.md"
+"""The page that is made here."""
 INTERNAL = 0.0001
 """The weight of a page about the project itself in the search; its headings come after other texts."""
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s:]+)(#[^)\s]+)?\)")
@@ -48,7 +52,8 @@ def navigation() -> list[Any]:
     """The tabs of the site."""
     tabs: list[Any] = [{"Start": place_of(INDEX)}]
     for heading, pages in indexed().items():
-        tabs.append({heading: [place_of(page) for page in pages]})
+        made = [MODULES] if heading == "Project" else []
+        tabs.append({heading: [*map(place_of, pages), *made]})
     return tabs
 
 
@@ -72,13 +77,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for page in pages():
         if not page.is_relative_to(DOCS):
             files.append(File.generated(config, place_of(page), abs_src_path=str(page)))
+    files.append(File.generated(config, MODULES, content=modules_page.render()))
     files.append(File.generated(config, f"assets/{WORKER.name}", abs_src_path=str(WORKER)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Links lead to pages of the site; of a file that is none, its name stays. The search gets a subject."""
-    source = Path(str(page.file.abs_src_path))
+    source = DOCS / MODULES if page.file.src_path == MODULES else Path(str(page.file.abs_src_path))
     if source in indexed()["Project"]:
         page.meta["search"] = {"boost": INTERNAL}
     if source.name != "README.md" and source.stem.isalpha():

@@ -58,8 +58,6 @@ def test_every_command_that_a_page_shows_exists(page: Path) -> None:
 
 def test_a_command_that_a_page_names_does_more_than_print_its_help(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    if page.name == "modules.md":  # says which module holds a group
-        return
     if page.name == "commands.md":  # a table with the commands of each group
         text = re.sub(r"^\| `whatsapp-mcp [a-z]+` \|", "", text, flags=re.MULTILINE)
     commands = re.findall(r"`whatsapp-mcp((?: [a-z][a-z-]*)+)[^`]*`", text)
@@ -83,7 +81,6 @@ def test_only_what_is_published_is_installed_by_name(page: Path) -> None:
 def test_every_tool_that_a_page_names_exists(page: Path) -> None:
     if page.name in {
         "tools.md",
-        "modules.md",
         "migration.md",
         "importing.md",
         "upstream.md",

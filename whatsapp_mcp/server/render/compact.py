@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.server.render.file_notes import HEARD
+from whatsapp_mcp.server.render.readings import HEARD
 from whatsapp_mcp.server.render.times import DAY, TIME
 
 if TYPE_CHECKING:

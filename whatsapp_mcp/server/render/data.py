@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import tzinfo
-from typing import Any, Final, NotRequired
+from typing import Any, Final, NotRequired, cast
 
 from typing_extensions import TypedDict
 
@@ -32,9 +32,9 @@ from whatsapp_mcp.server.fencing import (
     reaction_shown,
     spoken_of,
 )
-from whatsapp_mcp.server.render.file_notes import HEARD, add_file_notes
 from whatsapp_mcp.server.render.kinds import kind_text, what_of, without_title
 from whatsapp_mcp.server.render.polls import PostData, voters_data
+from whatsapp_mcp.server.render.readings import HEARD, file_facts
 from whatsapp_mcp.server.render.times import rfc3339, stamp, stamp_of_number
 
 _TIMES: Final = frozenset({"starts_at", "ends_at", "expires_at"})
@@ -278,7 +278,7 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
     if message.media:
         data["media"] = media_data(message.media)
         if message.reading or message.problem:
-            add_file_notes(data, message)
+            data |= cast(MessageData, file_facts(message))
     if message.quote or message.reactions or message.poll or message.album or message.album_of:
         _add_relations(data, message)
     if message.edited_at:

@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from whatsapp_mcp.models import EXCERPT, FileStep, MessageKind
-from whatsapp_mcp.server.fencing import clean, in_quotes
-from whatsapp_mcp.server.render.kinds import duration_text, language_shown
+from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.server.fencing import in_quotes
+from whatsapp_mcp.server.render.data import MessageData
+from whatsapp_mcp.server.render.kinds import duration_text
+from whatsapp_mcp.server.render.readings import HEARD
 
-if TYPE_CHECKING:
-    from whatsapp_mcp.models import Message
-    from whatsapp_mcp.server.render.data import MessageData
-
-HEARD: Final = "🎤"
-"""Stands before the words of a voice note, among what nobody else writes: no name of others has it."""
 _SNIPPET: Final = 400
-_PROBLEMS: Final = {"MEDIA_UNAVAILABLE": "expired", "TOO_LONG": "too large"}
-"""What is said of a file by the code of its problem."""
-
-
-def add_file_notes(data: MessageData, message: Message) -> None:
-    """Add what was read in the file, or why nothing was; a problem that may pass is left out."""
-    if read := message.reading:
-        known = {
-            "kind": read.kind.value,
-            "pages": read.passages,
-            "language": language_shown(read.language),
-            "text": clean(read.text[:EXCERPT]) or None,
-            "cut": (read.cut and bool(read.text)) or None,
-        }
-        data["reading"] = {key: value for key, value in known.items() if value is not None}
-        if message.snippet is not None and message.snippet_of == "reading":
-            data["snippet_of"] = "reading"
-            if message.snippet_passage is not None:
-                data["snippet_page"] = message.snippet_passage
-    elif (problem := message.problem) and problem.final:
-        step = "not readable" if problem.step is FileStep.READ else "not fetched"
-        data["problem"] = _PROBLEMS.get(problem.code, step)
 
 
 def is_heard(message: MessageData) -> bool:

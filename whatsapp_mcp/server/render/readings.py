@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, NotRequired
+from typing import Any, Final, NotRequired
 
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.models import FileReading, Passage, ReadingKind
+from whatsapp_mcp.models import EXCERPT, FileReading, FileStep, Message, Passage, ReadingKind
 from whatsapp_mcp.server.fencing import LIMIT, Text, clean, clean_line, in_quotes, one_line
 from whatsapp_mcp.server.render.kinds import duration_text, language_shown
 
+HEARD: Final = "🎤"
+"""Stands before the words of a voice note, among what nobody else writes: no name of others has it."""
+_PROBLEMS: Final = {"MEDIA_UNAVAILABLE": "expired", "TOO_LONG": "too large"}
+"""What is said of a file by the code of its problem."""
 _ROOM: Final = LIMIT - 3_000
 """Characters of an answer for what was read: the rest is for what is said of it."""
 _HEAD: Final = 16
@@ -218,3 +222,25 @@ def _notes(data: ReadingData, *, cut: bool) -> list[str]:
     if cut:
         notes.append("Of a very long page only the beginning was read.")
     return notes
+
+
+def file_facts(message: Message) -> dict[str, Any]:
+    """What was read in the file, or why nothing was, as structured content; no problem that may pass."""
+    if read := message.reading:
+        known = {
+            "kind": read.kind.value,
+            "pages": read.passages,
+            "language": language_shown(read.language),
+            "text": clean(read.text[:EXCERPT]) or None,
+            "cut": (read.cut and bool(read.text)) or None,
+        }
+        facts: dict[str, Any] = {"reading": {key: value for key, value in known.items() if value is not None}}
+        if message.snippet is not None and message.snippet_of == "reading":
+            facts["snippet_of"] = "reading"
+            if message.snippet_passage is not None:
+                facts["snippet_page"] = message.snippet_passage
+        return facts
+    if (problem := message.problem) and problem.final:
+        step = "not readable" if problem.step is FileStep.READ else "not fetched"
+        return {"problem": _PROBLEMS.get(problem.code, step)}
+    return {}

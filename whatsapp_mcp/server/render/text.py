@@ -31,7 +31,6 @@ from whatsapp_mcp.server.render.data import (
     MessagesData,
     withheld_text,
 )
-from whatsapp_mcp.server.render.file_notes import HEARD
 from whatsapp_mcp.server.render.message_line import (
     CONCISE_TEXT,
     FULL_PAGE,
@@ -47,6 +46,7 @@ from whatsapp_mcp.server.render.message_line import (
 )
 from whatsapp_mcp.server.render.people_data import ProfileData
 from whatsapp_mcp.server.render.polls import voters_data
+from whatsapp_mcp.server.render.readings import HEARD
 from whatsapp_mcp.server.render.times import DAY, day_of, short_stamp
 
 FULL_TEXT: Final = 4000

@@ -1,0 +1,103 @@
+"""Rooms, the folders of the packages: what is used of them from outside, and in which direction."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("whatsapp_mcp",)
+MOST_MODULES = 16
+"""In one room, beside its face: then it gets rooms of its own."""
+LARGE = {"whatsapp_mcp.simulator"}
+"""The simulator stays one room."""
+OPEN = {
+    "whatsapp_mcp.archive": "commands and the device have to do with its files, readers with its answers",
+    "whatsapp_mcp.media.foreign.servers": "each of its modules is one kind of source",
+    "whatsapp_mcp.models": "what is imported everywhere takes no longer to load than it has to",
+    "whatsapp_mcp.protobufs": "its face loads the modules of all messages",
+    "whatsapp_mcp.server.push": "its face loads the whole of it",
+    "whatsapp_mcp.simulator": "the demo tells a story in its scenario",
+}
+"""Rooms that are used beside their face, and why."""
+EXCEPTIONS = {
+    "whatsapp_mcp.cli.accounts.moving -> whatsapp_mcp.node.moving": "the face loads a whole node",
+    "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.models": "the face is for servers",
+    "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.recogniser": "it brings no engines",
+    "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.sound": "it brings no engines",
+    "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.sphinx": "it brings no engines",
+    "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.whisper": "it brings no engines",
+}
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """The syntax of each module by its name, a room's face under the name of the room."""
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    return {
+        name.removesuffix(".__init__"): ast.parse(path.read_text(encoding="utf-8"))
+        for name, path in zip(names, paths, strict=True)
+    }
+
+
+@cache
+def rooms() -> dict[str, Path]:
+    """The folder of each room."""
+    faces = [face for package in PACKAGES for face in sorted((ROOT / package).rglob("__init__.py"))]
+    return {".".join(face.parent.relative_to(ROOT).parts): face.parent for face in faces}
+
+
+@cache
+def imports() -> set[tuple[str, str]]:
+    """Which module imports which, inside functions and for types too."""
+    found: set[tuple[str, str]] = set()
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                each = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= {(name, one if one in modules() else node.module) for one in each}
+            elif isinstance(node, ast.Import):
+                found |= {(name, alias.name) for alias in node.names}
+    return {(name, other) for name, other in found if other in modules()}
+
+
+def has_face(room: str) -> bool:
+    return any(
+        isinstance(node, ast.Assign) and "__all__" in ast.unparse(node) for node in modules()[room].body
+    )
+
+
+def test_others_use_of_a_room_what_its_face_offers() -> None:
+    behind = {
+        f"{name} -> {other}"
+        for name, other in imports()
+        for room in rooms()
+        if has_face(room) and room not in OPEN and other.startswith(f"{room}.")
+        if not f"{name}.".startswith(f"{room}.")
+    }
+    assert behind == {*EXCEPTIONS}
+
+
+def test_no_parts_of_a_room_need_each_other() -> None:
+    circles: list[object] = []
+    for room in rooms():
+        parts: dict[str, set[str]] = {}
+        inside = [pair for pair in imports() if all(name.startswith(f"{room}.") for name in pair)]
+        for name, other in inside:
+            user, used = (one.removeprefix(f"{room}.").partition(".")[0] for one in (name, other))
+            if user != used:
+                parts.setdefault(user, set()).add(used)
+        try:
+            graphlib.TopologicalSorter(parts).prepare()
+        except graphlib.CycleError as error:
+            circles.append((room, error.args[1]))
+    assert circles == []
+
+
+def test_a_room_says_what_it_is_and_can_be_looked_over() -> None:
+    assert [room for room in rooms() if not ast.get_docstring(modules()[room])] == []
+    sizes = {room: len([*folder.glob("*.py")]) - 1 for room, folder in rooms().items() if room not in LARGE}
+    assert {room: size for room, size in sizes.items() if size > MOST_MODULES} == {}
