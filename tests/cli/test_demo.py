@@ -28,6 +28,7 @@ from rich.console import Console
 from tests.cli.planted import planted, ran
 from tests.docs.examples import examples
 from tests.fixtures import HttpServer, client_of, command, said
+from tests.web.site import sign_in
 from whatsapp_mcp.cli.demo import server_process
 from whatsapp_mcp.cli.demo.story import _end_on_signal, _tell_what_is_next, run_demo
 from whatsapp_mcp.cli.installation import DISTRIBUTION
@@ -74,10 +75,12 @@ async def running(*options: str, folder: Path | None = None) -> AsyncGenerator[D
     demo = Demo(process)
     async with process, anyio.create_task_group() as tasks:
         tasks.start_soon(demo.read)
-        yield demo
-        if process.returncode is None:
-            process.terminate()
-        tasks.cancel_scope.cancel()
+        try:
+            yield demo
+        finally:  # it would be waited for, also after a failure
+            if process.returncode is None:
+                process.terminate()
+            tasks.cancel_scope.cancel()
 
 
 async def test_once_shows_the_main_job_and_ends_and_runs_no_module_of_the_current_folder(
@@ -145,7 +148,7 @@ async def test_it_then_serves_http_until_ctrl_c() -> None:
         page = (await demo.prints(r"opens them\n\s+(.* page)\n"))[1]
         printed = await anyio.run_process(["sh", "-c", page])
         async with httpx2.AsyncClient(follow_redirects=True, trust_env=False) as browser:
-            opened = await browser.get(printed.stdout.decode().strip())
+            opened = await sign_in(browser, printed.stdout.decode().strip())
             assert (opened.status_code, opened.url.path) == (200, "/")
         demo.process.send_signal(signal.SIGINT)
         assert await demo.ends() == 0
