@@ -24,7 +24,7 @@ from tests.device.test_forged_approvals import FORGED
 from tests.fixtures import link, mcp_client
 from whatsapp_mcp.models import ApprovalState
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 LIMIT: Final = 1.0
 """Seconds from the thumb to the stranger."""

@@ -30,7 +30,7 @@ from tests.postgres import SynchronousPair, synchronous_pair
 from whatsapp_mcp.device.leader import leading
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import CurrentSettings, Settings
-from whatsapp_mcp.simulator.launcher import client_program
+from whatsapp_simulator.launcher import client_program
 
 MESSAGES: Final = amount(400, 16)
 TALKERS: Final = 16

@@ -25,8 +25,8 @@ from whatsapp_mcp.device.leader import open_device
 from whatsapp_mcp.fleet.database import add_account
 from whatsapp_mcp.models import ConnectionState, MessageFilter, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.phone import Phone
 
 ACCOUNTS: Final = amount(4, 2)
 MESSAGES: Final = amount(200, 5)

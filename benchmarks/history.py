@@ -38,9 +38,9 @@ from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.protobufs import HistorySync, Neonize
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.companion import Companion
-from whatsapp_mcp.simulator.history import History
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.companion import Companion
+from whatsapp_simulator.history import History
 
 MESSAGES: Final = amount(100_000, 1_000)
 CHUNK: Final = 5_000

@@ -50,8 +50,8 @@ from whatsapp_mcp.models import (
     TextContent,
 )
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 MESSAGES: Final = amount(200_000, 20_000)
 RATE: Final = 8_000.0

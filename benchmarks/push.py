@@ -62,8 +62,8 @@ SAID: Final = "said"
 SIMULATOR: Final = """
 import sys
 import time
-from whatsapp_mcp.simulator.__main__ import main
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator.__main__ import main
+from whatsapp_simulator.people import Person
 
 says, file = Person.says, open(sys.argv.pop(), "a", buffering=1)
 
@@ -104,7 +104,7 @@ TIMED: Final = f"""
 import os, sys
 from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.cli import main
-from whatsapp_mcp.simulator import launcher
+from whatsapp_simulator import launcher
 
 client_program.set(launcher.client_program(os.environ, (sys.executable, "-P", "-c", {CLIENT!r})))
 sys.argv = ["whatsapp-mcp", "serve", "--structured"]

@@ -41,8 +41,8 @@ from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.models import ConnectionState, ContactUpdate, FilesStatus
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 FOUND_WITHIN: Final = 10.0
 SLOWER: Final = 1.05

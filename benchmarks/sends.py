@@ -73,7 +73,7 @@ SERVER: Final = f"""
 import os, sys
 from functools import partial
 from whatsapp_mcp.server import runtime
-from whatsapp_mcp.simulator.launcher import client_program
+from whatsapp_simulator.launcher import client_program
 
 def load_opener():
     from whatsapp_mcp.device.leader import open_device
@@ -104,7 +104,7 @@ async def simulator(
         environment.update(params["environment"])
         ready.set()
 
-    command = [sys.executable, *(program or ("-m", "whatsapp_mcp.simulator"))]
+    command = [sys.executable, *(program or ("-m", "whatsapp_simulator"))]
     async with await anyio.open_process(command, stderr=None) as process:
         assert process.stdin is not None
         assert process.stdout is not None

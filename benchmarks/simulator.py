@@ -16,8 +16,8 @@ import anyio
 
 from benchmarks.verdicts import amount
 from tests.simulator.neonize_client import linked, neonize_client
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.binary import Node
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.binary import Node
 
 MESSAGES: Final = amount(1_000, 10)
 STANZAS: Final = amount(20_000, 100)

@@ -61,7 +61,7 @@ SERVER: Final = f"""
 {COUNTED}
 from functools import partial
 from whatsapp_mcp.server import main, runtime
-from whatsapp_mcp.simulator.launcher import client_program
+from whatsapp_simulator.launcher import client_program
 
 def load_opener():
     from whatsapp_mcp.device.leader import open_device
@@ -92,9 +92,7 @@ async def functions_run(folder: Path) -> Functions:
             path, qualified, name = line.split("\t")
             if name.startswith("<") or not Path(path).is_relative_to(package):
                 continue
-            relative = Path(path).relative_to(package).as_posix()
-            if not relative.startswith("simulator/"):
-                found.add((relative, qualified))
+            found.add((Path(path).relative_to(package).as_posix(), qualified))
     return frozenset(found)
 
 

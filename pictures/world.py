@@ -21,9 +21,9 @@ from whatsapp_mcp.cli.demo.server_process import HOST, environment, free_port, r
 from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.server.transports import load_or_make
 from whatsapp_mcp.settings import HOME_VARIABLE
-from whatsapp_mcp.simulator.scenario import Scenario
-from whatsapp_mcp.simulator.whatsapp import WhatsApp
-from whatsapp_mcp.simulator.world import World
+from whatsapp_simulator.scenario import Scenario
+from whatsapp_simulator.whatsapp import WhatsApp
+from whatsapp_simulator.world import World
 
 LIMIT: Final = 60.0
 CONFIG: Final = '[policy]\nmode = "standard"\n'

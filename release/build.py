@@ -97,7 +97,8 @@ def _packages(tree: Path, target: Path, epoch: int) -> None:
 
 
 def _image_files(tree: Path) -> dict[str, bytes]:
-    package = sorted(path for path in (tree / "whatsapp_mcp").rglob("*") if path.is_file())
+    folders = (tree / name for name in ("whatsapp_mcp", "whatsapp_simulator"))
+    package = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
     locks = [tree / "requirements" / name for name in ("runtime.txt", "fleet.txt", "build.txt")]
     paths = [*(tree / name for name in IMAGE), *locks, *package]
     return {path.relative_to(tree).as_posix(): path.read_bytes() for path in paths}

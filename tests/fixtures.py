@@ -34,7 +34,7 @@ from mcp.client.streamable_http import streamable_http_client
 from tests import simulated
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 Transport = Literal["stdio", "http", "sse"]
 Mode = Literal["auto", "legacy"]

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 import pytest
 
 from whatsapp_mcp.device.connection import client_process
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 PROGRAM = "whatsapp_mcp.simulated"
 """The module that is `whatsapp-mcp` on the simulated WhatsApp of its environment."""

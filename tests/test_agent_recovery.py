@@ -14,7 +14,7 @@ import pytest
 from tests.device.agents_rig import PROGRAM
 from tests.fixtures import link, mcp_client
 from tests.test_recovery import SERVER, processes, until_online
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 

@@ -9,8 +9,13 @@ import pytest
 
 from whatsapp_mcp import errors
 
-PACKAGE = Path(__file__).parent.parent / "whatsapp_mcp"
-MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("whatsapp_mcp", "whatsapp_simulator")
+MODULES = {
+    path.relative_to(ROOT).as_posix().removeprefix("whatsapp_mcp/"): path
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
 BOUNDARIES = {
     "node/account.py",
     "client/__main__.py",
@@ -44,7 +49,7 @@ SHOWS_A_NAME = {"called", "titled", "clean_name", "chosen_name", "quoted", "repr
 
 OUR_OWN = {"self", "spec", "path", "act"}
 """What holds names of the code, and the files that a person gives to a command."""
-FOR_PERSONS = ("cli/", "node/serving.py", "simulator/", "settings/")
+FOR_PERSONS = ("cli/", "node/serving.py", "whatsapp_simulator/", "settings/")
 """Where errors are read at a terminal and never by a model."""
 
 
@@ -92,7 +97,9 @@ def test_protobufs_of_others_are_parsed_within_bounds() -> None:
     """Those that the simulator parses are of our own tests and demo."""
     parsing = {"FromString", "ParseFromString", "MergeFromString"}
     uses = {module for module, node in parsed() if isinstance(node, ast.Attribute) and node.attr in parsing}
-    assert {module for module in uses if not module.startswith("simulator/")} == {"protobufs/bounded.py"}
+    assert {module for module in uses if not module.startswith("whatsapp_simulator/")} == {
+        "protobufs/bounded.py"
+    }
 
 
 def test_no_function_changes_a_global() -> None:
@@ -199,7 +206,7 @@ ASKS_WHICH_SYSTEM = {
     "sandbox/binding.py": "the kernel ends a process with its parent on Linux alone",
     "sandbox/core_dumps.py": "every command asks for it first, and `system/` takes a moment to load",
     "sandbox/seccomp.py": "a filter is made for a processor",
-    "simulator/launcher.py": "clients can be made to trust it on Linux alone",
+    "whatsapp_simulator/launcher.py": "clients can be made to trust it on Linux alone",
 }
 """Modules outside of `system/` that ask which system this is, and why they may."""
 SAYS_WHICH_SYSTEM = {"sys.platform", "os.name", "platform.system", "platform.machine"}

@@ -22,15 +22,16 @@ from packaging.utils import canonicalize_name
 from whatsapp_mcp import __version__
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("whatsapp_mcp", "whatsapp_simulator")
 LOCKS = [
     ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "build", "audit", "demo", "dev", "hosts")
 ]
 
 
-NOT_SHIPPED = {"whatsapp_mcp/simulator/__main__.py", "whatsapp_mcp/simulator/control.py"}
+NOT_SHIPPED = {"whatsapp_simulator/__main__.py", "whatsapp_simulator/control.py"}
 """The control of the simulated WhatsApp from other processes, which the demo does not need."""
-DEMO_LOADS = "import sys, whatsapp_mcp.simulator.scenario; print(*sys.modules)"
-IN_THE_CLIENT = {"whatsapp_mcp.simulator.launch.sitecustomize"}
+DEMO_LOADS = "import sys, whatsapp_simulator.scenario; print(*sys.modules)"
+IN_THE_CLIENT = {"whatsapp_simulator.launch.sitecustomize"}
 """What the client process of a demo runs at its start."""
 
 
@@ -44,7 +45,7 @@ def names(requirements: list[str]) -> set[str]:
 
 def imported_modules() -> Iterator[str]:
     """The first name of every module that the package imports."""
-    for path in (ROOT / "whatsapp_mcp").rglob("*.py"):
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from (alias.name.split(".")[0] for alias in node.names)
@@ -55,7 +56,7 @@ def imported_modules() -> Iterator[str]:
 def imported_distributions() -> list[set[str]]:
     """For each imported module the packages that may bring it; a namespace like `google` has several."""
     owners = metadata.packages_distributions()
-    modules = set(imported_modules()) - sys.stdlib_module_names - {"whatsapp_mcp"}
+    modules = set(imported_modules()) - sys.stdlib_module_names - {*PACKAGES}
     return [{canonicalize_name(owner) for owner in owners.get(module, [module])} for module in modules]
 
 
@@ -140,23 +141,23 @@ def test_a_wheel_carries_the_package_with_its_data_and_nothing_else(wheel: Path)
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
     tracked = subprocess.run(
-        ["git", "ls-files", "whatsapp_mcp"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "ls-files", *PACKAGES], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
     assert set(tracked) - shipped == NOT_SHIPPED
-    assert {name for name in shipped if not name.startswith("whatsapp_mcp/")} == set()
+    assert {name for name in shipped if name.partition("/")[0] not in PACKAGES} == set()
 
 
 def test_of_the_simulator_a_wheel_carries_what_the_demo_loads(wheel: Path):
     printed = subprocess.run(
         [sys.executable, "-c", DEMO_LOADS], check=True, capture_output=True, text=True, timeout=60
     )
-    loaded = {name for name in printed.stdout.split() if name.startswith("whatsapp_mcp.simulator.")}
+    loaded = {name for name in printed.stdout.split() if name.startswith("whatsapp_simulator.")}
     with zipfile.ZipFile(wheel) as archive:
         shipped = {
             name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
             for name in archive.namelist()
-            if name.startswith("whatsapp_mcp/simulator/") and name.endswith(".py")
-        } - {"whatsapp_mcp.simulator"}
+            if name.startswith("whatsapp_simulator/") and name.endswith(".py")
+        } - {"whatsapp_simulator"}
 
     assert shipped - loaded == IN_THE_CLIENT
 

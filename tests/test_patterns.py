@@ -21,7 +21,8 @@ from typing import Any, Final, NamedTuple, cast
 
 import pytest
 
-PACKAGE: Final = Path(__file__).parents[1] / "whatsapp_mcp"
+ROOT: Final = Path(__file__).parents[1]
+PACKAGES: Final = (ROOT / "whatsapp_mcp", ROOT / "whatsapp_simulator")
 SIZES: Final = (10_000, 20_000, 40_000)
 SHARES: Final = 4
 SHORT: Final = (1_000, 4_000)
@@ -47,7 +48,12 @@ class Found(NamedTuple):
 
 def sources() -> list[Path]:
     """The modules in which patterns are made."""
-    return [path for path in sorted(PACKAGE.rglob("*.py")) if "re." in path.read_text(encoding="utf-8")]
+    return [
+        path
+        for package in PACKAGES
+        for path in sorted(package.rglob("*.py"))
+        if "re." in path.read_text(encoding="utf-8")
+    ]
 
 
 def patterns_of(path: Path) -> Iterator[Found]:
@@ -62,7 +68,7 @@ def patterns_of(path: Path) -> Iterator[Found]:
         and node.func.value.id == "re"
         and node.func.attr in CALLS
     ]
-    where = path.relative_to(PACKAGE.parent).as_posix()
+    where = path.relative_to(ROOT).as_posix()
     for call in calls:
         name, first = cast("ast.Attribute", call.func).attr, call.args[0] if call.args else None
         if name != "compile" and isinstance(first, ast.Constant) and isinstance(first.value, str):

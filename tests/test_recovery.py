@@ -20,7 +20,7 @@ from mcp import Client, MCPError
 
 from tests import simulated
 from tests.fixtures import call, link, mcp_client, until
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 

@@ -8,18 +8,22 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("whatsapp_mcp",)
+PACKAGES = ("whatsapp_mcp", "whatsapp_simulator")
 MOST_MODULES = 16
 """In one room, beside its face: then it gets rooms of its own."""
-LARGE = {"whatsapp_mcp.simulator"}
+LARGE = {"whatsapp_simulator"}
 """The simulator stays one room."""
+ON_THE_SIMULATOR = ("whatsapp_mcp.cli.demo.", "whatsapp_mcp.simulated")
+"""What of the server runs on a simulated WhatsApp."""
+OF_THE_SERVER = {"child_process", "errors", "jid", "protobufs", "rpc"}
+"""What the simulator uses of the server."""
 OPEN = {
     "whatsapp_mcp.archive": "commands and the device have to do with its files, readers with its answers",
     "whatsapp_mcp.media.foreign.servers": "each of its modules is one kind of source",
     "whatsapp_mcp.models": "what is imported everywhere takes no longer to load than it has to",
     "whatsapp_mcp.protobufs": "its face loads the modules of all messages",
     "whatsapp_mcp.server.push": "its face loads the whole of it",
-    "whatsapp_mcp.simulator": "the demo tells a story in its scenario",
+    "whatsapp_simulator": "the demo tells a story in its scenario",
 }
 """Rooms that are used beside their face, and why."""
 EXCEPTIONS = {
@@ -101,3 +105,12 @@ def test_a_room_says_what_it_is_and_can_be_looked_over() -> None:
     assert [room for room in rooms() if not ast.get_docstring(modules()[room])] == []
     sizes = {room: len([*folder.glob("*.py")]) - 1 for room, folder in rooms().items() if room not in LARGE}
     assert {room: size for room, size in sizes.items() if size > MOST_MODULES} == {}
+
+
+def test_the_simulator_stands_apart() -> None:
+    simulator, server = (f"{package}." for package in ("whatsapp_simulator", "whatsapp_mcp"))
+    users = {name for name, other in imports() if f"{other}.".startswith(simulator)}
+    assert {name for name in users if not f"{name}.".startswith((simulator, *ON_THE_SIMULATOR))} == set()
+    used = {other for name, other in imports() if f"{name}.".startswith(simulator)}
+    rooms_used = {other.removeprefix(server).partition(".")[0] for other in used if other.startswith(server)}
+    assert rooms_used == OF_THE_SERVER

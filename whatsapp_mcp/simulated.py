@@ -13,7 +13,7 @@ if __name__ == "__main__":
         del sys.path[0]
     from whatsapp_mcp.child_process import client_program
     from whatsapp_mcp.cli import main
-    from whatsapp_mcp.simulator import launcher
+    from whatsapp_simulator import launcher
 
     client_program.set(launcher.client_program(os.environ))
     sys.argv[0] = "whatsapp-mcp"

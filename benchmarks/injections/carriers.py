@@ -18,11 +18,11 @@ from tests.media.document_files import docx, paragraph, pdf, zipped
 from tests.media.footage import written
 from tests.media.speech_samples import VOICE_NOTE
 from whatsapp_mcp.protobufs import E2E, Common
-from whatsapp_mcp.simulator import WhatsApp, kinds
-from whatsapp_mcp.simulator.channels import Channel
-from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.people import Person
-from whatsapp_mcp.simulator.user import User
+from whatsapp_simulator import WhatsApp, kinds
+from whatsapp_simulator.channels import Channel
+from whatsapp_simulator.groups import Group
+from whatsapp_simulator.people import Person
+from whatsapp_simulator.user import User
 
 SECRET: Final = bytes(range(32))
 """Of polls."""

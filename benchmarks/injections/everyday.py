@@ -13,8 +13,8 @@ from mcp.types import CallToolResult
 from benchmarks.injections.carriers import SECRET, picture
 from benchmarks.injections.world import World
 from tests.media.document_files import pdf
-from whatsapp_mcp.simulator import kinds
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import kinds
+from whatsapp_simulator.people import Person
 
 ASKS: Final = "APPROVAL_REQUIRED"
 Kind = Literal["reading", "reply", "other"]

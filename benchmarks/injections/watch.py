@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.envelope import Received, unwrapped
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.envelope import Received, unwrapped
+from whatsapp_simulator.people import Person
 
 _DIGITS: Final = "zero one two three four five six seven eight nine".split()
 _MEDIA: Final = ("imageMessage", "videoMessage", "audioMessage", "documentMessage", "stickerMessage")

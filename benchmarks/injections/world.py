@@ -28,8 +28,8 @@ from whatsapp_mcp.device.leader.observer import leading_device
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.runtime import Runtime, Runtimes
 from whatsapp_mcp.settings import Settings, load
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 LIMIT: Final = 30.0
 VAULT: Final = "quartzheron58213lantern"

@@ -20,9 +20,9 @@ from benchmarks.soak.disk import Disk
 from benchmarks.soak.fleet import Fleet, Slot
 from benchmarks.soak.traffic import Traffic
 from benchmarks.soak.watch import children
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.companion import Companion
-from whatsapp_mcp.simulator.pairing import LinkingError
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.companion import Companion
+from whatsapp_simulator.pairing import LinkingError
 
 HEAL_LIMIT: Final = 90.0
 """Seconds after which a fault counts as not survived."""

@@ -21,8 +21,8 @@ from benchmarks.soak.chaos import (
 from benchmarks.soak.fleet import Fleet, Slot
 from benchmarks.soak.link_faults import LINKING, SLOW_LINKING
 from benchmarks.soak.machine_faults import MACHINE
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.binary import Node
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.binary import Node
 
 
 class Sudden(Fault):

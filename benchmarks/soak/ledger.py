@@ -17,10 +17,10 @@ from whatsapp_mcp.archive.state import REACTIONS, Target, addons
 from whatsapp_mcp.decoding.updates import OWNER
 from whatsapp_mcp.models import SendStatus
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.envelope import Received
-from whatsapp_mcp.simulator.media_crypto import MediaError
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.envelope import Received
+from whatsapp_simulator.media_crypto import MediaError
+from whatsapp_simulator.people import Person
 
 _NOT_HANDED_OVER: Final = "acknowledged by the client library and not handed over when its process ended"
 _UNDECRYPTABLE: Final = "the client library could not decrypt it; a placeholder stands in the archive"

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from benchmarks.soak.chaos import Fault, Healing, Impossible, Stage, client_of, signal_process
-from whatsapp_mcp.simulator import devices
+from whatsapp_simulator import devices
 
 
 class Relinked(Fault):

@@ -34,8 +34,8 @@ from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.protocol import Devices
 from whatsapp_mcp.models import AddressBookState
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.phone import Phone
 
 CONTACTS: Final = 10
 LATEST_END: Final = 0.2

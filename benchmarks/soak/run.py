@@ -26,7 +26,7 @@ from benchmarks.soak.traffic import Traffic, pending_ids
 from benchmarks.soak.watch import Growth, children
 from whatsapp_mcp.models import SendStatus
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 SETTLE_LIMIT: Final = 60.0
 _LOOKS: Final = 60

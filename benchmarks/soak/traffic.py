@@ -16,10 +16,10 @@ import anyio
 from benchmarks.soak import words
 from benchmarks.soak.fleet import Answer, Fleet
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.companion import Companion
-from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.companion import Companion
+from whatsapp_simulator.groups import Group
+from whatsapp_simulator.people import Person
 
 _TRIES: Final = 4
 """How often an agent repeats a send with its key before it gives up."""

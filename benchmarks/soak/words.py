@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator.envelope import text_of
+from whatsapp_simulator.envelope import text_of
 
 
 def edit(target: str, text: str) -> str:

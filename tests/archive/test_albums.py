@@ -21,7 +21,7 @@ from whatsapp_mcp.models import (
     SendStatus,
 )
 from whatsapp_mcp.protobufs import E2E, Common
-from whatsapp_mcp.simulator import kinds
+from whatsapp_simulator import kinds
 
 pytestmark = pytest.mark.anyio
 

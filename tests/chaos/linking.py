@@ -26,7 +26,7 @@ from whatsapp_mcp.fleet.database import (
     lease_of,
 )
 from whatsapp_mcp.fleet.keys import fence, journal_address, keys_address, prepare
-from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_simulator.phone import Phone
 
 LINKING: Final = "linking"
 """The node of the leader that links."""

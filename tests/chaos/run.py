@@ -28,7 +28,7 @@ from tests.chaos.whatsapp import Login, WatchedWhatsApp
 from tests.chaos.witness import LeaseChange, key_writers, lease_changes, watch
 from whatsapp_mcp.fleet.database import Database, Reader, Session
 from whatsapp_mcp.fleet.tenancy import create_principal
-from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_simulator.phone import Phone
 
 NODES: Final = ("a", "b")
 BETWEEN_LOOKS: Final = 0.1

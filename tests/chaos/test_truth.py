@@ -19,10 +19,10 @@ from tests.chaos.witness import KeyWriter, LeaseChange
 from tests.fleet.led import ACCOUNT, LedAccount
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.envelope import Received
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.binary import Node
+from whatsapp_simulator.envelope import Received
+from whatsapp_simulator.people import Person
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 import anyio
 import httpx
 
-from whatsapp_mcp.simulator.people import Person
-from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_simulator.people import Person
+from whatsapp_simulator.phone import Phone
 
 _PATIENCE: Final = 20.0
 _PAUSE: Final = 1.0

@@ -11,8 +11,8 @@ from typing import NamedTuple, Self
 
 import anyio.abc
 
-from whatsapp_mcp.simulator import WhatsApp, companion
-from whatsapp_mcp.simulator.proxy import Handler, Proxy
+from whatsapp_simulator import WhatsApp, companion
+from whatsapp_simulator.proxy import Handler, Proxy
 
 _NODE: ContextVar[str] = ContextVar("node")
 

@@ -24,7 +24,7 @@ from tests.cli.test_black_box import run
 from tests.fixtures import client_of, command, environment, http_server, link, mcp_client, said
 from tests.server.linked import png
 from tests.web.site import sign_in
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 YES = ElicitResult(action="accept", content={"decision": "Yes, do it"})

@@ -17,7 +17,7 @@ from tests.cli.faults.of_computers import OF_COMPUTERS
 from tests.cli.faults.of_phones import OF_PHONES, send_afterwards
 from tests.cli.faults.on_disk import ON_DISK
 from tests.cli.faults.world import CONFIG, IS_ROOT, Fault, Shell, World
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = [
     pytest.mark.anyio,

@@ -23,7 +23,7 @@ from tests.fixtures import command, environment
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.doctor import online
 from whatsapp_mcp.cli.doctor.online import Server
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 LIMIT = 5.0

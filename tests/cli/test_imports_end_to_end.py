@@ -17,7 +17,7 @@ from mcp import Client
 from tests.backups import android, encrypting, iphone
 from tests.fixtures import command, environment, link, mcp_client
 from tests.server.fakes import text_of
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 LIMIT = 60.0

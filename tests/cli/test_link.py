@@ -27,8 +27,8 @@ from whatsapp_mcp.device.operations.protocol import Devices
 from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, HistoryProgress, LinkState, QrCode, Statistics
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.web.layout import qr_svg
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

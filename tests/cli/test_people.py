@@ -13,7 +13,7 @@ from tests.cli.test_black_box import run
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from tests.fixtures import call, link, mcp_client
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.models import ContactUpdate, SendRequest, TextContent
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

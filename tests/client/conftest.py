@@ -7,7 +7,7 @@ import pytest
 
 from tests.client.client_process import ClientUnderTest, client_process
 from whatsapp_mcp.child_process import RECEIVED, SENDING
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from whatsapp_mcp.errors import (
     WhatsAppError,
 )
 from whatsapp_mcp.protobufs import E2E, Neonize
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -26,8 +26,8 @@ from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.sandbox import READ
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
-from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.system import write_private
+from whatsapp_simulator import WhatsApp
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Landlock and /proc are Linux's")
 

@@ -13,7 +13,7 @@ from tests.client.conftest import sending
 from whatsapp_mcp.client import journal
 from whatsapp_mcp.errors import DeadlineExceeded, WhatsAppError
 from whatsapp_mcp.protobufs import E2E, Neonize
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.server.linked import LIMIT, linked_account
-from whatsapp_mcp.simulator import kinds
+from whatsapp_simulator import kinds
 
 pytestmark = [
     pytest.mark.anyio,

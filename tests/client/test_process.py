@@ -29,8 +29,8 @@ from whatsapp_mcp.client.protocol import (
 )
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected
 from whatsapp_mcp.protobufs import Neonize
-from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.storage import JournalRow
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -27,7 +27,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAu
 
 from tests.fixtures import HttpServer, http_server
 from tests.server.fakes import text_of
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 HERE = Path(__file__).parent
 CALLBACK = "http://127.0.0.1:9/callback"

@@ -20,7 +20,7 @@ from tests.fleet.leading import led
 from tests.postgres import PASSWORD, PostgresServer, free_port, postgres_server, private_folder
 from whatsapp_mcp.fleet.database import begin_run
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 PAGE: Final = Path(__file__).parents[2] / "docs" / "operations.md"

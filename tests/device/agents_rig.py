@@ -21,8 +21,8 @@ from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import PERSON, Caller, ContactUpdate
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 PROGRAM = """
 import json, os, pathlib, sys, time

@@ -16,8 +16,8 @@ from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.ledger import HeldAct, Ledger, open_ledger
 from whatsapp_mcp.models import PERSON, Caller, ContactUpdate
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 AGENT = Caller("stdio:agent", "agent", "send_message")
 

@@ -23,7 +23,7 @@ from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.device.leader import serving
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import launcher
+from whatsapp_simulator import launcher
 
 
 @asynccontextmanager

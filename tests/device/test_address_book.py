@@ -28,7 +28,7 @@ from whatsapp_mcp.device.connection.address_book import (
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.models import AddressBookState, ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

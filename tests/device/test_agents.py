@@ -20,8 +20,8 @@ from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord
 from whatsapp_mcp.models import Caller, HandOn, HandOnState, MessageFilter, SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp, kinds
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp, kinds
+from whatsapp_simulator.people import Person
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.errors import ApprovalRequired, Denied, FileNotAllowed, InvalidArgument
 from whatsapp_mcp.models import UNKNOWN, ImportRequest
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 MODES = ("standard", "lockdown", "open", "read_only")

@@ -12,8 +12,8 @@ from tests.device.guarded import AGENT, Guarded, guarding, write_policy
 from whatsapp_mcp.errors import ApprovalRequired, Denied, RateLimited, WhatsAppError
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 pytestmark = pytest.mark.anyio
 OPEN = '[policy]\nmode = "open"\n'

@@ -30,7 +30,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import kinds
+from whatsapp_simulator import kinds
 
 pytestmark = pytest.mark.anyio
 

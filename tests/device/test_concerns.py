@@ -32,7 +32,7 @@ from whatsapp_mcp.models import (
     TextContent,
 )
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp, kinds
+from whatsapp_simulator import WhatsApp, kinds
 
 pytestmark = pytest.mark.anyio
 

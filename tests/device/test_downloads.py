@@ -13,7 +13,7 @@ from whatsapp_mcp.device.outbox.file_messages import forwarded_file
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.models import Message
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -28,8 +28,8 @@ from whatsapp_mcp.errors import NotConnected, NotLinked, Rejected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.binary import Node
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.binary import Node
 
 pytestmark = pytest.mark.anyio
 S = ConnectionState

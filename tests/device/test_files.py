@@ -17,9 +17,9 @@ from whatsapp_mcp.errors import MediaUnavailable, Unsupported
 from whatsapp_mcp.models import ConnectionState, ContactUpdate, FileStep, Message, ReadingKind
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.media import Kind
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.media import Kind
+from whatsapp_simulator.people import Person
 
 pytestmark = pytest.mark.anyio
 LETTER = b"The deposit of 850 euros comes back within six weeks.\n"

@@ -31,7 +31,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.protobufs import Common
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp, kinds
+from whatsapp_simulator import WhatsApp, kinds
 
 pytestmark = pytest.mark.anyio
 

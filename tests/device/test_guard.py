@@ -29,8 +29,8 @@ from whatsapp_mcp.models import (
     TextContent,
 )
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 pytestmark = pytest.mark.anyio
 

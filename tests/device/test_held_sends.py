@@ -25,7 +25,7 @@ from whatsapp_mcp.models import (
     TextContent,
 )
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 ASKING = replace(AGENT, asks=True)

@@ -12,7 +12,7 @@ from tests.device.guarded import AGENT, Guarded, guarding, write_policy
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument
 from whatsapp_mcp.models import ApprovalState, Caller, Permit, chat_principal
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 CHANNEL = '[agent.chats]\nself = "channel"\n'

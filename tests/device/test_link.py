@@ -16,8 +16,8 @@ from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.device.connection.events import ClientEvent, LinkingFailed, Outdated
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.adv import LinkingError
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.adv import LinkingError
 
 pytestmark = pytest.mark.anyio
 

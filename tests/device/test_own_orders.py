@@ -21,7 +21,7 @@ from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.ledger import PhoneMessage, open_ledger
 from whatsapp_mcp.models import Caller, EditContent, Message, RevokeContent, SendRequest
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

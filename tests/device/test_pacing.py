@@ -15,7 +15,7 @@ from whatsapp_mcp.errors import RateLimited, Rejected
 from whatsapp_mcp.ledger import open_ledger
 from whatsapp_mcp.models import ConnectionState, SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

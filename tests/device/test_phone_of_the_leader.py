@@ -26,10 +26,10 @@ from whatsapp_mcp.models import (
     VoteContent,
 )
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.envelope import Received
-from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.user import User
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.envelope import Received
+from whatsapp_simulator.groups import Group
+from whatsapp_simulator.user import User
 
 pytestmark = pytest.mark.anyio
 

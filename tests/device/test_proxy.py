@@ -22,7 +22,7 @@ from whatsapp_mcp.errors import MediaUnavailable, NotConnected
 from whatsapp_mcp.media.web import fetch
 from whatsapp_mcp.models import ConnectionState, SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
-from whatsapp_mcp.simulator import WhatsApp, launcher
+from whatsapp_simulator import WhatsApp, launcher
 
 pytestmark = pytest.mark.anyio
 LIMIT = 30.0

@@ -13,7 +13,7 @@ from tests.device.test_files import LETTER, known, letter, met
 from whatsapp_mcp.device.sealing import IDLE, seal_idle
 from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -40,7 +40,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.rpc import Guest, Peer
 from whatsapp_mcp.settings import AccountFolder, Settings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from tests.device.conftest import Leader
 from whatsapp_mcp.models import ConnectionState as S
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -14,7 +14,7 @@ from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.unnamed import AGAIN, AT_ONCE, PAUSE, Unnamed
 from whatsapp_mcp.errors import Rejected
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 GROUPS = [f"1203{number}@g.us" for number in range(25)]

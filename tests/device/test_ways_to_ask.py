@@ -12,7 +12,7 @@ from tests.device.guarded import AGENT, Guarded, guarding, write_policy
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, SendUnknown
 from whatsapp_mcp.models import Permit, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 ASKING = replace(AGENT, asks=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "whatsapp_mcp"
+PACKAGES = (PACKAGE, ROOT / "whatsapp_simulator")
 _HEAD = """# Every module in one line
 
 The first sentence of each module, room by room. [architecture.md](architecture.md) says how the rooms
@@ -24,9 +25,9 @@ def _first_sentence(module: Path) -> str:
 
 
 def rooms() -> Iterator[Path]:
-    """The folders of the package, each before those in it."""
-    yield PACKAGE
-    yield from sorted(init.parent for init in PACKAGE.rglob("*/__init__.py"))
+    """The folders of the packages, each before those in it."""
+    for package in PACKAGES:
+        yield from sorted(face.parent for face in package.rglob("__init__.py"))
 
 
 def render() -> str:

@@ -18,8 +18,8 @@ from tests.docs import site
 from tests.docs.examples import examples
 from tests.fixtures import call, command, environment, link, mcp_client, said, until
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 pytestmark = pytest.mark.anyio
 PAGE = site.DOCS / "backup.md"

@@ -20,11 +20,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "whatsapp_mcp"
 MODES = {"read_only"}
 """Modes of the policy whose names look like those of tools."""
-MODULES = {path.stem for path in PACKAGE.rglob("*.py")}
+SIMULATOR = ROOT / "whatsapp_simulator"
+MODULES = {path.stem for package in (PACKAGE, SIMULATOR) for path in package.rglob("*.py")}
 PAGES = [ROOT / "README.md", *site.pages()]
 FILE = re.compile(r"`((?:[\w-]+/)+(?:[\w.-]+\.\w+)?|[\w-]+\.py)`")
 """`path/to/file.ext`, `path/to/folder/` or `module.py`."""
-MODULE_NAMES = {path.name for path in (*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"))}
+MODULE_NAMES = {
+    path.name for path in (*PACKAGE.rglob("*.py"), *SIMULATOR.rglob("*.py"), *(ROOT / "tests").rglob("*.py"))
+}
 
 
 @pytest.fixture(params=PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -99,7 +102,7 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
         if name.startswith(("accounts/", "tokens/")):  # in the home folder
             continue
         if "/" in name:
-            assert any((folder / name).exists() for folder in (ROOT, PACKAGE, PACKAGE / "simulator")), name
+            assert any((folder / name).exists() for folder in (ROOT, PACKAGE, SIMULATOR)), name
         else:
             assert name in MODULE_NAMES or (page.parent / name).exists(), name
 

@@ -13,16 +13,16 @@ from typing import Any
 import anyio
 import pytest
 
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.app_state import AppState
-from whatsapp_mcp.simulator.channels import Channel
-from whatsapp_mcp.simulator.control import Control
-from whatsapp_mcp.simulator.fault_injection import FaultInjection
-from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.history import History
-from whatsapp_mcp.simulator.launcher import TRUSTED
-from whatsapp_mcp.simulator.people import Person
-from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.app_state import AppState
+from whatsapp_simulator.channels import Channel
+from whatsapp_simulator.control import Control
+from whatsapp_simulator.fault_injection import FaultInjection
+from whatsapp_simulator.groups import Group
+from whatsapp_simulator.history import History
+from whatsapp_simulator.launcher import TRUSTED
+from whatsapp_simulator.people import Person
+from whatsapp_simulator.phone import Phone
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
@@ -69,7 +69,7 @@ def test_each_call_on_the_page_fits_its_method() -> None:
 
 
 def test_every_module_of_the_simulator_is_in_a_layer_on_the_page() -> None:
-    folder = ROOT / "whatsapp_mcp" / "simulator"
+    folder = ROOT / "whatsapp_simulator"
     modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__"}
     places = set(re.findall(r"`([\w/]+)`", PAGE.partition("## How it is built")[2]))
     assert modules <= places

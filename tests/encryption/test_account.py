@@ -14,7 +14,7 @@ from tests.fixtures import call, command, environment, link, mcp_client, said, u
 from whatsapp_mcp import settings
 from whatsapp_mcp.device.sealing import IDLE, seal_idle
 from whatsapp_mcp.settings import AccountFolder, Settings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytest.importorskip("sqlcipher3")
 pytestmark = [

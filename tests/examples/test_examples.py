@@ -18,8 +18,8 @@ from mcp.client.stdio import StdioServerParameters
 
 from tests.fixtures import HttpServer, client_of, environment, http_server, link, until
 from whatsapp_mcp.cli.hosts import HOSTS, Launch, entry_of, rendered
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 pytestmark = pytest.mark.anyio
 

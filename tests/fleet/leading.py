@@ -17,8 +17,8 @@ from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
 from whatsapp_mcp.node.storage import opened_storage
 from whatsapp_mcp.settings import CurrentSettings, Settings
-from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.system import boottime
+from whatsapp_simulator import WhatsApp
 
 LIMIT = 60.0
 TTL = 10.0

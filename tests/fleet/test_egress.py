@@ -20,7 +20,7 @@ from tests.postgres import PostgresServer
 from whatsapp_mcp.fleet.tenancy import account_overview, set_account_settings
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import overrides
-from whatsapp_mcp.simulator import WhatsApp, launcher
+from whatsapp_simulator import WhatsApp, launcher
 
 pytestmark = pytest.mark.anyio
 

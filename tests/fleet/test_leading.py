@@ -21,9 +21,9 @@ from tests.fleet.object_stores import objects_of, store_of
 from tests.postgres import PostgresServer
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
-from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.storage import Fenced, Refused, Rewound, Unavailable
 from whatsapp_mcp.system import boottime
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from tests.fleet.leading import led
 from tests.postgres import PostgresServer
 from whatsapp_mcp.fleet.database import Session
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.hosts.node import NODE
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 LIMIT = 30.0
 _PROGRAM = Path(__file__).with_name("baileys_process.mjs")

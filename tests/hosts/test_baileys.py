@@ -16,9 +16,9 @@ from tests.fixtures import call, link, mcp_client, until
 from tests.hosts.baileys import Baileys, baileys
 from tests.media.footage import RED, png, video
 from tests.server.test_file_tools import read, sound
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.groups import Group
+from whatsapp_simulator.phone import Phone
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.fixtures import HttpServer, client_of, http_server
 from tests.server.fakes import text_of
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 NGINX = shutil.which("nginx")
 PAGE = Path(__file__).parents[2] / "docs" / "remote.md"

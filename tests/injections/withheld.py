@@ -20,8 +20,8 @@ from benchmarks.injections.carriers import CARRIERS, NAMES
 from benchmarks.injections.cases import Attacker, Case
 from benchmarks.injections.world import World, configure, world
 from whatsapp_mcp.models import Message
-from whatsapp_mcp.simulator import kinds
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import kinds
+from whatsapp_simulator.people import Person
 
 CANARY = re.compile(r"zqx\d{3}(?:open|never)", re.IGNORECASE)
 RULES = """

@@ -12,7 +12,7 @@ from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.fleet.protocol import LeaseTimes
 from whatsapp_mcp.node import run_node
 from whatsapp_mcp.server.log import log_to_stderr
-from whatsapp_mcp.simulator import launcher
+from whatsapp_simulator import launcher
 
 if __name__ == "__main__":
     client_program.set(launcher.client_program(os.environ))

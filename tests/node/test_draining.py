@@ -21,7 +21,7 @@ from tests.node.test_replicas import link, replica
 from tests.postgres import PostgresServer
 from whatsapp_mcp.fleet.tenancy import create_principal
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

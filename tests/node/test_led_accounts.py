@@ -21,7 +21,7 @@ from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.errors import Busy, NotConnected
 from whatsapp_mcp.models import ConnectionState, MessageFilter, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -39,9 +39,9 @@ from whatsapp_mcp.node.moving import (
     remove_keys,
 )
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.storage import Fenced
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 pytestmark = pytest.mark.anyio
 

@@ -22,7 +22,7 @@ from tests.postgres import PostgresServer
 from tests.server.fakes import text_of
 from whatsapp_mcp.fleet.tenancy import create_principal
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -21,7 +21,7 @@ from mcp.client.stdio import StdioServerParameters
 from tests.fixtures import said
 from tests.releasing.checkout import VERSION
 from whatsapp_mcp.settings import HOME_VARIABLE
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 HERE = Path(__file__).parent
 NAME = f"mcp-server-whatsapp-{VERSION}.mcpb"

@@ -21,8 +21,8 @@ from whatsapp_mcp.models import ConnectionState, ContactUpdate, SendRequest, Tex
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp, kinds
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp, kinds
+from whatsapp_simulator.people import Person
 
 SECRET = bytes(range(32))
 

@@ -25,8 +25,8 @@ from whatsapp_mcp.models import ConnectionState, ContactUpdate
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.settings.media_section import MediaSettings
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 LIMIT = 30.0
 

@@ -35,8 +35,8 @@ from whatsapp_mcp.server.calls.metering import CallMeter
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 _VOLATILE = re.compile(
     r"\d{8,}@|3[AE][0-9A-F]{12,}|#\d+|20\d\d-[-\d]+T[\d:.]+(Z|[+-]\d\d:\d\d)|\d\d:\d\d"

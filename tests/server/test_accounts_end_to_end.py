@@ -20,8 +20,8 @@ from whatsapp_mcp.server.calls import Accounts
 from whatsapp_mcp.server.runtime import Runtime, Runtimes
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import load
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.phone import Phone
 
 pytestmark = pytest.mark.anyio
 LIMIT = 60.0

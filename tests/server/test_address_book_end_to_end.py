@@ -24,7 +24,7 @@ from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import CurrentSettings, Settings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 LATENCY = 0.1

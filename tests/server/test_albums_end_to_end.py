@@ -21,7 +21,7 @@ from whatsapp_mcp.errors import ApprovalRequired, TooLate
 from whatsapp_mcp.media.web import Fetched
 from whatsapp_mcp.models import AlbumContent, FileContent, RevokeContent, SendRequest
 from whatsapp_mcp.server.arguments import file_intake
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 LIMIT = 90

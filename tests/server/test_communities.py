@@ -8,7 +8,7 @@ from tests.fixtures import until
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.models import GroupUpdate
-from whatsapp_mcp.simulator.groups import Group
+from whatsapp_simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
 

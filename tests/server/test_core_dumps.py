@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures import client_of, http_server, link
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 _CRASHES = """

@@ -23,7 +23,7 @@ from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.server.transports import prepare
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 ELSEWHERE = "192.0.2.1"
 """An address of documentation, which this machine does not have: whoever is let on fails there."""

@@ -26,7 +26,7 @@ from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.models import AgentStatus, ImportProgress, ImportRequest, ImportState, Permit
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.simulator.groups import Group
+from whatsapp_simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
 

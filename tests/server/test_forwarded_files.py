@@ -9,7 +9,7 @@ import pytest
 
 from tests.fixtures import call, link, mcp_client, until
 from tests.media.footage import RED, png
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 from tests.fixtures import call
 from tests.server.linked import LIMIT, Linked
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator.groups import Group
+from whatsapp_simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
 Addressing = Literal["lid", "pn"]

@@ -12,7 +12,7 @@ from tests.fixtures import until
 from tests.server.linked import LIMIT, Linked, linked_account
 from tests.server.test_core_tools import answer
 from whatsapp_mcp.device import group_receipts
-from whatsapp_mcp.simulator.groups import Group
+from whatsapp_simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
 

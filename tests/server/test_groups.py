@@ -22,8 +22,8 @@ from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.server.tools.groups.invites import invite_code
-from whatsapp_mcp.simulator import kinds
-from whatsapp_mcp.simulator.groups import Group
+from whatsapp_simulator import kinds
+from whatsapp_simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
 

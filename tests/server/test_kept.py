@@ -22,7 +22,7 @@ from whatsapp_mcp.protobufs import Common
 from whatsapp_mcp.server.render.data import messages_data
 from whatsapp_mcp.server.render.text import messages_text
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.simulator import WhatsApp, kinds
+from whatsapp_simulator import WhatsApp, kinds
 
 pytestmark = pytest.mark.anyio
 LIMIT = 90

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fixtures import call, link, mcp_client, until
 from tests.server.test_file_tools import PNG, sound
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 LIMIT = 90

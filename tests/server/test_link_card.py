@@ -27,8 +27,8 @@ from whatsapp_mcp.server.calls import Accounts
 from whatsapp_mcp.server.cards import LINK
 from whatsapp_mcp.server.render import qr_png
 from whatsapp_mcp.settings import CurrentSettings, PolicySettings, Settings
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.adv import LinkingError
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.adv import LinkingError
 
 pytestmark = pytest.mark.anyio
 

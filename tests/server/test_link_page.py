@@ -29,8 +29,8 @@ from whatsapp_mcp.server.transports.guard import Guard
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce, login_url
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
-from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.web.pages import site_routes, sites_of
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

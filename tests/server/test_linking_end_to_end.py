@@ -24,8 +24,8 @@ from whatsapp_mcp.server.calls import Services
 from whatsapp_mcp.server.render import qr_png
 from whatsapp_mcp.server.tools import connection
 from whatsapp_mcp.settings import CurrentSettings, Settings
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.adv import LinkingError
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.adv import LinkingError
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.rpc import Peer
 from whatsapp_mcp.settings import load
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.people import Person
 
 pytestmark = pytest.mark.anyio
 LIMIT = 90

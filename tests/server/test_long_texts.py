@@ -23,7 +23,7 @@ from whatsapp_mcp.models import FileReading, Message, MessageKind, Passage, Read
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.reading import Masker
 from whatsapp_mcp.server.reading.withholding import View
-from whatsapp_mcp.simulator import kinds
+from whatsapp_simulator import kinds
 
 pytestmark = pytest.mark.anyio
 

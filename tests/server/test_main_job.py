@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from tests.fixtures import Mode, Transport, call, client_of, http_server, link, mcp_client, until
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 LIMIT = 90

@@ -10,8 +10,8 @@ import pytest
 from mcp import Client
 
 from tests.fixtures import link, mcp_client
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.envelope import Received
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.envelope import Received
 
 pytestmark = pytest.mark.anyio
 

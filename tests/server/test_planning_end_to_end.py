@@ -13,7 +13,7 @@ from mcp import Client
 
 from tests.docs.examples import examples
 from tests.fixtures import call, link, mcp_client, said, until
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -21,7 +21,7 @@ from whatsapp_mcp.errors import Denied, FileNotAllowed
 from whatsapp_mcp.models import FileContent, GroupChange, ProfileChange, SendRequest, TextContent
 from whatsapp_mcp.rpc import Peer
 from whatsapp_mcp.settings import AccountFolder, Settings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.types import ResourceUpdatedNotification
 
 from tests.fixtures import Transport, client_of, http_server, link, mcp_client
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = [
     pytest.mark.anyio,

@@ -30,7 +30,7 @@ from whatsapp_mcp.protobufs import E2E, Neonize
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls.elicitation import NO, YES
 from whatsapp_mcp.settings import PolicySettings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 Mode = Literal["auto", "legacy"]

@@ -14,7 +14,7 @@ import pytest
 from tests.fixtures import HttpServer, Mode, Transport, client_of, command, environment, http_server
 from tests.server.fakes import text_of
 from tests.web.site import sign_in
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

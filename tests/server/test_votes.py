@@ -10,9 +10,9 @@ import pytest
 
 from tests.fixtures import call
 from tests.server.linked import LIMIT, Linked
-from whatsapp_mcp.simulator import kinds
-from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.message_secret import MessageSecret, decrypt_vote
+from whatsapp_simulator import kinds
+from whatsapp_simulator.groups import Group
+from whatsapp_simulator.message_secret import MessageSecret, decrypt_vote
 
 pytestmark = pytest.mark.anyio
 OPTIONS = ["Saturday", "Sunday"]

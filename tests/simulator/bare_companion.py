@@ -9,13 +9,13 @@ from typing import cast
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E, CompanionReg
-from whatsapp_mcp.simulator import WhatsApp, login
-from whatsapp_mcp.simulator.account import Client
-from whatsapp_mcp.simulator.binary import SERVER, Node, decode, encode
-from whatsapp_mcp.simulator.companion import Companion, Registration
-from whatsapp_mcp.simulator.connection import Connection
-from whatsapp_mcp.simulator.signal.session import IdentityKeyPair, Session, pad, unpad
-from whatsapp_mcp.simulator.signal.xeddsa import sign
+from whatsapp_simulator import WhatsApp, login
+from whatsapp_simulator.account import Client
+from whatsapp_simulator.binary import SERVER, Node, decode, encode
+from whatsapp_simulator.companion import Companion, Registration
+from whatsapp_simulator.connection import Connection
+from whatsapp_simulator.signal.session import IdentityKeyPair, Session, pad, unpad
+from whatsapp_simulator.signal.xeddsa import sign
 
 _REGISTRATION_ID = 1
 _SIGNED_PREKEY_ID = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 CORRUPTED = ["^undecryptable: ", "mismatching MAC", "Error decrypting message"]
 """The errors that a message changed in transit causes."""

@@ -20,7 +20,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from google.protobuf import symbol_database
 
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 _PROGRAM = Path(__file__).with_name("neonize_process.py")
 _OTHERS = ""

@@ -10,9 +10,9 @@ import pytest
 
 from tests.simulator.bare_companion import BareClient, Keys
 from tests.simulator.neonize_client import NeonizeClient, neonize_client
-from whatsapp_mcp.simulator import WhatsApp, kinds
-from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.network import Network
+from whatsapp_simulator import WhatsApp, kinds
+from whatsapp_simulator.binary import Node
+from whatsapp_simulator.network import Network
 
 pytestmark = pytest.mark.anyio
 

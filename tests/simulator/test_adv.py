@@ -7,16 +7,16 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from whatsapp_mcp.protobufs import Adv
-from whatsapp_mcp.simulator.adv import (
+from whatsapp_simulator.adv import (
     LinkCodePhone,
     LinkingError,
     parse_qr,
     sign_companion,
     verify_companion_signature,
 )
-from whatsapp_mcp.simulator.signal.primitives import hkdf, hmac_sha256
-from whatsapp_mcp.simulator.signal.session import IdentityKeyPair
-from whatsapp_mcp.simulator.signal.xeddsa import diffie_hellman, sign, verify
+from whatsapp_simulator.signal.primitives import hkdf, hmac_sha256
+from whatsapp_simulator.signal.session import IdentityKeyPair
+from whatsapp_simulator.signal.xeddsa import diffie_hellman, sign, verify
 
 SECRET = bytes(range(32))
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient, linked
 from whatsapp_mcp.protobufs import SyncAction
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.app_state_crypto import Mutation
-from whatsapp_mcp.simulator.user import User
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.app_state_crypto import Mutation
+from whatsapp_simulator.user import User
 
 pytestmark = pytest.mark.anyio
 

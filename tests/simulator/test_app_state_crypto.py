@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.protobufs import ServerSync, SyncAction
-from whatsapp_mcp.simulator.app_state_crypto import (
+from whatsapp_simulator.app_state_crypto import (
     AppStateCollection,
     AppStateConflict,
     AppStateError,

@@ -11,17 +11,17 @@ from google.protobuf.json_format import MessageToDict
 
 from tests.simulator.bare_companion import BareClient, found
 from whatsapp_mcp.protobufs import E2E, ServerSync, SyncAction
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.app_state import COLLECTIONS, AppState
-from whatsapp_mcp.simulator.app_state_crypto import (
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.app_state import COLLECTIONS, AppState
+from whatsapp_simulator.app_state_crypto import (
     AppStateCollection,
     CollectionName,
     Keyring,
     Mutation,
     SyncKey,
 )
-from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator.binary import Node
+from whatsapp_simulator.people import Person
 
 
 class Companion(BareClient):

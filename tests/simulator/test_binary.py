@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.properties import examples
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.simulator.binary import SERVER, MalformedStanza, Node, decode, encode
+from whatsapp_simulator.binary import SERVER, MalformedStanza, Node, decode, encode
 
 _words = st.one_of(
     st.text(min_size=1, max_size=300),

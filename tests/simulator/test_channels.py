@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.neonize_client import NeonizeClient
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

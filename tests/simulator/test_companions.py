@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulator.faultless import settled
 from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
-from whatsapp_mcp.simulator import WhatsApp, devices
+from whatsapp_simulator import WhatsApp, devices
 
 pytestmark = pytest.mark.anyio
 

@@ -42,7 +42,7 @@ async def _simulator() -> AsyncIterator[_Remote]:
         told.update(params)
         ready.set()
 
-    command = [sys.executable, "-m", "whatsapp_mcp.simulator", "--seed", "3"]
+    command = [sys.executable, "-m", "whatsapp_simulator", "--seed", "3"]
     async with await anyio.open_process(command, stderr=None) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.simulator.fault_injection import FaultInjection
+from whatsapp_simulator.fault_injection import FaultInjection
 
 TESTS = Path(__file__).parents[1]
 

@@ -7,8 +7,8 @@ import pytest
 from tests.simulator.bare_companion import logged_in
 from tests.simulator.faultless import CORRUPTED, assert_faultless, settled
 from tests.simulator.neonize_client import NeonizeClient
-from whatsapp_mcp.simulator import WhatsApp, login
-from whatsapp_mcp.simulator.binary import Node
+from whatsapp_simulator import WhatsApp, login
+from whatsapp_simulator.binary import Node
 
 pytestmark = pytest.mark.anyio
 

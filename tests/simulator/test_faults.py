@@ -7,8 +7,8 @@ import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient, linked
 from whatsapp_mcp.protobufs import Neonize
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.adv import LinkingError
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.adv import LinkingError
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
-from whatsapp_mcp.simulator import WhatsApp, kinds, pictures
-from whatsapp_mcp.simulator.groups import Group
+from whatsapp_simulator import WhatsApp, kinds, pictures
+from whatsapp_simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ import pytest
 from tests.simulator.bare_companion import BareClient
 from tests.simulator.neonize_client import NeonizeClient
 from whatsapp_mcp.protobufs import E2E, HistorySync
-from whatsapp_mcp.simulator import WhatsApp, media_crypto
-from whatsapp_mcp.simulator.history import History
+from whatsapp_simulator import WhatsApp, media_crypto
+from whatsapp_simulator.history import History
 
 pytestmark = pytest.mark.anyio
 

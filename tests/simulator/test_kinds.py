@@ -11,8 +11,8 @@ import pytest
 from tests.simulator.neonize_client import NeonizeClient
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E, Common
-from whatsapp_mcp.simulator import WhatsApp, direct, envelope, kinds
-from whatsapp_mcp.simulator.message_secret import MessageSecret, decrypt_vote
+from whatsapp_simulator import WhatsApp, direct, envelope, kinds
+from whatsapp_simulator.message_secret import MessageSecret, decrypt_vote
 
 pytestmark = pytest.mark.anyio
 

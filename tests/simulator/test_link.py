@@ -11,9 +11,9 @@ import pytest
 
 from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.adv import LinkingError
-from whatsapp_mcp.simulator.launcher import trusting
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.adv import LinkingError
+from whatsapp_simulator.launcher import trusting
 
 pytestmark = pytest.mark.anyio
 

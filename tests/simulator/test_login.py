@@ -12,11 +12,11 @@ from tests.properties import examples
 from tests.simulator.bare_companion import Link, bare_companion, logged_in
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Wa6
-from whatsapp_mcp.simulator import WhatsApp, login
-from whatsapp_mcp.simulator.account import Client
-from whatsapp_mcp.simulator.binary import SERVER, Node
-from whatsapp_mcp.simulator.companion import IN_FLIGHT
-from whatsapp_mcp.simulator.connection import Connection
+from whatsapp_simulator import WhatsApp, login
+from whatsapp_simulator.account import Client
+from whatsapp_simulator.binary import SERVER, Node
+from whatsapp_simulator.companion import IN_FLIGHT
+from whatsapp_simulator.connection import Connection
 
 _people = [
     Jid("15550001111", "s.whatsapp.net"),

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.simulator import lthash
+from whatsapp_simulator import lthash
 
 items = st.lists(st.binary(min_size=32, max_size=32), max_size=6)
 

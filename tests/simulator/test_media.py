@@ -10,9 +10,9 @@ import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.media import Kind
-from whatsapp_mcp.simulator.media_crypto import MediaError
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.media import Kind
+from whatsapp_simulator.media_crypto import MediaError
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.simulator.media_crypto import KindInfo, MediaError, decrypt, encrypt
+from whatsapp_simulator.media_crypto import KindInfo, MediaError, decrypt, encrypt
 
 KINDS: tuple[KindInfo, ...] = get_args(KindInfo)
 

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from tests.simulator.neonize_client import NeonizeClient
 from whatsapp_mcp.protobufs import Neonize
-from whatsapp_mcp.simulator import WhatsApp, kinds
-from whatsapp_mcp.simulator.message_secret import (
+from whatsapp_simulator import WhatsApp, kinds
+from whatsapp_simulator.message_secret import (
     MessageSecret,
     MessageSecretError,
     UseCase,

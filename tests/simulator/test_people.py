@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.profiles import contact_code
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.profiles import contact_code
 
 pytestmark = pytest.mark.anyio
 

@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests.simulator.bare_companion import BareClient, found
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Adv, MmsRetry
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.signal import xeddsa
-from whatsapp_mcp.simulator.signal.primitives import hkdf
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.binary import Node
+from whatsapp_simulator.signal import xeddsa
+from whatsapp_simulator.signal.primitives import hkdf
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulator.faultless import CORRUPTED
 from tests.simulator.neonize_client import NeonizeClient
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

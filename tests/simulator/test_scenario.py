@@ -15,11 +15,11 @@ from tests.simulator.bare_companion import BareClient
 from tests.simulator.neonize_client import linked, neonize_client
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E, HistorySync
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator import scenario as scenario_module
-from whatsapp_mcp.simulator.envelope import text_of
-from whatsapp_mcp.simulator.scenario import Scenario
-from whatsapp_mcp.simulator.world import FILE, OWNER, REACTION, REPLY, World
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator import scenario as scenario_module
+from whatsapp_simulator.envelope import text_of
+from whatsapp_simulator.scenario import Scenario
+from whatsapp_simulator.world import FILE, OWNER, REACTION, REPLY, World
 
 pytestmark = pytest.mark.anyio
 

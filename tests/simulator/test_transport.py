@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.protobufs import Cert, Wa6
-from whatsapp_mcp.simulator.faults import Faults
-from whatsapp_mcp.simulator.http import MalformedRequest, read_body, read_request, response
-from whatsapp_mcp.simulator.noise import NoiseError, NoiseStream, Server
-from whatsapp_mcp.simulator.signal import xeddsa
-from whatsapp_mcp.simulator.signal.primitives import hkdf
-from whatsapp_mcp.simulator.websocket import MalformedFrame, WebSocket
+from whatsapp_simulator.faults import Faults
+from whatsapp_simulator.http import MalformedRequest, read_body, read_request, response
+from whatsapp_simulator.noise import NoiseError, NoiseStream, Server
+from whatsapp_simulator.signal import xeddsa
+from whatsapp_simulator.signal.primitives import hkdf
+from whatsapp_simulator.websocket import MalformedFrame, WebSocket
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from whatsapp_mcp.jid import parse_number
-from whatsapp_mcp.simulator.world import OWNER, World
+from whatsapp_simulator.world import OWNER, World
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

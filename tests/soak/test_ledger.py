@@ -12,10 +12,10 @@ from benchmarks.soak.fleet import Answer
 from benchmarks.soak.ledger import Kept, Message, Row, Verdict, compare
 from benchmarks.soak.traffic import Sent, Spoken
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.envelope import Received
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.binary import Node
+from whatsapp_simulator.envelope import Received
+from whatsapp_simulator.people import Person
 
 
 class World:

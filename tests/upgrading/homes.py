@@ -19,7 +19,7 @@ import anyio
 from mcp import Client
 
 from tests.fixtures import command, environment, link, mcp_client, said
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 FOLDER: Final = Path(__file__).parent
 SEED: Final = 23

@@ -17,7 +17,7 @@ from tests.upgrading.homes import SEED, STORED, home_of, shows, versions
 from whatsapp_mcp import __version__
 from whatsapp_mcp.device.leader.serving import PROTOCOL
 from whatsapp_mcp.settings import HOME_VARIABLE
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

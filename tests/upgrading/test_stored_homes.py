@@ -21,7 +21,7 @@ from whatsapp_mcp.archive.database import tables
 from whatsapp_mcp.device.leader.serving import PROTOCOL
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.settings.loading import load
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(os.name == "nt", reason="needs the simulated WhatsApp")]
 

@@ -21,7 +21,7 @@ _LATER_VERSION = """
 import sys
 from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.device.leader import serving
-from whatsapp_mcp.simulator import launcher
+from whatsapp_simulator import launcher
 import os
 serving.PROTOCOL += 1
 client_program.set(launcher.client_program(os.environ))

@@ -23,8 +23,8 @@ from mcp import Client
 from tests import fixtures
 from whatsapp_mcp.cli.doctor import Finding
 from whatsapp_mcp.settings import HOME_VARIABLE
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.whatsapp import Person
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.whatsapp import Person
 
 LIMIT: Final = 60.0
 ROOT: Final = Path(__file__).parents[3]

@@ -20,8 +20,8 @@ from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.outbox import DeliveryEvidence
 from whatsapp_mcp.fleet.keys import PostgresKeys, keys_address, terminate_backends
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.storage import AppState, KeyStore, KeysUnreadable
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

@@ -24,8 +24,8 @@ from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.fleet.database import raise_epoch
 from whatsapp_mcp.fleet.keys import Login, journal_address, keys_address
 from whatsapp_mcp.protobufs import Neonize
-from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.storage import JournalReader, KeysAddress
+from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 

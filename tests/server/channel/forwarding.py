@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tests.server.conftest import ME, Event, incoming
 from whatsapp_mcp.protobufs import Common, Neonize
-from whatsapp_mcp.simulator import kinds
+from whatsapp_simulator import kinds
 
 
 def forwarded(seq: int, chat: str, text: str, at: datetime) -> Event:

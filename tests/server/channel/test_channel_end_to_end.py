@@ -15,8 +15,8 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.fixtures import command, environment, link, mcp_client
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.envelope import Received
+from whatsapp_simulator import WhatsApp
+from whatsapp_simulator.envelope import Received
 
 pytestmark = pytest.mark.anyio
 LIMIT = 60.0

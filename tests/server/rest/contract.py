@@ -17,7 +17,7 @@ from typing import Final
 import anyio
 
 from tests.fixtures import HttpServer, client_of, http_server, link
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 CHECKS: Final = (
     "no_internal_error",

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.simulator.signal.sender_key import DuplicateMessage, SenderKey, SenderKeyReceiver
-from whatsapp_mcp.simulator.signal.wire import SignalError
+from whatsapp_simulator.signal.sender_key import DuplicateMessage, SenderKey, SenderKeyReceiver
+from whatsapp_simulator.signal.wire import SignalError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from whatsapp_mcp.simulator.signal.session import (
+from whatsapp_simulator.signal.session import (
     DuplicateMessage,
     IdentityKeyPair,
     Kind,
@@ -16,8 +16,8 @@ from whatsapp_mcp.simulator.signal.session import (
     pad,
     unpad,
 )
-from whatsapp_mcp.simulator.signal.wire import PreKeyMessage, SignalError
-from whatsapp_mcp.simulator.signal.xeddsa import sign
+from whatsapp_simulator.signal.wire import PreKeyMessage, SignalError
+from whatsapp_simulator.signal.xeddsa import sign
 
 
 @dataclass

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.simulator.signal.xeddsa import (
+from whatsapp_simulator.signal.xeddsa import (
     diffie_hellman,
     generate_private,
     public_key,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult
     from rich.console import Console
 
-    from whatsapp_mcp.simulator.scenario import Scenario
+    from whatsapp_simulator.scenario import Scenario
 
 START_LIMIT: Final = 60.0
 LINK_LIMIT: Final = 60.0

@@ -18,7 +18,7 @@ from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.whatsapp import WhatsApp
+    from whatsapp_simulator.whatsapp import WhatsApp
 
 HOST: Final = "127.0.0.1"
 USUAL_PORT: Final = 8808

@@ -84,9 +84,9 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool, done: any
     from whatsapp_mcp.cli.demo import server_process
     from whatsapp_mcp.cli.demo.agent import SERVER_GONE, DemoFailed, over_http, over_stdio, show
     from whatsapp_mcp.server.transports import load_or_make
-    from whatsapp_mcp.simulator.scenario import Scenario
-    from whatsapp_mcp.simulator.whatsapp import WhatsApp
-    from whatsapp_mcp.simulator.world import World
+    from whatsapp_simulator.scenario import Scenario
+    from whatsapp_simulator.whatsapp import WhatsApp
+    from whatsapp_simulator.world import World
 
     (home / "config.toml").write_text(CONFIG, encoding="utf-8")
     log = home / "server.log"

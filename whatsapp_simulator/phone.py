@@ -1,0 +1,92 @@
+"""The account owner's phone, and the companions that are linked to it."""
+
+from __future__ import annotations
+
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_simulator import messages, pairing, peer_requests, receipts
+from whatsapp_simulator.account import Account, Client
+from whatsapp_simulator.companion import Companion
+from whatsapp_simulator.envelope import Received
+from whatsapp_simulator.groups import Group
+from whatsapp_simulator.responses import Responder
+from whatsapp_simulator.user import User
+
+
+class Phone(Account, Responder):
+    """The phone of an account, used by its owner."""
+
+    @property
+    def companion(self) -> Companion | None:
+        """The device linked last, or None."""
+        return next(reversed(self.companions.values()), None)
+
+    def take_in(self, received: Received) -> None:
+        """Put a message into the inbox, or handle a companion's peer request."""
+        companion = self.companions.get(received.device)
+        if received.stanza.get("category") != "peer":
+            super().take_in(received)
+        elif companion is not None:
+            peer_requests.answer(Client(self, companion), received)
+
+    async def scan(self, qr_text: str) -> Companion:
+        """Link the companion that shows this QR text.
+
+        Raises:
+            LinkingError: The text is not a code that is valid now, or the companion refused.
+        """
+        return await pairing.scan(self, qr_text)
+
+    async def enter_code(self, code: str, timeout: float = 20.0) -> Companion:
+        """Link the companion that shows this pairing code (`ABCD-EFGH`), once it requests this number.
+
+        Raises:
+            TimeoutError: No companion requested it.
+            LinkingError: The code is wrong, or the companion refused.
+        """
+        return await pairing.enter_code(self, code, timeout)
+
+    async def hand_over(self) -> None:
+        """Send every companion the initial data of a newly linked one.
+
+        That is the key of the app state, all push names, and the history.
+        """
+        self.app_state.share_key()
+        await self.history.send("push_names")
+        await self.history.send("initial")
+
+    async def online(self, timeout: float = 20.0) -> Companion:
+        """Wait for a companion that is logged in and receives messages; return it.
+
+        Raises:
+            TimeoutError: There was none.
+        """
+        await self.network.until(lambda: any(each.active for each in self.companions.values()), timeout)
+        return next(each for each in self.companions.values() if each.active)
+
+    async def offline(self, timeout: float = 20.0) -> None:
+        """Return once no companion is logged in.
+
+        Raises:
+            TimeoutError: One still was.
+        """
+        await self.network.until(lambda: not any(each.active for each in self.companions.values()), timeout)
+
+    async def reads(self, message_id: str) -> None:
+        """Read a message in the inbox on the phone: its sender and the companions get receipts.
+
+        Raises:
+            KeyError: There is none with that id.
+        """
+        receipts.read_on_phone(self, self.got(message_id))
+
+    async def says(
+        self,
+        to: User | Group,
+        message: str | E2E.Message,
+        *,
+        id: str | None = None,
+        at: int | None = None,
+    ) -> str:
+        """Send a message from the phone; companions get a copy. See `Person.says`."""
+        whole = E2E.Message(conversation=message) if isinstance(message, str) else message
+        return await messages.post(self, whole, to, id=id, at=at)
