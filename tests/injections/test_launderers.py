@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
+import anyio
 import pytest
 from mcp import Client
 from mcp.types import CallToolResult
@@ -52,7 +53,7 @@ LAUNDERERS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "topic of a group": ("update_group", {"chat": "Rowers", "topic": TOLD}),
     "new group": ("create_group", {"name": TOLD, "members": ["Ann"]}),
     "name of a contact": ("save_contact", {"contact": "STRANGER", "name": TOLD}),
-    "name of the owner": ("update_profile", {"name": "As told by you all"}),
+    "name of the owner": ("update_profile", {"name": f"As told you {CANARY}"}),
     "about text": ("update_profile", {"about": TOLD}),
     "new channel": ("create_channel", {"name": TOLD, "description": TOLD}),
 }
@@ -116,6 +117,15 @@ class Account:
                     answer = done
         assert not answer.is_error, text_of(answer.content)
         await self.made.arrived(await self.made.people["Ann"].says("fine"))
+        if tool == "update_profile" and (name := arguments.get("name")):
+            await self._is_called(name)
+
+    async def _is_called(self, name: str) -> None:
+        """Return once the archive has the owner's new name."""
+        with anyio.fail_after(30):
+            seen = 0
+            while (await self.made.archive.own())[2] != name:
+                seen = await self.made.archive.wait_change(seen, 0.5)
 
     async def _allow(self) -> str:
         async with leading_device(Settings(home=self.made.home).account_folder()) as device:

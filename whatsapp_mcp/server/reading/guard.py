@@ -24,6 +24,7 @@ from whatsapp_mcp.models import (
     mention_keys,
     own_words,
 )
+from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.amounts import of_refs
 from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
 from whatsapp_mcp.server.reading.masker import Masker
@@ -117,6 +118,13 @@ class Guard:
         groups = {jid for jid in chats if kind_of(jid) is ChatKind.GROUP} if self._withholds else set[str]()
         return await self._archive.familiar_groups(groups) if groups else frozenset()
 
+    async def _own(self, names: Iterable[str]) -> frozenset[str]:
+        """The owner's jids, if one of these names is cut; an agent may have chosen the owner's."""
+        if not self._withholds or all(cut_name(each) == each for each in names):
+            return frozenset()
+        number, lid, _ = await self._archive.own()
+        return frozenset(filter(None, (number, lid)))
+
     async def distrusted(self, found: Iterable[Message | LastMessage | None]) -> frozenset[str]:
         """WhatsApp's ids of the messages of this account, among these, that count as a stranger's."""
         ids = own_words(found) if self._withholds else frozenset[str]()
@@ -137,6 +145,7 @@ class Guard:
         view = await self._bound_view()
         view.opens, view.tainted = opens, await self.distrusted(found)
         view.familiar = await self._familiar(each.chat for each in found)
+        view.own = await self._own(name for each in found for name in (each.chat_name, each.sender_name))
         if self._rules is not None:
             view.verdicts = await self.verdicts(each.chat for each in found)
         if named and found:
@@ -215,6 +224,7 @@ class Guard:
         view.verdicts = await self.verdicts(chat.jid for chat in found)
         view.tainted = await self.distrusted(chat.last_message for chat in found)
         view.familiar = await self._familiar(chat.jid for chat in found)
+        view.own = await self._own(chat.name for chat in found)
         shown = view.chats(found)
         await self._expose(view, [chat for chat in shown if chat.last_message])
         read = [(chat.jid, last.ref) for chat in shown if (last := chat.last_message) and not last.withheld]

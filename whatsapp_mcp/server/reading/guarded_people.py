@@ -102,6 +102,7 @@ class GuardedPeople(Guard):
         # They are an answer of their own, or one of them is what the answer is about.
         view.verdicts, view.names = verdicts, Names()
         view.familiar = await self._familiar(each.chat.jid for each in found)
+        view.own = await self._own(each.chat.name for each in found)
         candidates: list[ChatCandidate] = []
         for each in found:
             if verdicts and verdicts.get(each.chat.jid) == "deny":

@@ -73,6 +73,8 @@ class View:
         asked: A chat whose words a rule keeps back until a person agrees, or that was handed out so.
         names: The names of strangers in the answer.
         familiar: Jids of groups whose names count as no stranger's.
+        own: Jids of the owner, if a name in the answer may be theirs and one that is cut: an agent may have
+            chosen it.
         masker: Masks one-time codes, all of one answer.
     """
 
@@ -90,6 +92,7 @@ class View:
     names: Names = field(default_factory=Names)
     masker: Masker = field(default_factory=Masker)
     familiar: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
 
     def verdict(self, chat: str) -> Verdict | None:
         """What a rule says of reading this chat."""
@@ -220,9 +223,9 @@ class View:
         """Cut the names that strangers chose, and those of groups and channels, whose author nobody tells."""
         if not self.withholds:
             return
-        if message.chat_stranger or not is_person(message.chat):
+        if message.chat_stranger or message.chat in self.own or not is_person(message.chat):
             message.chat_name = self.chosen(message.chat_name, message.chat)
-        if message.sender_stranger or not is_person(message.sender):
+        if message.sender_stranger or message.sender in self.own or not is_person(message.sender):
             message.sender_name = self.chosen(message.sender_name, message.sender)
         if message.quote is not None and message.quote.stranger and message.quote.sender_name:
             message.quote = replace(message.quote, sender_name=self._cut(message.quote.sender_name))
@@ -247,7 +250,7 @@ class View:
 
     def chosen(self, name: str, jid: str = "") -> str:
         """A name that somebody chose whom the owner does not know; the number where it is one too many."""
-        if jid and (jid in self.familiar or kind_of(jid) in _OURS):
+        if jid and (jid in self.familiar or jid in self.own or kind_of(jid) in _OURS):
             return cut_name(name)
         shown = self._cut(name)
         return by_number(jid) if shown is None else shown
@@ -278,7 +281,7 @@ class View:
         """A chat as it is shown, the first of so many that are still to come."""
         self.masker.begin(among)
         verdict = self.verdict(chat.jid)
-        if self.withholds and (chat.stranger or not is_person(chat.jid)):
+        if self.withholds and (chat.stranger or chat.jid in self.own or not is_person(chat.jid)):
             chat.name = self.chosen(chat.name, chat.jid)
         last = chat.last_message
         if last is not None and self.inside is not None:
@@ -326,7 +329,7 @@ class View:
         cut = self._cut if person.stranger else cut_name
         return replace(
             person,
-            name=cut_name(person.name) if person.stranger else person.name,
+            name=person.name if person.known and person.name == person.saved_name else cut_name(person.name),
             # What an agent calls somebody is of no better author.
             given_name=person.given_name and self._cut(person.given_name),
             push_name=person.push_name and cut(person.push_name),

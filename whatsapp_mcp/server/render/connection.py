@@ -10,6 +10,7 @@ from datetime import datetime, tzinfo
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
+from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.fencing import full_name
 from whatsapp_mcp.server.render.times import rfc3339
 
@@ -106,7 +107,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
         logged_in=status.logged_in,
         device_id=status.device_id,
         number=status.number,
-        name=None if status.name is None else full_name(status.name),
+        name=None if status.name is None else full_name(cut_name(status.name)),
         generation=status.generation,
         last_event_at=rfc3339(status.last_event_at, zone),
         last_sent_at=rfc3339(status.last_sent_at, zone),
@@ -157,7 +158,7 @@ def link_card_data(
     return LinkCardData(
         state=status.state.value,
         number=status.number,
-        name=None if name is None else full_name(name),
+        name=None if name is None else full_name(cut_name(name)),
         reason=status.reason,
         action=status.action,
         qr=f"data:image/png;base64,{qr_png(link.qr.text)}" if is_linking and link.qr else None,

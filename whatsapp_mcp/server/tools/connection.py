@@ -23,7 +23,7 @@ from whatsapp_mcp.models import (
     LinkState,
     QrCode,
 )
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, cut_name
 from whatsapp_mcp.server.arguments import Wait
 from whatsapp_mcp.server.calls import BASE, Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.cards import LINK
@@ -117,7 +117,7 @@ def status_text(status: ConnectionStatus, services: Services) -> str:
     parts = [f"{status.state.value} since {since}"]
     if status.number:
         parts[0] += (
-            f", {clean_name(status.name or '')} {status.number}" if status.name else f", {status.number}"
+            f", {clean_name(cut_name(status.name))} {status.number}" if status.name else f", {status.number}"
         )
     parts[0] += f", account {status.account}."
     parts += [sentence for sentence in (status.reason, status.action) if sentence]
