@@ -25,7 +25,6 @@ from tests.archive.dump import differences, dump, dump_of
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, ME, MY_LID, NOON, NOW, Raw, journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.database import schema
-from whatsapp_mcp.archive.database.connections import transaction
 from whatsapp_mcp.archive.identity.identities import Lookups
 from whatsapp_mcp.archive.write import ingestion, sealed_addons
 from whatsapp_mcp.archive.write.applying import Applying, begin_operation
@@ -33,6 +32,7 @@ from whatsapp_mcp.decoding.events import decode_events
 from whatsapp_mcp.decoding.updates import IdentityUpdate, OwnUpdate
 from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import transaction
 
 PLACES = {
     "a chat with one person": world.direct(ANA, ANA_LID, "A") + world.mappings(),
@@ -101,7 +101,7 @@ def archived(batches: list[list[Raw]], *, introduced: bool) -> Iterator[sqlite3.
     """An archive in memory with these batches."""
     with closing(_connect()) as db, closing(_connect()) as raw:
         schema.migrate(db)
-        schema.migrate_raw(raw)
+        schema.RAW.prepare(raw)
 
         def write(operation: Callable[[Applying], object]) -> None:
             with transaction(db):

@@ -6,7 +6,7 @@ import itertools
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ import anyio.to_thread
 import pytest
 
 from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, RateLimited
-from whatsapp_mcp.ledger import Exposure, FailedDelivery, Incoming, Ledger, Question, Taint, open_ledger
+from whatsapp_mcp.ledger import Exposure, Incoming, Ledger, Question, Taint, open_ledger
 from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import ApprovalState, Caller, HandOnState
 from whatsapp_mcp.settings import AccountFolder, Settings
@@ -261,14 +261,6 @@ async def test_texts_of_tainted_calls_are_known_to_every_server(
         assert other.tainted_words.taint("Meet at ten") == Taint()
 
 
-async def test_what_a_former_version_noted_of_tainted_sends_still_counts(
-    ledger: Ledger, folder: AccountFolder
-) -> None:
-    with closing(sqlite3.connect(folder.ledger_db)) as former, former:
-        former.execute("INSERT INTO tainted_sends VALUES (1, '3EB0'), (2, NULL)")
-    assert ledger.tainted_words.former_sends() == {"3EB0"}
-
-
 async def test_a_purge_drops_what_agents_have_open_of_its_chat_and_time_alone(
     ledger: Ledger, clock: Hand
 ) -> None:
@@ -291,24 +283,6 @@ async def test_a_purge_drops_what_agents_have_open_of_its_chat_and_time_alone(
     assert [each.id for each in record.open()] == [bob]
     await ledger.purge()
     assert record.open() == []
-
-
-async def test_a_ledger_of_an_earlier_version_takes_failed_events_of_missed_changes(
-    folder: AccountFolder,
-) -> None:
-    with closing(sqlite3.connect(folder.ledger_db, isolation_level=None)) as earlier:
-        earlier.execute(
-            """CREATE TABLE failed_deliveries (webhook TEXT NOT NULL, seq INTEGER NOT NULL,
-            failed_at INTEGER NOT NULL, reason TEXT NOT NULL, replay INTEGER NOT NULL,
-            PRIMARY KEY (webhook, seq)) STRICT, WITHOUT ROWID"""
-        )
-        earlier.execute("INSERT INTO failed_deliveries VALUES ('n8n', 1, 0, '', 0)")
-        earlier.execute("PRAGMA user_version = 1")
-    missed = FailedDelivery("n8n", 6, datetime.fromtimestamp(60, UTC), "It answered 500.", missed_after=2)
-    async with open_ledger(folder) as ledger:
-        await ledger.webhooks.give_up(missed)
-        assert [one.missed_after for one in ledger.webhooks.failed("n8n")] == [None, 2]
-        assert ledger.webhooks.failed("n8n")[1] == missed
 
 
 async def test_the_file_is_private(ledger: Ledger, folder: AccountFolder) -> None:

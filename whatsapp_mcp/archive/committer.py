@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from whatsapp_mcp.archive import database, write
-from whatsapp_mcp.archive.database import transaction
 from whatsapp_mcp.archive.identity import Lookups
 from whatsapp_mcp.archive.operations import OPERATIONS, WriteOperation
 from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import transaction
 
 _MOST_LOOKUPS: Final = 50_000
 """Addresses that are remembered from operation to operation; a few hundred bytes each."""

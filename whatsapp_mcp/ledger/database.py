@@ -17,8 +17,8 @@ import anyio.to_thread
 from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy, cause
 from whatsapp_mcp.ledger.replication import catch_up, open_replica, position_of, snapshot, write_logged
-from whatsapp_mcp.ledger.tables import connect_ledger, prepare_ledger, transaction
-from whatsapp_mcp.storage import Fenced, Rewound, StatementLog, StorageError
+from whatsapp_mcp.ledger.tables import LEDGER, connect_ledger
+from whatsapp_mcp.storage import Fenced, Rewound, StatementLog, StorageError, transaction
 from whatsapp_mcp.system import make_private_file
 
 T = TypeVar("T")
@@ -43,7 +43,8 @@ class LedgerFile:
         monotonic: The time, in seconds.
 
     Raises:
-        Busy: It cannot be opened, or a newer version wrote it.
+        Busy: It cannot be opened.
+        Unsupported: A newer version wrote it, or one that is too old.
         StorageError: The log cannot be read.
     """
 
@@ -68,7 +69,7 @@ class LedgerFile:
             else:
                 make_private_file(path)
                 self._writer = connect_ledger(path, key)
-                prepare_ledger(self._writer)
+                LEDGER.prepare(self._writer)
             self._is_elsewhere = log is None and position_of(self._writer) is not None
             self._reader = connect_ledger(path, key)
         except sqlite3.Error as error:
@@ -108,11 +109,6 @@ class LedgerFile:
             )
         if self._log is not None:
             await self.snapshot()
-
-    def version(self) -> int:
-        """Changes whenever the file has changed."""
-        with self._reading:
-            return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The answer of a short query, on the calling thread: in a WAL nobody keeps a reader waiting.

@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.ledger.dump import dump, from_json, is_empty, newer_version, restore, to_json
-from whatsapp_mcp.ledger.tables import connect_ledger, prepare_ledger, transaction
-from whatsapp_mcp.storage import Pruned, Rewound, StatementLog
+from whatsapp_mcp.ledger.tables import LEDGER, connect_ledger
+from whatsapp_mcp.storage import Pruned, Rewound, StatementLog, transaction
 from whatsapp_mcp.system import make_private_file
 
 T = TypeVar("T")
@@ -138,7 +138,8 @@ def open_replica(
         Rewound: The log of a leader lacks what the file has.
         StorageError: The log cannot be read.
         sqlite3.Error: The file cannot be written.
-        Busy: A newer version has written the file or the log.
+        Busy: A newer version has written the log.
+        Unsupported: A newer version has written the file, or one that is too old.
     """
     if leads:
         log.last()
@@ -201,7 +202,7 @@ def restore_alone(path: Path, key: DatabaseKey | None, content: bytes) -> None:
     """
     make_private_file(path)
     with closing(connect_ledger(path, key)) as db:
-        prepare_ledger(db)
+        LEDGER.prepare(db)
         with transaction(db):
             restore(db, content)
             db.execute("DELETE FROM log_position")
@@ -212,7 +213,7 @@ def _opened(path: Path, key: DatabaseKey | None, log: StatementLog) -> sqlite3.C
     make_private_file(path)
     db = connect_ledger(path, key)
     try:
-        prepare_ledger(db)
+        LEDGER.prepare(db)
         at = position_of(db)
         if at is None and (is_new or is_empty(db)):
             _begin(db, log)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp import encryption
 from whatsapp_mcp.encryption import DatabaseKey
-from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.storage import Schema, run_script
 
-_SCHEMA_VERSION: Final = 1
 _PATIENCE: Final = 5.0
 """Seconds that a statement waits for another process."""
 _TABLES: Final = """
-CREATE TABLE IF NOT EXISTS exposures (
+CREATE TABLE exposures (
     principal TEXT NOT NULL,
     source TEXT NOT NULL,               -- whose words: stranger, contact
     last_call INTEGER NOT NULL,         -- seconds since 1970, as all times here
@@ -25,21 +23,13 @@ CREATE TABLE IF NOT EXISTS exposures (
 
 -- Texts that an agent wrote for others, and no send carries, after words of such authors had been handed out
 -- to it: read again, they are as little to be trusted.
-CREATE TABLE IF NOT EXISTS tainted_words (
+CREATE TABLE tainted_words (
     digest BLOB NOT NULL,               -- SHA-256
     source TEXT NOT NULL,               -- whose words: stranger, contact
     PRIMARY KEY (digest, source)
 ) STRICT, WITHOUT ROWID;
 
--- Messages that a tainted call sent, as former versions noted them: now the archive has whose words each may
--- repeat.
-CREATE TABLE IF NOT EXISTS tainted_sends (
-    send_id INTEGER PRIMARY KEY,
-    message_id TEXT
-) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS tainted_messages ON tainted_sends (message_id) WHERE message_id IS NOT NULL;
-
-CREATE TABLE IF NOT EXISTS approvals (
+CREATE TABLE approvals (
     id TEXT PRIMARY KEY,
     state TEXT NOT NULL,
     digest TEXT NOT NULL,               -- of all that the person's answer is about
@@ -58,10 +48,10 @@ CREATE TABLE IF NOT EXISTS approvals (
     send_id INTEGER,
     question_id TEXT                    -- the message on the person's phone that asks
 ) STRICT;
-CREATE INDEX IF NOT EXISTS approvals_state ON approvals (state, digest);
+CREATE INDEX approvals_state ON approvals (state, digest);
 
 -- Every act and every reading of a chat. A row is never changed; the oldest are dropped.
-CREATE TABLE IF NOT EXISTS audit (
+CREATE TABLE audit (
     seq INTEGER PRIMARY KEY,            -- without a gap
     at INTEGER NOT NULL,                -- milliseconds since 1970
     kind TEXT NOT NULL,                 -- act, outcome, reading
@@ -85,10 +75,10 @@ CREATE TABLE IF NOT EXISTS audit (
     text TEXT,
     hash BLOB NOT NULL                  -- of this row and all before
 ) STRICT;
-CREATE INDEX IF NOT EXISTS audit_counted ON audit (at) WHERE counted = 1;
+CREATE INDEX audit_counted ON audit (at) WHERE counted = 1;
 
 -- The last row that was dropped and the newest, sealed.
-CREATE TABLE IF NOT EXISTS audit_chain (
+CREATE TABLE audit_chain (
     id INTEGER PRIMARY KEY CHECK (id = 0),
     first_seq INTEGER NOT NULL,
     first_hash BLOB NOT NULL,
@@ -98,14 +88,14 @@ CREATE TABLE IF NOT EXISTS audit_chain (
 ) STRICT;
 
 -- What WhatsApp has imposed, and when the phone was linked.
-CREATE TABLE IF NOT EXISTS pauses (
+CREATE TABLE pauses (
     kind TEXT PRIMARY KEY,              -- linked, timelock, ban
     until INTEGER NOT NULL,             -- of linked: since when
     times INTEGER NOT NULL              -- how often in a row
 ) STRICT;
 
 -- How far each webhook has come in the change feed.
-CREATE TABLE IF NOT EXISTS webhooks (
+CREATE TABLE webhooks (
     name TEXT PRIMARY KEY,
     seq INTEGER NOT NULL,               -- up to this change all is delivered, or kept as failed
     refusals INTEGER NOT NULL DEFAULT 0,
@@ -115,7 +105,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
 ) STRICT;
 
 -- Events that a webhook could not deliver, by their change: no words.
-CREATE TABLE IF NOT EXISTS failed_deliveries (
+CREATE TABLE failed_deliveries (
     webhook TEXT NOT NULL,
     seq INTEGER NOT NULL,
     failed_at INTEGER NOT NULL,
@@ -126,7 +116,7 @@ CREATE TABLE IF NOT EXISTS failed_deliveries (
 ) STRICT, WITHOUT ROWID;
 
 -- Messages that are handed on to the agent of their chat: no words, but for an answer that is going out.
-CREATE TABLE IF NOT EXISTS handed_on (
+CREATE TABLE handed_on (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: the keys of the answer's sends are made of it
     chat TEXT NOT NULL,
     agent TEXT NOT NULL,                -- command, channel
@@ -141,24 +131,24 @@ CREATE TABLE IF NOT EXISTS handed_on (
     reason TEXT NOT NULL DEFAULT '',    -- why it was dropped
     done_at INTEGER
 ) STRICT;
-CREATE INDEX IF NOT EXISTS handed_on_chat ON handed_on (chat, id);
-CREATE INDEX IF NOT EXISTS handed_on_open ON handed_on (state) WHERE state NOT IN ('answered', 'dropped');
+CREATE INDEX handed_on_chat ON handed_on (chat, id);
+CREATE INDEX handed_on_open ON handed_on (state) WHERE state NOT IN ('answered', 'dropped');
 
 -- Up to which change messages have been handed on.
-CREATE TABLE IF NOT EXISTS handed_on_up_to (
+CREATE TABLE handed_on_up_to (
     id INTEGER PRIMARY KEY CHECK (id = 0),
     seq INTEGER NOT NULL
 ) STRICT;
 
 -- What the owner's phone itself wrote in the chat with oneself: it alone is in a person's hand.
-CREATE TABLE IF NOT EXISTS phone_messages (
+CREATE TABLE phone_messages (
     message_id TEXT PRIMARY KEY,
     at INTEGER NOT NULL,                -- milliseconds
     text_hash BLOB NOT NULL             -- SHA-256 of what it said when it came
 ) STRICT, WITHOUT ROWID;
 
 -- Strangers who were told a code, and those whom a person has let in.
-CREATE TABLE IF NOT EXISTS pairings (
+CREATE TABLE pairings (
     chat TEXT PRIMARY KEY,
     code TEXT NOT NULL,
     given_at INTEGER NOT NULL,
@@ -167,12 +157,13 @@ CREATE TABLE IF NOT EXISTS pairings (
 ) STRICT, WITHOUT ROWID;
 
 -- Of a ledger that is made of a log: the last row that is in it, and the hash of the log up to there.
-CREATE TABLE IF NOT EXISTS log_position (
+CREATE TABLE log_position (
     id INTEGER PRIMARY KEY CHECK (id = 0),
     seq INTEGER NOT NULL,
     hash BLOB NOT NULL
 ) STRICT;
 """
+LEDGER: Final = Schema("ledger", 1, partial(run_script, script=_TABLES))
 
 
 def connect_ledger(path: Path, key: DatabaseKey | None) -> sqlite3.Connection:
@@ -183,39 +174,3 @@ def connect_ledger(path: Path, key: DatabaseKey | None) -> sqlite3.Connection:
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
         db.execute(f"PRAGMA {pragma}")
     return db
-
-
-def prepare_ledger(db: sqlite3.Connection) -> None:
-    """Make the tables that are missing.
-
-    Raises:
-        Busy: A newer version wrote the file.
-    """
-    with transaction(db):
-        found = int(db.execute("PRAGMA user_version").fetchone()[0])
-        if found > _SCHEMA_VERSION:
-            raise Busy(
-                "The ledger was written by a newer version of whatsapp-mcp.",
-                "Upgrade whatsapp-mcp and restart it.",
-            )
-        # Of every file: one that an earlier version made has no table that came later.
-        for statement in _TABLES.split(";\n"):
-            db.execute(statement)
-        columns = db.execute("SELECT name FROM pragma_table_info('failed_deliveries')").fetchall()
-        if ("missed_after",) not in columns:
-            db.execute("ALTER TABLE failed_deliveries ADD COLUMN missed_after INTEGER")
-        if not found:
-            db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-
-
-@contextmanager
-def transaction(db: sqlite3.Connection) -> Generator[None]:
-    """One write transaction: committed at the end, rolled back on any error."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise

@@ -10,12 +10,10 @@ from whatsapp_mcp.ledger.exposures import Exposure, Taint
 
 
 class TaintedWords:
-    """Topics of groups and about texts by their digests, and the sends of former versions."""
+    """Topics of groups and about texts, by their digests."""
 
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
-        self._version = -1
-        self._former: frozenset[str] = frozenset()
 
     async def add(self, texts: Iterable[str], taint: Taint) -> None:
         """Note texts that are about to be shown to others.
@@ -34,15 +32,6 @@ class TaintedWords:
         query = "SELECT source FROM tainted_words WHERE digest = ?"
         rows = self._file.read(lambda db: db.execute(query, (_digest(text),)).fetchall())
         return Taint(frozenset(Exposure(row[0]) for row in rows))
-
-    def former_sends(self) -> frozenset[str]:
-        """WhatsApp's ids of what tainted calls sent; read again if the file has changed."""
-        version = self._file.version()
-        if version != self._version:
-            query = "SELECT message_id FROM tainted_sends WHERE message_id IS NOT NULL"
-            rows = self._file.read(lambda db: db.execute(query).fetchall())
-            self._former, self._version = frozenset(str(row[0]) for row in rows), version
-        return self._former
 
 
 def _digest(text: str) -> bytes:

@@ -1,4 +1,7 @@
-"""What an account keeps, as small interfaces: its keys, its journal, its logs, its snapshots and files."""
+"""What an account keeps, as small interfaces: its keys, its journal, its logs, its snapshots and files.
+
+And what all of its database files need: their schemas, with migrations, and guards of what others write.
+"""
 
 from whatsapp_mcp.storage.failures import (
     Fenced,
@@ -25,6 +28,7 @@ from whatsapp_mcp.storage.journal import (
 from whatsapp_mcp.storage.key_store import AppState, ChatKeys, KeyStore, KeysUnreadable, StoredDevice
 from whatsapp_mcp.storage.keys import KeysAddress
 from whatsapp_mcp.storage.log import LogRow, OperationLog
+from whatsapp_mcp.storage.schema import Schema, run_script, transaction
 from whatsapp_mcp.storage.small_files import PrivateFile, SmallFile
 from whatsapp_mcp.storage.snapshots import Snapshot, SnapshotStore
 from whatsapp_mcp.storage.statements import LedgerSnapshot, LedgerStorage, StatementLog, StatementRow
@@ -54,6 +58,7 @@ __all__ = [
     "Pruned",
     "Refused",
     "Rewound",
+    "Schema",
     "SmallFile",
     "Snapshot",
     "SnapshotStore",
@@ -66,4 +71,6 @@ __all__ = [
     "bounded_schema",
     "bounded_transaction",
     "guard",
+    "run_script",
+    "transaction",
 ]

@@ -23,7 +23,7 @@ from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.media_folder import recorded_file
 from whatsapp_mcp.models import files_of
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.storage import guard
+from whatsapp_mcp.storage import guard, transaction
 
 _MESSAGES: Final = 2_000
 """Messages deleted in one step."""
@@ -108,7 +108,7 @@ def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -
     # In each step: whoever reads again meanwhile has to read once more.
     _tell(db, span)
     db.execute("DROP TABLE gone")
-    with database.transaction(on.raw):
+    with transaction(on.raw):
         begin_raw_operation(on)
         on.raw.executemany("DELETE FROM raw WHERE message_id = ?", found)
     return _noted(on, Purged(len(found), tuple(files), frozenset(unrecorded), tuple(requests)))
@@ -271,7 +271,7 @@ def _raw_of_nothing(on: Applying) -> None:
     """Delete the raw protobufs of messages that do not exist any more."""
     kept = {*column(on.db, "SELECT id FROM messages")}
     stored = column(on.raw, "SELECT message_id FROM raw")
-    with database.transaction(on.raw):
+    with transaction(on.raw):
         begin_raw_operation(on)
         gone = [(message,) for message in stored if message not in kept]
         on.raw.executemany("DELETE FROM raw WHERE message_id = ?", gone)

@@ -17,11 +17,11 @@ from whatsapp_mcp.archive.database import (
     is_damage,
     is_whole,
     quarantine,
-    transaction,
     value,
 )
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import transaction
 
 _COPY: Final = ".damaged.copy"
 """Ends the name of the new file while it is filled; a purge deletes it as it does quarantined databases."""

@@ -1,4 +1,4 @@
-"""The files of the archive: connections, tables, migrations, the index of words, damage."""
+"""The files of the archive: connections, tables, the index of words, damage."""
 
 from whatsapp_mcp.archive.database.connections import (
     INCREMENTAL,
@@ -6,7 +6,6 @@ from whatsapp_mcp.archive.database.connections import (
     Writer,
     connect_reader,
     raw_form,
-    transaction,
 )
 from whatsapp_mcp.archive.database.damage import is_damage, is_whole, quarantine
 from whatsapp_mcp.archive.database.index import (
@@ -50,7 +49,6 @@ __all__ = [
     "size_of",
     "tokens",
     "tokens_text",
-    "transaction",
     "unindex_message",
     "value",
 ]

@@ -33,10 +33,11 @@ def back_up_before_upgrade(db: sqlite3.Connection, path: Path, key: DatabaseKey 
 
     Raises:
         Busy: The disk has no room for the copy and the upgrade.
+        Unsupported: The file is of a newer version, or of one that is too old.
         OSError: The copy cannot be written.
     """
-    version = schema.version(db)
-    if not 0 < version < schema.SCHEMA_VERSION:
+    version = schema.ARCHIVE.version_of(db)
+    if version in (0, schema.ARCHIVE.version):
         return
     copy = path.with_name(f"{path.name}.version-{version}")
     pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"

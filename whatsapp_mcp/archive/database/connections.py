@@ -7,8 +7,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
@@ -21,6 +21,7 @@ from whatsapp_mcp.archive.database import schema
 from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, InvalidArgument
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.storage import transaction
 from whatsapp_mcp.system import make_private_file
 
 T = TypeVar("T")
@@ -89,12 +90,11 @@ def connect_reader(
         try:
             db.execute("PRAGMA query_only = ON")
             db.execute("PRAGMA temp_store = MEMORY")
-            found = schema.version(db)
-            schema.refuse_newer(db, schema.SCHEMA_VERSION)
+            found = schema.ARCHIVE.version_of(db)
         except BaseException:
             db.close()
             raise
-        if found == schema.SCHEMA_VERSION:
+        if found == schema.ARCHIVE.version:
             return db, True
         db.close()
         if found:
@@ -115,19 +115,6 @@ def raw_form(folder: AccountFolder, message: int) -> tuple[int, bytes] | None:
     with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as db:
         db.execute("PRAGMA query_only = ON")
         return db.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
-
-
-@contextmanager
-def transaction(db: sqlite3.Connection) -> Generator[None]:
-    """One write transaction: committed at the end, rolled back on any error."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 _File = tuple[int, int]

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, Final
 
-from whatsapp_mcp.archive.database.normalise import fold, other_digits, tokens_text
+from whatsapp_mcp.archive.database.normalise import tokens_text
 
 _ADD: Final = "INSERT INTO fts (rowid, body, scope) VALUES (?, ?, ?)"
 _INDEXED: Final = """SELECT m.id, m.text, d.file_name, m.details, r.text, m.chat_id, m.sender_id
@@ -65,20 +65,3 @@ def _index_rows(db: sqlite3.Connection, sql: str, values: tuple[int, ...] = ()) 
     for message, text, file_name, details, reading, chat, sender in db.execute(sql, values):
         body = indexed_body(text, file_name, json.loads(details) if details else None, reading)
         index_message(db, message, body, chat, sender)
-
-
-def refold_digits(db: sqlite3.Connection) -> None:
-    """Fold digits other than 0 to 9: versions before 6 of the file stored them unfolded."""
-    having = f"*[{other_digits()}]*"
-    for (message,) in db.execute(
-        """SELECT m.id FROM messages AS m LEFT JOIN media AS d ON d.message_id = m.id
-        WHERE m.text GLOB ?1 OR m.details GLOB ?1 OR d.file_name GLOB ?1""",
-        (having,),
-    ).fetchall():
-        reindex_message(db, message)
-    for table in ("contacts", "chats"):
-        for number, names in db.execute(
-            f"SELECT id, name_norm FROM {table} WHERE name_norm GLOB ?",  # noqa: S608
-            (having,),
-        ).fetchall():
-            db.execute(f"UPDATE {table} SET name_norm = ? WHERE id = ?", (fold(names), number))  # noqa: S608

@@ -8,7 +8,6 @@ a phrase of them. An emoji becomes a token of its own.
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from functools import lru_cache
 
@@ -106,18 +105,6 @@ class _Apart(_Table):
 
 
 _APART = _Apart()
-
-
-def other_digits() -> str:
-    """The digits of all scripts that `fold` makes 0 to 9, as ranges of a character class."""
-    found: list[list[int]] = []
-    for code in range(0x80, sys.maxunicode + 1):
-        if unicodedata.decimal(chr(code), None) is not None:
-            if found and found[-1][1] == code - 1:
-                found[-1][1] = code
-            else:
-                found.append([code, code])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in found)
 
 
 def fold(text: str) -> str:

@@ -15,7 +15,7 @@ def connect(folder: AccountFolder) -> tuple[sqlite3.Connection, sqlite3.Connecti
     """Open `archive.db` and `raw.db`.
 
     Raises:
-        Unsupported: One was written by a newer version.
+        Unsupported: One was written by a newer version, or by one that is too old.
     """
     key = folder.key_of(folder.archive_db)
     db = connect_writer(folder.archive_db, key)
@@ -34,7 +34,7 @@ def connect_new(path: Path, key: DatabaseKey | None) -> sqlite3.Connection:
 def connect_new_raw(path: Path, key: DatabaseKey | None) -> sqlite3.Connection:
     """Open a `raw.db` for writing; a new one is empty."""
     raw = connect_writer(path, key)
-    schema.migrate_raw(raw)
+    schema.RAW.prepare(raw)
     return raw
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from typing import Final
 
-from whatsapp_mcp.archive.database import migrations, tables
+from whatsapp_mcp.archive.database import tables
 from whatsapp_mcp.archive.database.index import index_all
-from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.storage import Schema, run_script, transaction
 
-SCHEMA_VERSION: Final = tables.VERSION
-RAW_VERSION: Final = 2
 _CONTENTLESS: Final = (3, 43)
 """The SQLite that can delete from an index which keeps no text: https://sqlite.org/fts5.html#contentless_delete_tables"""
 ID_BITS: Final = 20
@@ -27,7 +26,16 @@ def create_index(db: sqlite3.Connection) -> None:
     It keeps no text; an SQLite before 3.43, which cannot delete from such an index, gets one that does.
     """
     content = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= _CONTENTLESS else ""
-    _run(db, tables.INDEX.format(content=content))
+    run_script(db, tables.INDEX.format(content=content))
+
+
+def _make(db: sqlite3.Connection) -> None:
+    run_script(db, tables.ARCHIVE)
+    create_index(db)
+
+
+ARCHIVE: Final = Schema("archive", tables.VERSION, _make)
+RAW: Final = Schema("archive", tables.RAW_VERSION, partial(run_script, script=tables.RAW))
 
 
 def _forget_unusable_index(db: sqlite3.Connection) -> bool:
@@ -54,63 +62,20 @@ def _make_index(db: sqlite3.Connection) -> None:
     create_index(db)
 
 
-def version(db: sqlite3.Connection) -> int:
-    """The schema version of a file; 0 when it has no tables yet."""
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-def refuse_newer(db: sqlite3.Connection, known: int) -> None:
-    """Raise `Unsupported` when the file was written by a newer version of this program."""
-    if version(db) > known:
-        raise Unsupported(
-            "The archive was written by a newer version of whatsapp-mcp.", "Upgrade this installation."
-        )
-
-
 def migrate(db: sqlite3.Connection) -> None:
     """Bring `archive.db` to the current schema, in one transaction; one that is killed has changed nothing.
 
     Raises:
-        Unsupported: The file is of a newer version.
+        Unsupported: The file is of a newer version, or of one that is too old.
     """
-    refuse_newer(db, SCHEMA_VERSION)
-    without_index = version(db) > 0 and _forget_unusable_index(db)
-    if version(db) == SCHEMA_VERSION and not without_index:
+    found = ARCHIVE.version_of(db)
+    without_index = found > 0 and _forget_unusable_index(db)
+    if found == ARCHIVE.version and not without_index:
         return
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        found = version(db)
-        if found == 0:
-            _run(db, tables.ARCHIVE)
-            create_index(db)
-        elif found < SCHEMA_VERSION:
-            if without_index:
-                _make_index(db)
-            migrations.upgrade(db, found)
+    with transaction(db):
+        if without_index:
+            _make_index(db)  # a migration may write to it
+        ARCHIVE.upgrade(db)
         if without_index:
             _make_index(db)
             index_all(db)
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        db.execute("COMMIT")
-    except sqlite3.Error:
-        db.execute("ROLLBACK")
-        raise
-
-
-def migrate_raw(db: sqlite3.Connection) -> None:
-    """Bring `raw.db` to the current schema."""
-    refuse_newer(db, RAW_VERSION)
-    found = version(db)
-    if found < RAW_VERSION:
-        db.execute("BEGIN IMMEDIATE")
-        if found == 0:
-            _run(db, tables.RAW)
-        _run(db, tables.APPLIED)
-        db.execute(f"PRAGMA user_version = {RAW_VERSION}")
-        db.execute("COMMIT")
-
-
-def _run(db: sqlite3.Connection, script: str) -> None:
-    """Run statements inside the open transaction (`executescript` would commit it)."""
-    for statement in migrations.statements(script):
-        db.execute(statement)

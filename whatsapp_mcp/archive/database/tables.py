@@ -28,8 +28,8 @@ from typing import Final
 from whatsapp_mcp.archive.database.import_tables import IMPORTS
 
 VERSION: Final = 12
-"""Number of these tables: any change of one raises it. `migrations.py` makes an older file a current one, and
-needs nothing for tables that are only new."""
+"""Number of these tables: any change of one raises it, and adds a migration to `schema.ARCHIVE`."""
+RAW_VERSION: Final = 2
 
 _EVERYTHING_ELSE: Final = """
 -- Small values by name: how far the journal is archived (`position`), how far the phone's history sync has
@@ -368,7 +368,7 @@ CREATE TABLE read_marks (
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     idempotency_key TEXT,               -- the caller's: the same key of a principal never sends twice
-    principal TEXT NOT NULL DEFAULT '', -- whose key it is; empty: the archive's own, or older than version 10
+    principal TEXT NOT NULL DEFAULT '', -- whose key it is; empty: the archive's own
     chat TEXT NOT NULL,                 -- jid as it was given
     chat_id INTEGER NOT NULL,
     request TEXT NOT NULL,              -- JSON of the SendRequest
@@ -444,9 +444,7 @@ CREATE TABLE raw (
     code INTEGER NOT NULL,              -- kind of the event that it came with
     payload BLOB NOT NULL               -- its protobuf: an event, or one WebMessageInfo of a history sync
 );
-"""
 
-APPLIED: Final = """
 -- The last operation that wrote here, by its number; `meta` of `archive.db` has the last of all.
 CREATE TABLE applied (
     id INTEGER PRIMARY KEY CHECK (id = 0),

@@ -8,13 +8,14 @@ from typing import Final
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import transaction, value
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.exchange.foreign_reading import DRY_PAIRS, ForeignReader, clean_text, parsed
 from whatsapp_mcp.archive.identity import Identities, chat_kind
 from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import OWNER, NameKind
 from whatsapp_mcp.jid import other_spellings
 from whatsapp_mcp.models import ChatKind, ForeignChat, ForeignPerson, ImportSource, Unreadable
+from whatsapp_mcp.storage import transaction
 
 _SUBJECT: Final = NameKind.GIVEN
 """The kind of a group's name in `imported_names`."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from whatsapp_mcp.archive.database import transaction, value
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.write.applying import Applying, begin_raw_operation
 from whatsapp_mcp.archive.write.message_writer import MessageWriter
+from whatsapp_mcp.storage import transaction
 
 
 def keep_raw(on: Applying, messages: MessageWriter) -> None:

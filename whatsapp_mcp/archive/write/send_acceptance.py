@@ -1,7 +1,7 @@
 """Accepting sends: each is written down before it goes out, and the same key never sends twice.
 
 A key is its principal's own: what another principal sends under the same key is another send, and neither
-learns of the other's. Keys that were stored before version 10 are everybody's.
+learns of the other's.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def outbox_add(
     waits = SendStatus.HELD if held else SendStatus.SCHEDULED if is_scheduled else SendStatus.QUEUED
     later = _later(on, request)
     if request.idempotency_key is not None:
-        for row in _rows_of_key(db, request.idempotency_key, principal):
+        of_key = "WHERE idempotency_key = ? AND principal = ?"
+        for row in read.send_rows(db, of_key, (request.idempotency_key, principal)):
             if (row.chat_id != chat and row.chat != request.chat) or not _is_same(row.request, body):
                 raise KeyReused("This idempotency key was already used for another message.")
             accepted = read.send_entry(db, row)
@@ -233,18 +234,8 @@ def _milliseconds(at: datetime | None) -> int | None:
     return None if at is None else int(at.timestamp() * 1000)
 
 
-def _rows_of_key(db: sqlite3.Connection, key: str, principal: str) -> list[read.SendRow]:
-    """What was accepted under a key of this principal, or under one that is everybody's; its own first."""
-    return read.send_rows(
-        db,
-        "WHERE idempotency_key = ? AND principal IN (?, '') ORDER BY principal = ''",
-        (key, principal),
-    )
-
-
 def _refuse_used(db: sqlite3.Connection, key: str, principal: str) -> None:
-    digests = [read.key_digest(key, whose) for whose in (principal, "")]
-    if db.execute("SELECT 1 FROM used_keys WHERE digest IN (?, ?)", digests).fetchone():
+    if db.execute("SELECT 1 FROM used_keys WHERE digest = ?", (read.key_digest(key, principal),)).fetchone():
         raise KeyReused(
             "This idempotency key was used for a message that has been deleted here since; nothing was sent.",
             "Ask the user before you send it again with a new key.",

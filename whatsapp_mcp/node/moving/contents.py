@@ -125,7 +125,7 @@ def _is_same(one: JournalReader, other: JournalReader, after: int) -> bool:
 
 async def put_ledger(folder: AccountFolder, claim: Claim) -> None:
     """Copy the ledger, as a snapshot that begins its log."""
-    async with open_ledger(folder):  # makes tables that an earlier version did not have
+    async with open_ledger(folder):  # makes or migrates its tables
         pass
     await anyio.to_thread.run_sync(_put_ledger, claim, dump_ledger(folder))
 

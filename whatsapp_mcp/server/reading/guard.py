@@ -131,8 +131,7 @@ class Guard:
         if not ids:
             return ids
         sources = await self._archive.repeated_sources(ids)
-        counted = {each for each, whose in sources.items() if taint_of(whose).counts(self._policy.mode)}
-        return ids & (counted | self._ledger.tainted_words.former_sends())
+        return frozenset(each for each, whose in sources.items() if taint_of(whose).counts(self._policy.mode))
 
     async def view_of(self, found: Sequence[Message], *, opens: bool = False, named: bool = False) -> View:
         """How messages are seen.
