@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.device.leader import LeaderLock, LockFile
+from whatsapp_mcp.device.leader import LeaderLock
 from whatsapp_mcp.settings import AccountFolder
 
 
@@ -17,26 +17,6 @@ def folder(tmp_path: Path) -> AccountFolder:
     folder = AccountFolder("default", tmp_path / "accounts" / "default")
     folder.create()
     return folder
-
-
-@pytest.fixture(params=["leader.lock", "host.lock"])
-def path(folder: AccountFolder, request: pytest.FixtureRequest) -> Path:
-    """Each of the two files that the lock consists of."""
-    return folder.path / request.param
-
-
-def test_a_version_that_knows_only_the_former_lock_never_leads_beside_this_one(folder: AccountFolder) -> None:
-    former, lock = LockFile(folder.path / "host.lock"), LeaderLock(folder)
-    assert former.acquire()
-    assert not lock.acquire()
-    assert lock.holder() == os.getpid()
-    former.release()
-    assert lock.acquire()
-    assert not former.acquire()
-    assert former.holder() == os.getpid()
-    lock.release()
-    assert former.acquire()
-    former.release()
 
 
 def test_one_has_it_and_others_read_who_that_is(folder: AccountFolder) -> None:
@@ -50,7 +30,7 @@ def test_one_has_it_and_others_read_who_that_is(folder: AccountFolder) -> None:
     second.release()
 
 
-def test_a_lock_of_which_only_one_file_can_be_made_is_not_kept_by_half(folder: AccountFolder) -> None:
+def test_a_lock_whose_file_cannot_be_made_is_taken_once_it_can(folder: AccountFolder) -> None:
     lock = LeaderLock(folder)
     folder.leader_lock.mkdir()
     with pytest.raises(OSError, match=r"leader\.lock"):
@@ -75,27 +55,26 @@ def test_a_full_disk_neither_keeps_anybody_from_it_nor_keeps_it(
     second.release()
 
 
-def test_a_lock_whose_file_was_deleted_or_replaced_is_lost(folder: AccountFolder, path: Path) -> None:
+def test_a_lock_whose_file_was_deleted_or_replaced_is_lost(folder: AccountFolder) -> None:
     first, second = LeaderLock(folder), LeaderLock(folder)
     assert first.acquire()
     assert not first.lost
-    path.unlink()
+    folder.leader_lock.unlink()
     assert first.lost
-    assert not second.acquire()  # the other file still keeps it
-    first.release()
     assert second.acquire()
     assert not second.lost
+    first.release()
     second.release()
 
 
 def test_a_file_that_is_deleted_while_it_is_being_locked_is_not_the_lock(
-    folder: AccountFolder, path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = os.open
 
     def open_and_delete(*args: int, **named: int) -> int:
         fd = opened(*args, **named)  # type: ignore[arg-type]
-        path.unlink(missing_ok=True)
+        folder.leader_lock.unlink(missing_ok=True)
         return fd
 
     lock = LeaderLock(folder)

@@ -71,7 +71,6 @@ def test_the_page_names_every_file_of_the_home_folder(tmp_path: Path) -> None:
         folder.reserve,
         folder.media,
         folder.leader_lock,
-        folder.former_leader_lock,
         folder.client_log,
         folder.path / connection_record.FILE_NAME,
     ]

@@ -140,7 +140,7 @@ def _take_stock() -> _Inventory:
 
 def _is_account(folder: AccountFolder) -> bool:
     """Whether this program made a folder: it has a database or a lock of ours, or no file at all."""
-    ours = (*folder.databases, folder.client_db, folder.leader_lock, folder.former_leader_lock)
+    ours = (*folder.databases, folder.client_db, folder.leader_lock)
     is_empty = not any(path.is_file() or path.is_symlink() for path in folder.path.rglob("*"))
     return is_empty or any(path.is_file() for path in ours)
 

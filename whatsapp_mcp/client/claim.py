@@ -40,12 +40,12 @@ def claim(path: Path) -> None:
         OSError: The file cannot be made.
     """
     try:
-        _write(claimed(path), path, str(os.getpid()))
+        _write(_claimed(path), path, str(os.getpid()))
     except BlockingIOError as error:
         logger.error("client lock: %s", error)
 
 
-def claimed(path: Path) -> int:
+def _claimed(path: Path) -> int:
     """The open file, locked; a former client had time to end, and was killed.
 
     Raises:

@@ -139,17 +139,12 @@ class AccountFolder:
     @property
     def client_db(self) -> Path:
         """Keys and sessions of the client library."""
-        return self._of_client("client.db")
+        return self.client / "client.db"
 
     @property
     def inbox_db(self) -> Path:
         """The journal."""
-        return self._of_client("inbox.db")
-
-    def _of_client(self, name: str) -> Path:
-        # Former versions kept it beside the archive; the next leader moves it.
-        former = self.path / name
-        return former if former.exists() else self.client / name
+        return self.client / "inbox.db"
 
     @property
     def archive_db(self) -> Path:
@@ -209,11 +204,6 @@ class AccountFolder:
     def leader_lock(self) -> Path:
         """Locked by the account's leader."""
         return self.path / "leader.lock"
-
-    @property
-    def former_leader_lock(self) -> Path:
-        """Locked by the leader as well, for versions that know no other lock."""
-        return self.path / "host.lock"
 
     def webhook_lock(self, name: str) -> Path:
         """Locked by the server that delivers the events of a webhook."""

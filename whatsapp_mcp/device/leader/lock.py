@@ -6,7 +6,7 @@ import logging
 import os
 from pathlib import Path
 
-from whatsapp_mcp.device.leader.client_folder import move_into_client_folder, set_aside_no_files
+from whatsapp_mcp.device.leader.client_folder import set_aside_no_files
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import try_lock, write_locked
 
@@ -37,52 +37,6 @@ class Unmoved:
             if now != known:
                 return path
         return None
-
-
-class LeaderLock:
-    """`leader.lock`: locked while this process leads the account.
-
-    Former versions lock `host.lock` and know no other: a leader holds it too until 1.0, or two versions
-    would lead one account and end each other's client for ever.
-    """
-
-    def __init__(self, folder: AccountFolder) -> None:
-        # The former file first, so that a version which knows only that one can never get in between.
-        self._files = LockFile(folder.former_leader_lock), LockFile(folder.leader_lock)
-        self._folder = folder
-
-    def acquire(self) -> bool:
-        """Take the lock if it is free, and see that every file is where this version has it.
-
-        It waits for nobody but for a client of a former version, once.
-
-        Raises:
-            OSError: A file cannot be made or moved.
-        """
-        acquired = False
-        try:
-            if all(file.acquire() for file in self._files):
-                set_aside_no_files(self._folder)
-                move_into_client_folder(self._folder)
-                acquired = True
-        finally:
-            if not acquired:
-                self.release()  # half of the lock would keep everybody from it, this process included
-        return acquired
-
-    @property
-    def lost(self) -> bool:
-        """Whether a file was deleted or replaced, so that another process may hold the account too."""
-        return any(file.lost for file in self._files)
-
-    def release(self) -> None:
-        """Give the lock back; harmless when it is not held."""
-        for file in reversed(self._files):
-            file.release()
-
-    def holder(self) -> int | None:
-        """Process id of who holds it, as far as is known."""
-        return next((pid for file in self._files if (pid := file.holder()) is not None), None)
 
 
 class LockFile:
@@ -139,6 +93,29 @@ class LockFile:
             return int(self._path.read_text(encoding="ascii").strip() or 0) or None
         except (OSError, ValueError):
             return None
+
+
+class LeaderLock(LockFile):
+    """`leader.lock`: locked while this process leads the account."""
+
+    def __init__(self, folder: AccountFolder) -> None:
+        super().__init__(folder.leader_lock)
+        self._folder = folder
+
+    def acquire(self) -> bool:
+        """Take the lock if it is free, and set aside what is in the place of the client's files; never waits.
+
+        Raises:
+            OSError: A file cannot be made or moved.
+        """
+        if not super().acquire():
+            return False
+        try:
+            set_aside_no_files(self._folder)
+        except BaseException:
+            self.release()
+            raise
+        return True
 
 
 def _locked(fd: int) -> bool:
