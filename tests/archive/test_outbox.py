@@ -109,14 +109,6 @@ async def test_a_key_is_its_principals_own(archive: Archive) -> None:
     assert (again.send_id, new) == (first.send_id, False)
 
 
-async def test_a_key_of_before_keys_had_a_principal_still_never_sends_twice(archive: Archive) -> None:
-    before, _ = await archive.outbox_add(request(key="k"))
-    again, new = await archive.outbox_add(request(key="k"), principal="stdio:one")
-    assert (again.send_id, new) == (before.send_id, False)
-    with pytest.raises(KeyReused):
-        await archive.outbox_add(request("something else", key="k"), principal="stdio:one")
-
-
 async def test_what_failed_before_it_was_handed_over_is_tried_again_under_its_key(archive: Archive) -> None:
     first, _ = await archive.outbox_add(request(key="k"))
     await archive.outbox_failed(first.send_id, "The link was down.")

@@ -31,6 +31,7 @@ def clone(target: Path, *, repository: str | None = None) -> Path:
         added = f'[project.urls]\nRepository = "{repository}"\n\n[project.scripts]'
         text = settings.read_text(encoding="utf-8")
         settings.write_text(text.replace("[project.scripts]", added, 1), encoding="utf-8")
+    (target / "tests" / "upgrading" / f"{VERSION}.tar.xz").touch()
     git(target, "init", "--quiet")
     commit(target)
     return target

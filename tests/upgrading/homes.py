@@ -22,6 +22,8 @@ from tests.fixtures import command, environment, link, mcp_client, said
 from whatsapp_simulator import WhatsApp
 
 FOLDER: Final = Path(__file__).parent
+PRESENT: Final = "present"
+"""Stands for the code as it is, whose home is made when it is asked for."""
 SEED: Final = 23
 """The simulated WhatsApp of the homes: with it, their devices are linked again."""
 CONFIG: Final = """\
@@ -66,14 +68,19 @@ STORED: Final = Stored(
 
 def home_of(version: str, target: Path) -> Path:
     """Unpack the home of a version."""
-    with tarfile.open(FOLDER / f"{version}.tar.xz") as packed:
+    folder = FOLDER
+    if version == PRESENT:
+        folder = target
+        program = [sys.executable, "-m", "tests.upgrading.homes", version, str(folder)]
+        subprocess.run(program, check=True, capture_output=True, timeout=120)
+    with tarfile.open(folder / f"{version}.tar.xz") as packed:
         packed.extractall(target, filter="data")
     return target / "home"
 
 
 def versions() -> list[str]:
-    """The versions whose homes are kept."""
-    return sorted(path.name.removesuffix(".tar.xz") for path in FOLDER.glob("*.tar.xz"))
+    """The versions whose homes are kept, and the present one."""
+    return [*sorted(path.name.removesuffix(".tar.xz") for path in FOLDER.glob("*.tar.xz")), PRESENT]
 
 
 async def fill(whatsapp: WhatsApp, home: Path) -> None:
@@ -138,19 +145,19 @@ async def _live(home: Path) -> None:
         await fill(whatsapp, home)
 
 
-def make(version: str) -> None:
+def make(version: str, target: Path = FOLDER) -> None:
     """Make the home that this code leaves, under the number of a version."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder, "home")
         home.mkdir(mode=0o700)
         (home / "config.toml").write_text(CONFIG, encoding="utf-8")
         anyio.run(_live, home)
-        target = FOLDER / f"{version}.tar.xz"
-        pack(home, target)
-        print(f"{target.name}: {target.stat().st_size:,} bytes")
+        packed = target / f"{version}.tar.xz"
+        pack(home, packed)
+        print(f"{packed.name}: {packed.stat().st_size:,} bytes")
         for path in sorted(home.rglob("*")):
             print(path.relative_to(home), path.stat().st_size if path.is_file() else "")
 
 
 if __name__ == "__main__":
-    make(sys.argv[1])
+    make(sys.argv[1], *map(Path, sys.argv[2:]))

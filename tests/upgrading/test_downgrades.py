@@ -13,7 +13,7 @@ import pytest
 
 from tests.device.server_process import another_version, server_process
 from tests.fixtures import command, mcp_client, said
-from tests.upgrading.homes import SEED, STORED, home_of, shows, versions
+from tests.upgrading.homes import PRESENT, SEED, STORED, home_of, shows
 from whatsapp_mcp import __version__
 from whatsapp_mcp.device.leader.serving import PROTOCOL
 from whatsapp_mcp.settings import HOME_VARIABLE
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
-    """The home of the newest version that was released."""
-    return home_of(versions()[-1], tmp_path)
+    """The home of this version."""
+    return home_of(PRESENT, tmp_path)
 
 
 @contextmanager

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -24,9 +22,6 @@ from whatsapp_mcp.settings.loading import load
 from whatsapp_simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(os.name == "nt", reason="needs the simulated WhatsApp")]
-
-WRITTEN = datetime(2026, 11, 28, 13, 0, tzinfo=UTC)
-"""Shortly after the first of the homes was made."""
 
 
 @pytest.fixture(params=versions())
@@ -66,7 +61,7 @@ async def test_everything_that_was_stored_is_shown(unreachable: WhatsApp, stored
 
 async def test_what_was_to_be_sent_later_still_is(stored: Path) -> None:
     folder = Settings(home=stored).account_folder()
-    async with open_archive(folder, write=True, now=lambda: WRITTEN) as archive:
+    async with open_archive(folder, write=True) as archive:
         [entry] = await archive.outbox_scheduled()
         assert await archive.check() == ()
     assert STORED.later in str(entry)
@@ -96,27 +91,3 @@ async def test_a_server_of_an_earlier_protocol_leads_until_it_ends(
         with anyio.fail_after(20):
             while "Upgrade" in await said(client, "connection_status"):  # noqa: ASYNC110
                 await anyio.sleep(0.05)
-
-
-async def test_an_archive_that_an_earlier_server_holds_is_not_upgraded_under_it(
-    version: str, stored: Path, tmp_path: Path, unreachable: WhatsApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in unreachable.environment().items():
-        monkeypatch.setenv(name, value)
-    earlier = another_version(tmp_path / "earlier", f"{version}-old", PROTOCOL - 1)
-    schema = earlier / "whatsapp_mcp" / "archive" / "database" / "tables.py"
-    text = schema.read_text(encoding="utf-8")
-    former = tables.VERSION - 1
-    schema.write_text(
-        re.sub(r"^VERSION: Final = \d+$", f"VERSION: Final = {former}", text, flags=re.MULTILINE),
-        encoding="utf-8",
-    )
-    with closing(sqlite3.connect(stored / "accounts" / "default" / "archive.db")) as db:
-        db.execute(f"PRAGMA user_version = {former}")
-    async with server_process(stored, earlier), mcp_client(unreachable, stored) as client:
-        result = await client.call_tool("list_chats", {})
-        assert result.is_error
-        text = "".join(block.text for block in result.content if block.type == "text")
-        assert "written by an older version" in text
-        assert "Restart the applications that use it." in text
-        assert schema_of(stored) == former
