@@ -37,7 +37,7 @@ def plan(question: str) -> Plan:
 
 def who_is_waiting() -> Plan:
     """List the direct chats whose last message the owner has not answered."""
-    chats = yield ToolCall("list_chats", {"kind": "direct", "unanswered": True})
+    chats = yield ToolCall("list_chats", {"kind": "direct", "unanswered": "me"})
     status = yield ToolCall("connection_status")
     return chats if status.startswith("online") else f"{chats}\n(This may be old: {status})"
 

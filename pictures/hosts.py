@@ -28,7 +28,7 @@ CLAUDE: Final = (
     Turn(
         "Who is waiting for an answer from me?",
         (
-            Call("list_chats", {"unanswered": True, "limit": 8}),
+            Call("list_chats", {"unanswered": "me", "limit": 8}),
             Call("list_messages", {"chat": FRIEND, "limit": 5}),
         ),
         "Above all Ann and Elif:\n\n"

@@ -10,7 +10,7 @@ from benchmarks.__main__ import names
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 900
-QUICK = {"results", "sends", "startup", "tokens", "triage", "walks"}
+QUICK = {"results", "sends", "startup", "tokens", "walks"}
 """Those that `make test` runs; `make test-bench` runs the others."""
 EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.bench) for name in names()]
 

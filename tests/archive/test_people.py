@@ -243,8 +243,8 @@ async def test_chats_are_narrowed_by_kind_name_unread_and_unanswered(archive: Ar
     assert await names(query="ana") == ["Ana's Birthday", "Ana Müller"]
     assert await names(query="+1555") == ["Bob", "Ana Müller"]
     assert await names(unread=True) == ["Ana's Birthday", "Ana Müller"]
-    assert await names(unanswered=True) == ["Ana's Birthday", "Ana Müller"]
-    assert await names(unanswered=False) == ["Bob"]
+    assert await names(unanswered="me") == ["Ana's Birthday", "Ana Müller"]
+    assert await names(unanswered="them") == ["Bob"]
     assert await names(archived=False) == ["Ana's Birthday", "Ana Müller"]
     assert await names(archived=True) == ["Bob"]
 

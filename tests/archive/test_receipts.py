@@ -133,8 +133,8 @@ async def test_a_chat_is_unanswered_when_somebody_else_had_the_last_word(archive
             ]
         )
     )
-    assert [chat.jid for chat in (await archive.chats(unanswered=True)).items] == [ANA]
-    assert [chat.jid for chat in (await archive.chats(unanswered=False)).items] == [BOB]
+    assert [chat.jid for chat in (await archive.chats(unanswered="me")).items] == [ANA]
+    assert [chat.jid for chat in (await archive.chats(unanswered="them")).items] == [BOB]
 
 
 async def test_a_mention_of_everybody_is_a_mention_of_us(archive: Archive) -> None:

@@ -80,7 +80,7 @@ READS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("search_messages", {"query": "told", "limit": 50}),
     ("search_messages", {"query": "terday", "substring": True, "limit": 50}),
     ("wait_for_messages", {"wait": 0}),
-    ("digest", {"since": "2d", "tokens": 4000}),
+    ("digest", {"since": "2d"}),
     ("scheduled", {}),
     ("search_contacts", {"limit": 60}),
     ("get_contact", {"contact": "Mum"}),

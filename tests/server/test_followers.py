@@ -470,7 +470,7 @@ async def does_set_aside(pair: Pair) -> None:
     nina = pair.wa.person("Nina")
 
     async def waiting() -> list[str]:
-        listed = await pair.both("list_chats", waiting_for="me")
+        listed = await pair.both("list_chats", unanswered="me")
         return [chat["name"] for chat in listed["chats"]]
 
     await pair.says(nina, "are you coming?")

@@ -108,7 +108,7 @@ LISTS: Sequence[tuple[str, dict[str, Any]]] = (
     ("search_messages", {"query": "hi OR hello", "limit": 60}),
     ("wait_for_messages", {"wait": 0}),
     ("search_contacts", {"limit": 60}),
-    ("digest", {"since": "9d", "tokens": 4000}),
+    ("digest", {"since": "9d"}),
     ("get_group", {"chat": "A crowd", "detail": "full"}),
     ("list_blocked", {}),
 )

@@ -140,7 +140,7 @@ async def test_what_is_asked_is_shown_at_more_length_where_an_answer_is_owed(
     client: Client, archive: Archive
 ) -> None:
     question = "Is the housewarming still on? And shall I bring the big speaker or is there one?"
-    lines = await chats(client, ev.message("1", question), archive=archive, unanswered=True)
+    lines = await chats(client, ev.message("1", question), archive=archive, unanswered="me")
     assert lines[0].endswith(f": {question}")
     lines = await chats(client, archive=archive)
     assert lines[0].endswith(f": {question[:39]}…")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.archive import exchange, pending, read, state, write
+from whatsapp_mcp.archive import exchange, read, state, write
 from whatsapp_mcp.archive.database import Readers, raw_form
 from whatsapp_mcp.archive.read import history_progress
 from whatsapp_mcp.decoding import original_of, thumbnail_of
@@ -79,6 +79,7 @@ class ReadingArchive:
     chat = at_once(read.chat)
     chat_names = at_once(read.chat_names)
     communities = at_once(read.communities)
+    digest = in_thread(read.digest)
     expires_in = at_once(read.expires_in)
     messages = at_once(read.messages)
     message = at_once(read.message)
@@ -88,10 +89,6 @@ class ReadingArchive:
     media_source = in_thread(read.media_source)
     search = at_once(read.search)
     search_hints = in_thread(read.search_hints)
-
-    # What is pending.
-    digest = in_thread(pending.digest)
-    waiting_chats = in_thread(pending.waiting_chats)
 
     # The files of messages.
     reading = in_thread(read.reading)

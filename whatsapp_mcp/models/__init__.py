@@ -35,7 +35,7 @@ from whatsapp_mcp.models.archive import (
 from whatsapp_mcp.models.caller import PERSON, SYSTEM, UNKNOWN, Caller, chat_principal
 from whatsapp_mcp.models.chat_facts import ChatFacts
 from whatsapp_mcp.models.connection_states import LINKED_DEVICES, ConnectionState
-from whatsapp_mcp.models.digest import ChatNews, Digest, Fact
+from whatsapp_mcp.models.digest import NEW_COUNTED, Digest, Side
 from whatsapp_mcp.models.directory import (
     Channel,
     ChannelPost,
@@ -172,6 +172,7 @@ __all__ = [
     "GROUPS_SILENT",
     "LAST_WORDS",
     "LINKED_DEVICES",
+    "NEW_COUNTED",
     "NOTICES",
     "PERSON",
     "REPLACED",
@@ -199,7 +200,6 @@ __all__ = [
     "ChatCandidate",
     "ChatFacts",
     "ChatKind",
-    "ChatNews",
     "ConnectionState",
     "ConnectionStatus",
     "Contact",
@@ -214,7 +214,6 @@ __all__ = [
     "ExportMatch",
     "ExportOutline",
     "ExportedMessage",
-    "Fact",
     "FileContent",
     "FileProblem",
     "FileReading",
@@ -295,6 +294,7 @@ __all__ = [
     "SendResult",
     "SendStatus",
     "SentInvite",
+    "Side",
     "Statistics",
     "SubGroup",
     "TextContent",

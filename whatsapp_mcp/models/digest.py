@@ -1,48 +1,29 @@
-"""What a digest tells of a time: facts, each with the message that says so."""
+"""Who wrote last, and what was written since a time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Final, Literal
 
-from whatsapp_mcp.models.messages import Chat, Message
-from whatsapp_mcp.triage import NamedDay, Side
+from whatsapp_mcp.models.messages import Message
 
-
-@dataclass(slots=True)  # as LastMessage: the guard changes it
-class Fact:
-    """A message that matters.
-
-    Attributes:
-        owes: Who owes what it asks for or promises: the owner (`me`) or the other side; None: nobody now.
-        promised: It promises something that nothing says was done.
-        days: Days to come that it names.
-        weight: How much it matters; more is more.
-    """
-
-    message: Message
-    owes: Side | None = None
-    promised: bool = False
-    days: tuple[NamedDay, ...] = ()
-    weight: int = 0
-
-
-@dataclass(slots=True)
-class ChatNews:
-    """What is new in a chat: how many messages, and the facts in them, oldest first."""
-
-    chat: Chat
-    new: int
-    facts: tuple[Fact, ...] = ()
+Side = Literal["me", "them"]
+"""Whose turn it is after the last message of a chat: the owner's, or the other side's."""
+NEW_COUNTED: Final = 1000
+"""New messages of a chat that a digest counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A time in all chats, the one with the newest message first.
+    """What was written since a time.
 
     Attributes:
-        since: From when on; later than asked for, where too much was said to be read.
+        messages: The newest of each chat, oldest first; the chat with the newest message first.
+        new: How many are new in each of these chats, by jid, at most `NEW_COUNTED`.
+        others: Jids of further chats.
     """
 
-    since: datetime
-    chats: tuple[ChatNews, ...]
+    messages: tuple[Message, ...]
+    new: Mapping[str, int]
+    others: tuple[str, ...] = ()

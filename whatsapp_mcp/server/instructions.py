@@ -26,7 +26,7 @@ SEVERAL_ACCOUNTS: Final = (
 )
 """What is said to those who see several."""
 _TOOLSETS: Final = {
-    "core": "list_chats shows who waits for the user (waiting_for=me), and for whom they wait (them).",
+    "core": "list_chats unanswered=me: the others wrote last, them: the user did.",
     "messages": "Others see that a message was edited.",
     "groups": "All members see what is changed in a group.",
     "chats": "delete_chat deletes here alone; the phone keeps its messages.",

@@ -6,18 +6,31 @@ import json
 import re
 import sqlite3
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import column, fold, placeholders, value
-from whatsapp_mcp.archive.read import chat_rows, cursors
+from whatsapp_mcp.archive.database import ID_BITS, column, fold, placeholders, value
+from whatsapp_mcp.archive.read import chat_rows, cursors, message_rows
 from whatsapp_mcp.archive.read.chat_rows import ChatRow, ContactRow
-from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, find, like
+from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, find, first_id, like
+from whatsapp_mcp.archive.read.message_rows import MessageRow
 from whatsapp_mcp.archive.state import current_members
-from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, COMMUNITY, OWNER, SYSTEM
-from whatsapp_mcp.models import Actor, Chat, ChatKind, Contact, GroupMember, MessageKey, Page
+from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, COMMUNITY, KIND_NUMBER, NEVER_UNREAD, OWNER, SYSTEM
+from whatsapp_mcp.models import (
+    NEW_COUNTED,
+    Actor,
+    Chat,
+    ChatKind,
+    Contact,
+    Digest,
+    GroupMember,
+    MessageKey,
+    Page,
+    Side,
+)
 
 WORDS: Final = 100
 """Words of a name that are looked for: SQLite takes no condition of a thousand parts."""
@@ -29,9 +42,20 @@ _CALLED: Final = f"""SELECT j.value, coalesce({state.NAME_SQL.format(c="s")}, c.
  FROM json_each(?) AS j LEFT JOIN chats AS c ON c.jid = j.value
  LEFT JOIN addresses AS a ON a.jid = j.value AND a.contact_id >= 0
  LEFT JOIN contacts AS s ON s.id = a.contact_id"""  # noqa: S608
-_LAST_SENDER: Final = f"""iif(m.kind != {SYSTEM}, m.sender_id, (SELECT x.sender_id FROM messages AS x
- WHERE x.chat_id = c.id AND x.kind != {SYSTEM} ORDER BY x.id DESC LIMIT 1))"""  # noqa: S608
-"""Who said the last thing in a chat; system messages do not count."""
+_CONVERSATION: Final = f"c.kind IN ({CHAT_KIND_NUMBER[ChatKind.DIRECT]}, {CHAT_KIND_NUMBER[ChatKind.GROUP]})"
+_NO_WORDS: Final = ", ".join(str(KIND_NUMBER[kind]) for kind in NEVER_UNREAD)
+_LAST_WORDS: Final = f"""w.id = iif(m.kind NOT IN ({_NO_WORDS}) AND m.revoked_at IS NULL, m.id,
+ (SELECT x.id FROM messages AS x WHERE x.chat_id = c.id AND x.kind NOT IN ({_NO_WORDS})
+ AND x.revoked_at IS NULL ORDER BY x.id DESC LIMIT 1))"""  # noqa: S608
+"""`w` is the last message of a chat `c`; calls, notices and what was deleted do not count."""
+_NOT_ASIDE: Final = f"""NOT EXISTS (SELECT 1 FROM (SELECT s.handled_to, s.until FROM set_aside AS s
+ JOIN chat_addresses AS v ON v.address_id = s.address_id WHERE v.chat_id = c.id ORDER BY s.at DESC LIMIT 1)
+ WHERE until > ? OR handled_to >= w.id >> {ID_BITS})"""  # noqa: S608
+"""The chat of `w` is neither put off at a time nor dealt with up to then."""
+_SAID: Final = f"m.kind != {SYSTEM} AND m.revoked_at IS NULL"
+_DIGEST_CHATS: Final = 60
+_DIGEST_LINES: Final = 5
+"""Messages of each chat of a digest."""
 
 
 NO_COMMUNITY: Final = f"""(c.kind != {CHAT_KIND_NUMBER[ChatKind.GROUP]} OR NOT EXISTS (
@@ -58,7 +82,8 @@ def chats(
     query: str | None = None,
     kind: ChatKind | None = None,
     unread: bool | None = None,
-    unanswered: bool | None = None,
+    unanswered: Side | None = None,
+    now: datetime | None = None,
     archived: bool | None = None,
     jid: str | None = None,
     limit: int = 20,
@@ -70,8 +95,9 @@ def chats(
         query: Beginnings of words of the name or number, accents and case aside; where no chat has them,
             parts of words.
         unread: Only chats with (or without) unread messages.
-        unanswered: Only direct chats and groups in which somebody else had the last word (or all where we
-            had it).
+        unanswered: Only direct chats and groups in which the other side wrote last (`me`: it is the owner's
+            turn), or the owner did (`them`).
+        now: At which time those that are set aside are left out; None: they are not.
         jid: This chat alone, also if it is a community.
 
     Raises:
@@ -97,11 +123,11 @@ def chats(
             "(c.unread > 0 OR c.marked_unread)" if unread else "NOT (c.unread > 0 OR c.marked_unread)"
         )
     if unanswered is not None:
-        where.append(f"{_LAST_SENDER} {'!=' if unanswered else '='} 0")
-        if unanswered:
-            where.append(
-                f"c.kind IN ({CHAT_KIND_NUMBER[ChatKind.DIRECT]}, {CHAT_KIND_NUMBER[ChatKind.GROUP]})"
-            )
+        last = f"{_LAST_WORDS} AND w.sender_id {'!=' if unanswered == 'me' else '='} {OWNER}"
+        if now is not None:
+            last += f" AND {_NOT_ASIDE}"
+            values.append(now.timestamp())
+        where += [_CONVERSATION, f"EXISTS (SELECT 1 FROM messages AS w WHERE {last})"]  # noqa: S608
     if archived is not None:
         where.append("c.archived = ?")
         values.append(int(archived))
@@ -139,10 +165,44 @@ def one_chat(db: sqlite3.Connection, where: str, value: int | None) -> Chat | No
     return found[0] if found else None
 
 
-def chats_of(db: sqlite3.Connection, numbers: Collection[int]) -> dict[int, Chat]:
-    """Chats by their numbers in the archive."""
-    rows = chat_rows.chat_rows(db, f"WHERE c.id IN ({placeholders(numbers)})", [*numbers])
-    return dict(zip((row.id for row in rows), chat_rows.chats(db, rows), strict=True))
+def digest(db: sqlite3.Connection, since: datetime, *, now: datetime, jid: str | None = None) -> Digest:
+    """What was said in direct chats and groups since a time, the chat with the newest message first.
+
+    Args:
+        db: The archive.
+        since: The first moment.
+        now: At which time those that are set aside are left out.
+        jid: This chat alone.
+    """
+    first = first_id(since)
+    newest = f"SELECT m.id FROM messages AS m WHERE m.chat_id = c.id AND m.id >= ? AND {_SAID}"  # noqa: S608
+    found = db.execute(
+        f"""SELECT c.id, c.jid FROM chats AS c WHERE c.last_id >= ? AND coalesce(c.jid = ?, 1)
+        AND {_CONVERSATION} AND EXISTS (SELECT 1 FROM messages AS w WHERE w.id = (
+        {newest} ORDER BY m.id DESC LIMIT 1) AND {_NOT_ASIDE}) ORDER BY c.last_id DESC""",  # noqa: S608
+        (first, jid, first, now.timestamp()),
+    ).fetchall()
+    said = f"m.chat_id = ? AND m.id >= ? AND {_SAID}"
+    # One after the other: behind those that make a long page, none is read.
+    rows, _ = message_rows.fitting(
+        (
+            row
+            for number, _ in found[:_DIGEST_CHATS]
+            for row in message_rows.message_rows(
+                db, f"WHERE {said} ORDER BY m.id DESC LIMIT {_DIGEST_LINES}", (number, first)
+            )
+        ),
+        _DIGEST_CHATS * _DIGEST_LINES,
+    )
+    by_chat: dict[int, list[MessageRow]] = {row.chat: [] for row in rows}
+    for row in reversed(rows):
+        by_chat[row.chat].append(row)
+    count = f"SELECT count(*) FROM (SELECT 1 FROM messages AS m WHERE {said} LIMIT {NEW_COUNTED})"  # noqa: S608
+    return Digest(
+        message_rows.messages(db, [row for each in by_chat.values() for row in each]),
+        {each: value(db, count, (number, first)) for number, each in found if number in by_chat},
+        tuple(each for number, each in found if number not in by_chat),
+    )
 
 
 def expires_in(db: sqlite3.Connection, chat: str) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import placeholders, value
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.read import completeness, cursors, message_rows
 from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, find, first_id
 from whatsapp_mcp.archive.read.message_rows import MessageRow
@@ -161,12 +161,6 @@ def message(db: sqlite3.Connection, key: MessageKey, *, chat: str | None = None)
     """
     rows = message_rows.message_rows(db, "WHERE m.id = ?", (find(db, key, chat),))
     return message_rows.messages(db, rows)[0]
-
-
-def messages_of(db: sqlite3.Connection, ids: Collection[int]) -> dict[int, Message]:
-    """Messages by their ids in the archive."""
-    rows = message_rows.message_rows(db, f"WHERE m.id IN ({placeholders(ids)})", [*ids])
-    return dict(zip((row.id for row in rows), message_rows.messages(db, rows), strict=True))
 
 
 def context(db: sqlite3.Connection, key: MessageKey, *, before: int = 5, after: int = 5) -> Page[Message]:

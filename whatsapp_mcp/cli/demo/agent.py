@@ -181,7 +181,7 @@ async def _fill(agent: _Agent, scenario: Scenario) -> None:
 
 async def _read(agent: _Agent) -> None:
     agent.thinks('"What is new, and does anybody wait for me?"')
-    await agent.calls("list_chats", unanswered=True, limit=8)
+    await agent.calls("list_chats", unanswered="me", limit=8)
     await agent.calls("list_messages", chat=BOAT, limit=5)
     await agent.calls("list_messages", chat=FRIEND, limit=5)
     agent.thinks('"What does my son need for school?"')

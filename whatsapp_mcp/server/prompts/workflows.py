@@ -147,10 +147,9 @@ WORKFLOWS: Final = (
         "who_is_waiting",
         "Who waits for the user's answer on WhatsApp, and from whom the user still waits for one.",
         (
-            Step("Call list_chats with waiting_for=me, then with waiting_for=them."),
+            Step("Call list_chats with unanswered=me, then with unanswered=them."),
             Step(
-                "They are found by their words, and now and then wrongly: leave out what is plainly "
-                "settled. "
+                "They are the chats by who wrote last: leave out what asks for nothing or is settled. "
                 "Open with get_message_context what one line does not tell."
             ),
             Step("Tell the user both lists, the most urgent first: who, what, since when."),
@@ -214,9 +213,9 @@ WORKFLOWS: Final = (
         "happened.",
         (
             Step(
-                "Call digest with since=7d and tokens=3000.",
+                "Call digest with since=7d, then list_messages of the chats of which it tells too little.",
                 "digest",
-                "Call list_chats with waiting_for=me and with waiting_for=them, then list_messages "
+                "Call list_chats with unanswered=me and with unanswered=them, then list_messages "
                 "with since=7d.",
             ),
             Step(

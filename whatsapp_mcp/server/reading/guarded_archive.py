@@ -1,6 +1,6 @@
 """`GuardedArchive`: the archive as the tools of one caller may read it.
 
-| what | in lists, searches, waits | opened |
+| what | in lists, searches, waits, digests | opened |
 |---|---|---|
 | a stranger's words, and those whose author nobody knows | stay back; hits are counted | by ref, or by chat |
 | a chat of which a rule says `ask` | stays back | the same, once a person has agreed |
@@ -34,7 +34,6 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.guard import Ask
-from whatsapp_mcp.server.reading.guarded_digest import GuardedDigest
 from whatsapp_mcp.server.reading.guarded_messages import GuardedMessages
 from whatsapp_mcp.server.reading.guarded_people import GuardedPeople
 from whatsapp_mcp.server.reading.names import Names
@@ -50,7 +49,7 @@ class ShownSend(NamedTuple):
 _ELSEWHERE: Final = "elsewhere"
 
 
-class GuardedArchive(GuardedMessages, GuardedDigest, GuardedPeople):
+class GuardedArchive(GuardedMessages, GuardedPeople):
     """What a caller's tools see of the archive."""
 
     def bound_to(self, caller: Caller, ask: Ask, *, is_one_of_several: bool = False) -> GuardedArchive:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Final, Literal
 
 from anyio import to_thread
 
@@ -15,6 +15,7 @@ from whatsapp_mcp.models import (
     EVERYTHING,
     Chat,
     ChatKind,
+    Digest,
     FileReading,
     MediaSource,
     Message,
@@ -23,6 +24,7 @@ from whatsapp_mcp.models import (
     Page,
     Permit,
     SearchHints,
+    Side,
     WithheldHits,
     content_is_strangers,
     file_words_are_senders,
@@ -35,7 +37,6 @@ from whatsapp_mcp.server.reading.guard import Guard
 from whatsapp_mcp.server.reading.masker import Masker
 from whatsapp_mcp.server.reading.masking import mask_name_in, masked_reading, tells_codes
 from whatsapp_mcp.server.reading.withholding import View
-from whatsapp_mcp.triage import Side
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive.read import Sought
@@ -44,16 +45,6 @@ _REFS: Final = 5
 """Messages that are named of the hits in a chat whose words stay back."""
 _NAMING: Final = re.compile(r"(?:from|in):\S", re.IGNORECASE)
 """What a search looks up among all names: what is found, or not, would tell who is in the address book."""
-
-
-class _Chosen(TypedDict):
-    """What a list of chats is asked for."""
-
-    query: str | None
-    kind: ChatKind | None
-    unread: bool | None
-    unanswered: bool | None
-    jid: str | None
 
 
 class GuardedMessages(Guard):
@@ -65,22 +56,24 @@ class GuardedMessages(Guard):
         query: str | None = None,
         kind: ChatKind | None = None,
         unread: bool | None = None,
-        unanswered: bool | None = None,
-        waiting_for: Side | None = None,
+        unanswered: Side | None = None,
         now: datetime | None = None,
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Chat]:
-        """As `ReadingArchive.chats`; with `waiting_for` and `now` as `ReadingArchive.waiting_chats`."""
-        chosen = _Chosen(
-            query=query, kind=kind, unread=unread, unanswered=unanswered, jid=await self.only_chat()
-        )
+        """As `ReadingArchive.chats`."""
+        only = await self.only_chat()
 
         async def read(after: str | None) -> Page[Chat]:
-            if waiting_for is None or now is None:
-                return await self._archive.chats(**chosen, limit=limit, cursor=after)
-            return await self._archive.waiting_chats(
-                waiting_for, now=now, **chosen, limit=limit, cursor=after
+            return await self._archive.chats(
+                query=query,
+                kind=kind,
+                unread=unread,
+                unanswered=unanswered,
+                now=now,
+                jid=only,
+                limit=limit,
+                cursor=after,
             )
 
         return await self.pages(read, cursor, self.shown_chats)
@@ -89,6 +82,16 @@ class GuardedMessages(Guard):
         """As `ReadingArchive.chat`; None also for one that may not be read."""
         found = await self._archive.chat(jid)
         return None if found is None else next(iter(await self.shown_chats((found,))), None)
+
+    async def digest(self, since: datetime, *, now: datetime) -> Digest:
+        """As `ReadingArchive.digest`."""
+        found = await self._archive.digest(since, now=now, jid=await self.only_chat())
+        verdicts = await self.verdicts(found.others) or {}
+        return replace(
+            found,
+            messages=await self.shown(found.messages),
+            others=tuple(jid for jid in found.others if verdicts.get(jid) != "deny"),
+        )
 
     async def messages(
         self,

@@ -18,7 +18,7 @@ from whatsapp_mcp.server.render.data import (
     media_data,
     messages_data,
 )
-from whatsapp_mcp.server.render.digest import DigestData, digest_data, digest_text
+from whatsapp_mcp.server.render.digest import DigestData, digest_shown
 from whatsapp_mcp.server.render.events import ABOUT_A_MESSAGE, EventData, event_data
 from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.kinds import duration_text, kind_text
@@ -104,8 +104,7 @@ __all__ = [
     "clock",
     "contacts_data",
     "contacts_text",
-    "digest_data",
-    "digest_text",
+    "digest_shown",
     "duration_text",
     "event_data",
     "fitting_texts",

@@ -11,7 +11,7 @@ from pydantic import Field
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.jid import Jid, looks_like_jid
-from whatsapp_mcp.models import ChatKind, MessageKind
+from whatsapp_mcp.models import ChatKind, MessageKind, Side
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     MAX_LIMIT,
@@ -59,8 +59,9 @@ async def list_chats(
     query: Annotated[str | None, Field(description="Words of the name")] = None,
     kind: Annotated[Literal["direct", "group", "channel"] | None, Neutral("any")] = None,
     unread: Either = None,
-    unanswered: Annotated[Either, Field(description="True: they wrote last")] = None,
-    waiting_for: Annotated[Literal["me", "them"] | None, Neutral("any")] = None,
+    unanswered: Annotated[
+        Side | None, Neutral("any"), Field(description="me: they wrote last; them: the user did")
+    ] = None,
     limit: Limit = 20,
     cursor: str | None = None,
     detail: Detail = "concise",
@@ -72,13 +73,12 @@ async def list_chats(
         kind=ChatKind(kind) if kind else None,
         unread=unread,
         unanswered=unanswered,
-        waiting_for=waiting_for,
         now=services.now(),
         limit=limit,
         cursor=cursor,
     )
     data = chats_data(page, services.zone)
-    width = QUESTION_TEXT if unanswered or waiting_for else CHAT_TEXT
+    width = QUESTION_TEXT if unanswered else CHAT_TEXT
     text = chats_text(data, stamp(services.now(), services.zone), detail, width)
     if not page.items and (notes := await unheard(services)):
         data["notes"] = [*notes]

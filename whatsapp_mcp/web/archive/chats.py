@@ -26,7 +26,7 @@ _QUERY: Final = 200
 _TABS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("", "All", {}),
     ("unread", "Unread", {"unread": True}),
-    ("unanswered", "They wrote last", {"unanswered": True}),
+    ("unanswered", "They wrote last", {"unanswered": "me"}),
     ("people", "People", {"kind": ChatKind.DIRECT}),
     ("groups", "Groups", {"kind": ChatKind.GROUP}),
     ("channels", "Channels", {"kind": ChatKind.CHANNEL}),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whatsapp_mcp.server.tools.planning import scheduling, triage
+from whatsapp_mcp.server.tools.planning import catching_up, scheduling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from whatsapp_mcp.server.calls import ToolFunction
 
-TOOLS: Sequence[ToolFunction] = (*triage.TOOLS, *scheduling.TOOLS)
+TOOLS: Sequence[ToolFunction] = (*catching_up.TOOLS, *scheduling.TOOLS)

@@ -1,8 +1,8 @@
-"""What a person still owes and is owed: a digest of it, and chats set aside until they matter again."""
+"""Catching up: a digest of what was written, and chats set aside until they matter again."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -10,36 +10,23 @@ from typing_extensions import TypedDict
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.policy import Audience, Effect
-from whatsapp_mcp.server.arguments import ChatArg, Since, between, find_known_chat
-from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.render import DigestData, digest_data, digest_text, named, rfc3339, short
+from whatsapp_mcp.server.arguments import ChatArg, Since, find_known_chat
+from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
+from whatsapp_mcp.server.render import DigestData, digest_shown, named, rfc3339, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
-
-FEWEST_TOKENS: Final = 200
-MOST_TOKENS: Final = 8000
-
-
-Tokens = Annotated[int, between(FEWEST_TOKENS, MOST_TOKENS), Field(description="At most")]
 
 
 @tool("planning", Effect.READ, Audience.NOBODY, open_world=False, result=DigestData)
-async def digest(call: Call, since: Since = "1d", tokens: Tokens = 1500) -> Result:
-    """What matters in all chats since then: who waits, what was promised, days named; how much is new."""
+async def digest(call: Call, since: Since = "1d") -> Result:
+    """The newest lines of each chat and group in which something was said since then."""
     services = await call.services()
     now, zone = services.now(), services.zone
-    found = await services.archive.digest(_begin(since, services), zone=zone, now=now)
-    data = digest_data(found, zone)
-    weights = [[fact.weight for fact in news.facts] for news in found.chats]
-    return Result(digest_text(data, weights, now, zone, tokens), data)
-
-
-def _begin(since: str, services: Services) -> datetime:
-    begin = time_grammar.since(since, services.zone, services.now())
+    begin = time_grammar.since(since, zone, now)
     assert begin is not None
-    return begin
+    found = await services.archive.digest(begin, now=now)
+    return Result(*digest_shown(found, begin, now, zone))
 
 
 class SetAsideData(TypedDict):
@@ -56,7 +43,7 @@ async def set_aside(
     until: Annotated[str | None, Field(description="3h, 2026-12-01; none: until they write")] = None,
     undo: bool = False,
 ) -> Result:
-    """Leave a chat out of waiting_for: dealt with until they write again, or put off until a time."""
+    """Leave a chat out of digest and unanswered: dealt with until they write, or put off until a time."""
     if undo and until:
         raise InvalidArgument("Give either until or undo.")
     services = await call.services()
