@@ -39,7 +39,7 @@ FOUND_FIRST = {
     "token": "remote.html",
     "voice": "voice.html",
     "webhook": "webhooks.html",
-    "who waits": "triage.html",
+    "who wrote last": "toolsets.html",
 }
 """What somebody searches for, and the page about it."""
 FROM_ELSEWHERE = re.compile(r"url\(\s*['\"]?(?:https?:)?//|@import")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @tool("planning", Effect.READ, Audience.NOBODY, open_world=False, result=DigestData)
 async def digest(call: Call, since: Since = "1d") -> Result:
-    """The newest lines of each chat and group in which something was said since then."""
+    """What was said since then: the newest lines of each direct chat and group, in few characters."""
     services = await call.services()
     now, zone = services.now(), services.zone
     begin = time_grammar.since(since, zone, now)
