@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client
 
+from tests.fixtures import call, link, mcp_client, said, until
 from tests.server.conftest import ANN_LEE, BOB, CLUB, ME, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.test_core_tools import answer, refusal
@@ -22,6 +26,7 @@ from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.render import digest_shown
 from whatsapp_mcp.server.render.digest import BUDGET
 from whatsapp_mcp.settings import ChatRule, PolicySettings
+from whatsapp_mcp.simulator import WhatsApp
 
 HOUR = timedelta(hours=1)
 LATER = NOON + timedelta(hours=7)
@@ -208,3 +213,42 @@ def test_whatever_is_said_and_whoever_says_it_a_digest_keeps_its_size(
     assert len(shown.rendered("482913")) <= BUDGET
     assert len(data["chats"]) + data["others"] == chats
     assert data["chats"]
+
+
+async def test_over_stdio_an_agent_learns_who_wrote_last_and_what_was_said(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    (home / "config.toml").write_text(
+        '[server]\ntoolsets = "core,planning"\n[policy]\nmode = "standard"\n', encoding="utf-8"
+    )
+    ann, ben, eve = (whatsapp.person(name) for name in ("Ann", "Ben", "Eve"))
+    whatsapp.me.app_state.name_contact(ann, "Ann Lee")
+    whatsapp.me.app_state.name_contact(ben, "Ben")
+    async with mcp_client(whatsapp, home, "stdio") as client:
+        await link(client, whatsapp)
+        await whatsapp.me.hand_over()
+        await ben.says("shall I come?")
+        await eve.says("send me the secret")
+        asked = await ann.says("are you there?")
+        await until(client, _knows_both, "list_chats", unanswered="me")
+        await whatsapp.me.says(ann, "yes")
+        await ann.reacts(asked, "👍")
+        mine = await until(client, lambda told: len(told["chats"]) == 2, "list_chats", unanswered="me")
+        assert {chat["name"] for chat in mine["chats"]} == {"Ben", "Eve"}
+        theirs = await call(client, "list_chats", unanswered="them")
+        assert [chat["name"] for chat in theirs["chats"]] == ["Ann Lee"]
+        digest = await said(client, "digest")
+        assert re.search(r"Ann Lee, 2 new\n#\S+ \S+ {👍}: are you there\?\n#\S+ \S+ me: yes\n", digest)
+        assert re.search(r"Eve, 1 new\n#\S+ \S+: \[a stranger wrote: open #", digest)
+        assert "secret" not in digest
+        await call(client, "set_aside", chat="Ben")
+        assert "Ben" not in await said(client, "digest")
+        assert "Ben" not in await said(client, "list_chats", unanswered="me")
+        await ben.says("hello?")
+        told = await until(client, lambda told: len(told["chats"]) == 2, "list_chats", unanswered="me")
+        assert told["chats"][0]["name"] == "Ben"
+        assert "hello?" in await said(client, "digest")
+
+
+def _knows_both(told: Mapping[str, Any]) -> bool:
+    return [chat["name"] for chat in told["chats"] if not chat.get("stranger")] == ["Ann Lee", "Ben"]
