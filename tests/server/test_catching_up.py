@@ -251,4 +251,4 @@ async def test_over_stdio_an_agent_learns_who_wrote_last_and_what_was_said(
 
 
 def _knows_both(told: Mapping[str, Any]) -> bool:
-    return [chat["name"] for chat in told["chats"] if not chat.get("stranger")] == ["Ann Lee", "Ben"]
+    return {chat["name"] for chat in told["chats"] if not chat.get("stranger")} == {"Ann Lee", "Ben"}
