@@ -14,7 +14,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import ChatNotFound
 from whatsapp_mcp.models import Side
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import kinds
+from whatsapp_simulator import kinds
 
 NOW = datetime.fromtimestamp(NOON + 3600, UTC)
 pytestmark = pytest.mark.anyio

@@ -26,7 +26,7 @@ from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.render import digest_shown
 from whatsapp_mcp.server.render.digest import BUDGET
 from whatsapp_mcp.settings import ChatRule, PolicySettings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_simulator import WhatsApp
 
 HOUR = timedelta(hours=1)
 LATER = NOON + timedelta(hours=7)
