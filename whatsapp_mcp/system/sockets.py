@@ -90,7 +90,7 @@ class UnixSocket(MeetingPlace):
         return await anyio.create_unix_listener(self.path, mode=0o600)
 
     async def connect(self) -> tuple[ByteStream, str]:
-        """Connect to it; the secret is empty where a leader of an older version has written none."""
+        """Connect to it; the secret is empty where none is written."""
         stream = await anyio.connect_unix(self.path)
         try:
             return stream, self.secret_path.read_text(encoding="ascii")

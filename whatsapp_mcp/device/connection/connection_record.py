@@ -91,8 +91,7 @@ class ConnectionRecord:
 
     def _read(self, content: bytes) -> Connection:
         kept = json.loads(content)
-        # Former versions wrote none.
-        self._history = [one for one in kept.get("history", []) if isinstance(one, dict)]
+        self._history = [one for one in kept["history"] if isinstance(one, dict)]
         return Connection(
             ConnectionState(kept["state"]),
             datetime.fromisoformat(kept["since"]),
