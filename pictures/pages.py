@@ -25,7 +25,7 @@ PHONE: Final[dict[str, Any]] = {
     "is_mobile": True,
     "has_touch": True,
 }
-_SHOWN: Final = {"chats": "/chats", "approvals": "/approvals", "settings": "/settings"}
+_SHOWN: Final = {"chats": "/chats", "approvals": "/approvals"}
 CLICK_LIMIT: Final = 30_000
 """Milliseconds."""
 
@@ -45,7 +45,7 @@ addEventListener("message", async ({ data: { id, method, params } }) => {
 
 
 async def pages(browser: Any, folder: Path) -> None:
-    """Linking on a page, the chats, a question that waits for a person, and the settings."""
+    """Linking on a page, the chats, and a question that waits for a person."""
     with tempfile.TemporaryDirectory() as place:
         async with account(Path(place)) as here, here.served() as server:
             async with _signed_in(browser, here, WINDOW) as page:

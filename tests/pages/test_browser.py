@@ -169,17 +169,6 @@ async def test_a_person_answers_a_question_with_a_click(site: Served, browser: A
     assert site.device.held.state is ApprovalState.DENIED
 
 
-async def test_a_person_changes_the_mode_and_sees_what_changes_before(site: Served, browser: Any):
-    async with signed_in(site, browser) as page:
-        await page.goto(f"{site.url}/settings")
-        await page.get_by_label("lockdown").check()
-        await page.get_by_role("button", name="Change … Mode").click()
-        assert '+mode = "lockdown"' in await page.inner_text("pre")
-        await page.get_by_role("button", name="Yes, change it").click()
-        await page.wait_for_url("**/settings")
-        assert await page.get_by_label("lockdown").is_checked()
-
-
 @pytest.mark.parametrize("scripts", [True, False])
 async def test_a_page_that_changes_by_itself_is_renewed_with_and_without_scripts(
     site: Served, browser: Any, scripts: bool

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.cli.hosts import Found, Host
     from whatsapp_mcp.settings import AccountFolder
 
-_FILES: Final = ("config.toml", "config.toml.before", SERVER_LOG, f"{SERVER_LOG}.1")
+_FILES: Final = ("config.toml", SERVER_LOG, f"{SERVER_LOG}.1")
 _FOLDERS: Final = ("tokens", "models", "accounts")
 """What this program makes in the home folder; what else is in them, and beside them, is a person's."""
 _OF_THE_PROGRAM: Final = (

@@ -16,7 +16,7 @@ from whatsapp_mcp.settings.account_folder import (
 )
 from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits, AgentSettings
 from whatsapp_mcp.settings.current import CurrentSettings
-from whatsapp_mcp.settings.editing import Addition, Assignment, Change, Copy, Erasure, Removal, edited
+from whatsapp_mcp.settings.editing import Assignment, Change, Copy, Erasure, edited
 from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, PRINCIPAL_VARIABLE
 from whatsapp_mcp.settings.loading import check_own_text, config_text, load, parse
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
@@ -48,7 +48,6 @@ __all__ = [
     "RENAMING",
     "AccountFolder",
     "AccountSettings",
-    "Addition",
     "AgentKind",
     "AgentLimits",
     "AgentSettings",
@@ -68,7 +67,6 @@ __all__ = [
     "PolicyMode",
     "PolicySettings",
     "QuietHours",
-    "Removal",
     "RetentionSettings",
     "ServerSettings",
     "Settings",

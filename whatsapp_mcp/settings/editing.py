@@ -31,20 +31,6 @@ class Assignment(NamedTuple):
     value: Value | None
 
 
-class Addition(NamedTuple):
-    """A table is added to an array of tables: `[[policy.chats]]`."""
-
-    section: tuple[str, ...]
-    values: dict[str, Value]
-
-
-class Removal(NamedTuple):
-    """A table is taken out of an array of tables, by its place in it."""
-
-    section: tuple[str, ...]
-    place: int
-
-
 class Copy(NamedTuple):
     """A section is written a second time with all below it: `("accounts", "work")` as another."""
 
@@ -58,7 +44,7 @@ class Erasure(NamedTuple):
     section: tuple[str, ...]
 
 
-Change = Assignment | Addition | Removal | Copy | Erasure
+Change = Assignment | Copy | Erasure
 
 
 def edited(text: str, changes: Sequence[Change]) -> str:
@@ -92,13 +78,6 @@ def _apply(values: dict[str, Any], change: Change) -> None:
             else:
                 with suppress(KeyError):
                     _table(values, section, is_made=False).pop(key, None)
-        case Addition(section, added):
-            _table(values, section[:-1]).setdefault(section[-1], []).append(dict(added))
-        case Removal(section, place):
-            table = _table(values, section[:-1])
-            del table[section[-1]][place]
-            if not table[section[-1]]:
-                del table[section[-1]]
         case Copy(section, to):
             copied = copy.deepcopy(_table(values, section, is_made=False))
             _table(values, to[:-1])[to[-1]] = copied
@@ -120,13 +99,6 @@ def _edit(lines: list[str], change: Change) -> list[str]:
     match change:
         case Assignment():
             return _assigned(lines, change)
-        case Addition(section, values):
-            head = f"[[{'.'.join(section)}]]\n"
-            table = [f"{key} = {written(value)}\n" for key, value in values.items()]
-            return [*_ended(lines), *(["\n"] if lines else []), head, *table]
-        case Removal(section, place):
-            begin, end = _tables(lines, section, is_array=True)[place]
-            return lines[:begin] + lines[_last(lines, begin, end) :]
         case Copy(section, to):
             lines = _ended(lines)
             copied = [

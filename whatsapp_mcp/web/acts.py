@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import anyio.to_thread
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.web.formats import called
-from whatsapp_mcp.web.links import chat_path
+from whatsapp_mcp.web.formats import called, chat_path
 from whatsapp_mcp.web.site import Site, Tab
 
 if TYPE_CHECKING:

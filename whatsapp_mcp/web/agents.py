@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.web.links import chat_path
+from whatsapp_mcp.web.formats import chat_path
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:

@@ -1,14 +1,17 @@
-"""How numbers and times read on a page."""
+"""How numbers, times and names read on a page, and where pages lead that several of them name."""
 
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
 from html import escape
 from typing import Final
+from urllib.parse import quote
 
 from whatsapp_mcp.jid import is_person, number_of
 from whatsapp_mcp.zone import local
 
+CHATS: Final = "/chats"
+PEOPLE: Final = "/people"
 _KINDS: Final = {"g.us": "a group", "newsletter": "a channel"}
 _LAST: Final = 4
 """Digits of an address that tell two without a name apart."""
@@ -98,3 +101,14 @@ def day(moment: datetime, zone: tzinfo) -> str:
 def when(moment: datetime, zone: tzinfo) -> str:
     """The minute in the person's zone: `2026-11-24 14:05`."""
     return f"{local(moment, zone):%Y-%m-%d %H:%M}"
+
+
+def chat_path(jid: str, ref: int | None = None) -> str:
+    """The page of a chat; with a message's ref, where that stands."""
+    place = "" if ref is None else f"?at={ref}#m{ref}"
+    return f"{CHATS}/{quote(jid, safe='@')}{place}"
+
+
+def person_path(jid: str) -> str:
+    """The page of a person."""
+    return f"{PEOPLE}/{quote(jid, safe='@')}"

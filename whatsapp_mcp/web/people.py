@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import ContactNotFound
-from whatsapp_mcp.web.links import PEOPLE, person_path
+from whatsapp_mcp.web.formats import PEOPLE, person_path
 from whatsapp_mcp.web.site import Site, Tab
 
 if TYPE_CHECKING:

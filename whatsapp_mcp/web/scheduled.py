@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.web.links import chat_path
+from whatsapp_mcp.web.formats import chat_path
 from whatsapp_mcp.web.site import Site
 from whatsapp_mcp.zone import local
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from whatsapp_mcp.errors import ChatNotFound, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import ChatKind, MessageFilter
 from whatsapp_mcp.web.archive.bubbles import bubbles, preview
-from whatsapp_mcp.web.links import CHATS, chat_path
+from whatsapp_mcp.web.formats import CHATS, chat_path
 from whatsapp_mcp.web.site import Site, Tab
 
 if TYPE_CHECKING:

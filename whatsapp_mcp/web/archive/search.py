@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from whatsapp_mcp.models import EVERYTHING, Page
 from whatsapp_mcp.web.archive.bubbles import bubbles
-from whatsapp_mcp.web.links import chat_path
+from whatsapp_mcp.web.formats import chat_path
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
