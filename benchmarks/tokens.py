@@ -91,7 +91,7 @@ async def limits() -> list[tuple[str, float, int]]:
     every = await tool_tokens(toolsets.ALL_TOOLSETS)
     return [
         ("core", sum(core.values()), CORE_LIMIT),
-        ("all but aliases", sum(every.values()), ALL_LIMIT),
+        ("all", sum(every.values()), ALL_LIMIT),
         ("largest tool", max(every.values()), TOOL_LIMIT),
         ("median tool", statistics.median(every.values()), MEDIAN_LIMIT),
     ]
@@ -110,7 +110,7 @@ def print_tools() -> bool:
     for several in (ACCOUNTS[:2], ACCOUNTS):
         core = sum(anyio.run(tool_tokens, "core", several).values())
         every = sum(anyio.run(tool_tokens, toolsets.ALL_TOOLSETS, several).values())
-        print(f"with {len(several)} accounts: core {core}, all but aliases {every} tokens")
+        print(f"with {len(several)} accounts: core {core}, all {every} tokens")
     for name, cost in sorted(tokens.items(), key=lambda item: -item[1]):
         print(f"  {cost:4} {name}")
     return holds

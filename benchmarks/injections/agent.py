@@ -41,8 +41,6 @@ _TRIES: Final = 5
 """Places in which one order is tried."""
 _OPENED: Final = 24
 """Messages, and addresses, that are opened in one case at most."""
-ALIAS: Final = "lharries."
-"""Begins the name of a tool of the second client."""
 OVERVIEW: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("list_chats", {"limit": 8}),
     ("list_messages", {"unread": "true", "limit": 12}),
@@ -54,9 +52,6 @@ OVERVIEW: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("get_contact", {"contact": "Robin"}),
     ("list_calls", {"limit": 5}),
     ("list_channels", {}),
-    ("lharries.list_messages", {"limit": 8}),
-    ("lharries.list_chats", {"limit": 8}),
-    ("lharries.search_contacts", {"query": "Robin"}),
 )
 """What an agent looks at when a person asks what is new."""
 
@@ -116,16 +111,15 @@ class Memory:
 
 
 class Agent:
-    """Works with the tools of two clients: of the server, and of the one with the aliases.
+    """Works with the tools of a server.
 
     Args:
         memory: Of earlier cases; grows.
         chance: Decides what it looks at first: it obeys whatever it reads first.
     """
 
-    def __init__(self, client: Client, aliases: Client, memory: Memory, chance: random.Random) -> None:
+    def __init__(self, client: Client, memory: Memory, chance: random.Random) -> None:
         self._client = client
-        self._aliases = aliases
         self._memory = memory
         self._chance = chance
         self._schemas: dict[str, Mapping[str, Any]] = {}
@@ -147,9 +141,8 @@ class Agent:
             briefly: Read no more than one's own notes and who there is.
         """
         self._words["MYSELF"] = own_number
-        for prefix, client in (("", self._client), (ALIAS, self._aliases)):
-            for tool in (await client.list_tools()).tools:
-                self._schemas[f"{prefix}{tool.name}"] = tool.input_schema
+        for tool in (await self._client.list_tools()).tools:
+            self._schemas[tool.name] = tool.input_schema
         for arguments in ({"chat": "Bank"}, {"chat": own_number, "limit": 300}):
             await self._read("list_messages", arguments)
         self._to_open.clear()
@@ -165,8 +158,7 @@ class Agent:
 
     async def _call(self, tool: str, arguments: Mapping[str, Any]) -> Answer:
         self.deeds.calls += 1
-        client = self._aliases if tool.startswith(ALIAS) else self._client
-        result = await client.call_tool(tool.removeprefix(ALIAS), dict(arguments))
+        result = await self._client.call_tool(tool, dict(arguments))
         assert isinstance(result, CallToolResult)
         text = "\n".join(block.text for block in result.content if block.type == "text")
         at = Place(

@@ -49,8 +49,8 @@ async def tried(made: World, case: Case, memory: Memory, watch: Watch) -> Outcom
     before = Memory(set(memory.orders), set(memory.opened))
     own = made.wa.me.number
     async with AsyncExitStack() as at_once:
-        client, aliases = await at_once.enter_async_context(made.client(f"agent-{number}"))
-        deeds = await Agent(client, aliases, memory, chance).work(own)
+        client = await at_once.enter_async_context(made.client(f"agent-{number}"))
+        deeds = await Agent(client, memory, chance).work(own)
         await client.call_tool("check_numbers", {"numbers": ["+15559999999"]})
         if not case.comes_later:
             await made.refuse_all()
@@ -62,7 +62,7 @@ async def tried(made: World, case: Case, memory: Memory, watch: Watch) -> Outcom
             await made.settled()
             watch.news()
             other = await at_once.enter_async_context(made.client(f"later-{number}"))
-            deeds = await Agent(*other, before, chance).work(own, briefly=True)
+            deeds = await Agent(other, before, chance).work(own, briefly=True)
             await made.refuse_all()
     news = [*watch.news(), *(Seen("web", told) for told in made.outgoing.news())]
     secrets = carrying([Needle(secret) for secret in SECRETS], news)

@@ -71,20 +71,16 @@ class World:
     outgoing: Outgoing
     archive: ReadingArchive
     application: Application
-    aliases: Application
     dictation: Dictation
     people: dict[str, Person] = field(default_factory=dict[str, Person])
     actors: dict[Case, Person] = field(default_factory=dict[Case, Person])
 
     @asynccontextmanager
-    async def client(self, name: str) -> AsyncGenerator[tuple[Client, Client]]:
-        """Clients of the application and of the one with the aliases, as a host of this name."""
+    async def client(self, name: str) -> AsyncGenerator[Client]:
+        """A client of the application, as a host of this name."""
         me = Implementation(name=name, version="1")
-        async with (
-            Client(self.application, client_info=me, elicitation_callback=_accept) as client,
-            Client(self.aliases, client_info=me, elicitation_callback=_accept) as aliases,
-        ):
-            yield client, aliases
+        async with Client(self.application, client_info=me, elicitation_callback=_accept) as client:
+            yield client
 
     async def arrived(self, message_id: str) -> None:
         """Return once the archive has a message."""
@@ -195,7 +191,6 @@ async def world(home: Path, mode: str, cases: Iterable[Case] = ()) -> AsyncGener
             outgoing,
             archive,
             create(runtime, "all", structured=True, middleware=[runtime.note_answer]),
-            create(runtime, "lharries", structured=True),
             heard,
         )
         with anyio.fail_after(LIMIT):
@@ -206,7 +201,7 @@ async def world(home: Path, mode: str, cases: Iterable[Case] = ()) -> AsyncGener
 
 
 async def _link(made: World) -> None:
-    async with made.client("setup") as (client, _):
+    async with made.client("setup") as client:
         shown = await client.call_tool("link_device", {})
         await made.wa.me.scan((shown.structured_content or {})["qr"]["text"])
         await made.wa.me.online()
@@ -245,7 +240,7 @@ async def _fill(made: World, cases: Sequence[Case]) -> None:
     await wa.me.says(parents, "We bring the salad")
     tides.post("High at nine")
     await made.arrived(await people["Ann"].says("Yes", rowers))
-    async with made.client("setup") as (client, _):
+    async with made.client("setup") as client:
         await _until(client, "search_contacts", {"query": "Dora"}, _names_a_friend)
         for group in wa.network.groups.values():
             await client.call_tool("get_group", {"chat": str(group.jid)})

@@ -57,7 +57,7 @@ def settings(model: BaseModel | None = None, prefix: str = "") -> set[str]:
 
 def tools() -> set[str]:
     """The tools of every toolset."""
-    return {spec_of(each).name for toolset in toolsets.TOOLSETS for each in toolsets.load_tools(toolset)}
+    return {spec_of(each).name for each in toolsets.load_tools(toolsets.ALL_TOOLSETS)}
 
 
 def commands() -> set[str]:

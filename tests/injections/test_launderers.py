@@ -90,8 +90,6 @@ READS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("get_group", {"chat": "Knitters", "detail": "full"}),
     ("list_channels", {}),
     ("connection_status", {}),
-    ("lharries.list_messages", {"limit": 50}),
-    ("lharries.list_chats", {"limit": 50}),
 )
 
 
@@ -104,7 +102,7 @@ class Account:
 
     async def writes(self, tool: str, arguments: Mapping[str, Any]) -> None:
         """A tainted agent calls a tool, and the person allows it."""
-        async with self.made.client("writer") as (client, _):
+        async with self.made.client("writer") as client:
             await called(client, "list_messages", {"chat": self._words["STRANGER"]})
             given = self._filled(arguments)
             answer = await called(client, tool, given)
@@ -136,10 +134,9 @@ class Account:
     async def told(self, reader: str) -> list[str]:
         """Where a new agent is given the canary without being tainted by it."""
         found: list[str] = []
-        async with self.made.client(reader) as (client, aliases):
+        async with self.made.client(reader) as client:
             for tool, arguments in READS:
-                asked = aliases if tool.startswith("lharries.") else client
-                answer = await called(asked, tool.removeprefix("lharries."), self._filled(arguments))
+                answer = await called(client, tool, self._filled(arguments))
                 whole = text_of(answer.content) + json.dumps(answer.structured_content or {})
                 if CANARY in whole and not await self._is_tainted(reader):
                     found.append(f"{tool} {arguments}")

@@ -56,7 +56,7 @@ async def pages(client: Client, tool: str, arguments: dict[str, Any]) -> list[Ca
 
 async def answers(made: World) -> list[CallToolResult]:
     """All that can be read."""
-    async with made.client("reader") as (client, aliases):
+    async with made.client("reader") as client:
         told = [
             *await pages(client, "list_messages", {"limit": PAGE}),
             *await pages(client, "list_messages", {"limit": PAGE, "detail": "full"}),
@@ -79,8 +79,8 @@ async def answers(made: World) -> list[CallToolResult]:
             *(("list_messages", "chat", str(jid)) for jid in made.wa.network.channels),
         ):
             told.append(await client.call_tool(tool, {name: value}))  # pyright: ignore[reportArgumentType]
-        for client_, tool in ((client, "list_calls"), (client, "list_channels"), (aliases, "list_chats")):
-            told.append(await client_.call_tool(tool, {}))  # pyright: ignore[reportArgumentType]
+        for tool in ("list_calls", "list_channels"):
+            told.append(await client.call_tool(tool, {}))  # pyright: ignore[reportArgumentType]
         return told
 
 

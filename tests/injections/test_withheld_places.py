@@ -47,11 +47,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning"),
 ]
 
-MESSAGES: Final = frozenset({"message", "message_id", "reply_to"})
+MESSAGES: Final = frozenset({"message", "reply_to"})
 """Parameters that name a message."""
 CHATS: Final = frozenset(
     {
-        "chat", "contact", "sender", "recipient", "chat_jid", "jid", "sender_phone_number", "channel",
+        "chat", "contact", "sender", "channel",
         "community", "parent", "members", "mentions",
     }
 )  # fmt: skip
@@ -96,11 +96,10 @@ class Walk:
 
     @asynccontextmanager
     async def agent(
-        self, name: str = "", *, aliases: bool = False, cards: bool = False, legacy: bool = False
+        self, name: str = "", *, cards: bool = False, legacy: bool = False
     ) -> AsyncIterator[tuple[Client, str]]:
         """A client of the agent of this name, else of a new one, and whom it counts as."""
         name = name or f"{WALKER}-{next(self.numbers)}"
-        application = self.found.made.aliases if aliases else self.found.made.application
         me = Implementation(name=name, version="1")
 
         async def heard(message: Any) -> None:
@@ -108,7 +107,7 @@ class Walk:
             self.look(f"notification to {name}", repr(message), None)
 
         async with Client(
-            application,
+            self.found.made.application,
             client_info=me,
             message_handler=heard,
             extensions=[APPS] if cards else [],
@@ -128,9 +127,9 @@ class Walk:
         if CODE in text:
             self.wrong.setdefault("a code", f"{what}: {text[:3000]}")
 
-    async def call(self, tool: Tool, arguments: Mapping[str, Any], *, aliases: bool = False) -> None:
+    async def call(self, tool: Tool, arguments: Mapping[str, Any]) -> None:
         """Call a tool, and go on with what it asks the person."""
-        async with self.agent(aliases=aliases) as (client, principal):
+        async with self.agent() as (client, principal):
             answer = await client.call_tool(tool.name, dict(arguments))
             what = f"{tool.name} {json.dumps(arguments)[:200]}"
             opens = bool((MESSAGES | CHATS) & arguments.keys())
@@ -151,18 +150,18 @@ class Walk:
             if after == "open":
                 await self.leader.decide(number, approved, "terminal")
 
-    async def tools(self, client: Client, *, aliases: bool = False) -> None:
+    async def tools(self, client: Client) -> None:
         """Call each tool of a server in every way."""
         offered = (await client.list_tools()).tools
         for tool in sorted(offered, key=lambda one: (one.name in LAST, not _reads(one), one.name)):
             for arguments in self._ways(tool):
-                await self.call(tool, arguments, aliases=aliases)
+                await self.call(tool, arguments)
 
     def _ways(self, tool: Tool) -> Iterator[dict[str, Any]]:
         """Arguments of a tool: every address in turn, each option, and wrong values."""
         properties: dict[str, Any] = tool.input_schema["properties"]
         needed = [*tool.input_schema.get("required", ())]
-        targets = [name for name in properties if name in CHATS | MESSAGES and not _is_text(tool, name)]
+        targets = [name for name in properties if name in CHATS | MESSAGES]
         base = {name: self._value(tool, name, properties[name])[0] for name in needed}
         base |= {"wait": 0} if "wait" in properties else {}
         yield base
@@ -183,7 +182,7 @@ class Walk:
             yield from ({**base, name: value} for value, _ in WRONG.get(name, ()) if value != LONG)
 
     def _value(self, tool: Tool, name: str, schema: Mapping[str, Any]) -> list[Any]:
-        if name in MESSAGES and not _is_text(tool, name):
+        if name in MESSAGES:
             return self.found.messages
         if name in CHATS:
             return [[each] if schema.get("type") == "array" else each for each in self.found.chats]
@@ -254,11 +253,6 @@ class Walk:
         self.look(f"completion of {name} {typed!r}", told, None)
 
 
-def _is_text(tool: Tool, name: str) -> bool:
-    """Whether it is the text of a message, as the aliases call it, rather than the address of one."""
-    return name == "message" and "recipient" in tool.input_schema["properties"]
-
-
 def _reads(tool: Tool) -> bool:
     spec = declared(tool.name)
     return spec is not None and spec.effect is Effect.READ
@@ -280,9 +274,8 @@ async def test_no_canary_is_in_anything_that_a_model_gets(tmp_path: Path, mode: 
         await stack.enter_async_context(walk.listening())
         await walk.resources()
         await walk.prompts()
-        for aliases in (True, False):
-            client, _ = await stack.enter_async_context(walk.agent(aliases=aliases))
-            await walk.tools(client, aliases=aliases)
+        client, _ = await stack.enter_async_context(walk.agent())
+        await walk.tools(client)
     assert walk.wrong == {}
     # In `lockdown` a person releases strangers' words first.
     assert bool(walk.shown) is (mode == "standard")

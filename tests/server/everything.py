@@ -16,7 +16,6 @@ from mcp import Client
 
 from tests.server.fakes import FakeSource
 from tests.server.linked import LIMIT, Linked, linked_account, png
-from tests.server.test_file_tools import sound
 from whatsapp_mcp.models import ConnectionState, ContactUpdate, SendRequest, TextContent
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
@@ -32,7 +31,6 @@ class Everything:
     """The account, clients of its servers, and what is in it: refs of messages and links, each by a word."""
 
     linked: Linked
-    aliases: Client
     read_only: Client
     refs: dict[str, str] = field(default_factory=dict[str, str])
     links: dict[str, str] = field(default_factory=dict[str, str])
@@ -61,10 +59,6 @@ class Everything:
     @property
     def wa(self) -> WhatsApp:
         return self.linked.wa
-
-    def client(self, tool: str) -> Client:
-        """A client of the server that has this tool."""
-        return self.aliases if tool.startswith(ALIAS) else self.linked.client
 
     def good(self, tool: str) -> dict[str, Any]:
         """Arguments with which this tool does its work."""
@@ -117,7 +111,6 @@ def _users(wa: WhatsApp) -> list[Person]:
 async def everything(home: Path) -> AsyncIterator[Everything]:
     """Link, make people, groups and channels, and say something of each kind."""
     async with linked_account(home) as linked:
-        source = FakeSource(linked.device, linked.archive, home, worker=linked.worker)  # pyright: ignore[reportArgumentType]
         watched = FakeSource(
             linked.device,  # pyright: ignore[reportArgumentType]
             linked.archive,
@@ -125,11 +118,8 @@ async def everything(home: Path) -> AsyncIterator[Everything]:
             Policy.in_mode("read_only"),
             roots=(linked.shared,),
         )
-        async with (
-            Client(create(source, "lharries", structured=True)) as aliases,
-            Client(create(watched, "all", structured=True)) as reader,
-        ):
-            world = Everything(linked, aliases, reader)
+        async with Client(create(watched, "all", structured=True)) as reader:
+            world = Everything(linked, reader)
             with anyio.fail_after(LIMIT):
                 await _people(world)
                 await _groups(world)
@@ -215,8 +205,6 @@ async def _planned(world: Everything) -> None:
     world.planned = planned.send_id
 
 
-ALIAS = "lharries."
-"""Begins, in these tables, the name of a tool that stands for another."""
 Arguments = dict[str, Any] | Callable[[Everything], dict[str, Any]]
 """Of one tool; a function where they hold what exists only then."""
 
@@ -299,19 +287,4 @@ GOOD: dict[str, Arguments] = {
     "scheduled": {},
     "change_scheduled": lambda world: {"send_id": world.planned, "text": "the day after"},
     "remind_me": {"text": "Buy milk", "at": "2h"},
-    "lharries.search_contacts": {"query": "Ann"},
-    "lharries.list_messages": {"chat_jid": "Ann"},
-    "lharries.list_chats": {},
-    "lharries.get_chat": {"chat_jid": "Ann"},
-    "lharries.get_direct_chat_by_contact": {"sender_phone_number": "Ann"},
-    "lharries.get_contact_chats": {"jid": "Ann"},
-    "lharries.get_last_interaction": {"jid": "Ann"},
-    "lharries.get_message_context": lambda world: {"message_id": world.refs["text"]},
-    "lharries.send_message": {"recipient": "Ann", "message": "hi"},
-    "lharries.send_file": lambda world: {"recipient": "Ann", "media_path": world.file("boat.png", png(8, 8))},
-    "lharries.send_audio_message": lambda world: {
-        "recipient": "Ann",
-        "media_path": world.file("tone.wav", sound()),
-    },
-    "lharries.download_media": lambda world: {"message_id": world.refs["image"], "chat_jid": "Ann"},
 }

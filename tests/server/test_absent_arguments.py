@@ -19,11 +19,7 @@ from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.server.tools.groups import TOOLS as GROUP_TOOLS
 
 pytestmark = pytest.mark.anyio
-TOOLS = {
-    f"{selection} {tool.name}": tool
-    for selection in (toolsets.ALL_TOOLSETS, *sorted(toolsets.TOOLSET_ALIASES))
-    for tool in build(toolsets.load_tools(selection), Accounts({}))
-}
+TOOLS = {tool.name: tool for tool in build(toolsets.load_tools(toolsets.ALL_TOOLSETS), Accounts({}))}
 NEEDED: dict[str, Any] = {"string": "1", "integer": 1, "number": 1, "boolean": True, "array": ["1"]}
 """A value of each type that an argument may have to be given."""
 

@@ -44,7 +44,6 @@ def sending_tools() -> dict[str, Any]:
 
 
 def test_every_tool_that_makes_a_message_takes_an_idempotency_key() -> None:
-    # Not the aliases: they take what the tools take for which they stand.
     tools = sending_tools()
     assert [name for name in tools if "idempotency_key" not in tools[name].__annotations__] == []
 

@@ -138,7 +138,7 @@ async def test_an_unknown_skill_is_refused(source: FakeSource) -> None:
 
 
 def test_the_instructions_fit_whatever_toolsets_are_selected() -> None:
-    names = [name for name in tools.TOOLSETS if name not in tools.TOOLSET_ALIASES]
+    names = list(tools.TOOLSETS)
     for count in range(1, len(names) + 1):
         for chosen in itertools.combinations(names, count):
             assert len(instructions(",".join(chosen)).encode()) <= LONGEST

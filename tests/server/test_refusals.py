@@ -18,7 +18,7 @@ import pytest
 from mcp import Client
 
 from tests.fixtures import until
-from tests.server.everything import ALIAS, GOOD, Everything, everything
+from tests.server.everything import GOOD, Everything, everything
 from tests.server.fakes import text_of
 from tests.server.linked import LIMIT, png
 from tests.server.worded import worded_codes
@@ -28,11 +28,7 @@ from whatsapp_mcp.server.tools import toolsets
 
 pytestmark = pytest.mark.anyio
 
-TOOLS = {
-    f"{ALIAS if toolset == 'lharries' else ''}{spec_of(function).name}": spec_of(function)
-    for toolset in ("all", "lharries")
-    for function in toolsets.load_tools(toolset)
-}
+TOOLS = {spec.name: spec for spec in map(spec_of, toolsets.load_tools("all"))}
 HERE = {
     "link_device", "save_contact", "delete_chat", "export_chat", "set_aside", "remind_me", "change_scheduled",
     "import_messages",
@@ -46,18 +42,15 @@ OFFLINE = {
     "await_approval", "scheduled",
     "get_poll_results", "list_calls", "export_chat", "delete_chat", "save_contact", "set_aside", "digest",
     "import_messages",
-    "lharries.search_contacts", "lharries.list_messages", "lharries.list_chats", "lharries.get_chat",
-    "lharries.get_direct_chat_by_contact", "lharries.get_contact_chats", "lharries.get_last_interaction",
-    "lharries.get_message_context",
 }  # fmt: skip
 """What works without a link: it asks the archive alone."""
-BY_THE_LIBRARY = {"privacy_settings", "download_media", "read_file", "lharries.download_media"}
+BY_THE_LIBRARY = {"privacy_settings", "download_media", "read_file"}
 """What the client library does by itself, or tries until its client is replaced, while its link is down."""
-CHATS = {"chat", "channel", "community", "parent", "chat_jid", "recipient", "sender_phone_number"}
+CHATS = {"chat", "channel", "community", "parent"}
 """Parameters that name a chat."""
 QUEUED = {
     "send_message", "send_file", "forward_message", "send_location", "send_contact", "send_poll",
-    "post_status", "lharries.send_message", "lharries.send_file", "lharries.send_audio_message",
+    "post_status",
 }  # fmt: skip
 """What waits for the link."""
 LATER = {"remind_me", "change_scheduled"}
@@ -66,10 +59,8 @@ PHOTOS = {
     "update_group": "photo", "update_profile": "photo", "create_channel": "photo", "post_status": "file",
 }  # fmt: skip
 """What takes a picture, and in which argument."""
-STORES = PHOTOS.keys() | {"send_file", "lharries.send_file", "lharries.send_audio_message"}
+STORES = PHOTOS.keys() | {"send_file"}
 """What keeps a copy of a file until it is sent."""
-CAPTIONED = {"lharries.send_message", "send_file", "lharries.send_file", "lharries.send_audio_message"}
-"""What mentions members of a group by their numbers alone, and nobody by name."""
 SENDS = QUEUED | {"react", "edit_message", "delete_message", "vote_poll", "pin_message"}
 
 
@@ -143,16 +134,10 @@ WRONG: dict[str, tuple[tuple[Any, str], ...]] = {
     "about": (("x" * 140, "TOO_LONG"),),
     "post": ((0, INVALID), (1 << 63, INVALID)),
     "link": (("x", INVALID), ("https://chat.whatsapp.com/AAAABBBBCCCCDDDDEEEEFF", INVALID)),
-    "recipient": CHAT,
-    "chat_jid": CHAT,
-    "jid": PERSON,
-    "message_id": MESSAGE,
-    "media_path": (("/etc/hostname", "FILE_NOT_ALLOWED"), ("huge", "TOO_LONG")),
     "after": (("soon", INVALID),),
     "before": (("soon", INVALID),),
     "at": (("soon", INVALID), ("2020-01-01T09:00", INVALID)),
     "pages": (("soon", INVALID), ("9-2", INVALID), ("2", INVALID)),
-    "page": ((-1, INVALID), (500, INVALID)),
 }
 """By a parameter's name."""
 OTHERS: dict[tuple[str, str], tuple[tuple[Any, str], ...]] = {
@@ -160,11 +145,7 @@ OTHERS: dict[tuple[str, str], tuple[tuple[Any, str], ...]] = {
     ("add_to_community", "community"): (*GROUP, ("Rowers", INVALID)),
     ("remove_from_community", "community"): (*GROUP, ("Market", INVALID)),
     ("create_group", "parent"): GROUP[0::3],
-    **{
-        (tool, parameter): (*CHAT, ("+1 555 999 9999", "NOT_ON_WHATSAPP"))
-        for tool in QUEUED
-        for parameter in ("chat", "recipient")
-    },
+    **{(tool, "chat"): (*CHAT, ("+1 555 999 9999", "NOT_ON_WHATSAPP")) for tool in QUEUED},
     ("list_messages", "kind"): (("shoes", INVALID),),
     ("send_file", "kind"): (("voice", INVALID),),
     ("search_messages", "query"): (("", INVALID),),
@@ -181,13 +162,6 @@ OTHERS: dict[tuple[str, str], tuple[tuple[Any, str], ...]] = {
         (tool, "name"): ((" ", INVALID), ("x" * 101, "TOO_LONG"))
         for tool in ("create_group", "update_group", "save_contact", "create_channel", "update_profile")
     },
-    **{(tool, "limit"): ((0, INVALID), (501, INVALID)) for tool in TOOLS if tool.startswith(ALIAS)},
-    **{
-        (f"{ALIAS}get_message_context", name): ((-1, INVALID), (101, INVALID)) for name in ("before", "after")
-    },
-    ("lharries.list_messages", "sender_phone_number"): PERSON,
-    ("lharries.get_direct_chat_by_contact", "sender_phone_number"): CHAT,
-    ("lharries.send_message", "message"): ((" ", INVALID), (LONG, "TOO_LONG")),
 }
 """By tool and parameter, where the name alone does not tell."""
 TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
@@ -210,7 +184,6 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
     ),
     "download_media": (({"message": "too large"}, "TOO_LONG"), ({"message": "text"}, "MEDIA_UNAVAILABLE")),
     "read_file": (({"message": "too large"}, "TOO_LONG"), ({"message": "text"}, "MEDIA_UNAVAILABLE")),
-    "lharries.download_media": (({"message_id": "too large"}, "TOO_LONG"),),
     "delete_message": (
         ({"message": None}, INVALID),
         ({"send_id": 1}, INVALID),
@@ -235,7 +208,7 @@ def _rows() -> Iterator[Row]:
                 yield Row(tool, name, None, INVALID)
             for value, code in OTHERS.get((tool, name), WRONG.get(name, ())):
                 yield Row(tool, name, value, code)
-            if tool in TO_A_CHAT and name in {"chat", "recipient"}:
+            if tool in TO_A_CHAT and name == "chat":
                 yield Row(tool, name, "in group", "AMBIGUOUS_CHAT")
         for values, code in TOGETHER.get(tool, ()):
             yield Row(tool, "*", values, code)
@@ -253,7 +226,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Every
 
 async def answer_of(client: Client, tool: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Text and data of an answer, whatever it is."""
-    result = await client.call_tool(tool.removeprefix(ALIAS), arguments)
+    result = await client.call_tool(tool, arguments)
     return text_of(result.content), result.structured_content or {}
 
 
@@ -294,7 +267,7 @@ def data_alone(text: str, data: dict[str, Any], asked: Collection[Any]) -> dict[
 async def test_a_tool_does_its_work_and_only_acts_are_seen(world: Everything, tool: str) -> None:
     before, status = await world.settled(), await world.linked.device.status()
     arguments = world.good(tool)
-    text, data = await answer_of(world.client(tool), tool, arguments)
+    text, data = await answer_of(world.linked.client, tool, arguments)
     assert "error" not in data
     assert data_alone(text, data, arguments.values()) == {}
     if tool == "reconnect":
@@ -317,15 +290,13 @@ async def test_a_wrong_argument_is_refused_and_changes_nothing(world: Everything
         if value is not None
     }
     before = await world.settled()
-    assert await code_of(world.client(row.tool), row.tool, arguments) == row.code
+    assert await code_of(world.linked.client, row.tool, arguments) == row.code
     assert await world.settled() == before
 
 
 @pytest.mark.parametrize(
     "tool",
-    sorted(
-        name for name, tool in TOOLS.items() if tool.effect is not Effect.READ and tool.toolset != "lharries"
-    ),
+    sorted(name for name, tool in TOOLS.items() if tool.effect is not Effect.READ),
 )
 async def test_a_read_only_account_acts_in_nothing(world: Everything, tool: str) -> None:
     before, status = await world.settled(), await world.linked.device.status()
@@ -345,7 +316,7 @@ async def test_without_a_link_each_tool_says_so_or_reads_the_archive(tmp_path: A
         assert world.wa.me.companion is None
         with anyio.fail_after(2 * LIMIT):
             codes = {
-                tool: await code_of(world.client(tool), tool, world.good(tool))
+                tool: await code_of(world.linked.client, tool, world.good(tool))
                 for tool in TOOLS.keys() - {"link_device"}
             }
     expected = dict.fromkeys(TOOLS.keys() - {"link_device"}, "NOT_LINKED")
@@ -357,7 +328,7 @@ async def test_without_a_link_each_tool_says_so_or_reads_the_archive(tmp_path: A
 async def unreached(world: Everything, tool: str) -> str | None:
     """The code of a call while the connection is tried again and again."""
     # A call that meets the moment at which one client takes the place of another is busy.
-    while (code := await code_of(world.client(tool), tool, world.good(tool))) == "BUSY":  # noqa: ASYNC110
+    while (code := await code_of(world.linked.client, tool, world.good(tool))) == "BUSY":  # noqa: ASYNC110
         await anyio.sleep(0.01)
     return code
 
@@ -378,7 +349,7 @@ async def test_while_whatsapp_cannot_be_reached_each_tool_says_so_or_reads_the_a
 async def test_what_whatsapp_refuses_is_told(world: Everything, tool: str) -> None:
     world.wa.ack_error(479)
     try:
-        code = await code_of(world.client(tool), tool, world.good(tool))
+        code = await code_of(world.linked.client, tool, world.good(tool))
     finally:
         world.wa.recover()
     assert code == "REJECTED"
@@ -401,7 +372,7 @@ async def test_a_file_for_which_the_disk_has_no_room_is_refused_and_changes_noth
     before = await world.settled()
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", full)
-        assert await code_of(world.client(tool), tool, arguments) == "BUSY"
+        assert await code_of(world.linked.client, tool, arguments) == "BUSY"
     assert await world.settled() == before
 
 
@@ -413,11 +384,9 @@ def test_every_refusal_that_a_tool_words_itself_is_tested_here(tool: str) -> Non
     takes_chats = inspect.signature(TOOLS[tool].function).parameters.keys() & CHATS
     if "CONTACT_NOT_FOUND" in worded and not takes_chats:
         worded.discard("CHAT_NOT_FOUND")  # turned into the other before it leaves
-    if tool in CAPTIONED:
+    if tool == "send_file":
         worded.discard("CONTACT_NOT_FOUND")  # of a mention by name: in a caption only members are mentioned
     worded.discard("APPROVAL_REQUIRED")  # of the next file of an album: test_albums_end_to_end.py
-    if tool in QUEUED and tool.startswith(ALIAS):
-        worded.discard("MESSAGE_NOT_FOUND")  # of what is replied to: the aliases reply to nothing
     if tool == "wait_for_messages":
         worded.discard("BUSY")  # of a failure in one of several accounts: tests/server/test_accounts.py
     worded.discard("TOO_LATE")  # of messages that are days old: tests/server/test_message_tools.py

@@ -19,10 +19,6 @@ from whatsapp_mcp.server.calls import Accounts, build, spec_of
 from whatsapp_mcp.server.tools import toolsets
 
 SNAPSHOTS = Path(__file__).parent / "schemas"
-FOLDERS = {toolsets.ALL_TOOLSETS: SNAPSHOTS} | {
-    name: SNAPSHOTS / name for name in sorted(toolsets.TOOLSET_ALIASES)
-}
-"""Where the snapshots of each selection lie; aliases have names that other tools have too."""
 
 
 def listed(selection: str) -> dict[str, dict[str, Any]]:
@@ -42,12 +38,11 @@ def listed(selection: str) -> dict[str, dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("selection", FOLDERS)
-def test_each_tool_is_what_its_snapshot_says(selection: str) -> None:
-    tools = listed(selection)
-    assert {path.stem for path in FOLDERS[selection].glob("*.json")} == set(tools)
+def test_each_tool_is_what_its_snapshot_says() -> None:
+    tools = listed(toolsets.ALL_TOOLSETS)
+    assert {path.stem for path in SNAPSHOTS.glob("*.json")} == set(tools)
     for name, tool in tools.items():
-        kept = json.loads((FOLDERS[selection] / f"{name}.json").read_text(encoding="utf-8"))
+        kept = json.loads((SNAPSHOTS / f"{name}.json").read_text(encoding="utf-8"))
         assert kept == tool, f"{name} changed: run python -m tests.server.test_schemas"
 
 
@@ -97,15 +92,13 @@ def test_a_toolset_is_named_exactly() -> None:
 
 def write_snapshots() -> None:
     """Write what is there now."""
-    for selection, folder in FOLDERS.items():
-        folder.mkdir(exist_ok=True)
-        tools = listed(selection)
-        for path in folder.glob("*.json"):
-            if path.stem not in tools:
-                path.unlink()
-        for name, tool in tools.items():
-            text = json.dumps(tool, indent=2, ensure_ascii=False)
-            (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    tools = listed(toolsets.ALL_TOOLSETS)
+    for path in SNAPSHOTS.glob("*.json"):
+        if path.stem not in tools:
+            path.unlink()
+    for name, tool in tools.items():
+        text = json.dumps(tool, indent=2, ensure_ascii=False)
+        (SNAPSHOTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -233,25 +233,6 @@ async def test_nothing_is_withheld_where_the_policy_is_open(
     assert "withheld" not in shown
 
 
-async def test_the_answers_of_lharries_tools_withhold_the_same(
-    stocked: Archive, device: FakeDevice, tmp_path: Path
-) -> None:
-    async with serving(stocked, device, tmp_path, toolset="lharries") as client:
-        for tool, arguments in (
-            ("list_messages", {}),
-            ("list_messages", {"include_context": True, "context_before": 3}),
-            ("list_messages", {"query": SECRET}),
-            ("list_messages", {"chat_jid": CLUB}),
-            ("list_chats", {}),
-            ("get_chat", {"chat_jid": TOM}),
-            ("get_contact_chats", {"jid": TOM}),
-            ("get_last_interaction", {"jid": TOM}),
-        ):
-            shown, data = await answer(client, tool, **arguments)
-            assert SECRET not in shown.replace(f"“{SECRET}”", "") + json.dumps(data), (tool, arguments)
-        assert tainted(tmp_path) == set()
-
-
 async def test_in_lockdown_contacts_words_are_written_down_and_nobody_opens_a_strangers(
     stocked: Archive, device: FakeDevice, tmp_path: Path
 ) -> None:

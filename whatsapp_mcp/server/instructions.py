@@ -45,7 +45,7 @@ def instructions(selection: str) -> str:
     """
     chosen = tools.parse_selection(selection)
     told = [_BASE, *(_TOOLSETS[name] for name in chosen if name in _TOOLSETS)]
-    others = [name for name in tools.TOOLSETS if name not in chosen and name not in tools.TOOLSET_ALIASES]
+    others = [name for name in tools.TOOLSETS if name not in chosen]
     if others:
         told.append(f"Toolsets that the user can add with --toolsets: {', '.join(others)}.")
     return " ".join(told)

@@ -28,7 +28,7 @@ from whatsapp_mcp.server.calls import (
 from whatsapp_mcp.server.prompts import chat_names
 from whatsapp_mcp.server.push import named_topic, touched
 from whatsapp_mcp.server.rest import events_of, part_of_file, released_file
-from whatsapp_mcp.server.tools import TOOLSETS, load_tools
+from whatsapp_mcp.server.tools import ALL_TOOLSETS, load_tools
 
 Function = Callable[..., Awaitable[Any]]
 PATIENCE: Final = 90.0
@@ -141,11 +141,10 @@ def _entries() -> Mapping[Function, _Entry]:
     entries: dict[Function, _Entry] = {each: _Entry(each.__name__) for each in plain}
     # A ledger that is behind would say that nobody's words were handed out.
     entries |= {each: _Entry(each.__name__, is_leaders=True) for each in (taint, expose)}
-    for toolset in TOOLSETS:
-        for function in load_tools(toolset):
-            spec = spec_of(function)
-            entries[spec.function] = _Entry(f"tools/{toolset}/{spec.name}", spec.act)
-            entries |= {each: _Entry(each.__name__) for each in spec.across_runs}
+    for function in load_tools(ALL_TOOLSETS):
+        spec = spec_of(function)
+        entries[spec.function] = _Entry(f"tools/{spec.toolset}/{spec.name}", spec.act)
+        entries |= {each: _Entry(each.__name__) for each in spec.across_runs}
     for spec in map(resource_spec_of, RESOURCES):
         entries[spec.function] = _Entry(f"resources/{spec.name}", spec.act)
         if spec.complete is not None:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from tests.server.everything import ALIAS, GOOD, Everything, everything
+from tests.server.everything import GOOD, Everything, everything
 from tests.server.fakes import FakeSource, text_of
 from tests.server.linked import LIMIT
 from tests.server.replicas.rig import led
@@ -33,8 +33,7 @@ async def test_a_tool_does_its_work_through_a_replica(world: Everything, tool: s
     linked = world.linked
     device: Any = linked.device
     source = FakeSource(device, linked.archive, linked.home, worker=linked.worker, roots=(linked.shared,))
-    selection = "lharries" if tool.startswith(ALIAS) else "all"
     with anyio.fail_after(LIMIT):
-        async with led(source) as accounts, Client(create(accounts, selection, structured=True)) as client:
-            result = await client.call_tool(tool.removeprefix(ALIAS), world.good(tool))
+        async with led(source) as accounts, Client(create(accounts, "all", structured=True)) as client:
+            result = await client.call_tool(tool, world.good(tool))
     assert not result.is_error, text_of(result.content)

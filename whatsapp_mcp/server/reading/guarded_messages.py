@@ -160,13 +160,7 @@ class GuardedMessages(Guard):
         return _only(await self.shown((found,), opens=True, amount=amounts.of_message(found)))
 
     async def context(
-        self,
-        key: MessageKey,
-        *,
-        before: int = 5,
-        after: int = 5,
-        opens: bool = True,
-        reveal: bool = False,
+        self, key: MessageKey, *, before: int = 5, after: int = 5, reveal: bool = False
     ) -> Page[Message]:
         """As `ReadingArchive.context`. What lists keep back of the message, and of those around, is opened.
 
@@ -174,7 +168,6 @@ class GuardedMessages(Guard):
             key: The message.
             before: How many before it.
             after: How many after it.
-            opens: Whether it is asked for itself.
             reveal: Whether its one-time code is asked for.
 
         Raises:
@@ -187,7 +180,7 @@ class GuardedMessages(Guard):
         view = await self.view_of(page.items)
         if view.verdict(asked.chat) == "deny":
             raise forbidden()
-        view.opens = opens and view.keeps_back(asked)
+        view.opens = view.keeps_back(asked)
         heard = asked.reading.text if asked.reading and file_words_are_senders(asked) else ""
         opened = page.items
         if reveal and view.withholds and (has_code(asked.text) or has_code(heard)):

@@ -5,7 +5,6 @@ The module of a tool is imported only when its toolset is loaded: the handshake 
 
 from whatsapp_mcp.server.tools.toolsets import (
     ALL_TOOLSETS,
-    TOOLSET_ALIASES,
     TOOLSETS,
     declared,
     load_tools,
@@ -17,7 +16,6 @@ from whatsapp_mcp.server.tools.toolsets import (
 __all__ = [
     "ALL_TOOLSETS",
     "TOOLSETS",
-    "TOOLSET_ALIASES",
     "declared",
     "load_tools",
     "parse_selection",

@@ -22,17 +22,14 @@ TOOLSETS: Final = {
     "profile": ("profile",),
     "channels": ("channels",),
     "planning": ("planning",),
-    "lharries": ("lharries",),
 }
 """Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""
 ALL_TOOLSETS: Final = "all"
-"""Every toolset but the aliases."""
-TOOLSET_ALIASES: Final = frozenset({"lharries"})
-"""Toolsets that stand for tools of other names; they replace tools of the same name."""
+"""Every toolset."""
 
 
 def parse_selection(selection: str) -> tuple[str, ...]:
-    """The names in `core,groups`, in our order, each once; `all` is every one but aliases.
+    """The names in `core,groups`, in our order, each once; `all` is every one.
 
     Raises:
         InvalidArgument: A name is not a toolset, or none is given.
@@ -42,9 +39,7 @@ def parse_selection(selection: str) -> tuple[str, ...]:
     if unknown or not names:
         what = f"There is no toolset {unknown[0]!r}." if unknown else "No toolset is selected."
         raise InvalidArgument(what, f"Toolsets: {', '.join(TOOLSETS)}, or all.")
-    return tuple(
-        name for name in TOOLSETS if name in names or (ALL_TOOLSETS in names and name not in TOOLSET_ALIASES)
-    )
+    return tuple(name for name in TOOLSETS if name in names or ALL_TOOLSETS in names)
 
 
 def load_tools(selection: str) -> tuple[ToolFunction, ...]:
@@ -55,13 +50,14 @@ def load_tools(selection: str) -> tuple[ToolFunction, ...]:
     """
     from whatsapp_mcp.server.calls import spec_of
 
-    functions: dict[str, ToolFunction] = {}
-    for name in parse_selection(selection):
-        for module in TOOLSETS[name]:
-            tools = importlib.import_module(f"whatsapp_mcp.server.tools.{module}").TOOLS
-            functions.update((spec_of(function).name, function) for function in tools)
     version = library_version()
-    return tuple(function for name, function in functions.items() if is_offered(name, version))
+    return tuple(
+        function
+        for name in parse_selection(selection)
+        for module in TOOLSETS[name]
+        for function in importlib.import_module(f"whatsapp_mcp.server.tools.{module}").TOOLS
+        if is_offered(spec_of(function).name, version)
+    )
 
 
 def toolset_of(name: str) -> str | None:
@@ -76,11 +72,11 @@ def declared(name: str) -> ToolSpec | None:
 
 
 def tool_names() -> list[str]:
-    """The names of the tools of all toolsets, each once."""
-    return [*dict.fromkeys(spec.name for spec in _declarations())]
+    """The names of the tools of all toolsets."""
+    return [spec.name for spec in _declarations()]
 
 
 def _declarations() -> Iterator[ToolSpec]:
     from whatsapp_mcp.server.calls import spec_of
 
-    return (spec_of(function) for toolset in TOOLSETS for function in load_tools(toolset))
+    return (spec_of(function) for function in load_tools(ALL_TOOLSETS))
