@@ -16,7 +16,7 @@ from whatsapp_mcp.settings.account_folder import (
 )
 from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits, AgentSettings
 from whatsapp_mcp.settings.current import CurrentSettings
-from whatsapp_mcp.settings.editing import Assignment, Change, Copy, Erasure, edited
+from whatsapp_mcp.settings.editing import section_as, with_comments_kept, with_section_copied, without_section
 from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, PRINCIPAL_VARIABLE
 from whatsapp_mcp.settings.loading import check_own_text, config_text, load, parse
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
@@ -51,13 +51,9 @@ __all__ = [
     "AgentKind",
     "AgentLimits",
     "AgentSettings",
-    "Assignment",
     "BudgetSettings",
-    "Change",
     "ChatRule",
-    "Copy",
     "CurrentSettings",
-    "Erasure",
     "HostPort",
     "KeepSettings",
     "MediaSettings",
@@ -78,11 +74,14 @@ __all__ = [
     "check_new_name",
     "check_own_text",
     "config_text",
-    "edited",
     "file_system_of",
     "home_in",
     "load",
     "make_private",
     "parse",
+    "section_as",
     "sharing_of",
+    "with_comments_kept",
+    "with_section_copied",
+    "without_section",
 ]

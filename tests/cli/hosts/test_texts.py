@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, entry_of, json_text
+from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, entry_of, json_text, yaml_text
 from whatsapp_mcp.cli.hosts.editing import Change, put_in, taken_out
 from whatsapp_mcp.errors import Unsupported
 
@@ -424,7 +424,7 @@ def test_a_yaml_file_without_a_newline_at_its_end_keeps_its_last_value(tmp_path:
 
 
 def test_a_comment_above_the_next_key_stays_when_an_entry_is_renewed_or_removed(tmp_path: Path) -> None:
-    entry = "  whatsapp:\n    cmd: /old/whatsapp-mcp # there\n    args: []\n    # of ours\n"
+    entry = "  whatsapp:\n    cmd: /old/whatsapp-mcp # there\n    args: []\n"
     path = goose(tmp_path, f"extensions:\n{entry}\n  # about o\n  o:\n    enabled: true\n# about a\na: 1\n")
 
     put(BY_NAME["goose"], path)
@@ -433,13 +433,13 @@ def test_a_comment_above_the_next_key_stays_when_an_entry_is_renewed_or_removed(
     assert path.read_text() == "extensions:\n\n  # about o\n  o:\n    enabled: true\n# about a\na: 1\n"
 
 
-def test_a_comment_of_a_container_that_is_emptied_does_not_become_part_of_a_text(tmp_path: Path) -> None:
+def test_a_container_that_is_emptied_leaves_what_stands_around_it(tmp_path: Path) -> None:
     entry = "  whatsapp:\n    cmd: /old/whatsapp-mcp\n"
-    path = goose(tmp_path, f"text: |\n  one\nextensions:\n  # mine\n{entry}")
+    path = goose(tmp_path, f"text: |\n  one\nextensions:\n  # mine\n{entry}\n# about b\nb: 1\n")
 
     take(BY_NAME["goose"], path)
 
-    assert read_yaml(path.read_bytes()) == {"text": "one\n", "extensions": {}}
+    assert path.read_text() == "text: |\n  one\n\n# about b\nb: 1\n"
 
 
 def test_what_a_person_added_to_an_entry_in_yaml_is_kept_as_it_is(tmp_path: Path) -> None:
@@ -459,22 +459,14 @@ def test_what_a_person_added_to_an_entry_in_yaml_is_kept_as_it_is(tmp_path: Path
     "text",
     [
         "extensions:\n  - a\n",
-        "extensions:\n  {a: 1}\n",
-        "extensions: {a: 1}\n",
         "extensions:\n  a\n",
-        "extensions: &x\n  a: 1\n",
-        "extensions:\n  'a':\n    b: 1\n",
-        "extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n    text: >-\n      a\n      b\n",
-        "extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n    text: 'a\n      b'\n",
-        "extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n    active: yes\n",
-        "extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n    since: 2026-01-01\n",
         "extensions:\n  a: 1\nextensions:\n  b: 1\n",
-        "extensions:\nb: |\n  a",
-        "  a: 1\n",
-        'a: "x\u2028extensions: "\n',
+        "a: 1\n---\nb: 1\n",
+        "a: 'b\n",
+        "extensions: &x\n  a: 1\nb: *x\n",
     ],
 )
-def test_yaml_that_is_not_understood_is_not_changed(text: str, tmp_path: Path) -> None:
+def test_yaml_that_cannot_be_changed_is_left_as_it_is(text: str, tmp_path: Path) -> None:
     path = goose(tmp_path, text)
 
     with pytest.raises(Unsupported):
@@ -483,8 +475,34 @@ def test_yaml_that_is_not_understood_is_not_changed(text: str, tmp_path: Path) -
     assert path.read_text() == text
 
 
-def test_other_entries_in_yaml_may_be_written_in_any_way(tmp_path: Path) -> None:
-    others = "  o:\n    text: >-\n      a\n\n      # b\n    args: [a, b]\n  p: &x\n    q: *x\n"
+def test_yaml_may_be_written_in_any_way_and_keeps_its_values(tmp_path: Path) -> None:
+    ours = "extensions:\n  whatsapp:\n    cmd: /old/whatsapp-mcp\n"
+    for text in (
+        "extensions:\n  {a: 1}\n",
+        "extensions: {a: 1}\n",
+        "extensions: &x\n  a: 1\n",
+        "extensions:\n  'a':\n    b: 1\n",
+        f"{ours}    text: >-\n      a\n      b\n",
+        f"{ours}    text: 'a\n      b'\n",
+        f"{ours}    active: yes\n",
+        f"{ours}    since: 2026-01-01\n",
+        "extensions:\nb: |\n  a",
+        "  a: 1\n",
+        'a: "x\u2028extensions: "\n',
+    ):
+        path = goose(tmp_path, text)
+        put(BY_NAME["goose"], path)
+        before, after = yaml_text.read(text), yaml_text.read(path.read_text())
+        mine, former = after["extensions"].pop("whatsapp"), dict(before.pop("extensions", None) or {})
+        wanted = entry_of(BY_NAME["goose"], OURS, "whatsapp")
+        assert mine == {**former.pop("whatsapp", {}), **wanted}, text
+        assert after.pop("extensions") == former, text
+        assert after == before, text
+        path.with_name(f"{path.name}.before-whatsapp").unlink(missing_ok=True)
+
+
+def test_other_entries_in_yaml_keep_their_form(tmp_path: Path) -> None:
+    others = "  o:\n    text: >-\n      a\n\n      # b\n    args: [a, b]\n  p: &x\n    q: 'on'\n  r: *x\n"
     path = goose(tmp_path, f"extensions:\n{others}")
 
     put(BY_NAME["goose"], path)

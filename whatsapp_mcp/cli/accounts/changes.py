@@ -25,14 +25,12 @@ from whatsapp_mcp.settings import (
     REMOVING,
     RENAMING,
     AccountFolder,
-    Change,
-    Copy,
-    Erasure,
     Settings,
     config_text,
-    edited,
     make_private,
     parse,
+    with_section_copied,
+    without_section,
 )
 from whatsapp_mcp.system import HERE, System, sync_folder, write_private
 
@@ -82,7 +80,9 @@ def _begin_rename(loaded: Settings, old: str, new: str) -> None:
     for marker in (_marker_in(loaded.account_folder(old)), _marker(loaded)):
         write_private(marker, json.dumps([old, new]).encode(), synced=True)
     if old in loaded.accounts_with_settings:
-        edit_config(loaded.home, Copy(("accounts", old), ("accounts", new)))
+        _edit_config(
+            loaded.home, lambda text: with_section_copied(text, ("accounts", old), ("accounts", new))
+        )
     _change_tokens(loaded.home, lambda names: names | {new} if old in names else names)
 
 
@@ -97,7 +97,7 @@ def _end_rename(loaded: Settings, gone: str, folder: AccountFolder) -> None:
 def forget_name(loaded: Settings, name: str) -> None:
     """Take out the sections of an account, and its name in tokens."""
     if name in parse(loaded.home, config_text(loaded.home)).accounts_with_settings:
-        edit_config(loaded.home, Erasure(("accounts", name)))
+        _edit_config(loaded.home, lambda text: without_section(text, ("accounts", name)))
     _change_tokens(loaded.home, lambda names: names - {name})
 
 
@@ -215,7 +215,7 @@ def require_removable(loaded: Settings, folder: AccountFolder) -> None:
         )
     require_unnamed(loaded, folder.name)
     if folder.name in loaded.accounts_with_settings:
-        edited(config_text(loaded.home), [Erasure(("accounts", folder.name))])
+        without_section(config_text(loaded.home), ("accounts", folder.name))
     with nobody_leads(folder):
         pass
 
@@ -377,9 +377,7 @@ def _change_tokens(home: Path, change: Callable[[frozenset[str]], Iterable[str]]
     Tokens(home).change_accounts(change)
 
 
-def edit_config(home: Path, *changes: Change) -> None:
-    """Change `config.toml`."""
-    before = config_text(home)
-    after = edited(before, changes)
+def _edit_config(home: Path, change: Callable[[str], str]) -> None:
+    after = change(config_text(home))
     parse(home, after)
     write_private(home / "config.toml", after.encode(), synced=True)

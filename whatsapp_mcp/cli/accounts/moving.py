@@ -7,7 +7,6 @@ that is interrupted goes on when it is run again.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 
 from whatsapp_mcp.cli.accounts.changes import (
@@ -33,16 +32,12 @@ from whatsapp_mcp.node.moving import (
 )
 from whatsapp_mcp.settings import (
     AccountFolder,
-    Assignment,
-    Change,
-    Copy,
-    Erasure,
     Settings,
     check_own_text,
     config_text,
-    edited,
     make_private,
     parse,
+    section_as,
 )
 from whatsapp_mcp.system import sync_folder, write_private
 
@@ -97,21 +92,9 @@ def own_settings(text: str, name: str) -> str:
     Raises:
         InvalidArgument: The file is written in a way in which it cannot be changed.
     """
-    values = tomllib.loads(text)
-    own = values.get("accounts", {}).get(name, {})
-    if not own:
+    if name not in tomllib.loads(text).get("accounts", {}):
         return ""
-    changes: list[Change] = [
-        Erasure((key,)) if _is_section(value) else Assignment((), key, None)
-        for key, value in values.items()
-        if key != "accounts"
-    ]
-    changes += [Copy(("accounts", name, section), (section,)) for section in own]
-    return edited(text, [*changes, Erasure(("accounts",))])
-
-
-def _is_section(value: object) -> bool:
-    return isinstance(value, dict | list)
+    return section_as(text, ("accounts", name), ())
 
 
 def _take_settings(loaded: Settings, name: str, text: str) -> None:
@@ -119,9 +102,7 @@ def _take_settings(loaded: Settings, name: str, text: str) -> None:
     before = config_text(loaded.home)
     if not text or name in parse(loaded.home, before).accounts_with_settings:
         return
-    sections: Sequence[str] = list(tomllib.loads(text))
-    moved = [Copy((section,), ("accounts", name, section)) for section in sections]
-    added = edited(text, [*moved, *(Erasure((section,)) for section in sections)])
+    added = section_as(text, (), ("accounts", name))
     after = f"{before.rstrip()}\n\n{added.strip()}\n".lstrip()
     parse(loaded.home, after)
     write_private(loaded.home / "config.toml", after.encode(), synced=True)

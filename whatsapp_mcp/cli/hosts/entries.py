@@ -144,7 +144,5 @@ def rendered(host: Host, name: str, value: Mapping[str, Any], extra: Mapping[str
     if host.format is Format.JSON:
         whole = {**(extra or {}), host.container: {name: value}}
         return json.dumps(whole, indent=2, ensure_ascii=False)
-    if host.shape is Shape.NAMED:
-        first, *others = yaml_text.written(name, value, "  ").splitlines()[1:]
-        return "\n".join([f"{host.container}:", f"  - {first.strip()}", *others])
-    return f"{host.container}:\n{yaml_text.written(name, value, '  ')}".rstrip("\n")
+    is_list = host.shape is Shape.NAMED
+    return yaml_text.written(host.container, name, value, is_list=is_list).rstrip("\n")
