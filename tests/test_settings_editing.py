@@ -69,6 +69,7 @@ def test_a_section_may_be_written_in_any_way(text: str) -> None:
 def test_what_cannot_be_changed_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="cannot be changed here"):
         with_section_copied('[accounts]\nwork = {policy = {mode = "open"}}\n', WORK, ("accounts", "a"))
-    for change in (lambda text: without_section(text, WORK), lambda text: section_as(text, WORK, ())):
-        with pytest.raises(InvalidArgument, match="cannot be changed here"):
-            change("not = toml =\n")
+    with pytest.raises(InvalidArgument, match="cannot be changed here"):
+        without_section("not = toml =\n", WORK)
+    with pytest.raises(InvalidArgument, match="cannot be changed here"):
+        section_as("not = toml =\n", WORK, ())

@@ -87,7 +87,7 @@ def _newline(text: str) -> str:
 def _text(document: Any, newline: str) -> str:
     from ruamel.yaml import YAML
 
-    yaml = YAML()
+    yaml: Any = YAML()
     yaml.width = _UNBROKEN
     yaml.line_break = newline
     stream = StringIO(newline="")
