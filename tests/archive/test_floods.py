@@ -1,4 +1,4 @@
-"""What one sender may take of the disk in a chat and a day: beyond it a long message is kept cut short."""
+"""What one sender may take of the disk: beyond so many bytes a day, what they write is kept cut short."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LONG = WORDS * (LENGTH // len(WORDS))
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few long messages be a flood."""
-    monkeypatch.setattr(floods, "MOST", MOST)
+    monkeypatch.setattr(floods, "MOST", MOST * (LENGTH + 1_000))
 
 
 def flood(count: int, name: str = "F", **where: object) -> list[Raw]:
@@ -57,7 +57,7 @@ def raw_forms(folder: AccountFolder) -> int:
 def is_cut(text: str) -> bool:
     """It is the beginning, behind what says how long it was and that the rest is not kept."""
     said, _, words = text.partition("] ")
-    return f"first 1,000 of {LENGTH:,}" in said and "not kept" in said and words == f"{LONG[:1_000]}…"
+    return f"first 100 of {LENGTH:,}" in said and "not kept" in said and words == f"{LONG[:100]}…"
 
 
 async def test_the_long_messages_beyond_a_days_bound_are_kept_cut_short_say_so_and_are_counted(
@@ -73,7 +73,30 @@ async def test_the_long_messages_beyond_a_days_bound_are_kept_cut_short_say_so_a
     assert await archive.check() == ()
 
 
-async def test_other_senders_chats_and_days_and_what_is_short_are_not_cut(archive: Archive) -> None:
+async def test_short_messages_count_as_long_ones_do_and_say_what_was_cut(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    short, count = "words " * 50, 1_000
+    await come(archive, [ev.message(f"S{n}", short, at=NOON + n) for n in range(count)])
+    cut = (await archive.statistics()).cut_short
+    assert count // 2 < cut < count
+    assert raw_forms(folder) == count - cut
+    newest = next(iter((await texts(archive)).values()))
+    assert newest.startswith("[the first 100 of 300 characters: the rest was not kept")
+    assert newest.endswith(f"{short[:100]}…")
+
+
+async def test_what_is_short_enough_stays_whole_without_its_raw_form(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    await come(archive, [*flood(MOST), ev.message("over", LONG, at=NOON + 50)])
+    await come(archive, [ev.message("hi", "hi there", at=NOON + 60)])
+    assert (await texts(archive))["hi"] == "hi there"
+    assert raw_forms(folder) == MOST
+    assert (await archive.statistics()).cut_short == 2
+
+
+async def test_other_senders_and_days_and_the_owner_are_not_cut_but_other_chats_are(archive: Archive) -> None:
     await come(archive, flood(MOST + 1, chat=GROUP, sender=ANA))
     await come(
         archive,
@@ -81,30 +104,47 @@ async def test_other_senders_chats_and_days_and_what_is_short_are_not_cut(archiv
             ev.message("bob", LONG, chat=GROUP, sender=BOB, at=NOON + 100),
             ev.message("ana", LONG, at=NOON + 100),
             ev.message("tomorrow", LONG, chat=GROUP, sender=ANA, at=NOON + DAY),
-            ev.message("short", LONG[:4_000], chat=GROUP, sender=ANA, at=NOON + 101),
             *flood(MOST + 1, "mine", chat=GROUP, sender=None),
         ],
     )
-    assert (await archive.statistics()).cut_short == 1
+    assert (await archive.statistics()).cut_short == 2
     found = {**await texts(archive), **await texts(archive, GROUP)}
-    assert {wa_id for wa_id, text in found.items() if is_cut(text)} == {f"F{MOST}"}
+    assert {wa_id for wa_id, text in found.items() if is_cut(text)} == {f"F{MOST}", "ana"}
+
+
+async def test_years_of_history_are_kept_whole_as_each_day_of_them_counts_alone(archive: Archive) -> None:
+    days = range(400)
+    past = [ev.web_message(f"H{day}", LONG[:20_000], at=NOON - day * DAY) for day in days]
+    await come(archive, [ev.history(ev.conversation(past))])
+    found = await archive.statistics()
+    assert (found.messages, found.cut_short) == (len(days), 0)
+
+
+async def test_the_days_that_are_over_are_forgotten(archive: Archive, folder: AccountFolder) -> None:
+    await come(archive, [ev.message(f"D{n}", at=NOON + n * 600) for n in range(1_000)])
+    with closing(sqlite3.connect(folder.archive_db)) as db:
+        assert db.execute("SELECT count(*) FROM intake").fetchone() == (0,)
 
 
 async def test_a_long_edit_beyond_the_bound_is_cut_short_and_says_so(archive: Archive) -> None:
-    edits = [ev.edit("A1", f"{n} {LONG}", at=NOON + 60 + n) for n in range(MOST)]
+    edits = [ev.edit("A1", f"{n} {LONG}", at=NOON + 60 + n * DAY) for n in range(MOST)]
     await come(archive, [ev.message("A1", "short"), ev.message("A2", "short"), *edits])
-    await come(archive, [ev.edit("A2", LONG, at=NOON + 90), ev.edit("A1", "short again", at=NOON + 91)])
+    later = NOON + 90 * DAY  # whatever time its sender gives it
+    await come(archive, [ev.edit("A2", LONG, at=later), ev.edit("A1", "short again", at=later + 1)])
     found = await texts(archive)
     assert found["A1"] == "short again"
     assert is_cut(found["A2"])
     assert (await archive.statistics()).cut_short == 1
 
 
-async def test_what_a_file_of_contacts_or_a_poll_says_is_cut_with_the_rest(archive: Archive) -> None:
+async def test_what_a_file_of_contacts_or_a_poll_says_is_cut_with_the_rest(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     body = E2E.Message()
     body.pollCreationMessage.name = "Which?"
     for option in range(64):
         body.pollCreationMessage.options.add(optionName=f"{option} ".ljust(255, "x"))
+    monkeypatch.setattr(floods, "MOST", MOST * 18_000)
     await come(archive, [ev.message(f"P{n}", body, at=NOON + n) for n in range(MOST + 1)])
     newest, *rest = (await archive.messages()).items
     assert newest.details is not None
@@ -115,11 +155,12 @@ async def test_what_a_file_of_contacts_or_a_poll_says_is_cut_with_the_rest(archi
 
 
 async def test_a_raw_form_beyond_its_bound_is_not_kept_and_the_message_is_counted(
-    archive: Archive, folder: AccountFolder
+    archive: Archive, folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = E2E.Message()
     body.imageMessage.caption = "look"
     body.imageMessage.JPEGThumbnail = b"x" * floods.MAX_RAW
+    monkeypatch.setattr(floods, "MOST", 1 << 20)
     await come(archive, [ev.message("A1", body), ev.message("A2", "hi")])
     assert raw_forms(folder) == 1
     assert (await texts(archive))["A1"] == "look"

@@ -50,11 +50,14 @@ PROMISES = {
     "a link to a path of this computer | does not": [
         "server/test_whose_files.py:test_a_picture_without_words_a_voice_note_and_a_path_taint_nobody",
     ],
-    "A flood of long messages takes of the disk no more than": [
+    "of each sender, so many bytes a day are kept whole": [
         "archive/test_floods.py:*",
     ],
-    "for each sender, chat and day; what is cut says so": [
+    "what is cut says so": [
         "server/test_floods.py:*",
+    ],
+    "Add-ons whose message does not come wait in a bounded number, and at most a year": [
+        "archive/test_waiting_addons.py:*",
     ],
     "One-time codes are masked in what was read, also in its parts, and found by no search": [
         "server/test_parts_of_codes.py:*",

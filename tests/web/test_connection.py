@@ -108,6 +108,7 @@ async def test_whatever_a_status_may_say_is_shown(http: httpx2.AsyncClient, monk
         events_lost=5,
         undecoded=6,
         cut_short=9,
+        addons_dropped=11,
         address_book=AddressBookState.MISSING,
         silent_groups=4,
         failures={"outbox": 7},
@@ -122,6 +123,8 @@ async def test_whatever_a_status_may_say_is_shown(http: httpx2.AsyncClient, monk
 
     for words in ("A person paused it.", "Resume it.", "1,234", "Up to 5 events", "6 events are of a kind"):
         assert words in page
+    assert "9 messages are not kept whole" in page
+    assert "11 reactions, edits or the like are gone" in page
     assert "4 groups had some" in page
     assert "9 messages are not kept whole" in page
     for words in ("outbox, 7 times", "8 to fetch", "Adding or changing any contact", 'value="resume"'):

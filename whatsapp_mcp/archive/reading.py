@@ -131,6 +131,7 @@ class ReadingArchive:
     position = in_thread(write.position)
     arrived = in_thread(read.arrived)
     cut_short = in_thread(read.cut_short)
+    addons_dropped = in_thread(read.addons_dropped)
     coverage = in_thread(read.coverage)
     gaps = at_once(read.gaps)
     silent_groups = at_once(read.silent_groups)

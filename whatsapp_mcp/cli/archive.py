@@ -74,6 +74,8 @@ def stats(as_json: AsJson = False, account: Account = "") -> None:
     if found.cut_short:
         messages = "1 message is" if found.cut_short == 1 else f"{found.cut_short} messages are"
         lines.append(f"{messages} not kept whole: their senders sent too much that day")
+    if found.addons_dropped:
+        lines.append(f"{found.addons_dropped} reactions, edits or the like waited in vain for their message")
     if imports:
         new = sum(each.report.new for each in imports)
         count = "1 import" if len(imports) == 1 else f"{len(imports)} imports"

@@ -76,8 +76,6 @@ class Flag(IntEnum):
     """Two copies became this one, so more than one ref leads to it."""
     IMPORTED = 512
     """It was read in a file: anybody may have made it up."""
-    LONG = 1024
-    """It takes more of the disk than most, and counts towards how many of a sender's are kept whole."""
     CUT_SHORT = 2048
     """Not all of it was kept: too much came of its sender that day, or its raw form was too large."""
 

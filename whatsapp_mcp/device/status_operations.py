@@ -79,6 +79,7 @@ class StatusOperations:
             events_lost=self._counters.events_lost,
             undecoded=self._archiver.undecoded,
             cut_short=await self._read(self._archive.cut_short()),
+            addons_dropped=await self._read(self._archive.addons_dropped()),
             catching_up=self._archiver.waiting > 0 or self._archiver.history_progress is not None,
             history_progress=self._archiver.history_progress,
             leader_pid=os.getpid(),

@@ -287,6 +287,7 @@ class Statistics:
     unread_chats: int
     undecoded: int
     cut_short: int
+    addons_dropped: int
     first: datetime | None
     last: datetime | None
     bytes: int

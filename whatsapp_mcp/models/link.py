@@ -54,6 +54,7 @@ class ConnectionStatus:
         events_lost: Upper bound of events that WhatsApp considers delivered and that were not stored.
         undecoded: Events kept that this version cannot decode.
         cut_short: Messages not kept whole, because too much came of their senders in a day.
+        addons_dropped: Reactions, edits and the like that waited for their message in vain, and are gone.
         history_progress: Percent of the first history sync; None when none is running or it is done.
         leader_pid: Process id of the leader; None when there is none.
         address_book: Whether the phone's address book has come; None while nothing can be said.
@@ -82,6 +83,7 @@ class ConnectionStatus:
     events_lost: int = 0
     undecoded: int = 0
     cut_short: int = 0
+    addons_dropped: int = 0
     catching_up: bool = False
     history_progress: int | None = None
     leader_pid: int | None = None

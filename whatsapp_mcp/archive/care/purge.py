@@ -162,6 +162,8 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
         return _NOTHING
     stray = state.purge_stray_addons(db, span.chat, span.before)
     state.purge_import_spans(db, span.chat, span.before)
+    if span.chat is None:
+        db.execute("DELETE FROM intake WHERE ?1 IS NULL OR day < ?1 / 86400", (span.before,))
     changes = db.total_changes
     where, values = span.where("chat_id", "at", 1000)
     db.execute(

@@ -189,8 +189,7 @@ CREATE INDEX messages_own ON messages (chat_id) WHERE sender_id = 0;
 CREATE INDEX messages_kind ON messages (kind) WHERE kind > 0;
 -- Notices: few among the messages of a chat, and asked for by whoever decides whether its owner writes there.
 CREATE INDEX messages_notices ON messages (chat_id) WHERE kind = 14;
--- What is long, and what was cut short (`Flag`): few, so that both are counted at once.
-CREATE INDEX messages_long ON messages (chat_id, sender_id) WHERE flags & 1024;
+-- What was cut short (`Flag`): little, so that it is counted at once.
 CREATE INDEX messages_cut ON messages (id) WHERE flags & 2048;
 
 -- The message of each short number. Two have one message when it was stored under both addresses of a person.
@@ -283,7 +282,6 @@ CREATE TABLE edits (
     text TEXT NOT NULL,
     PRIMARY KEY (wa_id, chat_address, sender_address, at, text)
 ) WITHOUT ROWID;
-CREATE INDEX edits_long ON edits (chat_address, sender_address, at) WHERE length(text) > 4096;
 
 -- Messages that were deleted for everyone, also those that have not come yet.
 CREATE TABLE revokes (
@@ -340,6 +338,30 @@ CREATE TABLE early_receipts (
     at INTEGER NOT NULL,
     kind INTEGER NOT NULL,              -- as in `read_marks`
     PRIMARY KEY (wa_id, chat_address, sender_address, at, kind)
+) WITHOUT ROWID;
+
+-- Add-ons of others that came when their message was not here, in the order in which they came: the oldest go
+-- where there are too many (`waiting_addons.py`). One that has found its message since may still stand here.
+CREATE TABLE waiting_addons (
+    id INTEGER PRIMARY KEY,
+    counted_to INTEGER NOT NULL,        -- address whose bound it counts to: the person's, or that of the chat
+    bytes INTEGER NOT NULL,             -- that it counts for
+    came INTEGER NOT NULL,              -- when it came
+    kind TEXT NOT NULL,                 -- its table; what follows is its row's
+    wa_id TEXT NOT NULL,
+    chat_address INTEGER NOT NULL,
+    sender_address INTEGER NOT NULL,
+    at INTEGER NOT NULL
+);
+CREATE INDEX waiting_addons_counted ON waiting_addons (counted_to, id, bytes);
+
+-- How much came of each sender on a day, by the times of the messages: beyond a bound they are kept cut short
+-- (`floods.py`). Days long ago are deleted.
+CREATE TABLE intake (
+    day INTEGER NOT NULL,               -- since 1970, UTC
+    address_id INTEGER NOT NULL,        -- of the sender, as it came
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (day, address_id)
 ) WITHOUT ROWID;
 
 

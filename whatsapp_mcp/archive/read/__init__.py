@@ -77,6 +77,7 @@ from whatsapp_mcp.archive.read.repeats import (
     sent_before,
 )
 from whatsapp_mcp.archive.read.reports import (
+    addons_dropped,
     arrived,
     cut_short,
     last_written,
@@ -97,6 +98,7 @@ __all__ = [
     "FileElsewhere",
     "SendRow",
     "Sought",
+    "addons_dropped",
     "album_keys",
     "arrived",
     "chat",

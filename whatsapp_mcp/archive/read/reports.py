@@ -64,6 +64,7 @@ def statistics(db: sqlite3.Connection) -> Statistics:
         unread,
         undecoded,
         cut_short(db),
+        addons_dropped(db),
         None if first is None else time_of(first),
         None if last is None else time_of(last),
         size,
@@ -94,6 +95,11 @@ def arrived(db: sqlite3.Connection) -> tuple[datetime | None, int]:
 def cut_short(db: sqlite3.Connection) -> int:
     """How many messages were not kept whole (`Flag.CUT_SHORT`)."""
     return value(db, f"SELECT count(*) FROM messages WHERE flags & {int(Flag.CUT_SHORT)}")  # noqa: S608
+
+
+def addons_dropped(db: sqlite3.Connection) -> int:
+    """How many add-ons waited for their message for too long, or with too many others, and are gone."""
+    return int(value(db, "SELECT value FROM meta WHERE key = 'addons_dropped'") or 0)
 
 
 def _number(key: MessageKey) -> int:

@@ -6,6 +6,7 @@ Add-ons, receipts, members, settings of chats, names; and the change feed.
 from whatsapp_mcp.archive.state.addon_kinds import (
     ADDONS,
     CALLS,
+    EARLY_RECEIPTS,
     EDITS,
     KEEPS,
     OF_UPDATE,
@@ -122,6 +123,7 @@ __all__ = [
     "CALLS",
     "CAME",
     "CHAT_SETTINGS",
+    "EARLY_RECEIPTS",
     "EDITS",
     "EVERYONE",
     "FAR_FUTURE",

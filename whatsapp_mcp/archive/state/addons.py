@@ -278,7 +278,7 @@ def names_person(kind: AddOn, chat: Address, sender: Address, *, direct: bool) -
 
 def purge_addons(db: sqlite3.Connection) -> None:
     """Delete all add-ons of the messages in the temporary table `gone` (chat_id, wa_id)."""
-    for table in (*(kind.table for kind in ADDONS), "imported_addons"):
+    for table in (*(kind.table for kind in ADDONS), "imported_addons", "waiting_addons"):
         db.execute(
             f"""DELETE FROM {table} WHERE (wa_id, chat_address) IN (
             SELECT g.wa_id, v.address_id FROM gone AS g JOIN chat_addresses AS v USING (chat_id))"""  # noqa: S608
@@ -302,6 +302,12 @@ def purge_stray_addons(db: sqlite3.Connection, chat: int | None, before: int | N
                 ON m.chat_id = p.chat_id AND m.wa_id = t.wa_id WHERE p.address_id = t.chat_address)""",  # noqa: S608
             (None if before is None else before * unit, chat),
         ).rowcount
+        db.execute(
+            f"""DELETE FROM waiting_addons AS w WHERE kind = ? AND NOT EXISTS (SELECT 1 FROM {table} AS t
+            WHERE (t.wa_id, t.chat_address, t.sender_address, t.at)
+             = (w.wa_id, w.chat_address, w.sender_address, w.at))""",  # noqa: S608
+            (table,),
+        )
     db.execute("DROP TABLE chats_now")
     return deleted
 

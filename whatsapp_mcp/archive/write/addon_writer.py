@@ -20,7 +20,7 @@ from whatsapp_mcp.archive.state import (
     Address,
     People,
 )
-from whatsapp_mcp.archive.write import floods
+from whatsapp_mcp.archive.write import floods, waiting_addons
 from whatsapp_mcp.archive.write.message_writer import MessageWriter
 from whatsapp_mcp.decoding import CallUpdate, Content, MessageUpdate
 from whatsapp_mcp.models import MessageKind
@@ -34,13 +34,18 @@ class AddOnWriter:
         self._identities = identities
         self._messages = messages
 
-    def write(self, update: Any) -> None:
-        """Store an add-on, unless its message was deleted for everyone: then it only shows whose that is."""
+    def write(self, update: Any, came: int) -> None:
+        """Store an add-on, unless its message was deleted for everyone: then it only shows whose that is.
+
+        Args:
+            update: What it says.
+            came: When it came, in seconds since 1970.
+        """
         kind = state.OF_UPDATE[type(update)]
         chat, sender = self._identities.address(update.chat), self._identities.address(update.sender)
         at = kind.values(update)[0] // kind.unit
         place = self._identities.chat(update.chat, at)
-        is_cut = kind is EDITS and floods.bound_edit(self._db, update, chat, sender)
+        is_cut = kind is EDITS and floods.bound_edit(self._db, update, sender, came)
         found = self._messages_with(kind, update.wa_id, chat, sender)
         # Of a message that a file brought it is kept: the file may go again, and what came stays.
         if kind.erased and any(one.revoked and not one.imported for one in found):
@@ -57,6 +62,9 @@ class AddOnWriter:
         self._follow(kind, update, found)
         if is_cut:
             self._messages.mark_cut([one.id for one in found])
+        if kind is SEALED or not (found or self._messages_with(kind, update.wa_id, chat, sender)):
+            row = (update.wa_id, *kind.values(update))
+            waiting_addons.note_waiting(self._db, kind, row, chat, sender, came)
         if kind in (REACTIONS, VOTES) and not repeated and getattr(update, "live", True):
             first = found[0] if found else None
             where = place if first is None else first.target.chat

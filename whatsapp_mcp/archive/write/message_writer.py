@@ -59,7 +59,7 @@ class MessageWriter:
             self._identities.chat(update.chat, update.at),
             self._identities.sender(update.sender, update.at),
         )
-        floods.bound_message(self._db, update, chat, sender)
+        floods.bound_message(self._db, update, self._identities.address(update.sender))
         content = update.content
         message, kind, flags, revoked_at, via, *earlier = self._db.execute(
             _LOOK_UP, (chat, update.wa_id, sender)

@@ -9,6 +9,7 @@ from typing import Any
 from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.identity import Identities, chat_kind
+from whatsapp_mcp.archive.write import waiting_addons
 from whatsapp_mcp.archive.write.message_writer import MessageWriter
 from whatsapp_mcp.decoding import (
     NEVER_UNREAD,
@@ -32,6 +33,8 @@ _SHOWN = {
     NameKind.PUSH: "push_name",
     NameKind.GIVEN: "given_name",
 }
+_EARLY = """SELECT 1 FROM early_receipts
+ WHERE (wa_id, chat_address, sender_address, at, kind) = (?, ?, ?, ?, ?)"""
 
 
 class StateWriter:
@@ -42,8 +45,13 @@ class StateWriter:
         self._identities = identities
         self._messages = messages
 
-    def receipt(self, update: ReceiptUpdate) -> None:
-        """Move the read watermarks of a person (or of the owner) forward."""
+    def receipt(self, update: ReceiptUpdate, came: int) -> None:
+        """Move the read watermarks of a person (or of the owner) forward.
+
+        Args:
+            update: The receipt.
+            came: When it came, in seconds since 1970.
+        """
         db = self._db
         kind = ReceiptKind.SEEN if update.contact is None else update.mark
         reader = state.EVERYONE if update.everyone else self._reader_address(update.chat, update.contact)
@@ -54,6 +62,7 @@ class StateWriter:
         changed = False
         for wa_id in update.wa_ids:
             changed |= state.store_receipt(db, address, reader, wa_id, kind, update.at)
+            self._note_early(update, wa_id, kind, came)
             self._messages.attribute(update.chat, None, wa_id)
         if changed or (update.contact is None and update.wa_ids):
             self._messages.touched.update(state.addon_chats(db, address))
@@ -68,6 +77,17 @@ class StateWriter:
                 actor=contact,
                 detail=update.mark.name.lower(),
             )  # fmt: skip
+
+    def _note_early(self, update: ReceiptUpdate, wa_id: str, kind: ReceiptKind, came: int) -> None:
+        """Note a receipt of somebody else that waits for its message."""
+        if update.contact is None or update.everyone:
+            return
+        address, reader = self._identities.address(update.chat), self._identities.address(update.contact)
+        if chat_kind(update.chat) is ChatKind.DIRECT:
+            reader = address
+        row = (wa_id, update.at, int(kind))
+        if self._db.execute(_EARLY, (wa_id, address.id, reader.id, *row[1:])).fetchone():
+            waiting_addons.note_waiting(self._db, state.EARLY_RECEIPTS, row, address, reader, came)
 
     def _reader_address(self, chat: str, contact: str | None) -> int:
         """The number of the address whose watermark it is: in a chat with one person, the chat's."""

@@ -78,7 +78,7 @@ class UpdateWriter:
                 case HistoryUpdate():
                     self._states.history(update, received_at)
                 case ReceiptUpdate():
-                    self._states.receipt(update)
+                    self._states.receipt(update, received_at // 1000)
                 case ChatUpdate():
                     self._states.chat(update)
                 case MembersUpdate():
@@ -86,7 +86,7 @@ class UpdateWriter:
                 case UndecodedUpdate():
                     pass
                 case _:
-                    self._addons.write(update)
+                    self._addons.write(update, received_at // 1000)
         if history:  # which also says that anybody may be called otherwise now
             state.add_change(self._db, "history")
         else:

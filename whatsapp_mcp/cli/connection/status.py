@@ -121,6 +121,7 @@ def _rows(status: ConnectionStatus, home: str, away: str | None) -> list[tuple[s
         ("possibly lost", str(status.events_lost) if status.events_lost else None),
         ("not decoded", str(status.undecoded) if status.undecoded else None),
         ("messages cut short", str(status.cut_short) if status.cut_short else None),
+        ("waited in vain for their message", str(status.addons_dropped) if status.addons_dropped else None),
         ("failed and restarted", ", ".join(f"{name} {n}" for name, n in status.failures.items())),
         ("files of messages", status.files.progress if status.files else None),
         ("kept files", _megabytes(status.files.kept_bytes if status.files else None)),

@@ -19,7 +19,7 @@ from whatsapp_mcp.errors import Busy, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Caller
 from whatsapp_mcp.rpc import HELLO, Guest, Params, Peer, greeted_peer
 
-PROTOCOL: Final = 19
+PROTOCOL: Final = 20
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.
 Servers of different numbers refuse each other. Another connection state needs no new number."""
 _HELLO_DEADLINE: Final = 3.0

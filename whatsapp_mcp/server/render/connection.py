@@ -50,6 +50,7 @@ class StatusData(TypedDict):
     events_lost: int
     undecoded: int
     cut_short: int
+    addons_dropped: int
     address_book: str | None
     files: FilesData | None
     failures: dict[str, int]
@@ -119,6 +120,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
         events_lost=status.events_lost,
         undecoded=status.undecoded,
         cut_short=status.cut_short,
+        addons_dropped=status.addons_dropped,
         address_book=status.address_book.value if status.address_book else None,
         files=FilesData(**asdict(status.files)) if status.files else None,
         failures=status.failures,
