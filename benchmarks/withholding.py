@@ -37,6 +37,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import MASK, Policy
 from whatsapp_mcp.server.reading import GuardedArchive
+from whatsapp_mcp.server.reading.hits import see_hit
 from whatsapp_mcp.server.reading.masking import masked_reading
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Settings
@@ -121,7 +122,11 @@ def long_answers(text: str) -> Iterator[tuple[str, float]]:
         messages = [long_message(ref, text, cards=cards, stranger=found) for ref in refs]
         view = View(withholds=True, counts=found)
         begin = time.perf_counter()
-        _ = view.hits(messages, SOUGHT) if found else view.messages(messages)
+        if found:
+            for index, message in enumerate(messages):
+                see_hit(view, message, SOUGHT, room=len(messages) - index)
+        else:
+            view.messages(messages)
         yield name, time.perf_counter() - begin
     pages = [text[:4_000]] * amount(250, 1)
     reading = FileReading(ReadingKind.DOCUMENT, tuple(map(Passage, pages)), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -82,8 +83,15 @@ STORY: Sequence[tuple[str, str, str, bool]] = (
 
 @pytest.fixture
 async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
+    """As `archive_in`."""
+    async with archive_in(tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def archive_in(home: Path) -> AsyncIterator[Archive]:
     """Five messages of yesterday and today: Ann Lee, Ann May, Bob and the Boat club."""
-    folder = Settings(home=tmp_path).account_folder()
+    folder = Settings(home=home).account_folder()
     folder.create()
     async with open_archive(folder, write=True) as opened:
         await opened.set_own(ME, None, "Me")

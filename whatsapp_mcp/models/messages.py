@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Generic, Literal, TypeVar
@@ -355,6 +355,7 @@ class Page(Generic[T]):
         notes: Gaps that a reader must know of.
         left: What comes after this page, where it was counted.
         withheld: Of a search, what it found beside the items in words that are withheld, chat by chat.
+        after: The cursor that goes on behind the item of an index, where a reader may leave out some of them.
     """
 
     items: tuple[T, ...]
@@ -362,6 +363,7 @@ class Page(Generic[T]):
     notes: tuple[str, ...] = ()
     left: Left | None = None
     withheld: tuple[WithheldHits, ...] = ()
+    after: Callable[[int], str] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from whatsapp_mcp.archive.read.files import (
     kept_to_drop,
     reading,
 )
-from whatsapp_mcp.archive.read.full_text import search, search_hints
+from whatsapp_mcp.archive.read.full_text import LONG, SearchMode, search, search_hints
 from whatsapp_mcp.archive.read.lookup import chat_id, find
 from whatsapp_mcp.archive.read.message_queries import (
     context,
@@ -92,10 +92,12 @@ from whatsapp_mcp.archive.read.snippets import Sought
 __all__ = [
     "AUTHORSHIP",
     "DAMAGED_SEND",
+    "LONG",
     "SEND_CHATS",
     "SEND_REQUEST",
     "UNSETTLED_SENDS",
     "FileElsewhere",
+    "SearchMode",
     "SendRow",
     "Sought",
     "addons_dropped",

@@ -144,8 +144,12 @@ def chats(
         if found or not words:
             break
     page = found[:limit]
-    following = cursors.encode(mark, page[-1].last_id, page[-1].id) if len(found) > limit else None
-    return Page(chat_rows.chats(db, page), following)
+
+    def after(index: int) -> str:
+        return cursors.encode(mark, page[index].last_id, page[index].id)
+
+    following = after(-1) if len(found) > limit else None
+    return Page(chat_rows.chats(db, page), following, after=after)
 
 
 def chat(db: sqlite3.Connection, jid: str) -> Chat | None:

@@ -30,13 +30,14 @@ from whatsapp_mcp.models import (
     meant,
 )
 
+SearchMode = Literal["words", "any", "anybody", "substring"]
 RELEVANCE_CANDIDATES: Final = 5_000
 """Relevance is judged among this many of the newest matches."""
 _FEW: Final = 5
 """Hits that may each be shown with more around them."""
 _SCAN_SECONDS: Final = 1.2
 _SCAN_ROWS: Final = 200
-_LONG: Final = "More were found than a page holds: the messages are long."
+LONG: Final = "More were found than a page holds: the messages are long."
 _TRANSCRIPT: Final = READING_KINDS.index(ReadingKind.TRANSCRIPT)
 _SCOPED: Final = ("m.chat_id = ?", "m.sender_id = ?", "m.chat_id IN", "m.sender_id IN")
 """Conditions that the scopes of the index stand for."""
@@ -55,7 +56,7 @@ def search(
     where: MessageFilter = EVERYTHING,
     *,
     order: Literal["newest", "relevance"] = "newest",
-    mode: Literal["words", "any", "substring"] = "words",
+    mode: SearchMode = "words",
     zone: tzinfo = UTC,
     now: datetime | None = None,
     limit: int = 20,
@@ -67,11 +68,11 @@ def search(
     `until:` and `after:`. What cannot be read as syntax is searched as text; no query is an error.
 
     Args:
-        order: By time, or by relevance among the newest matches (no cursor then).
+        order: By time, or by relevance among the newest matches: then only `Page.after` goes on.
         zone: In which zone the times of `before:`, `until:` and `after:` are meant.
         now: The moment from which ages and weekdays in the query count; else the clock's.
-        mode: `any` takes one of the words, or what begins so, for all, and anybody's where those behind
-            `from:` wrote none; `substring` also finds the inside of words, slower.
+        mode: `any` takes one of the words, or what begins so, for all; `anybody` the same, whoever wrote,
+            and nothing where no `from:` narrows it; `substring` also finds the inside of words, slower.
 
     Raises:
         InvalidArgument: The cursor is not one of this search, or the limit is not 1–500.
@@ -80,9 +81,13 @@ def search(
     mark = cursors.fingerprint("search", query, replace(where, since=None, until=None), order, mode)
     last = cursors.decode_id(cursor, mark)
     parsed = parse(query, zone, now)
-    if mode == "any":
+    if mode in {"any", "anybody"}:
         parsed.wanted = any_of(parsed.wanted)
         parsed.senders = [one for one in parsed.senders if one[1] or _senders(db, one[0])]
+    if mode == "anybody":
+        if not (parsed.wanted and parsed.senders):
+            return Page(())
+        parsed.senders = []
     found = _conditions(db, parsed, where, inside=mode == "substring")
     if found is None:
         return Page(())
@@ -91,10 +96,6 @@ def search(
         page = one.substring()
     else:
         page = one.words(order) if parsed.wanted else one.without_words()
-    if mode == "any" and parsed.wanted and parsed.senders and not page.items:
-        parsed.senders = []
-        found = _conditions(db, parsed, where) or found
-        page = _Search(db, parsed, *found, limit, last, mark).words(order)
     if parsed.apart:
         note = f"OR joins words, has: and is:; {', '.join(parsed.apart)} narrows the whole search."
         return replace(page, notes=(*page.notes, note))
@@ -219,7 +220,7 @@ class _Search:
     Attributes:
         conditions: What a message must meet beside the words, and `values` for them.
         scopes: Conditions of chats and senders in the language of the index.
-        last: The last message of the page before.
+        last: The last message of the page before; by relevance, how many are before this page.
         mark: The search that a cursor is of.
     """
 
@@ -247,7 +248,7 @@ class _Search:
             elif not condition.startswith(_SCOPED):
                 rest.append(condition)
                 outer += filled
-        if self.last is not None:
+        if self.last is not None and order == "newest":
             bounds.append("fts.rowid < ?")
             inner.append(self.last)
         join = ""
@@ -258,16 +259,20 @@ class _Search:
         arguments = [match, *inner, *outer]
         if order == "relevance":
             ids = self._by_relevance(matching, arguments)
-            shown = self._load(ids)
-            return Page(shown, notes=(_LONG,) if len(shown) < len(ids) else ())
+            shown, before = self._load(ids), self.last or 0
+            return Page(
+                shown,
+                notes=(LONG,) if len(shown) < len(ids) else (),
+                after=lambda index: cursors.encode(self.mark, before + index + 1),
+            )
         newest = f"{matching} ORDER BY fts.rowid DESC LIMIT ?"
         return self._page(column(self.db, newest, [*arguments, self.limit + 1]))
 
     def _by_relevance(self, matching: str, arguments: list[Any]) -> list[int]:
         oldest = f"{matching} ORDER BY fts.rowid DESC LIMIT 1 OFFSET ?"
         floor = column(self.db, oldest, [*arguments, RELEVANCE_CANDIDATES])
-        best = f"{matching} AND fts.rowid > ? ORDER BY bm25(fts, 1.0, 0.0), fts.rowid DESC LIMIT ?"
-        return column(self.db, best, [*arguments, *(floor or [0]), self.limit])
+        best = f"{matching} AND fts.rowid > ? ORDER BY bm25(fts, 1.0, 0.0), fts.rowid DESC LIMIT ? OFFSET ?"
+        return column(self.db, best, [*arguments, *(floor or [0]), self.limit, max(0, self.last or 0)])
 
     def without_words(self) -> Page[Message]:
         """Filters alone, or filters and words that must not occur."""
@@ -316,8 +321,12 @@ class _Search:
     def _page(self, ids: list[int], substrings: Sequence[str] = ()) -> Page[Message]:
         """A page of the first of these, newest first; there is one more than the limit if there are more."""
         shown = self._load(ids[: self.limit], substrings)
+
+        def after(index: int) -> str:
+            return cursors.encode(self.mark, ids[index])
+
         more = shown and len(shown) < len(ids)
-        return Page(shown, cursors.encode(self.mark, ids[len(shown) - 1]) if more else None)
+        return Page(shown, after(len(shown) - 1) if more else None, after=after)
 
     def _load(self, ids: list[int], substrings: Sequence[str] = ()) -> tuple[Message, ...]:
         """The messages with these ids, in this order, with snippets, as far as a page goes."""

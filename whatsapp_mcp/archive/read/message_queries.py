@@ -115,7 +115,13 @@ def messages(
     following = cursors.encode(mark, page[-1].id) if more else None
     notes = completeness.notes(db, page, where, last_page=following is None and not oldest_first)
     left = _left(db, where, page[-1].id, oldest_first=oldest_first) if following else None
-    return Page(message_rows.messages(db, page), following, notes, left)
+    return Page(
+        message_rows.messages(db, page),
+        following,
+        notes,
+        left,
+        after=lambda index: cursors.encode(mark, page[index].id),
+    )
 
 
 def _left(db: sqlite3.Connection, where: MessageFilter, last: int, *, oldest_first: bool) -> Left:

@@ -347,10 +347,14 @@ def contacts(
         by_number = column(db, ending, (f"%{digits}%@s.whatsapp.net",))
         found += [contact for contact in by_number if contact not in found]
     page = found[start : start + limit]
-    following = cursors.encode(mark, start + limit) if len(found) > start + limit else None
+
+    def after(index: int) -> str:
+        return cursors.encode(mark, start + index + 1)
+
+    following = after(limit - 1) if len(found) > start + limit else None
     these = "WHERE s.id IN (SELECT value FROM json_each(?))"
     people = {row.id: row.contact for row in chat_rows.contact_rows(db, these, (json.dumps(page),))}
-    return Page(tuple(people[number] for number in page), following)
+    return Page(tuple(people[number] for number in page), following, after=after)
 
 
 def confirmed(db: sqlite3.Connection) -> tuple[Contact, ...]:
@@ -368,8 +372,12 @@ def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | No
     rest = f"WHERE {condition} ORDER BY s.name_norm, s.id LIMIT ?"
     found = chat_rows.contact_rows(db, rest, [*values, limit + 1])
     page = found[:limit]
-    following = cursors.encode(mark, page[-1].name_norm, page[-1].id) if len(found) > limit else None
-    return Page(tuple(row.contact for row in page), following)
+
+    def behind(index: int) -> str:
+        return cursors.encode(mark, page[index].name_norm, page[index].id)
+
+    following = behind(-1) if len(found) > limit else None
+    return Page(tuple(row.contact for row in page), following, after=behind)
 
 
 def unnamed_chats(db: sqlite3.Connection) -> tuple[str, ...]:

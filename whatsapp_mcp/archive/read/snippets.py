@@ -156,7 +156,7 @@ class Sought:
     """
 
     def __init__(
-        self, query: str, mode: Literal["words", "any", "substring"] = "words", *, missing: str
+        self, query: str, mode: Literal["words", "any", "anybody", "substring"] = "words", *, missing: str
     ) -> None:
         """Take a query apart.
 
@@ -167,7 +167,7 @@ class Sought:
         """
         self.query, self._missing = query, missing
         parsed = parse(query)
-        wanted = any_of(parsed.wanted) if mode == "any" else parsed.wanted
+        wanted = any_of(parsed.wanted) if mode in {"any", "anybody"} else parsed.wanted
         self._wanted = [*wanted, *(tuple(one.terms) for one in parsed.mixed if one.terms)]
         texts = [*parsed.texts, *(tuple(one.texts) for one in parsed.mixed if one.texts)]
         self._texts = [parts for one in texts if (parts := [part for text in one if (part := fold(text))])]

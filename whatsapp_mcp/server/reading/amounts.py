@@ -11,7 +11,10 @@ from dataclasses import replace
 from typing import Final
 
 from whatsapp_mcp.models import EVERYTHING, Message, MessageFilter, Page
+from whatsapp_mcp.server.fencing import in_quotes
 
+_QUERY: Final = 100
+"""Characters of a query that are told."""
 WHOLE: Final = "all of its messages"
 
 
@@ -62,6 +65,11 @@ def of_page(
     else:
         amount = f"what was written from #{first.ref} on, {_count(limit)} at most"
     return amount + _context(context)
+
+
+def of_search(query: str, limit: int, context: int = 0) -> str:
+    """What a search in a chat finds, whether it finds anything or not."""
+    return f"what a search for {in_quotes(query, _QUERY)} finds, {_count(limit)} at most{_context(context)}"
 
 
 def of_new(after: int | None, most: int) -> str:

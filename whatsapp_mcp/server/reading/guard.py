@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from anyio import current_time
-
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.ledger import AuditEntry, Exposure, taint_of
@@ -19,6 +17,7 @@ from whatsapp_mcp.models import (
     Contact,
     LastMessage,
     Message,
+    MessageFilter,
     Page,
     Permit,
     mention_keys,
@@ -29,6 +28,7 @@ from whatsapp_mcp.server.reading.amounts import of_refs
 from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
 from whatsapp_mcp.server.reading.masker import Masker
 from whatsapp_mcp.server.reading.names import Names
+from whatsapp_mcp.server.reading.paging import Read, Seen, filled
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Verdict
 
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Ask = Callable[[Permit], Awaitable[None]]
 """Returns if a person agrees; else it raises a `WhatsAppError`."""
-_ROUNDS: Final = 20
-"""Pages that are read on for one of which something is shown."""
-_PAGING: Final = 2.0
-"""Seconds after which no further one is read; the cursor goes on there."""
 _SPEAKERS: Final = frozenset({ChatKind.CHANNEL, ChatKind.STATUS})
 """Chats that are named for what stands in them, by whomever."""
 
@@ -142,16 +138,23 @@ class Guard:
             named: Their chat is asked for.
         """
         view = await self._bound_view()
-        view.opens, view.tainted = opens, await self.distrusted(found)
-        view.familiar = await self._familiar(each.chat for each in found)
-        view.own = await self._own(name for each in found for name in (each.chat_name, each.sender_name))
-        if self._rules is not None:
-            view.verdicts = await self.verdicts(each.chat for each in found)
+        view.opens = opens
+        await self._look_up(view, found)
         if named and found:
-            chat, stranger = found[0].chat, found[0].chat_stranger
-            speaks = stranger or kind_of(chat) in _SPEAKERS
-            view.opens = self._whole or speaks or view.verdict(chat) == "ask"
+            view.opens = self._opens(found[0].chat, found[0].chat_stranger, view.verdict(found[0].chat))
         return view
+
+    async def _look_up(self, view: View, found: Sequence[Message]) -> None:
+        """Look up how messages are seen, beside others that the view was of before."""
+        view.tainted |= await self.distrusted(found)
+        view.familiar |= await self._familiar(each.chat for each in found)
+        view.own |= await self._own(name for each in found for name in (each.chat_name, each.sender_name))
+        if self._rules is not None:
+            view.verdicts = await self._rules.verdicts(each.chat for each in found)
+
+    def _opens(self, chat: str, stranger: bool, verdict: Verdict | None) -> bool:
+        """Whether to name a chat is to ask for the words in it that would stay back."""
+        return self._whole or stranger or kind_of(chat) in _SPEAKERS or verdict == "ask"
 
     async def _bound_view(self) -> View:
         """How messages are seen; a caller that is bound to one chat is told the names of who is in it."""
@@ -190,6 +193,16 @@ class Guard:
         verdicts = None if jid is None else await self.verdicts([jid])
         if verdicts and "deny" in verdicts.values():
             raise forbidden()
+
+    async def inside(self, where: MessageFilter) -> MessageFilter:
+        """A filter, as far as its chat may be read.
+
+        Raises:
+            Denied: It may not.
+        """
+        await self.require_readable(where.chat)
+        only = await self.only_chat()
+        return where if only is None else replace(where, chat=only)
 
     async def shown(
         self,
@@ -299,30 +312,24 @@ class Guard:
         if (view.contacts or anybodys) and (self._policy.mode == "lockdown" or self._is_one_of_several):
             await self._ledger.expose(self._caller.principal, Exposure.CONTACT)
 
-    async def pages(
-        self,
-        read: Callable[[str | None], Awaitable[Page[T]]],
-        cursor: str | None,
-        shown: Callable[[Sequence[T]], Awaitable[tuple[T, ...]]],
-        masker: Masker | None = None,
-    ) -> Page[T]:
-        """The next page of which anything is shown; an empty one with a cursor where that takes too long.
+    async def pages(self, read: Read[T], cursor: str | None, limit: int, chat: Callable[[T], str]) -> Page[T]:
+        """The next page, filled up, of what no rule forbids to read.
 
         Args:
-            read: Reads the page behind a cursor.
+            read: Reads the archive.
             cursor: Where to begin.
-            shown: Makes of what was read what is shown.
-            masker: Masks all of these pages.
+            limit: Items of a page.
+            chat: The jid of the chat that an item is about.
         """
-        end = current_time() + _PAGING
-        page = await read(cursor)
-        items = await shown(page.items)
-        for _ in range(_ROUNDS):
-            if items or page.next_cursor is None or (masker and masker.is_spent) or current_time() > end:
-                break
-            page = await read(page.next_cursor)
-            items = await shown(page.items)
-        return replace(page, items=items)
+        rules = self._rules
+        if rules is None:
+            return await read(cursor, limit)
+
+        async def sees(item: T, _: int) -> Seen:
+            jid = chat(item)
+            return Seen.HIDDEN if (await rules.verdicts([jid])).get(jid) == "deny" else Seen.SHOWN
+
+        return await filled(read, cursor, limit, sees)
 
     async def is_named(self, chat: str) -> bool:
         """Whether a chat is the one whose words are asked for, whichever address named it."""

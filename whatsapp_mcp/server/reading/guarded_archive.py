@@ -36,6 +36,7 @@ from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.guard import Ask
 from whatsapp_mcp.server.reading.guarded_messages import GuardedMessages
 from whatsapp_mcp.server.reading.guarded_people import GuardedPeople
+from whatsapp_mcp.server.reading.guarded_search import GuardedSearch
 from whatsapp_mcp.server.reading.names import Names
 
 
@@ -49,7 +50,7 @@ class ShownSend(NamedTuple):
 _ELSEWHERE: Final = "elsewhere"
 
 
-class GuardedArchive(GuardedMessages, GuardedPeople):
+class GuardedArchive(GuardedMessages, GuardedSearch, GuardedPeople):
     """What a caller's tools see of the archive."""
 
     def bound_to(self, caller: Caller, ask: Ask, *, is_one_of_several: bool = False) -> GuardedArchive:

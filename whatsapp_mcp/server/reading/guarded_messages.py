@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Final, Literal
+from datetime import datetime
 
 from anyio import to_thread
 
-from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import (
     EVERYTHING,
     Chat,
@@ -23,28 +20,18 @@ from whatsapp_mcp.models import (
     MessageKey,
     Page,
     Permit,
-    SearchHints,
     Side,
-    WithheldHits,
     content_is_strangers,
     file_words_are_senders,
     file_words_are_strangers,
 )
-from whatsapp_mcp.policy import MASK, has_code, mask_codes
+from whatsapp_mcp.policy import has_code
 from whatsapp_mcp.server.reading import amounts
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
 from whatsapp_mcp.server.reading.masker import Masker
-from whatsapp_mcp.server.reading.masking import mask_name_in, masked_reading, tells_codes
+from whatsapp_mcp.server.reading.masking import mask_name_in, masked_reading
 from whatsapp_mcp.server.reading.withholding import View
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.archive.read import Sought
-
-_REFS: Final = 5
-"""Messages that are named of the hits in a chat whose words stay back."""
-_NAMING: Final = re.compile(r"(?:from|in):\S", re.IGNORECASE)
-"""What a search looks up among all names: what is found, or not, would tell who is in the address book."""
 
 
 class GuardedMessages(Guard):
@@ -64,7 +51,7 @@ class GuardedMessages(Guard):
         """As `ReadingArchive.chats`."""
         only = await self.only_chat()
 
-        async def read(after: str | None) -> Page[Chat]:
+        async def read(after: str | None, size: int) -> Page[Chat]:
             return await self._archive.chats(
                 query=query,
                 kind=kind,
@@ -72,11 +59,12 @@ class GuardedMessages(Guard):
                 unanswered=unanswered,
                 now=now,
                 jid=only,
-                limit=limit,
+                limit=size,
                 cursor=after,
             )
 
-        return await self.pages(read, cursor, self.shown_chats)
+        page = await self.pages(read, cursor, limit, lambda chat: chat.jid)
+        return replace(page, items=await self.shown_chats(page.items))
 
     async def chat(self, jid: str) -> Chat | None:
         """As `ReadingArchive.chat`; None also for one that may not be read."""
@@ -106,33 +94,18 @@ class GuardedMessages(Guard):
         Raises:
             Denied: The chat that is named may not be read.
         """
-        where = await self._inside(where)
+        where = await self.inside(where)
 
-        amount = self._amount
+        async def read(after: str | None, size: int) -> Page[Message]:
+            return await self._archive.messages(where, oldest_first=oldest_first, limit=size, cursor=after)
 
-        async def read(after: str | None) -> Page[Message]:
-            nonlocal amount
-            page = await self._archive.messages(where, oldest_first=oldest_first, limit=limit, cursor=after)
-            if named and page.items and not self._amount:
-                amount = amounts.of_page(
-                    page, where, limit=limit, cursor=after, oldest_first=oldest_first, context=self._context
-                )
-            return replace(page, left=None) if self._rules is not None else page
-
-        named = self._named is not None and where.chat == self._named
-        page = await self.pages(read, cursor, lambda found: self.shown(found, named=named, amount=amount))
-        self._listed = amount
-        return page
-
-    async def _inside(self, where: MessageFilter) -> MessageFilter:
-        """A filter, as far as its chat may be read.
-
-        Raises:
-            Denied: It may not.
-        """
-        await self.require_readable(where.chat)
-        only = await self.only_chat()
-        return where if only is None else replace(where, chat=only)
+        page = await self.pages(read, cursor, limit, lambda message: message.chat)
+        named, self._listed = self._named is not None and where.chat == self._named, self._amount
+        if named and page.items and not self._amount:
+            self._listed = amounts.of_page(
+                page, where, limit=limit, cursor=cursor, oldest_first=oldest_first, context=self._context
+            )
+        return replace(page, items=await self.shown(page.items, named=named, amount=self._listed))
 
     async def message(
         self, key: MessageKey, *, chat: str | None = None, masker: Masker | None = None, among: int = 1
@@ -202,103 +175,6 @@ class GuardedMessages(Guard):
         amount = self._listed if count <= self._context else ""
         await self.hand_out(view, every, [one for messages in shown.values() for one in messages], amount)
         return shown
-
-    async def search(
-        self,
-        query: str,
-        where: MessageFilter = EVERYTHING,
-        *,
-        order: Literal["newest", "relevance"] = "newest",
-        mode: Literal["words", "any", "substring"] = "words",
-        zone: tzinfo = UTC,
-        now: datetime | None = None,
-        limit: int = 20,
-        cursor: str | None = None,
-    ) -> Page[Message]:
-        """As `ReadingArchive.search`, without what is found only in words that are masked.
-
-        Hits in strangers' words that stay back are counted by the refs that open them. Nothing is counted
-        that only a person may open, nor for a caller that is bound to one chat: a count would tell it words.
-
-        Raises:
-            Denied: The chat that is named may not be read.
-            InvalidArgument: A caller that is bound to one chat names people or chats.
-        """
-        from whatsapp_mcp.archive.read import Sought
-
-        where = await self._inside(where)
-        if self._caller.chat and _NAMING.search(query):
-            raise InvalidArgument("`from:` and `in:` are not available here.", "Search by words.")
-        named = self._named is not None and where.chat == self._named
-
-        async def read(after: str | None) -> Page[Message]:
-            return await self._archive.search(
-                query, where, order=order, mode=mode, zone=zone, now=now, limit=limit, cursor=after
-            )
-
-        withheld: dict[str, list[int]] = {}
-        sought, masker = Sought(query, mode, missing=MASK), Masker()
-
-        async def shown(found: Sequence[Message]) -> tuple[Message, ...]:
-            view = await self.view_of(found, named=named)
-            view.counts, view.masker = self._counts_hits, masker
-            hits, counted = view.hits(found, sought, await self._masked_readings(found, masker))
-            for message in counted:
-                withheld.setdefault(message.chat, []).append(message.ref)
-            self._listed = amounts.of_refs([message.ref for message in found], self._context)
-            await self.hand_out(view, found, hits, self._listed, operation="search")
-            return hits
-
-        page = await self.pages(read, cursor, shown, masker)
-        if page.items and not withheld:
-            return page
-        notes = page.notes if page.items else (*page.notes, *self._not_searched(sought))
-        hits = [WithheldHits(len(refs), tuple(refs[:_REFS])) for refs in withheld.values()]
-        return Page(page.items, page.next_cursor, notes, withheld=tuple(hits))
-
-    @property
-    def _counts_hits(self) -> bool:
-        """Whether the caller is told how many hits stay back, which it can open itself."""
-        return not self._caller.chat and self._policy.mode != "lockdown"
-
-    def _not_searched(self, sought: Sought) -> Iterator[str]:
-        """What a search that found nothing says nothing of, whether it would have found something or not."""
-        if self._rules is not None or (self._withholds and not self._counts_hits):
-            yield "Not searched: words that are only shown once the user agrees, or never."
-        if self._withholds and tells_codes(sought):
-            yield "Not searched for digits or with a -word: messages that hold a one-time code."
-
-    async def search_hints(
-        self, query: str, where: MessageFilter, *, zone: tzinfo, now: datetime
-    ) -> SearchHints:
-        """As `ReadingArchive.search_hints`; none where a rule may keep any of it back."""
-        if self._rules is not None:
-            return SearchHints()
-        found = await self._archive.search_hints(query, where, zone=zone, now=now)
-        nobody = [(name, await self.shown_people(closest)) for name, closest in found.nobody]
-        return replace(found, nobody=tuple(nobody))
-
-    async def _masked_readings(self, found: Sequence[Message], masker: Masker) -> dict[int, Sequence[str]]:
-        """What was read in the files of hits, page by page, its one-time codes masked, by ref.
-
-        Only where there are any, there or in the text. In one that is long, or one of many, whatever could
-        be a code is masked: looking for codes takes longer than finding it.
-        """
-        masked: dict[int, Sequence[str]] = {}
-        for message in found if self._withholds else ():
-            reading = await self._archive.reading(message.ref) if message.reading else None
-            if reading is None:
-                continue
-            texts = [one.text for one in reading.passages]
-            if masker.looks_into_file(sum(map(len, texts))):
-                without = [one.text for one in (await to_thread.run_sync(masked_reading, reading)).passages]
-            else:
-                without = await to_thread.run_sync(
-                    lambda texts=texts: [mask_codes(text, 0) for text in texts]
-                )
-            if without != texts or has_code(message.text):
-                masked[message.ref] = without
-        return masked
 
     async def opened_file(self, key: MessageKey) -> Message:
         """A message the words in whose file are asked for; they come from `reading`.

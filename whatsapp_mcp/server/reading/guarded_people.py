@@ -37,10 +37,11 @@ class GuardedPeople(Guard):
     ) -> Page[Contact]:
         """As `ReadingArchive.contacts`."""
 
-        async def read(after: str | None) -> Page[Contact]:
-            return await self._archive.contacts(query, limit=limit, cursor=after)
+        async def read(after: str | None, size: int) -> Page[Contact]:
+            return await self._archive.contacts(query, limit=size, cursor=after)
 
-        return await self.pages(read, cursor, self.shown_people)
+        page = await self.pages(read, cursor, limit, lambda person: person.jid)
+        return replace(page, items=await self.shown_people(page.items))
 
     async def contact(self, jid: str) -> Contact | None:
         """As `ReadingArchive.contact`; None also for somebody whose chat may not be read."""

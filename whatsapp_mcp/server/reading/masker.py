@@ -13,8 +13,6 @@ READ_BY_WORDS: Final = 2_500_000
 """Further characters in which whatever could be a code is masked: more than a page of messages has."""
 _IN_FILE: Final = 50_000
 """Characters of a file up to which it is looked for codes that a search must not tell; and of four such."""
-_PAGE: Final = 2_000_000
-"""Characters that the next page may have, at most."""
 _ANNOUNCING: Final = 300
 """Characters of a text that may announce a code in the name of its file."""
 
@@ -35,10 +33,13 @@ class Masker:
         """Begin the next message, the first of so many that are still to come."""
         self._share = self._closely // max(1, among)
 
-    @property
-    def is_spent(self) -> bool:
-        """Whether another page would be masked more than a first one."""
-        return self._by_words < _PAGE or self._closely < READ_CLOSELY // 4
+    def mark(self) -> tuple[int, int, int]:
+        """What is left for the messages to come, for `back_to`."""
+        return self._closely, self._by_words, self._in_files
+
+    def back_to(self, mark: tuple[int, int, int]) -> None:
+        """Take nothing for what came after a mark: it is not shown after all."""
+        self._closely, self._by_words, self._in_files = mark
 
     def text(self, text: str) -> str:
         """The text with its codes masked; the same text where there are none."""

@@ -23,6 +23,15 @@ class Names:
     def __init__(self) -> None:
         self._shown: dict[str, int] = {}
 
+    def mark(self) -> int:
+        """How many are shown so far, for `back_to`."""
+        return len(self._shown)
+
+    def back_to(self, mark: int) -> None:
+        """Forget those that came after a mark: they are not shown after all."""
+        while len(self._shown) > mark:
+            self._shown.popitem()
+
     def cut(self, name: str) -> str | None:
         """The name as it is shown, cut; None where it is one too many.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.models import (
@@ -33,18 +33,9 @@ from whatsapp_mcp.models import (
 from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.chat_rules import kind_of
 from whatsapp_mcp.server.reading.masker import Masker
-from whatsapp_mcp.server.reading.masking import (
-    Carried,
-    cut_again,
-    finds_masked,
-    mask_codes_in,
-    mask_quote_in,
-)
+from whatsapp_mcp.server.reading.masking import Carried, mask_codes_in, mask_quote_in
 from whatsapp_mcp.server.reading.names import Names, by_number
 from whatsapp_mcp.settings import Verdict
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.archive.read import Sought
 
 _NAMING: Final = re.compile(
     r"(changed the (?:group's|business) name to |created the (?:group|community) )(.+)", re.DOTALL
@@ -123,46 +114,6 @@ class View:
             self.message(message)
             shown.append(message)
         return collapsed(shown)
-
-    def hits(
-        self, found: Sequence[Message], sought: Sought, masked: Mapping[int, Sequence[str]] | None = None
-    ) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-        """What of a search's hits is shown, and what stays back and is counted.
-
-        No word that is masked may have been found, nor any that stays back in a chat of which a rule asks.
-
-        Args:
-            found: The hits.
-            sought: What was searched for.
-            masked: What was read in files that hold one-time codes, without those, by the message's ref.
-        """
-        shown: list[Message] = []
-        counted: list[Message] = []
-        for index, message in enumerate(found):
-            # Another page may follow, of which anything is shown.
-            self.masker.begin(2 * (len(found) - index))
-            if self.verdicts and self.verdict(message.chat) == "deny":
-                continue
-            whole, read = Carried.of(message), masked.get(message.ref) if masked else None
-            heard = (message.reading.text,) if message.reading else ()
-            self.message(message)
-            if message.withheld:
-                carried, self.stripped = self.stripped, None
-                if carried:
-                    without = carried.masked(self.masker)
-                    tells_nothing = without == carried and read is None
-                    if tells_nothing or finds_masked(
-                        sought, without, read or (*map(self.masker.text, heard),)
-                    ):
-                        counted.append(message)
-                continue
-            carried = Carried.of(message)
-            if read is not None or carried != whole:
-                if not finds_masked(sought, carried, read or ()):
-                    continue
-                cut_again(sought, message, read or ())
-            shown.append(message)
-        return tuple(shown), tuple(counted)
 
     def message(self, message: Message) -> None:
         """Make one message what is shown of it."""

@@ -134,9 +134,10 @@ async def _found(
     if page.items or page.withheld:
         return f"Messages with {sought}, {'newest' if order == 'newest' else 'best'} first", page, True
     if not (cursor or substring):
-        closest = await search(order="relevance", mode="any", limit=min(limit, CLOSEST))
-        if closest.items:
-            return f"No message with {sought}; closest", closest, False
+        for looser in ("any", "anybody"):
+            closest = await search(order="relevance", mode=looser, limit=min(limit, CLOSEST))
+            if closest.items:
+                return f"No message with {sought}; closest", closest, False
     return f"Messages with {sought}", page, False
 
 

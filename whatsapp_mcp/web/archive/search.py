@@ -77,7 +77,10 @@ class _Search:
         )
         if page.items or cursor or inside:
             return page, False
-        closest = await archive.search(
-            query, EVERYTHING, order="relevance", mode="any", zone=zone, now=now, limit=_CLOSEST
-        )
-        return closest, bool(closest.items)
+        for looser in ("any", "anybody"):
+            closest = await archive.search(
+                query, EVERYTHING, order="relevance", mode=looser, zone=zone, now=now, limit=_CLOSEST
+            )
+            if closest.items:
+                return closest, True
+        return page, False

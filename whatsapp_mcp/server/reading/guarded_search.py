@@ -1,0 +1,163 @@
+"""The part of `GuardedArchive` that searches messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Final, Literal
+
+from anyio import to_thread
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import (
+    EVERYTHING,
+    Message,
+    MessageFilter,
+    Page,
+    Permit,
+    SearchHints,
+    WithheldHits,
+)
+from whatsapp_mcp.policy import MASK, has_code, mask_codes
+from whatsapp_mcp.server.reading import amounts
+from whatsapp_mcp.server.reading.guard import Guard
+from whatsapp_mcp.server.reading.hits import hides_chat, see_hit
+from whatsapp_mcp.server.reading.masker import Masker
+from whatsapp_mcp.server.reading.masking import masked_reading, tells_codes
+from whatsapp_mcp.server.reading.paging import Seen, filled
+from whatsapp_mcp.server.reading.withholding import View
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive.read import SearchMode, Sought
+
+_REFS: Final = 5
+"""Messages that are named of the hits in a chat whose words stay back."""
+_NAMING: Final = re.compile(r"(?:from|in):\S", re.IGNORECASE)
+"""What a search looks up among all names: what is found, or not, would tell who is in the address book."""
+
+
+class GuardedSearch(Guard):
+    """Searching messages; methods are those of `ReadingArchive`."""
+
+    async def search(
+        self,
+        query: str,
+        where: MessageFilter = EVERYTHING,
+        *,
+        order: Literal["newest", "relevance"] = "newest",
+        mode: SearchMode = "words",
+        zone: tzinfo = UTC,
+        now: datetime | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Message]:
+        """As `ReadingArchive.search`, without what is found only in words that are masked.
+
+        Hits in strangers' words that stay back are counted by the refs that open them. Nothing is counted
+        that only a person may open, nor for a caller that is bound to one chat: a count would tell it words.
+
+        Raises:
+            Denied: The chat that is named may not be read.
+            WhatsAppError: A person has to agree.
+            InvalidArgument: A caller that is bound to one chat names people or chats.
+        """
+        from whatsapp_mcp.archive.read import LONG, Sought
+
+        where = await self.inside(where)
+        if self._caller.chat and _NAMING.search(query):
+            raise InvalidArgument("`from:` and `in:` are not available here.", "Search by words.")
+        view = await self._view_of_search(query, where, limit)
+
+        async def read(after: str | None, size: int) -> Page[Message]:
+            found = await self._archive.search(
+                query, where, order=order, mode=mode, zone=zone, now=now, limit=size, cursor=after
+            )
+            await self._look_up(view, found.items)
+            if order == "relevance" and found.items and found.after:
+                return replace(found, next_cursor=found.after(len(found.items) - 1), notes=())
+            return found
+
+        withheld: dict[str, list[int]] = {}
+        sought = Sought(query, mode, missing=MASK)
+
+        async def sees(message: Message, room: int) -> Seen:
+            if hides_chat(view, message.chat):
+                return Seen.HIDDEN
+            left = view.masker.mark()
+            masked = await self._masked_reading(message, view.masker)
+            seen = see_hit(view, message, sought, masked, room)
+            if seen is Seen.HIDDEN:
+                view.masker.back_to(left)
+            elif seen is Seen.COUNTED and room:
+                withheld.setdefault(message.chat, []).append(message.ref)
+            return seen
+
+        page = await filled(read, cursor, limit, sees, lambda message: len(message.text))
+        await self.hand_out(view, page.items, page.items, self._listed, operation="search")
+        notes = page.notes
+        if order == "relevance" and page.next_cursor and len(page.items) + len(withheld) < limit:
+            notes = (*notes, LONG)
+        if not page.items:
+            notes = (*notes, *self._not_searched(sought))
+        hits = [WithheldHits(len(refs), tuple(refs[:_REFS])) for refs in withheld.values()]
+        following = page.next_cursor if order == "newest" else None
+        return Page(page.items, following, notes, withheld=tuple(hits))
+
+    async def _view_of_search(self, query: str, where: MessageFilter, limit: int) -> View:
+        """How hits are seen. Who has to agree is asked before it is known whether there are any.
+
+        Raises:
+            WhatsAppError: Nobody has agreed.
+        """
+        view = await self._bound_view()
+        view.counts = self._counts_hits
+        self._listed = ""
+        if self._named is None or where.chat != self._named:
+            return view
+        chat = await self._archive.chat(self._named)
+        verdict = (await self.verdicts([self._named]) or {}).get(self._named)
+        view.opens = self._opens(self._named, chat is not None and chat.stranger, verdict)
+        if verdict == "ask" or (view.opens and view.withholds and self._policy.mode == "lockdown"):
+            self._listed = amounts.of_search(query, limit, self._context)
+            await self.agree(Permit("release", (self._named,), (self._listed,)))
+        return view
+
+    @property
+    def _counts_hits(self) -> bool:
+        """Whether the caller is told how many hits stay back, which it can open itself."""
+        return not self._caller.chat and self._policy.mode != "lockdown"
+
+    def _not_searched(self, sought: Sought) -> Iterator[str]:
+        """What a search that found nothing says nothing of, whether it would have found something or not."""
+        if self._rules is not None or (self._withholds and not self._counts_hits):
+            yield "Not searched: words that are only shown once the user agrees, or never."
+        if self._withholds and tells_codes(sought):
+            yield "Not searched for digits or with a -word: messages that hold a one-time code."
+
+    async def search_hints(
+        self, query: str, where: MessageFilter, *, zone: tzinfo, now: datetime
+    ) -> SearchHints:
+        """As `ReadingArchive.search_hints`; none where a rule may keep any of it back."""
+        if self._rules is not None:
+            return SearchHints()
+        found = await self._archive.search_hints(query, where, zone=zone, now=now)
+        nobody = [(name, await self.shown_people(closest)) for name, closest in found.nobody]
+        return replace(found, nobody=tuple(nobody))
+
+    async def _masked_reading(self, message: Message, masker: Masker) -> Sequence[str] | None:
+        """What was read in the file of a hit, page by page, its one-time codes masked.
+
+        None where there are none, there or in the text. In one that is long, or one of many, whatever could
+        be a code is masked: looking for codes takes longer than finding it.
+        """
+        reading = await self._archive.reading(message.ref) if self._withholds and message.reading else None
+        if reading is None:
+            return None
+        texts = [one.text for one in reading.passages]
+        if masker.looks_into_file(sum(map(len, texts))):
+            without = [one.text for one in (await to_thread.run_sync(masked_reading, reading)).passages]
+        else:
+            without = await to_thread.run_sync(lambda: [mask_codes(text, 0) for text in texts])
+        return without if without != texts or has_code(message.text) else None

@@ -1,0 +1,91 @@
+"""Pages that are filled up with what a caller may see, and tell nothing of what it may not.
+
+What is left out shows neither by a page that has fewer items nor by a cursor: there is one only if something
+follows that may be seen, and it names the last item that may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+from typing import Final, TypeVar
+
+from anyio import current_time
+from anyio.lowlevel import checkpoint
+
+from whatsapp_mcp.models import Page
+
+T = TypeVar("T")
+Read = Callable[[str | None, int], Awaitable[Page[T]]]
+"""Reads so many behind a cursor."""
+_MOST: Final = 500
+"""Items that are read at once."""
+_LONG: Final = 2_000_000
+"""Characters of the texts of a page, behind which it ends."""
+_COUNTED: Final = 20
+"""Times the limit of a page: what is counted before a page ends of which nothing is shown."""
+_PATIENCE: Final = 2.0
+"""Seconds for which is read on behind the first page; the cursor goes on there."""
+
+
+class Seen(Enum):
+    """What a caller is told of an item: all, that there is one, or nothing."""
+
+    SHOWN = auto()
+    COUNTED = auto()
+    HIDDEN = auto()
+
+
+async def filled(
+    read: Read[T],
+    cursor: str | None,
+    limit: int,
+    sees: Callable[[T, int], Awaitable[Seen]],
+    length: Callable[[T], int] = lambda _: 0,
+) -> Page[T]:
+    """The next page of what is shown, full if there is enough.
+
+    A page ends after `limit` items that are shown or counted, if any is shown; it is one without items, with
+    a cursor, where that takes too long.
+
+    Args:
+        read: Reads the archive.
+        cursor: Where to begin.
+        limit: Items of a page.
+        sees: Says of an item what the caller is told. It is given how many the page still has room for; of
+            one behind the page, 0, it says that alone.
+        length: Characters of an item, of which a page has a bound too.
+    """
+    items: list[T] = []
+    last: tuple[Page[T], int] | None = None
+    visible, size, room = 0, min(limit + 1, _MOST), _LONG
+    notes = dict[str, None]()
+    end = current_time() + _PATIENCE
+    while True:
+        page = await read(cursor, size)
+        notes |= dict.fromkeys(page.notes)
+        for index, item in enumerate(page.items):
+            is_full = visible >= _COUNTED * limit or (bool(items) and (visible >= limit or room <= 0))
+            match await sees(item, 0 if is_full else max(1, limit - visible)):
+                case Seen.HIDDEN:
+                    await checkpoint()
+                    if current_time() > end:
+                        return Page(tuple(items), _behind(page, index), tuple(notes))
+                    continue
+                case _ if is_full and last is not None:
+                    return Page(tuple(items), _behind(*last), tuple(notes))
+                case Seen.SHOWN:
+                    items.append(item)
+                    room -= length(item)
+                case Seen.COUNTED:
+                    pass
+            visible, last = visible + 1, (page, index)
+        if page.next_cursor is None or current_time() > end:
+            return Page(tuple(items), page.next_cursor, tuple(notes))
+        cursor, size = page.next_cursor, min(2 * size, _MOST)
+        await checkpoint()
+
+
+def _behind(page: Page[T], index: int) -> str | None:
+    """The cursor that goes on behind an item."""
+    return page.after(index) if page.after else None
