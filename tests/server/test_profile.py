@@ -18,6 +18,7 @@ from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
+from whatsapp_mcp.simulator.people import Person
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +28,13 @@ async def done(linked: Linked, tool: str, **arguments: Any) -> None:
     with anyio.fail_after(LIMIT):
         while (await linked.client.call_tool(tool, arguments)).is_error:  # noqa: ASYNC110
             await anyio.sleep(0.05)
+
+
+async def save_in_address_book(linked: Linked, person: Person, name: str) -> None:
+    """Save somebody on the phone, which has shared its key as it does once it is linked."""
+    linked.wa.me.app_state.share_key()
+    linked.wa.me.app_state.name_contact(person, name)
+    await linked.wa.me.app_state.synced()
 
 
 async def test_the_about_text_is_changed(linked: Linked) -> None:
@@ -99,8 +107,7 @@ async def test_a_call_is_listed_and_turned_down(linked: Linked) -> None:
 
 async def test_a_status_is_posted_to_contacts(linked: Linked) -> None:
     await answer(linked.client, "save_contact", contact="Ben", name="Ben")
-    linked.wa.me.app_state.name_contact(linked.cleo, "Cleo")
-    await linked.wa.me.app_state.synced()
+    await save_in_address_book(linked, linked.cleo, "Cleo")
     _, data = await answer(linked.client, "post_status", text="Ship ahoy")
     assert data["chat"] == "status@broadcast"
     assert (await linked.cleo.receives()).text == "Ship ahoy"
@@ -109,8 +116,7 @@ async def test_a_status_is_posted_to_contacts(linked: Linked) -> None:
 
 @pytest.mark.parametrize("kind", ["image", "video"])
 async def test_a_picture_or_a_video_is_posted_to_contacts(linked: Linked, kind: str) -> None:
-    linked.wa.me.app_state.name_contact(linked.cleo, "Cleo")
-    await linked.wa.me.app_state.synced()
+    await save_in_address_book(linked, linked.cleo, "Cleo")
     if kind == "image":
         given = f"data:image/png;base64,{base64.b64encode(png(20, 10)).decode()}"
     else:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mcp import Client
 
 from tests.archive import events as ev
@@ -19,6 +21,7 @@ from tests.server.test_file_readings import AT, heard
 from tests.server.test_parts_of_codes import received
 from tests.server.test_withholding import TOM, serving
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.database import tokens
 from whatsapp_mcp.archive.read import Sought
 from whatsapp_mcp.models import FileReading
 from whatsapp_mcp.policy import MASK
@@ -128,3 +131,20 @@ async def test_a_message_with_a_code_is_found_by_its_other_words(
 def test_a_query_finds_a_masked_text_as_a_search_does(query: str, mode: Any, found: bool) -> None:
     sought = Sought(query, mode, missing=MASK)
     assert sought.finds(f"Pay the bank, log in: {MASK}") is found
+
+
+@given(
+    st.lists(st.sampled_from(["pay", "bank", "pa", "ban", "银", "é", "🙂"]), min_size=1, max_size=3),
+    st.lists(
+        st.sampled_from(["pay", "bank", "BAN", "ban", "k", "银行", "e\u0301", "🙂", " ", "-", MASK]),
+        max_size=8,
+    ),
+)
+def test_a_phrase_stands_in_a_masked_text_where_its_tokens_follow_each_other(
+    phrase: list[str], pieces: list[str]
+) -> None:
+    wanted = " ".join(tokens(" ".join(phrase)))
+    parts = "".join(pieces).split(MASK)
+    stands = any(f" {wanted} " in f" {' '.join(tokens(part))} " for part in parts)
+    quoted = " ".join(phrase)
+    assert Sought(f'"{quoted}"', missing=MASK).finds("".join(pieces)) is stands

@@ -109,7 +109,7 @@ class ReadingArchive:
     likelier_chats = at_once(read.likelier_chats)
     unnamed_chats = at_once(read.unnamed_chats)
     chat_facts = at_once(read.chat_facts)
-    familiar_groups = at_once(read.familiar_groups)
+    distrust = at_once(read.distrust)
     is_new_chat = at_once(read.is_new_chat)
     reassigned_since = at_once(read.reassigned_since)
     chat_shown_as = at_once(read.chat_shown_as)

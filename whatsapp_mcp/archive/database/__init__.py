@@ -16,7 +16,7 @@ from whatsapp_mcp.archive.database.index import (
     reindex_message,
     unindex_message,
 )
-from whatsapp_mcp.archive.database.normalise import fold, quarters, tokens, tokens_text
+from whatsapp_mcp.archive.database.normalise import fold, in_token, quarters, tokens, tokens_text
 from whatsapp_mcp.archive.database.opening import connect, connect_new, connect_new_raw, connect_raw
 from whatsapp_mcp.archive.database.schema import ID_BITS, RAW_GONE, create_index
 from whatsapp_mcp.archive.database.values import column, placeholders, size_of, value
@@ -35,6 +35,7 @@ __all__ = [
     "connect_reader",
     "create_index",
     "fold",
+    "in_token",
     "index_all",
     "index_message",
     "index_messages",

@@ -146,7 +146,7 @@ def _split(text: str) -> list[str]:
     found: list[str] = []
     current: list[str] = []
     for char in text:
-        if _in_token(char):
+        if in_token(char):
             current.append(char)
         elif current:
             found.append("".join(current))
@@ -157,6 +157,7 @@ def _split(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=8192)
-def _in_token(char: str) -> bool:
+def in_token(char: str) -> bool:
+    """Whether a character of a `tokens_text` is part of a token."""
     category = unicodedata.category(char)
     return category[0] in "LNM" or category in ("Co", "Cn")

@@ -13,7 +13,7 @@ from whatsapp_mcp.archive.read.chat_queries import (
     without_vote,
 )
 from whatsapp_mcp.archive.read.completeness import coverage, gaps, history_progress, silent_groups
-from whatsapp_mcp.archive.read.facts import chat_facts, familiar_groups, is_new_chat, reassigned_since
+from whatsapp_mcp.archive.read.facts import chat_facts, distrust, is_new_chat, reassigned_since
 from whatsapp_mcp.archive.read.files import (
     file_counts,
     files_to_fetch,
@@ -120,9 +120,9 @@ __all__ = [
     "cut_short",
     "damaged_sends",
     "digest",
+    "distrust",
     "edits",
     "expires_in",
-    "familiar_groups",
     "file_counts",
     "files_elsewhere",
     "files_to_fetch",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 
 from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.read import chat_queries
 from whatsapp_mcp.archive.read.lookup import chat_id
+from whatsapp_mcp.archive.read.outbox_entries import repeated_sources
 from whatsapp_mcp.archive.read.reports import own
 from whatsapp_mcp.archive.state import LEFT, STRANGER_SQL
 from whatsapp_mcp.decoding import ADDED, CALL, JOINED, OWNER, SYSTEM, UNDECRYPTABLE, UNKNOWN, Flag
@@ -69,6 +70,13 @@ def familiar_groups(db: sqlite3.Connection, jids: Collection[str]) -> frozenset[
     Who was in a group and has left counts as in it: this is asked for every group of a list.
     """
     return frozenset(jid for (jid,) in db.execute(_FAMILIAR, (json.dumps(list(jids)),)))
+
+
+def distrust(
+    db: sqlite3.Connection, wa_ids: Collection[str], groups: Collection[str]
+) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:
+    """What each list is asked before it is shown, in one read: `repeated_sources` and `familiar_groups`."""
+    return repeated_sources(db, wa_ids), familiar_groups(db, groups) if groups else frozenset()
 
 
 def reassigned_since(db: sqlite3.Connection, jid: str, at: datetime) -> bool:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final, Literal, NamedTuple
 
-from whatsapp_mcp.archive.database import fold, tokens
+from whatsapp_mcp.archive.database import fold, in_token, tokens, tokens_text
 from whatsapp_mcp.archive.read.search_query import Term, any_of, parse
 
 AROUND: Final = 60
@@ -185,12 +185,15 @@ class Sought:
         behind an operator, searched as text, may go on in what is missing.
         """
         text = text.replace(self._missing, _MISSING)
-        plain = fold(text)
-        words = f" {' '.join(_tokens_around(text))} "
-        if _MISSING in text and any(_goes_on(*one, plain, words) for one in self._names):
-            return False
+        if self._names and _MISSING in text:
+            plain, words = fold(text), f" {' '.join(_tokens_around(text))} "
+            if any(_goes_on(*one, plain, words) for one in self._names):
+                return False
         if self.is_inside:
+            plain = fold(text)
             return all(any(part in plain for part in parts) for parts in self._texts)
+        # Not taken apart into tokens, which takes far longer than to look where one may stand.
+        words = tokens_text(text)
         return all(any(_stands(term, words) for term in terms) for terms in self._wanted)
 
     def cut(self, text: str) -> str | None:
@@ -213,7 +216,24 @@ def _tokens_around(text: str) -> list[str]:
 
 
 def _stands(term: Term, words: str) -> bool:
-    return f" {' '.join(term.tokens)}{'' if term.prefix else ' '}" in words
+    """Whether the tokens of a term follow each other in a `tokens_text`, with nothing missing in between."""
+    first, length = term.tokens[0], len(words)
+    at = words.find(first)
+    while at >= 0:
+        if not (at and in_token(words[at - 1])):
+            end = at + len(first)
+            for token in term.tokens[1:]:
+                start = end
+                while start < length and words[start] != _MISSING and not in_token(words[start]):
+                    start += 1
+                if start == end or not words.startswith(token, start):
+                    break
+                end = start + len(token)
+            else:
+                if term.prefix or end == length or not in_token(words[end]):
+                    return True
+        at = words.find(first, at + 1)
+    return False
 
 
 def _goes_on(operator: str, name: str, plain: str, words: str) -> bool:

@@ -27,7 +27,7 @@ from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.amounts import of_refs
 from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
 from whatsapp_mcp.server.reading.masker import Masker
-from whatsapp_mcp.server.reading.names import Names
+from whatsapp_mcp.server.reading.names import Names, names_in
 from whatsapp_mcp.server.reading.paging import Read, Seen, filled
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Verdict
@@ -109,25 +109,33 @@ class Guard:
         """How people and chats are seen."""
         return View(self._withholds, names=self._names or Names())
 
-    async def _familiar(self, chats: Iterable[str]) -> frozenset[str]:
-        """Those of these chats that are groups whose names count as no stranger's."""
-        groups = {jid for jid in chats if kind_of(jid) is ChatKind.GROUP} if self._withholds else set[str]()
-        return await self._archive.familiar_groups(groups) if groups else frozenset()
-
     async def _own(self, names: Iterable[str]) -> frozenset[str]:
         """The owner's jids, if one of these names is cut; an agent may have chosen the owner's."""
-        if not self._withholds or all(cut_name(each) == each for each in names):
+        if all(cut_name(each) == each for each in names):
             return frozenset()
         number, lid, _ = await self._archive.own()
         return frozenset(filter(None, (number, lid)))
 
-    async def distrusted(self, found: Iterable[Message | LastMessage | None]) -> frozenset[str]:
-        """WhatsApp's ids of the messages of this account, among these, that count as a stranger's."""
-        ids = own_words(found) if self._withholds else frozenset[str]()
-        if not ids:
-            return ids
-        sources = await self._archive.repeated_sources(ids)
-        return frozenset(each for each, whose in sources.items() if taint_of(whose).counts(self._policy.mode))
+    async def _look_up(
+        self,
+        view: View,
+        found: Iterable[Message | LastMessage | None],
+        chats: Iterable[str],
+        names: Iterable[str],
+    ) -> None:
+        """Look up whose words messages hold, and whose these names are, beside those of the view before."""
+        chats = set(chats)
+        view.verdicts = await self.verdicts(chats)
+        if not self._withholds:
+            return
+        view.own |= await self._own(names)
+        ids, groups = own_words(found), {jid for jid in chats if kind_of(jid) is ChatKind.GROUP}
+        if not (ids or groups):
+            return
+        sources, familiar = await self._archive.distrust(ids, groups)
+        view.familiar |= familiar
+        mode = self._policy.mode
+        view.tainted |= {each for each, whose in sources.items() if taint_of(whose).counts(mode)}
 
     async def view_of(self, found: Sequence[Message], *, opens: bool = False, named: bool = False) -> View:
         """How messages are seen.
@@ -139,18 +147,10 @@ class Guard:
         """
         view = await self._bound_view()
         view.opens = opens
-        await self._look_up(view, found)
+        await self._look_up(view, found, [each.chat for each in found], names_in(found))
         if named and found:
             view.opens = self._opens(found[0].chat, found[0].chat_stranger, view.verdict(found[0].chat))
         return view
-
-    async def _look_up(self, view: View, found: Sequence[Message]) -> None:
-        """Look up how messages are seen, beside others that the view was of before."""
-        view.tainted |= await self.distrusted(found)
-        view.familiar |= await self._familiar(each.chat for each in found)
-        view.own |= await self._own(name for each in found for name in (each.chat_name, each.sender_name))
-        if self._rules is not None:
-            view.verdicts = await self._rules.verdicts(each.chat for each in found)
 
     def _opens(self, chat: str, stranger: bool, verdict: Verdict | None) -> bool:
         """Whether to name a chat is to ask for the words in it that would stay back."""
@@ -233,10 +233,8 @@ class Guard:
     async def shown_chats(self, found: Sequence[Chat]) -> tuple[Chat, ...]:
         """Chats as they are handed out."""
         view = await self._bound_view()
-        view.verdicts = await self.verdicts(chat.jid for chat in found)
-        view.tainted = await self.distrusted(chat.last_message for chat in found)
-        view.familiar = await self._familiar(chat.jid for chat in found)
-        view.own = await self._own(chat.name for chat in found)
+        last, chats = [chat.last_message for chat in found], [chat.jid for chat in found]
+        await self._look_up(view, last, chats, [chat.name for chat in found])
         shown = view.chats(found)
         await self._expose(view, [chat for chat in shown if chat.last_message])
         read = [(chat.jid, last.ref) for chat in shown if (last := chat.last_message) and not last.withheld]

@@ -98,15 +98,13 @@ class GuardedPeople(Guard):
                 replace(each, matched="name") if cut_name(each.chat.name) == wanted else each
                 for each in found
             )
-        verdicts = await self.verdicts(each.chat.jid for each in found)
         view = self.view()
         # They are an answer of their own, or one of them is what the answer is about.
-        view.verdicts, view.names = verdicts, Names()
-        view.familiar = await self._familiar(each.chat.jid for each in found)
-        view.own = await self._own(each.chat.name for each in found)
+        view.names = Names()
+        await self._look_up(view, (), [each.chat.jid for each in found], [each.chat.name for each in found])
         candidates: list[ChatCandidate] = []
         for each in found:
-            if verdicts and verdicts.get(each.chat.jid) == "deny":
+            if view.verdict(each.chat.jid) == "deny":
                 if not self._caller.chat and each.matched in {"jid", "number"}:
                     jid = each.chat.jid
                     name = Jid.parse(jid).number or jid

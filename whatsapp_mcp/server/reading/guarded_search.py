@@ -26,6 +26,7 @@ from whatsapp_mcp.server.reading.guard import Guard
 from whatsapp_mcp.server.reading.hits import hides_chat, see_hit
 from whatsapp_mcp.server.reading.masker import Masker
 from whatsapp_mcp.server.reading.masking import masked_reading, tells_codes
+from whatsapp_mcp.server.reading.names import names_in
 from whatsapp_mcp.server.reading.paging import Seen, filled
 from whatsapp_mcp.server.reading.withholding import View
 
@@ -74,7 +75,7 @@ class GuardedSearch(Guard):
             found = await self._archive.search(
                 query, where, order=order, mode=mode, zone=zone, now=now, limit=size, cursor=after
             )
-            await self._look_up(view, found.items)
+            await self._look_up(view, found.items, [each.chat for each in found.items], names_in(found.items))
             if order == "relevance" and found.items and found.after:
                 return replace(found, next_cursor=found.after(len(found.items) - 1), notes=())
             return found

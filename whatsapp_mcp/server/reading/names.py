@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, reads_as_address
+from whatsapp_mcp.models import Message
 from whatsapp_mcp.policy import cut_name, words_in_name
 
 STRANGERS: Final = 3
@@ -46,6 +48,12 @@ class Names:
                 return None
             self._shown[shown] = words
         return shown
+
+
+def names_in(messages: Iterable[Message]) -> Iterator[str]:
+    """The names of the chats and senders of messages."""
+    for message in messages:
+        yield from (message.chat_name, message.sender_name)
 
 
 def by_number(jid: str) -> str:
