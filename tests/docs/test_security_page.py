@@ -170,6 +170,13 @@ PROMISES = {
     "A command runs without a shell, in an environment of its own, with limits on time": [
         "device/test_agent_rules.py:*",
     ],
+    "A search tells nothing of hits that it neither shows nor counts": [
+        "server/test_searches_for_hidden_words.py:test_two_accounts_that_differ_in_a_hidden_word_answer_alike",
+    ],
+    "you are asked before it is searched, whatever it holds": [
+        "server/test_searches_for_hidden_words.py:"
+        "test_who_searches_a_chat_that_is_asked_about_is_told_to_ask_whatever_it_holds",
+    ],
     "Of withheld words it covers the messages that the question names, or as many": [
         "injections/test_amounts.py:*",
     ],

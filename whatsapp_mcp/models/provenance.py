@@ -91,14 +91,16 @@ def own_words(found: Iterable[Message | LastMessage | None]) -> frozenset[str]:
     """WhatsApp's ids of the messages, among these and what they quote, that this account may have written."""
     ids: set[str] = set()
     for one in found:
-        if one is None:
-            continue
-        if one.from_me:
-            ids.add(one.message_id)
-        if isinstance(one, LastMessage):
-            ids |= own_words([one.before])
-        elif one.quote is not None:
-            ids.add(one.quote.message_id)
+        said = one
+        while said is not None:
+            if said.from_me:
+                ids.add(said.message_id)
+            if isinstance(said, LastMessage):
+                said = said.before
+                continue
+            if said.quote is not None:
+                ids.add(said.quote.message_id)
+            said = None
     return frozenset(ids)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from whatsapp_mcp.errors import Denied
@@ -43,6 +44,7 @@ class ChatRules:
         return {jid: verdict for jid in wanted if (verdict := self._known[jid]) is not None}
 
 
+@lru_cache(1024)
 def kind_of(jid: str) -> ChatKind:
     """What kind of chat a jid names."""
     if is_person(jid):

@@ -95,7 +95,9 @@ class GuardedSearch(Guard):
                 withheld.setdefault(message.chat, []).append(message.ref)
             return seen
 
-        page = await filled(read, cursor, limit, sees, lambda message: len(message.text))
+        page = await filled(
+            read, cursor, limit, sees, lambda message: len(message.text), lambda: view.masker.is_spent
+        )
         await self.hand_out(view, page.items, page.items, self._listed, operation="search")
         notes = page.notes
         if order == "relevance" and page.next_cursor and len(page.items) + len(withheld) < limit:

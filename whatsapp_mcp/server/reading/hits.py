@@ -45,7 +45,8 @@ def see_hit(
 
 
 def _see(view: View, message: Message, sought: Sought, read: Sequence[str] | None) -> Seen:
-    whole = Carried.of(message)
+    is_text = not (message.media or message.poll or message.details)
+    whole = message.text if is_text else Carried.of(message)
     heard = (message.reading.text,) if message.reading else ()
     view.message(message)
     if message.withheld:
@@ -57,9 +58,9 @@ def _see(view: View, message: Message, sought: Sought, read: Sequence[str] | Non
         if tells_nothing or finds_masked(sought, without, read or (*map(view.masker.text, heard),)):
             return Seen.COUNTED
         return Seen.HIDDEN
-    carried = Carried.of(message)
+    carried = message.text if is_text else Carried.of(message)
     if read is not None or carried != whole:
-        if not finds_masked(sought, carried, read or ()):
+        if not finds_masked(sought, Carried.of(message), read or ()):
             return Seen.HIDDEN
         cut_again(sought, message, read or ())
     return Seen.SHOWN

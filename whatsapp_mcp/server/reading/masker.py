@@ -13,6 +13,8 @@ READ_BY_WORDS: Final = 2_500_000
 """Further characters in which whatever could be a code is masked: more than a page of messages has."""
 _IN_FILE: Final = 50_000
 """Characters of a file up to which it is looked for codes that a search must not tell; and of four such."""
+_RESERVE: Final = 200_000
+"""Characters that are left for the next message, which is no longer with its file and its poll."""
 _ANNOUNCING: Final = 300
 """Characters of a text that may announce a code in the name of its file."""
 
@@ -32,6 +34,11 @@ class Masker:
     def begin(self, among: int) -> None:
         """Begin the next message, the first of so many that are still to come."""
         self._share = self._closely // max(1, among)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the next long message might be masked as a whole."""
+        return self._by_words < _RESERVE
 
     def mark(self) -> tuple[int, int, int]:
         """What is left for the messages to come, for `back_to`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
@@ -15,6 +16,7 @@ STRANGERS: Final = 3
 """Strangers of one answer who are shown by name."""
 TOGETHER: Final = 6
 """Words of their names together."""
+_KNOWN: Final = 1024
 SOMEBODY: Final = "somebody"
 """Who is shown neither by name nor by number."""
 
@@ -39,11 +41,8 @@ class Names:
 
         A number or jid, which stands for who has no name, is nobody's words.
         """
-        if reads_as_address(name):
-            return name
-        shown = cut_name(name)
-        if shown not in self._shown:
-            words = words_in_name(shown)
+        shown, words = _cut(name)
+        if words is not None and shown not in self._shown:
             if len(self._shown) >= STRANGERS or sum(self._shown.values()) + words > TOGETHER:
                 return None
             self._shown[shown] = words
@@ -56,6 +55,16 @@ def names_in(messages: Iterable[Message]) -> Iterator[str]:
         yield from (message.chat_name, message.sender_name)
 
 
+@lru_cache(_KNOWN)
+def _cut(name: str) -> tuple[str, int | None]:
+    """A name as it is shown, and its words; None for an address. The same ones stand in list after list."""
+    if reads_as_address(name):
+        return name, None
+    shown = cut_name(name)
+    return shown, words_in_name(shown)
+
+
+@lru_cache(_KNOWN)
 def by_number(jid: str) -> str:
     """Who has this address, without a name."""
     with suppress(InvalidArgument):

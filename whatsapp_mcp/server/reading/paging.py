@@ -42,6 +42,7 @@ async def filled(
     limit: int,
     sees: Callable[[T, int], Awaitable[Seen]],
     length: Callable[[T], int] = lambda _: 0,
+    is_spent: Callable[[], bool] = lambda: False,
 ) -> Page[T]:
     """The next page of what is shown, full if there is enough.
 
@@ -55,6 +56,7 @@ async def filled(
         sees: Says of an item what the caller is told. It is given how many the page still has room for; of
             one behind the page, 0, it says that alone.
         length: Characters of an item, of which a page has a bound too.
+        is_spent: Whether what was shown and counted has taken so much that the page ends.
     """
     items: list[T] = []
     last: tuple[Page[T], int] | None = None
@@ -66,6 +68,7 @@ async def filled(
         notes |= dict.fromkeys(page.notes)
         for index, item in enumerate(page.items):
             is_full = visible >= _COUNTED * limit or (bool(items) and (visible >= limit or room <= 0))
+            is_full = is_full or (visible > 0 and is_spent())
             match await sees(item, 0 if is_full else max(1, limit - visible)):
                 case Seen.HIDDEN:
                     await checkpoint()
