@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
-from whatsapp_mcp.simulator.people import Person
 
 from tests.media.footage import video
 from tests.server.fakes import FakeDevice, FakeSource
@@ -19,6 +18,7 @@ from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
+from whatsapp_simulator.people import Person
 
 pytestmark = pytest.mark.anyio
 
