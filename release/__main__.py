@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from release.build import SUMS, build, with_version
-from release.checks import git, refusals, repository, tag_of
-from release.project import VERSION_FILE, Project, load, set_version
+from release.checks import VERSION_FILE, Project, git, load, refusals, repository, set_version, tag_of
 
 ROOT: Final = Path(__file__).parent.parent
 

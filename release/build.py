@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
+import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from release import changelog
-from release.archives import tarred, zipped
-from release.bundle import bundle_files, bundle_name
-from release.checks import Repository
-from release.offered import core_tools, skills
-from release.plugin import plugin_files
-from release.project import Project
-from release.registry import server_json
-from release.source import export, stamp
+from release.checks import Project, Repository, git, notes, set_version
+from release.offers import (
+    bundle_files,
+    bundle_name,
+    core_tools,
+    plugin_files,
+    server_json,
+    server_name,
+    skills,
+)
+from whatsapp_mcp.cli.build_info import FILE, library_date
 
 IMAGE: Final = ("Dockerfile", "compose.yaml", ".dockerignore", "LICENSE", "README.md", "pyproject.toml")
 """Files that the image is built from, beside the package and its lock files."""
@@ -33,6 +44,9 @@ one.
 
 After installing, ask: *link my WhatsApp*. A card shows the code that your phone scans.
 """
+_FIRST_OF_ZIP: Final = 315532800
+"""1980-01-01: a zip file knows no earlier time."""
+_MODE: Final = 0o644
 
 
 def build(root: Path, project: Project, found: Repository) -> dict[str, bytes]:
@@ -60,7 +74,7 @@ def build(root: Path, project: Project, found: Repository) -> dict[str, bytes]:
     log = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     made |= {bundle_name(project): bundle, f"{project.name}-{project.version}-claude-code-plugin.zip": plugin}
     made["server.json"] = _entry(project, bundle)
-    made["NOTES.md"] = f"{changelog.notes(log, project.version) or ''}\n".encode()
+    made["NOTES.md"] = f"{notes(log, project.version) or ''}\n".encode()
     made[SUMS] = sums(made).encode()
     return made
 
@@ -102,3 +116,70 @@ def _image_files(tree: Path) -> dict[str, bytes]:
     locks = [tree / "requirements" / name for name in ("runtime.txt", "fleet.txt", "build.txt")]
     paths = [*(tree / name for name in IMAGE), *locks, *package]
     return {path.relative_to(tree).as_posix(): path.read_bytes() for path in paths}
+
+
+def export(root: Path, target: Path) -> None:
+    """Copy every file of a checkout that git tracks, as it is now."""
+    for name in git(root, "ls-files", "-z").split("\0"):
+        if name and (root / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, target / name)
+            (target / name).chmod(0o755 if (root / name).stat().st_mode & 0o100 else 0o644)
+
+
+def stamp(tree: Path, project: Project, commit: str, epoch: int) -> None:
+    """Write into an exported tree what only a release knows.
+
+    Args:
+        tree: The exported tree.
+        project: What is released, with the version to write.
+        commit: The commit it is made from.
+        epoch: The commit's time, in seconds since 1970.
+    """
+    set_version(tree, project.version)
+    info = {
+        "commit": commit,
+        "released": datetime.fromtimestamp(epoch, UTC).date().isoformat(),
+        "library": metadata.version("neonize"),
+        "library_date": _day(),
+    }
+    (tree / "whatsapp_mcp" / "cli" / FILE).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+    if project.repository is not None:
+        # How the registry knows that the package belongs to the entry.
+        with (tree / "README.md").open("a", encoding="utf-8") as readme:
+            readme.write(f"\n<!-- mcp-name: {server_name(project)} -->\n")
+
+
+def _day() -> str | None:
+    built = library_date()
+    return built.isoformat() if built else None
+
+
+def zipped(files: Mapping[str, bytes], epoch: int) -> bytes:
+    """A zip file.
+
+    Args:
+        files: The contents by path.
+        epoch: The time of every member, in seconds since 1970.
+    """
+    moment = time.gmtime(max(epoch, _FIRST_OF_ZIP))[:6]
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in sorted(files.items()):
+            member = zipfile.ZipInfo(path, moment)
+            member.create_system = 3  # Unix, wherever it is made
+            member.external_attr = (0o100000 | _MODE) << 16
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, content, compresslevel=9)
+    return target.getvalue()
+
+
+def tarred(files: Mapping[str, bytes], epoch: int) -> bytes:
+    """A gzipped tar file; the arguments are those of `zipped`."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path, content in sorted(files.items()):
+            member = tarfile.TarInfo(path)
+            member.size, member.mtime, member.mode = len(content), epoch, _MODE
+            archive.addfile(member, io.BytesIO(content))
+    return gzip.compress(plain.getvalue(), compresslevel=9, mtime=epoch)

@@ -1,13 +1,98 @@
-"""What a release refuses, each with what to do about it."""
+"""What is released, and what a release refuses, each with what to do about it."""
 
 from __future__ import annotations
 
+import re
 import subprocess
+import tomllib
 from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
-from release import changelog
-from release.project import Project, number
+VERSION_FILE: Final = Path("whatsapp_mcp", "__init__.py")
+_VERSION: Final = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
+_RELEASE: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+UNRELEASED: Final = "Unreleased"
+KINDS: Final = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
+"""What a change can be; the words of keepachangelog.com."""
+_RELEASED: Final = re.compile(r"(\d+\.\d+\.\d+) - (\d{4}-\d{2}-\d{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The published facts; `urls` is empty until the project has a home."""
+
+    name: str
+    version: str
+    description: str
+    licence: str
+    author: str
+    requires_python: str
+    keywords: tuple[str, ...]
+    urls: dict[str, str]
+
+    @property
+    def file_name(self) -> str:
+        """The name as wheels and source archives spell it."""
+        return self.name.replace("-", "_")
+
+    @property
+    def repository(self) -> str | None:
+        """The address of the repository, without a slash at its end."""
+        found = self.urls.get("Repository")
+        return found.rstrip("/") if found else None
+
+
+def load(root: Path) -> Project:
+    """Read the project of a checkout.
+
+    Raises:
+        ValueError: `pyproject.toml` or the version is not as expected.
+    """
+    table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return Project(
+        name=table["name"],
+        version=_version(root)[1],
+        description=table["description"],
+        licence=table["license"],
+        author=table["authors"][0]["name"],
+        requires_python=table["requires-python"],
+        keywords=tuple(table["keywords"]),
+        urls=dict(table.get("urls", {})),
+    )
+
+
+def number(version: str) -> tuple[int, int, int]:
+    """`MAJOR.MINOR.PATCH` as numbers that compare.
+
+    Raises:
+        ValueError: It is written in another way.
+    """
+    if not (match := _RELEASE.fullmatch(version)):
+        raise ValueError(f"{version} is not MAJOR.MINOR.PATCH")
+    major, minor, patch = match.groups()
+    return int(major), int(minor), int(patch)
+
+
+def set_version(root: Path, version: str) -> None:
+    """Write the version where the whole project reads it from.
+
+    Raises:
+        ValueError: There is no version to replace.
+    """
+    text, former = _version(root)
+    (root / VERSION_FILE).write_text(text.replace(f'"{former}"', f'"{version}"', 1), encoding="utf-8")
+
+
+def _version(root: Path) -> tuple[str, str]:
+    """The text of the file with the version, and the version."""
+    text = (root / VERSION_FILE).read_text(encoding="utf-8")
+    found = _VERSION.search(text)
+    if not found:
+        raise ValueError(f"{VERSION_FILE} has no __version__")
+    return text, found.group(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +172,8 @@ def refusals(
         reasons.append("[project.urls] has no Repository, from which the name in the registry follows.")
     if found.changed:
         reasons.append(f"Files differ from the newest commit: {', '.join(found.changed[:5])}. Commit them.")
-    reasons += [f"CHANGELOG.md: {problem}" for problem in changelog.problems(log)]
-    if changelog.notes(log, version) is None:
+    reasons += [f"CHANGELOG.md: {problem}" for problem in problems(log)]
+    if notes(log, version) is None:
         reasons.append(f"CHANGELOG.md has no section '## {version} - DATE'. Say there what has changed.")
     if not has_home:
         reasons.append(
@@ -122,3 +207,77 @@ def _released(tags: frozenset[str]) -> list[str]:
             continue
         versions.append(tag.removeprefix("v"))
     return versions
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The part of a changelog below one heading of the second level."""
+
+    title: str
+    body: str
+
+    @property
+    def version(self) -> str | None:
+        """Its version; None if it has none, as `Unreleased`, or if its heading is malformed."""
+        found = _RELEASED.fullmatch(self.title)
+        return found.group(1) if found else None
+
+
+def sections(text: str) -> list[Section]:
+    """The sections in the order of the file."""
+    parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)[1:]
+    return [Section(title.strip(), body.strip()) for title, body in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def notes(text: str, version: str) -> str | None:
+    """What changed with a version; None if the changelog has no section for it."""
+    return next((one.body for one in sections(text) if one.version == version), None)
+
+
+def problems(text: str) -> list[str]:
+    """Everything that is wrong with the form of a changelog, one sentence each."""
+    found = sections(text)
+    wrong = [] if text.startswith("# Changelog\n") else ["The first line is not '# Changelog'."]
+    if [one.title for one in found].count(UNRELEASED) != 1 or found[0].title != UNRELEASED:
+        wrong.append(f"The first section is not '## {UNRELEASED}', or there are two.")
+    released = [one for one in found if one.title != UNRELEASED]
+    wrong += [
+        f"'## {one.title}' is not '## MAJOR.MINOR.PATCH - YYYY-MM-DD'."
+        for one in released
+        if one.version is None or _day(one) is None
+    ]
+    wrong += [
+        f"'## {later.title}' does not come after '## {earlier.title}'."
+        for later, earlier in pairwise(one for one in released if one.version and _day(one))
+        if number(later.version or "") <= number(earlier.version or "")
+        or (_day(later) or date.min) < (_day(earlier) or date.max)
+    ]
+    return wrong + [problem for one in found for problem in _problems_of(one)]
+
+
+def _day(section: Section) -> date | None:
+    found = _RELEASED.fullmatch(section.title)
+    try:
+        return date.fromisoformat(found.group(2)) if found else None
+    except ValueError:
+        return None
+
+
+def _problems_of(section: Section) -> list[str]:
+    parts = re.split(r"^### (.*)$", section.body, flags=re.MULTILINE)
+    kinds, lists = parts[1::2], parts[2::2]
+    wrong = [
+        f"{section.title}: '### {kind}' is not one of {', '.join(KINDS)}."
+        for kind in kinds
+        if kind not in KINDS
+    ]
+    wrong += [
+        f"{section.title}: '### {kind}' has no list."
+        for kind, items in zip(kinds, lists, strict=True)
+        if not re.search(r"^\* \S", items, re.MULTILINE)
+    ]
+    if parts[0].strip():
+        wrong.append(f"{section.title}: there is text before the first '###'.")
+    if not kinds and section.title != UNRELEASED:
+        wrong.append(f"{section.title} says nothing.")
+    return wrong

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from release.offered import skills
-from release.plugin import plugin_files
-from release.project import load
+from release.checks import load
+from release.offers import plugin_files, skills
 from tests.hosts.claude_code import SCRIPT
 from tests.hosts.node import NODE
 

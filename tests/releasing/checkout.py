@@ -6,8 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from release.build import export
 from release.checks import git
-from release.source import export
 
 ROOT = Path(__file__).parents[2]
 VERSION = "0.1.0"

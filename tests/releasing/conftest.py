@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from release.build import build, with_version
-from release.checks import repository
-from release.project import load
+from release.checks import load, repository
 from tests.releasing.checkout import VERSION, clone
 
 REPOSITORY = "https://github.com/example/whatsapp"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from release import archives
+from release import build as archives
 from release.build import IMAGE
 from tests.releasing.checkout import EPOCH, VERSION, clone
 from whatsapp_mcp.cli.build_info import FILE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from release import changelog
+from release import checks as changelog
 from tests.releasing.checkout import ROOT
 
 TEXT = """\

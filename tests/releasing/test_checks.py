@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from release.__main__ import main
-from release.checks import Repository, git, refusals, repository
-from release.project import Project, load, number, set_version
+from release.checks import Project, Repository, git, load, number, refusals, repository, set_version
 from tests.releasing.checkout import VERSION, clone, commit
 from tests.releasing.test_changelog import TEXT
 

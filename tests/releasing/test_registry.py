@@ -11,8 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from release.project import load
-from release.registry import server_json, server_name
+from release.checks import load
+from release.offers import server_json, server_name
 from tests.releasing.checkout import ROOT, VERSION
 from tests.releasing.test_checks import PROJECT
 
