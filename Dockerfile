@@ -10,6 +10,7 @@ RUN python -m venv /tmp/build && /tmp/build/bin/pip install --no-cache-dir --req
 RUN python -m venv --without-pip /opt/whatsapp-mcp \
     && pip --python /opt/whatsapp-mcp/bin/python install --no-cache-dir --require-hashes -r requirements/$REQUIREMENTS.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY whatsapp_fleet whatsapp_fleet
 COPY whatsapp_mcp whatsapp_mcp
 COPY whatsapp_simulator whatsapp_simulator
 RUN /tmp/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \

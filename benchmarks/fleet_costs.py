@@ -20,9 +20,9 @@ from pydantic import SecretStr
 from benchmarks.verdicts import amount
 from tests.node.fleet_of_tests import Fleet, NodeProcess, node
 from tests.postgres import PostgresServer, postgres_server
+from whatsapp_fleet.database import add_account
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.leader import open_device
-from whatsapp_mcp.fleet.database import add_account
 from whatsapp_mcp.models import ConnectionState, MessageFilter, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import Settings
 from whatsapp_simulator import WhatsApp

@@ -111,7 +111,7 @@ def _packages(tree: Path, target: Path, epoch: int) -> None:
 
 
 def _image_files(tree: Path) -> dict[str, bytes]:
-    folders = (tree / name for name in ("whatsapp_mcp", "whatsapp_simulator"))
+    folders = (tree / name for name in ("whatsapp_fleet", "whatsapp_mcp", "whatsapp_simulator"))
     package = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
     locks = [tree / "requirements" / name for name in ("runtime.txt", "fleet.txt", "build.txt")]
     paths = [*(tree / name for name in IMAGE), *locks, *package]

@@ -10,14 +10,14 @@ import pytest
 from whatsapp_mcp import errors
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("whatsapp_mcp", "whatsapp_simulator")
+PACKAGES = ("whatsapp_fleet", "whatsapp_mcp", "whatsapp_simulator")
 MODULES = {
     path.relative_to(ROOT).as_posix().removeprefix("whatsapp_mcp/"): path
     for package in PACKAGES
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 BOUNDARIES = {
-    "node/account.py",
+    "whatsapp_fleet/node/account.py",
     "client/__main__.py",
     "device/supervise.py",
     "media/job.py",
@@ -49,7 +49,7 @@ SHOWS_A_NAME = {"called", "titled", "clean_name", "chosen_name", "quoted", "repr
 
 OUR_OWN = {"self", "spec", "path", "act"}
 """What holds names of the code, and the files that a person gives to a command."""
-FOR_PERSONS = ("cli/", "node/serving.py", "whatsapp_simulator/", "settings/")
+FOR_PERSONS = ("cli/", "whatsapp_fleet/node/serving.py", "whatsapp_simulator/", "settings/")
 """Where errors are read at a terminal and never by a model."""
 
 

@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from whatsapp_mcp import __version__
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("whatsapp_mcp", "whatsapp_simulator")
+PACKAGES = ("whatsapp_fleet", "whatsapp_mcp", "whatsapp_simulator")
 LOCKS = [
     ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "build", "audit", "demo", "dev", "hosts")
 ]

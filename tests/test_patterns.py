@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, cast
 import pytest
 
 ROOT: Final = Path(__file__).parents[1]
-PACKAGES: Final = (ROOT / "whatsapp_mcp", ROOT / "whatsapp_simulator")
+PACKAGES: Final = tuple(ROOT / name for name in ("whatsapp_fleet", "whatsapp_mcp", "whatsapp_simulator"))
 SIZES: Final = (10_000, 20_000, 40_000)
 SHARES: Final = 4
 SHORT: Final = (1_000, 4_000)

@@ -17,7 +17,7 @@ import anyio
 
 from tests.chaos.figures import spread, table
 from tests.chaos.run import Plan, Report, run
-from whatsapp_mcp.fleet.protocol import LeaseTimes
+from whatsapp_fleet.protocol import LeaseTimes
 
 ALONE: Final = ("kill leader", "stop leader", "cut leader", "kill leader")
 FAULTS: Final = (

@@ -13,8 +13,8 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.fleet.database import Database, Reader
-from whatsapp_mcp.node import Following, following
+from whatsapp_fleet.database import Database, Reader
+from whatsapp_fleet.node import Following, following
 from whatsapp_mcp.settings import AccountFolder
 
 LIMIT = 120

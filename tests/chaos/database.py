@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import psycopg
 
 from tests.postgres import PostgresServer, postgres_server, standby_of
-from whatsapp_mcp.fleet.database import MIGRATIONS, Database, Session, connect, migrate
+from whatsapp_fleet.database import MIGRATIONS, Database, Session, connect, migrate
 
 T = TypeVar("T")
 

@@ -14,8 +14,7 @@ import anyio.to_thread
 from tests.chaos.database import Cluster
 from tests.chaos.witness import watch_keys
 from tests.client.client_process import client_process
-from whatsapp_mcp.client.client_storage import ClientStorage
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     MIGRATIONS,
     Database,
     Session,
@@ -25,7 +24,8 @@ from whatsapp_mcp.fleet.database import (
     end_run,
     lease_of,
 )
-from whatsapp_mcp.fleet.keys import fence, journal_address, keys_address, prepare
+from whatsapp_fleet.keys import fence, journal_address, keys_address, prepare
+from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_simulator.phone import Phone
 
 LINKING: Final = "linking"

@@ -26,8 +26,8 @@ from tests.chaos.nodes import NodeProcess, Replica
 from tests.chaos.traffic import Traffic
 from tests.chaos.whatsapp import Login, WatchedWhatsApp
 from tests.chaos.witness import LeaseChange, key_writers, lease_changes, watch
-from whatsapp_mcp.fleet.database import Database, Reader, Session
-from whatsapp_mcp.fleet.tenancy import create_principal
+from whatsapp_fleet.database import Database, Reader, Session
+from whatsapp_fleet.tenancy import create_principal
 from whatsapp_simulator.phone import Phone
 
 NODES: Final = ("a", "b")

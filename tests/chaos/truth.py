@@ -16,8 +16,8 @@ from tests.chaos.linking import LINKING
 from tests.chaos.traffic import Said, Sent
 from tests.chaos.whatsapp import Login
 from tests.chaos.witness import KeyWriter, LeaseChange, stale_rows
+from whatsapp_fleet.database import Reader, Session
 from whatsapp_mcp.client.protocol import EventCode
-from whatsapp_mcp.fleet.database import Reader, Session
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.settings import AccountFolder
 

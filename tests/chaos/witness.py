@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from psycopg import sql
 
-from whatsapp_mcp.fleet.database import Session
-from whatsapp_mcp.fleet.keys import schema_of
+from whatsapp_fleet.database import Session
+from whatsapp_fleet.keys import schema_of
 
 _STATEMENTS: Final = (
     "CREATE SCHEMA witness",

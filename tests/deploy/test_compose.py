@@ -16,7 +16,7 @@ import pytest
 
 from tests.deploy.compose import COMPOSE, FOLDER, SERVICES, Server, prepare, servers
 from tests.postgres import debian_binaries
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     MIGRATIONS,
     REPLICA_RIGHTS,
     Database,

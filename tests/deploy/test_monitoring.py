@@ -12,10 +12,10 @@ import promql_parser
 import pytest
 import yaml
 
+from whatsapp_fleet.node.replicas import REPLICA_METRICS
+from whatsapp_fleet.node.status import FLEET_METRICS
 from whatsapp_mcp import errors
 from whatsapp_mcp.models import ConnectionState
-from whatsapp_mcp.node.replicas import REPLICA_METRICS
-from whatsapp_mcp.node.status import FLEET_METRICS
 from whatsapp_mcp.server.metrics import ACCOUNT, METRICS
 
 ROOT = Path(__file__).parents[2]

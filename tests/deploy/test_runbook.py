@@ -18,7 +18,7 @@ from tests.docs.examples import run as run_example
 from tests.fleet.keys.taken import TakenAccount
 from tests.fleet.leading import led
 from tests.postgres import PASSWORD, PostgresServer, free_port, postgres_server, private_folder
-from whatsapp_mcp.fleet.database import begin_run
+from whatsapp_fleet.database import begin_run
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_simulator import WhatsApp
 

@@ -7,8 +7,8 @@ import logging
 import re
 from pathlib import Path
 
-from whatsapp_mcp.node.replicas import REPLICA_METRICS
-from whatsapp_mcp.node.status import FLEET_METRICS
+from whatsapp_fleet.node.replicas import REPLICA_METRICS
+from whatsapp_fleet.node.status import FLEET_METRICS
 from whatsapp_mcp.server.log import JsonFormatter
 from whatsapp_mcp.server.metrics import METRICS
 

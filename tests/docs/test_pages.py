@@ -21,12 +21,13 @@ PACKAGE = ROOT / "whatsapp_mcp"
 MODES = {"read_only"}
 """Modes of the policy whose names look like those of tools."""
 SIMULATOR = ROOT / "whatsapp_simulator"
-MODULES = {path.stem for package in (PACKAGE, SIMULATOR) for path in package.rglob("*.py")}
+FLEET = ROOT / "whatsapp_fleet"
+MODULES = {path.stem for package in (PACKAGE, SIMULATOR, FLEET) for path in package.rglob("*.py")}
 PAGES = [ROOT / "README.md", *site.pages()]
 FILE = re.compile(r"`((?:[\w-]+/)+(?:[\w.-]+\.\w+)?|[\w-]+\.py)`")
 """`path/to/file.ext`, `path/to/folder/` or `module.py`."""
 MODULE_NAMES = {
-    path.name for path in (*PACKAGE.rglob("*.py"), *SIMULATOR.rglob("*.py"), *(ROOT / "tests").rglob("*.py"))
+    path.name for folder in (PACKAGE, SIMULATOR, FLEET, ROOT / "tests") for path in folder.rglob("*.py")
 }
 
 
@@ -102,7 +103,7 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
         if name.startswith(("accounts/", "tokens/")):  # in the home folder
             continue
         if "/" in name:
-            assert any((folder / name).exists() for folder in (ROOT, PACKAGE, SIMULATOR)), name
+            assert any((folder / name).exists() for folder in (ROOT, PACKAGE, SIMULATOR, FLEET)), name
         else:
             assert name in MODULE_NAMES or (page.parent / name).exists(), name
 

@@ -12,10 +12,10 @@ import anyio
 import anyio.to_thread
 
 from tests.fleet.keys.taken import TakenAccount
+from whatsapp_fleet.node.storage import opened_storage
 from whatsapp_mcp.device.leader import LeaderLease, Led, leading
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
-from whatsapp_mcp.node.storage import opened_storage
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.system import boottime
 from whatsapp_simulator import WhatsApp

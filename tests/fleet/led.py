@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Self
 
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     MIGRATIONS,
     Database,
     PostgresFiles,
@@ -24,7 +24,7 @@ from whatsapp_mcp.fleet.database import (
     migrate,
     raise_epoch,
 )
-from whatsapp_mcp.fleet.objects import ObjectStore
+from whatsapp_fleet.objects import ObjectStore
 
 ACCOUNT = "work"
 _RUNS = count(1)

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from obstore.store import MemoryStore
 
-from whatsapp_mcp.fleet.database import Database
-from whatsapp_mcp.fleet.objects import Bucket, ObjectStore, open_objects
+from whatsapp_fleet.database import Database
+from whatsapp_fleet.objects import Bucket, ObjectStore, open_objects
 
 KINDS = ("folder", "bucket")
 

@@ -17,7 +17,7 @@ from tests.device.socks import dial_through, socks_proxy
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import LIMIT, LedAccount, led
 from tests.postgres import PostgresServer
-from whatsapp_mcp.fleet.tenancy import account_overview, set_account_settings
+from whatsapp_fleet.tenancy import account_overview, set_account_settings
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import overrides
 from whatsapp_simulator import WhatsApp, launcher

@@ -18,7 +18,7 @@ import pytest
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.fleet.led import ACCOUNT, LedAccount
 from tests.postgres import PostgresServer, postgres_server, synchronous_pair
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     Database,
     NotAnswered,
     PostgresJournal,
@@ -27,7 +27,7 @@ from whatsapp_mcp.fleet.database import (
     connect,
     renew,
 )
-from whatsapp_mcp.fleet.protocol import LeaseTimes, OwnLease
+from whatsapp_fleet.protocol import LeaseTimes, OwnLease
 from whatsapp_mcp.storage import Fenced, Rewound, Unavailable
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.fleet.led import ACCOUNT, LedAccount, patient, take_over
 from tests.postgres import PostgresServer
 from tests.properties import examples
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     PostgresJournal,
     Renewal,
     add_account,
@@ -26,7 +26,7 @@ from whatsapp_mcp.fleet.database import (
     release,
     renew,
 )
-from whatsapp_mcp.fleet.protocol import Lease, LeaseTimes, OwnLease
+from whatsapp_fleet.protocol import Lease, LeaseTimes, OwnLease
 from whatsapp_mcp.storage import Fenced, JournalStore, Snapshot
 
 pytestmark = pytest.mark.anyio

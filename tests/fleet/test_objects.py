@@ -14,8 +14,7 @@ import pytest
 
 from tests.fleet.led import ACCOUNT, LedAccount
 from tests.fleet.object_stores import KINDS, S3, objects_of, s3_server, store_of
-from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     DatabaseCalls,
     PostgresFiles,
     PostgresSnapshots,
@@ -24,9 +23,10 @@ from whatsapp_mcp.fleet.database import (
     end_run,
     lease_of,
 )
-from whatsapp_mcp.fleet.objects import Bucket, Folder, NotThisStore, ObjectStore, StoreFailed
-from whatsapp_mcp.fleet.tenancy import create_account, forget_account, remains
-from whatsapp_mcp.node.admin.copies import delete_objects
+from whatsapp_fleet.node.admin.copies import delete_objects
+from whatsapp_fleet.objects import Bucket, Folder, NotThisStore, ObjectStore, StoreFailed
+from whatsapp_fleet.tenancy import create_account, forget_account, remains
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.storage import Fenced, Snapshot, Unavailable
 
 pytestmark = pytest.mark.anyio

@@ -11,11 +11,11 @@ import pytest
 
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer
+from whatsapp_fleet.database import MIGRATIONS, connect, migrate, migrations
+from whatsapp_fleet.node.moving.contents import _is_same
+from whatsapp_fleet.tenancy import create_account
 from whatsapp_mcp.archive.projection import bodies
 from whatsapp_mcp.errors import Unsupported
-from whatsapp_mcp.fleet.database import MIGRATIONS, connect, migrate, migrations
-from whatsapp_mcp.fleet.tenancy import create_account
-from whatsapp_mcp.node.moving.contents import _is_same
 from whatsapp_mcp.storage import JournalReader, JournalRow
 
 LIMIT = 10.0

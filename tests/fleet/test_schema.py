@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tests.fleet.led import ACCOUNT, LedAccount, patient
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     MIGRATIONS,
     Migration,
     Session,

@@ -13,7 +13,7 @@ import anyio
 import anyio.abc
 
 from tests.fleet.led import patient
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     MIGRATIONS,
     AccountRow,
     Session,
@@ -23,7 +23,7 @@ from whatsapp_mcp.fleet.database import (
     live_runs,
     migrate,
 )
-from whatsapp_mcp.fleet.protocol import Candidate, assigned
+from whatsapp_fleet.protocol import Candidate, assigned
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 
 LIMIT = 60.0

@@ -7,10 +7,10 @@ import os
 import anyio
 
 from tests.node.fleet_of_tests import INTERVAL, MARGIN, TTL, TTL_VARIABLE
+from whatsapp_fleet.node import run_node
+from whatsapp_fleet.protocol import LeaseTimes
 from whatsapp_mcp import settings
 from whatsapp_mcp.child_process import client_program
-from whatsapp_mcp.fleet.protocol import LeaseTimes
-from whatsapp_mcp.node import run_node
 from whatsapp_mcp.server.log import log_to_stderr
 from whatsapp_simulator import launcher
 

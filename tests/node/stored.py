@@ -11,10 +11,10 @@ import anyio
 
 from tests.archive import events as ev
 from tests.archive.events import NOW
+from whatsapp_fleet.node.moving.keys import make_tables
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.ledger import Exposure, open_ledger
-from whatsapp_mcp.node.moving.keys import make_tables
 from whatsapp_mcp.settings import AccountFolder
 
 DEVICE = (

@@ -18,14 +18,14 @@ from starlette.applications import Starlette
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer
 from tests.server.fakes import FakeDevice, FakeDevices
+from whatsapp_fleet.database import MIGRATIONS, begin_run, end_run
+from whatsapp_fleet.node import Administration, DatabaseDirectory, admin_routes
+from whatsapp_fleet.node.admin import administration
+from whatsapp_fleet.node.admin.operations import OPERATIONS
+from whatsapp_fleet.tenancy import FORGETTING, create_principal, remains
 from whatsapp_mcp.device.operations import Device, Devices
 from whatsapp_mcp.errors import Busy, NotConnected
-from whatsapp_mcp.fleet.database import MIGRATIONS, begin_run, end_run
-from whatsapp_mcp.fleet.tenancy import FORGETTING, create_principal, remains
 from whatsapp_mcp.models import ConnectionStatus, LeaderFigures
-from whatsapp_mcp.node import Administration, DatabaseDirectory, admin_routes
-from whatsapp_mcp.node.admin import administration
-from whatsapp_mcp.node.admin.operations import OPERATIONS
 from whatsapp_mcp.server.transports.guard import Guard
 from whatsapp_mcp.server.transports.page_login import PageLogins
 

@@ -14,12 +14,12 @@ import pytest
 from tests.fleet.keys.taken import leaders_url
 from tests.node.fleet_of_tests import LONG_LEASE, Fleet, node
 from tests.postgres import PostgresServer
+from whatsapp_fleet.database import AccountRow, RunRow
+from whatsapp_fleet.node.copies import Copies
+from whatsapp_fleet.node.plan import View, plan
+from whatsapp_fleet.node.replicas import Served
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.fleet.database import AccountRow, RunRow
-from whatsapp_mcp.node.copies import Copies
-from whatsapp_mcp.node.plan import View, plan
-from whatsapp_mcp.node.replicas import Served
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 
@@ -108,7 +108,7 @@ async def test_a_copy_whose_services_fail_is_opened_again_and_ends_nothing_else(
     async def fed(*services: object) -> None:
         await anyio.sleep_forever()
 
-    monkeypatch.setattr("whatsapp_mcp.node.copies.copied_services", services)
+    monkeypatch.setattr("whatsapp_fleet.node.copies.copied_services", services)
     monkeypatch.setattr(ChangeFeed, "run", fed)
     settings = Settings(home=tmp_path)
     current = CurrentSettings(settings, "a", lambda: "")

@@ -8,10 +8,10 @@ import anyio
 import pytest
 
 from tests.fleet.led import ACCOUNT, LedAccount, patient
+from whatsapp_fleet.database import Session
+from whatsapp_fleet.node import DatabaseDirectory
+from whatsapp_fleet.tenancy import create_principal, principals, revoke_principal
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.fleet.database import Session
-from whatsapp_mcp.fleet.tenancy import create_principal, principals, revoke_principal
-from whatsapp_mcp.node import DatabaseDirectory
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.storage import Unavailable
 
@@ -67,7 +67,7 @@ async def test_a_replica_begins_once_it_knows_its_principals(
         self.refresh(session)
 
     monkeypatch.setattr(DatabaseDirectory, "_follow", follow)
-    monkeypatch.setattr("whatsapp_mcp.node.admin.directory.REFRESH", 0.0)
+    monkeypatch.setattr("whatsapp_fleet.node.admin.directory.REFRESH", 0.0)
     directory = DatabaseDirectory(patient("not used"))
     async with anyio.create_task_group() as tasks:
         await tasks.start(directory.run)

@@ -19,7 +19,7 @@ from tests.node.fleet_of_tests import LONG_LEASE, Fleet, NodeProcess, node
 from tests.node.replica_role import replicas_url
 from tests.node.test_replicas import link, replica
 from tests.postgres import PostgresServer
-from whatsapp_mcp.fleet.tenancy import create_principal
+from whatsapp_fleet.tenancy import create_principal
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_simulator import WhatsApp
 

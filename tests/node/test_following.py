@@ -19,9 +19,9 @@ from tests.archive.replaying import digests
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.fleet.led import ACCOUNT, LedAccount, patient
 from tests.postgres import PostgresServer
+from whatsapp_fleet.database import NotDurable, Reader
+from whatsapp_fleet.node import Following, following
 from whatsapp_mcp.archive import Archive, LogStorage, open_archive
-from whatsapp_mcp.fleet.database import NotDurable, Reader
-from whatsapp_mcp.node import Following, following
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Fenced, Snapshot, Unavailable
 

@@ -9,11 +9,17 @@ import pytest
 
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer
+from whatsapp_fleet.database import DatabaseCalls, led_accounts
+from whatsapp_fleet.node import delete_copies, take_folder
+from whatsapp_fleet.node.moving.claims import (
+    arrive,
+    claim_for_arrival,
+    claim_for_departure,
+    depart,
+    former_of,
+)
+from whatsapp_fleet.tenancy import create_account, forget_account
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.fleet.database import DatabaseCalls, led_accounts
-from whatsapp_mcp.fleet.tenancy import create_account, forget_account
-from whatsapp_mcp.node import delete_copies, take_folder
-from whatsapp_mcp.node.moving.claims import arrive, claim_for_arrival, claim_for_departure, depart, former_of
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,15 @@ import pytest
 
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer
-from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.fleet.database import led_accounts
-from whatsapp_mcp.fleet.tenancy import (
+from whatsapp_fleet.database import led_accounts
+from whatsapp_fleet.node.moving.claims import (
+    arrive,
+    claim_for_arrival,
+    claim_for_departure,
+    depart,
+    former_of,
+)
+from whatsapp_fleet.tenancy import (
     change_principal,
     create_account,
     create_principal,
@@ -18,7 +24,7 @@ from whatsapp_mcp.fleet.tenancy import (
     forgotten_among,
     principal_rows,
 )
-from whatsapp_mcp.node.moving.claims import arrive, claim_for_arrival, claim_for_departure, depart, former_of
+from whatsapp_mcp.errors import InvalidArgument
 
 
 @pytest.fixture

@@ -21,13 +21,8 @@ from tests.fleet.object_stores import objects_of, store_of
 from tests.node.fleet_of_tests import LONG_LEASE, node
 from tests.node.stored import DEVICE, archived, stored
 from tests.postgres import PostgresServer
-from whatsapp_mcp.device.leader import leading
-from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
-from whatsapp_mcp.fleet.database import Database, connect, end_run, lease_of
-from whatsapp_mcp.fleet.objects import ObjectStore
-from whatsapp_mcp.ledger import Exposure, open_ledger
-from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
-from whatsapp_mcp.node.moving import (
+from whatsapp_fleet.database import Database, connect, end_run, lease_of
+from whatsapp_fleet.node.moving import (
     MoveIn,
     MoveOut,
     claims,
@@ -38,6 +33,11 @@ from whatsapp_mcp.node.moving import (
     outgoing,
     remove_keys,
 )
+from whatsapp_fleet.objects import ObjectStore
+from whatsapp_mcp.device.leader import leading
+from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
+from whatsapp_mcp.ledger import Exposure, open_ledger
+from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.storage import Fenced
 from whatsapp_simulator import WhatsApp

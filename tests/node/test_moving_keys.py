@@ -14,10 +14,10 @@ import pytest
 from tests.fleet.keys.taken import TakenAccount, leaders_url, plant, ran_as
 from tests.node.stored import DEVICE, empty_tables
 from tests.postgres import PostgresServer
+from whatsapp_fleet.keys import PostgresKeys, keys_address
+from whatsapp_fleet.node.moving import keys
+from whatsapp_fleet.node.moving.keys import KeyTables, key_tables, make_tables
 from whatsapp_mcp.errors import Unsupported
-from whatsapp_mcp.fleet.keys import PostgresKeys, keys_address
-from whatsapp_mcp.node.moving import keys
-from whatsapp_mcp.node.moving.keys import KeyTables, key_tables, make_tables
 
 pytestmark = pytest.mark.anyio
 

@@ -21,8 +21,7 @@ from tests.fleet.keys.taken import leaders_url
 from tests.fleet.led import patient
 from tests.node.fleet_of_tests import LIMIT, LOOK, Fleet
 from tests.postgres import PostgresServer
-from whatsapp_mcp.errors import InvalidArgument, Unsupported
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     MIGRATIONS,
     DatabaseCalls,
     add_account,
@@ -33,17 +32,14 @@ from whatsapp_mcp.fleet.database import (
     note_stable,
     raise_epoch,
 )
-from whatsapp_mcp.fleet.objects import ObjectStore, open_objects
-from whatsapp_mcp.fleet.protocol import Contact, Lease, LeaseTimes
-from whatsapp_mcp.media import Worker
-from whatsapp_mcp.node import NodeAccount, run_node, sockets
-from whatsapp_mcp.node.home import FormerRun, NodeHome
-from whatsapp_mcp.node.node import Node
-from whatsapp_mcp.node.plan import View, plan
-from whatsapp_mcp.node.run import NodeRun
-from whatsapp_mcp.node.services import keep_open
-from whatsapp_mcp.node.serving import _claimed, _NodeProcess, _unless
-from whatsapp_mcp.node.sockets import (
+from whatsapp_fleet.node import NodeAccount, run_node, sockets
+from whatsapp_fleet.node.home import FormerRun, NodeHome
+from whatsapp_fleet.node.node import Node
+from whatsapp_fleet.node.plan import View, plan
+from whatsapp_fleet.node.run import NodeRun
+from whatsapp_fleet.node.services import keep_open
+from whatsapp_fleet.node.serving import _claimed, _NodeProcess, _unless
+from whatsapp_fleet.node.sockets import (
     address_of,
     contact,
     held,
@@ -51,7 +47,11 @@ from whatsapp_mcp.node.sockets import (
     local_address,
     this_machine,
 )
-from whatsapp_mcp.node.watching import Watcher
+from whatsapp_fleet.node.watching import Watcher
+from whatsapp_fleet.objects import ObjectStore, open_objects
+from whatsapp_fleet.protocol import Contact, Lease, LeaseTimes
+from whatsapp_mcp.errors import InvalidArgument, Unsupported
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.settings import HostPort, NodeSettings, Settings
 from whatsapp_mcp.storage import Fenced, Refused, Rewound, StorageError, Unavailable, Unwritable
 
@@ -169,7 +169,7 @@ async def test_others_are_told_the_address_that_is_set_and_the_port_that_was_fou
 
 
 async def test_a_port_that_another_program_uses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whatsapp_mcp.node.sockets.BIND_LIMIT", 0.1)
+    monkeypatch.setattr("whatsapp_fleet.node.sockets.BIND_LIMIT", 0.1)
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         settings = NodeSettings(listen=f"127.0.0.1:{other.getsockname()[1]}")
         with pytest.raises(InvalidArgument, match="another program listens there"):
@@ -294,7 +294,7 @@ async def test_a_rewound_database_quarantines_the_account_and_asks_to_link_it_ag
 async def test_an_account_whose_quarantine_cannot_be_noted_is_not_released_and_keeps_its_files(
     fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.node.account._QUARANTINE_LIMIT", 0.1)
+    monkeypatch.setattr("whatsapp_fleet.node.account._QUARANTINE_LIMIT", 0.1)
     folder = Settings(home=tmp_path).account_folder(ACCOUNT)
     folder.create()
     folder.archive_db.write_bytes(b"")

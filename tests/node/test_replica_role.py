@@ -11,7 +11,7 @@ from tests.deploy.compose import FOLDER
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.node.replica_role import documented, replicas_url
 from tests.postgres import PostgresServer
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     MIGRATIONS,
     REPLICA_RIGHTS,
     Database,
@@ -21,7 +21,7 @@ from whatsapp_mcp.fleet.database import (
     connect,
     require_schema,
 )
-from whatsapp_mcp.fleet.keys import schema_of
+from whatsapp_fleet.keys import schema_of
 
 _RIGHTS = """
 SELECT relname, privilege FROM pg_class,

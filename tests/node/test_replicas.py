@@ -19,7 +19,7 @@ from tests.node.fleet_of_tests import LONG_LEASE, Fleet, kept, node
 from tests.node.replica_role import replicas_url
 from tests.postgres import PostgresServer
 from tests.server.fakes import text_of
-from whatsapp_mcp.fleet.tenancy import create_principal
+from whatsapp_fleet.tenancy import create_principal
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 from whatsapp_simulator import WhatsApp
 

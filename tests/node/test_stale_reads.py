@@ -20,7 +20,7 @@ from tests.node.replica_role import replicas_url
 from tests.node.test_replicas import link, replica
 from tests.postgres import PostgresServer
 from tests.server.fakes import text_of
-from whatsapp_mcp.fleet.tenancy import create_principal
+from whatsapp_fleet.tenancy import create_principal
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_simulator import WhatsApp
 

@@ -19,10 +19,10 @@ from tests.fleet.led import patient
 from tests.node.fleet_of_tests import LIMIT, LOOK, Fleet
 from tests.node.fleet_of_tests import node as node_process
 from tests.postgres import free_port
-from whatsapp_mcp.fleet.database import DatabaseCalls, begin_run, end_run, quarantine, raise_epoch
-from whatsapp_mcp.fleet.protocol import Lease
-from whatsapp_mcp.node.node import Node
-from whatsapp_mcp.node.status import FLEET_METRICS, NodeStatus
+from whatsapp_fleet.database import DatabaseCalls, begin_run, end_run, quarantine, raise_epoch
+from whatsapp_fleet.node.node import Node
+from whatsapp_fleet.node.status import FLEET_METRICS, NodeStatus
+from whatsapp_fleet.protocol import Lease
 from whatsapp_mcp.settings import NodeSettings
 
 pytestmark = pytest.mark.anyio

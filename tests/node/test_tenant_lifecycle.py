@@ -18,7 +18,7 @@ from tests.node.fleet_of_tests import Fleet, node
 from tests.node.test_replicas import replica
 from tests.postgres import PostgresServer
 from tests.server.fakes import text_of
-from whatsapp_mcp.fleet.tenancy import create_principal, remains
+from whatsapp_fleet.tenancy import create_principal, remains
 from whatsapp_simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

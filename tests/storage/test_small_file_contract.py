@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.led import ACCOUNT, LedAccount
-from whatsapp_mcp.fleet.database import PostgresSmallFile
+from whatsapp_fleet.database import PostgresSmallFile
 from whatsapp_mcp.storage import Fenced, PrivateFile, SmallFile
 
 

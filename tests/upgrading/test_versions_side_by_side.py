@@ -18,8 +18,8 @@ from tests.node.fleet_of_tests import LONG_LEASE, Fleet, node
 from tests.node.replica_role import replicas_url
 from tests.node.test_replicas import link, replica
 from tests.postgres import PostgresServer
-from whatsapp_mcp.fleet.database import MIGRATIONS
-from whatsapp_mcp.fleet.tenancy import create_principal
+from whatsapp_fleet.database import MIGRATIONS
+from whatsapp_fleet.tenancy import create_principal
 from whatsapp_simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

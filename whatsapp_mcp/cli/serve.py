@@ -65,7 +65,7 @@ def _serve_replica(options: ServeOptions, loaded: Settings) -> NoReturn:
 
     require_database(loaded.node.files)
     # Loaded here alone: nothing else on a computer without a database needs it.
-    from whatsapp_mcp.node import serve_replica
+    from whatsapp_fleet.node import serve_replica
 
     serve_replica(options, loaded)
 

@@ -67,7 +67,7 @@ def _journal(storage: ClientStorage) -> JournalWriter:
     address = storage.journal
     if address is None:
         return Journal(Path("inbox.db"), storage.journal_key)
-    from whatsapp_mcp.fleet.database import Database, PostgresJournal
+    from whatsapp_fleet.database import Database, PostgresJournal
 
     database = Database(address.location, allow_asynchronous=address.allow_asynchronous)
     with PostgresJournal(replace(database, patience=_TRIAL_LIMIT), address.account, address.epoch) as trial:

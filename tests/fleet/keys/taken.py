@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from tests.postgres import PostgresServer
-from whatsapp_mcp.fleet.database import (
+from whatsapp_fleet.database import (
     MIGRATIONS,
     Database,
     PostgresJournal,
@@ -23,8 +23,8 @@ from whatsapp_mcp.fleet.database import (
     lease_of,
     migrate,
 )
-from whatsapp_mcp.fleet.keys import Login, fence, prepare
-from whatsapp_mcp.fleet.protocol import Lease
+from whatsapp_fleet.keys import Login, fence, prepare
+from whatsapp_fleet.protocol import Lease
 
 ACCOUNT = "work"
 PASSWORD = "of-the-leaders"

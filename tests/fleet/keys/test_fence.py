@@ -13,8 +13,8 @@ import pytest
 from tests.fleet.keys.held import LIMIT, holding
 from tests.fleet.keys.taken import TakenAccount, leaders_url, plant
 from tests.postgres import PostgresServer, postgres_server
-from whatsapp_mcp.fleet.database import Session, lease_of, raise_epoch
-from whatsapp_mcp.fleet.keys import (
+from whatsapp_fleet.database import Session, lease_of, raise_epoch
+from whatsapp_fleet.keys import (
     Login,
     NotFencing,
     change_login,

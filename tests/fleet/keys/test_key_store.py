@@ -15,10 +15,10 @@ from tests.client.client_process import client_process
 from tests.client.test_calls import text
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer
+from whatsapp_fleet.keys import PostgresKeys, keys_address, terminate_backends
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.outbox import DeliveryEvidence
-from whatsapp_mcp.fleet.keys import PostgresKeys, keys_address, terminate_backends
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.storage import AppState, KeyStore, KeysUnreadable
 from whatsapp_simulator import WhatsApp

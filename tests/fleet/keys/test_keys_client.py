@@ -18,11 +18,11 @@ from tests.client.test_process import texts
 from tests.fault_proxy import fault_proxy
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer, debian_binaries, postgres_server
+from whatsapp_fleet.database import raise_epoch
+from whatsapp_fleet.keys import Login, journal_address, keys_address
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.client.protocol import EXIT_FENCED, EXIT_NO_KEYS, EventCode
 from whatsapp_mcp.errors import NotConnected
-from whatsapp_mcp.fleet.database import raise_epoch
-from whatsapp_mcp.fleet.keys import Login, journal_address, keys_address
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.storage import JournalReader, KeysAddress
 from whatsapp_simulator import WhatsApp

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from whatsapp_mcp.fleet.protocol import (
+from whatsapp_fleet.protocol import (
     Candidate,
     Challenge,
     Contact,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whatsapp_mcp.fleet.protocol import (
+from whatsapp_fleet.protocol import (
     TAKEOVER,
     Append,
     AppendOutcome,

@@ -8,7 +8,7 @@ from tests.fleet.simulation.defects import Defect
 from tests.fleet.simulation.network import Connection
 from tests.fleet.simulation.rows import Row
 from tests.fleet.simulation.scene import Scene
-from whatsapp_mcp.fleet.protocol import Append, AppendOutcome, NextMove, Position, Stamp, is_rewound
+from whatsapp_fleet.protocol import Append, AppendOutcome, NextMove, Position, Stamp, is_rewound
 
 
 class Writer:

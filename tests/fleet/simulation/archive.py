@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tests.fleet.simulation.rows import Row
 from tests.fleet.simulation.world import Violation
-from whatsapp_mcp.fleet.protocol import Position, Stamp
+from whatsapp_fleet.protocol import Position, Stamp
 
 
 class Operation(NamedTuple):

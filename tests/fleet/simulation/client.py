@@ -11,7 +11,7 @@ from tests.fleet.simulation.rows import JOURNAL, Keys, Login
 from tests.fleet.simulation.scene import Scene
 from tests.fleet.simulation.whatsapp import Accepted, Event, Gone, Link, LoggedIn, Message, Replaced
 from tests.fleet.simulation.world import Clock, Future, Process
-from whatsapp_mcp.fleet.protocol import Stamp
+from whatsapp_fleet.protocol import Stamp
 
 WATCHED = 0.1
 """Seconds from one look of the watchdog to the next; the process may have stood still in between."""

@@ -14,7 +14,7 @@ from tests.fleet.simulation.defects import Defect
 from tests.fleet.simulation.network import Connection
 from tests.fleet.simulation.rows import FIRST_LOGIN, LOG, Keys, Login
 from tests.fleet.simulation.world import Future, TimedOut
-from whatsapp_mcp.fleet.protocol import (
+from whatsapp_fleet.protocol import (
     RESTART,
     TAKEOVER,
     Lease,

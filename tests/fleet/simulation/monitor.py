@@ -10,7 +10,7 @@ from tests.fleet.simulation.archive import Archive, Operation
 from tests.fleet.simulation.database import Database
 from tests.fleet.simulation.rows import JOURNAL, LOG, Key, Keys, Row, Run, head_key, row_key, run_key
 from tests.fleet.simulation.world import Violation
-from whatsapp_mcp.fleet.protocol import Position
+from whatsapp_fleet.protocol import Position
 
 
 class Monitor:

@@ -14,7 +14,7 @@ from tests.fleet.simulation.leadership import Leadership
 from tests.fleet.simulation.network import Connection, Wire
 from tests.fleet.simulation.scene import CLOCK_DRIFT, Scene
 from tests.fleet.simulation.world import Clock, Process
-from whatsapp_mcp.fleet.protocol import Challenge, Contact, Lease, LeaseTimes, OwnLease, Sighting
+from whatsapp_fleet.protocol import Challenge, Contact, Lease, LeaseTimes, OwnLease, Sighting
 
 RETRY = 0.2
 WATCH = 0.4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from whatsapp_mcp.fleet.protocol import Lease, Position, Stamp
+from whatsapp_fleet.protocol import Lease, Position, Stamp
 
 Key = tuple[Any, ...]
 JOURNAL = "journal"

@@ -11,7 +11,7 @@ from tests.fleet.simulation.monitor import Monitor
 from tests.fleet.simulation.network import Weather
 from tests.fleet.simulation.whatsapp import WhatsApp
 from tests.fleet.simulation.world import World
-from whatsapp_mcp.fleet.protocol import LeaseTimes
+from whatsapp_fleet.protocol import LeaseTimes
 
 if TYPE_CHECKING:
     from tests.fleet.simulation.node import Node

@@ -23,7 +23,7 @@ from tests.fleet.simulation.rows import (
     stamp_key,
 )
 from tests.fleet.simulation.world import Violation
-from whatsapp_mcp.fleet.protocol import Lease, Position, Raise, Stamp, may_raise
+from whatsapp_fleet.protocol import Lease, Position, Raise, Stamp, may_raise
 
 
 class Leases(NamedTuple):

@@ -14,10 +14,9 @@ from psycopg import sql
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.object_stores import store_of
 from tests.postgres import PostgresServer
-from whatsapp_mcp.errors import Busy, InvalidArgument
-from whatsapp_mcp.fleet.database import MIGRATIONS, begin_run, connect, end_run, release
-from whatsapp_mcp.fleet.database.leases import lease_of
-from whatsapp_mcp.fleet.tenancy import (
+from whatsapp_fleet.database import MIGRATIONS, begin_run, connect, end_run, release
+from whatsapp_fleet.database.leases import lease_of
+from whatsapp_fleet.tenancy import (
     ACCOUNT_TABLES,
     account_overview,
     account_overviews,
@@ -32,6 +31,7 @@ from whatsapp_mcp.fleet.tenancy import (
     set_account_settings,
     set_account_state,
 )
+from whatsapp_mcp.errors import Busy, InvalidArgument
 
 ACCOUNT, OTHER = "acme-7", "acme-7_1"
 _OF_ACCOUNTS = """

@@ -8,9 +8,8 @@ import psycopg
 import pytest
 
 from tests.fleet.led import ACCOUNT, LedAccount
-from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.fleet.database import Session
-from whatsapp_mcp.fleet.tenancy import (
+from whatsapp_fleet.database import Session
+from whatsapp_fleet.tenancy import (
     change_principal,
     count_calls,
     create_principal,
@@ -19,6 +18,7 @@ from whatsapp_mcp.fleet.tenancy import (
     principals,
     revoke_principal,
 )
+from whatsapp_mcp.errors import InvalidArgument
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.stapled import StapledByteStream
 
-from whatsapp_mcp.node.replicas.leaders import AccountLeader
-from whatsapp_mcp.node.replicas.peers import Peers
-from whatsapp_mcp.node.replicas.remote import RemoteAccount
-from whatsapp_mcp.node.replicas.serving import Served
+from whatsapp_fleet.node.replicas.leaders import AccountLeader
+from whatsapp_fleet.node.replicas.peers import Peers
+from whatsapp_fleet.node.replicas.remote import RemoteAccount
+from whatsapp_fleet.node.replicas.serving import Served
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.rpc import Guest
 from whatsapp_mcp.server.calls import Accounts, ServicesSource

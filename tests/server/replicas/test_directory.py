@@ -11,14 +11,14 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
+from whatsapp_fleet.database import AccountRow, DatabaseCalls, RunRow
+from whatsapp_fleet.node import serve_replica
+from whatsapp_fleet.node.replicas.directory import FleetDirectory, _Seen
+from whatsapp_fleet.node.replicas.figures import DATABASE_UP, LEADER_UP, ReplicaFigures
+from whatsapp_fleet.node.replicas.fleet_accounts import FleetAccounts
+from whatsapp_fleet.node.replicas.leaders import LEADER_LIMIT
+from whatsapp_fleet.node.replicas.peers import Peers
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.fleet.database import AccountRow, DatabaseCalls, RunRow
-from whatsapp_mcp.node import serve_replica
-from whatsapp_mcp.node.replicas.directory import FleetDirectory, _Seen
-from whatsapp_mcp.node.replicas.figures import DATABASE_UP, LEADER_UP, ReplicaFigures
-from whatsapp_mcp.node.replicas.fleet_accounts import FleetAccounts
-from whatsapp_mcp.node.replicas.leaders import LEADER_LIMIT
-from whatsapp_mcp.node.replicas.peers import Peers
 from whatsapp_mcp.server.main import ServeOptions
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.storage import Unavailable

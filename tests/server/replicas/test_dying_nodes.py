@@ -15,10 +15,10 @@ from tests.server.conftest import ANN_LEE
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.replicas.rig import Fleet, Node, fleet, lead
 from tests.server.test_core_tools import answer, refusal
+from whatsapp_fleet.node.replicas import peers
+from whatsapp_fleet.node.replicas.wire import PERFORM, PING, PROTOCOL
 from whatsapp_mcp import __version__
 from whatsapp_mcp.models import ConnectionStatus, SendRequest, SendResult
-from whatsapp_mcp.node.replicas import peers
-from whatsapp_mcp.node.replicas.wire import PERFORM, PING, PROTOCOL
 from whatsapp_mcp.rpc import HELLO, Params, Peer, by_name
 from whatsapp_mcp.server.application import create
 

@@ -18,12 +18,12 @@ from anyio._backends._asyncio import TCPSocketListener
 from anyio.abc import ByteStream
 
 from tests.server.replicas.rig import SECRET
+from whatsapp_fleet.node.replicas import listener, peers
+from whatsapp_fleet.node.replicas.listener import accept, connect
+from whatsapp_fleet.node.replicas.peers import Peers, Unreachable, connected
+from whatsapp_fleet.node.replicas.serving import Served
+from whatsapp_fleet.node.replicas.wire import PERFORM, PING, PROTOCOL
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.node.replicas import listener, peers
-from whatsapp_mcp.node.replicas.listener import accept, connect
-from whatsapp_mcp.node.replicas.peers import Peers, Unreachable, connected
-from whatsapp_mcp.node.replicas.serving import Served
-from whatsapp_mcp.node.replicas.wire import PERFORM, PING, PROTOCOL
 from whatsapp_mcp.rpc import HELLO, admission
 from whatsapp_mcp.settings import NodeSettings
 
@@ -290,7 +290,7 @@ async def test_a_node_that_has_no_descriptor_for_a_connection_accepts_it_later(
 async def test_beyond_the_most_connections_one_waits_until_another_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.node.replicas.listener.MOST", 1)
+    monkeypatch.setattr("whatsapp_fleet.node.replicas.listener.MOST", 1)
     async with listening(NodeSettings()) as address:
         for _ in range(3):
             assert await answered(address, NodeSettings()) == "nobody"

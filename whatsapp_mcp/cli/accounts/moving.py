@@ -9,17 +9,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from whatsapp_mcp.cli.accounts.changes import (
-    changing,
-    forget_name,
-    move_folder,
-    named_faults,
-    nobody_leads,
-    require_free_name,
-    require_removable,
-)
-from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.node.moving import (
+from whatsapp_fleet.node.moving import (
     ARRIVING,
     Database,
     MoveRecord,
@@ -30,6 +20,16 @@ from whatsapp_mcp.node.moving import (
     open_objects,
     remove_keys,
 )
+from whatsapp_mcp.cli.accounts.changes import (
+    changing,
+    forget_name,
+    move_folder,
+    named_faults,
+    nobody_leads,
+    require_free_name,
+    require_removable,
+)
+from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings import (
     AccountFolder,
     Settings,

@@ -18,8 +18,8 @@ from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
 
 if TYPE_CHECKING:
+    from whatsapp_fleet.node import Administration
     from whatsapp_mcp.device.operations import Devices
-    from whatsapp_mcp.node import Administration
 
 T = TypeVar("T")
 EVERY: Final = "all"
@@ -180,7 +180,7 @@ def _done(act: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
     loaded = settings.load()
     require_database(loaded.node.files)
     # Loaded here alone: nothing else on a computer without a database needs it.
-    from whatsapp_mcp.node import Administration, database_of
+    from whatsapp_fleet.node import Administration, database_of
 
     administration = Administration(database_of(loaded), loaded.home, _no_leader)
 

@@ -32,7 +32,7 @@ def node(platform: str = sys.platform) -> None:
         )
     share_arenas()
     # Loaded here alone: nothing else on a computer without a database needs it.
-    from whatsapp_mcp.node import run_node
+    from whatsapp_fleet.node import run_node
     from whatsapp_mcp.server.log import log_to_stderr
 
     log_to_stderr(loaded.log_level, loaded.log_format)

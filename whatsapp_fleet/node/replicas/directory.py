@@ -1,0 +1,126 @@
+"""What a replica knows of the fleet: its accounts, who leads each, and which nodes there are.
+
+It is read every second. While the database does not answer, what was last known stays: nodes answer for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import anyio
+
+from whatsapp_fleet.database import AccountRow, DatabaseCalls, RunRow, Session, led_accounts, live_runs
+from whatsapp_fleet.node.replicas.leaders import LEADER_LIMIT
+from whatsapp_mcp.storage import StorageError
+
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks at the database, if nobody asks for one sooner."""
+_PAUSE: Final = 0.1
+"""Seconds between two looks that are asked for."""
+
+logger = logging.getLogger(__name__)
+
+
+class _Seen(NamedTuple):
+    """The fleet at one moment: accounts and runs by name."""
+
+    accounts: dict[str, AccountRow]
+    runs: dict[str, RunRow]
+
+
+def look(session: Session) -> _Seen:
+    """The fleet as the database has it."""
+    accounts = {row.account: row for row in led_accounts(session) if row.state != "moved"}
+    return _Seen(accounts, {row.run: row for row in live_runs(session)})
+
+
+class FleetDirectory:
+    """See `leaders.Directory`; `run` keeps it.
+
+    Args:
+        calls: Asks the database; each call may take no longer than a client waits.
+        changed: Called with the names of the accounts after each look.
+        monotonic: The time, in seconds.
+
+    Attributes:
+        is_current: Whether the database has answered the last look.
+    """
+
+    def __init__(
+        self,
+        calls: DatabaseCalls,
+        changed: Callable[[Sequence[str]], None],
+        monotonic: Callable[[], float] = anyio.current_time,
+    ) -> None:
+        self.is_current = False
+        self._calls = calls
+        self._changed = changed
+        self._monotonic = monotonic
+        self._seen = _Seen({}, {})
+        self._last_led: dict[str, str] = {}
+        self._leaderless: dict[str, float] = {}
+        self._asked = anyio.Event()
+        self._looked = anyio.Event()
+
+    async def run(self) -> None:
+        """Keep it until cancelled."""
+        while True:
+            self._asked, looked = anyio.Event(), self._looked
+            await self._look()
+            self._looked = anyio.Event()
+            looked.set()
+            await anyio.sleep(_PAUSE)
+            with anyio.move_on_after(LOOK_EVERY - _PAUSE):
+                await self._asked.wait()
+
+    async def _look(self) -> None:
+        try:
+            seen = await self._calls.run(look)
+        except StorageError as error:
+            if self.is_current:
+                logger.warning("replica: the database does not answer: %s", error)
+            self.is_current = False
+            return
+        self.is_current, self._seen = True, seen
+        now = self._monotonic()
+        led = {account: address for account in seen.accounts if (address := self.leader(account))}
+        self._last_led |= led
+        self._leaderless = {
+            account: self._leaderless.get(account, now) for account in seen.accounts if account not in led
+        }
+        self._changed(list(seen.accounts))
+
+    def settings_of(self, account: str) -> str:
+        """The text of an account's own settings."""
+        row = self._seen.accounts.get(account)
+        return "" if row is None else row.settings
+
+    def leader(self, account: str) -> str | None:
+        """See `leaders.Directory`."""
+        row = self._seen.accounts.get(account)
+        run = None if row is None or row.run is None else self._seen.runs.get(row.run)
+        return None if run is None else run.address
+
+    def holders(self, account: str) -> Sequence[str]:
+        """See `leaders.Directory`."""
+        last = self._last_led.get(account)
+        first = [] if last is None else [last]
+        return list(dict.fromkeys([*first, *(run.address for run in self._seen.runs.values())]))
+
+    def expects_leader(self, account: str) -> bool:
+        """See `leaders.Directory`."""
+        since = self._leaderless.get(account, self._monotonic())
+        return self.is_current and account in self._seen.accounts and self._monotonic() - since < LEADER_LIMIT
+
+    def is_stopped(self, account: str) -> bool:
+        """See `leaders.Directory`."""
+        row = self._seen.accounts.get(account)
+        return row is not None and row.state != "active"
+
+    async def look_again(self) -> None:
+        """See `leaders.Directory`."""
+        looked = self._looked
+        self._asked.set()
+        await looked.wait()

@@ -1,0 +1,225 @@
+"""An account whose files are on another machine: what a replica needs of it is done there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Protocol, TypeVar, cast
+
+import anyio
+from anyio.abc import TaskGroup
+
+from whatsapp_fleet.node.replicas.wire import OPERATE, PERFORM, CallFacts
+from whatsapp_mcp.device.operations import Device, Devices, GeneratedDevice, Operation, as_device
+from whatsapp_mcp.device.supervise import supervised
+from whatsapp_mcp.errors import Busy, DeadlineExceeded, Unsupported
+from whatsapp_mcp.models import UNKNOWN, Change
+from whatsapp_mcp.policy import Effect, Policy
+from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.server.calls import (
+    Call,
+    CallMeter,
+    Progress,
+    Services,
+    changes_after,
+    last_change,
+    no_progress,
+    resumed,
+)
+from whatsapp_mcp.server.feed import Batch, ChangeFeed
+from whatsapp_mcp.server.procedures import procedure_of
+
+T = TypeVar("T")
+_AGAIN: Final = 1.0
+"""Seconds until an account that nobody leads is asked for its changes again."""
+
+
+class Leader(Protocol):
+    """Whoever leads an account."""
+
+    async def ask(
+        self,
+        method: str,
+        params: Params,
+        *,
+        deadline: float,
+        reads: bool,
+        progress: Progress | None = None,
+    ) -> Any:
+        """The `result` of what the leader answers.
+
+        Args:
+            method: Of `wire`.
+            params: By name, without the account.
+            deadline: Seconds for the answer.
+            reads: It may be asked again where the leader ends meanwhile, and of a copy.
+            progress: Told how far it is.
+
+        Raises:
+            Busy: Nobody leads the account, or its leader ended; then it may have been done.
+            WhatsAppError: What it raised.
+        """
+        ...
+
+
+class RemoteDevice(GeneratedDevice):
+    """The device of an account, which does every operation at its leader."""
+
+    def __init__(self, leader: Leader) -> None:
+        self._leader = leader
+
+    async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+        """Have it done there."""
+        answer = await self._leader.ask(
+            OPERATE,
+            {
+                "operation": operation.name,
+                "caller": asdict(self.caller),
+                "arguments": operation.dump(arguments),
+            },
+            deadline=operation.patience(arguments),
+            reads=operation.effect is Effect.READ,
+        )
+        return operation.result.validate_python(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDevices:
+    """Lends the device of an account, at whichever node leads it."""
+
+    leader: Leader
+
+    @asynccontextmanager
+    async def use(self, deadline: float | None = None) -> AsyncGenerator[Device]:
+        """See `Devices.use`."""
+        with anyio.move_on_after(deadline) as scope:
+            yield as_device(RemoteDevice(self.leader))
+        if scope.cancelled_caught:
+            raise DeadlineExceeded(f"The node did not answer within {deadline:g} seconds.")
+
+
+class RemoteAccount:
+    """See `ServicesSource`.
+
+    Args:
+        account: Its name.
+        leader: Who leads it.
+        policy: What it allows, as far as this machine knows.
+        tasks: Where its changes are waited for while somebody follows them.
+    """
+
+    def __init__(self, account: str, leader: Leader, policy: Callable[[], Policy], tasks: TaskGroup) -> None:
+        self.account = account
+        self.chat = ""
+        self.principal = ""
+        self.meter = CallMeter()
+        self._changes = _RemoteFeed(self, tasks)
+        self._leader = leader
+        self._policy = policy
+
+    def close(self) -> None:
+        """Wait for no more changes: the account is gone."""
+        self._changes.close()
+
+    @property
+    def feed(self) -> ChangeFeed:
+        """See `ServicesSource.feed`."""
+        return self._changes
+
+    @property
+    def policy(self) -> Policy:
+        """See `ServicesSource.policy`."""
+        return self._policy()
+
+    async def services(self) -> Services:
+        """See `ServicesSource.services`: they are where the account is led."""
+        raise Unsupported("This server has no files of the account.", "Tell the user.")
+
+    async def devices(self) -> Devices:
+        """See `ServicesSource.devices`."""
+        return RemoteDevices(self._leader)
+
+    async def perform(
+        self, function: Callable[..., Awaitable[T]], call: Call, values: Mapping[str, Any]
+    ) -> T:
+        """See `ServicesSource.perform`."""
+        wanted = procedure_of(function)
+        params = {
+            "procedure": wanted.name,
+            "call": CallFacts.of(call).to_json(),
+            "values": wanted.dump(values),
+        }
+        answer = await self._leader.ask(
+            PERFORM,
+            params,
+            deadline=wanted.patience(values),
+            reads=wanted.reads,
+            progress=None if call.progress is no_progress else call.progress,
+        )
+        return cast("T", wanted.load_result(answer))
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """The changes of an account, as `ChangeFeed` reads them; nobody's words are among them."""
+
+    source: RemoteAccount
+
+    async def last_change(self) -> int:
+        while True:
+            try:
+                return await self._call.perform(last_change)
+            except Busy:  # nobody leads it now; who does later has the same numbers
+                await anyio.sleep(_AGAIN)
+
+    async def resume(self, after: int) -> int:
+        return await self._call.perform(resumed, after=after)
+
+    async def changes(self, after: int, *, limit: int = 200) -> tuple[Change, ...]:
+        return await self._call.perform(changes_after, after=after, limit=limit)
+
+    async def wait_change(self, after: int, timeout: float) -> int:
+        await anyio.sleep(timeout)
+        return await self.last_change()
+
+    @property
+    def _call(self) -> Call:
+        return Call(self.source, no_progress, UNKNOWN)
+
+
+class _RemoteFeed(ChangeFeed):
+    """The changes of an account, waited for only while somebody follows them."""
+
+    def __init__(self, source: RemoteAccount, tasks: TaskGroup) -> None:
+        super().__init__()
+        self._source = source
+        self._tasks = tasks
+        self._followers = 0
+        self._scope = anyio.CancelScope()
+
+    async def follow(self, after: int | None = None) -> AsyncGenerator[Batch]:
+        """See `ChangeFeed.follow`."""
+        self._followers += 1
+        if self._followers == 1:
+            self._scope = anyio.CancelScope()
+            self._tasks.start_soon(self._wait, self._scope)
+        try:
+            async with aclosing(super().follow(after)) as batches:
+                async for batch in batches:
+                    yield batch
+        finally:
+            self._followers -= 1
+            if not self._followers:
+                self.close()
+
+    def close(self) -> None:
+        """Wait for no more changes."""
+        self._scope.cancel()
+
+    async def _wait(self, scope: anyio.CancelScope) -> None:
+        async def run() -> None:
+            await self.run(await self._source.devices(), _Changes(self._source))
+
+        with scope:
+            await supervised(f"changes of {self._source.account}", run)
