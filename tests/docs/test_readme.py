@@ -39,6 +39,6 @@ def test_it_promises_of_messages_what_the_guarantees_do() -> None:
 def test_it_says_that_pictures_and_voice_notes_are_searched_with_extras() -> None:
     install = (site.DOCS / "install.md").read_text(encoding="utf-8")
     extras = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", install.partition("## Extras")[2], re.MULTILINE))
-    assert "(pictures.md)" in extras["ocr"]
-    assert "(voice.md)" in extras["voice"]
+    assert "(files.md#words-in-pictures)" in extras["ocr"]
+    assert "(files.md#voice-notes-as-text)" in extras["voice"]
     assert re.search(r"with \[extras\]\(docs/install.md#extras\) \[pictures\].* and \[voice notes\]", TEXT)

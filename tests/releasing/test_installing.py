@@ -28,7 +28,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 WHEEL = f"mcp_server_whatsapp-{VERSION}-py3-none-any.whl"
 SDIST = f"mcp_server_whatsapp-{VERSION}.tar.gz"
 BUNDLE = f"mcp-server-whatsapp-{VERSION}.mcpb"
-PAGE = ROOT / "docs" / "packages.md"
+PAGE = ROOT / "docs" / "install.md"
 TOOLS = ROOT / "requirements" / "tools.txt"
 INITIALIZE = {
     "jsonrpc": "2.0",

@@ -22,7 +22,7 @@ pytestmark = [
 ]
 LIMIT = 60
 UNREAD = "whatsapp://unread"
-PAGE = Path(__file__).parents[2] / "docs" / "resources.md"
+PAGE = Path(__file__).parents[2] / "docs" / "toolsets.md"
 
 
 def from_the_page() -> Any:
