@@ -15,6 +15,7 @@ import pytest
 import typer.main
 import yaml
 
+from tests.command_line import COMMANDS
 from tests.docs import site
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.command_line import Later
@@ -46,8 +47,8 @@ def read(text: str) -> None:
 
 def group_at_the_end(words: Sequence[str]) -> bool:
     """Whether words of ours end with a group of commands, which alone does nothing but print its help."""
-    command: Any = _root()
-    for word in words:
+    command: Any = COMMANDS.get(words[0])
+    for word in words[1:]:
         if word not in getattr(command, "commands", {}):
             break
         command = command.commands[word]

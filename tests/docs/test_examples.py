@@ -12,9 +12,10 @@ import pytest
 
 from tests.backups import gowa, wacli
 from tests.docs import command_lines, hosts_page, site
-from tests.docs.examples import Example, all_examples, examples, run
+from tests.docs.examples import Example, all_examples, run
 from tests.docs.test_archive_page import BRIDGE, fill
 from tests.loops import run_apart
+from tests.tables import for_each
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import open_archive
 
@@ -81,7 +82,7 @@ def test_the_shell_examples_of_a_page_run(page: Path, used: Path) -> None:
         run(example)
 
 
-@pytest.mark.parametrize("block", SETTINGS, ids=lambda one: one.name)
+@for_each("block", SETTINGS)
 def test_the_settings_of_a_page_load(block: Example, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(block.body, encoding="utf-8")
     assert settings.load(tmp_path).home == tmp_path
@@ -97,7 +98,7 @@ def test_every_other_block_says_which_test_runs_it() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the examples are for a shell of Unix")
-@pytest.mark.parametrize("example", READ, ids=lambda one: one.name)
+@for_each("example", READ)
 def test_what_is_only_read_is_a_line_that_its_program_takes(
     example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,52 +111,10 @@ def test_what_is_only_read_is_a_line_that_its_program_takes(
     command_lines.read(example.body)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "whatsapp-mcp agent",
-        "whatsapp-mcp link --telephone 1",
-        "whatsapp-mcp policy explain --tool",
-        "make tests",
-        "docker compose exec nobody whatsapp-mcp link",
-        "kubectl apply -k deploy/kubernets",
-        ".venv/bin/pytest tests/docs/test_nothing.py",
-        "sh install.sh",
-        "ls 'a",
-    ],
-)
-def test_a_line_that_its_program_refuses_is_noticed(line: str) -> None:
-    with pytest.raises(AssertionError):
-        command_lines.read(line)
-
-
-@pytest.mark.parametrize("example", [one for one in ALL if one.run_by], ids=lambda one: one.name)
+@for_each("example", [one for one in ALL if one.run_by])
 def test_an_example_that_another_test_runs_is_run_there(example: Example) -> None:
     test = site.ROOT / str(example.run_by)
     assert test.is_file()
     text = test.read_text(encoding="utf-8")
     if example.page.name not in text:
         assert f'"{example.body.split()[1]}"' in text
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "run_by", "only_read"),
-    [
-        ("a\n\n```sh\nls\n```\n", "sh", None, None),
-        ("a\n```\nls\n```\n", "", None, None),
-        ("<!-- run by tests/a.py -->\n```sh\nls\n```\n", "sh", "tests/a.py", None),
-        ("1. a\n   <!-- only read: why -->\n   ```sh\n   ls\n   ```\n", "sh", None, "why"),
-    ],
-)
-def test_the_examples_of_a_page_are_found_with_what_is_said_about_them(
-    text: str, language: str, run_by: str | None, only_read: str | None, tmp_path: Path
-) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(text)
-    assert [*examples(page)] == [Example(page, language, "ls", run_by, only_read)]
-
-
-def test_an_example_that_fails_is_noticed(used: Path) -> None:
-    for body in ("whatsapp-mcp archive export", "false"):
-        with pytest.raises(AssertionError):
-            run(Example(used, "sh", body))

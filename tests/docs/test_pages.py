@@ -6,12 +6,11 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from tests.command_line import COMMANDS
 from tests.docs import site
 from tests.docs.command_lines import group_at_the_end
 from tests.docs.examples import examples
+from tests.tables import for_each
 from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
@@ -24,6 +23,7 @@ SIMULATOR = ROOT / "whatsapp_simulator"
 FLEET = ROOT / "whatsapp_fleet"
 MODULES = {path.stem for package in (PACKAGE, SIMULATOR, FLEET) for path in package.rglob("*.py")}
 PAGES = [ROOT / "README.md", *site.pages()]
+TOOLS = {spec_of(function).name for function in toolsets.load_tools(toolsets.ALL_TOOLSETS)}
 FILE = re.compile(r"`((?:[\w-]+/)+(?:[\w.-]+\.\w+)?|[\w-]+\.py)`")
 """`path/to/file.ext`, `path/to/folder/` or `module.py`."""
 MODULE_NAMES = {
@@ -31,23 +31,21 @@ MODULE_NAMES = {
 }
 
 
-@pytest.fixture(params=PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def page(request: pytest.FixtureRequest) -> Path:
-    return request.param
-
-
+@for_each("page", PAGES)
 def test_every_linked_page_exists(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
 
 
+@for_each("page", PAGES)
 def test_every_linked_heading_exists(page: Path) -> None:
     for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert anchor in _anchors(page.parent / target if target else page), f"{target}#{anchor}"
 
 
+@for_each("page", PAGES)
 def test_every_command_that_a_page_shows_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for command, options in re.findall(
@@ -60,6 +58,7 @@ def test_every_command_that_a_page_shows_exists(page: Path) -> None:
             assert option in known, f"{command} {option}"
 
 
+@for_each("page", PAGES)
 def test_a_command_that_a_page_names_does_more_than_print_its_help(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if page.name == "commands.md":  # a table with the commands of each group
@@ -68,6 +67,7 @@ def test_a_command_that_a_page_names_does_more_than_print_its_help(page: Path) -
     assert [command for command in commands if group_at_the_end(command.split())] == []
 
 
+@for_each("page", PAGES)
 def test_no_page_installs_somebody_elses_package(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
 
@@ -76,12 +76,14 @@ def test_no_page_installs_somebody_elses_package(page: Path) -> None:
     assert "whatsapp-mcp[" not in text
 
 
+@for_each("page", PAGES)
 def test_only_what_is_published_is_installed_by_name(page: Path) -> None:
     today, _, _ = page.read_text(encoding="utf-8").partition("### Once it is published")
 
     assert re.findall(r"(?:\binstall|uvx|run) '?mcp-server-whatsapp", today) == []
 
 
+@for_each("page", PAGES)
 def test_every_tool_that_a_page_names_exists(page: Path) -> None:
     if page.name in {
         "tools.md",
@@ -90,14 +92,13 @@ def test_every_tool_that_a_page_names_exists(page: Path) -> None:
         "upstream.md",
     }:  # compared with the source whole, by other tests; or names tables and functions of other programs
         return
-    functions = toolsets.load_tools(toolsets.ALL_TOOLSETS)
-    tools = {spec_of(function).name for function in functions}
-    verbs = {name.split("_")[0] for name in tools if "_" in name}
+    verbs = {name.split("_")[0] for name in TOOLS if "_" in name}
     for name in re.findall(r"`([a-z]+_[a-z_]+)`", page.read_text(encoding="utf-8")):
         if name.split("_")[0] in verbs and name not in MODULES | MODES | OPERATIONS.keys():
-            assert name in tools, name
+            assert name in TOOLS, name
 
 
+@for_each("page", PAGES)
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     for name in FILE.findall(page.read_text(encoding="utf-8")):
         if name.startswith(("accounts/", "tokens/")):  # in the home folder
@@ -108,6 +109,7 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
             assert name in MODULE_NAMES or (page.parent / name).exists(), name
 
 
+@for_each("page", PAGES)
 def test_every_code_block_is_well_formed(page: Path) -> None:
     readers = {"python": ast.parse, "toml": tomllib.loads, "json": json.loads}
     for block in examples(page):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from tests.docs import site
+from tests.tables import for_each
 
 FOLDER = site.DOCS / "pictures"
 PICTURES = sorted(FOLDER.iterdir())
@@ -41,7 +41,7 @@ def test_every_picture_is_shown_on_a_page() -> None:
     assert [file.name for file in {*PICTURES} - {file for _, _, file in shown()}] == []
 
 
-@pytest.mark.parametrize("file", PICTURES, ids=lambda file: file.name)
+@for_each("file", PICTURES)
 def test_a_picture_is_small(file: Path) -> None:
     with Image.open(file) as image:
         assert image.width <= WIDEST

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.device.guard import LATE
 from whatsapp_mcp.device.guard.moments import FARTHEST, MOST_SCHEDULED
@@ -23,7 +24,7 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 FORMS = re.findall(r"`([^`]+)`", PAGE.partition("| written | meant |")[2].partition("\n\n")[0])
 
 
-@pytest.mark.parametrize("written", [form for form in FORMS if form != "timezone"])
+@for_each("written", [form for form in FORMS if form != "timezone"])
 def test_every_form_of_a_moment_is_one(written: str) -> None:
     assert time_grammar.later(written, BERLIN, NOW) > NOW
 

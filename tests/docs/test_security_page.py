@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
+from tests.tables import for_each
 
 ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
@@ -257,7 +257,7 @@ def named_in(module: Path) -> set[str]:
     return {function.name for function in functions if function.name.startswith("test_")}
 
 
-@pytest.mark.parametrize("promise", PROMISES)
+@for_each("promise", PROMISES)
 def test_a_promise_of_the_page_has_its_tests(promise: str) -> None:
     assert promise in PAGE
     for place in PROMISES[promise]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from tests.tables import for_each
 from whatsapp_mcp import settings
 from whatsapp_mcp.device.connection import connection_record
 from whatsapp_mcp.settings import Settings, load
@@ -30,8 +31,9 @@ def keys(model: BaseModel, prefix: str = "") -> dict[str, object]:
 KEYS = keys(Settings(home=Path("/home")))
 
 
-@pytest.mark.parametrize("key", sorted(KEYS))
+@for_each("key", sorted(KEYS))
 def test_the_page_gives_the_default_of_each_setting(key: str) -> None:
+    assert key in WRITTEN
     default = KEYS[key]
     if default in (None, (), {}, "", SecretStr("")):
         assert "`" not in WRITTEN[key]
@@ -39,11 +41,13 @@ def test_the_page_gives_the_default_of_each_setting(key: str) -> None:
         assert WRITTEN[key] == f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
-@pytest.mark.parametrize("key", sorted(key for key in KEYS if "." in key))
-def test_every_setting_of_a_section_is_used(key: str) -> None:
+def test_every_setting_of_a_section_is_used() -> None:
     package = Path(settings.__file__).parent
     modules = [path for path in package.parent.rglob("*.py") if path.parent != package]
-    assert any(re.search(rf"\b_?{key}\b", path.read_text(encoding="utf-8")) for path in modules)
+    found = (re.findall(r"\w+(?:\.\w+)+", path.read_text(encoding="utf-8")) for path in modules)
+    used = " ".join({each for names in found for each in names})
+    unused = [key for key in KEYS if "." in key and not re.search(rf"\b_?{re.escape(key)}\b", used)]
+    assert unused == []
 
 
 def test_the_example_file_is_one_that_loads(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.go_functions import linked_functions
+from tests.tables import for_each
 from whatsapp_mcp.capabilities import CAPABILITIES, Capability
 
 PAGE = (Path(__file__).parents[2] / "docs" / "upstream.md").read_text(encoding="utf-8")
@@ -26,7 +27,7 @@ def test_the_page_has_a_section_for_each_missing_capability_and_no_other() -> No
     assert list(SECTIONS) == [one.name for one in MISSING]
 
 
-@pytest.mark.parametrize("missing", MISSING, ids=lambda one: one.name)
+@for_each("missing", MISSING)
 def test_a_section_says_what_is_missing_how_that_was_seen_and_what_would_fix_it(missing: Capability) -> None:
     section = SECTIONS[missing.name]
     for part in ("**Missing.**", "**Evidence.**", "**Fix.**"):
