@@ -123,3 +123,17 @@ def test_no_name_of_a_person_goes_on_for_long(variant: int) -> None:
 )
 def test_a_chosen_name_keeps_what_tells_people_apart(name: str, cut: str) -> None:
     assert cut_name(name) == cut
+
+
+def test_in_a_chat_that_a_person_is_asked_about_nothing_is_told_not_even_by_what_a_notice_is_about() -> None:
+    told: dict[MessageKind, list[str]] = {}
+    for variant in VARIANTS:
+        message: Message = hostile(Message, variant)
+        message.chat, message.chat_name, message.chat_stranger = PERSON, "Ann", False
+        message.sender, message.sender_name, message.sender_stranger = PERSON, "Ann", False
+        message.forwarded, message.withheld = False, None
+        message.quote = Quote("Q1", *hostile(tuple[int], variant), "Ann", "zq20", author_known=True)
+        (shown,) = View(True, verdicts={PERSON: "ask"}).messages([message])
+        if found := far(shown):
+            told[message.kind] = found
+    assert told == {}

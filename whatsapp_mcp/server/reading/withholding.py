@@ -126,8 +126,8 @@ class View:
         self._cut_names(message)
         if message.kind in NOTICES:
             # Nobody tells whose idea a name was that somebody of this account has set.
-            notice = _notice(message.kind, message.text) if self.withholds else message.text
-            if strangers:
+            notice = _notice(message.kind, message.text)
+            if strangers or (verdict == "ask" and not self._opens(message)):
                 mentions = message.mentions
                 _strip(message)
                 message.mentions = mentions
