@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, Machine, System, http_snippet, snippet
@@ -19,6 +20,9 @@ _PACKAGES = {
 """Those that `make test-hosts` runs."""
 _MANIFEST = json.loads((Path(__file__).parents[1] / "hosts" / "package.json").read_text(encoding="utf-8"))
 _VERSIONS: dict[str, str] = _MANIFEST["dependencies"] | _MANIFEST["optionalDependencies"]
+_MAKING = re.compile(r"`whatsapp-mcp token create \S+ --scope \S+` makes the token(?:: )?")
+_PLACE = re.compile(r"^Merge this into .+?(?: \(.+?\))?\. (?=[A-Z`])")
+"""What the page says once, for all."""
 _LAUNCH = Launch("/home/ann/.local/bin/whatsapp-mcp")
 _MACHINES = {
     "Linux": Machine(System.LINUX, "~"),
@@ -28,10 +32,9 @@ _MACHINES = {
 _INTRODUCTION = """\
 # Applications
 
-From nothing to an answer about one of your chats takes about five minutes. The [steps](#in-every-application)
-are the same for every application; what differs stands in the part of yours. Each part follows the
-application's documentation; where a version is named, it was run with the application itself. This page is
-written by `python -m tests.docs.hosts_page`.
+The [steps](#in-every-application) are the same for every application; what differs stands in the part of
+yours, which follows its documentation. Where a version is named, it was run with the application itself.
+This page is written by `python -m tests.docs.hosts_page`.
 
 | application | set up by |
 | --- | --- |
@@ -41,30 +44,23 @@ prints: the path of `whatsapp-mcp`, without arguments.
 
 ## In every application
 
-1. [Install](install.md) the program: `uv tool install .` in a copy of this repository. `whatsapp-mcp doctor`
-   then checks everything.
+1. [Install](install.md) the program: `uv tool install .` in a copy of this repository.
 2. [Link your phone](tutorial.md#3-link-your-phone): `whatsapp-mcp link` shows a QR code. This is an
    unofficial client: read [the risks](../README.md#risks) first.
-3. Connect the application. `whatsapp-mcp install NAME` shows what it runs or changes, asks, and does it; the
-   rest of a file stays as it is, `--undo` takes it back, and where that cannot be done safely it prints what
-   to paste ([more](commands.md#connecting-an-application)). `whatsapp-mcp client-config NAME` only prints.
-   Paths below are as they are without the variables that move them.
-4. Ask: “Who waits for an answer from me on WhatsApp? Name the three most important chats and what they want.”
-   If you are asked whether a tool of `whatsapp` may be used, allow it.
+3. Connect the application. `whatsapp-mcp install NAME` shows what it runs or changes, asks, and does it;
+   `--undo` takes it back ([more](commands.md#connecting-an-application)). `whatsapp-mcp client-config NAME`
+   only prints. Paths below are as they are without the variables that move them.
+4. Ask: “Who waits for an answer from me on WhatsApp? Name the three most important chats and what they
+   want.” If you are asked whether a tool of `whatsapp` may be used, allow it.
 
-To use a server that [runs already](service.md) instead of one that the application starts,
-`whatsapp-mcp client-config NAME --http` prints how; the parts below show that, too. No token is printed: they
-say how to make one, and where it goes. From a container, this computer is called `host.docker.internal`: list
-that name as [`server.allowed_hosts`](remote.md#from-containers-and-other-machines). What signs in with OAuth
-takes [these settings](remote.md#oauth).
+To use a server that [runs already](service.md), `whatsapp-mcp client-config NAME --http` prints how; it
+says what the parts below show as *over HTTP*, in the same file.
+`whatsapp-mcp token create NAME --scope read,send` makes the token. From a container, this computer is called
+`host.docker.internal`: list that name as
+[`server.allowed_hosts`](remote.md#from-containers-and-other-machines). What signs in with OAuth takes
+[these settings](remote.md#oauth).
 
-| what you see | what to do |
-| --- | --- |
-| no tools of WhatsApp | run the command of step 3 once more, and start the application again |
-| no phone is linked | `whatsapp-mcp link` |
-| not connected | `whatsapp-mcp status` says why, and what to do |
-| older messages are missing | the phone is still sending them; `whatsapp-mcp status` counts them |
-| anything else | `whatsapp-mcp doctor`, then [troubleshooting](troubleshooting.md) |
+Something does not work? `whatsapp-mcp doctor`, then [troubleshooting](troubleshooting.md).
 """
 
 
@@ -91,7 +87,7 @@ def _part(host: Host) -> str:
         parts = [_http(host), after, _source(host)]
     else:
         start = _automatic(host) if host.is_automatic else _by_hand(host)
-        parts = [start, after, *host.remarks, f"Over HTTP: {_http(host)}", _source(host)]
+        parts = [start, after, *host.remarks, f"Over HTTP{_http(host)}", _source(host)]
     return "".join([f"\n## {host.title}\n", *(f"\n{part}\n" for part in parts)])
 
 
@@ -119,6 +115,15 @@ def _http(host: Host) -> str:
     """How it reaches a server that runs already."""
     machine, public = _MACHINES["Linux"], "https://wa.example.org"
     text, where = http_snippet(host, "whatsapp", machine, port=8808, public=public)
+    where = (
+        _MAKING.sub("", where)
+        .replace("set it as", "Set the token as")
+        .replace("write it in", "Write the token in")
+    )
+    where = re.sub(r" ?\.$|, for [^,.]+ takes it from nowhere else\.$", ".", where).replace("..", ".")
+    if host.shape is not None:
+        is_named = host.is_edited or host.command is None
+        where = f": {_PLACE.sub('', where) if is_named else where}"
     if host.http.entry and host.format is Format.JSON:
         text = json.dumps(json.loads(text), ensure_ascii=False)
     return f"{where}\n\n{_fenced(text, host.format if host.http.entry else 'text')}"
