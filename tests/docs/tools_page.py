@@ -18,8 +18,8 @@ HEAD = """\
 The tools that an agent can call. This page is generated from the code (`python -m tests.docs.tools_page`);
 a test fails when it is out of date.
 
-A tool returns text for the model; with `serve --structured` it also returns structured content for
-programs. `chat` is a name, a phone number or a JID. A message is identified by its ref (`#1042`) or its id.
+A tool returns [short text](toolsets.md#answers-are-short-text) for the model. `chat` is a name, a phone
+number or a JID. A message is identified by its ref (`#1042`) or its id.
 A ref given as `chat` names the chat that the message is in. To act there, the ref of somebody else's message
 in a group is refused, because its author may be meant: the error spells out `chat` for both.
 In texts, `me` is the owner of the account. A `~` precedes the name of somebody who is not in the owner's
@@ -38,10 +38,9 @@ or `deny`, in `lockdown`, and for an agent that is bound to one chat. Names that
 groups and channels, are cut to three words and 25 characters, without links and long numbers. One-time codes
 are hidden; `reveal` has the user asked for one.
 
-A page of more than 40 messages of one chat uses a shorter form: a line without a name has the same sender as
-the line above. A line whose text could be mistaken for the start of a line, because it contains `: ` or a
-ref, is written in full. `list_messages` takes a `limit` of up to 500: a page of more than 200 ends where the
-answer is full, and `cursor` continues from there.
+In a page of more than 40 messages of one chat, a line without a name has the same sender as the line above.
+`list_messages` takes a `limit` of up to 500: a page of more than 200 ends where the answer is full, and
+`cursor` continues from there.
 
 An optional argument that is null or an empty string counts as not given. A host that must give every
 argument, as in OpenAI's strict mode, can leave one unset with an empty string or list, `false` or 0, or the
