@@ -43,7 +43,8 @@ def test_the_page_gives_the_default_of_each_setting(key: str) -> None:
 
 def test_every_setting_of_a_section_is_used() -> None:
     package = Path(settings.__file__).parent
-    modules = [path for path in package.parent.rglob("*.py") if path.parent != package]
+    packages = (package.parent, package.parents[1] / "whatsapp_fleet")
+    modules = [path for each in packages for path in each.rglob("*.py") if path.parent != package]
     found = (re.findall(r"\w+(?:\.\w+)+", path.read_text(encoding="utf-8")) for path in modules)
     used = " ".join({each for names in found for each in names})
     unused = [key for key in KEYS if "." in key and not re.search(rf"\b_?{re.escape(key)}\b", used)]
