@@ -17,6 +17,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,16 @@ def home(tmp_path: Path) -> Path:
     folder.mkdir(mode=0o700)
     (folder / "config.toml").write_text('[policy]\nmode = "open"\n', encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Callable[[], Path]:
+    """What makes an empty folder for each row of a table."""
+
+    def made() -> Path:
+        return Path(tempfile.mkdtemp(dir=tmp_path))
+
+    return made
 
 
 @dataclass(frozen=True)

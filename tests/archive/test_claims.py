@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,10 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.dump import dump
-from tests.archive.events import ANA, ANA_LID, BOB, GROUP, ME, NOON, Raw, journal
+from tests.archive.events import ANA, ANA_LID, BOB, GROUP, ME, NOON, NOW, Raw, journal
 from tests.archive.test_hostile import mapping
-from whatsapp_mcp.archive import Archive
+from tests.rows import rows
+from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.decoding import ADDON_FIELDS
 from whatsapp_mcp.models import ContactUpdate, MessageFilter
@@ -105,6 +109,8 @@ CLAIMS: dict[str, Any] = {
     "message of the owner's device": _as_the_owner(),
     "group key": _keys(),
 }
+UNSYNCED = ("people", "said", "deleted")
+"""What a history sync says nothing about."""
 
 
 def others(folder: AccountFolder) -> dict[str, Any]:
@@ -121,63 +127,81 @@ def others(folder: AccountFolder) -> dict[str, Any]:
     }
 
 
-async def before(archive: Archive, folder: AccountFolder) -> dict[str, Any]:
-    """An archive with known people, a group in which Eve is a member, and something of everybody."""
-    await archive.set_own(ME, None, "Max")
-    await archive.ingest(
-        journal(
-            [
-                ev.message("A0", "hello", alt=ANA_LID, name="Annie"),
-                ev.message("A1", "hello all", chat=GROUP, sender=ANA),
-                ev.message("B1", "hi", chat=GROUP, sender=BOB),
-                ev.message("M1", "mine", chat=GROUP, sender=None),
-                ev.message("E0", "I am new", chat=EVE, name="Eve"),
-                ev.message("E1", "me too", chat=GROUP, sender=EVE, name="Eve"),
-            ]
+@pytest.fixture
+async def known(folder: AccountFolder) -> AccountFolder:
+    """The files of an archive with people, a group in which Eve is a member, and something of everybody."""
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
+        await archive.set_own(ME, None, "Max")
+        await archive.ingest(
+            journal(
+                [
+                    ev.message("A0", "hello", alt=ANA_LID, name="Annie"),
+                    ev.message("A1", "hello all", chat=GROUP, sender=ANA),
+                    ev.message("B1", "hi", chat=GROUP, sender=BOB),
+                    ev.message("M1", "mine", chat=GROUP, sender=None),
+                    ev.message("E0", "I am new", chat=EVE, name="Eve"),
+                    ev.message("E1", "me too", chat=GROUP, sender=EVE, name="Eve"),
+                ]
+            )
         )
-    )
-    await archive.record_contacts([ContactUpdate(ANA, saved_name="Mum")])
-    return others(folder)
+        await archive.record_contacts([ContactUpdate(ANA, saved_name="Mum")])
+    return folder
 
 
-@pytest.mark.parametrize("where", [EVE, GROUP])
-@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.fixture
+def copies(known: AccountFolder, folders: Callable[[], AccountFolder]) -> Callable[[], AccountFolder]:
+    """What copies that archive for each row of a table."""
+
+    def copy() -> AccountFolder:
+        folder = folders()
+        shutil.copytree(known.path, folder.path)
+        return folder
+
+    return copy
+
+
+async def come(folder: AccountFolder, event: Raw) -> None:
+    """Archive an event after the others."""
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
+        await archive.ingest(journal([event], after=6))
+
+
+@pytest.fixture
+def before(known: AccountFolder) -> dict[str, Any]:
+    """What that archive holds of others."""
+    return others(known)
+
+
+@rows("claim, where", product(CLAIMS, [EVE, GROUP]), folder="copies")
 async def test_a_strangers_message_changes_nothing_about_others(
-    archive: Archive, folder: AccountFolder, claim: str, where: str
+    before: dict[str, Any], folder: AccountFolder, claim: str, where: str
 ) -> None:
-    expected = await before(archive, folder)
-    forged = ev.message("X1", CLAIMS[claim], chat=where, sender=EVE, at=NOON + 60, name="Eve")
-    await archive.ingest(journal([forged], after=6))
-    assert others(folder) == expected
-    assert (await archive.message("A1")).kept_by is None or claim == "keepInChatMessage"
+    await come(folder, ev.message("X1", CLAIMS[claim], chat=where, sender=EVE, at=NOON + 60, name="Eve"))
+    assert others(folder) == before
+    async with open_archive(folder) as archive:
+        assert (await archive.message("A1")).kept_by is None or claim == "keepInChatMessage"
 
 
-@pytest.mark.parametrize("claim", CLAIMS)
+@rows("claim", CLAIMS, folder="copies")
 async def test_nor_does_one_that_the_phones_past_holds(
-    archive: Archive, folder: AccountFolder, claim: str
+    before: dict[str, Any], folder: AccountFolder, claim: str
 ) -> None:
-    expected = await before(archive, folder)
     forged = ev.web_message("X1", CLAIMS[claim], chat=GROUP, sender=EVE, at=NOON + 60, name="Eve")
-    await archive.ingest(journal([ev.history(ev.conversation([forged], chat=GROUP))], after=6))
+    await come(folder, ev.history(ev.conversation([forged], chat=GROUP)))
     found = others(folder)
-    assert (found["people"], found["said"], found["deleted"]) == (
-        expected["people"],
-        expected["said"],
-        expected["deleted"],
-    )
+    assert [found[name] for name in UNSYNCED] == [before[name] for name in UNSYNCED]
 
 
-@pytest.mark.parametrize("claim", CLAIMS)
+@rows("claim", CLAIMS, folder="copies")
 async def test_nor_does_one_that_says_it_is_between_the_owners_devices(
-    archive: Archive, folder: AccountFolder, claim: str
+    before: dict[str, Any], folder: AccountFolder, claim: str
 ) -> None:
-    expected = await before(archive, folder)
     forged = Neonize.Message.FromString(
         ev.message("X1", CLAIMS[claim], chat=EVE, sender=EVE, at=NOON + 60).payload
     )
     forged.Info.Category = "peer"
-    await archive.ingest(journal([Raw(EventCode.MESSAGE, forged.SerializeToString())], after=6))
-    assert others(folder) == expected
+    await come(folder, Raw(EventCode.MESSAGE, forged.SerializeToString()))
+    assert others(folder) == before
 
 
 @pytest.mark.parametrize("device", [0, 7])
@@ -193,18 +217,19 @@ async def test_of_the_owners_devices_the_phone_alone_says_who_is_who(archive: Ar
 
 @pytest.mark.parametrize("code", [EventCode.CALL_OFFER, EventCode.CALL_ACCEPT])
 async def test_who_calls_cannot_say_that_they_are_somebody_else(
-    archive: Archive, folder: AccountFolder, code: EventCode
+    before: dict[str, Any], copies: Callable[[], AccountFolder], code: EventCode
 ) -> None:
-    expected = await before(archive, folder)
+    folder = copies()
     event: Any = Neonize.CallOffer() if code is EventCode.CALL_OFFER else Neonize.CallAccept()
     meta = event.basicCallMeta
     ev.jid(getattr(meta, "from"), EVE)
     ev.jid(meta.callCreator, ANA_LID)
     ev.jid(meta.callCreatorAlt, ANA)
     meta.timestamp, meta.callID = NOON + 60, "CALL1"
-    await archive.ingest(journal([Raw(code, event.SerializePartialToString())], after=6))
-    assert others(folder) == expected
-    assert all(one.sender == EVE for one in (await archive.messages(MessageFilter(chat=EVE))).items)
+    await come(folder, Raw(code, event.SerializePartialToString()))
+    assert others(folder) == before
+    async with open_archive(folder) as archive:
+        assert all(one.sender == EVE for one in (await archive.messages(MessageFilter(chat=EVE))).items)
 
 
 @pytest.mark.parametrize("where", [ANA, GROUP])

@@ -15,6 +15,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.archive.importing import import_archive, import_chat
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive, export
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import InvalidArgument
@@ -197,8 +198,8 @@ async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_pa
     assert (await import_archive(archive, path)).messages == 0
 
 
-@pytest.mark.parametrize(
-    ("sender", "expected"),
+@rows(
+    "sender, expected",
     [
         ("15550000077", "15550000077@s.whatsapp.net"),
         ("5215512345678", "5215512345678@s.whatsapp.net"),
@@ -209,6 +210,7 @@ async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_pa
         ("80001", ANA),
         ("4917177777777", "4917177777777@lid"),
     ],
+    archive="archives",
 )
 async def test_numbers_and_hidden_jids_of_the_bridge_are_told_apart(
     archive: Archive, tmp_path: Path, sender: str, expected: str
@@ -217,7 +219,7 @@ async def test_numbers_and_hidden_jids_of_the_bridge_are_told_apart(
     await archive.record_identities([(ANA, ANA_LID)])
     await archive.ingest(journal([ev.message("G0", chat=GROUP, sender="4917177777777@lid")]))
     path = bridge_database(
-        tmp_path / "messages.db",
+        tmp_path / f"{sender}.db",
         [(GROUP, "Club"), ("4917199999999@lid", None)],
         [("B1", GROUP, sender, "hi", "2023-11-14 22:13:29+00:00", 0)],
     )

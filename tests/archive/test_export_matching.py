@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.exchange.export_matching import NamedChat, Person, comparable, matched
 from whatsapp_mcp.models import ContactUpdate, ExportMatch, ExportOutline, GroupUpdate
@@ -49,7 +50,7 @@ async def match(archive: Archive, file: str, *authors: str) -> ExportMatch:
     return found
 
 
-@pytest.mark.parametrize(
+@rows(
     "file",
     [
         "WhatsApp Chat - Ana.zip",
@@ -91,8 +92,8 @@ async def test_a_group_is_matched_by_its_name_and_most_of_its_authors(filled: Ar
         assert await match(filled, file, *authors) == ExportMatch(file, None, (GROUP,))
 
 
-@pytest.mark.parametrize(
-    ("file", "authors", "candidates"),
+@rows(
+    "file, authors, candidates",
     [
         ("WhatsApp Chat - Ana.zip", ("Ana", "Somebody"), (ANA,)),
         ("WhatsApp Chat - Ana.zip", (OWN_NAME,), (ANA,)),

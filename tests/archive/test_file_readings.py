@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.archive import events as ev
 from tests.archive import world
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, NOW, Raw, journal
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.read import snippets
 from whatsapp_mcp.errors import MessageNotFound
@@ -79,7 +80,7 @@ async def found(archive: Archive, query: str, **how: Any) -> list[str]:
 # Reading it again.
 
 
-@pytest.mark.parametrize(
+@rows(
     "read",
     [
         TRANSCRIPT,
@@ -88,6 +89,7 @@ async def found(archive: Archive, query: str, **how: Any) -> list[str]:
         pages("", passages_in_file=9, cut=True),
         FileReading(ReadingKind.DOCUMENT, (Passage("a,b", "Sheet 1"), Passage("c")), "csv"),
     ],
+    archive="archives",
 )
 async def test_what_was_read_is_kept_whole(archive: Archive, read: FileReading) -> None:
     await archive.ingest(journal([ev.message("A1", voice())]))
@@ -187,9 +189,9 @@ async def test_the_words_are_found_in_the_chat_also_after_two_chats_became_one(a
 # It goes where its message goes.
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-@pytest.mark.parametrize("read", [0, 1])
-@pytest.mark.parametrize("live", [True, False])
+@rows("order", [(0, 1), (1, 0)])
+@rows("read", [0, 1])
+@rows("live", [True, False], archive="archives")
 async def test_of_two_copies_that_become_one_what_was_read_of_either_stays(
     archive: Archive, order: tuple[int, int], read: int, live: bool
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import ChatNotFound
@@ -41,8 +42,8 @@ async def test_a_conversation_brings_messages_name_settings_and_members(archive:
     assert (progress.percent, progress.done, progress.messages) == (40, False, 2)
 
 
-@pytest.mark.parametrize(
-    ("told", "until"),
+@rows(
+    "told, until",
     [
         (0, None),
         (NOON, NOON),
@@ -50,6 +51,7 @@ async def test_a_conversation_brings_messages_name_settings_and_members(archive:
         (2**64 - 1, 253_402_300_799),
         (2**63 - 1, 253_402_300_799),
     ],
+    archive="archives",
 )
 async def test_a_mute_ends_in_seconds_or_milliseconds_or_never(
     archive: Archive, told: int, until: int | None

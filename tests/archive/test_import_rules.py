@@ -10,6 +10,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, ME, NOON, journal
 from tests.archive.replaying import contents
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import (
@@ -407,8 +408,8 @@ async def test_votes_of_a_file_are_counted(archive: Archive) -> None:
     assert [(one.name, len(one.voters)) for one in options] == [("Pizza", 0), ("Sushi", 1)]
 
 
-@pytest.mark.parametrize(
-    ("message", "why"),
+@rows(
+    "message, why",
     [
         (said(""), Unreadable.NO_ID),
         (said("a b"), Unreadable.NO_ID),
@@ -419,6 +420,7 @@ async def test_votes_of_a_file_are_counted(archive: Archive) -> None:
         (said(at=0), Unreadable.NO_TIME),
         (said(at=1 << 40), Unreadable.NO_TIME),
     ],
+    archive="archives",
 )
 async def test_what_whatsapp_cannot_have_told_is_counted_by_its_reason(
     archive: Archive, message: ForeignMessage, why: Unreadable

@@ -6,6 +6,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, NOON, journal
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import ContactUpdate
 
@@ -107,8 +108,10 @@ async def test_a_confirmation_that_came_before_the_number_was_known_holds_for_it
     assert await known(archive, ANA)
 
 
-@pytest.mark.parametrize(
-    "name", ["+15550000001", "+1 (555) 000-0001", "15550000001@s.whatsapp.net", "+١٥٥٥٠٠٠٠٠٠١"]
+@rows(
+    "name",
+    ["+15550000001", "+1 (555) 000-0001", "15550000001@s.whatsapp.net", "+١٥٥٥٠٠٠٠٠٠١"],
+    archive="archives",
 )
 async def test_who_calls_themselves_a_number_is_shown_by_their_own(archive: Archive, name: str) -> None:
     await archive.record_contacts([ContactUpdate(BOB, push_name=name)])

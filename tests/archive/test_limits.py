@@ -16,7 +16,8 @@ from google.protobuf.message import Message as Proto
 from tests.archive import events as ev
 from tests.archive.events import ANA, GROUP, NOON, journal
 from tests.archive.world import reply, text
-from whatsapp_mcp.archive import Archive
+from tests.rows import rows
+from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.decoding import limits
 from whatsapp_mcp.decoding.content import HANDLERS
 from whatsapp_mcp.decoding.updates import (
@@ -108,9 +109,9 @@ async def test_what_the_apps_let_a_person_write_is_kept_whole(archive: Archive) 
     assert "left_out" not in asked.details
 
 
-@pytest.mark.parametrize("kind", HANDLERS)
+@rows("kind", HANDLERS, folder="folders")
 async def test_no_field_of_any_kind_of_message_is_larger_than_its_limit(
-    archive: Archive, folder: AccountFolder, kind: str
+    folder: AccountFolder, kind: str
 ) -> None:
     events: list[ev.Raw] = []
     for number, (words, count) in enumerate(((LONG, 1), ("y", MANY))):
@@ -118,7 +119,8 @@ async def test_no_field_of_any_kind_of_message_is_larger_than_its_limit(
         if body.ByteSize() > FRAME:
             body = stuffed(kind, words[: len(words) * FRAME // body.ByteSize()], count)
         events.append(ev.message(f"K{number}", body, at=NOON + number))
-    result = await archive.ingest(journal(events))
+    async with open_archive(folder, write=True) as archive:
+        result = await archive.ingest(journal(events))
     assert (result.messages, result.undecoded) == (2, 0)
     sizes = longest(folder)
     assert sizes.pop("messages.text") <= limits.MAX_TEXT
@@ -246,8 +248,8 @@ async def test_a_contact_card_without_colons_is_read_in_one_go(archive: Archive)
     assert (await archive.message("C1")).text == "Ana"
 
 
-@pytest.mark.parametrize(
-    ("url", "path", "kept"),
+@rows(
+    "url, path, kept",
     [
         ("https://mmg.whatsapp.net/v/1.enc?x=y", "/v/1.enc?x=y", True),
         ("http://mmg.whatsapp.net/v", "v/1.enc", False),
@@ -256,6 +258,7 @@ async def test_a_contact_card_without_colons_is_read_in_one_go(archive: Archive)
         ("https://mmg.whatsapp.net.evil.example/v", ":9/v", False),
         ("https://evil.example/?mmg.whatsapp.net/", "/v/1.enc\r\nHost: evil", False),
     ],
+    archive="archives",
 )
 async def test_a_file_is_fetched_from_whatsapps_hosts_alone(
     archive: Archive, url: str, path: str, kept: bool

@@ -21,6 +21,7 @@ from tests.archive import kept_operations
 from tests.archive.events import ANA, journal
 from tests.archive.recorded import Recording, path_of, recording, run
 from tests.archive.replaying import contents, digests, replay
+from tests.rows import rows
 from whatsapp_mcp import archive as room
 from whatsapp_mcp.archive import Archive, ReadingArchive, WriteOperation, open_archive
 from whatsapp_mcp.archive.operations import OPERATIONS
@@ -118,7 +119,7 @@ async def test_the_feed_has_the_time_of_the_operation(folder: AccountFolder) -> 
         assert (await archive.outbox_get(1)).created_at == at
 
 
-@pytest.mark.parametrize("module", sorted({call.__module__ for call in OPERATIONS.values()}))
+@rows("module", sorted({call.__module__ for call in OPERATIONS.values()}))
 def test_what_applies_an_operation_decodes_nothing(module: str) -> None:
     assert "decode_event" not in inspect.getsource(sys.modules[module])
 
@@ -148,7 +149,7 @@ READS = methods(ReadingArchive) | {
 WRITES = sorted(methods(Archive) - READS)
 
 
-@pytest.mark.parametrize("name", WRITES)
+@rows("name", WRITES)
 def test_what_may_be_written_is_an_operation(name: str) -> None:
     assert name in OPERATIONS or name in OUTSIDE | STEPS
 
@@ -223,7 +224,7 @@ APPLIED = sorted(path for path in ROOM.rglob("*.py") if path.name not in EDGES a
 DECODING = sorted((ROOM.parent / "decoding").glob("*.py"))
 
 
-@pytest.mark.parametrize("path", [*APPLIED, *DECODING], ids=lambda path: path.name)
+@rows("path", [*APPLIED, *DECODING])
 def test_no_clock_no_chance_and_no_file_is_read(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call)]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, NOW, journal
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.read.people import distance, rank_name
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
@@ -44,8 +45,15 @@ async def fill(archive: Archive) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@pytest.fixture
+async def filled(archive: Archive) -> Archive:
+    """An archive with some people and their chats."""
+    await fill(archive)
+    return archive
+
+
+@rows(
+    "text, expected",
     [
         (ANA, [(ANA, "jid")]),
         (ANA_LID, [(ANA, "jid")]),
@@ -71,14 +79,13 @@ async def fill(archive: Archive) -> None:
     ],
 )
 async def test_a_text_is_resolved_to_the_chats_it_may_mean(
-    archive: Archive, text: str, expected: list[tuple[str, str]]
+    filled: Archive, text: str, expected: list[tuple[str, str]]
 ) -> None:
-    await fill(archive)
-    assert [(one.chat.jid, one.matched) for one in await archive.resolve_chat(text)] == expected
+    assert [(one.chat.jid, one.matched) for one in await filled.resolve_chat(text)] == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
+@rows(
+    "name, shown",
     [
         ("ana muller", ANA),
         ("Ana's birthday", GROUP),
@@ -92,11 +99,10 @@ async def test_a_text_is_resolved_to_the_chats_it_may_mean(
     ],
 )
 async def test_the_only_chat_that_the_owner_knows_under_a_name_is_found_by_the_whole_of_it(
-    archive: Archive, name: str, shown: str | None
+    filled: Archive, name: str, shown: str | None
 ) -> None:
-    await fill(archive)
-    await archive.record_contacts([ContactUpdate(ANA, push_name="Annie")])
-    found = await archive.chat_shown_as(name)
+    await filled.record_contacts([ContactUpdate(ANA, push_name="Annie")])
+    found = await filled.chat_shown_as(name)
     assert (found and found.jid) == shown
 
 
@@ -152,7 +158,7 @@ async def test_a_name_that_somebody_gave_themselves_is_no_better_than_a_word_of_
     assert [one.chat.jid for one in meant(await archive.resolve_chat("ana"))] == [stranger]
 
 
-@pytest.mark.parametrize("text", ["me", "Me", "myself"])
+@rows("text", ["me", "Me", "myself"], archive="archives")
 async def test_me_is_the_owner_of_the_account(archive: Archive, text: str) -> None:
     await fill(archive)
     await archive.record_contacts([ContactUpdate(BOB, saved_name="Me")])
@@ -167,8 +173,8 @@ async def test_a_number_never_seen_gives_an_empty_chat_with_the_number_as_its_na
     assert candidate.chat.last_message_at is None
 
 
-@pytest.mark.parametrize(
-    ("jid", "kind"),
+@rows(
+    "jid, kind",
     [
         ("120363000000000099@g.us", ChatKind.GROUP),
         ("120363000000000099@newsletter", ChatKind.CHANNEL),
@@ -183,8 +189,8 @@ async def test_a_jid_never_seen_is_of_the_kind_that_it_says(
     assert (candidate.chat.jid, candidate.chat.kind) == (jid, kind)
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
+@rows(
+    "query, expected",
     [
         ("ana", ["Ana Müller", "Anabel"]),
         ("MÜLLER", ["Ana Müller"]),
@@ -197,10 +203,9 @@ async def test_a_jid_never_seen_is_of_the_kind_that_it_says(
     ],
 )
 async def test_contacts_are_found_by_name_number_and_with_a_typo(
-    archive: Archive, query: str | None, expected: list[str]
+    filled: Archive, query: str | None, expected: list[str]
 ) -> None:
-    await fill(archive)
-    assert [one.name for one in (await archive.contacts(query)).items] == expected
+    assert [one.name for one in (await filled.contacts(query)).items] == expected
 
 
 async def test_lists_of_contacts_and_chats_come_in_pages(archive: Archive) -> None:
@@ -310,7 +315,7 @@ async def test_the_context_of_a_message_is_what_surrounds_it_in_its_chat(archive
     assert [message.message_id for message in page.items] == ["A2", "A3", "A4", "A5"]
 
 
-@pytest.mark.parametrize("limit", [0, -1, 501, 10**9])
+@rows("limit", [0, -1, 501, 10**9])
 async def test_a_limit_out_of_range_is_refused(archive: Archive, limit: int) -> None:
     for call in (archive.chats, archive.messages, archive.contacts):
         with pytest.raises(InvalidArgument):
@@ -344,7 +349,7 @@ async def test_a_name_cannot_be_written_so_that_it_counts_as_somebody_elses(arch
     assert [one.chat.jid for one in await archive.resolve_chat("tim")] == [ANA]
 
 
-@pytest.mark.parametrize(("typed", "found"), [("Ann", ["Ann Lee"]), ("tim", ["Tim"]), ("anne", ["Hannes"])])
+@rows("typed, found", [("Ann", ["Ann Lee"]), ("tim", ["Tim"]), ("anne", ["Hannes"])], archive="archives")
 async def test_the_inside_of_a_name_is_found_only_where_nothing_better_is(
     archive: Archive, typed: str, found: list[str]
 ) -> None:
@@ -357,9 +362,8 @@ async def test_the_inside_of_a_name_is_found_only_where_nothing_better_is(
     assert len(page.items) == len(found) or typed == "anne"
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [("ana", "ana", 0), ("jhon", "john", 1), ("ab", "", 2), ("kitten", "sitting", 3)],
+@rows(
+    "one, other, expected", [("ana", "ana", 0), ("jhon", "john", 1), ("ab", "", 2), ("kitten", "sitting", 3)]
 )
 def test_the_distance_counts_slips(one: str, other: str, expected: int) -> None:
     assert distance(one, other) == distance(other, one) == expected

@@ -8,6 +8,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import (
     ContactUpdate,
@@ -45,8 +46,8 @@ async def told(archive: Archive, *events: ev.Raw) -> None:
     await archive.ingest(journal(events))
 
 
-@pytest.mark.parametrize(
-    ("event", "strangers"),
+@rows(
+    "event, strangers",
     [
         (ev.message("M1", chat=ANA), False),
         (ev.message("M1", chat=BOB), True),
@@ -59,6 +60,7 @@ async def told(archive: Archive, *events: ev.Raw) -> None:
         (ev.message("M1", chat=CHANNEL, sender=CHANNEL), True),
         (ev.message("M1", chat="status@broadcast", sender=ANA), False),
     ],
+    archive="archives",
 )
 async def test_the_author_of_a_message_counts_and_not_who_passed_it_on(
     archive: Archive, event: ev.Raw, strangers: bool
@@ -82,8 +84,8 @@ async def test_what_was_sent_after_reading_strangers_words_counts_as_theirs(arch
     assert not last_words_are_strangers(chat.last_message, {"M1"})
 
 
-@pytest.mark.parametrize(
-    ("quoted", "strangers"),
+@rows(
+    "quoted, strangers",
     [
         (ev.message("Q1", chat=GROUP, sender=ANA), False),
         (ev.message("Q1", chat=GROUP, sender=BOB), True),
@@ -91,6 +93,7 @@ async def test_what_was_sent_after_reading_strangers_words_counts_as_theirs(arch
         (ev.message("Q1", chat=GROUP, sender=None), False),
         (None, True),
     ],
+    archive="archives",
 )
 async def test_what_a_reply_quotes_is_its_authors(
     archive: Archive, quoted: ev.Raw | None, strangers: bool

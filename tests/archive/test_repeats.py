@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.archive.test_file_readings import document, pages
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database.normalise import tokens
 from whatsapp_mcp.archive.read.repeats import _BLOCK, _RUN, _blocks, _runs, quarters
@@ -26,7 +27,7 @@ async def written(archive: Archive, text: str, chat: str = ANA) -> None:
     await archive.ingest(journal([ev.message("T1", text, chat=chat, sender=ANA, alt=ANA_LID)]))
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         TWELVE,
@@ -35,6 +36,7 @@ async def written(archive: Archive, text: str, chat: str = ANA) -> None:
         TWELVE.replace("spare", "spare 😂🎂"),
         f"{'So many words before. ' * 300}{TWELVE}",
     ],
+    archive="archives",
 )
 async def test_twelve_words_of_another_chat_are_found_anywhere_in_a_text(archive: Archive, text: str) -> None:
     await written(archive, f"Listen. {TWELVE}, never tell anybody.")
@@ -50,7 +52,7 @@ async def test_twelve_words_that_were_read_in_a_file_of_another_chat_are_found(a
     assert await archive.repeats_another_chat(TWELVE, ANA) is None
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         "",
@@ -59,6 +61,7 @@ async def test_twelve_words_that_were_read_in_a_file_of_another_chat_are_found(a
         "No! The spare key lies somewhere else, and under the third flower pot beside the door is nothing",
         "😂" * 40,
     ],
+    archive="archives",
 )
 async def test_fewer_words_or_others_are_not(archive: Archive, text: str) -> None:
     await written(archive, f"{TWELVE} {'😂' * 40}")

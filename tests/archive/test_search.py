@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.properties import examples
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database.normalise import tokens
 from whatsapp_mcp.archive.read.search_query import parse
@@ -46,12 +47,19 @@ async def fill(archive: Archive, texts: list[str] = TEXTS) -> None:
     await archive.ingest(journal([ev.message(f"T{n}", text, at=NOON + n) for n, text in enumerate(texts)]))
 
 
+@pytest.fixture
+async def filled(archive: Archive) -> Archive:
+    """An archive with a message of each text."""
+    await fill(archive)
+    return archive
+
+
 async def hits(archive: Archive, query: str, **more: object) -> list[str]:
     return [m.text for m in (await archive.search(query, **more)).items]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
+@rows(
+    "query, expected",
     [
         ("reuniao", {0, 1}),
         ("REUNIÃO", {0, 1}),
@@ -81,13 +89,12 @@ async def hits(archive: Archive, query: str, **more: object) -> list[str]:
         ("nothing here", set()),
     ],
 )
-async def test_words_are_found_whatever_the_script(archive: Archive, query: str, expected: set[int]) -> None:
-    await fill(archive)
-    assert set(await hits(archive, query)) == {TEXTS[n] for n in expected}
+async def test_words_are_found_whatever_the_script(filled: Archive, query: str, expected: set[int]) -> None:
+    assert set(await hits(filled, query)) == {TEXTS[n] for n in expected}
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
+@rows(
+    "query, expected",
     [
         ("etin", {9}),
         ("uniao", {0, 1}),
@@ -101,10 +108,9 @@ async def test_words_are_found_whatever_the_script(archive: Archive, query: str,
     ],
 )
 async def test_the_inside_of_words_is_found_in_substring_mode(
-    archive: Archive, query: str, expected: set[int]
+    filled: Archive, query: str, expected: set[int]
 ) -> None:
-    await fill(archive)
-    assert set(await hits(archive, query, mode="substring")) == {TEXTS[n] for n in expected}
+    assert set(await hits(filled, query, mode="substring")) == {TEXTS[n] for n in expected}
 
 
 async def test_the_hit_is_marked_in_a_snippet(archive: Archive) -> None:
@@ -147,8 +153,15 @@ async def people(archive: Archive) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
+@pytest.fixture
+async def with_people(archive: Archive) -> Archive:
+    """An archive with plans of several people."""
+    await people(archive)
+    return archive
+
+
+@rows(
+    "query, expected",
     [
         ("plan", "P6 P5 P4 P3 P2 P1"),
         ("plan from:ana", "P3 P1"),
@@ -188,9 +201,8 @@ async def people(archive: Archive) -> None:
         ("plan before:whenever", ""),
     ],
 )
-async def test_operators_narrow_the_search(archive: Archive, query: str, expected: str) -> None:
-    await people(archive)
-    page = await archive.search(query)
+async def test_operators_narrow_the_search(with_people: Archive, query: str, expected: str) -> None:
+    page = await with_people.search(query)
     assert [message.message_id for message in page.items] == expected.split()
 
 
@@ -200,8 +212,8 @@ async def test_has_stands_beside_an_or_also_where_the_inside_of_words_is_found(a
     assert [message.message_id for message in page.items] == ["P6", "P3"]
 
 
-@pytest.mark.parametrize(
-    ("query", "rest"),
+@rows(
+    "query, rest",
     [
         ("plan has:image from:ana", "from:ana has:image"),
         ("plan OR has:image has:video OR is:mine -no", "has:video OR is:mine"),
@@ -314,14 +326,13 @@ async def test_no_query_is_an_error(archive: Archive, query: str, mode: str, ord
     await archive.search(query, mode=mode, order=order)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("mode", ["words", "substring"])
-@pytest.mark.parametrize(
+@rows("mode", ["words", "substring"])
+@rows(
     "query",
     ["at " * 5_000, "at OR " * 2_000 + "x", "-no " * 3_000, "from:ana " * 500, "会" * 20_000, "a." * 20_000],
 )
-async def test_a_query_of_thousands_of_words_is_no_error(archive: Archive, query: str, mode: str) -> None:
-    await fill(archive)
-    found = await hits(archive, query, mode=mode)
+async def test_a_query_of_thousands_of_words_is_no_error(filled: Archive, query: str, mode: str) -> None:
+    found = await hits(filled, query, mode=mode)
     if query.startswith("at "):
         assert "the meeting is at noon" in found
 

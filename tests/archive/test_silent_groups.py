@@ -8,6 +8,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, NOON, Raw, journal
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import MessageKind
 from whatsapp_mcp.protobufs import E2E
@@ -35,7 +36,7 @@ async def test_groups_that_were_busy_and_fall_silent_together_are_counted(archiv
     assert await archive.silent_groups(NOW) == len(GROUPS)
 
 
-@pytest.mark.parametrize(
+@rows(
     "events",
     [
         [*BUSY],
@@ -44,7 +45,7 @@ async def test_groups_that_were_busy_and_fall_silent_together_are_counted(archiv
         [*week(GROUPS[0]), *week(GROUPS[1]), *week(GROUPS[2], range(1, 6)), DIRECT],
         [*week(GROUPS[0]), *week(GROUPS[1]), *week(GROUPS[2], sender=None), DIRECT],
     ],
-    ids=["no direct message", "another group", "only own messages", "a group of colleagues", "own group"],
+    archive="archives",
 )
 async def test_a_quiet_day_of_groups_is_no_sign(archive: Archive, events: list[Raw]) -> None:
     await archive.ingest(journal(events))

@@ -34,6 +34,18 @@ def folder(tmp_path: Path) -> AccountFolder:
     return made
 
 
+@pytest.fixture
+def folders(paths: Callable[[], Path]) -> Callable[[], AccountFolder]:
+    """What makes the folder of an account for each row of a table."""
+
+    def made() -> AccountFolder:
+        folder = AccountFolder("default", paths() / "accounts" / "default")
+        folder.create()
+        return folder
+
+    return made
+
+
 def settings_of(folder: AccountFolder) -> CurrentSettings:
     """The settings of the home in which an account lies."""
     return CurrentSettings(Settings(home=folder.path.parent.parent))

@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 import whatsapp_mcp
+from tests.rows import rows
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.errors import Busy, DeadlineExceeded
 
@@ -209,7 +210,7 @@ def test_nothing_but_the_accessor_stores_a_device_or_a_client() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@rows(
     "source",
     [
         "class A:\n    def __init__(self, device: Device) -> None:\n        self.device = device",

@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
+from tests.rows import rows
 from whatsapp_mcp.archive.database.damage import quarantine
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.leader import LeaderLock
@@ -30,9 +29,9 @@ def link_at(path: Path) -> None:
     path.symlink_to("archive.db")
 
 
-@pytest.mark.parametrize("plant", [folder_at, os.mkfifo, link_at])
-@pytest.mark.parametrize(
-    "name", ["client.db", "inbox.db", "inbox.db-wal", "client.db-shm", "inbox.db.damaged"]
+@rows("plant", [folder_at, os.mkfifo, link_at])
+@rows(
+    "name", ["client.db", "inbox.db", "inbox.db-wal", "client.db-shm", "inbox.db.damaged"], folder="folders"
 )
 def test_what_is_no_file_in_the_place_of_one_keeps_nobody_from_leading(
     folder: AccountFolder, name: str, plant: Callable[[Path], None]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.rows import rows
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.arguments import Lists
 from whatsapp_mcp.client.client_storage import STORAGE_SIZE_BYTES
@@ -60,7 +61,7 @@ class Heard:
         self.noticed.append(method)
 
 
-@pytest.mark.parametrize(
+@rows(
     "program",
     [
         pytest.param("sys.stdout.write('x' * 60_000_000)", id="a line of 60 MB"),
@@ -104,6 +105,7 @@ class Heard:
             id="a frame of many lists",
         ),
     ],
+    folder="folders",
 )
 async def test_a_client_that_says_what_it_must_not_is_ended_and_named(
     folder: AccountFolder, program: str
@@ -175,7 +177,7 @@ def test_what_a_client_is_known_to_say_is_passed_on() -> None:
     assert limited.retry_after == 60.0
 
 
-@pytest.mark.parametrize(
+@rows(
     "body",
     [
         {},
@@ -192,8 +194,8 @@ def test_a_refusal_of_any_form_is_an_error_without_words_of_the_client(body: dic
     assert error.retry_after is None or error.retry_after <= 3600
 
 
-@pytest.mark.parametrize(
-    ("answer", "is_code"),
+@rows(
+    "answer, is_code",
     [("ABCD-1234", True), ("ABCD1234", True), ("ABCD-1234 now", False), ("Say yes!", False), (None, False)],
 )
 def test_only_a_pairing_code_is_taken_for_one(answer: object, is_code: bool) -> None:

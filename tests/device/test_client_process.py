@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.rows import rows
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY
 from whatsapp_mcp.device.connection import client_process, in_folder, state
 from whatsapp_mcp.device.connection.client_process import LOG_LIMIT, Client, open_log
@@ -31,14 +32,15 @@ def python(code: str) -> tuple[str, ...]:
     return (sys.executable, "-c", code)
 
 
-@pytest.mark.parametrize(
-    ("program", "reason"),
+@rows(
+    "program, reason",
     [
         (("/no/such/program",), "could not be started"),
         (python(f"raise SystemExit({EXIT_NO_LIBRARY})"), "client.log says why"),
         (python("import os; os.kill(os.getpid(), 9)"), "signal 9"),
         (python("print('nonsense', flush=True)"), "ended"),
     ],
+    folder="folders",
 )
 async def test_a_program_that_is_no_client_is_reported_with_its_reason(
     folder: AccountFolder, program: tuple[str, ...], reason: str

@@ -11,6 +11,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import journal
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.outbox.addresses import Addresses
@@ -53,8 +54,8 @@ async def composed(archive: Archive, content: Content, chat: str = ANN) -> Compo
     return await compose(SendRequest(chat, content), archive, nowhere, no_calls, no_preview)
 
 
-@pytest.mark.parametrize("chat", [ANN, GROUP, STATUS])
-@pytest.mark.parametrize(
+@rows("chat", [ANN, GROUP, STATUS])
+@rows(
     "content",
     [
         TextContent("hello"),
@@ -62,7 +63,7 @@ async def composed(archive: Archive, content: Content, chat: str = ANN) -> Compo
         ContactCardContent("Bob", "+15550003333"),
         PollContent("which?", ("this", "that")),
     ],
-    ids=["text", "place", "card", "poll"],
+    folder="folders",
 )
 async def test_every_message_carries_a_secret_of_its_own(
     folder: AccountFolder, content: Content, chat: str

@@ -9,6 +9,7 @@ import pytest
 
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP
 from tests.device.later_rig import Later, leading
+from tests.rows import rows
 from whatsapp_mcp.errors import ApprovalRequired
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
@@ -75,8 +76,8 @@ async def queued(later: Later, chat: str, *, approved: bool) -> int:
 ASKING = f'{STANDARD}[[policy.chats]]\njid = "{{}}"\nsend = "ask"\n'
 
 
-@pytest.mark.parametrize(
-    ("chat", "approved", "change", "asked"),
+@rows(
+    "chat, approved, change, asked",
     [
         (GROUP, True, stranger_joins, CHANGED),
         (GROUP, True, contact_joins, CHANGED),
@@ -84,6 +85,7 @@ ASKING = f'{STANDARD}[[policy.chats]]\njid = "{{}}"\nsend = "ask"\n'
         (ANA, True, number_passes_on, CHANGED),
         (ANA, False, number_passes_on, CHANGED),
     ],
+    folder="folders",
 )
 async def test_what_would_reach_others_than_was_decided_is_held_and_asked_about(
     folder: AccountFolder, chat: str, approved: bool, change: Change, asked: str
@@ -103,9 +105,9 @@ async def test_what_would_reach_others_than_was_decided_is_held_and_asked_about(
         assert later.wire.handed_over == [chat]
 
 
-@pytest.mark.parametrize("chat", [GROUP, ANA])
-@pytest.mark.parametrize("approved", [True, False])
-@pytest.mark.parametrize("change", [nothing_changes, contact_joins])
+@rows("chat", [GROUP, ANA])
+@rows("approved", [True, False])
+@rows("change", [nothing_changes, contact_joins], folder="folders")
 async def test_what_reaches_whom_it_was_to_reach_leaves_once_the_connection_is_back(
     folder: AccountFolder, chat: str, approved: bool, change: Change
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.device.conftest import Lead, Leader
 from tests.device.files_rig import until
+from tests.rows import rows
 from whatsapp_mcp.client.protocol import LOGIN_EVENT
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.device.connection.events import ClientEvent, LinkingFailed, Outdated
@@ -245,8 +246,8 @@ async def test_a_person_whose_number_has_changed_may_link_their_phone(wa: WhatsA
     await leader.until(ConnectionState.ONLINE)
 
 
-@pytest.mark.parametrize(
-    ("name", "told"),
+@rows(
+    "name, told",
     [
         ("success", None),
         ("err-client-outdated", Outdated(1)),

@@ -14,6 +14,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.device.conftest import settings_of
+from tests.rows import rows
 from whatsapp_mcp import models
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.clock import SystemClock
@@ -122,7 +123,7 @@ def _made(annotation: str) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer")  # a number that is no id of a question
-@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"status", "activity"}))
+@rows("name", sorted(OPERATIONS.keys() - {"status", "activity"}))
 async def test_no_operation_reaches_beyond_the_chat(rig: Rig, name: str) -> None:
     parameters = OPERATIONS[name].signature.parameters
     given = {each: _value(rig, each, parameter) for each, parameter in parameters.items()}
@@ -132,7 +133,7 @@ async def test_no_operation_reaches_beyond_the_chat(rig: Rig, name: str) -> None
     assert not rig.reached.done
 
 
-@pytest.mark.parametrize(
+@rows(
     "content",
     [
         FILE,
@@ -145,7 +146,6 @@ async def test_no_operation_reaches_beyond_the_chat(rig: Rig, name: str) -> None
         PinContent("A1", 60),
         TextContent("see https://example.com", link_preview=True),
     ],
-    ids=lambda content: content.kind,
 )
 async def test_nothing_but_words_of_its_own_goes_out(rig: Rig, content: Content) -> None:
     with pytest.raises(Denied):

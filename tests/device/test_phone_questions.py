@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.device.fake_clock import FakeClock
 from tests.device.phone_rig import PhoneDevice, edit, phone_rig, reaction, revoke
+from tests.rows import rows
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.guard.phone_questions import LONGEST, question_text
 from whatsapp_mcp.errors import DeadlineExceeded, NotConnected
@@ -35,8 +36,8 @@ SKIN_TONES = ["", "\ufe0f", *(chr(0x1F3FB + number) for number in range(5))]
 OWN = "15550001111@s.whatsapp.net"
 
 
-@pytest.mark.parametrize("tone", SKIN_TONES)
-@pytest.mark.parametrize(("thumb", "state"), [("👍", ApprovalState.APPROVED), ("👎", ApprovalState.DENIED)])
+@rows("tone", SKIN_TONES)
+@rows("thumb, state", [("👍", ApprovalState.APPROVED), ("👎", ApprovalState.DENIED)], folder="folders")
 async def test_a_thumb_of_the_phone_in_any_skin_tone_decides(
     folder: AccountFolder, thumb: str, tone: str, state: ApprovalState
 ) -> None:
@@ -182,7 +183,7 @@ OF_QUESTIONS: list[Content] = [
 ]
 
 
-@pytest.mark.parametrize("content", OF_QUESTIONS, ids=lambda content: content.kind)
+@rows("content", OF_QUESTIONS, folder="folders")
 async def test_a_send_that_would_change_or_pass_on_a_question_is_told(
     folder: AccountFolder, content: Content
 ) -> None:
@@ -194,10 +195,8 @@ async def test_a_send_that_would_change_or_pass_on_a_question_is_told(
         assert await rig.touches(SendRequest(OWN, content))
 
 
-@pytest.mark.parametrize(
-    "content",
-    [TextContent("hello"), ReactionContent("3EB0other", "👍"), ForwardContent(2)],
-    ids=lambda content: content.kind,
+@rows(
+    "content", [TextContent("hello"), ReactionContent("3EB0other", "👍"), ForwardContent(2)], folder="folders"
 )
 async def test_any_other_send_touches_no_question(folder: AccountFolder, content: Content) -> None:
     async with phone_rig(folder) as rig:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.operations.base import Topic, partly
 from whatsapp_mcp.device.operations.registry import OPERATIONS
@@ -60,8 +61,8 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
         yield opened
 
 
-@pytest.mark.parametrize(
-    ("operation", "result"),
+@rows(
+    "operation, result",
     [
         ("group", Group("1@g.us", "Boat", "t", PN, AT, True, True, 60, participants=(Participant(LID, PN),))),
         ("sub_groups", (SubGroup("1@g.us", "Boat", True),)),
@@ -81,8 +82,8 @@ def test_an_answer_is_the_same_after_the_socket(operation: str, result: Any) -> 
     assert adapter.validate_python(json.loads(adapter.dump_json(result))) == result
 
 
-@pytest.mark.parametrize(
-    ("operation", "arguments"),
+@rows(
+    "operation, arguments",
     [
         ("change_group", {"jid": "1@g.us", "change": GroupChange(name="x", announce=True)}),
         ("change_profile", {"change": ProfileChange(about="")}),
