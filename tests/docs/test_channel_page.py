@@ -1,4 +1,4 @@
-"""The page about the Claude Code channel: its settings load, and its question is the one that is asked."""
+"""The Claude Code channel on its page: its settings load, and its question is the one that is asked."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from whatsapp_mcp.server.channel import connection
 from whatsapp_mcp.server.channel.relay import PermissionRequest
 from whatsapp_mcp.settings import AgentSettings, Settings
 
-PAGE = (Path(__file__).parents[2] / "docs" / "channel.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "agent.md").read_text(encoding="utf-8")
 
 
 def test_the_settings_of_the_page_load(tmp_path: Path) -> None:
-    [block] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    [block] = re.findall(r"^ +```toml\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
     settings = Settings.model_validate({"home": tmp_path, **tomllib.loads(block)})
     assert settings.agent.chats == {"self": "channel"}
 

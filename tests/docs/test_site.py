@@ -26,7 +26,7 @@ FOUND_FIRST = {
     "approval": "settings.html",
     "audit": "commands.html",
     "backup": "backup.html",
-    "channel": "channel.html",
+    "claude code channel": "agent.html",
     "codex": "hosts.html",
     "docker": "install.html",
     "encryption": "encryption.html",

@@ -159,7 +159,7 @@ async def test_claude_code_opens_a_channel_with_a_revision_that_has_channels(
 async def test_the_page_about_the_channel_adds_servers_that_claude_code_starts_for_a_chat(
     tmp_path: Path,
 ) -> None:
-    page = PAGE.with_name("channel.md")
+    page = PAGE.with_name("agent.md")
     lines = [one.body for one in examples(page) if one.run_by and one.body.startswith("claude ")]
     user = new_user(ClaudeCode(), tmp_path / "user", Launch("/bin/false"), "http://127.0.0.1:1")
     for line in lines:
