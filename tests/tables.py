@@ -26,26 +26,22 @@ def for_each(names: str | Sequence[str], rows: Iterable[Any]) -> Callable[[Calla
     table = [dict(zip(named, (row,) if len(named) == 1 else row, strict=True)) for row in rows]
 
     def wrap(function: Callable[..., Any]) -> Any:
-        if inspect.iscoroutinefunction(function):
+        async def go_through_them(**fixtures: Any) -> None:
+            wrong: list[str] = []
+            for number, row in enumerate(table):
+                with _noted(row, wrong), _own(fixtures, number) as own:
+                    await function(**own, **row)
+            _none_of(wrong, table)
 
-            @functools.wraps(function)
-            async def test(**fixtures: Any) -> None:
-                wrong: list[str] = []
-                for number, row in enumerate(table):
-                    with _noted(row, wrong), _own(fixtures, number) as own:
-                        await function(**own, **row)
-                _none_of(wrong, table)
+        def go_through(**fixtures: Any) -> None:
+            wrong: list[str] = []
+            for number, row in enumerate(table):
+                with _noted(row, wrong), _own(fixtures, number) as own:
+                    function(**own, **row)
+            _none_of(wrong, table)
 
-        else:
-
-            @functools.wraps(function)
-            def test(**fixtures: Any) -> None:
-                wrong: list[str] = []
-                for number, row in enumerate(table):
-                    with _noted(row, wrong), _own(fixtures, number) as own:
-                        function(**own, **row)
-                _none_of(wrong, table)
-
+        asynchronous = inspect.iscoroutinefunction(function)
+        test = functools.wraps(function)(go_through_them if asynchronous else go_through)
         signature = inspect.signature(function)
         others = [each for name, each in signature.parameters.items() if name not in named]
         vars(test)["__signature__"] = signature.replace(parameters=others)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.server.fencing.sanitise import NO_EMOJI, reaction_shown
 
 
-@pytest.mark.parametrize(
+@for_each(
     "emoji",
     [
         "👍",
@@ -36,7 +36,7 @@ def test_an_emoji_of_any_build_is_one(emoji: str) -> None:
     assert reaction_shown(emoji) == emoji
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "",

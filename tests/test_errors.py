@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp import errors
 from whatsapp_mcp.errors import (
     AmbiguousChat,
@@ -57,7 +57,7 @@ def test_there_is_one_class_for_each_code_that_a_model_may_see() -> None:
     assert sorted(codes) == sorted(CODES)
 
 
-@pytest.mark.parametrize("kind", list(classes()))
+@for_each("kind", list(classes()))
 def test_every_class_says_what_to_do_next(kind: type[WhatsAppError]) -> None:
     error = kind("It happened.")
     assert re.fullmatch(r"[A-Z].*\.", error.action)
@@ -119,7 +119,7 @@ def test_what_is_not_known_is_left_out_of_the_payload() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "payload",
     [
         {},

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import (
     STATUS_JID,
@@ -43,7 +44,7 @@ def test_any_other_text_is_an_argument_error(text: str) -> None:
     assert Jid.parse(str(jid)) == jid
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "",
@@ -76,7 +77,7 @@ def test_what_a_jid_is_follows_from_its_server() -> None:
     assert not Jid.parse(STATUS_JID).is_person
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "region", "user"),
     [
         ("+1 (555) 000-1111", None, "15550001111"),
@@ -95,9 +96,7 @@ def test_a_number_is_understood_in_its_usual_forms(text: str, region: str | None
     assert parse_number(text, region) == Jid(user, "s.whatsapp.net")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "+", "12", "Anna", "+999999999999999999", "+1 555", "1-800-FLOWERS-NOW"]
-)
+@for_each("text", ["", "+", "12", "Anna", "+999999999999999999", "+1 555", "1-800-FLOWERS-NOW"])
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="not a phone number"):
         parse_number(text)
@@ -115,7 +114,7 @@ def test_any_text_is_a_number_or_an_argument_error(text: str) -> None:
     assert parse_number(jid.number or "") == jid
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "+1 555 000 1111",
@@ -129,12 +128,12 @@ def test_a_number_looks_like_one(text: str) -> None:
     assert looks_like_number(text)
 
 
-@pytest.mark.parametrize("text", ["Anna", "Anna 2", "+1 555 CALL", "", "1", "15550001111@s.whatsapp.net"])
+@for_each("text", ["Anna", "Anna 2", "+1 555 CALL", "", "1", "15550001111@s.whatsapp.net"])
 def test_a_name_does_not_look_like_a_number(text: str) -> None:
     assert not looks_like_number(text)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("number", "others"),
     [
         ("5511987654321", ["551187654321"]),

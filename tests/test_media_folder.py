@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp import media_folder
 from whatsapp_mcp.errors import Busy, TooLong
 from whatsapp_mcp.media_folder import require_room, safe_name
@@ -60,7 +61,7 @@ def test_some_of_the_disk_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyP
         require_room(tmp_path, 5 * MEGABYTE + 1, MediaSettings(free_megabytes=5))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("given_", "mime_type", "found", "name"),
     [
         ("plan.pdf", "application/pdf", "application/pdf", "7.pdf"),

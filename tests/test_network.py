@@ -6,11 +6,11 @@ import ast
 import ipaddress
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import whatsapp_mcp
+from tests.tables import for_each
 from whatsapp_mcp.network import address_of, is_near, is_public, leads_here
 
 PACKAGE = Path(whatsapp_mcp.__file__).parent
@@ -40,30 +40,28 @@ HERE = (
 ).split()
 
 
-@pytest.mark.parametrize("address", PUBLIC)
+@for_each("address", PUBLIC)
 def test_an_address_of_the_internet_is_public(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize("address", NOT_PUBLIC)
+@for_each("address", NOT_PUBLIC)
 def test_an_address_of_a_private_network_or_for_a_special_purpose_is_not_public(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize("address", HERE)
+@for_each("address", HERE)
 def test_the_machine_itself_and_what_hands_it_its_passwords_are_found_in_every_form(address: str) -> None:
     assert leads_here(ipaddress.ip_address(address))
     assert not is_public(ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize("address", ["10.0.0.7", "192.168.1.1", "fd12::1", "64:ff9b::a00:7", *PUBLIC])
+@for_each("address", ["10.0.0.7", "192.168.1.1", "fd12::1", "64:ff9b::a00:7", *PUBLIC])
 def test_another_machine_is_not_this_one(address: str) -> None:
     assert not leads_here(ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.1.2.3", "192.168.1.1", "::1", "fd12::1", "::ffff:10.1.2.3"]
-)
+@for_each("address", ["127.0.0.1", "10.1.2.3", "192.168.1.1", "::1", "fd12::1", "::ffff:10.1.2.3"])
 def test_private_networks_are_near_and_nothing_that_is_public_or_for_documents(address: str) -> None:
     assert is_near(ipaddress.ip_address(address))
     assert not any(is_near(ipaddress.ip_address(each)) for each in [*PUBLIC, "192.0.2.1", "203.0.113.1"])
@@ -79,7 +77,7 @@ def test_nothing_is_public_that_is_near_or_leads_here_or_multicast(
         assert not address.is_multicast
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("host", "address"),
     [
         ("127.0.0.1", "127.0.0.1"),

@@ -19,6 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.tables import for_each
 from whatsapp_mcp import __version__
 
 ROOT = Path(__file__).parent.parent
@@ -100,9 +101,7 @@ def test_every_locked_package_has_hashes_and_no_address(lock: Path):
     assert "://" not in lock.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "lock", [lock for lock in LOCKS if lock.stem not in {"audit", "build"}], ids=lambda path: path.stem
-)
+@for_each("lock", [lock for lock in LOCKS if lock.stem not in {"audit", "build"}])
 def test_every_declared_dependency_is_locked(lock: Path):
     locked = {line.split("==")[0] for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line}
 

@@ -12,6 +12,7 @@ from anyio.abc import ByteReceiveStream, ByteSendStream
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import (
     AmbiguousChat,
     Busy,
@@ -371,7 +372,7 @@ async def test_a_call_that_cannot_be_written_fails_where_it_is_made() -> None:
                 await peer.call("say", {"value": value}, deadline=DEADLINE)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "code"),
     [
         (b"x" * 2000, -32600),

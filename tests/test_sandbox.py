@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.sandbox import compute_only, seccomp
 
 ALLOWED, REFUSED, MISSING = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
@@ -54,8 +55,8 @@ def answer(program: list[seccomp._Instruction], data: dict[int, int]) -> int:
 UNSUPPORTED = 0x50000 | errno.EAFNOSUPPORT
 
 
-@pytest.mark.parametrize("machine", sorted(seccomp._MACHINES))
-@pytest.mark.parametrize(
+@for_each("machine", sorted(seccomp._MACHINES))
+@for_each(
     ("call", "arguments", "expected"),
     [
         ("socket", (2, 1, 0), ALLOWED),

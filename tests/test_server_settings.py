@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.settings import ServerSettings, load
@@ -31,7 +32,7 @@ def test_a_public_url_is_an_origin_as_browsers_write_it(tmp_path: Path, written:
     assert server(tmp_path, f'public_url = "{written}"').public_url == url
 
 
-@pytest.mark.parametrize(
+@for_each(
     "written",
     [
         "wa.example.org",
@@ -83,7 +84,7 @@ def test_an_issuer_and_its_users_are_what_oauth_needs(tmp_path: Path) -> None:
     assert (found.audience, found.jwks_url, found.scopes.send) == (None, None, "send")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("written", "complaint"),
     [
         ('issuer = "http://login.example.org"', r"oauth\.issuer: .*line 3"),

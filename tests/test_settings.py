@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp import settings, system
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.system import paths
@@ -46,7 +47,7 @@ def test_an_object_store_is_a_bucket_or_a_folder(url: str, tmp_path: Path) -> No
     assert load_text(tmp_path, f'[node]\nfiles = "{url}"\n').node.files == url
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "/srv/objects",
@@ -64,7 +65,7 @@ def test_what_is_no_object_store_or_has_a_password_is_refused_unquoted(url: str,
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "me:hunter2@proxy:1080",
@@ -112,7 +113,7 @@ def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert loaded.media.roots == (tmp_path / "Documents",)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("root", "said"),
     [
         ("", "contains the home folder"),
@@ -142,7 +143,7 @@ def test_a_root_beside_the_home_folder_or_of_files_to_send_is_taken(tmp_path: Pa
     assert loaded.media.roots == (tmp_path / root,)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "said"),
     [
         ("[server]\nhost = 'a'\nprot = 1\n", "server.prot: unknown setting (*, line 3)"),
@@ -248,7 +249,7 @@ def test_a_home_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyte
         settings.load(tmp_path).account_folder().create()
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "-x", "a b", "x" * 65, "a\n"])
+@for_each("name", ["", ".", "..", "a/b", "../x", "-x", "a b", "x" * 65, "a\n"])
 def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidArgument):
         settings.load(tmp_path).account_folder(name)
@@ -278,7 +279,7 @@ def test_a_variable_lists_allowed_hosts_with_commas(tmp_path: Path, monkeypatch:
     assert settings.load(tmp_path).server.allowed_hosts == ("nas.local", "host.docker.internal")
 
 
-@pytest.mark.parametrize("name", ["*", "*.", "*.*.org", "a*.org", "https://nas.local", "nas.local/x", ""])
+@for_each("name", ["*", "*.", "*.*.org", "a*.org", "https://nas.local", "nas.local/x", ""])
 def test_what_is_no_host_name_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "config.toml").write_text(f'[server]\nallowed_hosts = ["{name}"]\n')
     with pytest.raises(InvalidArgument, match=r"allowed_hosts: .*is not a host name .*line 2"):
@@ -369,7 +370,7 @@ def test_speech_may_be_sent_to_https_and_to_what_is_near(tmp_path: Path, url: st
     assert load_text(tmp_path, f'[voice]\nengine = "service"\nurl = "{url}"\n').voice.url == url
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "http://api.example/v1",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings import CurrentSettings, Settings, check_own_text, load
 from whatsapp_mcp.settings.overrides import OWN_TEXT, secret_variable
@@ -96,7 +97,7 @@ def test_the_sections_of_accounts_cannot_come_from_the_environment(
         load(tmp_path)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "said"),
     [
         ("[accounts.work.policy]\nmoed = 1\n", "accounts.work.policy.moed: unknown setting (*, line 2)"),
@@ -159,7 +160,7 @@ def test_the_own_text_of_an_account_is_laid_over_everything_else_and_followed(tm
     assert current.now().network.proxy_url is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "said"),
     [
         ("[policy]\nmoed = 1\n", "policy.moed: unknown setting (the settings of work, line 2)."),

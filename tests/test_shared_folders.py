@@ -7,6 +7,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp import settings
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings import shared_folders
@@ -40,7 +41,7 @@ def posix(folder: str, mounts: list[Mount] | None = None) -> str | None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="paths of another kind")
-@pytest.mark.parametrize(
+@for_each(
     ("folder", "expected"),
     [
         ("/home/ann/wa", "is on a network or shared file system (nfs4 at /home)"),
@@ -66,7 +67,7 @@ def test_the_mounts_of_macos_are_read_with_all_of_their_names() -> None:
     assert sharing(Path("/Users/ann/wa"), mounts, {}, Path("/Users/ann")) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("folder", "program"),
     [
         ("Dropbox/wa", "Dropbox"),
@@ -83,7 +84,7 @@ def test_a_folder_that_a_program_synchronises_is_recognised_by_its_name(folder: 
     assert posix(f"/home/ann/{folder}") == f"is in a folder that {program} synchronises"
 
 
-@pytest.mark.parametrize("folder", ["my dropbox notes", "onedriver", ".local/share/whatsapp-mcp", "Drive"])
+@for_each("folder", ["my dropbox notes", "onedriver", ".local/share/whatsapp-mcp", "Drive"])
 def test_other_folders_are_taken(folder: str) -> None:
     assert posix(f"/home/ann/{folder}") is None
 

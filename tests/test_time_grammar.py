@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.time_grammar import ahead, later, read, since, until
 
@@ -65,9 +66,7 @@ def test_a_time_with_a_zone_of_its_own_keeps_it() -> None:
     assert since("2026-11-24 14:03:05+0530", UTC, NOW) == datetime(2026, 11, 24, 8, 33, 5, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    "text", ["soon", "2026-13", "2026-02-30", "14:03", "3", "-3d", "9999", "99999y", "m", "2026-W05"]
-)
+@for_each("text", ["soon", "2026-13", "2026-02-30", "14:03", "3", "-3d", "9999", "99999y", "m", "2026-W05"])
 def test_what_is_not_a_time_is_refused_with_the_forms_there_are(text: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         since(text, UTC, NOW)
@@ -88,7 +87,7 @@ def test_whatever_is_written_is_a_span_or_no_time(text: str) -> None:
     assert span is None or span.start.astimezone(UTC) <= span.end.astimezone(UTC)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("written", "expected"),
     [
         ("30m", NOW + timedelta(minutes=30)),
@@ -103,7 +102,7 @@ def test_a_length_of_time_counts_from_now_on(written: str, expected: datetime) -
     assert ahead(written, UTC, NOW) == expected
 
 
-@pytest.mark.parametrize("written", ["", "2", "h", "0m", "-2h", "1.5h", "tomorrow", "2026-12-01", "99999y"])
+@for_each("written", ["", "2", "h", "0m", "-2h", "1.5h", "tomorrow", "2026-12-01", "99999y"])
 def test_what_is_no_length_of_time_is_refused_with_the_forms(written: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         ahead(written, UTC, NOW)
@@ -123,7 +122,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("written", "expected"),
     [
         ("2026-12-01T09:00", "2026-12-01T09:00+01:00"),
@@ -163,7 +162,7 @@ def test_a_time_that_comes_twice_is_refused_and_both_are_offered() -> None:
         assert moment.astimezone(UTC) == datetime(2027, 10, 31, hours, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "written",
     ["", "soon", "2026-12-01", "yesterday 09:00", "today 25:00", "may 09:00", "14:03", "99999y"],
 )
@@ -173,7 +172,7 @@ def test_what_is_no_moment_is_refused(written: str) -> None:
     assert "tomorrow 09:00" in refused.value.action
 
 
-@pytest.mark.parametrize("written", ["2026-11-26T20:44", "today 09:00", "2020-01-01T00:00Z", "0m"])
+@for_each("written", ["2026-11-26T20:44", "today 09:00", "2020-01-01T00:00Z", "0m"])
 def test_a_moment_that_has_passed_is_refused(written: str) -> None:
     with pytest.raises(InvalidArgument, match="has passed"):
         later(written, BERLIN, NOW)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings import Settings, load
 
@@ -23,7 +24,7 @@ def test_a_webhook_needs_a_name_a_url_and_a_secret(tmp_path: Path) -> None:
     assert (webhook.events, webhook.origin) == (("message",), "https://hooks.example.org")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("url", "lines"),
     [
         ("http://hooks.example.org/hunter2", ()),
@@ -58,7 +59,7 @@ def test_a_private_network_can_be_allowed(tmp_path: Path, url: str) -> None:
     assert loaded(tmp_path, url, "private_network = true").webhooks[0].url == url
 
 
-@pytest.mark.parametrize(
+@for_each(
     "line",
     ['events = ["everything"]', "events = []", 'chat = "x"', 'secrets = ["hunter2"]', "secrets = []",
      'name = "N8N"', 'name = "../x"'],

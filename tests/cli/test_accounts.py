@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.cli.fakes import NOON
+from tests.tables import for_each
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli import service
 from whatsapp_mcp.cli.accounts import changes
@@ -91,7 +92,7 @@ def test_without_an_account_the_list_says_what_to_do() -> None:
     assert json.loads(run("accounts --json").stdout) == {"accounts": []}
 
 
-@pytest.mark.parametrize("name", ["Work", "-x", "a.b", "all", "x" * 33, "wörk", "a/b"])
+@for_each("name", ["Work", "-x", "a.b", "all", "x" * 33, "wörk", "a/b"])
 def test_a_new_account_has_a_plain_name(name: str) -> None:
     made("default")
     for line in (f"accounts add -- {name}", f"accounts rename -- default {name}"):
@@ -430,7 +431,7 @@ SEVERAL = [
 ]
 
 
-@pytest.mark.parametrize("line", SEVERAL)
+@for_each("line", SEVERAL)
 def test_a_command_for_one_account_asks_which_where_several_are_here(line: str) -> None:
     made("work", "default")
     refused = run(line)

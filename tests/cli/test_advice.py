@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp import errors
 from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
@@ -31,17 +32,17 @@ def tools_in(text: str) -> set[str]:
     return set(TOOLS) & set(re.findall(r"\w+", re.sub(r"`[^`]*`", "", text)))
 
 
-@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.code)
+@for_each("kind", ERRORS)
 def test_what_every_error_recommends_by_default_is_for_a_shell(kind: type[WhatsAppError]):
     assert tools_in(advice(kind.code, kind.default_action)) == set()
 
 
-@pytest.mark.parametrize(("kind", "action"), STATES, ids=[kind for kind, _ in STATES])
+@for_each(("kind", "action"), STATES)
 def test_what_every_state_recommends_is_for_a_shell(kind: str, action: str):
     assert tools_in(advice(kind, action)) == set()
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@for_each("tool", TOOLS)
 def test_no_tool_is_recommended_at_a_shell(tool: str):
     assert tools_in(advice("BUSY", f"Look first, then call {tool}.")) == set()
 
@@ -72,7 +73,7 @@ def test_a_recommended_command_names_the_account():
         assert advice("BUSY", f"Run `whatsapp-mcp {command}`.", "work") == f"Run `whatsapp-mcp {command}`."
 
 
-@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.code)
+@for_each("kind", ERRORS)
 def test_only_what_was_asked_wrongly_is_a_usage_error(kind: type[WhatsAppError]):
     expected = ExitCode.USAGE if kind is errors.InvalidArgument else ExitCode.FAILED
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp import cli
 
 SHELLS = ["bash", "zsh", "fish", "powershell", "pwsh"]
@@ -73,8 +74,8 @@ def test_the_other_name_of_the_command_is_completed_too(
     assert answer(monkeypatch, capsys, "mcp-server-whatsapp", **variables) == "status\n"
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize(
+@for_each("shell", SHELLS)
+@for_each(
     ("line", "expected"),
     [
         ("whatsapp-mcp ", "client-config"),
@@ -101,7 +102,7 @@ def test_options_choices_and_subcommands_are_completed(
     assert expected in answer(monkeypatch, capsys, "whatsapp-mcp", **variables)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "expected"),
     [
         ("whatsapp-mcp status --account ", "family\nwork\n"),

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.command_line import COMMANDS, LISTED
+from tests.tables import for_each
 from whatsapp_mcp import __version__, cli
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.command_line import Later
@@ -84,21 +85,41 @@ def test_version_and_help_load_nothing_but_the_command_line(line: str):
     assert loaded & (HEAVY - {"typer"} | ROOMS | {"whatsapp_mcp.system", "whatsapp_mcp.cli.archive"}) == set()
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-@pytest.mark.parametrize("typed", ["", "install cl", "status --account w", "serve --toolsets co", *GROUPS])
-def test_a_tab_loads_what_the_word_needs_and_not_what_its_command_does(typed: str, shell: str):
-    words = ["whatsapp-mcp", *typed.split(), *([""] if typed in {"", *GROUPS} else [])]
-    variables = {
-        "COMP_WORDS": "\n".join(words),
-        "COMP_CWORD": str(len(words) - 1),
-        "_TYPER_COMPLETE_ARGS": " ".join(words),
-    }
+TYPED = ["", "install cl", "status --account w", "serve --toolsets co", *GROUPS]
+COMPLETING = """
+import os, sys
+from whatsapp_mcp import cli
+seen = set()
+for words in {lines!r}:
+    for shell in ("bash", "zsh"):
+        os.environ |= {{
+            "_WHATSAPP_MCP_COMPLETE": "complete_" + shell,
+            "COMP_WORDS": "\\n".join(words),
+            "COMP_CWORD": str(len(words) - 1),
+            "_TYPER_COMPLETE_ARGS": " ".join(words),
+        }}
+        sys.argv = ["whatsapp-mcp"]
+        try:
+            cli.main()
+        except SystemExit as end:
+            assert not end.code, end.code
+        loaded = {{name for name, each in sys.modules.items() if each}}
+        print(" ".join([shell, *words]), *loaded - seen, sep="\t", file=sys.stderr)
+        seen |= loaded
+"""
 
-    loaded = imported_on("", _WHATSAPP_MCP_COMPLETE=f"complete_{shell}", **variables)
 
+def test_a_tab_loads_what_the_word_needs_and_not_what_its_command_does():
+    lines = [["whatsapp-mcp", *line.split(), *([""] if line in {"", *GROUPS} else [])] for line in TYPED]
+
+    done = python("-c", COMPLETING.format(lines=lines))
+
+    assert done.returncode == 0, done.stderr
     # Typer converts the values of options with pydantic.
-    assert loaded & (HEAVY - {"typer", "pydantic", "anyio"}) == set()
-    assert loaded & ROOMS == set()
+    heavy = HEAVY - {"typer", "pydantic", "anyio"} | ROOMS
+    answers = [line.split("\t") for line in done.stderr.splitlines()]
+    assert len(answers) == 2 * len(lines)
+    assert {typed: found for typed, *loaded in answers if (found := heavy & {*loaded})} == {}
 
 
 @pytest.fixture
@@ -220,13 +241,13 @@ def test_no_help_speaks_of_what_only_a_fleet_needs(line: list[str]):
     assert re.search(r"\b(fleet|nodes?|database|machines|move)\b", text) is None
 
 
-@pytest.mark.parametrize("name", [name for name, command in LISTED.items() if isinstance(command, Later)])
+@for_each("name", [name for name, command in LISTED.items() if isinstance(command, Later)])
 def test_a_command_that_is_loaded_later_is_listed_with_its_own_words(name: str):
     assert LISTED[name].get_short_help_str(100) == COMMANDS[name].get_short_help_str(100)
     assert LISTED[name].hidden is (name == "fleet")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@for_each("command", COMMANDS)
 def test_every_command_explains_itself_in_one_look(command: str):
     answer = invoke(command, "--help")
 
@@ -242,7 +263,7 @@ def every_command() -> dict[str, Any]:
     return {**COMMANDS, **inner}
 
 
-@pytest.mark.parametrize("name", every_command())
+@for_each("name", every_command())
 def test_the_list_of_commands_shows_their_whole_sentence(name: str):
     assert "..." not in every_command()[name].get_short_help_str()
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from tests.tables import for_each
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.doctor import Finding, bundle, examination
 from whatsapp_mcp.cli.doctor.redacting import Redactor
@@ -201,7 +202,7 @@ def test_accounts_are_told_apart_without_their_names(names: list[str]):
     assert [line.split()[2:4] for line in lines] == [["[account", f"{n}]"] for n in range(1, len(names) + 1)]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "said",
     [
         "SQLite 3.46.1 with full-text search",

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from tests.cli.fakes import NOON
 from tests.command_line import LISTED
+from tests.tables import for_each
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.doctor import Finding
@@ -95,7 +96,7 @@ def test_every_command_is_in_the_table() -> None:
     assert {line.split()[0] for line in INNARDS} == set(LISTED)
 
 
-@pytest.mark.parametrize("line", INNARDS)
+@for_each("line", INNARDS)
 def test_ctrl_c_ends_with_130(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -105,7 +106,7 @@ def test_ctrl_c_ends_with_130(line: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert code_of(line) == ExitCode.INTERRUPTED
 
 
-@pytest.mark.parametrize("line", [line for line in INNARDS if line not in {"doctor", "demo"}])
+@for_each("line", [line for line in INNARDS if line not in {"doctor", "demo"}])
 def test_a_failure_ends_with_1(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def failed(*_: object, **__: object) -> None:
         raise NotConnected("It is down.")
@@ -115,13 +116,13 @@ def test_a_failure_ends_with_1(line: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert code_of(line) == ExitCode.FAILED
 
 
-@pytest.mark.parametrize("line", INNARDS)
+@for_each("line", INNARDS)
 def test_an_option_that_is_none_ends_with_2(line: str) -> None:
     assert code_of(f"{line} --nope") == ExitCode.USAGE
 
 
-@pytest.mark.parametrize("state", ConnectionState)
-@pytest.mark.parametrize("line", ["status --wait", "status --wait --json", "reconnect"])
+@for_each("state", ConnectionState)
+@for_each("line", ["status --wait", "status --wait --json", "reconnect"])
 def test_only_an_account_that_is_online_is_told_with_0(
     line: str, state: ConnectionState, monkeypatch: pytest.MonkeyPatch
 ) -> None:

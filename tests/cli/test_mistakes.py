@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.tables import for_each
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.connection.device import BriefFormatter
 from whatsapp_mcp.cli.outcome import ExitCode
@@ -54,7 +55,7 @@ def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, argument
     assert "WHATSAPP_MCP_HOME" in line
 
 
-@pytest.mark.parametrize(
+@for_each(
     "arguments",
     [
         ["serve"],
@@ -110,7 +111,7 @@ def test_the_status_before_anything_was_linked_leaves_no_files(tmp_path: Path):
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.parametrize("command", [["unlink"], ["reconnect"], ["pause"], ["resume"], *ARCHIVE_COMMANDS])
+@for_each("command", [["unlink"], ["reconnect"], ["pause"], ["resume"], *ARCHIVE_COMMANDS])
 def test_an_account_that_is_not_here_is_told_and_not_made(tmp_path: Path, command: list[str]):
     answer = run(tmp_path / "home", *command, "--account", "work")
 
@@ -120,7 +121,7 @@ def test_an_account_that_is_not_here_is_told_and_not_made(tmp_path: Path, comman
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.parametrize(
+@for_each(
     "command",
     [["status"], ["unlink"], ["link"], ["client-config", "cursor"], ["serve"], *ARCHIVE_COMMANDS],
 )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tests.cli.fakes import status_of
+from tests.tables import for_each
 from whatsapp_mcp.cli.connection.status import to_text
 from whatsapp_mcp.cli.outcome import print_error
 from whatsapp_mcp.cli.terminal import aligned, isolated, shown
@@ -40,7 +41,7 @@ def test_no_row_ends_in_spaces_and_rows_may_be_of_different_lengths():
     assert aligned([("a",), ("bcd", "e"), ("f", "")]) == "a\nbcd  e\nf"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "expected"),
     [
         ("Ann +1555", "Ann +1555"),

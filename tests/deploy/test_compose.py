@@ -16,6 +16,7 @@ import pytest
 
 from tests.deploy.compose import COMPOSE, FOLDER, SERVICES, Server, prepare, servers
 from tests.postgres import debian_binaries
+from tests.tables import for_each
 from whatsapp_fleet.database import (
     MIGRATIONS,
     REPLICA_RIGHTS,
@@ -61,7 +62,7 @@ def test_what_a_service_mounts_and_waits_for_is_there() -> None:
     assert (FOLDER / SERVICES["node-1"]["build"]["context"] / "Dockerfile").exists()
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@for_each("name", SERVICES)
 def test_a_service_has_as_little_as_it_needs(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True

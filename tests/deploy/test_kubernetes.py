@@ -12,6 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.tables import for_each
 from whatsapp_mcp.settings import parse
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "kubernetes"
@@ -26,7 +27,7 @@ def manifests() -> Iterator[dict[str, Any]]:
         yield from yaml.safe_load_all((FOLDER / name).read_text(encoding="utf-8"))
 
 
-ALL: Final = [pytest.param(one, id=f"{one['kind']}-{one['metadata']['name']}".lower()) for one in manifests()]
+ALL: Final = [*manifests()]
 WORKLOADS: Final = {
     one["metadata"]["name"]: one for one in manifests() if one["kind"] in {"StatefulSet", "Deployment"}
 }
@@ -49,8 +50,8 @@ def named(kind: str, name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("manifest", ALL)
-@pytest.mark.parametrize("version", [OLDEST, kubernetes_validate.latest_version()])
+@for_each("manifest", ALL)
+@for_each("version", [OLDEST, kubernetes_validate.latest_version()])
 def test_a_manifest_is_valid(manifest: dict[str, Any], version: str) -> None:
     if manifest["apiVersion"].startswith(OF_OPERATORS):
         assert manifest["kind"] in {"Cluster", "Certificate", "Issuer"}

@@ -12,6 +12,7 @@ import promql_parser
 import pytest
 import yaml
 
+from tests.tables import for_each
 from whatsapp_fleet.node.replicas import REPLICA_METRICS
 from whatsapp_fleet.node.status import FLEET_METRICS
 from whatsapp_mcp import errors
@@ -23,11 +24,7 @@ PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 RULES = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "whatsapp-mcp.json").read_text(encoding="utf-8"))
-PANELS = [
-    pytest.param(target["expr"], id=panel["title"])
-    for panel in DASHBOARD["panels"]
-    for target in panel["targets"]
-]
+PANELS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 OF_PROMETHEUS = {"up", "process_resident_memory_bytes", "process_cpu_seconds_total"}
 """Metrics that are not ours: of the scrape itself, and of the library."""
 TARGET = {"job", "instance"}
@@ -92,12 +89,12 @@ def faults(expression: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("alert", [pytest.param(alert, id=alert["alert"]) for alert in ALERTS])
+@for_each("alert", ALERTS)
 def test_an_alert_reads_what_there_is(alert: dict[str, Any]) -> None:
     assert faults(alert["expr"]) == []
 
 
-@pytest.mark.parametrize("expression", PANELS)
+@for_each("expression", PANELS)
 def test_a_panel_reads_what_there_is(expression: str) -> None:
     assert faults(expression) == []
 

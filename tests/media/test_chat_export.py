@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import pytest
-
+from tests.tables import for_each
 from whatsapp_mcp.media.exports.exported_text import read
 from whatsapp_mcp.models import ExportedMessage
 
@@ -27,7 +26,7 @@ def test_android_and_iphone_lines_are_read_alike() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("lines", "expected"),
     [
         (["[25.12.23, 09:00:00] A: x"], (2023, 12, 25)),
@@ -47,7 +46,7 @@ def test_the_order_of_day_and_month_is_told_by_the_dates(
 NEW_YEAR = datetime(2023, 12, 31, 23, 59)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "head",
     [
         "[31/12/2023, 23:59:07] ",
@@ -80,7 +79,7 @@ def test_the_head_of_a_line_is_read_in_many_languages(head: str) -> None:
     assert found[0].at.replace(second=0) == NEW_YEAR
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("said", "expected"),
     [
         ("<Media omitted>", ("<Media omitted>", None, True)),

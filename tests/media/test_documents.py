@@ -26,6 +26,7 @@ from tests.media.document_files import (
     xlsx,
     zipped,
 )
+from tests.tables import for_each
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media import Answer
 from whatsapp_mcp.media.documents import Document, Words, open_document
@@ -303,7 +304,7 @@ def test_an_encrypted_document_is_refused_by_name() -> None:
             read(content)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("stream", "label"),
     [
         ("WordDocument", r"old Word document \(\.doc\)"),
@@ -404,9 +405,7 @@ def test_another_archive_is_refused_by_name(content: bytes, label: str) -> None:
         read(content)
 
 
-@pytest.mark.parametrize(
-    "content", [b"\n \n", docx("<w:p/>"), pdf([""]), opendocument("text", ""), xlsx({"A": ""})]
-)
+@for_each("content", [b"\n \n", docx("<w:p/>"), pdf([""]), opendocument("text", ""), xlsx({"A": ""})])
 def test_a_document_without_a_word_is_refused(content: bytes) -> None:
     with pytest.raises(Unsupported, match="contains no text"):
         read(content)

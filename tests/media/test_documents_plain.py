@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import TooLong, Unsupported
 from whatsapp_mcp.media.documents import open_document
 from whatsapp_mcp.media.documents.document import PART_CHARACTERS, parts
@@ -18,9 +19,7 @@ def pages(content: bytes, mime_type: str = "text/plain", file_name: str = "") ->
     return [one.text for one in open_document(io.BytesIO(content), mime_type, file_name).passages]
 
 
-@pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
-)
+@for_each("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
 def test_a_text_is_read_in_the_encoding_that_it_has(encoding: str) -> None:
     text = "Die Kaution beträgt 900 Euro.\nGrüße aus Köln"
     assert pages(text.encode(encoding)) == [text]
@@ -64,7 +63,7 @@ def test_a_form_feed_begins_a_page() -> None:
     assert pages(b"one\n\x0ctwo\nlines") == ["one", "two\nlines"]
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@for_each("delimiter", [",", ";", "\t", "|"])
 def test_a_table_is_read_row_by_row_whatever_separates_its_fields(delimiter: str) -> None:
     rows = [["name", "note", "sum"], ["Ann", '"two\nlines"', "3"]]
     content = "\r\n".join(delimiter.join(row) for row in rows).encode()

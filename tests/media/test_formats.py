@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media.formats import HEAD_BYTES, format_of, read_format
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("head", "mime_type", "decoder"),
     [
         (b"\xff\xd8\xff\xe0", "image/jpeg", "JPEG"),
@@ -40,12 +41,12 @@ def test_first_bytes_say_what_a_file_is(head: bytes, mime_type: str, decoder: st
     assert (found.mime_type, found.decoder, found.refers) == (mime_type, decoder, False)
 
 
-@pytest.mark.parametrize("head", [b"", b"hello", b"\xff\xfeh\0i\0", b"RIFF\0\0\0\0ABCD", b"<p>", b"GIF8"])
+@for_each("head", [b"", b"hello", b"\xff\xfeh\0i\0", b"RIFF\0\0\0\0ABCD", b"<p>", b"GIF8"])
 def test_what_says_nothing_is_not_known(head: bytes) -> None:
     assert format_of(head) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("content", "name"),
     [
         ("#EXTM3U\n/etc/passwd", "an M3U playlist"),

@@ -18,6 +18,7 @@ from typing_extensions import Buffer
 
 from tests.media.model_hub import REVISION, ModelHub, running_hub
 from tests.media.whisper_folder import make_whisper_files, make_whisper_model
+from tests.tables import for_each
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.media.speech import models
 from whatsapp_mcp.media.speech.hub import open_hub
@@ -259,7 +260,7 @@ def test_a_hub_that_is_not_there_is_told(tmp_path: Path) -> None:
         opened.offer("small")
 
 
-@pytest.mark.parametrize("address", ["http://hub.example", "ftp://127.0.0.1", "https://h/?x", ""])
+@for_each("address", ["http://hub.example", "ftp://127.0.0.1", "https://h/?x", ""])
 def test_a_hub_is_asked_by_https_alone(address: str) -> None:
     with pytest.raises(InvalidArgument), open_hub(address):
         pass

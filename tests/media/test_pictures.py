@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from tests.media.footage import BLUE, CLEAR, RED, heic, is_jpeg, near, pixel, png, size, with_orientation
+from tests.tables import for_each
 from whatsapp_mcp.errors import TooLong, Unsupported
 from whatsapp_mcp.media import Worker, format_of, look_at_picture, picture, pictures, sticker
 
@@ -30,7 +31,7 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("given", "largest", "expected"),
     [
         ((300, 150), 100, (100, 50)),
@@ -47,7 +48,7 @@ def test_a_picture_fits_and_keeps_its_shape(
     assert size(jpeg) == expected
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("orientation", "expected", "first"),
     [(1, (40, 20), RED), (3, (40, 20), BLUE), (6, (20, 40), RED), (8, (20, 40), BLUE)],
 )
@@ -77,13 +78,13 @@ def test_a_picture_keeps_nothing_but_its_pixels(kind: str) -> None:
         assert b"Exif" not in content
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "AVIF"])
+@for_each("kind", ["PNG", "WEBP", "GIF", "AVIF"])
 def test_what_is_transparent_becomes_white(kind: str) -> None:
     image = saved(Image.new("RGBA", (40, 20), CLEAR), kind)
     assert near(pixel(made(image, 100), 5, 5), (255, 255, 255))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("mode", "colour", "expected"),
     [
         ("P", 1, (255, 0, 0)),

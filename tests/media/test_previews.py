@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.media.footage import BLUE, near, pixel, png, size
 from tests.media.website import leading_to, page, served
+from tests.tables import for_each
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.media.previews import first_url, page_facts, preview_of
 from whatsapp_mcp.media.web import Fetched
@@ -23,7 +24,7 @@ def facts(text: str | bytes) -> dict[str, str]:
     return page_facts(Fetched("http://x/", text if isinstance(text, bytes) else text.encode(), "text/html"))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "link"),
     [
         ("see https://example.com/a?b=1#c, please", "https://example.com/a?b=1#c"),
@@ -61,9 +62,7 @@ def test_a_page_is_read_in_its_own_character_set() -> None:
     assert facts("<meta charset=Shift_JIS><title>東京</title>".encode("shift_jis"))["title"] == "東京"
 
 
-@pytest.mark.parametrize(
-    "charset", ["idna", "punycode", "undefined", "rot13", "hex", "unicode_escape", "utf-7"]
-)
+@for_each("charset", ["idna", "punycode", "undefined", "rot13", "hex", "unicode_escape", "utf-7"])
 def test_a_page_in_a_strange_character_set_can_be_read(charset: str) -> None:
     facts(f"<meta charset={charset}><title>Boats.are \\x zz--</title>".encode() + bytes(range(256)))
 

@@ -25,6 +25,7 @@ from tests.media.document_files import (
     xlsx,
     zipped,
 )
+from tests.tables import for_each
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media import Answer, Reader, ReaderOptions, SpeechOptions, available, open_reader, readable
 from whatsapp_mcp.media.readers import limits, passages
@@ -96,7 +97,7 @@ async def test_what_is_not_loaded_is_refused_with_what_to_install(reader: Reader
         await reader.recording(b"")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "options",
     [
         ReaderOptions(),
@@ -185,7 +186,7 @@ def test_the_longest_reading_fits_into_an_answer(longest: str) -> None:
     assert len(reading_of(ReadingKind.DOCUMENT, Answer({}, content)).passages) == limits.PASSAGES
 
 
-@pytest.mark.parametrize(
+@for_each(
     "changed",
     [
         {"passages": [["a"]]},
@@ -209,7 +210,7 @@ def test_an_answer_over_the_limits_is_no_reading(changed: dict[str, Any]) -> Non
         reading_of(ReadingKind.PICTURE, answer(**changed))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("kind", "mime_type", "file_name", "read_as"),
     [
         (MessageKind.VOICE, "audio/ogg", None, ReadingKind.TRANSCRIPT),

@@ -34,6 +34,7 @@ from tests.media.speech_samples import (
     spoken_video,
 )
 from tests.media.whisper_folder import make_whisper_model
+from tests.tables import for_each
 from whatsapp_mcp.errors import Busy, TooLong, Unsupported, WhatsAppError
 from whatsapp_mcp.media import Limits, Reader, ReaderOptions, SpeechOptions, open_reader
 from whatsapp_mcp.media.speech import Service, sound, without_pauses
@@ -237,7 +238,7 @@ def test_joining_segments_keeps_all_words_in_order(spoken: Iterable[tuple[float,
     assert [one.start for one in joined] == sorted(one.start for one in joined)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("said", "code"),
     [
         ("de", "de"),

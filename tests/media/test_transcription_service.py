@@ -22,6 +22,7 @@ from tests.media.speech_samples import (
 )
 from tests.media.transcription_service import TranscriptionService, running_service
 from tests.media.whisper_folder import make_whisper_model
+from tests.tables import for_each
 from whatsapp_mcp.encryption import KeySource
 from whatsapp_mcp.errors import Busy, RateLimited, TooLong, Unsupported
 from whatsapp_mcp.media import (
@@ -279,7 +280,7 @@ def test_auto_is_never_pocketsphinx(tmp_path: Path) -> None:
     assert speech_options(settings_of(tmp_path, engine="pocketsphinx")) == SpeechOptions("pocketsphinx")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("voice", "absent", "said"),
     [
         ({"engine": "off"}, set[str](), "voice.engine is off"),

@@ -10,6 +10,7 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from tests.media.website import leading_to, page, served
+from tests.tables import for_each
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, TooLong
 from whatsapp_mcp.media.web import fetch, locate
 
@@ -48,22 +49,20 @@ async def test_no_answer_is_waited_for_longer_than_asked() -> None:
             await fetch(f"http://127.0.0.1:{port}/", 100, within=0.1)
 
 
-@pytest.mark.parametrize("location", ["http://[", "http://exämple.invalid/ä", "ftp://x/", ""])
+@for_each("location", ["http://[", "http://exämple.invalid/ä", "ftp://x/", ""])
 async def test_a_redirect_to_nowhere_is_an_error_of_ours(location: str) -> None:
     async with served({"/": leading_to(location)}) as place:
         with pytest.raises((MediaUnavailable, InvalidArgument)):
             await fetch(place + "/", 100, within=5.0)
 
 
-@pytest.mark.parametrize(
-    "url", ["ftp://example.com/x", "http:///x", "http://a:b@192.0.2.1/", "http://x:99999/", "nothing"]
-)
+@for_each("url", ["ftp://example.com/x", "http:///x", "http://a:b@192.0.2.1/", "http://x:99999/", "nothing"])
 async def test_what_is_no_web_address_is_refused(url: str) -> None:
     with pytest.raises(InvalidArgument):
         await fetch(url, 100)
 
 
-@pytest.mark.parametrize("name", ["cat%00.png", "cat.p%00ng", "cat%0A.png", "%7f"])
+@for_each("name", ["cat%00.png", "cat.p%00ng", "cat%0A.png", "%7f"])
 async def test_a_control_character_in_the_name_of_a_file_is_refused(name: str) -> None:
     async with served({f"/{name}": page(b"meow", "image/png"), "/on": leading_to(f"/{name}")}) as place:
         for path in (name, "on"):

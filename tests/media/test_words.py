@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.media.footage import BLUE, RED, png, webp, with_orientation, written
+from tests.tables import for_each
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media import Reader, ReaderOptions, open_reader
 from whatsapp_mcp.media.readers import words
@@ -128,7 +129,7 @@ def test_every_text_is_in_the_reading_order_once(found: list[tuple[int, int, str
     assert sorted("".join(read).replace(" ", "")) == sorted(text for _, _, text in found)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "sure", "width", "is_read"),
     [
         ("Deposit", 0.99, 90, True),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import RateLimited
 from whatsapp_mcp.models import PastAct, Pauses
 from whatsapp_mcp.policy.budgets import WARM_UP, check_budgets, check_pauses, check_quiet, gap
@@ -36,7 +37,7 @@ def wait(past: list[PastAct], planned: PastAct = PLANNED, pauses: Pauses = Pause
     return None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("past", "seconds"),
     [
         ([], None),
@@ -119,7 +120,7 @@ def test_after_the_time_that_is_told_it_passes_or_another_budget_tells_its_own(
     raise AssertionError("it never ends")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("hours", "clock", "end"),
     [
         ("22:00-07:00", "23:30", 7.5),
@@ -151,9 +152,7 @@ def test_quiet_hours_end_by_the_clock_when_summer_time_begins() -> None:
     assert refused.value.retry_after == 7 * 3600
 
 
-@pytest.mark.parametrize(
-    "given_", ["22-7", "22:00", "25:00-07:00", "07:00-07:00", "night", "22:00-07:00-08:00"]
-)
+@for_each("given_", ["22-7", "22:00", "25:00-07:00", "07:00-07:00", "night", "22:00-07:00-08:00"])
 def test_what_is_no_span_of_the_clock_is_refused(given_: str) -> None:
     with pytest.raises(ValueError, match="22:00-07:00"):
         QuietHours.parse(given_)

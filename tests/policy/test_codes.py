@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.policy import held_out
 from tests.policy.everyday import EVERYDAY
+from tests.tables import for_each
 from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts
 
 # Each text with its code between ⟦ and ⟧.
@@ -119,7 +120,7 @@ tan 4829
 """.strip().splitlines()
 
 
-@pytest.mark.parametrize("marked", CODES)
+@for_each("marked", CODES)
 def test_a_code_is_masked_and_the_words_around_it_stay(marked: str) -> None:
     marked = marked.replace("\\n", "\n")
     text = marked.replace("⟦", "").replace("⟧", "")
@@ -130,7 +131,7 @@ def test_a_code_is_masked_and_the_words_around_it_stay(marked: str) -> None:
     assert has_code(text)
 
 
-@pytest.mark.parametrize("text", PLAIN)
+@for_each("text", PLAIN)
 def test_numbers_that_are_no_codes_stay(text: str) -> None:
     assert mask_codes(text) == text
     assert not has_code(text)
@@ -143,7 +144,7 @@ SEPARATED = (
 )
 
 
-@pytest.mark.parametrize("code", SEPARATED)
+@for_each("code", SEPARATED)
 def test_a_code_is_masked_with_any_separator(code: str) -> None:
     assert not re.search(r"\d", mask_codes(f"Your code: {code}"))
 
@@ -198,7 +199,7 @@ def test_a_text_without_digits_and_capitals_is_the_same_text(text: str) -> None:
     assert mask_codes(text.lower()) == text.lower()
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "code 1234 " * 6500,

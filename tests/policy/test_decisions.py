@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import PERSON, SYSTEM, UNKNOWN, Caller, ChatKind
 from whatsapp_mcp.policy import Act, Audience, ChatFacts, Effect, Policy, Situation, decide, require
@@ -57,17 +58,17 @@ UNSEEN = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["standard", "lockdown"])
-@pytest.mark.parametrize("tainted", [False, True])
-@pytest.mark.parametrize("act", RISKY + PUBLIC)
+@for_each("mode", ["standard", "lockdown"])
+@for_each("tainted", [False, True])
+@for_each("act", RISKY + PUBLIC)
 def test_what_strangers_or_everyone_would_see_is_asked_about_tainted_or_not(
     act: Act, tainted: bool, mode: str
 ) -> None:
     assert verdict(act, mode, tainted=tainted) == "ask"
 
 
-@pytest.mark.parametrize("mode", ["standard", "lockdown"])
-@pytest.mark.parametrize("act", CALM + UNSEEN)
+@for_each("mode", ["standard", "lockdown"])
+@for_each("act", CALM + UNSEEN)
 def test_everyday_acts_are_asked_about_only_after_words_that_taint(act: Act, mode: str) -> None:
     assert verdict(act, mode) == "allow"
     expected = "allow" if act.chats == (OWN,) and act.effect is Effect.ACT else "ask"
@@ -79,7 +80,7 @@ def test_reading_is_never_asked_about_by_the_mode_alone() -> None:
         assert verdict(Act("list_messages", Effect.READ, Audience.NOBODY, [chat]), tainted=True) == "allow"
 
 
-@pytest.mark.parametrize("act", CALM + RISKY + PUBLIC + UNSEEN)
+@for_each("act", CALM + RISKY + PUBLIC + UNSEEN)
 def test_open_asks_nothing_and_read_only_refuses_every_act(act: Act) -> None:
     assert verdict(act, "open", tainted=True) == "allow"
     expected = "allow" if act.effect is Effect.EXPORT else "deny"

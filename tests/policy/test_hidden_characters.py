@@ -1,13 +1,13 @@
 """A person who decides about a text sees all that it holds."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.policy import visible
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "shown"),
     [
         ("See you at 8", "See you at 8"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from tests.tables import for_each
 from whatsapp_mcp.models import ChatKind
 from whatsapp_mcp.policy import ChatFacts, Policy
 from whatsapp_mcp.settings import ChatRule, PolicySettings
@@ -21,7 +22,7 @@ def ruling(chat: ChatFacts, *rules: ChatRule) -> str | None:
     return found.verdict if found else None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("rule", "about"),
     [
         (ChatRule(jid="7@lid", send="deny"), [ANN]),
@@ -62,7 +63,7 @@ def test_of_several_rules_the_most_specific_decides_whatever_their_order() -> No
         assert ruling(ANN, *reversed(rest)) == rules[first].send
 
 
-@pytest.mark.parametrize(
+@for_each(
     "given",
     [
         {"send": "allow"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.policy import Effect, check_scope, is_in_scope, parse_scopes, scope_of
@@ -22,7 +23,7 @@ NEEDED = {
 }
 
 
-@pytest.mark.parametrize("effect", list(Effect))
+@for_each("effect", list(Effect))
 def test_every_effect_needs_one_scope_and_no_other_is_enough(effect: Effect) -> None:
     needed = NEEDED[effect.value]
     for scope in SCOPES:
@@ -46,7 +47,7 @@ def test_scopes_are_listed_with_commas(text: str, scopes: set[str]) -> None:
     assert parse_scopes(text) == scopes
 
 
-@pytest.mark.parametrize("text", ["", ",", "write", "read,write", "READ", "read send"])
+@for_each("text", ["", ",", "write", "read,write", "READ", "read send"])
 def test_a_scope_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="read, send, admin"):
         parse_scopes(text)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.policy.everyday import EVERYDAY
+from tests.tables import for_each
 from whatsapp_mcp.policy.secrets import find_secret, text_of_file
 
 MIXED = "aB3dE5fG7hJ9kL2mN4pQ6rS8tU1vW0xY" * 8
@@ -103,7 +104,7 @@ IBANS = [
 ]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "kind"),
     [
         *((text, "an access token or key") for text in TOKENS),
@@ -126,7 +127,7 @@ def test_everyday_messages_hold_no_secret() -> None:
     assert {text: kind for text in EVERYDAY if (kind := find_secret(text)) is not None} == {}
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "4111 1111 1111 1112",
@@ -141,7 +142,7 @@ def test_what_only_looks_alike_is_none(text: str) -> None:
     assert find_secret(text) is None
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-8-sig", "latin-1"])
+@for_each("encoding", ["utf-8", "utf-16", "utf-8-sig", "latin-1"])
 def test_text_files_are_searched_in_any_usual_encoding(encoding: str) -> None:
     text = text_of_file("Grüße\npassword: hunter2\n".encode(encoding))
     assert text is not None
@@ -176,7 +177,7 @@ def test_the_kind_is_one_of_ours_whatever_the_text(text: str) -> None:
     }
 
 
-@pytest.mark.parametrize(
+@for_each(
     "piece", ["password ", "1234 ", "DE89", "a-", "eyJ", "eyJ-", "-----BEGIN ", "://a:b", "sk-a-", "is 1 "]
 )
 def test_a_long_text_is_searched_in_linear_time(piece: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from release import checks as changelog
 from tests.releasing.checkout import ROOT
+from tests.tables import for_each
 
 TEXT = """\
 # Changelog
@@ -44,7 +43,7 @@ def test_a_version_without_a_section_has_no_notes() -> None:
     assert changelog.notes(TEXT, "1.2.0") is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("former", "latter", "told"),
     [
         ("# Changelog\n", "# Changes\n", "The first line is not '# Changelog'."),

@@ -12,6 +12,7 @@ from release.__main__ import main
 from release.checks import Project, Repository, git, load, number, refusals, repository, set_version
 from tests.releasing.checkout import VERSION, clone, commit
 from tests.releasing.test_changelog import TEXT
+from tests.tables import for_each
 
 PROJECT = Project(
     name="thing",
@@ -76,7 +77,7 @@ def test_the_version_that_is_written_already_can_be_the_first_one_released() -> 
     assert refused("1.0.0", found=replace(CLEAN, tags=frozenset())) == []
 
 
-@pytest.mark.parametrize("version", ["1.1", "v1.1.0", "1.1.0rc1", "01.1.0"])
+@for_each("version", ["1.1", "v1.1.0", "1.1.0rc1", "01.1.0"])
 def test_a_version_in_another_form_is_refused(version: str) -> None:
     assert refused(version)[0] == f"{version} is not MAJOR.MINOR.PATCH."
 

@@ -12,6 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from tests.tables import for_each
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, Machine, System, entry_of, found, to_install
 from whatsapp_mcp.cli.hosts.editing import put_in
@@ -272,7 +273,7 @@ def test_a_configuration_that_cannot_be_read_is_not_one_without_our_entry(home: 
     assert not calls.exists()
 
 
-@pytest.mark.parametrize("character", '&|<>^%!"')
+@for_each("character", '&|<>^%!"')
 def test_a_script_of_windows_gets_no_word_that_its_shell_would_take_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, character: str
 ) -> None:
@@ -425,7 +426,7 @@ def test_what_hosts_have_of_ours_is_found_also_in_files_with_comments(cursor: Pa
     assert all_found["zed", "whatsapp"].path == zed
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("launch", "is_ours"),
     [
         (Launch("C:\\Users\\ann\\.local\\bin\\whatsapp-mcp.exe"), True),

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.cli.hosts.golden import FOLDER, MACHINES, render
+from tests.tables import for_each
 from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, System, http_snippet, launch_of, snippet
 from whatsapp_mcp.cli.hosts.host import Format
 from whatsapp_mcp.errors import InvalidArgument
@@ -57,7 +58,7 @@ def test_every_host_of_the_list_is_in_the_table() -> None:
     assert [host.name for host in HOSTS if not host.is_automatic] == PRINTED.split()
 
 
-@pytest.mark.parametrize("each", HOSTS, ids=lambda host: host.name)
+@for_each("each", HOSTS)
 def test_what_is_printed_is_as_it_was_looked_at(each: Host) -> None:
     assert render(each) == (FOLDER / f"{each.name}.txt").read_text(encoding="utf-8")
 
@@ -66,7 +67,7 @@ def test_what_is_printed_carries_command_arguments_and_environment_unharmed(host
     assert launch_in(host, snippet(host, AWKWARD, "whatsapp", LINUX).text) == AWKWARD
 
 
-@pytest.mark.parametrize("each", HOSTS, ids=lambda host: host.name)
+@for_each("each", HOSTS)
 def test_no_token_is_printed_and_each_host_is_told_where_its_token_goes(each: Host) -> None:
     text, where = http_snippet(each, "whatsapp", LINUX, port=9000, public="https://wa.example.org")
 

@@ -15,6 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
+from tests.tables import for_each
 from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, entry_of, json_text, yaml_text
 from whatsapp_mcp.cli.hosts.editing import Change, put_in, taken_out
 from whatsapp_mcp.errors import Unsupported
@@ -382,7 +383,7 @@ def test_a_file_that_was_not_there_is_gone_again(name: str, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     "ending",
     [
         f"// {'/' * 5_000}\n}}",
@@ -395,9 +396,7 @@ def test_long_comments_are_passed_over_at_once(ending: str) -> None:
     assert json_text.read(f'{{"a": "//, }}" {ending}') == {"a": "//, }"}
 
 
-@pytest.mark.parametrize(
-    "text", ["{" + "/*" * 50_000, '{"a' + '\\"' * 50_000, '{"a": 1 2}', '{"a": 1,,}', "{} /"]
-)
+@for_each("text", ["{" + "/*" * 50_000, '{"a' + '\\"' * 50_000, '{"a": 1 2}', '{"a": 1,,}', "{} /"])
 def test_what_does_not_end_is_not_json(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         json_text.read(text)

@@ -11,7 +11,7 @@ from tests.media.foreign.forked import Forks, in_place_of_starting, open_forks
 
 
 @pytest.fixture(scope="session")
-async def forks() -> AsyncIterator[Forks | None]:
+async def forks(anyio_backend: str) -> AsyncIterator[Forks | None]:
     """What forks processes of foreign archives; None on systems that do not."""
     if not hasattr(os, "fork"):
         yield None

@@ -15,6 +15,7 @@ from tests.backups.encrypting import encrypted, header, key_file
 from tests.backups.protobuf import field, varint
 from tests.media.foreign.archives import described, pages_of
 from tests.media.foreign.test_reader import bridge
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument, TooLong, WhatsAppError
 from whatsapp_mcp.media.foreign import decrypting
 from whatsapp_mcp.media.foreign.decrypting import decrypt, header_of, key_of
@@ -31,15 +32,15 @@ def decrypted(file: bytes, key: bytes | None = KEY) -> bytes:
     return found.getvalue()
 
 
-@pytest.mark.parametrize("version", [14, 15])
-@pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.parametrize("checksum", [True, False])
+@for_each("version", [14, 15])
+@for_each("packed", [True, False])
+@for_each("checksum", [True, False])
 def test_a_backup_is_decrypted(version: int, packed: bool, checksum: bool) -> None:
     file = encrypted(DATABASE, KEY, version, packed=packed, checksum=checksum)
     assert decrypted(file, key_file(KEY, version)) == DATABASE
 
 
-@pytest.mark.parametrize(
+@for_each(
     "key",
     [
         KEY,
@@ -52,9 +53,7 @@ def test_a_key_is_taken_in_each_form_in_which_a_person_has_it(key: bytes) -> Non
     assert key_of(key).key == KEY
 
 
-@pytest.mark.parametrize(
-    "key", [b"", b"x" * 31, b"x" * 64, KEY.hex().encode()[:-1], key_file(KEY)[:-1], key_file(KEY[:31])]
-)
+@for_each("key", [b"", b"x" * 31, b"x" * 64, KEY.hex().encode()[:-1], key_file(KEY)[:-1], key_file(KEY[:31])])
 def test_what_is_no_key_is_refused(key: bytes) -> None:
     with pytest.raises(InvalidArgument, match="no key of a backup"):
         key_of(key)
@@ -90,7 +89,7 @@ def test_a_flipped_bit_is_found(at: int) -> None:
         decrypted(bytes(file))
 
 
-@pytest.mark.parametrize("left", [0, 1, 40, 100, 300_000, -1])
+@for_each("left", [0, 1, 40, 100, 300_000, -1])
 def test_a_file_that_was_cut_off_is_refused(left: int) -> None:
     with pytest.raises(InvalidArgument, match=r"damaged|neither"):
         decrypted(encrypted(DATABASE, KEY)[:left])

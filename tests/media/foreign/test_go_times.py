@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.media.foreign.servers.go_times import millis_of, seconds_of
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "2023-11-14 22:13:20+00:00",
@@ -28,7 +28,7 @@ def test_a_time_is_read_in_each_form(text: str) -> None:
     assert seconds_of(text) == 1_700_000_000
 
 
-@pytest.mark.parametrize(
+@for_each(
     "value", ["soon", "", None, 1_700_000_000, b"2023-11-14 22:13:20", "2023-13-14 22:13:20", "9" * 500]
 )
 def test_what_is_no_time_is_none(value: Any) -> None:

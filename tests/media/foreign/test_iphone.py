@@ -26,6 +26,7 @@ from tests.backups.iphone import (
     quote,
 )
 from tests.media.foreign.archives import described, pages_of
+from tests.tables import for_each
 from whatsapp_mcp.media.foreign import database, iphone
 from whatsapp_mcp.models import (
     ForeignChat,
@@ -143,7 +144,7 @@ def test_a_text_is_a_text_with_and_without_a_link(tmp_path: Path, kind: int) -> 
 KEY, ENC = b"\x01" * 32, b"\x02" * 32
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("kind", "origin", "mime_type", "what", "media_type", "duration", "width"),
     [
         (1, 0, "image/jpeg", MessageKind.IMAGE, "image", None, 1200),
@@ -221,7 +222,7 @@ def test_a_document_has_its_name_and_its_pages_are_no_duration(tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     ["../../etc/passwd", "Media/../../x", "Media/./x", "Media/..", "a\0b", "a\\b", "", "x" * 1_025, b"x"],
 )
@@ -252,7 +253,7 @@ def test_a_contact_has_name_numbers_and_card(tmp_path: Path) -> None:
     assert message.details == {"contacts": [{"name": "Ben", "numbers": ["+1 555 000 0002"], "vcard": card}]}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("event", "text", "says", "mentions"),
     [
         (1, "Book club", "changed the group's name to Book club", None),
@@ -371,7 +372,7 @@ def test_a_poll_has_its_options_and_the_votes_of_all(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("values", "why"),
     [
         ({"wa_id": None}, Unreadable.NO_ID),

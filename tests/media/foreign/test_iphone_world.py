@@ -13,6 +13,7 @@ from tests.backups.iphone import VERSIONS, Version
 from tests.backups.iphone_world import phone
 from tests.media.foreign.archives import pages_of
 from tests.media.foreign.test_iphone import read
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 
 
@@ -25,7 +26,7 @@ async def test_a_phone_is_read_as_it_was_written(tmp_path: Path, version: Versio
     assert sum(page.read for page in pages) == 3_000
 
 
-@pytest.mark.parametrize("seed", range(40))
+@for_each("seed", range(40))
 def test_a_damaged_phone_is_refused_or_read_and_never_more(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     path = phone(tmp_path / "ChatStorage.sqlite", seed, 200).path

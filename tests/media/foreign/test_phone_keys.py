@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backups.phone import keybag, record
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.media.foreign.phone_files import keys
 from whatsapp_mcp.media.foreign.phone_files.keys import Keys
@@ -54,7 +55,7 @@ def test_another_password_is_told_as_such() -> None:
         Keys(properties(), b"cow")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "values",
     [
         {"BackupKeyBag": None},
@@ -76,7 +77,7 @@ def test_what_is_damaged_is_refused_by_name(values: dict[str, Any]) -> None:
         Keys(properties(**values), b"horse")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "content",
     [b"", b"x", b"bplist00 and nothing", b"<plist>" + b"<array>" * 50_000, b"<?xml version='1.0'?><a"],
 )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backups.protobuf import field
+from tests.tables import for_each
 from whatsapp_mcp.media.foreign.iphone import blobs, wire
 
 _NUMBERS = st.integers(1, (1 << 29) - 1)
@@ -25,7 +26,7 @@ def test_fields_of_fixed_width_are_read() -> None:
     assert wire.fields(b"\x09" + b"\x01" * 8 + b"\x15" + b"\x02" * 4) == [(1, b"\x01" * 8), (2, b"\x02" * 4)]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "blob",
     [
         b"\x08",
@@ -41,7 +42,6 @@ def test_fields_of_fixed_width_are_read() -> None:
         b"\x08\x01" * 20_001,
         bytes(wire.MOST_BYTES + 1),
     ],
-    ids=lambda blob: blob[:12].hex(),
 )
 def test_a_message_that_lies_is_refused(blob: bytes) -> None:
     with pytest.raises(ValueError, match=r"field|number|message"):

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.media.foreign.phone_files.write_ahead import fold
 
@@ -62,8 +63,8 @@ def by_sqlite(folder: Path, main: bytes, log: bytes) -> list[tuple[int, str]]:
         return db.execute("SELECT n, text FROM t ORDER BY n").fetchall()
 
 
-@pytest.mark.parametrize("page_size", [512, 4096, 65_536])
-@pytest.mark.parametrize("rows", [(1,), (50, 20), (400, 0, 3), (400, 400)])
+@for_each("page_size", [512, 4096, 65_536])
+@for_each("rows", [(1,), (50, 20), (400, 0, 3), (400, 400)])
 def test_what_a_log_adds_is_in_the_one_file(tmp_path: Path, page_size: int, rows: Sequence[int]) -> None:
     main, log = pair(tmp_path, page_size=page_size, rows=rows)
     assert rows_of(folded(main, log)) == by_sqlite(tmp_path, main, log)
@@ -90,7 +91,7 @@ def test_what_is_no_log_adds_nothing(tmp_path: Path, log: bytes) -> None:
     assert rows_of(folded(main, log)) == []
 
 
-@pytest.mark.parametrize("main", [b"", b"x" * 99, bytes(4096), b"x" * 4096])
+@for_each("main", [b"", b"x" * 99, bytes(4096), b"x" * 4096])
 def test_what_is_no_database_is_refused(main: bytes) -> None:
     with pytest.raises(InvalidArgument, match="damaged"):
         folded(main, None)

@@ -6,8 +6,6 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from whatsapp_mcp.settings import with_comments_kept
-
 
 def read(text: str) -> dict[str, Any]:
     """What a file says.
@@ -43,6 +41,8 @@ def without_entry(text: str, container: str, name: str, *, keeps_container: bool
     """
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
+
+    from whatsapp_mcp.settings import with_comments_kept
 
     try:
         document: Any = tomlkit.parse(text)

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from io import StringIO
 from typing import Any, Final
 
-from whatsapp_mcp.settings import with_comments_kept
-
 _UNBROKEN: Final = 1_000_000
 """Characters of a line."""
 
@@ -42,6 +40,8 @@ def with_entry(text: str, container: str, name: str, value: Mapping[str, Any]) -
     """
     from ruamel.yaml.comments import CommentedMap
 
+    from whatsapp_mcp.settings import with_comments_kept
+
     document: Any = read(text) or CommentedMap()
     newline = _newline(text)
     before = _text(document, newline)
@@ -60,6 +60,8 @@ def without_entry(text: str, container: str, name: str, *, keeps_container: bool
     Raises:
         ValueError: The text cannot be changed in this way, or there is no such member.
     """
+    from whatsapp_mcp.settings import with_comments_kept
+
     document: Any = read(text)
     newline = _newline(text)
     before = _text(document, newline)
