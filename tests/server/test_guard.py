@@ -11,8 +11,10 @@ import httpx2
 import pytest
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
+from tests.tables import for_each
 from tests.web.site import fields, sign_in
 from whatsapp_mcp.archive import ReadingArchive
+from whatsapp_mcp.archive.database import connections
 from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
@@ -99,10 +101,8 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize("path", ROUTES)
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8808", "127.0.0.1.evil.example", "a@127.0.0.1", ""]
-)
+@for_each("path", ROUTES)
+@for_each("host", ["evil.example", "evil.example:8808", "127.0.0.1.evil.example", "a@127.0.0.1", ""])
 async def test_another_host_name_is_refused_on_every_route(
     http: httpx2.AsyncClient, path: str, host: str
 ) -> None:
@@ -110,8 +110,8 @@ async def test_another_host_name_is_refused_on_every_route(
     assert response.status_code == 421
 
 
-@pytest.mark.parametrize("path", ROUTES)
-@pytest.mark.parametrize(
+@for_each("path", ROUTES)
+@for_each(
     "origin",
     [
         "http://evil.example",
@@ -131,7 +131,7 @@ async def test_another_origin_is_refused_on_every_route(
     assert response.status_code == 403
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [
         *(route for route in ROUTES if route != "/sse"),
@@ -140,16 +140,18 @@ async def test_another_origin_is_refused_on_every_route(
         "/api/v1/openapi.json",
     ],
 )
-@pytest.mark.parametrize("headers", [{}, {**BEARER, **COOKIE}, {"Origin": "http://evil.example"}])
+@for_each("headers", [{}, {**BEARER, **COOKIE}, {"Origin": "http://evil.example"}])
 async def test_no_page_of_another_origin_may_embed_an_answer(
-    http: httpx2.AsyncClient, path: str, headers: dict[str, str]
+    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str, headers: dict[str, str]
 ) -> None:
+    # Events wait for an archive that is not there.
+    monkeypatch.setattr(connections, "_UPGRADE_SECONDS", 0.0)
     async with http.stream("HEAD", path, headers=headers) as response:
         assert response.headers.get_list("Cross-Origin-Resource-Policy") == ["same-origin"]
 
 
-@pytest.mark.parametrize("path", [*MCP_ROUTES, "/mcp/", "/messages"])
-@pytest.mark.parametrize("given", ["", "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x"])
+@for_each("path", [*MCP_ROUTES, "/mcp/", "/messages"])
+@for_each("given", ["", "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x"])
 async def test_no_token_no_answer(http: httpx2.AsyncClient, path: str, given: str) -> None:
     response = await http.get(path, headers={"Authorization": given} if given else {})
     assert response.status_code == 401
@@ -167,9 +169,9 @@ async def test_readiness_is_being_online(http: httpx2.AsyncClient, monkeypatch: 
     assert (await http.get("/readyz")).status_code == 503
 
 
-@pytest.mark.parametrize("path", MCP_ROUTES)
-@pytest.mark.parametrize(
-    ("token", "status", "header"),
+@for_each("path", MCP_ROUTES)
+@for_each(
+    "token, status, header",
     [
         ("of-a-stranger", 403, ("www-authenticate", None)),
         ("without-scopes", 403, ("www-authenticate", f'{CHALLENGE}, error="insufficient_scope"')),
@@ -183,8 +185,8 @@ async def test_a_token_that_is_not_enough_opens_nothing(
     assert (answer.status_code, answer.headers.get(header[0])) == (status, header[1])
 
 
-@pytest.mark.parametrize("path", MCP_ROUTES)
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@for_each("path", MCP_ROUTES)
+@for_each("site", ["cross-site", "same-site"])
 async def test_a_picture_of_another_page_is_no_request(
     http: httpx2.AsyncClient, path: str, site: str
 ) -> None:
@@ -193,9 +195,9 @@ async def test_a_picture_of_another_page_is_no_request(
     assert "another origin" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/search?q=secret", "/media/7", "/login?code=x", "/style.css"])
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-@pytest.mark.parametrize("kind", ["image", "script", "iframe", "empty", "object", None])
+@for_each("path", ["/", "/search?q=secret", "/media/7", "/login?code=x", "/style.css"])
+@for_each("site", ["cross-site", "same-site"])
+@for_each("kind", ["image", "script", "iframe", "empty", "object", None])
 async def test_another_page_neither_embeds_a_page_nor_measures_one(
     http: httpx2.AsyncClient, path: str, site: str, kind: str | None
 ) -> None:
@@ -211,15 +213,15 @@ async def test_a_link_of_another_page_leads_to_a_page(http: httpx2.AsyncClient) 
     assert (await http.get("/", headers={**COOKIE, **followed})).status_code == 200
 
 
-@pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@for_each("path", PAGES)
+@for_each("method", ["GET", "POST"])
 async def test_a_bearer_token_opens_no_page(http: httpx2.AsyncClient, path: str, method: str) -> None:
     response = await http.request(method, path, headers={**BEARER, "Origin": "http://127.0.0.1:8808"})
     assert response.status_code == 403
     assert "whatsapp-mcp page" in response.text
 
 
-@pytest.mark.parametrize("path", MCP_ROUTES)
+@for_each("path", MCP_ROUTES)
 async def test_a_session_of_the_pages_is_no_token(http: httpx2.AsyncClient, path: str) -> None:
     for headers in (COOKIE, {"Authorization": f"Bearer {SESSION}"}):
         assert (await http.get(path, headers=headers)).status_code == 401
@@ -316,7 +318,7 @@ async def test_an_address_that_guesses_tokens_is_told_to_wait_and_a_valid_token_
     assert (await http.get("/", headers=COOKIE)).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["*", "", "//", "//link", "/./link", "http://127.0.0.1:8808/link", "/\0"])
+@for_each("path", ["*", "", "//", "//link", "/./link", "http://127.0.0.1:8808/link", "/\0"])
 async def test_a_path_that_no_client_sends_is_refused(http: httpx2.AsyncClient, path: str) -> None:
     guard = http._transport.app  # pyright: ignore[reportAttributeAccessIssue]
     sent: list[dict[str, Any]] = []
@@ -369,9 +371,15 @@ async def test_an_address_is_a_fine_host_where_other_machines_may_come(tmp_path:
 ALLOWED = ("host.docker.internal", "HomeAssistant.local:8123", "*.example.org", "fd00::7")
 
 
-@pytest.mark.parametrize("bound_to", ["0.0.0.0", "127.0.0.1"])
-@pytest.mark.parametrize(
-    ("host", "status"),
+@pytest.fixture(params=["0.0.0.0", "127.0.0.1"])
+async def listing(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a server that has further names, bound to each kind of address."""
+    async for client in _client(tmp_path, request.param, ALLOWED):
+        yield client
+
+
+@for_each(
+    "host, status",
     [
         ("host.docker.internal", 200),
         ("host.docker.internal:8808", 200),
@@ -387,10 +395,9 @@ ALLOWED = ("host.docker.internal", "HomeAssistant.local:8123", "*.example.org", 
     ],
 )
 async def test_listed_names_are_answered_and_no_others(
-    tmp_path: Path, bound_to: str, host: str, status: int
+    listing: httpx2.AsyncClient, host: str, status: int
 ) -> None:
-    async for http in _client(tmp_path, bound_to, ALLOWED):
-        assert (await http.get("/healthz", headers={"Host": host})).status_code == status
+    assert (await listing.get("/healthz", headers={"Host": host})).status_code == status
 
 
 async def test_the_refusal_of_a_name_tells_which_setting_admits_it(tmp_path: Path) -> None:
@@ -403,8 +410,8 @@ async def test_the_refusal_of_a_name_tells_which_setting_admits_it(tmp_path: Pat
         assert (await http.get("/healthz", headers={"Host": "nas.local:8808"})).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("host", "origin", "status"),
+@for_each(
+    "host, origin, status",
     [
         ("127.0.0.1:8808", "http://127.0.0.1:8808", 200),
         ("wa.example.org", "https://wa.example.org", 200),
@@ -414,16 +421,23 @@ async def test_the_refusal_of_a_name_tells_which_setting_admits_it(tmp_path: Pat
         ("wa.example.org:80", "https://wa.example.org", 403),
     ],
 )
+@pytest.mark.parametrize("listing", ["127.0.0.1"], indirect=True)
 async def test_pages_of_this_very_origin_are_let_in_and_no_others(
-    tmp_path: Path, host: str, origin: str, status: int
+    listing: httpx2.AsyncClient, host: str, origin: str, status: int
 ) -> None:
-    async for http in _client(tmp_path, "127.0.0.1", ALLOWED):
-        response = await http.get("/healthz", headers={"Host": host, "Origin": origin})
-        assert response.status_code == status
+    response = await listing.get("/healthz", headers={"Host": host, "Origin": origin})
+    assert response.status_code == status
 
 
-@pytest.mark.parametrize(
-    ("host", "origin", "status"),
+@pytest.fixture(params=[(), ("127.0.0.1",)])
+async def public(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a server that has a public URL, without and with a proxy on this computer."""
+    async for client in _client(tmp_path, public_url="https://wa.example.org", proxies=request.param):
+        yield client
+
+
+@for_each(
+    "host, origin, status",
     [
         ("wa.example.org", "https://wa.example.org", 200),
         ("127.0.0.1:8808", "https://wa.example.org", 200),
@@ -434,16 +448,15 @@ async def test_pages_of_this_very_origin_are_let_in_and_no_others(
     ],
 )
 async def test_the_public_url_is_a_name_and_an_origin_of_this_server(
-    tmp_path: Path, host: str, origin: str, status: int
+    public: httpx2.AsyncClient, host: str, origin: str, status: int
 ) -> None:
-    async for http in _client(tmp_path, public_url="https://wa.example.org"):
-        response = await http.get("/healthz", headers={"Host": host, "Origin": origin})
-        assert response.status_code == status
+    response = await public.get("/healthz", headers={"Host": host, "Origin": origin})
+    assert response.status_code == status
 
 
-@pytest.mark.parametrize("path", ROUTES)
-@pytest.mark.parametrize(
-    ("host", "forwarded"),
+@for_each("path", ROUTES)
+@for_each(
+    "host, forwarded",
     [
         ("evil.example:8808", "127.0.0.1:8808"),
         ("evil.example", "wa.example.org"),
@@ -453,15 +466,15 @@ async def test_the_public_url_is_a_name_and_an_origin_of_this_server(
         ("127.0.0.1:8808", ""),
     ],
 )
+@pytest.mark.parametrize("public", [("127.0.0.1",)], indirect=True)
 async def test_a_name_that_a_proxy_forwards_and_the_one_that_it_replaces_are_judged_alike(
-    tmp_path: Path, path: str, host: str, forwarded: str
+    public: httpx2.AsyncClient, path: str, host: str, forwarded: str
 ) -> None:
     """A page under a name that resolves to loopback comes from where a proxy of this computer does."""
     proxied = {"Host": host, "X-Forwarded-Host": forwarded}
-    async for http in _client(tmp_path, public_url="https://wa.example.org", proxies=("127.0.0.1",)):
-        assert (await http.get(path, headers={**proxied, **BEARER, **COOKIE})).status_code == 421
-        fine = {"Host": "127.0.0.1:8808", "X-Forwarded-Host": "wa.example.org"}
-        assert (await http.get("/healthz", headers=fine)).status_code == 200
+    assert (await public.get(path, headers={**proxied, **BEARER, **COOKIE})).status_code == 421
+    fine = {"Host": "127.0.0.1:8808", "X-Forwarded-Host": "wa.example.org"}
+    assert (await public.get("/healthz", headers=fine)).status_code == 200
 
 
 @pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host"])

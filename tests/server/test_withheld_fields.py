@@ -7,10 +7,10 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from pydantic import TypeAdapter
 
 from tests.server.hostile import CHANNEL, GROUP, PERSON, Hostile
+from tests.tables import for_each
 from whatsapp_mcp.models import NOTICES, Chat, Contact, GroupMember, LastMessage, Message, MessageKind, Quote
 from whatsapp_mcp.server.reading import cut_name
 from whatsapp_mcp.server.reading.withholding import View
@@ -34,7 +34,7 @@ def far(value: Any) -> list[str]:
     return FAR.findall(json.dumps(TypeAdapter(Any).dump_python(value, mode="json"), ensure_ascii=False))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@for_each("variant", VARIANTS)
 def test_a_withheld_message_holds_nothing_of_its_author(variant: int) -> None:
     message: Message = hostile(Message, variant)
     message.from_me, message.sender_stranger, message.withheld = False, True, None
@@ -43,7 +43,7 @@ def test_a_withheld_message_holds_nothing_of_its_author(variant: int) -> None:
     assert far(shown) == []
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@for_each("variant", VARIANTS)
 def test_nor_does_what_somebody_passed_on(variant: int) -> None:
     message: Message = hostile(Message, variant)
     message.sender, message.chat = PERSON, GROUP
@@ -54,7 +54,7 @@ def test_nor_does_what_somebody_passed_on(variant: int) -> None:
     assert far(shown) == []
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@for_each("variant", VARIANTS)
 def test_a_known_persons_message_shows_a_strangers_words_in_no_quotation(variant: int) -> None:
     message: Message = hostile(Message, variant)
     message.sender, message.sender_name, message.sender_stranger = PERSON, "Ann", False
@@ -72,8 +72,8 @@ def test_a_known_persons_message_shows_a_strangers_words_in_no_quotation(variant
     assert (shown.text, far(shown)) == ("yes", [])
 
 
-@pytest.mark.parametrize("jid", [PERSON, GROUP, CHANNEL])
-@pytest.mark.parametrize("variant", VARIANTS)
+@for_each("jid", [PERSON, GROUP, CHANNEL])
+@for_each("variant", VARIANTS)
 def test_a_chat_of_a_list_holds_nothing_of_who_wrote_last(variant: int, jid: str) -> None:
     chat: Chat = hostile(Chat, variant)
     last: LastMessage = hostile(LastMessage, variant)
@@ -87,7 +87,7 @@ def test_a_chat_of_a_list_holds_nothing_of_who_wrote_last(variant: int, jid: str
     assert last.withheld or last.revoked or last.kind in NOTICES or not last.text
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@for_each("variant", VARIANTS)
 def test_no_name_of_a_person_goes_on_for_long(variant: int) -> None:
     person: Contact = hostile(Contact, variant)
     member: GroupMember = hostile(GroupMember, variant)
@@ -95,8 +95,8 @@ def test_no_name_of_a_person_goes_on_for_long(variant: int) -> None:
     assert far([view.contact(person), view.contact(member.contact)]) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "cut"),
+@for_each(
+    "name, cut",
     [
         ("Ann Lee", "Ann Lee"),
         ("Zoë 🎉", "Zoë 🎉"),
