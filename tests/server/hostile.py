@@ -41,6 +41,8 @@ JIDS = {"jid", "chat", "sender", "lid", "owner", "parent", "other", "actor", "to
 """Fields that hold an address, whatever class they are in."""
 OURS: Mapping[str, Any] = {
     "Page.next_cursor": "C1",
+    "Page.after": None,
+    "Digest.new": dict.fromkeys((PERSON, GROUP, CHANNEL), 2),
     "SendReport.next_cursor": "C1",
     "Page.notes": ("Messages may be missing.",),
     "Coverage.gaps": (),

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from tests.server.conftest import CLUB
 from tests.server.fakes import CODE, FakeDevice, FakeSource, text_of
 from tests.server.strict import filled
+from tests.tables import for_each
 from whatsapp_mcp.models import GroupChange
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Accounts, EmptyRemoves, build
@@ -43,7 +44,7 @@ def meant(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
     return {name: value or None for name, value in values.items()}
 
 
-@pytest.mark.parametrize("name", TOOLS)
+@for_each("name", TOOLS)
 def test_null_and_empty_are_as_good_as_left_out(name: str) -> None:
     tool = TOOLS[name]
     model, least = arguments(tool), needed(tool)
@@ -55,7 +56,7 @@ def test_null_and_empty_are_as_good_as_left_out(name: str) -> None:
             assert model.model_validate({**least, argument: ""}) == without, argument
 
 
-@pytest.mark.parametrize("name", TOOLS)
+@for_each("name", TOOLS)
 def test_each_argument_has_a_value_that_leaves_it_as_it_is(name: str) -> None:
     tool = TOOLS[name]
     least = needed(tool)

@@ -11,6 +11,7 @@ from tests.server.conftest import incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.policy import Policy
@@ -113,8 +114,8 @@ async def test_a_channel_that_is_not_there_is_told(linked: Linked) -> None:
     ] == "CHAT_NOT_FOUND"
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "code"),
+@for_each(
+    "tool, arguments, code",
     [
         ("follow_channel", {"channel": " "}, "INVALID_ARGUMENT"),
         ("create_channel", {"name": " "}, "INVALID_ARGUMENT"),

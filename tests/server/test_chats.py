@@ -15,6 +15,7 @@ from tests.server.conftest import CLUB, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.policy import Policy
@@ -93,8 +94,8 @@ async def test_an_export_may_be_for_programs_and_of_a_while(client: Client) -> N
     assert [json.loads(line)["text"] for line in lines] == ["We decided to paint it blue"]
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "code"),
+@for_each(
+    "tool, arguments, code",
     [
         ("update_chat", {"chat": "Bob"}, "INVALID_ARGUMENT"),
         ("update_chat", {"chat": "Ann", "timer": "7d"}, "AMBIGUOUS_CHAT"),

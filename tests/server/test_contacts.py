@@ -11,6 +11,7 @@ from tests.server.conftest import BOB
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
+from tests.tables import for_each
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 
@@ -69,8 +70,8 @@ async def test_it_is_told_who_is_online_and_when_somebody_was(linked: Linked) ->
     assert data["last_seen"] is None
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "code"),
+@for_each(
+    "tool, arguments, code",
     [
         ("check_numbers", {"numbers": []}, "INVALID_ARGUMENT"),
         ("check_numbers", {"numbers": ["+1555000" + str(1000 + n) for n in range(51)]}, "INVALID_ARGUMENT"),

@@ -21,6 +21,7 @@ from tests.server.conftest import ANN_LEE, BOB, CLUB
 from tests.server.fakes import NOON, FakeDevice, FakeSource, ledger_in, text_of
 from tests.server.test_core_tools import answer, refusal
 from tests.server.test_withholding import TOM, WAITS, serving, tainted
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, export
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, Unsupported, WhatsAppError
 from whatsapp_mcp.models import FileReading, FileStep, MessageFilter, Passage, ReadingKind
@@ -257,7 +258,7 @@ async def test_where_nothing_is_withheld_the_words_around_a_hit_are_shown(
 CODE = "Your verification code is 481516 do not share it"
 
 
-@pytest.mark.parametrize("query", ["481516", "⁴⁸*", "④⑧*", "verification -999", "481516 OR 999", "815"])
+@for_each("query", ["481516", "⁴⁸*", "④⑧*", "verification -999", "481516 OR 999", "815"])
 @pytest.mark.parametrize(
     "reading",
     [heard(CODE), pages("one", CODE), pages("word " * 12_000 + CODE), heard("word " * 12_000, CODE)],
@@ -435,8 +436,8 @@ async def test_rules_for_reading_hold_for_files(stocked: Archive, device: FakeDe
 # Which pages.
 
 
-@pytest.mark.parametrize(
-    ("given", "shown", "following"),
+@for_each(
+    "given, shown, following",
     [
         (None, [1, 2, 3, 4], None),
         ("3", [3], None),
@@ -454,7 +455,7 @@ def test_pages_are_chosen(given: str | None, shown: list[int], following: str | 
     assert wanted.following == following
 
 
-@pytest.mark.parametrize("given", ["0", "x", "-3", "5-2", "1,2", "3+", "9", "9-", "1" * 9])
+@for_each("given", ["0", "x", "-3", "5-2", "1,2", "3+", "9", "9-", "1" * 9])
 def test_pages_that_are_none_are_refused_with_what_to_write(given: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         Wanted.parse(given).take(pages("one", "two"))

@@ -28,6 +28,7 @@ from tests.media.workers import WITHOUT_PYAV, kept
 from tests.server.conftest import BOB, incoming
 from tests.server.fakes import FENCE, NOON, FakeDevice, FakeSource, ledger_in, text_of
 from tests.server.test_core_tools import answer, refusal
+from tests.tables import for_each
 from whatsapp_mcp import media
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import MediaUnavailable
@@ -325,8 +326,8 @@ async def test_where_there_is_no_such_file_those_of_the_folder_are_named(
     assert device.sends == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
+@for_each(
+    "arguments, code",
     [
         ({}, "INVALID_ARGUMENT"),
         ({"data": "!!"}, "INVALID_ARGUMENT"),

@@ -15,6 +15,7 @@ from tests.server.conftest import ANN_LEE, CLUB
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.linked import Linked, png
 from tests.server.test_core_tools import answer, refusal
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.policy import Policy
@@ -248,8 +249,8 @@ async def test_a_community_holds_groups(linked: Linked) -> None:
     assert inside["parent"] == community["jid"]
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "code"),
+@for_each(
+    "tool, arguments, code",
     [
         ("get_group", {"chat": "Ann Lee"}, "CHAT_NOT_FOUND"),
         ("get_group", {"chat": " "}, "INVALID_ARGUMENT"),
@@ -287,7 +288,7 @@ async def test_a_read_only_account_changes_no_group(source: FakeSource) -> None:
     assert error["code"] == "DENIED"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "link",
     [
         "https://chat.whatsapp.com/AbCdEfGh0123456789",

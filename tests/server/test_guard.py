@@ -14,7 +14,6 @@ from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
 from tests.tables import for_each
 from tests.web.site import fields, sign_in
 from whatsapp_mcp.archive import ReadingArchive
-from whatsapp_mcp.archive.database import connections
 from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
@@ -144,8 +143,7 @@ async def test_another_origin_is_refused_on_every_route(
 async def test_no_page_of_another_origin_may_embed_an_answer(
     http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str, headers: dict[str, str]
 ) -> None:
-    # Events wait for an archive that is not there.
-    monkeypatch.setattr(connections, "_UPGRADE_SECONDS", 0.0)
+    monkeypatch.setattr("whatsapp_mcp.server.runtime.OPEN_LIMIT", 0.0)  # its account is never opened
     async with http.stream("HEAD", path, headers=headers) as response:
         assert response.headers.get_list("Cross-Origin-Resource-Policy") == ["same-origin"]
 

@@ -22,6 +22,7 @@ from tests.server.everything import GOOD, Everything
 from tests.server.fakes import CODE, FENCE, FakeSource, text_of
 from tests.server.hostile import CHANNEL, WORDS, Hostile, HostileArchive, HostileDevice, evil
 from tests.server.test_refusals import TOOLS
+from tests.tables import for_each
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import resource_spec_of
 from whatsapp_mcp.server.calls.results import DATA_LIMIT
@@ -172,7 +173,7 @@ def assert_kept_apart(text: str, home: Path) -> None:
     assert [found for head in heads for found in leaked(head, marked=False)] == []
 
 
-@pytest.mark.parametrize("tool", sorted(TOOLS))
+@for_each("tool", sorted(TOOLS))
 async def test_nobody_elses_words_pass_for_ours(tool: str, tmp_path: Path) -> None:
     told = await answers(tool, tmp_path)
     assert not all(answer.is_error for answer in told), text_of(told[0].content)
@@ -186,7 +187,7 @@ async def test_nobody_elses_words_pass_for_ours(tool: str, tmp_path: Path) -> No
         assert [each for each in strings(data) if clean(each) != each] == []
 
 
-@pytest.mark.parametrize("template", sorted(resource_spec_of(each).template for each in RESOURCES))
+@for_each("template", sorted(resource_spec_of(each).template for each in RESOURCES))
 async def test_nobody_elses_words_pass_for_ours_in_a_resource(template: str, tmp_path: Path) -> None:
     uri = UriTemplate.parse(template).expand({"jid": "15550004444@s.whatsapp.net", "ref": "1"})
     hostile = Hostile(0, str(file_of(tmp_path)))

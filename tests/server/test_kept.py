@@ -16,6 +16,7 @@ from tests.archive import events as ev
 from tests.archive import world
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.fixtures import call, link, mcp_client, said, until
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.models import Actor, Page
 from whatsapp_mcp.protobufs import Common
@@ -79,7 +80,7 @@ async def test_a_person_keeps_a_message_and_undoes_it(whatsapp: WhatsApp, home: 
             assert (await call(client, "search_messages", query="is:kept"))["messages"] == []
 
 
-@pytest.mark.parametrize("order", [*permutations(range(4))])
+@for_each("order", [*permutations(range(4))])
 async def test_the_newest_counts_whoever_told_it_and_whatever_came_first(
     tmp_path: Path, order: tuple[int, ...]
 ) -> None:
@@ -95,7 +96,7 @@ async def test_the_newest_counts_whoever_told_it_and_whatever_came_first(
     assert kept_by.from_me
 
 
-@pytest.mark.parametrize("order", [*permutations(range(3))])
+@for_each("order", [*permutations(range(3))])
 async def test_at_one_moment_who_keeps_counts_and_of_two_the_name_decides(
     tmp_path: Path, order: tuple[int, ...]
 ) -> None:

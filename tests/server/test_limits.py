@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.server.transports.limits import Buckets, Rate, address_key
 
 
@@ -57,8 +57,8 @@ def test_the_keys_that_were_seen_last_are_remembered() -> None:
     assert buckets.take("first") == 0
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
+@for_each(
+    "one, other, same",
     [
         ("192.0.2.1", "192.0.2.2", False),
         ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),

@@ -16,6 +16,7 @@ from tests.archive.events import journal
 from tests.server.fakes import NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
 from tests.server.test_withholding import serving, tainted
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Channel, Group, GroupUpdate
 from whatsapp_mcp.server.reading.names import STRANGERS, TOGETHER, Names
@@ -114,7 +115,7 @@ LISTS: Sequence[tuple[str, dict[str, Any]]] = (
 )
 
 
-@pytest.mark.parametrize(("tool", "arguments"), LISTS)
+@for_each("tool, arguments", LISTS)
 async def test_a_list_across_strangers_has_few_of_their_names(
     client: Client, tool: str, arguments: dict[str, Any]
 ) -> None:

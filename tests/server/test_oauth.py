@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.transports.issuer_keys import IssuerKeys, discover
@@ -110,7 +111,7 @@ async def test_a_subject_may_be_let_in_for_some_accounts_alone(issuer: Issuer) -
     assert principal.accounts == {"work"}
 
 
-@pytest.mark.parametrize(
+@for_each(
     "changed",
     [
         {"iss": "https://evil.example"},
@@ -131,8 +132,8 @@ async def test_a_token_of_another_issuer_for_another_server_or_another_time_is_n
     assert await issuer.server().principal(issuer.token(**changed)) is None
 
 
-@pytest.mark.parametrize(
-    ("kind", "claims"),
+@for_each(
+    "kind, claims",
     [
         ("at+jwt", {}),
         ("AT+JWT", {"nonce": "n"}),
@@ -155,8 +156,8 @@ async def test_access_tokens_are_taken_as_issuers_make_them(
     assert given == Principal("oauth:me", frozenset({"read", "send"}))
 
 
-@pytest.mark.parametrize(
-    ("kind", "claims"),
+@for_each(
+    "kind, claims",
     [
         ("JWT", {"nonce": "n"}),
         (None, {"at_hash": "x"}),
@@ -261,8 +262,8 @@ async def test_where_a_database_says_who_may_come_in_the_settings_do_not(
     assert "make 'me' a principal" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("claims", "scopes"),
+@for_each(
+    "claims, scopes",
     [
         ({"scope": "wa:read wa:admin openid"}, {"read", "admin"}),
         ({"scope": None, "scp": ["wa:send"]}, {"send"}),
@@ -330,7 +331,7 @@ async def test_an_issuer_that_never_answered_is_no_reason_to_refuse_for_good(iss
         await issuer.server().principal(issuer.token())
 
 
-@pytest.mark.parametrize(
+@for_each(
     "published",
     [[], ["key"], [{}], [{"kid": "one"}], [{"kid": "one", "kty": "oct", "k": "c2VjcmV0"}], "keys", None],
 )
@@ -343,9 +344,7 @@ async def test_what_is_no_key_is_none(issuer: Issuer, published: Any) -> None:
         assert not isinstance(published, list)
 
 
-@pytest.mark.parametrize(
-    "token", ["", "a.b.c", "a" * 20_000, "..", "eyJhbGciOiJSUzI1NiJ9.e30.x", "\udcff.a.b", "é.é.é"]
-)
+@for_each("token", ["", "a.b.c", "a" * 20_000, "..", "eyJhbGciOiJSUzI1NiJ9.e30.x", "\udcff.a.b", "é.é.é"])
 async def test_what_is_no_token_is_none(issuer: Issuer, token: str) -> None:
     assert await issuer.server().principal(token) is None
 
@@ -359,8 +358,8 @@ def answering(documents: dict[str, dict[str, Any]]) -> Callable[[str], Any]:
     return fetch
 
 
-@pytest.mark.parametrize(
-    ("issuer_url", "place"),
+@for_each(
+    "issuer_url, place",
     [
         (ISSUER, f"{ISSUER}/.well-known/oauth-authorization-server"),
         (ISSUER, f"{ISSUER}/.well-known/openid-configuration"),
@@ -374,7 +373,7 @@ async def test_the_keys_are_found_by_the_issuers_metadata(issuer_url: str, place
     assert await discover(issuer_url, answering({place: said})) == f"{ISSUER}/keys"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "said",
     [
         {"issuer": "https://evil.example", "jwks_uri": "https://evil.example/keys"},

@@ -16,6 +16,7 @@ from mcp.types import CallToolResult, ResourceTemplateReference
 from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeDevices, FakeSource, ledger_in, text_of
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.media import Worker
@@ -98,7 +99,7 @@ async def test_what_needs_no_other_chat_is_offered_and_nothing_else(bound: Clien
     assert {tool.name for tool in (await bound.list_tools()).tools} == TOOLS
 
 
-@pytest.mark.parametrize("tool", sorted(TOOLS))
+@for_each("tool", sorted(TOOLS))
 async def test_no_tool_tells_of_another_chat(bound: Client, tool: str) -> None:
     listed = {each.name: each for each in (await bound.list_tools()).tools}
     properties = listed[tool].input_schema["properties"]
@@ -137,7 +138,7 @@ GIVEN: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("method", METHODS)
+@for_each("method", METHODS)
 async def test_no_method_of_the_archive_tells_of_another_chat(
     archive: Archive, tmp_path: Path, method: str
 ) -> None:
@@ -180,7 +181,7 @@ async def test_names_of_people_who_are_not_in_the_chat_are_not_told(archive: Arc
     assert SECRET not in repr(shown)
 
 
-@pytest.mark.parametrize("query", ["from:Bob", "-in:Club", 'FROM:"Bob"', "(in:Club", "hello from:me"])
+@for_each("query", ["from:Bob", "-in:Club", 'FROM:"Bob"', "(in:Club", "hello from:me"])
 async def test_a_search_looks_up_no_name(archive: Archive, tmp_path: Path, query: str) -> None:
     with pytest.raises(InvalidArgument):
         await guarded(archive, tmp_path).search(query)

@@ -23,6 +23,7 @@ from tests.server.test_file_readings import AT, heard
 from tests.server.test_resources import read
 from tests.server.test_resources import serving as serving_files
 from tests.server.test_withholding import serving
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import FileReading, Passage, ReadingKind
 from whatsapp_mcp.policy import Policy
@@ -144,7 +145,7 @@ async def test_the_words_around_a_hit_show_no_code_that_is_announced_far_from_it
     assert CODE not in told
 
 
-@pytest.mark.parametrize("query", [f"keepsafe {CODE}", "keepsafe 7*", "keepsafe ⁷*"])
+@for_each("query", [f"keepsafe {CODE}", "keepsafe 7*", "keepsafe ⁷*"])
 async def test_no_search_tells_a_code_by_a_hit_that_stands_far_from_it(
     client: Client, archive: Archive, query: str
 ) -> None:
@@ -153,7 +154,7 @@ async def test_no_search_tells_a_code_by_a_hit_that_stands_far_from_it(
     assert data["messages"] == []
 
 
-@pytest.mark.parametrize("query", ["deposit", "deposit since:2026-01-01", "until:2026-12 deposit"])
+@for_each("query", ["deposit", "deposit since:2026-01-01", "until:2026-12 deposit"])
 async def test_a_long_document_is_found_by_words_and_between_dates(
     client: Client, archive: Archive, query: str
 ) -> None:
@@ -247,10 +248,10 @@ async def test_the_code_of_ones_own_message_stays(client: Client, archive: Archi
     assert CODE in await shown(client, "list_messages", chat="Bob", limit=1)
 
 
-@pytest.mark.parametrize("page", [2, 30, 59])
-@pytest.mark.parametrize("spoken", [False, True])
-@pytest.mark.parametrize(
-    ("ends", "begins"),
+@for_each("page", [2, 30, 59])
+@for_each("spoken", [False, True])
+@for_each(
+    "ends, begins",
     [("Your verification code is", f"{CODE} for you. "), (f"{CODE} is", "your verification code. ")],
 )
 def test_a_page_of_a_long_file_shows_no_code_that_the_page_before_or_behind_announces(

@@ -13,6 +13,7 @@ from tests.media.footage import video
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.linked import LIMIT, Linked, png
 from tests.server.test_core_tools import answer, refusal
+from tests.tables import for_each
 from whatsapp_mcp.models import MessageFilter, MessageKind
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
@@ -132,8 +133,8 @@ async def test_a_picture_or_a_video_is_posted_to_contacts(linked: Linked, kind: 
     assert linked.ben.inbox == []
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "code"),
+@for_each(
+    "tool, arguments, code",
     [
         ("update_profile", {}, "INVALID_ARGUMENT"),
         ("update_profile", {"name": " "}, "INVALID_ARGUMENT"),

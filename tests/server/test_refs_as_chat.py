@@ -13,6 +13,7 @@ from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.everything import PNG
 from tests.server.fakes import NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate
 from whatsapp_mcp.policy import Effect
@@ -55,7 +56,7 @@ def test_every_act_that_names_a_chat_is_tried_here() -> None:
     assert named == ACTS.keys() | IN_A_LIST_OF_ONES_OWN
 
 
-@pytest.mark.parametrize("tool", ACTS)
+@for_each("tool", ACTS)
 async def test_somebody_elses_message_in_a_group_names_no_chat_to_act_in(
     client: Client, device: FakeDevice, tool: str
 ) -> None:

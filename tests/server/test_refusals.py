@@ -22,6 +22,7 @@ from tests.server.everything import GOOD, Everything, everything
 from tests.server.fakes import text_of
 from tests.server.linked import LIMIT, png
 from tests.server.worded import worded_codes
+from tests.tables import for_each
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
@@ -263,7 +264,7 @@ def data_alone(text: str, data: dict[str, Any], asked: Collection[Any]) -> dict[
     }
 
 
-@pytest.mark.parametrize("tool", sorted(TOOLS.keys() - {"unlink_device"}))
+@for_each("tool", sorted(TOOLS.keys() - {"unlink_device"}))
 async def test_a_tool_does_its_work_and_only_acts_are_seen(world: Everything, tool: str) -> None:
     before, status = await world.settled(), await world.linked.device.status()
     arguments = world.good(tool)
@@ -278,7 +279,7 @@ async def test_a_tool_does_its_work_and_only_acts_are_seen(world: Everything, to
         await world.wa.network.until(lambda: world.seen() != before, LIMIT)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.tool}-{row.parameter}-{str(row.value)[:30]}")
+@for_each("row", ROWS)
 async def test_a_wrong_argument_is_refused_and_changes_nothing(world: Everything, row: Row) -> None:
     arguments = world.good(row.tool)
     arguments.pop(ALONE.get(row.parameter, ""), None)
@@ -294,7 +295,7 @@ async def test_a_wrong_argument_is_refused_and_changes_nothing(world: Everything
     assert await world.settled() == before
 
 
-@pytest.mark.parametrize(
+@for_each(
     "tool",
     sorted(name for name, tool in TOOLS.items() if tool.effect is not Effect.READ),
 )
@@ -345,7 +346,7 @@ async def test_while_whatsapp_cannot_be_reached_each_tool_says_so_or_reads_the_a
     assert codes == expected
 
 
-@pytest.mark.parametrize("tool", sorted(SENDS))
+@for_each("tool", sorted(SENDS))
 async def test_what_whatsapp_refuses_is_told(world: Everything, tool: str) -> None:
     world.wa.ack_error(479)
     try:
@@ -355,7 +356,7 @@ async def test_what_whatsapp_refuses_is_told(world: Everything, tool: str) -> No
     assert code == "REJECTED"
 
 
-@pytest.mark.parametrize("tool", sorted(STORES))
+@for_each("tool", sorted(STORES))
 async def test_a_file_for_which_the_disk_has_no_room_is_refused_and_changes_nothing(
     world: Everything, tool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,7 +377,7 @@ async def test_a_file_for_which_the_disk_has_no_room_is_refused_and_changes_noth
     assert await world.settled() == before
 
 
-@pytest.mark.parametrize("tool", sorted(TOOLS))
+@for_each("tool", sorted(TOOLS))
 def test_every_refusal_that_a_tool_words_itself_is_tested_here(tool: str) -> None:
     tested = {row.code for row in ROWS if row.tool == tool}
     tested |= {"BUSY"} if tool in STORES else set[str]()

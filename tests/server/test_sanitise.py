@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import for_each
 from whatsapp_mcp.server.fencing import called, clean, clean_line, clean_name
 
 anything = st.text(max_size=300) | st.lists(
@@ -51,8 +51,8 @@ def test_a_name_cannot_end_itself_or_be_the_owner(text: str) -> None:
     assert name.casefold() not in {"me", "you", ""}
 
 
-@pytest.mark.parametrize(
-    ("given_text", "expected"),
+@for_each(
+    "given_text, expected",
     [
         ("hello\r\nworld", "hello ⏎ world"),
         ("\x1b[1;31mred\x1b[0m", "red"),
@@ -65,8 +65,8 @@ def test_what_is_shown_is_what_people_see(given_text: str, expected: str) -> Non
     assert clean_line(given_text) == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
+@for_each(
+    "name, shown",
     [
         ("Bank ✅", "~Bank"),
         ("Support ✔️", "~Support"),

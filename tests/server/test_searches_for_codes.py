@@ -20,6 +20,7 @@ from tests.server.test_core_tools import answer
 from tests.server.test_file_readings import AT, heard
 from tests.server.test_parts_of_codes import received
 from tests.server.test_withholding import TOM, serving
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database import tokens
 from whatsapp_mcp.archive.read import Sought
@@ -77,11 +78,10 @@ def _poll(option: str) -> Any:
     return body
 
 
-@pytest.mark.parametrize("search", SEARCHES, ids=str)
-@pytest.mark.parametrize("kind", ["text", "stranger", "document", "voice", "name", "poll"])
-async def test_what_a_search_answers_does_not_depend_on_a_masked_code(
-    client: Client, archive: Archive, kind: str, search: dict[str, Any]
-) -> None:
+@pytest.fixture(params=["text", "stranger", "document", "voice", "name", "poll"])
+async def coded(client: Client, archive: Archive, request: pytest.FixtureRequest) -> Client:
+    """A client of an account in which messages of one kind carry the codes."""
+    kind = request.param
     chat = TOM if kind == "stranger" else BOB
     told = [
         ev.message(f"X{index}", body_of(kind, code), chat=chat, at=AT + 50 + index)
@@ -91,7 +91,14 @@ async def test_what_a_search_answers_does_not_depend_on_a_masked_code(
     if kind in READINGS:
         for index, code in enumerate(CODES):
             await archive.record_reading(f"X{index}", READINGS[kind](FAR.format(code=code)))
-    text, data = await answer(client, "search_messages", detail="full", **search)
+    return client
+
+
+@for_each("search", SEARCHES)
+async def test_what_a_search_answers_does_not_depend_on_a_masked_code(
+    coded: Client, search: dict[str, Any]
+) -> None:
+    text, data = await answer(coded, "search_messages", detail="full", **search)
     hits = [hit for hit in data["messages"] if hit["message_id"] in ("X0", "X1", "X2")]
     assert len(hits) in (0, len(CODES))
     assert len({str([hit.get(f"snippet{of}") for of in ("", "_of", "_page")]) for hit in hits}) < 2
@@ -100,7 +107,7 @@ async def test_what_a_search_answers_does_not_depend_on_a_masked_code(
     assert not [code for code in CODES if code in text + str(data)]
 
 
-@pytest.mark.parametrize("query", ["cafe", "café bank", "river*", "ACCOUNT bank", "from:Bob account"])
+@for_each("query", ["cafe", "café bank", "river*", "ACCOUNT bank", "from:Bob account"])
 async def test_a_message_with_a_code_is_found_by_its_other_words(
     client: Client, archive: Archive, query: str
 ) -> None:
@@ -110,8 +117,8 @@ async def test_a_message_with_a_code_is_found_by_its_other_words(
     assert "**" in text
 
 
-@pytest.mark.parametrize(
-    ("query", "mode", "found"),
+@for_each(
+    "query, mode, found",
     [
         ("pay bank", "words", True),
         ("pay nothing", "words", False),

@@ -17,6 +17,7 @@ from tests.server.conftest import BOB, CLUB, archive_in
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.test_core_tools import answer, refusal
 from tests.server.test_withholding import AT, TOM, WAITS, ruled
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
@@ -86,17 +87,25 @@ async def world(
             yield client
 
 
-@pytest.mark.parametrize("search", SEARCHES, ids=str)
-@pytest.mark.parametrize("where", HIDDEN)
+@pytest.fixture(params=HIDDEN)
+async def two(
+    device: FakeDevice, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[Client, Client]]:
+    """Clients of two accounts that differ in a hidden word."""
+    hidden, policy = HIDDEN[request.param]
+    async with (
+        world(tmp_path / "one", device, policy, hidden("KQ4")) as one,
+        world(tmp_path / "other", device, policy, hidden("ZZ7")) as other,
+    ):
+        yield one, other
+
+
+@for_each("search", SEARCHES)
 async def test_two_accounts_that_differ_in_a_hidden_word_answer_alike(
-    device: FakeDevice, tmp_path: Path, where: str, search: dict[str, Any]
+    two: tuple[Client, Client], search: dict[str, Any]
 ) -> None:
-    hidden, policy = HIDDEN[where]
-    seen: list[list[str]] = []
-    for word in ("KQ4", "ZZ7"):
-        async with world(tmp_path / word, device, policy, hidden(word)) as client:
-            seen.append(await told(client, search))
-    assert seen[0] == seen[1]
+    one, other = two
+    assert await told(one, search) == await told(other, search)
 
 
 @pytest.mark.parametrize("mode", ["standard", "lockdown"])

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
+from tests.tables import for_each
 from whatsapp_mcp.models import (
     Album,
     Chat,
@@ -62,7 +61,7 @@ SHOWN: list[tuple[MessageKind, str, Media | None, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "text", "media", "details", "shown"), SHOWN)
+@for_each("kind, text, media, details, shown", SHOWN)
 def test_a_message_is_shown_as_what_it_is(
     kind: MessageKind, text: str, media: Media | None, details: dict[str, Any], shown: str
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.transports.tokens import Tokens, load_or_make, make_default
@@ -141,7 +142,7 @@ def test_a_new_token_under_a_revoked_ones_name_is_another_principal(tokens: Toke
     assert Tokens(tokens.home).principal(token) == found
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a b", ".hidden", "x" * 65, "a\n", "default"])
+@for_each("name", ["", "../x", "a b", ".hidden", "x" * 65, "a\n", "default"])
 def test_a_name_that_cannot_be_one_is_refused(tokens: Tokens, name: str) -> None:
     with pytest.raises(InvalidArgument):
         tokens.create(name, ["read"])
@@ -206,7 +207,7 @@ def test_a_revoked_default_token_does_not_come_back_while_there_is_another(token
     assert make_default(tokens.home) == tokens.home / "http-token"
 
 
-@pytest.mark.parametrize("given", ["", "short", "x" * 10_000, "\udcff" * 3, "é" * 40])
+@for_each("given", ["", "short", "x" * 10_000, "\udcff" * 3, "é" * 40])
 def test_what_cannot_be_a_token_is_none(tokens: Tokens, given: str) -> None:
     load_or_make(tokens.home)
 
