@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.rows import rows
 from whatsapp_mcp import capabilities
 from whatsapp_mcp.capabilities import (
     CAPABILITIES,
@@ -28,8 +29,8 @@ ALL = frozenset(SYMBOLS)
 ROW = Capability("rows", "row a boat", ("Row", "Steer"), verified=("0.5.2",))
 
 
-@pytest.mark.parametrize(
-    ("version", "symbols", "state"),
+@rows(
+    "version, symbols, state",
     [
         ("0.5.2", {"Row", "Steer", "Other"}, CapabilityState.WORKS),
         ("0.5.10", {"Row", "Steer"}, CapabilityState.WORKS),

@@ -19,6 +19,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.device.conftest import settings_of
+from tests.rows import rows
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.agent import Agents, command
 from whatsapp_mcp.device.clock import SystemClock
@@ -107,15 +108,6 @@ def _agents(world: World, archive: Archive, ledger: Ledger, folder: AccountFolde
     return Agents(archive, ledger, settings_of(folder), acting, SystemClock(), folder, frozenset)
 
 
-@pytest.fixture
-async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
-    folder = Settings(home=tmp_path).account_folder()
-    folder.create()
-    (tmp_path / "config.toml").write_text(CONFIG)
-    async with open_archive(folder, write=True) as opened:
-        yield opened
-
-
 def _break(world: World, patch: pytest.MonkeyPatch) -> None:
     """Let writes of the ledger and runs of the command be steps of the world."""
     write = LedgerFile.write
@@ -138,26 +130,30 @@ def _break(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(command, "run", ran)
 
 
-@pytest.mark.parametrize("kill_at", range(1, 36))
+@rows("kill_at", range(1, 36), tmp_path="paths")
 async def test_every_message_is_answered_once_whenever_the_leader_is_killed(
-    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
+    tmp_path: Path, kill_at: int
 ) -> None:
     folder, world = Settings(home=tmp_path).account_folder(), World(kill_at=0)
-    async with open_ledger(folder) as ledger:
-        await ledger.handed_on.begin_at(await archive.last_change())
-    at = int(datetime.now(UTC).timestamp())
-    await archive.ingest(
-        journal(
-            [ev.message("A1", "from Ann", chat=ANN, at=at), ev.message("B1", "from Bob", chat=BOB, at=at)]
+    folder.create()
+    (tmp_path / "config.toml").write_text(CONFIG)
+    async with open_archive(folder, write=True) as archive:
+        async with open_ledger(folder) as ledger:
+            await ledger.handed_on.begin_at(await archive.last_change())
+        at = int(datetime.now(UTC).timestamp())
+        await archive.ingest(
+            journal(
+                [ev.message("A1", "from Ann", chat=ANN, at=at), ev.message("B1", "from Bob", chat=BOB, at=at)]
+            )
         )
-    )
-    _break(world, monkeypatch)
-    world.kill_at = kill_at
-    for _ in range(3):  # the first is killed; the others go on
-        with suppress(TimeoutError), anyio.fail_after(5):
-            async with leading(world, archive, folder):
-                while not await _is_done(folder):  # noqa: ASYNC110  another connection
-                    await anyio.sleep(0.01)
+        with pytest.MonkeyPatch.context() as patch:
+            _break(world, patch)
+            world.kill_at = kill_at
+            for _ in range(3):  # the first is killed; the others go on
+                with suppress(TimeoutError), anyio.fail_after(5):
+                    async with leading(world, archive, folder):
+                        while not await _is_done(folder):  # noqa: ASYNC110  another connection
+                            await anyio.sleep(0.01)
     answers = sorted((chat, text.partition(":")[0]) for chat, text in world.sent.values())
     assert answers == [(ANN, "from Ann"), (BOB, "from Bob")]
     assert len(world.runs) <= 4, "a command runs again only if it was killed"

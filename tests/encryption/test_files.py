@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
+from tests.rows import rows
 from whatsapp_mcp.device.sealing import IDLE, seal_idle
 from whatsapp_mcp.encryption import KeySource, Vault, read_sealed, seal, sealed, unseal
 from whatsapp_mcp.errors import Busy
@@ -23,12 +24,16 @@ SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 5]
 WORDS = b"zucchini"
 
 
+def made(folder: Path) -> Path:
+    """A file of three chunks, the last one shorter."""
+    file = folder / "12.bin"
+    file.write_bytes(os.urandom(2 * CHUNK) + WORDS)
+    return file
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A file of three chunks, the last one shorter."""
-    made = tmp_path / "12.bin"
-    made.write_bytes(os.urandom(2 * CHUNK) + WORDS)
-    return made
+    return made(tmp_path)
 
 
 @settings(max_examples=examples(25))
@@ -67,8 +72,9 @@ CHANGES: Final[list[Callable[[bytes], bytes]]] = [
 ]
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_sealed_file_that_was_changed_is_refused(file: Path, change: Callable[[bytes], bytes]) -> None:
+@rows("change", CHANGES, tmp_path="paths")
+def test_a_sealed_file_that_was_changed_is_refused(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    file = made(tmp_path)
     seal(file, KEY)
     sealed(file).write_bytes(change(sealed(file).read_bytes()))
     with pytest.raises(Busy, match="damaged"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.rows import rows
 from whatsapp_mcp.errors import Busy, RateLimited
 from whatsapp_mcp.ledger import AuditEntry, Ledger, audit, open_ledger
 from whatsapp_mcp.models import Caller, PastAct
@@ -30,6 +31,12 @@ READING = AuditEntry(Caller("stdio:agent", "agent", "list_messages"), "messages"
 @pytest.fixture
 def folder(tmp_path: Path) -> AccountFolder:
     return AccountFolder("default", tmp_path)
+
+
+@pytest.fixture
+def folders(paths: Callable[[], Path]) -> Callable[[], AccountFolder]:
+    """What names the files of an account for each row of a table."""
+    return lambda: AccountFolder("default", paths())
 
 
 @pytest.fixture
@@ -165,7 +172,7 @@ async def test_begun_acts_of_many_tasks_never_exceed_a_budget(ledger: Ledger) ->
     assert (len(ledger.audit.rows()), len(refused)) == (3, 7)
 
 
-@pytest.mark.parametrize(
+@rows(
     "change",
     [
         "UPDATE audit SET outcome = 'DENIED' WHERE seq = 2",
@@ -189,6 +196,7 @@ async def test_begun_acts_of_many_tasks_never_exceed_a_budget(ledger: Ledger) ->
         "UPDATE audit_chain SET seal = ''",
         "DELETE FROM audit_chain",
     ],
+    folder="folders",
 )
 async def test_whatever_is_changed_in_the_file_is_found(folder: AccountFolder, change: str) -> None:
     async with open_ledger(folder, lambda: NOON) as opened:

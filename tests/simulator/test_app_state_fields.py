@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import MessageToDict
 
+from tests.rows import rows
 from tests.simulator.bare_companion import BareClient, found
 from whatsapp_mcp.protobufs import E2E, ServerSync, SyncAction
 from whatsapp_simulator import WhatsApp
@@ -251,9 +252,10 @@ def ann(wa: WhatsApp) -> Person:
     return wa.person("Ann")
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_what_the_phone_changes_is_what_a_companion_reads(wa: WhatsApp, ann: Person, change: Change) -> None:
-    companion = Companion(wa)
+@rows("change", CHANGES.values())
+def test_what_the_phone_changes_is_what_a_companion_reads(change: Change) -> None:
+    wa = WhatsApp(seed=7)
+    ann, companion = wa.person("Ann"), Companion(wa)
     change.call(wa.me.app_state, ann, "3A01")
     assert companion.notified() == {change.collection: "1"}
     (read,) = companion.fetch(change.collection)
@@ -267,11 +269,10 @@ def test_what_the_phone_changes_is_what_a_companion_reads(wa: WhatsApp, ann: Per
     assert not wa.log
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_what_a_companion_changes_reaches_the_phone_and_the_other_companion(
-    wa: WhatsApp, ann: Person, change: Change
-) -> None:
-    first, second = Companion(wa), Companion(wa)
+@rows("change", CHANGES.values())
+def test_what_a_companion_changes_reaches_the_phone_and_the_other_companion(change: Change) -> None:
+    wa = WhatsApp(seed=7)
+    ann, first, second = wa.person("Ann"), Companion(wa), Companion(wa)
     index = tuple(_meant(each, ann) for each in change.index)
     value = SyncAction.SyncActionValue(timestamp=1)
     for kind, fields in _meant(change.value, ann).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.rows import rows
 from tests.simulator.bare_companion import logged_in
 from tests.simulator.faultless import CORRUPTED, assert_faultless, settled
 from tests.simulator.neonize_client import NeonizeClient
@@ -59,8 +60,8 @@ async def test_what_a_client_has_not_acknowledged_is_found(
     await settled(shared_wa)
 
 
-@pytest.mark.parametrize(
-    ("stanza", "kind"),
+@rows(
+    "stanza, kind",
     [
         (Node("iq", {"id": "1", "xmlns": "w:unheard", "type": "get"}), "unanswered"),
         (Node("iq", {"id": "1", "xmlns": "w:mex", "type": "get"}, [Node("query", {}, "{}")]), "unanswered"),

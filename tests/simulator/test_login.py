@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
+from tests.rows import rows
 from tests.simulator.bare_companion import Link, bare_companion, logged_in
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Wa6
@@ -171,7 +172,7 @@ def test_a_session_without_proof_of_the_account_is_logged(linked: tuple[Client, 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("reason", "left"), [(401, 0), (402, 1), (403, 0), (405, 1), (406, 0), (503, 1)])
+@rows("reason, left", [(401, 0), (402, 1), (403, 0), (405, 1), (406, 0), (503, 1)])
 async def test_a_permanently_refused_companion_is_removed(reason: int, left: int) -> None:
     async with WhatsApp(seed=1) as wa:
         bare_companion(wa)

@@ -7,6 +7,7 @@ from hashlib import sha1
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tests.rows import rows
 from tests.simulator.bare_companion import BareClient, found
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Adv, MmsRetry
@@ -94,8 +95,8 @@ def test_a_new_signed_prekey_takes_the_place_of_the_former_one(asked: BareClient
     assert (bundle.signed_prekey_id, bundle.signed_prekey) == (9, bytes(32))
 
 
-@pytest.mark.parametrize(
-    ("xmlns", "kind", "content"),
+@rows(
+    "xmlns, kind, content",
     [
         ("abt", "get", Node("props", {"protocol": "1"})),
         ("urn:xmpp:whatsapp:dirty", "set", Node("clean", {"type": "groups"})),

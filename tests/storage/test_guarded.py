@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.rows import rows
 from whatsapp_mcp.archive.database import is_damage
 from whatsapp_mcp.client import journal as journals
 from whatsapp_mcp.client.journal import Journal
@@ -35,14 +36,18 @@ PLANTED = {
 NOT_AN_EVENT = "INSERT INTO events VALUES (3, 1, 'yesterday', 17, 'text')"
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
+def made(folder: Path) -> Path:
     """A journal with two events."""
-    path = tmp_path / "inbox.db"
+    path = folder / "inbox.db"
     with Journal(path) as journal:
         journal.append(1, 17, b"one")
         journal.append(1, 17, b"two")
     return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return made(tmp_path)
 
 
 def plant(path: Path, script: str) -> None:
@@ -50,8 +55,9 @@ def plant(path: Path, script: str) -> None:
         db.executescript(script)
 
 
-@pytest.mark.parametrize("script", PLANTED.values(), ids=PLANTED)
-def test_a_journal_with_anything_but_events_in_it_is_a_damaged_one(path: Path, script: str) -> None:
+@rows("script", PLANTED.values(), tmp_path="paths")
+def test_a_journal_with_anything_but_events_in_it_is_a_damaged_one(tmp_path: Path, script: str) -> None:
+    path = made(tmp_path)
     plant(path, script)
     with pytest.raises(sqlite3.DatabaseError) as refused:
         Journal(path)
@@ -91,8 +97,11 @@ def test_a_row_that_is_no_event_is_damage(path: Path) -> None:
 WIDE = 8 << 20
 
 
-@pytest.mark.parametrize("column", range(4))
-def test_a_value_of_another_kind_than_its_column_is_damage_and_is_not_read(path: Path, column: int) -> None:
+@rows("column", range(4), tmp_path="paths")
+def test_a_value_of_another_kind_than_its_column_is_damage_and_is_not_read(
+    tmp_path: Path, column: int
+) -> None:
+    path = made(tmp_path)
     values = ["1"] * 3 + ["x'00'"]
     values[column] = f"CAST(zeroblob({WIDE}) AS TEXT)" if column == 3 else f"zeroblob({WIDE})"
     plant(path, f"INSERT INTO events VALUES (3, {', '.join(values)})")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
+from tests.rows import rows
 from whatsapp_mcp.system import END, END_OR_HANG_UP, INTERRUPT, System, receive_signals
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("system", [*System])]
@@ -26,7 +27,7 @@ def handled() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("names", [INTERRUPT, END, END_OR_HANG_UP], ids=len)
+@rows("names", [INTERRUPT, END, END_OR_HANG_UP])
 async def test_each_signal_comes_once_and_does_nothing_else(system: System, names: tuple[str, ...]) -> None:
     numbers = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
     former = [signal.getsignal(number) for number in numbers]
