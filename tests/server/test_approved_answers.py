@@ -17,6 +17,7 @@ from tests.server.everything import Everything, everything
 from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.linked import LIMIT
 from tests.server.test_core_tools import answer
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Approval, ApprovalState, GroupUpdate, Permit, SendRequest, TextContent
 from whatsapp_mcp.server.application import create
@@ -75,7 +76,7 @@ async def told_later(client: Client, send_id: int) -> str:
     return re.sub("^(delivered|read)", "sent", without_counts)
 
 
-@pytest.mark.parametrize("tool", SENDS)
+@for_each("tool", SENDS)
 async def test_an_approved_send_is_told_of_in_the_words_of_its_tool(
     world: Everything, asking: Client, tool: str
 ) -> None:

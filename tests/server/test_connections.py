@@ -17,6 +17,7 @@ from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tests.tables import for_each
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.transports.connections import ConnectionLimits, limits_of_this_process
 from whatsapp_mcp.server.transports.guard import Guard
@@ -246,9 +247,7 @@ async def test_connections_that_do_not_encrypt_give_way_to_one_that_does(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on file handles there")
-@pytest.mark.parametrize(
-    ("handles", "count"), [(60, 15), (20, 8), (256, 64), (1024, 256), (1 << 20, 256), (-1, 256)]
-)
+@for_each("handles, count", [(60, 15), (20, 8), (256, 64), (1024, 256), (1 << 20, 256), (-1, 256)])
 def test_three_quarters_of_the_file_handles_are_left_to_the_rest(
     monkeypatch: pytest.MonkeyPatch, handles: int, count: int
 ) -> None:

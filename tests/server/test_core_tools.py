@@ -13,6 +13,7 @@ from mcp.types import CallToolResult
 
 from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.fakes import FENCE, NOON, FakeDevice, FakeSource, text_of
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, Rejected
 from whatsapp_mcp.models import (
@@ -382,8 +383,8 @@ async def test_a_reply_names_the_message_by_ref_or_id(client: Client, device: Fa
     assert error["code"] == "MESSAGE_NOT_FOUND"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
+@for_each(
+    "arguments, code",
     [
         ({"chat": "Nobody at all", "text": "hi"}, "CHAT_NOT_FOUND"),
         ({"chat": "Bob", "text": "x" * 65_537}, "TOO_LONG"),
@@ -683,8 +684,8 @@ async def test_a_chat_nobody_wrote_in_is_said_to_be_unknown(client: Client) -> N
     assert error["code"] == "CHAT_NOT_FOUND"
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments"),
+@for_each(
+    "tool, arguments",
     [
         ("list_messages", {"cursor": "not ours"}),
         ("list_chats", {"cursor": "x"}),
@@ -718,8 +719,8 @@ async def test_messages_are_filtered_by_sender_and_time(client: Client) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("filters", "texts"),
+@for_each(
+    "filters, texts",
     [
         ({"kind": "text", "chat": "Boat club"}, ["The boat needs paint", "We decided to paint it blue"]),
         ({"kind": "image"}, []),
@@ -733,7 +734,6 @@ async def test_messages_are_filtered_by_sender_and_time(client: Client) -> None:
         ({"unread": True, "chat": "Bob"}, ["Who has the keys?"]),
         ({"until": "2026-11-23T19:00"}, ["Are you coming on Saturday?"]),
     ],
-    ids=repr,
 )
 async def test_messages_are_filtered_by_what_they_are(
     client: Client, archive: Archive, filters: dict[str, Any], texts: list[str]

@@ -16,6 +16,7 @@ from tests.server.conftest import BOB, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
 from tests.server.hosts import HOSTS, Rule
 from tests.server.linked import png
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.protobufs import Neonize
@@ -46,7 +47,7 @@ async def called(client: Client, tool: str, **arguments: Any) -> CallToolResult:
     return result
 
 
-@pytest.mark.parametrize("rule", HOSTS.values(), ids=HOSTS)
+@for_each("rule", HOSTS.values())
 async def test_what_others_wrote_reaches_the_model_fenced(client: Client, rule: Rule) -> None:
     result = await called(client, "list_messages", chat="Bob")
     seen = rule(result).text
@@ -56,7 +57,7 @@ async def test_what_others_wrote_reaches_the_model_fenced(client: Client, rule: 
     assert "Who has the keys?" not in before
 
 
-@pytest.mark.parametrize("rule", HOSTS.values(), ids=HOSTS)
+@for_each("rule", HOSTS.values())
 async def test_an_error_reaches_the_model_in_words(client: Client, rule: Rule) -> None:
     assert rule(await called(client, "list_messages", chat="Nobody")).text.startswith("CHAT_NOT_FOUND: ")
 

@@ -134,12 +134,15 @@ SECRETS = [
 ]
 
 
-@pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_addresses_numbers_and_tokens_are_left_out_in_both_forms(secret: str, form: str) -> None:
-    [line] = lines(f'logger.warning("sent to %s", "{secret}")', form)
-    assert secret not in line
-    assert secret.partition("@")[0].lstrip("+") not in line
+def test_addresses_numbers_and_tokens_are_left_out_in_both_forms(form: str) -> None:
+    log = lines("\n".join(f'logger.warning("sent to %s", "{secret}")' for secret in SECRETS), form)
+    kept = {
+        secret: line
+        for secret, line in zip(SECRETS, log, strict=True)
+        if secret.partition("@")[0].lstrip("+") in line
+    }
+    assert kept == {}
 
 
 def record(message: str) -> logging.LogRecord:

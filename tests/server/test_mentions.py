@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures import until
 from tests.server.linked import Linked, png
 from tests.server.test_core_tools import answer, refusal
+from tests.tables import for_each
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.server.arguments.mentions import mentioned
 
@@ -46,8 +47,8 @@ async def test_a_mention_renders_and_notifies(linked: Linked, by_pn: bool) -> No
     assert error["code"] == "INVALID_ARGUMENT"
 
 
-@pytest.mark.parametrize(
-    ("text", "names", "written"),
+@for_each(
+    "text, names, written",
     [
         ("@Bob ok", ("Bob Bell",), "@49 ok"),
         ("@Bob Bell ok", ("Bob Bell",), "@49 ok"),

@@ -12,6 +12,7 @@ from mcp import Client
 from tests.server.conftest import ANN_LEE, BOB, CLUB, ME, incoming
 from tests.server.fakes import NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import (
@@ -145,8 +146,8 @@ async def test_a_message_is_forwarded_by_ref(client: Client, device: FakeDevice)
     assert device.sends[0].chat == ANN_LEE
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "code"),
+@for_each(
+    "tool, arguments, code",
     [
         ("edit_message", {"message": "M5", "text": "x"}, "INVALID_ARGUMENT"),
         ("edit_message", {"message": "M2", "text": " "}, "INVALID_ARGUMENT"),

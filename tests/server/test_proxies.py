@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from tests.tables import for_each
 from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +52,7 @@ FORWARDED = (
 )
 
 
-@pytest.mark.parametrize("peer", ["172.18.4.5", "127.0.0.1", "::1"])
+@for_each("peer", ["172.18.4.5", "127.0.0.1", "::1"])
 async def test_a_trusted_proxy_says_who_asks_and_for_what(peer: str) -> None:
     assert await seen(peer, *FORWARDED) == {
         "client": "203.0.113.9",
@@ -60,7 +61,7 @@ async def test_a_trusted_proxy_says_who_asks_and_for_what(peer: str) -> None:
     }
 
 
-@pytest.mark.parametrize("peer", ["172.19.0.1", "203.0.113.1", "fe80::1", "", "unix"])
+@for_each("peer", ["172.19.0.1", "203.0.113.1", "fe80::1", "", "unix"])
 async def test_nobody_else_does(peer: str) -> None:
     assert await seen(peer, *FORWARDED) == {"client": peer, "scheme": "http", "hosts": ["127.0.0.1:8808"]}
 

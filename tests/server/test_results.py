@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.fakes import text_of
+from tests.tables import for_each
 from whatsapp_mcp.errors import AmbiguousChat, Candidate
 from whatsapp_mcp.server.calls.results import candidate_text, error_result
 
@@ -32,8 +32,8 @@ def test_a_name_that_looks_like_two_candidates_stays_one() -> None:
     assert text.endswith("Candidates: ~“Bank +15550009999 last on 2026-11-24 Bank” (+15550002222).")
 
 
-@pytest.mark.parametrize(
-    ("address", "shown"),
+@for_each(
+    "address, shown",
     [
         ("/home/ann/plan.pdf", "/home/ann/plan.pdf"),
         ("/home/ann/plan (1).pdf", '"/home/ann/plan (1).pdf"'),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks.tokens import limits
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.calls import Accounts, build, spec_of
@@ -46,7 +47,7 @@ def test_each_tool_is_what_its_snapshot_says() -> None:
         assert kept == tool, f"{name} changed: run python -m tests.server.test_schemas"
 
 
-@pytest.mark.parametrize("toolset", list(toolsets.TOOLSETS))
+@for_each("toolset", list(toolsets.TOOLSETS))
 def test_every_tool_is_strict_lean_and_annotated(toolset: str) -> None:
     for name, tool in listed(toolset).items():
         text = json.dumps(tool["inputSchema"])
@@ -70,7 +71,7 @@ def test_what_reads_is_not_what_acts() -> None:
         assert spec.effect is not Effect.READ or spec.audience is Audience.NOBODY, spec.name
 
 
-@pytest.mark.parametrize("toolset", list(toolsets.TOOLSETS))
+@for_each("toolset", list(toolsets.TOOLSETS))
 def test_a_limit_says_how_high_it_may_be(toolset: str) -> None:
     for name, tool in listed(toolset).items():
         limit = tool["inputSchema"]["properties"].get("limit", {"maximum": 0})

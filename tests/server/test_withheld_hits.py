@@ -16,6 +16,7 @@ from tests.server.conftest import ANN_LEE, CLUB
 from tests.server.fakes import FakeDevice, ledger_in
 from tests.server.test_core_tools import answer
 from tests.server.test_withholding import AT, SECRET, TOM, ruled, serving, stocked, tainted
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.policy import Policy
@@ -93,9 +94,7 @@ async def test_a_strangers_message_with_a_code_is_counted_by_its_other_words(
     assert [one["count"] for one in data["withheld_hits"]] == [1]
 
 
-@pytest.mark.parametrize(
-    "query", ["{}", '"{}"', "verification {}", "verification -{}", "{} OR nowhere", "{}* share"]
-)
+@for_each("query", ["{}", '"{}"', "verification {}", "verification -{}", "{} OR nowhere", "{}* share"])
 async def test_no_search_tells_which_code_a_stranger_sent(
     client: Client, stocked: Archive, query: str
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.server.fakes import FakeDevice
 from tests.server.linked import png
+from tests.tables import for_each
 from tests.web.site import NOON, RELOADS, fields
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Approval, ApprovalState
@@ -73,7 +74,7 @@ async def test_a_button_decides(
     assert "Nothing waits" in (await http.get("/approvals")).text
 
 
-@pytest.mark.parametrize(
+@for_each(
     "wrong", [{"token": "0" * 64}, {"token": ""}, {"answer": "maybe"}, {"id": "aaaaaa"}, {"token": "é"}]
 )
 async def test_a_form_that_this_page_did_not_make_decides_nothing(
@@ -91,7 +92,7 @@ async def test_the_form_of_one_session_is_of_no_use_to_another(http: httpx2.Asyn
     assert device.held == QUESTION
 
 
-@pytest.mark.parametrize(
+@for_each(
     "body", [b"", b"\xff", b"answer=yes", b"&" * 9, b"id=a&id=b&token=c&answer=yes&more=x", b"a=b&" * 40]
 )
 async def test_what_is_no_form_decides_nothing(http: httpx2.AsyncClient, device: FakeDevice, body: bytes):

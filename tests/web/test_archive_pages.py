@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tests.server.fakes import FakeDevice
+from tests.tables import for_each
 from tests.web.site import Source, Texts, browser, fields
 from tests.web.world import ANN, CLUB, EVE, HOSTILE, picture
 from whatsapp_mcp.archive import Archive, open_archive
@@ -127,14 +128,12 @@ async def test_the_page_of_a_message_shows_all_that_was_read_edited_and_received
     assert "Eigth o&#39;clock" in edited
 
 
-@pytest.mark.parametrize(
-    "path", ["/chats/1@s.whatsapp.net", "/message/999999", "/media/999999", "/message/x"]
-)
+@for_each("path", ["/chats/1@s.whatsapp.net", "/message/999999", "/media/999999", "/message/x"])
 async def test_what_is_not_there_is_said(http: httpx2.AsyncClient, path: str):
     assert (await http.get(path)).status_code == 404
 
 
-@pytest.mark.parametrize("place", ["at=x", "before=-1", "after=" + "9" * 40])
+@for_each("place", ["at=x", "before=-1", "after=" + "9" * 40])
 async def test_a_place_that_is_no_number_is_refused(http: httpx2.AsyncClient, place: str):
     assert (await http.get(f"/chats/{ANN}?{place}")).status_code == 400
 
@@ -163,9 +162,7 @@ async def test_a_search_inside_of_words_is_a_choice(http: httpx2.AsyncClient):
     assert "<mark>eposi</mark>" in (await http.get("/search", params={"q": "eposi", "inside": "yes"})).text
 
 
-@pytest.mark.parametrize(
-    "path", ["/chats", f"/chats/{EVE}", f"/chats/{CLUB}", "/search?q=alert", "/search?q=prize"]
-)
+@for_each("path", ["/chats", f"/chats/{EVE}", f"/chats/{CLUB}", "/search?q=alert", "/search?q=prize"])
 async def test_nothing_that_others_wrote_is_markup(http: httpx2.AsyncClient, path: str):
     page = (await http.get(path)).text
 
@@ -173,7 +170,7 @@ async def test_nothing_that_others_wrote_is_markup(http: httpx2.AsyncClient, pat
     assert "49png" not in page
 
 
-@pytest.mark.parametrize("path", ["/chats", f"/chats/{EVE}", f"/chats/{CLUB}", "/search?q=alert"])
+@for_each("path", ["/chats", f"/chats/{EVE}", f"/chats/{CLUB}", "/search?q=alert"])
 async def test_what_others_wrote_is_whole_and_has_a_direction_of_its_own(http: httpx2.AsyncClient, path: str):
     texts = Texts((await http.get(path)).text)
 

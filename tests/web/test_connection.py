@@ -7,6 +7,7 @@ import json
 import httpx2
 import pytest
 
+from tests.tables import for_each
 from tests.web.site import NOON, PageDevice, Source, fields
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import AddressBookState, ConnectionState, ConnectionStatus, FilesStatus
@@ -32,7 +33,7 @@ async def test_a_button_acts_on_the_connection(
     assert (answer.status_code, answer.headers["location"], device.asked) == (303, "/", [asked])
 
 
-@pytest.mark.parametrize("wrong", [{"do": "explode"}, {"do": "pause", "for": "ever"}, {"token": "0"}, {}])
+@for_each("wrong", [{"do": "explode"}, {"do": "pause", "for": "ever"}, {"token": "0"}, {}])
 async def test_what_is_no_button_of_the_page_does_nothing(
     http: httpx2.AsyncClient, device: PageDevice, wrong: dict[str, str]
 ):
@@ -76,7 +77,7 @@ async def test_the_page_tells_what_may_have_been_missed_and_the_states_before(
     )
 
 
-@pytest.mark.parametrize("record", ["", "[]", '{"history": 3}', '{"history": [{"state": 7}]}'])
+@for_each("record", ["", "[]", '{"history": 3}', '{"history": [{"state": 7}]}'])
 async def test_a_record_that_cannot_be_read_is_no_fault_of_the_page(
     http: httpx2.AsyncClient, archive: Archive, record: str
 ):

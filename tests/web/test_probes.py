@@ -15,6 +15,7 @@ import pytest
 from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice
+from tests.tables import for_each
 from tests.web.site import Source
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LeaderFigures
@@ -45,7 +46,7 @@ async def test_an_account_that_is_online_and_archives_what_comes_is_ready(tmp_pa
     assert await answer(Source(FakeDevice(), tmp_path)) == READY
 
 
-@pytest.mark.parametrize("state", [state for state in ConnectionState if state is not ConnectionState.ONLINE])
+@for_each("state", [state for state in ConnectionState if state is not ConnectionState.ONLINE])
 async def test_no_other_state_is_ready(tmp_path: Path, state: ConnectionState) -> None:
     code, text = await answer(Source(FakeDevice(state), tmp_path))
     assert (code, text.startswith("not ready: ")) == (503, True)

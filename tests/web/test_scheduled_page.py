@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import httpx2
 import pytest
 
+from tests.tables import for_each
 from tests.web.site import NOON, PageDevice, Source, fields
 from tests.web.world import ANN, HOSTILE
 from whatsapp_mcp.archive import Archive
@@ -74,7 +75,7 @@ async def test_a_message_is_cancelled(http: httpx2.AsyncClient, device: PageDevi
     assert device.asked == [f"cancel {ANN} 7"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "wrong",
     [
         {"do": "move", "at": "2026-11-24T11:59"},

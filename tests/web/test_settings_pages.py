@@ -7,6 +7,7 @@ import re
 import httpx2
 import pytest
 
+from tests.tables import for_each
 from tests.web.site import Source
 from tests.web.world import EVE
 
@@ -52,8 +53,8 @@ async def test_settings_are_shown_with_where_they_are_from_and_their_defaults(
     assert (await http.post("/settings", data={"policy.mode": "open"})).status_code == 405
 
 
-@pytest.mark.parametrize(
-    ("asked", "verdict", "because"),
+@for_each(
+    "asked, verdict, because",
     [
         ({"tool": "send_message", "chat": "ann lee"}, "It is done.", "familiar"),
         ({"tool": "send_message", "chat": "ann lee", "tainted": "yes"}, "You are asked.", "words were read"),

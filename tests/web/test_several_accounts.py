@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
+from tests.tables import for_each
 from tests.web.site import COOKIE, NOON, Logins, PageDevice, Source, fields
 from tests.web.world import ANN
 from whatsapp_mcp.archive import Archive
@@ -67,9 +68,7 @@ async def test_whoever_signs_in_sees_the_first_account(http: httpx2.AsyncClient)
     assert (answer.status_code, answer.headers["location"]) == (303, "/accounts/private/")
 
 
-@pytest.mark.parametrize(
-    "path", [*(place.path for place in PLACES), f"/chats/{ANN}", f"/people/{ANN}", "/unlink"]
-)
+@for_each("path", [*(place.path for place in PLACES), f"/chats/{ANN}", f"/people/{ANN}", "/unlink"])
 async def test_every_link_of_a_page_stays_in_its_account_but_for_the_switch(
     path: str, http: httpx2.AsyncClient
 ) -> None:

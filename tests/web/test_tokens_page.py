@@ -7,6 +7,7 @@ import re
 import httpx2
 import pytest
 
+from tests.tables import for_each
 from tests.web.site import Source, fields
 from whatsapp_mcp.server.transports.tokens import Tokens
 
@@ -56,7 +57,7 @@ async def test_forms_of_elsewhere_make_and_revoke_nothing(http: httpx2.AsyncClie
     assert [token.name for token in tokens.all()] == ["mine"]
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a b", "<b>", "default"])
+@for_each("name", ["", "../x", "a b", "<b>", "default"])
 async def test_a_name_that_cannot_be_is_refused(http: httpx2.AsyncClient, tokens: Tokens, name: str):
     form = fields((await http.get("/tokens")).text, "/tokens")
 

@@ -11,6 +11,7 @@ import pytest
 from tests.archive import events as ev
 from tests.pages.sites import paths
 from tests.server.fakes import FakeDevice, ledger_in
+from tests.tables import for_each
 from tests.web.site import PageDevice, Source, Texts, browser
 from tests.web.world import NOON, fill
 from whatsapp_mcp.archive import open_archive
@@ -76,7 +77,7 @@ async def test_chats_that_an_export_may_be_are_offered_by_name(http: httpx2.Asyn
     assert offered[NEVER_SEEN[0]] == "a group …0098"
 
 
-@pytest.mark.parametrize("state", ConnectionState)
+@for_each("state", ConnectionState)
 async def test_commands_in_what_a_state_recommends_are_no_text_in_backquotes(
     http: httpx2.AsyncClient, source: Source, state: ConnectionState
 ):
@@ -93,8 +94,8 @@ async def test_a_command_in_an_error_is_code(http: httpx2.AsyncClient):
     assert "run <code>whatsapp-mcp page</code> in a terminal" in page
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
+@for_each(
+    "text, shown",
     [
         ("Run `a <b>`, then `c`.", "Run <code>a &lt;b&gt;</code>, then <code>c</code>."),
         ("`a`", "<code>a</code>"),
@@ -106,8 +107,8 @@ def test_pairs_of_backquotes_become_code_and_the_rest_is_escaped(text: str, show
     assert prose(text) == shown
 
 
-@pytest.mark.parametrize(
-    ("jid", "shown"),
+@for_each(
+    "jid, shown",
     [
         ("15550000001@s.whatsapp.net", "+15550000001"),
         (GROUP, "a group …0099"),

@@ -14,6 +14,7 @@ from tests.server.channel.forwarding import edited, forwarded
 from tests.server.channel.sessions import session
 from tests.server.conftest import ANN_LEE, BOB, CLUB, ME, incoming
 from tests.server.fakes import FENCE, NOON, FakeDevice, FakeSource, ledger_in
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, WhatsAppError
 from whatsapp_mcp.ledger import PhoneMessage
@@ -292,7 +293,7 @@ async def test_the_newest_questions_of_a_session_stay_open(source: FakeSource, d
     assert device.withdrawn == ["Q1", "Q2"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "change",
     [
         {"request_id": "abcdl"},

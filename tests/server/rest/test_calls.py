@@ -10,6 +10,7 @@ import pytest
 
 from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.rest.rig import api, guarded
+from tests.tables import for_each
 from whatsapp_mcp.errors import (
     ApprovalRequired,
     Candidate,
@@ -64,8 +65,8 @@ async def test_a_tool_without_needed_arguments_is_called_without_a_body(source: 
     assert [chat["name"] for chat in answer.json()["chats"]] == ["Bob", "Boat club", "Ann Lee"]
 
 
-@pytest.mark.parametrize(
-    ("body", "told"),
+@for_each(
+    "body, told",
     [
         (b"{", "not a JSON object"),
         (b"[]", "not a JSON object"),

@@ -16,6 +16,7 @@ from tests.archive.events import journal
 from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
 from tests.server.fakes import NOON, FakeSource
 from tests.server.rest.rig import Event, api, events, listening
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.policy import Policy
@@ -210,7 +211,7 @@ async def test_a_stream_ends_when_the_policy_no_longer_allows_it_and_goes_on_whe
     assert again[0].data["message"]["text"] == "hello"
 
 
-@pytest.mark.parametrize("given", ["12", "w", "w1x", "w-1", "x" * 200, "w" + "9" * 30, "w١"])
+@for_each("given", ["12", "w", "w1x", "w-1", "x" * 200, "w" + "9" * 30, "w١"])
 async def test_an_id_that_is_none_of_ours_is_refused(source: FakeSource, given: str) -> None:
     async with api(source) as http:
         answer = await http.get("/api/v1/events", params={"after": given})

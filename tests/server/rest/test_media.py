@@ -11,6 +11,7 @@ from tests.server.fakes import FakeDevice, FakeSource, ledger_in
 from tests.server.rest.rig import api
 from tests.server.test_resources import fetches, received
 from tests.server.test_withholding import ruled, tainted
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import ApprovalRequired
 from whatsapp_mcp.policy import Policy
@@ -71,7 +72,7 @@ async def test_a_file_that_is_too_large_for_a_resource_comes_whole(
     assert answer.content == content
 
 
-@pytest.mark.parametrize("ref", ["99999", "nonsense", "-1", "..%2F..%2Fetc%2Fpasswd", "%00"])
+@for_each("ref", ["99999", "nonsense", "-1", "..%2F..%2Fetc%2Fpasswd", "%00"])
 async def test_what_is_not_there_is_not_found(source: FakeSource, ref: str) -> None:
     async with api(source) as http:
         answer = await http.get(f"/api/v1/media/{ref}")

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from tests.server.everything import GOOD
 from tests.server.fakes import FakeSource
 from tests.server.rest.rig import TOKEN, api
+from tests.tables import for_each
 from whatsapp_mcp.policy import scope_of
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
@@ -26,7 +27,7 @@ async def document(source: FakeSource, selection: str = "all", token: str = TOKE
     return answer.json()
 
 
-@pytest.mark.parametrize("selection", SELECTIONS)
+@for_each("selection", SELECTIONS)
 async def test_the_document_of_each_toolset_is_valid(source: FakeSource, selection: str) -> None:
     import schemathesis  # a second, which every worker that only collects would spend
 

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from tests.server.webhooks.receiver import KEY, Receiver, receiving
+from tests.tables import for_each
 from whatsapp_mcp.server.webhooks import Event, Failure, open_sender, sender
 from whatsapp_mcp.settings import WebhookSettings
 
@@ -39,8 +40,7 @@ async def test_an_event_is_posted_signed_and_whole() -> None:
     assert not request.is_signed_with(b"x" * 24)
 
 
-@pytest.mark.parametrize(
-    ("status", "refused"),
+@for_each("status, refused",
     [(301, True), (400, True), (404, True), (410, True), (500, True),
      (408, False), (425, False), (429, False), (502, False), (503, False), (504, False)],
 )  # fmt: skip
@@ -58,8 +58,8 @@ async def test_a_redirect_is_not_followed() -> None:
     assert target.requests == []
 
 
-@pytest.mark.parametrize(
-    ("said", "pause"),
+@for_each(
+    "said, pause",
     [("120", 120.0), ("99999999", 3600.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)],
 )
 async def test_a_receiver_can_ask_for_a_pause(said: str, pause: float | None) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.webhooks.receiver import KEY, SECRET
+from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import Change
 from whatsapp_mcp.server.webhooks import find_secret, new_secret
@@ -61,7 +62,7 @@ def test_a_secret_is_found_in_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert find_secret("env:HOOK") == KEY
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "",
