@@ -20,8 +20,7 @@ _PACKAGES = {
 """Those that `make test-hosts` runs."""
 _MANIFEST = json.loads((Path(__file__).parents[1] / "hosts" / "package.json").read_text(encoding="utf-8"))
 _VERSIONS: dict[str, str] = _MANIFEST["dependencies"] | _MANIFEST["optionalDependencies"]
-_MAKING = re.compile(r"`whatsapp-mcp token create \S+ --scope \S+` makes the token(?:: )?")
-_PLACE = re.compile(r"^Merge this into .+?(?: \(.+?\))?\. (?=[A-Z`])")
+_MAKING = re.compile(r"`whatsapp-mcp token create \S+ --scope \S+` makes the token(?:\.|: )")
 """What the page says once, for all."""
 _LAUNCH = Launch("/home/ann/.local/bin/whatsapp-mcp")
 _MACHINES = {
@@ -53,8 +52,7 @@ prints: the path of `whatsapp-mcp`, without arguments.
 4. Ask: “Who waits for an answer from me on WhatsApp? Name the three most important chats and what they
    want.” If you are asked whether a tool of `whatsapp` may be used, allow it.
 
-To use a server that [runs already](service.md), `whatsapp-mcp client-config NAME --http` prints how; it
-says what the parts below show as *over HTTP*, in the same file.
+To use a server that [runs already](service.md), `whatsapp-mcp client-config NAME --http` prints how.
 `whatsapp-mcp token create NAME --scope read,send` makes the token. From a container, this computer is called
 `host.docker.internal`: list that name as
 [`server.allowed_hosts`](remote.md#from-containers-and-other-machines). What signs in with OAuth takes
@@ -87,7 +85,7 @@ def _part(host: Host) -> str:
         parts = [_http(host), after, _source(host)]
     else:
         start = _automatic(host) if host.is_automatic else _by_hand(host)
-        parts = [start, after, *host.remarks, f"Over HTTP{_http(host)}", _source(host)]
+        parts = [start, after, *host.remarks, _source(host)]
     return "".join([f"\n## {host.title}\n", *(f"\n{part}\n" for part in parts)])
 
 
@@ -115,15 +113,7 @@ def _http(host: Host) -> str:
     """How it reaches a server that runs already."""
     machine, public = _MACHINES["Linux"], "https://wa.example.org"
     text, where = http_snippet(host, "whatsapp", machine, port=8808, public=public)
-    where = (
-        _MAKING.sub("", where)
-        .replace("set it as", "Set the token as")
-        .replace("write it in", "Write the token in")
-    )
-    where = re.sub(r" ?\.$|, for [^,.]+ takes it from nowhere else\.$", ".", where).replace("..", ".")
-    if host.shape is not None:
-        is_named = host.is_edited or host.command is None
-        where = f": {_PLACE.sub('', where) if is_named else where}"
+    where = _MAKING.sub("", where).replace("set it as", "Set the token as").rstrip()
     if host.http.entry and host.format is Format.JSON:
         text = json.dumps(json.loads(text), ensure_ascii=False)
     return f"{where}\n\n{_fenced(text, host.format if host.http.entry else 'text')}"
