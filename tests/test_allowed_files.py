@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp import allowed_files
 from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument
@@ -60,18 +61,20 @@ def test_a_file_below_a_root_is_opened(root: Path, home: Path) -> None:
     assert read(root / "inner" / "file", [root.parent / "link to root"], home) == "fine"
 
 
-@pytest.mark.parametrize("name", OWN + OWN_TOO)
-@pytest.mark.parametrize("way", ["itself", "symbolic link", "hard link", "linked folder"])
+@for_each("name", OWN + OWN_TOO)
+@for_each("way", ["itself", "symbolic link", "hard link", "linked folder"])
 def test_own_files_are_refused_whatever_the_roots_say(root: Path, home: Path, name: str, way: str) -> None:
-    own, path = home / name, root / "file"
+    own, path, folder = home / name, root / "file", root / "folder"
+    for former in (path, folder):
+        former.unlink(missing_ok=True)
     match way:
         case "symbolic link":
             path.symlink_to(own)
         case "hard link":
             path.hardlink_to(own)
         case "linked folder":
-            (root / "folder").symlink_to(own.parent)
-            path = root / "folder" / own.name
+            folder.symlink_to(own.parent)
+            path = folder / own.name
         case _:
             path = own
     for roots in (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp.settings import CurrentSettings, PolicySettings, Settings, load
 
 
@@ -35,7 +36,7 @@ def test_a_change_that_leaves_size_and_times_as_they_were_is_seen(tmp_path: Path
         assert current.now().log_level == level
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "[policy\n",
@@ -66,6 +67,7 @@ def test_a_file_that_cannot_be_used_leaves_in_force_what_was_before(
     assert [record.getMessage() for record in caplog.records] == [f"settings: {current.fault}"]
     write(tmp_path, READ_ONLY.replace("read_only", "open"))
     assert (current.now().policy.mode, current.fault) == ("open", None)
+    caplog.clear()
 
 
 def test_a_file_that_cannot_be_read_leaves_in_force_what_was_before(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def server(home: Path, *lines: str) -> ServerSettings:
     return load(home).server
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("written", "url"),
     [
         ("https://WA.example.org/", "https://wa.example.org"),
@@ -61,7 +61,7 @@ def test_proxies_are_addresses_and_networks(tmp_path: Path) -> None:
     assert found == ("127.0.0.1/32", "172.18.0.0/16", "fd00::/8")
 
 
-@pytest.mark.parametrize("written", ["proxy.local", "*", "10.0.0.0/33", "0.0.0.0/0", "::/0", ""])
+@for_each("written", ["proxy.local", "*", "10.0.0.0/33", "0.0.0.0/0", "::/0", ""])
 def test_a_proxy_without_an_address_and_the_whole_world_are_refused(tmp_path: Path, written: str) -> None:
     with pytest.raises(InvalidArgument, match="trusted_proxies"):
         server(tmp_path, f'trusted_proxies = ["{written}"]')

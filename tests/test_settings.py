@@ -42,7 +42,7 @@ def test_a_proxy_is_taken_from_the_file_or_the_environment(
     assert settings.load(tmp_path).network.proxy_url == "http://other:1"
 
 
-@pytest.mark.parametrize("url", ["", "s3://bucket", "s3://bucket/prefix", "file:///srv/objects"])
+@for_each("url", ["", "s3://bucket", "s3://bucket/prefix", "file:///srv/objects"])
 def test_an_object_store_is_a_bucket_or_a_folder(url: str, tmp_path: Path) -> None:
     assert load_text(tmp_path, f'[node]\nfiles = "{url}"\n').node.files == url
 
@@ -255,7 +255,7 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
         settings.load(tmp_path).account_folder(name)
 
 
-@pytest.mark.parametrize("name", ["Work", "a.b", "all", "x" * 33])
+@for_each("name", ["Work", "a.b", "all", "x" * 33])
 def test_a_name_that_former_versions_took_is_for_accounts_that_are_there_alone(
     tmp_path: Path, name: str
 ) -> None:
@@ -356,7 +356,7 @@ def test_a_home_whose_path_is_too_long_for_a_socket_is_named_when_the_runtime_fo
         _ = settings.load(tmp_path / ("d" * 100)).account_folder().socket
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "https://api.example/v1/audio/transcriptions",

@@ -54,7 +54,7 @@ def asked(line: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@for_each("shell", SHELLS)
 def test_a_command_is_completed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shell: str
 ):
@@ -128,7 +128,7 @@ def test_accounts_that_are_here_are_completed_and_what_only_a_fleet_needs_is_not
     assert answer(monkeypatch, capsys, "whatsapp-mcp", **asked(line) | variables) == expected
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@for_each("shell", SHELLS)
 def test_the_script_for_a_shell_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shell: str
 ):

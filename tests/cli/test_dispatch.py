@@ -142,8 +142,8 @@ def main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return end.value.code
 
 
-@pytest.mark.parametrize("command", [[], ["serve"]])
-@pytest.mark.parametrize(
+@for_each("command", [[], ["serve"]])
+@for_each(
     ("options", "expected"),
     [
         ([], {}),
@@ -162,6 +162,7 @@ def test_what_client_config_writes_is_served_before_typer_is_imported(
     monkeypatch.setitem(sys.modules, "whatsapp_mcp.cli.app", None)
 
     assert (main(monkeypatch, *command, *options), served) == (7, [expected])
+    served.clear()
 
 
 def test_garbage_is_collected_again_once_the_server_is_loaded(monkeypatch: pytest.MonkeyPatch):
@@ -180,8 +181,8 @@ def test_an_option_is_no_name_of_an_account(monkeypatch: pytest.MonkeyPatch, opt
     assert main(monkeypatch, "--account", option) == 2
 
 
-@pytest.mark.parametrize("command", [[], ["serve"]])
-@pytest.mark.parametrize(
+@for_each("command", [[], ["serve"]])
+@for_each(
     ("options", "expected"),
     [
         (["--account", "work"], {"account": "work"}),
@@ -199,7 +200,7 @@ def test_options_mean_the_same_with_serve_and_without_a_command(
     expected: dict[str, object],
 ):
     assert main(monkeypatch, *command, *options) == 7
-    assert served[0].items() >= expected.items()
+    assert served.pop().items() >= expected.items()
 
 
 def test_serve_has_the_defaults_of_the_server(

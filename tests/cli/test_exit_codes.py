@@ -134,8 +134,8 @@ def test_only_an_account_that_is_online_is_told_with_0(
     assert code_of(line) == (ExitCode.OK if state is ConnectionState.ONLINE else ExitCode.FAILED)
 
 
-@pytest.mark.parametrize("ok", [True, False])
-@pytest.mark.parametrize("line", ["doctor", "doctor --json"])
+@for_each("ok", [True, False])
+@for_each("line", ["doctor", "doctor --json"])
 def test_a_finding_of_the_doctor_is_told_with_1(line: str, ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def examine(*, over_network: bool) -> list[Finding]:
         return [Finding("home", ok, "as it is")]
@@ -179,7 +179,7 @@ def test_a_pause_that_began_or_ended_is_told_with_0(line: str, monkeypatch: pyte
     assert code_of(line) == ExitCode.OK
 
 
-@pytest.mark.parametrize("length", ["soon", "2", "0h", "-2h", "2026-12-01"])
+@for_each("length", ["soon", "2", "0h", "-2h", "2026-12-01"])
 def test_a_bad_length_of_a_pause_is_a_usage_error(length: str) -> None:
     done = CliRunner().invoke(app, ["pause", f"--for={length}"])
 

@@ -35,7 +35,7 @@ def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "arguments",
     [
         ["link"],
@@ -152,7 +152,7 @@ def test_a_number_that_is_none_is_refused_before_anything_is_made(tmp_path: Path
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.parametrize("port", ["99999", "-1", "x", ""])
+@for_each("port", ["99999", "-1", "x", ""])
 def test_a_number_that_is_no_port_is_refused_with_those_that_are(tmp_path: Path, port: str):
     answer = run(tmp_path / "home", "serve", "--transport", "http", f"--port={port}")
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, journal
+from tests.tables import for_each
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.ledger import Exposure, open_ledger
@@ -127,7 +128,7 @@ def test_a_principal_is_tainted_if_strangers_words_were_handed_out_to_it(filled:
     assert json.loads(policy(*arguments, "stdio:agent").stdout)["verdict"] == "allow"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "says"),
     [
         ("[[expect]]\n", "expect.0.tool"),

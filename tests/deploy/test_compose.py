@@ -109,7 +109,7 @@ def is_for(certificate: Path, authority: Path, host: str, purpose: str) -> bool:
     return subprocess.run([*verify, certificate], capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "authority", "host", "purpose"),
     [
         *((name, "fleet", name, "sslserver" if "node" in name else "sslclient") for name in PROGRAMS),

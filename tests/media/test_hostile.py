@@ -19,6 +19,7 @@ from PIL import Image
 
 from tests.media.footage import RED, gif, png, video
 from tests.properties import examples
+from tests.tables import for_each
 from whatsapp_mcp.errors import TooLong, Unsupported
 from whatsapp_mcp.media import Worker, recordings
 
@@ -68,8 +69,8 @@ def samples() -> list[bytes]:
     return [*(buffer.getvalue() for buffer in buffers), *made, note]
 
 
-@pytest.mark.parametrize("job", READING)
-@pytest.mark.parametrize(
+@for_each("job", READING)
+@for_each(
     "content",
     [
         "#EXTM3U\n#EXTINF:1,\n{secret}/a.wav\n",
@@ -90,10 +91,8 @@ async def test_a_format_of_references_is_opened_by_no_job(
         await worker.run(job, content.format(secret=tmp_path).encode(), {"largest": 100})
 
 
-@pytest.mark.parametrize("job", ["looping_video", "voice_note", "listen"])
-@pytest.mark.parametrize(
-    "head", [b"OggS", b"ID3\x04\0\0\0\0\0\0", b"RIFF\0\0\0\0AVI ", b"\0\0\0\x14ftypisom"]
-)
+@for_each("job", ["looping_video", "voice_note", "listen"])
+@for_each("head", [b"OggS", b"ID3\x04\0\0\0\0\0\0", b"RIFF\0\0\0\0AVI ", b"\0\0\0\x14ftypisom"])
 async def test_a_playlist_behind_another_signature_is_no_playlist(
     head: bytes, job: str, worker: Worker, tmp_path: Path
 ) -> None:

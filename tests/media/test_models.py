@@ -173,7 +173,7 @@ def test_a_repository_without_a_needed_file_is_no_model(hub: ModelHub, tmp_path:
         install(hub, tmp_path)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "listing",
     [
         b"",
@@ -201,7 +201,7 @@ def test_a_redirect_within_the_hub_is_followed(hub: ModelHub, tmp_path: Path) ->
     assert install(hub, tmp_path).is_whole()
 
 
-@pytest.mark.parametrize(
+@for_each(
     "target",
     [
         "http://127.0.0.2:1/model.bin",
@@ -222,7 +222,7 @@ def test_a_redirect_to_another_host_is_refused(hub: ModelHub, tmp_path: Path, ta
     assert models.installed(tmp_path, "small") is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "target",
     [
         "https://cdn-lfs.hf.co/x",
@@ -242,7 +242,7 @@ def test_redirects_in_a_circle_end(hub: ModelHub, tmp_path: Path) -> None:
         install(hub, tmp_path)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("status", "error"), [(401, Unsupported), (404, Unsupported), (429, Busy), (500, Busy), (204, Busy)]
 )
 def test_what_a_hub_says_of_a_failure_is_not_repeated(

@@ -106,7 +106,7 @@ async def test_a_preview_has_title_description_and_picture(worker: Worker) -> No
     assert near(pixel(found.thumbnail, 5, 5), BLUE)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "answer",
     [
         page(b"<p>no title"),
@@ -122,9 +122,7 @@ async def test_a_page_that_cannot_be_read_gives_no_preview(answer: bytes, worker
         assert await preview_of(f"{place}/", worker) is None
 
 
-@pytest.mark.parametrize(
-    "image", ["http://10.0.0.1/a.png", "http://[", "/none.png", "/words.png", "/logo.svg", "/list.png"]
-)
+@for_each("image", ["http://10.0.0.1/a.png", "http://[", "/none.png", "/words.png", "/logo.svg", "/list.png"])
 async def test_a_picture_that_cannot_be_had_is_left_out(image: str, worker: Worker) -> None:
     body = f'<title>Boats</title><meta property="og:image" content="{image}">'.encode()
     answers = {"/": page(body), "/words.png": page(b"words"), "/logo.svg": page(SVG, "image/svg+xml")}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.errors import FileNotAllowed, NotConnected
@@ -35,7 +36,7 @@ def leads(monkeypatch: pytest.MonkeyPatch) -> Leads:
     return to
 
 
-@pytest.mark.parametrize(
+@for_each(
     "address",
     "127.0.0.1 127.8.8.8 ::1 169.254.169.254 fe80::1%eth0 0.0.0.0 ::ffff:127.0.0.1 fd00:ec2::254"
     " 100.100.100.200 168.63.129.16 192.0.0.192 fd20:ce::254 fd00:ec2::23 64:ff9b::a9fe:a9fe 2002:7f00:1::"
@@ -52,7 +53,7 @@ async def test_a_name_that_leads_to_the_machine_itself_is_not_gone_through(
         await fetch("http://203.0.113.9/latest/meta-data/", 100, proxy="http://egress.example.org:80")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("given", "used"),
     [
         ("socks5://acme:word@egress.example.org:1080", "socks5://acme:word@10.0.0.7:1080"),

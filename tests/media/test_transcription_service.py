@@ -121,7 +121,7 @@ async def test_nobody_speaking_is_an_empty_transcript(service: TranscriptionServ
     assert await heard(service, (0.0, encoded(silence(2)))) == Transcript(None, ())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("status", "error"),
     [
         (301, Unsupported),
@@ -146,18 +146,18 @@ async def test_a_refusal_is_an_error_of_ours_without_the_words_of_the_service(
         await heard(service)
     assert "words of a service" not in str(caught.value) + caplog.text
     assert len(service.requests) == (2 if status == 400 else 1)  # a redirect is not followed
+    service.requests.clear()
+    caplog.clear()
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"{}", b'{"text": 3}', b"[" * 100_000, b" " * 5_000_000]
-)
+@for_each("body", [b"", b"<html>", b"[]", b"{}", b'{"text": 3}', b"[" * 100_000, b" " * 5_000_000])
 async def test_what_is_no_transcript_is_refused(service: TranscriptionService, body: bytes) -> None:
     service.body = body
     with pytest.raises(Unsupported, match="something else"):
         await heard(service)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "segments",
     [
         3,

@@ -6,6 +6,7 @@ home is in `STORED`; the people are invented, the account lives on a simulated W
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import subprocess
@@ -68,14 +69,19 @@ STORED: Final = Stored(
 
 def home_of(version: str, target: Path) -> Path:
     """Unpack the home of a version."""
-    folder = FOLDER
-    if version == PRESENT:
-        folder = target
-        program = [sys.executable, "-m", "tests.upgrading.homes", version, str(folder)]
-        subprocess.run(program, check=True, capture_output=True, timeout=120)
-    with tarfile.open(folder / f"{version}.tar.xz") as packed:
-        packed.extractall(target, filter="data")
+    packed = present_home() if version == PRESENT else (FOLDER / f"{version}.tar.xz").read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(target, filter="data")
     return target / "home"
+
+
+@functools.cache
+def present_home() -> bytes:
+    """The packed home of this code, which a process makes once for all tests that it runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = [sys.executable, "-m", "tests.upgrading.homes", PRESENT, folder]
+        subprocess.run(program, check=True, capture_output=True, timeout=120)
+        return Path(folder, f"{PRESENT}.tar.xz").read_bytes()
 
 
 def versions() -> list[str]:

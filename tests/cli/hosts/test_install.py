@@ -302,8 +302,8 @@ def test_a_command_that_cannot_be_started_is_told_with_what_shows_why(home: Path
     assert "$ claude mcp add" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["install", "client-config"])
-@pytest.mark.parametrize(
+@for_each("command", ["install", "client-config"])
+@for_each(
     ("typed", "told"),
     [
         (["clade-code"], "Did you mean claude-code?"),
@@ -378,7 +378,7 @@ def test_a_host_that_needs_a_public_url_is_answered_with_the_settings(home: Path
     assert "Set server.public_url and server.oauth in config.toml." in done.stderr
 
 
-@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
+@for_each("host", HOSTS)
 def test_what_cannot_be_undone_here_is_answered_with_how_to_undo_it_by_hand(home: Path, host: Host) -> None:
     done = run("install", host.name, "--undo", "--yes")
 

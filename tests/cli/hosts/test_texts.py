@@ -350,7 +350,7 @@ def test_an_entry_goes_into_stock_settings_of_zed_below_the_last_one_and_above_w
     assert path.read_text() == ZED.replace("16", "18")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "line"),
     [
         ('{\n  // c\n  "a": 1,,\n}', 3),
@@ -454,7 +454,7 @@ def test_what_a_person_added_to_an_entry_in_yaml_is_kept_as_it_is(tmp_path: Path
     assert (entry["available_tools"], entry["env_keys"]) == (["list_chats"], [])
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "extensions:\n  - a\n",
