@@ -5,49 +5,72 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+_PARAMETERS: Any = type(pytest.param())
 _LONGEST = 300
 """Characters of a row in what is said of it."""
 
 
-def for_each(names: str | Sequence[str], rows: Iterable[Any]) -> Callable[[Callable[..., Any]], Any]:
+def for_each(
+    names: str | Sequence[str], rows: Iterable[Any], **makers: str
+) -> Callable[[Callable[..., Any]], Any]:
     """Make one test that calls a function with each row, and fails with all rows for which that fails.
 
     It takes names and rows as `pytest.mark.parametrize` does, which makes a test of each row instead: for
     rows that begin something large, or do different things. Each row has a `monkeypatch`, a `tmp_path` and
-    a `capsys` of its own; other fixtures are shared by all of them.
+    a `capsys` of its own, and by parameter what the fixture that `makers` names makes or opens when called;
+    other fixtures are shared by all of them.
     """
     named = [name.strip() for name in names.split(",")] if isinstance(names, str) else [*names]
-    table = [dict(zip(named, (row,) if len(named) == 1 else row, strict=True)) for row in rows]
+    table = [dict(zip(named, _values(row, len(named)), strict=True)) for row in rows]
 
     def wrap(function: Callable[..., Any]) -> Any:
         async def go_through_them(**fixtures: Any) -> None:
             wrong: list[str] = []
+            make = {name: fixtures.pop(maker) for name, maker in makers.items()}
             for number, row in enumerate(table):
                 with _noted(row, wrong), _own(fixtures, number) as own:
-                    await function(**own, **row)
+                    async with AsyncExitStack() as opened:
+                        made = {name: await _entered(opened, maker()) for name, maker in make.items()}
+                        await function(**own, **row, **made)
             _none_of(wrong, table)
 
         def go_through(**fixtures: Any) -> None:
             wrong: list[str] = []
+            make = {name: fixtures.pop(maker) for name, maker in makers.items()}
             for number, row in enumerate(table):
                 with _noted(row, wrong), _own(fixtures, number) as own:
-                    function(**own, **row)
+                    function(**own, **row, **{name: maker() for name, maker in make.items()})
             _none_of(wrong, table)
 
         asynchronous = inspect.iscoroutinefunction(function)
         test = functools.wraps(function)(go_through_them if asynchronous else go_through)
         signature = inspect.signature(function)
-        others = [each for name, each in signature.parameters.items() if name not in named]
+        others = [
+            each.replace(name=makers.get(name, name))
+            for name, each in signature.parameters.items()
+            if name not in named
+        ]
         vars(test)["__signature__"] = signature.replace(parameters=others)
         return test
 
     return wrap
+
+
+def _values(row: Any, count: int) -> tuple[Any, ...]:
+    if isinstance(row, _PARAMETERS):
+        return tuple(row.values)
+    return (row,) if count == 1 else row
+
+
+async def _entered(opened: AsyncExitStack, made: Any) -> Any:
+    is_opened = isinstance(made, AbstractAsyncContextManager)
+    return await opened.enter_async_context(made) if is_opened else made
 
 
 def _none_of(wrong: list[str], table: list[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, Raw, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.exporting import said
 from whatsapp_mcp.models import (
@@ -42,7 +42,7 @@ def album_of_three() -> list[Raw]:
     ]
 
 
-@rows("order", [*permutations(range(3))], archive="archives")
+@for_each("order", [*permutations(range(3))], archive="archives")
 async def test_an_album_knows_its_files_in_whichever_order_they_come(
     archive: Archive, order: tuple[int, ...]
 ) -> None:

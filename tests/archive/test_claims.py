@@ -14,7 +14,7 @@ from tests.archive import events as ev
 from tests.archive.dump import dump
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, ME, NOON, NOW, Raw, journal
 from tests.archive.test_hostile import mapping
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.decoding import ADDON_FIELDS
@@ -172,7 +172,7 @@ def before(known: AccountFolder) -> dict[str, Any]:
     return others(known)
 
 
-@rows("claim, where", product(CLAIMS, [EVE, GROUP]), folder="copies")
+@for_each("claim, where", product(CLAIMS, [EVE, GROUP]), folder="copies")
 async def test_a_strangers_message_changes_nothing_about_others(
     before: dict[str, Any], folder: AccountFolder, claim: str, where: str
 ) -> None:
@@ -182,7 +182,7 @@ async def test_a_strangers_message_changes_nothing_about_others(
         assert (await archive.message("A1")).kept_by is None or claim == "keepInChatMessage"
 
 
-@rows("claim", CLAIMS, folder="copies")
+@for_each("claim", CLAIMS, folder="copies")
 async def test_nor_does_one_that_the_phones_past_holds(
     before: dict[str, Any], folder: AccountFolder, claim: str
 ) -> None:
@@ -192,7 +192,7 @@ async def test_nor_does_one_that_the_phones_past_holds(
     assert [found[name] for name in UNSYNCED] == [before[name] for name in UNSYNCED]
 
 
-@rows("claim", CLAIMS, folder="copies")
+@for_each("claim", CLAIMS, folder="copies")
 async def test_nor_does_one_that_says_it_is_between_the_owners_devices(
     before: dict[str, Any], folder: AccountFolder, claim: str
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.archive.importing import import_archive, import_chat
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, export
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import InvalidArgument
@@ -198,7 +198,7 @@ async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_pa
     assert (await import_archive(archive, path)).messages == 0
 
 
-@rows(
+@for_each(
     "sender, expected",
     [
         ("15550000077", "15550000077@s.whatsapp.net"),

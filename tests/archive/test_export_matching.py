@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.exchange.export_matching import NamedChat, Person, comparable, matched
 from whatsapp_mcp.models import ContactUpdate, ExportMatch, ExportOutline, GroupUpdate
@@ -50,7 +50,7 @@ async def match(archive: Archive, file: str, *authors: str) -> ExportMatch:
     return found
 
 
-@rows(
+@for_each(
     "file",
     [
         "WhatsApp Chat - Ana.zip",
@@ -92,7 +92,7 @@ async def test_a_group_is_matched_by_its_name_and_most_of_its_authors(filled: Ar
         assert await match(filled, file, *authors) == ExportMatch(file, None, (GROUP,))
 
 
-@rows(
+@for_each(
     "file, authors, candidates",
     [
         ("WhatsApp Chat - Ana.zip", ("Ana", "Somebody"), (ANA,)),

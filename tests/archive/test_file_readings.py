@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.archive import events as ev
 from tests.archive import world
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, NOW, Raw, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.read import snippets
 from whatsapp_mcp.errors import MessageNotFound
@@ -80,7 +80,7 @@ async def found(archive: Archive, query: str, **how: Any) -> list[str]:
 # Reading it again.
 
 
-@rows(
+@for_each(
     "read",
     [
         TRANSCRIPT,
@@ -189,9 +189,9 @@ async def test_the_words_are_found_in_the_chat_also_after_two_chats_became_one(a
 # It goes where its message goes.
 
 
-@rows("order", [(0, 1), (1, 0)])
-@rows("read", [0, 1])
-@rows("live", [True, False], archive="archives")
+@for_each("order", [(0, 1), (1, 0)])
+@for_each("read", [0, 1])
+@for_each("live", [True, False], archive="archives")
 async def test_of_two_copies_that_become_one_what_was_read_of_either_stays(
     archive: Archive, order: tuple[int, int], read: int, live: bool
 ) -> None:

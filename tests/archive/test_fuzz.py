@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, NOW, journal
 from tests.properties import examples
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.read import cursors
 from whatsapp_mcp.archive.read.search_query import parse
@@ -142,8 +142,8 @@ def calls(archive: Archive) -> st.SearchStrategy[Callable[[], Awaitable[Any]]]:
 
 
 @pytest.mark.anyio
-@rows("mode", ["words", "any", "substring"])
-@rows("place", ["", "from:", "in:", "has:"], archive="archives")
+@for_each("mode", ["words", "any", "substring"])
+@for_each("place", ["", "from:", "in:", "has:"], archive="archives")
 async def test_a_character_that_becomes_eighteen_is_searched_a_thousand_times(
     archive: Archive, place: str, mode: Any
 ) -> None:

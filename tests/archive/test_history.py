@@ -10,7 +10,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import ChatNotFound
@@ -42,7 +42,7 @@ async def test_a_conversation_brings_messages_name_settings_and_members(archive:
     assert (progress.percent, progress.done, progress.messages) == (40, False, 2)
 
 
-@rows(
+@for_each(
     "told, until",
     [
         (0, None),

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from tests.archive import events as ev
 from tests.archive.events import ANA, GROUP, NOON, Raw, journal
 from tests.archive.world import sealed, text
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Chat, Message
 from whatsapp_mcp.protobufs import E2E, LidMigration, Neonize
@@ -84,7 +84,7 @@ async def everything_reads(archive: Archive) -> tuple[Message, ...]:
     return messages
 
 
-@rows("where", GARBLED, archive="archives")
+@for_each("where", GARBLED, archive="archives")
 async def test_text_that_is_no_utf8_is_read_as_far_as_it_goes(archive: Archive, where: str) -> None:
     result = await archive.ingest(journal([ev.message("A1", at=NOON - 1), garbled(GARBLED[where])]))
     assert result.undecoded == 0

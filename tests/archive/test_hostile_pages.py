@@ -10,7 +10,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, NOON, journal
 from tests.archive.test_hostile import everything_reads
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import ForeignMessage, ForeignPage, ImportSource, ImportState, MessageFilter
 
@@ -32,7 +32,7 @@ async def imported(archive: Archive, *messages: ForeignMessage) -> int:
     return record.number
 
 
-@rows("when", [-(10**17), -1, 0, 10**17, (1 << 63) - 1], archive="archives")
+@for_each("when", [-(10**17), -1, 0, 10**17, (1 << 63) - 1], archive="archives")
 async def test_a_deletion_at_an_impossible_time_counts_from_when_the_message_was_sent(
     archive: Archive, when: int
 ) -> None:
@@ -41,8 +41,8 @@ async def test_a_deletion_at_an_impossible_time_counts_from_when_the_message_was
     assert message.revoked_at == message.timestamp
 
 
-@rows("sender", [ANA, None])
-@rows("ahead", [-1800, 0, 3600, 86_000], archive="archives")
+@for_each("sender", [ANA, None])
+@for_each("ahead", [-1800, 0, 3600, 86_000], archive="archives")
 async def test_a_message_of_a_file_marks_none_as_read_that_came_over_the_connection(
     archive: Archive, sender: str | None, ahead: int
 ) -> None:
@@ -63,8 +63,8 @@ async def test_what_a_file_brings_to_a_chat_without_unread_messages_counts_as_re
     assert (await archive.chats()).items[0].unread == 0
 
 
-@rows("told", ["d", "wd", "dw", "wdw"])
-@rows("sender", [ANA, None], archive="archives")
+@for_each("told", ["d", "wd", "dw", "wdw"])
+@for_each("sender", [ANA, None], archive="archives")
 async def test_a_deletion_in_a_file_deletes_no_message_that_comes_over_the_connection_later(
     archive: Archive, told: str, sender: str | None
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive import world
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate, MessageFilter, SendStatus
@@ -241,7 +241,7 @@ async def test_a_newer_name_under_one_address_shows_though_it_reads_as_before(ar
     assert (await archive.chats()).items[0].name == "Ana"
 
 
-@rows("seed", range(8), archive="archives")
+@for_each("seed", range(8), archive="archives")
 async def test_in_a_group_a_number_that_moved_leaves_each_their_messages_edits_and_revokes(
     archive: Archive, seed: int
 ) -> None:
@@ -263,7 +263,7 @@ async def test_in_a_group_a_number_that_moved_leaves_each_their_messages_edits_a
     assert other.revoked_at is not None
 
 
-@rows("seed", range(8), archive="archives")
+@for_each("seed", range(8), archive="archives")
 async def test_in_a_group_what_is_done_under_a_number_that_moved_is_of_the_one_who_held_it_then(
     archive: Archive, seed: int
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, ME, NOON, journal
 from tests.archive.replaying import contents
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import (
@@ -408,7 +408,7 @@ async def test_votes_of_a_file_are_counted(archive: Archive) -> None:
     assert [(one.name, len(one.voters)) for one in options] == [("Pizza", 0), ("Sushi", 1)]
 
 
-@rows(
+@for_each(
     "message, why",
     [
         (said(""), Unreadable.NO_ID),

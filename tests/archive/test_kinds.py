@@ -9,7 +9,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, GROUP, NOON, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.decoding import content, kinds
@@ -272,8 +272,8 @@ KINDS: list[tuple[Callable[[Any], None], MessageKind, str, dict[str, Any] | None
 ]
 
 
-@rows("fill, kind, text, details", KINDS)
-@rows("from_history", [False, True], archive="archives")
+@for_each("fill, kind, text, details", KINDS)
+@for_each("from_history", [False, True], archive="archives")
 async def test_each_kind_is_told_alike_live_and_from_the_past(
     archive: Archive,
     fill: Callable[[Any], None],
@@ -454,7 +454,7 @@ def test_every_part_of_a_message_is_handled_or_named_or_says_nothing_to_a_person
     assert sorted([*known, *wrappers]) == sorted(fields)
 
 
-@rows("name", sorted(kinds.NAMED), archive="archives")
+@for_each("name", sorted(kinds.NAMED), archive="archives")
 async def test_what_has_no_handler_is_told_by_its_name(archive: Archive, name: str) -> None:
     body = E2E.Message()
     getattr(body, name).SetInParent()

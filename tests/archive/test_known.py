@@ -6,7 +6,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, NOON, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import ContactUpdate
 
@@ -108,7 +108,7 @@ async def test_a_confirmation_that_came_before_the_number_was_known_holds_for_it
     assert await known(archive, ANA)
 
 
-@rows(
+@for_each(
     "name",
     ["+15550000001", "+1 (555) 000-0001", "15550000001@s.whatsapp.net", "+١٥٥٥٠٠٠٠٠٠١"],
     archive="archives",

@@ -16,7 +16,7 @@ from google.protobuf.message import Message as Proto
 from tests.archive import events as ev
 from tests.archive.events import ANA, GROUP, NOON, journal
 from tests.archive.world import reply, text
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.decoding import limits
 from whatsapp_mcp.decoding.content import HANDLERS
@@ -109,7 +109,7 @@ async def test_what_the_apps_let_a_person_write_is_kept_whole(archive: Archive) 
     assert "left_out" not in asked.details
 
 
-@rows("kind", HANDLERS, folder="folders")
+@for_each("kind", HANDLERS, folder="folders")
 async def test_no_field_of_any_kind_of_message_is_larger_than_its_limit(
     folder: AccountFolder, kind: str
 ) -> None:
@@ -248,7 +248,7 @@ async def test_a_contact_card_without_colons_is_read_in_one_go(archive: Archive)
     assert (await archive.message("C1")).text == "Ana"
 
 
-@rows(
+@for_each(
     "url, path, kept",
     [
         ("https://mmg.whatsapp.net/v/1.enc?x=y", "/v/1.enc?x=y", True),

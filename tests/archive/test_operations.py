@@ -21,7 +21,7 @@ from tests.archive import kept_operations
 from tests.archive.events import ANA, journal
 from tests.archive.recorded import Recording, path_of, recording, run
 from tests.archive.replaying import contents, digests, replay
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp import archive as room
 from whatsapp_mcp.archive import Archive, ReadingArchive, WriteOperation, open_archive
 from whatsapp_mcp.archive.operations import OPERATIONS
@@ -119,7 +119,7 @@ async def test_the_feed_has_the_time_of_the_operation(folder: AccountFolder) -> 
         assert (await archive.outbox_get(1)).created_at == at
 
 
-@rows("module", sorted({call.__module__ for call in OPERATIONS.values()}))
+@for_each("module", sorted({call.__module__ for call in OPERATIONS.values()}))
 def test_what_applies_an_operation_decodes_nothing(module: str) -> None:
     assert "decode_event" not in inspect.getsource(sys.modules[module])
 
@@ -149,7 +149,7 @@ READS = methods(ReadingArchive) | {
 WRITES = sorted(methods(Archive) - READS)
 
 
-@rows("name", WRITES)
+@for_each("name", WRITES)
 def test_what_may_be_written_is_an_operation(name: str) -> None:
     assert name in OPERATIONS or name in OUTSIDE | STEPS
 
@@ -224,7 +224,7 @@ APPLIED = sorted(path for path in ROOM.rglob("*.py") if path.name not in EDGES a
 DECODING = sorted((ROOM.parent / "decoding").glob("*.py"))
 
 
-@rows("path", [*APPLIED, *DECODING])
+@for_each("path", [*APPLIED, *DECODING])
 def test_no_clock_no_chance_and_no_file_is_read(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call)]

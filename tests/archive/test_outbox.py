@@ -8,7 +8,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.errors import InvalidArgument, KeyReused, MessageNotFound, SendUnknown
 from whatsapp_mcp.models import (
@@ -213,7 +213,7 @@ async def test_a_receipt_settles_exactly_the_send_that_it_names(archive: Archive
     assert [m.text for m in (await archive.messages()).items] == ["two"]
 
 
-@rows(
+@for_each(
     "event",
     [
         ev.receipt("3EB0AA", kind="DELIVERED", at=now()),
@@ -222,7 +222,7 @@ async def test_a_receipt_settles_exactly_the_send_that_it_names(archive: Archive
         ev.message("3EB0AA", "hi", sender=None),
     ],
 )
-@rows("early", [False, True], archive="archives")
+@for_each("early", [False, True], archive="archives")
 async def test_whatever_names_a_message_shows_that_it_was_sent(
     archive: Archive, event: ev.Raw, early: bool
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, NOW, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.read.people import distance, rank_name
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
@@ -52,7 +52,7 @@ async def filled(archive: Archive) -> Archive:
     return archive
 
 
-@rows(
+@for_each(
     "text, expected",
     [
         (ANA, [(ANA, "jid")]),
@@ -84,7 +84,7 @@ async def test_a_text_is_resolved_to_the_chats_it_may_mean(
     assert [(one.chat.jid, one.matched) for one in await filled.resolve_chat(text)] == expected
 
 
-@rows(
+@for_each(
     "name, shown",
     [
         ("ana muller", ANA),
@@ -158,7 +158,7 @@ async def test_a_name_that_somebody_gave_themselves_is_no_better_than_a_word_of_
     assert [one.chat.jid for one in meant(await archive.resolve_chat("ana"))] == [stranger]
 
 
-@rows("text", ["me", "Me", "myself"], archive="archives")
+@for_each("text", ["me", "Me", "myself"], archive="archives")
 async def test_me_is_the_owner_of_the_account(archive: Archive, text: str) -> None:
     await fill(archive)
     await archive.record_contacts([ContactUpdate(BOB, saved_name="Me")])
@@ -173,7 +173,7 @@ async def test_a_number_never_seen_gives_an_empty_chat_with_the_number_as_its_na
     assert candidate.chat.last_message_at is None
 
 
-@rows(
+@for_each(
     "jid, kind",
     [
         ("120363000000000099@g.us", ChatKind.GROUP),
@@ -189,7 +189,7 @@ async def test_a_jid_never_seen_is_of_the_kind_that_it_says(
     assert (candidate.chat.jid, candidate.chat.kind) == (jid, kind)
 
 
-@rows(
+@for_each(
     "query, expected",
     [
         ("ana", ["Ana Müller", "Anabel"]),
@@ -315,7 +315,7 @@ async def test_the_context_of_a_message_is_what_surrounds_it_in_its_chat(archive
     assert [message.message_id for message in page.items] == ["A2", "A3", "A4", "A5"]
 
 
-@rows("limit", [0, -1, 501, 10**9])
+@for_each("limit", [0, -1, 501, 10**9])
 async def test_a_limit_out_of_range_is_refused(archive: Archive, limit: int) -> None:
     for call in (archive.chats, archive.messages, archive.contacts):
         with pytest.raises(InvalidArgument):
@@ -349,7 +349,7 @@ async def test_a_name_cannot_be_written_so_that_it_counts_as_somebody_elses(arch
     assert [one.chat.jid for one in await archive.resolve_chat("tim")] == [ANA]
 
 
-@rows("typed, found", [("Ann", ["Ann Lee"]), ("tim", ["Tim"]), ("anne", ["Hannes"])], archive="archives")
+@for_each("typed, found", [("Ann", ["Ann Lee"]), ("tim", ["Tim"]), ("anne", ["Hannes"])], archive="archives")
 async def test_the_inside_of_a_name_is_found_only_where_nothing_better_is(
     archive: Archive, typed: str, found: list[str]
 ) -> None:
@@ -362,7 +362,7 @@ async def test_the_inside_of_a_name_is_found_only_where_nothing_better_is(
     assert len(page.items) == len(found) or typed == "anne"
 
 
-@rows(
+@for_each(
     "one, other, expected", [("ana", "ana", 0), ("jhon", "john", 1), ("ab", "", 2), ("kitten", "sitting", 3)]
 )
 def test_the_distance_counts_slips(one: str, other: str, expected: int) -> None:

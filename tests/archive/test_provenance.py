@@ -8,7 +8,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import (
     ContactUpdate,
@@ -46,7 +46,7 @@ async def told(archive: Archive, *events: ev.Raw) -> None:
     await archive.ingest(journal(events))
 
 
-@rows(
+@for_each(
     "event, strangers",
     [
         (ev.message("M1", chat=ANA), False),
@@ -84,7 +84,7 @@ async def test_what_was_sent_after_reading_strangers_words_counts_as_theirs(arch
     assert not last_words_are_strangers(chat.last_message, {"M1"})
 
 
-@rows(
+@for_each(
     "quoted, strangers",
     [
         (ev.message("Q1", chat=GROUP, sender=ANA), False),

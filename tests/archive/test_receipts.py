@@ -9,7 +9,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from tests.archive.world import call, reply
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import GroupUpdate, MessageFilter, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.protobufs import E2E, HistorySync
@@ -83,7 +83,7 @@ async def test_reading_is_recorded_on_request(archive: Archive) -> None:
     assert await unread(archive) == 1
 
 
-@rows("count, expected", [(0, 0), (2, 2), (5, 5), (9, 5)], archive="archives")
+@for_each("count, expected", [(0, 0), (2, 2), (5, 5), (9, 5)], archive="archives")
 async def test_the_phones_own_unread_count_comes_out_after_a_history_sync(
     archive: Archive, count: int, expected: int
 ) -> None:

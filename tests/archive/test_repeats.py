@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.archive.test_file_readings import document, pages
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database.normalise import tokens
 from whatsapp_mcp.archive.read.repeats import _BLOCK, _RUN, _blocks, _runs, quarters
@@ -27,7 +27,7 @@ async def written(archive: Archive, text: str, chat: str = ANA) -> None:
     await archive.ingest(journal([ev.message("T1", text, chat=chat, sender=ANA, alt=ANA_LID)]))
 
 
-@rows(
+@for_each(
     "text",
     [
         TWELVE,
@@ -52,7 +52,7 @@ async def test_twelve_words_that_were_read_in_a_file_of_another_chat_are_found(a
     assert await archive.repeats_another_chat(TWELVE, ANA) is None
 
 
-@rows(
+@for_each(
     "text",
     [
         "",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.properties import examples
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database.normalise import tokens
 from whatsapp_mcp.archive.read.search_query import parse
@@ -58,7 +58,7 @@ async def hits(archive: Archive, query: str, **more: object) -> list[str]:
     return [m.text for m in (await archive.search(query, **more)).items]  # type: ignore[arg-type]
 
 
-@rows(
+@for_each(
     "query, expected",
     [
         ("reuniao", {0, 1}),
@@ -93,7 +93,7 @@ async def test_words_are_found_whatever_the_script(filled: Archive, query: str, 
     assert set(await hits(filled, query)) == {TEXTS[n] for n in expected}
 
 
-@rows(
+@for_each(
     "query, expected",
     [
         ("etin", {9}),
@@ -160,7 +160,7 @@ async def with_people(archive: Archive) -> Archive:
     return archive
 
 
-@rows(
+@for_each(
     "query, expected",
     [
         ("plan", "P6 P5 P4 P3 P2 P1"),
@@ -212,7 +212,7 @@ async def test_has_stands_beside_an_or_also_where_the_inside_of_words_is_found(a
     assert [message.message_id for message in page.items] == ["P6", "P3"]
 
 
-@rows(
+@for_each(
     "query, rest",
     [
         ("plan has:image from:ana", "from:ana has:image"),
@@ -326,8 +326,8 @@ async def test_no_query_is_an_error(archive: Archive, query: str, mode: str, ord
     await archive.search(query, mode=mode, order=order)  # type: ignore[arg-type]
 
 
-@rows("mode", ["words", "substring"])
-@rows(
+@for_each("mode", ["words", "substring"])
+@for_each(
     "query",
     ["at " * 5_000, "at OR " * 2_000 + "x", "-no " * 3_000, "from:ana " * 500, "会" * 20_000, "a." * 20_000],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, NOON, Raw, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import MessageKind
 from whatsapp_mcp.protobufs import E2E
@@ -36,7 +36,7 @@ async def test_groups_that_were_busy_and_fall_silent_together_are_counted(archiv
     assert await archive.silent_groups(NOW) == len(GROUPS)
 
 
-@rows(
+@for_each(
     "events",
     [
         [*BUSY],

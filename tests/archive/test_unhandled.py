@@ -9,7 +9,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, NOON, journal
 from tests.archive.world import sealed_edit, sealed_reaction, text
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.decoding import addons, history
@@ -49,7 +49,7 @@ async def test_every_add_on_is_handled_or_it_is_said_why_it_is_ignored() -> None
     assert all((*addons.IGNORED.values(), *addons.IGNORED_PROTOCOL.values()))
 
 
-@rows("number", TYPES, archive="archives")
+@for_each("number", TYPES, archive="archives")
 async def test_a_protocol_message_is_handled_ignored_or_kept(archive: Archive, number: int) -> None:
     result = await archive.ingest(journal([ev.message("P1", protocol(number))]))
     known = number in addons.PROTOCOL or number in addons.IGNORED_PROTOCOL

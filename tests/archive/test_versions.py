@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.state.votes import secret_key
 from whatsapp_mcp.models import (
@@ -189,8 +189,8 @@ async def test_a_vote_that_is_forged_stays_sealed(archive: Archive) -> None:
     assert all(not option.voters for option in (await archive.message("P1")).poll)
 
 
-@rows("sealed_first", [False, True])
-@rows("from_history", [False, True], archive="archives")
+@for_each("sealed_first", [False, True])
+@for_each("from_history", [False, True], archive="archives")
 async def test_a_sealed_reaction_is_opened_with_the_secret_of_its_message(
     archive: Archive, sealed_first: bool, from_history: bool
 ) -> None:

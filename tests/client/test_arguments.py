@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.client.arguments import Arguments, jid_from_proto, jid_to_proto, to_json
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.protobufs import E2E, Neonize
@@ -52,7 +52,7 @@ def test_defaults_stand_in_for_what_is_missing() -> None:
     assert arguments.integer("a", 7) == 7
 
 
-@rows(
+@for_each(
     "kind, value",
     [
         ("text", 1),
@@ -73,7 +73,7 @@ def test_a_value_of_the_wrong_kind_is_refused(kind: str, value: Any) -> None:
         getattr(Arguments({"a": value}), kind)("a")
 
 
-@rows("kind", ["text", "texts", "flag", "number", "integer", "jid", "jids", "file", "received"])
+@for_each("kind", ["text", "texts", "flag", "number", "integer", "jid", "jids", "file", "received"])
 def test_a_missing_value_is_named(kind: str) -> None:
     with pytest.raises(InvalidArgument, match="'a' is missing"):
         getattr(Arguments({}), kind)("a")

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from tests.client.client_process import ClientUnderTest
 from tests.client.conftest import sending
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.child_process import RECEIVED
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import (
@@ -160,7 +160,7 @@ async def test_an_unknown_call_is_unsupported(linked: ClientUnderTest) -> None:
         await linked.call("get_rich_quick")
 
 
-@rows(
+@for_each(
     "method, params",
     [
         ("send_message", {}),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp import capabilities
 from whatsapp_mcp.capabilities import (
     CAPABILITIES,
@@ -29,7 +29,7 @@ ALL = frozenset(SYMBOLS)
 ROW = Capability("rows", "row a boat", ("Row", "Steer"), verified=("0.5.2",))
 
 
-@rows(
+@for_each(
     "version, symbols, state",
     [
         ("0.5.2", {"Row", "Steer", "Other"}, CapabilityState.WORKS),

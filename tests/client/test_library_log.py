@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.client.failures import KeysFailure
 from whatsapp_mcp.storage import KeysAddress
 
@@ -49,13 +49,13 @@ LINES_WITH_IDS = (
 """What the library logs of a message while its database works (whatsmeow, `message.go`)."""
 
 
-@rows("error", DATABASE_ERRORS)
+@for_each("error", DATABASE_ERRORS)
 def test_a_message_that_no_key_could_be_read_or_stored_for_ends_the_client(error: str) -> None:
     for failure in (IN_DATABASE, IN_FILE):
         assert failure.is_told_by(DECRYPTING.format(id="3A72", error=error))
 
 
-@rows("error", DATABASE_ERRORS[:2])
+@for_each("error", DATABASE_ERRORS[:2])
 def test_a_message_that_could_not_be_encrypted_for_a_device_ends_the_client(error: str) -> None:
     for failure in (IN_DATABASE, IN_FILE):
         assert failure.is_told_by(f"Failed to encrypt 3A72 for {SENDER}: cipher encryption failed: {error}")
@@ -68,7 +68,7 @@ def test_a_device_without_a_session_ends_no_client() -> None:
     assert not IN_DATABASE.is_told_by(line)
 
 
-@rows("error", NETWORK_ERRORS)
+@for_each("error", NETWORK_ERRORS)
 def test_a_database_that_cannot_be_reached_ends_the_client(error: str) -> None:
     assert IN_DATABASE.is_told_by(f"failed to prefetch sessions: {error}")
     assert not IN_FILE.is_told_by(f"failed to prefetch sessions: {error}")
@@ -91,7 +91,7 @@ def test_a_whatsapp_that_cannot_be_reached_ends_no_client(line: str) -> None:
     assert not IN_DATABASE.is_told_by(line)
 
 
-@rows(
+@for_each(
     "line",
     [
         'Failed to get LID for 1@lid: pq: password authentication failed for user "wa" (28P01)',
@@ -104,7 +104,7 @@ def test_any_other_line_that_tells_of_a_failed_database_ends_the_client(line: st
     assert IN_DATABASE.is_told_by(line)
 
 
-@rows("line", LINES_WITH_IDS)
+@for_each("line", LINES_WITH_IDS)
 def test_an_id_that_looks_like_a_failed_database_ends_no_client(line: str) -> None:
     for error in (
         *DATABASE_ERRORS,

@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 import whatsapp_mcp
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.errors import Busy, DeadlineExceeded
 
@@ -210,7 +210,7 @@ def test_nothing_but_the_accessor_stores_a_device_or_a_client() -> None:
     }
 
 
-@rows(
+@for_each(
     "source",
     [
         "class A:\n    def __init__(self, device: Device) -> None:\n        self.device = device",

@@ -19,7 +19,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.device.conftest import settings_of
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.agent import Agents, command
 from whatsapp_mcp.device.clock import SystemClock
@@ -130,7 +130,7 @@ def _break(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(command, "run", ran)
 
 
-@rows("kill_at", range(1, 36), tmp_path="paths")
+@for_each("kill_at", range(1, 36))
 async def test_every_message_is_answered_once_whenever_the_leader_is_killed(
     tmp_path: Path, kill_at: int
 ) -> None:

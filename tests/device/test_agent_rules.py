@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.device.agent import command, rules
 from whatsapp_mcp.device.agent.answers import PART, Answer, answer_in, parts_of
 from whatsapp_mcp.models import Caller, HandOn, HandOnState
@@ -106,7 +106,7 @@ def test_json_has_the_answer_and_what_it_cost() -> None:
             answer_in(bad, "json")
 
 
-@rows("cost", ["1" * 400, "1e999", "-1e999", "NaN", "Infinity"])
+@for_each("cost", ["1" * 400, "1e999", "-1e999", "NaN", "Infinity"])
 def test_a_cost_that_no_number_holds_is_no_answer(cost: str) -> None:
     with pytest.raises(ValueError, match="cost"):
         answer_in(f'{{"result": "yes", "cost": {cost}}}', "json")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.device.outbox_rig import ANN, BOB, Rig, Wire, rig, text
 from tests.properties import examples
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.outbox.composing import Composed
 from whatsapp_mcp.errors import Unsupported, WhatsAppError
@@ -177,7 +177,7 @@ async def test_a_failure_while_a_send_is_prepared_fails_that_send_alone(
         assert tried.count(ANN) == before
 
 
-@rows("content", STRANGE, folder="folders")
+@for_each("content", STRANGE, folder="folders")
 async def test_strange_contents_fail_alone(folder: AccountFolder, content: Content) -> None:
     async def client(method: str, parameters: dict[str, Any]) -> Any:
         return {"upload": "no base64!", "build_poll_vote": 7}[method]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive.database.damage import quarantine
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.leader import LeaderLock
@@ -29,8 +29,8 @@ def link_at(path: Path) -> None:
     path.symlink_to("archive.db")
 
 
-@rows("plant", [folder_at, os.mkfifo, link_at])
-@rows(
+@for_each("plant", [folder_at, os.mkfifo, link_at])
+@for_each(
     "name", ["client.db", "inbox.db", "inbox.db-wal", "client.db-shm", "inbox.db.damaged"], folder="folders"
 )
 def test_what_is_no_file_in_the_place_of_one_keeps_nobody_from_leading(

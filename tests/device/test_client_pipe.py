@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.arguments import Lists
 from whatsapp_mcp.client.client_storage import STORAGE_SIZE_BYTES
@@ -61,7 +61,7 @@ class Heard:
         self.noticed.append(method)
 
 
-@rows(
+@for_each(
     "program",
     [
         pytest.param("sys.stdout.write('x' * 60_000_000)", id="a line of 60 MB"),
@@ -177,7 +177,7 @@ def test_what_a_client_is_known_to_say_is_passed_on() -> None:
     assert limited.retry_after == 60.0
 
 
-@rows(
+@for_each(
     "body",
     [
         {},
@@ -194,7 +194,7 @@ def test_a_refusal_of_any_form_is_an_error_without_words_of_the_client(body: dic
     assert error.retry_after is None or error.retry_after <= 3600
 
 
-@rows(
+@for_each(
     "answer, is_code",
     [("ABCD-1234", True), ("ABCD1234", True), ("ABCD-1234 now", False), ("Say yes!", False), (None, False)],
 )

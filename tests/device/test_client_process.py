@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY
 from whatsapp_mcp.device.connection import client_process, in_folder, state
 from whatsapp_mcp.device.connection.client_process import LOG_LIMIT, Client, open_log
@@ -32,7 +32,7 @@ def python(code: str) -> tuple[str, ...]:
     return (sys.executable, "-c", code)
 
 
-@rows(
+@for_each(
     "program, reason",
     [
         (("/no/such/program",), "could not be started"),

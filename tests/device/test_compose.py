@@ -11,7 +11,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import journal
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.outbox.addresses import Addresses
@@ -54,8 +54,8 @@ async def composed(archive: Archive, content: Content, chat: str = ANN) -> Compo
     return await compose(SendRequest(chat, content), archive, nowhere, no_calls, no_preview)
 
 
-@rows("chat", [ANN, GROUP, STATUS])
-@rows(
+@for_each("chat", [ANN, GROUP, STATUS])
+@for_each(
     "content",
     [
         TextContent("hello"),

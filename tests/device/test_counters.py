@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.device.fake_clock import FakeClock
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.counters import Counters
 from whatsapp_mcp.settings import AccountFolder
@@ -31,7 +31,7 @@ async def test_the_next_host_goes_on_counting(folder: AccountFolder) -> None:
         assert second.failures == {"ingest": 3}
 
 
-@rows("kept", ["", "[]", "{}", '{"events_lost": "many"}'], folder="folders")
+@for_each("kept", ["", "[]", "{}", '{"events_lost": "many"}'], folder="folders")
 async def test_counts_that_cannot_be_read_start_from_zero(folder: AccountFolder, kept: str) -> None:
     async with open_archive(folder, write=True) as archive:
         await archive.meta_set("counters", kept)

@@ -9,7 +9,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from tests.device.conftest import Leader
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.device.outbox.file_messages import forwarded_file
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.models import Message
@@ -60,7 +60,9 @@ async def test_a_file_is_here_after_the_home_folder_was_moved_and_one_that_was_i
     assert await path.read_bytes() == b"what lies there"
 
 
-@rows("place", ["@127.0.0.1/x?a", ".example.org/x?a", "//example.org/x?a", "/\\example.org/x", "/a b", ""])
+@for_each(
+    "place", ["@127.0.0.1/x?a", ".example.org/x?a", "//example.org/x?a", "/\\example.org/x", "/a b", ""]
+)
 async def test_a_place_that_would_change_the_server_is_refused(
     wa: WhatsApp, linked: Leader, place: str
 ) -> None:

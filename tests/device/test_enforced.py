@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from tests.device.conftest import Leader
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate
@@ -123,8 +123,8 @@ def test_an_operation_that_declares_nothing_stops_the_start(monkeypatch: pytest.
 OF_PERSONS = {name for name, operation in OPERATIONS.items() if operation.effect is Effect.PERSON}
 
 
-@rows("mode", ["open", "standard", "lockdown", "read_only"])
-@rows("name", sorted(OF_PERSONS - OF_THE_GATE), tmp_path="paths")
+@for_each("mode", ["open", "standard", "lockdown", "read_only"])
+@for_each("name", sorted(OF_PERSONS - OF_THE_GATE))
 async def test_what_a_person_alone_may_do_no_agent_does(tmp_path: Path, name: str, mode: str) -> None:
     device, recorded = enforced(tmp_path)
     write(tmp_path, f'[policy]\nmode = "{mode}"\n')
@@ -136,7 +136,7 @@ async def test_what_a_person_alone_may_do_no_agent_does(tmp_path: Path, name: st
     assert recorded.asked == [name]
 
 
-@rows("name", sorted(OPERATIONS.keys() - OF_PERSONS - OF_THE_GATE - ASKED), tmp_path="paths")
+@for_each("name", sorted(OPERATIONS.keys() - OF_PERSONS - OF_THE_GATE - ASKED))
 async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_else(
     tmp_path: Path, name: str
 ) -> None:

@@ -27,7 +27,7 @@ from tests.device.phone_rig import (
     reaction,
     stored,
 )
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.models import ApprovalState
 from whatsapp_mcp.protobufs import E2E, HistorySync, Neonize
@@ -222,7 +222,7 @@ async def test_the_genuine_one_is_accepted(folder: AccountFolder) -> None:
         assert rig.state(held) is ApprovalState.APPROVED
 
 
-@rows("forgery", FORGED, folder="folders")
+@for_each("forgery", FORGED, folder="folders")
 async def test_a_forged_one_is_not(folder: AccountFolder, forgery: str) -> None:
     async with phone_rig(folder) as rig:
         held = await rig.held()
@@ -245,7 +245,9 @@ async def test_nobody_is_not_the_owner_where_the_lid_is_not_known(folder: Accoun
         assert rig.state(held) is ApprovalState.OPEN
 
 
-@rows("code", [EventCode.HISTORY_SYNC, EventCode.UNDECRYPTABLE_MESSAGE, EventCode.RECEIPT], folder="folders")
+@for_each(
+    "code", [EventCode.HISTORY_SYNC, EventCode.UNDECRYPTABLE_MESSAGE, EventCode.RECEIPT], folder="folders"
+)
 async def test_no_other_event_decides_though_it_holds_a_genuine_answer(
     folder: AccountFolder, code: EventCode
 ) -> None:
@@ -307,7 +309,7 @@ async def test_an_answer_that_is_heard_again_does_not_allow_the_same_act_again(f
         assert (rig.state(first), rig.state(again)) == (ApprovalState.USED, ApprovalState.OPEN)
 
 
-@rows(
+@for_each(
     "change",
     [
         "state = 'approved'",
@@ -331,7 +333,7 @@ async def test_a_row_that_this_program_did_not_write_allows_nothing(
         assert not await rig.ledger.approvals.use(number)
 
 
-@rows("change", ["digest = 'of another act'", "principal = 'stdio:other'", "seal = ''"], folder="folders")
+@for_each("change", ["digest = 'of another act'", "principal = 'stdio:other'", "seal = ''"], folder="folders")
 async def test_a_question_that_was_changed_in_the_ledger_cannot_be_answered(
     folder: AccountFolder, change: str
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.device.importing import PlaceKind, described, identity_of, place_of
 from whatsapp_mcp.device.importing.archives import key_of
 from whatsapp_mcp.errors import InvalidArgument
@@ -81,7 +81,7 @@ def test_the_identity_changes_with_the_file(tmp_path: Path) -> None:
     assert identity_of(tmp_path / "gone") == ""
 
 
-@rows(
+@for_each(
     "name, content, told",
     [
         ("a.zip", b"PK", "It is an exported chat of 2 bytes."),
@@ -90,7 +90,6 @@ def test_the_identity_changes_with_the_file(tmp_path: Path) -> None:
         ("a.vcf", b"BEGIN:VCARD", "It is an address book of 11 bytes."),
         ("a.bin", b"BEGIN:VCARD", "It is a file of another kind of 11 bytes."),
     ],
-    tmp_path="paths",
 )
 def test_a_person_is_told_what_it_is(tmp_path: Path, name: str, content: bytes, told: str) -> None:
     what, *warnings = described(made(tmp_path / name, content))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.rows import rows
 from tests.server.fakes import NOON
+from tests.tables import for_each
 from whatsapp_mcp.device.importing import brought, how_far, left_out
 from whatsapp_mcp.models import ImportProgress, ImportReport, ImportState, ImportStep, Unreadable
 
@@ -20,7 +20,7 @@ def test_a_report_names_what_there_is_and_nothing_else() -> None:
     )
 
 
-@rows("why", sorted({*Unreadable} - {Unreadable.UNKNOWN_KIND}))
+@for_each("why", sorted({*Unreadable} - {Unreadable.UNKNOWN_KIND}))
 def test_every_reason_has_its_words(why: Unreadable) -> None:
     told = left_out(ImportReport(unreadable={why: 1200}, files_left_out=1))
     assert told.startswith("Not taken over: 1,200 ")

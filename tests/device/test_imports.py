@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.device.import_doubles import Opened, Opens, message, pages
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.importing import Importer, Imports
@@ -167,7 +167,7 @@ async def test_too_many_that_wait_are_refused(archive: Archive, path: str, monke
         await imports.begin(ImportRequest(path))
 
 
-@rows("given", ["", "chat.zip", "/nowhere/chat.zip", "/dev/zero", "/nowhere"])
+@for_each("given", ["", "chat.zip", "/nowhere/chat.zip", "/dev/zero", "/nowhere"])
 async def test_what_is_not_there_is_refused_at_once(archive: Archive, given: str):
     with pytest.raises(InvalidArgument, match="no such file"):
         await Imports(archive, SystemClock(), Held()).begin(ImportRequest(given))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP
 from tests.device.later_rig import Later, leading
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.errors import ApprovalRequired
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
@@ -76,7 +76,7 @@ async def queued(later: Later, chat: str, *, approved: bool) -> int:
 ASKING = f'{STANDARD}[[policy.chats]]\njid = "{{}}"\nsend = "ask"\n'
 
 
-@rows(
+@for_each(
     "chat, approved, change, asked",
     [
         (GROUP, True, stranger_joins, CHANGED),
@@ -105,9 +105,9 @@ async def test_what_would_reach_others_than_was_decided_is_held_and_asked_about(
         assert later.wire.handed_over == [chat]
 
 
-@rows("chat", [GROUP, ANA])
-@rows("approved", [True, False])
-@rows("change", [nothing_changes, contact_joins], folder="folders")
+@for_each("chat", [GROUP, ANA])
+@for_each("approved", [True, False])
+@for_each("change", [nothing_changes, contact_joins], folder="folders")
 async def test_what_reaches_whom_it_was_to_reach_leaves_once_the_connection_is_back(
     folder: AccountFolder, chat: str, approved: bool, change: Change
 ) -> None:

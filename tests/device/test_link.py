@@ -11,7 +11,7 @@ import pytest
 
 from tests.device.conftest import Lead, Leader
 from tests.device.files_rig import until
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.client.protocol import LOGIN_EVENT
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.device.connection.events import ClientEvent, LinkingFailed, Outdated
@@ -246,7 +246,7 @@ async def test_a_person_whose_number_has_changed_may_link_their_phone(wa: WhatsA
     await leader.until(ConnectionState.ONLINE)
 
 
-@rows(
+@for_each(
     "name, told",
     [
         ("success", None),

@@ -14,7 +14,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.device.conftest import settings_of
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp import models
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.clock import SystemClock
@@ -123,7 +123,7 @@ def _made(annotation: str) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer")  # a number that is no id of a question
-@rows("name", sorted(OPERATIONS.keys() - {"status", "activity"}))
+@for_each("name", sorted(OPERATIONS.keys() - {"status", "activity"}))
 async def test_no_operation_reaches_beyond_the_chat(rig: Rig, name: str) -> None:
     parameters = OPERATIONS[name].signature.parameters
     given = {each: _value(rig, each, parameter) for each, parameter in parameters.items()}
@@ -133,7 +133,7 @@ async def test_no_operation_reaches_beyond_the_chat(rig: Rig, name: str) -> None
     assert not rig.reached.done
 
 
-@rows(
+@for_each(
     "content",
     [
         FILE,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.device.fake_clock import FakeClock
 from tests.device.phone_rig import PhoneDevice, edit, phone_rig, reaction, revoke
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.guard.phone_questions import LONGEST, question_text
 from whatsapp_mcp.errors import DeadlineExceeded, NotConnected
@@ -36,8 +36,8 @@ SKIN_TONES = ["", "\ufe0f", *(chr(0x1F3FB + number) for number in range(5))]
 OWN = "15550001111@s.whatsapp.net"
 
 
-@rows("tone", SKIN_TONES)
-@rows("thumb, state", [("👍", ApprovalState.APPROVED), ("👎", ApprovalState.DENIED)], folder="folders")
+@for_each("tone", SKIN_TONES)
+@for_each("thumb, state", [("👍", ApprovalState.APPROVED), ("👎", ApprovalState.DENIED)], folder="folders")
 async def test_a_thumb_of_the_phone_in_any_skin_tone_decides(
     folder: AccountFolder, thumb: str, tone: str, state: ApprovalState
 ) -> None:
@@ -183,7 +183,7 @@ OF_QUESTIONS: list[Content] = [
 ]
 
 
-@rows("content", OF_QUESTIONS, folder="folders")
+@for_each("content", OF_QUESTIONS, folder="folders")
 async def test_a_send_that_would_change_or_pass_on_a_question_is_told(
     folder: AccountFolder, content: Content
 ) -> None:
@@ -195,7 +195,7 @@ async def test_a_send_that_would_change_or_pass_on_a_question_is_told(
         assert await rig.touches(SendRequest(OWN, content))
 
 
-@rows(
+@for_each(
     "content", [TextContent("hello"), ReactionContent("3EB0other", "👍"), ForwardContent(2)], folder="folders"
 )
 async def test_any_other_send_touches_no_question(folder: AccountFolder, content: Content) -> None:

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from tests.device.fake_clock import FakeClock, settle
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.client import claim
 from whatsapp_mcp.device.connection import ConnectionOperations, state
 from whatsapp_mcp.device.connection.accessor import Accessor
@@ -202,7 +202,7 @@ async def test_replacements_under_load_touch_only_the_current_client() -> None:
         assert served > 0
 
 
-@rows("steps", range(0, 60, 1))
+@for_each("steps", range(0, 60, 1))
 async def test_a_loop_cancelled_at_any_wait_leaves_one_client_at_most_and_can_go_on(steps: int) -> None:
     script: tuple[state.Event, ...] = (
         state.Opened(linked=True),

@@ -17,7 +17,7 @@ from tests.device.fake_clock import FakeClock
 from tests.device.later_rig import MINUTE, Fuse, Killed, Later, leading
 from tests.device.outbox_rig import Wire
 from tests.properties import examples
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.device.guard import LATE
 from whatsapp_mcp.errors import ApprovalRequired, InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
@@ -67,8 +67,8 @@ def test_a_send_goes_out_once_whichever_write_is_a_leaders_last(
 
 
 @pytest.mark.anyio
-@rows("slept", SLEPT)
-@rows("client", ["answers", "hangs once WhatsApp has the message"], folder="folders")
+@for_each("slept", SLEPT)
+@for_each("client", ["answers", "hangs once WhatsApp has the message"], folder="folders")
 async def test_a_send_is_not_repeated_when_its_leader_ends_before_it_notes_what_became_of_it(
     folder: AccountFolder, client: str, slept: timedelta
 ) -> None:

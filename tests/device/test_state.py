@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.device.connection import state as m
 from whatsapp_mcp.device.connection.state import Action, Connection, Moment, step
 from whatsapp_mcp.models import ConnectionState as S
@@ -426,7 +426,7 @@ def test_a_state_of_a_later_version_is_kept_by_name_and_is_none_of_ours() -> Non
     assert not S("hibernating").traits.rests
 
 
-@rows("name", ["", "two words", "<b>", "x" * 40, 7])
+@for_each("name", ["", "two words", "<b>", "x" * 40, 7])
 def test_what_cannot_be_the_name_of_a_state_is_refused(name: object) -> None:
     with pytest.raises(ValueError, match="is not a valid ConnectionState"):
         S(name)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.operations.base import Topic, partly
 from whatsapp_mcp.device.operations.registry import OPERATIONS
@@ -61,7 +61,7 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
         yield opened
 
 
-@rows(
+@for_each(
     "operation, result",
     [
         ("group", Group("1@g.us", "Boat", "t", PN, AT, True, True, 60, participants=(Participant(LID, PN),))),
@@ -82,7 +82,7 @@ def test_an_answer_is_the_same_after_the_socket(operation: str, result: Any) -> 
     assert adapter.validate_python(json.loads(adapter.dump_json(result))) == result
 
 
-@rows(
+@for_each(
     "operation, arguments",
     [
         ("change_group", {"jid": "1@g.us", "change": GroupChange(name="x", announce=True)}),

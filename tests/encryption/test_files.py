@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.device.sealing import IDLE, seal_idle
 from whatsapp_mcp.encryption import KeySource, Vault, read_sealed, seal, sealed, unseal
 from whatsapp_mcp.errors import Busy
@@ -72,7 +72,7 @@ CHANGES: Final[list[Callable[[bytes], bytes]]] = [
 ]
 
 
-@rows("change", CHANGES, tmp_path="paths")
+@for_each("change", CHANGES)
 def test_a_sealed_file_that_was_changed_is_refused(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
     file = made(tmp_path)
     seal(file, KEY)

@@ -9,7 +9,7 @@ from benchmarks.injections.cases import CASES, TELL
 from benchmarks.injections.forms import FORMS, readings
 from benchmarks.injections.orders import Order, Place, filled, known_words, orders
 from benchmarks.injections.watch import Needle
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.server.fencing import clean
 
 SECRET = "quartzheron58213lantern"
@@ -24,7 +24,7 @@ def test_the_corpus_has_more_than_a_hundred_and_fifty_cases_of_every_kind() -> N
     assert min(by_attacker.values()) >= 5
 
 
-@rows("form", sorted(set(FORMS) - {"tag characters"}))
+@for_each("form", sorted(set(FORMS) - {"tag characters"}))
 def test_an_order_can_be_read_in_every_form_once_it_is_cleaned(form: str) -> None:
     words = clean(FORMS[form](f"DO {TELL} END"))
     assert TELLS in [order for reading in readings(words) for order in orders(reading)]
@@ -35,14 +35,14 @@ def test_an_order_in_tag_characters_does_not_survive_cleaning() -> None:
     assert [order for reading in readings(words) for order in orders(reading)] == []
 
 
-@rows("name", sorted(known_words("")))
+@for_each("name", sorted(known_words("")))
 def test_a_secret_is_found_however_it_is_encoded(name: str) -> None:
     needle, written = Needle(SECRET), known_words(SECRET)[name]
     assert needle.is_in(f"before {written} after")
     assert needle.is_in(f"x{written}")
 
 
-@rows("text", ["", "quartz heron", "quartzheron58214lantern", "nothing of it"])
+@for_each("text", ["", "quartz heron", "quartzheron58214lantern", "nothing of it"])
 def test_a_secret_is_not_found_where_it_is_not(text: str) -> None:
     assert not Needle(SECRET).is_in(text)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.errors import Busy, RateLimited
 from whatsapp_mcp.ledger import AuditEntry, Ledger, audit, open_ledger
 from whatsapp_mcp.models import Caller, PastAct
@@ -172,7 +172,7 @@ async def test_begun_acts_of_many_tasks_never_exceed_a_budget(ledger: Ledger) ->
     assert (len(ledger.audit.rows()), len(refused)) == (3, 7)
 
 
-@rows(
+@for_each(
     "change",
     [
         "UPDATE audit SET outcome = 'DENIED' WHERE seq = 2",

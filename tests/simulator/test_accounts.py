@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.rows import rows
 from tests.simulator.bare_companion import BareClient, Keys
 from tests.simulator.neonize_client import NeonizeClient, neonize_client
+from tests.tables import for_each
 from whatsapp_simulator import WhatsApp, kinds
 from whatsapp_simulator.binary import Node
 from whatsapp_simulator.network import Network
@@ -140,7 +140,7 @@ async def test_another_host_is_refused_and_logged(wa: WhatsApp, tolerated: list[
     assert [(each.kind, each.detail) for each in wa.log] == [("refused host", "example.org:443")]
 
 
-@rows("address", ["0.0.0.0", "::", "10.0.0.1", "192.168.1.5", "203.0.113.7", "2001:db8::1"])
+@for_each("address", ["0.0.0.0", "::", "10.0.0.1", "192.168.1.5", "203.0.113.7", "2001:db8::1"])
 def test_no_address_but_loopback_is_listened_on(address: str) -> None:
     with pytest.raises(ValueError, match="loopback only"):
         WhatsApp(address=address)

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.protobufs import Adv
 from whatsapp_simulator.adv import (
     LinkCodePhone,
@@ -41,7 +41,7 @@ def test_a_qr_code_is_read_with_and_without_its_link(prefix: str) -> None:
     assert [code.noise_public, code.identity_public, code.adv_secret] == keys
 
 
-@rows("text", ["", "hello", "ref,!!,!!,!!,1", "ref,YQ==,YQ==,YQ==,1"])
+@for_each("text", ["", "hello", "ref,!!,!!,!!,1", "ref,YQ==,YQ==,YQ==,1"])
 def test_any_other_text_is_no_qr_code(text: str) -> None:
     with pytest.raises(LinkingError):
         parse_qr(text)

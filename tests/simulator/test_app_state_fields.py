@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import MessageToDict
 
-from tests.rows import rows
 from tests.simulator.bare_companion import BareClient, found
+from tests.tables import for_each
 from whatsapp_mcp.protobufs import E2E, ServerSync, SyncAction
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.app_state import COLLECTIONS, AppState
@@ -252,7 +252,7 @@ def ann(wa: WhatsApp) -> Person:
     return wa.person("Ann")
 
 
-@rows("change", CHANGES.values())
+@for_each("change", CHANGES.values())
 def test_what_the_phone_changes_is_what_a_companion_reads(change: Change) -> None:
     wa = WhatsApp(seed=7)
     ann, companion = wa.person("Ann"), Companion(wa)
@@ -269,7 +269,7 @@ def test_what_the_phone_changes_is_what_a_companion_reads(change: Change) -> Non
     assert not wa.log
 
 
-@rows("change", CHANGES.values())
+@for_each("change", CHANGES.values())
 def test_what_a_companion_changes_reaches_the_phone_and_the_other_companion(change: Change) -> None:
     wa = WhatsApp(seed=7)
     ann, first, second = wa.person("Ann"), Companion(wa), Companion(wa)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.jid import Jid
 from whatsapp_simulator.binary import SERVER, MalformedStanza, Node, decode, encode
 
@@ -70,7 +70,7 @@ def test_a_stanza_that_is_cut_short_is_malformed(node: Node, data: st.DataObject
         decode(stanza[:size])
 
 
-@rows("size", [255, 256, 65_536, (1 << 20) - 1, 1 << 20])
+@for_each("size", [255, 256, 65_536, (1 << 20) - 1, 1 << 20])
 def test_content_of_any_size_comes_back(size: int) -> None:
     node = Node("enc", {}, bytes(size))
     assert decode(encode(node)) == node

@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_simulator.fault_injection import FaultInjection
 
 TESTS = Path(__file__).parents[1]
@@ -99,7 +99,7 @@ def test_every_fault_has_its_row() -> None:
     assert offered - _NO_FAULTS == called - {"expire"}
 
 
-@rows("row, call, proof", ROWS)
+@for_each("row, call, proof", ROWS)
 def test_every_row_is_one_call_and_is_proved(row: str, call: str, proof: str) -> None:
     path, _, name = proof.partition("::")
     source = (TESTS / path).read_text(encoding="utf-8")

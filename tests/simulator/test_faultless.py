@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rows import rows
 from tests.simulator.bare_companion import logged_in
 from tests.simulator.faultless import CORRUPTED, assert_faultless, settled
 from tests.simulator.neonize_client import NeonizeClient
+from tests.tables import for_each
 from whatsapp_simulator import WhatsApp, login
 from whatsapp_simulator.binary import Node
 
@@ -60,7 +60,7 @@ async def test_what_a_client_has_not_acknowledged_is_found(
     await settled(shared_wa)
 
 
-@rows(
+@for_each(
     "stanza, kind",
     [
         (Node("iq", {"id": "1", "xmlns": "w:unheard", "type": "get"}), "unanswered"),

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from tests.rows import rows
 from tests.simulator.bare_companion import Link, bare_companion, logged_in
+from tests.tables import for_each
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Wa6
 from whatsapp_simulator import WhatsApp, login
@@ -172,7 +172,7 @@ def test_a_session_without_proof_of_the_account_is_logged(linked: tuple[Client, 
 
 
 @pytest.mark.anyio
-@rows("reason, left", [(401, 0), (402, 1), (403, 0), (405, 1), (406, 0), (503, 1)])
+@for_each("reason, left", [(401, 0), (402, 1), (403, 0), (405, 1), (406, 0), (503, 1)])
 async def test_a_permanently_refused_companion_is_removed(reason: int, left: int) -> None:
     async with WhatsApp(seed=1) as wa:
         bare_companion(wa)

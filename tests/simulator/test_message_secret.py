@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.rows import rows
 from tests.simulator.neonize_client import NeonizeClient
+from tests.tables import for_each
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_simulator import WhatsApp, kinds
 from whatsapp_simulator.message_secret import (
@@ -39,7 +39,7 @@ def test_a_vote_for_an_option_that_does_not_exist_is_refused() -> None:
         decrypt_vote(POLL, "200@lid", vote, OPTIONS)
 
 
-@rows("use_case", ["Enc Reaction", "Enc Comment", "Event Response", "Event Edit"])
+@for_each("use_case", ["Enc Reaction", "Enc Comment", "Event Response", "Event Edit"])
 def test_other_answers_are_read_for_their_use_only(use_case: UseCase) -> None:
     payload, iv = POLL.encrypt(use_case, "200@lid", b"answer")
     assert POLL.decrypt(use_case, "200@lid", payload, iv) == b"answer"

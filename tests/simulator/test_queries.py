@@ -7,8 +7,8 @@ from hashlib import sha1
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tests.rows import rows
 from tests.simulator.bare_companion import BareClient, found
+from tests.tables import for_each
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Adv, MmsRetry
 from whatsapp_simulator import WhatsApp
@@ -95,7 +95,7 @@ def test_a_new_signed_prekey_takes_the_place_of_the_former_one(asked: BareClient
     assert (bundle.signed_prekey_id, bundle.signed_prekey) == (9, bytes(32))
 
 
-@rows(
+@for_each(
     "xmlns, kind, content",
     [
         ("abt", "get", Node("props", {"protocol": "1"})),

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.protobufs import Cert, Wa6
 from whatsapp_simulator.faults import Faults
 from whatsapp_simulator.http import MalformedRequest, read_body, read_request, response
@@ -93,7 +93,7 @@ async def test_websocket_messages_come_whole_however_tcp_cuts_them(payloads: lis
     assert [payload async for payload in socket.messages()] == payloads
 
 
-@rows("size", [0, 125, 126, 65_535, 65_536])
+@for_each("size", [0, 125, 126, 65_535, 65_536])
 async def test_websocket_messages_of_every_length_form_come_through(size: int) -> None:
     client, socket = await _opened()
     await client.send(_masked(bytes(size)))
@@ -255,7 +255,7 @@ async def test_a_frame_that_does_not_decrypt_ends_the_stream() -> None:
         await anext(aiter(noise.stanzas()))
 
 
-@rows("first", [b"", b"XX\x06\x03", b"WA\x06\x03\0\0\x05hello", b"WA\x06\x03\0\0\0"])
+@for_each("first", [b"", b"XX\x06\x03", b"WA\x06\x03\0\0\x05hello", b"WA\x06\x03\0\0\0"])
 async def test_a_client_that_breaks_the_handshake_is_turned_away(first: bytes) -> None:
     stream, socket = await _opened()
     await stream.send(_masked(first) + _masked(b"", opcode=8))

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.jid import parse_number
 from whatsapp_simulator.world import OWNER, World
 
@@ -42,7 +42,7 @@ def test_past_lines_are_ordered_oldest_first_and_lie_in_the_past(world: World) -
     assert min(ages) > 0
 
 
-@rows("hour", range(24))
+@for_each("hour", range(24))
 def test_nobody_wrote_at_night(world: World, hour: int) -> None:
     now = NOON.replace(hour=hour)
     hours = {(now - timedelta(seconds=line.age)).hour for line in world.past(now)}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.archive.database import is_damage
 from whatsapp_mcp.client import journal as journals
 from whatsapp_mcp.client.journal import Journal
@@ -55,7 +55,7 @@ def plant(path: Path, script: str) -> None:
         db.executescript(script)
 
 
-@rows("script", PLANTED.values(), tmp_path="paths")
+@for_each("script", PLANTED.values())
 def test_a_journal_with_anything_but_events_in_it_is_a_damaged_one(tmp_path: Path, script: str) -> None:
     path = made(tmp_path)
     plant(path, script)
@@ -97,7 +97,7 @@ def test_a_row_that_is_no_event_is_damage(path: Path) -> None:
 WIDE = 8 << 20
 
 
-@rows("column", range(4), tmp_path="paths")
+@for_each("column", range(4))
 def test_a_value_of_another_kind_than_its_column_is_damage_and_is_not_read(
     tmp_path: Path, column: int
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.system import (
     System,
     command_line,
@@ -24,7 +24,7 @@ WORDS = ["/opt/my tools/run", "--name", "it's", 'say "hi"', "", "$HOME", "a\\b\\
 POSIX = (System.LINUX, System.MACOS)
 
 
-@rows(
+@for_each(
     "platform, system",
     [
         ("linux", System.LINUX),
@@ -82,7 +82,7 @@ def test_a_program_is_a_file_with_a_suffix_on_windows_alone(given: str) -> None:
     assert {program_file(given, system) for system in POSIX} == {given}
 
 
-@rows("mode, said", [(0o600, None), (0o700, None), (0o640, 0o640), (0o604, 0o604), (0o701, 0o701)])
+@for_each("mode, said", [(0o600, None), (0o700, None), (0o640, 0o640), (0o604, 0o604), (0o701, 0o701)])
 def test_modes_tell_who_else_may_use_a_file_but_on_windows(
     tmp_path: Path, mode: int, said: int | None
 ) -> None:

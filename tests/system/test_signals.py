@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.system import END, END_OR_HANG_UP, INTERRUPT, System, receive_signals
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("system", [*System])]
@@ -27,7 +27,7 @@ def handled() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-@rows("names", [INTERRUPT, END, END_OR_HANG_UP])
+@for_each("names", [INTERRUPT, END, END_OR_HANG_UP])
 async def test_each_signal_comes_once_and_does_nothing_else(system: System, names: tuple[str, ...]) -> None:
     numbers = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
     former = [signal.getsignal(number) for number in numbers]

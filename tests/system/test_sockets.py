@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_mcp.system import LoopbackPort, MeetingPlace, System, UnixSocket, meeting_place
 from whatsapp_mcp.system.sockets import user_of_xucred
 
@@ -88,7 +88,7 @@ async def test_an_older_leader_that_has_written_no_secret_is_reached(tmp_path: P
     assert shown == ""
 
 
-@rows("written", ["", "[]", "{}", '{"port": "x", "secret": ""}', '{"port": null}'])
+@for_each("written", ["", "[]", "{}", '{"port": "x", "secret": ""}', '{"port": null}'])
 async def test_a_file_that_names_no_port_is_as_if_nobody_listened(tmp_path: Path, written: str) -> None:
     (tmp_path / "place").write_text(written)
     with pytest.raises(OSError, match="cannot be read"):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from tests.rows import rows
+from tests.tables import for_each
 from whatsapp_simulator.signal.session import (
     DuplicateMessage,
     IdentityKeyPair,
@@ -118,8 +118,8 @@ def test_a_forged_message_changes_nothing(sessions: tuple[Session, Session]) -> 
     assert his.decrypt(kind, message) == b"genuine"
 
 
-@rows("message", [b"", b"\x33", b"\x33" + bytes(8), b"\x22" + bytes(60), b"\xff" * 60])
-@rows("kind", ["msg", "pkmsg"])
+@for_each("message", [b"", b"\x33", b"\x33" + bytes(8), b"\x22" + bytes(60), b"\xff" * 60])
+@for_each("kind", ["msg", "pkmsg"])
 def test_a_malformed_message_is_refused(
     sessions: tuple[Session, Session], kind: Kind, message: bytes
 ) -> None:
@@ -210,7 +210,7 @@ def test_padding_adds_one_to_fifteen_bytes_and_comes_off_again(plaintext: bytes,
     assert unpad(padded) == plaintext
 
 
-@rows("padded", [b"", b"\0", b"\x05\x05", b"abc\x01\x02"])
+@for_each("padded", [b"", b"\0", b"\x05\x05", b"abc\x01\x02"])
 def test_wrong_padding_is_refused(padded: bytes) -> None:
     with pytest.raises(SignalError, match="padding"):
         unpad(padded)
