@@ -11,7 +11,20 @@ from pydantic import TypeAdapter
 
 from tests.server.hostile import CHANNEL, GROUP, PERSON, Hostile
 from tests.tables import for_each
-from whatsapp_mcp.models import NOTICES, Chat, Contact, GroupMember, LastMessage, Message, MessageKind, Quote
+from whatsapp_mcp.models import (
+    NOTICES,
+    Actor,
+    Chat,
+    Contact,
+    GroupMember,
+    LastMessage,
+    Mention,
+    Message,
+    MessageKind,
+    PollOption,
+    Quote,
+    Reaction,
+)
 from whatsapp_mcp.server.reading import cut_name
 from whatsapp_mcp.server.reading.withholding import View
 
@@ -132,8 +145,27 @@ def test_in_a_chat_that_a_person_is_asked_about_nothing_is_told_not_even_by_what
         message.chat, message.chat_name, message.chat_stranger = PERSON, "Ann", False
         message.sender, message.sender_name, message.sender_stranger = PERSON, "Ann", False
         message.forwarded, message.withheld = False, None
-        message.quote = Quote("Q1", *hostile(tuple[int], variant), "Ann", "zq20", author_known=True)
+        message.quote = Quote("Q1", 7, "Ann", "zq20", author_known=True)
         (shown,) = View(True, verdicts={PERSON: "ask"}).messages([message])
         if found := far(shown):
             told[message.kind] = found
     assert told == {}
+
+
+def test_the_owners_name_is_cut_wherever_they_did_something_since_an_agent_may_have_chosen_it() -> None:
+    name = "one two three zq20 zq21"
+    message: Message = hostile(Message, 0)
+    message.chat = message.sender = PERSON
+    message.chat_name = message.sender_name = "Ann"
+    message.chat_stranger = message.sender_stranger = message.forwarded = message.from_me = False
+    message.kind, message.text, message.message_id, message.snippet, message.earlier = (
+        MessageKind.POLL, "yes", "3EB0", None, ()
+    )  # fmt: skip
+    message.details = message.media = message.withheld = message.problem = message.reading = None
+    message.quote = Quote("3EB1", 7, name, "hi", from_me=True, author_known=True)
+    message.reactions = (Reaction("👍", name, from_me=True),)
+    message.poll = (PollOption("Yes", (Actor(name, from_me=True),)),)
+    message.mentions, message.kept_by = {"1": Mention(name, from_me=True)}, Actor(name, from_me=True)
+    (shown,) = View(True).messages([message])
+    assert far(shown) == []
+    assert shown.reactions[0].sender_name == cut_name(name)

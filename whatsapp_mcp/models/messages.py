@@ -216,6 +216,7 @@ class Quote:
     ref: int | None = None
     sender_name: str | None = None
     text: str | None = None
+    from_me: bool = False
     stranger: bool = False
     author_known: bool = False
     withheld: bool | None = None

@@ -263,7 +263,9 @@ def _quote(chat: int, reply: str, details: dict[str, Any], around: _Around) -> Q
         return found
     quoted = details.get("quote") or {}
     who = around.names.get(quoted.get("sender") or "")
-    return Quote(reply, None, who and who.name, quoted.get("text"), who is not None and who.stranger)
+    if who is None:
+        return Quote(reply, text=quoted.get("text"))
+    return Quote(reply, None, who.name, quoted.get("text"), who.from_me, who.stranger)
 
 
 def shown_mentions(details: dict[str, Any], names: dict[str, Mention]) -> dict[str, Mention] | None:
@@ -323,13 +325,14 @@ def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
             ref,
             name,
             text or f"[{MESSAGE_KINDS[kind]}]",
+            person == OWNER,
             bool(stranger),
             author_known=stranger == 0 and not flags & FORWARDED,
         )
-        for chat, wa_id, ref, kind, flags, text, name, stranger in db.execute(
+        for chat, wa_id, ref, kind, flags, text, person, name, stranger in db.execute(
             f"""WITH k (chat_id, wa_id) AS (VALUES {places})
             SELECT q.chat_id, q.wa_id, q.ref, q.kind, q.flags, substr(q.text, 1, {decoding.MAX_QUOTE}),
-                {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
+                s.id, {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
             FROM k CROSS JOIN messages AS q ON q.chat_id = k.chat_id AND q.wa_id = k.wa_id
             LEFT JOIN contacts AS s ON s.id = q.sender_id""",  # noqa: S608
             [value for key in keys for value in key],

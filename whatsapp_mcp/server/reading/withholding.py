@@ -23,6 +23,7 @@ from whatsapp_mcp.models import (
     Message,
     MessageKind,
     PollOption,
+    Reaction,
     file_words_are_senders,
     last_name_only,
     last_words_are_strangers,
@@ -178,13 +179,12 @@ class View:
             message.chat_name = self.chosen(message.chat_name, message.chat)
         if message.sender_stranger or message.sender in self.own or not is_person(message.sender):
             message.sender_name = self.chosen(message.sender_name, message.sender)
-        if message.quote is not None and message.quote.stranger and message.quote.sender_name:
-            message.quote = replace(message.quote, sender_name=self._cut(message.quote.sender_name))
+        quote = message.quote
+        if quote is not None and quote.sender_name and (quote.stranger or quote.from_me):
+            name = cut_name(quote.sender_name) if quote.from_me else self._cut(quote.sender_name)
+            message.quote = replace(quote, sender_name=name)
         if message.reactions:
-            message.reactions = tuple(
-                replace(each, sender_name=self.chosen(each.sender_name)) if each.stranger else each
-                for each in message.reactions
-            )
+            message.reactions = tuple(map(self._reaction, message.reactions))
         if message.poll:
             message.poll = tuple(
                 PollOption(option.name, tuple(map(self.actor, option.voters))) for option in message.poll
@@ -194,10 +194,15 @@ class View:
         if message.kept_by is not None:
             message.kept_by = self.actor(message.kept_by)
 
+    def _reaction(self, one: Reaction) -> Reaction:
+        return replace(one, sender_name=self.actor(Actor(one.sender_name, one.from_me, one.stranger)).name)
+
     def actor(self, actor: Actor) -> Actor:
         """Somebody who did something, under the name that is shown."""
-        cuts = self.withholds and actor.stranger
-        return replace(actor, name=self.chosen(actor.name)) if cuts else actor
+        if not self.withholds or not (actor.stranger or actor.from_me):
+            return actor
+        # An agent may have chosen the owner's.
+        return replace(actor, name=cut_name(actor.name) if actor.from_me else self.chosen(actor.name))
 
     def chosen(self, name: str, jid: str = "") -> str:
         """A name that somebody chose whom the owner does not know; the number where it is one too many."""
@@ -218,7 +223,7 @@ class View:
         """Who is mentioned; somebody whose name is one too many stays as the number in the text."""
         shown: dict[str, Mention] = {}
         for key, one in mentions.items():
-            name = self._cut(one.name) if one.stranger else one.name
+            name = self._cut(one.name) if one.stranger else cut_name(one.name) if one.from_me else one.name
             if name is not None:
                 shown[key] = replace(one, name=name)
         return shown
