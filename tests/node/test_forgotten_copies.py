@@ -59,8 +59,8 @@ async def test_the_copy_of_an_account_that_has_moved_is_deleted_and_an_account_w
 ) -> None:
     taken.session.execute("UPDATE whatsapp_mcp.accounts SET state = 'moved'")
     for name in ("kept", "gone"):
-        (tmp_path / "accounts" / name / "media").mkdir(parents=True)
-    (tmp_path / "accounts" / "kept" / "client.db").touch()  # it was moved to this very home folder
+        (tmp_path / "accounts" / name / "client").mkdir(parents=True)
+    (tmp_path / "accounts" / "kept" / "client" / "client.db").touch()  # it was moved to this very home folder
     async with DatabaseCalls(taken.database) as calls:
         await delete_copies(calls, tmp_path, set)
     assert [path.name for path in (tmp_path / "accounts").iterdir()] == ["kept"]
