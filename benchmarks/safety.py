@@ -100,7 +100,7 @@ async def everyday_tasks(mode: str = "standard") -> bool:
             wishes = everyday.tasks(await everyday.prepared(made), made.wa.me.number)
             done: list[everyday.Done] = []
             for number, task in enumerate(wishes):
-                async with made.client(f"day-{number}") as (client, _):
+                async with made.client(f"day-{number}") as client:
                     done.append(await everyday.done(client, task))
     for each in done:
         if each.questions or each.failures:
@@ -166,7 +166,7 @@ async def layer_cost() -> bool:
             messages = [await friend.says(f"Message {n}") for n in range(10) for friend in friends]
             await made.arrived(messages[-1])
             taken: dict[str, list[float]] = {"open": [], "standard": []}
-            async with made.client("cost") as (client, _):
+            async with made.client("cost") as client:
                 for _ in range(_ROUNDS):
                     for mode, times in taken.items():
                         configure(made.home, mode)

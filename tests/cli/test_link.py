@@ -55,7 +55,7 @@ class ScriptedHistory:
         return HistoryProgress(percent, 0, percent == 100, None if percent is None else LATER)
 
     async def statistics(self) -> Statistics:
-        return Statistics(0, 0, 0, 0, 0, 0, 0, None, None, 0)
+        return Statistics(0, 0, 0, 0, 0, 0, 0, 0, None, None, 0)
 
 
 class Bar(JsonReport):
