@@ -12,7 +12,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo docs pictures test test-api test-bench test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties mutants \
+.PHONY: help demo docs pictures test test-api test-fleet test-bench test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties mutants \
 	fleet-simulation chaos test-postgres release sbom audit lock test-install test-newest clean
 
 VENV := .venv
@@ -180,6 +180,11 @@ properties: $(VENV)/.dev-installed
 # Whether the tests notice small changes that break the code.
 mutants: $(VENV)/.dev-installed
 	$(BIN)/python -m tests.mutants run
+
+# The tests of accounts on several machines alone, which make test has too.
+test-fleet: export PYTEST_DEBUG_TEMPROOT := $(MEMORY)
+test-fleet: $(VENV)/.dev-installed
+	$(BIN)/pytest -n $(JOBS) -m "$(HERE)" tests/fleet tests/node tests/server/replicas tests/chaos tests/deploy $(ARGS)
 
 # Histories of a fleet, with and without defects of its design.
 fleet-simulation: COUNT := 10000

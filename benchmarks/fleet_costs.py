@@ -21,10 +21,10 @@ from benchmarks.verdicts import amount
 from tests.node.fleet_of_tests import Fleet, NodeProcess, node
 from tests.postgres import PostgresServer, postgres_server
 from whatsapp_fleet.database import add_account
+from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.leader import open_device
 from whatsapp_mcp.models import ConnectionState, MessageFilter, SendRequest, SendStatus, TextContent
-from whatsapp_mcp.settings import Settings
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.phone import Phone
 
@@ -171,7 +171,7 @@ class Account:
 @asynccontextmanager
 async def used(bench: Bench, name: str) -> AsyncIterator[Account]:
     """An account."""
-    settings = Settings(home=bench.node.home, database=SecretStr(bench.fleet.url))
+    settings = FleetSettings(home=bench.node.home, database=SecretStr(bench.fleet.url))
     async with open_device(settings, name) as (devices, archive, _):
         yield Account(devices, archive)
 

@@ -162,7 +162,7 @@ ASKS_WHICH_SYSTEM = {
     "cli/demo/story.py": "the demo's clients can be made to trust the simulator on Linux alone",
     "cli/doctor/bundle.py": "names the system to whoever reads the report",
     "cli/doctor/readers.py": "pyproject.toml names a package for all systems but Windows",
-    "cli/fleet/running.py": "the timer that ends a client with its lease is Linux's",
+    "whatsapp_fleet/cli/running.py": "the timer that ends a client with its lease is Linux's",
     "cli/hosts/machine.py": "each host has its files in other places on each system",
     "cli/service.py": "each system has a service manager of its own",
     "client/confinement.py": "Landlock is Linux's",

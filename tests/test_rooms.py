@@ -27,7 +27,8 @@ OPEN = {
 }
 """Rooms that are used beside their face, and why."""
 EXCEPTIONS = {
-    "whatsapp_mcp.cli.accounts.moving -> whatsapp_fleet.node.moving": "the face loads a whole node",
+    "whatsapp_fleet.cli.moving -> whatsapp_fleet.node.moving": "the face loads a whole node",
+    "whatsapp_fleet.cli.moving -> whatsapp_mcp.cli.accounts.changes": "what changes accounts is loaded late",
     "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.models": "the face is for servers",
     "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.recogniser": "it brings no engines",
     "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.sound": "it brings no engines",
@@ -114,3 +115,8 @@ def test_the_simulator_stands_apart() -> None:
     used = {other for name, other in imports() if f"{name}.".startswith(simulator)}
     rooms_used = {other.removeprefix(server).partition(".")[0] for other in used if other.startswith(server)}
     assert rooms_used == OF_THE_SERVER
+
+
+def test_nothing_of_the_server_uses_the_fleet() -> None:
+    users = {name for name, other in imports() if f"{other}.".startswith("whatsapp_fleet.")}
+    assert {name for name in users if not f"{name}.".startswith("whatsapp_fleet.")} == set()

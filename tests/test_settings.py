@@ -42,29 +42,6 @@ def test_a_proxy_is_taken_from_the_file_or_the_environment(
     assert settings.load(tmp_path).network.proxy_url == "http://other:1"
 
 
-@for_each("url", ["", "s3://bucket", "s3://bucket/prefix", "file:///srv/objects"])
-def test_an_object_store_is_a_bucket_or_a_folder(url: str, tmp_path: Path) -> None:
-    assert load_text(tmp_path, f'[node]\nfiles = "{url}"\n').node.files == url
-
-
-@for_each(
-    "url",
-    [
-        "/srv/objects",
-        "file://srv/objects",
-        "file:///",
-        "s3:///prefix",
-        "s3://a:hunter2@b/c",
-        "gs://b",
-        "s3://b?a=1",
-    ],
-)
-def test_what_is_no_object_store_or_has_a_password_is_refused_unquoted(url: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgument, match=r"node\.files: .*line 2") as refused:
-        load_text(tmp_path, f'[node]\nfiles = "{url}"\n')
-    assert "hunter2" not in str(refused.value)
-
-
 @for_each(
     "url",
     [

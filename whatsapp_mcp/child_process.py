@@ -46,8 +46,8 @@ SENDING: Final = "sending"
 RECEIVED: Final = "received"
 """The folder in that of a client process in which it puts what the leader has asked for."""
 kept_descriptors: Final = ContextVar[tuple[int, ...]]("kept_descriptors", default=())
-"""What client processes hold open beside their pipes: those of a node one end of a pipe, to show that they
-live."""
+"""What client processes hold open beside their pipes: one end of a pipe where their parent has to
+see that they live."""
 _CLIENT: Final = module_command("whatsapp_mcp.client")
 client_program: Final = ContextVar("client_program", default=_CLIENT)
 """The command of client processes. The demo, and tests, set one that is pointed at the simulated WhatsApp."""

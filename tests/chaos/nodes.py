@@ -78,7 +78,7 @@ class NodeProcess:
         self.starts += 1
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "whatsapp_mcp.simulated", "node"],
+                [sys.executable, "-m", "tests.fleet.simulated", "node"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

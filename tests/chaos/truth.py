@@ -22,7 +22,7 @@ from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.settings import AccountFolder
 
 MOST_LOST_A_KILL: Final = 102
-"""Messages that the client library acknowledges before it hands them over (docs/fleet.md)."""
+"""Messages that the client library acknowledges before it hands them over (docs/fleet/fleet.md)."""
 _SETTLED: Final = {"sent", "delivered", "read", "played"}
 _BACKWARDS: Final = """
 SELECT count(*) FROM (

@@ -231,7 +231,7 @@ def test_help_lists_every_command_by_what_it_is_for_and_the_exit_codes():
     sections = re.findall(r"^(\w+):\n((?:  .+\n)+)", text, re.MULTILINE)
     assert [title for title, _ in sections] == ["Options", "Start", "Use", "Accounts", "Operate"]
     listed = [line.split()[0] for _, lines in sections[1:] for line in lines.splitlines()]
-    assert sorted(listed) == sorted(set(COMMANDS) - {"fleet", "node"})
+    assert sorted(listed) == sorted(COMMANDS)
     assert all(str(int(code)) in text.partition("Exit codes:")[2] for code in ExitCode)
 
 
@@ -245,7 +245,6 @@ def test_no_help_speaks_of_what_only_a_fleet_needs(line: list[str]):
 @for_each("name", [name for name, command in LISTED.items() if isinstance(command, Later)])
 def test_a_command_that_is_loaded_later_is_listed_with_its_own_words(name: str):
     assert LISTED[name].get_short_help_str(100) == COMMANDS[name].get_short_help_str(100)
-    assert LISTED[name].hidden is (name == "fleet")
 
 
 @for_each("command", COMMANDS)

@@ -359,7 +359,7 @@ async def test_a_copy_of_an_account_in_a_database_is_not_taken_for_an_account_wi
     found = {one.name: one for one in await checked(replace(folder, in_database=True))}
     assert (found["linked devices"].ok, found["linked devices"].action) == (True, None)
     assert "database" in found["linked devices"].detail
-    assert "no node on this machine" in found["leader"].detail
+    assert "nothing on this machine" in found["leader"].detail
 
 
 # Messages of groups.

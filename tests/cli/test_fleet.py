@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from tests.fleet.keys.taken import leaders_url
 from tests.postgres import PostgresServer
-from whatsapp_mcp.cli.app import app
-from whatsapp_mcp.cli.fleet import node
+from whatsapp_fleet.cli.app import app
+from whatsapp_fleet.cli.running import node
 from whatsapp_mcp.errors import Unsupported
 
-PAGE = (Path(__file__).parents[2] / "docs" / "tenancy.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "fleet" / "tenancy.md").read_text(encoding="utf-8")
 LINES = [
     line
     for block in re.findall(r"<!-- run by [^>]+ -->\n```sh\n(.*?)```", PAGE, re.DOTALL)
@@ -45,7 +45,7 @@ def run(postgres: PostgresServer, database: str, tmp_path: Path, monkeypatch: py
 
 def test_the_commands_of_the_page_make_an_account_and_let_its_tenant_in(run: Run) -> None:
     assert len(LINES) == 5
-    printed = [run(line.removeprefix("whatsapp-mcp ")) for line in LINES]
+    printed = [run(line.removeprefix("whatsapp-mcp-fleet ")) for line in LINES]
     assert printed[1].startswith("wamcp_")
     assert "tokens of the issuer" in printed[2]
     found = json.loads(run("fleet principals --json"))["principals"]

@@ -25,7 +25,7 @@ from whatsapp_fleet.database import (
     migrate,
     require_schema,
 )
-from whatsapp_mcp.settings import load
+from whatsapp_fleet.settings import load
 
 PROGRAMS = ("node-1", "node-2", "replica-1", "replica-2")
 PAIR = ("postgres-1", "postgres-2")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.tables import for_each
+from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.settings import parse
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "kubernetes"
@@ -115,7 +116,7 @@ def test_what_a_pod_mounts_is_there(workload: dict[str, Any]) -> None:
 @workloads
 def test_the_settings_are_ones_and_name_what_is_mounted(workload: dict[str, Any], tmp_path: Path) -> None:
     text = named("ConfigMap", workload["metadata"]["name"])["data"]["config.toml"]
-    parse(tmp_path, text)
+    parse(tmp_path, text, model=FleetSettings)
     mounts = {mount["mountPath"] for mount in container(workload)["volumeMounts"]}
     settings = tomllib.loads(text)
     for key in ("certificate", "key", "authority"):
@@ -166,14 +167,15 @@ def test_nodes_let_the_certificates_of_replicas_call_alone(tmp_path: Path) -> No
         if one["kind"] == "Certificate" and "client auth" in one["spec"].get("usages", [])
         for name in one["spec"]["dnsNames"]
     ]
-    settings = parse(tmp_path, named("ConfigMap", "node")["data"]["config.toml"])
+    settings = parse(tmp_path, named("ConfigMap", "node")["data"]["config.toml"], model=FleetSettings)
+    assert isinstance(settings, FleetSettings)
     assert sorted(settings.node.replicas) == sorted(names)
 
 
 def test_replicas_believe_few_addresses(tmp_path: Path) -> None:
     for one in manifests():
         if one["kind"] == "ConfigMap":
-            settings = parse(tmp_path, one["data"]["config.toml"])
+            settings = parse(tmp_path, one["data"]["config.toml"], model=FleetSettings)
             assert all(ip_network(each).num_addresses <= 16 for each in settings.server.trusted_proxies)
 
 

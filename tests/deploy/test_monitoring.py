@@ -20,7 +20,11 @@ from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.metrics import ACCOUNT, METRICS
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGES = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("docs/operations.md", "docs/fleet/operations.md")
+}
+PAGE = "".join(PAGES.values())
 RULES = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "whatsapp-mcp.json").read_text(encoding="utf-8"))
@@ -118,7 +122,9 @@ def test_every_alert_has_its_section_in_the_runbook_and_the_runbook_no_other() -
     sections = re.findall(r"^### (WhatsApp\w+)$", PAGE, re.MULTILINE)
     assert sections == [alert["alert"] for alert in ALERTS]
     for alert in ALERTS:
-        assert alert["annotations"]["runbook"] == f"docs/operations.md#{alert['alert'].lower()}"
+        page, _, anchor = alert["annotations"]["runbook"].partition("#")
+        assert anchor == alert["alert"].lower()
+        assert f"\n### {alert['alert']}\n" in PAGES[page]
 
 
 def test_every_section_of_the_runbook_says_what_it_means_what_to_look_at_and_what_to_do() -> None:

@@ -23,7 +23,7 @@ from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextCo
 from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
-PAGE: Final = Path(__file__).parents[2] / "docs" / "operations.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "fleet" / "operations.md"
 HERE: Final = "tests/deploy/test_runbook.py"
 BLOCKS: Final = [example for example in examples(PAGE) if example.run_by == HERE]
 STATEMENTS: Final = [example for example in BLOCKS if example.language == "sql"]

@@ -166,7 +166,7 @@ async def test_of_an_account_in_a_database_nothing_is_concluded_from_the_copy_on
     copy = replace(folder, in_database=True)
     status = await observed_status(copy)
     assert status.state is ConnectionState.OFFLINE
-    assert status.reason == "No node on this machine leads this account, which is kept in a database."
+    assert status.reason == "The account is kept in a database, and nothing on this machine leads it."
     with pytest.raises(Busy, match="kept in a database"):
         await pausing.pause(copy)
     assert not (folder.path / "link.json").exists()

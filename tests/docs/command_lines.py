@@ -17,7 +17,7 @@ import yaml
 
 from tests.command_line import COMMANDS
 from tests.docs import site
-from whatsapp_mcp.cli.app import app
+from tests.docs.examples import PROGRAMS
 from whatsapp_mcp.cli.command_line import Later
 
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=.*")
@@ -55,9 +55,9 @@ def group_at_the_end(words: Sequence[str]) -> bool:
     return hasattr(command, "commands") and not command.invoke_without_command
 
 
-def _root() -> Any:
-    """All commands of ours, loaded; each call makes others, which may be changed."""
-    root: Any = typer.main.get_command(app)
+def _root(program: str) -> Any:
+    """All commands of a program of ours, loaded; each call makes others, which may be changed."""
+    root: Any = typer.main.get_command(PROGRAMS[program])
     root.commands = {
         name: each.load() if isinstance(each, Later) else each for name, each in root.commands.items()
     }
@@ -65,7 +65,7 @@ def _root() -> Any:
 
 
 def _ours(words: Sequence[str]) -> None:
-    root = _root()
+    root = _root(words[0])
     _do_nothing(root)
     given = [os.path.expandvars(word) for word in words[1:]]
     with pytest.raises(SystemExit) as ended:
@@ -110,7 +110,7 @@ def _docker(words: Sequence[str]) -> None:
         rest = rest[2:]
     named = [word.partition(":")[0] for word in rest[:1] if word[0] != "-"]
     assert set(named) <= services.keys(), named
-    if command == "exec" and rest[1] == "whatsapp-mcp":
+    if command == "exec" and rest[1] in PROGRAMS:
         _ours(rest[1:])
 
 
@@ -118,7 +118,7 @@ def _kubectl(words: Sequence[str]) -> None:
     """The files that it reads, and what it runs of ours; nothing here knows its options."""
     files = [word.lstrip("<") for word in words if word.startswith(("deploy/", "<"))]
     assert [file for file in files if not (site.ROOT / file).exists()] == []
-    if "--" in words and words[words.index("--") + 1] == "whatsapp-mcp":
+    if "--" in words and words[words.index("--") + 1] in PROGRAMS:
         _ours(words[words.index("--") + 1 :])
 
 
@@ -140,7 +140,7 @@ def _curl(words: Sequence[str]) -> None:
 
 
 _PROGRAMS: Final[dict[str, Callable[[Sequence[str]], None]]] = {
-    "whatsapp-mcp": _ours,
+    **dict.fromkeys(PROGRAMS, _ours),
     "curl": _curl,
     "docker": _docker,
     "kubectl": _kubectl,

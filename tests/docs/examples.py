@@ -13,12 +13,14 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from tests.docs import site
+from whatsapp_fleet.cli.app import app as fleet
 from whatsapp_mcp.cli.app import app
 
 FENCE = re.compile(
     r"(?m)^(?P<mark>[^\n]*)\n(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)\n *```$", re.DOTALL
 )
 MARK = re.compile(r"^ *<!-- (?P<how>run by|only read:|a drawing)(?P<what>.*) -->$")
+PROGRAMS = {"whatsapp-mcp": app, "whatsapp-mcp-fleet": fleet}
 EXIT_CODES = {"status": {0, 1}, "doctor": {0, 1}}
 """Commands whose exit code says how things are; the others have to succeed."""
 LIMIT = 60.0
@@ -81,8 +83,8 @@ def run(example: Example) -> str:
     printed = ""
     for line in example.body.splitlines():
         words = shlex.split(line, comments=True)
-        if words[:1] == ["whatsapp-mcp"]:
-            done = CliRunner().invoke(app, words[1:], input="y\n", prog_name="whatsapp-mcp")
+        if words and words[0] in PROGRAMS:
+            done = CliRunner().invoke(PROGRAMS[words[0]], words[1:], input="y\n", prog_name=words[0])
             assert done.exit_code in EXIT_CODES.get(words[1], {0}), (line, done.output)
             printed += done.output
         elif words:

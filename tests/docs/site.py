@@ -1,8 +1,8 @@
 """What the site needs beside the pages: a hook of MkDocs (`mkdocs.yml`).
 
 The pages are written to be read as files of the repository. Here `docs/README.md`, their index, becomes the
-navigation; pages that lie outside `docs/` get a place; links between the two are put right, and are named
-after the title of a page where the file names its path.
+navigation, with that of `docs/fleet/`; pages that lie outside `docs/` get a place; links between the two are
+put right, and are named after the title of a page where the file names its path.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tests.docs import modules_page
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
+INDEXES = (INDEX, DOCS / "fleet" / "README.md")
 WORKER = Path(__file__).with_name("iframe-worker.js")
 """What the search takes for a worker in pages that are opened from the disk."""
 MODULES = "modules.md"
@@ -34,12 +35,13 @@ ROW = re.compile(r"^\| \[([^\]]+)\]\(([^)#]+)\) \|", re.MULTILINE)
 
 
 def indexed() -> dict[str, list[Path]]:
-    """The pages that the index lists, in its order, under the heading of each of its tables."""
+    """The pages that the indexes list, in their order, under the heading of each of their tables."""
     sections: dict[str, list[Path]] = {}
-    for section in INDEX.read_text(encoding="utf-8").split("\n## ")[1:]:
-        pages = [Path(os.path.normpath(DOCS / target)) for _, target in ROW.findall(section)]
-        if pages:
-            sections[section.partition("\n")[0]] = pages
+    for index in INDEXES:
+        for section in index.read_text(encoding="utf-8").split("\n## ")[1:]:
+            pages = [Path(os.path.normpath(index.parent / target)) for _, target in ROW.findall(section)]
+            if pages:
+                sections[section.partition("\n")[0]] = pages
     return sections
 
 

@@ -12,7 +12,8 @@ from whatsapp_fleet.node.status import FLEET_METRICS
 from whatsapp_mcp.server.log import JsonFormatter
 from whatsapp_mcp.server.metrics import METRICS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = "".join((DOCS / page).read_text(encoding="utf-8") for page in ("operations.md", "fleet/operations.md"))
 
 
 def test_every_metric_has_its_row() -> None:

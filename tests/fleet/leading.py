@@ -13,10 +13,11 @@ import anyio.to_thread
 
 from tests.fleet.keys.taken import TakenAccount
 from whatsapp_fleet.node.storage import opened_storage
+from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.device.leader import LeaderLease, Led, leading
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
-from whatsapp_mcp.settings import CurrentSettings, Settings
+from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.system import boottime
 from whatsapp_simulator import WhatsApp
 
@@ -98,7 +99,7 @@ async def led(
     """
     login = await anyio.to_thread.run_sync(account.take_over)
     epoch = account.epoch()
-    settings = Settings(home=home)
+    settings = FleetSettings(home=home)
     folder = settings.account_folder(account.account)
     folder.create()
     lease = LeaderLease(until, returns_after)

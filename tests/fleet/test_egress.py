@@ -17,6 +17,7 @@ from tests.device.socks import dial_through, socks_proxy
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import LIMIT, LedAccount, led
 from tests.postgres import PostgresServer
+from whatsapp_fleet.cli import CLIENT
 from whatsapp_fleet.tenancy import account_overview, set_account_settings
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import overrides
@@ -47,7 +48,7 @@ async def wa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WhatsApp]:
             monkeypatch.setenv(name, value)
         reached = whatsapp.environment().items()
         others = {name: value for name, value in reached if not name.lower().endswith("_proxy")}
-        simulated.use_program(launcher.client_program(others), monkeypatch)
+        simulated.use_program(launcher.client_program(others, CLIENT), monkeypatch)
         yield whatsapp
 
 

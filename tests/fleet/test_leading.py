@@ -49,7 +49,7 @@ _NOT_OPENED = "The client library or the journal could not be opened; client.log
 @pytest.fixture
 async def wa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WhatsApp]:
     async with WhatsApp(seed=23) as whatsapp:
-        simulated.use(whatsapp, monkeypatch)
+        simulated.use(whatsapp, monkeypatch, "whatsapp_fleet.client")
         yield whatsapp
 
 

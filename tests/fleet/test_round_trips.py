@@ -28,7 +28,7 @@ _HASH = 32
 @pytest.fixture
 async def wa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WhatsApp]:
     async with WhatsApp(seed=23) as whatsapp:
-        simulated.use(whatsapp, monkeypatch)
+        simulated.use(whatsapp, monkeypatch, "whatsapp_fleet.client")
         yield whatsapp
 
 

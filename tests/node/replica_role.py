@@ -1,4 +1,4 @@
-"""The role of replicas, with what docs/operations.md grants it."""
+"""The role of replicas, with what docs/fleet/operations.md grants it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psycopg
 from tests.docs.examples import examples
 from tests.postgres import PASSWORD, PostgresServer
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "operations.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "fleet" / "operations.md"
 
 
 def documented(role: str) -> str:

@@ -18,10 +18,11 @@ from whatsapp_fleet.database import AccountRow, RunRow
 from whatsapp_fleet.node.copies import Copies
 from whatsapp_fleet.node.plan import View, plan
 from whatsapp_fleet.node.replicas import Served
+from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.server.feed import ChangeFeed
-from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +74,7 @@ async def test_a_copy_that_takes_long_to_end_holds_up_nothing(tmp_path: Path) ->
         followed.accounts = frozenset()
 
     followed: Any = SimpleNamespace(accounts=frozenset("a"), as_of={}.get, end=end, begin=asked.append)
-    context: Any = SimpleNamespace(settings=Settings(home=tmp_path), made={})
+    context: Any = SimpleNamespace(settings=FleetSettings(home=tmp_path), made={})
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             copies = Copies(tasks, context, followed)
@@ -97,7 +98,7 @@ async def test_a_copy_whose_services_fail_is_opened_again_and_ends_nothing_else(
         raise failures.pop()
 
     @asynccontextmanager
-    async def services(settings: Settings, account: str) -> AsyncGenerator[tuple[None, None, None]]:
+    async def services(settings: FleetSettings, account: str) -> AsyncGenerator[tuple[None, None, None]]:
         async with background_tasks() as tasks:
             if failures:
                 tasks.start_soon(fail)
@@ -110,7 +111,7 @@ async def test_a_copy_whose_services_fail_is_opened_again_and_ends_nothing_else(
 
     monkeypatch.setattr("whatsapp_fleet.node.copies.copied_services", services)
     monkeypatch.setattr(ChangeFeed, "run", fed)
-    settings = Settings(home=tmp_path)
+    settings = FleetSettings(home=tmp_path)
     current = CurrentSettings(settings, "a", lambda: "")
     context: Any = SimpleNamespace(
         settings=settings, served=Served(""), decoding=anyio.Semaphore(1), current={"a": current}.get

@@ -18,9 +18,9 @@ from whatsapp_fleet.node.moving.claims import (
     depart,
     former_of,
 )
+from whatsapp_fleet.settings import FleetSettings
 from whatsapp_fleet.tenancy import create_account, forget_account
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -93,7 +93,7 @@ async def test_a_copy_that_is_used_again_since_the_database_was_asked_stays(
 def test_what_a_node_that_was_off_has_of_a_former_account_is_not_the_next_ones_of_that_name(
     tmp_path: Path,
 ) -> None:
-    folder = Settings(home=tmp_path).account_folder("work")
+    folder = FleetSettings(home=tmp_path).account_folder("work")
     take_folder(folder, "first")
     folder.archive_db.write_bytes(b"words")
     (folder.media / "boat.jpg").write_bytes(b"boat")
@@ -106,7 +106,7 @@ def test_what_a_node_that_was_off_has_of_a_former_account_is_not_the_next_ones_o
 
 
 def test_a_folder_that_holds_keys_is_no_copy_and_stays(tmp_path: Path) -> None:
-    folder = Settings(home=tmp_path).account_folder("work")
+    folder = FleetSettings(home=tmp_path).account_folder("work")
     folder.create()
     folder.client_db.write_bytes(b"keys")
     with pytest.raises(InvalidArgument, match="holds keys"):

@@ -14,13 +14,13 @@ from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.fleet.keys.taken import leaders_url
 from tests.node.fleet_of_tests import LONG_LEASE, Fleet, NodeProcess, node
 from tests.postgres import PostgresServer
+from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader import open_device
 from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.errors import Busy, NotConnected
 from whatsapp_mcp.models import ConnectionState, MessageFilter, SendRequest, SendStatus, TextContent
-from whatsapp_mcp.settings import Settings
 from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -85,7 +85,7 @@ class Account:
 
 @asynccontextmanager
 async def used(where: NodeProcess, fleet: Fleet) -> AsyncIterator[Account]:
-    settings = Settings(home=where.home, database=SecretStr(fleet.url))
+    settings = FleetSettings(home=where.home, database=SecretStr(fleet.url))
     async with open_device(settings, ACCOUNT) as (devices, archive, _):
         yield Account(devices, archive)
 

@@ -1,4 +1,4 @@
-"""`whatsapp-mcp accounts move`: what becomes of the folder, the settings and the tokens of this computer."""
+"""`accounts move`: what becomes of the folder, the settings and the tokens of this computer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typer.testing import CliRunner, Result
 from tests.fleet.keys.taken import leaders_url
 from tests.node.stored import DEVICE, stored
 from tests.postgres import PostgresServer
-from whatsapp_mcp import settings
-from whatsapp_mcp.cli.accounts import changes, moving
-from whatsapp_mcp.cli.app import app
+from whatsapp_fleet import settings
+from whatsapp_fleet.cli import moving
+from whatsapp_fleet.cli.app import app
+from whatsapp_mcp.cli.accounts import changes
 from whatsapp_mcp.device.leader import LeaderLock
 from whatsapp_mcp.server.transports import Tokens
 

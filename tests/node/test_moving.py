@@ -51,7 +51,7 @@ SETTINGS = '[policy]\nmode = "read_only"\n'
 @pytest.fixture
 async def wa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WhatsApp]:
     async with WhatsApp(seed=13) as whatsapp:
-        simulated.use(whatsapp, monkeypatch)
+        simulated.use(whatsapp, monkeypatch, "whatsapp_fleet.client")
         yield whatsapp
 
 

@@ -50,9 +50,9 @@ from whatsapp_fleet.node.sockets import (
 from whatsapp_fleet.node.watching import Watcher
 from whatsapp_fleet.objects import ObjectStore, open_objects
 from whatsapp_fleet.protocol import Contact, Lease, LeaseTimes
+from whatsapp_fleet.settings import FleetSettings, HostPort, NodeSettings
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.media import Worker
-from whatsapp_mcp.settings import HostPort, NodeSettings, Settings
 from whatsapp_mcp.storage import Fenced, Refused, Rewound, StorageError, Unavailable, Unwritable
 
 pytestmark = pytest.mark.anyio
@@ -226,7 +226,7 @@ async def test_the_last_run_of_a_folder_is_ended_at_once_on_its_own_machine_alon
 
 async def test_a_node_refuses_a_database_that_may_lose_what_it_confirms(fleet: Fleet, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="may lose what it confirms"):
-        await run_node(Settings(home=tmp_path, database=SecretStr(fleet.url)))
+        await run_node(FleetSettings(home=tmp_path, database=SecretStr(fleet.url)))
 
 
 async def test_a_node_refuses_the_object_store_of_another_fleet_and_waits_for_none_that_is_away(
@@ -249,7 +249,7 @@ def objects_at(url: str) -> ObjectStore:
 
 async def test_a_node_without_a_database_says_which_setting_is_missing(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="database"):
-        await run_node(Settings(home=tmp_path))
+        await run_node(FleetSettings(home=tmp_path))
 
 
 async def settled(
@@ -279,7 +279,7 @@ async def test_what_is_no_fault_of_the_account_costs_it_nothing(
 async def test_a_rewound_database_quarantines_the_account_and_asks_to_link_it_again(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    folder = Settings(home=tmp_path).account_folder(ACCOUNT)
+    folder = FleetSettings(home=tmp_path).account_folder(ACCOUNT)
     folder.create()
     folder.archive_db.write_bytes(b"")
     folder.ledger_db.write_bytes(b"")
@@ -295,7 +295,7 @@ async def test_an_account_whose_quarantine_cannot_be_noted_is_not_released_and_k
     fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("whatsapp_fleet.node.account._QUARANTINE_LIMIT", 0.1)
-    folder = Settings(home=tmp_path).account_folder(ACCOUNT)
+    folder = FleetSettings(home=tmp_path).account_folder(ACCOUNT)
     folder.create()
     folder.archive_db.write_bytes(b"")
     await settled(fleet, tmp_path, Rewound("It has 3 rows."), answers=False)
@@ -315,7 +315,7 @@ def context_of(calls: DatabaseCalls, home: Path) -> Any:
     run = SimpleNamespace(name="one 1", holds=lambda: True)
     logins = anyio.CapacityLimiter(1)
     return SimpleNamespace(
-        run=run, calls=calls, clock=lambda: 0.0, settings=Settings(home=home), logins=logins
+        run=run, calls=calls, clock=lambda: 0.0, settings=FleetSettings(home=home), logins=logins
     )
 
 

@@ -23,7 +23,7 @@ from whatsapp_fleet.database import DatabaseCalls, begin_run, end_run, quarantin
 from whatsapp_fleet.node.node import Node
 from whatsapp_fleet.node.status import FLEET_METRICS, NodeStatus
 from whatsapp_fleet.protocol import Lease
-from whatsapp_mcp.settings import NodeSettings
+from whatsapp_fleet.settings import NodeSettings
 
 pytestmark = pytest.mark.anyio
 NOBODY = "postgres://127.0.0.1:1/nothing"

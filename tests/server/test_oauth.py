@@ -237,6 +237,7 @@ class Known:
     """A directory with one user of the issuer, and no token."""
 
     user: Principal
+    unknown_bearer: str = "Ask for a token."
 
     def principal(self, token: str) -> Principal | None:
         return None

@@ -23,7 +23,7 @@ _MISSING: Final = """
 SELECT FROM unnest(%s::text[], %s::text[]) AS needed (name, privilege)
 WHERE NOT has_table_privilege('whatsapp_mcp.' || name, privilege)
 """
-_NOT_GRANTED: Final = "The role lacks rights: run the statements of docs/operations.md for replicas."
+_NOT_GRANTED: Final = "The role lacks rights: run the statements of docs/fleet/operations.md for replicas."
 
 
 class TooNew(StorageError):

@@ -10,7 +10,8 @@ import anyio
 from whatsapp_fleet.database import Database, DatabaseCalls
 from whatsapp_fleet.node.replicas import Served
 from whatsapp_fleet.node.run import NodeRun
-from whatsapp_mcp.settings import CurrentSettings, Settings
+from whatsapp_fleet.settings import FleetSettings
+from whatsapp_mcp.settings import CurrentSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class NodeContext:
         made: Of each account what tells it from another of its name, likewise.
     """
 
-    settings: Settings
+    settings: FleetSettings
     database: Database
     run: NodeRun
     calls: DatabaseCalls

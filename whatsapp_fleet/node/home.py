@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from whatsapp_fleet.settings import HostPort
 from whatsapp_mcp.device.leader import LockFile
 from whatsapp_mcp.errors import InvalidArgument, cause
-from whatsapp_mcp.settings import HostPort, make_private
+from whatsapp_mcp.settings import make_private
 from whatsapp_mcp.system import write_private
 
 LOCK: Final = "node.lock"

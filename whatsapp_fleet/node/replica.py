@@ -36,6 +36,7 @@ from whatsapp_fleet.node.replicas import (
     fleet_secret,
 )
 from whatsapp_fleet.node.serving import database_of
+from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.server.application import create
@@ -43,7 +44,6 @@ from whatsapp_mcp.server.calls import Accounts
 from whatsapp_mcp.server.log import log_to_stderr
 from whatsapp_mcp.server.main import ServeOptions
 from whatsapp_mcp.server.transports import prepare_replica
-from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.storage import StorageError
 from whatsapp_mcp.system import END, receive_signals, share_arenas
 
@@ -60,7 +60,7 @@ NOTICE: Final = 5.0
 """Seconds for which a replica that is to end says so at `/readyz`, before it takes no more connections."""
 
 
-def serve_replica(options: ServeOptions, settings: Settings) -> NoReturn:
+def serve_replica(options: ServeOptions, settings: FleetSettings) -> NoReturn:
     """Serve until SIGINT or SIGTERM comes, finish what runs, then end the process with status 0.
 
     Raises:
@@ -95,7 +95,7 @@ def _refuse(options: ServeOptions) -> None:
 @dataclass(frozen=True, slots=True)
 class _Replica:
     options: ServeOptions
-    settings: Settings
+    settings: FleetSettings
     database: Database
     ending: anyio.Event = field(default_factory=anyio.Event)
 
@@ -185,14 +185,15 @@ async def _begun(calls: DatabaseCalls) -> tuple[bytes, str]:
             if anyio.current_time() >= until:
                 raise Busy(
                     "The database has no tables of this version that the role of this replica may use.",
-                    "The log says what is missing; docs/operations.md (What PostgreSQL needs) how to add it.",
+                    "The log says what is missing; docs/fleet/operations.md (What PostgreSQL needs) how"
+                    " to add it.",
                 ) from error
             last = str(error)
         except StorageError as error:
             logger.error("replica: the database cannot be used: %s", error)
             raise Busy(
                 "The database does not answer, or may not be used.",
-                "The log says why; docs/database.md says what it must be.",
+                "The log says why; docs/fleet/database.md says what it must be.",
             ) from error
         await anyio.sleep(_LOOK_AGAIN)
 

@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from whatsapp_fleet.database import Database, PostgresStatements
 from whatsapp_fleet.node.context import NodeContext
+from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.leader import Led, background_tasks, offered, offline_devices
 from whatsapp_mcp.device.operations import Devices
@@ -95,6 +96,7 @@ async def copied_services(settings: Settings, account: str) -> AsyncIterator[Ope
     Raises:
         Busy: It has no ledger of the account: then it could not be kept in mind what is handed out.
     """
+    assert isinstance(settings, FleetSettings)
     folder = settings.account_folder(account)
     devices = await offline_devices(account, _NOT_LED)
     await anyio.to_thread.run_sync(_follow, settings, folder)
@@ -106,13 +108,13 @@ async def copied_services(settings: Settings, account: str) -> AsyncIterator[Ope
             yield devices, archive, ledger
 
 
-async def _keep_up(settings: Settings, folder: AccountFolder) -> None:
+async def _keep_up(settings: FleetSettings, folder: AccountFolder) -> None:
     while True:
         await anyio.sleep(_FOLLOW_EVERY)
         await anyio.to_thread.run_sync(_follow, settings, folder)
 
 
-def _follow(settings: Settings, folder: AccountFolder) -> None:
+def _follow(settings: FleetSettings, folder: AccountFolder) -> None:
     """Bring the ledger up to date; while the database is away it stays as it is."""
     url, allow = settings.database.get_secret_value(), settings.node.allow_asynchronous
     database = Database(url, patience=_PATIENCE, allow_asynchronous=allow)

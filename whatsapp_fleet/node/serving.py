@@ -44,10 +44,11 @@ from whatsapp_fleet.node.sockets import (
 from whatsapp_fleet.node.status import NodeStatus
 from whatsapp_fleet.objects import NotThisStore, ObjectStore, StoreFailed, open_objects
 from whatsapp_fleet.protocol import Contact, LeaseTimes
+from whatsapp_fleet.settings import FleetSettings, HostPort
 from whatsapp_mcp.child_process import kept_descriptors
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import InvalidArgument, cause
-from whatsapp_mcp.settings import CurrentSettings, HostPort, Settings
+from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.storage import StorageError, Unavailable
 from whatsapp_mcp.system import END, allow_most_open_files, boottime, receive_signals
 
@@ -74,7 +75,7 @@ _LOOK: Final = 0.1
 logger = logging.getLogger(__name__)
 
 
-def database_of(settings: Settings) -> Database:
+def database_of(settings: FleetSettings) -> Database:
     """The database that the settings name.
 
     Raises:
@@ -90,7 +91,7 @@ def database_of(settings: Settings) -> Database:
     return Database(url, allow_asynchronous=settings.node.allow_asynchronous, objects=objects)
 
 
-async def run_node(settings: Settings, times: LeaseTimes | None = None) -> None:
+async def run_node(settings: FleetSettings, times: LeaseTimes | None = None) -> None:
     """Lead accounts until a signal comes, and then give them up in order.
 
     Args:
@@ -158,7 +159,7 @@ async def _answered(calls: DatabaseCalls, work: Callable[[Session], T], *, at_st
         except StorageError as error:
             if at_start and not isinstance(error, Unavailable):
                 raise InvalidArgument(
-                    str(error), "docs/database.md says what the database must be."
+                    str(error), "docs/fleet/database.md says what the database must be."
                 ) from error
             logger.warning("node: waits for the database: %s", error)
         await anyio.sleep(_RETRY)
@@ -168,7 +169,7 @@ async def _answered(calls: DatabaseCalls, work: Callable[[Session], T], *, at_st
 class _NodeProcess:
     """The process, which has one run after another."""
 
-    settings: Settings
+    settings: FleetSettings
     home: NodeHome
     database: Database
     calls: DatabaseCalls
@@ -217,7 +218,9 @@ class _NodeProcess:
             served, current = Served(self.secret), CurrentSettings(self.settings)
 
             def replicas() -> Sequence[str]:
-                return current.now().node.replicas
+                now = current.now()
+                assert isinstance(now, FleetSettings)
+                return now.node.replicas
 
             tasks.start_soon(run.keep)
             tasks.start_soon(accept, self.listener, self.settings.node, served.serve, replicas)
@@ -276,7 +279,7 @@ class _NodeProcess:
 
 
 @asynccontextmanager
-async def _open_status(settings: Settings, database: Database) -> AsyncGenerator[NodeStatus]:
+async def _open_status(settings: FleetSettings, database: Database) -> AsyncGenerator[NodeStatus]:
     """The status of the node, which is answered where the settings say so, also without the database."""
     async with DatabaseCalls(replace(database, patience=_SCRAPE_PATIENCE)) as calls:
         status = NodeStatus(calls)

@@ -47,4 +47,4 @@ def for_account(text: str, account: str) -> str:
     """The text, with the account in each command in backquotes that takes one and does not name it."""
     if account == "default":
         return text
-    return re.sub(r"`(whatsapp-mcp (?!doctor\b|fleet\b)[^`]*)`", rf"`\1 --account {account}`", text)
+    return re.sub(r"`(whatsapp-mcp (?!doctor\b)[^`]*)`", rf"`\1 --account {account}`", text)

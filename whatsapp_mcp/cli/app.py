@@ -309,18 +309,6 @@ def demo(
     raise typer.Exit(run_demo(stdio=stdio, once=once))
 
 
-@app.command(hidden=True)
-def node() -> None:
-    """Lead accounts that several machines share.
-
-    They are kept in the PostgreSQL database that the setting `database` names. The node leads those that fall
-    to it until a signal comes, then gives them up in order.
-    """
-    from whatsapp_mcp.cli.fleet import node as lead_accounts
-
-    lead_accounts()
-
-
 @app.command()
 def page(account: AnyAccount = None) -> None:
     """Print a login URL for the web pages.

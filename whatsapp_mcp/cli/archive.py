@@ -128,7 +128,8 @@ def recover(as_json: AsJson = False, account: Account = "") -> None:
         folder = known_account(account)
         if folder.in_database:
             raise Unsupported(
-                "This archive is a copy of what a database holds.", "Start a node: it makes a new copy."
+                "This archive is a copy of what a database holds.",
+                "Restart what leads it here: that makes a new copy.",
             )
         with _locked(account):
             return await anyio.to_thread.run_sync(care.recover, folder)

@@ -85,11 +85,10 @@ class Later(TyperGroup):
         module: Where the Typer app is that has the command, or whose commands have this name before them.
         app: What the app is called there.
         help: What the list of commands says.
-        hidden: Whether it is not listed.
     """
 
-    def __init__(self, name: str, module: str, app: str, help: str, *, hidden: bool = False) -> None:
-        super().__init__(name=name, help=help, hidden=hidden)
+    def __init__(self, name: str, module: str, app: str, help: str) -> None:
+        super().__init__(name=name, help=help)
         self._place = module, app
 
     def load(self) -> TyperCommand | TyperGroup:
@@ -138,7 +137,7 @@ class CommandLine(TyperGroup):
 
 
 class Commands(CommandLine):
-    """The commands of the whole program, listed by what they are for; those that only a fleet needs are not.
+    """The commands of the whole program, listed by what they are for.
 
     Attributes:
         sections: What each section of the help lists.
@@ -166,7 +165,6 @@ class Commands(CommandLine):
         Later("agent", f"{_CLI}.agents", "answering_app", "Show agents of chats; let strangers in."),
         Later("voice", f"{_CLI}.voice", "app", "Manage models for voice notes."),
         Later("webhooks", f"{_CLI}.webhooks", "app", "See how webhooks are doing."),
-        Later("fleet", f"{_CLI}.fleet", "app", "Manage accounts that several machines share.", hidden=True),
     )
 
     def __init__(self, **options: Any) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.child_process import module_command
-from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.system import program_file
 
 DISTRIBUTION: Final = "mcp-server-whatsapp"
@@ -38,23 +37,6 @@ _UV_TOOL: Final = "uv-receipt.toml"
 _PIPX: Final = "pipx_metadata.json"
 """What pipx leaves in the environment of a program."""
 _UV_CACHE_FOLDERS: Final = {"archive-v0", "environments-v2"}
-
-
-def require_database(files: str) -> None:
-    """See that what accounts of several machines need is here.
-
-    Args:
-        files: The setting `node.files`.
-
-    Raises:
-        Unsupported: Something is not installed.
-    """
-    if importlib.util.find_spec(EXTRAS["postgres"]) is None:
-        raise Unsupported("The driver of PostgreSQL is not installed.", f"Install {DISTRIBUTION}[postgres].")
-    if files.startswith("s3:") and importlib.util.find_spec(EXTRAS["objects"]) is None:
-        raise Unsupported(
-            "What reads and writes buckets is not installed.", f"Install {DISTRIBUTION}[objects]."
-        )
 
 
 def command() -> tuple[str, ...]:

@@ -31,10 +31,7 @@ def serve(**options: Any) -> ExitCode:
         # Loaded with the server.
         from whatsapp_mcp import settings
 
-        loaded = settings.load()
-        if loaded.database.get_secret_value():
-            _serve_replica(options_of(**options), loaded)
-        serve_mcp(options_of(**options), loaded)
+        serve_mcp(options_of(**options), settings.load())
     except WhatsAppError as error:
         print_error(error, options.get("account") or "default")
         return exit_code(error)
@@ -53,21 +50,6 @@ def _loaded() -> tuple[type[ServeOptions], Callable[[ServeOptions, Settings], No
         gc.freeze()
         gc.enable()
     return main.ServeOptions, main.serve
-
-
-def _serve_replica(options: ServeOptions, loaded: Settings) -> NoReturn:
-    """Serve the accounts that a database has.
-
-    Raises:
-        Unsupported: The driver of the database or the extra of its object store is not installed.
-    """
-    from whatsapp_mcp.cli.installation import require_database
-
-    require_database(loaded.node.files)
-    # Loaded here alone: nothing else on a computer without a database needs it.
-    from whatsapp_fleet.node import serve_replica
-
-    serve_replica(options, loaded)
 
 
 def _explain_stdio(options: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -36,8 +36,6 @@ from whatsapp_mcp.system import EndTimer, leave_terminal, limit_memory, share_ar
 
 _MEMORY: Final = 3 << 29
 """Bytes that this process may take. What it unpacks and parses in Go is bounded in no other way."""
-_TRIAL_LIMIT: Final = 5.0
-"""Seconds in which the journal's database has to take an event; the lease of a leader is longer."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,28 +52,25 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _journal(storage: ClientStorage) -> JournalWriter:
-    """The journal, as the leader has said; the room of PostgreSQL is loaded where it is used alone.
-
-    A database is tried first: what the library receives it acknowledges, a hundred events ahead, so a client
-    that cannot store anything must not log in.
+def file_journal(storage: ClientStorage) -> JournalWriter:
+    """The journal of an account whose files are its own.
 
     Raises:
+        ValueError: The journal is somewhere else.
         sqlite3.Error: The file cannot be opened.
-        StorageError: The database takes no events.
     """
-    address = storage.journal
-    if address is None:
-        return Journal(Path("inbox.db"), storage.journal_key)
-    from whatsapp_fleet.database import Database, PostgresJournal
-
-    database = Database(address.location, allow_asynchronous=address.allow_asynchronous)
-    with PostgresJournal(replace(database, patience=_TRIAL_LIMIT), address.account, address.epoch) as trial:
-        trial.try_append()
-    return PostgresJournal(database, address.account, address.epoch)
+    if storage.journal is not None:
+        raise ValueError("the journal of this account is no file")
+    return Journal(Path("inbox.db"), storage.journal_key)
 
 
-async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: int, outgoing: int) -> None:
+async def _run(
+    arguments: argparse.Namespace,
+    storage: ClientStorage,
+    journal_of: Callable[[ClientStorage], JournalWriter],
+    incoming: int,
+    outgoing: int,
+) -> None:
     deadline = None if storage.until is None else EndTimer()
     if storage.until is not None and deadline is not None:
         deadline.put_off(storage.until)
@@ -89,7 +84,7 @@ async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: 
     process = ClientProcess(
         arguments.folder,
         storage.keys,
-        _journal(storage),
+        journal_of(storage),
         arguments.generation,
         arguments.device_name,
         arguments.history,
@@ -114,8 +109,12 @@ async def _run(arguments: argparse.Namespace, storage: ClientStorage, incoming: 
         await process.serve(peer)
 
 
-def main() -> None:
-    """Run until told to end or left by the leader; never returns in another way than `os._exit`."""
+def main(journal_of: Callable[[ClientStorage], JournalWriter] = file_journal) -> None:
+    """Run until told to end or left by the leader; never returns in another way than `os._exit`.
+
+    Args:
+        journal_of: Opens the journal, as the leader has said.
+    """
     forbid_core_dumps()
     limit_memory(_MEMORY)
     arguments = _arguments()
@@ -131,7 +130,7 @@ def main() -> None:
         storage = read_storage(incoming)
         claim(Path(FILE_NAME))  # which may have to end the former client
         confine(arguments.folder, storage.certificates, unix_sockets=storage.unix_sockets)
-        anyio.run(_run, arguments, storage, incoming, outgoing)
+        anyio.run(_run, arguments, storage, journal_of, incoming, outgoing)
     except Fenced:
         logger.warning("client: a newer leader of the account has taken over")
         code = EXIT_FENCED

@@ -142,8 +142,8 @@ class LedgerFile:
         """As `write`, on the calling thread."""
         if self._is_elsewhere:
             raise Busy(
-                "This is a copy, and what has to be written down waits for the node that leads the account.",
-                "Nothing was done. Try again in a few seconds, over a replica or on that node's machine.",
+                "This is a copy, and what has to be written down waits for what leads the account.",
+                "Nothing was done. Try again in a few seconds, or on the machine that leads it.",
             )
         try:
             with self._lock:
@@ -220,8 +220,8 @@ class LedgerFile:
         except StorageError as error:
             self._end = self._end or error
             raise Busy(
-                "The account's ledger cannot be written: its database does not answer, or another node leads"
-                " the account.",
+                "The account's ledger cannot be written: its database does not answer, or another machine"
+                " leads the account.",
                 "Check whether it took effect before retrying.",
             ) from error
 

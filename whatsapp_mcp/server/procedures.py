@@ -91,8 +91,8 @@ class Procedure:
             return self.result.validate_python(result)
         except ValidationError as error:
             raise Busy(
-                f"The node's answer to {self.name} cannot be read.",
-                "Tell the user: the nodes and replicas differ in version.",
+                f"The leader's answer to {self.name} cannot be read.",
+                "Tell the user: the servers differ in version.",
             ) from error
 
     def patience(self, values: Mapping[str, Any]) -> float:
@@ -119,7 +119,7 @@ def procedure(name: str) -> Procedure:
     function = _functions().get(name)
     if function is None:
         raise Unsupported(
-            f"This node does not know {name!r}.", "Tell the user: the nodes and replicas differ in version."
+            f"This server does not know {name!r}.", "Tell the user: the servers differ in version."
         )
     return procedure_of(function)
 

@@ -18,9 +18,9 @@ from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits
 from whatsapp_mcp.settings.current import CurrentSettings
 from whatsapp_mcp.settings.editing import section_as, with_comments_kept, with_section_copied, without_section
 from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, PRINCIPAL_VARIABLE
-from whatsapp_mcp.settings.loading import check_own_text, config_text, load, parse
+from whatsapp_mcp.settings.loading import check_own_text, config_text, load, parse, settings_model
 from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
-from whatsapp_mcp.settings.node_section import HostPort, NodeSettings
+from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.sections import (
     AccountSettings,
     BudgetSettings,
@@ -54,19 +54,19 @@ __all__ = [
     "BudgetSettings",
     "ChatRule",
     "CurrentSettings",
-    "HostPort",
     "KeepSettings",
     "MediaSettings",
-    "NodeSettings",
     "OAuthScopes",
     "OAuthSettings",
     "PolicyMode",
     "PolicySettings",
     "QuietHours",
     "RetentionSettings",
+    "Section",
     "ServerSettings",
     "Settings",
     "TracesSettings",
+    "UserPath",
     "Verdict",
     "VoiceSettings",
     "WebhookEvent",
@@ -80,6 +80,7 @@ __all__ = [
     "make_private",
     "parse",
     "section_as",
+    "settings_model",
     "sharing_of",
     "with_comments_kept",
     "with_section_copied",

@@ -54,7 +54,7 @@ class AccountFolder:
         name: Of the account.
         path: The folder.
         vault: Holds the key of the databases, with where the settings say that the person's is.
-        in_database: Whether a fleet keeps the account in its database, so that what lies here is a copy.
+        in_database: Whether a database has the account, so that what lies here is a copy.
     """
 
     name: str
@@ -105,7 +105,7 @@ class AccountFolder:
         if self.moved.exists():
             raise InvalidArgument(
                 f"{self.name} was moved into a database, or is on its way there.",
-                "If that was interrupted, run the same `whatsapp-mcp accounts move` again.",
+                "If that was interrupted, run the same `whatsapp-mcp-fleet accounts move` again.",
             )
 
     def key_of(self, database: Path) -> DatabaseKey | None:

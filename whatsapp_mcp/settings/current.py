@@ -31,7 +31,7 @@ class CurrentSettings:
     Args:
         settings: Those of all accounts, as they were when the process started.
         account: Whose own sections count.
-        own: What the text of the account's own is, as the database of a fleet has it; it is asked at each
+        own: What the text of the account's own is, where that is kept elsewhere; it is asked at each
             look, so it answers at once. None where `config.toml` says everything.
 
     Attributes:
@@ -75,7 +75,8 @@ class CurrentSettings:
             raise InvalidArgument(f"{self._settings.home / 'config.toml'} is empty or gone.")
         if is_empty and self._own is None:
             return
-        self._settings = parse(self._settings.home, text, {self._account: own} if self._own else None)
+        own_texts = {self._account: own} if self._own else None
+        self._settings = parse(self._settings.home, text, own_texts, type(self._settings))
         self._is_from_file, self._has_own = not is_empty, True
         self.fault = None
 

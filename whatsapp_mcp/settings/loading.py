@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -30,20 +31,23 @@ _SAID: Final = {
 }
 """Sentences for pydantic's types of error."""
 _CORRECT: Final = "Correct or remove it, then start again."
+settings_model: Final = ContextVar[type[Settings]]("settings_model", default=Settings)
+"""The settings of this program; another program has more of them."""
 
 
-def load(home: Path | None = None) -> Settings:
+def load(home: Path | None = None, model: type[Settings] | None = None) -> Settings:
     """Read `config.toml` and the environment.
 
     Args:
         home: The home folder; else `WHATSAPP_MCP_HOME`, else the platform's user data folder.
+        model: What can be set, if that is not `settings_model`.
 
     Raises:
         InvalidArgument: A key is unknown or a value invalid (the message names the line), or the home folder
             is on a network file system or synchronised.
     """
     folder = home.expanduser().absolute() if home else home_in(os.environ)
-    settings = parse(folder, config_text(folder))
+    settings = parse(folder, config_text(folder), model=model)
     if not settings.allow_network_home and (what := sharing_of(folder)) is not None:
         raise InvalidArgument(
             f"The home folder {folder} {what}: SQLite's locks do not hold there and its files get damaged.",
@@ -53,18 +57,22 @@ def load(home: Path | None = None) -> Settings:
     return settings
 
 
-def parse(home: Path, text: str, own: Mapping[str, str] | None = None) -> Settings:
+def parse(
+    home: Path, text: str, own: Mapping[str, str] | None = None, model: type[Settings] | None = None
+) -> Settings:
     """The settings of a home folder whose `config.toml` holds this text, and of the environment.
 
     Args:
         home: The home folder.
         text: Of `config.toml`.
         own: The text of single accounts, by name: their sections, which are laid over all others.
+        model: What can be set, if that is not `settings_model`.
 
     Raises:
         InvalidArgument: As `load`.
     """
     config = str(home / "config.toml")
+    model = model or settings_model.get()
     values = _toml(text, config)
     if "home" in values:
         raise InvalidArgument(f"{config}: 'home' cannot be set here.", f"Set {HOME_VARIABLE} instead.")
@@ -73,34 +81,34 @@ def parse(home: Path, text: str, own: Mapping[str, str] | None = None) -> Settin
     except FaultyOverride as error:
         raise _misplaced(error, config, text) from error
     # The shared settings first: what is wrong in them is not said of an account.
-    settings = _Reading(home, text, config).settings(values)
+    settings = _Reading(model, home, text, config).settings(values)
     accounts = {
-        name: _Reading(home, text, config, ("accounts", name)).settings(laid_over(values, sections))
+        name: _Reading(model, home, text, config, ("accounts", name)).settings(laid_over(values, sections))
         for name, sections in overrides.items()
     }
     for name, own_text in (own or {}).items():
         below = laid_over(values, overrides.get(name, {}))
-        accounts[name] = _with_own(home, below, own_text, name)
+        accounts[name] = _with_own(model, home, below, own_text, name)
     return settings.with_accounts(accounts)
 
 
-def _with_own(home: Path, below: Mapping[str, Any], text: str, name: str) -> Settings:
+def _with_own(model: type[Settings], home: Path, below: Mapping[str, Any], text: str, name: str) -> Settings:
     """The settings of an account whose own text is laid over others."""
     source = f"the settings of {name}"
     try:
         sections = sections_of(name, _toml(text, source))
     except FaultyOverride as error:
         raise _misplaced(error, source, text) from error
-    return _Reading(home, text, source).settings(laid_over(below, sections))
+    return _Reading(model, home, text, source).settings(laid_over(below, sections))
 
 
-def check_own_text(home: Path, name: str, text: str) -> None:
+def check_own_text(home: Path, name: str, text: str, model: type[Settings] | None = None) -> None:
     """See that a text can be the settings of an account, over the `config.toml` of this home folder.
 
     Raises:
         InvalidArgument: It cannot; the error names the line.
     """
-    parse(home, config_text(home), {name: text})
+    parse(home, config_text(home), {name: text}, model)
 
 
 def _toml(text: str, source: str) -> dict[str, Any]:
@@ -119,10 +127,12 @@ class _Reading(NamedTuple):
     """One reading of a text: of the shared settings, or of those of an account.
 
     Attributes:
+        model: What can be set.
         source: What the text is called in an error.
         above: Where the settings of the account stand: `("accounts", "work")`.
     """
 
+    model: type[Settings]
     home: Path
     text: str
     source: str
@@ -137,7 +147,7 @@ class _Reading(NamedTuple):
         values = copy.deepcopy(dict(values))
         overlay_environment(values)
         try:
-            settings = Settings.model_validate({**values, "home": self.home})
+            settings = self.model.model_validate({**values, "home": self.home})
         except ValidationError as error:
             raise InvalidArgument(*self._explain(error)) from error
         for root in settings.media.roots:

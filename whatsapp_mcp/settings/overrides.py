@@ -1,7 +1,7 @@
 """What one account has other than the rest.
 
-In `config.toml` it stands under `[accounts.NAME.<section>]`. A fleet keeps it in its database, as a text of
-the account's own with the sections at its top level.
+In `config.toml` it stands under `[accounts.NAME.<section>]`. Where a database has the account it
+stands there, as a text of the account's own with the sections at its top level.
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
 from whatsapp_mcp.settings.agent_section import AgentSettings
 from whatsapp_mcp.settings.media_section import MediaSettings
-from whatsapp_mcp.settings.node_section import NodeSettings
 from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.server_section import ServerSettings
 from whatsapp_mcp.settings.traces_section import TracesSettings
@@ -37,7 +36,6 @@ from whatsapp_mcp.zone import SystemZone
 
 _SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
 _PROXY_SCHEMES: Final = ("socks5", "http", "https")
-_DATABASE_SCHEMES: Final = ("postgres://", "postgresql://")
 
 PolicyMode = Literal["read_only", "standard", "lockdown", "open"]
 Verdict = Literal["allow", "ask", "deny"]
@@ -182,14 +180,6 @@ def _proxy_url(value: SecretStr) -> SecretStr:
     return value
 
 
-def _database_url(value: SecretStr) -> SecretStr:
-    """The URL of a PostgreSQL database, or nothing. What is wrong is said without its words."""
-    text = value.get_secret_value()
-    if text and not text.startswith(_DATABASE_SCHEMES):
-        raise ValueError("it is not a URL such as postgres://user:word@host/database?sslmode=verify-full")
-    return value
-
-
 class NetworkSettings(Section):
     """`[network]`: `proxy` is the URL of the proxy to WhatsApp and the web; it may hold a password."""
 
@@ -241,7 +231,6 @@ class Settings(Section):
 
     `home` holds every file; `timezone` is an IANA name, the system's zone when left out.
     `allow_network_home` lets the home be where SQLite's locks are not known to hold (`shared_folders`).
-    `database` is the URL of the PostgreSQL server that several machines share; empty: accounts are files.
     """
 
     home: Path
@@ -249,14 +238,12 @@ class Settings(Section):
     log_format: Literal["text", "json"] = "text"
     timezone: str | None = None
     allow_network_home: bool = False
-    database: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr("")
     account: AccountSettings = AccountSettings()
     policy: PolicySettings = PolicySettings()
     agent: AgentSettings = AgentSettings()
     server: ServerSettings = ServerSettings()
     media: MediaSettings = MediaSettings()
     voice: VoiceSettings = VoiceSettings()
-    node: NodeSettings = NodeSettings()
     traces: TracesSettings = TracesSettings()
     network: NetworkSettings = NetworkSettings()
     privacy: PrivacySettings = PrivacySettings()
@@ -287,6 +274,11 @@ class Settings(Section):
         """The person's time zone."""
         return zoneinfo.ZoneInfo(self.timezone) if self.timezone else SystemZone()
 
+    @property
+    def in_database(self) -> bool:
+        """Whether a database has the accounts, so that their folders hold copies."""
+        return False
+
     def with_accounts(self, accounts: Mapping[str, Settings]) -> Self:
         """These settings, and those of the accounts that have some of their own."""
         settings = self.model_copy()
@@ -314,7 +306,7 @@ class Settings(Section):
             )
         path = self.home / "accounts" / name
         vault = Vault(path, self.for_account(name).encryption.source(path))
-        return AccountFolder(name, path, vault, bool(self.database.get_secret_value()))
+        return AccountFolder(name, path, vault, self.in_database)
 
     def accounts(self) -> list[str]:
         """The names of the accounts that have a folder, sorted; a folder that cannot be one is none."""

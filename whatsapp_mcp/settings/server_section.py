@@ -106,8 +106,7 @@ class ServerSettings(Section):
 
     `structured` adds data for programs to every result. `allowed_hosts` are further names that HTTP requests
     may address; `*.` in front stands for one label. `public_url` is how others reach this server, through the
-    proxies at `trusted_proxies`. `admin` offers the admin API of a fleet, for which the role of `database`
-    needs the rights of a node's.
+    proxies at `trusted_proxies`.
     """
 
     toolsets: str = "core"
@@ -120,7 +119,6 @@ class ServerSettings(Section):
     tls_certificate: UserPath | None = None
     tls_key: UserPath | None = None
     allow_unencrypted: bool = False
-    admin: bool = False
     oauth: OAuthSettings | None = None
 
     @model_validator(mode="after")

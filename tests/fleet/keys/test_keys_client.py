@@ -18,6 +18,7 @@ from tests.client.test_process import texts
 from tests.fault_proxy import fault_proxy
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.postgres import PostgresServer, debian_binaries, postgres_server
+from whatsapp_fleet.cli import CLIENT
 from whatsapp_fleet.database import raise_epoch
 from whatsapp_fleet.keys import Login, journal_address, keys_address
 from whatsapp_mcp.client.client_storage import ClientStorage
@@ -34,8 +35,9 @@ KEEPS_RUNNING = """
 import sys
 from whatsapp_mcp.client import failures
 failures.KeysFailure.is_told_by = lambda self, line: False
+from whatsapp_fleet.client import journal_of
 from whatsapp_mcp.client.__main__ import main
-main()
+main(journal_of)
 """
 """A client process that does not end when its database fails."""
 
@@ -73,7 +75,7 @@ async def taken_over(
         keys = KeysAddress(keys.location.replace(f"port={session.info.port}", f"port={port}"))
     storage = ClientStorage(keys, journal if journaled else None)
     async with client_process(
-        folder, environment, generation=epoch, storage=storage, program=program
+        folder, environment, generation=epoch, storage=storage, program=program or CLIENT
     ) as client:
         yield client, login
 

@@ -18,9 +18,9 @@ from whatsapp_fleet.node.replicas.figures import DATABASE_UP, LEADER_UP, Replica
 from whatsapp_fleet.node.replicas.fleet_accounts import FleetAccounts
 from whatsapp_fleet.node.replicas.leaders import LEADER_LIMIT
 from whatsapp_fleet.node.replicas.peers import Peers
+from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.server.main import ServeOptions
-from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.storage import Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -130,7 +130,7 @@ async def test_whoever_asks_for_another_look_waits_for_it(followed: Followed) ->
 
 async def test_a_replica_tells_of_the_accounts_that_a_token_may_use(followed: Followed) -> None:
     await followed.has([account("work", "r1"), account("club", None)], [run("r1")])
-    accounts = FleetAccounts(Settings(home=Path("unused")), followed.directory.settings_of)
+    accounts = FleetAccounts(FleetSettings(home=Path("unused")), followed.directory.settings_of)
     async with anyio.create_task_group() as tasks:
         accounts.update(["work", "club"], followed.directory, Peers(nowhere, "", tasks), tasks)
         figures = ReplicaFigures(accounts, followed.directory)
@@ -157,4 +157,4 @@ async def nowhere(address: str) -> ByteStream:
 )
 def test_what_a_replica_cannot_serve_is_refused_before_anything_starts(options: ServeOptions) -> None:
     with pytest.raises(InvalidArgument):
-        serve_replica(options, Settings(home=Path("unused")))
+        serve_replica(options, FleetSettings(home=Path("unused")))

@@ -23,9 +23,9 @@ from whatsapp_fleet.node.replicas.listener import accept, connect
 from whatsapp_fleet.node.replicas.peers import Peers, Unreachable, connected
 from whatsapp_fleet.node.replicas.serving import Served
 from whatsapp_fleet.node.replicas.wire import PERFORM, PING, PROTOCOL
+from whatsapp_fleet.settings import NodeSettings
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.rpc import HELLO, admission
-from whatsapp_mcp.settings import NodeSettings
 
 pytestmark = pytest.mark.anyio
 LIMIT = 30.0

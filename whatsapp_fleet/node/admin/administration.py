@@ -29,6 +29,7 @@ from whatsapp_fleet.node.admin.answers import (
     node_data,
     principal_data,
 )
+from whatsapp_fleet.settings import FleetSettings
 from whatsapp_fleet.tenancy import (
     FORGETTING,
     AccountOverview,
@@ -112,7 +113,7 @@ class Administration:
             InvalidArgument: The name is unusable, taken or was forgotten; or the settings are not valid.
         """
         check_new_name(account)
-        check_own_text(self.home, account, settings)
+        check_own_text(self.home, account, settings, FleetSettings)
         await self._run(create_account, account, settings)
         return account_data(await self._run(account_overview, account))
 
@@ -122,7 +123,7 @@ class Administration:
         Raises:
             InvalidArgument: They are not valid, or there is no such account.
         """
-        check_own_text(self.home, account, settings)
+        check_own_text(self.home, account, settings, FleetSettings)
         await self._run(set_account_settings, account, settings)
         return account_data(await self._run(account_overview, account))
 
@@ -268,8 +269,8 @@ class Administration:
             logger.info("admin: %s", error)
             raise Busy(
                 _sentence(error),
-                "It may be done all the same: look before you repeat it. docs/operations.md has the sections"
-                " WhatsAppDatabaseDown and WhatsAppStandbyLost.",
+                "It may be done all the same: look before you repeat it. docs/fleet/operations.md has the"
+                " sections WhatsAppDatabaseDown and WhatsAppStandbyLost.",
             ) from error
 
 

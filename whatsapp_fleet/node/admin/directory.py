@@ -101,6 +101,11 @@ class DatabaseDirectory:
         """
         return self._current().subjects.get(subject)
 
+    @property
+    def unknown_bearer(self) -> str:
+        """How an operator makes a token."""
+        return "A bearer token is needed; `whatsapp-mcp-fleet fleet admit NAME` makes one.\n"
+
     def take(self, principal: str) -> float:
         """See `Directory.take`."""
         limit = None if self._copy is None else self._copy.limits.get(principal)

@@ -19,8 +19,8 @@ from anyio.abc import ByteStream, SocketListener
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from whatsapp_fleet.database import Session, shared_secret
+from whatsapp_fleet.settings import HostPort, NodeSettings
 from whatsapp_mcp.rpc import Admission, Guest
-from whatsapp_mcp.settings import HostPort, NodeSettings
 
 MOST: Final = 1024
 """Connections at once."""

@@ -14,9 +14,9 @@ from starlette.routing import Route
 from whatsapp_fleet.database import DatabaseCalls
 from whatsapp_fleet.node.status.database import DatabaseFigures, database_figures
 from whatsapp_fleet.node.status.figures import fleet_figures
+from whatsapp_fleet.settings import HostPort
 from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.server.metrics import scraped
-from whatsapp_mcp.settings import HostPort
 from whatsapp_mcp.storage import StorageError
 
 if TYPE_CHECKING:

@@ -6,11 +6,9 @@ import json
 from itertools import pairwise
 from typing import Annotated
 
-import anyio
 import typer
 
 from whatsapp_mcp.cli.command_line import App, ListByDefault
-from whatsapp_mcp.cli.installation import require_database
 from whatsapp_mcp.cli.options import AsJson, complete_account, known_account
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import InvalidArgument
@@ -21,7 +19,7 @@ Name = Annotated[
     str,
     typer.Argument(metavar="NAME", autocompletion=complete_account, help="Local name of the account."),
 ]
-_RESTART = "Servers that run serve it after a restart."
+RESTART = "Servers that run serve it after a restart."
 
 
 @app.command("list")
@@ -33,7 +31,7 @@ def list_accounts(as_json: AsJson = False) -> None:
     from whatsapp_mcp import settings
     from whatsapp_mcp.cli.accounts.overview import overview
 
-    _finish()
+    finish_changes()
     rows = overview(settings.load())
     if as_json:
         typer.echo(json.dumps({"accounts": [row.to_json() for row in rows]}, ensure_ascii=False))
@@ -51,7 +49,7 @@ def add(name: NewName) -> None:
     from whatsapp_mcp.cli.accounts.changes import changing, require_no_token
 
     settings.check_new_name(name)
-    _finish()
+    finish_changes()
     loaded = settings.load()
     folder = loaded.account_folder(name)
     with changing(loaded.home):
@@ -59,7 +57,7 @@ def add(name: NewName) -> None:
             raise InvalidArgument(f"There is an account {name} already.", "Choose another name.")
         require_no_token(loaded, name)
         folder.create()
-    typer.echo(f"Added {name}. Next: `whatsapp-mcp link --account {name}`. {_RESTART}", err=True)
+    typer.echo(f"Added {name}. Next: `whatsapp-mcp link --account {name}`. {RESTART}", err=True)
 
 
 @app.command("rename")
@@ -75,11 +73,11 @@ def rename_account(
     from whatsapp_mcp.cli.accounts.changes import rename
 
     settings.check_new_name(new)
-    _finish()
+    finish_changes()
     known_account(old)
     rename(settings.load(), old, new)
-    typer.echo(f"{old} is now {new}. {_RESTART}", err=True)
-    _say_who_names(old)
+    typer.echo(f"{old} is now {new}. {RESTART}", err=True)
+    say_who_names(old)
 
 
 @app.command("remove")
@@ -100,7 +98,7 @@ def remove_account(
     from whatsapp_mcp.cli.hosts import agreed
     from whatsapp_mcp.models import LINKED_DEVICES, ConnectionState
 
-    _finish()
+    finish_changes()
     folder = known_account(name)
     require_removable(settings.load(), folder)
     is_linked = find(name, wait=False).state is not ConnectionState.UNLINKED
@@ -113,47 +111,10 @@ def remove_account(
     typer.echo(f"Removed {name}.", err=True)
     if is_linked and keep_linked:
         typer.echo(f"The phone still lists it: {LINKED_DEVICES} removes it there.", err=True)
-    _say_who_names(name)
+    say_who_names(name)
 
 
-@app.command("move", hidden=True)
-def move_account(
-    name: Name,
-    to: Annotated[str, typer.Option("--to", metavar="URL", help="Into this database (postgres://…).")] = "",
-    source: Annotated[
-        str, typer.Option("--from", metavar="URL", help="From this database to this computer.")
-    ] = "",
-    allow_asynchronous: Annotated[
-        bool, typer.Option("--allow-asynchronous", help="The database may lose what it confirms.")
-    ] = False,
-) -> None:
-    """Move an account to a database, or back.
-
-    The phone stays linked. No server of it may run here, and no node leads it meanwhile. If this is
-    interrupted, run it again: the account is at one of the two places alone.
-    """
-    from whatsapp_mcp import settings
-
-    _finish()
-    if bool(to) == bool(source):
-        raise InvalidArgument("Say where to move it.", "Give either --to URL or --from URL.")
-    loaded = settings.load()
-    require_database(loaded.node.files)
-    from whatsapp_mcp.cli.accounts import moving
-
-    database = moving.database_at(to or source, loaded.node.files, allow_asynchronous=allow_asynchronous)
-    if to:
-        known_account(name)
-        left = anyio.run(moving.move_to, loaded, name, database)
-        typer.echo(f"{name} is in the database. What was here is in {left}, without its keys.", err=True)
-        _say_who_names(name)
-    else:
-        settings.check_new_name(name)
-        anyio.run(moving.move_from, loaded, name, database)
-        typer.echo(f"{name} is here. {_RESTART}", err=True)
-
-
-def _finish() -> None:
+def finish_changes() -> None:
     """Complete or undo a change that was interrupted, and say so."""
     from whatsapp_mcp import settings
     from whatsapp_mcp.cli.accounts.changes import finish
@@ -162,7 +123,7 @@ def _finish() -> None:
         typer.echo(said, err=True)
 
 
-def _say_who_names(name: str) -> None:
+def say_who_names(name: str) -> None:
     """What still starts a server with the name of an account that is gone."""
     from whatsapp_mcp.cli.hosts import Machine, found
     from whatsapp_mcp.cli.service import services_of

@@ -69,7 +69,7 @@ def leader(folder: AccountFolder) -> Finding:
         said = f"process {pid} has the account's lock and does not answer"
         return Finding(name, False, said, "If it has not just started, end that server and start it again.")
     if folder.in_database:
-        return Finding(name, True, "no node on this machine leads this account")
+        return Finding(name, True, "nothing on this machine leads this account, which a database has")
     return _left(name, folder)
 
 

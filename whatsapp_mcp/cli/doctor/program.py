@@ -22,14 +22,12 @@ _ADDS: Final = {
     "iphone": "encrypted backups of iPhones",
     "media": "voice notes, GIFs, previews of videos and pictures of iPhones",
     "metrics": "figures for Prometheus",
-    "objects": "files of accounts on several machines in a bucket",
     "ocr": "words in pictures",
     "otel": "traces for OpenTelemetry",
     "pocketsphinx": "rough transcripts of English speech without a model",
-    "postgres": "storage in PostgreSQL, for accounts on several machines",
     "voice": "transcripts of speech",
 }
-"""For each extra what it brings."""
+"""For each extra what it brings to one computer."""
 
 
 def installation() -> Finding:
@@ -71,7 +69,7 @@ def age() -> Finding:
 def extras() -> Finding:
     """Which extras are installed, and what the others would add."""
     there = [extra for extra, module in EXTRAS.items() if find_spec(module)]
-    missing = [f"`{extra}` would add {_ADDS[extra]}" for extra in EXTRAS if extra not in there]
+    missing = [f"`{extra}` would add {_ADDS[extra]}" for extra in _ADDS if extra not in there]
     said = f"installed: {', '.join(there) or 'none'}"
     return Finding("extras", True, "; ".join((said, *missing)))
 

@@ -19,6 +19,7 @@ from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.led_account import Program, leading
 from whatsapp_mcp.device.leader.lock import LeaderLock, Unmoved
+from whatsapp_mcp.device.leader.observer import ASK_THERE, LED_ELSEWHERE
 from whatsapp_mcp.device.leader.remote import OfflineDevice, RemoteDevice
 from whatsapp_mcp.device.leader.serving import refusal, say_hello, serve
 from whatsapp_mcp.device.operations import Device, as_device
@@ -35,7 +36,6 @@ _LOOK_AT_LOCK: Final = 1.0
 _START_LIMIT: Final = 10.0
 """Seconds in which a server that has the lock must listen."""
 
-_NODES: Final = "Ask the node that leads it, or start `whatsapp-mcp node` on this machine."
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ class LeaderElection:
                 pause = _RETRY_FAILED
 
     def _may_lead(self) -> bool:
-        """Whether the files of the folder are the account; with a database only a node leads it."""
-        return not self._settings.now().database.get_secret_value()
+        """Whether the files of the folder are the account; one in a database is led by another program."""
+        return not self._settings.now().in_database
 
     async def _go_offline(self, reason: str, action: str | None = None, pid: int | None = None) -> None:
         offline = as_device(OfflineDevice(self._folder.name, reason, action, leader_pid=pid))
@@ -169,7 +169,7 @@ class LeaderElection:
             self._unreachable_since = now
         words, action = "Another server is about to lead this account.", None
         if not self._may_lead():
-            words, action = "No node on this machine leads the account.", _NODES
+            words, action = LED_ELSEWHERE, ASK_THERE
         elif now - self._unreachable_since > _START_LIMIT:
             words = f"The leader (process {pid}) cannot be reached."
             action = f"Restart the application of process {pid}, or end it; another server then takes over."

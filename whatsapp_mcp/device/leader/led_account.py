@@ -1,7 +1,7 @@
 """Leading an account: all that runs for it in the one process that may, on files or in a database.
 
-`LeaderElection` leads on the files of the folder, once it has their lock. A node of a fleet leads on storage
-that it shares with others (`LedStorage`), once the account's lease is its own.
+`LeaderElection` leads on the files of the folder, once it has their lock. Others lead on storage
+that machines share (`LedStorage`), once the account's lease is its own.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class LedStorage:
         log: The log of operations, the journal, and snapshots.
         keys: The client library's database.
         client: What a client process opens. Asked for each one, when none of this leadership runs any more:
-            what the former one has left is ended first (`fleet.protocol.RESTART`).
+            what the former one has left is ended first.
         record: The record of the connection, `link.json`.
         ledger: The log of the ledger.
         files: Files on their way out.

@@ -27,10 +27,8 @@ from whatsapp_mcp.system import is_running
 
 ANSWER_LIMIT: Final = 1.0
 """Seconds that a leader has to answer."""
-LED_ELSEWHERE: Final = "No node on this machine leads this account, which is kept in a database."
-ASK_FLEET: Final = (
-    "Run this on the machine that leads it, or ask the fleet with `whatsapp-mcp fleet accounts`."
-)
+LED_ELSEWHERE: Final = "The account is kept in a database, and nothing on this machine leads it."
+ASK_THERE: Final = "Run this on the machine that leads it, which `whatsapp-mcp-fleet fleet accounts` names."
 _START: Final = (
     "Open an application that uses it, or run `whatsapp-mcp status --wait` to connect for a moment."
 )
@@ -84,7 +82,7 @@ async def leading_device(folder: AccountFolder) -> AsyncIterator[Device]:
 def _on_disk(folder: AccountFolder) -> ConnectionStatus:
     """What the last leader left; of an account in a database nothing here tells how it is."""
     if folder.in_database:
-        return _offline(folder, LED_ELSEWHERE, ASK_FLEET)
+        return _offline(folder, LED_ELSEWHERE, ASK_THERE)
     if (pid := running_leader(folder)) is not None:
         # A stale number may name a stranger by now, so nobody is told to end it.
         reason = f"No server answers. Process {pid} led this account last and is running."

@@ -16,7 +16,7 @@ from whatsapp_mcp.device import connection
 from whatsapp_mcp.device.connection import record_in, stored_device
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import (
-    ASK_FLEET,
+    ASK_THERE,
     LED_ELSEWHERE,
     leading_device,
     observed_status,
@@ -70,7 +70,7 @@ async def _ask(folder: AccountFolder, event: Asked, limit: float) -> ConnectionS
                 return await device.resume()
         except OSError:  # nobody listens
             if folder.in_database:
-                raise Busy(LED_ELSEWHERE, ASK_FLEET) from None
+                raise Busy(LED_ELSEWHERE, ASK_THERE) from None
             if _acquired(lock):
                 break
         if anyio.current_time() >= give_up:

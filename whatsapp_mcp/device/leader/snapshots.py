@@ -16,7 +16,7 @@ from whatsapp_mcp.storage import StorageError
 INTERVAL: Final = 60.0
 """Seconds between two looks."""
 LAST_LIMIT: Final = 8.0
-"""Seconds that the last one may take: a node that ends has 25 for all."""
+"""Seconds that the last one may take: a process that ends has 25 for all accounts."""
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 PART: Final = 4_000_000
-"""Bytes that a node hands out at a time."""
+"""Bytes that a leader hands out at a time."""
 TOOL: Final = "download_media"
 """The tool that gives the same: its policy holds for the file."""
 _AS_IT_IS: Final = {

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 class Directory(Protocol):
     """The principals, as the database had them a moment ago; each question is answered at once."""
 
+    @property
+    def unknown_bearer(self) -> str:
+        """What a request with any other bearer token is answered with: how to get one."""
+        ...
+
     def principal(self, token: str) -> Principal | None:
         """Whom a bearer token stands for; None if it is none, or was revoked."""
         ...

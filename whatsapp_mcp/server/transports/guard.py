@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 WELL_KNOWN: Final = "/.well-known/"
 """Metadata for clients that have no token yet (RFC 8615); what is not there is answered with 404."""
 ADMIN: Final = "/admin/"
-"""Begins the path of every route for the operators of a fleet."""
+"""Begins the path of every route for operators, where there are any."""
 BEARER_PARTS: Final = frozenset({"mcp", "sse", "messages", "api", "metrics", "admin"})
 """First parts of paths that a bearer token opens. The rest are pages, or nothing, and need a session."""
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -58,7 +58,6 @@ logger = logging.getLogger(__name__)
 
 _CHECKED_OUTSIDE: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 _SSE_MESSAGES: Final = "/messages/"
-_NOT_ADMITTED: Final = "A bearer token is needed; `whatsapp-mcp fleet admit NAME` makes one.\n"
 FINISH_LIMIT: Final = 15
 """Seconds in which requests that run are answered once a server takes no more connections."""
 
@@ -140,7 +139,7 @@ def _guarded(
     checked = verify and partial(_verified, verify, served)
     guard = Guard(app, host, checked, logins, frozenset(allowed_hosts), settings.public_url)
     if directory is not None:
-        guard = replace(guard, count=directory.take, unknown_bearer=_NOT_ADMITTED)
+        guard = replace(guard, count=directory.take, unknown_bearer=directory.unknown_bearer)
     if oauth is not None:
         guard = replace(guard, challenge=oauth.challenge)
     if settings.trusted_proxies:

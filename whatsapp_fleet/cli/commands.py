@@ -1,4 +1,4 @@
-"""`whatsapp-mcp fleet …`: what operators do with the database of a fleet, without a server."""
+"""`whatsapp-mcp-fleet fleet …`: what operators do with the database of a fleet, without a server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import anyio
 import typer
 
+from whatsapp_fleet.cli.loading import loaded_settings
 from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.cli.command_line import App
-from whatsapp_mcp.cli.installation import require_database
 from whatsapp_mcp.cli.options import AsJson
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
@@ -92,14 +92,14 @@ def quarantine(
 ) -> None:
     """Let no node lead an account."""
     _done(lambda admin: admin.quarantine(name, reason))
-    typer.echo(f"{name} is led by nobody until `whatsapp-mcp fleet release {name}`.", err=True)
+    typer.echo(f"{name} is led by nobody until `whatsapp-mcp-fleet fleet release {name}`.", err=True)
 
 
 @app.command()
 def drain(name: Account) -> None:
     """Let an account finish and give it up."""
     _done(lambda admin: admin.drain(name))
-    typer.echo(f"{name} is given up, until `whatsapp-mcp fleet release {name}`.", err=True)
+    typer.echo(f"{name} is given up, until `whatsapp-mcp-fleet fleet release {name}`.", err=True)
 
 
 @app.command()
@@ -175,11 +175,7 @@ def revoke(name: Principal) -> None:
 
 def _done(act: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
     """What an act of the administration answers."""
-    from whatsapp_mcp import settings
-
-    loaded = settings.load()
-    require_database(loaded.node.files)
-    # Loaded here alone: nothing else on a computer without a database needs it.
+    loaded = loaded_settings()
     from whatsapp_fleet.node import Administration, database_of
 
     administration = Administration(database_of(loaded), loaded.home, _no_leader)

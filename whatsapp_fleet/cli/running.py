@@ -1,4 +1,4 @@
-"""`whatsapp-mcp node`: lead accounts that several machines share."""
+"""`whatsapp-mcp-fleet node`: lead accounts that several machines share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import anyio
 
-from whatsapp_mcp.cli.installation import require_database
+from whatsapp_fleet.cli.loading import loaded_settings
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.system import share_arenas
 
@@ -21,17 +21,13 @@ def node(platform: str = sys.platform) -> None:
         Unsupported: An extra is not installed, or the system has no clock of leases.
         InvalidArgument: A setting or the database cannot be used, or another node uses the home folder.
     """
-    from whatsapp_mcp import settings
-
-    loaded = settings.load()
-    require_database(loaded.node.files)
+    loaded = loaded_settings()
     if platform != "linux":
         raise Unsupported(
             "A node runs on Linux alone: other systems have no timer that ends a client with its lease.",
             "Run it on a Linux machine or in a container.",
         )
     share_arenas()
-    # Loaded here alone: nothing else on a computer without a database needs it.
     from whatsapp_fleet.node import run_node
     from whatsapp_mcp.server.log import log_to_stderr
 

@@ -1,14 +1,18 @@
-"""The section `[node]` of `config.toml`: how this machine takes part in a fleet that shares a database."""
+"""The settings of `whatsapp-mcp-fleet`: those of `whatsapp-mcp`, the `database` and the section `[node]`."""
 
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Any, NamedTuple, Self
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from whatsapp_mcp.settings.section import Section, UserPath
+from whatsapp_mcp import settings
+from whatsapp_mcp.settings import Section, ServerSettings, Settings, UserPath
+
+_DATABASE_SCHEMES: Final = ("postgres://", "postgresql://")
 
 
 class HostPort(NamedTuple):
@@ -63,7 +67,7 @@ def _objects_or_nothing(value: str) -> str:
 
 
 class NodeSettings(Section):
-    """`[node]`: how `whatsapp-mcp node` leads accounts whose truth is in the `database`.
+    """`[node]`: how `whatsapp-mcp-fleet node` leads accounts whose truth is in the `database`.
 
     `accounts` is how many it leads at most. It listens at `listen` for replicas and other nodes, which
     connect to `address` if that is another place. With `certificate`, `key` and `authority` both sides show
@@ -103,3 +107,47 @@ class NodeSettings(Section):
         if not all(files) and not HostPort.parse(self.listen).is_loopback:
             raise ValueError("without certificate, key and authority it can listen on loopback only")
         return self
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    """The URL of a PostgreSQL database, or nothing. What is wrong is said without its words."""
+    text = value.get_secret_value()
+    if text and not text.startswith(_DATABASE_SCHEMES):
+        raise ValueError("it is not a URL such as postgres://user:word@host/database?sslmode=verify-full")
+    return value
+
+
+class ReplicaServerSettings(ServerSettings):
+    """`[server]`, and `admin`: whether to offer the admin API.
+
+    For it the role of `database` needs the rights of a node's.
+    """
+
+    admin: bool = False
+
+
+class FleetSettings(Settings):
+    """What `whatsapp-mcp` can be told, and how machines share accounts.
+
+    `database` is the URL of the PostgreSQL server that they share.
+    """
+
+    database: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr("")
+    server: ReplicaServerSettings = ReplicaServerSettings()  # pyright: ignore[reportIncompatibleVariableOverride]
+    node: NodeSettings = NodeSettings()
+
+    @property
+    def in_database(self) -> bool:
+        """Whether a database has the accounts, so that their folders hold copies."""
+        return bool(self.database.get_secret_value())
+
+
+def load(home: Path | None = None) -> FleetSettings:
+    """Read `config.toml` and the environment, as `whatsapp_mcp.settings.load` does.
+
+    Raises:
+        InvalidArgument: As there.
+    """
+    loaded = settings.load(home, FleetSettings)
+    assert isinstance(loaded, FleetSettings)
+    return loaded
