@@ -36,7 +36,9 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def _own_log_levels() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]  pytest calls it
     """What a command sets in this process, as `serve` does for its own, is set back after the test."""
-    loggers = [logging.getLogger(name) for name in ("", "whatsapp_mcp")]
+    loggers = [
+        logging.getLogger(name) for name in ("", "whatsapp_mcp", "whatsapp_fleet", "whatsapp_simulator")
+    ]
     levels = [logger.level for logger in loggers]
     yield
     for logger, level in zip(loggers, levels, strict=True):

@@ -9,7 +9,8 @@ import traceback
 from types import TracebackType
 from typing import Final
 
-_PACKAGE: Final = __name__.partition(".")[0]
+_PACKAGES: Final = ("whatsapp_mcp", "whatsapp_fleet", "whatsapp_simulator")
+"""Those of this project, whichever are loaded."""
 _WITHOUT_CONTENT: Final = (OSError, sqlite3.Error)
 """Exceptions that speak of files and databases only; the text of any other may quote a message."""
 _CHAIN_LIMIT: Final = 10
@@ -28,12 +29,14 @@ _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def set_levels(level: str) -> None:
-    """Log this package from `level` on and libraries from warnings on.
+    """Log this project from `level` on and libraries from warnings on.
 
     Below that the MCP SDK and its transports log whole messages and session ids.
     """
-    logging.getLogger(_PACKAGE).setLevel(level.upper())
-    logging.getLogger().setLevel(max(logging.WARNING, logging.getLogger(_PACKAGE).level))
+    ours = [logging.getLogger(name) for name in _PACKAGES]
+    for logger in ours:
+        logger.setLevel(level.upper())
+    logging.getLogger().setLevel(max(logging.WARNING, ours[0].level))
 
 
 def describe(error: BaseException) -> str:

@@ -151,7 +151,7 @@ class Replica:
         serve = ["serve", "--transport", "http", "--port", str(port)]
         with (self.home / "replica.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "whatsapp_mcp", *serve],
+                [sys.executable, "-m", "whatsapp_fleet", *serve],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -91,7 +91,6 @@ def test_the_other_name_of_the_command_is_completed_too(
         ("whatsapp-mcp serve --toolsets core,gro", "core,groups"),
         ("whatsapp-mcp token create laptop --scope read,s", "read,send"),
         ("whatsapp-mcp voice install s", "small"),
-        ("whatsapp-mcp fleet adm", "admit"),
     ],
 )
 def test_options_choices_and_subcommands_are_completed(

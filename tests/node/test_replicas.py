@@ -58,7 +58,7 @@ async def replica(
     log = folder / f"{name}.log"
     with log.open("wb") as errors:
         process = await anyio.open_process(
-            [sys.executable, "-m", "whatsapp_mcp", *serve],
+            [sys.executable, "-m", "whatsapp_fleet", *serve],
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import tests
+import whatsapp_fleet
 import whatsapp_mcp
 from tests.fixtures import call, client_of, said, until
 from tests.fleet.keys.taken import leaders_url
@@ -55,14 +56,14 @@ def fleet(postgres: PostgresServer, database: str) -> Iterator[Fleet]:
 
 def newer(folder: Path) -> Path:
     """The packages as they are, in a folder, but for their version and a schema that has grown."""
-    for package in (whatsapp_mcp, tests):
+    for package in (whatsapp_mcp, whatsapp_fleet, tests):
         source = Path(str(package.__file__)).parent
         shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("*.tar.xz"))
     file = folder / "whatsapp_mcp" / "__init__.py"
     text = file.read_text(encoding="utf-8")
     assert whatsapp_mcp.__version__ in text
     file.write_text(text.replace(whatsapp_mcp.__version__, VERSION), encoding="utf-8")
-    with (folder / "whatsapp_mcp" / "fleet" / "database" / "schema.py").open("a", encoding="utf-8") as schema:
+    with (folder / "whatsapp_fleet" / "database" / "schema.py").open("a", encoding="utf-8") as schema:
         schema.write(EXPANDS)
     return folder
 
