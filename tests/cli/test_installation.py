@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text
 
 def test_distribution_scripts_and_extras_are_those_of_the_project():
     assert PROJECT["name"] == DISTRIBUTION
-    assert set(PROJECT["scripts"]) == set(SCRIPTS)
+    assert set(PROJECT["scripts"]) == {*SCRIPTS, "whatsapp-mcp-fleet"}
     assert set(PROJECT["optional-dependencies"]) == set(EXTRAS)
 
 

@@ -131,7 +131,7 @@ def album(guarded: Guarded, folder: Path) -> SendRequest:
 async def failed_album(guarded: Guarded, request: SendRequest) -> int:
     """An album that WhatsApp has, whose files have failed before they were handed over."""
     archive, until = guarded.leader.archive, datetime.now(UTC) + timedelta(hours=1)
-    entry, _ = await archive.outbox_add(request, expires_at=until, held=True)
+    entry, _ = await archive.outbox_add(request, expires_at=until, held=True, principal=ASKING.principal)
     await archive.outbox_sent(entry.send_id, "3EB0AAAAAAAAAAAAAAAA", datetime.now(UTC))
     for file in await archive.outbox_album(entry.send_id):
         await archive.outbox_withdrawn(file.send_id, "It expired.")

@@ -14,7 +14,7 @@ from tests.device.outbox_rig import Wire
 from whatsapp_mcp.device.guard import LATE
 from whatsapp_mcp.errors import ApprovalRequired
 from whatsapp_mcp.ledger import Exposure
-from whatsapp_mcp.models import FORMER_GONE, FileContent, SendStatus
+from whatsapp_mcp.models import FORMER_GONE, PERSON, FileContent, SendStatus
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -132,7 +132,9 @@ async def test_a_key_that_is_used_again_replaces_too(folder: AccountFolder) -> N
     async with leading(folder, policy=STANDARD) as later:
         former = await later.agent.send(later.later("first"))
         better = later.later("better", replaces=former.send_id, idempotency_key="k")
-        held, _ = await later.archive.outbox_add(better, expires_at=later.clock.now() + HOUR, held=True)
+        held, _ = await later.archive.outbox_add(
+            better, expires_at=later.clock.now() + HOUR, held=True, principal=PERSON.principal
+        )
         await later.archive.outbox_withdrawn(held.send_id, "Denied.")
         assert (await later.person.send(better)).send_id == held.send_id
         assert await later.status(former.send_id) is SendStatus.FAILED
