@@ -14,6 +14,7 @@ import anyio.to_thread
 from tests.chaos.database import Cluster
 from tests.chaos.witness import watch_keys
 from tests.client.client_process import client_process
+from whatsapp_fleet.cli import CLIENT
 from whatsapp_fleet.database import (
     MIGRATIONS,
     Database,
@@ -59,7 +60,7 @@ async def _link(
     session.deadline = float("inf")
     try:
         storage = await anyio.to_thread.run_sync(_take, session, database, account, run)
-        async with client_process(folder, environment, storage=storage) as client:
+        async with client_process(folder, environment, storage=storage, program=CLIENT) as client:
             await client.link(phone)
             companion = phone.companion
             assert companion is not None

@@ -117,7 +117,7 @@ class Backup:
 async def wa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WhatsApp]:
     """The simulated WhatsApp."""
     async with WhatsApp(seed=29) as whatsapp:
-        simulated.use(whatsapp, monkeypatch)
+        simulated.use(whatsapp, monkeypatch, "whatsapp_fleet.client")
         yield whatsapp
 
 
