@@ -20,8 +20,9 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 # Many tests wait for processes, so one worker more than there are cores keeps the cores busy.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
-# The slow tests wait for timeouts, not for processors, so they run in parallel; each worker reads only their modules.
-SLOW_JOBS ?= 8
+# The slow tests wait for timeouts more than for processors, but some of them compute for half a minute; each
+# worker reads only their modules.
+SLOW_JOBS ?= 4
 SLOW_TESTS = $(shell grep -rl --include='test_*.py' 'mark\.slow' tests)
 # Databases sync every commit, which takes milliseconds on a disk and microseconds in memory.
 MEMORY := $(shell grep -s ' /dev/shm tmpfs rw' /proc/mounts | grep -qv noexec \
