@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from tests.tables import for_each
 from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, RateLimited
 from whatsapp_mcp.ledger import Exposure, Incoming, Ledger, Question, Taint, open_ledger
 from whatsapp_mcp.ledger.database import LedgerFile
@@ -54,6 +55,20 @@ def folder(tmp_path: Path) -> AccountFolder:
 async def ledger(folder: AccountFolder, clock: Hand) -> AsyncIterator[Ledger]:
     async with open_ledger(folder, clock) as opened:
         yield opened
+
+
+@for_each("digests", [("digest-1", "digest-2"), ("digest-2", "digest-1")])
+async def test_of_two_yeses_to_a_send_in_the_same_second_the_later_question_counts(
+    ledger: Ledger, clock: Hand, digests: tuple[str, str]
+) -> None:
+    for digest in digests:
+        held = await ledger.approvals.hold(replace(QUESTION, digest=digest), AGENT, clock())
+        await ledger.approvals.note_send(held.approval.id, int(digests[0][-1]))
+        await ledger.approvals.decide(held.approval.id, True, "page", clock())
+        await ledger.approvals.use(held.approval.id)
+    released = ledger.approvals.released(int(digests[0][-1]))
+    assert released is not None
+    assert released.digest == digests[1]
 
 
 async def test_words_taint_their_principal_alone_for_a_day_after_its_last_call(

@@ -30,6 +30,9 @@ _SEEN: Final = frozenset({"image", "sticker", "video", "gif"})
 _COLUMNS: Final = """id, state, tool, client, question, reason, created_at, expires_at, decided_at, way,
  send_id, digest, seal, principal, operation, arguments, question_id"""
 
+# Two questions about a send may be answered in one second: the one asked last is about what would go out now.
+_NEWEST: Final = "ORDER BY decided_at DESC, created_at DESC, rowid DESC"
+
 
 @dataclass(frozen=True, slots=True)
 class HeldAct:
@@ -239,13 +242,13 @@ class Approvals:
 
     def allowed(self, send_id: int, digest: str, principal: str) -> Approval | None:
         """A person's yes, used already, that let exactly this send go."""
-        where = "send_id = ? AND digest = ? AND principal = ? AND state = 'used' ORDER BY decided_at DESC"
+        where = f"send_id = ? AND digest = ? AND principal = ? AND state = 'used' {_NEWEST}"
         found = self._file.read(lambda db: self._all(db, where, (send_id, digest, principal)))
         return next((held.approval for held in found if self._is_sealed(held)), None)
 
     def released(self, send_id: int) -> HeldAct | None:
         """The last yes that was used up to let a held send go."""
-        where = "send_id = ? AND state = 'used' ORDER BY decided_at DESC"
+        where = f"send_id = ? AND state = 'used' {_NEWEST}"
         found = self._file.read(lambda db: self._all(db, where, (send_id,)))
         return next((held for held in found if self._is_sealed(held)), None)
 
