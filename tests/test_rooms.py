@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +36,10 @@ EXCEPTIONS = {
     "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.sphinx": "it brings no engines",
     "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.whisper": "it brings no engines",
 }
+LISTINGS = {
+    "whatsapp_mcp.server.runtime",
+}
+"""The modules of the core that list features."""
 
 
 @cache
@@ -90,7 +95,12 @@ def test_no_parts_of_a_room_need_each_other() -> None:
     circles: list[object] = []
     for room in rooms():
         parts: dict[str, set[str]] = {}
-        inside = [pair for pair in imports() if all(name.startswith(f"{room}.") for name in pair)]
+        inside = [
+            (name, other)
+            for name, other in imports()
+            if name.startswith(f"{room}.") and other.startswith(f"{room}.")
+            if name not in LISTINGS or feature(other) is None
+        ]
         for name, other in inside:
             user, used = (one.removeprefix(f"{room}.").partition(".")[0] for one in (name, other))
             if user != used:
@@ -115,6 +125,28 @@ def test_the_simulator_stands_apart() -> None:
     used = {other for name, other in imports() if f"{name}.".startswith(simulator)}
     rooms_used = {other.removeprefix(server).partition(".")[0] for other in used if other.startswith(server)}
     assert rooms_used == OF_THE_SERVER
+
+
+def feature(name: str) -> str | None:
+    """The feature that a module, of the package or of its tests, belongs to."""
+    inside = re.match(r"(?:whatsapp_mcp|tests)\.features\.(\w+)", name)
+    return inside and inside[1]
+
+
+def test_the_core_names_features_where_it_lists_them_and_they_do_not_know_each_other() -> None:
+    users = {name for name, other in imports() if feature(other) not in {None, feature(name)}}
+    assert {name for name in users if not name.startswith("whatsapp_fleet.")} == LISTINGS
+
+
+def test_the_tests_of_the_core_do_without_features() -> None:
+    found: set[str] = set()
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        used = re.findall(r"(?:whatsapp_mcp|tests)\.features\.\w+", path.read_text(encoding="utf-8"))
+        found |= {f"{name}: {one}" for one in used if feature(one) != feature(name)}
+    assert {
+        one for one in found if not one.startswith(("tests.deploy.", "tests.fleet.", "tests.test_rooms"))
+    } == set()
 
 
 def test_nothing_of_the_server_uses_the_fleet() -> None:

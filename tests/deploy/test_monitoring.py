@@ -16,8 +16,8 @@ from tests.tables import for_each
 from whatsapp_fleet.node.replicas import REPLICA_METRICS
 from whatsapp_fleet.node.status import FLEET_METRICS
 from whatsapp_mcp import errors
+from whatsapp_mcp.features.metrics import ACCOUNT, METRICS
 from whatsapp_mcp.models import ConnectionState
-from whatsapp_mcp.server.metrics import ACCOUNT, METRICS
 
 ROOT = Path(__file__).parents[2]
 PAGES = {

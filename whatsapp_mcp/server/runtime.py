@@ -24,10 +24,11 @@ from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.zone import SystemZoneFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from starlette.routing import BaseRoute
 
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.operations import Devices
@@ -229,6 +230,15 @@ class Runtimes:
         if self._scope is not None:
             self._scope.cancel()
             await self._closed.wait()
+
+
+def routes_of_accounts(accounts: Sequence[Runtime]) -> list[BaseRoute]:
+    """The routes of features that tell of accounts."""
+    from whatsapp_mcp.features.metrics import metrics_routes
+
+    routes: list[BaseRoute] = []
+    routes += metrics_routes(accounts)
+    return routes
 
 
 def _load_opener() -> Opener:

@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from whatsapp_fleet.node.replicas.directory import FleetDirectory
 from whatsapp_fleet.node.replicas.fleet_accounts import FleetAccounts
+from whatsapp_mcp.features.metrics import ACCOUNT, Figures, Metric, scraped
 from whatsapp_mcp.server.calls import admitted
-from whatsapp_mcp.server.metrics import ACCOUNT, Figures, Metric, scraped
 
 SCOPE: Final = "metrics"
 """The scope that a token needs here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from whatsapp_mcp.server.metrics import ACCOUNT, Metric
+from whatsapp_mcp.features.metrics import ACCOUNT, Metric
 
 NODE_LEASE: Final = Metric(
     "node_lease_seconds", "gauge", "How long this node may act unless its lease is renewed; 0 without one."

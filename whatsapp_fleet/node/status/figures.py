@@ -10,7 +10,7 @@ from cryptography import x509
 
 from whatsapp_fleet.node.status import catalogue as f
 from whatsapp_fleet.node.status.database import DatabaseFigures
-from whatsapp_mcp.server.metrics import Figures, Metric, Values
+from whatsapp_mcp.features.metrics import Figures, Metric, Values
 
 if TYPE_CHECKING:
     from pathlib import Path

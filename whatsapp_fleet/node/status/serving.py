@@ -16,7 +16,7 @@ from whatsapp_fleet.node.status.database import DatabaseFigures, database_figure
 from whatsapp_fleet.node.status.figures import fleet_figures
 from whatsapp_fleet.settings import HostPort
 from whatsapp_mcp.errors import InvalidArgument, cause
-from whatsapp_mcp.server.metrics import scraped
+from whatsapp_mcp.features.metrics import scraped
 from whatsapp_mcp.storage import StorageError
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.server.calls import Pages, Principal
-from whatsapp_mcp.server.metrics import metrics_routes
 from whatsapp_mcp.server.rest import rest_routes
+from whatsapp_mcp.server.runtime import routes_of_accounts
 from whatsapp_mcp.server.transports.connections import (
     ConnectionLimits,
     bounded_protocol,
@@ -90,7 +90,7 @@ def asgi_app(
     settings = runtimes[0].settings
     sites = sites_of(runtimes, logins)
     own = [
-        *metrics_routes(runtimes),
+        *routes_of_accounts(runtimes),
         *probe_routes(runtimes),
         *site_routes(sites, logins, Tokens(settings.home)),
     ]

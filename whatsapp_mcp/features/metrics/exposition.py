@@ -10,9 +10,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 
 import whatsapp_mcp
+from whatsapp_mcp.features.metrics import catalogue as c
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.calls import BOUNDS
-from whatsapp_mcp.server.metrics import catalogue as c
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric as Family
 
-    from whatsapp_mcp.server.metrics.gathering import AccountFigures
+    from whatsapp_mcp.features.metrics.gathering import AccountFigures
 
 _Values = dict[tuple[str, ...], float]
 """The values of a metric, by its labels."""

@@ -17,10 +17,10 @@ from whatsapp_mcp import errors
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.features.metrics import ACCOUNT, METRICS
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, FilesStatus, LeaderFigures
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Principal, spec_of
-from whatsapp_mcp.server.metrics import ACCOUNT, METRICS
 from whatsapp_mcp.server.tools import load_tools
 from whatsapp_mcp.server.transports.http import asgi_app
 from whatsapp_mcp.server.transports.page_login import PageLogins
@@ -234,7 +234,7 @@ async def test_without_the_extra_the_answer_says_how_to_add_it(
     def find_nothing(name: str) -> None:
         assert name == "prometheus_client"
 
-    monkeypatch.setattr("whatsapp_mcp.server.metrics.route.util.find_spec", find_nothing)
+    monkeypatch.setattr("whatsapp_mcp.features.metrics.route.util.find_spec", find_nothing)
     answer = await http.get("/metrics", headers=bearer("metrics"))
     assert (answer.status_code, "extra metrics" in answer.text) == (501, True)
 

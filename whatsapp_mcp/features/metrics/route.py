@@ -10,16 +10,16 @@ import anyio.to_thread
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from whatsapp_mcp.features.metrics.gathering import gather
 from whatsapp_mcp.server.calls import admitted
-from whatsapp_mcp.server.metrics.gathering import gather
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.requests import Request
 
-    from whatsapp_mcp.server.metrics.catalogue import Figures
-    from whatsapp_mcp.server.metrics.gathering import AccountFigures, MeteredAccount
+    from whatsapp_mcp.features.metrics.catalogue import Figures
+    from whatsapp_mcp.features.metrics.gathering import AccountFigures, MeteredAccount
 
 METRICS: Final = "/metrics"
 SCOPE: Final = "metrics"
@@ -65,6 +65,6 @@ async def scraped(
 
 
 def _exposed(figures: Sequence[AccountFigures], accept: str, further: Figures | None) -> tuple[bytes, str]:
-    from whatsapp_mcp.server.metrics.exposition import exposed
+    from whatsapp_mcp.features.metrics.exposition import exposed
 
     return exposed(figures, metadata.version("neonize"), accept, further)
