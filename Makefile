@@ -12,7 +12,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo docs pictures test test-api test-fleet test-bench test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties mutants \
+.PHONY: help demo docs pictures test test-api test-fleet test-bench test-hosts test-pages hosts-figures lint format bench soak worlds kills crashes properties mutants without \
 	fleet-simulation chaos test-postgres release sbom audit lock test-install test-newest clean
 
 VENV := .venv
@@ -181,6 +181,13 @@ properties: $(VENV)/.dev-installed
 # Whether the tests notice small changes that break the code.
 mutants: $(VENV)/.dev-installed
 	$(BIN)/python -m tests.mutants run
+
+# A copy without a feature and the fleet passes all checks: make without FEATURE=metrics.
+without: FEATURE = metrics
+without: COPY = $(or $(TMPDIR),/tmp)/whatsapp-mcp-without-$(FEATURE)
+without: $(VENV)/.dev-installed
+	$(BIN)/python -m tests.without $(FEATURE) $(COPY)
+	$(MAKE) -C $(COPY) lint test
 
 # The tests of accounts on several machines alone, which make test has too.
 test-fleet: export PYTEST_DEBUG_TEMPROOT := $(MEMORY)
