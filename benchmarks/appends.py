@@ -18,7 +18,7 @@ import anyio
 from benchmarks.verdicts import amount, timed
 from tests.fault_proxy import fault_proxy
 from tests.fleet.led import ACCOUNT, LedAccount
-from tests.postgres import SynchronousPair, synchronous_pair
+from tests.fleet.postgres import SynchronousPair, synchronous_pair
 from whatsapp_fleet.database import Database, PostgresJournal, PostgresLog, connect
 
 SECONDS: Final = amount(4.0, 0.2)

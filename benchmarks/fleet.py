@@ -26,7 +26,7 @@ from benchmarks.sends import Call, simulator
 from benchmarks.verdicts import amount, timed
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import LedAccount, led
-from tests.postgres import SynchronousPair, synchronous_pair
+from tests.fleet.postgres import SynchronousPair, synchronous_pair
 from whatsapp_mcp.device.leader import leading
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import CurrentSettings, Settings

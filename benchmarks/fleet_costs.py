@@ -18,8 +18,8 @@ import anyio
 from pydantic import SecretStr
 
 from benchmarks.verdicts import amount
-from tests.node.fleet_of_tests import Fleet, NodeProcess, node
-from tests.postgres import PostgresServer, postgres_server
+from tests.fleet.node.fleet_of_tests import Fleet, NodeProcess, node
+from tests.fleet.postgres import PostgresServer, postgres_server
 from whatsapp_fleet.database import add_account
 from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.archive import ReadingArchive

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from tests.fault_proxy import fault_proxy
 from tests.fleet.led import ACCOUNT, LedAccount, patient
-from tests.postgres import PASSWORD, PostgresServer, SynchronousPair, debian_binaries, postgres_server
+from tests.fleet.postgres import PASSWORD, PostgresServer, SynchronousPair, debian_binaries, postgres_server
 from whatsapp_fleet.database import (
     Database,
     Link,

@@ -16,7 +16,7 @@ from tests.client.client_process import NOWHERE
 from tests.device.socks import dial_through, socks_proxy
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import LIMIT, LedAccount, led
-from tests.postgres import PostgresServer
+from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.cli import CLIENT
 from whatsapp_fleet.tenancy import account_overview, set_account_settings
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent

@@ -17,7 +17,7 @@ import pytest
 
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.fleet.led import ACCOUNT, LedAccount
-from tests.postgres import PostgresServer, postgres_server, synchronous_pair
+from tests.fleet.postgres import PostgresServer, postgres_server, synchronous_pair
 from whatsapp_fleet.database import (
     Database,
     NotAnswered,

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fleet.led import ACCOUNT, LedAccount, patient, take_over
-from tests.postgres import PostgresServer
+from tests.fleet.postgres import PostgresServer
 from tests.properties import examples
 from whatsapp_fleet.database import (
     PostgresJournal,

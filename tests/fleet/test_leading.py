@@ -18,7 +18,7 @@ from tests.fault_proxy import fault_proxy
 from tests.fleet.keys.taken import PATIENCE, TakenAccount, leaders_url
 from tests.fleet.leading import LIMIT, led
 from tests.fleet.object_stores import objects_of, store_of
-from tests.postgres import PostgresServer
+from tests.fleet.postgres import PostgresServer
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.storage import Fenced, Refused, Rewound, Unavailable

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.fleet.keys.taken import TakenAccount, leaders_url
-from tests.postgres import PostgresServer
+from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.database import MIGRATIONS, connect, migrate, migrations
 from whatsapp_fleet.node.moving.contents import _is_same
 from whatsapp_fleet.tenancy import create_account

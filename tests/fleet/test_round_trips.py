@@ -14,7 +14,7 @@ import pytest
 from tests import simulated
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import led
-from tests.postgres import PostgresServer
+from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.database import Session
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 from whatsapp_simulator import WhatsApp

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 import trustme
 
-from tests.postgres import PostgresServer, SynchronousPair, debian_binaries, postgres_server
+from tests.fleet.postgres import PostgresServer, SynchronousPair, debian_binaries, postgres_server
 
 
 def test_a_test_has_a_database_of_its_own(database: str, postgres: PostgresServer) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from tests.postgres import PostgresServer
+from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.database import (
     MIGRATIONS,
     Database,

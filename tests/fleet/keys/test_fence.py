@@ -12,7 +12,7 @@ import pytest
 
 from tests.fleet.keys.held import LIMIT, holding
 from tests.fleet.keys.taken import TakenAccount, leaders_url, plant
-from tests.postgres import PostgresServer, postgres_server
+from tests.fleet.postgres import PostgresServer, postgres_server
 from whatsapp_fleet.database import Session, lease_of, raise_epoch
 from whatsapp_fleet.keys import (
     Login,

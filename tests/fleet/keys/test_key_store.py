@@ -14,7 +14,7 @@ import pytest
 from tests.client.client_process import client_process
 from tests.client.test_calls import text
 from tests.fleet.keys.taken import TakenAccount, leaders_url
-from tests.postgres import PostgresServer
+from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.keys import PostgresKeys, keys_address, terminate_backends
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device.connection import FileKeys

@@ -17,7 +17,7 @@ from tests.client.test_calls import text
 from tests.client.test_process import texts
 from tests.fault_proxy import fault_proxy
 from tests.fleet.keys.taken import TakenAccount, leaders_url
-from tests.postgres import PostgresServer, debian_binaries, postgres_server
+from tests.fleet.postgres import PostgresServer, debian_binaries, postgres_server
 from whatsapp_fleet.cli import CLIENT
 from whatsapp_fleet.database import raise_epoch
 from whatsapp_fleet.keys import Login, journal_address, keys_address

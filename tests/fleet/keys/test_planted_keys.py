@@ -10,7 +10,7 @@ import pytest
 
 from tests.fleet.keys.taken import TakenAccount, leaders_url, plant, ran_as
 from tests.fleet.keys.test_key_store import OWN, TABLES
-from tests.postgres import PostgresServer
+from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.keys import PostgresKeys, plain_tables
 from whatsapp_mcp.storage import KeysUnreadable
 

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.object_stores import store_of
-from tests.postgres import PostgresServer
+from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.database import MIGRATIONS, begin_run, connect, end_run, release
 from whatsapp_fleet.database.leases import lease_of
 from whatsapp_fleet.tenancy import (
