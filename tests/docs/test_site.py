@@ -166,6 +166,12 @@ def test_every_page_of_the_documentation_is_in_the_index_once() -> None:
     assert {*site.DOCS.rglob("*.md")} - {*pages} == set()
 
 
+def test_the_documents_without_those_of_the_fleet_have_at_most_60_000_words() -> None:
+    documents = {*site.ROOT.glob("*.md"), *site.DOCS.rglob("*.md"), *site.ROOT.glob("examples/*.md")}
+    counted = [page for page in documents if not page.is_relative_to(site.DOCS / "fleet")]
+    assert sum(len(page.read_text(encoding="utf-8").split()) for page in counted) <= 60_000
+
+
 def test_no_page_has_a_misspelt_word() -> None:
     checked = [*map(str, site.pages()), str(site.ROOT / "README.md")]
     done = subprocess.run(
