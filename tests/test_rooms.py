@@ -144,9 +144,7 @@ def test_the_tests_of_the_core_do_without_features() -> None:
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         used = re.findall(r"(?:whatsapp_mcp|tests)\.features\.\w+", path.read_text(encoding="utf-8"))
         found |= {f"{name}: {one}" for one in used if feature(one) != feature(name)}
-    assert {
-        one for one in found if not one.startswith(("tests.deploy.", "tests.fleet.", "tests.test_rooms"))
-    } == set()
+    assert {one for one in found if not one.startswith(("tests.fleet.", "tests.test_rooms"))} == set()
 
 
 def test_nothing_of_the_server_uses_the_fleet() -> None:
