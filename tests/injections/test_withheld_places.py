@@ -92,6 +92,7 @@ class Walk:
     calls: int = 0
     told: int = 0
     asked: Counter[str] = field(default_factory=Counter[str])
+    schemas: dict[str, dict[str, Any] | None] = field(default_factory=dict[str, Any])
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @asynccontextmanager
@@ -113,6 +114,8 @@ class Walk:
             extensions=[APPS] if cards else [],
             mode="legacy" if legacy else "auto",
         ) as client:
+            # As if it had listed them, which takes longer than the call: each lists them after its first.
+            client.session._tool_output_schemas |= self.schemas
             yield client, f"stdio:{name}"
 
     def look(self, what: str, text: str, principal: str | None) -> None:
@@ -153,6 +156,7 @@ class Walk:
     async def tools(self, client: Client) -> None:
         """Call each tool of a server in every way."""
         offered = (await client.list_tools()).tools
+        self.schemas = {tool.name: tool.output_schema for tool in offered}
         for tool in sorted(offered, key=lambda one: (one.name in LAST, not _reads(one), one.name)):
             for arguments in self._ways(tool):
                 await self.call(tool, arguments)
