@@ -8,12 +8,9 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from whatsapp_mcp.errors import Busy, TooLong
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.settings import MediaSettings
 
 MOST_FILES: Final = 50_000
 """Files that the folder takes."""
@@ -43,6 +40,25 @@ def recorded_file(media: Path, recorded: str) -> Path:
     return media / Path(recorded).name
 
 
+class FolderLimits(Protocol):
+    """What the person lets the folder take, in megabytes (`[media]`)."""
+
+    @property
+    def max_megabytes(self) -> int:
+        """At most, of one file."""
+        ...
+
+    @property
+    def total_megabytes(self) -> int:
+        """At most, of all files."""
+        ...
+
+    @property
+    def free_megabytes(self) -> int:
+        """What stays free on the disk."""
+        ...
+
+
 class Used(NamedTuple):
     """What a folder holds: files, and bytes in all."""
 
@@ -56,7 +72,7 @@ def used(folder: Path) -> Used:
     return Used(len(sizes), sum(sizes))
 
 
-def require_room(folder: Path, size: int, limits: MediaSettings, held: Used | None = None) -> Used:
+def require_room(folder: Path, size: int, limits: FolderLimits, held: Used | None = None) -> Used:
     """Refuse a file for which the folder or its disk has no room left; answers what it holds with the file.
 
     Args:
