@@ -13,7 +13,7 @@ from tests.properties import use_profile
 
 use_profile()
 
-pytest_plugins = ["tests.fixtures", "tests.fleet.postgres"]
+pytest_plugins = ["tests.fixtures"]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -20,7 +20,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.archive.recorded import path_of
-from tests.fleet.led import LedAccount
 from tests.ledger.statement_logs import MemoryStatements
 from tests.properties import examples
 from whatsapp_mcp import ledger as ledger_room
@@ -154,7 +153,7 @@ WRITES: list[Callable[[Ledger, datetime, int], Awaitable[None]]] = [
 ]  # fmt: skip
 
 
-async def _everything(ledger: Ledger, now: datetime) -> None:
+async def everything(ledger: Ledger, now: datetime) -> None:
     for number, write in enumerate(WRITES * 2):
         await write(ledger, now, number)
 
@@ -182,7 +181,7 @@ async def test_a_leader_on_another_machine_has_approvals_budgets_audit_exposures
 
 async def test_every_table_is_the_same_on_a_machine_that_applies_the_log(nodes: Nodes) -> None:
     async with nodes.leading("a") as ledger:
-        await _everything(ledger, nodes.now)
+        await everything(ledger, nodes.now)
     async with nodes.leading("b"):
         pass
     assert nodes.digest("b") == nodes.digest("a")
@@ -190,9 +189,9 @@ async def test_every_table_is_the_same_on_a_machine_that_applies_the_log(nodes: 
 
 async def test_every_table_is_the_same_on_a_machine_that_begins_with_a_snapshot(nodes: Nodes) -> None:
     async with nodes.leading("a") as ledger:
-        await _everything(ledger, nodes.now)
+        await everything(ledger, nodes.now)
         await ledger.purge(before=nodes.now)  # makes a snapshot
-        await _everything(ledger, nodes.now + timedelta(minutes=1))
+        await everything(ledger, nodes.now + timedelta(minutes=1))
     async with nodes.leading("b"):
         pass
     assert nodes.digest("b") == nodes.digest("a")
@@ -203,7 +202,7 @@ async def test_a_machine_that_led_before_applies_what_it_lacks(nodes: Nodes) -> 
     for node in ("a", "b", "a", "b"):
         nodes.now += timedelta(minutes=2)
         async with nodes.leading(node) as ledger:
-            await _everything(ledger, nodes.now)
+            await everything(ledger, nodes.now)
             assert ledger.audit.verify() == []
     async with nodes.leading("a"):
         pass
@@ -394,7 +393,7 @@ async def test_a_follower_keeps_a_copy_that_writes_nothing(nodes: Nodes) -> None
 
 async def test_a_ledger_that_is_moved_out_of_the_log_is_written_again(nodes: Nodes) -> None:
     async with nodes.leading("a") as ledger:
-        await _everything(ledger, nodes.now)
+        await everything(ledger, nodes.now)
     restore_ledger(nodes.folder("home"), nodes.dumped("a"))
     nodes.folder("home").approval_key.write_bytes(nodes.folder("a").approval_key.read_bytes())
     assert nodes.digest("home") == nodes.digest("a")
@@ -405,7 +404,7 @@ async def test_a_ledger_that_is_moved_out_of_the_log_is_written_again(nodes: Nod
 
 async def test_a_ledger_is_moved_into_a_log_as_its_first_snapshot(nodes: Nodes) -> None:
     async with open_ledger(nodes.folder("home")) as alone:
-        await _everything(alone, nodes.now)
+        await everything(alone, nodes.now)
     nodes.log.put_snapshot(0, nodes.dumped("home"))
     PrivateFile(nodes.path / "shared.key").write(nodes.folder("home").approval_key.read_bytes())
     for node in ("a", "b", "a"):
@@ -485,27 +484,6 @@ async def test_whatever_is_killed_and_whoever_leads_next_nothing_that_was_confir
 
 def _failing(at: str) -> Callable[[str], Exception | None]:
     return lambda when: Unavailable("It does not answer.") if when == at else None
-
-
-async def test_a_leader_on_postgresql_goes_on_where_a_killed_one_was(database: str, nodes: Nodes) -> None:
-    with LedAccount(database) as led:
-        for node in ("a", "b", "a"):
-            with led.statements() as log, led.small_file("approval.key") as key:
-                async with open_ledger(
-                    nodes.folder(node), lambda: nodes.now, LedgerStorage(log, key)
-                ) as ledger:
-                    nodes.now += timedelta(minutes=2)
-                    await _everything(ledger, nodes.now)
-                    assert ledger.audit.verify() == []
-                    if node == "b":
-                        await ledger.purge()
-                    led.take_over()
-                    with pytest.raises(Busy):
-                        await ledger.audit.begin(SEND)
-        with led.statements() as log:
-            follow_ledger(nodes.folder("c"), log)
-            follow_ledger(nodes.folder("b"), log)
-    assert nodes.digest("a") == nodes.digest("b") == nodes.digest("c")
 
 
 @pytest.mark.parametrize("former", [None, "first"])

@@ -1,4 +1,4 @@
-"""What every journal does, in a file and in PostgreSQL."""
+"""What every journal does: a file here, and one that the fleet has."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,22 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fleet.led import LedAccount
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.storage import JournalStore
 
 Opens = Callable[[], JournalStore]
 
 
-@pytest.fixture(params=["file", "postgres"])
-def opens(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opens]:
+@pytest.fixture
+def opens(tmp_path: Path) -> Iterator[Opens]:
     """Opens the same journal each time."""
     with ExitStack() as stack:
-        if request.param == "file":
-            yield lambda: stack.enter_context(Journal(tmp_path / "inbox.db"))
-        else:
-            led = stack.enter_context(LedAccount(request.getfixturevalue("database")))
-            yield lambda: stack.enter_context(led.journal())
+        yield lambda: stack.enter_context(Journal(tmp_path / "inbox.db"))
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
-"""What every place for snapshots does: a folder, PostgreSQL, and object stores."""
+"""What every place for snapshots does: a folder here, and others that the fleet has."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
 import pytest
 
-from tests.fleet.led import LedAccount
-from tests.fleet.object_stores import KINDS, store_of
 from whatsapp_mcp.archive.care import FolderSnapshots
 from whatsapp_mcp.storage import Snapshot, SnapshotStore
 
@@ -15,14 +12,9 @@ pytestmark = pytest.mark.anyio
 FIRST, SECOND = Snapshot(10, "aa", 3), Snapshot(20, "bb", 7)
 
 
-@pytest.fixture(params=["files", "database", *KINDS])
-async def snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SnapshotStore]:
-    if request.param == "files":
-        yield FolderSnapshots(tmp_path / "snapshots")
-    else:
-        with LedAccount(request.getfixturevalue("database"), store_of(request.param, tmp_path)) as led:
-            async with led.snapshots() as opened:
-                yield opened
+@pytest.fixture
+def snapshots(tmp_path: Path) -> SnapshotStore:
+    return FolderSnapshots(tmp_path / "snapshots")
 
 
 @pytest.fixture
