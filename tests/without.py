@@ -22,6 +22,8 @@ FEATURES: Final = ROOT / "whatsapp_mcp" / "features"
 PAGES: Final = {"imports": "importing", "reading": "files"}
 """Pages that have another name than their feature."""
 FLEET: Final = ("whatsapp_fleet", "tests/fleet", "docs/fleet", "deploy")
+OF_THE_FLEET: Final = re.compile(r'"(?:whatsapp_fleet|tests\.fleet)[\w.]*"(?:, )?')
+"""A name of it in a list of packages or of plugins."""
 LINK: Final = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s:]+)(#[^)\s]+)?\)")
 ROW: Final = re.compile(r"^\| \[[^\]]+\]\(([^)#]+)[^)]*\) \|")
 MADE: Final = ("tests.docs.tools_page", "tests.server.test_schemas")
@@ -45,16 +47,16 @@ def copy_without(feature: str, destination: Path) -> None:
     page = f"docs/{PAGES.get(feature, feature)}.md"
     for name in (*FLEET, f"whatsapp_mcp/features/{feature}", f"tests/features/{feature}", page):
         _delete(destination / name)
-    for path in sorted(destination.rglob("*.py")):
-        _delete_users_of_the_fleet(destination, path)
+    for path in sorted((destination / "benchmarks").rglob("*.py")):
+        _delete_benchmark_of_the_fleet(path)
     for path in sorted((destination / "whatsapp_mcp").rglob("*.py")):
         path.write_text(left_out(path.read_text(encoding="utf-8"), feature), encoding="utf-8")
     for path in (destination / "pyproject.toml", *sorted((destination / "tests").glob("*.py"))):
         text = path.read_text(encoding="utf-8")
-        path.write_text(re.sub(r'"whatsapp_fleet",\s', "", text), encoding="utf-8")
+        path.write_text(OF_THE_FLEET.sub("", text), encoding="utf-8")
     for path in sorted(destination.rglob("*.md")):
         _leave_out_links(path)
-    _run("ruff", "check", "--select", "I", "--fix", "--quiet", ".", cwd=destination)
+    _run("ruff", "check", "--select", "F401,I", "--fix", "--quiet", ".", cwd=destination)
     _run("ruff", "format", "--quiet", ".", cwd=destination)
     for module in MADE:
         _run("python", "-m", module, cwd=destination)
@@ -70,9 +72,8 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _delete_users_of_the_fleet(root: Path, path: Path) -> None:
-    """Delete a benchmark of the fleet: no other module may import it."""
-    if path.is_relative_to(root / "benchmarks") and "from whatsapp_fleet" in path.read_text(encoding="utf-8"):
+def _delete_benchmark_of_the_fleet(path: Path) -> None:
+    if re.search(r"^from (?:whatsapp_fleet|tests\.fleet)\b", path.read_text(encoding="utf-8"), re.MULTILINE):
         path.unlink()
 
 
