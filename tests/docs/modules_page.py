@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "whatsapp_mcp"
-PACKAGES = (PACKAGE, ROOT / "whatsapp_fleet", ROOT / "whatsapp_simulator")
+PACKAGES = (PACKAGE, *sorted(face.parent for face in ROOT.glob("whatsapp_[!m]*/__init__.py")))
 _HEAD = """# Every module in one line
 
 The first sentence of each module, room by room. [architecture.md](architecture.md) says how the rooms

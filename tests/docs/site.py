@@ -21,7 +21,7 @@ from tests.docs import modules_page
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
-INDEXES = (INDEX, DOCS / "fleet" / "README.md")
+INDEXES = (INDEX, *sorted(DOCS.glob("*/README.md")))
 WORKER = Path(__file__).with_name("iframe-worker.js")
 """What the search takes for a worker in pages that are opened from the disk."""
 MODULES = "modules.md"
