@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,3 +118,22 @@ def test_without_a_database_it_says_which_setting_is_missing(
 def test_a_node_says_where_it_runs() -> None:
     with pytest.raises(Unsupported, match="Linux alone"):
         node("darwin")
+
+
+def test_what_to_do_next_names_the_commands_of_this_program(tmp_path: Path) -> None:
+    started = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from whatsapp_fleet.cli import main; main()",
+            "status",
+            "--account",
+            "acme-7",
+        ],
+        env={**os.environ, "WHATSAPP_MCP_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Run `whatsapp-mcp-fleet link --account acme-7`." in started.stdout

@@ -6,6 +6,7 @@ from typing import Final
 
 from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.child_process import client_program, module_command
+from whatsapp_mcp.cli.advice import program_name
 from whatsapp_mcp.cli.terminal import write_utf8
 from whatsapp_mcp.sandbox import forbid_core_dumps
 from whatsapp_mcp.settings import settings_model
@@ -24,6 +25,7 @@ def main(client: tuple[str, ...] = CLIENT) -> None:
     write_utf8()
     settings_model.set(FleetSettings)
     client_program.set(client)
+    program_name.set("whatsapp-mcp-fleet")
     from whatsapp_fleet.cli.app import app
 
     app(prog_name="whatsapp-mcp-fleet")

@@ -83,7 +83,7 @@ def _refuse(options: ServeOptions) -> None:
     if not options.auth:
         raise InvalidArgument(
             "--no-auth would give whoever reaches this server every account of the `database`.",
-            "Omit --no-auth, and make a token: whatsapp-mcp fleet admit NAME --accounts … --scope …",
+            "Omit --no-auth, and make a token: whatsapp-mcp-fleet fleet admit NAME --accounts … --scope …",
         )
     if options.account or options.chat or options.channel:
         raise InvalidArgument(

@@ -1,4 +1,4 @@
-"""`run_node`: what `whatsapp-mcp node` does until a signal comes."""
+"""`run_node`: what `whatsapp-mcp-fleet node` does until a signal comes."""
 
 from __future__ import annotations
 

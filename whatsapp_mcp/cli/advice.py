@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
 from typing import Final
 
 _FOR_AN_AGENT: Final = re.compile(r"(?<![./\\\w])[a-z]+(?:_[a-z]+)+\b(?![./\\]\w)|\bcall\b|\bthe user\b")
@@ -27,6 +28,9 @@ RECOVER: Final = (
 )
 """What to do about a damaged archive."""
 
+program_name: Final = ContextVar("program_name", default="whatsapp-mcp")
+"""The program that runs: another one may have all of the commands."""
+
 
 def advice(kind: str, action: str, account: str = "default") -> str:
     """What to do next, in commands.
@@ -44,7 +48,11 @@ def advice(kind: str, action: str, account: str = "default") -> str:
 
 
 def for_account(text: str, account: str) -> str:
-    """The text, with the account in each command in backquotes that takes one and does not name it."""
-    if account == "default":
-        return text
-    return re.sub(r"`(whatsapp-mcp (?!doctor\b)[^`]*)`", rf"`\1 --account {account}`", text)
+    """The text, with its commands in backquotes as they are run here.
+
+    Each is one of the program that runs, which may be another with the same commands, and names the account
+    if it takes one and does not name it.
+    """
+    if account != "default":
+        text = re.sub(r"`(whatsapp-mcp (?!doctor\b)[^`]*)`", rf"`\1 --account {account}`", text)
+    return text.replace("`whatsapp-mcp ", f"`{program_name.get()} ")

@@ -105,7 +105,7 @@ class AccountFolder:
         if self.moved.exists():
             raise InvalidArgument(
                 f"{self.name} was moved into a database, or is on its way there.",
-                "If that was interrupted, run the same `whatsapp-mcp-fleet accounts move` again.",
+                "If that was interrupted, run the command that moves it again.",
             )
 
     def key_of(self, database: Path) -> DatabaseKey | None:

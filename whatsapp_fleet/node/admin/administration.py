@@ -1,4 +1,4 @@
-"""What operators do with a fleet: each act of the admin API and of `whatsapp-mcp fleet` is a method here."""
+"""What operators do with a fleet: acts of the admin API and of `whatsapp-mcp-fleet fleet`, a method each."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ def claim_for_arrival(session: Session, database: Database, account: str) -> Cla
         elif found[0] != "moved":
             raise InvalidArgument(
                 f"The database has an account {account} already.",
-                "Give this one another name first (`whatsapp-mcp accounts rename`).",
+                "Give this one another name first (`whatsapp-mcp-fleet accounts rename`).",
             )
     return _claimed(session, database, account, _new_run())
 
@@ -240,7 +240,8 @@ def former_of(session: Session, account: str) -> Former:
     if found[0] == "quarantined":
         raise InvalidArgument(
             f"{account} is quarantined: nobody leads it until a person has seen why.",
-            f"See `whatsapp-mcp fleet accounts`, then run `whatsapp-mcp fleet release {account}`.",
+            "See `whatsapp-mcp-fleet fleet accounts`, then run "
+            f"`whatsapp-mcp-fleet fleet release {account}`.",
         )
     state, settings, epoch = found
     return Former(account, state, settings, epoch, _new_run())

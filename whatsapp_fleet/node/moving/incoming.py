@@ -121,7 +121,7 @@ def _require_movable(folder: AccountFolder) -> None:
     if folder.vault.exists:
         raise InvalidArgument(
             f"{name} is encrypted, with a key of this computer.",
-            f"Run `whatsapp-mcp encryption disable --account {name}` first.",
+            f"Run `whatsapp-mcp-fleet encryption disable --account {name}` first.",
         )
 
 

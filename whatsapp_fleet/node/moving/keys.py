@@ -322,5 +322,5 @@ def _strange() -> Unsupported:
 def _unusable() -> Unsupported:
     return Unsupported(
         "The client library did not make its tables.",
-        "Run `whatsapp-mcp doctor`, and see that the database lets in roles by password.",
+        "Run `whatsapp-mcp-fleet doctor`, and see that the database lets in roles by password.",
     )

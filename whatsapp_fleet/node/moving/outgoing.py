@@ -137,7 +137,7 @@ def _drained(name: str, error: Exception) -> Busy:
     why = f" {error.message}" if isinstance(error, WhatsAppError) else ""
     return Busy(
         f"{name} was not fetched, and is drained in the database: no node leads it.{why}",
-        f"Run this again, or `whatsapp-mcp fleet release {name}`.",
+        f"Run this again, or `whatsapp-mcp-fleet fleet release {name}`.",
     )
 
 

@@ -28,7 +28,7 @@ from whatsapp_mcp.system import is_running
 ANSWER_LIMIT: Final = 1.0
 """Seconds that a leader has to answer."""
 LED_ELSEWHERE: Final = "The account is kept in a database, and nothing on this machine leads it."
-ASK_THERE: Final = "Run this on the machine that leads it, which `whatsapp-mcp-fleet fleet accounts` names."
+ASK_THERE: Final = "Run this on the machine that leads it."
 _START: Final = (
     "Open an application that uses it, or run `whatsapp-mcp status --wait` to connect for a moment."
 )
