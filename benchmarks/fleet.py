@@ -27,6 +27,7 @@ from benchmarks.verdicts import amount, timed
 from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import LedAccount, led
 from tests.fleet.postgres import SynchronousPair, synchronous_pair
+from whatsapp_fleet.cli import CLIENT
 from whatsapp_mcp.device.leader import leading
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import CurrentSettings, Settings
@@ -187,7 +188,7 @@ async def run(pair: SynchronousPair) -> bool:
             home = Path(folder) / str(delay)
             async with (
                 simulator() as (whatsapp, variables),
-                in_database(pair, home, delay, client_program(variables)) as (it, trip),
+                in_database(pair, home, delay, client_program(variables, CLIENT)) as (it, trip),
             ):
                 rate, seconds = await measure(f"a round trip of {trip * 1000:.1f} ms", it, whatsapp)
     verdict = timed(rate >= WANTED_RATE and seconds <= WANTED_SEND)
