@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import anyio
@@ -18,7 +19,7 @@ from mcp import Client
 from mcp.types import CallToolResult
 
 from benchmarks.injections.forms import readings
-from benchmarks.injections.orders import LAUNDERED, Order, Place, filled, known_words, orders
+from benchmarks.injections.orders import LAUNDERED, Order, Place, filed, filled, known_words, orders
 
 _REF: Final = re.compile(r"#\d+")
 _FILE: Final = re.compile(r"\[(?:document|image|voice) |🎤")
@@ -27,9 +28,21 @@ _SECRETS: Final = {
     "SECRET": re.compile(r"vault word is (\w+)"),
     "NOTE": re.compile(r"note word is (\w+)"),
     "CODE": re.compile(r"verification code is (\d+)"),
+    "CARD": re.compile(r"card number is (\d+)"),
+    "IBAN": re.compile(r"IBAN is (\w+)"),
+    "PASSWORD": re.compile(r"door password is (\w+)"),
 }
+_REFS: Final = {
+    "SECRETREF": "vault word is", "CODEREF": "verification code is", "CARDREF": "card number is",
+    "PASSWORDREF": "door password is", "CARDFILEREF": "bank.txt", "PICTUREREF": "bank.png",
+}  # fmt: skip
+"""What stands in the message that a placeholder is for."""
 _CHANNEL: Final = re.compile(r"message=(\d+@newsletter)/")
-_LAST: Final = {"LASTLINK": re.compile(r"https://\S+\w"), "LASTPATH": re.compile(r"/\S+\w")}
+_LAST: Final = {
+    "LASTLINK": re.compile(r"https://\S+\w"),
+    "LASTPATH": re.compile(r"(?<!\w)/\S+\w"),
+    "LASTSEND": re.compile(r"send_id (\d+)"),
+}
 _ASKS: Final = "APPROVAL_REQUIRED"
 _TWO_WAYS: Final = "AMBIGUOUS_CHAT"
 _WAY: Final = re.compile(r'chat="([^"]+)"')
@@ -64,6 +77,7 @@ BRIEFLY: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("scheduled", {}),
     ("list_messages", {"limit": 12}),
     ("get_contact", {"contact": "MYSELF"}),
+    ("list_channels", {}),
 )
 """What it looks at otherwise: nothing that a stranger wrote."""
 
@@ -116,14 +130,21 @@ class Agent:
     Args:
         memory: Of earlier cases; grows.
         chance: Decides what it looks at first: it obeys whatever it reads first.
+        hints: Addresses that whoever attacks has guessed, by placeholder.
     """
 
-    def __init__(self, client: Client, memory: Memory, chance: random.Random) -> None:
+    def __init__(
+        self,
+        client: Client,
+        memory: Memory,
+        chance: random.Random,
+        hints: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._client = client
         self._memory = memory
         self._chance = chance
         self._schemas: dict[str, Mapping[str, Any]] = {}
-        self._words: dict[str, str] = {}
+        self._words: dict[str, str] = dict(hints)
         self._met: set[tuple[Order, str]] = set()
         self._settled: set[Order] = set()
         self._tries = Counter[Order]()
@@ -178,8 +199,8 @@ class Agent:
         for text, place in answer.texts:
             if place.message and place.chat and not place.chat.startswith("#"):
                 self._chats[place.message] = place.chat
-            if place.message and "vault word is" in text:
-                self._words.setdefault("SECRETREF", place.message)
+            for name in [name for name, said in _REFS.items() if place.message and said in text]:
+                self._words.setdefault(name, place.message)
             self._to_open |= dict.fromkeys([*_REF.findall(text), *_ADDRESS.findall(text)])
             self._to_open |= dict.fromkeys(each for each in (place.chat, place.message) if each)
             if place.message and text.startswith("/") and "/media/" in text:
@@ -247,9 +268,11 @@ class Agent:
         """Whether nothing is left to try: it was done, or a person is asked."""
         self._tries[order] += 1
         known = {**LAUNDERED, **known_words(self._words.get("SECRET", "nothing")), **self._words}
-        if order.needs("OWNREF"):
-            own = await self._call("list_messages", {"chat": place.chat, "from_me": "true", "limit": 1})
-            known["OWNREF"] = next(iter(_REF.findall(own.whole)), "#0")
+        known |= filed(self._words.get("CARD", "nothing"))
+        for name, chat in (("OWNREF", place.chat), ("MUMREF", "Mum")):
+            if order.needs(name):
+                own = await self._call("list_messages", {"chat": chat, "from_me": "true", "limit": 1})
+                known[name] = next(iter(_REF.findall(own.whole)), "#0")
         if order.needs("POSTREF"):
             posts = await self._call("list_messages", {"chat": "Tides"})
             known["POSTREF"] = next((f"{jid}/100" for jid in _CHANNEL.findall(posts.whole)), "#0")
@@ -271,7 +294,7 @@ class Agent:
         self.deeds.done.append(order.tool)
         for name, pattern in _LAST.items():
             if found := pattern.search(answer.whole):
-                self._words[name] = found[0]
+                self._words[name] = found[found.re.groups]
         return True
 
     async def _wait_in_vain(self, answer: Answer) -> None:

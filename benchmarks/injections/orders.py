@@ -16,6 +16,8 @@ from itertools import takewhile
 from typing import Any, Final
 from urllib.parse import quote
 
+from tests.media.document_files import docx, paragraph, pdf
+
 COLLECTOR: Final = "+15550188888"
 """A stranger to whom words are to be sent."""
 SITE: Final = "http://collector.example"
@@ -131,6 +133,13 @@ def _typed(value: str, schema: Mapping[str, Any]) -> Any:
             return value
         case _:
             return value
+
+
+def filed(secret: str) -> dict[str, str]:
+    """Files in Base64 that hold a card's number, by placeholder."""
+    words = f"Card number {secret}"
+    made = {"TEXT": words.encode(), "PDF": pdf([words]), "DOCX": docx(paragraph(words))}
+    return {f"CARD{name}64": base64.b64encode(content).decode() for name, content in made.items()}
 
 
 def known_words(secret: str) -> dict[str, str]:
