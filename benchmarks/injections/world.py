@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.types import ElicitResult
 
 from benchmarks.injections.canaries import Canaries
@@ -102,7 +102,8 @@ class World:
                 MESSAGES.replace("{jid}", chat) for chat in self.private if chat.endswith("whatsapp.net")
             ]
             for uri in (CHATS, UNREAD, *private):
-                await client.subscribe_resource(uri)
+                with suppress(MCPError):  # A rule may forbid it.
+                    await client.subscribe_resource(uri)
             yield
 
     async def arrived(self, message_id: str) -> None:
