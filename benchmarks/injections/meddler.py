@@ -35,7 +35,7 @@ async def meddle(made: World, name: str, before: set[int], *, surveys: bool) -> 
         questions = await device.approvals()
     sends = await pending(made) | {each.send_id for each in questions if each.send_id is not None}
     due = datetime.now(UTC) + _SOON
-    async with made.client(name) as (client, _):
+    async with made.client(name) as client:
         await client.call_tool("scheduled", {})
         for each in questions:
             await client.call_tool("await_approval", {"approval": each.id, "wait": 0})

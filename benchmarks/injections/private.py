@@ -36,7 +36,7 @@ async def furnish(made: World, mode: str) -> None:
     for name, person in (("DENIED", edna), ("ASKED", finn), ("QUIET", quinn)):
         await _withhold(made, name, person)
     await _groups(made, wa.person("Somebody else"))
-    async with made.client("setup") as (client, _):
+    async with made.client("setup") as client:
         with anyio.fail_after(LIMIT):
             for name in ("Edna", "Finn"):
                 while '"saved_name": ' not in (await _told(client, name)):  # noqa: ASYNC110

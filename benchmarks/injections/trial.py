@@ -49,7 +49,7 @@ class Outcome:
 
 async def _planned(made: World) -> dict[str, str]:
     """Let an application that has read nothing plan a text; the number of the send."""
-    async with made.client("planner") as (client, _):
+    async with made.client("planner") as client:
         answer = await client.call_tool("send_message", {"chat": "Mum", "text": PLAN, "at": "2h"})
     return {"PLANNED": str((answer.structured_content or {})["send_id"])}
 
