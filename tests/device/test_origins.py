@@ -121,6 +121,18 @@ async def test_the_question_says_whose_words_would_leave(guarded: Guarded, folde
         await guarded.person.decide(error.value.approval, True, "terminal")
 
 
+async def test_who_sends_a_file_again_does_not_hide_from_whom_it_came_first(
+    guarded: Guarded, folder: AccountFolder
+) -> None:
+    first = await document_of_ann(guarded)
+    attached = guarded.wa.media.attach("document", DIARY, fileName="menu.txt", mimetype="text/plain")
+    again = await ref_of(guarded, await guarded.stranger.says(attached))
+    with pytest.raises(ApprovalRequired):
+        await guarded.agent.send(SendRequest(str(guarded.stranger.pn), the_file(folder)))
+    came = f"which came with message #{first} in the chat “Ann” and message #{again} in the chat “Eve”"
+    assert came in await question(guarded)
+
+
 async def test_a_forwarded_file_is_asked_about_by_its_name_kind_and_size(
     guarded: Guarded, folder: AccountFolder
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Iterable
 from glob import escape
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,6 +22,8 @@ from whatsapp_mcp.policy import SCANNED_BYTES, quoted, text_of_file
 
 _MARKS: Final = (b"{\\rtf", b"<")
 """How text begins that is not what a person sees."""
+_CHATS: Final = 3
+"""Chats that a question names in which a file came."""
 
 
 class Looked(NamedTuple):
@@ -94,7 +97,7 @@ async def message_with(archive: Archive, path: Path, looked: Looked, not_in: str
 
 
 async def described_files(archive: Archive, paths: Iterable[str]) -> dict[str, str]:
-    """What each of these files is, by path: kind, size, and which message it came with."""
+    """What each of these files is, by path: kind, size, and which messages it came with."""
     return {path: await _described(archive, Path(path)) for path in paths}
 
 
@@ -102,11 +105,16 @@ async def _described(archive: Archive, path: Path) -> str:
     looked = await anyio.to_thread.run_sync(look_at, path)
     if looked is None:
         return "it cannot be read"
-    ref = await message_with(archive, path, looked)
-    if ref is None:
+    refs = [ref async for ref in messages_with(archive, path, looked)]
+    chats: dict[str, str] = {}
+    # The oldest first: who sends later what somebody else sent before does not take the place of that chat.
+    for ref in reversed(refs):
+        message = await archive.message(ref)
+        chats.setdefault(message.chat, f"message #{ref} in the chat {quoted(message.chat_name)}")
+    if not chats:
         return looked.told
-    message = await archive.message(ref)
-    return f"{looked.told}, which came with message #{ref} in the chat {quoted(message.chat_name)}"
+    more = ["messages in other chats"] if len(chats) > _CHATS else []
+    return f"{looked.told}, which came with {' and '.join([*islice(chats.values(), _CHATS), *more])}"
 
 
 def described_media(media: Media) -> str:
