@@ -155,7 +155,13 @@ def test_files_that_are_no_text_have_none() -> None:
 
 @pytest.mark.parametrize(
     ("before", "text"),
-    [("the password:", "hunter2"), ("4111 1111", "1111 1111"), ("DE89 3704 0044", "0532 0130 00")],
+    [
+        ("the password:", "hunter2"),
+        ("4111 1111", "1111 1111"),
+        ("41111111", "11111111"),
+        ("it is 41111", "111111 11111"),
+        ("DE89 3704 0044", "0532 0130 00"),
+    ],
 )
 def test_a_secret_may_begin_in_what_was_sent_before_and_must_not_end_there(before: str, text: str) -> None:
     assert find_secret(text) is None

@@ -127,6 +127,24 @@ async def test_who_searches_a_chat_that_is_asked_about_is_told_to_ask_whatever_i
     assert "a **kingfisher**" in text
 
 
+@pytest.mark.parametrize("mode", ["standard", "lockdown"])
+async def test_who_lists_one_kind_of_a_chat_that_is_asked_about_is_told_to_ask_whether_there_is_any(
+    device: FakeDevice, tmp_path: Path, mode: Any
+) -> None:
+    chat, policy = (CLUB, ruled(jid=CLUB, read="ask")) if mode == "standard" else (TOM, Policy.in_mode(mode))
+    device.fails = WAITS
+    hidden = [("a kingfisher", chat, BOB if mode == "standard" else TOM)] * 3
+    async with world(tmp_path, device, policy, hidden) as client:
+        found, not_found = [
+            await refusal(client, "list_messages", chat=chat, kind=[kind]) for kind in ("text", "poll")
+        ]
+        assert found == not_found
+        assert found["code"] == "APPROVAL_REQUIRED"
+        device.fails = None
+        _, data = await answer(client, "list_messages", chat=chat, kind=["poll"])
+    assert data["messages"] == []
+
+
 @pytest.mark.parametrize(("tool", "items"), [("list_messages", "messages"), ("list_chats", "chats")])
 async def test_a_list_is_full_and_goes_on_as_if_a_chat_that_may_not_be_read_were_not_there(
     device: FakeDevice, tmp_path: Path, tool: str, items: str

@@ -10,7 +10,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 SCANNED_BYTES: Final = 1 << 20
@@ -73,8 +73,12 @@ _PIN: Final = re.compile(
     r"\b(?:PIN|pin(?:-?code| number)|CVV2?|CVC2?|kartenprüfnummer)\b\D{0,12}?(?:\d{3,6})(?![\d:.,€$£%])"
 )
 _CARD: Final = re.compile(
-    r"(?<![\w+.,/=-])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5})(?![\w-]|[.,]\d)"
+    r"(?<![\w+.,/=-])(?:\d{13,19}|\d{8}[ -]\d{8}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}"
+    r"|\d{4}([ -])\d{6}\2\d{4,5})(?![\w-]|[.,]\d)"
 )
+_PIECES_APART: Final = re.compile("[ -]{0,3}")
+_CARD_ROOM: Final = 40
+"""Characters that a card number takes at most, with what stands between its digits."""
 _ISSUED: Final = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[012])\d{13}|3[47]\d{13}|3[0689]\d{12}"
     r"|(?:50|5[6-8]|6\d|35)\d{14,17}|9792\d{12}"
@@ -99,7 +103,7 @@ def find_secret(text: str, before: str = "") -> str | None:
         ("an address with a password in it", _ends(_URL_PASSWORD, text)),
         ("a password", _passwords(text)),
         ("a PIN or security code", _ends(_PIN, text)),
-        ("a card number", _cards(text)),
+        ("a card number", chain(_cards(text), _cards_over(text, behind))),
         ("an IBAN", _ibans(text)),
     ):
         if any(end > behind for end in ends):
@@ -130,12 +134,27 @@ def _passwords(text: str) -> Iterator[int]:
 
 
 def _cards(text: str) -> Iterator[int]:
+    return (match.end() for match in _CARD.finditer(text) if _is_card(re.sub(r"\D", "", match[0])))
+
+
+def _cards_over(text: str, border: int) -> Iterator[int]:
+    """The ends of card numbers that begin before a place and end behind it, in whatever pieces."""
+    begin = max(0, border - _CARD_ROOM)
+    pieces = list(re.finditer(r"\d+", text[begin : border + _CARD_ROOM]))
+    for first, one in enumerate(pieces):
+        number, at = "", one.start()
+        for piece in pieces[first:]:
+            if not _PIECES_APART.fullmatch(text, begin + at, begin + piece.start()):
+                break
+            number, at = number + piece[0], piece.end()
+            if begin + one.start() < border < begin + at and _is_card(number):
+                yield begin + at
+
+
+def _is_card(number: str) -> bool:
     from stdnum import luhn  # not loaded by servers that send nothing
 
-    for match in _CARD.finditer(text):
-        number = re.sub(r"\D", "", match[0])
-        if _ISSUED.fullmatch(number) and len(set(number)) > 1 and luhn.is_valid(number):
-            yield match.end()
+    return bool(_ISSUED.fullmatch(number)) and len(set(number)) > 1 and luhn.is_valid(number)
 
 
 def _ibans(text: str) -> Iterator[int]:

@@ -16,6 +16,7 @@ from whatsapp_mcp.server.fencing import in_quotes
 _QUERY: Final = 100
 """Characters of a query that are told."""
 WHOLE: Final = "all of its messages"
+NOTHING: Final = "that none of its messages is of the kind, the author or the time asked for"
 
 
 def of_message(message: Message) -> str:

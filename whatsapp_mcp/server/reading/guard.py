@@ -156,6 +156,13 @@ class Guard:
         """Whether to name a chat is to ask for the words in it that would stay back."""
         return self._whole or stranger or kind_of(chat) in _SPEAKERS or verdict == "ask"
 
+    async def _opening(self, chat: str) -> tuple[bool, bool]:
+        """Whether to name a chat opens its words; whether a person has to agree before anything is found."""
+        found = await self._archive.chat(chat)
+        verdict = (await self.verdicts([chat]) or {}).get(chat)
+        opens = self._opens(chat, found is not None and found.stranger, verdict)
+        return opens, verdict == "ask" or (opens and self._withholds and self._policy.mode == "lockdown")
+
     async def _bound_view(self) -> View:
         """How messages are seen; a caller that is bound to one chat is told the names of who is in it."""
         view = self.view()

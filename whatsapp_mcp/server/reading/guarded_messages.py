@@ -105,6 +105,11 @@ class GuardedMessages(Guard):
             self._listed = amounts.of_page(
                 page, where, limit=limit, cursor=cursor, oldest_first=oldest_first, context=self._context
             )
+        elif where.chat and named and not page.items and replace(where, chat=None) != EVERYTHING:
+            # Else it would tell without a question that nothing in the chat is as asked for.
+            _, asks_first = await self._opening(where.chat)
+            if asks_first:
+                await self.agree(Permit("release", (where.chat,), (amounts.NOTHING,)))
         return replace(page, items=await self.shown(page.items, named=named, amount=self._listed))
 
     async def message(

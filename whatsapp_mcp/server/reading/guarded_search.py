@@ -119,10 +119,8 @@ class GuardedSearch(Guard):
         self._listed = ""
         if self._named is None or where.chat != self._named:
             return view
-        chat = await self._archive.chat(self._named)
-        verdict = (await self.verdicts([self._named]) or {}).get(self._named)
-        view.opens = self._opens(self._named, chat is not None and chat.stranger, verdict)
-        if verdict == "ask" or (view.opens and view.withholds and self._policy.mode == "lockdown"):
+        view.opens, asks_first = await self._opening(self._named)
+        if asks_first:
             self._listed = amounts.of_search(query, limit, self._context)
             await self.agree(Permit("release", (self._named,), (self._listed,)))
         return view
