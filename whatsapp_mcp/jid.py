@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from whatsapp_mcp.errors import InvalidArgument
@@ -34,6 +35,7 @@ _SERVERS = {
     "bot",
 }
 _PERSONS = {USER_SERVER, LID_SERVER, "hosted", "hosted.lid"}
+_KEPT = 1024
 _SPELLINGS = (
     (re.compile(r"55(\d\d)9?(\d{8})", re.ASCII), ("55{}9{}", "55{}{}")),
     (re.compile(r"521?(\d{10})", re.ASCII), ("52{}", "521{}")),
@@ -111,6 +113,7 @@ def looks_like_jid(text: str) -> bool:
     return _JID.fullmatch(text.strip()) is not None
 
 
+@lru_cache(_KEPT)
 def is_person(jid: str) -> bool:
     """Whether this is a person's jid; as `Jid.is_person`, of any text."""
     return jid.rpartition("@")[2] in _PERSONS

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import islice, takewhile
 from typing import Final, Literal
 
@@ -34,6 +35,9 @@ _ADJACENT: Final = 14
 _NEXT_TO: Final = 5
 _PHONE_DIGITS: Final = 9
 
+_SHORT: Final = 500
+"""Characters of a text whose codes are kept, of so many texts:"""
+_KEPT: Final = 1024
 _SHORTEST_LETTERS: Final = 5
 _POSSIBLE: Final = re.compile(r"[\dA-Z](?:(?<=\d)|(?<=[A-Z])[A-Z]{4}|(?<=[A-Z])[A-Z]{2}-[A-Z]{3})")
 """A digit, five capitals or three and three: every code has one of these. It is looked for in every text that
@@ -226,13 +230,21 @@ def _without_suspects(text: str) -> str:
     return " ".join(kept)
 
 
-def _codes(text: str) -> list[tuple[int, int]]:
+def _codes(text: str) -> Sequence[tuple[int, int]]:
     """Where codes stand, in order, none over another; what is not seen in a code is a part of it."""
+    return _codes_of_short(text) if len(text) <= _SHORT else _looked_up(text)
+
+
+def _looked_up(text: str) -> Sequence[tuple[int, int]]:
     if text.isascii() or _HIDDEN.search(text) is None:
         return _seen_codes(text)
     places = [at for at, char in enumerate(text) if _HIDDEN.match(char) is None]
     seen = "".join(text[at] for at in places)
     return [(places[start], places[end - 1] + 1) for start, end in _seen_codes(seen)]
+
+
+_codes_of_short = lru_cache(_KEPT)(_looked_up)
+"""As `_codes`, kept: the same texts and names of files stand in list after list."""
 
 
 def _seen_codes(text: str) -> list[tuple[int, int]]:

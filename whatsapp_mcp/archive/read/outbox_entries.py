@@ -88,11 +88,11 @@ _WITHOUT_ID: Final = f"""SELECT m.wa_id, o.scheduling FROM outbox AS o JOIN mess
  AND (o.handed_at / 1000 + {_ANSWERED_WITHIN}) << {ID_BITS}
  WHERE o.status IN ('queued', 'sending', 'unknown') AND o.handed_at NOTNULL
  AND o.message_id IS NULL AND o.scheduling NOTNULL
- AND m.wa_id IN (SELECT value FROM json_each(?))
+ AND m.wa_id IN (SELECT value FROM json_each(?1))
  AND NOT EXISTS (SELECT 1 FROM outbox AS p WHERE p.message_id = m.wa_id)"""  # noqa: S608
 
-QUERIES: Final = (_SENT, _WITHOUT_ID)
-"""Each takes the ids as JSON, and goes by indexes."""
+AUTHORSHIPS: Final = f"{_SENT} UNION ALL {_WITHOUT_ID}"
+"""Takes the ids as JSON, and goes by indexes: one statement, as each list is asked before it is shown."""
 
 
 def send_rows(db: sqlite3.Connection, rest: str, values: Sequence[Any] = ()) -> list[SendRow]:
@@ -336,7 +336,7 @@ def repeated_sources(db: sqlite3.Connection, wa_ids: Collection[str]) -> Mapping
     if not wa_ids:
         return found
     asked = json.dumps(list(wa_ids))
-    for wa_id, authorship in (row for query in QUERIES for row in db.execute(query, (asked,))):
+    for wa_id, authorship in db.execute(AUTHORSHIPS, (asked,)):
         if sources := _sources(authorship):
             found[wa_id] = found.get(wa_id, frozenset()) | sources
     return found

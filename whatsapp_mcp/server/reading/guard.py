@@ -111,7 +111,7 @@ class Guard:
 
     async def _own(self, names: Iterable[str]) -> frozenset[str]:
         """The owner's jids, if one of these names is cut; an agent may have chosen the owner's."""
-        if all(cut_name(each) == each for each in names):
+        if all(cut_name(each) == each for each in set(names)):
             return frozenset()
         number, lid, _ = await self._archive.own()
         return frozenset(filter(None, (number, lid)))
