@@ -173,9 +173,14 @@ PROMISES = {
     "A search tells nothing of hits that it neither shows nor counts": [
         "server/test_searches_for_hidden_words.py:test_two_accounts_that_differ_in_a_hidden_word_answer_alike",
     ],
-    "you are asked before it is searched, whatever it holds": [
+    "you are asked before it is searched, or listed by kind, author or time, whatever it holds": [
         "server/test_searches_for_hidden_words.py:"
         "test_who_searches_a_chat_that_is_asked_about_is_told_to_ask_whatever_it_holds",
+        "server/test_searches_for_hidden_words.py:"
+        "test_who_lists_one_kind_of_a_chat_that_is_asked_about_is_told_to_ask_whether_there_is_any",
+    ],
+    "the chats in which it came, the first one first": [
+        "device/test_origins.py:test_who_sends_a_file_again_does_not_hide_from_whom_it_came_first",
     ],
     "Of withheld words it covers the messages that the question names, or as many": [
         "injections/test_amounts.py:*",
