@@ -17,7 +17,7 @@ from mcp.types import PromptReference
 
 from tests.server.conftest import ANN_LEE, incoming
 from tests.server.fakes import NOON, FakeSource, text_of
-from tests.server.rest.rig import OF, api
+from tests.server.over_http import OF, api
 from tests.server.test_core_tools import answer, refusal
 from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive

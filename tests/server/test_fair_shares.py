@@ -15,8 +15,8 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from tests.server import over_http
 from tests.server.fakes import FakeSource
-from tests.server.rest import rig
 from tests.server.two_accounts import PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.server.application import Application, create
@@ -74,7 +74,7 @@ async def serving(
     source: Any, application: Application, others: tuple[Any, ...] = ()
 ) -> AsyncIterator[httpx2.AsyncClient]:
     async with (
-        rig.listening(source, application=application, others=others) as http,
+        over_http.listening(source, application=application, others=others) as http,
         application.session_manager.run(),
     ):
         yield http
@@ -104,7 +104,7 @@ async def test_a_session_ends_with_the_rights_with_which_it_began(
     async def verify(_: str) -> Principal:
         return now[0]
 
-    monkeypatch.setattr(rig, "verify", verify)
+    monkeypatch.setattr(over_http, "verify", verify)
     async with serving(two.private, create(two.accounts, "all"), (two.work,)) as http:
         client = McpClient(http, "tenant")
         await client.begin()
@@ -128,9 +128,9 @@ async def test_the_requests_of_one_principal_leave_room_for_others() -> None:
             await go_on.wait()
         await PlainTextResponse("done")(scope, receive, send)
 
-    guard = Guard(app, "127.0.0.1", rig.verify, PageLogins("page"))
+    guard = Guard(app, "127.0.0.1", over_http.verify, PageLogins("page"))
     transport = httpx2.ASGITransport(app=guard)
-    async with httpx2.AsyncClient(transport=transport, base_url=rig.URL) as http:
+    async with httpx2.AsyncClient(transport=transport, base_url=over_http.URL) as http:
 
         async def get(path: str, token: str) -> httpx2.Response:
             return await http.get(path, headers={"Authorization": f"Bearer {token}"})
@@ -178,7 +178,7 @@ async def test_so_many_clients_of_one_principal_are_told_of_changes_and_others_s
     monkeypatch.setattr(publisher, "MOST_OF_ONE", 1)
     async with serving(source, create(source, "core")) as http:
         said: list[bool] = []
-        for token in (rig.TOKEN, rig.TOKEN, ONE):
+        for token in (over_http.TOKEN, over_http.TOKEN, ONE):
             client = McpClient(http, token)
             await client.begin()
             answer = await client.ask("resources/subscribe", uri="whatsapp://chats")

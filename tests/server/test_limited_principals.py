@@ -18,7 +18,7 @@ from mcp.types import PromptReference, ResourceTemplateReference
 
 from tests.server.conftest import incoming
 from tests.server.fakes import CODE, NOON, FakeSource
-from tests.server.rest.rig import LIMIT, OF, TOKEN, api, listening
+from tests.server.over_http import LIMIT, OF, TOKEN, api, listening
 from tests.server.test_core_tools import refusal
 from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive

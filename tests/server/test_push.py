@@ -19,7 +19,7 @@ from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeDevices, FakeSource
-from tests.server.rest.rig import listening
+from tests.server.over_http import listening
 from tests.server.test_withholding import ruled
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import (

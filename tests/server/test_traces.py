@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.linked import LIMIT
+from tests.server.over_http import api
 from tests.server.pair import link, pair_of_servers
-from tests.server.rest.rig import api
 from whatsapp_mcp import tracing
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy

@@ -27,7 +27,7 @@ from whatsapp_mcp.server.calls import (
 )
 from whatsapp_mcp.server.prompts import chat_names
 from whatsapp_mcp.server.push import named_topic, touched
-from whatsapp_mcp.server.rest import events_of, part_of_file, released_file
+from whatsapp_mcp.server.runtime import functions_of_features
 from whatsapp_mcp.server.tools import ALL_TOOLSETS, load_tools
 
 Function = Callable[..., Awaitable[Any]]
@@ -136,8 +136,7 @@ def _entries() -> Mapping[Function, _Entry]:
     from whatsapp_mcp.server.push.resources import RESOURCES
 
     feed = (last_change, resumed, changes_after)
-    rest = (events_of, part_of_file, released_file)
-    plain = (*feed, *rest, named_topic, touched, chat_names)
+    plain = (*feed, *functions_of_features(), named_topic, touched, chat_names)
     entries: dict[Function, _Entry] = {each: _Entry(each.__name__) for each in plain}
     # A ledger that is behind would say that nobody's words were handed out.
     entries |= {each: _Entry(each.__name__, is_leaders=True) for each in (taint, expose)}

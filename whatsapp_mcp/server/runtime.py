@@ -24,7 +24,7 @@ from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.zone import SystemZoneFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.device.operations import Devices
     from whatsapp_mcp.ledger import Ledger
     from whatsapp_mcp.media import Worker
+    from whatsapp_mcp.server.application import Application
     from whatsapp_mcp.settings import Settings
     from whatsapp_mcp.web.sources import Opened, ToolFacts
 
@@ -239,6 +240,24 @@ def routes_of_accounts(accounts: Sequence[Runtime]) -> list[BaseRoute]:
     routes: list[BaseRoute] = []
     routes += metrics_routes(accounts)
     return routes
+
+
+def routes_of_application(application: Application) -> list[BaseRoute]:
+    """The routes of features that call tools."""
+    from whatsapp_mcp.server.rest import rest_routes
+
+    routes: list[BaseRoute] = []
+    routes += rest_routes(application)
+    return routes
+
+
+def functions_of_features() -> list[Callable[..., Awaitable[Any]]]:
+    """The functions of calls that features have run where an account is led."""
+    from whatsapp_mcp.server.rest import FUNCTIONS
+
+    functions: list[Callable[..., Awaitable[Any]]] = []
+    functions += FUNCTIONS
+    return functions
 
 
 def _load_opener() -> Opener:

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.fakes import FakeDevice, FakeDevices, FakeSource, ledger_in
-from tests.server.rest.rig import TOKEN, URL, SourceRuntime, verify
+from tests.server.over_http import TOKEN, URL, SourceRuntime, verify
 from whatsapp_mcp import errors
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.choices import SCOPES
@@ -97,7 +97,7 @@ async def http(source: FakeSource) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header that shows a token; the rig knows one for each scope, by the scope's name."""
+    """The header that shows a token; one for each scope is known, by the scope's name."""
     return {"Authorization": f"Bearer {token}"}
 
 

@@ -16,7 +16,7 @@ from mcp.types import PromptReference, ResourceTemplateReference
 from tests.fleet.replicas.rig import fleet, lead, led
 from tests.server.conftest import ANN_LEE, BOB, incoming
 from tests.server.fakes import NOON, FakeSource, text_of
-from tests.server.rest.rig import api
+from tests.server.over_http import api
 from tests.server.test_core_tools import answer
 from tests.server.test_elicitation import QUESTION, Person, chosen, host, send
 from tests.server.test_push import Leader, of_chat

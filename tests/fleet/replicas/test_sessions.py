@@ -18,7 +18,7 @@ from mcp.types import Implementation
 
 from tests.fleet.replicas.rig import Fleet, fleet, lead
 from tests.server.fakes import FakeSource
-from tests.server.rest.rig import TOKEN, guarded
+from tests.server.over_http import TOKEN, guarded
 from tests.server.test_core_tools import answer
 from tests.server.test_elicitation import QUESTION, Person, chosen, send, setting
 from whatsapp_mcp.models import ApprovalState

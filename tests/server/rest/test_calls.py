@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.server.fakes import NOON, FakeDevice, FakeSource
-from tests.server.rest.rig import api, guarded
+from tests.server.over_http import api, guarded
 from tests.tables import for_each
 from whatsapp_mcp.errors import (
     ApprovalRequired,

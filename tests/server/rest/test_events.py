@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import AsyncGenerator
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import anyio
+import httpx2
 import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
 from tests.server.fakes import NOON, FakeSource
-from tests.server.rest.rig import Event, api, events, listening
+from tests.server.over_http import LIMIT, api, listening
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import ContactUpdate
@@ -25,6 +29,44 @@ from whatsapp_mcp.settings import PolicySettings
 
 pytestmark = pytest.mark.anyio
 EVE = "15550005555@s.whatsapp.net"
+
+
+@dataclass
+class Event:
+    """One server-sent event; without a name it only says where to go on."""
+
+    id: str = ""
+    name: str = ""
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@asynccontextmanager
+async def events(
+    http: httpx2.AsyncClient, query: str = "", *, after: str = ""
+) -> AsyncIterator[AsyncGenerator[Event]]:
+    """The events of one connection, after the one with this id."""
+    headers = {"Last-Event-ID": after} if after else {}
+    with anyio.fail_after(LIMIT):
+        async with http.stream("GET", f"/api/v1/events{query}", headers=headers) as response:
+            assert response.status_code == 200, await response.aread()
+            told = _parsed(response)
+            yield told
+            await told.aclose()
+
+
+async def _parsed(response: httpx2.Response) -> AsyncGenerator[Event]:
+    event = Event()
+    async for line in response.aiter_lines():
+        name, _, value = line.partition(": ")
+        if not line:
+            yield event
+            event = Event()
+        elif name == "id":
+            event.id = value
+        elif name == "event":
+            event.name = value
+        elif name == "data":
+            event.data = json.loads(value)
 
 
 async def says(archive: Archive, seq: int, text: str, sender: str = BOB, chat: str | None = None) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.media.footage import RED, png
 from tests.server.fakes import FakeDevice, FakeSource, ledger_in
-from tests.server.rest.rig import api
+from tests.server.over_http import api
 from tests.server.test_resources import fetches, received
 from tests.server.test_withholding import ruled, tainted
 from tests.tables import for_each

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from tests.server.everything import GOOD
 from tests.server.fakes import FakeSource
-from tests.server.rest.rig import TOKEN, api
+from tests.server.over_http import TOKEN, api
 from tests.tables import for_each
 from whatsapp_mcp.policy import scope_of
 from whatsapp_mcp.server.calls import spec_of

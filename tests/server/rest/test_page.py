@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 
 from tests.server.conftest import BOB, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource
-from tests.server.rest.rig import TOKEN, listening
+from tests.server.over_http import TOKEN, listening
 from tests.server.test_resources import received
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.server.render import EventData

@@ -19,8 +19,8 @@ from mcp import Client
 
 from tests.server.everything import Everything, everything
 from tests.server.fakes import FakeSource
+from tests.server.over_http import api
 from tests.server.pair import _VOLATILE
-from tests.server.rest.rig import api
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate, Upkeep
 from whatsapp_mcp.device.leader import background_tasks

@@ -17,8 +17,8 @@ from whatsapp_fleet.node.admin.operations import OPERATIONS, Operation
 from whatsapp_fleet.node.admin.requests import parsed
 from whatsapp_mcp.errors import Denied, WhatsAppError
 from whatsapp_mcp.server.calls import Principal, contained, principal_of
-from whatsapp_mcp.server.rest import HEADERS, problem
-from whatsapp_mcp.server.transports import ADMIN
+from whatsapp_mcp.server.rest import problem
+from whatsapp_mcp.server.transports import ADMIN, API_HEADERS
 
 VERSION: Final = f"{ADMIN}v1"
 SCOPE: Final = "admin"
@@ -53,7 +53,7 @@ class _Admin:
     async def openapi(self, request: Request) -> Response:
         """The document."""
         refusal = _refused(request)
-        return refusal or JSONResponse(_document(), headers=HEADERS)
+        return refusal or JSONResponse(_document(), headers=API_HEADERS)
 
     async def answer(self, operation: Operation, request: Request) -> Response:
         """Do what a request asks."""
@@ -63,7 +63,7 @@ class _Admin:
         async def perform() -> Response:
             asked = await parsed(operation.asked, request)
             answer = await operation.act(self.administration, request.path_params, asked)
-            return JSONResponse(answer, headers=HEADERS)
+            return JSONResponse(answer, headers=API_HEADERS)
 
         try:
             return await contained(operation.name, perform)

@@ -2,17 +2,15 @@
 
 from whatsapp_mcp.server.rest.events import events_of
 from whatsapp_mcp.server.rest.files import part_of_file, released_file
-from whatsapp_mcp.server.rest.problems import HEADERS, STATUSES, JsonProblems, problem
-from whatsapp_mcp.server.rest.routes import API, rest_routes
+from whatsapp_mcp.server.rest.problems import STATUSES, problem
+from whatsapp_mcp.server.rest.routes import rest_routes
+
+FUNCTIONS = (events_of, part_of_file, released_file)
+"""The functions of calls that run where an account is led."""
 
 __all__ = [
-    "API",
-    "HEADERS",
+    "FUNCTIONS",
     "STATUSES",
-    "JsonProblems",
-    "events_of",
-    "part_of_file",
     "problem",
-    "released_file",
     "rest_routes",
 ]

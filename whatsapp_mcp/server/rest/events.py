@@ -18,7 +18,7 @@ from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsA
 from whatsapp_mcp.models import Change
 from whatsapp_mcp.server.calls import Call, error_payload, last_change
 from whatsapp_mcp.server.render import ABOUT_A_MESSAGE, EventData, event_data
-from whatsapp_mcp.server.rest.problems import HEADERS
+from whatsapp_mcp.server.transports import API_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -61,7 +61,7 @@ async def events_answer(begin: Callable[[], Call], after: int | None) -> EventSo
     """
     last = await begin().perform(last_change)
     after = last if after is None else after
-    return EventSourceResponse(_told(begin, after), ping=PING_SECONDS, headers=HEADERS)
+    return EventSourceResponse(_told(begin, after), ping=PING_SECONDS, headers=API_HEADERS)
 
 
 async def _told(begin: Callable[[], Call], after: int) -> AsyncGenerator[ServerSentEvent]:

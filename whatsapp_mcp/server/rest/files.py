@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, StreamingResponse
 
 from whatsapp_mcp.server.calls import Call, LocalSource
 from whatsapp_mcp.server.resources import fetch_file
-from whatsapp_mcp.server.rest.problems import HEADERS
+from whatsapp_mcp.server.transports import API_HEADERS
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -23,7 +23,7 @@ PART: Final = 4_000_000
 TOOL: Final = "download_media"
 """The tool that gives the same: its policy holds for the file."""
 _AS_IT_IS: Final = {
-    **HEADERS,
+    **API_HEADERS,
     # Whoever sent the file chose what is in it: a browser that is pointed here must not run it.
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }

@@ -14,8 +14,9 @@ from whatsapp_mcp.policy import is_in_scope
 from whatsapp_mcp.server.calls import ARGUMENT, bounded, contained
 from whatsapp_mcp.server.rest import events, files
 from whatsapp_mcp.server.rest.openapi import document
-from whatsapp_mcp.server.rest.problems import HEADERS, problem
+from whatsapp_mcp.server.rest.problems import problem
 from whatsapp_mcp.server.rest.requests import arguments_of, is_json, requester_of
+from whatsapp_mcp.server.transports import API, API_HEADERS
 from whatsapp_mcp.tracing import continued
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from whatsapp_mcp.models import Caller
     from whatsapp_mcp.server.calls import Call, OfferedTool, Result
 
-API: Final = "/api/"
-"""Begins the path of every route."""
 VERSION: Final = f"{API}v1"
 _Offer = tuple[tuple[str, bool, tuple[str, ...]], ...]
 """The tools in a document: the name of each, whether it takes `account`, and the names of accounts."""
@@ -76,7 +75,7 @@ class _Api:
         if key not in self._documents:
             several = {tool.spec.name: names for tool, names in offer if tool.is_one_of_several_for(accounts)}
             self._documents[key] = JSONResponse(
-                document([tool for tool, _ in offer], VERSION, several), headers=HEADERS
+                document([tool for tool, _ in offer], VERSION, several), headers=API_HEADERS
             )
         return self._documents[key]
 
@@ -125,7 +124,7 @@ async def _called(tool: OfferedTool, request: Request) -> Response:
     # No host was told that the tool is destructive, and none can ask a person: the leader does.
     result = await tool.answer(await arguments_of(request, tool), requester_of(request), perform)
     data: dict[str, Any] = bounded(result.data)
-    return JSONResponse(data, headers=HEADERS)
+    return JSONResponse(data, headers=API_HEADERS)
 
 
 async def _answered(tool: OfferedTool, answer: Callable[[], Awaitable[Response]]) -> Response:

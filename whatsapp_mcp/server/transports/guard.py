@@ -25,7 +25,7 @@ from starlette.responses import PlainTextResponse, Response
 from whatsapp_mcp.errors import Denied, WhatsAppError
 from whatsapp_mcp.models.caller import PERSON_PRINCIPAL
 from whatsapp_mcp.server.calls import ANYBODY, Principal, admit, admitted
-from whatsapp_mcp.server.rest import API, JsonProblems
+from whatsapp_mcp.server.transports.json_problems import JsonProblems
 from whatsapp_mcp.server.transports.limits import (
     ADMITTED,
     MOST_OPEN,
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 WELL_KNOWN: Final = "/.well-known/"
 """Metadata for clients that have no token yet (RFC 8615); what is not there is answered with 404."""
+API: Final = "/api/"
+"""Begins the path of every route for programs without MCP, where there are any."""
 ADMIN: Final = "/admin/"
 """Begins the path of every route for operators, where there are any."""
 BEARER_PARTS: Final = frozenset({"mcp", "sse", "messages", "api", "metrics", "admin"})

@@ -23,8 +23,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.server.calls import Pages, Principal
-from whatsapp_mcp.server.rest import rest_routes
-from whatsapp_mcp.server.runtime import routes_of_accounts
+from whatsapp_mcp.server.runtime import routes_of_accounts, routes_of_application
 from whatsapp_mcp.server.transports.connections import (
     ConnectionLimits,
     bounded_protocol,
@@ -128,7 +127,8 @@ def _guarded(
         no_page: The page for a person at an address without one, given the HTTP status.
     """
     streamable = application.streamable_http_app(transport_security=_CHECKED_OUTSIDE)
-    routes = [*streamable.routes, *_sse_routes(application), *rest_routes(application), *further]
+    routes = [*streamable.routes, *_sse_routes(application)]
+    routes += [*routes_of_application(application), *further]
     if oauth is not None:
         routes += oauth.routes()
     allowed_hosts = {*settings.allowed_hosts, urlsplit(settings.public_url or "").hostname or ""} - {""}

@@ -14,9 +14,9 @@ import pytest
 
 from tests.server.everything import everything
 from tests.server.fakes import FakeSource
+from tests.server.over_http import TOKEN, listening
 from tests.server.rest.clients import generated
 from tests.server.rest.clients.generated import Call
-from tests.server.rest.rig import TOKEN, listening
 
 pytestmark = [pytest.mark.anyio, pytest.mark.clients]
 LIMIT = 240

@@ -1,12 +1,10 @@
-"""The HTTP API of an application, in this process: behind its guard, with or without a socket."""
+"""An application over HTTP, in this process: behind its guard, with or without a socket."""
 
 from __future__ import annotations
 
-import json
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -103,41 +101,3 @@ async def listening(
                 yield http
                 feeding.cancel_scope.cancel()
             server.force_exit = server.should_exit = True
-
-
-@dataclass
-class Event:
-    """One server-sent event; without a name it only says where to go on."""
-
-    id: str = ""
-    name: str = ""
-    data: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-@asynccontextmanager
-async def events(
-    http: httpx2.AsyncClient, query: str = "", *, after: str = ""
-) -> AsyncIterator[AsyncGenerator[Event]]:
-    """The events of one connection, after the one with this id."""
-    headers = {"Last-Event-ID": after} if after else {}
-    with anyio.fail_after(LIMIT):
-        async with http.stream("GET", f"/api/v1/events{query}", headers=headers) as response:
-            assert response.status_code == 200, await response.aread()
-            told = _parsed(response)
-            yield told
-            await told.aclose()
-
-
-async def _parsed(response: httpx2.Response) -> AsyncGenerator[Event]:
-    event = Event()
-    async for line in response.aiter_lines():
-        name, _, value = line.partition(": ")
-        if not line:
-            yield event
-            event = Event()
-        elif name == "id":
-            event.id = value
-        elif name == "event":
-            event.name = value
-        elif name == "data":
-            event.data = json.loads(value)
