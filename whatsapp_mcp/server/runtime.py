@@ -244,7 +244,7 @@ def routes_of_accounts(accounts: Sequence[Runtime]) -> list[BaseRoute]:
 
 def routes_of_application(application: Application) -> list[BaseRoute]:
     """The routes of features that call tools."""
-    from whatsapp_mcp.server.rest import rest_routes
+    from whatsapp_mcp.features.rest import rest_routes
 
     routes: list[BaseRoute] = []
     routes += rest_routes(application)
@@ -253,7 +253,7 @@ def routes_of_application(application: Application) -> list[BaseRoute]:
 
 def functions_of_features() -> list[Callable[..., Awaitable[Any]]]:
     """The functions of calls that features have run where an account is led."""
-    from whatsapp_mcp.server.rest import FUNCTIONS
+    from whatsapp_mcp.features.rest import FUNCTIONS
 
     functions: list[Callable[..., Awaitable[Any]]] = []
     functions += FUNCTIONS

@@ -186,7 +186,7 @@ async def test_a_file_of_a_message_comes_from_its_node_in_parts(
     source: FakeSource, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = b"%PDF-1.7 " + bytes(range(256)) * 40
-    monkeypatch.setattr("whatsapp_mcp.server.rest.files.PART", 1000)
+    monkeypatch.setattr("whatsapp_mcp.features.rest.files.PART", 1000)
     fetches(source.device, tmp_path / "plan.pdf", content)
     ref = await received(archive)
     async with led(source) as accounts:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 import whatsapp_mcp
 from whatsapp_fleet.node.admin.operations import OPERATIONS, Operation
 from whatsapp_fleet.node.admin.requests import Nothing
-from whatsapp_mcp.server.rest import STATUSES
+from whatsapp_mcp.features.rest import STATUSES
 
 _SCHEMAS: Final = "#/components/schemas/"
 _JSON: Final = "application/json"

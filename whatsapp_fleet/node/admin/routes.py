@@ -16,8 +16,8 @@ from whatsapp_fleet.node.admin.openapi import document
 from whatsapp_fleet.node.admin.operations import OPERATIONS, Operation
 from whatsapp_fleet.node.admin.requests import parsed
 from whatsapp_mcp.errors import Denied, WhatsAppError
+from whatsapp_mcp.features.rest import problem
 from whatsapp_mcp.server.calls import Principal, contained, principal_of
-from whatsapp_mcp.server.rest import problem
 from whatsapp_mcp.server.transports import ADMIN, API_HEADERS
 
 VERSION: Final = f"{ADMIN}v1"

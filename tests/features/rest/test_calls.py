@@ -19,10 +19,10 @@ from whatsapp_mcp.errors import (
     WhatsAppError,
     _subclasses,  # pyright: ignore[reportPrivateUsage]
 )
+from whatsapp_mcp.features.rest.problems import STATUSES
 from whatsapp_mcp.models import Approval, ApprovalState, Caller
 from whatsapp_mcp.policy import Act, Policy, Situation
 from whatsapp_mcp.server.calls import beginning
-from whatsapp_mcp.server.rest.problems import STATUSES
 from whatsapp_mcp.server.transports.limits import ADMITTED
 from whatsapp_mcp.settings import PolicySettings
 

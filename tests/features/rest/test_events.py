@@ -22,9 +22,9 @@ from tests.server.fakes import NOON, FakeSource
 from tests.server.over_http import LIMIT, api, listening
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.features.rest import events as told_events
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.rest import events as told_events
 from whatsapp_mcp.settings import PolicySettings
 
 pytestmark = pytest.mark.anyio

@@ -22,8 +22,8 @@ from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.over_http import TOKEN, listening
 from tests.server.test_resources import received
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.features.rest.problems import STATUSES
 from whatsapp_mcp.server.render import EventData
-from whatsapp_mcp.server.rest.problems import STATUSES
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[3]

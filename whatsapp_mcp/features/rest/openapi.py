@@ -9,12 +9,12 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 import whatsapp_mcp
+from whatsapp_mcp.features.rest import events, files
+from whatsapp_mcp.features.rest.problems import STATUSES
+from whatsapp_mcp.features.rest.requests import KEY, KEY_HEADER
 from whatsapp_mcp.policy import scope_of
 from whatsapp_mcp.server.calls import ARGUMENT, by_account, lean_schema, with_account
 from whatsapp_mcp.server.render import EventData
-from whatsapp_mcp.server.rest import events, files
-from whatsapp_mcp.server.rest.problems import STATUSES
-from whatsapp_mcp.server.rest.requests import KEY, KEY_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

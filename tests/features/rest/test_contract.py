@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.rest.contract import contract
+from tests.features.rest.contract import contract
 
 pytestmark = pytest.mark.anyio
 

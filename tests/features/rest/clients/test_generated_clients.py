@@ -12,11 +12,11 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.features.rest.clients import generated
+from tests.features.rest.clients.generated import Call
 from tests.server.everything import everything
 from tests.server.fakes import FakeSource
 from tests.server.over_http import TOKEN, listening
-from tests.server.rest.clients import generated
-from tests.server.rest.clients.generated import Call
 
 pytestmark = [pytest.mark.anyio, pytest.mark.clients]
 LIMIT = 240

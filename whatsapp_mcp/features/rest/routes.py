@@ -10,12 +10,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
+from whatsapp_mcp.features.rest import events, files
+from whatsapp_mcp.features.rest.openapi import document
+from whatsapp_mcp.features.rest.problems import problem
+from whatsapp_mcp.features.rest.requests import arguments_of, is_json, requester_of
 from whatsapp_mcp.policy import is_in_scope
 from whatsapp_mcp.server.calls import ARGUMENT, bounded, contained
-from whatsapp_mcp.server.rest import events, files
-from whatsapp_mcp.server.rest.openapi import document
-from whatsapp_mcp.server.rest.problems import problem
-from whatsapp_mcp.server.rest.requests import arguments_of, is_json, requester_of
 from whatsapp_mcp.server.transports import API, API_HEADERS
 from whatsapp_mcp.tracing import continued
 

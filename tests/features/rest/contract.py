@@ -1,6 +1,6 @@
 """Contract tests by schemathesis against a running server: it answers as its OpenAPI document says.
 
-`python -m tests.server.rest.contract` runs them at length, on a linked account of a simulated WhatsApp
+`python -m tests.features.rest.contract` runs them at length, on a linked account of a simulated WhatsApp
 (`make test-api`).
 """
 
