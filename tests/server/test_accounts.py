@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +16,6 @@ from mcp.types import PromptReference
 
 from tests.server.conftest import ANN_LEE, incoming
 from tests.server.fakes import NOON, FakeSource, text_of
-from tests.server.over_http import OF, api
 from tests.server.test_core_tools import answer, refusal
 from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive
@@ -26,9 +24,9 @@ from whatsapp_mcp.ledger import Exposure, Taint
 from whatsapp_mcp.models import PERSON
 from whatsapp_mcp.policy import Act, Audience, Effect, Policy
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls import Accounts, Services, spec_of
+from whatsapp_mcp.server.calls import Services, spec_of
 from whatsapp_mcp.server.calls.beginning import begun
-from whatsapp_mcp.server.calls.call import LEADER_LIMIT, Pages, Requester
+from whatsapp_mcp.server.calls.call import Pages, Requester
 from whatsapp_mcp.server.main import ServeOptions, _accounts_of
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.settings import PolicyMode, PolicySettings, Settings
@@ -250,19 +248,6 @@ async def test_who_sees_some_accounts_alone_is_told_of_no_page(
     requester = Requester(PERSON, None, over_http=True, accounts=accounts)
     call = begun(two.work, requester, Act("link_device", Effect.LINK, Audience.NOBODY))
     assert ((await call.services()).pages is not None) is told
-
-
-async def test_an_act_does_not_wait_for_an_account_that_is_not_seen(two: TwoAccounts) -> None:
-    hidden = replace(two.work, account="hidden", starting=True)
-    app = create(Accounts.of(two.private, two.work, hidden), "all", structured=True)
-    token = f"{OF}{PRIVATE},{WORK}"
-    async with api(two.private, application=app, token=token, others=[two.work, hidden]) as http:
-        with anyio.move_on_after(LEADER_LIMIT) as waited:
-            await http.post("/api/v1/send_message", json={"account": WORK, "chat": CARLA, "text": "x"})
-
-    assert not waited.cancelled_caught
-    assert [send.chat for send in two.work.device.sends] == [CARLA]
-    assert (await two.work.services()).ledger.tainted() == {}
 
 
 async def test_an_unknown_argument_is_refused_with_the_account_among_those_that_are_known(

@@ -18,13 +18,14 @@ from mcp.types import PromptReference, ResourceTemplateReference
 
 from tests.server.conftest import incoming
 from tests.server.fakes import CODE, NOON, FakeSource
-from tests.server.over_http import LIMIT, OF, TOKEN, api, listening
+from tests.server.over_http import LIMIT, OF, api, listening
 from tests.server.test_core_tools import refusal
 from tests.server.two_accounts import CARLA, PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.calls import Accounts
+from whatsapp_mcp.server.calls.call import LEADER_LIMIT
 from whatsapp_mcp.settings import PolicySettings
 
 pytestmark = pytest.mark.anyio
@@ -71,14 +72,6 @@ async def client_with(two: TwoAccounts, application: Application, *accounts: str
         Client(streamable_http_client(f"{http.base_url}/mcp", http_client=http)) as client,
     ):
         yield client
-
-
-@asynccontextmanager
-async def api_of(two: TwoAccounts, application: Application, token: str) -> AsyncIterator[Any]:
-    """An HTTP client of the same server."""
-    others = [two.work, replace(two.work, account=HIDDEN)]
-    async with api(two.private, application=application, token=token, others=others) as http:
-        yield http
 
 
 def plain(answer: Any) -> Any:
@@ -135,12 +128,8 @@ async def test_nothing_that_is_listed_or_answered_names_an_account_that_is_not_s
             ),
             await client.complete(PromptReference(name="catch_up"), {"name": "chat", "value": "a"}),
         ]
-    async with api_of(two, three, f"{OF}{PRIVATE},{WORK}") as http:
-        document = await http.get("/api/v1/openapi.json")
 
     assert all(HIDDEN not in json.dumps(plain(each)) for each in answers)
-    assert HIDDEN not in document.text
-    assert WORK in document.text
 
 
 async def test_a_subscription_tells_of_its_account_alone(two: TwoAccounts, three: Application) -> None:
@@ -155,40 +144,25 @@ async def test_a_subscription_tells_of_its_account_alone(two: TwoAccounts, three
     assert str(told.uri) == wanted[0]
 
 
-async def test_the_api_takes_the_account_as_the_tools_do(two: TwoAccounts, three: Application) -> None:
-    async with api_of(two, three, f"{OF}{PRIVATE},{WORK}") as http:
-        both = (await http.post("/api/v1/list_chats", json={})).json()
-        one = (await http.post("/api/v1/list_chats", json={"account": WORK})).json()
-        sent = await http.post("/api/v1/send_message", json={"account": WORK, "chat": CARLA, "text": "x"})
-        refused = await http.post("/api/v1/send_message", json={"chat": CARLA, "text": "x"})
-        document = (await http.get("/api/v1/openapi.json")).json()
-        events = await http.get("/api/v1/events")
-    async with api_of(two, three, f"{OF}{WORK}") as http:
-        alone = (await http.post("/api/v1/list_chats", json={})).json()
-
-    assert [*both["accounts"]] == [PRIVATE, WORK]
-    assert one["accounts"] == {WORK: alone}
-    assert (sent.status_code, refused.status_code, events.status_code) == (200, 400, 400)
-    assert refused.json()["error"]["action"] == "Accounts: private, work."
-    body = document["components"]["schemas"]["send_message_arguments"]
-    assert ("account" in body["required"], body["properties"]["account"]["enum"]) == (True, [PRIVATE, WORK])
-    shape = document["paths"]["/api/v1/list_chats"]["post"]["responses"]["200"]["content"]
-    assert shape["application/json"]["schema"]["required"] == ["accounts"]
-    parameters = document["paths"]["/api/v1/events"]["get"]["parameters"]
-    assert {"account"} == {each["name"] for each in parameters if each.get("required")}
-
-
 async def test_a_token_for_an_account_that_is_not_served_is_refused(
     two: TwoAccounts, three: Application
 ) -> None:
-    async with api_of(two, three, f"{OF}elsewhere") as http:
-        refused = await http.post("/api/v1/list_chats", json={})
-    async with api_of(two, three, TOKEN) as http:
-        every = (await http.post("/api/v1/list_chats", json={})).json()
-
+    async with api(two.private, application=three, token=f"{OF}elsewhere") as http:
+        refused = await http.post("/mcp", json={})
     assert refused.status_code == 403
     assert "elsewhere" not in refused.text
-    assert [*every["accounts"]] == [HIDDEN, PRIVATE, WORK]
+
+
+async def test_an_act_does_not_wait_for_an_account_that_is_not_seen(two: TwoAccounts) -> None:
+    hidden = replace(two.work, account=HIDDEN, starting=True)
+    application = create(Accounts.of(two.private, two.work, hidden), "all", structured=True)
+    async with client_with(two, application, PRIVATE, WORK) as client:
+        with anyio.move_on_after(LEADER_LIMIT) as waited:
+            await client.call_tool("send_message", {"account": WORK, "chat": CARLA, "text": "x"})
+
+    assert not waited.cancelled_caught
+    assert [send.chat for send in two.work.device.sends] == [CARLA]
+    assert (await two.work.services()).ledger.tainted() == {}
 
 
 async def test_what_a_principal_sees_is_looked_up_by_its_own_names_alone(two: TwoAccounts) -> None:

@@ -15,7 +15,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.linked import LIMIT
-from tests.server.over_http import api
 from tests.server.pair import link, pair_of_servers
 from whatsapp_mcp import tracing
 from whatsapp_mcp.archive import Archive
@@ -139,19 +138,6 @@ async def test_an_mcp_application_that_names_its_trace_finds_the_tool_in_it(
             with tracing.traced("application"):
                 await client.call_tool("connection_status", {})
     assert spans.way_to("tool connection_status") == ["application", "tool connection_status"]
-
-
-async def test_a_request_over_plain_http_that_names_its_trace_finds_the_tool_in_it(
-    spans: Spans, source: FakeSource
-) -> None:
-    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    with tracing.recording(spans.tracer):
-        async with api(source) as http:
-            await http.post("/api/v1/connection_status", json={}, headers={"traceparent": parent})
-    assert spans.way_to("tool connection_status") == ["request", "tool connection_status"]
-    context = spans.named("tool connection_status").context
-    assert context is not None
-    assert f"{context.trace_id:032x}" == parent.split("-")[1]
 
 
 async def test_what_follows_in_a_line_is_not_part_of_the_trace_before_it(spans: Spans) -> None:

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import anyio
-import httpx2
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -68,15 +67,13 @@ async def test_the_way_of_a_send_arrives_at_the_receiver_when_the_server_ends(
     config = home / "config.toml"
     config.write_text(f'{config.read_text()}[traces]\nendpoint = "{receiver.url}"\n', encoding="utf-8")
     friend = whatsapp.person("Bob", "+15550004444")
-    async with http_server(whatsapp, home) as server:
-        async with client_of(server, "http") as client:
-            await link(client, whatsapp)
-        async with httpx2.AsyncClient(headers=server.headers, trust_env=False, timeout=LIMIT) as http:
-            body = {"chat": "+15550004444", "text": "words-of-a-message"}
-            sent = await http.post(f"{server.base}/api/v1/send_message", json=body)
-            assert sent.json()["status"] == "sent", sent.text
-            await friend.receives()
-    expected = {"request", "tool send_message", "operation send", "hand over", "answer send_message"}
+    async with http_server(whatsapp, home) as server, client_of(server, "http") as client:
+        await link(client, whatsapp)
+        body = {"chat": "+15550004444", "text": "words-of-a-message"}
+        sent = await client.call_tool("send_message", body)
+        assert not sent.is_error, sent
+        await friend.receives()
+    expected = {"tool send_message", "operation send", "hand over", "answer send_message"}
     with anyio.fail_after(LIMIT):
         while not any(expected <= names for names in receiver.names().values()):  # noqa: ASYNC110
             await anyio.sleep(0.05)
@@ -89,9 +86,9 @@ async def test_a_receiver_that_is_away_delays_nobody(whatsapp: WhatsApp, home: P
     endpoint = "http://127.0.0.1:9/v1/traces"
     config.write_text(f'{config.read_text()}[traces]\nendpoint = "{endpoint}"\n', encoding="utf-8")
     async with http_server(whatsapp, home) as server:
-        async with httpx2.AsyncClient(headers=server.headers, trust_env=False, timeout=LIMIT) as http:
-            answer = await http.post(f"{server.base}/api/v1/connection_status", json={})
-            assert answer.status_code == 200, answer.text
+        async with client_of(server, "http") as client:
+            answer = await client.call_tool("connection_status", {})
+            assert not answer.is_error, answer
         server.process.terminate()
         with anyio.fail_after(LIMIT):
             assert await server.process.wait() == 0

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -19,6 +20,7 @@ from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.features.metrics import ACCOUNT, METRICS
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, FilesStatus, LeaderFigures
+from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Principal, spec_of
 from whatsapp_mcp.server.tools import load_tools
@@ -40,6 +42,13 @@ KNOWN = LeaderFigures(
     sends={"sent": 5, "failed": 1},
     refusals={"DENIED": 2},
 )
+VERSION = "2026-07-28"
+"""Of the protocol in which a call needs no session."""
+META = {
+    "protocolVersion": VERSION,
+    "clientInfo": {"name": "x", "version": "1"},
+    "clientCapabilities": dict[str, Any](),
+}
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
 
@@ -88,17 +97,31 @@ def source(device: FakeDevice, archive: Archive, tmp_path: Path) -> FakeSource:
 @pytest.fixture
 async def http(source: FakeSource) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the server that shows no token by itself."""
-    app = asgi_app(
-        create(source, "all"), [Metered(source)], host="127.0.0.1", verify=verify, logins=PageLogins("page")
-    )
+    application = create(source, "all")
+    app = asgi_app(application, [Metered(source)], host="127.0.0.1", verify=verify, logins=PageLogins("page"))
     transport = httpx2.ASGITransport(app=app)
-    async with httpx2.AsyncClient(transport=transport, base_url=URL) as client:
+    async with (
+        application.session_manager.run(),
+        httpx2.AsyncClient(transport=transport, base_url=URL) as client,
+    ):
         yield client
 
 
 def bearer(token: str) -> dict[str, str]:
     """The header that shows a token; one for each scope is known, by the scope's name."""
     return {"Authorization": f"Bearer {token}"}
+
+
+async def called(http: httpx2.AsyncClient, tool: str, token: str = "read", **arguments: Any) -> str:
+    """The answer to a call of a tool, which needs no session."""
+    names = {"MCP-Protocol-Version": VERSION, "Mcp-Method": "tools/call", "Mcp-Name": tool}
+    said = {f"io.modelcontextprotocol/{key}": value for key, value in META.items()}
+    params = {"name": tool, "arguments": arguments, "_meta": said}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    headers = {"Accept": "application/json, text/event-stream", **names, **bearer(token)}
+    answer = await http.post("/mcp", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.text
 
 
 async def scraped(http: httpx2.AsyncClient) -> str:
@@ -121,8 +144,7 @@ async def samples(http: httpx2.AsyncClient) -> Samples:
 async def test_the_token_for_metrics_opens_the_figures_and_nothing_else(http: httpx2.AsyncClient) -> None:
     assert (await http.get("/metrics", headers=bearer("metrics"))).status_code == 200
     for tool in ("connection_status", "list_chats", "send_message", "link_device"):
-        refused = await http.post(f"/api/v1/{tool}", json={}, headers=bearer("metrics"))
-        assert refused.status_code == 403, tool
+        assert "DENIED" in await called(http, tool, "metrics"), tool
     assert (await http.get("/tokens", headers=bearer("metrics"))).status_code == 403
 
 
@@ -143,7 +165,7 @@ async def test_nobody_reads_the_figures_without_a_token(http: httpx2.AsyncClient
 
 
 async def test_every_metric_of_the_catalogue_is_told(http: httpx2.AsyncClient) -> None:
-    await http.post("/api/v1/connection_status", json={}, headers=bearer("read"))
+    await called(http, "connection_status")
     families = {family.name for family in text_string_to_metric_families(await scraped(http))}
     expected = {metric.full_name.removesuffix("_total") for metric in METRICS}
     assert expected - families == set()
@@ -176,15 +198,17 @@ async def test_where_nobody_leads_nothing_old_is_told(http: httpx2.AsyncClient, 
 
 
 async def test_calls_are_counted_by_tool_and_by_how_they_ended(
-    http: httpx2.AsyncClient, device: FakeDevice
+    http: httpx2.AsyncClient, source: FakeSource, device: FakeDevice
 ) -> None:
     for _ in range(2):
-        await http.post("/api/v1/connection_status", json={}, headers=bearer("read"))
-    await http.post("/api/v1/connection_status", json={"nothing": 1}, headers=bearer("read"))
-    await http.post("/api/v1/send_message", json={"to": "x", "text": "y"}, headers=bearer("read"))
+        await called(http, "connection_status")
+    await called(http, "connection_status", nothing=1)
+    allowed, source.policy = source.policy, Policy.in_mode("read_only")
+    await called(http, "send_message", "send", chat="Bob", text="y")
+    source.policy = allowed
     device.fails = Busy("Later.")
-    await http.post("/api/v1/reconnect", json={}, headers=bearer("admin"))
-    await http.post("/api/v1/no_such_tool", json={}, headers=bearer("read"))
+    await called(http, "reconnect", "admin")
+    await called(http, "no_such_tool")
     told = await samples(http)
     assert told["whatsapp_tool_calls_total", ("OK", "connection_status")] == 2
     assert told["whatsapp_tool_calls_total", ("INVALID_ARGUMENT", "connection_status")] == 1
@@ -198,7 +222,7 @@ async def test_calls_are_counted_by_tool_and_by_how_they_ended(
 async def test_no_label_holds_what_anybody_chose(http: httpx2.AsyncClient) -> None:
     """Each value is a word of this program, and the account's local name."""
     for tool in ("connection_status", "list_chats"):
-        await http.post(f"/api/v1/{tool}", json={}, headers=bearer("read"))
+        await called(http, tool)
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     codes = {kind.code for kind in kinds if issubclass(kind, errors.WhatsAppError)}
     known = {
