@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, Machine, System, http_snippet, snippet
-from whatsapp_mcp.cli.hosts.host import Format
+from whatsapp_mcp.cli.hosts.host import JSON
 
 PAGE = Path(__file__).parents[2] / "docs" / "hosts.md"
 _PACKAGES = {
@@ -75,13 +75,13 @@ def _anchor(host: Host) -> str:
 def _command(host: Host) -> str:
     if host.is_automatic:
         return f"`whatsapp-mcp install {host.name}`"
-    return f"`whatsapp-mcp client-config {host.name}`" + (", over HTTP" if host.shape is None else "")
+    return f"`whatsapp-mcp client-config {host.name}`" + (", over HTTP" if host.entry is None else "")
 
 
 def _part(host: Host) -> str:
     """What differs for one host."""
     after = f"{host.afterwards} {host.sign}".strip()
-    if host.shape is None:
+    if host.entry is None:
         parts = [_http(host), after, _source(host)]
     else:
         start = _automatic(host) if host.is_automatic else _by_hand(host)
@@ -106,7 +106,8 @@ def _by_hand(host: Host) -> str:
     if host.command is not None:
         return f"Run the command that `whatsapp-mcp client-config {host.name}` prints:\n\n{_fenced(text)}"
     place = f"Merge it into {_files(host)}." if host.files else where.replace(", and paste this", "")
-    return f"{place} `whatsapp-mcp client-config {host.name}` prints it.\n\n{_fenced(text, host.format)}"
+    fenced = _fenced(text, host.format.name.lower())
+    return f"{place} `whatsapp-mcp client-config {host.name}` prints it.\n\n{fenced}"
 
 
 def _http(host: Host) -> str:
@@ -114,9 +115,9 @@ def _http(host: Host) -> str:
     machine, public = _MACHINES["Linux"], "https://wa.example.org"
     text, where = http_snippet(host, "whatsapp", machine, port=8808, public=public)
     where = _MAKING.sub("", where).replace("set it as", "Set the token as").rstrip()
-    if host.http.entry and host.format is Format.JSON:
+    if host.http.entry and host.format is JSON:
         text = json.dumps(json.loads(text), ensure_ascii=False)
-    return f"{where}\n\n{_fenced(text, host.format if host.http.entry else 'text')}"
+    return f"{where}\n\n{_fenced(text, host.format.name.lower() if host.http.entry else 'text')}"
 
 
 def _files(host: Host) -> str:

@@ -13,7 +13,7 @@ import typer
 from whatsapp_fleet.cli.loading import loaded_settings
 from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.cli.command_line import App
-from whatsapp_mcp.cli.options import AsJson
+from whatsapp_mcp.cli.options import AsJson, agreed
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
 
@@ -118,8 +118,6 @@ def forget(
     Keys, messages, ledger, files, settings and login. The phone is not told: unlink it first, or remove the
     device there.
     """
-    from whatsapp_mcp.cli.hosts import agreed
-
     agreed(f"Delete everything of {name} from the database and from every node?", yes=yes)
     _done(lambda admin: admin.remove(name, keep_linked=True))
     typer.echo(f"Nothing of {name} is left in the database. Nodes delete their copies.", err=True)

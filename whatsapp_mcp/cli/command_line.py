@@ -151,8 +151,8 @@ class Commands(CommandLine):
         "Operate": "serve service token webhooks voice audit logs uninstall".split(),
     }
     later: ClassVar[tuple[Later, ...]] = (
-        Later("install", f"{_CLI}.hosts", "app", "Let an MCP application start this server."),
-        Later("client-config", f"{_CLI}.hosts", "app", "Print an MCP application's configuration."),
+        Later("install", f"{_CLI}.hosts.commands", "app", "Let an MCP application start this server."),
+        Later("client-config", f"{_CLI}.hosts.commands", "app", "Print an MCP application's configuration."),
         Later("uninstall", f"{_CLI}.uninstall", "app", "Take everything off this machine."),
         Later("accounts", f"{_CLI}.accounts", "app", "List, add, rename and remove accounts."),
         Later("service", f"{_CLI}.service", "app", "Keep a server always running."),

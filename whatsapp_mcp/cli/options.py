@@ -1,8 +1,9 @@
-"""What several commands have in common: options, and the account that they name."""
+"""What several commands have in common: options, the account that they name, and a question."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -129,3 +130,20 @@ def known_account(name: str) -> AccountFolder:
     others = loaded.accounts()
     here = f" Accounts here: {', '.join(others)}." if others else ""
     raise NotLinked(f"No phone was ever linked as account {name!r}.{here}", "Run `whatsapp-mcp link`.")
+
+
+def agreed(question: str, *, yes: bool) -> None:
+    """Go on only after a yes.
+
+    Raises:
+        InvalidArgument: Nobody can be asked.
+        typer.Abort: The answer was no, or Ctrl-C.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidArgument(
+            "Nobody can be asked whether to do this: standard input is no terminal.",
+            "Run it in a terminal, or give --yes.",
+        )
+    typer.confirm(question, abort=True, err=True)

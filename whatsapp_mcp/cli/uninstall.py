@@ -13,6 +13,7 @@ import typer
 
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.installation import DISTRIBUTION
+from whatsapp_mcp.cli.options import agreed
 from whatsapp_mcp.cli.outcome import ExitCode, print_error
 from whatsapp_mcp.cli.service import installed_services, remove_service
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
@@ -98,8 +99,6 @@ def uninstall(
 
     Lists it first, and asks separately before it unlinks the phone and before it deletes messages.
     """
-    from whatsapp_mcp.cli.hosts import agreed
-
     here = _take_stock()
     lines = list(here.lines())
     typer.echo("\n".join(lines) if lines else "There is nothing here.")

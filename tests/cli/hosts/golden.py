@@ -24,7 +24,7 @@ LAUNCHES = {
 def render(host: Host) -> str:
     """All that is printed for a host."""
     parts = [f"{host.title}\n{host.source}\n"]
-    if host.shape is not None:
+    if host.entry is not None:
         for system, machine in MACHINES.items():
             where, text = reversed(snippet(host, LAUNCHES[system], "whatsapp", machine))
             parts.append(f"== {system}\n{where}\n\n{text}\n")

@@ -361,7 +361,7 @@ def test_without_its_command_the_file_of_codex_is_changed_and_that_of_claude_cod
     assert not (home / ".claude.json").exists()
 
 
-@pytest.mark.parametrize("name", [host.name for host in HOSTS if not host.is_automatic and host.shape])
+@pytest.mark.parametrize("name", [host.name for host in HOSTS if not host.is_automatic and host.entry])
 def test_what_is_set_up_by_hand_is_printed(home: Path, name: str) -> None:
     done = run("install", name, "--yes")
 

@@ -17,14 +17,13 @@ import yaml
 from tests.cli.hosts.golden import FOLDER, MACHINES, render
 from tests.tables import for_each
 from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, System, http_snippet, launch_of, snippet
-from whatsapp_mcp.cli.hosts.host import Format
 from whatsapp_mcp.errors import InvalidArgument
 
 AWKWARD = Launch(
     "/opt/my tools/whatsapp-mcp", ("--account", "wörk"), (("WHATSAPP_MCP_HOME", 'C:\\Users\\A "B"\\wa'),)
 )
 LINUX = MACHINES[System.LINUX]
-STARTING = [host for host in HOSTS if host.shape is not None]
+STARTING = [host for host in HOSTS if host.entry is not None]
 AUTOMATIC = (
     "claude-desktop claude-code codex gemini-cli qwen-code cursor vscode opencode windsurf zed lm-studio "
     "goose"
@@ -48,8 +47,8 @@ def launch_in(host: Host, text: str) -> Launch | None:
         begin = words.index("whatsapp") + 1
         command = [word for word in words[begin:] if word not in {"--", flag, "=".join(pairs[0][::2])}]
         return Launch(command[0], tuple(command[1:]), tuple((key, value) for key, _, value in pairs))
-    readers = {Format.JSON: json.loads, Format.TOML: tomllib.loads, Format.YAML: yaml.safe_load}
-    servers: Any = readers[host.format](text)[host.container]
+    readers = {"JSON": json.loads, "TOML": tomllib.loads, "YAML": yaml.safe_load}
+    servers: Any = readers[host.format.name](text)[host.container]
     return launch_of(servers[0] if isinstance(servers, list) else servers["whatsapp"])
 
 

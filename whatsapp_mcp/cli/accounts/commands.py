@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from whatsapp_mcp.cli.command_line import App, ListByDefault
-from whatsapp_mcp.cli.options import AsJson, complete_account, known_account
+from whatsapp_mcp.cli.options import AsJson, agreed, complete_account, known_account
 from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import InvalidArgument
 
@@ -95,7 +95,6 @@ def remove_account(
     from whatsapp_mcp import settings
     from whatsapp_mcp.cli.accounts.changes import remove, require_removable
     from whatsapp_mcp.cli.connection import find, unlinked, with_known_device
-    from whatsapp_mcp.cli.hosts import agreed
     from whatsapp_mcp.models import LINKED_DEVICES, ConnectionState
 
     finish_changes()

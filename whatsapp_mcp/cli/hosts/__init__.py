@@ -1,6 +1,5 @@
 """MCP hosts: how each is set up to start this server, and how that is taken back."""
 
-from whatsapp_mcp.cli.hosts.commands import agreed, app
 from whatsapp_mcp.cli.hosts.entries import Snippet, command_words, entry_of, http_snippet, rendered, snippet
 from whatsapp_mcp.cli.hosts.host import Host
 from whatsapp_mcp.cli.hosts.launch import SERVER_NAME, Launch, launch_of, server_name
@@ -19,8 +18,6 @@ __all__ = [
     "Machine",
     "Snippet",
     "System",
-    "agreed",
-    "app",
     "command_words",
     "entry_of",
     "found",

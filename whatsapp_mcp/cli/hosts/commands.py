@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
@@ -15,15 +14,15 @@ from whatsapp_mcp.cli.hosts.entries import Snippet, http_snippet, snippet
 from whatsapp_mcp.cli.hosts.host import Host
 from whatsapp_mcp.cli.hosts.launch import Launch, server_name
 from whatsapp_mcp.cli.hosts.machine import Machine
-from whatsapp_mcp.cli.hosts.table import HOSTS
-from whatsapp_mcp.cli.options import AnyAccount, account_names, known_account
-from whatsapp_mcp.errors import InvalidArgument, NotLinked, Unsupported, WhatsAppError
+from whatsapp_mcp.cli.hosts.table import known_hosts
+from whatsapp_mcp.cli.options import AnyAccount, account_names, agreed, known_account
+from whatsapp_mcp.errors import NotLinked, Unsupported, WhatsAppError
 
 if TYPE_CHECKING:
     from whatsapp_mcp.cli.hosts.steps import Step
 
 app = App()
-_NAMES = {host.name: host for host in HOSTS}
+_NAMES = {host.name: host for host in known_hosts()}
 
 
 def host_named(text: str) -> Host:
@@ -138,23 +137,6 @@ def client_config(
     _print(_snippet(host, Launch.here(account), name, machine, http=http))
 
 
-def agreed(question: str, *, yes: bool) -> None:
-    """Go on only after a yes.
-
-    Raises:
-        InvalidArgument: Nobody can be asked.
-        typer.Abort: The answer was no, or Ctrl-C.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise InvalidArgument(
-            "Nobody can be asked whether to do this: standard input is no terminal.",
-            "Run it in a terminal, or give --yes.",
-        )
-    typer.confirm(question, abort=True, err=True)
-
-
 def _undo(host: Host, name: str, machine: Machine, *, yes: bool) -> None:
     from whatsapp_mcp.cli.hosts.steps import to_undo
 
@@ -180,7 +162,7 @@ def _agree(step: Step, *, yes: bool) -> None:
 def _snippet(host: Host, launch: Launch, name: str, machine: Machine, *, http: bool = False) -> Snippet:
     from whatsapp_mcp import settings
 
-    if host.shape is not None and not http:
+    if host.entry is not None and not http:
         return snippet(host, launch, name, machine)
     server = settings.load().server
     return http_snippet(host, name, machine, port=server.port, public=server.public_url)

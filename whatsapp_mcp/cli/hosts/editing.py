@@ -14,9 +14,8 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from whatsapp_mcp.cli.hosts import json_text, toml_text, yaml_text
 from whatsapp_mcp.cli.hosts.host import Format, Host
 from whatsapp_mcp.cli.hosts.launch import launch_of
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, cause, disk_failure
@@ -29,19 +28,6 @@ _SHOWN: Final = 60
 _NAMES: Final = ("---", "+++")
 _MARK: Final = "\ufeff"
 """Windows programs begin files with it."""
-
-
-class _Language(NamedTuple):
-    read: Callable[[str], dict[str, Any]]
-    with_entry: Callable[[str, str, str, Any], str]
-    without_entry: Callable[..., str]
-
-
-_LANGUAGES: Final = {
-    Format.JSON: _Language(json_text.read, json_text.with_entry, json_text.without_entry),
-    Format.TOML: _Language(toml_text.read, toml_text.with_entry, toml_text.without_entry),
-    Format.YAML: _Language(yaml_text.read, yaml_text.with_entry, yaml_text.without_entry),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +167,8 @@ def taken_out(host: Host, path: Path, name: str) -> Change | None:
     former_text = _text(backup, former)
     spent = backup if former is not None else None
     try:
-        is_all = _LANGUAGES[host.format].with_entry(former_text, host.container, name, known) == text
-        keeps = host.container in _LANGUAGES[host.format].read(former_text)
+        is_all = host.format.with_entry(former_text, host.container, name, known) == text
+        keeps = host.container in host.format.read(former_text)
     except (ValueError, RecursionError):
         is_all, keeps = False, True
     if is_all:
@@ -276,14 +262,14 @@ def _own(host: Host, path: Path, text: str, name: str) -> Any:
 
 def _known(host: Host, path: Path, text: str) -> dict[str, Any]:
     try:
-        servers = _LANGUAGES[host.format].read(text).get(host.container) or {}
+        servers = host.format.read(text).get(host.container) or {}
     except json.JSONDecodeError as error:
         raise Unsupported(
             f"{path} is not changed: its line {error.lineno} is not valid JSON.",
             "Correct that line, then run this again.",
         ) from None
     except (ValueError, RecursionError):
-        raise _not_ours(path, f"it is not {host.format.upper()} of a known layout") from None
+        raise _not_ours(path, f"it is not {host.format.name} of a known layout") from None
     if not isinstance(servers, dict):
         raise _not_ours(path, f"its {host.container} is of an unknown form")
     return servers
@@ -294,7 +280,7 @@ def _edited(
     path: Path,
     before: bytes | None,
     wanted: tuple[str, Mapping[str, Any] | None],
-    edit: Callable[[_Language], str],
+    edit: Callable[[Format], str],
 ) -> bytes:
     """The bytes after a change of the text, which is read again.
 
@@ -304,10 +290,9 @@ def _edited(
         Unsupported: It is written in a way that cannot be changed.
     """
     mark = _MARK if before is not None and before.startswith(_MARK.encode()) else ""
-    language = _LANGUAGES[host.format]
     try:
-        text = edit(language)
-        former, now = language.read(_text(path, before)), language.read(text)
+        text = edit(host.format)
+        former, now = host.format.read(_text(path, before)), host.format.read(text)
         name, entry = wanted
         others = {key: value for key, value in (former.get(host.container) or {}).items() if key != name}
         former[host.container] = others if entry is None else {**others, name: entry}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from whatsapp_mcp.cli.hosts import toml_text, yaml_text
-from whatsapp_mcp.cli.hosts.host import PUBLIC, Format, Host, Shape
+from whatsapp_mcp.cli.hosts.host import PUBLIC, Host
 from whatsapp_mcp.cli.hosts.launch import Launch
 from whatsapp_mcp.cli.hosts.machine import Machine
 from whatsapp_mcp.cli.hosts.table import TOKEN_VARIABLE
@@ -26,23 +24,8 @@ class Snippet(NamedTuple):
 
 def entry_of(host: Host, launch: Launch, name: str) -> dict[str, Any]:
     """The entry with which a host that starts programs starts this one."""
-    args, env = list(launch.args), dict(launch.env)
-    plain: dict[str, Any] = {"command": launch.command, "args": args} | ({"env": env} if env else {})
-    match host.shape:
-        case Shape.TYPED:
-            return {"type": "stdio", **plain}
-        case Shape.LOCAL_LIST:
-            variables = {"environment": env} if env else {}
-            return {"type": "local", "command": [launch.command, *args], **variables}
-        case Shape.LOCAL_TOOLS:
-            return {"type": "local", **plain, "tools": ["*"]}
-        case Shape.EXTENSION:
-            common = {"type": "stdio", "name": name, "enabled": True}
-            return {**common, "cmd": launch.command, "args": args, "envs": env, "timeout": 300}
-        case Shape.NAMED:
-            return {"name": name, **plain}
-        case _:
-            return plain
+    assert host.entry is not None
+    return host.entry(launch, name)
 
 
 def command_words(host: Host, launch: Launch, name: str) -> tuple[str, ...]:
@@ -139,10 +122,4 @@ def _filler(values: Mapping[str, str]) -> Callable[[Any], Any]:
 
 def rendered(host: Host, name: str, value: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> str:
     """A whole file of this host with one entry, which a person merges into theirs."""
-    if host.format is Format.TOML:
-        return toml_text.written(host.container, name, value).rstrip("\n")
-    if host.format is Format.JSON:
-        whole = {**(extra or {}), host.container: {name: value}}
-        return json.dumps(whole, indent=2, ensure_ascii=False)
-    is_list = host.shape is Shape.NAMED
-    return yaml_text.written(host.container, name, value, is_list=is_list).rstrip("\n")
+    return host.format.written({**(extra or {}), host.container: {name: value}})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+from whatsapp_mcp.cli.hosts import json_text
+from whatsapp_mcp.cli.hosts.launch import Launch
 from whatsapp_mcp.system import System
 
 LOOPBACK: Final = "http://127.0.0.1:{port}"
@@ -16,23 +17,36 @@ PUBLIC: Final = "{public}"
 """`server.public_url`: for hosts that run elsewhere."""
 
 
-class Format(StrEnum):
-    """How a host writes its configuration."""
+class Format(NamedTuple):
+    """How a host writes its configuration.
 
-    JSON = "json"
-    TOML = "toml"
-    YAML = "yaml"
+    Attributes:
+        name: What it is called.
+        read: What a text says; raises `ValueError` if it cannot be read.
+        with_entry: A text with a member of a container (its name, that of the member, and the value), and
+            `without_entry` without it; both raise `ValueError` where the text cannot be changed.
+        written: A whole file that says this.
+    """
+
+    name: str
+    read: Callable[[str], dict[str, Any]]
+    with_entry: Callable[[str, str, str, Mapping[str, Any]], str]
+    without_entry: Callable[..., str]
+    written: Callable[[Mapping[str, Any]], str]
 
 
-class Shape(StrEnum):
-    """What an entry that starts a program consists of."""
+JSON: Final = Format("JSON", json_text.read, json_text.with_entry, json_text.without_entry, json_text.written)
 
-    PLAIN = "command, args, env"
-    TYPED = "type stdio, command, args, env"
-    LOCAL_LIST = "type local, command as a list, environment"
-    LOCAL_TOOLS = "type local, command, args, env, tools"
-    EXTENSION = "type stdio, name, enabled, cmd, args, envs, timeout"
-    NAMED = "name, command, args, env"
+
+def plain_entry(launch: Launch, name: str) -> dict[str, Any]:
+    """An entry of command, args and env."""
+    env = dict(launch.env)
+    return {"command": launch.command, "args": list(launch.args)} | ({"env": env} if env else {})
+
+
+def typed_entry(launch: Launch, name: str) -> dict[str, Any]:
+    """The same with the type stdio."""
+    return {"type": "stdio", **plain_entry(launch, name)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +103,7 @@ class Host:
         files: Where it may keep its servers, the likeliest first (`Machine.file`); by system.
         format: How that file is written.
         container: The member of it that holds the servers.
-        shape: What an entry consists of; None if it starts no programs.
+        entry: What starts a program in it, by the name of the server; None if it starts none.
         command: Its own command line, if it has one for servers.
         is_edited: Whether that file may be changed while it is not looking.
         afterwards: What makes it start the server.
@@ -103,9 +117,9 @@ class Host:
     http: Http
     menu: str = ""
     files: Mapping[System, tuple[str, ...]] = field(default_factory=dict[System, tuple[str, ...]])
-    format: Format = Format.JSON
+    format: Format = JSON
     container: str = "mcpServers"
-    shape: Shape | None = Shape.PLAIN
+    entry: Callable[[Launch, str], dict[str, Any]] | None = plain_entry
     command: Command | None = None
     is_edited: bool = False
     afterwards: str = ""

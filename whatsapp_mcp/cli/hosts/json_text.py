@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -154,7 +154,7 @@ def with_entry(text: str, container: str, name: str, value: Any) -> str:
     """
     document = _document(text)
     if not document.plain.strip():
-        made = f"{json.dumps({container: {name: value}}, indent=_INDENT, ensure_ascii=False)}\n"
+        made = f"{written({container: {name: value}})}\n"
         return _ended(text) + made.replace("\n", _newline(text))
     root = document.root()
     holder = root.member(container)
@@ -164,8 +164,8 @@ def with_entry(text: str, container: str, name: str, value: Any) -> str:
     found = inner.member(name)
     if found is None:
         return _inserted(document, inner, name, value)
-    written = _written(document, value, _margin(text, found.start))
-    return text[: found.value] + written + text[found.end :]
+    renewed = _written(document, value, _margin(text, found.start))
+    return text[: found.value] + renewed + text[found.end :]
 
 
 def without_entry(text: str, container: str, name: str, *, keeps_container: bool) -> str:
@@ -188,6 +188,11 @@ def without_entry(text: str, container: str, name: str, *, keeps_container: bool
     if keeps_container or document.text[emptied.value : emptied.end] != "{}":
         return document.text
     return _removed(document, root, emptied)
+
+
+def written(whole: Mapping[str, Any]) -> str:
+    """A file that says this."""
+    return json.dumps(whole, indent=_INDENT, ensure_ascii=False)
 
 
 def _members(text: str, at: int) -> Iterator[_Member]:

@@ -6,6 +6,7 @@ All of it is in parameters, so that what is done on one system can be tested on 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +17,11 @@ from whatsapp_mcp.system import HERE, System, command_line
 
 _DEFAULTS: Final = {
     "APPDATA": "~/AppData/Roaming",
-    "CLAUDE_CONFIG_DIR": "~",
-    "CODEX_HOME": "~/.codex",
-    "COPILOT_HOME": "~/.copilot",
-    "GEMINI_CLI_HOME": "~",
     "LOCALAPPDATA": "~/AppData/Local",
-    "QWEN_HOME": "~/.qwen",
     "XDG_CONFIG_HOME": "~/.config",
 }
-"""Where a folder is that hosts take from the environment, if it does not say."""
+"""Where a system has folders that the environment may name, if it does not."""
+_VARIABLE: Final = re.compile(r"\$\{(\w+):-(.+?)\}|\$(\w+)|~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,8 @@ class Machine:
         """The file that a host reads, of the places in which it may be.
 
         That is the first that is there, else the first whose folder is there, else the first. A place begins
-        with `~` or with a variable (`$APPDATA`), may hold a `*`, and has `/` between its parts.
+        with `~`, with a variable of the system (`$APPDATA`) or with one of the host and what counts without
+        it (`${CODEX_HOME:-~/.codex}`), may hold a `*`, and has `/` between its parts.
         """
         paths = [path for place in places for path in self._paths(place)]
         found = [path for path in paths if Path(path).is_file()]
@@ -65,17 +63,17 @@ class Machine:
         return command_line(words, self.system)
 
     def _paths(self, place: str) -> list[str]:
-        first, *parts = place.split("/")
-        base = self._folder(first)
+        begin = _VARIABLE.match(place)
+        assert begin is not None
+        own, default, shared = begin.groups()
+        base = self._folder(own or shared or "", default or _DEFAULTS.get(shared, "~"))
+        parts = place[begin.end() + 1 :].split("/")
         if "*" not in place:
             return [str(base.joinpath(*parts))]
         before = parts[: next(i for i, part in enumerate(parts) if "*" in part)]
         return sorted(map(str, Path(base, *before).glob("/".join(parts[len(before) :]))))
 
-    def _folder(self, name: str) -> PurePath:
+    def _folder(self, variable: str, default: str) -> PurePath:
         flavour = PureWindowsPath if self.system is System.WINDOWS else PurePosixPath
-        given = flavour(self.environment.get(name.removeprefix("$"), "")) if name != "~" else flavour()
-        if given.is_absolute():
-            return given
-        default = "~" if name == "~" else _DEFAULTS[name.removeprefix("$")]
-        return flavour(self.home, *default.split("/")[1:])
+        given = flavour(self.environment.get(variable, ""))
+        return given if given.is_absolute() else flavour(self.home, *default.split("/")[1:])

@@ -19,7 +19,7 @@ from whatsapp_mcp.cli.hosts.entries import command_words, entry_of, removing_wor
 from whatsapp_mcp.cli.hosts.host import Host
 from whatsapp_mcp.cli.hosts.launch import Launch, launch_of
 from whatsapp_mcp.cli.hosts.machine import Machine
-from whatsapp_mcp.cli.hosts.table import HOSTS
+from whatsapp_mcp.cli.hosts.table import known_hosts
 from whatsapp_mcp.errors import Busy, Unsupported
 from whatsapp_mcp.system import SHELL_CHARACTERS
 
@@ -95,9 +95,9 @@ def to_install(host: Host, launch: Launch, name: str, machine: Machine) -> Step 
         InvalidArgument: Another program has the name.
         Unsupported: A person has to do it.
     """
-    entry = entry_of(host, launch, name)
     if (program := _program(host, machine)) is None:
-        return editing.put_in(host, _edited_file(host, machine), name, entry)
+        path = _edited_file(host, machine)
+        return editing.put_in(host, path, name, entry_of(host, launch, name))
     known = editing.entries_in(host, _file(host, machine)).get(name)
     adding = command_words(host, launch, name)
     if known is None:
@@ -148,7 +148,7 @@ def unreadable(machine: Machine) -> list[tuple[Host, Path]]:
 
 
 def _configurations(machine: Machine) -> Iterator[tuple[Host, Path]]:
-    return ((host, _file(host, machine)) for host in HOSTS if host.files)
+    return ((host, _file(host, machine)) for host in known_hosts() if host.files)
 
 
 def _commands(words: tuple[tuple[str, ...], ...], program: str, machine: Machine) -> Commands:

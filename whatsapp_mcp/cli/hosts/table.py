@@ -6,8 +6,9 @@ have a command that adds a server and none that removes one, so their files are 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from whatsapp_mcp.cli.hosts import toml_text, yaml_text
 from whatsapp_mcp.cli.hosts.host import (
     FROM_CONTAINER,
     PUBLIC,
@@ -15,11 +16,13 @@ from whatsapp_mcp.cli.hosts.host import (
     Format,
     Host,
     Http,
-    Shape,
     application_data,
     everywhere,
+    plain_entry,
+    typed_entry,
     unix_and_windows,
 )
+from whatsapp_mcp.cli.hosts.launch import Launch
 from whatsapp_mcp.system import System
 
 TOKEN_VARIABLE: Final = "WHATSAPP_MCP_TOKEN"  # noqa: S105  the name of a variable
@@ -30,6 +33,32 @@ _AUTHORIZATION: Final = {"Authorization": "Bearer {token}"}
 _MERGE: Final = "Merge this into {file}."
 _MSIX: Final = "$LOCALAPPDATA/Packages/Claude_*/LocalCache/Roaming/Claude/claude_desktop_config.json"
 """Where Windows redirects the Claude Desktop of the Microsoft Store."""
+
+
+TOML: Final = Format("TOML", toml_text.read, toml_text.with_entry, toml_text.without_entry, toml_text.written)
+YAML: Final = Format("YAML", yaml_text.read, yaml_text.with_entry, yaml_text.without_entry, yaml_text.written)
+
+
+def _listed(launch: Launch, name: str) -> dict[str, Any]:
+    """An entry of type local, whose command is a list."""
+    variables = {"environment": dict(launch.env)} if launch.env else {}
+    return {"type": "local", "command": [launch.command, *launch.args], **variables}
+
+
+def _with_tools(launch: Launch, name: str) -> dict[str, Any]:
+    """An entry of type local, with all tools."""
+    return {"type": "local", **plain_entry(launch, name), "tools": ["*"]}
+
+
+def _extension(launch: Launch, name: str) -> dict[str, Any]:
+    """An extension of Goose."""
+    common = {"type": "stdio", "name": name, "enabled": True, "cmd": launch.command}
+    return {**common, "args": list(launch.args), "envs": dict(launch.env), "timeout": 300}
+
+
+def _named(launch: Launch, name: str) -> dict[str, Any]:
+    """An entry that says its own name."""
+    return {"name": name, **plain_entry(launch, name)}
 
 
 def _url(key: str = "url", *, token: str = "", **more: object) -> Http:
@@ -77,8 +106,8 @@ HOSTS: Final = (
             ),
             token=_SHELL,
         ),
-        files=everywhere("$CLAUDE_CONFIG_DIR/.claude.json"),
-        shape=Shape.TYPED,
+        files=everywhere("${CLAUDE_CONFIG_DIR:-~}/.claude.json"),
+        entry=typed_entry,
         command=Command(
             "claude",
             # --transport follows --env, which takes every word up to the next option.
@@ -103,8 +132,8 @@ HOSTS: Final = (
             ),
             token=TOKEN_VARIABLE,
         ),
-        files=everywhere("$CODEX_HOME/config.toml"),
-        format=Format.TOML,
+        files=everywhere("${CODEX_HOME:-~/.codex}/config.toml"),
+        format=TOML,
         container="mcp_servers",
         command=Command(
             "codex",
@@ -125,7 +154,7 @@ HOSTS: Final = (
         "Gemini CLI",
         "https://geminicli.com/docs/tools/mcp-server/",
         _url("httpUrl", token=f"${TOKEN_VARIABLE}"),
-        files=everywhere("$GEMINI_CLI_HOME/.gemini/settings.json"),
+        files=everywhere("${GEMINI_CLI_HOME:-~}/.gemini/settings.json"),
         command=_node_command("gemini"),
         is_edited=True,
         afterwards="Start Gemini CLI again, in a folder that it trusts.",
@@ -136,7 +165,7 @@ HOSTS: Final = (
         "Qwen Code",
         "https://qwenlm.github.io/qwen-code-docs/en/users/features/mcp/",
         _url("httpUrl", token=f"${TOKEN_VARIABLE}"),
-        files=everywhere("$QWEN_HOME/settings.json"),
+        files=everywhere("${QWEN_HOME:-~/.qwen}/settings.json"),
         command=_node_command("qwen"),
         is_edited=True,
         afterwards="Start Qwen Code again.",
@@ -175,7 +204,7 @@ HOSTS: Final = (
         menu="Command Palette, MCP: Open User Configuration",
         files=application_data("Code/User/mcp.json"),
         container="servers",
-        shape=Shape.TYPED,
+        entry=typed_entry,
         is_edited=True,
         afterwards="Run `MCP: List Servers` from the Command Palette, choose `whatsapp` and start it.",
         sign="The tools of the chat in agent mode list `whatsapp`.",
@@ -189,7 +218,7 @@ HOSTS: Final = (
             "$XDG_CONFIG_HOME/opencode/opencode.jsonc", "$XDG_CONFIG_HOME/opencode/opencode.json"
         ),
         container="mcp",
-        shape=Shape.LOCAL_LIST,
+        entry=_listed,
         is_edited=True,
         afterwards="Start opencode again.",
         sign="`opencode mcp list` shows `whatsapp` as connected.",
@@ -254,9 +283,9 @@ HOSTS: Final = (
         files=unix_and_windows(
             "$XDG_CONFIG_HOME/goose/config.yaml", "$APPDATA/Block/goose/config/config.yaml"
         ),
-        format=Format.YAML,
+        format=YAML,
         container="extensions",
-        shape=Shape.EXTENSION,
+        entry=_extension,
         is_edited=True,
         afterwards="Start a new session of Goose.",
         sign="Extensions lists `whatsapp` as switched on.",
@@ -287,8 +316,8 @@ HOSTS: Final = (
             kept_in="~/.continue/.env",
         ),
         files=everywhere("~/.continue/config.yaml"),
-        format=Format.YAML,
-        shape=Shape.NAMED,
+        format=YAML._replace(written=yaml_text.written_as_lists),
+        entry=_named,
         afterwards="Reload the window, and choose Agent below the chat.",
         sign="The tools of the agent mode list `whatsapp`.",
     ),
@@ -306,8 +335,8 @@ HOSTS: Final = (
         "GitHub Copilot CLI",
         "https://docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
         _url(type="http", tools=["*"]),
-        files=everywhere("$COPILOT_HOME/mcp-config.json"),
-        shape=Shape.LOCAL_TOOLS,
+        files=everywhere("${COPILOT_HOME:-~/.copilot}/mcp-config.json"),
+        entry=_with_tools,
         afterwards="Start Copilot CLI again.",
         sign="`/mcp show` lists `whatsapp`.",
     ),
@@ -331,7 +360,7 @@ HOSTS: Final = (
             "Bearer Auth with a credential that holds the token.",
             base=FROM_CONTAINER,
         ),
-        shape=None,
+        entry=None,
         sign="The list of tools in the node shows those of WhatsApp.",
     ),
     Host(
@@ -343,7 +372,7 @@ HOSTS: Final = (
             "and the authentication Bearer with the token.",
             base=FROM_CONTAINER,
         ),
-        shape=None,
+        entry=None,
         sign="The tools of a chat list WhatsApp.",
     ),
     Host(
@@ -357,8 +386,8 @@ HOSTS: Final = (
             kept_in="the file .env beside it",
             base=FROM_CONTAINER,
         ),
-        format=Format.YAML,
-        shape=None,
+        format=YAML,
+        entry=None,
         afterwards="Restart LibreChat.",
         sign="The menu of MCP servers below the chat lists `whatsapp`.",
     ),
@@ -373,7 +402,7 @@ HOSTS: Final = (
             path="/sse",
             signs_in=True,
         ),
-        shape=None,
+        entry=None,
         sign="The settings of a conversation agent offer the tools of WhatsApp.",
     ),
     Host(
@@ -381,7 +410,7 @@ HOSTS: Final = (
         "Claude on the web and on phones",
         "https://support.claude.com/en/articles/11175166-get-started-with-custom-connectors-using-remote-mcp",
         _remote("Choose Settings, Connectors, Add custom connector"),
-        shape=None,
+        entry=None,
         sign="The tools of a chat list the connector.",
     ),
     Host(
@@ -389,8 +418,13 @@ HOSTS: Final = (
         "ChatGPT",
         "https://platform.openai.com/docs/guides/developer-mode",
         _remote("Choose Settings, Apps and Connectors, Advanced, Developer mode, then Create"),
-        shape=None,
+        entry=None,
         sign="The tools of a chat list the connector.",
     ),
 )
 """In the order in which they are listed: those that are set up by `whatsapp-mcp install` first."""
+
+
+def known_hosts() -> tuple[Host, ...]:
+    """The hosts that we know how to set up, in the order in which they are listed."""
+    return HOSTS

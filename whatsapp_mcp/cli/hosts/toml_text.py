@@ -27,8 +27,8 @@ def with_entry(text: str, container: str, name: str, value: Mapping[str, Any]) -
     newline = "\r\n" if "\r\n" in text else "\n"
     if text and not text.endswith("\n"):
         text += newline
-    block = written(container, name, value).replace("\n", newline)
-    return f"{text}{newline if text else ''}{block}"
+    block = written({container: {name: value}}).replace("\n", newline)
+    return f"{text}{newline if text else ''}{block}{newline}"
 
 
 def without_entry(text: str, container: str, name: str, *, keeps_container: bool) -> str:
@@ -52,8 +52,18 @@ def without_entry(text: str, container: str, name: str, *, keeps_container: bool
         raise ValueError("it is written in a way that is not understood") from error
 
 
-def written(container: str, name: str, value: Mapping[str, Any]) -> str:
-    """A table of values in one line each."""
+def written(whole: Mapping[str, Any]) -> str:
+    """Containers whose tables have values in one line each."""
+    import tomlkit
+
+    tables = {
+        container: {name: _table(value) for name, value in entries.items()}
+        for container, entries in whole.items()
+    }
+    return tomlkit.dumps(tables).rstrip("\n")
+
+
+def _table(value: Mapping[str, Any]) -> Any:
     import tomlkit
 
     table = tomlkit.table()
@@ -64,4 +74,4 @@ def written(container: str, name: str, value: Mapping[str, Any]) -> str:
             table[key] = inline
         else:
             table[key] = member
-    return tomlkit.dumps({container: {name: table}})
+    return table

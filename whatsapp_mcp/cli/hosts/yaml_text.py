@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import Any, Final
 
@@ -77,9 +77,19 @@ def without_entry(text: str, container: str, name: str, *, keeps_container: bool
     return with_comments_kept(before, _text(document, newline) if document else "")
 
 
-def written(container: str, name: str, value: Mapping[str, Any], *, is_list: bool = False) -> str:
-    """A file with this member alone; its own values are in flow style, and every text is in quotes."""
-    return _text({container: [_entry(value)] if is_list else {name: _entry(value)}}, "\n")
+def written(whole: Mapping[str, Any]) -> str:
+    """Containers of entries by name; their values are in flow style, and every text is in quotes."""
+    return _written(whole, lambda entries: {name: _entry(value) for name, value in entries.items()})
+
+
+def written_as_lists(whole: Mapping[str, Any]) -> str:
+    """Containers of entries without names."""
+    return _written(whole, lambda entries: [_entry(value) for value in entries.values()])
+
+
+def _written(whole: Mapping[str, Any], listed: Callable[[Mapping[str, Any]], object]) -> str:
+    text = _text({container: listed(entries) for container, entries in whole.items()}, "\n")
+    return text.rstrip("\n")
 
 
 def _newline(text: str) -> str:
