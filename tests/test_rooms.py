@@ -37,6 +37,7 @@ EXCEPTIONS = {
     "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.whisper": "it brings no engines",
 }
 LISTINGS = {
+    "whatsapp_mcp.cli.hosts.table",
     "whatsapp_mcp.server.runtime",
 }
 """The modules of the core that list features."""

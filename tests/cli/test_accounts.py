@@ -296,25 +296,23 @@ def test_an_account_that_is_not_here_is_named_with_those_that_are(line: str) -> 
 
 def test_what_still_starts_an_account_that_is_gone_is_named(tmp_path: Path) -> None:
     made("work")
-    (tmp_path / ".cursor").mkdir()
     entry = {"command": "whatsapp-mcp", "args": ["--account", "work"]}
-    (tmp_path / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": {"whatsapp-work": entry}}))
+    (tmp_path / ".claude.json").write_text(json.dumps({"mcpServers": {"whatsapp-work": entry}}))
     said = run("accounts rename work office").stderr
-    assert "Cursor still starts work: change or remove whatsapp-work" in said
+    assert "Claude Code still starts work: change or remove whatsapp-work" in said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of systemd")
 def test_the_word_in_which_an_application_names_an_account_that_is_gone_may_be_one(tmp_path: Path) -> None:
     made("work")
-    (tmp_path / ".cursor").mkdir()
     entry = {"command": "whatsapp-mcp", "args": ["--account=work"]}
-    (tmp_path / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": {"whatsapp-work": entry}}))
+    (tmp_path / ".claude.json").write_text(json.dumps({"mcpServers": {"whatsapp-work": entry}}))
     for account in ("work", "work-2"):
         unit = service.systemd_unit(f"whatsapp-mcp-{account}", Launch.here(account, "serve"))
         unit.path.parent.mkdir(parents=True, exist_ok=True)
         unit.path.write_text(unit.content)
     said = run("accounts rename work office").stderr
-    assert "Cursor still starts work" in said
+    assert "Claude Code still starts work" in said
     assert "The service whatsapp-mcp-work still starts work" in said
     assert "whatsapp-mcp-work-2" not in said
 

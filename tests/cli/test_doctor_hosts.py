@@ -15,17 +15,16 @@ from whatsapp_mcp.cli.hosts import Launch, Machine, System
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A computer of a person who uses Cursor, with another server in it."""
+    """A computer of a person who uses Claude Code, with another server in it."""
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "data"))
-    (tmp_path / ".cursor").mkdir()
     return Machine(System.LINUX, str(tmp_path))
 
 
 def found_with(machine: Machine, launch: Launch) -> Finding:
-    """What is found where Cursor starts a server so."""
+    """What is found where Claude Code starts a server so."""
     server = {"command": launch.command, "args": list(launch.args), "env": dict(launch.env)}
     servers = {"whatsapp": server, "theirs": {"command": "/nowhere/else"}}
-    (Path(machine.home) / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    (Path(machine.home) / ".claude.json").write_text(json.dumps({"mcpServers": servers}))
     return applications.applications(settings.load(), machine)
 
 
@@ -38,7 +37,7 @@ def test_without_a_host_the_command_that_sets_one_up_is_named(machine: Machine):
 def test_a_host_that_starts_this_program_is_fine(machine: Machine):
     found = found_with(machine, Launch.here("default"))
 
-    assert found == Finding("hosts", True, "this program is started by Cursor")
+    assert found == Finding("hosts", True, "this program is started by Claude Code")
 
 
 def test_a_host_may_start_this_program_for_another_account(machine: Machine):
@@ -49,8 +48,8 @@ def test_a_host_that_starts_a_program_which_is_not_there_is_told(machine: Machin
     found = found_with(machine, Launch("/gone/bin/whatsapp-mcp"))
 
     assert not found.ok
-    assert found.detail == "Cursor: the program that is to be started is not there"
-    assert found.action == "Run `whatsapp-mcp install cursor`."
+    assert found.detail == "Claude Code: the program that is to be started is not there"
+    assert found.action == "Run `whatsapp-mcp install claude-code`."
 
 
 def test_a_host_that_starts_another_installation_is_told(machine: Machine, tmp_path: Path):
@@ -60,7 +59,7 @@ def test_a_host_that_starts_another_installation_is_told(machine: Machine, tmp_p
     found = found_with(machine, Launch(str(other)))
 
     assert found.ok
-    assert found.action == "If that is not meant: Run `whatsapp-mcp install cursor`."
+    assert found.action == "If that is not meant: Run `whatsapp-mcp install claude-code`."
 
 
 def test_a_host_that_uses_another_home_folder_is_told(machine: Machine, tmp_path: Path):

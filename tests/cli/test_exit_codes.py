@@ -33,8 +33,8 @@ INNARDS = {
     "resume": "whatsapp_mcp.device.leader.resume",
     "doctor": "whatsapp_mcp.cli.doctor.command.examine",
     "demo": "whatsapp_mcp.cli.demo.story._run",
-    "client-config cursor": "whatsapp_mcp.cli.hosts.commands.snippet",
-    "install cursor": "whatsapp_mcp.cli.hosts.steps.to_install",
+    "client-config claude-desktop": "whatsapp_mcp.cli.hosts.commands.snippet",
+    "install claude-desktop": "whatsapp_mcp.cli.hosts.steps.to_install",
     "uninstall --dry-run": "whatsapp_mcp.cli.uninstall.installed_services",
     "service print": "whatsapp_mcp.cli.service._service",
     "service install": "whatsapp_mcp.cli.service._find_manager",
@@ -159,7 +159,7 @@ def test_ctrl_c_at_a_question_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_is_done_ends_with_0(home: Path) -> None:
-    assert code_of("client-config cursor") == ExitCode.OK
+    assert code_of("client-config claude-desktop") == ExitCode.OK
     assert code_of("archive optimize") == ExitCode.OK
     assert code_of("archive stats") == ExitCode.OK
     with closing(sqlite3.connect(settings.load().account_folder().archive_db)) as db:

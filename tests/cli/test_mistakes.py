@@ -65,7 +65,7 @@ def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, argument
         ["reconnect"],
         ["pause"],
         ["resume"],
-        ["client-config", "cursor"],
+        ["client-config", "claude-desktop"],
         *ARCHIVE_COMMANDS,
     ],
 )
@@ -123,7 +123,7 @@ def test_an_account_that_is_not_here_is_told_and_not_made(tmp_path: Path, comman
 
 @for_each(
     "command",
-    [["status"], ["unlink"], ["link"], ["client-config", "cursor"], ["serve"], *ARCHIVE_COMMANDS],
+    [["status"], ["unlink"], ["link"], ["client-config", "claude-desktop"], ["serve"], *ARCHIVE_COMMANDS],
 )
 def test_a_name_that_no_account_can_have_is_refused(tmp_path: Path, command: list[str]):
     answer = run(tmp_path / "home", *command, "--account", "../x")

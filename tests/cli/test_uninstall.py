@@ -35,9 +35,7 @@ class Machine:
         program.parent.mkdir(parents=True)
         program.write_text("#!/bin/sh\nexit 0\n")
         program.chmod(0o755)
-        for name in ("XDG_CONFIG_HOME", "CODEX_HOME", "CLAUDE_CONFIG_DIR", "GEMINI_CLI_HOME"):
-            patch.delenv(name, raising=False)
-        for name in ("QWEN_HOME", "COPILOT_HOME"):
+        for name in ("XDG_CONFIG_HOME", "CLAUDE_CONFIG_DIR"):
             patch.delenv(name, raising=False)
         patch.setenv("HOME", str(self.home))
         patch.setenv("WHATSAPP_MCP_HOME", str(self.data))
@@ -48,12 +46,12 @@ class Machine:
         for name in ("default", "work"):
             settings.load().account_folder(name).create()
         (self.data / "config.toml").write_text('log_level = "info"\n')
-        self.cursor = self.home / ".cursor" / "mcp.json"
-        self.cursor.parent.mkdir()
-        self.cursor.write_text('{"mcpServers": {"other": {"command": "x"}}}')
-        self.former = self.cursor.read_bytes()
+        self.desktop = self.home / ".config" / "Claude" / "claude_desktop_config.json"
+        self.desktop.parent.mkdir(parents=True)
+        self.desktop.write_text('{"mcpServers": {"other": {"command": "x"}}}')
+        self.former = self.desktop.read_bytes()
         self.unit = self.home / ".config" / "systemd" / "user" / "wa.service"
-        assert self.run("install", "cursor", "--yes").exit_code == 0
+        assert self.run("install", "claude-desktop", "--yes").exit_code == 0
         assert self.run("service", "install", "--name", "wa").exit_code == 0
 
     def run(self, *arguments: str, answers: str | None = None) -> Result:
@@ -86,7 +84,7 @@ def test_a_dry_run_lists_everything_and_touches_nothing(machine: Machine) -> Non
     assert done.exit_code == 0
     for part in (
         f"service      {machine.unit}",
-        f"application  Cursor: whatsapp in {machine.cursor}",
+        f"application  Claude Desktop: whatsapp in {machine.desktop}",
         "account      default: linked",
         "account      work: not linked",
         f"home         {machine.data}",
@@ -95,7 +93,7 @@ def test_a_dry_run_lists_everything_and_touches_nothing(machine: Machine) -> Non
     assert "Nothing was removed." in done.stderr
     assert "uv tool uninstall mcp-server-whatsapp" in done.stderr
     assert machine.unit.exists()
-    assert "whatsapp" in json.loads(machine.cursor.read_text())["mcpServers"]
+    assert "whatsapp" in json.loads(machine.desktop.read_text())["mcpServers"]
     assert machine.unlinked == []
 
 
@@ -105,7 +103,7 @@ def test_everything_goes_and_what_was_there_before_is_as_it_was(machine: Machine
     assert done.exit_code == 0, done.stderr
     assert machine.unlinked == ["default"]
     assert not machine.unit.exists()
-    assert machine.cursor.read_bytes() == machine.former
+    assert machine.desktop.read_bytes() == machine.former
     assert not machine.data.exists()
     assert "uv tool uninstall mcp-server-whatsapp" in done.stderr
     assert "There is nothing here." in machine.run("uninstall").stdout
@@ -202,16 +200,16 @@ def test_models_are_listed_and_removed(machine: Machine, monkeypatch: pytest.Mon
 
 
 def test_an_entry_that_cannot_be_taken_out_is_told_and_the_rest_goes(machine: Machine) -> None:
-    machine.cursor.with_name("mine.json").hardlink_to(machine.cursor)
+    machine.desktop.with_name("mine.json").hardlink_to(machine.desktop)
 
     done = machine.run("uninstall", *ALL)
 
     assert done.exit_code == 1
-    assert f"{machine.cursor} is not changed here" in done.stderr
+    assert f"{machine.desktop} is not changed here" in done.stderr
     assert not machine.unit.exists()
     assert not machine.account("work").exists()
     assert not machine.data.exists()
-    assert f"Cursor still has whatsapp in {machine.cursor}: remove it by hand." in done.stderr
+    assert f"Claude Desktop still has whatsapp in {machine.desktop}: remove it by hand." in done.stderr
 
 
 def test_what_others_keep_in_folders_of_our_names_stays_and_is_named(machine: Machine) -> None:
@@ -235,8 +233,8 @@ def test_what_others_keep_in_folders_of_our_names_stays_and_is_named(machine: Ma
 
 
 def test_a_configuration_that_cannot_be_read_is_listed(machine: Machine) -> None:
-    machine.cursor.write_text('{"mcpServers": ')
+    machine.desktop.write_text('{"mcpServers": ')
 
     done = machine.run("uninstall", "--dry-run")
 
-    assert f"unknown      Cursor: {machine.cursor} cannot be read" in done.stdout
+    assert f"unknown      Claude Desktop: {machine.desktop} cannot be read" in done.stdout

@@ -27,7 +27,7 @@ FOUND_FIRST = {
     "audit": "commands.html",
     "backup": "backup.html",
     "claude code channel": "agent.html",
-    "codex": "hosts.html",
+    "claude desktop": "install.html",
     "docker": "install.html",
     "encryption": "encryption.html",
     "import": "importing.html",

@@ -17,7 +17,8 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from tests.fixtures import HttpServer, client_of, environment, http_server, link, until
-from whatsapp_mcp.cli.hosts import HOSTS, Launch, entry_of, rendered
+from whatsapp_mcp.cli.hosts import Launch, entry_of, rendered
+from whatsapp_mcp.cli.hosts.table import CLAUDE_DESKTOP
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.people import Person
 
@@ -109,8 +110,8 @@ async def test_the_claude_desktop_configuration_starts_a_server(whatsapp: WhatsA
 
 
 def test_the_claude_desktop_configuration_is_what_client_config_prints() -> None:
-    host = next(host for host in HOSTS if host.name == "claude-desktop")
-    printed = rendered(host, "whatsapp", entry_of(host, Launch("whatsapp-mcp", ("serve",)), "whatsapp"))
+    entry = entry_of(CLAUDE_DESKTOP, Launch("whatsapp-mcp", ("serve",)), "whatsapp")
+    printed = rendered(CLAUDE_DESKTOP, "whatsapp", entry)
     assert json.loads(printed) == json.loads((EXAMPLES / "claude-desktop.json").read_text())
 
 

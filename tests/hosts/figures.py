@@ -1,4 +1,4 @@
-"""What each real host passes to its model for the commonest calls, in characters, as a table.
+"""What a real host passes to its model for the commonest calls, in characters, as a table.
 
 `make hosts-figures`, or with another checkout's server: `make hosts-figures ARGS=../other`.
 """
@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
 
-from tests.hosts.host import converse
+from tests.hosts.claude_code import ClaudeCode
+from tests.hosts.host import Host, converse
 from tests.hosts.scripted_model import Call, Shown
 from tests.hosts.story import told
-from tests.hosts.test_hosts import HOSTS
 
 CALLS = [
     Call("connection_status"),
@@ -26,11 +27,11 @@ CALLS = [
 ]
 
 
-async def _table(checkout: Path | None) -> str:
+async def _table(hosts: Mapping[str, Host], checkout: Path | None) -> str:
     shown: dict[str, list[Shown]] = {}
     with tempfile.TemporaryDirectory() as folder:
         async with told(Path(folder), checkout) as story:
-            for name, host in HOSTS.items():
+            for name, host in hosts.items():
                 model = await converse(host, Path(folder) / name, story.launch(), CALLS)
                 shown[name] = model.shown
     rows = [f"| call | {' | '.join(shown)} |", f"| --- {'| ---: ' * len(shown)}|"]
@@ -44,5 +45,10 @@ def _cell(shown: Shown) -> str:
     return f"{len(shown.text):,}" + " + image" * len(shown.images)
 
 
+def main(hosts: Mapping[str, Host]) -> None:
+    """Print the table of some hosts."""
+    print(anyio.run(_table, hosts, Path(sys.argv[1]).resolve() if sys.argv[1:] else None))
+
+
 if __name__ == "__main__":
-    print(anyio.run(_table, Path(sys.argv[1]).resolve() if sys.argv[1:] else None))
+    main({"Claude Code": ClaudeCode()})

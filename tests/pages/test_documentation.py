@@ -42,7 +42,7 @@ async def page(browser: Any, built: Path) -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize(
-    ("word", "first"), [("approval", "settings.html"), ("voice", "files.html"), ("codex", "hosts.html")]
+    ("word", "first"), [("approval", "settings.html"), ("voice", "files.html"), ("docker", "install.html")]
 )
 async def test_a_search_shows_the_page_about_a_thing_first(page: Any, word: str, first: str) -> None:
     await page.click(".md-search__input")

@@ -67,13 +67,15 @@ async def install_the_extra(world: World) -> None:
 
 
 async def application_starts_what_is_gone(world: World) -> None:
-    folder = world.home.with_name("person") / ".cursor"
+    folder = world.home.with_name("person") / "Claude"
     folder.mkdir(parents=True)
-    (folder / "mcp.json").write_text('{"mcpServers": {"whatsapp": {"command": "/nowhere/whatsapp-mcp"}}}')
+    (folder / "claude_desktop_config.json").write_text(
+        '{"mcpServers": {"whatsapp": {"command": "/nowhere/whatsapp-mcp"}}}'
+    )
 
 
 async def set_the_application_up_again(world: World) -> None:
-    code, said = await world.run("install", "cursor", "--yes")
+    code, said = await world.run("install", "claude-desktop", "--yes")
     assert code == 0, said
 
 
@@ -127,8 +129,8 @@ OF_COMPUTERS = (
         "program gone",
         application_starts_what_is_gone,
         "hosts",
-        "Cursor",
-        "`whatsapp-mcp install cursor`",
+        "Claude Desktop",
+        "`whatsapp-mcp install claude-desktop`",
         set_the_application_up_again,
     ),
     Fault("disk full", disk_full, "disk", "messages soon cannot", "Free some", free_space, needs="mounts"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, Machine, System, http_snippet, snippet
+from whatsapp_mcp.cli.hosts import Host, Launch, Machine, System, http_snippet, snippet
+from whatsapp_mcp.cli.hosts.table import CLAUDE_CODE, CLAUDE_DESKTOP, GENERIC
 
 FOLDER = Path(__file__).parents[1] / "golden" / "hosts"
+CORE = (CLAUDE_DESKTOP, CLAUDE_CODE, GENERIC)
 MACHINES = {
     System.LINUX: Machine(System.LINUX, "/home/ann"),
     System.MACOS: Machine(System.MACOS, "/Users/ann"),
@@ -35,12 +38,11 @@ def render(host: Host) -> str:
     return "\n".join(parts)
 
 
-def main() -> None:
+def write(hosts: Iterable[Host], folder: Path) -> None:
     """Write the files."""
-    FOLDER.mkdir(exist_ok=True)
-    for host in HOSTS:
-        (FOLDER / f"{host.name}.txt").write_text(render(host), encoding="utf-8")
+    for host in hosts:
+        (folder / f"{host.name}.txt").write_text(render(host), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    write(CORE, FOLDER)

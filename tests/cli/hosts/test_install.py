@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,11 @@ from typer.testing import CliRunner, Result
 
 from tests.tables import for_each
 from whatsapp_mcp.cli.app import app
-from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, Machine, System, entry_of, found, to_install
+from whatsapp_mcp.cli.hosts import Host, Launch, Machine, System, entry_of, found, known_hosts, to_install
 from whatsapp_mcp.cli.hosts.editing import put_in
+from whatsapp_mcp.cli.hosts.table import CLAUDE_CODE, CLAUDE_DESKTOP
 from whatsapp_mcp.errors import Busy, Unsupported
 
-BY_NAME = {host.name: host for host in HOSTS}
 THEIRS = {"command": "uv", "args": ["--directory", "/src/whatsapp-mcp/whatsapp-mcp-server", "run", "main.py"]}
 REPEATING = """#!/bin/sh
 pwd >> "$HOME/calls"
@@ -31,7 +30,7 @@ exit "$(cat "$HOME/code" 2>/dev/null || echo 0)"
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A person's home folder; no host is installed, and no program of one is on the PATH."""
-    for variable in ("XDG_CONFIG_HOME", "CODEX_HOME", "CLAUDE_CONFIG_DIR", "GEMINI_CLI_HOME", "QWEN_HOME"):
+    for variable in ("XDG_CONFIG_HOME", "CLAUDE_CONFIG_DIR"):
         monkeypatch.delenv(variable, raising=False)
     home = tmp_path / "ann"
     (home / "bin").mkdir(parents=True)
@@ -42,10 +41,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def cursor(home: Path) -> Path:
-    """The file of Cursor, which has another server."""
-    file = home / ".cursor" / "mcp.json"
-    file.parent.mkdir()
+def desktop(home: Path) -> Path:
+    """The file of Claude Desktop, which has another server."""
+    file = home / ".config" / "Claude" / "claude_desktop_config.json"
+    file.parent.mkdir(parents=True)
     other = '"other": {"command": "x", "env": {"KEY": "secret"}}'
     file.write_text(f'{{\n    "mcpServers": {{\n        {other}\n    }}\n}}\n')
     return file
@@ -66,135 +65,138 @@ def program(home: Path, name: str) -> Path:
 
 
 def our_entry() -> dict[str, object]:
-    return entry_of(BY_NAME["cursor"], Launch.here(None), "whatsapp")
+    return entry_of(CLAUDE_DESKTOP, Launch.here(None), "whatsapp")
 
 
-def test_a_file_is_changed_after_the_difference_was_shown_and_restored_by_undo(cursor: Path) -> None:
-    former = cursor.read_bytes()
-    cursor.chmod(0o640)
+def test_a_file_is_changed_after_the_difference_was_shown_and_restored_by_undo(desktop: Path) -> None:
+    former = desktop.read_bytes()
+    desktop.chmod(0o640)
 
-    done = run("install", "cursor", "--yes")
+    done = run("install", "claude-desktop", "--yes")
 
     assert done.exit_code == 0
     assert '+        "whatsapp": {' in done.stdout
     assert "secret" not in done.stdout
-    servers = json.loads(cursor.read_text())["mcpServers"]
+    servers = json.loads(desktop.read_text())["mcpServers"]
     assert servers["whatsapp"] == our_entry()
     assert servers["other"] == {"command": "x", "env": {"KEY": "secret"}}
-    backup = cursor.with_name("mcp.json.before-whatsapp")
+    backup = desktop.with_name("claude_desktop_config.json.before-whatsapp")
     assert backup.read_bytes() == former
-    assert {cursor.stat().st_mode & 0o777, backup.stat().st_mode & 0o777} == {0o640}
+    assert {desktop.stat().st_mode & 0o777, backup.stat().st_mode & 0o777} == {0o640}
 
-    again = run("install", "cursor", "--yes")
+    again = run("install", "claude-desktop", "--yes")
     assert (again.exit_code, again.stdout) == (0, "")
     assert "already" in again.stderr
 
-    assert run("install", "cursor", "--undo", "--yes").exit_code == 0
-    assert cursor.read_bytes() == former
+    assert run("install", "claude-desktop", "--undo", "--yes").exit_code == 0
+    assert desktop.read_bytes() == former
     assert not backup.exists()
-    assert "no server named whatsapp" in run("install", "cursor", "--undo", "--yes").stderr
+    assert "no server named whatsapp" in run("install", "claude-desktop", "--undo", "--yes").stderr
 
 
-def test_nothing_is_written_where_nobody_can_be_asked(cursor: Path) -> None:
-    former = cursor.read_bytes()
+def test_nothing_is_written_where_nobody_can_be_asked(desktop: Path) -> None:
+    former = desktop.read_bytes()
 
-    done = run("install", "cursor")
+    done = run("install", "claude-desktop")
 
     assert done.exit_code == 2
     assert "standard input is no terminal. Run it in a terminal, or give --yes." in done.stderr
-    assert (cursor.read_bytes(), [each.name for each in cursor.parent.iterdir()]) == (former, ["mcp.json"])
+    assert (desktop.read_bytes(), [each.name for each in desktop.parent.iterdir()]) == (
+        former,
+        ["claude_desktop_config.json"],
+    )
 
 
-def test_nothing_is_written_after_a_no(cursor: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    former = cursor.read_bytes()
+def test_nothing_is_written_after_a_no(desktop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    former = desktop.read_bytes()
 
     def refuse(*_: object, **__: object) -> None:
         raise typer.Abort
 
     monkeypatch.setattr("whatsapp_mcp.cli.hosts.commands.agreed", refuse)
 
-    assert run("install", "cursor").exit_code == 1
-    assert cursor.read_bytes() == former
+    assert run("install", "claude-desktop").exit_code == 1
+    assert desktop.read_bytes() == former
 
 
-def test_another_account_is_a_server_of_its_own(cursor: Path) -> None:
-    run("install", "cursor", "--yes")
-    run("install", "cursor", "--yes", "--account", "work")
+def test_another_account_is_a_server_of_its_own(desktop: Path) -> None:
+    run("install", "claude-desktop", "--yes")
+    run("install", "claude-desktop", "--yes", "--account", "work")
 
-    servers = json.loads(cursor.read_text())["mcpServers"]
+    servers = json.loads(desktop.read_text())["mcpServers"]
     assert servers["whatsapp-work"]["args"][-2:] == ["--account", "work"]
-    assert run("install", "cursor", "--undo", "--yes").exit_code == 0
-    assert set(json.loads(cursor.read_text())["mcpServers"]) == {"other", "whatsapp-work"}
+    assert run("install", "claude-desktop", "--undo", "--yes").exit_code == 0
+    assert set(json.loads(desktop.read_text())["mcpServers"]) == {"other", "whatsapp-work"}
 
 
-def test_another_program_of_this_name_is_not_touched(cursor: Path) -> None:
-    cursor.write_text(json.dumps({"mcpServers": {"whatsapp": THEIRS}}))
-    former = cursor.read_bytes()
+def test_another_program_of_this_name_is_not_touched(desktop: Path) -> None:
+    desktop.write_text(json.dumps({"mcpServers": {"whatsapp": THEIRS}}))
+    former = desktop.read_bytes()
 
     for arguments in (["--yes"], ["--undo", "--yes"]):
-        done = run("install", "cursor", *arguments)
+        done = run("install", "claude-desktop", *arguments)
         assert done.exit_code == 2
-        assert f"in {cursor} that is another program, `uv`. Remove or rename" in done.stderr
-        assert cursor.read_bytes() == former
+        assert f"in {desktop} that is another program, `uv`. Remove or rename" in done.stderr
+        assert desktop.read_bytes() == former
 
 
-def test_what_a_person_added_to_our_entry_stays_when_the_program_moved(cursor: Path) -> None:
+def test_what_a_person_added_to_our_entry_stays_when_the_program_moved(desktop: Path) -> None:
     entry = {"command": "/old/whatsapp-mcp", "args": [], "env": {"A": "b"}, "autoApprove": ["list_chats"]}
-    cursor.write_text(json.dumps({"mcpServers": {"whatsapp": entry}}))
+    desktop.write_text(json.dumps({"mcpServers": {"whatsapp": entry}}))
 
-    assert run("install", "cursor", "--yes").exit_code == 0
+    assert run("install", "claude-desktop", "--yes").exit_code == 0
 
-    servers = json.loads(cursor.read_text())["mcpServers"]
+    servers = json.loads(desktop.read_text())["mcpServers"]
     assert servers["whatsapp"] == {"autoApprove": ["list_chats"], **our_entry()}
-    assert not cursor.with_name("mcp.json.before-whatsapp").exists()
+    assert not desktop.with_name("claude_desktop_config.json.before-whatsapp").exists()
 
 
-def test_the_difference_within_one_line_shows_nothing_of_others(cursor: Path) -> None:
-    cursor.write_text('{"mcpServers": {"other": {"env": {"KEY": "secret"}}}}')
+def test_the_difference_within_one_line_shows_nothing_of_others(desktop: Path) -> None:
+    desktop.write_text('{"mcpServers": {"other": {"env": {"KEY": "secret"}}}}')
 
-    done = run("install", "cursor", "--yes")
+    done = run("install", "claude-desktop", "--yes")
 
     assert done.exit_code == 0
     assert '"whatsapp": {' in done.stdout
     assert "secret" not in done.stdout
-    assert "secret" not in run("install", "cursor", "--undo", "--yes").stdout
+    assert "secret" not in run("install", "claude-desktop", "--undo", "--yes").stdout
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"mcpServers": []}', "\xff"])
 def test_a_file_that_cannot_be_kept_as_it_is_stays_and_the_entry_is_printed(
-    cursor: Path, content: str
+    desktop: Path, content: str
 ) -> None:
-    cursor.write_bytes(content.encode("latin-1"))
+    desktop.write_bytes(content.encode("latin-1"))
 
-    done = run("install", "cursor", "--yes")
+    done = run("install", "claude-desktop", "--yes")
 
     assert done.exit_code == 1
     assert json.loads(done.stdout)["mcpServers"]["whatsapp"] == our_entry()
-    assert str(cursor) in done.stderr
-    assert cursor.read_bytes() == content.encode("latin-1")
+    assert str(desktop) in done.stderr
+    assert desktop.read_bytes() == content.encode("latin-1")
 
 
-def test_a_symbolic_link_and_a_hard_link_stay_what_they_are(cursor: Path) -> None:
-    elsewhere = cursor.with_name("dotfiles.json")
+def test_a_symbolic_link_and_a_hard_link_stay_what_they_are(desktop: Path) -> None:
+    elsewhere = desktop.with_name("dotfiles.json")
     for link in (os.symlink, os.link):
-        cursor.replace(elsewhere)
-        link(elsewhere, cursor)
+        desktop.replace(elsewhere)
+        link(elsewhere, desktop)
         former = elsewhere.read_bytes()
 
-        done = run("install", "cursor", "--yes")
+        done = run("install", "claude-desktop", "--yes")
 
         assert done.exit_code == 1
         assert '"whatsapp"' in done.stdout
         assert elsewhere.read_bytes() == former
-        cursor.unlink()
-        elsewhere.replace(cursor)
+        desktop.unlink()
+        elsewhere.replace(desktop)
 
 
 def test_a_host_that_was_never_started_is_named(home: Path) -> None:
-    done = run("install", "zed", "--yes")
+    done = run("install", "claude-desktop", "--yes")
 
     assert done.exit_code == 1
-    assert "Zed is not installed, or was never started. Start it once" in done.stderr
+    assert "Claude Desktop is not installed, or was never started. Start it once" in done.stderr
     assert not (home / ".config").exists()
 
 
@@ -222,7 +224,7 @@ def test_an_entry_of_a_host_with_commands_is_replaced_and_removed_by_them(home: 
 
     assert run("install", "claude-code", "--yes").exit_code == 0
     assert "<mcp><remove><--scope><user><whatsapp>" in calls.read_text().splitlines()
-    entry = entry_of(BY_NAME["claude-code"], Launch.here(None), "whatsapp")
+    entry = entry_of(CLAUDE_CODE, Launch.here(None), "whatsapp")
     configuration.write_text(json.dumps({"mcpServers": {"whatsapp": entry}}))
     calls.unlink()
     assert "already" in run("install", "claude-code", "--yes").stderr
@@ -282,12 +284,12 @@ def test_a_script_of_windows_gets_no_word_that_its_shell_would_take_apart(
     monkeypatch.setattr(Machine, "program", lambda *_: "C:\\npm\\claude.CMD")  # pyright: ignore[reportUnknownLambdaType]
 
     with pytest.raises(Unsupported, match="is a script"):
-        to_install(BY_NAME["claude-code"], launch, "whatsapp", machine)
+        to_install(CLAUDE_CODE, launch, "whatsapp", machine)
 
     escaped = character.replace('"', '\\"')
     assert f'"C:\\A{escaped}B\\whatsapp-mcp.exe"' in machine.line([launch.command])
     monkeypatch.setattr(Machine, "program", lambda *_: "C:\\claude.exe")  # pyright: ignore[reportUnknownLambdaType]
-    assert to_install(BY_NAME["claude-code"], launch, "whatsapp", machine) is not None
+    assert to_install(CLAUDE_CODE, launch, "whatsapp", machine) is not None
 
 
 def test_a_command_that_cannot_be_started_is_told_with_what_shows_why(home: Path) -> None:
@@ -307,8 +309,8 @@ def test_a_command_that_cannot_be_started_is_told_with_what_shows_why(home: Path
     ("typed", "told"),
     [
         (["clade-code"], "Did you mean claude-code?"),
-        (["claude"], "Did you mean claude-desktop or claude-code or claude-ai?"),
-        (["VSCode"], "Did you mean vscode?"),
+        (["claude"], "Did you mean claude-desktop or claude-code"),
+        (["Generic"], "Did you mean generic?"),
         (["notepad"], "is not one of 'claude-desktop', "),
         ([], "Missing argument 'HOST'. One of claude-desktop, "),
     ],
@@ -322,15 +324,15 @@ def test_a_name_that_is_wrong_or_missing_is_answered_with_the_right_ones(
     assert told in " ".join(done.stderr.split())
 
 
-def test_the_name_of_another_program_is_cleaned_and_without_its_folder(cursor: Path) -> None:
+def test_the_name_of_another_program_is_cleaned_and_without_its_folder(desktop: Path) -> None:
     entry = {"command": "/home/ann/\x1b[2Jgame\u202e", "args": []}
-    cursor.write_text(json.dumps({"mcpServers": {"whatsapp": entry}}))
+    desktop.write_text(json.dumps({"mcpServers": {"whatsapp": entry}}))
 
-    done = run("install", "cursor", "--yes")
+    done = run("install", "claude-desktop", "--yes")
 
     assert "another program, `" in done.stderr
     assert not {"\x1b", "\u202e"} & set(done.stderr)
-    assert "/home/ann" not in done.stderr.replace(str(cursor), "")
+    assert "/home/ann" not in done.stderr.replace(str(desktop), "")
 
 
 @pytest.mark.parametrize(
@@ -343,42 +345,37 @@ def test_the_name_of_another_program_is_cleaned_and_without_its_folder(cursor: P
         ),
     ],
 )
-def test_while_no_phone_is_linked_the_next_step_is_told(cursor: Path, options: list[str], told: str) -> None:
+def test_while_no_phone_is_linked_the_next_step_is_told(desktop: Path, options: list[str], told: str) -> None:
     for _ in ("set up", "set up already"):
-        done = run("install", "cursor", "--yes", *options)
+        done = run("install", "claude-desktop", "--yes", *options)
         assert (done.exit_code, done.stderr.splitlines()[-1]) == (0, told)
 
 
-def test_without_its_command_the_file_of_codex_is_changed_and_that_of_claude_code_is_not(home: Path) -> None:
-    (home / ".codex").mkdir()
-
-    assert run("install", "codex", "--yes").exit_code == 0
-    codex = tomllib.loads((home / ".codex" / "config.toml").read_text())
-    assert codex["mcp_servers"]["whatsapp"]["command"] == Launch.here(None).command
-    done = run("install", "claude-code", "--yes")
-    assert done.exit_code == 1
-    assert done.stdout.startswith("claude mcp add")
-    assert not (home / ".claude.json").exists()
-
-
-@pytest.mark.parametrize("name", [host.name for host in HOSTS if not host.is_automatic and host.entry])
-def test_what_is_set_up_by_hand_is_printed(home: Path, name: str) -> None:
-    done = run("install", name, "--yes")
+@for_each("host", [host for host in known_hosts() if not host.is_automatic and host.entry])
+def test_what_is_set_up_by_hand_is_printed(home: Path, host: Host) -> None:
+    done = run("install", host.name, "--yes")
 
     assert done.exit_code == 1
     assert "whatsapp" in done.stdout
     assert "is set up by hand" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["chatgpt", "claude-ai"])
-def test_a_host_that_needs_a_public_url_is_answered_with_the_settings(home: Path, name: str) -> None:
-    done = run("install", name)
+def test_a_file_of_a_host_that_is_set_up_by_its_own_command_alone_is_not_changed(home: Path) -> None:
+    done = run("install", "claude-code", "--yes")
+
+    assert done.exit_code == 1
+    assert done.stdout.startswith("claude mcp add")
+    assert not (home / ".claude.json").exists()
+
+
+def test_a_host_that_needs_a_public_url_is_answered_with_the_settings(home: Path) -> None:
+    done = run("client-config", "claude-desktop", "--http")
 
     assert done.exit_code == 2
     assert "Set server.public_url and server.oauth in config.toml." in done.stderr
 
 
-@for_each("host", HOSTS)
+@for_each("host", known_hosts())
 def test_what_cannot_be_undone_here_is_answered_with_how_to_undo_it_by_hand(home: Path, host: Host) -> None:
     done = run("install", host.name, "--undo", "--yes")
 
@@ -389,41 +386,37 @@ def test_what_cannot_be_undone_here_is_answered_with_how_to_undo_it_by_hand(home
     assert "printed" not in done.stderr
 
 
-def test_an_entry_is_taken_out_of_a_file_with_comments(cursor: Path) -> None:
+def test_an_entry_is_taken_out_of_a_file_with_comments(desktop: Path) -> None:
     former = '{\n  // mine\n  "a": 1, // and this\n}'
-    cursor.write_text(former)
+    desktop.write_text(former)
 
-    done = run("install", "cursor", "--yes")
+    done = run("install", "claude-desktop", "--yes")
     assert (done.exit_code, "mine" in done.stdout) == (0, False)
-    assert '"whatsapp"' in cursor.read_text()
-    assert run("install", "cursor", "--undo", "--yes").exit_code == 0
+    assert '"whatsapp"' in desktop.read_text()
+    assert run("install", "claude-desktop", "--undo", "--yes").exit_code == 0
 
-    assert cursor.read_text() == former
+    assert desktop.read_text() == former
 
 
-def test_a_file_that_changes_while_a_person_is_asked_is_not_overwritten(cursor: Path) -> None:
-    change = put_in(BY_NAME["cursor"], cursor, "whatsapp", our_entry())
+def test_a_file_that_changes_while_a_person_is_asked_is_not_overwritten(desktop: Path) -> None:
+    change = put_in(CLAUDE_DESKTOP, desktop, "whatsapp", our_entry())
     assert change is not None
-    cursor.write_text("{}")
+    desktop.write_text("{}")
 
     with pytest.raises(Busy, match="was changed by another program"):
         change.apply()
-    assert cursor.read_text() == "{}"
+    assert desktop.read_text() == "{}"
 
 
-def test_what_hosts_have_of_ours_is_found_also_in_files_with_comments(cursor: Path, home: Path) -> None:
-    run("install", "cursor", "--yes")
-    zed = home / ".config" / "zed" / "settings.json"
-    zed.parent.mkdir(parents=True)
+def test_what_hosts_have_of_ours_is_found_also_in_a_file_with_comments(desktop: Path) -> None:
     ours = json.dumps({"command": sys.executable, "args": ["-P", "-m", "whatsapp_mcp"]})
     servers = f'"whatsapp": {ours}, "theirs": {json.dumps(THEIRS)},'
-    zed.write_text(f'{{// "x": {{}}\n"url": "http://a//b", /* , */ "context_servers": {{{servers}}},}}')
+    desktop.write_text(f'{{// "x": {{}}\n"url": "http://a//b", /* , */ "mcpServers": {{{servers}}},}}')
 
-    all_found = {(each.host.name, each.name): each for each in found(Machine.here())}
+    [ours_there] = found(Machine.here())
 
-    assert set(all_found) == {("cursor", "whatsapp"), ("zed", "whatsapp")}
-    assert all_found["cursor", "whatsapp"].launch == Launch.here(None)
-    assert all_found["zed", "whatsapp"].path == zed
+    assert (ours_there.host, ours_there.path, ours_there.name) == (CLAUDE_DESKTOP, desktop, "whatsapp")
+    assert ours_there.launch.command == sys.executable
 
 
 @for_each(

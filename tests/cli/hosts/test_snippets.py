@@ -7,37 +7,25 @@ import os
 import shlex
 import subprocess
 import sys
-import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.cli.hosts.golden import FOLDER, MACHINES, render
+from tests.cli.hosts.golden import CORE, FOLDER, MACHINES, render
 from tests.tables import for_each
-from whatsapp_mcp.cli.hosts import HOSTS, Host, Launch, System, http_snippet, launch_of, snippet
+from whatsapp_mcp.cli.hosts import Host, Launch, System, http_snippet, known_hosts, launch_of, snippet
+from whatsapp_mcp.cli.hosts.table import CLAUDE_DESKTOP
 from whatsapp_mcp.errors import InvalidArgument
 
 AWKWARD = Launch(
     "/opt/my tools/whatsapp-mcp", ("--account", "wörk"), (("WHATSAPP_MCP_HOME", 'C:\\Users\\A "B"\\wa'),)
 )
 LINUX = MACHINES[System.LINUX]
-STARTING = [host for host in HOSTS if host.entry is not None]
-AUTOMATIC = (
-    "claude-desktop claude-code codex gemini-cli qwen-code cursor vscode opencode windsurf zed lm-studio "
-    "goose"
-)
-PRINTED = "cline continue warp copilot-cli amp n8n open-webui librechat home-assistant claude-ai chatgpt"
 
 
-@pytest.fixture(params=STARTING, ids=lambda host: host.name)
-def host(request: pytest.FixtureRequest) -> Host:
-    """A host that starts programs."""
-    return request.param
-
-
-def launch_in(host: Host, text: str) -> Launch | None:
+def launch_in(host: Host, text: str, read: Callable[[str], Any] = json.loads) -> Launch | None:
     """How the host would start the server, from what is printed for it."""
     if host.command is not None:
         program, *words = shlex.split(text)
@@ -47,57 +35,31 @@ def launch_in(host: Host, text: str) -> Launch | None:
         begin = words.index("whatsapp") + 1
         command = [word for word in words[begin:] if word not in {"--", flag, "=".join(pairs[0][::2])}]
         return Launch(command[0], tuple(command[1:]), tuple((key, value) for key, _, value in pairs))
-    readers = {"JSON": json.loads, "TOML": tomllib.loads, "YAML": yaml.safe_load}
-    servers: Any = readers[host.format.name](text)[host.container]
+    servers = read(text)[host.container]
     return launch_of(servers[0] if isinstance(servers, list) else servers["whatsapp"])
 
 
-def test_every_host_of_the_list_is_in_the_table() -> None:
-    assert [host.name for host in HOSTS if host.is_automatic] == AUTOMATIC.split()
-    assert [host.name for host in HOSTS if not host.is_automatic] == PRINTED.split()
+def check_awkward(host: Host, read: Callable[[str], Any] = json.loads) -> None:
+    """See that what is printed carries command, arguments and environment unharmed."""
+    assert launch_in(host, snippet(host, AWKWARD, "whatsapp", LINUX).text, read) == AWKWARD
 
 
-@for_each("each", HOSTS)
-def test_what_is_printed_is_as_it_was_looked_at(each: Host) -> None:
-    assert render(each) == (FOLDER / f"{each.name}.txt").read_text(encoding="utf-8")
-
-
-def test_what_is_printed_carries_command_arguments_and_environment_unharmed(host: Host) -> None:
-    assert launch_in(host, snippet(host, AWKWARD, "whatsapp", LINUX).text) == AWKWARD
-
-
-@for_each("each", HOSTS)
-def test_no_token_is_printed_and_each_host_is_told_where_its_token_goes(each: Host) -> None:
-    text, where = http_snippet(each, "whatsapp", LINUX, port=9000, public="https://wa.example.org")
+def check_token(host: Host) -> None:
+    """See that no token is printed, and that the host is said where its token goes."""
+    text, where = http_snippet(host, "whatsapp", LINUX, port=9000, public="https://wa.example.org")
 
     assert "wamcp_" not in text
-    assert ("whatsapp-mcp token create" in where) is not each.http.signs_in
+    assert ("whatsapp-mcp token create" in where) is not host.http.signs_in
     assert ":9000/" in text or "wa.example.org" in text
 
 
-def test_a_host_elsewhere_needs_a_public_url() -> None:
-    remote = next(host for host in HOSTS if host.name == "chatgpt")
+def check_starts_this(host: Host, folder: Path, read: Callable[[str], Any] = json.loads) -> None:
+    """See that the command that is printed starts this installation."""
+    printed = client_config(host.name, "--account", "work", home=folder)
 
-    with pytest.raises(InvalidArgument) as refused:
-        http_snippet(remote, "whatsapp", LINUX, port=8808, public=None)
-    assert "server.public_url" in refused.value.action
-
-
-@pytest.mark.parametrize("name", ["cursor", "codex", "goose"])
-def test_the_printed_command_starts_this_installation(name: str, tmp_path: Path) -> None:
-    host = next(host for host in HOSTS if host.name == name)
-    printed = subprocess.run(
-        [sys.executable, "-m", "whatsapp_mcp", "client-config", host.name, "--account", "work"],
-        env=os.environ | {"WHATSAPP_MCP_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-
-    launch = launch_in(host, printed.stdout.replace("whatsapp-work", "whatsapp"))
+    launch = launch_in(host, printed.replace("whatsapp-work", "whatsapp"), read)
     assert launch is not None
-    assert dict(launch.env) == {"WHATSAPP_MCP_HOME": str(tmp_path)}
+    assert dict(launch.env) == {"WHATSAPP_MCP_HOME": str(folder)}
     assert launch.args[-2:] == ("--account", "work")
     assert Path(launch.command).is_absolute()
     assert launch.is_ours()
@@ -107,14 +69,50 @@ def test_the_printed_command_starts_this_installation(name: str, tmp_path: Path)
     assert started.stdout.startswith("whatsapp-mcp ")
 
 
-def test_the_form_for_http_is_printed_for_a_host_that_starts_nothing(tmp_path: Path) -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "whatsapp_mcp", "client-config", "n8n"],
-        env=os.environ | {"WHATSAPP_MCP_HOME": str(tmp_path)},
+def client_config(*words: str, home: Path) -> str:
+    """What `whatsapp-mcp client-config` prints."""
+    return subprocess.run(
+        [sys.executable, "-m", "whatsapp_mcp", "client-config", *words],
+        env=os.environ | {"WHATSAPP_MCP_HOME": str(home)},
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
-    )
+    ).stdout
 
-    assert printed.stdout == "http://host.docker.internal:8808/mcp\n"
+
+def test_those_that_are_set_up_by_install_are_listed_before_those_that_are_set_up_by_hand() -> None:
+    automatic = [host.is_automatic for host in known_hosts()]
+    assert automatic == sorted(automatic, reverse=True)
+    assert [host for host in known_hosts() if host in CORE] == [*CORE]
+
+
+@for_each("host", CORE)
+def test_what_is_printed_is_as_it_was_looked_at(host: Host) -> None:
+    assert render(host) == (FOLDER / f"{host.name}.txt").read_text(encoding="utf-8")
+
+
+@for_each("host", CORE)
+def test_what_is_printed_carries_command_arguments_and_environment_unharmed(host: Host) -> None:
+    check_awkward(host)
+
+
+@for_each("host", CORE)
+def test_no_token_is_printed_and_each_host_is_told_where_its_token_goes(host: Host) -> None:
+    check_token(host)
+
+
+def test_a_host_elsewhere_needs_a_public_url() -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        http_snippet(CLAUDE_DESKTOP, "whatsapp", LINUX, port=8808, public=None)
+    assert "server.public_url" in refused.value.action
+
+
+def test_the_printed_command_starts_this_installation(tmp_path: Path) -> None:
+    check_starts_this(CLAUDE_DESKTOP, tmp_path)
+
+
+def test_the_form_for_http_is_printed_where_it_is_asked_for(tmp_path: Path) -> None:
+    printed = client_config("generic", "--http", home=tmp_path)
+
+    assert json.loads(printed)["mcpServers"]["whatsapp"]["url"] == "http://127.0.0.1:8808/mcp"

@@ -1,32 +1,55 @@
 """MCP hosts: how each is set up to start this server, and how that is taken back."""
 
-from whatsapp_mcp.cli.hosts.entries import Snippet, command_words, entry_of, http_snippet, rendered, snippet
-from whatsapp_mcp.cli.hosts.host import Host
-from whatsapp_mcp.cli.hosts.launch import SERVER_NAME, Launch, launch_of, server_name
+from whatsapp_mcp.cli.hosts.entries import entry_of, http_snippet, rendered, snippet
+from whatsapp_mcp.cli.hosts.host import (
+    AUTHORIZATION,
+    MERGE,
+    SHELL_VARIABLE,
+    TOKEN_VARIABLE,
+    Command,
+    Format,
+    Host,
+    Http,
+    application_data,
+    by_connector,
+    by_url,
+    everywhere,
+    plain_entry,
+    typed_entry,
+)
+from whatsapp_mcp.cli.hosts.launch import Launch, launch_of
 from whatsapp_mcp.cli.hosts.machine import Machine
 from whatsapp_mcp.cli.hosts.steps import Found, found, to_install, to_undo, unreadable
-from whatsapp_mcp.cli.hosts.table import CODEX_WAITS, HOSTS
+from whatsapp_mcp.cli.hosts.table import known_hosts
 from whatsapp_mcp.system import System
 
 __all__ = [
-    "CODEX_WAITS",
-    "HOSTS",
-    "SERVER_NAME",
+    "AUTHORIZATION",
+    "MERGE",
+    "SHELL_VARIABLE",
+    "TOKEN_VARIABLE",
+    "Command",
+    "Format",
     "Found",
     "Host",
+    "Http",
     "Launch",
     "Machine",
-    "Snippet",
     "System",
-    "command_words",
+    "application_data",
+    "by_connector",
+    "by_url",
     "entry_of",
+    "everywhere",
     "found",
     "http_snippet",
+    "known_hosts",
     "launch_of",
+    "plain_entry",
     "rendered",
-    "server_name",
     "snippet",
     "to_install",
     "to_undo",
+    "typed_entry",
     "unreadable",
 ]

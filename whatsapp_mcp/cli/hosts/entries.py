@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from whatsapp_mcp.cli.hosts.host import PUBLIC, Host
+from whatsapp_mcp.cli.hosts.host import PUBLIC, TOKEN_VARIABLE, Host
 from whatsapp_mcp.cli.hosts.launch import Launch
 from whatsapp_mcp.cli.hosts.machine import Machine
-from whatsapp_mcp.cli.hosts.table import TOKEN_VARIABLE
 from whatsapp_mcp.errors import InvalidArgument
 
 _PLACEHOLDER: Final = "TOKEN"

@@ -11,10 +11,13 @@ from whatsapp_mcp.cli.hosts.launch import Launch
 from whatsapp_mcp.system import System
 
 LOOPBACK: Final = "http://127.0.0.1:{port}"
-FROM_CONTAINER: Final = "http://host.docker.internal:{port}"
-"""This computer, as containers on it call it."""
 PUBLIC: Final = "{public}"
 """`server.public_url`: for hosts that run elsewhere."""
+TOKEN_VARIABLE: Final = "WHATSAPP_MCP_TOKEN"  # noqa: S105  the name of a variable
+SHELL_VARIABLE: Final = f"${{{TOKEN_VARIABLE}}}"
+"""That variable, as a shell refers to it."""
+AUTHORIZATION: Final = {"Authorization": "Bearer {token}"}
+MERGE: Final = "Merge this into {file}."
 
 
 class Format(NamedTuple):
@@ -90,6 +93,20 @@ class Http:
     signs_in: bool = False
 
 
+def by_url(key: str = "url", *, token: str = "", **more: object) -> Http:
+    """An entry of a URL and headers."""
+    return Http(MERGE, {**more, key: "{url}", "headers": AUTHORIZATION}, token=token)
+
+
+def by_connector(menu: str) -> Http:
+    """A host of a vendor's own machines, which reach the server at a public URL."""
+    return Http(
+        f"{menu}, and give it this URL. It signs in with OAuth: set server.public_url and server.oauth.",
+        base=PUBLIC,
+        signs_in=True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """An MCP host.
@@ -149,8 +166,3 @@ def application_data(place: str) -> dict[System, tuple[str, ...]]:
         System.MACOS: (f"~/Library/Application Support/{place}",),
         System.WINDOWS: (f"$APPDATA/{place}",),
     }
-
-
-def unix_and_windows(unix: str, windows: str) -> dict[System, tuple[str, ...]]:
-    """One place on Linux and macOS, another on Windows."""
-    return {System.LINUX: (unix,), System.MACOS: (unix,), System.WINDOWS: (windows,)}

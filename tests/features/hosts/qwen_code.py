@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.hosts.node import MODULES, NODE
-from tests.hosts.opencode import ChatCompletions
+from tests.features.hosts.node import MODULES
+from tests.features.hosts.opencode import ChatCompletions
+from tests.hosts.node import NODE
 from tests.hosts.scripted_model import Request, Shown
 
 SCRIPT = str(MODULES / "@qwen-code" / "qwen-code" / "cli-entry.js")

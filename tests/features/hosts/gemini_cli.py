@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.hosts.node import MODULES
+from tests.features.hosts.node import MODULES
 from tests.hosts.scripted_model import Request, Shown
 
 SCRIPT = str(MODULES / "@google" / "gemini-cli" / "bundle" / "gemini.js")

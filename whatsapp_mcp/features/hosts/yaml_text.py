@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import Any, Final
 
+from whatsapp_mcp.cli.hosts import Format
+
 _UNBROKEN: Final = 1_000_000
 """Characters of a line."""
 
@@ -128,3 +130,8 @@ def _node(value: Any) -> Any:
         return value
     node.fa.set_flow_style()
     return node
+
+
+YAML: Final = Format("YAML", read, with_entry, without_entry, written)
+YAML_LIST: Final = YAML._replace(written=written_as_lists)
+"""In which the container is a list."""

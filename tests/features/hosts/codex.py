@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.hosts.node import MODULES, NODE
+from tests.features.hosts.node import MODULES
+from tests.hosts.node import NODE
 from tests.hosts.scripted_model import Request, Shown
-from whatsapp_mcp.cli.hosts import CODEX_WAITS
+from whatsapp_mcp.features.hosts import CODEX_WAITS
 
 SCRIPT = str(MODULES / "@openai" / "codex" / "bin" / "codex.js")
 CONFIGURATION = """

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.hosts.node import MODULES
+from tests.features.hosts.node import MODULES
 from tests.hosts.scripted_model import Request, Shown
 
 PROGRAM = str(MODULES / "opencode-linux-x64-baseline" / "bin" / "opencode")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+from whatsapp_mcp.cli.hosts import Format
 
 
 def read(text: str) -> dict[str, Any]:
@@ -75,3 +77,6 @@ def _table(value: Mapping[str, Any]) -> Any:
         else:
             table[key] = member
     return table
+
+
+TOML: Final = Format("TOML", read, with_entry, without_entry, written)
