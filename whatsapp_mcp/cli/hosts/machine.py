@@ -48,7 +48,7 @@ class Machine:
 
         That is the first that is there, else the first whose folder is there, else the first. A place begins
         with `~`, with a variable of the system (`$APPDATA`) or with one of the host and what counts without
-        it (`${CODEX_HOME:-~/.codex}`), may hold a `*`, and has `/` between its parts.
+        it (`${CLAUDE_CONFIG_DIR:-~}`), may hold a `*`, and has `/` between its parts.
         """
         paths = [path for place in places for path in self._paths(place)]
         found = [path for path in paths if Path(path).is_file()]
