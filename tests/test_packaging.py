@@ -84,8 +84,12 @@ def test_the_package_claims_no_system_and_no_python_on_which_it_has_not_run():
     assert claims == RAN_ON
 
 
+OF_FEATURES = {"prometheus-client", "ruamel-yaml"}
+"""What features alone import: it is still declared where one is left out."""
+
+
 def test_every_declared_dependency_is_imported():
-    assert declared() - set[str]().union(*imported_distributions()) == set()
+    assert declared() - OF_FEATURES - set[str]().union(*imported_distributions()) == set()
 
 
 def test_every_imported_package_is_declared():
