@@ -64,17 +64,6 @@ def test_one_image_has_one_digest_everywhere() -> None:
     assert len({name for name, _, _ in used}) == len(used)
 
 
-def test_every_action_is_named_by_its_commit() -> None:
-    used = [
-        name
-        for path in FILES
-        if ".github" in path.parts
-        for name in values_of(yaml.safe_load(path.read_text(encoding="utf-8")), "uses")
-    ]
-    assert used
-    assert [name for name in used if not re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", name)] == []
-
-
 @pytest.mark.parametrize(
     "path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem
 )

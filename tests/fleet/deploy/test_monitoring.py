@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import promql_parser
-import pytest
 import yaml
 
 from tests.tables import for_each
@@ -101,14 +100,6 @@ def test_an_alert_reads_what_there_is(alert: dict[str, Any]) -> None:
 @for_each("expression", PANELS)
 def test_a_panel_reads_what_there_is(expression: str) -> None:
     assert faults(expression) == []
-
-
-def test_the_check_notices_what_does_not_exist() -> None:
-    assert faults("whatsapp_nothing > 0") == ["whatsapp_nothing"]
-    assert faults('whatsapp_ready{tool="x"} == 0') == ["whatsapp_ready has no label tool"]
-    assert faults('whatsapp_connection_state{state=~"online|asleep"} == 1') == ["asleep"]
-    with pytest.raises(ValueError, match="parenthesis"):
-        faults("sum by (account (whatsapp_ready)")
 
 
 def test_an_alert_names_in_words_only_labels_that_it_has() -> None:
