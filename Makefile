@@ -230,8 +230,10 @@ audit: $(VENV)/.audit-installed
 test-install: $(VENV)/.dev-installed
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m install tests/releasing $(ARGS)
 
-# The tests with the newest MCP SDK and client library, whatever versions pyproject.toml allows. Downloads.
+# The tests with the newest MCP SDK and client library, whatever versions pyproject.toml allows, and with each
+# server and client of theirs executed (`tests/forking.py`). Downloads.
 NEWEST := .venv-newest
+test-newest: export FRESH_PROCESSES := 1
 test-newest: $(CONFORMANCE) $(RELEASE)
 	$(MAKE) VENV=$(NEWEST) $(NEWEST)/.dev-installed
 	$(subst $(VENV),$(NEWEST),$(INSTALL)) --upgrade mcp neonize

@@ -18,7 +18,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, TextIO, cast
@@ -33,6 +33,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests import simulated
+from tests.forking import Copies
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 from whatsapp_simulator import WhatsApp
@@ -48,6 +49,20 @@ async def whatsapp() -> AsyncIterator[WhatsApp]:
     """WhatsApp on loopback, nobody linked."""
     async with WhatsApp(seed=11) as simulated:
         yield simulated
+
+
+@pytest.fixture(scope="session")
+def copies() -> Copies:
+    """What starts the servers and clients of some folders of tests as copies."""
+    return Copies()
+
+
+@pytest.fixture(scope="module")
+def as_copies(copies: Copies) -> Iterator[None]:
+    """The servers and clients of a module are started as copies."""
+    with pytest.MonkeyPatch.context() as patch:
+        copies.use(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

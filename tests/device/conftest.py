@@ -20,6 +20,11 @@ from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_simulator import WhatsApp
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _as_copies(as_copies: None) -> None:  # pyright: ignore[reportUnusedFunction]  pytest calls it
+    """Processes begin with their modules loaded."""
+
+
 @pytest.fixture
 async def wa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WhatsApp]:
     async with WhatsApp() as whatsapp:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -84,9 +85,10 @@ async def answers(made: World) -> list[CallToolResult]:
         return told
 
 
-def demanded(text: str) -> set[Order]:
+@cache
+def demanded(text: str) -> frozenset[Order]:
     """The orders that can be read in it."""
-    return {order for reading in readings(text) for order in orders(reading)}
+    return frozenset(order for reading in {*readings(text)} for order in orders(reading))
 
 
 def without_names(text: str) -> str:

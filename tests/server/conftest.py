@@ -81,6 +81,11 @@ STORY: Sequence[tuple[str, str, str, bool]] = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _as_copies(as_copies: None) -> None:  # pyright: ignore[reportUnusedFunction]  pytest calls it
+    """Processes begin with their modules loaded."""
+
+
 @pytest.fixture
 async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
     """As `archive_in`."""
