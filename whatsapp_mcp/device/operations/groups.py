@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, partly, read
-from whatsapp_mcp.device.operations.effects import has_effect
 from whatsapp_mcp.errors import Rejected, WhatsAppError
 from whatsapp_mcp.models import (
     Group,

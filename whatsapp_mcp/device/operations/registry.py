@@ -8,7 +8,7 @@ from typing import Any, Final, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from whatsapp_mcp.device.operations.effects import Declared, declared_of
+from whatsapp_mcp.device.declarations import Declared, declared_of
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import SendRequest
