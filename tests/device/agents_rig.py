@@ -126,7 +126,7 @@ async def agents_of(
 
         own = linked.device.own_addresses
         agents = Agents(linked.archive, ledger, settings, acting, used, folder, own, lambda: CODE)
-        enforced = EnforcedDevice(linked.device, gate, agents)
+        enforced = EnforcedDevice(linked.device, gate, agents.operations())
         linked.device.hear_before_archiving(agents.hear)
         await ledger.handed_on.begin_at(await linked.archive.last_change())
         tasks.start_soon(agents.run)

@@ -99,7 +99,7 @@ def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
     settings = CurrentSettings(Settings(home=home))
     gate = Gate(nothing, cast("Any", NothingHandedOut()), settings, nothing, SystemClock())
     gate.books = cast("Any", Unwritten())
-    return EnforcedDevice(cast("LocalDevice", recorded), gate, recorded), recorded
+    return EnforcedDevice(cast("LocalDevice", recorded), gate), recorded
 
 
 def test_what_each_operation_does_is_declared_and_changes_only_on_purpose() -> None:

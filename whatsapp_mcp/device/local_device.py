@@ -37,7 +37,6 @@ from whatsapp_mcp.device.connection import (
 from whatsapp_mcp.device.counters import Counters
 from whatsapp_mcp.device.files import FileOperations, Files, readers_of
 from whatsapp_mcp.device.group_receipts import GroupReceipts
-from whatsapp_mcp.device.importing import Importer, ImportOperations, Imports
 from whatsapp_mcp.device.name_lookups import Names
 from whatsapp_mcp.device.operations import Topics
 from whatsapp_mcp.device.outbox import ClientSender, DeliveryEvidence, MessageActions, Outbox, Pacer
@@ -73,7 +72,6 @@ class LocalDevice(
     ConnectionOperations,
     MessageActions,
     FileOperations,
-    ImportOperations,
     Topics,
     ClientEvents,
 ):
@@ -143,7 +141,6 @@ class LocalDevice(
         self.pauses: PauseRecord | None = None
         self._outbox = self._make_outbox()
         self._files = self._make_files()
-        self._imports = Imports(archive, self._clock, Importer(folder, archive, settings, stored=self.stored))
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
         self._address_book = AddressBook(self._keys, self._clock, self._names.poke)
         self._unnamed = self._make_unnamed()
@@ -306,7 +303,6 @@ class LocalDevice(
             ("group receipts", self._make_group_receipts().run),
             ("keeping files", self._files.keeper.run),
             ("reading files", self._files.reading.run),
-            ("imports", self._imports.run),
             ("watch", self._watch),
             ("sleep", partial(notice_sleep, self._clock, partial(self._loop.post, connection.Woken()))),
             ("counters", self._counters.run),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
@@ -232,6 +232,11 @@ class Agents:
             await self._admission.drop(found, "no channel took it for a day")
 
     # What channels and people ask.
+
+    def operations(self) -> dict[str, Callable[..., Awaitable[Any]]]:
+        """The operations of `Device` that are done here, by their names."""
+        does = (self.handed_on, self.handed_on_done, self.agent_status, self.pair, self.drop_pairing)
+        return {each.__name__: each for each in does}
 
     async def handed_on(
         self,

@@ -10,8 +10,9 @@ Files are the other half: the client process, which opens them, opens nothing bu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from whatsapp_mcp.device.guard.bookkeeping import Begin
@@ -23,6 +24,10 @@ from whatsapp_mcp.models import Approval, LeaderFigures, SendRequest, SendResult
 from whatsapp_mcp.storage import LeadershipOver
 from whatsapp_mcp.tracing import traced
 
+Operate = Callable[..., Awaitable[Any]]
+"""Does an operation, with its arguments by their names."""
+NOTHING_BESIDE: Final[Mapping[str, Operate]] = MappingProxyType({})
+
 _OF_THE_GATE: Final = frozenset({"approval", "ask_on_phone", "decide", "clear_exposures"})
 """Operations that the gate itself does."""
 _OF_A_QUESTION: Final = frozenset({"approval", "ask_on_phone"})
@@ -30,8 +35,6 @@ _OF_A_QUESTION: Final = frozenset({"approval", "ask_on_phone"})
 
 _TAKEOVER: Final = 3.0
 """Seconds after which another leader may have taken over."""
-_BESIDE: Final = frozenset({"handed_on", "handed_on_done", "agent_status", "pair", "drop_pairing"})
-"""Operations of agents."""
 
 
 class EnforcedDevice(GeneratedDevice):
@@ -40,10 +43,12 @@ class EnforcedDevice(GeneratedDevice):
     Args:
         device: Does what is allowed.
         gate: Decides.
-        beside: Does operations of its own beside the device, such as those of agents.
+        beside: Does operations beside the device, by their names.
     """
 
-    def __init__(self, device: LocalDevice, gate: Gate, beside: object = None) -> None:
+    def __init__(
+        self, device: LocalDevice, gate: Gate, beside: Mapping[str, Operate] = NOTHING_BESIDE
+    ) -> None:
         self._device = device
         self._gate = gate
         self._beside = beside
@@ -126,8 +131,8 @@ class EnforcedDevice(GeneratedDevice):
             return await getattr(self._gate, operation.name)(**arguments)
         if operation.name == "handed_on":
             arguments = {**arguments, "has_ended": has_ended}
-        if operation.name in _BESIDE:
-            return await getattr(self._beside, operation.name)(**arguments)
+        if (operate := self._beside.get(operation.name)) is not None:
+            return await operate(**arguments)
         if operation.name == "forget_chat":
             await self._gate.books.forget_chat(arguments["chat"])
         answer = await getattr(self._device, operation.name)(**arguments)

@@ -24,10 +24,10 @@ from whatsapp_mcp.device.guard.content import (
     readings,
     referred,
     strictness,
+    subject_of,
 )
 from whatsapp_mcp.device.guard.held_sends import SAID_NO, HeldSends
 from whatsapp_mcp.device.guard.host_tools import decision_about
-from whatsapp_mcp.device.guard.import_limits import limited
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
 from whatsapp_mcp.device.guard.orders import changes_order
 from whatsapp_mcp.device.guard.phone_questions import touches_question
@@ -44,7 +44,6 @@ from whatsapp_mcp.models import (
     Caller,
     ChatFacts,
     Group,
-    ImportRequest,
     Permit,
     SendRequest,
     SentInvite,
@@ -150,10 +149,10 @@ class Gate:
         return Admission(decision)
 
     async def limited(self, arguments: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        """The arguments of an operation, as far as the caller may give them; see `import_limits`."""
-        if not isinstance(request := arguments.get("request"), ImportRequest):
+        """The arguments of an operation, as far as the caller may give them."""
+        if (subject := subject_of(arguments.get("request"))) is None:
             return arguments
-        return {**arguments, "request": await limited(request, caller, self._settings.now())}
+        return {**arguments, "request": await subject.limited(caller, self._settings.now())}
 
     async def judge(
         self,

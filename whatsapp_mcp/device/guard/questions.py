@@ -24,7 +24,6 @@ from whatsapp_mcp.models import (
     FileContent,
     ForwardContent,
     Group,
-    ImportRequest,
     LocationContent,
     Permit,
     PinContent,
@@ -76,25 +75,39 @@ class Referred(NamedTuple):
         return f"{self.author}: [{self.kind}] {self.text}"
 
 
+class Asked(NamedTuple):
+    """What a person is asked about the request of a feature.
+
+    Attributes:
+        lines: The question.
+        whom: What stands before the name of each chat that it reaches.
+        bound: What a yes is bound to, beside the arguments.
+    """
+
+    lines: Sequence[str]
+    whom: str = "To"
+    bound: Sequence[str] = ()
+
+
 class Known(NamedTuple):
     """What was looked up for a question.
 
     Attributes:
         messages: Those that a send forwards, answers or changes.
-        place: What is known of what would be imported: sentences of ours.
+        asked: About the request of a feature.
         files: What each file is, and which message it came with, by path: a clause of ours.
         group: The group to which an invite leads; None where WhatsApp does not say.
     """
 
     messages: Sequence[Referred] = ()
-    place: Sequence[str] = ()
+    asked: Asked | None = None
     files: Mapping[str, str] = {}
     group: Group | None = None
 
     @property
     def bound(self) -> list[str]:
         """The part of it to which a yes is bound."""
-        return [*self.place, *(one.bound for one in self.messages)]
+        return [*(self.asked.bound if self.asked else ()), *(one.bound for one in self.messages)]
 
 
 NOTHING: Final = Known()
@@ -123,10 +136,8 @@ def lines_of(
     if isinstance(wanted, Permit):
         details = [line for detail in wanted.details for line in barred("namely", detail)[1:]]
         return (_WANTS[wanted.wants], *_recipients(chats, "about"), *details)
-    if isinstance(request, ImportRequest):
-        me = whole("your name in it", request.me) if request.me else []
-        about = _recipients(chats, "It is the chat with")
-        return (*about, *whole("Import this into the archive", request.path), *known.place, *me)
+    if known.asked is not None:
+        return (*_recipients(chats, known.asked.whom), *known.asked.lines)
     heading = operation.replace("_", " ").capitalize()
     group = _invited(known.group) if operation == "join_group" else []
     return (*_recipients(chats), heading, *group, *_values(arguments, chats, known.files))

@@ -263,29 +263,3 @@ def _as_it_is_now(progress: ImportProgress, states: dict[int, ImportState]) -> I
     is_done = progress.state is ImportState.DONE and progress.numbers
     is_undone = is_done and all(states.get(one) is ImportState.UNDONE for one in progress.numbers)
     return replace(progress, state=ImportState.UNDONE) if is_undone else progress
-
-
-class ImportOperations:
-    """Part of the local device, which brings `Imports`; see `Device` for what each does."""
-
-    _imports: Imports
-
-    async def begin_import(self, request: ImportRequest) -> int:
-        """See `Device.begin_import`."""
-        return await self._imports.begin(request)
-
-    async def imports(self, ticket: int = 0) -> tuple[ImportProgress, ...]:
-        """See `Device.imports`."""
-        return await self._imports.all(ticket)
-
-    async def cancel_import(self, ticket: int) -> None:
-        """See `Device.cancel_import`."""
-        await self._imports.cancel(ticket)
-
-    async def undo_import(self, number: int) -> int:
-        """See `Device.undo_import`."""
-        return await self._imports.undo(number)
-
-    async def match_exports(self, path: str) -> tuple[ExportMatch, ...]:
-        """See `Device.match_exports`."""
-        return await self._imports.match(path)

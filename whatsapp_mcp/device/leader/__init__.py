@@ -6,6 +6,9 @@ from whatsapp_mcp.device.connection import (
 from whatsapp_mcp.device.leader.background import (
     background_tasks,
 )
+from whatsapp_mcp.device.leader.leadership import (
+    Ability,
+)
 from whatsapp_mcp.device.leader.led_account import (
     Led,
     LedStorage,
@@ -34,6 +37,7 @@ from whatsapp_mcp.device.leader.serving import (
 )
 
 __all__ = [
+    "Ability",
     "LeaderLease",
     "LeaderLock",
     "Led",

@@ -1,14 +1,18 @@
-"""How a leadership ends: once, for a reason."""
+"""A leadership: what features do in it, and how it ends, once and for a reason."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, NamedTuple
 
 import anyio
 
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import LEADER_GONE_SECONDS
+from whatsapp_mcp.device.guard import Operate
+from whatsapp_mcp.device.stored_files import StoredFiles
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 from whatsapp_mcp.storage import StorageError, Unavailable
 from whatsapp_mcp.system import boottime
 
@@ -21,6 +25,38 @@ logger = logging.getLogger(__name__)
 
 def nothing_to_stop() -> None:
     """A leadership on files."""
+
+
+class Ability(NamedTuple):
+    """What a feature does in the leader.
+
+    Attributes:
+        name: Of its loop, in the log.
+        run: Its loop.
+        operations: Those of `Device` that it does, by their names.
+    """
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+    operations: Mapping[str, Operate]
+
+
+def abilities(
+    folder: AccountFolder, settings: CurrentSettings, archive: Archive, stored: StoredFiles
+) -> list[Ability]:
+    """What features do in the leader of an account.
+
+    Args:
+        folder: The account's files.
+        settings: Those of the account.
+        archive: For writing.
+        stored: Keeps files elsewhere as well.
+    """
+    from whatsapp_mcp.device.importing.ability import import_ability
+
+    found: list[Ability] = []
+    found.append(import_ability(folder, settings, archive, stored))
+    return found
 
 
 class Leadership:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from whatsapp_mcp.device.connection import (
 from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Leaving, PhoneQuestions, Upkeep
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
-from whatsapp_mcp.device.leader.leadership import Leadership, watch_lease
+from whatsapp_mcp.device.leader.leadership import Ability, Leadership, abilities, watch_lease
 from whatsapp_mcp.device.leader.snapshots import keep_snapshots, make_last_snapshot
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import Device, as_device
@@ -217,7 +217,8 @@ class _Parts:
             opened.group_by_invite,
         )
         opened.outbox.look_at(Leaving(self.archive, self.ledger, gate).obstacle)
-        enforced, agents = self._with_agents(opened, gate)
+        features = abilities(self.folder, self.settings, self.archive, opened.stored)
+        enforced, agents = self._with_agents(opened, gate, features)
         due_sends = DueSends(
             self.archive, self.ledger, gate, lambda: opened.outbox, clock, ready=opened.may_send
         )
@@ -225,6 +226,8 @@ class _Parts:
         self._run("approvals", Upkeep(self.archive, self.ledger, gate).run)
         self._run("scheduled sends", due_sends.run)
         self._run("agents", agents.run)
+        for each in features:
+            self._run(each.name, each.run, opened.failures)
         self._run("phone questions", partial(phone.run, gate.decide, gate.void))
         self._run("retention", partial(keep_only, self.archive, self.ledger, retention_days))
         self._run("sealing", partial(seal_idle_files, self.folder))
@@ -260,7 +263,9 @@ class _Parts:
             program=program,
         )
 
-    def _with_agents(self, opened: LocalDevice, gate: Gate) -> tuple[EnforcedDevice, Agents]:
+    def _with_agents(
+        self, opened: LocalDevice, gate: Gate, features: Sequence[Ability]
+    ) -> tuple[EnforcedDevice, Agents]:
         """The device behind its check, and the agents, which act through it and do their operations there."""
 
         def acting(caller: Caller) -> Device:
@@ -268,7 +273,10 @@ class _Parts:
 
         own = opened.own_addresses
         agents = Agents(self.archive, self.ledger, self.settings, acting, SystemClock(), self.folder, own)
-        enforced = EnforcedDevice(opened, gate, agents)
+        beside = agents.operations()
+        for each in features:
+            beside |= each.operations
+        enforced = EnforcedDevice(opened, gate, beside)
         opened.hear_before_archiving(agents.hear)
         return enforced, agents
 

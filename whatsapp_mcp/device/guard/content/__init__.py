@@ -2,7 +2,15 @@
 
 from whatsapp_mcp.device.guard.content.carried_files import described_files
 from whatsapp_mcp.device.guard.content.concerns import Concerns
-from whatsapp_mcp.device.guard.content.facts import acts_of, digest, paths_of, reached, referred, words_of
+from whatsapp_mcp.device.guard.content.facts import (
+    acts_of,
+    digest,
+    paths_of,
+    reached,
+    referred,
+    subject_of,
+    words_of,
+)
 from whatsapp_mcp.device.guard.content.origins import exposed_by, of_origin, readings, strictness
 
 __all__ = [
@@ -17,5 +25,6 @@ __all__ = [
     "readings",
     "referred",
     "strictness",
+    "subject_of",
     "words_of",
 ]

@@ -6,26 +6,25 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.guard.content.carried_files import described_media
-from whatsapp_mcp.device.guard.questions import Known, Referred
-from whatsapp_mcp.device.importing import described, identity_of
+from whatsapp_mcp.device.guard.questions import Asked, Known, Referred
 from whatsapp_mcp.device.operations import Operation
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import (
     AlbumContent,
     AlbumFileContent,
+    Caller,
     ChatFacts,
     ContactCardContent,
     Content,
     EditContent,
     FileContent,
     ForwardContent,
-    ImportRequest,
     LocationContent,
     MessageKey,
     PollContent,
@@ -34,11 +33,46 @@ from whatsapp_mcp.models import (
     files_of,
 )
 from whatsapp_mcp.policy import Act, Audience, Effect, digest_of
+from whatsapp_mcp.settings import Settings
 
 _NOT_BOUND: Final = frozenset({"idempotency_key", "wait", "queue", "origin", "photo_origin"})
 """What is no part of what a person is asked about."""
 _PATHS: Final = ("path", "photo")
 """Names of arguments and fields that hold the path of a file."""
+
+
+class Subject(Protocol):
+    """What the request of a feature is about."""
+
+    @property
+    def chats(self) -> Sequence[str]:
+        """The jids of the chats that it reaches."""
+        ...
+
+    async def limited(self, caller: Caller, settings: Settings) -> object:
+        """The request, as far as the caller may make it.
+
+        Raises:
+            WhatsAppError: The caller may not.
+        """
+        ...
+
+    async def asked(self) -> Asked:
+        """What a person is asked about it."""
+        ...
+
+    async def digests(self) -> dict[str, str]:
+        """Of each file that it names, by path, what changes with the file."""
+        ...
+
+
+def subject_of(request: object) -> Subject | None:
+    """What a request is about, if it is one of a feature's."""
+    from whatsapp_mcp.device.guard.import_limits import import_subject
+
+    found: list[Subject | None] = []
+    found.append(import_subject(request))
+    return next(filter(None, found), None)
 
 
 def reached(operation: Operation, arguments: Mapping[str, Any]) -> list[str]:
@@ -48,8 +82,8 @@ def reached(operation: Operation, arguments: Mapping[str, Any]) -> list[str]:
         value = arguments[name]
         if isinstance(value, SendRequest):
             jids.append(value.chat)
-        elif isinstance(value, ImportRequest):
-            jids += [value.chat] if value.chat else []
+        elif (subject := subject_of(value)) is not None:
+            jids += subject.chats
         elif isinstance(value, str):
             jids.append(value)
         elif value is not None:
@@ -69,10 +103,10 @@ async def acts_of(archive: Archive, operation: Operation, arguments: Mapping[str
 
 
 async def referred(archive: Archive, arguments: Mapping[str, Any]) -> Known:
-    """What an act depends on beside its arguments: messages, and what is known of a file to import."""
+    """What an act depends on beside its arguments: messages, and what a feature knows of its request."""
     request, messages = arguments.get("request"), list[Referred]()
-    if isinstance(request, ImportRequest):
-        return Known(place=await anyio.to_thread.run_sync(described, Path(request.path)))
+    if (subject := subject_of(request)) is not None:
+        return Known(asked=await subject.asked())
     if not isinstance(request, SendRequest):
         return Known()
     for key, chat in keys_of(request):
@@ -133,18 +167,15 @@ def _bound(value: Any) -> Any:
 
 
 async def file_digests(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """SHA-256 of the bytes of every file that arguments name, by path; empty where it cannot be read.
-
-    Of what is imported it is of less (`identity_of`).
-    """
+    """SHA-256 of the bytes of every file that arguments name, by path; empty where it cannot be read."""
     digests = {path: await anyio.to_thread.run_sync(_digest, Path(path)) for path in paths_of(arguments)}
-    if isinstance(request := arguments.get("request"), ImportRequest):
-        digests[request.path] = await anyio.to_thread.run_sync(identity_of, Path(request.path))
+    if (subject := subject_of(arguments.get("request"))) is not None:
+        digests |= await subject.digests()
     return digests
 
 
 def paths_of(arguments: Mapping[str, Any]) -> list[str]:
-    """Paths of the files that arguments name, but for what is imported."""
+    """Paths of the files that arguments name, but for those of a feature's request."""
     paths = {path for value in arguments.values() for path in _paths(value)}
     return sorted(paths | {str(arguments[name]) for name in _PATHS if arguments.get(name)})
 
@@ -152,7 +183,7 @@ def paths_of(arguments: Mapping[str, Any]) -> list[str]:
 def _paths(value: Any) -> list[str]:
     if isinstance(value, SendRequest):
         return [file.path for file in files_of(value.content)]
-    if isinstance(value, ImportRequest):
+    if subject_of(value) is not None:
         return []
     held = value
     return [str(path) for name in _PATHS if (path := getattr(held, name, None))]
