@@ -26,7 +26,7 @@ from whatsapp_mcp.tracing import traced
 
 Operate = Callable[..., Awaitable[Any]]
 """Does an operation, with its arguments by their names."""
-NOTHING_BESIDE: Final[Mapping[str, Operate]] = MappingProxyType({})
+_NOTHING: Final[Mapping[str, Operate]] = MappingProxyType({})
 
 _OF_THE_GATE: Final = frozenset({"approval", "ask_on_phone", "decide", "clear_exposures"})
 """Operations that the gate itself does."""
@@ -46,9 +46,7 @@ class EnforcedDevice(GeneratedDevice):
         beside: Does operations beside the device, by their names.
     """
 
-    def __init__(
-        self, device: LocalDevice, gate: Gate, beside: Mapping[str, Operate] = NOTHING_BESIDE
-    ) -> None:
+    def __init__(self, device: LocalDevice, gate: Gate, beside: Mapping[str, Operate] = _NOTHING) -> None:
         self._device = device
         self._gate = gate
         self._beside = beside
