@@ -20,7 +20,7 @@ OF_THE_SERVER = {"child_process", "errors", "jid", "protobufs", "rpc"}
 """What the simulator uses of the server."""
 OPEN = {
     "whatsapp_mcp.archive": "commands and the device have to do with its files, readers with its answers",
-    "whatsapp_mcp.media.foreign.servers": "each of its modules is one kind of source",
+    "whatsapp_mcp.features.imports.foreign.servers": "each of its modules is one kind of source",
     "whatsapp_mcp.models": "what is imported everywhere takes no longer to load than it has to",
     "whatsapp_mcp.protobufs": "its face loads the modules of all messages",
     "whatsapp_mcp.server.push": "its face loads the whole of it",

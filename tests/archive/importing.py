@@ -12,13 +12,13 @@ from typing import Any, BinaryIO, cast
 from pydantic import TypeAdapter
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device.importing.exports import import_export
-from whatsapp_mcp.device.importing.work import Work
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.features.imports.foreign import reader, sealed
+from whatsapp_mcp.features.imports.foreign.__main__ import Reading
+from whatsapp_mcp.features.imports.importing.exports import import_export
+from whatsapp_mcp.features.imports.importing.work import Work
 from whatsapp_mcp.media import Answer, Limits, Worker
-from whatsapp_mcp.media.foreign import reader, sealed
-from whatsapp_mcp.media.foreign.__main__ import Reading
 from whatsapp_mcp.media.jobs import JOBS
 from whatsapp_mcp.models import (
     ForeignPage,

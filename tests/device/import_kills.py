@@ -27,8 +27,8 @@ from tests.archive.dump import differences, dump
 from tests.backups.android import many
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.importing.importer import Importer
-from whatsapp_mcp.device.importing.imports import Imports
+from whatsapp_mcp.features.imports.importing.importer import Importer
+from whatsapp_mcp.features.imports.importing.imports import Imports
 from whatsapp_mcp.models import ImportRequest, ImportState
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 

@@ -12,10 +12,10 @@ from tests.archive.importing import WORKER, Noted
 from tests.device.import_doubles import ANN, Opened, message
 from tests.device.test_imports import archive, importer, over, running
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device.importing.exports import import_export
-from whatsapp_mcp.device.importing.work import Work
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.features.imports.importing.exports import import_export
+from whatsapp_mcp.features.imports.importing.work import Work
 from whatsapp_mcp.models import ForeignFile, ForeignPage, ForeignPerson, ImportRequest, MessageKind
 from whatsapp_mcp.settings import CurrentSettings, MediaSettings, Settings
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.tables import for_each
-from whatsapp_mcp.device.importing import PlaceKind, described, identity_of, place_of
-from whatsapp_mcp.device.importing.archives import key_of
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.features.imports.importing import PlaceKind, described, identity_of, place_of
+from whatsapp_mcp.features.imports.importing.archives import key_of
 from whatsapp_mcp.models import ImportRequest
 
 

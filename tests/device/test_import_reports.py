@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.server.fakes import NOON
 from tests.tables import for_each
-from whatsapp_mcp.device.importing import brought, how_far, left_out
+from whatsapp_mcp.features.imports.importing import brought, how_far, left_out
 from whatsapp_mcp.models import ImportProgress, ImportReport, ImportState, ImportStep, Unreadable
 
 

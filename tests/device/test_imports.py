@@ -14,10 +14,10 @@ from tests.device.import_doubles import Opened, Opens, message, pages
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.importing import Importer, Imports
-from whatsapp_mcp.device.importing import imports as queue
-from whatsapp_mcp.device.importing.work import Job
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
+from whatsapp_mcp.features.imports.importing import Importer, Imports
+from whatsapp_mcp.features.imports.importing import imports as queue
+from whatsapp_mcp.features.imports.importing.work import Job
 from whatsapp_mcp.models import (
     ExportMatch,
     ImportProgress,

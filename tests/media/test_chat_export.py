@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tests.tables import for_each
-from whatsapp_mcp.media.exports.exported_text import read
+from whatsapp_mcp.features.imports.exports.exported_text import read
 from whatsapp_mcp.models import ExportedMessage
 
 ANDROID = """14/11/2023, 22:10 - Messages and calls are end-to-end encrypted. Tap to learn more.

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 import pytest
 
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported
+from whatsapp_mcp.features.imports.exports import chat_authors, chat_export, jobs, reader
 from whatsapp_mcp.media import (
     Worker,
     open_worker,
@@ -18,7 +19,6 @@ from whatsapp_mcp.media import (
     read_chat_export,
     read_exported_file,
 )
-from whatsapp_mcp.media.exports import chat_authors, chat_export, jobs, reader
 
 pytestmark = pytest.mark.anyio
 
@@ -107,7 +107,7 @@ async def test_lines_and_messages_are_cut(worker: Worker) -> None:
 
 
 async def test_an_export_of_too_many_messages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whatsapp_mcp.media.exports.exported_text.MESSAGES", 3)
+    monkeypatch.setattr("whatsapp_mcp.features.imports.exports.exported_text.MESSAGES", 3)
     with pytest.raises(TooLong, match="3 messages"):
         chat_export(opened((LINE + "hi\n").encode() * 4), {})
 

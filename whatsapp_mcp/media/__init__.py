@@ -1,11 +1,11 @@
 """Files: fetched, made ready for WhatsApp and readable; a child process decodes foreign formats."""
 
-from whatsapp_mcp.media.exports import (
+from whatsapp_mcp.features.imports.exports import (
     read_chat_authors,
     read_chat_export,
     read_exported_file,
 )
-from whatsapp_mcp.media.foreign import (
+from whatsapp_mcp.features.imports.foreign import (
     ForeignArchive,
     UnknownForeignVersion,
     databases_of_backup,

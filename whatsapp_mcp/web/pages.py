@@ -9,12 +9,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.features.imports.pages import import_routes
 from whatsapp_mcp.web.acts import act_routes
 from whatsapp_mcp.web.agents import agent_routes
 from whatsapp_mcp.web.approvals import approval_routes
 from whatsapp_mcp.web.archive import chat_routes, file_routes, search_routes
 from whatsapp_mcp.web.connection import LINK, connection_routes
-from whatsapp_mcp.web.imports import import_routes
 from whatsapp_mcp.web.layout import HOME, SCRIPT, STYLE, headers, render, static_routes
 from whatsapp_mcp.web.people import people_routes
 from whatsapp_mcp.web.probes import PROBES

@@ -20,7 +20,7 @@ import pytest
 from whatsapp_mcp.child_process import kept_variables, module_command
 from whatsapp_mcp.media import worker
 
-PROGRAM: Final = "whatsapp_mcp.media.foreign"
+PROGRAM: Final = "whatsapp_mcp.features.imports.foreign"
 
 
 class _Pipe:

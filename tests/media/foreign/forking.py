@@ -13,8 +13,8 @@ import socket
 import sys
 import traceback
 
-from whatsapp_mcp.media.foreign import __main__ as program
-from whatsapp_mcp.media.foreign import address_book, decrypting
+from whatsapp_mcp.features.imports.foreign import __main__ as program
+from whatsapp_mcp.features.imports.foreign import address_book, decrypting
 
 
 def main(control: socket.socket) -> None:

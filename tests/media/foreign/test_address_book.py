@@ -9,7 +9,7 @@ import pytest
 
 from tests.media.foreign.archives import described, pages_of
 from whatsapp_mcp.errors import TooLong
-from whatsapp_mcp.media.foreign import address_book
+from whatsapp_mcp.features.imports.foreign import address_book
 from whatsapp_mcp.models import ForeignPage, ImportSource, Unreadable
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]

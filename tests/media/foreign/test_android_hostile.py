@@ -20,8 +20,8 @@ from tests.media.foreign.archives import pages_of
 from tests.media.foreign.test_android import ANA, BEN, GROUP
 from tests.properties import examples
 from whatsapp_mcp.errors import InvalidArgument, TooLong, WhatsAppError
-from whatsapp_mcp.media.foreign import UnknownForeignVersion, android, database
-from whatsapp_mcp.media.foreign.database import Opened
+from whatsapp_mcp.features.imports.foreign import UnknownForeignVersion, android, database
+from whatsapp_mcp.features.imports.foreign.database import Opened
 from whatsapp_mcp.models import ForeignPage, Unreadable
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]

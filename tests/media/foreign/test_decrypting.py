@@ -17,8 +17,8 @@ from tests.media.foreign.archives import described, pages_of
 from tests.media.foreign.test_reader import bridge
 from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument, TooLong, WhatsAppError
-from whatsapp_mcp.media.foreign import decrypting
-from whatsapp_mcp.media.foreign.decrypting import decrypt, header_of, key_of
+from whatsapp_mcp.features.imports.foreign import decrypting
+from whatsapp_mcp.features.imports.foreign.decrypting import decrypt, header_of, key_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 

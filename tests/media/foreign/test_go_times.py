@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import for_each
-from whatsapp_mcp.media.foreign.servers.go_times import millis_of, seconds_of
+from whatsapp_mcp.features.imports.foreign.servers.go_times import millis_of, seconds_of
 
 
 @for_each(

@@ -15,8 +15,8 @@ import pytest
 from tests.backups.hostile import Case, hostile_backups
 from tests.media.foreign.forked import in_place_of_starting, open_forks
 from tests.media.foreign.hostile_runs import Imports, open_template
+from whatsapp_mcp.features.imports.foreign import reader
 from whatsapp_mcp.media import open_worker
-from whatsapp_mcp.media.foreign import reader
 
 pytestmark = [
     pytest.mark.anyio,

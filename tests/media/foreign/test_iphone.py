@@ -27,7 +27,7 @@ from tests.backups.iphone import (
 )
 from tests.media.foreign.archives import described, pages_of
 from tests.tables import for_each
-from whatsapp_mcp.media.foreign import database, iphone
+from whatsapp_mcp.features.imports.foreign import database, iphone
 from whatsapp_mcp.models import (
     ForeignChat,
     ForeignFile,

@@ -9,7 +9,7 @@ import pytest
 from tests.archive.events import ANA
 from tests.archive.test_exchange import bridge_database
 from tests.media.foreign.archives import pages_of
-from whatsapp_mcp.media.foreign import __main__ as process
+from whatsapp_mcp.features.imports.foreign import __main__ as process
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]
 COUNT = 150

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backups.phone import BEFORE_2016, BUSINESS, encrypted, phone_backup, place_of
-from whatsapp_mcp.media.foreign.phone_backup import Decrypted, find, is_phone_backup
+from whatsapp_mcp.features.imports.foreign.phone_backup import Decrypted, find, is_phone_backup
 
 KEY = bytes(range(32))
 STORAGE = {"ChatStorage.sqlite": b"SQLite format 3\0 and so on"}

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.backups.phone import keybag, record
 from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
-from whatsapp_mcp.media.foreign.phone_files import keys
-from whatsapp_mcp.media.foreign.phone_files.keys import Keys
+from whatsapp_mcp.features.imports.foreign.phone_files import keys
+from whatsapp_mcp.features.imports.foreign.phone_files.keys import Keys
 
 CLASS_KEY, LIST_KEY, FILE_KEY = (bytes([number]) * 32 for number in (1, 2, 3))
 BAG = keybag("horse", rounds=10, key=CLASS_KEY)

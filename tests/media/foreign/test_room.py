@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from whatsapp_mcp.media.foreign.__main__ import _room
+from whatsapp_mcp.features.imports.foreign.__main__ import _room
 
 
 @pytest.mark.parametrize(("free", "room"), [(2_000_000_000, 1_500_000_000), (400_000_000, 1), (0, 1)])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.backups.protobuf import field
 from tests.tables import for_each
-from whatsapp_mcp.media.foreign.iphone import blobs, wire
+from whatsapp_mcp.features.imports.foreign.iphone import blobs, wire
 
 _NUMBERS = st.integers(1, (1 << 29) - 1)
 _VALUES = st.one_of(st.integers(0, (1 << 64) - 1), st.binary(max_size=200))

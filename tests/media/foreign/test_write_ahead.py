@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.properties import examples
 from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.media.foreign.phone_files.write_ahead import fold
+from whatsapp_mcp.features.imports.foreign.phone_files.write_ahead import fold
 
 
 def pair(folder: Path, *, page_size: int = 4096, rows: Sequence[int] = (50, 20, 0)) -> tuple[bytes, bytes]:

@@ -52,7 +52,7 @@ def abilities(
         archive: For writing.
         stored: Keeps files elsewhere as well.
     """
-    from whatsapp_mcp.device.importing.ability import import_ability
+    from whatsapp_mcp.features.imports.ability import import_ability
 
     found: list[Ability] = []
     found.append(import_ability(folder, settings, archive, stored))

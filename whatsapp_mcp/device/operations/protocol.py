@@ -18,8 +18,8 @@ from typing import Literal, Protocol
 from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.device.operations.agents import AgentOperations
 from whatsapp_mcp.device.operations.approvals import ApprovalOperations
-from whatsapp_mcp.device.operations.imports import ImportOperations
 from whatsapp_mcp.device.operations.topics import TopicOperations
+from whatsapp_mcp.features.imports.operations import ImportOperations
 from whatsapp_mcp.models import (
     Activity,
     ConnectionStatus,

@@ -233,7 +233,7 @@ async def import_messages(
 
 def _told(one: ImportProgress) -> str:
     """How far it is, or what came of it."""
-    from whatsapp_mcp.device.importing import brought, how_far, left_out
+    from whatsapp_mcp.features.imports.importing import brought, how_far, left_out
 
     state = one.state.value
     if not one.is_over:

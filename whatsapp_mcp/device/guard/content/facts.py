@@ -68,7 +68,7 @@ class Subject(Protocol):
 
 def subject_of(request: object) -> Subject | None:
     """What a request is about, if it is one of a feature's."""
-    from whatsapp_mcp.device.guard.import_limits import import_subject
+    from whatsapp_mcp.features.imports.subject import import_subject
 
     found: list[Subject | None] = []
     found.append(import_subject(request))

@@ -1,0 +1,33 @@
+"""What is done of imports in the leader of an account."""
+
+from __future__ import annotations
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import SystemClock
+from whatsapp_mcp.device.leader import Ability
+from whatsapp_mcp.device.stored_files import StoredFiles
+from whatsapp_mcp.features.imports.importing.importer import Importer
+from whatsapp_mcp.features.imports.importing.imports import Imports
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings
+
+
+def import_ability(
+    folder: AccountFolder, settings: CurrentSettings, archive: Archive, stored: StoredFiles
+) -> Ability:
+    """The queue of imports, and the operations that ask for them.
+
+    Args:
+        folder: The account's files.
+        settings: The largest file, and the person's zone.
+        archive: Where to.
+        stored: Keeps files elsewhere as well.
+    """
+    imports = Imports(archive, SystemClock(), Importer(folder, archive, settings, stored=stored))
+    operations = {
+        "begin_import": imports.begin,
+        "imports": imports.all,
+        "cancel_import": imports.cancel,
+        "undo_import": imports.undo,
+        "match_exports": imports.match,
+    }
+    return Ability("imports", imports.run, operations)

@@ -1,5 +1,0 @@
-"""WhatsApp on an iPhone: its databases, and the local backups of the phone that hold them."""
-
-from whatsapp_mcp.media.foreign.iphone.messages import SOURCE, fits, page, tables, total
-
-__all__ = ["SOURCE", "fits", "page", "tables", "total"]
