@@ -1,17 +1,5 @@
 """Files: fetched, made ready for WhatsApp and readable; a child process decodes foreign formats."""
 
-from whatsapp_mcp.features.imports.exports import (
-    read_chat_authors,
-    read_chat_export,
-    read_exported_file,
-)
-from whatsapp_mcp.features.imports.foreign import (
-    ForeignArchive,
-    UnknownForeignVersion,
-    databases_of_backup,
-    is_phone_backup,
-    open_foreign,
-)
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
 from whatsapp_mcp.media.previews import Preview, preview_of
 from whatsapp_mcp.media.readers import (
@@ -58,7 +46,6 @@ __all__ = [
     "HEAD_BYTES",
     "WRITING",
     "Answer",
-    "ForeignArchive",
     "Format",
     "Limits",
     "Looks",
@@ -72,30 +59,23 @@ __all__ = [
     "Source",
     "SpeechOptions",
     "Still",
-    "UnknownForeignVersion",
     "Worker",
     "available",
-    "databases_of_backup",
     "fetch",
     "format_of",
     "installed_model",
     "installed_models",
-    "is_phone_backup",
     "listen",
     "locate",
     "look_at_picture",
     "look_at_recording",
     "looping_video",
-    "open_foreign",
     "open_hub",
     "open_reader",
     "open_worker",
     "picture",
     "pinned_proxy",
     "preview_of",
-    "read_chat_authors",
-    "read_chat_export",
-    "read_exported_file",
     "readable",
     "reads_recordings",
     "reads_words",

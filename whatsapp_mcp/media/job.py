@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, Final
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from whatsapp_mcp.errors import (
     Busy,
@@ -24,6 +25,25 @@ Outcome = tuple[dict[str, Any], bytes]
 """JSON-able facts, and bytes."""
 Job = Callable[[BinaryIO, dict[str, Any]], Outcome]
 """Takes the file, open for reading and seekable, and options. Raises `WhatsAppError`, or anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job may cost.
+
+    Attributes:
+        seconds: Of the clock.
+        cpu_seconds: Of the processor; holds even when the server is gone.
+        output_bytes: Of the answer.
+    """
+
+    seconds: float = 30.0
+    cpu_seconds: int = 20
+    output_bytes: int = 16_000_000
+
+
+DEFAULT_LIMITS: Final = Limits()
+
 
 _KINDS: Final = {kind.code: kind for kind in (Busy, InvalidArgument, MediaUnavailable, TooLong, Unsupported)}
 _LABELS: Final = """
@@ -43,15 +63,12 @@ _SLOTS: Final = {
 SENTENCES: Final = """
 A GIF has at most # seconds.
 A document of more than # MB is not read.
-A message in the database is too large.
 A part of the document unpacks to more than # times its size.
 A picture of more than # MB is not read.
 A voice note has at most an hour.
 An RTF of more than # MB is not read.
 An element of the document has too long attributes.
 An element of the document is too large.
-An entry of the zip expands more than #-fold.
-An entry of the zip has more than # MB.
 It has more than # million pixels.
 PocketSphinx needs the extra `pocketsphinx`.
 PocketSphinx recognises English only.
@@ -59,28 +76,15 @@ Reading HEIC pictures needs pillow-heif.
 Reading the file takes more memory than is allowed.
 Reading video and sound needs PyAV.
 Reading words in pictures needs RapidOCR.
-More than # people wrote in the export.
 Recordings of up to # hours are transcribed.
 The PDF has more than # pages.
-The address book has more than # contacts.
-The database holds several accounts.
-The backup cannot be unpacked: the disk is full, or fails.
-The backup is encrypted, and reading such ones needs the extra `iphone`.
-The backup is encrypted, so its password is needed.
-The backup is encrypted, so its key is needed.
-The backup is protected with a passkey, which only the phone can use.
-The backup unpacks to more than # times its size.
-The database is damaged.
 The document contains no text.
 The document declares a document type, which is not read.
 The document is nested more than # levels deep.
 The document is packed in a way that is not read here.
 The document is protected with a password.
 The document unpacks to more than # MB.
-The encrypted backup is damaged.
-The export has more than # messages.
 The file cannot be read.
-The file contains no messages of a WhatsApp export.
 The file contains no pictures.
 The file contains no readable sound.
 The file contains no video.
@@ -93,12 +97,8 @@ The file is <label>, which can refer to other files; it is not opened.
 The file is <label>, which is not read here.
 The file is damaged.
 The file is empty.
-The file is neither a database nor an encrypted backup that is read here.
 The file is neither text nor a document that is read here.
 The file is no Word, Excel or PowerPoint document.
-The key does not fit this backup.
-The password does not fit this backup.
-The key does not fit, or the file is damaged.
 The model <model> cannot be used: it cannot be loaded.
 The model <model> cannot be used: its file <file> is damaged or missing.
 The model <model> does not know this language.
@@ -110,39 +110,20 @@ The pages of the PDF are pictures, in which no words were recognised.
 The table has a field of more than # characters.
 The video has no picture there.
 The writing in the picture cannot be read: Latin letters, Chinese and Japanese are read here.
-The zip contains no chat text.
-The zip does not contain this file.
-The zip has more than # entries.
-The zip uses a compression that WhatsApp does not use.
-This is no key of a backup.
 Whisper needs the extra `voice`.
 """
 """What an error of a job may say happened. `#` is a number; what stands in angle brackets is in `_SLOTS`."""
 ACTIONS: Final = """
 Ask for it as a PDF.
 Ask the sender to send it again.
-Choose a 64-digit key in WhatsApp, then back up again.
-Correct the argument and call again.
 Do it on the phone instead.
 Download it.
-Free space on the disk, then try again.
 Get the file itself with download_media.
-Give 64 hexadecimal digits, or a file: `encrypted_backup.key`, or `key` for a .crypt14.
-Give a backup of WhatsApp, a .vcf, or another server's database; or an exported .zip or .txt.
-Give a zip exported by WhatsApp.
-Give another copy of it.
-Run `whatsapp-mcp archive import` with --key - (64 digits) or --key-file.
-Give the exported zip or txt.
-Run `whatsapp-mcp archive import` with --key -, or make a backup without a password.
-Give the key of this backup.
-Give the password of the backup.
-Install the extra `iphone`, or make a local backup that is not encrypted.
 Install the extra `media`.
 Install the extra `ocr` again.
 Install the extra `ocr`.
 Install whatsapp-mcp with the extra `pocketsphinx`.
 Install whatsapp-mcp with the extra `voice`.
-Link a phone first.
 Listen to it on the phone.
 Look at the picture with download_media.
 Send it with kind audio.
@@ -150,7 +131,6 @@ Send it with kind document.
 Send it with kind video.
 Set another voice.engine.
 Set another voice.language, or none.
-Shorten it or split it.
 Tell the user that the extra `ocr` does it: pip install 'mcp-server-whatsapp[ocr]'.
 Tell the user to run `whatsapp-mcp voice install <model>`.
 Tell the user to run `whatsapp-mcp voice install`.
@@ -163,6 +143,18 @@ Use a smaller one.
 _PLACE: Final = re.compile(r"\w{1,60}(?: at [\w.-]{1,60}:\d{1,6})?")
 
 
+class Said(NamedTuple):
+    """What errors of jobs may say: sentences, and what to do next. `#` and the like as in `SENTENCES`."""
+
+    sentences: re.Pattern[str]
+    actions: re.Pattern[str]
+
+
+def said(sentences: str, actions: str) -> Said:
+    """What the errors of a program's jobs may say, one a line."""
+    return Said(_known(sentences), _known(actions))
+
+
 def _known(sentences: str) -> re.Pattern[str]:
     """A pattern that these sentences match as a whole."""
     pattern = "|".join(map(re.escape, sentences.strip().splitlines()))
@@ -171,15 +163,19 @@ def _known(sentences: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-_SENTENCE: Final = _known(SENTENCES)
-_ACTION: Final = _known(ACTIONS)
+SAID: Final = said(SENTENCES, ACTIONS)
 
 
-def error_of(described: Mapping[str, Any]) -> WhatsAppError:
-    """The error of a job as its process tells it; one that no job raises is `Unsupported`."""
+def error_of(described: Mapping[str, Any], says: Said = SAID) -> WhatsAppError:
+    """The error of a job as its process tells it; one that no job raises is `Unsupported`.
+
+    Args:
+        described: What the process tells.
+        says: What its jobs may say.
+    """
     match described:
         case {"code": str(code), "message": str(message), "action": str(action)} if code in _KINDS:
-            if _SENTENCE.fullmatch(message) and _ACTION.fullmatch(action):
+            if says.sentences.fullmatch(message) and says.actions.fullmatch(action):
                 return _KINDS[code](message, action)
         case _:
             pass

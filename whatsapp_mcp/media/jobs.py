@@ -10,23 +10,30 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
-from whatsapp_mcp.media import exports, pictures, recordings
+from whatsapp_mcp.media import pictures, recordings
 from whatsapp_mcp.media.child import run
 from whatsapp_mcp.media.job import Job, done
 
-JOBS: Final[Mapping[str, Job]] = {
-    "chat_authors": exports.chat_authors,
-    "chat_export": exports.chat_export,
-    "exported_file": exports.exported_file,
-    "listen": recordings.listen,
-    "look_at_picture": pictures.look_at_picture,
-    "look_at_recording": recordings.look_at_recording,
-    "looping_video": recordings.looping_video,
-    "picture": pictures.picture,
-    "sticker": pictures.sticker,
-    "stills": recordings.stills,
-    "voice_note": recordings.voice_note,
-}
+
+def _jobs() -> dict[str, Job]:
+    """The jobs, those of features among them."""
+    from whatsapp_mcp.features.imports.exports import EXPORT_JOBS
+
+    found: dict[str, Job] = {
+        "listen": recordings.listen,
+        "look_at_picture": pictures.look_at_picture,
+        "look_at_recording": recordings.look_at_recording,
+        "looping_video": recordings.looping_video,
+        "picture": pictures.picture,
+        "sticker": pictures.sticker,
+        "stills": recordings.stills,
+        "voice_note": recordings.voice_note,
+    }
+    found |= EXPORT_JOBS
+    return found
+
+
+JOBS: Final[Mapping[str, Job]] = _jobs()
 
 # A GIF of 16 pixels a side, and 10 ms of silence as WAV.
 _PICTURE: Final = bytes.fromhex(

@@ -31,7 +31,7 @@ from whatsapp_mcp.errors import (
     WhatsAppError,
 )
 from whatsapp_mcp.media.frames import MAX_HEADER, PREFIX, READ_BYTES, frame, header_of
-from whatsapp_mcp.media.job import error_of, invalid_answer, place_in
+from whatsapp_mcp.media.job import DEFAULT_LIMITS, SAID, Limits, Said, error_of, invalid_answer, place_in
 from whatsapp_mcp.system import IDLE_PRIORITY, memory_of, resume, suspend, took_too_long
 
 Source = bytes | IO[bytes]
@@ -56,24 +56,6 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one job may cost.
-
-    Attributes:
-        seconds: Of the clock.
-        cpu_seconds: Of the processor; holds even when the server is gone.
-        output_bytes: Of the answer.
-    """
-
-    seconds: float = 30.0
-    cpu_seconds: int = 20
-    output_bytes: int = 16_000_000
-
-
-DEFAULT_LIMITS: Final = Limits()
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """What came of a job: facts as JSON knows them, and bytes."""
 
@@ -89,6 +71,7 @@ async def open_worker(
     idle_seconds: float = IDLE_SECONDS,
     jobs_per_process: int = JOBS_PER_PROCESS,
     turns: anyio.Semaphore | None = None,
+    says: Said = SAID,
 ) -> AsyncIterator[Worker]:
     """A worker for as long as the body runs; its process is gone afterwards. For its arguments see there."""
     worker = Worker(
@@ -97,6 +80,7 @@ async def open_worker(
         start_seconds=start_seconds,
         jobs_per_process=jobs_per_process,
         turns=turns,
+        says=says,
     )
     tasks = anyio.create_task_group()
     await tasks.__aenter__()
@@ -118,6 +102,7 @@ class Worker:
         jobs_per_process: After how many a new process does the next one.
         turns: As many as there may be jobs at a time of all workers that have it. Each waits with one job, so
             they take turns, however many wait at one of them.
+        says: What errors of the jobs may say.
     """
 
     def __init__(
@@ -128,8 +113,10 @@ class Worker:
         start_seconds: float = START_SECONDS,
         jobs_per_process: int = JOBS_PER_PROCESS,
         turns: anyio.Semaphore | None = None,
+        says: Said = SAID,
     ) -> None:
         self._program = program
+        self._says = says
         self._jobs_per_process = jobs_per_process
         self._idle_seconds = idle_seconds
         self._start_seconds = start_seconds
@@ -224,7 +211,7 @@ class Worker:
                     await self._end()
                 self._used.set()
         if "error" in reply:
-            error = error_of(reply["error"])
+            error = error_of(reply["error"], self._says)
             logger.info("decoding: %s failed: %s", job, place_in(reply.get("cause")) or error.code)
             raise error
         return Answer(reply["answer"], content)

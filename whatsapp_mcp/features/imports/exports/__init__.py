@@ -1,6 +1,6 @@
 """Chats that WhatsApp exported: the jobs that read them in the decoding process, and the server's side."""
 
-from whatsapp_mcp.features.imports.exports.jobs import chat_authors, chat_export, exported_file
+from whatsapp_mcp.features.imports.exports.jobs import EXPORT_JOBS, chat_authors, chat_export, exported_file
 from whatsapp_mcp.features.imports.exports.reader import (
     read_chat_authors,
     read_chat_export,
@@ -8,6 +8,7 @@ from whatsapp_mcp.features.imports.exports.reader import (
 )
 
 __all__ = [
+    "EXPORT_JOBS",
     "chat_authors",
     "chat_export",
     "exported_file",

@@ -12,13 +12,13 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, BinaryIO, Final
 
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong
 from whatsapp_mcp.features.imports.exports.exported_text import read
-from whatsapp_mcp.media.job import Outcome
+from whatsapp_mcp.media.job import Job, Outcome
 from whatsapp_mcp.models import ExportedMessage
 
 TEXT_BYTES: Final = 64 * 1024 * 1024
@@ -157,3 +157,11 @@ class _Counted(io.RawIOBase):
             raise _too_large(TEXT_BYTES)
         buffer[: len(data)] = data
         return len(data)
+
+
+EXPORT_JOBS: Final[Mapping[str, Job]] = {
+    "chat_authors": chat_authors,
+    "chat_export": chat_export,
+    "exported_file": exported_file,
+}
+"""The jobs, by name."""

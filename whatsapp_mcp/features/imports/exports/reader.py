@@ -7,7 +7,7 @@ from typing import BinaryIO, Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from whatsapp_mcp.errors import Unsupported
-from whatsapp_mcp.media.worker import Answer, Limits, Worker
+from whatsapp_mcp.media import Answer, Limits, Worker
 from whatsapp_mcp.models import ExportedMessage
 
 T = TypeVar("T")

@@ -1,8 +1,9 @@
-"""The process that reads one foreign archive: `python -m whatsapp_mcp.features.imports.foreign FILE… --scratch FILE`.
+"""The process that reads one foreign archive.
 
-It opens what its arguments name, is confined, and serves (`child.py`). The first file is the archive, others
-are databases of the same program. Nothing of them is looked at before, but their first bytes. A folder is the
-local backup of an iPhone, which has all of them.
+`python -m whatsapp_mcp.features.imports.foreign FILE… --scratch FILE` opens what its arguments name, is
+confined, and serves (`media/child.py`). The first file is the archive, others are databases of the same
+program. Nothing of them is looked at before, but their first bytes. A folder is the local backup of an
+iPhone, which has all of them.
 """
 
 from __future__ import annotations

@@ -22,10 +22,12 @@ from pydantic import TypeAdapter, ValidationError
 from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, WhatsAppError
 from whatsapp_mcp.features.imports.foreign.phone_backup import Decrypted, Layout, find, is_phone_backup
+from whatsapp_mcp.features.imports.sentences import SAID
+from whatsapp_mcp.media import Answer, Limits, Worker, open_worker
 from whatsapp_mcp.media.job import invalid_answer
-from whatsapp_mcp.media.worker import Answer, Limits, Worker, open_worker
 from whatsapp_mcp.models import ForeignPage, ImportSource, UnknownVersion
 
+PROGRAM: Final = "whatsapp_mcp.features.imports.foreign"
 ROWS: Final = 1_000
 """Messages of a page."""
 _SCHEMA_BYTES: Final = 4_000_000
@@ -100,13 +102,12 @@ async def open_foreign(
     async with (
         _removed(leftovers),
         open_worker(
-            module_command(
-                "whatsapp_mcp.features.imports.foreign", *map(str, given.files), "--scratch", str(scratch)
-            ),
+            module_command(PROGRAM, *map(str, given.files), "--scratch", str(scratch)),
             start_seconds=_START_SECONDS,
             # One process for the whole of it: what it has found out about the file is lost with it.
             idle_seconds=math.inf,
             jobs_per_process=_NEVER,
+            says=SAID,
         ) as worker,
     ):
         source, total = _described(await worker.run("open", b"", options, _opening(given.size)))

@@ -12,10 +12,10 @@ from typing import Final
 import anyio.to_thread
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.features.imports.foreign import ForeignArchive
 from whatsapp_mcp.features.imports.importing.media_files import MediaFiles, OpenFile, files_below
 from whatsapp_mcp.features.imports.importing.places import Place
 from whatsapp_mcp.features.imports.importing.work import Work
-from whatsapp_mcp.media import ForeignArchive
 from whatsapp_mcp.models import ImportRecord, ImportReport, ImportRequest, ImportStep
 
 OpenForeign = Callable[..., AbstractAsyncContextManager[ForeignArchive]]

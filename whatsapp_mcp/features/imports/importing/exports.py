@@ -12,9 +12,10 @@ from typing import BinaryIO, Final
 import anyio.to_thread
 
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported, WhatsAppError
+from whatsapp_mcp.features.imports.exports import read_chat_export, read_exported_file
 from whatsapp_mcp.features.imports.importing.matching import match_exports
 from whatsapp_mcp.features.imports.importing.work import Work
-from whatsapp_mcp.media import Worker, read_chat_export, read_exported_file
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.media_folder import require_room
 from whatsapp_mcp.models import ImportRecord, ImportReport, ImportSource, ImportStep
 

@@ -5,21 +5,27 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.features.imports.foreign import open_foreign
 from whatsapp_mcp.features.imports.importing import exports
 from whatsapp_mcp.features.imports.importing.archives import OpenForeign, import_archive
 from whatsapp_mcp.features.imports.importing.matching import match_exports
 from whatsapp_mcp.features.imports.importing.places import PlaceKind, place_of
 from whatsapp_mcp.features.imports.importing.work import Job, Work
-from whatsapp_mcp.media import Worker, open_foreign, open_worker
+from whatsapp_mcp.features.imports.sentences import SAID
+from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.models import ExportMatch, ImportRequest
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
+
+_open_worker: Final = partial(open_worker, says=SAID)
 
 
 class Importer:
@@ -40,7 +46,7 @@ class Importer:
         archive: Archive,
         settings: CurrentSettings,
         opens: OpenForeign = open_foreign,
-        worker: Callable[[], AbstractAsyncContextManager[Worker]] = open_worker,
+        worker: Callable[[], AbstractAsyncContextManager[Worker]] = _open_worker,
         stored: StoredFiles | None = None,
     ) -> None:
         self._folder = folder

@@ -17,10 +17,10 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
+from whatsapp_mcp.features.imports.foreign import UnknownForeignVersion
 from whatsapp_mcp.features.imports.importing.importer import chat_of
 from whatsapp_mcp.features.imports.importing.places import PlaceKind, identity_of, place_of
 from whatsapp_mcp.features.imports.importing.work import Job, said
-from whatsapp_mcp.media import UnknownForeignVersion
 from whatsapp_mcp.models import (
     ExportMatch,
     ImportProgress,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.media import databases_of_backup
+from whatsapp_mcp.features.imports.foreign import databases_of_backup
 
 EXPORTED: Final = frozenset({".txt", ".zip"})
 """Suffixes of chats that WhatsApp exported."""
