@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
@@ -78,7 +78,8 @@ def headers() -> dict[str, str]:
 @cache
 def _environment() -> Environment:
     made = Environment(
-        loader=PackageLoader("whatsapp_mcp.web"),
+        # A template of a feature is named by its path below `features/`.
+        loader=ChoiceLoader([PackageLoader("whatsapp_mcp.web"), PackageLoader("whatsapp_mcp", "features")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -9,7 +9,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.features.imports.pages import import_routes
 from whatsapp_mcp.web.acts import act_routes
 from whatsapp_mcp.web.agents import agent_routes
 from whatsapp_mcp.web.approvals import approval_routes
@@ -20,7 +19,7 @@ from whatsapp_mcp.web.people import people_routes
 from whatsapp_mcp.web.probes import PROBES
 from whatsapp_mcp.web.scheduled import scheduled_routes
 from whatsapp_mcp.web.settings import settings_routes
-from whatsapp_mcp.web.site import Site, base_of
+from whatsapp_mcp.web.site import FeaturePages, Site, base_of
 from whatsapp_mcp.web.tokens import token_routes
 from whatsapp_mcp.web.webhooks import webhook_routes
 
@@ -45,7 +44,8 @@ HOW_TO_SIGN_IN: Final = (
 def sites_of(sources: Sequence[PageSource], logins: Logins) -> list[Site]:
     """The sites of accounts; where there are several, the pages of each are below a path of its own."""
     several = tuple(sources) if len(sources) > 1 else ()
-    return [Site(source, logins.cookie, all_sources=several) for source in sources]
+    places = tuple(place for each in _pages_of_features() for place in each.places)
+    return [Site(source, logins.cookie, all_sources=several, places=places) for source in sources]
 
 
 def no_page(sites: Sequence[Site], request: Request, code: int) -> Response:
@@ -110,11 +110,20 @@ def _account_routes(site: Site, tokens: TokenStore) -> list[Route]:
         *scheduled_routes(site),
         *act_routes(site),
         *agent_routes(site),
-        *import_routes(site),
         *webhook_routes(site),
         *settings_routes(site),
         *token_routes(site, tokens),
+        *(route for each in _pages_of_features() for route in each.routes(site)),
     ]
+
+
+def _pages_of_features() -> list[FeaturePages]:
+    """The pages of features."""
+    from whatsapp_mcp.features.imports.pages import IMPORT_PAGES
+
+    found: list[FeaturePages] = []
+    found.append(IMPORT_PAGES)
+    return found
 
 
 def sign_in_page(how: str = HOW_TO_SIGN_IN) -> Response:

@@ -67,12 +67,25 @@ PLACES: Final = (
     Place("/scheduled", "Scheduled"),
     Place("/acts", "What agents did"),
     Place("/agents", "Who writes to agents"),
-    Place("/imports", "Imports"),
     Place("/webhooks", "Webhooks"),
+)
+LAST_PLACES: Final = (
     Place("/settings", "Settings"),
     Place("/tokens", "Tokens"),
 )
-"""The navigation of every page."""
+"""The navigation of every page, before and after what features have."""
+
+
+class FeaturePages(NamedTuple):
+    """The pages of a feature.
+
+    Attributes:
+        places: What it has in the navigation.
+        routes: Makes its routes for the pages of an account.
+    """
+
+    places: tuple[Place, ...]
+    routes: Callable[[Site], list[Route]]
 
 
 def base_of(account: str) -> str:
@@ -93,6 +106,7 @@ class Site:
         cookie: The name of the cookie of a session.
         now: The wall clock.
         all_sources: Those of all accounts here, this one among them, where there are several.
+        places: What features have in the navigation.
         key: Makes the tokens of forms.
     """
 
@@ -100,6 +114,7 @@ class Site:
     cookie: str
     now: Callable[[], datetime] = _utc_now
     all_sources: tuple[PageSource, ...] = ()
+    places: tuple[Place, ...] = ()
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     @property
@@ -183,7 +198,7 @@ class Site:
                 (each.account, base_of(each.account), self._waiting(each)) for each in self.all_sources
             ],
             "base": self.base,
-            "places": PLACES,
+            "places": (*PLACES, *self.places, *LAST_PLACES),
             "here": self.here(request),
             "waiting": self._waiting(self.source),
             "live": live,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ImportRequest, ImportState
 from whatsapp_mcp.web import formats
-from whatsapp_mcp.web.site import Site
+from whatsapp_mcp.web.site import FeaturePages, Place, Site
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -70,7 +70,7 @@ class _Imports:
             imports = await device.imports()
         return self.site.page(
             request,
-            "imports.html",
+            "imports/templates/imports.html",
             "Imports",
             # The form is gone while one runs: what is typed there would be lost when the page is renewed.
             live=any(not one.is_over for one in imports),
@@ -139,7 +139,7 @@ class _Imports:
             raise InvalidArgument("There is no such import.", "Look at the list of imports.")
         return self.site.page(
             request,
-            "undo_import.html",
+            "imports/templates/undo_import.html",
             f"Undo import {number}",
             one=found[0],
             number=number,
@@ -162,3 +162,7 @@ def _cancels(ticket: object) -> str:
 
 def _undoes(number: int) -> str:
     return f"undo import {number}"
+
+
+IMPORT_PAGES: Final = FeaturePages((Place(IMPORTS, "Imports"),), import_routes)
+"""What the pages of an account have of imports."""
