@@ -25,7 +25,7 @@ from whatsapp_mcp import settings
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.features.imports.command import _ProgressLine
+from whatsapp_mcp.features.imports.command_line import _ProgressLine
 from whatsapp_mcp.models import (
     ExportMatch,
     ImportProgress,
@@ -263,7 +263,7 @@ def test_at_a_terminal_the_person_says_which_chat_an_export_is(
 ) -> None:
     matches = (ExportMatch("a.zip", ANN), ExportMatch("b.zip", None, (ANN,)), ExportMatch("c.zip"))
     leader = leads(DONE, matches=matches)
-    monkeypatch.setattr("whatsapp_mcp.features.imports.command._is_at_terminal", lambda: True)
+    monkeypatch.setattr("whatsapp_mcp.features.imports.command_line._is_at_terminal", lambda: True)
     done = run(str(home), answer="1\n\n")
     assert leader.asked[0].chats == (("b.zip", ANN),)
     assert "Which chat is b.zip?\n  1  Ann (15550000001@s.whatsapp.net)" in done.stderr

@@ -6,28 +6,28 @@ from functools import wraps
 from typing import Any, ClassVar, Final
 
 from whatsapp_fleet.cli.loading import loaded_settings
+from whatsapp_mcp.cli.app import AllCommands, demo
 from whatsapp_mcp.cli.app import app as single
-from whatsapp_mcp.cli.app import demo
 from whatsapp_mcp.cli.app import serve as serve_accounts
-from whatsapp_mcp.cli.command_line import App, Commands, Later
+from whatsapp_mcp.cli.command_line import App, Later
 
 _CLI: Final = "whatsapp_fleet.cli"
 _OF_ONE_COMPUTER: Final = {"demo", "install", "client-config", "service", "uninstall"}
 """Commands for applications and services of a computer that has its accounts itself."""
 
 
-class FleetCommands(Commands):
+class FleetCommands(AllCommands):
     """The commands of one computer for its accounts, and those of machines that share them."""
 
     sections: ClassVar = {
         "Fleet": ["node", "fleet"],
         **{
             title: [name for name in names if name not in _OF_ONE_COMPUTER]
-            for title, names in Commands.sections.items()
+            for title, names in AllCommands.sections.items()
         },
     }
     later: ClassVar = (
-        *(each for each in Commands.later if each.name not in {"accounts", *_OF_ONE_COMPUTER}),
+        *(each for each in AllCommands.later if each.name not in {"accounts", *_OF_ONE_COMPUTER}),
         Later("accounts", f"{_CLI}.accounts", "app", "List, add, rename, move and remove accounts."),
         Later("fleet", f"{_CLI}.commands", "app", "Manage accounts that several machines share."),
     )

@@ -6,12 +6,12 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import typer
 
 from whatsapp_mcp import __version__
-from whatsapp_mcp.cli.command_line import App, Commands
+from whatsapp_mcp.cli.command_line import App, Commands, Later
 from whatsapp_mcp.cli.options import (
     Account,
     AnyAccount,
@@ -26,9 +26,25 @@ from whatsapp_mcp.cli.options import (
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, WhatsAppError
 
+
+def _of_features() -> list[Later]:
+    """The commands of features."""
+    from whatsapp_mcp.features.imports.commands import IMPORT
+
+    found: list[Later] = []
+    found.append(IMPORT)
+    return found
+
+
+class AllCommands(Commands):
+    """The commands of the whole program, those of features among them."""
+
+    later: ClassVar[tuple[Later, ...]] = (*Commands.later, *_of_features())
+
+
 app = App(
     name="whatsapp-mcp",
-    cls=Commands,
+    cls=AllCommands,
     help="Let an LLM agent use your WhatsApp. Without a command it serves MCP over stdio.",
     epilog="Exit codes: 0; 1 not ready or failed; 2 usage or configuration; 130 interrupted.",
 )

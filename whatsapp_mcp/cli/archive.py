@@ -1,7 +1,7 @@
 """`whatsapp-mcp archive …`: look after what was said, take it out, bring it in, delete it.
 
 A command that writes takes the leader's lock, and is refused while a server holds it.
-What only reads (`stats`, `check`, `export`) works beside a server, and so does `import`, through its leader.
+What only reads (`stats`, `check`, `export`) works beside a server.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import isolated, shown
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
-from whatsapp_mcp.features.imports.command import import_messages
 from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def stats(as_json: AsJson = False, account: Account = "") -> None:
         new = sum(each.report.new for each in imports)
         count = "1 import" if len(imports) == 1 else f"{len(imports)} imports"
         brought = "1 message is" if new == 1 else f"{new} messages are"
-        lines.append(f"{brought} from {count}; `archive import --list` shows them")
+        lines.append(f"{brought} from {count}")
     _tell("\n".join(lines), as_json, **asdict(found), imports=len(imports))
 
 
@@ -201,9 +200,6 @@ def _to_stdout(path: Path) -> None:
         with path.open("rb") as source:
             shutil.copyfileobj(source, sys.stdout.buffer)
     sys.stdout.flush()
-
-
-app.command("import")(import_messages)
 
 
 @app.command()

@@ -85,11 +85,13 @@ class Later(TyperGroup):
         module: Where the Typer app is that has the command, or whose commands have this name before them.
         app: What the app is called there.
         help: What the list of commands says.
+        below: The command below whose name it is, if there is one.
     """
 
-    def __init__(self, name: str, module: str, app: str, help: str) -> None:
+    def __init__(self, name: str, module: str, app: str, help: str, *, below: str | None = None) -> None:
         super().__init__(name=name, help=help)
         self._place = module, app
+        self.below = below
 
     def load(self) -> TyperCommand | TyperGroup:
         """The command itself."""
@@ -98,6 +100,7 @@ class Later(TyperGroup):
         if isinstance(command := group.commands.get(self.name or ""), TyperCommand):
             return command
         group.name, group.help = self.name, self.help
+        group.commands |= {name: each.load() for name, each in self.commands.items()}
         return group
 
 
@@ -156,7 +159,7 @@ class Commands(CommandLine):
         Later("uninstall", f"{_CLI}.uninstall", "app", "Take everything off this machine."),
         Later("accounts", f"{_CLI}.accounts", "app", "List, add, rename and remove accounts."),
         Later("service", f"{_CLI}.service", "app", "Keep a server always running."),
-        Later("archive", f"{_CLI}.archive", "app", "Check, export, import and purge the archive."),
+        Later("archive", f"{_CLI}.archive", "app", "Look after the archive of messages."),
         Later("token", f"{_CLI}.token", "app", "Manage the bearer tokens of the HTTP server."),
         Later("people", f"{_CLI}.people", "app", "Confirm people by hand."),
         Later("scheduled", f"{_CLI}.agents", "scheduled_app", "See what is to go out later."),
@@ -170,7 +173,8 @@ class Commands(CommandLine):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         for each in self.later:
-            self.add_command(each)
+            over = self if each.below is None else self.commands[each.below]
+            over.add_command(each)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Read the arguments; `--install-completion` among them writes files of the shell."""

@@ -1,22 +1,15 @@
-"""Chats: disappearing messages, deleting, exporting, importing."""
+"""Chats: disappearing messages, deleting, exporting."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, NotRequired
+from typing import TYPE_CHECKING, Final, Literal
 
-import anyio
-import anyio.to_thread
-from pydantic import Field
 from typing_extensions import TypedDict
 
 from whatsapp_mcp import time_grammar
-from whatsapp_mcp.allowed_files import importable
-from whatsapp_mcp.errors import FileNotAllowed, Unsupported
+from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import ImportProgress, ImportRequest, ImportState
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     TIMERS,
@@ -26,10 +19,9 @@ from whatsapp_mcp.server.arguments import (
     Until,
     find_chat,
     find_known_chat,
-    in_a_root,
 )
-from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import Text, clean_line, titled
+from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
+from whatsapp_mcp.server.fencing import titled
 from whatsapp_mcp.server.render import named
 from whatsapp_mcp.zone import local
 
@@ -43,19 +35,6 @@ _SUFFIXES: Final = {"text": "txt", "jsonl": "jsonl", "html": "html"}
 _GAPS_TOLD: Final = 3
 _IMPORTS_TOLD: Final = 3
 _UNSAFE: Final = re.compile(r"[^\w-]+")
-_FOLLOWED: Final = 4.0
-"""Seconds that a call waits for the end of an import."""
-_LOOK: Final = 0.2
-_TOLD_FOR: Final = timedelta(minutes=1)
-"""So long an import that was not done is told of; a call after that begins another."""
-_NAME: Final = 60
-_ERROR: Final = 400
-"""Characters of the name of a file, and of why an import failed, that are shown."""
-_ASKS: Final = 20
-_OFFERED: Final = 3
-_UNDOES: Final = 3
-"""Numbers of imports that an answer names."""
-_IN_A_TERMINAL: Final = "Any other file the user imports with `whatsapp-mcp archive import`."
 
 
 class ChangedChatData(TypedDict):
@@ -194,148 +173,4 @@ def _sources(covered: Coverage, zone: tzinfo) -> str:
     return f" Of its messages {'; '.join(told)}."
 
 
-class ImportData(TypedDict):
-    """How far an import is, and what it brought; `asks` are exported chats that need their `chat`."""
-
-    state: str
-    file: str
-    numbers: list[int]
-    done: int
-    total: int
-    new: int
-    known: int
-    reason: NotRequired[str]
-    asks: NotRequired[list[str]]
-
-
-@tool("chats", Effect.IMPORT, Audience.NOBODY, open_world=False, result=ImportData)
-async def import_messages(
-    call: Call,
-    path: Annotated[str, Field(description="In an allowed folder")],
-    chat: ChatArg | None = None,
-    me: Annotated[str | None, Field(description="User's name in it")] = None,
-) -> Result:
-    """Import a WhatsApp backup, exported chat (needs chat) or vCards. Call again for progress."""
-    services = await call.services()
-    place = await anyio.to_thread.run_sync(_place, services, path)
-    found = await find_known_chat(services, chat, reading=True) if chat else None
-    jid = found.jid if found else None
-    changed = await anyio.to_thread.run_sync(_changed, place)
-    async with services.device() as device:
-        imports = await device.imports()
-    one = _current(imports, place, jid, changed, services.now())
-    if one is None:
-        async with services.device() as device:
-            ticket = await device.begin_import(ImportRequest(str(place), jid, me))
-        one = await _followed(call, services, ticket) or _interrupted(place, services.now())
-    return Result(await _text(services, one), _data(one))
-
-
-def _told(one: ImportProgress) -> str:
-    """How far it is, or what came of it."""
-    from whatsapp_mcp.features.imports.importing import brought, how_far, left_out
-
-    state = one.state.value
-    if not one.is_over:
-        return f"{state}: it {how_far(one)}. Call again with the same path for progress."
-    if one.state is ImportState.INTERRUPTED:
-        return f"{state}: the server has ended. Call again: it goes on where it was."
-    report = f"{state}: {brought(one.report)} {left_out(one.report)}".strip()
-    if one.state is not ImportState.DONE or not one.numbers:
-        return report
-    undo = ", ".join(f"`whatsapp-mcp archive import --undo {number}`" for number in one.numbers[:_UNDOES])
-    return f"{report} The user can undo it: {undo}."
-
-
-def _place(services: Services, path: str) -> Path:
-    """The file or folder that is named.
-
-    Raises:
-        FileNotAllowed, InvalidArgument: As `importable`.
-    """
-    media = services.settings.media
-    try:
-        return importable(in_a_root(path, media.roots), media.roots, services.settings.home)
-    except FileNotAllowed as error:
-        folders = ", ".join(map(str, media.roots)) or "none"
-        raise FileNotAllowed(
-            error.message, f"Allowed: {folders} (setting media.roots). {_IN_A_TERMINAL}"
-        ) from error
-
-
-def _interrupted(place: Path, now: datetime) -> ImportProgress:
-    return ImportProgress(0, place.name, ImportState.INTERRUPTED, now, ended=now)
-
-
-def _changed(place: Path) -> datetime:
-    try:
-        return datetime.fromtimestamp(place.stat().st_mtime, UTC)
-    except OSError:
-        return datetime.min.replace(tzinfo=UTC)
-
-
-def _current(
-    imports: Sequence[ImportProgress], place: Path, chat: str | None, changed: datetime, now: datetime
-) -> ImportProgress | None:
-    """The import of this file that is to be told of; None: it is to be begun."""
-    for one in imports:
-        if one.path != str(place) or one.chat != chat or one.dry_run:
-            continue
-        if one.ended is None:
-            return one
-        if one.state is ImportState.DONE:
-            return one if changed <= one.began else None
-        return one if now - one.ended < _TOLD_FOR and changed <= one.began else None
-    return None
-
-
-async def _followed(call: Call, services: Services, ticket: int) -> ImportProgress | None:
-    """How far the import is in a few seconds, or how it has ended; None if its server has."""
-    ends = anyio.current_time() + _FOLLOWED
-    while True:
-        async with services.device() as device:
-            found = await device.imports(ticket)
-        if not found:
-            return None
-        await call.progress(found[0].done, found[0].total or None, None)
-        if found[0].is_over or anyio.current_time() >= ends:
-            return found[0]
-        await anyio.sleep(_LOOK)
-
-
-async def _text(services: Services, one: ImportProgress) -> Text | str:
-    """What is told, with why it failed and which exported chats a person has to assign.
-
-    Names of files and people may stand in either, so both come fenced.
-    """
-    lines = [f"why: {clean_line(one.error, _ERROR)}"] if one.error else []
-    for match in one.asks[:_ASKS]:
-        chats = [await services.archive.chat(jid) for jid in match.candidates[:_OFFERED]]
-        maybe = ", ".join(named(chat) for chat in chats if chat) or "unknown"
-        lines.append(f"{maybe}: {clean_line(match.file, _NAME)}")
-    if not one.asks:
-        return Text(_told(one), lines) if lines else _told(one)
-    more = len(one.asks) - _ASKS
-    rest = f" {more} more are not shown." if more > 0 else ""
-    asks = "Each line: which chats it may be, then the file. Ask the user, then call with path and chat."
-    return Text(_told(one), lines, [f"Not imported, since their chats are not certain. {asks}{rest}"])
-
-
-def _data(one: ImportProgress) -> ImportData:
-    data = ImportData(
-        state=one.state.value,
-        file=clean_line(one.file, _NAME),
-        numbers=[*one.numbers],
-        done=one.done,
-        total=one.total,
-        new=one.report.new,
-        known=one.report.known,
-    )
-    if one.error:
-        data["reason"] = clean_line(one.error, _ERROR)
-    if one.asks:
-        data["asks"] = [clean_line(match.file, _NAME) for match in one.asks]
-    return data
-
-
-TOOLS: Sequence[ToolFunction] = (update_chat, delete_chat, export_chat, import_messages)
+TOOLS: Sequence[ToolFunction] = (update_chat, delete_chat, export_chat)

@@ -54,10 +54,23 @@ def load_tools(selection: str) -> tuple[ToolFunction, ...]:
     return tuple(
         function
         for name in parse_selection(selection)
-        for module in TOOLSETS[name]
-        for function in importlib.import_module(f"whatsapp_mcp.server.tools.{module}").TOOLS
+        for function in (*_of_modules(name), *_of_features(name))
         if is_offered(spec_of(function).name, version)
     )
+
+
+def _of_modules(toolset: str) -> Iterator[ToolFunction]:
+    for module in TOOLSETS[toolset]:
+        yield from importlib.import_module(f"whatsapp_mcp.server.tools.{module}").TOOLS
+
+
+def _of_features(toolset: str) -> list[ToolFunction]:
+    """The tools that features have in a toolset."""
+    from whatsapp_mcp.features.imports.tools import import_tools
+
+    found: list[ToolFunction] = []
+    found += import_tools(toolset)
+    return found
 
 
 def toolset_of(name: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TextIO, Typ
 import anyio
 import typer
 
+from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import ExitCode, print_error, rfc3339
 from whatsapp_mcp.cli.terminal import aligned, fitted, isolated, shown
@@ -45,6 +46,10 @@ Source = Annotated[
 ]
 
 
+app = App()
+
+
+@app.command("import")
 def import_messages(
     source: Source = None,
     chat: Annotated[
