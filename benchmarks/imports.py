@@ -40,15 +40,8 @@ from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations import CallersDevices
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import (
-    PERSON,
-    ConnectionState,
-    ImportProgress,
-    ImportRequest,
-    ImportState,
-    SendRequest,
-    TextContent,
-)
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
+from whatsapp_mcp.models import PERSON, ConnectionState, ImportState, SendRequest, TextContent
 from whatsapp_mcp.settings import Settings
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.people import Person

@@ -18,15 +18,10 @@ from whatsapp_mcp.features.imports.foreign import reader, sealed
 from whatsapp_mcp.features.imports.foreign.__main__ import Reading
 from whatsapp_mcp.features.imports.importing.exports import import_export
 from whatsapp_mcp.features.imports.importing.work import Work
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
 from whatsapp_mcp.media import Answer, Limits, Worker
 from whatsapp_mcp.media.jobs import JOBS
-from whatsapp_mcp.models import (
-    ForeignPage,
-    ImportProgress,
-    ImportReport,
-    ImportRequest,
-    ImportState,
-)
+from whatsapp_mcp.models import ForeignPage, ImportReport, ImportState
 from whatsapp_mcp.settings import CurrentSettings, MediaSettings, Settings
 
 

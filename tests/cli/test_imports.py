@@ -26,17 +26,8 @@ from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.features.imports.command_line import _ProgressLine
-from whatsapp_mcp.models import (
-    ExportMatch,
-    ImportProgress,
-    ImportReport,
-    ImportRequest,
-    ImportSource,
-    ImportState,
-    ImportStep,
-    UnknownVersion,
-    Unreadable,
-)
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, ImportStep, UnknownVersion
+from whatsapp_mcp.models import ExportMatch, ImportReport, ImportSource, ImportState, Unreadable
 
 ANN = "15550000001@s.whatsapp.net"
 REPORT = ImportReport(1200, 30, names=2, unreadable={Unreadable.NO_TIME: 3}, first=NOON, last=NOON)
@@ -288,7 +279,8 @@ from tests.cli.test_imports import DONE, Leader, Known
 from dataclasses import replace
 from whatsapp_mcp.cli import connection
 from whatsapp_mcp.cli.connection import device as real
-from whatsapp_mcp.models import ImportState, ImportStep
+from whatsapp_mcp.models import (ImportState)
+from whatsapp_mcp.features.imports.requests import (ImportStep)
 import anyio
 
 class Waits(Leader):

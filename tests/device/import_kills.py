@@ -29,7 +29,8 @@ from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.features.imports.importing.importer import Importer
 from whatsapp_mcp.features.imports.importing.imports import Imports
-from whatsapp_mcp.models import ImportRequest, ImportState
+from whatsapp_mcp.features.imports.requests import ImportRequest
+from whatsapp_mcp.models import ImportState
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 
 MESSAGES: Final = 4_000

@@ -15,7 +15,8 @@ from tests.device.conftest import Leader
 from tests.device.guarded import AGENT, Guarded, guarding, write_policy
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.errors import ApprovalRequired, Denied, FileNotAllowed, InvalidArgument
-from whatsapp_mcp.models import UNKNOWN, ImportRequest
+from whatsapp_mcp.features.imports.requests import ImportRequest
+from whatsapp_mcp.models import UNKNOWN
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_simulator import WhatsApp
 

@@ -16,7 +16,8 @@ from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.features.imports.importing.exports import import_export
 from whatsapp_mcp.features.imports.importing.work import Work
-from whatsapp_mcp.models import ForeignFile, ForeignPage, ForeignPerson, ImportRequest, MessageKind
+from whatsapp_mcp.features.imports.requests import ImportRequest
+from whatsapp_mcp.models import ForeignFile, ForeignPage, ForeignPerson, MessageKind
 from whatsapp_mcp.settings import CurrentSettings, MediaSettings, Settings
 
 pytestmark = pytest.mark.anyio

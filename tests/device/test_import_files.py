@@ -13,7 +13,8 @@ from tests.device.import_doubles import Opened, Opens, message, pages
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.features.imports.importing import Importer
-from whatsapp_mcp.models import ForeignFile, ForeignMessage, ImportReport, ImportRequest, MessageKind
+from whatsapp_mcp.features.imports.requests import ImportRequest
+from whatsapp_mcp.models import ForeignFile, ForeignMessage, ImportReport, MessageKind
 from whatsapp_mcp.settings import CurrentSettings, MediaSettings, Settings
 
 pytestmark = pytest.mark.anyio

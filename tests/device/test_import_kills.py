@@ -17,7 +17,8 @@ from tests.device.server_process import server_process
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.leader.observer import leading_device
 from whatsapp_mcp.device.operations import Device
-from whatsapp_mcp.models import ImportProgress, ImportRequest, ImportState, ImportStep, Message
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, ImportStep
+from whatsapp_mcp.models import ImportState, Message
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,8 @@ from tests.backups.phone import phone_backup
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.features.imports.importing import Importer, Imports
-from whatsapp_mcp.models import ImportProgress, ImportRequest, ImportSource, ImportState, MessageKind
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
+from whatsapp_mcp.models import ImportSource, ImportState, MessageKind
 from whatsapp_mcp.settings import CurrentSettings, Settings
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.features.imports.importing import PlaceKind, described, identity_of, place_of
 from whatsapp_mcp.features.imports.importing.archives import key_of
-from whatsapp_mcp.models import ImportRequest
+from whatsapp_mcp.features.imports.requests import ImportRequest
 
 
 def made(path: Path, content: bytes = b"SQLite format 3\0") -> Path:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from tests.server.fakes import NOON
 from tests.tables import for_each
 from whatsapp_mcp.features.imports.importing import brought, how_far, left_out
-from whatsapp_mcp.models import ImportProgress, ImportReport, ImportState, ImportStep, Unreadable
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportStep
+from whatsapp_mcp.models import ImportReport, ImportState, Unreadable
 
 
 def test_a_report_names_what_there_is_and_nothing_else() -> None:

@@ -18,14 +18,8 @@ from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.features.imports.importing import Importer, Imports
 from whatsapp_mcp.features.imports.importing import imports as queue
 from whatsapp_mcp.features.imports.importing.work import Job
-from whatsapp_mcp.models import (
-    ExportMatch,
-    ImportProgress,
-    ImportRequest,
-    ImportSource,
-    ImportState,
-    ImportStep,
-)
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, ImportStep
+from whatsapp_mcp.models import ExportMatch, ImportSource, ImportState
 from whatsapp_mcp.settings import CurrentSettings, Settings
 
 pytestmark = pytest.mark.anyio

@@ -21,6 +21,7 @@ from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate
 from whatsapp_mcp.device.operations import OPERATIONS, Device, as_device
 from whatsapp_mcp.errors import Denied, WhatsAppError
+from whatsapp_mcp.features.imports.requests import ImportRequest
 from whatsapp_mcp.ledger import Ledger, Question, open_ledger
 from whatsapp_mcp.models import (
     Activity,
@@ -31,7 +32,6 @@ from whatsapp_mcp.models import (
     EditContent,
     FileContent,
     ForwardContent,
-    ImportRequest,
     LocationContent,
     Permit,
     PinContent,

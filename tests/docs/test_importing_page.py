@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from whatsapp_mcp.features.imports.command_line import report_of
-from whatsapp_mcp.models import UnknownVersion
+from whatsapp_mcp.features.imports.requests import UnknownVersion
 
 PAGE = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
 

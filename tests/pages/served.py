@@ -19,6 +19,7 @@ from tests.web.site import PageDevice
 from tests.web.world import ANN, BEN, CLUB, EVE, HOSTILE, NOON, fill
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.connection_record import record_in
+from whatsapp_mcp.features.imports.requests import ImportProgress
 from whatsapp_mcp.ledger import AuditEntry, Exposure, FailedDelivery
 from whatsapp_mcp.models import (
     AgentChat,
@@ -28,7 +29,6 @@ from whatsapp_mcp.models import (
     Authorship,
     Caller,
     ConnectionState,
-    ImportProgress,
     ImportReport,
     ImportSource,
     ImportState,

@@ -22,8 +22,9 @@ from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
 from whatsapp_mcp.ledger import Exposure
-from whatsapp_mcp.models import AgentStatus, ImportProgress, ImportRequest, ImportState, Permit
+from whatsapp_mcp.models import AgentStatus, ImportState, Permit
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
 from whatsapp_simulator.groups import Group

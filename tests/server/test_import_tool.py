@@ -16,16 +16,8 @@ from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import ApprovalRequired
-from whatsapp_mcp.models import (
-    ExportMatch,
-    ImportProgress,
-    ImportReport,
-    ImportRequest,
-    ImportSource,
-    ImportState,
-    ImportStep,
-    Unreadable,
-)
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, ImportStep
+from whatsapp_mcp.models import ExportMatch, ImportReport, ImportSource, ImportState, Unreadable
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 

@@ -15,14 +15,8 @@ import httpx2
 from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
-from whatsapp_mcp.models import (
-    AgentStatus,
-    ConnectionStatus,
-    ImportProgress,
-    ImportRequest,
-    SendResult,
-    SendStatus,
-)
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
+from whatsapp_mcp.models import AgentStatus, ConnectionStatus, SendResult, SendStatus
 from whatsapp_mcp.server.tools import declared
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings

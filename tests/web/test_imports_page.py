@@ -9,16 +9,8 @@ import pytest
 
 from tests.web.site import NOON, RELOADS, PageDevice, fields
 from tests.web.world import ANN, CLUB, HOSTILE
-from whatsapp_mcp.models import (
-    ExportMatch,
-    ImportProgress,
-    ImportReport,
-    ImportSource,
-    ImportState,
-    ImportStep,
-    UnknownVersion,
-    Unreadable,
-)
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportStep, UnknownVersion
+from whatsapp_mcp.models import ExportMatch, ImportReport, ImportSource, ImportState, Unreadable
 
 pytestmark = pytest.mark.anyio
 REPORT = ImportReport(1200, 3, unreadable={Unreadable.NO_TIME: 2})

@@ -23,7 +23,7 @@ from whatsapp_mcp.system import INTERRUPT, receive_signals
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.operations import Devices
-    from whatsapp_mcp.models import ImportProgress, ImportRequest, UnknownVersion
+    from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, UnknownVersion
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def import_messages(
     --chat; those in a folder are matched by name and members, and you are asked where that is not certain.
     """
     from whatsapp_mcp import settings
-    from whatsapp_mcp.models import ImportRequest
+    from whatsapp_mcp.features.imports.requests import ImportRequest
 
     if sum((source is not None, undo is not None, only_list)) != 1:
         raise InvalidArgument("Give one of these.", "A file or folder, --undo N, or --list.")
@@ -376,7 +376,7 @@ def _tell(over: ImportProgress, as_json: bool) -> None:
 def _told(over: ImportProgress) -> list[str]:
     from whatsapp_mcp.archive.exporting import printable
     from whatsapp_mcp.features.imports.importing import brought, left_out
-    from whatsapp_mcp.models import ImportStep
+    from whatsapp_mcp.features.imports.requests import ImportStep
 
     if over.step is ImportStep.UNDOING:
         return [] if over.error else [f"Import {over.numbers[0]} is undone: what only it brought is removed."]

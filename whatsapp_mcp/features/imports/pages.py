@@ -7,7 +7,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.models import ImportRequest, ImportState
+from whatsapp_mcp.features.imports.requests import ImportRequest
+from whatsapp_mcp.models import ImportState
 from whatsapp_mcp.web import formats
 from whatsapp_mcp.web.site import FeaturePages, Place, Site
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from whatsapp_mcp.models import Chat, ImportProgress
+    from whatsapp_mcp.features.imports.requests import ImportProgress
+    from whatsapp_mcp.models import Chat
 
 IMPORTS: Final = "/imports"
 _FORM: Final = "import"

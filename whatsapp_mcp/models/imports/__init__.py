@@ -11,18 +11,14 @@ from whatsapp_mcp.models.imports.foreign import (
     ForeignReaction,
     ForeignReceipt,
     ForeignVote,
-    UnknownVersion,
     Unreadable,
 )
 from whatsapp_mcp.models.imports.progress import (
     ExportMatch,
-    ImportProgress,
     ImportRecord,
     ImportReport,
-    ImportRequest,
     ImportSource,
     ImportState,
-    ImportStep,
 )
 
 __all__ = [
@@ -37,13 +33,9 @@ __all__ = [
     "ForeignReaction",
     "ForeignReceipt",
     "ForeignVote",
-    "ImportProgress",
     "ImportRecord",
     "ImportReport",
-    "ImportRequest",
     "ImportSource",
     "ImportState",
-    "ImportStep",
-    "UnknownVersion",
     "Unreadable",
 ]

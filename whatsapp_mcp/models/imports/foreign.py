@@ -216,16 +216,3 @@ class ExportOutline:
 
     file: str
     authors: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownVersion:
-    """What a database of a version that is not known consists of, for a report.
-
-    Attributes:
-        number: Its `user_version`.
-        tables: (table, its columns), of names that are plain identifiers.
-    """
-
-    number: int
-    tables: tuple[tuple[str, tuple[str, ...]], ...] = ()

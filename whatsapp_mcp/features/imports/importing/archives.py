@@ -16,7 +16,8 @@ from whatsapp_mcp.features.imports.foreign import ForeignArchive
 from whatsapp_mcp.features.imports.importing.media_files import MediaFiles, OpenFile, files_below
 from whatsapp_mcp.features.imports.importing.places import Place
 from whatsapp_mcp.features.imports.importing.work import Work
-from whatsapp_mcp.models import ImportRecord, ImportReport, ImportRequest, ImportStep
+from whatsapp_mcp.features.imports.requests import ImportRequest, ImportStep
+from whatsapp_mcp.models import ImportRecord, ImportReport
 
 OpenForeign = Callable[..., AbstractAsyncContextManager[ForeignArchive]]
 """Opens an archive of another program, as `open_foreign` does."""

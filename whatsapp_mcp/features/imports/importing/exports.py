@@ -15,9 +15,10 @@ from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsu
 from whatsapp_mcp.features.imports.exports import read_chat_export, read_exported_file
 from whatsapp_mcp.features.imports.importing.matching import match_exports
 from whatsapp_mcp.features.imports.importing.work import Work
+from whatsapp_mcp.features.imports.requests import ImportStep
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.media_folder import require_room
-from whatsapp_mcp.models import ImportRecord, ImportReport, ImportSource, ImportStep
+from whatsapp_mcp.models import ImportRecord, ImportReport, ImportSource
 
 _MEGABYTE: Final = 1_000_000
 _CHUNK: Final = 1 << 20

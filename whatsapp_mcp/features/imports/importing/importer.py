@@ -20,9 +20,10 @@ from whatsapp_mcp.features.imports.importing.archives import OpenForeign, import
 from whatsapp_mcp.features.imports.importing.matching import match_exports
 from whatsapp_mcp.features.imports.importing.places import PlaceKind, place_of
 from whatsapp_mcp.features.imports.importing.work import Job, Work
+from whatsapp_mcp.features.imports.requests import ImportRequest
 from whatsapp_mcp.features.imports.sentences import SAID
 from whatsapp_mcp.media import Worker, open_worker
-from whatsapp_mcp.models import ExportMatch, ImportRequest
+from whatsapp_mcp.models import ExportMatch
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
 _open_worker: Final = partial(open_worker, says=SAID)

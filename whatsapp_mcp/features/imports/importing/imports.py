@@ -21,14 +21,8 @@ from whatsapp_mcp.features.imports.foreign import UnknownForeignVersion
 from whatsapp_mcp.features.imports.importing.importer import chat_of
 from whatsapp_mcp.features.imports.importing.places import PlaceKind, identity_of, place_of
 from whatsapp_mcp.features.imports.importing.work import Job, said
-from whatsapp_mcp.models import (
-    ExportMatch,
-    ImportProgress,
-    ImportRecord,
-    ImportRequest,
-    ImportState,
-    ImportStep,
-)
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, ImportStep
+from whatsapp_mcp.models import ExportMatch, ImportRecord, ImportState
 
 MOST_WAITING: Final = 1_000
 KEPT: Final = 100

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from whatsapp_mcp.models import ImportProgress, ImportReport, ImportState, ImportStep, Unreadable
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportStep
+from whatsapp_mcp.models import ImportReport, ImportState, Unreadable
 
 _WHY: Final = {
     Unreadable.NO_ID: "without an id of WhatsApp",

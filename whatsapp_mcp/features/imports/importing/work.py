@@ -13,15 +13,8 @@ import anyio
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import (
-    ImportProgress,
-    ImportRecord,
-    ImportReport,
-    ImportRequest,
-    ImportSource,
-    ImportState,
-    ImportStep,
-)
+from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, ImportStep
+from whatsapp_mcp.models import ImportRecord, ImportReport, ImportSource, ImportState
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
 
