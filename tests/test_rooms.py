@@ -20,7 +20,6 @@ OF_THE_SERVER = {"child_process", "errors", "jid", "protobufs", "rpc"}
 """What the simulator uses of the server."""
 OPEN = {
     "whatsapp_mcp.archive": "commands and the device have to do with its files, readers with its answers",
-    "whatsapp_mcp.features.imports.foreign.servers": "each of its modules is one kind of source",
     "whatsapp_mcp.models": "what is imported everywhere takes no longer to load than it has to",
     "whatsapp_mcp.protobufs": "its face loads the modules of all messages",
     "whatsapp_mcp.server.push": "its face loads the whole of it",
@@ -38,7 +37,14 @@ EXCEPTIONS = {
 }
 LISTINGS = {
     "whatsapp_mcp.cli.hosts.table",
+    "whatsapp_mcp.cli.app",
+    "whatsapp_mcp.device.guard.content.facts",
+    "whatsapp_mcp.device.leader.leadership",
+    "whatsapp_mcp.device.operations.protocol",
+    "whatsapp_mcp.media.jobs",
     "whatsapp_mcp.server.runtime",
+    "whatsapp_mcp.server.tools.toolsets",
+    "whatsapp_mcp.web.pages",
 }
 """The modules of the core that list features."""
 
