@@ -17,7 +17,7 @@ from whatsapp_mcp.media.job import Job, done
 
 def _jobs() -> dict[str, Job]:
     """The jobs, those of features among them."""
-    from whatsapp_mcp.features.imports.exports import EXPORT_JOBS
+    from whatsapp_mcp.features.imports.exports.jobs import EXPORT_JOBS
 
     found: dict[str, Job] = {
         "listen": recordings.listen,

@@ -8,6 +8,7 @@ from whatsapp_mcp.policy.chosen_names import cut_name, words_in_name
 from whatsapp_mcp.policy.cleaning import TAG, clean, clean_line, one_line, without_tags
 from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts, may_hold_code
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
+from whatsapp_mcp.policy.declarations import Declared, declared_of, has_effect
 from whatsapp_mcp.policy.digest import digest_of
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
 from whatsapp_mcp.policy.hidden_characters import (
@@ -40,6 +41,7 @@ __all__ = [
     "Audience",
     "ChatFacts",
     "Decision",
+    "Declared",
     "Effect",
     "Policy",
     "Ruling",
@@ -54,11 +56,13 @@ __all__ = [
     "clean_line",
     "cut_name",
     "decide",
+    "declared_of",
     "denied",
     "digest_of",
     "find_secret",
     "gap",
     "has_code",
+    "has_effect",
     "is_in_scope",
     "is_offered",
     "is_shown",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.models import AgentStatus, HandOn, Pairing
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, has_effect
 
 
 class AgentOperations(Protocol):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.models import Approval, ApprovalWay, Permit
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Effect, has_effect
 
 
 class ApprovalOperations(Protocol):

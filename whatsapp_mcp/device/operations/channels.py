@@ -6,11 +6,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from whatsapp_mcp.decoding import text_of
-from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.device.operations.base import Topic, jid_text, read
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Channel, ChannelPost
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, has_effect
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import Neonize

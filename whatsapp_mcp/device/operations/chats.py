@@ -9,10 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.device.operations.base import Topic
 from whatsapp_mcp.models import PurgeReport
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, has_effect
 
 
 class ChatOperations(Protocol):

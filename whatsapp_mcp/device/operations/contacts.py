@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, read
 from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import ContactUpdate, NumberCheck, Presence
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, has_effect
 from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, partly, read
 from whatsapp_mcp.errors import Rejected, WhatsAppError
 from whatsapp_mcp.models import (
@@ -21,7 +20,7 @@ from whatsapp_mcp.models import (
     SentInvite,
     SubGroup,
 )
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, has_effect
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import GroupUpdate

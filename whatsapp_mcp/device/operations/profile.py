@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.device.operations.base import Topic, partly, read
 from whatsapp_mcp.models import ProfileChange
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, has_effect
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import Neonize

@@ -15,7 +15,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Literal, Protocol
 
-from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.device.operations.agents import AgentOperations
 from whatsapp_mcp.device.operations.approvals import ApprovalOperations
 from whatsapp_mcp.device.operations.topics import TopicOperations
@@ -29,10 +28,16 @@ from whatsapp_mcp.models import (
     SendRequest,
     SendResult,
 )
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, has_effect
 
 
-class Device(TopicOperations, ApprovalOperations, AgentOperations, ImportOperations, Protocol):
+class Device(
+    TopicOperations,
+    ApprovalOperations,
+    AgentOperations,
+    ImportOperations,
+    Protocol,
+):
     """The linked device of one account.
 
     Every method answers or fails with a `WhatsAppError` within its deadline; none blocks on a dead

@@ -8,11 +8,10 @@ from typing import Any, Final, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from whatsapp_mcp.device.declarations import Declared, declared_of
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import SendRequest
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Declared, Effect, declared_of
 
 PATIENCE: Final = 60.0
 """Seconds that an operation may take, beyond what its caller asked it to wait."""

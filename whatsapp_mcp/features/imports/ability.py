@@ -6,8 +6,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.leader import Ability
 from whatsapp_mcp.device.stored_files import StoredFiles
-from whatsapp_mcp.features.imports.importing.importer import Importer
-from whatsapp_mcp.features.imports.importing.imports import Imports
+from whatsapp_mcp.features.imports.importing import Importer, Imports
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
 

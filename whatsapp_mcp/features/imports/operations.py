@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from whatsapp_mcp.device.declarations import has_effect
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
 from whatsapp_mcp.models import ExportMatch
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, has_effect
 
 
 class ImportOperations(Protocol):

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 import anyio.to_thread
 
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported, WhatsAppError
-from whatsapp_mcp.features.imports.exports import read_chat_export, read_exported_file
+from whatsapp_mcp.features.imports.exports.reader import read_chat_export, read_exported_file
 from whatsapp_mcp.features.imports.importing.matching import match_exports
 from whatsapp_mcp.features.imports.importing.work import Work
 from whatsapp_mcp.features.imports.requests import ImportStep

@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.errors import InvalidArgument, TooLong, Unsupported
-from whatsapp_mcp.features.imports.exports import read_chat_authors
+from whatsapp_mcp.features.imports.exports.reader import read_chat_authors
 from whatsapp_mcp.features.imports.importing.places import exports_in
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import ExportMatch, ExportOutline

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy.effects import Audience, Effect
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ATTRIBUTE: Final = "_declared"
