@@ -167,7 +167,7 @@ worlds: $(VENV)/.dev-installed
 # Imports that are killed at random moments, as the tests do a few times; each goes on to the same archive.
 kills: COUNT := 100
 kills: $(VENV)/.dev-installed
-	$(BIN)/python -m tests.device.import_kills --count $(COUNT) --seed $(SEED) $(ARGS)
+	$(BIN)/python -m tests.features.imports.importing.import_kills --count $(COUNT) --seed $(SEED) $(ARGS)
 
 # Leaders that write through a log and lose their power or are killed; the log alone gives the same archive.
 crashes: COUNT := 500

@@ -14,7 +14,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from tests.archive.importing import import_archive, import_chat
+from tests.features.imports.archive.importing import import_archive, import_chat
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, export
 from whatsapp_mcp.client.protocol import EventCode

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.backups import gowa, wacli
 from tests.docs import command_lines, site
 from tests.docs.examples import Example, all_examples, run
 from tests.docs.test_archive_page import BRIDGE, fill
+from tests.features.imports.backups import gowa, wacli
 from tests.loops import run_apart
 from tests.tables import for_each
 from whatsapp_mcp import settings
