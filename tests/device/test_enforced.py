@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.core import CORE_OPERATIONS
 from tests.device.conftest import Leader
 from tests.tables import for_each
 from whatsapp_mcp.device.clock import SystemClock
@@ -48,8 +49,6 @@ set_timer show_presence typing unlink"""
 ANN = "15550002222@s.whatsapp.net"
 OPEN = '[policy]\nmode = "open"\n'
 READ_ONLY = '[policy]\nmode = "read_only"\n'
-ASKED = {"begin_import"}
-"""About which a person is asked in every mode."""
 OF_THE_GATE = {"approvals", "approval", "decide", "ask_on_phone", "permit", "withdraw", "clear_exposures"}
 
 
@@ -103,12 +102,11 @@ def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
 
 
 def test_what_each_operation_does_is_declared_and_changes_only_on_purpose() -> None:
-    effects = {name: operation.effect for name, operation in OPERATIONS.items()}
+    effects = {name: operation.effect for name, operation in CORE_OPERATIONS.items()}
     acts = {name for name, effect in effects.items() if effect in {Effect.ACT, Effect.NAME, Effect.DESTROY}}
     assert acts == set(ACTS.split())
     links = {name for name, effect in effects.items() if effect is Effect.LINK}
     assert links == {"link", "reconnect", "pause", "resume"}
-    assert {name for name, effect in effects.items() if effect is Effect.IMPORT} == ASKED
 
 
 def test_an_operation_that_declares_nothing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +118,7 @@ def test_an_operation_that_declares_nothing_stops_the_start(monkeypatch: pytest.
         registry._operation("status")
 
 
-OF_PERSONS = {name for name, operation in OPERATIONS.items() if operation.effect is Effect.PERSON}
+OF_PERSONS = {name for name, operation in CORE_OPERATIONS.items() if operation.effect is Effect.PERSON}
 
 
 @for_each("mode", ["open", "standard", "lockdown", "read_only"])
@@ -136,7 +134,7 @@ async def test_what_a_person_alone_may_do_no_agent_does(tmp_path: Path, name: st
     assert recorded.asked == [name]
 
 
-@for_each("name", sorted(OPERATIONS.keys() - OF_PERSONS - OF_THE_GATE - ASKED))
+@for_each("name", sorted(CORE_OPERATIONS.keys() - OF_PERSONS - OF_THE_GATE))
 async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_else(
     tmp_path: Path, name: str
 ) -> None:

@@ -13,15 +13,15 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import journal
+from tests.core import CORE_OPERATIONS
 from tests.device.conftest import settings_of
 from tests.tables import for_each
 from whatsapp_mcp import models
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate
-from whatsapp_mcp.device.operations import OPERATIONS, Device, as_device
+from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.errors import Denied, WhatsAppError
-from whatsapp_mcp.features.imports.requests import ImportRequest
 from whatsapp_mcp.ledger import Ledger, Question, open_ledger
 from whatsapp_mcp.models import (
     Activity,
@@ -107,15 +107,13 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 def _value(rig: Rig, name: str, parameter: inspect.Parameter) -> Any:
     if name == "ref":
         return rig.refs[BOB]
-    if name in ANY and parameter.annotation != "ImportRequest":
+    if name in ANY:
         return ANY[name]
     return _made(parameter.annotation) if parameter.default is inspect.Parameter.empty else parameter.default
 
 
 def _made(annotation: str) -> Any:
     """A value of a parameter that matters to nobody here."""
-    if annotation == "ImportRequest":
-        return ImportRequest("/tmp/msgstore.db")
     simple = {"bool": True, "int": 1, "str": "x", "ApprovalWay": "page", "MemberAction": "add"}
     if annotation.startswith(("tuple", "Literal")):
         return ("+15550004444",) if annotation.startswith("tuple") else "composing"
@@ -123,9 +121,9 @@ def _made(annotation: str) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer")  # a number that is no id of a question
-@for_each("name", sorted(OPERATIONS.keys() - {"status", "activity"}))
+@for_each("name", sorted(CORE_OPERATIONS.keys() - {"status", "activity"}))
 async def test_no_operation_reaches_beyond_the_chat(rig: Rig, name: str) -> None:
-    parameters = OPERATIONS[name].signature.parameters
+    parameters = CORE_OPERATIONS[name].signature.parameters
     given = {each: _value(rig, each, parameter) for each, parameter in parameters.items()}
     with pytest.raises(WhatsAppError) as refused:
         await getattr(rig.bound, name)(**given)

@@ -19,11 +19,11 @@ from mcp.types import CallToolResult
 
 from benchmarks.injections.carriers import picture
 from benchmarks.injections.world import World, world
+from tests.core import CORE_TOOLS
 from tests.server.fakes import text_of
 from whatsapp_mcp.device.leader.observer import leading_device
 from whatsapp_mcp.ledger import Exposure, open_ledger
 from whatsapp_mcp.policy import Effect
-from whatsapp_mcp.server.tools.toolsets import declared, tool_names
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -68,8 +68,8 @@ WORDLESS: Final = frozenset(
     }
 )  # fmt: skip
 """Tools that act and bring no words of the caller's into the account."""
-BY_HAND: Final = frozenset({"import_messages", "change_scheduled"})
-"""A person is asked about each import; what is moved has a test of its own."""
+BY_HAND: Final = frozenset({"change_scheduled"})
+"""What is moved has a test of its own."""
 READS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("list_chats", {"limit": 60}),
     ("list_messages", {"limit": 100, "detail": "full"}),
@@ -175,11 +175,7 @@ async def account(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Acc
 
 
 def test_every_tool_that_brings_words_in_is_among_the_launderers() -> None:
-    acting = {
-        name
-        for name in tool_names()
-        if (spec := declared(name)) is not None and spec.effect not in {Effect.READ, Effect.LINK}
-    }
+    acting = {name for name, spec in CORE_TOOLS.items() if spec.effect not in {Effect.READ, Effect.LINK}}
     tried = {tool for tool, _ in LAUNDERERS.values()}
     assert acting - WORDLESS - BY_HAND == tried
 

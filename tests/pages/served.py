@@ -19,7 +19,6 @@ from tests.web.site import PageDevice
 from tests.web.world import ANN, BEN, CLUB, EVE, HOSTILE, NOON, fill
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.connection_record import record_in
-from whatsapp_mcp.features.imports.requests import ImportProgress
 from whatsapp_mcp.ledger import AuditEntry, Exposure, FailedDelivery
 from whatsapp_mcp.models import (
     AgentChat,
@@ -29,9 +28,6 @@ from whatsapp_mcp.models import (
     Authorship,
     Caller,
     ConnectionState,
-    ImportReport,
-    ImportSource,
-    ImportState,
     Pairing,
     SendRequest,
     TextContent,
@@ -57,31 +53,6 @@ QUESTION: Final = Approval(
     "the recipient is not in the address book",
     NOON,
     NOON + timedelta(minutes=42),
-)
-
-
-IMPORTS: Final = (
-    ImportProgress(
-        2,
-        "broken.zip",
-        ImportState.FAILED,
-        NOON,
-        ended=NOON,
-        error="It is no exported chat. Choose another file.",
-    ),
-    ImportProgress(
-        1,
-        "Chat with Ann.zip",
-        ImportState.DONE,
-        NOON,
-        numbers=(1,),
-        source=ImportSource.CHAT_EXPORT,
-        chat=ANN,
-        ended=NOON,
-        done=40,
-        total=40,
-        report=ImportReport(1_200, 3, files=38, files_left_out=2),
-    ),
 )
 
 
@@ -129,14 +100,14 @@ class Served:
 
 
 @asynccontextmanager
-async def served(home: Path) -> AsyncIterator[Served]:
+async def served(home: Path, device: PageDevice | None = None) -> AsyncIterator[Served]:
     """Serve the pages of the world until the end of the block."""
     (home / "config.toml").write_text(_WEBHOOK, encoding="utf-8")
     settings = load(home)
     folder = settings.account_folder()
     folder.create()
-    device = PageDevice(held=QUESTION)
-    device.running = IMPORTS
+    device = device or PageDevice()
+    device.held = QUESTION
     device.agents = AGENTS
     async with open_archive(folder, write=True, now=lambda: NOON) as archive:
         await fill(archive)

@@ -28,7 +28,6 @@ async def paths(archive: ReadingArchive) -> dict[str, str]:
         "acts-readings": "/acts?show=readings",
         "acts-verify": "/acts/verify",
         "agents": "/agents",
-        "imports": "/imports",
         "webhooks": "/webhooks",
         "webhook-replay": "/webhooks/n8n/replay",
         "settings": "/settings",

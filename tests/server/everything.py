@@ -250,10 +250,6 @@ GOOD: dict[str, Arguments] = {
     "set_aside": {"chat": "Eve"},
     "digest": {},
     "export_chat": {"chat": "Ann"},
-    "import_messages": lambda world: {
-        "path": world.shared("chat.txt", "[24/11/2019, 12:00:00] Ann: Hello\n"),
-        "chat": "Ann",
-    },
     "get_group": {"chat": "Rowers"},
     "create_group": {"name": "Saturday", "members": ["Ann"]},
     "update_group": {"chat": "Rowers", "topic": "Sundays"},

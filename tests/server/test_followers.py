@@ -13,18 +13,16 @@ import anyio
 import pytest
 from mcp import Client
 
+from tests.core import CORE_OPERATIONS
 from tests.fixtures import said, until
 from tests.server.fakes import ledger_in
 from tests.server.linked import LIMIT, png
 from tests.server.pair import Pair, Source, link, pair_of_servers
 from whatsapp_mcp.device.leader import pausing
 from whatsapp_mcp.device.leader.runtime import open_device
-from whatsapp_mcp.device.operations.protocol import Device
-from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
 from whatsapp_mcp.ledger import Exposure
-from whatsapp_mcp.models import AgentStatus, ImportState, Permit
+from whatsapp_mcp.models import AgentStatus, Permit
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
 from whatsapp_simulator.groups import Group
@@ -224,55 +222,6 @@ async def does_confirm_person(pair: Pair) -> None:
     async with pair.person() as device:
         await device.confirm_person(jid, True)
     assert [each.jid for each in await pair.archive.confirmed()] == [jid]
-
-
-async def imported(pair: Pair, name: str = "chat.txt") -> ImportProgress:
-    """An exported chat that a person at the follower has imported."""
-    path = pair.home.with_name(f"{pair.home.name}-exports") / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("[24/11/2019, 12:00:00] D: Taken over\n", encoding="utf-8")
-    async with pair.person() as device:
-        wanted = ImportRequest(str(path), str(pair.wa.person("D").pn), "Nobody")
-        ticket = await device.begin_import(wanted)
-        return await import_over(device, ticket)
-
-
-async def import_over(device: Device, ticket: int) -> ImportProgress:
-    with anyio.fail_after(30):
-        while not (found := await device.imports(ticket)) or not found[0].is_over:  # noqa: ASYNC110
-            await anyio.sleep(0.05)
-    return found[0]
-
-
-async def does_begin_import(pair: Pair) -> None:
-    assert (await imported(pair)).state is ImportState.DONE
-    assert len((await pair.archive.search("taken")).items) == 1
-
-
-async def does_imports(pair: Pair) -> None:
-    async with pair.person() as device:
-        assert {one.file for one in await device.imports()} <= {"chat.txt", "undone.txt"}
-
-
-async def does_cancel_import(pair: Pair) -> None:
-    async with pair.person() as device:
-        with pytest.raises(InvalidArgument, match="no such import"):
-            await device.cancel_import(1)
-
-
-async def does_undo_import(pair: Pair) -> None:
-    done = await imported(pair, "undone.txt")
-    async with pair.person() as device:
-        ticket = await device.undo_import(done.numbers[0])
-        assert (await import_over(device, ticket)).state is ImportState.UNDONE
-
-
-async def does_match_exports(pair: Pair) -> None:
-    folder = pair.home / "exports"
-    folder.mkdir(exist_ok=True)
-    (folder / "WhatsApp Chat with D.txt").write_text("[24/11/2019, 12:00:00] D: Hi\n", encoding="utf-8")
-    async with pair.person() as device:
-        assert [one.file for one in await device.match_exports(str(folder))] == ["WhatsApp Chat with D.txt"]
 
 
 async def does_clear_exposures(pair: Pair) -> None:
@@ -564,7 +513,7 @@ async def does_react_in_channel(pair: Pair) -> None:
     await pair.wa.network.until(lambda: bool(post.reactions), LIMIT)
 
 
-@pytest.mark.parametrize("operation", sorted(OPERATIONS))
+@pytest.mark.parametrize("operation", sorted(CORE_OPERATIONS))
 async def test_a_follower_does_every_operation_as_the_leader_does(pair: Pair, operation: str) -> None:
     with anyio.fail_after(2 * LIMIT):
         await globals()[f"does_{operation}"](pair)

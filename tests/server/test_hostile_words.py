@@ -18,13 +18,13 @@ from mcp import Client, MCPError
 from mcp.shared.uri_template import UriTemplate
 from mcp.types import CallToolResult, TextResourceContents
 
-from tests.server.everything import GOOD, Everything
+from tests.core import CORE_TOOLS
+from tests.server.everything import GOOD, Arguments, Everything
 from tests.server.fakes import CODE, FENCE, FakeSource, text_of
 from tests.server.hostile import CHANNEL, WORDS, Hostile, HostileArchive, HostileDevice, evil
-from tests.server.test_refusals import TOOLS
 from tests.tables import for_each
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls import resource_spec_of
+from whatsapp_mcp.server.calls import ToolSpec, resource_spec_of
 from whatsapp_mcp.server.calls.results import DATA_LIMIT
 from whatsapp_mcp.server.fencing import chosen_name, clean
 from whatsapp_mcp.server.fencing.fence import LIMIT
@@ -64,16 +64,15 @@ class World:
         return str(shared_of(Path(self._file)) / name)
 
 
-def arguments(tool: str, file: str, variant: int) -> dict[str, Any]:
-    """Arguments with which the tool does its work."""
-    good = GOOD[tool]
+def arguments(tool: ToolSpec, good: Arguments, file: str, variant: int) -> dict[str, Any]:
+    """Arguments with which the tool does its work; `good` are those of a friendly world."""
     values = dict(good(cast("Everything", World(file))) if callable(good) else good)
     values |= {name: value for name, value in ARGUMENTS.items() if name in values}
-    if tool == "send_file":
+    if tool.name == "send_file":
         values = dict[str, Any](chat="person", path=file)
-    if tool == "vote_poll":
+    if tool.name == "vote_poll":
         values["options"] = [chosen_name(evil(variant))]
-    if TOOLS[tool].toolset == "groups" and "chat" in values and "link" not in tool:
+    if tool.toolset == "groups" and "chat" in values and "link" not in tool.name:
         values["chat"] = "group"
     return values
 
@@ -143,7 +142,7 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(inner)
 
 
-async def answers(tool: str, home: Path) -> list[CallToolResult]:
+async def answers(tool: ToolSpec, good: Arguments, home: Path) -> list[CallToolResult]:
     """What the tool answers in each hostile world."""
     file = str(file_of(home))
     hostile = Hostile(0, file)
@@ -153,11 +152,11 @@ async def answers(tool: str, home: Path) -> list[CallToolResult]:
         home,
         roots=(shared_of(Path(file)),),
     )
-    served = create(source, functions=[TOOLS[tool].function], structured=True, new_code=lambda: CODE)
+    served = create(source, functions=[tool.function], structured=True, new_code=lambda: CODE)
     told: list[CallToolResult] = []
     async with Client(served) as client:
         for hostile.variant in VARIANTS:
-            answer = await client.call_tool(TOOLS[tool].name, arguments(tool, file, hostile.variant))
+            answer = await client.call_tool(tool.name, arguments(tool, good, file, hostile.variant))
             assert isinstance(answer, CallToolResult)
             told.append(answer)
     return told
@@ -173,9 +172,14 @@ def assert_kept_apart(text: str, home: Path) -> None:
     assert [found for head in heads for found in leaked(head, marked=False)] == []
 
 
-@for_each("tool", sorted(TOOLS))
+@for_each("tool", sorted(CORE_TOOLS))
 async def test_nobody_elses_words_pass_for_ours(tool: str, tmp_path: Path) -> None:
-    told = await answers(tool, tmp_path)
+    await assert_fenced(CORE_TOOLS[tool], GOOD[tool], tmp_path)
+
+
+async def assert_fenced(tool: ToolSpec, good: Arguments, tmp_path: Path) -> None:
+    """Nobody else's words stand in any answer of a tool where ours stand."""
+    told = await answers(tool, good, tmp_path)
     assert not all(answer.is_error for answer in told), text_of(told[0].content)
     for answer in told:
         text, data = text_of(answer.content), answer.structured_content or {}

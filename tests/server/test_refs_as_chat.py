@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 from mcp import Client
 
+from tests.core import CORE_TOOLS
 from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.everything import PNG
 from tests.server.fakes import NOON, FakeDevice
@@ -18,8 +19,6 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.arguments import ChatArg
-from whatsapp_mcp.server.calls import spec_of
-from whatsapp_mcp.server.tools import toolsets
 
 pytestmark = pytest.mark.anyio
 
@@ -41,14 +40,14 @@ ACTS: dict[str, dict[str, Any]] = {
     "delete_chat": {},
 }
 """What is seen in a chat or deletes it, with its other arguments."""
-IN_A_LIST_OF_ONES_OWN = {"set_aside", "import_messages"}
+IN_A_LIST_OF_ONES_OWN = {"set_aside"}
 """What nobody else sees, and what can be undone."""
 
 
 def test_every_act_that_names_a_chat_is_tried_here() -> None:
     named = {
         spec.name
-        for spec in map(spec_of, toolsets.load_tools(toolsets.ALL_TOOLSETS))
+        for spec in CORE_TOOLS.values()
         if spec.effect not in {Effect.READ, Effect.EXPORT}
         for parameter in inspect.signature(spec.function, eval_str=True).parameters.values()
         if ChatArg in (parameter.annotation, *get_args(parameter.annotation))

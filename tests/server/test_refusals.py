@@ -17,6 +17,7 @@ import anyio
 import pytest
 from mcp import Client
 
+from tests.core import CORE_TOOLS
 from tests.fixtures import until
 from tests.server.everything import GOOD, Everything, everything
 from tests.server.fakes import text_of
@@ -24,25 +25,21 @@ from tests.server.linked import LIMIT, png
 from tests.server.worded import worded_codes
 from tests.tables import for_each
 from whatsapp_mcp.policy import Effect
-from whatsapp_mcp.server.calls import spec_of
-from whatsapp_mcp.server.tools import toolsets
 
 pytestmark = pytest.mark.anyio
 
-TOOLS = {spec.name: spec for spec in map(spec_of, toolsets.load_tools("all"))}
+TOOLS = CORE_TOOLS
 HERE = {
     "link_device", "save_contact", "delete_chat", "export_chat", "set_aside", "remind_me", "change_scheduled",
-    "import_messages",
 }  # fmt: skip
 """Acts of which WhatsApp sees nothing."""
-SEEN_BY_NOBODY = {"link_device", "reconnect", "export_chat", "import_messages"}
-"""What a read-only account allows; the leader has a person asked about imports."""
+SEEN_BY_NOBODY = {"link_device", "reconnect", "export_chat"}
+"""What a read-only account allows."""
 OFFLINE = {
     "connection_status", "link_device", "list_chats", "list_messages", "search_messages",
     "get_message_context", "search_contacts", "get_contact", "message_status", "wait_for_messages",
     "await_approval", "scheduled",
     "get_poll_results", "list_calls", "export_chat", "delete_chat", "save_contact", "set_aside", "digest",
-    "import_messages",
 }  # fmt: skip
 """What works without a link: it asks the archive alone."""
 BY_THE_LIBRARY = {"privacy_settings", "download_media", "read_file"}
@@ -176,7 +173,6 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
         ({"message": "mine in group", "mentions": ["An"]}, "AMBIGUOUS_CHAT"),
     ),
     "change_scheduled": (({"text": None}, INVALID), ({"send_id": 9999}, "MESSAGE_NOT_FOUND")),
-    "import_messages": (({"chat": None}, INVALID),),
     "send_file": (({"data": None, "path": "huge"}, "TOO_LONG"), ({"data": None}, INVALID)),
     "message_status": (
         ({"send_id": 1}, INVALID),
@@ -302,9 +298,7 @@ async def test_a_wrong_argument_is_refused_and_changes_nothing(world: Everything
 async def test_a_read_only_account_acts_in_nothing(world: Everything, tool: str) -> None:
     before, status = await world.settled(), await world.linked.device.status()
     code = await code_of(world.read_only, tool, world.good(tool))
-    assert code == (
-        None if tool in {"link_device", "reconnect", "export_chat", "import_messages"} else "DENIED"
-    )
+    assert code == (None if tool in SEEN_BY_NOBODY else "DENIED")
     if tool == "reconnect":
         await world.online_after(status.generation)
     else:

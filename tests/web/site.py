@@ -15,7 +15,6 @@ import httpx2
 from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
-from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
 from whatsapp_mcp.models import AgentStatus, ConnectionStatus, SendResult, SendStatus
 from whatsapp_mcp.server.tools import declared
 from whatsapp_mcp.server.transports.tokens import Tokens
@@ -31,11 +30,9 @@ COOKIE = "page"
 
 @dataclass
 class PageDevice(FakeDevice):
-    """Notes what pages ask for beyond what tools do; `running` are imports, `agents` who writes to agents."""
+    """Notes what pages ask for beyond what tools do; `agents` are who writes to agents."""
 
-    running: tuple[ImportProgress, ...] = ()
     agents: AgentStatus = field(default_factory=AgentStatus)
-    requests: list[ImportRequest] = field(default_factory=list[ImportRequest])
 
     async def agent_status(self) -> AgentStatus:
         return self.agents
@@ -45,21 +42,6 @@ class PageDevice(FakeDevice):
 
     async def drop_pairing(self, chat: str) -> None:
         self._act(f"drop {chat}")
-
-    async def begin_import(self, request: ImportRequest) -> int:
-        self._act(f"import {request.path} {request.chat} {request.me}")
-        self.requests.append(request)
-        return 1
-
-    async def imports(self, ticket: int = 0) -> tuple[ImportProgress, ...]:
-        return self.running
-
-    async def cancel_import(self, ticket: int) -> None:
-        self._act(f"cancel import {ticket}")
-
-    async def undo_import(self, number: int) -> int:
-        self._act(f"undo import {number}")
-        return 2
 
     async def pause(self, until: datetime | None = None) -> ConnectionStatus:
         self._act(f"pause {until and f'{until:%d %H:%M}'}")

@@ -16,7 +16,7 @@ from tests.web.site import PageDevice, Source, Texts, browser
 from tests.web.world import NOON, fill
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.ledger import AuditEntry, Exposure
-from whatsapp_mcp.models import AgentChat, AgentStatus, Caller, ConnectionState, ExportMatch
+from whatsapp_mcp.models import AgentChat, AgentStatus, Caller, ConnectionState
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.web.formats import called, prose, unnamed, who
 
@@ -58,23 +58,6 @@ async def test_no_page_shows_an_address(tmp_path: Path, device: PageDevice):
                         r'aria-label="([^"]*)"', page
                     )
                     assert [text for text in shown if ADDRESS.search(text)] == [], path
-
-
-async def test_chats_that_an_export_may_be_are_offered_by_name(http: httpx2.AsyncClient, device: PageDevice):
-    from dataclasses import replace
-
-    from tests.pages.served import IMPORTS
-    from tests.web.world import ANN, CLUB
-
-    asks = (ExportMatch("Chat.zip", None, (CLUB, ANN, NEVER_SEEN[0])),)
-    device.running = (replace(IMPORTS[0], path="/exports", asks=asks),)
-
-    page = (await http.get("/imports")).text
-
-    offered = dict(re.findall(r'<option value="([^"]+)">([^<]*)</option>', page))
-    assert offered[ANN].startswith("Ann Lee, +15550000001, last message 2026-11-24")
-    assert offered[CLUB].startswith("Boat club ⛵, a group …0001, last message")
-    assert offered[NEVER_SEEN[0]] == "a group …0098"
 
 
 @for_each("state", ConnectionState)

@@ -12,14 +12,18 @@ import pytest
 from mcp import Client
 
 from tests.server.conftest import ANN_LEE, CLUB
+from tests.server.everything import Everything
 from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.test_core_tools import answer, refusal
+from tests.server.test_hostile_words import assert_fenced
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import ApprovalRequired
+from whatsapp_mcp.features.imports.import_tool import import_messages
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, ImportStep
 from whatsapp_mcp.models import ExportMatch, ImportReport, ImportSource, ImportState, Unreadable
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.calls import Accounts, build, spec_of
 
 pytestmark = pytest.mark.anyio
 
@@ -199,3 +203,17 @@ async def test_an_agent_of_one_chat_is_not_offered_it(archive: Archive, tmp_path
     source = FakeSource(Importing(), archive, tmp_path, Policy.in_mode("standard"), chat=ANN_LEE)
     async with Client(create(source, "all")) as client:
         assert "import_messages" not in {tool.name for tool in (await client.list_tools()).tools}
+
+
+async def test_nobody_elses_words_pass_for_ours(tmp_path: Path) -> None:
+    def good(world: Everything) -> dict[str, str]:
+        return {"path": world.shared("chat.txt", ""), "chat": "Ann"}
+
+    await assert_fenced(spec_of(import_messages), good, tmp_path)
+
+
+async def test_what_is_not_given_is_as_good_as_left_out() -> None:
+    (tool,) = build((import_messages,), Accounts({}))
+    model = tool.fn_metadata.arg_model
+    without = model.model_validate({"path": "/a"})
+    assert model.model_validate({"path": "/a", "chat": "", "me": None}) == without

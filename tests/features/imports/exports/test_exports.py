@@ -11,14 +11,14 @@ from typing import Any, BinaryIO, cast
 import pytest
 
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported
-from whatsapp_mcp.features.imports.exports import chat_authors, chat_export, jobs, reader
-from whatsapp_mcp.media import (
-    Worker,
-    open_worker,
+from whatsapp_mcp.features.imports.exports import jobs, reader
+from whatsapp_mcp.features.imports.exports.jobs import chat_authors, chat_export
+from whatsapp_mcp.features.imports.exports.reader import (
     read_chat_authors,
     read_chat_export,
     read_exported_file,
 )
+from whatsapp_mcp.media import Worker, open_worker
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from whatsapp_mcp.media import open_foreign
+from whatsapp_mcp.features.imports.foreign import open_foreign
 from whatsapp_mcp.models import ForeignPage, ImportSource
 
 

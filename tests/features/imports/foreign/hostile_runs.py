@@ -17,9 +17,10 @@ from tests.features.imports.backups.hostile.case import Case
 from tests.features.imports.foreign.forked import Forks
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.features.imports.foreign import ForeignArchive, open_foreign
 from whatsapp_mcp.features.imports.importing.importer import Importer
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
-from whatsapp_mcp.media import ForeignArchive, Worker, open_foreign
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import ForeignPage, ImportState, Unreadable
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 

@@ -12,7 +12,7 @@ import pytest
 from tests.archive.test_exchange import bridge_database
 from tests.features.imports.foreign.archives import pages_of
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.media import UnknownForeignVersion
+from whatsapp_mcp.features.imports.foreign import UnknownForeignVersion
 from whatsapp_mcp.models import ForeignChat, ForeignFile, MessageKind, Unreadable
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]

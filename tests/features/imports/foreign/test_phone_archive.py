@@ -14,7 +14,7 @@ from tests.features.imports.backups.iphone import CallEntry, ChatStorage, call_h
 from tests.features.imports.backups.phone import BEFORE_2016, phone_backup, place_of
 from tests.features.imports.foreign.archives import described, pages_of
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
-from whatsapp_mcp.media import open_foreign
+from whatsapp_mcp.features.imports.foreign import open_foreign
 from whatsapp_mcp.models import ForeignPerson, ImportSource
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("forked")]

@@ -13,8 +13,8 @@ import pytest
 from tests.archive.test_exchange import bridge_database
 from tests.features.imports.foreign.archives import described, pages_of
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
+from whatsapp_mcp.features.imports.foreign import UnknownForeignVersion, open_foreign
 from whatsapp_mcp.features.imports.requests import UnknownVersion
-from whatsapp_mcp.media import UnknownForeignVersion, open_foreign
 from whatsapp_mcp.models import ImportSource
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from typing import Any, cast
 import anyio
 import anyio.lowlevel
 
-from whatsapp_mcp.media import ForeignArchive
+from whatsapp_mcp.features.imports.foreign import ForeignArchive
 from whatsapp_mcp.models import ForeignMessage, ForeignPage, ImportSource
 
 ANN = "15550000001@s.whatsapp.net"

@@ -1,6 +1,7 @@
 """Imports that are killed at random moments, each in a process of its own, and gone on with to their end.
 
-`python -m tests.features.imports.importing.import_kills --count 100 --seed 1` does so many times what the tests do a few times.
+`python -m tests.features.imports.importing.import_kills --count 100 --seed 1` does so many times what the
+tests do a few times.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from whatsapp_mcp.features.imports.requests import ImportRequest
 from whatsapp_mcp.models import ImportState
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 
+PROGRAM = "tests.features.imports.importing.import_kills"
 MESSAGES: Final = 4_000
 KILLS: Final = 2
 LIVE: Final = 100
@@ -109,7 +111,7 @@ def importing(home: Path, backup: Path, most_bytes: int = 0) -> Iterator[Running
         backup: What it imports.
         most_bytes: How large a file may become there; 0: as large as it likes.
     """
-    command = [sys.executable, "-m", "tests.features.imports.importing.import_kills", "--home", str(home)]
+    command = [sys.executable, "-m", PROGRAM, "--home", str(home)]
     command += ["--backup", str(backup), "--most-bytes", str(most_bytes)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
