@@ -99,7 +99,7 @@ test-hosts: $(VENV)/.hosts-installed $(HOSTS)
 
 # In a Chromium that is installed here (Debian: apt-get install chromium).
 test-pages: $(VENV)/.browser-installed $(PAGES)
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m browser tests/pages $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m browser tests/pages tests/features $(ARGS)
 
 # A generator of clients has an environment of its own, since it wants older packages than the tests.
 GENERATOR := .venv-clients

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
 
-FEATURES: Final = "whatsapp_mcp.features."
+
+def is_of_core(function: Callable[..., Any]) -> bool:
+    """Whether a function is no feature's."""
+    return not function.__module__.startswith("whatsapp_mcp.features.")
+
 
 CORE_TOOLS: Final = {
     spec.name: spec
     for spec in map(spec_of, toolsets.load_tools(toolsets.ALL_TOOLSETS))
-    if not spec.function.__module__.startswith(FEATURES)
+    if is_of_core(spec.function)
 }
 CORE_OPERATIONS: Final = {
-    name: operation
-    for name, operation in OPERATIONS.items()
-    if not getattr(Device, name).__module__.startswith(FEATURES)
+    name: operation for name, operation in OPERATIONS.items() if is_of_core(getattr(Device, name))
 }

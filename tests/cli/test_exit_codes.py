@@ -67,9 +67,6 @@ INNARDS = {
     "archive stats": "whatsapp_mcp.archive.open_archive",
     "archive check": "whatsapp_mcp.archive.care.check_file",
     "archive export -": "whatsapp_mcp.archive.open_archive",
-    "archive import --list": "whatsapp_mcp.cli.connection.with_known_device",
-    "archive import --undo 1 --yes": "whatsapp_mcp.cli.connection.with_known_device",
-    "archive import /dev/null": "whatsapp_mcp.cli.connection.with_device",
     "archive purge --all --yes": "whatsapp_mcp.archive.open_archive",
 }
 """A line for each command, and what it calls that may be interrupted or fail."""

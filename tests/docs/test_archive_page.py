@@ -26,10 +26,6 @@ ANA = "15550001111@s.whatsapp.net"
 SPRING = NOON + 15_200_000
 """2024-05-08."""
 
-BRIDGE = """CREATE TABLE chats (jid, name);
-CREATE TABLE messages (id, chat_jid, sender, content, timestamp, is_from_me, media_type, filename, url,
-media_key, file_sha256, file_enc_sha256, file_length);"""
-
 FOUND = {
     "meeting noon": "M1 M2",
     '"meeting at noon"': "M1",

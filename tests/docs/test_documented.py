@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.command_line import COMMANDS
+from tests.core import is_of_core
 from tests.docs import site
 from whatsapp_mcp import errors
 from whatsapp_mcp.models import ConnectionState
@@ -63,7 +64,10 @@ def tools() -> set[str]:
 def commands() -> set[str]:
     """Every command with the one above it, such as `token create`."""
     below = {
-        f"{name} {each}" for name, command in COMMANDS.items() for each in getattr(command, "commands", ())
+        f"{name} {each}"
+        for name, command in COMMANDS.items()
+        for each, inner in getattr(command, "commands", {}).items()
+        if is_of_core(inner.callback)
     }
     return {*COMMANDS, *below}
 

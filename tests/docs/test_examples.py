@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-import zipfile
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.docs import command_lines, site
 from tests.docs.examples import Example, all_examples, run
-from tests.docs.test_archive_page import BRIDGE, fill
-from tests.features.imports.backups import gowa, wacli
+from tests.docs.test_archive_page import fill
 from tests.loops import run_apart
 from tests.tables import for_each
 from whatsapp_mcp import settings
@@ -31,23 +27,12 @@ MADE = [page for page in site.pages() if "page is written by" in " ".join(page.r
 OTHERS = [one for one in ALL if one.language not in {"sh", "toml"} and one.page not in MADE]
 """What another test has to run."""
 READ = [one for one in ALL if one.only_read]
-NAMED = (
-    "WhatsApp/",
-    "exports/",
-    "FOLDER/",
-    "Library/Application Support/MobileSync/Backup/00008030-001A2B3C4D5E6F70/",
-    "WhatsApp Chat with Ana.zip",
-    "contacts.vcf",
-    "encrypted_backup.key",
-    "msgstore.db.crypt15",
-)
-"""Files and folders that lines name which are only read."""
 LANGUAGES = {"json", "nginx", "python", "sh", "sql", "text", "toml", "yaml"}
 
 
 @pytest.fixture
 def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An account with messages, and a current folder with what examples import."""
+    """An account with messages, and a current folder."""
     for name, value in {"HOME": tmp_path, "WHATSAPP_MCP_HOME": tmp_path / "home"}.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.chdir(tmp_path)
@@ -57,15 +42,6 @@ def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin")
-    with zipfile.ZipFile("WhatsApp Chat - Ana.zip", "w") as chat:
-        chat.writestr("_chat.txt", "[14/11/2023, 10:00:00] Ana: earlier\n")
-    with closing(sqlite3.connect("messages.db")) as bridge:
-        bridge.executescript(BRIDGE)
-    gowa.storage(Path("chatstorage.db"))
-    wacli.store(Path("wacli.db"))
-    Path("contacts.vcf").write_text(
-        "BEGIN:VCARD\nVERSION:3.0\nFN:Ana Silva\nTEL:+15550001111\nEND:VCARD\n", encoding="utf-8"
-    )
 
     async def make() -> None:
         folder = settings.load().account_folder()
@@ -106,10 +82,6 @@ def test_what_is_only_read_is_a_line_that_its_program_takes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in NAMED:
-        place = tmp_path / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.mkdir() if name.endswith("/") else place.touch()
     command_lines.read(example.body)
 
 

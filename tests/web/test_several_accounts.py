@@ -19,7 +19,7 @@ from whatsapp_mcp.models import Caller
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.web.pages import site_routes
-from whatsapp_mcp.web.site import PLACES, Site
+from whatsapp_mcp.web.site import LAST_PLACES, PLACES, Site
 from whatsapp_mcp.web.sources import Opened
 
 pytestmark = pytest.mark.anyio
@@ -68,14 +68,16 @@ async def test_whoever_signs_in_sees_the_first_account(http: httpx2.AsyncClient)
     assert (answer.status_code, answer.headers["location"]) == (303, "/accounts/private/")
 
 
-@for_each("path", [*(place.path for place in PLACES), f"/chats/{ANN}", f"/people/{ANN}", "/unlink"])
+@for_each(
+    "path", [*(place.path for place in (*PLACES, *LAST_PLACES)), f"/chats/{ANN}", f"/people/{ANN}", "/unlink"]
+)
 async def test_every_link_of_a_page_stays_in_its_account_but_for_the_switch(
     path: str, http: httpx2.AsyncClient
 ) -> None:
     answer = await http.get(f"/accounts/work{path}")
     assert answer.status_code == 200
     found = [each for each in links(answer.text) if each != "/accounts/private/"]
-    assert len(found) > len(PLACES)
+    assert len(found) > len((*PLACES, *LAST_PLACES))
     assert [each for each in found if not each.startswith("/accounts/work/")] == []
 
 

@@ -1,4 +1,4 @@
-"""Every operation of imports: what it does is declared, a follower does it as the leader does, no agent does all."""
+"""Every operation of imports: what it does is declared, and a follower does it as the leader does."""
 
 from __future__ import annotations
 
