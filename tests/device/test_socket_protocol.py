@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from tests.core import CORE_OPERATIONS
 from whatsapp_mcp.device.leader.serving import PROTOCOL, Hello, Welcome
-from whatsapp_mcp.device.operations.registry import OPERATIONS
+from whatsapp_mcp.device.operations.registry import Operation
 from whatsapp_mcp.errors import Candidate, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
 
@@ -23,14 +25,25 @@ OPEN = {ConnectionState.__name__}
 """Enumerations of which a server takes members that it does not know: more of them change no shape."""
 
 
+FRAME: dict[tuple[str, str], TypeAdapter[Any]] = {
+    ("hello", "params"): TypeAdapter(Hello),
+    ("hello", "result"): TypeAdapter(Welcome),
+    ("error", "candidate"): TypeAdapter(Candidate),
+}
+
+
 def shapes() -> dict[str, Any]:
-    """Every type that crosses the socket as JSON Schema, without titles and descriptions."""
-    adapters: dict[tuple[str, str], TypeAdapter[Any]] = {
-        ("hello", "params"): TypeAdapter(Hello),
-        ("hello", "result"): TypeAdapter(Welcome),
-        ("error", "candidate"): TypeAdapter(Candidate),
-    }
-    for name, operation in OPERATIONS.items():
+    """Every type that crosses the socket as JSON Schema, but for those of operations of features."""
+    error = WhatsAppError("", candidates=[Candidate()], retry_after=1.0).to_payload()
+    return {**shapes_of(CORE_OPERATIONS, FRAME), "error": sorted(error)}
+
+
+def shapes_of(
+    operations: Mapping[str, Operation], further: Mapping[tuple[str, str], TypeAdapter[Any]] = {}
+) -> dict[str, Any]:
+    """The types of these operations, without titles and descriptions."""
+    adapters = dict(further)
+    for name, operation in operations.items():
         adapters[name, "result"] = operation.result
         for parameter, adapter in operation.parameters.items():
             adapters[name, f"params.{parameter}"] = adapter
@@ -42,8 +55,7 @@ def shapes() -> dict[str, Any]:
         for name, schema in shared.get("$defs", {}).items()
     }
     calls = {".".join(key): schema for (key, _), schema in schemas.items()}
-    error = WhatsAppError("", candidates=[Candidate()], retry_after=1.0).to_payload()
-    return {"calls": _each(calls), "types": _each(types), "error": sorted(error)}
+    return {"calls": _each(calls), "types": _each(types)}
 
 
 def _bare(schema: Any) -> Any:
@@ -97,17 +109,17 @@ def test_the_shape_of_a_type_is_its_members_and_not_its_words() -> None:
     assert _bare(said) == {"properties": {"title": {}}}
 
 
-def main() -> str | None:
-    """Write the snapshot, unless the number has still to be raised; what is wrong otherwise."""
-    if SNAPSHOT.exists():
-        kept = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
-        told = fault(kept, PROTOCOL, shapes())
+def write(snapshot: Path, now: dict[str, Any]) -> str | None:
+    """Write a snapshot, unless the number has still to be raised; what is wrong otherwise."""
+    if snapshot.exists():
+        kept = json.loads(snapshot.read_text(encoding="utf-8"))
+        told = fault(kept, PROTOCOL, now)
         if told is not None and kept["protocol"] >= PROTOCOL:
             return told
-    snapshot = {"protocol": PROTOCOL, **shapes()}
-    SNAPSHOT.write_text(json.dumps(snapshot, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps({"protocol": PROTOCOL, **now}, indent=1, ensure_ascii=False)
+    snapshot.write_text(text + "\n", encoding="utf-8")
     return None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write(SNAPSHOT, shapes()))

@@ -14,7 +14,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from tests.archive.test_hostile import everything_reads
 from tests.features.imports.archive.importing import import_archive, import_chat
-from tests.features.imports.archive.test_taken_over import bridge_database
+from tests.features.imports.backups.lharries import bridge_database
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.models import MessageFilter

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 import zipfile
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.features.imports.archive.importing import import_archive, import_chat
+from tests.features.imports.backups.lharries import bridge_database
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import InvalidArgument
@@ -121,23 +119,6 @@ async def test_what_is_no_export_is_refused_and_changes_nothing(archive: Archive
         with pytest.raises(InvalidArgument):
             await import_archive(archive, path)
     assert (await archive.statistics()).messages == 0
-
-
-def bridge_database(path: Path, chats: list[tuple[str, str | None]], rows: list[tuple[Any, ...]]) -> Path:
-    """A `messages.db` as lharries' bridge makes it; the end of a row may be left out."""
-    rest = ("", "", "", None, None, None, 0)
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE chats (jid TEXT PRIMARY KEY, name TEXT, last_message_time TIMESTAMP)")
-        db.execute(
-            """CREATE TABLE messages (id TEXT, chat_jid TEXT, sender TEXT, content TEXT, timestamp TIMESTAMP,
-            is_from_me BOOLEAN, media_type TEXT, filename TEXT, url TEXT, media_key BLOB, file_sha256 BLOB,
-            file_enc_sha256 BLOB, file_length INTEGER, PRIMARY KEY (id, chat_jid))"""
-        )
-        db.executemany("INSERT INTO chats VALUES (?, ?, NULL)", chats)
-        filled = [(*row, *rest)[:13] for row in rows]
-        db.executemany(f"INSERT INTO messages VALUES ({', '.join('?' * 13)})", filled)
-        db.commit()
-    return path
 
 
 async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from whatsapp_mcp.features.imports.exports.reader import (
     read_chat_export,
     read_exported_file,
 )
+from whatsapp_mcp.features.imports.sentences import SAID
 from whatsapp_mcp.media import Worker, open_worker
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +28,7 @@ LINE = "[14/11/2023, 22:13:20] Ana: "
 
 @pytest.fixture(scope="module")
 async def worker() -> AsyncIterator[Worker]:
-    async with open_worker() as opened:
+    async with open_worker(says=SAID) as opened:
         yield opened
 
 

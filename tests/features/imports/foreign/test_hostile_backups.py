@@ -16,6 +16,7 @@ from tests.features.imports.backups.hostile import Case, hostile_backups
 from tests.features.imports.foreign.forked import in_place_of_starting, open_forks
 from tests.features.imports.foreign.hostile_runs import Imports, open_template
 from whatsapp_mcp.features.imports.foreign import reader
+from whatsapp_mcp.features.imports.sentences import SAID
 from whatsapp_mcp.media import open_worker
 
 pytestmark = [
@@ -34,7 +35,11 @@ async def imports(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Imp
     home = tmp_path_factory.mktemp("hostile")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(reader, "_OPENING_SECONDS", _OPENING_SECONDS)
-        async with open_forks() as forks, open_worker() as exports, open_template(home / "empty") as template:
+        async with (
+            open_forks() as forks,
+            open_worker(says=SAID) as exports,
+            open_template(home / "empty") as template,
+        ):
             with in_place_of_starting(forks):
                 yield Imports(home, template, forks, exports)
 

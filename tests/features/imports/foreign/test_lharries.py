@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.archive.test_exchange import bridge_database
+from tests.features.imports.backups.lharries import bridge_database
 from tests.features.imports.foreign.archives import pages_of
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.features.imports.foreign import UnknownForeignVersion

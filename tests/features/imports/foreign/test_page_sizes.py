@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.archive.events import ANA
-from tests.archive.test_exchange import bridge_database
+from tests.features.imports.backups.lharries import bridge_database
 from tests.features.imports.foreign.archives import pages_of
 from whatsapp_mcp.features.imports.foreign import __main__ as process
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.archive.test_exchange import bridge_database
+from tests.features.imports.backups.lharries import bridge_database
 from tests.features.imports.foreign.archives import described, pages_of
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.features.imports.foreign import UnknownForeignVersion, open_foreign

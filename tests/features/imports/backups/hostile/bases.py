@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from tests.archive.test_exchange import bridge_database
 from tests.features.imports.backups import android, android_schemas, gowa, iphone, wacli
+from tests.features.imports.backups.lharries import bridge_database
 
 ANN: Final = "15550000001@s.whatsapp.net"
 BEN: Final = "15550000002@s.whatsapp.net"
