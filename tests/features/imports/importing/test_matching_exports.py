@@ -11,7 +11,6 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, NOW
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.features.imports.importing.matching import match_exports
-from whatsapp_mcp.features.imports.sentences import SAID
 from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.models import ContactUpdate, ExportMatch
 from whatsapp_mcp.settings import AccountFolder
