@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.device.conftest import Leader, settings_of
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.guard import EnforcedDevice, Gate, Leaving, PhoneQuestions, Upkeep
+from whatsapp_mcp.device.guard import EnforcedDevice, Gate, Leaving, Operate, PhoneQuestions, Upkeep
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.ledger import HeldAct, Ledger, open_ledger
@@ -71,9 +72,13 @@ def write_policy(folder: AccountFolder, text: str) -> Path:
 
 @asynccontextmanager
 async def guarding(
-    wa: WhatsApp, linked: Leader, folder: AccountFolder, policy: str = '[policy]\nmode = "standard"\n'
+    wa: WhatsApp,
+    linked: Leader,
+    folder: AccountFolder,
+    policy: str = '[policy]\nmode = "standard"\n',
+    beside: Mapping[str, Operate] = MappingProxyType({}),
 ) -> AsyncIterator[Guarded]:
-    """The linked device behind a gate; Ann is in the address book, Eve is not."""
+    """The linked device behind a gate, and what is done beside it; Ann is in the address book, Eve is not."""
     write_policy(folder, policy)
     known, stranger = wa.person("Ann"), wa.person("Eve")
     await linked.archive.record_contacts([ContactUpdate(str(known.pn), saved_name="Ann")])
@@ -86,5 +91,5 @@ async def guarding(
         tasks.start_soon(Upkeep(linked.archive, ledger, gate).run)
         tasks.start_soon(phone.run, gate.decide, gate.void)
         linked.device.outbox.look_at(Leaving(linked.archive, ledger, gate).obstacle)
-        enforced = EnforcedDevice(linked.device, gate)
+        enforced = EnforcedDevice(linked.device, gate, beside)
         yield Guarded(wa, linked, ledger, gate, enforced, known, stranger, noted)

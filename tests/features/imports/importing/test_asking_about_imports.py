@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.conftest import Leader
+from tests.device.conftest import Leader, settings_of
 from tests.device.guarded import AGENT, Guarded, guarding, write_policy
 from tests.features.imports.backups.phone import phone_backup, place_of
+from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.errors import ApprovalRequired, Denied, FileNotAllowed, InvalidArgument
+from whatsapp_mcp.features.imports.ability import import_ability
 from whatsapp_mcp.features.imports.requests import ImportRequest
 from whatsapp_mcp.models import UNKNOWN
 from whatsapp_mcp.settings import AccountFolder
@@ -38,7 +40,13 @@ def settings_text(shared: Path, mode: str = "standard", rest: str = "") -> str:
 async def guarded(
     wa: WhatsApp, linked: Leader, folder: AccountFolder, shared: Path
 ) -> AsyncIterator[Guarded]:
-    async with guarding(wa, linked, folder, settings_text(shared)) as opened:
+    ability = import_ability(folder, settings_of(folder), linked.archive, linked.device.stored)
+    policy = settings_text(shared)
+    async with (
+        background_tasks() as tasks,
+        guarding(wa, linked, folder, policy, ability.operations) as opened,
+    ):
+        tasks.start_soon(ability.run)
         yield opened
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, NOW
 from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.features.imports import sentences
 from whatsapp_mcp.features.imports.importing.matching import match_exports
 from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.models import ContactUpdate, ExportMatch
@@ -42,7 +43,7 @@ async def test_each_export_of_a_folder_is_matched(tmp_path: Path) -> None:
     account = AccountFolder("default", tmp_path / "accounts" / "default")
     async with (
         open_archive(account, write=True, now=lambda: NOW) as archive,
-        open_worker(says=SAID) as worker,
+        open_worker(says=sentences.SAID) as worker,
     ):
         await archive.set_own(ev.ME, ev.MY_LID, "Max")
         await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
