@@ -153,10 +153,6 @@ def test_it_answers_programs_in_json(home: Path) -> None:
     assert json.loads(run("check", "--json")[1]) == {"faults": []}
     assert json.loads(run("redecode", "--json")[1]) == {"known": 0}
     assert json.loads(run("purge", "--all", "--yes", "--json")[1]) == {"deleted": 2, "cancelled": 0}
-    source = home / "_chat.txt"
-    source.write_text("[14/11/2023, 10:00:00] Ana: earlier\n")
-    imported = json.loads(run("import", str(source), "--chat", ANA, "--json")[1])
-    assert (imported["state"], imported["numbers"], imported["report"]["new"]) == ("done", [1], 1)
 
 
 @pytest.mark.parametrize(
@@ -237,17 +233,14 @@ def test_a_file_that_cannot_be_written_is_told_without_a_traceback(home: Path) -
 
 def test_the_commands_work_as_a_process(home: Path) -> None:
     """`home` is in the environment, so the processes use it too."""
-    source = home / "_chat.txt"
-    source.write_text("[14/11/2023, 10:00:00] Ana: earlier\n")
     steps = [
-        (["import", str(source), "--chat", ANA], "1 new"),
-        (["stats"], "3 messages in 2 chats"),
+        (["stats"], "2 messages in 2 chats"),
         (["check"], "intact"),
         (["optimize"], "Compacted"),
         (["rebuild"], "rebuilt"),
         (["redecode"], "Nothing of the undecoded events"),
-        (["export", "-", "--format", "text"], "Ana: earlier"),
-        (["purge", "--chat", ANA, "--yes"], "2 messages deleted"),
+        (["export", "-", "--format", "text"], "Ana: hello"),
+        (["purge", "--chat", ANA, "--yes"], "1 message deleted"),
     ]
     for arguments, expected in steps:
         done = subprocess.run(

@@ -60,7 +60,7 @@ def _spawned(program: list[str]) -> None:
 
 def refuse(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """An error of ours."""
-    raise InvalidArgument("The zip contains no chat text.", "Tell the user.")
+    raise InvalidArgument("The document contains no text.", "Tell the user.")
 
 
 def persuade(file: BinaryIO, options: dict[str, Any]) -> Outcome:

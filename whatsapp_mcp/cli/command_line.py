@@ -100,7 +100,8 @@ class Later(TyperGroup):
         if isinstance(command := group.commands.get(self.name or ""), TyperCommand):
             return command
         group.name, group.help = self.name, self.help
-        group.commands |= {name: each.load() for name, each in self.commands.items()}
+        for name, each in self.commands.items():
+            group.add_command(each.load() if isinstance(each, Later) else each, name)
         return group
 
 
@@ -173,8 +174,8 @@ class Commands(CommandLine):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         for each in self.later:
-            over = self if each.below is None else self.commands[each.below]
-            over.add_command(each)
+            over = self.commands.get(each.below or "")
+            (over if isinstance(over, Later) else self).add_command(each)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Read the arguments; `--install-completion` among them writes files of the shell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,11 @@ def test_an_exported_chat_is_imported_once_its_chat_is_given(home: Path) -> None
     brought = "1 new message, 0 known already; from 2023-11-14 to 2023-11-14."
     assert (done.exit_code, done.output.splitlines()[0]) == (0, brought)
     assert "`whatsapp-mcp archive import --undo 1`" in done.output
+
+
+def test_it_answers_programs_in_json(home: Path) -> None:
+    source = home / "_chat.txt"
+    source.write_text("[14/11/2023, 10:00:00] Ana: earlier\n")
+    line = ["archive", "import", str(source), "--chat", "+15550000001", "--json"]
+    told = json.loads(CliRunner().invoke(app, line).output)
+    assert (told["state"], told["numbers"], told["report"]["new"]) == ("done", [1], 1)
