@@ -17,6 +17,7 @@ import httpx2
 import pytest
 from mcp import Client
 
+from tests.core import CORE_TOOLS
 from tests.server.everything import Everything, everything
 from tests.server.fakes import FakeSource
 from tests.server.over_http import api
@@ -29,15 +30,13 @@ from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import PERSON
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls import spec_of
-from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.settings import CurrentSettings, Settings
 
 pytestmark = pytest.mark.anyio
 MODES = ("read_only", "standard", "lockdown", "open")
 ONCE = {"unlink_device", "link_device"}
 """Tools that end the connection, or mean nothing while there is one: tried where the first is refused."""
-TOOLS = [spec_of(function).name for function in toolsets.load_tools("all")]
+TOOLS = [*CORE_TOOLS]
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """Calls a tool; its data, or `{"error": …}`."""
