@@ -84,7 +84,7 @@ def test_the_package_claims_no_system_and_no_python_on_which_it_has_not_run():
     assert claims == RAN_ON
 
 
-OF_FEATURES = {"prometheus-client", "ruamel-yaml"}
+OF_FEATURES = {"iphone-backup-decrypt", "prometheus-client", "ruamel-yaml"}
 """What features alone import: it is still declared where one is left out."""
 
 

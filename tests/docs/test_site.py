@@ -41,7 +41,7 @@ FOUND_FIRST = {
     "webhook": "webhooks.html",
     "who wrote last": "toolsets.html",
 }
-"""What somebody searches for, and the page about it."""
+"""What somebody searches for, and the page about it; a page of a feature may have been left out."""
 FROM_ELSEWHERE = re.compile(r"url\(\s*['\"]?(?:https?:)?//|@import")
 """What in a style sheet loads something from another server."""
 
@@ -139,11 +139,12 @@ def test_the_search_finds_every_page(built: Path) -> None:
 
 def test_the_search_shows_the_page_about_a_thing_first(built: Path) -> None:
     script = Path(__file__).with_name("searching.mjs")
+    about = {word: page for word, page in FOUND_FIRST.items() if (built / page).exists()}
     done = subprocess.run(
-        [NODE, str(script), str(built), *FOUND_FIRST], capture_output=True, text=True, timeout=120, check=True
+        [NODE, str(script), str(built), *about], capture_output=True, text=True, timeout=120, check=True
     )
     found: dict[str, list[str]] = json.loads(done.stdout)
-    assert {word: pages[0] for word, pages in found.items()} == FOUND_FIRST
+    assert {word: pages[0] for word, pages in found.items()} == about
 
 
 def test_the_search_works_without_a_server(built: Path, parsed: dict[Path, Parsed]) -> None:
