@@ -33,7 +33,7 @@ _OFFERED: Final = 5
 """Chats that are offered for an exported one."""
 _STDIN: Final = "-"
 _EXPORTED: Final = frozenset({".txt", ".zip"})
-"""Suffixes of chats that WhatsApp exported, as in `device.importing`, which is slow to load."""
+"""Suffixes of chats that WhatsApp exported, as in `importing/places.py`, which is slow to load."""
 _GOES_ON: Final = "What was imported stays. The same command goes on where it was."
 
 Source = Annotated[
