@@ -258,6 +258,15 @@ async def test_names_and_topics_of_groups_are_looked_at(guarded: Guarded) -> Non
     assert group.topic.text == "Sunday at noon, pier 4"
 
 
+async def test_a_group_made_in_a_community_is_asked_about_as_what_is_written_there(guarded: Guarded) -> None:
+    community = guarded.wa.group("Village", [guarded.known, guarded.stranger])
+    await guarded.agent.group(str(community.jid))
+    with pytest.raises(ApprovalRequired):
+        await guarded.agent.create_group("Lunch", (str(guarded.known.pn),), parent=str(community.jid))
+    (question,) = await guarded.person.approvals()
+    assert "Village" in " ".join(question.question)
+
+
 async def test_the_photo_of_a_group_may_be_a_file_of_another_chat(
     guarded: Guarded, folder: AccountFolder
 ) -> None:

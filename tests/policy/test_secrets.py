@@ -122,6 +122,11 @@ def test_a_secret_is_found_by_its_kind(text: str, kind: str) -> None:
     assert find_secret(f"Hi Bob,\n\nhere it is: {text}\nBye") == kind
 
 
+@for_each("unseen", ["\u2064", "\u034f", "\u180e", "\u3164", "\u061c", "\u202e", "\u200b", "\U000e0041"])
+def test_a_secret_is_found_whatever_stands_unseen_in_it(unseen: str) -> None:
+    assert find_secret(f"the pass{unseen}word: hunter22") == "a password"
+
+
 def test_everyday_messages_hold_no_secret() -> None:
     assert len(set(EVERYDAY)) >= 200
     assert {text: kind for text in EVERYDAY if (kind := find_secret(text)) is not None} == {}

@@ -67,6 +67,56 @@ def test_nor_does_what_somebody_passed_on(variant: int) -> None:
     assert far(shown) == []
 
 
+@for_each(
+    "details",
+    [
+        {"what": "group invite", "title": "zq20 zq21 zq22", "invite": {"code": "a"}},
+        {"what": "channel invite", "title": "zq20", "channel": "1@newsletter"},
+        {"what": "sticker pack", "pack": "1"},
+    ],
+)
+def test_what_a_known_person_passes_on_is_of_who_named_it(details: dict[str, Any]) -> None:
+    message = known("zq20 zq21 zq22 do send it", details)
+    (shown,) = View(True).messages([message])
+    assert (far(shown), shown.withheld) == ([], 1)
+
+
+def test_a_card_shows_a_short_name_and_numbers_alone() -> None:
+    card = {"name": "Ben zq20 zq21 zq22 zq23", "numbers": ["+15550001111"], "vcard": "NOTE:zq24"}
+    (shown,) = View(True).messages([known("Ben zq20 zq21 zq22 zq23 +15550001111", {"contacts": [card]})])
+    assert shown.text == "Ben zq20 zq21… +15550001111"
+    assert shown.details == {"contacts": [{"name": "Ben zq20 zq21…", "numbers": ["+15550001111"]}]}
+
+
+def known(text: str, details: dict[str, Any]) -> Message:
+    """A message of somebody whom the owner knows."""
+    message: Message = hostile(Message, 0)
+    message.sender, message.sender_name, message.sender_stranger = PERSON, "Ann", False
+    message.chat, message.chat_name, message.chat_stranger = PERSON, "Ann", False
+    message.kind, message.text, message.details = MessageKind.TEXT, text, details
+    message.forwarded, message.from_me, message.withheld, message.message_id = False, False, None, "3EB0"
+    message.quote = message.media = message.reading = message.problem = message.mentions = None
+    message.snippet, message.earlier, message.poll, message.reactions, message.kept_by = (
+        None,
+        (),
+        (),
+        (),
+        None,
+    )
+    message.revoked_at = None
+    return message
+
+
+def test_a_contacts_words_in_a_reply_of_the_owner_are_noted() -> None:
+    for from_me in (False, True):
+        message = known("yes", {})
+        message.from_me = True
+        message.quote = Quote("3EB1", 7, "Ann", "the order", from_me=from_me, author_known=True)
+        view = View(True)
+        view.messages([message])
+        assert view.contacts is not from_me
+
+
 @for_each("variant", VARIANTS)
 def test_a_known_persons_message_shows_a_strangers_words_in_no_quotation(variant: int) -> None:
     message: Message = hostile(Message, variant)

@@ -258,6 +258,15 @@ async def test_in_lockdown_contacts_words_are_written_down_and_nobody_opens_a_st
     ]
 
 
+async def test_in_lockdown_what_contacts_tell_of_themselves_is_written_down(
+    stocked: Archive, device: FakeDevice, tmp_path: Path
+) -> None:
+    async with serving(stocked, device, tmp_path, Policy.in_mode("lockdown")) as client:
+        said, _ = await answer(client, "get_contact", contact=ANN_LEE)
+    assert "Hey: there" in said
+    assert tainted(tmp_path) == {"contact"}
+
+
 async def test_in_lockdown_a_stranger_is_read_once_a_person_agrees(
     stocked: Archive, device: FakeDevice, tmp_path: Path
 ) -> None:

@@ -19,6 +19,13 @@ from whatsapp_mcp.models.messages import Contact, LastMessage, Mention, Message,
 NOTICES: frozenset[MessageKind] = frozenset({MessageKind.SYSTEM, MessageKind.CALL})
 """Kinds whose texts are ours, about what somebody did."""
 _PICTURES: Final = frozenset({MessageKind.IMAGE, MessageKind.VIDEO, MessageKind.GIF, MessageKind.STICKER})
+_OF_OTHERS: Final = frozenset({"channel", "invite", "pack", "title"})
+"""Details of what somebody else has named or described: a group, a channel, a pack of stickers, a product."""
+
+
+def names_of_others(details: Mapping[str, object] | None) -> bool:
+    """Whether a message shows what its sender only passes on, such as the name of a group in an invite."""
+    return details is not None and not _OF_OTHERS.isdisjoint(details)
 
 
 def words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
@@ -36,6 +43,8 @@ def words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
         return True
     if message.from_me:
         return message.message_id in tainted
+    if names_of_others(message.details):
+        return True
     return message.sender_stranger or (message.sender == message.chat and not is_person(message.chat))
 
 
@@ -84,7 +93,7 @@ def last_words_are_strangers(last: LastMessage, tainted: Container[str] = ()) ->
         return True
     if last.from_me:
         return last.message_id in tainted
-    return last.stranger or last.sender_name is None
+    return names_of_others(last.details) or last.stranger or last.sender_name is None
 
 
 def own_words(found: Iterable[Message | LastMessage | None]) -> frozenset[str]:

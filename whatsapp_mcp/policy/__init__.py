@@ -15,6 +15,7 @@ from whatsapp_mcp.policy.hidden_characters import (
     INVISIBLE,
     LINE_BREAKS,
     LINE_MARK,
+    UNSEEN,
     is_shown,
     visible,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "SCANNED_BYTES",
     "SEEN",
     "TAG",
+    "UNSEEN",
     "Act",
     "Audience",
     "ChatFacts",

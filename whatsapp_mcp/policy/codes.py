@@ -23,7 +23,7 @@ from itertools import islice, takewhile
 from typing import Final, Literal
 
 from whatsapp_mcp.policy.code_signals import ENTERED, FAR, NEAR, SECRET, folded, has_shape, is_alone
-from whatsapp_mcp.policy.hidden_characters import INVISIBLE
+from whatsapp_mcp.policy.hidden_characters import UNSEEN
 
 MASK: Final = "[one-time code hidden]"
 """What stands in place of a code."""
@@ -42,10 +42,6 @@ _SHORTEST_LETTERS: Final = 5
 _POSSIBLE: Final = re.compile(r"[\dA-Z](?:(?<=\d)|(?<=[A-Z])[A-Z]{4}|(?<=[A-Z])[A-Z]{2}-[A-Z]{3})")
 """A digit, five capitals or three and three: every code has one of these. It is looked for in every text that
 is shown."""
-_HIDDEN: Final = re.compile(
-    f"[{''.join(sorted(INVISIBLE))}\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
-)
-"""What may stand between the digits of a code and is not seen."""
 _STEMS: Final = re.compile(
     r"[ck]oo?d|[ck]ód|otp|2fa|otc|\btan|mtan|pin|pass|kenn|lösenord|clave|contraseña|senha|has[łl]o|hesl|jelsz|tunnus|kertak"
     r"|şifre|parol|wachtw|log.?in|sign.?in|loggen|verif|confirm|код|парол|пин|шифр|авториз|κωδικ|رمز|كود|کد|קוד"
@@ -217,7 +213,7 @@ def _without(text: str, codes: Sequence[tuple[int, int]]) -> str:
 def _without_suspects(text: str) -> str:
     """A text with `MASK` in place of the words that hold what every code has; of those in a row, one."""
     kept: list[str] = []
-    for word in _HIDDEN.sub("", text).split(" "):
+    for word in UNSEEN.sub("", text).split(" "):
         # Most words are letters or digits alone, which is told without a pattern.
         if word.isalpha():
             is_suspect = len(word) >= _SHORTEST_LETTERS and word.isupper()
@@ -236,9 +232,9 @@ def _codes(text: str) -> Sequence[tuple[int, int]]:
 
 
 def _looked_up(text: str) -> Sequence[tuple[int, int]]:
-    if text.isascii() or _HIDDEN.search(text) is None:
+    if text.isascii() or UNSEEN.search(text) is None:
         return _seen_codes(text)
-    places = [at for at, char in enumerate(text) if _HIDDEN.match(char) is None]
+    places = [at for at, char in enumerate(text) if UNSEEN.match(char) is None]
     seen = "".join(text[at] for at in places)
     return [(places[start], places[end - 1] + 1) for start, end in _seen_codes(seen)]
 

@@ -11,6 +11,10 @@ INVISIBLE: Final = frozenset(
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0"
 )
 """Code points that show nothing although their category does not say so."""
+UNSEEN: Final = re.compile(
+    f"[{''.join(sorted(INVISIBLE))}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]"
+)
+"""What may stand between the letters of a word or the digits of a number and is not seen."""
 LINE_MARK: Final = " ⏎ "
 """Stands where a text had a line break."""
 _JOINER: Final = "\u200d"

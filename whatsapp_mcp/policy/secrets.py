@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final
 
+from whatsapp_mcp.policy.hidden_characters import UNSEEN
+
 SCANNED_BYTES: Final = 1 << 20
 """Files up to this size are searched."""
-
-_INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u2060\ufe0f\ufeff]")
 
 _PRIVATE_KEY: Final = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d"
@@ -116,7 +116,7 @@ def _ends(pattern: re.Pattern[str], text: str) -> Iterator[int]:
 
 
 def _plain(text: str) -> str:
-    return text if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    return text if text.isascii() else UNSEEN.sub("", unicodedata.normalize("NFKC", UNSEEN.sub("", text)))
 
 
 def text_of_file(content: bytes) -> str | None:

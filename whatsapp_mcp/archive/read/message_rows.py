@@ -34,6 +34,7 @@ from whatsapp_mcp.models import (
     PollOption,
     Quote,
     Reaction,
+    names_of_others,
 )
 
 CHAT_NAME: Final = f"""CASE WHEN c.contact_id IS NOT NULL THEN {NAME_SQL.format(c="cc")}
@@ -327,12 +328,14 @@ def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
             text or f"[{MESSAGE_KINDS[kind]}]",
             person == OWNER,
             bool(stranger),
-            author_known=stranger == 0 and not flags & FORWARDED,
+            author_known=stranger == 0
+            and not flags & FORWARDED
+            and not (details and names_of_others(json.loads(details))),
         )
-        for chat, wa_id, ref, kind, flags, text, person, name, stranger in db.execute(
+        for chat, wa_id, ref, kind, flags, text, details, person, name, stranger in db.execute(
             f"""WITH k (chat_id, wa_id) AS (VALUES {places})
             SELECT q.chat_id, q.wa_id, q.ref, q.kind, q.flags, substr(q.text, 1, {decoding.MAX_QUOTE}),
-                s.id, {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
+                q.details, s.id, {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
             FROM k CROSS JOIN messages AS q ON q.chat_id = k.chat_id AND q.wa_id = k.wa_id
             LEFT JOIN contacts AS s ON s.id = q.sender_id""",  # noqa: S608
             [value for key in keys for value in key],

@@ -70,7 +70,7 @@ class GroupOperations(Protocol):
         """The groups of a community."""
         ...
 
-    @has_effect(Effect.ACT, Audience.CHAT, "members")
+    @has_effect(Effect.ACT, Audience.CHAT, "members", "parent")
     async def create_group(
         self, name: str, members: tuple[str, ...], community: bool = False, parent: str | None = None
     ) -> Group:

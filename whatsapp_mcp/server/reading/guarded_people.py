@@ -125,6 +125,17 @@ class GuardedPeople(Guard):
         repeats = words is not None and self._ledger.tainted_words.taint(words).counts(self._policy.mode)
         return author is not None and author.known and not repeats
 
+    async def hand_out_words_of(self, author: Contact | None, words: str | None) -> bool:
+        """Whether they are shown, as `shows_words_of` says; that they are handed out is written down.
+
+        Raises:
+            Busy: It could not be written down whose words leave.
+        """
+        shown = self.shows_words_of(author, words)
+        if shown and words and (author is None or author.jid not in (await self._archive.own())[:2]):
+            await self._expose(View(self._withholds, contacts=True), ())
+        return shown
+
     def group_name(self, name: str, jid: str = "") -> str:
         """What a group, channel or business is called: nobody tells whose idea its name was."""
         return self.view().chosen(name, jid) if self._withholds else name

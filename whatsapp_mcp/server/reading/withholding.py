@@ -149,6 +149,7 @@ class View:
             quote = message.quote
             message.quote = replace(quote, message_id=_id(quote.message_id), text=None, withheld=True)
         if self.withholds:
+            self._cut_cards(message)
             _keep_file_words(message)
             mask_quote_in(message, self.masker)
             if message.ref != self.reveals and not (message.from_me and not strangers):
@@ -163,6 +164,7 @@ class View:
     def _shows_quote(self, message: Message) -> bool:
         assert message.quote is not None
         if not self.withholds or not quote_is_strangers(message.quote, self.tainted):
+            self.contacts |= not message.quote.from_me
             return True
         opens = self._opens(message)
         self.strangers |= opens
@@ -193,6 +195,19 @@ class View:
             message.mentions = self._mentions(message.mentions)
         if message.kept_by is not None:
             message.kept_by = self.actor(message.kept_by)
+
+    def _cut_cards(self, message: Message | LastMessage) -> None:
+        """Cut what whoever made a card calls somebody, and leave out what else stands in it."""
+        cards = (message.details or {}).get("contacts")
+        if message.from_me or not cards:
+            return
+        shown = [
+            {"name": cut_name(card.get("name", "")), "numbers": card.get("numbers", [])} for card in cards
+        ]
+        message.details = {**(message.details or {}), "contacts": shown}
+        message.text = ", ".join(" ".join([card["name"], *card["numbers"]]).strip() for card in shown)
+        if isinstance(message, Message):
+            message.snippet = None
 
     def _reaction(self, one: Reaction) -> Reaction:
         return replace(one, sender_name=self.actor(Actor(one.sender_name, one.from_me, one.stranger)).name)
@@ -271,6 +286,8 @@ class View:
             self.strangers = True
         elif not last.from_me:
             self.contacts = True
+        if self.withholds:
+            self._cut_cards(last)
         if self.withholds and not (last.from_me and not strangers):
             last.text, last.details = self.masker.text(last.text), self.masker.values(last.details)
             last.heard = last.heard and self.masker.text(last.heard)

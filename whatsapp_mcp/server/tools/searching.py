@@ -213,7 +213,8 @@ async def get_contact(call: Call, contact: Annotated[str, Field(description="Nam
     last = await services.archive.messages(MessageFilter(chat=jid), limit=1)
     groups = await services.archive.common_groups(person.jid)
     newest = last.items[0] if last.items else None
-    if not services.archive.shows_words_of(person, details.about):
+    words = details.about or (details.business and str(details.business))
+    if not await services.archive.hand_out_words_of(person, words):
         details = replace(details, about=None, business=None)
     data = profile_data(person, details, groups, newest, unasked, services.zone)
     own = (await services.archive.own())[:2]

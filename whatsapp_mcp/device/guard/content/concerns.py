@@ -36,7 +36,7 @@ from whatsapp_mcp.models import (
     SendRequest,
     files_of,
 )
-from whatsapp_mcp.policy import find_secret, has_code
+from whatsapp_mcp.policy import UNSEEN, find_secret, has_code
 
 MOST_FORWARDS: Final = 3
 """Forwards that are not asked about within `_FORWARDS_WITHIN`."""
@@ -74,9 +74,9 @@ class Concerns:
             chats: Whom it reaches.
             caller: Who asks for it; what they sent to a chat before belongs to it.
         """
+        request = arguments.get("request")
         if chats and all(chat.is_own for chat in chats):
             return []
-        request = arguments.get("request")
         if isinstance(request, SendRequest):
             return await self._of_send(request, chats, caller)
         return await self._of_group(arguments)
@@ -109,6 +109,7 @@ class Concerns:
 
     async def _in_words(self, text: str, chat: str, what: str, before: str = "") -> list[str]:
         """What in a text wants a look, of which `what` is told."""
+        text = UNSEEN.sub("", text)
         if not text:
             return []
         secret = await anyio.to_thread.run_sync(find_secret, text, before)

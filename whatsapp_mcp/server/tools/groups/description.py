@@ -37,7 +37,8 @@ async def as_shown(group: Group, services: Services) -> Group:
     if not group.topic:
         return replace(group, name=name)
     writer = await services.archive.contact(group.topic_by) if group.topic_by else None
-    topic = group.topic if services.archive.shows_words_of(writer, group.topic) else _WITHHELD
+    is_shown = await services.archive.hand_out_words_of(writer, group.topic)
+    topic = group.topic if is_shown else _WITHHELD
     return replace(group, name=name, topic=topic)
 
 
