@@ -527,3 +527,12 @@ async def test_a_purge_says_when_a_reader_that_stands_still_keeps_old_pages(
             await archive.purge(chat=ANA)
     await archive.purge(chat=ANA)
     assert traces(folder) == []
+
+
+async def test_of_a_message_that_stays_it_stays_known_that_it_was_sent_from_here(archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("later")))
+    sent_at = ev.NOW + timedelta(days=2)
+    await archive.outbox_sending(entry.send_id)
+    await archive.outbox_sent(entry.send_id, "WA", sent_at)
+    await archive.purge(before=sent_at - timedelta(hours=1))
+    assert (await archive.outbox_get(entry.send_id)).message_id == "WA"

@@ -205,7 +205,8 @@ def _tell(db: sqlite3.Connection, span: Span) -> None:
 
 def _purge_sends(db: sqlite3.Connection, span: Span, which: str) -> Purged:
     """Delete the sends of a span that can be deleted, `which` of them as SQL."""
-    where, values = span.where("chat_id", "created_at", 1000)
+    # As old as its message, if there is one: what is known of whose words it repeats stays with the message.
+    where, values = span.where("chat_id", "coalesce(sent_at * 1000, created_at)", 1000)
     if span.before is not None:  # what is to go out later is not of a time that has passed
         where += " AND status <> 'scheduled' AND (status <> 'held' OR due_at IS NULL)"
     requests, cancelled = _delete_sends(db, f"{where} AND {which}", values, queued=span.before is None)
