@@ -154,7 +154,7 @@ bench: $(VENV)/.dev-installed
 
 # Those that take a while; the others run in make test.
 test-bench: $(VENV)/.dev-installed
-	$(BIN)/pytest -n $(JOBS) -m bench tests/test_benchmarks.py $(ARGS)
+	$(BIN)/pytest -n $(JOBS) -m bench tests/test_benchmarks.py tests/features $(ARGS)
 
 # Faults and traffic at once, and what became of each message.
 soak: $(VENV)/.dev-installed

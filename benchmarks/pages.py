@@ -116,7 +116,6 @@ async def paths(archive: ReadingArchive, corpus: Corpus) -> dict[str, str]:
         "acts": "/acts",
         "acts: readings": "/acts?show=readings",
         "agents": "/agents",
-        "webhooks": "/webhooks",
         "settings": "/settings",
         "what would happen": f"/settings/try?tool=send_message&chat={big}&tainted=yes",
         "tokens": "/tokens",

@@ -47,6 +47,7 @@ LISTINGS = {
     "whatsapp_mcp.media.jobs",
     "whatsapp_mcp.server.runtime",
     "whatsapp_mcp.server.tools.toolsets",
+    "whatsapp_mcp.settings.sections",
     "whatsapp_mcp.web.pages",
 }
 """The modules of the core that list features."""

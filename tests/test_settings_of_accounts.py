@@ -11,7 +11,7 @@ import pytest
 from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings import CurrentSettings, Settings, check_own_text, load
-from whatsapp_mcp.settings.overrides import OWN_TEXT, secret_variable
+from whatsapp_mcp.settings.overrides import OWN_TEXT
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +26,6 @@ def load_text(home: Path, text: str) -> Settings:
     return load(home)
 
 
-_HOOK = """[[webhooks]]
-name = "crm"
-url = "https://hooks.example.org/a"
-secrets = ["env:WHATSAPP_HOOK_WORK_1"]
-"""
 TWO = """
 [policy]
 mode = "lockdown"
@@ -69,10 +64,8 @@ def test_a_list_of_an_account_replaces_the_shared_one(tmp_path: Path) -> None:
     assert [rule.subject for rule in loaded.policy.chats] == ["people"]
 
 
-def test_webhooks_and_the_key_may_be_of_one_account(tmp_path: Path) -> None:
-    hook = '[[accounts.work.webhooks]]\nname = "a"\nurl = "https://example.org/a"\nsecrets = ["env:A"]\n'
-    loaded = load_text(tmp_path, f'{hook}[accounts.work.encryption]\nkey_file = "/keys/work"\n')
-    assert [len(each.webhooks) for each in (loaded, loaded.for_account("work"))] == [0, 1]
+def test_the_key_may_be_of_one_account(tmp_path: Path) -> None:
+    loaded = load_text(tmp_path, '[accounts.work.encryption]\nkey_file = "/keys/work"\n')
     sources = [loaded.account_folder(name).vault.source for name in ("private", "work")]
     assert sources[0] is None
     assert sources[1] is not None
@@ -174,15 +167,6 @@ def test_the_own_text_of_an_account_is_laid_over_everything_else_and_followed(tm
         ("[media]\nfree_megabytes = 0\n", "media.free_megabytes: what the disk of a machine holds"),
         ("[media]\ntotal_megabytes = 9\n", "media.total_megabytes: what the disk of a machine holds"),
         ("[media.keep]\ntotal_megabytes = 9\n", "media.keep.total_megabytes: what the disk of a machine"),
-        (
-            _HOOK + "private_network = true\n",
-            "webhooks.private_network: the network of a machine is opened in",
-        ),
-        (
-            _HOOK.replace("WORK_1", "WORK_7_1"),
-            "webhooks.secrets: secrets that this account may name: env:WHATSAPP",
-        ),
-        (_HOOK.replace("env:WHATSAPP_HOOK_WORK_1", "keyring:bob"), "webhooks.secrets: secrets that this"),
         *(
             (
                 f'[network]\nproxy = "http://{host}:80"\n',
@@ -218,19 +202,6 @@ def test_an_own_text_that_cannot_be_used_is_refused_and_leaves_in_force_what_was
     assert said in (current.fault or "")
     with pytest.raises(InvalidArgument, match=re.escape(said)):
         check_own_text(tmp_path, "work", text)
-
-
-def test_an_account_names_secrets_of_its_own_webhooks(tmp_path: Path) -> None:
-    check_own_text(tmp_path, "work", _HOOK)
-    check_own_text(tmp_path, "acme-7", _HOOK.replace("WORK_1", "ACME__7_NEW"))
-
-
-def test_a_secret_is_of_one_account_alone() -> None:
-    names = ("a", "a-b", "a_b", "a-b-c", "a_b-c", "a-b_c", "a_b_c", "ab", "b")
-    begin = [secret_variable(name) for name in names]
-    secrets = {f"{each}{word}" for each in begin for word in ("B", "C", "1")}
-    assert len(secrets) == 3 * len(names)
-    assert [secret_variable(name) for name in ("a--b", "a-_b", "a-", "A", "a.b")] == [None] * 5
 
 
 def test_an_account_whose_own_text_was_never_understood_has_no_settings_at_all(tmp_path: Path) -> None:

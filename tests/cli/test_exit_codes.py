@@ -15,6 +15,7 @@ from tests.command_line import LISTED
 from tests.tables import for_each
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.cli.command_line import Later
 from whatsapp_mcp.cli.doctor import Finding
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.errors import NotConnected
@@ -55,7 +56,6 @@ INNARDS = {
     "voice install small --yes": "whatsapp_mcp.media.open_hub",
     "voice list": "whatsapp_mcp.media.installed_models",
     "voice remove small": "whatsapp_mcp.media.remove_model",
-    "webhooks list": "whatsapp_mcp.cli.webhooks.commands.known_account",
     "people list": "whatsapp_mcp.cli.people.known_account",
     "scheduled list": "whatsapp_mcp.cli.agents.scheduled.known_account",
     "accounts": "whatsapp_mcp.cli.accounts.commands.finish_changes",
@@ -87,7 +87,8 @@ def code_of(line: str, answer: str | None = None) -> int:
 
 
 def test_every_command_is_in_the_table() -> None:
-    assert {line.split()[0] for line in INNARDS} == set(LISTED)
+    of_features = {name for name, command in LISTED.items() if isinstance(command, Later) and command.section}
+    assert {line.split()[0] for line in INNARDS} == set(LISTED) - of_features
 
 
 @for_each("line", INNARDS)

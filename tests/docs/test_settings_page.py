@@ -1,4 +1,4 @@
-"""The settings page lists every setting with its default, and no others."""
+"""The settings page lists every setting with its default, but for those on the pages of features."""
 
 import re
 import tomllib
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from tests.docs import feature_pages
 from tests.tables import for_each
 from whatsapp_mcp import settings
 from whatsapp_mcp.device.connection import connection_record
@@ -14,7 +15,7 @@ from whatsapp_mcp.settings import Settings, load
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 WRITTEN_ROW = re.compile(r"^\| `([a-z_.]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
-WRITTEN = dict(WRITTEN_ROW.findall(PAGE))
+WRITTEN = dict(WRITTEN_ROW.findall(feature_pages.text() + PAGE))
 
 
 def keys(model: BaseModel, prefix: str = "") -> dict[str, object]:

@@ -38,7 +38,6 @@ FOUND_FIRST = {
     "simulator": "simulator.html",
     "token": "remote.html",
     "voice": "files.html",
-    "webhook": "webhooks.html",
     "who wrote last": "toolsets.html",
 }
 """What somebody searches for, and the page about it; a page of a feature may have been left out."""

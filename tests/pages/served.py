@@ -19,7 +19,7 @@ from tests.web.site import PageDevice
 from tests.web.world import ANN, BEN, CLUB, EVE, HOSTILE, NOON, fill
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.connection_record import record_in
-from whatsapp_mcp.ledger import AuditEntry, Exposure, FailedDelivery
+from whatsapp_mcp.ledger import AuditEntry, Exposure
 from whatsapp_mcp.models import (
     AgentChat,
     AgentStatus,
@@ -66,15 +66,6 @@ AGENTS: Final = AgentStatus(
 )
 
 
-_WEBHOOK: Final = """
-[[webhooks]]
-name = "n8n"
-url = "http://127.0.0.1:9/hook"
-secrets = ["env:NONE"]
-private_network = true
-"""
-
-
 class _Runtime(Runtime):
     """A server whose device is a stand-in and whose archive is the world's."""
 
@@ -100,9 +91,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(home: Path, device: PageDevice | None = None) -> AsyncIterator[Served]:
-    """Serve the pages of the world until the end of the block."""
-    (home / "config.toml").write_text(_WEBHOOK, encoding="utf-8")
+async def served(home: Path, device: PageDevice | None = None, config: str = "") -> AsyncIterator[Served]:
+    """Serve the pages of the world, with this `config.toml`, until the end of the block."""
+    (home / "config.toml").write_text(config, encoding="utf-8")
     settings = load(home)
     folder = settings.account_folder()
     folder.create()
@@ -153,10 +144,6 @@ async def _record(home: Path) -> None:
     )
     await ledger.audit.flush()
     await ledger.expose("stdio:claude", Exposure.STRANGER)
-    await ledger.webhooks.begin("n8n", 40)
-    await ledger.webhooks.give_up(FailedDelivery("n8n", 41, NOON, "It answered 500."))
-    await ledger.webhooks.give_up(FailedDelivery("n8n", 90, NOON, "It answered 500.", missed_after=41))
-    await ledger.webhooks.put_off("n8n", 0, NOON, "It cannot be reached (ConnectError).")
     Tokens(home).create("n8n", ["read", "send"])
     record = record_in(load(home).account_folder().path)
     for state, reason in (

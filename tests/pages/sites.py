@@ -28,8 +28,6 @@ async def paths(archive: ReadingArchive) -> dict[str, str]:
         "acts-readings": "/acts?show=readings",
         "acts-verify": "/acts/verify",
         "agents": "/agents",
-        "webhooks": "/webhooks",
-        "webhook-replay": "/webhooks/n8n/replay",
         "settings": "/settings",
         "settings-try": f"/settings/try?tool=send_message&chat={EVE}",
         "tokens": "/tokens",

@@ -30,9 +30,11 @@ from whatsapp_mcp.errors import InvalidArgument, NotConnected, WhatsAppError
 def _of_features() -> list[Later]:
     """The commands of features."""
     from whatsapp_mcp.features.imports.commands import IMPORT
+    from whatsapp_mcp.features.webhooks.command_line import WEBHOOKS
 
     found: list[Later] = []
     found.append(IMPORT)
+    found.append(WEBHOOKS)
     return found
 
 

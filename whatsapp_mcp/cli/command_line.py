@@ -86,12 +86,16 @@ class Later(TyperGroup):
         app: What the app is called there.
         help: What the list of commands says.
         below: The command below whose name it is, if there is one.
+        section: The section of that list, where `Commands.sections` does not name the command.
     """
 
-    def __init__(self, name: str, module: str, app: str, help: str, *, below: str | None = None) -> None:
+    def __init__(
+        self, name: str, module: str, app: str, help: str, *, below: str | None = None, section: str = ""
+    ) -> None:
         super().__init__(name=name, help=help)
         self._place = module, app
         self.below = below
+        self.section = section
 
     def load(self) -> TyperCommand | TyperGroup:
         """The command itself."""
@@ -152,7 +156,7 @@ class Commands(CommandLine):
         "Start": "demo link install client-config doctor".split(),
         "Use": "status page approve scheduled people archive agent policy exposures".split(),
         "Accounts": "accounts pause resume reconnect unlink encryption".split(),
-        "Operate": "serve service token webhooks voice audit logs uninstall".split(),
+        "Operate": "serve service token voice audit logs uninstall".split(),
     }
     later: ClassVar[tuple[Later, ...]] = (
         Later("install", f"{_CLI}.hosts.commands", "app", "Let an MCP application start this server."),
@@ -168,7 +172,6 @@ class Commands(CommandLine):
         Later("policy", f"{_CLI}.agents", "app", "Say what the policy lets an agent do."),
         Later("agent", f"{_CLI}.agents", "answering_app", "Show agents of chats; let strangers in."),
         Later("voice", f"{_CLI}.voice", "app", "Manage models for voice notes."),
-        Later("webhooks", f"{_CLI}.webhooks", "app", "See how webhooks are doing."),
     )
 
     def __init__(self, **options: Any) -> None:
@@ -184,9 +187,13 @@ class Commands(CommandLine):
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Write the sections; their columns are aligned with each other."""
-        longest = max(len(name) for names in self.sections.values() for name in names)
+        sections = {
+            title: [*names, *(each.name or "" for each in self.later if each.section == title)]
+            for title, names in self.sections.items()
+        }
+        longest = max(len(name) for names in sections.values() for name in names)
         limit = formatter.width - longest - 6
-        for title, names in self.sections.items():
+        for title, names in sections.items():
             with formatter.section(title):
                 rows = [
                     (name.ljust(longest), self.commands[name].get_short_help_str(limit)) for name in names

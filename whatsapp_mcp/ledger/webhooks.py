@@ -68,6 +68,11 @@ class WebhookRecord:
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
 
+    def names(self) -> frozenset[str]:
+        """The names of all that have begun and were not forgotten."""
+        query = "SELECT name FROM webhooks UNION SELECT webhook FROM failed_deliveries"
+        return self._file.read(lambda db: frozenset(str(name) for (name,) in db.execute(query)))
+
     def progress(self, name: str) -> WebhookProgress | None:
         """How far a webhook has come; None for one that never began."""
         query = f"SELECT {_COLUMNS} FROM webhooks WHERE name = ?"  # noqa: S608
@@ -163,16 +168,12 @@ class WebhookRecord:
     async def forget(self, kept: frozenset[str]) -> None:
         """Forget the webhooks that are not among these."""
 
-        def names(db: sqlite3.Connection) -> set[str]:
-            rows = db.execute("SELECT name FROM webhooks UNION SELECT webhook FROM failed_deliveries")
-            return {str(row[0]) for row in rows}
-
         def change(db: sqlite3.Connection) -> None:
             for name in gone:
                 db.execute("DELETE FROM webhooks WHERE name = ?", (name,))
                 db.execute("DELETE FROM failed_deliveries WHERE webhook = ?", (name,))
 
-        if gone := self._file.read(names) - kept:
+        if gone := self.names() - kept:
             await self._file.write(change)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from anyio.abc import TaskGroup
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from starlette.routing import BaseRoute
 
@@ -172,7 +173,7 @@ class Runtime(LocalSource):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self.feed.run, devices, archive)
                     if not self._is_copy:  # another process delivers what happens there
-                        tasks.start_soon(self._run_webhooks, archive, ledger)
+                        self._start_loops(tasks, archive, ledger)
         except (WhatsAppError, OSError) as error:
             logger.exception("runtime: the account could not be opened")
             self._failure = (
@@ -183,11 +184,11 @@ class Runtime(LocalSource):
             self._open = None
             self._opened.set()
 
-    async def _run_webhooks(self, archive: ReadingArchive, ledger: Ledger) -> None:
+    def _start_loops(self, tasks: TaskGroup, archive: ReadingArchive, ledger: Ledger) -> None:
         from whatsapp_mcp.device.supervise import supervised
-        from whatsapp_mcp.server.webhooks import Webhooks
 
-        await supervised("webhooks", Webhooks(self.feed, archive, ledger, self._current).run)
+        for name, loop in loops_of_features(self.feed, archive, ledger, self._current).items():
+            tasks.start_soon(supervised, name, loop)
 
     async def settle(self) -> None:
         """Wait until the address book of a phone that was just linked is fetched: exiting would lose it."""
@@ -231,6 +232,17 @@ class Runtimes:
         if self._scope is not None:
             self._scope.cancel()
             await self._closed.wait()
+
+
+def loops_of_features(
+    feed: ChangeFeed, archive: ReadingArchive, ledger: Ledger, settings: CurrentSettings
+) -> dict[str, Callable[[], Awaitable[None]]]:
+    """What features do for an account as long as it is open here, by the name in the log."""
+    from whatsapp_mcp.features.webhooks.serving import Webhooks
+
+    loops: dict[str, Callable[[], Awaitable[None]]] = {}
+    loops["webhooks"] = Webhooks(feed, archive, ledger, settings).run
+    return loops
 
 
 def routes_of_accounts(accounts: Sequence[Runtime]) -> list[BaseRoute]:

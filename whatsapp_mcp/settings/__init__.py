@@ -36,7 +36,6 @@ from whatsapp_mcp.settings.server_section import OAuthScopes, OAuthSettings, Ser
 from whatsapp_mcp.settings.shared_folders import file_system_of, sharing_of
 from whatsapp_mcp.settings.traces_section import TracesSettings
 from whatsapp_mcp.settings.voice_section import VoiceSettings
-from whatsapp_mcp.settings.webhooks_section import WebhookEvent, WebhookSettings
 
 __all__ = [
     "CHAT_VARIABLE",
@@ -69,8 +68,6 @@ __all__ = [
     "UserPath",
     "Verdict",
     "VoiceSettings",
-    "WebhookEvent",
-    "WebhookSettings",
     "check_new_name",
     "check_own_text",
     "config_text",

@@ -205,10 +205,6 @@ class AccountFolder:
         """Locked by the account's leader."""
         return self.path / "leader.lock"
 
-    def webhook_lock(self, name: str) -> Path:
-        """Locked by the server that delivers the events of a webhook."""
-        return self.path / f"webhook-{name}.lock"
-
     @property
     def server_log(self) -> Path:
         """The log of the servers, which are also those of the other accounts beside this one."""

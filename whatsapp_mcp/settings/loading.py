@@ -18,7 +18,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.home import HOME_VARIABLE, home_in
 from whatsapp_mcp.settings.environment import ENV_PREFIX, overlay_environment
 from whatsapp_mcp.settings.overrides import FaultyOverride, laid_over, overrides_of, sections_of
-from whatsapp_mcp.settings.sections import Settings
+from whatsapp_mcp.settings.sections import Settings, own_faults_of_features
 from whatsapp_mcp.settings.shared_folders import sharing_of
 
 _SAID: Final = {
@@ -96,7 +96,9 @@ def _with_own(model: type[Settings], home: Path, below: Mapping[str, Any], text:
     """The settings of an account whose own text is laid over others."""
     source = f"the settings of {name}"
     try:
-        sections = sections_of(name, _toml(text, source))
+        sections = sections_of(_toml(text, source))
+        for what, *path in own_faults_of_features(name, sections):
+            raise FaultyOverride(what, *path)
     except FaultyOverride as error:
         raise _misplaced(error, source, text) from error
     return _Reading(model, home, text, source).settings(laid_over(below, sections))

@@ -6,7 +6,6 @@ stands there, as a text of the account's own with the sections at its top level.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -41,7 +40,6 @@ _OF_A_DISK: Final = (
     ("media", "total_megabytes"),
     ("media", "keep", "total_megabytes"),
 )
-_SIMPLE_NAME: Final = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 
 
 class FaultyOverride(ValueError):
@@ -78,15 +76,11 @@ def overrides_of(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return overrides
 
 
-def sections_of(account: str, values: dict[str, Any]) -> dict[str, Any]:
+def sections_of(values: dict[str, Any]) -> dict[str, Any]:
     """The sections in the values of an account's own text.
 
-    Whoever writes it runs no machine, so it names nothing of one: no files, no secrets of others, no limit of
-    a disk, and no address that only the machine itself reaches.
-
-    Args:
-        account: Its name.
-        values: Of the text.
+    Whoever writes it runs no machine, so it names nothing of one: no files, no limit of a disk, and no
+    address that only the machine itself reaches.
 
     Raises:
         FaultyOverride: One of them is no section, or none that such a text may have; the path begins there.
@@ -104,21 +98,7 @@ def sections_of(account: str, values: dict[str, Any]) -> dict[str, Any]:
         raise FaultyOverride(
             "a proxy at an address of the machine itself is named in its config.toml", "network", "proxy"
         )
-    _check_webhooks(account, values.get("webhooks"))
     return values
-
-
-def secret_variable(account: str) -> str | None:
-    """How the variables begin that hold secrets of an account's own webhooks; a word without `_` follows.
-
-    `-` of a name becomes `__`. So none of them is another account's, in whatever way names begin each other.
-
-    Returns:
-        None where the name does not allow it: it has other characters, or two of `-` and `_` in a row.
-    """
-    if _SIMPLE_NAME.fullmatch(account) is None:
-        return None
-    return f"WHATSAPP_HOOK_{account.replace('-', '__').upper()}_"
 
 
 def _has(values: object, path: tuple[str, ...]) -> bool:
@@ -127,21 +107,6 @@ def _has(values: object, path: tuple[str, ...]) -> bool:
             return False
         values = cast("dict[str, Any]", values)[key]
     return True
-
-
-def _check_webhooks(account: str, hooks: object) -> None:
-    begins = secret_variable(account)
-    for hook in hooks if isinstance(hooks, list) else ():
-        hook = _table(hook, "webhooks")
-        if hook.get("private_network", False) is not False:
-            raise FaultyOverride(
-                "the network of a machine is opened in its config.toml alone", "webhooks", "private_network"
-            )
-        secrets = hook.get("secrets")
-        for secret in secrets if isinstance(secrets, list) else ():
-            if begins is None or re.fullmatch(f"env:{begins}[A-Z0-9]+", str(secret)) is None:
-                said = "none" if begins is None else f"env:{begins}1 (or another word of A-Z and 0-9)"
-                raise FaultyOverride(f"secrets that this account may name: {said}", "webhooks", "secrets")
 
 
 def _is_of_the_machine(url: str) -> bool:

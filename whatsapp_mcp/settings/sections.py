@@ -7,7 +7,7 @@ import zoneinfo
 from collections.abc import Mapping
 from datetime import time, tzinfo
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -22,6 +22,7 @@ from pydantic import (
 
 from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.features.webhooks.settings import Webhooks, own_webhook_faults
 from whatsapp_mcp.home import accounts_in, is_account_name
 from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
@@ -31,7 +32,6 @@ from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.server_section import ServerSettings
 from whatsapp_mcp.settings.traces_section import TracesSettings
 from whatsapp_mcp.settings.voice_section import VoiceSettings
-from whatsapp_mcp.settings.webhooks_section import WebhookSettings
 from whatsapp_mcp.zone import SystemZone
 
 _SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
@@ -249,7 +249,7 @@ class Settings(Section):
     privacy: PrivacySettings = PrivacySettings()
     encryption: EncryptionSettings = EncryptionSettings()
     retention: RetentionSettings = RetentionSettings()
-    webhooks: tuple[WebhookSettings, ...] = ()
+    webhooks: Webhooks = ()
     _of_accounts: dict[str, Settings] = PrivateAttr(default_factory=dict[str, "Settings"])
 
     @field_validator("timezone")
@@ -260,13 +260,6 @@ class Settings(Section):
                 zoneinfo.ZoneInfo(value)
             except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
                 raise ValueError(f"{value!r} is no IANA time zone") from None
-        return value
-
-    @field_validator("webhooks")
-    @classmethod
-    def _each_has_a_name(cls, value: tuple[WebhookSettings, ...]) -> tuple[WebhookSettings, ...]:
-        if len({webhook.name for webhook in value}) < len(value):
-            raise ValueError("two webhooks have the same name")
         return value
 
     @property
@@ -311,3 +304,15 @@ class Settings(Section):
     def accounts(self) -> list[str]:
         """The names of the accounts that have a folder, sorted; a folder that cannot be one is none."""
         return accounts_in(self.home)
+
+
+def own_faults_of_features(account: str, values: dict[str, Any]) -> list[tuple[str, ...]]:
+    """What sections of features in an account's own text may not say, each with its path.
+
+    Args:
+        account: Its name.
+        values: Of the text.
+    """
+    faults: list[tuple[str, ...]] = []
+    faults += own_webhook_faults(account, values)
+    return faults

@@ -21,7 +21,6 @@ from whatsapp_mcp.web.scheduled import scheduled_routes
 from whatsapp_mcp.web.settings import settings_routes
 from whatsapp_mcp.web.site import FeaturePages, Site, base_of
 from whatsapp_mcp.web.tokens import token_routes
-from whatsapp_mcp.web.webhooks import webhook_routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -110,7 +109,6 @@ def _account_routes(site: Site, tokens: TokenStore) -> list[Route]:
         *scheduled_routes(site),
         *act_routes(site),
         *agent_routes(site),
-        *webhook_routes(site),
         *settings_routes(site),
         *token_routes(site, tokens),
         *(route for each in _pages_of_features() for route in each.routes(site)),
@@ -120,9 +118,11 @@ def _account_routes(site: Site, tokens: TokenStore) -> list[Route]:
 def _pages_of_features() -> list[FeaturePages]:
     """The pages of features."""
     from whatsapp_mcp.features.imports.pages import IMPORT_PAGES
+    from whatsapp_mcp.features.webhooks.pages import WEBHOOK_PAGES
 
     found: list[FeaturePages] = []
     found.append(IMPORT_PAGES)
+    found.append(WEBHOOK_PAGES)
     return found
 
 

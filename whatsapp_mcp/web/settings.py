@@ -102,9 +102,7 @@ def _in_force(settings: Settings, text: str, account: str) -> Iterator[_InForce]
 
 def _values(settings: Settings) -> dict[tuple[str, ...], Any]:
     """Settings by their path, but for the rules of chats."""
-    values = settings.model_dump(mode="json", exclude={"home": True, "policy": {"chats"}, "webhooks": True})
-    # The path of a webhook's URL may be a secret.
-    values["webhooks"] = [f"{each.name}: {each.origin}" for each in settings.webhooks]
+    values = settings.model_dump(mode="json", exclude={"home": True, "policy": {"chats"}})
     return dict(_flat(values, ()))
 
 

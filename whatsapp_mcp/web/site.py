@@ -67,7 +67,6 @@ PLACES: Final = (
     Place("/scheduled", "Scheduled"),
     Place("/acts", "What agents did"),
     Place("/agents", "Who writes to agents"),
-    Place("/webhooks", "Webhooks"),
 )
 LAST_PLACES: Final = (
     Place("/settings", "Settings"),

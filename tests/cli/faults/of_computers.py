@@ -31,7 +31,7 @@ async def config_unknown_key(world: World) -> None:
 
 
 async def config_bad_value(world: World) -> None:
-    world.config.write_text('[[webhooks]]\nname = "home"\nurl = "nonsense"\n')
+    world.config.write_text('[network]\nproxy = "nonsense"\n')
 
 
 async def config_of_bytes(world: World) -> None:
@@ -120,7 +120,7 @@ OF_COMPUTERS = (
     Fault("config shut", config_unreadable, "settings", "cannot be read", "can read", make_config_readable),
     Fault("config broken", config_broken, "settings", "not valid TOML", "Correct that line", correct_config),
     Fault("unknown setting", config_unknown_key, "settings", "moode", "Correct or remove", correct_config),
-    Fault("bad value", config_bad_value, "settings", "webhooks", "Correct or remove", correct_config),
+    Fault("bad value", config_bad_value, "settings", "proxy", "Correct or remove", correct_config),
     Fault("config no text", config_of_bytes, "settings", "not UTF-8", "Save it as UTF-8", correct_config),
     Fault("toolset mistyped", toolset_mistyped, "settings", "'groop'", "groups", correct_config),
     Fault("zone mistyped", zone_mistyped, "time zone", "Mars/Olympus", "Correct TZ", correct_zone),

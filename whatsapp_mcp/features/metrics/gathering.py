@@ -137,7 +137,6 @@ async def figures_of(account: MeteredAccount) -> AccountFigures:
     opened = account.opened()
     if opened is None:
         return AccountFigures(account.account, now, account.meter, files)
-    webhooks = [webhook.name for webhook in account.current.now().webhooks]
     status, leader = await asked(account.account, opened)
     return AccountFigures(
         account.account,
@@ -147,7 +146,7 @@ async def figures_of(account: MeteredAccount) -> AccountFigures:
         status,
         leader,
         await _sends(opened),
-        _waiting(opened.ledger, webhooks, now),
+        _waiting(opened.ledger, now),
     )
 
 
@@ -158,9 +157,10 @@ async def _sends(opened: Opened) -> Sequence[OpenSends] | None:
         return None
 
 
-def _waiting(ledger: Ledger, webhooks: Sequence[str], now: datetime) -> Waiting | None:
+def _waiting(ledger: Ledger, now: datetime) -> Waiting | None:
     try:
         questions = ledger.approvals.open(now)
+        webhooks = ledger.webhooks.names()
         progress = [found for name in webhooks if (found := ledger.webhooks.progress(name))]
         failed = sum(len(ledger.webhooks.failed(name)) for name in webhooks)
     except WhatsAppError:

@@ -10,11 +10,11 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.features.webhooks.delivering import config
+from tests.features.webhooks.receiver import SECRET, Receiver, receiving
+from tests.features.webhooks.webhook_process import webhook_process
 from tests.server.conftest import BOB, incoming
 from tests.server.fakes import NOON, ledger_in
-from tests.server.webhooks.delivering import config
-from tests.server.webhooks.receiver import SECRET, Receiver, receiving
-from tests.server.webhooks.webhook_process import webhook_process
 from whatsapp_mcp.archive import Archive
 
 pytestmark = pytest.mark.anyio

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.server.webhooks.receiver import KEY, SECRET
+from tests.features.webhooks.receiver import KEY, SECRET
 from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.features.webhooks.signing import event_id, find_secret, new_secret, signed
 from whatsapp_mcp.models import Change
-from whatsapp_mcp.server.webhooks import find_secret, new_secret
-from whatsapp_mcp.server.webhooks.signing import event_id, signed
 
 CHANGE = Change(7, datetime(2026, 11, 24, 12, tzinfo=UTC), "message", "a@s.whatsapp.net", 3, "M7", "b@lid")
 

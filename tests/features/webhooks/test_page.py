@@ -11,12 +11,13 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.server.webhooks.receiver import KEY, SECRET
+from tests.features.webhooks.receiver import KEY, SECRET
+from whatsapp_mcp.features.webhooks.settings import WebhookEvent, WebhookSettings
+from whatsapp_mcp.features.webhooks.signing import signed
 from whatsapp_mcp.server.render import EventData
-from whatsapp_mcp.server.webhooks.signing import signed
-from whatsapp_mcp.settings import Settings, WebhookEvent, WebhookSettings
+from whatsapp_mcp.settings import Settings
 
-PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 
 
 def test_the_page_lists_every_setting() -> None:

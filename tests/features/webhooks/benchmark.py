@@ -27,7 +27,8 @@ import anyio.abc
 from benchmarks.calls import Taken
 from benchmarks.sends import Call, confirm, link, simulator
 from benchmarks.verdicts import amount, judged
-from tests.server.webhooks.receiver import SECRET, Receiver, Request, receiving
+from tests.features.webhooks.receiver import SECRET, Receiver, Request, receiving
+from whatsapp_mcp.features.webhooks.serving import lock_path
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings
 
 MESSAGES: Final = amount(10_000, 60)
@@ -107,7 +108,7 @@ class Servers:
             case "leader ends":
                 await self.end(self._folder.leader_lock, killed=False)
             case _:
-                await self.end(self._folder.webhook_lock("bench"), killed=True)
+                await self.end(lock_path(self._folder, "bench"), killed=True)
 
 
 async def flood(whatsapp: Call, servers: Servers, receiver: Moods, count: int) -> None:
@@ -209,7 +210,7 @@ def verdict(home: Path, receiver: Moods, count: int) -> bool:
 
 def main() -> int:
     """Run it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.webhooks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.features.webhooks.benchmark", description=__doc__)
     parser.add_argument("--messages", type=int, default=MESSAGES)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

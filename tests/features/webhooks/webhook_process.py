@@ -1,4 +1,4 @@
-"""`python -m tests.server.webhooks.webhook_process HOME`: delivers webhooks, for tests that kill it."""
+"""`python -m tests.features.webhooks.webhook_process HOME`: delivers webhooks, for tests that kill it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import anyio.abc
 from tests.server.fakes import FakeDevice, FakeDevices
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.features.webhooks.serving import Webhooks
 from whatsapp_mcp.ledger import open_ledger
 from whatsapp_mcp.server.feed import ChangeFeed
-from whatsapp_mcp.server.webhooks import Webhooks
 from whatsapp_mcp.settings import CurrentSettings, load
 
 
 @asynccontextmanager
 async def webhook_process(home: Path) -> AsyncIterator[anyio.abc.Process]:
     """Run one; killed at the end, if it still lives."""
-    command = [sys.executable, "-m", "tests.server.webhooks.webhook_process", str(home)]
+    command = [sys.executable, "-m", "tests.features.webhooks.webhook_process", str(home)]
     async with await anyio.open_process(command, stdout=None, stderr=None) as process:
         try:
             yield process

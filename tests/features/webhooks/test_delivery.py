@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whatsapp_mcp.features.webhooks.delivery import ATTEMPTS, LONGEST_PAUSE, Delivery
+from whatsapp_mcp.features.webhooks.sender import Event, Failure
+from whatsapp_mcp.features.webhooks.signing import event_id
 from whatsapp_mcp.ledger import Ledger
 from whatsapp_mcp.models import Change
 from whatsapp_mcp.server.feed import Batch
-from whatsapp_mcp.server.webhooks import Event, Failure
-from whatsapp_mcp.server.webhooks.delivery import ATTEMPTS, LONGEST_PAUSE, Delivery
-from whatsapp_mcp.server.webhooks.signing import event_id
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

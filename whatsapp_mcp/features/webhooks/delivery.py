@@ -26,10 +26,10 @@ from whatsapp_mcp.ledger import FailedDelivery
 
 if TYPE_CHECKING:
     from whatsapp_mcp.device.clock import Clock
+    from whatsapp_mcp.features.webhooks.sender import Event, Failure
     from whatsapp_mcp.ledger import WebhookRecord
     from whatsapp_mcp.models import Change
     from whatsapp_mcp.server.feed import Batch
-    from whatsapp_mcp.server.webhooks.sender import Event, Failure
 
 ATTEMPTS: Final = 10
 """How often a receiver may refuse an event, in about half an hour."""

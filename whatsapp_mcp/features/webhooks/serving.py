@@ -14,22 +14,30 @@ from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.device.leader import LockFile
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.server.webhooks.delivery import Delivery
-from whatsapp_mcp.server.webhooks.events import WebhookEvents
-from whatsapp_mcp.server.webhooks.sender import open_sender
-from whatsapp_mcp.server.webhooks.signing import find_secret
+from whatsapp_mcp.features.webhooks.delivery import Delivery
+from whatsapp_mcp.features.webhooks.events import WebhookEvents
+from whatsapp_mcp.features.webhooks.sender import open_sender
+from whatsapp_mcp.features.webhooks.signing import find_secret
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.features.webhooks.settings import WebhookSettings
     from whatsapp_mcp.ledger import Ledger
     from whatsapp_mcp.server.feed import ChangeFeed
-    from whatsapp_mcp.settings import CurrentSettings, WebhookSettings
+    from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
 LOOK: Final = 2.0
 """Seconds between two looks at the settings, and at the lock of a webhook that another server delivers."""
 _LOOK_FOR_SECRET: Final = 60.0
 
 logger = logging.getLogger(__name__)
+
+
+def lock_path(folder: AccountFolder, name: str) -> Path:
+    """Locked by the server that delivers the events of a webhook."""
+    return folder.path / f"webhook-{name}.lock"
 
 
 class Webhooks:
@@ -81,7 +89,7 @@ class Webhooks:
         """Deliver for one webhook while this process holds its lock."""
         # Before the lock: a server whose environment lacks a secret leaves the webhook to another.
         keys = await self._keys(webhook)
-        lock = LockFile(self._archive.folder.webhook_lock(webhook.name))
+        lock = LockFile(lock_path(self._archive.folder, webhook.name))
         while True:
             await self._until(lock.acquire)
             try:

@@ -12,9 +12,9 @@ import anyio
 from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
 from whatsapp_mcp.archive import Archive, ReadingArchive
 from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.features.webhooks.serving import Webhooks
 from whatsapp_mcp.models import Activity
 from whatsapp_mcp.server.feed import ChangeFeed
-from whatsapp_mcp.server.webhooks import Webhooks
 from whatsapp_mcp.settings import CurrentSettings, load
 
 LIMIT = 30.0

@@ -11,12 +11,12 @@ import anyio
 import pytest
 
 from tests.archive import events as ev
+from tests.features.webhooks.delivering import LIMIT, config, delivering
+from tests.features.webhooks.receiver import KEY, SECRET, Receiver, receiving
 from tests.server.conftest import ANN_LEE, BOB, CLUB, ME, incoming
 from tests.server.fakes import NOON, ledger_in
-from tests.server.webhooks.delivering import LIMIT, config, delivering
-from tests.server.webhooks.receiver import KEY, SECRET, Receiver, receiving
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.server.webhooks import webhooks
+from whatsapp_mcp.features.webhooks import serving
 
 pytestmark = pytest.mark.anyio
 STRANGER = "15550009999@s.whatsapp.net"
@@ -26,7 +26,7 @@ LATER = NOON + timedelta(days=1)
 @pytest.fixture(autouse=True)
 def secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK", SECRET)
-    monkeypatch.setattr(webhooks, "LOOK", 0.02)
+    monkeypatch.setattr(serving, "LOOK", 0.02)
 
 
 async def until(met: Callable[[], object]) -> None:
@@ -94,7 +94,7 @@ async def test_what_a_rule_forbids_to_read_is_not_told(archive: Archive, tmp_pat
 async def test_a_rule_that_is_new_holds_for_what_was_refused_before(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.server.webhooks.delivery.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("whatsapp_mcp.features.webhooks.delivery.FIRST_PAUSE", 0.05)
     status = [500]
     rules = f'[[policy.chats]]\njid = "{BOB}"\nread = "deny"\n'
     with receiving(Receiver(lambda _: status[0])) as receiver:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, cast
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from whatsapp_mcp.network import address_of, is_public
-from whatsapp_mcp.settings.section import Section
 
 WebhookEvent = Literal["message", "edit", "revoke", "reaction", "vote", "receipt", "send", "purge"]
 _NAME: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _SECRET: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|keyring:[A-Za-z0-9_.-]{1,64}")
+_SIMPLE_NAME: Final = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 _NOT_IN_A_URL: Final = re.compile(r"[\x00-\x20\x7f#]")
 
 
@@ -35,13 +43,16 @@ def _web_parts(value: str) -> SplitResult | None:
     return parts if usable and plain else None
 
 
-class WebhookSettings(Section):
+class WebhookSettings(BaseModel):
     """One `[[webhooks]]`: a URL to which events are posted, signed with each of its secrets.
 
     `secrets` name where they are: `env:VARIABLE` of the server, or `keyring:NAME`. `chats` narrows it to
     these (number, jid or exact name); `own` adds what this account wrote itself. `private_network` allows the
     URL's origin to be on this computer or in a private network, and plain HTTP to it.
     """
+
+    # As every section; `Section` itself is of the room that lists this one.
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern=_NAME)
     url: str
@@ -70,6 +81,11 @@ class WebhookSettings(Section):
             raise ValueError("its url is on a private network, which needs private_network = true")
         return self
 
+    @model_serializer(mode="plain", when_used="json")
+    def shown(self) -> str:
+        """What a page shows of it: the path of its URL may be a secret."""
+        return f"{self.name}: {self.origin}"
+
     @property
     def origin(self) -> str:
         """Scheme, host and port of the URL: what may be shown of it."""
@@ -83,3 +99,54 @@ def _is_private(host: str) -> bool:
         return not is_public(address)
     name = host.rstrip(".")
     return name == "localhost" or name.endswith((".localhost", ".local", ".internal"))
+
+
+def _each_has_a_name(value: tuple[WebhookSettings, ...]) -> tuple[WebhookSettings, ...]:
+    if len({webhook.name for webhook in value}) < len(value):
+        raise ValueError("two webhooks have the same name")
+    return value
+
+
+Webhooks = Annotated[tuple[WebhookSettings, ...], AfterValidator(_each_has_a_name)]
+"""The value of the setting `webhooks`."""
+
+
+def secret_variable(account: str) -> str | None:
+    """How the variables begin that hold secrets of an account's own webhooks; a word without `_` follows.
+
+    `-` of a name becomes `__`. So none of them is another account's, in whatever way names begin each other.
+
+    Returns:
+        None where the name does not allow it: it has other characters, or two of `-` and `_` in a row.
+    """
+    if _SIMPLE_NAME.fullmatch(account) is None:
+        return None
+    return f"WHATSAPP_HOOK_{account.replace('-', '__').upper()}_"
+
+
+def own_webhook_faults(account: str, values: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What webhooks in an account's own text may not say: each with the section and the key.
+
+    Whoever writes it runs no machine, so it names no address that only the machine reaches, and no secrets of
+    others.
+    """
+    hooks = values.get("webhooks")
+    found: list[tuple[str, str, str]] = []
+    for hook in cast("list[object]", hooks) if isinstance(hooks, list) else ():
+        if isinstance(hook, dict):
+            found += _faults(secret_variable(account), cast("dict[str, object]", hook))
+    return found
+
+
+def _faults(begins: str | None, hook: dict[str, object]) -> list[tuple[str, str, str]]:
+    found: list[tuple[str, str, str]] = []
+    if hook.get("private_network", False) is not False:
+        found.append(
+            ("the network of a machine is opened in its config.toml alone", "webhooks", "private_network")
+        )
+    secrets = hook.get("secrets")
+    for secret in cast("list[object]", secrets) if isinstance(secrets, list) else ():
+        if begins is None or re.fullmatch(f"env:{begins}[A-Z0-9]+", str(secret)) is None:
+            said = "none" if begins is None else f"env:{begins}1 (or another word of A-Z and 0-9)"
+            found.append((f"secrets that this account may name: {said}", "webhooks", "secrets"))
+    return found

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 import anyio
 import pytest
 
-from tests.server.webhooks.receiver import KEY, Receiver, receiving
+from tests.features.webhooks.receiver import KEY, Receiver, receiving
 from tests.tables import for_each
-from whatsapp_mcp.server.webhooks import Event, Failure, open_sender, sender
-from whatsapp_mcp.settings import WebhookSettings
+from whatsapp_mcp.features.webhooks import sender
+from whatsapp_mcp.features.webhooks.sender import Event, Failure, open_sender
+from whatsapp_mcp.features.webhooks.settings import WebhookSettings
 
 pytestmark = pytest.mark.anyio
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)

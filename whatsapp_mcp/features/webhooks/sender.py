@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.features.webhooks.signing import signed
 from whatsapp_mcp.media import locate, pinned_proxy
-from whatsapp_mcp.server.webhooks.signing import signed
 
 if TYPE_CHECKING:
     import httpx2
 
-    from whatsapp_mcp.settings import WebhookSettings
+    from whatsapp_mcp.features.webhooks.settings import WebhookSettings
 
 LIMIT: Final = 20.0
 """Seconds for one attempt; Standard Webhooks recommends 15 to 30."""

@@ -8,9 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.server.webhooks.receiver import KEY, SECRET, Receiver, receiving
+from tests.features.webhooks.receiver import KEY, SECRET, Receiver, receiving
+from tests.tables import for_each
 from whatsapp_mcp import cli
+from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.ledger import FailedDelivery, Ledger
 from whatsapp_mcp.settings import Settings
 
@@ -117,3 +121,14 @@ def test_a_secret_is_printed_and_is_another_each_time(
     one, other = capsys.readouterr().out.split()
     assert one != other
     assert one.startswith("whsec_")
+
+
+@for_each(("raised", "code"), [(KeyboardInterrupt(), 130), (NotConnected("It is down."), 1)])
+def test_a_command_that_is_interrupted_or_fails_says_so(
+    raised: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("whatsapp_mcp.features.webhooks.commands.known_account", failing)
+    assert CliRunner().invoke(app, ["webhooks", "list"]).exit_code == code

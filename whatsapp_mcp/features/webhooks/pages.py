@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.web.site import Site
+from whatsapp_mcp.web.site import FeaturePages, Place, Site
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
+    from whatsapp_mcp.features.webhooks.settings import WebhookSettings
     from whatsapp_mcp.ledger import FailedDelivery, WebhookProgress
-    from whatsapp_mcp.settings import WebhookSettings
 
 WEBHOOKS: Final = "/webhooks"
 _SHOWN: Final = 50
@@ -53,7 +53,7 @@ class _Webhooks:
         named = self.site.source.current.now().webhooks
         return self.site.page(
             request,
-            "webhooks.html",
+            "webhooks/templates/webhooks.html",
             "Webhooks",
             shown=[self._shown(webhook) for webhook in named],
             most=_SHOWN,
@@ -67,7 +67,7 @@ class _Webhooks:
         shown = self._known(request.path_params["name"])
         return self.site.page(
             request,
-            "replay.html",
+            "webhooks/templates/replay.html",
             "Deliver failed events again?",
             one=shown,
             purpose=_replaying(shown.webhook.name),
@@ -90,3 +90,7 @@ class _Webhooks:
 
 def _replaying(name: str) -> str:
     return f"replay {name}"
+
+
+WEBHOOK_PAGES: Final = FeaturePages((Place(WEBHOOKS, "Webhooks"),), webhook_routes)
+"""What the pages of an account have of webhooks."""

@@ -16,9 +16,9 @@ from whatsapp_mcp.cli.terminal import aligned
 from whatsapp_mcp.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from whatsapp_mcp.features.webhooks.sender import Failure
+    from whatsapp_mcp.features.webhooks.settings import WebhookSettings
     from whatsapp_mcp.ledger import FailedDelivery, WebhookProgress
-    from whatsapp_mcp.server.webhooks import Failure
-    from whatsapp_mcp.settings import WebhookSettings
 
 app = App(
     no_args_is_help=True,
@@ -116,7 +116,7 @@ def post_test(name: Name, account: Account = "") -> None:
 @app.command()
 def secret() -> None:
     """Print a new secret for both sides."""
-    from whatsapp_mcp.server.webhooks import new_secret
+    from whatsapp_mcp.features.webhooks.signing import new_secret
 
     typer.echo(new_secret())
 
@@ -149,7 +149,8 @@ async def _failed(account: str, name: str) -> tuple[FailedDelivery, ...]:
 
 async def _test(webhook: WebhookSettings, account: str) -> Failure | None:
     from whatsapp_mcp import settings
-    from whatsapp_mcp.server.webhooks import Event, find_secret, open_sender
+    from whatsapp_mcp.features.webhooks.sender import Event, open_sender
+    from whatsapp_mcp.features.webhooks.signing import find_secret
 
     loaded = settings.load().for_account(account)
     keys = [find_secret(place) for place in webhook.secrets]

@@ -9,8 +9,9 @@ import pytest
 
 from tests.server.fakes import ledger_in
 from tests.web.site import Source, fields
+from whatsapp_mcp.features.webhooks.settings import WebhookSettings
 from whatsapp_mcp.ledger import FailedDelivery, Ledger
-from whatsapp_mcp.settings import CurrentSettings, WebhookSettings, load
+from whatsapp_mcp.settings import CurrentSettings, load
 
 pytestmark = pytest.mark.anyio
 AT = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
@@ -81,3 +82,10 @@ async def test_a_webhook_that_is_not_in_the_settings_cannot_be_replayed(
 
 async def test_without_webhooks_the_page_says_how_to_set_one_up(http: httpx2.AsyncClient):
     assert "config.toml" in (await http.get("/webhooks")).text
+
+
+async def test_the_settings_name_a_webhook_without_its_path(http: httpx2.AsyncClient, ledger: Ledger):
+    page = (await http.get("/settings")).text
+
+    assert "n8n: https://hooks.example.org" in page
+    assert "secret-path" not in page

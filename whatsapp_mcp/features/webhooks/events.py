@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound
+from whatsapp_mcp.features.webhooks.sender import Event
+from whatsapp_mcp.features.webhooks.signing import event_id
 from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import Caller, Change, ChatFacts, Message
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.server.render import ABOUT_A_MESSAGE, event_data
-from whatsapp_mcp.server.webhooks.sender import Event
-from whatsapp_mcp.server.webhooks.signing import event_id
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.features.webhooks.settings import WebhookSettings
     from whatsapp_mcp.ledger import Ledger
-    from whatsapp_mcp.settings import CurrentSettings, WebhookSettings
+    from whatsapp_mcp.settings import CurrentSettings
 
 _SAID: Final = frozenset({"message", "edit", "revoke"})
 """Kinds of changes that the message's author made."""

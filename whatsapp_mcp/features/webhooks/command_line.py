@@ -1,0 +1,11 @@
+"""How the command line names the commands of webhooks: their module is loaded when one is meant."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from whatsapp_mcp.cli.command_line import Later
+
+WEBHOOKS: Final = Later(
+    "webhooks", f"{__package__}.commands", "app", "See how webhooks are doing.", section="Operate"
+)
