@@ -16,9 +16,12 @@ from collections import Counter
 import anyio
 
 from benchmarks.verdicts import amount, judged
+from tests.features.reading.hostile_files import damaged_documents, hostile_documents
+from tests.features.reading.hostile_files.reader import open_opened_reader
 from tests.media.hostile_files import damaged_files, hostile_files
-from tests.media.hostile_files.runs import Run, open_processes
-from whatsapp_mcp.media import ReaderOptions, SpeechOptions, available, reads_words
+from tests.media.hostile_files.runs import Run, open_decoder
+from whatsapp_mcp.features.reading.readers import ReaderOptions, available, reads_words
+from whatsapp_mcp.features.reading.speech.options import SpeechOptions
 
 
 def options() -> ReaderOptions:
@@ -33,9 +36,17 @@ async def run_all(damaged: int, seed: int) -> list[Run]:
     kinds = available(loaded)
     print(f"read here: {', '.join(sorted(kinds))}")
     runs: list[Run] = []
-    async with open_processes(loaded, kinds) as processes:
-        for file in itertools.chain(hostile_files(), damaged_files(damaged, seed)):
-            run = await processes.run(file)
+    made = (
+        hostile_documents(),
+        hostile_files(),
+        damaged_documents(damaged, seed),
+        damaged_files(damaged, seed),
+    )
+    async with open_opened_reader(loaded) as reader, open_decoder() as decoder:
+        for file, opened in itertools.product(itertools.chain(*made), (reader, decoder)):
+            if file.kind not in opened.jobs:
+                continue
+            run = await opened.run(file)
             runs.append(run)
             if run.is_over or run.is_crash or run.is_dead:
                 cost = f"{run.seconds:.1f} s {run.megabytes} MB"

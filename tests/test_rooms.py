@@ -20,11 +20,10 @@ OF_THE_SERVER = {"child_process", "errors", "jid", "protobufs", "rpc"}
 """What the simulator uses of the server."""
 OPEN = {
     "whatsapp_mcp.archive": "commands and the device have to do with its files, readers with its answers",
-    "whatsapp_mcp.media.child": "processes of features read files as those of media do",
-    "whatsapp_mcp.media.content_lines": "so do they",
-    "whatsapp_mcp.media.job": "so do they",
+    "whatsapp_mcp.media": "processes of features decode with what they need of it, and load no more",
     "whatsapp_mcp.models": "what is imported everywhere takes no longer to load than it has to",
     "whatsapp_mcp.protobufs": "its face loads the modules of all messages",
+    "whatsapp_mcp.settings": "it lists sections of features, which are made of its parts",
     "whatsapp_mcp.server.push": "its face loads the whole of it",
     "whatsapp_simulator": "the demo tells a story in its scenario",
 }
@@ -32,15 +31,11 @@ OPEN = {
 EXCEPTIONS = {
     "whatsapp_fleet.cli.moving -> whatsapp_fleet.node.moving": "the face loads a whole node",
     "whatsapp_fleet.cli.moving -> whatsapp_mcp.cli.accounts.changes": "what changes accounts is loaded late",
-    "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.models": "the face is for servers",
-    "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.recogniser": "it brings no engines",
-    "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.sound": "it brings no engines",
-    "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.sphinx": "it brings no engines",
-    "whatsapp_mcp.media.readers.transcribing -> whatsapp_mcp.media.speech.whisper": "it brings no engines",
 }
 LISTINGS = {
-    "whatsapp_mcp.cli.hosts.table",
     "whatsapp_mcp.cli.app",
+    "whatsapp_mcp.cli.doctor.examination",
+    "whatsapp_mcp.cli.hosts.table",
     "whatsapp_mcp.device.guard.content.facts",
     "whatsapp_mcp.device.leader.leadership",
     "whatsapp_mcp.device.operations.protocol",

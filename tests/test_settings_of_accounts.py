@@ -160,7 +160,6 @@ def test_the_own_text_of_an_account_is_laid_over_everything_else_and_followed(tm
         ("[policy\n", "the settings of work is not valid TOML"),
         ('[agent]\ncommand = ["/bin/sh"]\n', "agent: the settings of an account have account, media,"),
         ('[encryption]\nkey_command = "x"\n', "encryption: the settings of an account have"),
-        ('[voice]\nkey_variable = "HOME"\n', "voice: the settings of an account have"),
         ("[server]\nport = 1\n", "server: the settings of an account have"),
         ('[media]\nroots = ["/srv"]\n', "media.roots: folders of a machine are named in its config.toml"),
         ("media = 1\n", "media: it is a section, not a value"),

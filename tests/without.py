@@ -19,7 +19,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 FEATURES: Final = ROOT / "whatsapp_mcp" / "features"
-PAGES: Final = {"imports": "importing", "reading": "files"}
+PAGES: Final = {"imports": "importing"}
 """Pages that have another name than their feature."""
 FLEET: Final = ("whatsapp_fleet", "tests/fleet", "docs/fleet", "deploy")
 OF_THE_FLEET: Final = re.compile(
@@ -50,7 +50,7 @@ def copy_without(feature: str, destination: Path) -> None:
     for name in (*FLEET, f"whatsapp_mcp/features/{feature}", f"tests/features/{feature}", page):
         _delete(destination / name)
     for path in sorted((destination / "benchmarks").rglob("*.py")):
-        _delete_benchmark_of_the_fleet(path)
+        _delete_benchmark_of(feature, path)
     for path in sorted((destination / "whatsapp_mcp").rglob("*.py")):
         path.write_text(left_out(path.read_text(encoding="utf-8"), feature), encoding="utf-8")
     for path in (destination / "pyproject.toml", *sorted((destination / "tests").glob("*.py"))):
@@ -74,8 +74,10 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _delete_benchmark_of_the_fleet(path: Path) -> None:
-    if re.search(r"^from (?:whatsapp_fleet|tests\.fleet)\b", path.read_text(encoding="utf-8"), re.MULTILINE):
+def _delete_benchmark_of(feature: str, path: Path) -> None:
+    """Delete a benchmark of the feature, or of the fleet."""
+    users = rf"^from (?:whatsapp_fleet|tests\.fleet|(?:whatsapp_mcp|tests)\.features\.{feature})\b"
+    if re.search(users, path.read_text(encoding="utf-8"), re.MULTILINE):
         path.unlink()
 
 

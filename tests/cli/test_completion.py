@@ -90,7 +90,6 @@ def test_the_other_name_of_the_command_is_completed_too(
         ("whatsapp-mcp serve --toolsets gro", "groups"),
         ("whatsapp-mcp serve --toolsets core,gro", "core,groups"),
         ("whatsapp-mcp token create laptop --scope read,s", "read,send"),
-        ("whatsapp-mcp voice install s", "small"),
     ],
 )
 def test_options_choices_and_subcommands_are_completed(

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.media.whisper_folder import make_whisper_model
-from whatsapp_mcp import media, settings
+from whatsapp_mcp import settings
 from whatsapp_mcp.cli.doctor import Finding, examination, home, readers, run
 from whatsapp_mcp.cli.outcome import ExitCode
 
@@ -97,8 +96,8 @@ def test_a_home_that_cannot_be_made_is_told_with_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setenv("WHATSAPP_MCP_HOME", "/proc/whatsapp/home")
-    monkeypatch.setattr(examination, "PROGRAM", ())
-    monkeypatch.setattr(examination, "HOME", (home.home,))
+    monkeypatch.setattr(examination, "program_checks", lambda: ())
+    monkeypatch.setattr(examination, "home_checks", lambda: (home.home,))
 
     assert run() == ExitCode.FAILED
     assert "FAIL home folder: /proc cannot be used" in capsys.readouterr().out
@@ -138,19 +137,6 @@ def test_a_client_library_that_does_not_load_is_told_with_its_own_words(monkeypa
     assert "libmagic is missing" in found.detail
 
 
-@pytest.mark.parametrize(
-    ("there", "told"), [(False, "need the extra `ocr`"), (True, "words in pictures are")]
-)
-def test_what_is_read_in_files_is_told_with_what_it_takes(
-    there: bool, told: str, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(media, "reads_words", lambda: there)
-    finding = readers.documents()
-    assert finding.ok
-    assert told in finding.detail
-    assert sys.platform != "linux" or finding.detail.endswith(" MB")
-
-
 @pytest.mark.parametrize(("there", "told"), [(None, "extra `media`"), (object(), "sound can be read")])
 def test_what_the_media_extra_brings_is_told_and_missing_it_is_no_fault(
     monkeypatch: pytest.MonkeyPatch, there: object, told: str
@@ -161,54 +147,6 @@ def test_what_the_media_extra_brings_is_told_and_missing_it_is_no_fault(
 
     assert found.ok
     assert told in found.detail
-
-
-@pytest.mark.parametrize(
-    ("config", "ok", "told"),
-    [
-        ("", True, "it needs the model small."),
-        ('[voice]\nengine = "off"\n', True, "off"),
-        ('[voice]\nengine = "whisper"\n', False, "needs the model small"),
-        ('[voice]\nengine = "pocketsphinx"\n', True, "transcribed here by pocketsphinx"),
-        (
-            '[voice]\nengine = "service"\nurl = "https://api.example/v1"\n',
-            True,
-            "The audio of your messages is sent to api.example to be transcribed",
-        ),
-    ],
-)
-def test_what_transcribes_speech_is_told_and_where_audio_is_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, ok: bool, told: str
-):
-    (tmp_path / "config.toml").write_text(config)
-    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
-
-    found = readers.speech(settings.load())
-
-    assert found.ok is ok
-    assert told in found.detail
-
-
-def test_a_damaged_model_of_speech_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    model = make_whisper_model(tmp_path)
-    weights = model.folder / "model.bin"
-    weights.write_bytes(bytes(weights.stat().st_size))
-    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
-
-    found = readers.speech(settings.load())
-
-    assert not found.ok
-    assert found.action == "Run `whatsapp-mcp voice install small`."
-
-
-def test_speech_that_is_not_transcribed_is_a_note_and_switched_off_it_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
-    assert readers.speech(settings.load()).action == "Run `whatsapp-mcp voice install small`."
-
-    (tmp_path / "config.toml").write_text('[voice]\nengine = "off"\n')
-    assert readers.speech(settings.load()).action is None
 
 
 def checks(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
@@ -250,8 +188,10 @@ def test_a_finding_is_shown_before_the_next_check_runs(
         return Finding("second", True, "here")
 
     monkeypatch.setenv("WHATSAPP_MCP_HOME", "/nonexistent")
-    monkeypatch.setattr(examination, "PROGRAM", (lambda: Finding("first", True, "here"), second))
-    monkeypatch.setattr(examination, "HOME", ())
+    monkeypatch.setattr(
+        examination, "program_checks", lambda: (lambda: Finding("first", True, "here"), second)
+    )
+    monkeypatch.setattr(examination, "home_checks", lambda: ())
 
     run()
 
@@ -263,7 +203,9 @@ def test_one_fault_that_several_checks_run_into_is_told_once(tmp_path: Path, mon
         return Finding(name, False, "voice.language is wrong", "Correct it.")
 
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
-    monkeypatch.setattr(examination, "PROGRAM", (lambda: wrong("settings"), lambda: wrong("speech")))
-    monkeypatch.setattr(examination, "HOME", ())
+    monkeypatch.setattr(
+        examination, "program_checks", lambda: (lambda: wrong("settings"), lambda: wrong("speech"))
+    )
+    monkeypatch.setattr(examination, "home_checks", lambda: ())
 
     assert [found.name for found in examination.examine() if not found.ok] == ["settings"]

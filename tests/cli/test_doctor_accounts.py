@@ -269,8 +269,8 @@ async def test_commands_of_findings_name_their_account_once(
     loaded: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     await account_with_messages(loaded.account_folder("work"), [NOON])
-    monkeypatch.setattr(examination, "PROGRAM", ())
-    monkeypatch.setattr(examination, "HOME", ())
+    monkeypatch.setattr(examination, "program_checks", lambda: ())
+    monkeypatch.setattr(examination, "home_checks", lambda: ())
 
     async def status(_: AccountFolder) -> ConnectionStatus:
         return ConnectionStatus(
@@ -287,8 +287,8 @@ async def test_commands_of_findings_name_their_account_once(
 
 async def test_a_folder_that_cannot_be_an_account_is_told(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
     (loaded.home / "accounts" / "old copy").mkdir(parents=True)
-    monkeypatch.setattr(examination, "PROGRAM", ())
-    monkeypatch.setattr(examination, "HOME", ())
+    monkeypatch.setattr(examination, "program_checks", lambda: ())
+    monkeypatch.setattr(examination, "home_checks", lambda: ())
 
     [found] = await anyio.to_thread.run_sync(examined)
 
@@ -344,8 +344,8 @@ async def test_while_there_is_no_account_the_command_that_links_one_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "new"))
-    monkeypatch.setattr(examination, "PROGRAM", ())
-    monkeypatch.setattr(examination, "HOME", ())
+    monkeypatch.setattr(examination, "program_checks", lambda: ())
+    monkeypatch.setattr(examination, "home_checks", lambda: ())
 
     [found] = examined()
 

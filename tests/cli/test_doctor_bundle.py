@@ -53,11 +53,8 @@ chats = [
     {{ number = "{number}", read = "deny" }},
     {{ jid = "{jid}", read = "deny" }},
 ]
-[voice]
-engine = "service"
-url = "https://nas.mueller.example/v1"
-[accounts.hannelore-typo.voice]
-url = "https://{password}.example/v1"
+[accounts.hannelore-typo.network]
+proxy = "http://{password}.example:1080"
 """
 
 
@@ -92,7 +89,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the checks that start processes: they know nothing of a home folder."""
-    monkeypatch.setattr(examination, "PROGRAM", ())
+    monkeypatch.setattr(examination, "program_checks", lambda: ())
 
 
 def without(secrets: tuple[str, ...], text: str) -> None:

@@ -89,6 +89,26 @@ def can_mount() -> bool:
     return shutil.which("unshare") is not None and not subprocess.run(command, check=False).returncode
 
 
+async def is_told_with_a_way_out(fault: Fault, world: World) -> None:
+    code, found = await world.doctor(whole=fault.whole)
+    assert (code, [each for each in found if not each.ok]) == (0, []), "the world has another fault"
+
+    await fault.make(world)
+    code, found = await world.doctor(whole=fault.whole)
+    failed = {each.name: each for each in found if not each.ok}
+    assert (code, fault.finding in failed) == (1, True), found
+    told = failed[fault.finding]
+    assert fault.said in told.detail
+    assert fault.advice in (told.action or "")
+
+    if fault.follow is None:
+        await world.obey(told)
+    else:
+        await fault.follow(world)
+    code, found = await world.doctor(whole=fault.whole)
+    assert (code, [each for each in found if not each.ok]) == (0, [])
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.needs} {fault.name}")
 async def test_a_fault_fails_with_advice_that_leads_out_of_it(fault: Fault, tmp_path: Path, at_rest: Path):
     if fault.needs == "root" and not IS_ROOT:
@@ -96,23 +116,7 @@ async def test_a_fault_fails_with_advice_that_leads_out_of_it(fault: Fault, tmp_
     if fault.needs == "mounts" and not can_mount():
         pytest.skip("this user may not mount file systems of its own")
     async with world_of(fault, tmp_path, at_rest) as world:
-        code, found = await world.doctor(whole=fault.whole)
-        assert (code, [each for each in found if not each.ok]) == (0, []), "the world has another fault"
-
-        await fault.make(world)
-        code, found = await world.doctor(whole=fault.whole)
-        failed = {each.name: each for each in found if not each.ok}
-        assert (code, fault.finding in failed) == (1, True), found
-        told = failed[fault.finding]
-        assert fault.said in told.detail
-        assert fault.advice in (told.action or "")
-
-        if fault.follow is None:
-            await world.obey(told)
-        else:
-            await fault.follow(world)
-        code, found = await world.doctor(whole=fault.whole)
-        assert (code, [each for each in found if not each.ok]) == (0, [])
+        await is_told_with_a_way_out(fault, world)
 
 
 async def test_after_a_fault_a_server_works_again(tmp_path: Path):

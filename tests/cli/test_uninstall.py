@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from whatsapp_mcp import media, settings
+from whatsapp_mcp import settings
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.device.leader import LeaderLock
 from whatsapp_mcp.errors import NotConnected
@@ -185,18 +186,17 @@ def test_what_a_person_keeps_in_the_home_folder_stays(machine: Machine) -> None:
     assert "certificate.pem" in done.stderr
 
 
-def test_models_are_listed_and_removed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Model:
-        name = "small"
-
-    removed: list[str] = []
-    monkeypatch.setattr(media, "installed_models", lambda home: [Model()])  # pyright: ignore[reportUnknownLambdaType]
-    monkeypatch.setattr(media, "remove_model", lambda home, name: removed.append(name))  # pyright: ignore[reportUnknownLambdaType]
+def test_models_are_listed_and_removed(machine: Machine) -> None:
+    models = machine.data / "models"
+    for name in ("whisper-small", ".whisper-small.part", "whisper-tiny", "large"):
+        (models / name).mkdir(parents=True)
+    (models / "whisper-small" / "model.json").write_text("{}")
 
     done = machine.run("uninstall", "--yes", "--keep-linked", "--keep-messages")
 
-    assert "model        small" in done.stdout
-    assert removed == ["small"]
+    assert re.findall("^model +(.+)", done.stdout, re.MULTILINE) == ["small"]
+    assert "Removed: the model small." in done.stdout
+    assert sorted(path.name for path in models.iterdir()) == ["large", "whisper-tiny"]
 
 
 def test_an_entry_that_cannot_be_taken_out_is_told_and_the_rest_goes(machine: Machine) -> None:

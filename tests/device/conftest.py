@@ -14,6 +14,7 @@ from tests import simulated
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.leader.leadership import readers_of_features
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
@@ -80,7 +81,9 @@ def lead(folder: AccountFolder) -> Lead:
     async def opened() -> AsyncIterator[Leader]:
         async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
             owner = stored_device(folder.client_db)
-            device = LocalDevice(folder, settings_of(folder), archive, tasks, owner=owner)
+            device = LocalDevice(
+                folder, settings_of(folder), archive, tasks, owner=owner, readers=readers_of_features
+            )
             await device.start()
             yield Leader(device, archive)
 

@@ -17,7 +17,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.files.fetcher import Fetcher
 from whatsapp_mcp.device.files.keeper import Keeper
 from whatsapp_mcp.device.files.pace import Pace
-from whatsapp_mcp.device.files.readers import Readers
+from whatsapp_mcp.device.files.readers import NO_READERS, Readers
 from whatsapp_mcp.device.files.reading import ReadingLoop
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.errors import Unsupported, WhatsAppError
@@ -50,6 +50,7 @@ class World:
         answers: What WhatsApp raises for a ref.
         reader_raises: What the reader raises for a ref.
         blocked: Refs at which the reader stays until the test sets the event.
+        nothing_reads: Whether there is no reader.
         is_paused: Whether the reader stands still.
     """
 
@@ -70,6 +71,7 @@ class World:
     blocked: dict[int, anyio.Event] = field(default_factory=dict[int, anyio.Event])
     kinds: frozenset[ReadingKind] = ALL
     remote: frozenset[ReadingKind] = frozenset()
+    nothing_reads: bool = False
     opened: int = 0
     is_paused: bool = False
     looks: int = 0
@@ -232,6 +234,8 @@ class World:
 
     def readers(self) -> Readers:
         """What can read now."""
+        if self.nothing_reads:
+            return NO_READERS
         return Readers(
             self.kinds, self._open, lambda kind: Unsupported("Nothing here reads it."), remote=self.remote
         )

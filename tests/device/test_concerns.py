@@ -166,20 +166,13 @@ async def test_a_file_of_which_no_digest_is_known_is_recognised_by_its_content(
         await guarded.agent.send(to(guarded, FileContent("image", str(path), "image/jpeg")))
 
 
-async def test_the_words_of_a_document_of_this_computer_are_looked_at(
+async def test_the_words_of_a_text_of_this_computer_are_looked_at(
     guarded: Guarded, folder: AccountFolder
 ) -> None:
     await ref_of(guarded, await guarded.stranger.says(WORDS))
-    for text, what in ((PASSWORD, "the file has a password"), (WORDS, "the file repeats many words")):
-        path = outgoing(folder, pdf([text]), ".pdf")
-        with pytest.raises(ApprovalRequired, match=what):
-            await guarded.agent.send(to(guarded, FileContent("document", str(path), "application/pdf")))
     plain = outgoing(folder, WORDS.encode(), ".txt")
     with pytest.raises(ApprovalRequired, match="the file repeats many words"):
         await guarded.agent.send(to(guarded, FileContent("document", str(plain), "text/plain")))
-    harmless = outgoing(folder, pdf(["Flour, eggs, butter"]), ".pdf")
-    sent = await guarded.agent.send(to(guarded, FileContent("document", str(harmless), "application/pdf")))
-    assert sent.status is SendStatus.SENT
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Files of an encrypted account are kept and read, though they are sealed."""
+"""Files of an encrypted account are kept and handed out, though they are sealed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.device.conftest import Leader
-from tests.device.test_files import LETTER, known, letter, met
+from tests.device.letters import LETTER, known, letter, met
 from whatsapp_mcp.device.sealing import IDLE, seal_idle
 from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.settings import AccountFolder
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> AccountFolder:
     return made
 
 
-async def test_a_sealed_file_is_read_without_a_second_fetch(
+async def test_a_sealed_file_is_handed_out_without_a_second_fetch(
     wa: WhatsApp, linked: Leader, folder: AccountFolder
 ) -> None:
     ann = await known(wa, linked.archive, "Ann")
@@ -43,7 +43,6 @@ async def test_a_sealed_file_is_read_without_a_second_fetch(
     assert seal_idle(folder, time.time() + 2 * IDLE) == 1
     assert [path.suffix for path in folder.media.iterdir()] == [".sealed"]
     ref = (await met(linked.archive, lambda found: len(found) == 1))[0].ref
-    await linked.device.read_file(ref)
-    assert (await linked.archive.message(ref)).reading is not None
+    assert await anyio.Path(await linked.device.download(ref)).read_bytes() == LETTER
     assert len(wa.media.requests) == 1
     assert LETTER not in folder.archive_db.read_bytes()

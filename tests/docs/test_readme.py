@@ -1,6 +1,5 @@
 """The README: one screen that says what this is, its risk, and how to begin."""
 
-import re
 from pathlib import Path
 
 from tests.docs import site
@@ -34,11 +33,3 @@ def test_it_promises_of_messages_what_the_guarantees_do() -> None:
     guarantees = (site.DOCS / "guarantees.md").read_text(encoding="utf-8")
     assert f"up to {LOST_AT_MOST} are lost" in TEXT
     assert f"**at most {LOST_AT_MOST}** are lost" in guarantees
-
-
-def test_it_says_that_pictures_and_voice_notes_are_searched_with_extras() -> None:
-    install = (site.DOCS / "install.md").read_text(encoding="utf-8")
-    extras = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", install.partition("## Extras")[2], re.MULTILINE))
-    assert "(files.md#words-in-pictures)" in extras["ocr"]
-    assert "(files.md#voice-notes-as-text)" in extras["voice"]
-    assert re.search(r"with \[extras\]\(docs/install.md#extras\) \[pictures\].* and \[voice notes\]", TEXT)

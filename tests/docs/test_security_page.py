@@ -104,7 +104,7 @@ PROMISES = {
         "device/test_concerns.py:test_names_and_topics_of_groups_are_looked_at",
     ],
     "the words of documents, what is forwarded with the words that were read in it and its one-time codes": [
-        "device/test_concerns.py:test_the_words_of_a_document_of_this_computer_are_looked_at",
+        "device/test_concerns.py:test_the_words_of_a_text_of_this_computer_are_looked_at",
         "device/test_concerns.py:test_what_is_forwarded_is_looked_at_like_what_is_written",
         "device/test_concerns.py:"
         "test_words_that_were_recognised_in_a_picture_are_looked_at_when_it_is_forwarded",
@@ -241,17 +241,8 @@ PROMISES = {
         "server/test_guard.py:"
         "test_a_name_that_a_proxy_forwards_and_the_one_that_it_replaces_are_judged_alike",
     ],
-    'Only if you choose `voice.engine = "service"` and name its address': [
-        "media/test_transcription_service.py:test_an_address_alone_sends_nothing",
-        "media/test_transcription_service.py:test_auto_is_whisper_where_its_model_is_installed",
-    ],
-    "a model is fetched by `whatsapp-mcp voice install` alone": [
-        "cli/test_voice.py:test_without_a_model_nothing_is_fetched_and_the_command_is_named",
-        "media/test_speech.py:test_a_model_without_its_tokeniser_is_not_loaded",
-    ],
     "Files of strangers are neither fetched nor opened until somebody asks": [
-        "device/test_files.py:test_a_strangers_file_is_fetched_and_read_only_when_somebody_asks",
-        "device/test_files.py:test_what_a_contact_sends_is_found_by_its_words_and_nobody_is_told",
+        "device/test_fetched_files.py:test_a_strangers_file_is_fetched_only_when_somebody_asks",
     ],
 }
 

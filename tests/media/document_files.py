@@ -11,8 +11,6 @@ from xml.sax.saxutils import escape
 
 import pypdf
 
-from whatsapp_mcp.media.readers.samples import pdf_of
-
 RELATIONS: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _WORD: Final = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 _SHEET: Final = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
@@ -161,7 +159,7 @@ def pdf(pages: Sequence[bytes | str], resources: bytes = b"", more: Sequence[byt
         held = b"<< /Font << /F 3 0 R >> %s >>" % resources
         objects.append(b"<< /Type /Page /Parent 2 0 R /Contents %d 0 R /Resources %s >>" % (at + 1, held))
         objects.append(stream(page if isinstance(page, bytes) else shown(page)))
-    return pdf_of(objects)
+    return _pdf_of(objects)
 
 
 def shown(text: str) -> bytes:
@@ -192,3 +190,15 @@ def encrypted(password: str, text: str = "The deposit is 900 euros.") -> bytes:
     buffer = io.BytesIO()
     writer.write(buffer)
     return buffer.getvalue()
+
+
+def _pdf_of(objects: Iterable[bytes]) -> bytes:
+    """A PDF of these objects, numbered from 1; the first is its catalog."""
+    content, offsets = bytearray(b"%PDF-1.4\n"), list[int]()
+    for number, each in enumerate(objects, 1):
+        offsets.append(len(content))
+        content += b"%d 0 obj\n%s\nendobj\n" % (number, each)
+    rows = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    size = len(offsets) + 1
+    table = b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<< /Root 1 0 R /Size %d >>\n" % (size, rows, size)
+    return bytes(content) + table + b"startxref\n%d\n%%%%EOF\n" % len(content)

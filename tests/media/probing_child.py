@@ -60,7 +60,7 @@ def _spawned(program: list[str]) -> None:
 
 def refuse(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """An error of ours."""
-    raise InvalidArgument("The document contains no text.", "Tell the user.")
+    raise InvalidArgument("The file cannot be read.", "Use a smaller file.")
 
 
 def persuade(file: BinaryIO, options: dict[str, Any]) -> Outcome:

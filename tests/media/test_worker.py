@@ -98,7 +98,7 @@ async def test_an_error_of_a_job_arrives_as_itself(worker: Worker) -> None:
     pid = (await worker.run("echo", b"")).facts["pid"]
     with pytest.raises(InvalidArgument) as caught:
         await worker.run("refuse", b"")
-    assert (caught.value.message, caught.value.action) == ("The document contains no text.", "Tell the user.")
+    assert (caught.value.message, caught.value.action) == ("The file cannot be read.", "Use a smaller file.")
     assert worker.pid == pid
 
 

@@ -16,7 +16,15 @@ from mcp import Client
 
 from tests.server.fakes import FakeSource
 from tests.server.linked import LIMIT, Linked, linked_account, png
-from whatsapp_mcp.models import ConnectionState, ContactUpdate, SendRequest, TextContent
+from whatsapp_mcp.models import (
+    ConnectionState,
+    ContactUpdate,
+    FileReading,
+    Passage,
+    ReadingKind,
+    SendRequest,
+    TextContent,
+)
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
@@ -195,6 +203,8 @@ async def _messages(world: Everything) -> None:
             if word is not None:
                 world.refs[word] = f"#{one.ref}"
         seen = await world.linked.archive.wait_change(seen, 0.5)
+    words_of_letter = FileReading(ReadingKind.DOCUMENT, (Passage("Dear tenant"),), "pypdf")
+    await world.linked.archive.record_reading(int(world.refs["letter"].removeprefix("#")), words_of_letter)
 
 
 async def _planned(world: Everything) -> None:

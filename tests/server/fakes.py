@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ from whatsapp_mcp.server.calls.call import LocalSource, Pages, Services
 from whatsapp_mcp.server.calls.metering import CallMeter
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
-from whatsapp_mcp.settings import MediaSettings, Settings, VoiceSettings
+from whatsapp_mcp.settings import MediaSettings, Settings
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
@@ -250,7 +250,7 @@ class FakeSource(LocalSource):
     chat: str = ""
     principal: str = ""
     roots: tuple[Path, ...] = ()
-    voice: VoiceSettings = field(default_factory=VoiceSettings)
+    sections: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     async def services(self) -> Services:
         """The services, unless the source is starting for ever."""
@@ -259,7 +259,7 @@ class FakeSource(LocalSource):
         ledger = ledger_in(self.home)
         return Services(
             self.account,
-            Settings(home=self.home, media=MediaSettings(roots=self.roots), voice=self.voice),
+            Settings(home=self.home, media=MediaSettings(roots=self.roots), **self.sections),
             FakeDevices(self.device),
             GuardedArchive(self.archive, ledger, self.policy),
             self.worker,

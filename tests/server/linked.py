@@ -19,6 +19,7 @@ from tests.server.fakes import FakeSource
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.leader.leadership import readers_of_features
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.models import ConnectionState, ContactUpdate
@@ -101,6 +102,7 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
                     archive,
                     tasks,
                     owner=stored_device(folder.client_db),
+                    readers=readers_of_features,
                 )
                 await device.start()
                 await _link(device, wa)

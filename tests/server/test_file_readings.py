@@ -18,7 +18,7 @@ from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.archive.test_file_readings import document, pages, voice
 from tests.server.conftest import ANN_LEE, BOB, CLUB
-from tests.server.fakes import NOON, FakeDevice, FakeSource, ledger_in, text_of
+from tests.server.fakes import NOON, FakeDevice, ledger_in
 from tests.server.test_core_tools import answer, refusal
 from tests.server.test_withholding import TOM, WAITS, serving, tainted
 from tests.tables import for_each
@@ -27,10 +27,9 @@ from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, Unsupported, 
 from whatsapp_mcp.models import FileReading, FileStep, MessageFilter, Passage, ReadingKind
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.fencing import LIMIT
 from whatsapp_mcp.server.render import Wanted, reading_data, reading_text
-from whatsapp_mcp.settings import PolicySettings, VoiceSettings
+from whatsapp_mcp.settings import PolicySettings
 
 pytestmark = pytest.mark.anyio
 
@@ -138,10 +137,8 @@ async def test_a_list_shows_what_a_file_is_and_the_words_of_who_speaks(
     assert tainted(tmp_path) == set()
 
 
-async def test_a_voice_note_that_nothing_transcribes_says_so_and_why(
-    client: Client, stocked: Archive, device: FakeDevice, tmp_path: Path
-) -> None:
-    why = "Speech is not transcribed here: it needs the model small."
+async def test_a_voice_note_that_nothing_transcribes_says_so_and_why(client: Client) -> None:
+    why = "Speech is not transcribed here"
     for tool, arguments in (
         ("list_messages", {"chat": "Ann Lee"}),
         ("search_messages", {"query": "has:voice"}),
@@ -149,15 +146,9 @@ async def test_a_voice_note_that_nothing_transcribes_says_so_and_why(
     ):
         text, data = await answer(client, tool, **arguments)
         assert "[voice 0:42, not transcribed]" in text, tool
-        assert text.count(why) == data["notes"].count(why) == 1
+        assert (text.count(why), "".join(data["notes"]).count(why)) == (1, 1)
     text, _ = await answer(client, "list_messages", chat="Bob")
     assert why not in text
-    service = VoiceSettings(engine="service", url="https://voice.example/v1/audio/transcriptions")
-    source = FakeSource(device, stocked, tmp_path, voice=service)
-    async with Client(create(source, "core")) as transcribing:
-        result = await transcribing.call_tool("list_messages", {"chat": "Ann Lee"})
-        assert "Ann Lee: [voice 0:42]\n" in text_of(result.content)
-        assert "not transcribed" not in text_of(result.content)
 
 
 async def test_structured_content_tells_what_was_read_and_no_words_of_unknown_authors(client: Client) -> None:

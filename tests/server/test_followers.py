@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import anyio
 import pytest
@@ -20,7 +21,7 @@ from tests.server.linked import LIMIT, png
 from tests.server.pair import Pair, Source, link, pair_of_servers
 from whatsapp_mcp.device.leader import pausing
 from whatsapp_mcp.device.leader.runtime import open_device
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.models import AgentStatus, Permit
 from whatsapp_mcp.server.application import create
@@ -174,8 +175,9 @@ async def does_download(pair: Pair) -> None:
 async def does_read_file(pair: Pair) -> None:
     letter = pair.wa.media.attach("document", b"the deposit", fileName="a.txt", mimetype="text/plain")
     ref = await pair.says(pair.wa.person("Ann"), letter)
-    async with pair.devices.use() as device:
-        await device.read_file(int(ref.removeprefix("#")))
+    with suppress(Unsupported):  # where nothing reads files, which the leader says
+        async with pair.devices.use() as device:
+            await device.read_file(int(ref.removeprefix("#")))
 
 
 async def does_contact_details(pair: Pair) -> None:

@@ -40,9 +40,10 @@ OFFLINE = {
     "get_message_context", "search_contacts", "get_contact", "message_status", "wait_for_messages",
     "await_approval", "scheduled",
     "get_poll_results", "list_calls", "export_chat", "delete_chat", "save_contact", "set_aside", "digest",
+    "read_file",
 }  # fmt: skip
 """What works without a link: it asks the archive alone."""
-BY_THE_LIBRARY = {"privacy_settings", "download_media", "read_file"}
+BY_THE_LIBRARY = {"privacy_settings", "download_media"}
 """What the client library does by itself, or tries until its client is replaced, while its link is down."""
 CHATS = {"chat", "channel", "community", "parent"}
 """Parameters that name a chat."""
@@ -180,7 +181,7 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
         ({"message": None, "send_id": 1 << 63}, INVALID),
     ),
     "download_media": (({"message": "too large"}, "TOO_LONG"), ({"message": "text"}, "MEDIA_UNAVAILABLE")),
-    "read_file": (({"message": "too large"}, "TOO_LONG"), ({"message": "text"}, "MEDIA_UNAVAILABLE")),
+    "read_file": (({"message": "text"}, "MEDIA_UNAVAILABLE"),),
     "delete_message": (
         ({"message": None}, INVALID),
         ({"send_id": 1}, INVALID),

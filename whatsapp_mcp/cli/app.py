@@ -27,13 +27,15 @@ from whatsapp_mcp.cli.outcome import ExitCode, exit_code
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, WhatsAppError
 
 
-def _of_features() -> list[Later]:
+def commands_of_features() -> list[Later]:
     """The commands of features."""
     from whatsapp_mcp.features.imports.commands import IMPORT
+    from whatsapp_mcp.features.reading.command import VOICE
     from whatsapp_mcp.features.webhooks.command_line import WEBHOOKS
 
     found: list[Later] = []
     found.append(IMPORT)
+    found.append(VOICE)
     found.append(WEBHOOKS)
     return found
 
@@ -41,7 +43,7 @@ def _of_features() -> list[Later]:
 class AllCommands(Commands):
     """The commands of the whole program, those of features among them."""
 
-    later: ClassVar[tuple[Later, ...]] = (*Commands.later, *_of_features())
+    later: ClassVar[tuple[Later, ...]] = (*Commands.later, *commands_of_features())
 
 
 app = App(

@@ -156,7 +156,7 @@ class Commands(CommandLine):
         "Start": "demo link install client-config doctor".split(),
         "Use": "status page approve scheduled people archive agent policy exposures".split(),
         "Accounts": "accounts pause resume reconnect unlink encryption".split(),
-        "Operate": "serve service token voice audit logs uninstall".split(),
+        "Operate": "serve service token audit logs uninstall".split(),
     }
     later: ClassVar[tuple[Later, ...]] = (
         Later("install", f"{_CLI}.hosts.commands", "app", "Let an MCP application start this server."),
@@ -171,7 +171,6 @@ class Commands(CommandLine):
         Later("encryption", f"{_CLI}.encryption", "app", "Encrypt what is archived."),
         Later("policy", f"{_CLI}.agents", "app", "Say what the policy lets an agent do."),
         Later("agent", f"{_CLI}.agents", "answering_app", "Show agents of chats; let strangers in."),
-        Later("voice", f"{_CLI}.voice", "app", "Manage models for voice notes."),
     )
 
     def __init__(self, **options: Any) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _FILES: Final = ("config.toml", SERVER_LOG, f"{SERVER_LOG}.1")
 _FOLDERS: Final = ("tokens", "models", "accounts")
 """What this program makes in the home folder; what else is in them, and beside them, is a person's."""
+_MODEL: Final = "whisper-"
+"""How the folder of a model of speech begins; a file in it says where the others came from."""
 _OF_THE_PROGRAM: Final = (
     f"What installed the program removes it: `uv tool uninstall {DISTRIBUTION}`, "
     f"`pipx uninstall {DISTRIBUTION}` or `pip uninstall {DISTRIBUTION}`."
@@ -117,7 +119,7 @@ def uninstall(
 
 
 def _take_stock() -> _Inventory:
-    from whatsapp_mcp import media, settings
+    from whatsapp_mcp import settings
     from whatsapp_mcp.cli.connection import find
     from whatsapp_mcp.cli.hosts import Machine, found, unreadable
     from whatsapp_mcp.models import ConnectionState
@@ -130,7 +132,8 @@ def _take_stock() -> _Inventory:
             continue
         is_linked = find(name, wait=False).state is not ConnectionState.UNLINKED
         accounts.append(_Account(folder, is_linked, _size(folder.path)))
-    models = [model.name for model in media.installed_models(loaded.home)]
+    records = sorted((loaded.home / "models").glob(f"{_MODEL}*/model.json"))
+    models = [record.parent.name.removeprefix(_MODEL) for record in records]
     machine = Machine.here()
     return _Inventory(
         loaded.home, installed_services(), found(machine), unreadable(machine), models, accounts
@@ -180,7 +183,6 @@ def _answer(question: str, given: bool | None) -> bool:
 
 def _remove(here: _Inventory, *, unlinks: bool, deletes: bool) -> bool:
     """Remove what was agreed; what fails is told and left. Whether nothing failed."""
-    from whatsapp_mcp import media
     from whatsapp_mcp.cli.connection import unlinked, with_known_device
 
     kept: set[str] = set()
@@ -213,7 +215,7 @@ def _remove(here: _Inventory, *, unlinks: bool, deletes: bool) -> bool:
         if not attempt(f"{each.name} in {each.host.title}", lambda each=each: _take_out(each))
     ]
     for model in here.models:
-        attempt(f"the model {model}", lambda model=model: media.remove_model(here.home, model))
+        attempt(f"the model {model}", lambda model=model: _delete_model(here.home, model))
     for account in here.accounts if deletes else ():
         if (name := account.folder.name) not in kept:
             attempt(f"the account {name}", lambda account=account: _delete(account, unlinks))
@@ -231,6 +233,17 @@ def _take_out(each: Found) -> None:
     step = to_undo(each.host, each.name, Machine.here())
     if step is not None:
         step.apply()
+
+
+def _delete_model(home: Path, name: str) -> None:
+    """Delete a model of speech, with what is left of a download.
+
+    Raises:
+        OSError: It cannot be deleted.
+    """
+    for folder in (f"{_MODEL}{name}", f".{_MODEL}{name}.part", f".{_MODEL}{name}.old"):
+        if (path := home / "models" / folder).is_dir():
+            shutil.rmtree(path)
 
 
 def _delete(account: _Account, unlinks: bool) -> None:

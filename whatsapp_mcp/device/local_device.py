@@ -35,7 +35,7 @@ from whatsapp_mcp.device.connection import (
     watch,
 )
 from whatsapp_mcp.device.counters import Counters
-from whatsapp_mcp.device.files import FileOperations, Files, readers_of
+from whatsapp_mcp.device.files import NO_READERS, FileOperations, Files, Readers
 from whatsapp_mcp.device.group_receipts import GroupReceipts
 from whatsapp_mcp.device.name_lookups import Names
 from whatsapp_mcp.device.operations import Topics
@@ -60,7 +60,7 @@ from whatsapp_mcp.ledger import PauseRecord
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import Activity, ConnectionState, JournalEvent
 from whatsapp_mcp.rpc import Params
-from whatsapp_mcp.settings import AccountFolder, AccountSettings, CurrentSettings
+from whatsapp_mcp.settings import AccountFolder, AccountSettings, CurrentSettings, Settings
 from whatsapp_mcp.storage import LeadershipOver, StoredDevice
 
 logger = logging.getLogger(__name__)
@@ -89,6 +89,7 @@ class LocalDevice(
         ended: Told once nothing more can be written, since another leader has taken over or the database
             does not answer: whoever opened the device closes it.
         program: The client process's command, for tests.
+        readers: What can read files here with these settings.
 
     Attributes:
         pauses: Where it is written down what WhatsApp imposes.
@@ -107,9 +108,11 @@ class LocalDevice(
         clock: Clock | None = None,
         ended: Callable[[LeadershipOver], None] | None = None,
         program: tuple[str, ...] | None = None,
+        readers: Callable[[Settings], Readers] = lambda settings: NO_READERS,
     ) -> None:
         self._folder = folder
         self._settings = settings
+        self._readers = readers
         self._archive = archive
         self._tasks = tasks
         self._clock = clock or SystemClock()
@@ -261,7 +264,7 @@ class LocalDevice(
             self._clock,
             call=self.call,
             online=self._is_online,
-            readers=lambda: readers_of(self._settings.now()),
+            readers=lambda: self._readers(self._settings.now()),
             stored=self.stored,
         )
 

@@ -2,15 +2,6 @@
 
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
 from whatsapp_mcp.media.previews import Preview, preview_of
-from whatsapp_mcp.media.readers import (
-    WRITING,
-    Reader,
-    ReaderOptions,
-    available,
-    open_reader,
-    readable,
-    reads_words,
-)
 from whatsapp_mcp.media.reading import (
     Looks,
     Made,
@@ -25,65 +16,34 @@ from whatsapp_mcp.media.reading import (
     stills,
     voice_note,
 )
-from whatsapp_mcp.media.speech import (
-    DEFAULT_HUB,
-    ModelOffer,
-    ModelRecord,
-    SpeechOptions,
-    installed_model,
-    installed_models,
-    open_hub,
-    remove_model,
-    sends_away,
-    speech_options,
-    why_no_speech,
-)
 from whatsapp_mcp.media.web import Place, fetch, locate, pinned_proxy
 from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker, open_worker
 
 __all__ = [
-    "DEFAULT_HUB",
     "HEAD_BYTES",
-    "WRITING",
     "Answer",
     "Format",
     "Limits",
     "Looks",
     "Made",
-    "ModelOffer",
-    "ModelRecord",
     "Place",
     "Preview",
-    "Reader",
-    "ReaderOptions",
     "Source",
-    "SpeechOptions",
     "Still",
     "Worker",
-    "available",
     "fetch",
     "format_of",
-    "installed_model",
-    "installed_models",
     "listen",
     "locate",
     "look_at_picture",
     "look_at_recording",
     "looping_video",
-    "open_hub",
-    "open_reader",
     "open_worker",
     "picture",
     "pinned_proxy",
     "preview_of",
-    "readable",
     "reads_recordings",
-    "reads_words",
-    "remove_model",
-    "sends_away",
-    "speech_options",
     "sticker",
     "stills",
     "voice_note",
-    "why_no_speech",
 ]

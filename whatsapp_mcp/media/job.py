@@ -47,95 +47,41 @@ DEFAULT_LIMITS: Final = Limits()
 
 _KINDS: Final = {kind.code: kind for kind in (Busy, InvalidArgument, MediaUnavailable, TooLong, Unsupported)}
 _LABELS: Final = """
-a 7z|a DASH manifest|a FLAC|a GIF|a HEIC picture|a JPEG|a PDF|a PLS playlist|a PNG|a QuickTime link
-a QuickTime video|a RAR|a SMIL presentation|a Smooth Streaming manifest|a WAV|a WebM or Matroska video|a WebP
-a ZIP|a gzip|an AAC file|an AMR recording|an ASX playlist|an AVI video|an AVIF picture|an M3U playlist|an M4A
-an MP3|an MP4|an Ogg file|an Outlook message (.msg)|an SDP description|an SVG drawing|an XSPF playlist
-an encrypted document|an ffconcat list|an old Excel workbook (.xls)|an old Office document
-an old PowerPoint presentation (.ppt)|an old Word document (.doc)
+a DASH manifest|a FLAC|a GIF|a HEIC picture|a JPEG|a PDF|a PLS playlist|a PNG|a QuickTime link
+a QuickTime video|a SMIL presentation|a Smooth Streaming manifest|a WAV|a WebM or Matroska video|a WebP
+a ZIP|an AAC file|an AMR recording|an ASX playlist|an AVI video|an AVIF picture|an M3U playlist|an M4A
+an MP3|an MP4|an Ogg file|an SDP description|an SVG drawing|an XSPF playlist|an ffconcat list
 """
 _SLOTS: Final = {
     "#": r"\d{1,3}(?:,\d{3}){0,3}|\d{1,6}",
     "<label>": "|".join(map(re.escape, re.split(r"[|\n]", _LABELS.strip()))),
-    "<model>": r"[a-z0-9.-]{1,30}",
-    "<file>": r"[a-z_]{1,30}\.[a-z]{1,5}",
 }
 SENTENCES: Final = """
 A GIF has at most # seconds.
-A document of more than # MB is not read.
-A part of the document unpacks to more than # times its size.
 A picture of more than # MB is not read.
 A voice note has at most an hour.
-An RTF of more than # MB is not read.
-An element of the document has too long attributes.
-An element of the document is too large.
 It has more than # million pixels.
-PocketSphinx needs the extra `pocketsphinx`.
-PocketSphinx recognises English only.
 Reading HEIC pictures needs pillow-heif.
 Reading the file takes more memory than is allowed.
 Reading video and sound needs PyAV.
-Reading words in pictures needs RapidOCR.
-Recordings of up to # hours are transcribed.
-The PDF has more than # pages.
-The document contains no text.
-The document declares a document type, which is not read.
-The document is nested more than # levels deep.
-The document is packed in a way that is not read here.
-The document is protected with a password.
-The document unpacks to more than # MB.
 The file cannot be read.
 The file contains no pictures.
 The file contains no readable sound.
 The file contains no video.
 The file has an unknown format.
-The file has more than # files inside.
-The file is <label>, not a document that is read here.
 The file is <label>, not a picture that can be read here.
 The file is <label>, not a video or sound that can be read here.
 The file is <label>, which can refer to other files; it is not opened.
-The file is <label>, which is not read here.
-The file is damaged.
-The file is empty.
-The file is neither text nor a document that is read here.
-The file is no Word, Excel or PowerPoint document.
-The model <model> cannot be used: it cannot be loaded.
-The model <model> cannot be used: its file <file> is damaged or missing.
-The model <model> does not know this language.
-The model of speech is not installed.
-The models of RapidOCR are missing.
-The pages of the PDF are damaged, or unpack to more than is read.
-The pages of the PDF are pictures, and words in pictures are not recognised here.
-The pages of the PDF are pictures, in which no words were recognised.
-The table has a field of more than # characters.
 The video has no picture there.
-The writing in the picture cannot be read: Latin letters, Chinese and Japanese are read here.
-Whisper needs the extra `voice`.
 """
 """What an error of a job may say happened. `#` is a number; what stands in angle brackets is in `_SLOTS`."""
 ACTIONS: Final = """
-Ask for it as a PDF.
-Ask the sender to send it again.
 Do it on the phone instead.
 Download it.
-Get the file itself with download_media.
 Install the extra `media`.
-Install the extra `ocr` again.
-Install the extra `ocr`.
-Install whatsapp-mcp with the extra `pocketsphinx`.
-Install whatsapp-mcp with the extra `voice`.
-Listen to it on the phone.
-Look at the picture with download_media.
 Send it with kind audio.
 Send it with kind document.
 Send it with kind video.
-Set another voice.engine.
-Set another voice.language, or none.
-Tell the user that the extra `ocr` does it: pip install 'mcp-server-whatsapp[ocr]'.
-Tell the user to run `whatsapp-mcp voice install <model>`.
-Tell the user to run `whatsapp-mcp voice install`.
-Tell the user.
-Tell the user; the sender can send it without one.
 Use a smaller file.
 Use a smaller one.
 """
@@ -150,15 +96,15 @@ class Said(NamedTuple):
     actions: re.Pattern[str]
 
 
-def said(sentences: str, actions: str) -> Said:
-    """What the errors of a program's jobs may say, one a line."""
-    return Said(_known(sentences), _known(actions))
+def said(sentences: str, actions: str, slots: Mapping[str, str] | None = None) -> Said:
+    """What the errors of a program's jobs may say, one a line, with what may stand in slots of its own."""
+    return Said(_known(sentences, slots), _known(actions, slots))
 
 
-def _known(sentences: str) -> re.Pattern[str]:
+def _known(sentences: str, slots: Mapping[str, str] | None = None) -> re.Pattern[str]:
     """A pattern that these sentences match as a whole."""
     pattern = "|".join(map(re.escape, sentences.strip().splitlines()))
-    for slot, found in _SLOTS.items():
+    for slot, found in {**_SLOTS, **(slots or {})}.items():
         pattern = pattern.replace(re.escape(slot), f"(?:{found})")
     return re.compile(pattern)
 

@@ -35,7 +35,6 @@ from whatsapp_mcp.settings.sections import (
 from whatsapp_mcp.settings.server_section import OAuthScopes, OAuthSettings, ServerSettings
 from whatsapp_mcp.settings.shared_folders import file_system_of, sharing_of
 from whatsapp_mcp.settings.traces_section import TracesSettings
-from whatsapp_mcp.settings.voice_section import VoiceSettings
 
 __all__ = [
     "CHAT_VARIABLE",
@@ -67,7 +66,6 @@ __all__ = [
     "TracesSettings",
     "UserPath",
     "Verdict",
-    "VoiceSettings",
     "check_new_name",
     "check_own_text",
     "config_text",

@@ -21,7 +21,8 @@ from pydantic import (
 )
 
 from whatsapp_mcp.encryption import KeySource, Vault
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
+from whatsapp_mcp.features.reading.voice_section import VoiceSettings
 from whatsapp_mcp.features.webhooks.settings import Webhooks, own_webhook_faults
 from whatsapp_mcp.home import accounts_in, is_account_name
 from whatsapp_mcp.jid import looks_like_jid, parse_number
@@ -31,7 +32,6 @@ from whatsapp_mcp.settings.media_section import MediaSettings
 from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.server_section import ServerSettings
 from whatsapp_mcp.settings.traces_section import TracesSettings
-from whatsapp_mcp.settings.voice_section import VoiceSettings
 from whatsapp_mcp.zone import SystemZone
 
 _SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
@@ -266,6 +266,24 @@ class Settings(Section):
     def zone(self) -> tzinfo:
         """The person's time zone."""
         return zoneinfo.ZoneInfo(self.timezone) if self.timezone else SystemZone()
+
+    @property
+    def leaves_this_computer(self) -> str | None:
+        """The sentence that says what is sent elsewhere than to WhatsApp; None: nothing is."""
+        from whatsapp_mcp.features.reading.speech.options import sends_away
+
+        sentences: list[str | None] = []
+        sentences.append(sends_away(self))
+        return " ".join(filter(None, sentences)) or None
+
+    @property
+    def speech_missing(self) -> str | None:
+        """The sentence that says why speech is not transcribed on this machine; None: it is."""
+        from whatsapp_mcp.features.reading.speech.options import why_no_speech
+
+        whys: list[WhatsAppError | None] = []
+        whys.append(why_no_speech(self))
+        return next((why and why.message for why in whys), "Speech is not transcribed here.")
 
     @property
     def in_database(self) -> bool:

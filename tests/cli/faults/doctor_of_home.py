@@ -10,5 +10,5 @@ import sys
 from whatsapp_mcp.cli.doctor import examination, run
 
 if __name__ == "__main__":
-    setattr(examination, "PROGRAM", ())  # noqa: B010  it is final
+    examination.program_checks = list
     sys.exit(run(as_json=True))

@@ -8,9 +8,6 @@ import anyio
 
 from tests.cli.faults.world import CONFIG, Fault, World
 
-_NO_POCKETSPHINX = "import sys\nsys.modules['pocketsphinx'] = None\n"
-
-
 # Settings.
 
 
@@ -52,18 +49,6 @@ async def zone_mistyped(world: World) -> None:
 
 async def correct_zone(world: World) -> None:
     world.variables["TZ"] = "Europe/Berlin"
-
-
-async def extra_missing(world: World) -> None:
-    folder = world.home.with_name("packages")
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(_NO_POCKETSPHINX)
-    world.variables["PYTHONPATH"] = str(folder)
-    world.config.write_text(f'[voice]\nengine = "pocketsphinx"\n{CONFIG}')
-
-
-async def install_the_extra(world: World) -> None:
-    (world.home.with_name("packages") / "sitecustomize.py").unlink()
 
 
 async def application_starts_what_is_gone(world: World) -> None:
@@ -124,7 +109,6 @@ OF_COMPUTERS = (
     Fault("config no text", config_of_bytes, "settings", "not UTF-8", "Save it as UTF-8", correct_config),
     Fault("toolset mistyped", toolset_mistyped, "settings", "'groop'", "groups", correct_config),
     Fault("zone mistyped", zone_mistyped, "time zone", "Mars/Olympus", "Correct TZ", correct_zone),
-    Fault("extra missing", extra_missing, "speech", "`pocketsphinx`", "Install", install_the_extra),
     Fault(
         "program gone",
         application_starts_what_is_gone,

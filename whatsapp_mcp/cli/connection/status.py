@@ -67,10 +67,8 @@ def print_statuses(statuses: Sequence[ConnectionStatus], *, as_json: bool = Fals
 
 
 def _told(status: ConnectionStatus, *, as_json: bool) -> str:
-    from whatsapp_mcp.media import sends_away
-
     loaded = settings.load().for_account(status.account)
-    home, away = str(loaded.home), sends_away(loaded)
+    home, away = str(loaded.home), loaded.leaves_this_computer
     return to_json(status, home, away) if as_json else shown(to_text(status, home, away), sys.stdout)
 
 

@@ -45,12 +45,10 @@ def watch(account: str, *, as_json: bool, out: TextIO) -> None:
         NotLinked: There is no such account here.
         KeyboardInterrupt: Ctrl-C.
     """
-    from whatsapp_mcp.media import sends_away
-
     folder = known_account(account)
     loaded = settings.load().for_account(account)
     log_to_stderr(loaded.log_level)
-    home, away = str(loaded.home), sends_away(loaded)
+    home, away = str(loaded.home), loaded.leaves_this_computer
     console = Console(file=out, highlight=False)
     is_screen = console.is_terminal and not console.is_dumb_terminal
     if as_json or not is_screen:

@@ -6,5 +6,6 @@ Without `--online` nothing is asked over the network: the only addresses are uni
 from whatsapp_mcp.cli.doctor.command import run
 from whatsapp_mcp.cli.doctor.examination import examine
 from whatsapp_mcp.cli.doctor.finding import Finding
+from whatsapp_mcp.cli.doctor.readers import REINSTALL
 
-__all__ = ["Finding", "examine", "run"]
+__all__ = ["REINSTALL", "Finding", "examine", "run"]

@@ -34,7 +34,6 @@ PROGRAM: Final[tuple[Check, ...]] = (
     readers.libmagic,
     readers.library,
     readers.pictures,
-    readers.documents,
 )
 HOME: Final[tuple[HomeCheck, ...]] = (
     home.settings_in_force,
@@ -46,7 +45,6 @@ HOME: Final[tuple[HomeCheck, ...]] = (
     machine.clock,
     machine.time_zone,
     machine.port,
-    readers.speech,
     applications.applications,
 )
 ACCOUNT: Final[tuple[AccountCheck, ...]] = (
@@ -59,6 +57,24 @@ ACCOUNT: Final[tuple[AccountCheck, ...]] = (
     accounts.groups,
     accounts.leftovers,
 )
+
+
+def program_checks() -> list[Check]:
+    """Those of the installation, with those of features."""
+    from whatsapp_mcp.features.reading import doctor as reading_checks
+
+    checks: list[Check] = [*PROGRAM]
+    checks.append(reading_checks.documents)
+    return checks
+
+
+def home_checks() -> list[HomeCheck]:
+    """Those of the computer, with those of features."""
+    from whatsapp_mcp.features.reading import doctor as reading_checks
+
+    checks: list[HomeCheck] = [*HOME]
+    checks.append(reading_checks.speech)
+    return checks
 
 
 def examine(*, over_network: bool = False) -> Iterator[Finding]:
@@ -77,14 +93,14 @@ def examine(*, over_network: bool = False) -> Iterator[Finding]:
 
 
 def _all(*, over_network: bool) -> Iterator[Finding]:
-    for check in PROGRAM:
+    for check in program_checks():
         yield _found(check)
     try:
         loaded = settings_module.load()
     except WhatsAppError as error:
         yield Finding.of_error("settings", error)
         return
-    for check in HOME:
+    for check in home_checks():
         yield _found(check, loaded)
     # Also those that cannot be accounts, which `loaded.accounts` leaves out.
     names = sorted(path.name for path in loaded.home.glob("accounts/[!.]*") if path.is_dir())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes.util
-import struct
 import subprocess
 import sys
 import tempfile
@@ -14,22 +13,12 @@ import anyio
 
 from whatsapp_mcp import media
 from whatsapp_mcp.child_process import module_command
-from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.doctor.finding import Finding
 from whatsapp_mcp.cli.installation import DISTRIBUTION
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.settings import Settings
 
 _PICTURE: Final = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
 """A GIF of one pixel."""
-_SILENCE: Final = b"".join(
-    (
-        b"RIFF" + struct.pack("<I", 36 + 16_000) + b"WAVE",
-        b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8_000, 8_000, 1, 8),
-        b"data" + struct.pack("<I", 16_000) + b"\x80" * 16_000,
-    )
-)
-"""Two seconds of it, as WAV."""
 _LOAD_LIMIT: Final = 60.0
 """Seconds for the client library to load; it takes about one."""
 REINSTALL: Final = f"Install {DISTRIBUTION} again in a fresh environment."
@@ -101,48 +90,3 @@ def pictures() -> Finding:
 async def _read_a_picture() -> None:
     async with media.open_worker() as worker:
         await media.look_at_picture(worker, _PICTURE)
-
-
-def documents() -> Finding:
-    """Read a document, in the process that reads what files say."""
-    words = media.reads_words()
-    try:
-        memory = anyio.run(_read_a_document, media.ReaderOptions(words=words))
-    except WhatsAppError as error:
-        return Finding("reading", False, error.message, REINSTALL)
-    what = f"documents and words in pictures are read ({media.WRITING})" if words else "documents are read"
-    missing = "" if words else "; words in pictures need the extra `ocr`"
-    taken = f"; the process takes {memory / 1e6:.0f} MB" if memory else ""
-    return Finding("reading", True, f"{what}{missing}{taken}")
-
-
-async def _read_a_document(options: media.ReaderOptions) -> int | None:
-    """What the process takes, in bytes, that read a line of text, and looked for words in a picture."""
-    async with media.open_reader(options) as reader:
-        await reader.document(b"Words")
-        if options.words:
-            await reader.picture(_PICTURE)
-        return reader.memory
-
-
-def speech(loaded: Settings) -> Finding:
-    """What transcribes speech. A model is used, in the process that reads files; nothing is sent anywhere."""
-    try:
-        missing = media.why_no_speech(loaded)
-        if missing is not None:
-            if loaded.voice.engine == "off":  # somebody has decided that
-                return Finding("speech", True, missing.message.removesuffix("."))
-            is_wanted = loaded.voice.engine != "auto"
-            return Finding("speech", not is_wanted, missing.message, advice(missing.code, missing.action))
-        options = media.speech_options(loaded)
-        if (away := media.sends_away(loaded)) is not None:
-            return Finding("speech", True, away.removesuffix("."))
-        return Finding("speech", True, f"transcribed here by {anyio.run(_transcribe_silence, options)}")
-    except WhatsAppError as error:
-        return Finding("speech", False, error.message, advice(error.code, error.action))
-
-
-async def _transcribe_silence(speech: media.SpeechOptions | None) -> str:
-    """The name of the engine that found nothing in two seconds of silence."""
-    async with media.open_reader(media.ReaderOptions(speech=speech)) as reader:
-        return (await reader.recording(_SILENCE)).engine

@@ -1,32 +1,40 @@
-"""What can read files here at the moment."""
+"""What the device knows of that which reads files: whether it would, and how it is opened."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from whatsapp_mcp.errors import Unsupported, WhatsAppError
-from whatsapp_mcp.media import (
-    ReaderOptions,
-    available,
-    open_reader,
-    reads_words,
-    speech_options,
-    why_no_speech,
-)
-from whatsapp_mcp.models import ReadingKind
+from whatsapp_mcp.models import MessageKind, ReadingKind
 
 if TYPE_CHECKING:
     from whatsapp_mcp.media import Source
     from whatsapp_mcp.models import FileReading
-    from whatsapp_mcp.settings import Settings
+
+_BY_KIND: Final = {
+    MessageKind.IMAGE: ReadingKind.PICTURE,
+    MessageKind.VIDEO: ReadingKind.TRANSCRIPT,
+    MessageKind.AUDIO: ReadingKind.TRANSCRIPT,
+    MessageKind.VOICE: ReadingKind.TRANSCRIPT,
+}
+_BY_TYPE: Final = {
+    "image": ReadingKind.PICTURE,
+    "video": ReadingKind.TRANSCRIPT,
+    "audio": ReadingKind.TRANSCRIPT,
+}
+"""Of a document, by the first part of its media type."""
+_NO_DOCUMENT: Final = frozenset(
+    "7z aab apk bin bz2 deb dll dmg eot epub exe gz img iso jar mobi msi otf pkg psd rar rpm sqlite tar tgz"
+    " ttf woff woff2 xz zst".split()
+)
+"""Endings of files whose content is never text that is read here."""
 
 
 class FileReader(Protocol):
-    """What reads: `media.Reader`."""
+    """What reads files."""
 
     @property
     def memory(self) -> int | None:
@@ -69,22 +77,41 @@ class Readers:
     remote: frozenset[ReadingKind] = frozenset()
 
 
-def readers_of(settings: Settings) -> Readers:
-    """What can read here with these settings and what is installed; it may wait for a keyring."""
-    try:
-        speech, why = speech_options(settings), why_no_speech(settings)
-    except WhatsAppError as error:  # its key cannot be had
-        speech, why = None, error
-    options = ReaderOptions(words=reads_words(), speech=speech)
-    remote = frozenset({ReadingKind.TRANSCRIPT} if speech is not None and speech.service else ())
-    missing = partial(_missing, speech=why)
-    return Readers(available(options), partial(open_reader, options), missing, options, remote)
+class _NoReader:
+    """Reads nothing."""
+
+    memory: int | None = None
+
+    def paused(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    async def document(self, source: Source, mime_type: str | None, file_name: str | None) -> FileReading:
+        raise _nothing_reads(ReadingKind.DOCUMENT)
+
+    async def picture(self, source: Source) -> FileReading:
+        raise _nothing_reads(ReadingKind.PICTURE)
+
+    async def recording(self, source: Source, *, duration: float | None) -> FileReading:
+        raise _nothing_reads(ReadingKind.TRANSCRIPT)
 
 
-def _missing(kind: ReadingKind, speech: WhatsAppError | None) -> WhatsAppError:
-    if kind is ReadingKind.TRANSCRIPT and speech is not None:
-        return speech
-    return Unsupported(
-        "The words in pictures are not recognised here.",
-        "Look at it with download_media, or tell the user: install whatsapp-mcp with the extra `ocr`.",
-    )
+def _nothing_reads(kind: ReadingKind) -> Unsupported:
+    return Unsupported("Files are not read here.", "Get the file with download_media.")
+
+
+NO_READERS: Final = Readers(frozenset(), lambda: nullcontext(_NoReader()), _nothing_reads)
+"""Where nothing reads."""
+
+
+def readable(kind: MessageKind, mime_type: str | None, file_name: str | None) -> ReadingKind | None:
+    """What the file of a message would be read as, going by what its message says; None: not at all.
+
+    What a document is shows when it is read; one that turns out to be nothing that is read is `Unsupported`.
+    """
+    if kind is not MessageKind.DOCUMENT:
+        return _BY_KIND.get(kind)
+    family = (mime_type or "").partition("/")[0].lower()
+    if family in _BY_TYPE:
+        return _BY_TYPE[family]
+    ending = (file_name or "").rpartition(".")[2].lower()
+    return None if ending in _NO_DOCUMENT else ReadingKind.DOCUMENT

@@ -18,6 +18,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.device.clock import within
+from whatsapp_mcp.device.files.readers import readable
 from whatsapp_mcp.device.files.refusals import ASKED_TRIES, TRIES, Refusals, digest_of
 from whatsapp_mcp.device.files.waiting import GATHER, LOOK, since
 from whatsapp_mcp.device.supervise import contained
@@ -29,7 +30,6 @@ from whatsapp_mcp.errors import (
     WhatsAppError,
     from_payload,
 )
-from whatsapp_mcp.media import readable
 from whatsapp_mcp.models import FileStep, MessageKind, ReadingKind
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import anyio
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import LEADER_GONE_SECONDS
+from whatsapp_mcp.device.files import NO_READERS, Readers
 from whatsapp_mcp.device.guard import Operate
 from whatsapp_mcp.device.stored_files import StoredFiles
-from whatsapp_mcp.settings import AccountFolder, CurrentSettings
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.storage import StorageError, Unavailable
 from whatsapp_mcp.system import boottime
 
@@ -57,6 +58,15 @@ def abilities(
     found: list[Ability] = []
     found.append(import_ability(folder, settings, archive, stored))
     return found
+
+
+def readers_of_features(settings: Settings) -> Readers:
+    """What can read files here with these settings and what is installed; it may wait for a keyring."""
+    from whatsapp_mcp.features.reading.local_readers import readers_of
+
+    found: list[Readers] = []
+    found.append(readers_of(settings))
+    return next(iter(found), NO_READERS)
 
 
 class Leadership:

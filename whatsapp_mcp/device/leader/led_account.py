@@ -31,7 +31,13 @@ from whatsapp_mcp.device.connection import (
 from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Leaving, PhoneQuestions, Upkeep
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
-from whatsapp_mcp.device.leader.leadership import Ability, Leadership, abilities, watch_lease
+from whatsapp_mcp.device.leader.leadership import (
+    Ability,
+    Leadership,
+    abilities,
+    readers_of_features,
+    watch_lease,
+)
 from whatsapp_mcp.device.leader.snapshots import keep_snapshots, make_last_snapshot
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import Device, as_device
@@ -261,6 +267,7 @@ class _Parts:
             clock=clock,
             ended=self.leadership.end,
             program=program,
+            readers=readers_of_features,
         )
 
     def _with_agents(

@@ -34,6 +34,7 @@ The zip uses a compression that WhatsApp does not use.
 This is no key of a backup.
 """
 ACTIONS: Final = """
+Ask the sender to send it again.
 Choose a 64-digit key in WhatsApp, then back up again.
 Correct the argument and call again.
 Free space on the disk, then try again.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whatsapp_mcp import media
 from whatsapp_mcp.models import MessageKind
 from whatsapp_mcp.server.render import CONTEXT, MessageData, MessagesData, messages_data
 
@@ -19,10 +18,10 @@ def page_data(services: Services, page: Page[Message], *, of_one_chat: bool) -> 
     """A page as structured content; where nothing transcribes, its voice notes and a note say so."""
     data = messages_data(page, services.zone, of_one_chat=of_one_chat)
     silent = [one for one in data["messages"] if one["kind"] == MessageKind.VOICE and _is_unread(one)]
-    if silent and (why := media.why_no_speech(services.settings)) is not None:
+    if silent and (why := services.settings.speech_missing) is not None:
         for one in silent:
             one["problem"] = "not transcribed"
-        data["notes"] = [*data.get("notes", ()), why.message]
+        data["notes"] = [*data.get("notes", ()), why]
     return data
 
 

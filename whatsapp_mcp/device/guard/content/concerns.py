@@ -18,10 +18,10 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.files import readable
 from whatsapp_mcp.device.guard.content.carried_files import look_at, message_with
-from whatsapp_mcp.device.guard.content.facts import words_of
+from whatsapp_mcp.device.guard.content.facts import openers_of_readers, words_of
 from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
-from whatsapp_mcp.media import ReaderOptions, open_reader, readable
 from whatsapp_mcp.models import (
     Caller,
     ChatFacts,
@@ -159,8 +159,12 @@ class Concerns:
         if readable(MessageKind(file.kind), file.mime_type, file.file_name) is not ReadingKind.DOCUMENT:
             return None
         with self._clock.limit(_READ_SECONDS), suppress(WhatsAppError, OSError):
-            async with self._reading, open_reader(ReaderOptions()) as reader:
-                async with await anyio.open_file(path, "rb") as opened:
+            for opener in openers_of_readers():
+                async with (
+                    self._reading,
+                    opener() as reader,
+                    await anyio.open_file(path, "rb") as opened,
+                ):
                     read = await reader.document(opened.wrapped, file.mime_type, file.file_name)
                 texts = (text for one in read.passages for text in (one.title, one.text) if text)
                 return "\n".join(texts)[:_READ_CHARACTERS]

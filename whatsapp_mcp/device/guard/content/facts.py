@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.files import FileReader
 from whatsapp_mcp.device.guard.content.carried_files import described_media
 from whatsapp_mcp.device.guard.questions import Asked, Known, Referred
 from whatsapp_mcp.device.operations import Operation
@@ -73,6 +74,15 @@ def subject_of(request: object) -> Subject | None:
     found: list[Subject | None] = []
     found.append(import_subject(request))
     return next(filter(None, found), None)
+
+
+def openers_of_readers() -> list[Callable[[], AbstractAsyncContextManager[FileReader]]]:
+    """Opens what reads the documents that are sent, by features."""
+    from whatsapp_mcp.features.reading.local_readers import open_document_reader
+
+    found: list[Callable[[], AbstractAsyncContextManager[FileReader]]] = []
+    found.append(open_document_reader)
+    return found
 
 
 def reached(operation: Operation, arguments: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,0 @@
-"""Documents as text, page by page; used in the reading process alone."""
-
-from whatsapp_mcp.media.documents.document import Document
-from whatsapp_mcp.media.documents.opening import open_document
-from whatsapp_mcp.media.documents.pdf import Words
-
-__all__ = ["Document", "Words", "open_document"]
