@@ -30,12 +30,12 @@ from benchmarks.corpus import Corpus
 from benchmarks.verdicts import amount, timed
 from tests.client.client_process import client_process
 from tests.device.server_process import server_process
-from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.protobufs import HistorySync, Neonize
 from whatsapp_mcp.settings import Settings
 from whatsapp_simulator import WhatsApp

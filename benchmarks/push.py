@@ -102,7 +102,7 @@ program.main()
 """
 TIMED: Final = f"""
 import os, sys
-from whatsapp_mcp.child_process import client_program
+from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.cli import main
 from whatsapp_simulator import launcher
 

@@ -26,7 +26,7 @@ from mcp.types import CallToolResult, TextContent
 from benchmarks.calls import SERVER as SERVE_WITH_NOTHING
 from benchmarks.calls import Taken
 from benchmarks.verdicts import amount, timed
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.processes.rpc import Peer
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings
 
 ROUNDS: Final = amount(200, 2)

@@ -6,8 +6,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.device.connection import client_process
+from whatsapp_mcp.processes.child_process import module_command
 from whatsapp_simulator import WhatsApp, launcher
 
 PROGRAM = "whatsapp_mcp.simulated"

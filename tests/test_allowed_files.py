@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.tables import for_each
-from whatsapp_mcp import allowed_files
-from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument
+from whatsapp_mcp.files import allowed_files
+from whatsapp_mcp.files.allowed_files import open_allowed
 from whatsapp_mcp.settings import Settings
 
 OWN = ("http-token", "config.toml", "accounts/default/client/client.db", "accounts/default/archive.db")

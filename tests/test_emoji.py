@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import for_each
-from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.server.fencing.sanitise import NO_EMOJI, reaction_shown
+from whatsapp_mcp.text.emoji import is_emoji
 
 
 @for_each(

@@ -19,7 +19,7 @@ BOUNDARIES = {
     "client/__main__.py",
     "device/supervise.py",
     "media/job.py",
-    "rpc/peer.py",
+    "processes/rpc/peer.py",
     "server/calls/beginning.py",
 }
 """Outermost loops of a process, a task, a job and a call: what fails behind them gets no further."""
@@ -88,7 +88,7 @@ def test_the_command_of_a_child_process_is_made_in_one_place() -> None:
     uses = {
         module for module, node in parsed() if isinstance(node, ast.Attribute) and node.attr == "executable"
     }
-    assert uses == {"child_process.py"}
+    assert uses == {"processes/child_process.py"}
 
 
 def test_protobufs_of_others_are_parsed_within_bounds() -> None:
@@ -169,9 +169,9 @@ ASKS_WHICH_SYSTEM = {
     "client/import_blocker.py": "on Linux alone the client runs no program",
     "client/library.py": "pyproject.toml names a package for all systems but Windows",
     "media/confinement.py": "each system has other limits for a process",
-    "sandbox/binding.py": "the kernel ends a process with its parent on Linux alone",
-    "sandbox/core_dumps.py": "every command asks for it first, and `system/` takes a moment to load",
-    "sandbox/seccomp.py": "a filter is made for a processor",
+    "processes/sandbox/binding.py": "the kernel ends a process with its parent on Linux alone",
+    "processes/sandbox/core_dumps.py": "every command asks for it first, before `system/` is loaded",
+    "processes/sandbox/seccomp.py": "a filter is made for a processor",
     "whatsapp_simulator/launcher.py": "clients can be made to trust it on Linux alone",
 }
 """Modules outside of `system/` that ask which system this is, and why they may."""

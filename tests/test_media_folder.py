@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import for_each
-from whatsapp_mcp import media_folder
 from whatsapp_mcp.errors import Busy, TooLong
-from whatsapp_mcp.media_folder import require_room, safe_name
+from whatsapp_mcp.files import media_folder
+from whatsapp_mcp.files.media_folder import require_room, safe_name
 from whatsapp_mcp.settings import MediaSettings
 
 MEGABYTE = 1_000_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import whatsapp_mcp
 from tests.tables import for_each
-from whatsapp_mcp.network import address_of, is_near, is_public, leads_here
+from whatsapp_mcp.text.network_addresses import address_of, is_near, is_public, leads_here
 
 PACKAGE = Path(whatsapp_mcp.__file__).parent
 PUBLIC = (

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from pydantic import TypeAdapter
 
-from whatsapp_mcp.redaction import RedactingFormatter
+from whatsapp_mcp.text.redaction import RedactingFormatter
 
 FORMATTER = RedactingFormatter("%(message)s")
 SECRET = "Meet me at eight"

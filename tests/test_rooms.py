@@ -16,7 +16,7 @@ LARGE = {"whatsapp_simulator"}
 """The simulator stays one room."""
 ON_THE_SIMULATOR = ("whatsapp_mcp.cli.demo.", "whatsapp_mcp.simulated")
 """What of the server runs on a simulated WhatsApp."""
-OF_THE_SERVER = {"child_process", "errors", "jid", "protobufs", "rpc"}
+OF_THE_SERVER = {"errors", "jid", "processes", "protobufs"}
 """What the simulator uses of the server."""
 OPEN = {
     "whatsapp_mcp.archive": "commands and the device have to do with its files, readers with its answers",

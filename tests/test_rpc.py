@@ -24,9 +24,9 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
-from whatsapp_mcp.rpc import Handler, NotificationHandler, Params, Peer, by_name
-from whatsapp_mcp.rpc.frames import LineBuffer
-from whatsapp_mcp.rpc.peer import CANCEL
+from whatsapp_mcp.processes.rpc import Handler, NotificationHandler, Params, Peer, by_name
+from whatsapp_mcp.processes.rpc.frames import LineBuffer
+from whatsapp_mcp.processes.rpc.peer import CANCEL
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.time_grammar import ahead, later, read, since, until
+from whatsapp_mcp.text.time_grammar import ahead, later, read, since, until
 
 NOW = datetime(2026, 11, 26, 19, 45, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.zone import SystemZone, SystemZoneFile
+from whatsapp_mcp.text.zone import SystemZone, SystemZoneFile
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

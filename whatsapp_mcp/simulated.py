@@ -11,8 +11,8 @@ if __name__ == "__main__":
     # As in `__main__.py`: the current folder may hold a stranger's modules.
     if not sys.flags.safe_path:
         del sys.path[0]
-    from whatsapp_mcp.child_process import client_program
     from whatsapp_mcp.cli import main
+    from whatsapp_mcp.processes.child_process import client_program
     from whatsapp_simulator import launcher
 
     client_program.set(launcher.client_program(os.environ))

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import ByteReceiveStream, ByteSendStream
 
-from whatsapp_mcp.rpc import Peer, by_name
+from whatsapp_mcp.processes.rpc import Peer, by_name
 from whatsapp_simulator.control import Control
 from whatsapp_simulator.whatsapp import WhatsApp
 

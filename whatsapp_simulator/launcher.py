@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
+from whatsapp_mcp.processes.child_process import module_command
 
 _LAUNCH = Path(__file__).with_name("launch")
 _VARIABLES = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "PYTHONPATH")

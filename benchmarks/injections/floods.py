@@ -30,7 +30,7 @@ from whatsapp_mcp.device.leader.serving import greet
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.policy import Effect
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.processes.rpc import Peer
 from whatsapp_mcp.settings import Settings
 
 AT_ONCE: Final = 8

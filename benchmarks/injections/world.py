@@ -23,9 +23,9 @@ from benchmarks.injections.dictation import Dictation, dictation
 from benchmarks.injections.orders import COLLECTOR
 from benchmarks.injections.outgoing import Outgoing, recorded
 from whatsapp_mcp.archive import ReadingArchive, open_archive
-from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.observer import leading_device
+from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.push.topics import CHATS, MESSAGES, UNREAD
 from whatsapp_mcp.server.runtime import Runtime, Runtimes

@@ -29,10 +29,10 @@ from mcp.client.stdio import StdioServerParameters
 from benchmarks.soak.fleet import GONE
 from benchmarks.soak.watch import children
 from whatsapp_mcp.archive import ReadingArchive
-from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.protocol import Devices
 from whatsapp_mcp.models import AddressBookState
+from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.phone import Phone

@@ -24,8 +24,8 @@ from whatsapp_mcp.archive import Archive, LogStorage, open_archive
 from whatsapp_mcp.archive.care import FolderSnapshots, copy_archive, digest_of
 from whatsapp_mcp.archive.projection import snapshotting
 from whatsapp_mcp.device.leader.snapshots import keep_snapshots, make_last_snapshot
-from whatsapp_mcp.encryption import KeySource, Vault, connect, encrypt
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.files.encryption import KeySource, Vault, connect, encrypt
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Pruned, Snapshot, Unavailable
 from whatsapp_mcp.system import draft_of

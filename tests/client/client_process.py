@@ -16,7 +16,7 @@ import anyio.abc
 
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.client.protocol import ENVIRONMENT, QR, READY, STATE, EventCode
-from whatsapp_mcp.rpc import Params, Peer
+from whatsapp_mcp.processes.rpc import Params, Peer
 from whatsapp_simulator.phone import Phone
 
 NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", "NO_PROXY": ""}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.client_process import ClientUnderTest, client_process
-from whatsapp_mcp.child_process import RECEIVED, SENDING
+from whatsapp_mcp.processes.child_process import RECEIVED, SENDING
 from whatsapp_simulator import WhatsApp
 
 

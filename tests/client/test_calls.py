@@ -10,7 +10,6 @@ from google.protobuf.message import Message
 from tests.client.client_process import ClientUnderTest
 from tests.client.conftest import sending
 from tests.tables import for_each
-from whatsapp_mcp.child_process import RECEIVED
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import (
     FileNotAllowed,
@@ -23,6 +22,7 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
+from whatsapp_mcp.processes.child_process import RECEIVED
 from whatsapp_mcp.protobufs import E2E, Neonize
 from whatsapp_simulator import WhatsApp
 

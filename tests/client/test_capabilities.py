@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.tables import for_each
-from whatsapp_mcp import capabilities
-from whatsapp_mcp.capabilities import (
+from whatsapp_mcp.processes import capabilities
+from whatsapp_mcp.processes.capabilities import (
     CAPABILITIES,
     SYMBOLS,
     Capability,

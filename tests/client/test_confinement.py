@@ -23,8 +23,8 @@ from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.rpc import Params
-from whatsapp_mcp.sandbox import READ
+from whatsapp_mcp.processes.rpc import Params
+from whatsapp_mcp.processes.sandbox import READ
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.system import write_private
 from whatsapp_simulator import WhatsApp

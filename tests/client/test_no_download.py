@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.client.client_process import NOWHERE
-from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY
+from whatsapp_mcp.processes.child_process import module_command
 
 FETCHES = """
 from pathlib import Path

@@ -17,7 +17,7 @@ import pytest
 
 from whatsapp_mcp.device.connection import in_folder, state
 from whatsapp_mcp.device.connection.client_process import Client
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings, Settings
 
 pytestmark = [

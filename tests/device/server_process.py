@@ -19,9 +19,9 @@ import anyio.abc
 import anyio.to_thread
 
 import whatsapp_mcp
-from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.device.leader import serving
 from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.settings import Settings
 from whatsapp_simulator import launcher
 

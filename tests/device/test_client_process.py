@@ -13,7 +13,7 @@ from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY
 from whatsapp_mcp.device.connection import client_process, in_folder, state
 from whatsapp_mcp.device.connection.client_process import LOG_LIMIT, Client, open_log
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 
 pytestmark = pytest.mark.anyio

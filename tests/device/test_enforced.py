@@ -36,7 +36,7 @@ from whatsapp_mcp.models import (
     TextContent,
 )
 from whatsapp_mcp.policy import Effect
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_simulator import WhatsApp
 

@@ -26,7 +26,7 @@ from whatsapp_mcp.device.local_device import CALL_DEADLINE, LocalDevice
 from whatsapp_mcp.device.outbox import deliveries
 from whatsapp_mcp.errors import NotConnected, NotLinked, Rejected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.binary import Node

@@ -16,7 +16,7 @@ from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.group_receipts import AGAIN, GroupReceipts
 from whatsapp_mcp.errors import NotConnected
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 
 pytestmark = pytest.mark.anyio

@@ -19,7 +19,7 @@ from whatsapp_mcp.device.leader.serving import PROTOCOL
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.processes.rpc import Peer
 from whatsapp_mcp.settings import AccountFolder, Settings
 from whatsapp_mcp.system import LoopbackPort
 

@@ -12,7 +12,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.outbox.message_actions import MessageActions
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.name_lookups import AFTER_LOGIN, REFRESH, Names
 from whatsapp_mcp.errors import NotConnected, Rejected
 from whatsapp_mcp.models import Chat, ConnectionState, ContactUpdate, GroupUpdate, Page
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio

@@ -27,7 +27,7 @@ from whatsapp_mcp.models import (
     SendStatus,
     TextContent,
 )
-from whatsapp_mcp.rpc import Handler, Peer
+from whatsapp_mcp.processes.rpc import Handler, Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 from tests.device.conftest import Leader
 from tests.device.letters import LETTER, known, letter, met
 from whatsapp_mcp.device.sealing import IDLE, seal_idle
-from whatsapp_mcp.encryption import KeySource, Vault
+from whatsapp_mcp.files.encryption import KeySource, Vault
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_simulator import WhatsApp
 

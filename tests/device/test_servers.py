@@ -38,7 +38,7 @@ from whatsapp_mcp.models import (
     SendStatus,
     TextContent,
 )
-from whatsapp_mcp.rpc import Guest, Peer
+from whatsapp_mcp.processes.rpc import Guest, Peer
 from whatsapp_mcp.settings import AccountFolder, Settings
 from whatsapp_simulator import WhatsApp
 

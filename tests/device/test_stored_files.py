@@ -19,7 +19,7 @@ from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import FileContent, SendRequest
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.storage import Unavailable
 

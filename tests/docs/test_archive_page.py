@@ -12,7 +12,6 @@ import typer.main
 
 from tests.archive import events as ev
 from tests.archive.events import GROUP, NOON, journal
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.archive.read.search_query import HAS, IS
@@ -20,6 +19,7 @@ from whatsapp_mcp.cli.archive import app
 from whatsapp_mcp.models import GroupUpdate
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.text import time_grammar
 
 PAGE = (Path(__file__).parents[2] / "docs" / "archive.md").read_text(encoding="utf-8")
 ANA = "15550001111@s.whatsapp.net"

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.tables import for_each
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.device.guard import LATE
 from whatsapp_mcp.device.guard.moments import FARTHEST, MOST_SCHEDULED
 from whatsapp_mcp.errors import InvalidArgument
@@ -17,6 +16,7 @@ from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools.pending import deleting, scheduled
 from whatsapp_mcp.server.tools.planning import scheduling
 from whatsapp_mcp.server.tools.sending import send_message
+from whatsapp_mcp.text import time_grammar
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scheduling.md").read_text(encoding="utf-8")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.docs.go_functions import linked_functions
 from tests.tables import for_each
-from whatsapp_mcp.capabilities import CAPABILITIES, Capability
+from whatsapp_mcp.processes.capabilities import CAPABILITIES, Capability
 
 PAGE = (Path(__file__).parents[2] / "docs" / "upstream.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from tests.properties import examples
 from whatsapp_mcp.archive.database import connect, is_damage
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.encryption import DatabaseKey, KeySource, Vault, locking, read_sealed, sealed
-from whatsapp_mcp.encryption import connect as connect_file
-from whatsapp_mcp.encryption.conversion import decrypt, encrypt
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.files.encryption import DatabaseKey, KeySource, Vault, locking, read_sealed, sealed
+from whatsapp_mcp.files.encryption import connect as connect_file
+from whatsapp_mcp.files.encryption.conversion import decrypt, encrypt
 from whatsapp_mcp.settings import AccountFolder
 
 pytest.importorskip("sqlcipher3")

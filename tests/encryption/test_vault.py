@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.encryption import KeySource, Step, Vault
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
+from whatsapp_mcp.files.encryption import KeySource, Step, Vault
 from whatsapp_mcp.system import write_private
 
 

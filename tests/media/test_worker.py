@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.media.workers import PROBING, kept
-from whatsapp_mcp import child_process
 from whatsapp_mcp.errors import Busy, InvalidArgument, TooLong, Unsupported
 from whatsapp_mcp.media import worker as worker_module
 from whatsapp_mcp.media.child import Channel, ServedFile
 from whatsapp_mcp.media.frames import frame
 from whatsapp_mcp.media.worker import Limits, Worker
+from whatsapp_mcp.processes import child_process
 
 pytestmark = pytest.mark.anyio
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.tables import for_each
-from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.policy import Effect, check_scope, is_in_scope, parse_scopes, scope_of
+from whatsapp_mcp.text.choices import SCOPES
 
 EVERY = frozenset(SCOPES)
 NEEDED = {

@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import httpx2
 
-from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.calls import Principal, Services, ServicesSource
@@ -20,6 +19,7 @@ from whatsapp_mcp.server.transports.guard import Guard
 from whatsapp_mcp.server.transports.http import asgi_app, uvicorn_server
 from whatsapp_mcp.server.transports.page_login import PageLogins
 from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.text.choices import SCOPES
 
 URL = "http://127.0.0.1:8808"
 TOKEN = "a-token-of-this-test"

@@ -14,12 +14,12 @@ from mcp import Client
 
 from tests import simulated
 from tests.fixtures import HttpServer, call, client_of, http_server, said, until
-from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Accounts
 from whatsapp_mcp.server.runtime import Runtime, Runtimes
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import load
+from whatsapp_mcp.text.choices import SCOPES
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.phone import Phone
 

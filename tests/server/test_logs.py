@@ -16,7 +16,7 @@ from tests.fixtures import Mode, Transport, client_of, http_server, link, mcp_cl
 from tests.server.fakes import text_of
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.processes.rpc import Peer
 from whatsapp_mcp.settings import load
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.people import Person

@@ -19,7 +19,7 @@ from whatsapp_mcp.device.operations.generated import as_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.errors import Denied, FileNotAllowed
 from whatsapp_mcp.models import FileContent, GroupChange, ProfileChange, SendRequest, TextContent
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.processes.rpc import Peer
 from whatsapp_mcp.settings import AccountFolder, Settings
 from whatsapp_simulator import WhatsApp
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.fakes import CODE, FENCE
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.models import (
     Actor,
     Chat,
@@ -31,6 +30,7 @@ from whatsapp_mcp.server.render.data import chats_data, messages_data
 from whatsapp_mcp.server.render.message_line import Detail
 from whatsapp_mcp.server.render.text import chats_text, messages_text
 from whatsapp_mcp.server.render.times import rfc3339, short, stamp
+from whatsapp_mcp.text import time_grammar
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 evil = st.text(max_size=80) | st.lists(

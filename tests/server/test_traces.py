@@ -16,11 +16,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.linked import LIMIT
 from tests.server.pair import link, pair_of_servers
-from whatsapp_mcp import tracing
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.processes import tracing
+from whatsapp_mcp.processes.tracing.otel import OtelTracer
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.tracing.otel import OtelTracer
 
 pytestmark = pytest.mark.anyio
 TEXT, NAME = "words-of-a-message", "Somebody Special"

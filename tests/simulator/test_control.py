@@ -13,7 +13,7 @@ import pytest
 
 from tests.simulator.neonize_client import neonize_client
 from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, Rejected
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.processes.rpc import Peer
 
 pytestmark = pytest.mark.anyio
 

@@ -45,9 +45,9 @@ from whatsapp_fleet.node.status import NodeStatus
 from whatsapp_fleet.objects import NotThisStore, ObjectStore, StoreFailed, open_objects
 from whatsapp_fleet.protocol import Contact, LeaseTimes
 from whatsapp_fleet.settings import FleetSettings, HostPort
-from whatsapp_mcp.child_process import kept_descriptors
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import InvalidArgument, cause
+from whatsapp_mcp.processes.child_process import kept_descriptors
 from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.storage import StorageError, Unavailable
 from whatsapp_mcp.system import END, allow_most_open_files, boottime, receive_signals

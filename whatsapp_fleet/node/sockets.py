@@ -20,9 +20,9 @@ from anyio.abc import Process
 
 from whatsapp_fleet.protocol import Contact
 from whatsapp_fleet.settings import HostPort, NodeSettings
-from whatsapp_mcp.child_process import kept_variables, short_command
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.errors import InvalidArgument, cause
+from whatsapp_mcp.processes.child_process import kept_variables, short_command
 from whatsapp_mcp.system import boot, reuse_address
 
 BIND_LIMIT: Final = 15.0

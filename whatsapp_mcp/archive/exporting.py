@@ -13,9 +13,9 @@ from typing import Final, Literal, Protocol
 import anyio
 from pydantic import TypeAdapter
 
-from whatsapp_mcp.encryption import Vault, read_sealed, sealed
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.media_folder import recorded_file
+from whatsapp_mcp.files.encryption import Vault, read_sealed, sealed
+from whatsapp_mcp.files.media_folder import recorded_file
 from whatsapp_mcp.models import (
     EVERYTHING,
     Chat,

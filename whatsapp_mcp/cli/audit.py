@@ -9,12 +9,13 @@ from typing import Any
 
 import typer
 
-from whatsapp_mcp import settings, time_grammar
+from whatsapp_mcp import settings
 from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import shown
 from whatsapp_mcp.ledger import AuditRow, Fault, Ledger
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.text import time_grammar
 
 
 def tell(account: str, since: str, *, verify: bool, as_json: bool) -> list[Fault]:

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.processes.child_process import module_command
 from whatsapp_mcp.system import program_file
 
 DISTRIBUTION: Final = "mcp-server-whatsapp"

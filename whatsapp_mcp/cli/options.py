@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatsapp_mcp import time_grammar
-from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.errors import InvalidArgument, NotLinked
-from whatsapp_mcp.home import accounts_in, home_in
-from whatsapp_mcp.zone import SystemZone
+from whatsapp_mcp.files.home import accounts_in, home_in
+from whatsapp_mcp.text import time_grammar
+from whatsapp_mcp.text.choices import SCOPES
+from whatsapp_mcp.text.zone import SystemZone
 
 if TYPE_CHECKING:
     from whatsapp_mcp.settings import AccountFolder

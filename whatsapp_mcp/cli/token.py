@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import AsJson, complete_accounts, complete_scopes, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import aligned
+from whatsapp_mcp.text.choices import SCOPES
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.transports import Tokens

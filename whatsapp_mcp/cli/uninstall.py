@@ -17,7 +17,7 @@ from whatsapp_mcp.cli.options import agreed
 from whatsapp_mcp.cli.outcome import ExitCode, print_error
 from whatsapp_mcp.cli.service import installed_services, remove_service
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
-from whatsapp_mcp.home import SERVER_LOG
+from whatsapp_mcp.files.home import SERVER_LOG
 
 if TYPE_CHECKING:
     from whatsapp_mcp.cli.hosts import Found, Host

@@ -28,11 +28,11 @@ from whatsapp_mcp.client.protocol import (
     LEADER_GONE_SECONDS,
     LEASE,
 )
-from whatsapp_mcp.redaction import RedactingFormatter
-from whatsapp_mcp.rpc import Params, Peer
-from whatsapp_mcp.sandbox import forbid_core_dumps
+from whatsapp_mcp.processes.rpc import Params, Peer
+from whatsapp_mcp.processes.sandbox import forbid_core_dumps
 from whatsapp_mcp.storage import Fenced, JournalWriter, Refused, StorageError
 from whatsapp_mcp.system import EndTimer, leave_terminal, limit_memory, share_arenas
+from whatsapp_mcp.text.redaction import RedactingFormatter
 
 _MEMORY: Final = 3 << 29
 """Bytes that this process may take. What it unpacks and parses in Go is bounded in no other way."""

@@ -17,10 +17,10 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from whatsapp_mcp.child_process import RECEIVED, SENDING
 from whatsapp_mcp.client.protocol import PART, PART_BYTES
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.processes.child_process import RECEIVED, SENDING
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.protobufs.bounded import parsed
 

@@ -13,7 +13,6 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from whatsapp_mcp.capabilities import CapabilityState, capability_of_call
 from whatsapp_mcp.client import failures
 from whatsapp_mcp.client.arguments import Arguments, to_json
 from whatsapp_mcp.client.failures import meaning, sentence_of
@@ -30,6 +29,7 @@ from whatsapp_mcp.client.library import (
     set_privacy_setting,
 )
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, Rejected, TooLong, Unsupported
+from whatsapp_mcp.processes.capabilities import CapabilityState, capability_of_call
 from whatsapp_mcp.protobufs import E2E, Neonize
 from whatsapp_mcp.system import write_private
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import whatsapp_mcp
-from whatsapp_mcp.child_process import SENDING
-from whatsapp_mcp.sandbox import (
+from whatsapp_mcp.processes.child_process import SENDING
+from whatsapp_mcp.processes.sandbox import (
     ABSTRACT_UNIX_SOCKET,
     BIND_TCP,
     READ,

@@ -22,7 +22,6 @@ import math
 import re
 from typing import Any, Final
 
-from whatsapp_mcp.capabilities import CAPABILITIES
 from whatsapp_mcp.errors import (
     TIMELOCKED,
     Busy,
@@ -40,6 +39,7 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
+from whatsapp_mcp.processes.capabilities import CAPABILITIES
 from whatsapp_mcp.storage import KeysAddress
 
 _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] = tuple(

@@ -16,8 +16,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-from whatsapp_mcp import encryption
-from whatsapp_mcp.encryption import DatabaseKey
+from whatsapp_mcp.files import encryption
+from whatsapp_mcp.files.encryption import DatabaseKey
 from whatsapp_mcp.storage import (
     EVENT_BYTES,
     READ_BYTES,

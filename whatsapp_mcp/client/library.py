@@ -42,13 +42,13 @@ from neonize.utils.enum import (
     ReceiptType,
 )
 
-from whatsapp_mcp.capabilities import SYMBOLS
 from whatsapp_mcp.client.failures import KeysFailure
 from whatsapp_mcp.client.protocol import EXIT_NO_KEYS
+from whatsapp_mcp.processes.capabilities import SYMBOLS
 from whatsapp_mcp.protobufs import CompanionReg, Neonize
 from whatsapp_mcp.protobufs.bounded import parsed
-from whatsapp_mcp.redaction import without_credentials
 from whatsapp_mcp.storage import KeysAddress
+from whatsapp_mcp.text.redaction import without_credentials
 
 __all__ = [
     "VERSION",

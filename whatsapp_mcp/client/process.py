@@ -42,7 +42,7 @@ from whatsapp_mcp.client.protocol import (
     EventCode,
 )
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked, WhatsAppError
-from whatsapp_mcp.rpc import Params, Peer
+from whatsapp_mcp.processes.rpc import Params, Peer
 
 _THREADS: Final = 64
 """Each call into the library holds one until Go answers, which may take minutes."""

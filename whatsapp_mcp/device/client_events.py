@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.device.outbox import Outbox
     from whatsapp_mcp.device.owner import Owner
     from whatsapp_mcp.device.typing_people import TypingPeople
-    from whatsapp_mcp.rpc import Params
+    from whatsapp_mcp.processes.rpc import Params
     from whatsapp_mcp.settings import CurrentSettings
     from whatsapp_mcp.storage import LeadershipOver
 

@@ -18,7 +18,7 @@ from whatsapp_mcp.device.outbox import Addresses
 from whatsapp_mcp.errors import Denied, RateLimited, WhatsAppError
 from whatsapp_mcp.models import SYSTEM, Chat, ChatKind, MessageFilter, MessageKind
 from whatsapp_mcp.policy import Act, Audience, Effect, Policy, Situation, check_quiet, require
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.storage import KeyStore
 

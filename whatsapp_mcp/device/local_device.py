@@ -59,7 +59,7 @@ from whatsapp_mcp.errors import (
 from whatsapp_mcp.ledger import PauseRecord
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import Activity, ConnectionState, JournalEvent
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings, CurrentSettings, Settings
 from whatsapp_mcp.storage import LeadershipOver, StoredDevice
 

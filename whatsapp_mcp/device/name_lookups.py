@@ -15,8 +15,8 @@ from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.operations import group_update, jid_text, moment, read_channel, read_group
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Chat, ContactUpdate
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.protobufs.bounded import parsed
-from whatsapp_mcp.rpc import Params
 
 REFRESH: Final = 3600.0
 """Seconds between two rounds of questions; names change rarely."""

@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.encryption import SEALED, seal
+from whatsapp_mcp.files.encryption import SEALED, seal
 from whatsapp_mcp.settings import AccountFolder
 
 INTERVAL: Final = 300.0

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from whatsapp_mcp.encryption import DatabaseKey
+from whatsapp_mcp.files.encryption import DatabaseKey
 from whatsapp_mcp.ledger.dump import dump, from_json, is_empty, newer_version, restore, to_json
 from whatsapp_mcp.ledger.tables import LEDGER, connect_ledger
 from whatsapp_mcp.storage import Pruned, Rewound, StatementLog, transaction

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp import encryption
-from whatsapp_mcp.encryption import DatabaseKey
+from whatsapp_mcp.files import encryption
+from whatsapp_mcp.files.encryption import DatabaseKey
 from whatsapp_mcp.storage import Schema, run_script
 
 _PATIENCE: Final = 5.0

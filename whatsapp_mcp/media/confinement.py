@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.sandbox import (
+from whatsapp_mcp.processes.sandbox import (
     ABSTRACT_UNIX_SOCKET,
     BIND_TCP,
     CONNECT_TCP,

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import anyio
 
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, NotConnected, TooLong
-from whatsapp_mcp.network import Address, address_of, is_public, leads_here
+from whatsapp_mcp.text.network_addresses import Address, address_of, is_public, leads_here
 
 if TYPE_CHECKING:
     import httpx2

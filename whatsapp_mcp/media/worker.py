@@ -22,7 +22,6 @@ import anyio.to_thread
 from anyio.abc import Process, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from whatsapp_mcp.child_process import kept_variables, module_command
 from whatsapp_mcp.errors import (
     Busy,
     MediaUnavailable,
@@ -32,6 +31,7 @@ from whatsapp_mcp.errors import (
 )
 from whatsapp_mcp.media.frames import MAX_HEADER, PREFIX, READ_BYTES, frame, header_of
 from whatsapp_mcp.media.job import DEFAULT_LIMITS, SAID, Limits, Said, error_of, invalid_answer, place_in
+from whatsapp_mcp.processes.child_process import kept_variables, module_command
 from whatsapp_mcp.system import IDLE_PRIORITY, memory_of, resume, suspend, took_too_long
 
 Source = bytes | IO[bytes]

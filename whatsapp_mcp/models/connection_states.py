@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
-from whatsapp_mcp.zone import SystemZone, local
+from whatsapp_mcp.text.zone import SystemZone, local
 
 LINKED_DEVICES: Final = "Settings (iPhone) or the ⋮ menu (Android) → Linked devices"
 """Where WhatsApp on a phone lists its linked devices, and links another one."""

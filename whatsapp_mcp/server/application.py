@@ -22,7 +22,6 @@ from mcp.types import (
 )
 
 import whatsapp_mcp
-from whatsapp_mcp.choices import TOOL_SCOPES
 from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.policy import check_scope
 from whatsapp_mcp.server import cards, tools
@@ -43,6 +42,7 @@ from whatsapp_mcp.server.invalid_requests import answering_invalid
 from whatsapp_mcp.server.prompts import Skills, completed, prompts
 from whatsapp_mcp.server.push import Offered, publishing, serve_push
 from whatsapp_mcp.server.stdio import stdio
+from whatsapp_mcp.text.choices import TOOL_SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -19,8 +19,8 @@ from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.redaction import RedactingFormatter, set_levels
-from whatsapp_mcp.tracing import carrier
+from whatsapp_mcp.processes.tracing import carrier
+from whatsapp_mcp.text.redaction import RedactingFormatter, set_levels
 
 FILE_LIMIT: Final = 2 * 1024 * 1024
 """Bytes of the file after which it becomes `NAME.1`."""

@@ -14,11 +14,11 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp import settings as settings_module
-from whatsapp_mcp import tracing
 from whatsapp_mcp.errors import InvalidArgument, disk_failure
-from whatsapp_mcp.home import SERVER_LOG
+from whatsapp_mcp.files.home import SERVER_LOG
 from whatsapp_mcp.jid import parse_chat
 from whatsapp_mcp.models.caller import chat_principal
+from whatsapp_mcp.processes import tracing
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Accounts
 from whatsapp_mcp.server.log import log_to_stderr

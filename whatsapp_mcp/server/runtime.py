@@ -21,7 +21,7 @@ from whatsapp_mcp.server.calls import CallMeter, LocalSource, Pages, Services
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import CurrentSettings
-from whatsapp_mcp.zone import SystemZoneFile
+from whatsapp_mcp.text.zone import SystemZoneFile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

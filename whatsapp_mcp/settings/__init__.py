@@ -6,7 +6,7 @@ alone: any server may become its leader. `[accounts.NAME.<section>]` is laid ove
 `Settings.for_account`, `CurrentSettings(settings, account)`.
 """
 
-from whatsapp_mcp.home import HOME_VARIABLE, home_in
+from whatsapp_mcp.files.home import HOME_VARIABLE, home_in
 from whatsapp_mcp.settings.account_folder import (
     REMOVING,
     RENAMING,

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.allowed_files import MEDIA
-from whatsapp_mcp.child_process import RECEIVED, SENDING
-from whatsapp_mcp.encryption import DatabaseKey, Vault
 from whatsapp_mcp.errors import InvalidArgument, disk_failure
-from whatsapp_mcp.home import HOME_VARIABLE, SERVER_LOG
+from whatsapp_mcp.files.allowed_files import MEDIA
+from whatsapp_mcp.files.encryption import DatabaseKey, Vault
+from whatsapp_mcp.files.home import HOME_VARIABLE, SERVER_LOG
+from whatsapp_mcp.processes.child_process import RECEIVED, SENDING
 from whatsapp_mcp.system import (
     SOCKET_PATH_LIMIT,
     MeetingPlace,

@@ -6,10 +6,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import parse_chat
 from whatsapp_mcp.settings.section import Section, UserPath
+from whatsapp_mcp.text.emoji import is_emoji
 
 AgentKind = Literal["command", "channel", "clients"]
 OWN_CHAT: Final = "self"

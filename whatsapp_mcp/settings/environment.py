@@ -6,7 +6,7 @@ import os
 from typing import Any, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.home import HOME_VARIABLE
+from whatsapp_mcp.files.home import HOME_VARIABLE
 
 ENV_PREFIX: Final = "WHATSAPP_MCP_"
 CHAT_VARIABLE: Final = f"{ENV_PREFIX}CHAT"

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from whatsapp_mcp.allowed_files import overlap
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.home import HOME_VARIABLE, home_in
+from whatsapp_mcp.files.allowed_files import overlap
+from whatsapp_mcp.files.home import HOME_VARIABLE, home_in
 from whatsapp_mcp.settings.environment import ENV_PREFIX, overlay_environment
 from whatsapp_mcp.settings.overrides import FaultyOverride, laid_over, overrides_of, sections_of
 from whatsapp_mcp.settings.sections import Settings, own_faults_of_features

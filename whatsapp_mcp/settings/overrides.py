@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from whatsapp_mcp.home import is_account_name
-from whatsapp_mcp.network import address_of, leads_here
+from whatsapp_mcp.files.home import is_account_name
+from whatsapp_mcp.text.network_addresses import address_of, leads_here
 
 ACCOUNTS: Final = "accounts"
 PER_ACCOUNT: Final = frozenset(

@@ -20,11 +20,11 @@ from pydantic import (
     model_validator,
 )
 
-from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.features.reading.voice_section import VoiceSettings
 from whatsapp_mcp.features.webhooks.settings import Webhooks, own_webhook_faults
-from whatsapp_mcp.home import accounts_in, is_account_name
+from whatsapp_mcp.files.encryption import KeySource, Vault
+from whatsapp_mcp.files.home import accounts_in, is_account_name
 from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
 from whatsapp_mcp.settings.agent_section import AgentSettings
@@ -32,7 +32,7 @@ from whatsapp_mcp.settings.media_section import MediaSettings
 from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.server_section import ServerSettings
 from whatsapp_mcp.settings.traces_section import TracesSettings
-from whatsapp_mcp.zone import SystemZone
+from whatsapp_mcp.text.zone import SystemZone
 
 _SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
 _PROXY_SCHEMES: Final = ("socks5", "http", "https")

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from whatsapp_mcp.jid import is_person, number_of
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.zone import local
 
 CHATS: Final = "/chats"
 PEOPLE: Final = "/people"

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.text import time_grammar
+from whatsapp_mcp.text.zone import local
 from whatsapp_mcp.web.formats import chat_path
 from whatsapp_mcp.web.site import Site
-from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio.to_thread
 
-from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.policy import parse_scopes
+from whatsapp_mcp.text.choices import SCOPES
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from whatsapp_mcp.settings import AccountFolder
 
 _LATER_VERSION = """
 import sys
-from whatsapp_mcp.child_process import client_program
+from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.device.leader import serving
 from whatsapp_simulator import launcher
 import os

@@ -16,7 +16,6 @@ from tests.server.fakes import FakeDevice, FakeDevices, FakeSource, ledger_in
 from tests.server.over_http import TOKEN, URL, SourceRuntime, verify
 from whatsapp_mcp import errors
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.features.metrics import ACCOUNT, METRICS
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, FilesStatus, LeaderFigures
@@ -26,6 +25,7 @@ from whatsapp_mcp.server.calls import Principal, spec_of
 from whatsapp_mcp.server.tools import load_tools
 from whatsapp_mcp.server.transports.http import asgi_app
 from whatsapp_mcp.server.transports.page_login import PageLogins
+from whatsapp_mcp.text.choices import SCOPES
 from whatsapp_mcp.web.sources import Opened
 
 pytestmark = pytest.mark.anyio

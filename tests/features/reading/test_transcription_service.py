@@ -23,7 +23,6 @@ from tests.media.speech_samples import (
     spoken_video,
 )
 from tests.tables import for_each
-from whatsapp_mcp.encryption import KeySource
 from whatsapp_mcp.errors import Busy, RateLimited, TooLong, Unsupported
 from whatsapp_mcp.features.reading.readers import ReaderOptions, open_reader
 from whatsapp_mcp.features.reading.speech import options
@@ -37,6 +36,7 @@ from whatsapp_mcp.features.reading.speech.options import (
 from whatsapp_mcp.features.reading.speech.recogniser import PIECE_SECONDS, Segment, Transcript
 from whatsapp_mcp.features.reading.speech.service import Service
 from whatsapp_mcp.features.reading.speech.sphinx import Sphinx
+from whatsapp_mcp.files.encryption import KeySource
 from whatsapp_mcp.models import FileReading
 from whatsapp_mcp.settings import Settings
 

@@ -7,7 +7,7 @@ import pytest
 from tests.server.fakes import FakeSource
 from tests.server.over_http import api
 from tests.server.test_traces import Spans
-from whatsapp_mcp import tracing
+from whatsapp_mcp.processes import tracing
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from whatsapp_fleet import settings
 from whatsapp_fleet.cli import CLIENT
 from whatsapp_fleet.node import run_node
 from whatsapp_fleet.protocol import LeaseTimes
-from whatsapp_mcp.child_process import client_program
+from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.server.log import log_to_stderr
 from whatsapp_simulator import launcher
 

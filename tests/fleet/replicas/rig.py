@@ -15,7 +15,7 @@ from whatsapp_fleet.node.replicas.peers import Peers
 from whatsapp_fleet.node.replicas.remote import RemoteAccount
 from whatsapp_fleet.node.replicas.serving import Served
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.rpc import Guest
+from whatsapp_mcp.processes.rpc import Guest
 from whatsapp_mcp.server.calls import Accounts, ServicesSource
 
 SECRET = "of the fleet"

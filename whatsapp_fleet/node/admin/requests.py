@@ -7,8 +7,8 @@ from typing import Annotated, Final, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from whatsapp_mcp.choices import Scope
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.text.choices import Scope
 
 M = TypeVar("M", bound=BaseModel)
 _LONGEST_SETTINGS: Final = 64 * 1024

@@ -20,9 +20,9 @@ from psycopg import sql
 
 from whatsapp_fleet.database import Database, Session, connect
 from whatsapp_fleet.keys import Login, lock_plain, with_login
-from whatsapp_mcp.child_process import kept_variables, module_command
 from whatsapp_mcp.client.client_storage import KEYS_FILE, ClientStorage
 from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.processes.child_process import kept_variables, module_command
 from whatsapp_mcp.storage import KeysAddress, KeysUnreadable, guard
 
 _MAKE_LIMIT: Final = 60.0

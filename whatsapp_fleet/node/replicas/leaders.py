@@ -11,7 +11,7 @@ import anyio
 from whatsapp_fleet.node.replicas.peers import Lost, Peers, Unreachable
 from whatsapp_fleet.node.replicas.wire import PERFORM, Answer
 from whatsapp_mcp.errors import Busy, WhatsAppError
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.server.calls import Progress
 
 LEADER_LIMIT: Final = 5.0

@@ -16,7 +16,7 @@ from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Change
 from whatsapp_mcp.policy import Effect, Policy
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.server.calls import (
     Call,
     CallMeter,

@@ -29,7 +29,7 @@ from whatsapp_mcp.device.operations import OPERATIONS, CallersDevices
 from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, Unsupported
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.policy import Situation, require
-from whatsapp_mcp.rpc import Guest, Params, Peer, by_name, greeted_peer
+from whatsapp_mcp.processes.rpc import Guest, Params, Peer, by_name, greeted_peer
 from whatsapp_mcp.server.calls import Call, ServicesSource, contained, no_progress
 from whatsapp_mcp.server.procedures import Procedure, procedure
 

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp import encryption
 from whatsapp_mcp.archive import database, identity, read, state
 from whatsapp_mcp.archive.care import file_copies
 from whatsapp_mcp.archive.database import ID_BITS, column, value
 from whatsapp_mcp.archive.write import Applying, begin_raw_operation, end_replied, position
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.media_folder import recorded_file
+from whatsapp_mcp.files import encryption
+from whatsapp_mcp.files.media_folder import recorded_file
 from whatsapp_mcp.models import files_of
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import guard, transaction

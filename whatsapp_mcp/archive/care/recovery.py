@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.care.maintenance import DANGLING, check_file
 from whatsapp_mcp.archive.database import (
     connect_new,
@@ -20,6 +19,7 @@ from whatsapp_mcp.archive.database import (
     value,
 )
 from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.files import encryption
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import transaction
 

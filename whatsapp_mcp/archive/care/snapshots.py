@@ -17,9 +17,9 @@ from typing import IO, BinaryIO, Final
 import anyio.to_thread
 from pydantic import TypeAdapter
 
-from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.write import PLACES, mark_archive, mark_raw, position
+from whatsapp_mcp.files import encryption
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Snapshot
 from whatsapp_mcp.system import draft_of, replaced, write_private

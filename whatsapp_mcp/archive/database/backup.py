@@ -9,10 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.database import schema
-from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.files import encryption
+from whatsapp_mcp.files.encryption import DatabaseKey
 from whatsapp_mcp.system import replaced
 
 _ROOM: Final = 2

@@ -16,10 +16,10 @@ from typing import Final, TypeVar, TypeVarTuple
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.database import schema
-from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, InvalidArgument
+from whatsapp_mcp.files import encryption
+from whatsapp_mcp.files.encryption import DatabaseKey
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import transaction
 from whatsapp_mcp.system import make_private_file

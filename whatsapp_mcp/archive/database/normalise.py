@@ -11,7 +11,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from whatsapp_mcp.emoji import SYMBOLS
+from whatsapp_mcp.text.emoji import SYMBOLS
 
 _ACCENTS = re.compile("(?<=[A-Za-z\u0370-\u03ff])[\u0300-\u036f]+")
 """Marks on Latin and Greek letters, after decomposition."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from whatsapp_mcp.archive.database import backup, damage, schema
 from whatsapp_mcp.archive.database.connections import connect_writer
-from whatsapp_mcp.encryption import DatabaseKey
+from whatsapp_mcp.files.encryption import DatabaseKey
 from whatsapp_mcp.settings import AccountFolder
 
 

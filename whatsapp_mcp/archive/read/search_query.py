@@ -14,11 +14,11 @@ from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import Final
 
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.archive.database import tokens, tokens_text
 from whatsapp_mcp.archive.state import ADDONS, AddOn
 from whatsapp_mcp.decoding import UNREAD_SQL, Flag
 from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.text import time_grammar
 
 _PIECE: Final = re.compile(
     r"""(?P<no>-)?(?:(?P<op>[a-zA-Z]{2,6}):)?(?:["“”„«](?P<quoted>[^"“”»]*)["“”»]?|(?P<word>[^\s"“”„«»]+))"""

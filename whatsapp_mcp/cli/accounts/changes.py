@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from whatsapp_mcp.device.leader import LeaderLock, LockFile
-from whatsapp_mcp.encryption import KeySource
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
+from whatsapp_mcp.files.encryption import KeySource
 from whatsapp_mcp.settings import (
     REMOVING,
     RENAMING,

@@ -13,7 +13,7 @@ from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson
 from whatsapp_mcp.cli.terminal import aligned, isolated
 from whatsapp_mcp.jid import number_of, parse_chat
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.zone import local
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive

@@ -16,7 +16,7 @@ from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
 from whatsapp_mcp.cli.terminal import shown
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.zone import local
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive

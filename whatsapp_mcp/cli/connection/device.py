@@ -15,8 +15,8 @@ from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.device.operations import Device, Devices
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import PERSON, ConnectionStatus
-from whatsapp_mcp.redaction import RedactingFormatter, describe, set_levels
 from whatsapp_mcp.system import INTERRUPT, receive_signals
+from whatsapp_mcp.text.redaction import RedactingFormatter, describe, set_levels
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.abc
 
-from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.processes.child_process import module_command
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 
 if TYPE_CHECKING:

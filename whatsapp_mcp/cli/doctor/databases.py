@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.database import is_damage
 from whatsapp_mcp.cli.advice import RECOVER
 from whatsapp_mcp.cli.doctor.finding import Finding, listed
 from whatsapp_mcp.device.leader import running_leader
 from whatsapp_mcp.errors import WhatsAppError, cause
+from whatsapp_mcp.files import encryption
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import guard
 

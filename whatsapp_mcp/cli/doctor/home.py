@@ -11,9 +11,9 @@ from typing import Final
 
 from whatsapp_mcp.cli.doctor.finding import Finding, listed
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.redaction import without_credentials
 from whatsapp_mcp.settings import HOME_VARIABLE, REMOVING, RENAMING, Settings, file_system_of, sharing_of
 from whatsapp_mcp.system import HAS_MODES, is_foreign, open_to_others, own_user
+from whatsapp_mcp.text.redaction import without_credentials
 
 _FULL: Final = 100
 """Megabytes below which the archive soon cannot be written."""

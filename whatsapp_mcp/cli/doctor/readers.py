@@ -12,10 +12,10 @@ from typing import Final
 import anyio
 
 from whatsapp_mcp import media
-from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.cli.doctor.finding import Finding
 from whatsapp_mcp.cli.installation import DISTRIBUTION
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.processes.child_process import module_command
 
 _PICTURE: Final = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
 """A GIF of one pixel."""

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any, Final
 
 from whatsapp_mcp.cli.installation import DISTRIBUTION, SCRIPTS, command
-from whatsapp_mcp.home import HOME_VARIABLE
+from whatsapp_mcp.files.home import HOME_VARIABLE
 
 SERVER_NAME: Final = "whatsapp"
 """What hosts call the server of all accounts, or of the account `default`."""

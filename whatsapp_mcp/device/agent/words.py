@@ -24,7 +24,7 @@ from whatsapp_mcp.models import (
     words_are_strangers,
 )
 from whatsapp_mcp.policy import clean, clean_line, cut_name, mask_codes
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.zone import local
 
 _UNHEARD: Final = "[a voice note that was not transcribed]"
 

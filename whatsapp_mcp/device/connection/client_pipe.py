@@ -13,7 +13,7 @@ from anyio.abc import ByteReceiveStream
 
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.errors import TooLong
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 
 _CHUNK: Final = 8192
 """Bytes that are read at a time: what many short frames cost before others have their turn."""

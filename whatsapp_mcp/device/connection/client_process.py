@@ -14,8 +14,6 @@ from typing import IO, Any, Final, NoReturn
 import anyio
 from anyio.abc import ByteSendStream, Process
 
-from whatsapp_mcp.capabilities import news
-from whatsapp_mcp.child_process import client_program, kept_descriptors, kept_variables
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.claim import FILE_NAME, patience_for
 from whatsapp_mcp.client.client_storage import ClientStorage
@@ -26,7 +24,9 @@ from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.device.connection.handover import handed_over
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
 from whatsapp_mcp.media import pinned_proxy
-from whatsapp_mcp.rpc import NoMessage, Params, Peer
+from whatsapp_mcp.processes.capabilities import news
+from whatsapp_mcp.processes.child_process import client_program, kept_descriptors, kept_variables
+from whatsapp_mcp.processes.rpc import NoMessage, Params, Peer
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 from whatsapp_mcp.storage import LeadershipOver, Refused, Rewound, StorageError
 from whatsapp_mcp.system import kill_group

@@ -17,7 +17,7 @@ from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 
 if TYPE_CHECKING:
     from whatsapp_mcp.device.connection.linking import Linking
-    from whatsapp_mcp.rpc import Params
+    from whatsapp_mcp.processes.rpc import Params
 
 CALL_DEADLINE: Final = 20.0
 _FIRST_CODE: Final = 40.0

@@ -17,9 +17,9 @@ from typing import Final
 
 import anyio.to_thread
 
-from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.errors import FileNotAllowed, MediaUnavailable
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.files.allowed_files import open_allowed
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import replaced
 

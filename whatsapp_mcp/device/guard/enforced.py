@@ -21,8 +21,8 @@ from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import GeneratedDevice, Operation
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import Approval, LeaderFigures, SendRequest, SendResult
+from whatsapp_mcp.processes.tracing import traced
 from whatsapp_mcp.storage import LeadershipOver
-from whatsapp_mcp.tracing import traced
 
 Operate = Callable[..., Awaitable[Any]]
 """Does an operation, with its arguments by their names."""

@@ -60,7 +60,7 @@ from whatsapp_mcp.policy import (
     denied,
 )
 from whatsapp_mcp.settings import CurrentSettings
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.zone import local
 
 _PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
 _NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})

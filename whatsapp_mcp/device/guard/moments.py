@@ -9,7 +9,7 @@ from whatsapp_mcp.errors import InvalidArgument, RateLimited, WhatsAppError
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.policy import check_quiet
 from whatsapp_mcp.settings import Settings
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.zone import local
 
 MOST_SCHEDULED: Final = 200
 """Sends that may wait for their moment at a time."""

@@ -12,7 +12,6 @@ from dataclasses import asdict, is_dataclass
 from datetime import UTC, tzinfo
 from typing import Any, Final, NamedTuple, cast
 
-from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.models import (
     AlbumContent,
     AlbumFileContent,
@@ -35,7 +34,8 @@ from whatsapp_mcp.models import (
     VoteContent,
 )
 from whatsapp_mcp.policy import barred, quoted, whole
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.emoji import is_emoji
+from whatsapp_mcp.text.zone import local
 
 _QUOTED: Final = 300
 """Characters of a message that is only answered or changed; what goes on to somebody else is shown whole."""

@@ -21,7 +21,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp import encryption
+from whatsapp_mcp.files import encryption
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import make_private_file
 

@@ -25,7 +25,7 @@ from whatsapp_mcp.device.leader.serving import refusal, say_hello, serve
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.errors import WhatsAppError, cause
 from whatsapp_mcp.ledger import Ledger
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.processes.rpc import Peer
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 from whatsapp_mcp.storage import KeysUnreadable
 

@@ -21,7 +21,7 @@ from whatsapp_mcp.device.leader.serving import greet
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.processes.rpc import Peer
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import is_running
 

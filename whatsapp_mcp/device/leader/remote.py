@@ -16,7 +16,7 @@ from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.operations import OPERATIONS, GeneratedDevice, Operation
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
-from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.processes.rpc import Peer
 
 PING: Final = "ping"
 _PING_AFTER: Final = 2.0

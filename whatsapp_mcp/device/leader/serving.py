@@ -17,7 +17,7 @@ from whatsapp_mcp.device.leader.remote import PING
 from whatsapp_mcp.device.operations import OPERATIONS, Devices
 from whatsapp_mcp.errors import Busy, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Caller
-from whatsapp_mcp.rpc import HELLO, Guest, Params, Peer, greeted_peer
+from whatsapp_mcp.processes.rpc import HELLO, Guest, Params, Peer, greeted_peer
 
 PROTOCOL: Final = 20
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.

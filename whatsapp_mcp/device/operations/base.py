@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from whatsapp_mcp.archive import Archive
-    from whatsapp_mcp.rpc import Params
+    from whatsapp_mcp.processes.rpc import Params
 
 CALL: Final = 20.0
 """Seconds that WhatsApp has for an answer."""

@@ -20,7 +20,7 @@ from whatsapp_mcp.device.outbox.lines import Lines
 from whatsapp_mcp.device.supervise import beside, nothing
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Authorship, OutboxEntry, SendRequest, SendStatus, files_of
-from whatsapp_mcp.tracing import carrier
+from whatsapp_mcp.processes.tracing import carrier
 
 KEPT_FOR: Final = timedelta(days=1)
 """How long a queued send waits for the connection before it fails."""

@@ -15,7 +15,7 @@ from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.media import Worker, preview_of
 from whatsapp_mcp.models import SYSTEM, SendRequest
 from whatsapp_mcp.policy import Act, Audience, Effect, Policy, Situation, require
-from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.storage import KeyStore
 

@@ -35,7 +35,7 @@ from whatsapp_mcp.errors import (
     WhatsAppError,
 )
 from whatsapp_mcp.models import OutboxEntry, SendRequest, SendStatus
-from whatsapp_mcp.tracing import continued
+from whatsapp_mcp.processes.tracing import continued
 
 SEND_DEADLINE: Final = 30.0
 """Seconds after which an unanswered hand-over counts as unknown; its answer is still taken when it comes."""

@@ -12,7 +12,7 @@ from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive
-    from whatsapp_mcp.rpc import Params
+    from whatsapp_mcp.processes.rpc import Params
 
 CALL: Final = 20.0
 _PAGE: Final = 200

@@ -11,9 +11,9 @@ import anyio.to_thread
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from whatsapp_mcp.allowed_files import importable
 from whatsapp_mcp.errors import FileNotAllowed
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
+from whatsapp_mcp.files.allowed_files import importable
 from whatsapp_mcp.models import ImportState
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import ChatArg, find_known_chat, in_a_root

@@ -8,11 +8,11 @@ from typing import Final
 
 import anyio.to_thread
 
-from whatsapp_mcp.allowed_files import importable, refuse_own
 from whatsapp_mcp.device.guard import Asked
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.features.imports.importing import described, identity_of
 from whatsapp_mcp.features.imports.requests import ImportRequest
+from whatsapp_mcp.files.allowed_files import importable, refuse_own
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.policy import whole
 from whatsapp_mcp.settings import Settings

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from whatsapp_mcp.network import address_of, is_near
 from whatsapp_mcp.settings.section import Section
+from whatsapp_mcp.text.network_addresses import address_of, is_near
 
 
 class VoiceSettings(Section):

@@ -15,9 +15,9 @@ from whatsapp_mcp.features.rest.openapi import document
 from whatsapp_mcp.features.rest.problems import problem
 from whatsapp_mcp.features.rest.requests import arguments_of, is_json, requester_of
 from whatsapp_mcp.policy import is_in_scope
+from whatsapp_mcp.processes.tracing import continued
 from whatsapp_mcp.server.calls import ARGUMENT, bounded, contained
 from whatsapp_mcp.server.transports import API, API_HEADERS
-from whatsapp_mcp.tracing import continued
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

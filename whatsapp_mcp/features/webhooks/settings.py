@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from whatsapp_mcp.network import address_of, is_public
+from whatsapp_mcp.text.network_addresses import address_of, is_public
 
 WebhookEvent = Literal["message", "edit", "revoke", "reaction", "vote", "receipt", "send", "purge"]
 _NAME: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"

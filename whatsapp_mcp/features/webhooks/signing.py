@@ -14,8 +14,8 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.encryption import KeySource
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.files.encryption import KeySource
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Change

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid, is_person, looks_like_jid, looks_like_number
 from whatsapp_mcp.models import MessageKind
 from whatsapp_mcp.server.calls import Neutral
 from whatsapp_mcp.server.fencing import chosen_name, titled
+from whatsapp_mcp.text.emoji import is_emoji
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat, ChatCandidate, Message

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.errors import Busy, Candidate, FileNotAllowed, InvalidArgument, TooLong
+from whatsapp_mcp.files.allowed_files import open_allowed
+from whatsapp_mcp.files.media_folder import require_room
 from whatsapp_mcp.media import fetch
-from whatsapp_mcp.media_folder import require_room
 from whatsapp_mcp.models import Permit
 from whatsapp_mcp.system import write_private
 

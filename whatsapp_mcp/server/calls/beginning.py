@@ -13,9 +13,9 @@ from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
 from whatsapp_mcp.models import Change
 from whatsapp_mcp.models.caller import Caller, chat_principal
 from whatsapp_mcp.policy import Act, Situation, check_scope, require
+from whatsapp_mcp.processes.tracing import traced
 from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
 from whatsapp_mcp.server.calls.metering import CallMeter
-from whatsapp_mcp.tracing import traced
 
 T = TypeVar("T")
 _TOO_LONG: Final = "pattern too complex"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 import anyio
 
 from whatsapp_mcp.models.caller import UNKNOWN, Caller
-from whatsapp_mcp.zone import SystemZone
+from whatsapp_mcp.text.zone import SystemZone
 
 if TYPE_CHECKING:
     from whatsapp_mcp.device.operations import Device, Devices

@@ -7,9 +7,9 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.jid import reads_as_address
 from whatsapp_mcp.policy import clean_line
+from whatsapp_mcp.text.emoji import is_emoji
 
 _NAMES: Final = 512
 """Names whose cleaned form is kept: the same few stand in every line of a list."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from whatsapp_mcp.server.render.times import day_of, stamp, time_of_day
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.zone import local
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import MessageFilter

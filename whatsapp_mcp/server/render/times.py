@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any, Final
 
-from whatsapp_mcp.time_grammar import WEEKDAYS
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.time_grammar import WEEKDAYS
+from whatsapp_mcp.text.zone import local
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MILLISECONDS: Final = 10**11

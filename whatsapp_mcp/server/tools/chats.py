@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from typing_extensions import TypedDict
 
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.policy import Audience, Effect
@@ -23,7 +22,8 @@ from whatsapp_mcp.server.arguments import (
 from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
 from whatsapp_mcp.server.fencing import titled
 from whatsapp_mcp.server.render import named
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text import time_grammar
+from whatsapp_mcp.text.zone import local
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

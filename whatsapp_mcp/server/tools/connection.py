@@ -29,7 +29,7 @@ from whatsapp_mcp.server.calls import BASE, Call, Result, Services, ToolFunction
 from whatsapp_mcp.server.cards import LINK
 from whatsapp_mcp.server.fencing import clean_name
 from whatsapp_mcp.server.render import LinkData, StatusData, clock, link_data, qr_png, short, status_data
-from whatsapp_mcp.zone import SystemZone, local
+from whatsapp_mcp.text.zone import SystemZone, local
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

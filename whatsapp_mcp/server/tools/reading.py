@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import ChatKind, MessageKind, Side
@@ -45,6 +44,7 @@ from whatsapp_mcp.server.render import (
 from whatsapp_mcp.server.tools.channels import channel_of_link, posts_of
 from whatsapp_mcp.server.tools.connection import unheard
 from whatsapp_mcp.server.tools.message_context import after_context, with_context
+from whatsapp_mcp.text import time_grammar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

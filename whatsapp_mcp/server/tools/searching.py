@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Contact, ContactDetails
@@ -45,6 +44,7 @@ from whatsapp_mcp.server.render import (
 )
 from whatsapp_mcp.server.tools.connection import unheard
 from whatsapp_mcp.server.tools.message_context import after_context, page_data, with_context
+from whatsapp_mcp.text import time_grammar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

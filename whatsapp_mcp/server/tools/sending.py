@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import (
     Candidate,
     InvalidArgument,
@@ -44,6 +43,7 @@ from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, cand
 from whatsapp_mcp.server.render import SentData, address, named
 from whatsapp_mcp.server.tools.channels import post_of, react_to_post
 from whatsapp_mcp.server.tools.outcomes import ReplyTarget, changed, sent
+from whatsapp_mcp.text import time_grammar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

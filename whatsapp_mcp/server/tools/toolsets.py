@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.capabilities import is_offered, library_version
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.processes.capabilities import is_offered, library_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -48,7 +48,7 @@ from whatsapp_mcp.server.render import (
 )
 from whatsapp_mcp.server.tools.message_context import page_data
 from whatsapp_mcp.server.tools.outcomes import counts_told
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.zone import local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

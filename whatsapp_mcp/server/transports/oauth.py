@@ -16,10 +16,10 @@ import jwt
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from whatsapp_mcp.choices import TOOL_SCOPES
 from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.transports.issuer_keys import IssuerKeys, discover, fetch_json
+from whatsapp_mcp.text.choices import TOOL_SCOPES
 
 if TYPE_CHECKING:
     from starlette.requests import Request

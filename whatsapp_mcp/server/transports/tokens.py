@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.choices import SCOPES
 from whatsapp_mcp.errors import Busy, InvalidArgument, disk_failure
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.settings import make_private
 from whatsapp_mcp.system import draft_of, open_to_others
+from whatsapp_mcp.text.choices import SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -10,8 +10,8 @@ import anyio.to_thread
 from starlette.responses import FileResponse, Response
 
 from whatsapp_mcp.errors import MediaUnavailable
+from whatsapp_mcp.files.media_folder import recorded_file, safe_name
 from whatsapp_mcp.media import HEAD_BYTES, format_of
-from whatsapp_mcp.media_folder import recorded_file, safe_name
 from whatsapp_mcp.web.layout import DOWNLOAD, FILE_HEADERS, is_below, type_of
 from whatsapp_mcp.web.site import Site
 

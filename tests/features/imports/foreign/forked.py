@@ -17,8 +17,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from whatsapp_mcp.child_process import kept_variables, module_command
 from whatsapp_mcp.media import worker
+from whatsapp_mcp.processes.child_process import kept_variables, module_command
 
 PROGRAM: Final = "whatsapp_mcp.features.imports.foreign"
 

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.files.media_folder import recorded_file
 from whatsapp_mcp.media import format_of
-from whatsapp_mcp.media_folder import recorded_file
 from whatsapp_mcp.models import Media
 from whatsapp_mcp.policy import SCANNED_BYTES, quoted, text_of_file
 

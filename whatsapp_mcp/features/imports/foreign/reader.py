@@ -19,7 +19,6 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 from pydantic import TypeAdapter, ValidationError
 
-from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, WhatsAppError
 from whatsapp_mcp.features.imports.foreign.phone_backup import Decrypted, Layout, find, is_phone_backup
 from whatsapp_mcp.features.imports.requests import UnknownVersion
@@ -27,6 +26,7 @@ from whatsapp_mcp.features.imports.sentences import SAID
 from whatsapp_mcp.media import Answer, Limits, Worker, open_worker
 from whatsapp_mcp.media.job import invalid_answer
 from whatsapp_mcp.models import ForeignPage, ImportSource
+from whatsapp_mcp.processes.child_process import module_command
 
 PROGRAM: Final = "whatsapp_mcp.features.imports.foreign"
 ROWS: Final = 1_000

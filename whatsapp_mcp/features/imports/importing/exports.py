@@ -16,8 +16,8 @@ from whatsapp_mcp.features.imports.exports.reader import read_chat_export, read_
 from whatsapp_mcp.features.imports.importing.matching import match_exports
 from whatsapp_mcp.features.imports.importing.work import Work
 from whatsapp_mcp.features.imports.requests import ImportStep
+from whatsapp_mcp.files.media_folder import require_room
 from whatsapp_mcp.media import Worker
-from whatsapp_mcp.media_folder import require_room
 from whatsapp_mcp.models import ImportRecord, ImportReport, ImportSource
 
 _MEGABYTE: Final = 1_000_000

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import anyio.to_thread
 
-from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.archive.care import unlink_media
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, MessageNotFound
+from whatsapp_mcp.files.allowed_files import open_allowed
+from whatsapp_mcp.files.media_folder import require_room, safe_name, used
 from whatsapp_mcp.media import HEAD_BYTES, format_of
-from whatsapp_mcp.media_folder import require_room, safe_name, used
 from whatsapp_mcp.models import ForeignMessage, ImportReport
 from whatsapp_mcp.system import draft_of
 
 if TYPE_CHECKING:
     from whatsapp_mcp.features.imports.importing.work import Work
-    from whatsapp_mcp.media_folder import Used
+    from whatsapp_mcp.files.media_folder import Used
     from whatsapp_mcp.models import MediaSource
 
 OpenFile = Callable[[str], Awaitable[BinaryIO | None]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 
-from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.features.reading.readers import limits
 from whatsapp_mcp.features.reading.readers.options import ReaderOptions, arguments_of
@@ -14,6 +13,7 @@ from whatsapp_mcp.features.reading.readers.sentences import SAID
 from whatsapp_mcp.features.reading.speech.service import Service
 from whatsapp_mcp.media.worker import Answer, Source, Worker, open_worker
 from whatsapp_mcp.models import FileReading, ReadingKind
+from whatsapp_mcp.processes.child_process import module_command
 
 
 @asynccontextmanager

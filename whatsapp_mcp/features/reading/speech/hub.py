@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
-from whatsapp_mcp.choices import SPEECH_MODELS
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.features.reading.speech import models
 from whatsapp_mcp.features.reading.speech.models import Record, RecordedFile
 from whatsapp_mcp.system import sync_folder
+from whatsapp_mcp.text.choices import SPEECH_MODELS
 
 if TYPE_CHECKING:
     import httpx2

@@ -15,8 +15,8 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from whatsapp_mcp.choices import SPEECH_MODELS
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
+from whatsapp_mcp.text.choices import SPEECH_MODELS
 
 RECORD: Final = "model.json"
 FILES: Final = (

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from whatsapp_mcp.encryption import KeySource
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.features.reading.speech import languages, models
 from whatsapp_mcp.features.reading.speech.service import Service
+from whatsapp_mcp.files.encryption import KeySource
 from whatsapp_mcp.settings import Settings
 
 Engine = Literal["whisper", "pocketsphinx", "service"]

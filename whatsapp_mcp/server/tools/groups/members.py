@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from whatsapp_mcp.capabilities import capability
 from whatsapp_mcp.models import MemberAction, MemberChange
 from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.processes.capabilities import capability
 from whatsapp_mcp.server.arguments import (
     find_group,
     find_people,

@@ -25,7 +25,7 @@ from whatsapp_mcp.server.feed import SLICE, next_change
 from whatsapp_mcp.server.fencing import identifier
 from whatsapp_mcp.server.render import ReportData, report_data
 from whatsapp_mcp.server.tools.outcomes import told_later
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.zone import local
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from whatsapp_mcp.capabilities import capability
 from whatsapp_mcp.errors import (
     ApprovalRequired,
     InvalidArgument,
@@ -18,6 +17,7 @@ from whatsapp_mcp.errors import (
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import RevokeContent, SendRequest, SendResult, SendStatus
 from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.processes.capabilities import capability
 from whatsapp_mcp.server.arguments import MessageArg, SendId
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.render import SentData, sent_data

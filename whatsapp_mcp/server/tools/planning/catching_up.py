@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import ChatArg, Since, find_known_chat
 from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
 from whatsapp_mcp.server.render import DigestData, digest_shown, named, rfc3339, short
+from whatsapp_mcp.text import time_grammar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import (
     OutboxEntry,
@@ -18,6 +17,7 @@ from whatsapp_mcp.server.fencing import clean_line
 from whatsapp_mcp.server.render import SentData, sent_data, when
 from whatsapp_mcp.server.tools.pending import name_of
 from whatsapp_mcp.server.tools.sending import check_text, send
+from whatsapp_mcp.text import time_grammar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

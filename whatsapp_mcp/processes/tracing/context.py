@@ -60,7 +60,7 @@ def exporting(endpoint: str | None, ratio: float) -> Iterator[None]:
         yield
         return
     try:
-        from whatsapp_mcp.tracing.otel import exporting_to
+        from whatsapp_mcp.processes.tracing.otel import exporting_to
     except ImportError as error:
         raise InvalidArgument(
             "traces.endpoint is set, and the extra otel is missing.",

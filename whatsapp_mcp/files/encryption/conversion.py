@@ -14,10 +14,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.encryption.databases import DatabaseKey, connect, connect_cipher
-from whatsapp_mcp.encryption.files import seal_all, unseal_all
-from whatsapp_mcp.encryption.vault import Step, Vault
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
+from whatsapp_mcp.files.encryption.databases import DatabaseKey, connect, connect_cipher
+from whatsapp_mcp.files.encryption.files import seal_all, unseal_all
+from whatsapp_mcp.files.encryption.vault import Step, Vault
 from whatsapp_mcp.system import draft_of, sync_folder
 
 Progress = Callable[[str], None]

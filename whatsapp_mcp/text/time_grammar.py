@@ -22,7 +22,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.zone import local
+from whatsapp_mcp.text.zone import local
 
 FORMS: Final = (
     "a date (2026-11-24, 2026-11), a time (2026-11-24T14:03), an age (30m, 6h, 3d, 2w, 5mo, 1y) or a weekday"

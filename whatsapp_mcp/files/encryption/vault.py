@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from whatsapp_mcp.encryption.databases import DatabaseKey
-from whatsapp_mcp.encryption.sources import KeySource, new_key
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
+from whatsapp_mcp.files.encryption.databases import DatabaseKey
+from whatsapp_mcp.files.encryption.sources import KeySource, new_key
 from whatsapp_mcp.system import write_private
 
 FILE_NAME: Final = "encryption.json"
@@ -79,7 +79,7 @@ class Vault:
         """
         if not self.exists:
             return None
-        from whatsapp_mcp.encryption.locking import key_for
+        from whatsapp_mcp.files.encryption.locking import key_for
 
         return DatabaseKey(key_for(self._files_key(), f"database {name}"), self.step is not None)
 
@@ -97,7 +97,7 @@ class Vault:
         Raises:
             InvalidArgument: No settings say where the person's key is, or it cannot be used.
         """
-        from whatsapp_mcp.encryption.locking import locked, new_files_key
+        from whatsapp_mcp.files.encryption.locking import locked, new_files_key
 
         source = self._known_source()
         held = source.read()
@@ -126,7 +126,7 @@ class Vault:
         Raises:
             InvalidArgument: A key is missing or wrong, or cannot be stored; nothing has changed.
         """
-        from whatsapp_mcp.encryption.locking import locked
+        from whatsapp_mcp.files.encryption.locking import locked
 
         source = self._known_source()
         if former is None:
@@ -165,7 +165,7 @@ class Vault:
                 f"The account is encrypted, and there is no key in {source}.",
                 "Put the key there, or correct the [encryption] section of config.toml.",
             )
-        from whatsapp_mcp.encryption.locking import unlocked
+        from whatsapp_mcp.files.encryption.locking import unlocked
 
         files_key = unlocked(held, self._content()["locked"])
         if files_key is not None:

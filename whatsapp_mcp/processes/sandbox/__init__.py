@@ -1,8 +1,8 @@
 """What a process of ours has the kernel take away from it for good: core dumps, and on Linux much more."""
 
-from whatsapp_mcp.sandbox.binding import bound
-from whatsapp_mcp.sandbox.core_dumps import forbid_core_dumps
-from whatsapp_mcp.sandbox.landlock import (
+from whatsapp_mcp.processes.sandbox.binding import bound
+from whatsapp_mcp.processes.sandbox.core_dumps import forbid_core_dumps
+from whatsapp_mcp.processes.sandbox.landlock import (
     ABSTRACT_UNIX_SOCKET,
     BIND_TCP,
     CONNECT_TCP,
@@ -14,8 +14,8 @@ from whatsapp_mcp.sandbox.landlock import (
     WRITE_FILE,
     apply_landlock,
 )
-from whatsapp_mcp.sandbox.seccomp import compute_only, keep_to_itself
-from whatsapp_mcp.sandbox.system_calls import no_new_privileges
+from whatsapp_mcp.processes.sandbox.seccomp import compute_only, keep_to_itself
+from whatsapp_mcp.processes.sandbox.system_calls import no_new_privileges
 
 __all__ = [
     "ABSTRACT_UNIX_SOCKET",

@@ -11,9 +11,9 @@ alike: each calls, answers and notifies. What is added to JSON-RPC:
 * a frame has a size limit: too large a call, result or notification fails on the side that made it.
 """
 
-from whatsapp_mcp.rpc.admission import HELLO, Admission, Guest, greeted_peer
-from whatsapp_mcp.rpc.frames import FRAME_LIMIT
-from whatsapp_mcp.rpc.peer import Handler, NoMessage, NotificationHandler, Params, Peer, by_name
+from whatsapp_mcp.processes.rpc.admission import HELLO, Admission, Guest, greeted_peer
+from whatsapp_mcp.processes.rpc.frames import FRAME_LIMIT
+from whatsapp_mcp.processes.rpc.peer import Handler, NoMessage, NotificationHandler, Params, Peer, by_name
 
 __all__ = [
     "FRAME_LIMIT",

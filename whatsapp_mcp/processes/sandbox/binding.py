@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from typing import Final
 
-from whatsapp_mcp.child_process import kept_variables, module_command
+from whatsapp_mcp.processes.child_process import kept_variables, module_command
+
+_BOUND: Final = "whatsapp_mcp.processes.sandbox.bound_process"
 
 
 def bound(command: tuple[str, ...], environment: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -15,7 +18,7 @@ def bound(command: tuple[str, ...], environment: Mapping[str, str]) -> tuple[tup
         return command, dict(environment)
     ours = {name: _named(value) for name, value in kept_variables().items() if name not in environment}
     dropped = ",".join(ours)
-    started = module_command("whatsapp_mcp.sandbox.bound_process", str(os.getpid()), dropped, *command)
+    started = module_command(_BOUND, str(os.getpid()), dropped, *command)
     return started, {**ours, **environment}
 
 

@@ -21,8 +21,7 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
-from whatsapp_mcp.json_members import scalar_members
-from whatsapp_mcp.rpc.frames import (
+from whatsapp_mcp.processes.rpc.frames import (
     FRAME_LIMIT,
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -33,7 +32,8 @@ from whatsapp_mcp.rpc.frames import (
     error_of,
     why_unreadable,
 )
-from whatsapp_mcp.tracing import carrier, continued, is_recording, past, traced
+from whatsapp_mcp.processes.tracing import carrier, continued, is_recording, past, traced
+from whatsapp_mcp.text.json_members import scalar_members
 
 CANCEL: Final = "$/cancel"
 _OUTGOING_FRAMES = 32

@@ -7,7 +7,7 @@ processes that record nothing, such as that of the client library, never import 
 No span says who or what: names are those of tools, operations and methods, attributes are codes of errors.
 """
 
-from whatsapp_mcp.tracing.context import (
+from whatsapp_mcp.processes.tracing.context import (
     Tracer,
     carrier,
     continued,
