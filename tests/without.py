@@ -21,11 +21,12 @@ ROOT: Final = Path(__file__).parents[1]
 FEATURES: Final = ROOT / "whatsapp_mcp" / "features"
 PAGES: Final = {"imports": "importing"}
 """Pages that have another name than their feature."""
-FLEET: Final = ("whatsapp_fleet", "tests/fleet", "docs/fleet", "deploy")
+FLEET: Final = ("whatsapp_fleet", "tests/fleet", "docs/fleet")
 OF_THE_FLEET: Final = re.compile(
-    r""""(?:whatsapp_fleet|tests\.fleet)[\w.]*"(?:, )?|^whatsapp-mcp-fleet = .*\n""", re.MULTILINE
+    r""""(?:whatsapp_fleet|tests\.fleet)[\w.]*", |^whatsapp-mcp-fleet = .*\n""", re.MULTILINE
 )
-"""A name of it in a list of packages or of plugins."""
+"""A name of it in a list of packages, and its program."""
+WEEKLY: Final = ".github/workflows/weekly.yml"
 LINK: Final = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s:]+)(#[^)\s]+)?\)")
 ROW: Final = re.compile(r"^\| \[[^\]]+\]\(([^)#]+)[^)]*\) \|")
 MADE: Final = ("tests.docs.tools_page", "tests.server.test_schemas")
@@ -56,6 +57,10 @@ def copy_without(feature: str, destination: Path) -> None:
     for path in (destination / "pyproject.toml", *sorted((destination / "tests").glob("*.py"))):
         text = path.read_text(encoding="utf-8")
         path.write_text(OF_THE_FLEET.sub("", text), encoding="utf-8")
+    weekly = destination / WEEKLY
+    listed = weekly.read_text(encoding="utf-8")
+    others = ", ".join(name for name in features() if name != feature)
+    weekly.write_text(re.sub(r"(?<= feature: \[).*(?=\])", others, listed), encoding="utf-8")
     for path in sorted(destination.rglob("*.md")):
         _leave_out_links(path)
     _run("ruff", "check", "--fix", "--exit-zero", "--quiet", ".", cwd=destination)
