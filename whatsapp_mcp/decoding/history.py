@@ -43,7 +43,7 @@ MAX_MESSAGE_WEIGHT: Final = 16 << 20
 """Of one message in it: 4,000 are usual, and each receipt or reaction of a full group adds 300."""
 MAX_UPDATES: Final = 300_000
 """Updates of one chunk, which are in memory together."""
-MAX_PEOPLE: Final = 50_000
+MAX_PEOPLE: Final = 30_000
 """Names and addresses of people in one chunk: each costs the archive 90 microseconds."""
 MAX_CONVERSATIONS: Final = 20_000
 """Conversations of one chunk, at 120 microseconds each."""
