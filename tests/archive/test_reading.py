@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import anyio
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import NOW, journal
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.archive.database.connections import Readers, connect_writer
+from whatsapp_mcp.archive.database.connections import AT_ONCE, Readers, connect_reader, connect_writer
 from whatsapp_mcp.errors import DeadlineExceeded
 from whatsapp_mcp.settings import AccountFolder
 
@@ -131,6 +132,27 @@ async def test_a_read_that_ends_after_closing_leaves_nothing_open(folder: Accoun
 
     assert await readers.run(closing_meanwhile) == 0
     assert opened(folder) == 0
+
+
+async def test_a_read_that_opens_them_while_they_are_closed_gets_one(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_archive(folder, write=True, now=lambda: NOW):
+        pass
+    readers = Readers(folder)
+    closing = threading.Thread(target=readers.close)
+
+    def open_meanwhile(*arguments: Any) -> tuple[sqlite3.Connection, bool]:
+        opened = connect_reader(*arguments)
+        if arguments[2] == AT_ONCE:  # the last one
+            closing.start()
+            closing.join(0.2)  # as far as it comes
+        return opened
+
+    monkeypatch.setattr("whatsapp_mcp.archive.database.connections.connect_reader", open_meanwhile)
+    assert await readers.run(count) == 0
+    closing.join()
+    readers.close()
 
 
 async def test_a_read_that_ran_out_of_time_takes_no_connection_with_it(

@@ -177,7 +177,7 @@ class Readers:
         self._folder = folder
         self._path = folder.archive_db
         self._slots = anyio.CapacityLimiter(_READERS)
-        self._taking = threading.Lock()
+        self._taking = threading.RLock()
         self._file: _File | None = None
         self._here: _Reader | None = None
         self._reading_here = threading.Lock()
@@ -258,9 +258,11 @@ class Readers:
 
     def close(self) -> None:
         """Close the connections: the idle ones now, the others when their calls end."""
-        self._file = None
-        while self._idle:
-            self._idle.pop().db.close()
+        # A call that opens them at this moment would find those gone that it has just opened.
+        with self._taking:
+            self._file = None
+            while self._idle:
+                self._idle.pop().db.close()
         with self._reading_here:
             if self._here is not None:
                 self._here.db.close()
