@@ -7,7 +7,7 @@ import itertools
 import random
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -447,33 +447,59 @@ def test_no_statement_depends_on_time_chance_or_row_numbers() -> None:
                 assert not words.search(text), (module.name, text)
 
 
+@dataclass(frozen=True)
+class Led:
+    """What happens while a node leads.
+
+    Attributes:
+        fails: When the log does, at the last write: before it, after it, or not at all.
+        purges: Whether what is old is purged.
+    """
+
+    node: str
+    fails: str
+    writes: Sequence[Callable[[Ledger, datetime, int], Awaitable[None]]]
+    purges: bool
+
+
+# Drawn before the test: what a draw raises to end an example would end the loop that runs all tests.
+LEADERS = st.lists(
+    st.builds(
+        Led,
+        st.sampled_from("ab"),
+        st.sampled_from(["", "before", "after"]),
+        st.lists(st.sampled_from(WRITES), max_size=6),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
 @settings(max_examples=examples(25))
-@given(st.data())
+@given(LEADERS)
 async def test_whatever_is_killed_and_whoever_leads_next_nothing_that_was_confirmed_is_lost(
-    data: st.DataObject,
+    leaders: list[Led],
 ) -> None:
     with TemporaryDirectory() as path:
         nodes = Nodes(Path(path))
         acts = 0
-        for _ in range(data.draw(st.integers(1, 4))):
-            node = data.draw(st.sampled_from("ab"))
-            fails = data.draw(st.sampled_from(["", "before", "after"]))
-            async with nodes.killed(node) as ledger:
+        for led in leaders:
+            async with nodes.killed(led.node) as ledger:
                 assert len(ledger.audit.rows()) >= acts
                 assert ledger.audit.verify() == []
-                steps = data.draw(st.lists(st.sampled_from(WRITES), max_size=6))
-                for number, write in enumerate(steps):
+                for number, write in enumerate(led.writes):
                     nodes.now += timedelta(minutes=7)
                     await write(ledger, nodes.now, number)
-                if data.draw(st.booleans()):
+                if led.purges:
                     await ledger.purge(before=nodes.now - timedelta(hours=1))
                 acts = len(ledger.audit.rows())
-                nodes.log.failure = _failing(fails)
+                nodes.log.failure = _failing(led.fails)
                 try:
                     await ledger.audit.begin(SEND)
                     acts += 1
                 except Busy:
-                    assert fails
+                    assert led.fails
                 nodes.log.failure = _failing("")
         async with nodes.leading("c"):
             pass
