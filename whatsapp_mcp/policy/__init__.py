@@ -1,26 +1,40 @@
 """The policy: what an agent may do, and to whom. Pure rules over plain values."""
 
 from whatsapp_mcp.models import ChatFacts
-from whatsapp_mcp.policy.acts import Act, Situation
-from whatsapp_mcp.policy.agent_chats import agent_of
+from whatsapp_mcp.policy.acts import (
+    SEEN,
+    Act,
+    Audience,
+    Declared,
+    Effect,
+    Situation,
+    declared_of,
+    digest_of,
+    has_effect,
+)
 from whatsapp_mcp.policy.budgets import check_budgets, check_pauses, check_quiet, gap
-from whatsapp_mcp.policy.chosen_names import cut_name, words_in_name
-from whatsapp_mcp.policy.cleaning import TAG, clean, clean_line, one_line, without_tags
-from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts, may_hold_code
-from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
-from whatsapp_mcp.policy.declarations import Declared, declared_of, has_effect
-from whatsapp_mcp.policy.digest import digest_of
-from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
-from whatsapp_mcp.policy.hidden_characters import (
+from whatsapp_mcp.policy.cleaning import (
+    BAR,
     INVISIBLE,
     LINE_BREAKS,
     LINE_MARK,
+    TAG,
     UNSEEN,
+    barred,
+    clean,
+    clean_line,
+    cut_name,
     is_shown,
+    one_line,
+    quoted,
     visible,
+    whole,
+    without_tags,
+    words_in_name,
 )
-from whatsapp_mcp.policy.quotations import BAR, barred, quoted, whole
-from whatsapp_mcp.policy.rules import Policy, Ruling
+from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts, may_hold_code
+from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
+from whatsapp_mcp.policy.rules import Policy, Ruling, agent_of
 from whatsapp_mcp.policy.scopes import (
     check_scope,
     is_in_scope,

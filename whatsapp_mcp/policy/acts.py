@@ -1,12 +1,130 @@
-"""What the policy is asked about: an act, whom it reaches, what it carries, and what went before."""
+"""Effects and acts: what every operation declares to do and who sees it; what the policy is asked about."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, TypeVar
 
 from whatsapp_mcp.models import Caller, ChatFacts
-from whatsapp_mcp.policy.effects import Audience, Effect
+
+
+class Effect(StrEnum):
+    """What is done, as far as the policy distinguishes it."""
+
+    READ = "read"
+    """Answers from what is stored or what WhatsApp tells; changes nothing that anybody else sees."""
+    LINK = "link"
+    """Opens or renews the connection to WhatsApp; sends and changes nothing."""
+    ACT = "act"
+    """Sends or changes something on WhatsApp."""
+    NAME = "name"
+    """Gives somebody a name here, by which agents find them from then on; nobody else sees it."""
+    DESTROY = "destroy"
+    """Deletes or takes away what cannot be brought back."""
+    FETCH = "fetch"
+    """Requests a URL that an agent named."""
+    EXPORT = "export"
+    """Writes messages to where other programs read them."""
+    IMPORT = "import"
+    """Takes over what a file says was said, which whoever made the file can have made up."""
+    PERSON = "person"
+    """What a person alone may do: decide an approval, confirm somebody, clear what was handed out."""
+
+
+class Audience(StrEnum):
+    """Who sees the effect."""
+
+    NOBODY = "nobody"
+    """Nobody but the agent and its person."""
+    ONESELF = "oneself"
+    """The account's own devices, and whoever serves them."""
+    CHAT = "chat"
+    """The people of one chat."""
+    EVERYONE = "everyone"
+    """People who are not chosen one by one: all contacts, all followers, whoever looks."""
+
+
+SEEN: frozenset[Audience] = frozenset({Audience.CHAT, Audience.EVERYONE})
+"""Audiences that are other people."""
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ATTRIBUTE: Final = "_declared"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What an operation does.
+
+    Attributes:
+        effect: What is done.
+        audience: Who sees it.
+        reaches: The parameters that hold the jids of the chats and people that it reaches or is about.
+        in_chat: A caller that is bound to one chat may do it there (`device/guard/one_chat.py`).
+    """
+
+    effect: Effect
+    audience: Audience
+    reaches: tuple[str, ...] = ()
+    in_chat: bool = False
+
+
+def has_effect(
+    effect: Effect, audience: Audience = Audience.NOBODY, *reaches: str, in_chat: bool = False
+) -> Callable[[F], F]:
+    """Declare what the method below does; `operations.OPERATIONS` has no operation without it.
+
+    Args:
+        effect: What is done.
+        audience: Who sees it; what others see is never left to the default, since acts name theirs.
+        reaches: Parameters with the jids of chats and people: one jid or a tuple of them each.
+        in_chat: Whether a caller that is bound to one chat may do it there. Then it reads, or is seen by the
+            chat that it reaches; what else it touches is checked in `device/guard/one_chat.py`.
+
+    Raises:
+        TypeError: An act without an audience of its own, one that people of a chat see without the
+            parameter that says which, or a parameter that is not there; or something else done in a chat.
+    """
+
+    def declare(method: F) -> F:
+        parameters = inspect.signature(method).parameters
+        if missing := [name for name in reaches if name not in parameters]:
+            raise TypeError(f"{method.__name__} has no parameter {missing[0]!r}")
+        if effect is Effect.ACT and audience is Audience.NOBODY:
+            raise TypeError(f"{method.__name__} acts: declare who sees it")
+        acts_there = effect is Effect.ACT and audience is Audience.CHAT and reaches
+        if in_chat and not (effect is Effect.READ or acts_there):
+            raise TypeError(f"{method.__name__} reaches beyond a chat")
+        setattr(method, _ATTRIBUTE, Declared(effect, audience, reaches, in_chat))
+        return method
+
+    return declare
+
+
+def declared_of(method: Callable[..., Any]) -> Declared | None:
+    """What was declared of a method."""
+    return getattr(method, _ATTRIBUTE, None)
+
+
+def digest_of(
+    operation: str, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], files: Mapping[str, str]
+) -> str:
+    """SHA-256, in hex, of all that a person is asked about.
+
+    Args:
+        operation: What is done.
+        arguments: Its arguments as JSON: texts, quote, preview.
+        chats: Whom it reaches: their numbers, and who is in a group.
+        files: SHA-256 of every file's bytes, by its path.
+    """
+    reached = [[chat.jid, chat.number, chat.members] for chat in chats]
+    text = json.dumps([operation, arguments, reached, files], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

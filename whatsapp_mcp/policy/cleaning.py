@@ -1,11 +1,68 @@
-"""Others' text without what hides in it, or passes for a tag of the fence around other people's words."""
+"""Others' text where it is shown: without what hides in it, or passes for a tag of the fence around it.
+
+Names that others have chosen are cut, so short and plain that they carry no message. Where a person decides,
+hidden characters are named, and what others chose is whole or cut, but never so that it could pass for ours:
+in a line of ours it stands in quotation marks that it cannot close; what is shown whole stands below a line
+of ours, behind a bar. Blanks that would push the end of it out of sight are shown as their number.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import lru_cache
+from itertools import islice
 from typing import Final
 
-from whatsapp_mcp.policy.hidden_characters import INVISIBLE, LINE_BREAKS, LINE_MARK, is_shown
+from whatsapp_mcp.jid import reads_as_address
+
+LINE_BREAKS: Final = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+INVISIBLE: Final = frozenset(
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0"
+)
+"""Code points that show nothing although their category does not say so."""
+UNSEEN: Final = re.compile(
+    f"[{''.join(sorted(INVISIBLE))}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]"
+)
+"""What may stand between the letters of a word or the digits of a number and is not seen."""
+LINE_MARK: Final = " ⏎ "
+"""Stands where a text had a line break."""
+_JOINER: Final = "\u200d"
+_HIDING: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def is_shown(text: str, index: int) -> bool:
+    """Whether the character there shows anything, or holds an emoji together."""
+    char = text[index]
+    if char in "\n\t":
+        return True
+    if char == _JOINER:  # holds families and flags together; between anything else it only hides
+        around = text[index - 1 : index] + text[index + 1 : index + 2]
+        return len(around) == 2 and _is_emoji(around[0]) and _is_emoji(around[1])
+    if char == "\ufe0f":
+        return index > 0 and not text[index - 1].isalpha()
+    if unicodedata.category(char) in _HIDING or char in INVISIBLE:
+        return False
+    return not ("\ufe00" <= char <= "\ufe0e" or "\U000e0100" <= char <= "\U000e01ef")
+
+
+def visible(text: str) -> str:
+    """The text on one line with all that it holds: a person who approves it must see what is hidden in it.
+
+    A line break is `⏎`, any other character that shows nothing its number: `‹U+200B›`.
+    """
+    line = LINE_BREAKS.sub(LINE_MARK, text)
+    if line.isascii() and line.isprintable():
+        return line
+    return "".join(
+        char if is_shown(line, index) and char != "\t" else f"‹U+{ord(char):04X}›"
+        for index, char in enumerate(line)
+    )
+
+
+def _is_emoji(char: str) -> bool:
+    return unicodedata.category(char) in {"So", "Sk"} or char == "\ufe0f"
+
 
 _ANSI: Final = re.compile(
     r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC … terminator
@@ -63,3 +120,106 @@ def one_line(text: str, limit: int | None = None) -> str:
     if limit is not None and len(line) > limit:
         return line[: limit - 1] + "…"
     return line
+
+
+_LENGTH: Final = 25
+"""Characters of a name: what WhatsApp lets people choose. A group's subject may be longer, and is cut."""
+_NAMES: Final = 1024
+_LINK: Final = re.compile(
+    r"(?<!\S)\S*(?:://|www\.)\S*|\b(?:[\w-]{1,63}[.。．｡]){1,8}[^\W\d_]{2,63}\b(?:[/:?#]\S*)?", re.IGNORECASE
+)
+_WORDS: Final = 3
+"""Words of a name: whoever is to do something has to be told in more."""
+_WORD: Final = re.compile(r"[^\W_]{2,}")
+_DIGITS: Final = re.compile(r"\d{5,}")
+_AT: Final = str.maketrans(dict.fromkeys("@＠﹫", " "))
+
+
+def words_in_name(name: str) -> int:
+    """How many words a name has."""
+    return sum(1 for _ in _WORD.finditer(name))
+
+
+@lru_cache(_NAMES)
+def cut_name(name: str) -> str:
+    """The name without links, `@` and runs of five digits: `_WORDS` words and `_LENGTH` characters at most.
+
+    A number or jid, which is shown for who has no name, stays as it is: nobody is called so (`is_name`).
+    """
+    if reads_as_address(name):
+        return name
+    line = clean_line(_DIGITS.sub("…", _LINK.sub("…", clean_line(name))).translate(_AT))
+    words = list(islice(_WORD.finditer(line), _WORDS + 1))
+    if len(words) > _WORDS:
+        line = f"{line[: words[_WORDS - 1].end()]}…"
+    return line if len(line) <= _LENGTH else f"{line[: _LENGTH - 1].rstrip()}…"
+
+
+BAR: Final = "│ "
+"""Begins each line of what is shown whole."""
+_NAME: Final = 60
+"""Characters of a name; who reads on a phone sees one line or two."""
+_INLINE: Final = 100
+"""Characters of what is shown whole within a line of ours."""
+_LONG: Final = 200
+"""Characters from which on the length is told; and `_MANY` lines."""
+_MANY: Final = 6
+_BLANKS: Final = re.compile(
+    f"[\\s{''.join(sorted(INVISIBLE))}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]{{7,}}"
+)
+_MARKS: Final = frozenset(
+    "'\"`´‘’‚‛“”„‟«»′″‴‵‶‷ʹʺʻʼʽˮ˝״׳❛❜❝❞❟❠〝〞〟＂＇「」『』\U0001f676\U0001f677\U0001f678"
+)
+"""Whatever looks like a quotation mark, or two of which do."""
+
+
+def _counted(text: str) -> str:
+    """The text with the number of blanks in place of more than six in a row."""
+    return _BLANKS.sub(lambda run: f" ⟨{len(run[0]):,} blanks⟩ ", text)
+
+
+def quoted(text: str, limit: int = _NAME) -> str:
+    """Words for a line of ours, in quotation marks that they cannot close; cut ones with their length."""
+    line = "".join(_without_marks(visible(_counted(text))))
+    if len(line) <= limit:
+        return f"“{line}”"
+    return f"“{line[:limit]}…” ({len(text):,} characters)"
+
+
+def whole(lead: str, text: str) -> list[str]:
+    """All of a text, below or behind a line of ours.
+
+    Args:
+        lead: What it is, without a colon.
+        text: The text.
+    """
+    has_marks = any(_is_mark(char) for char in text.replace("'", ""))
+    if len(text) > _INLINE or has_marks or LINE_BREAKS.search(text):
+        return barred(lead, text)
+    return [f"{lead}: {quoted(text, _INLINE * len('‹U+100000›'))}"]
+
+
+def barred(lead: str, text: str) -> list[str]:
+    """As `whole`, always below: the exact text, with its own line breaks and quotation marks."""
+    lines = LINE_BREAKS.split(_counted(text))
+    count = len(LINE_BREAKS.split(text))
+    several = f" in {count:,} lines" if count > 1 else ""
+    told = f" ({len(text):,} characters{several})" if len(text) > _LONG or count > _MANY else ""
+    return [f"{lead}{told}:", *(f"{BAR}{visible(line)}" for line in lines)]
+
+
+def _without_marks(line: str) -> list[str]:
+    """The characters, with one apostrophe for each run of what looks like quotation marks."""
+    kept: list[str] = []
+    for char in line:
+        kept.append("'" if _is_mark(char) else char)
+        if kept[-2:] == ["'", "'"]:
+            kept.pop()
+    return kept
+
+
+def _is_mark(char: str) -> bool:
+    if char.isascii() or char in _MARKS:
+        return char in _MARKS
+    # `‹U+200B›` is ours.
+    return char not in "‹›" and not _MARKS.isdisjoint(unicodedata.normalize("NFKC", char))

@@ -22,8 +22,8 @@ from functools import lru_cache
 from itertools import islice, takewhile
 from typing import Final, Literal
 
+from whatsapp_mcp.policy.cleaning import UNSEEN
 from whatsapp_mcp.policy.code_signals import ENTERED, FAR, NEAR, SECRET, folded, has_shape, is_alone
-from whatsapp_mcp.policy.hidden_characters import UNSEEN
 
 MASK: Final = "[one-time code hidden]"
 """What stands in place of a code."""

@@ -22,8 +22,7 @@ from typing import Final, NamedTuple
 
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import UNKNOWN, ChatFacts, ChatKind
-from whatsapp_mcp.policy.acts import Act, Situation
-from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
+from whatsapp_mcp.policy.acts import SEEN, Act, Audience, Effect, Situation
 from whatsapp_mcp.policy.rules import Policy
 from whatsapp_mcp.settings import Verdict
 

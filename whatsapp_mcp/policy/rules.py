@@ -1,4 +1,4 @@
-"""The rules of an account: its mode, its rules for chats, and the tools that are switched off."""
+"""The rules of an account: its mode, its rules for chats, tools switched off, chats with their own agent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,35 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from whatsapp_mcp.models import ChatFacts, ChatKind
-from whatsapp_mcp.settings import ChatRule, PolicyMode, PolicySettings, Settings, Verdict
+from whatsapp_mcp.settings import (
+    OWN_CHAT,
+    AgentKind,
+    AgentSettings,
+    ChatRule,
+    PolicyMode,
+    PolicySettings,
+    Settings,
+    Verdict,
+)
+
+
+def agent_of(agent: AgentSettings, chat: ChatFacts, is_paired: Callable[..., bool]) -> AgentKind | None:
+    """The agent of a chat; None where it has none.
+
+    Args:
+        agent: The section `[agent]`.
+        chat: What is known of the chat.
+        is_paired: Whether a person has let in whoever has one of these addresses.
+    """
+    if chat.is_own:
+        return agent.chats.get(OWN_CHAT)
+    for address in (chat.jid, chat.lid):
+        if address in agent.chats:
+            return agent.chats[address]
+    if chat.is_person and agent.strangers == "pairing" and is_paired(chat.jid, chat.lid):
+        return agent.paired
+    return None
+
 
 Purpose = Literal["read", "send"]
 

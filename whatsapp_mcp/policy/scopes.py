@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Final
 
 from whatsapp_mcp.errors import Denied, InvalidArgument
-from whatsapp_mcp.policy.effects import Effect
+from whatsapp_mcp.policy.acts import Effect
 from whatsapp_mcp.text.choices import SCOPES, Scope
 
 _SCOPE_OF: Final[dict[Effect, Scope]] = {

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final
 
-from whatsapp_mcp.policy.hidden_characters import UNSEEN
+from whatsapp_mcp.policy.cleaning import UNSEEN
 
 SCANNED_BYTES: Final = 1 << 20
 """Files up to this size are searched."""

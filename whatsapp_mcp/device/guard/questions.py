@@ -1,7 +1,7 @@
 """What a person reads before they decide: what would be done, to whom, in which words.
 
 Each line is one line of ours. What others chose, an agent or a stranger, stands in it as a quotation, or
-behind a bar below it (`policy/quotations.py`), so none of it can pass for ours. Whom it reaches is said
+behind a bar below it (`policy/cleaning.py`), so none of it can pass for ours. Whom it reaches is said
 first: a phone shows the beginning of what is long.
 """
 
