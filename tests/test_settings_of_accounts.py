@@ -11,7 +11,7 @@ import pytest
 from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings import CurrentSettings, Settings, check_own_text, load
-from whatsapp_mcp.settings.overrides import OWN_TEXT
+from whatsapp_mcp.settings.loading import OWN_TEXT
 
 
 @pytest.fixture(autouse=True)

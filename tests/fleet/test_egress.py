@@ -20,7 +20,7 @@ from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.cli import CLIENT
 from whatsapp_fleet.tenancy import account_overview, set_account_settings
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
-from whatsapp_mcp.settings import overrides
+from whatsapp_mcp.settings import loading
 from whatsapp_simulator import WhatsApp, launcher
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ def proxies_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     def is_elsewhere(url: str) -> bool:
         return False
 
-    monkeypatch.setattr(overrides, "_is_of_the_machine", is_elsewhere)
+    monkeypatch.setattr(loading, "_is_of_the_machine", is_elsewhere)
 
 
 NOBODY = "socks5://127.0.0.1:1"

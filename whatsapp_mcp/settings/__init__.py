@@ -17,9 +17,16 @@ from whatsapp_mcp.settings.account_folder import (
 from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits, AgentSettings
 from whatsapp_mcp.settings.current import CurrentSettings
 from whatsapp_mcp.settings.editing import section_as, with_comments_kept, with_section_copied, without_section
-from whatsapp_mcp.settings.environment import CHAT_VARIABLE, ENV_PREFIX, PRINCIPAL_VARIABLE
-from whatsapp_mcp.settings.loading import check_own_text, config_text, load, parse, settings_model
-from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
+from whatsapp_mcp.settings.loading import (
+    CHAT_VARIABLE,
+    ENV_PREFIX,
+    PRINCIPAL_VARIABLE,
+    check_own_text,
+    config_text,
+    load,
+    parse,
+    settings_model,
+)
 from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.sections import (
     AccountSettings,
@@ -32,9 +39,15 @@ from whatsapp_mcp.settings.sections import (
     Settings,
     Verdict,
 )
-from whatsapp_mcp.settings.server_section import OAuthScopes, OAuthSettings, ServerSettings
+from whatsapp_mcp.settings.server_sections import (
+    KeepSettings,
+    MediaSettings,
+    OAuthScopes,
+    OAuthSettings,
+    ServerSettings,
+    TracesSettings,
+)
 from whatsapp_mcp.settings.shared_folders import file_system_of, sharing_of
-from whatsapp_mcp.settings.traces_section import TracesSettings
 
 __all__ = [
     "CHAT_VARIABLE",

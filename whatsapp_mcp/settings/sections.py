@@ -28,10 +28,8 @@ from whatsapp_mcp.files.home import accounts_in, is_account_name
 from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
 from whatsapp_mcp.settings.agent_section import AgentSettings
-from whatsapp_mcp.settings.media_section import MediaSettings
 from whatsapp_mcp.settings.section import Section, UserPath
-from whatsapp_mcp.settings.server_section import ServerSettings
-from whatsapp_mcp.settings.traces_section import TracesSettings
+from whatsapp_mcp.settings.server_sections import MediaSettings, ServerSettings, TracesSettings
 from whatsapp_mcp.text.zone import SystemZone
 
 _SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")

@@ -13,7 +13,7 @@ from whatsapp_mcp.storage.failures import (
     Unavailable,
     Unwritable,
 )
-from whatsapp_mcp.storage.files import FileStore
+from whatsapp_mcp.storage.files import FileStore, PrivateFile, SmallFile
 from whatsapp_mcp.storage.guarded import bounded_schema, bounded_transaction, guard
 from whatsapp_mcp.storage.journal import (
     EVENT_BYTES,
@@ -25,13 +25,25 @@ from whatsapp_mcp.storage.journal import (
     JournalStore,
     JournalWriter,
 )
-from whatsapp_mcp.storage.key_store import AppState, ChatKeys, KeyStore, KeysUnreadable, StoredDevice
-from whatsapp_mcp.storage.keys import KeysAddress
-from whatsapp_mcp.storage.log import LogRow, OperationLog
+from whatsapp_mcp.storage.key_store import (
+    AppState,
+    ChatKeys,
+    KeysAddress,
+    KeyStore,
+    KeysUnreadable,
+    StoredDevice,
+)
+from whatsapp_mcp.storage.logs import (
+    LedgerSnapshot,
+    LedgerStorage,
+    LogRow,
+    OperationLog,
+    Snapshot,
+    SnapshotStore,
+    StatementLog,
+    StatementRow,
+)
 from whatsapp_mcp.storage.schema import Schema, run_script, transaction
-from whatsapp_mcp.storage.small_files import PrivateFile, SmallFile
-from whatsapp_mcp.storage.snapshots import Snapshot, SnapshotStore
-from whatsapp_mcp.storage.statements import LedgerSnapshot, LedgerStorage, StatementLog, StatementRow
 
 __all__ = [
     "EVENT_BYTES",

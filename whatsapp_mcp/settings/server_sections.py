@@ -1,14 +1,18 @@
-"""The section `[server]` of `config.toml`: what is offered and where, and who may come in."""
+"""The sections `[server]`, `[media]` and `[traces]` of `config.toml`.
+
+What a server offers, where and to whom; which files are kept; and where its spans go.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from contextlib import suppress
 from typing import Annotated, Any, Final, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from whatsapp_mcp.settings.section import Section, UserPath
 
@@ -132,3 +136,81 @@ class ServerSettings(Section):
     def _from_environment(cls, value: Any) -> Any:
         """A variable lists names with commas."""
         return [name for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+_MEGABYTES: Final = Field(default=0, ge=0, le=2048)
+
+
+class KeepSettings(Section):
+    """`[media.keep]`: files that are fetched before WhatsApp deletes them, from people who are known.
+
+    For each kind the largest size in megabytes; 0: none. `chats` narrows it to these (number, jid or exact
+    name). `total_megabytes` is what such files may take; the oldest of them are dropped first. `keep = "off"`
+    in `[media]` fetches nothing.
+    """
+
+    voice: int = Field(default=16, ge=0, le=2048)
+    image: int = Field(default=8, ge=0, le=2048)
+    document: int = Field(default=16, ge=0, le=2048)
+    audio: int = _MEGABYTES
+    video: int = _MEGABYTES
+    gif: int = _MEGABYTES
+    sticker: int = _MEGABYTES
+    chats: tuple[str, ...] = ()
+    total_megabytes: int = Field(default=2_000, ge=0)
+
+
+_NOTHING: Final = KeepSettings(voice=0, image=0, document=0)
+
+
+def _read_keep(value: object) -> object:
+    """A section, or `off` for one that keeps nothing."""
+    if isinstance(value, str) and value != "off":
+        raise ValueError('it is a section, or "off"')
+    return _NOTHING if value == "off" else value
+
+
+class MediaSettings(Section):
+    """`[media]`: from where files may be sent (`roots`), how large files may be, and how much is kept.
+
+    `total_megabytes` is what the folder of files takes, `free_megabytes` what the disk keeps free.
+    `keep` says which files are fetched without being asked for, `read` whether what is in them is read.
+    """
+
+    roots: tuple[UserPath, ...] = ()
+    max_megabytes: int = Field(default=100, ge=1, le=2048)
+    total_megabytes: int = Field(default=10_000, ge=1)
+    free_megabytes: int = Field(default=500, ge=0)
+    read: bool = True
+    keep: Annotated[KeepSettings, BeforeValidator(_read_keep)] = KeepSettings()
+
+    @field_validator("roots", mode="before")
+    @classmethod
+    def _from_environment(cls, value: Any) -> Any:
+        """A variable lists folders as `PATH` does."""
+        return value.split(os.pathsep) if isinstance(value, str) else value
+
+
+_SCHEMES: Final = ("http", "https")
+
+
+def _url(value: str) -> str:
+    """A URL of a receiver; a password does not belong into it, since the log may name it."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("it is not a URL without a password, such as http://127.0.0.1:4318/v1/traces")
+    return value
+
+
+class TracesSettings(Section):
+    """`[traces]`: `endpoint` is the URL of an OTLP receiver, without which nothing is recorded.
+
+    `ratio` is the part of the traces that begin here which is recorded.
+    """
+
+    endpoint: Annotated[str, AfterValidator(_url)] | None = None
+    ratio: float = Field(default=1.0, ge=0, le=1)
