@@ -169,8 +169,8 @@ ASKS_WHICH_SYSTEM = {
     "client/import_blocker.py": "on Linux alone the client runs no program",
     "client/library.py": "pyproject.toml names a package for all systems but Windows",
     "media/confinement.py": "each system has other limits for a process",
-    "processes/sandbox/binding.py": "the kernel ends a process with its parent on Linux alone",
-    "processes/sandbox/core_dumps.py": "every command asks for it first, before `system/` is loaded",
+    "processes/child_process.py": "the kernel ends a process with its parent on Linux alone",
+    "processes/sandbox/system_calls.py": "every command asks for it first, before `system/` is loaded",
     "processes/sandbox/seccomp.py": "a filter is made for a processor",
     "whatsapp_simulator/launcher.py": "clients can be made to trust it on Linux alone",
 }

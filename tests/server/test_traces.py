@@ -19,7 +19,7 @@ from tests.server.pair import link, pair_of_servers
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.processes import tracing
-from whatsapp_mcp.processes.tracing.otel import OtelTracer
+from whatsapp_mcp.processes.otel import OtelTracer
 from whatsapp_mcp.server.application import create
 
 pytestmark = pytest.mark.anyio

@@ -18,7 +18,7 @@ from whatsapp_mcp.system import (
     variables_of_a_command,
     working_in,
 )
-from whatsapp_mcp.system.operating_system import system_of
+from whatsapp_mcp.system.machine import system_of
 
 WORDS = ["/opt/my tools/run", "--name", "it's", 'say "hi"', "", "$HOME", "a\\b\\", "100%"]
 POSIX = (System.LINUX, System.MACOS)

@@ -1,13 +1,15 @@
 """How a child process of ours is started: this Python, a module of ours, and little else of what is here.
 
 Applications start their servers in whatever folder the person works in, which may hold a stranger's files.
-Python puts that folder before all others on `sys.path`, unless it is told not to.
+Python puts that folder before all others on `sys.path`, unless it is told not to. On Linux a command can be
+started so that it ends with this process, however that ends.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Final
 
@@ -51,3 +53,21 @@ see that they live."""
 _CLIENT: Final = module_command("whatsapp_mcp.client")
 client_program: Final = ContextVar("client_program", default=_CLIENT)
 """The command of client processes. The demo, and tests, set one that is pointed at the simulated WhatsApp."""
+
+
+_BOUND: Final = "whatsapp_mcp.processes.sandbox.bound_process"
+
+
+def bound(command: tuple[str, ...], environment: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What to start instead of a command, and with which variables; elsewhere that is the command itself."""
+    if sys.platform != "linux":
+        return command, dict(environment)
+    ours = {name: _named(value) for name, value in kept_variables().items() if name not in environment}
+    dropped = ",".join(ours)
+    started = module_command(_BOUND, str(os.getpid()), dropped, *command)
+    return started, {**ours, **environment}
+
+
+def _named(folders: str) -> str:
+    """A variable without its empty folders: they mean the current one, in which the command writes."""
+    return os.pathsep.join(filter(None, folders.split(os.pathsep)))

@@ -11,47 +11,44 @@ from whatsapp_mcp.system.locks import (
     write_locked,
 )
 from whatsapp_mcp.system.machine import (
+    HERE,
     Mount,
+    System,
     boot,
     has_time_zone,
-    mounts_here,
-)
-from whatsapp_mcp.system.memory import (
     limit_memory,
+    mounts_here,
     share_arenas,
-)
-from whatsapp_mcp.system.operating_system import (
-    HERE,
-    System,
 )
 from whatsapp_mcp.system.paths import (
     HAS_MODES,
     SHELL_CHARACTERS,
     command_line,
+    draft_of,
+    is_draft,
     is_foreign,
     is_read_only,
+    make_private_file,
     open_to_others,
     own_user,
     program_file,
+    read_or_make,
+    replaced,
     runtime_folder,
     runtime_folders,
+    sync_folder,
     working_in,
+    write_private,
 )
 from whatsapp_mcp.system.pipe_output import (
     PipeOutput,
     claimed_output,
 )
-from whatsapp_mcp.system.private_file import (
-    draft_of,
-    is_draft,
-    make_private_file,
-    read_or_make,
-    replaced,
-    sync_folder,
-    write_private,
-)
 from whatsapp_mcp.system.processes import (
+    END,
+    END_OR_HANG_UP,
     IDLE_PRIORITY,
+    INTERRUPT,
     allow_most_open_files,
     is_running,
     kill,
@@ -61,16 +58,11 @@ from whatsapp_mcp.system.processes import (
     memory_of,
     most_open_files,
     processor_seconds_of,
+    receive_signals,
     resume,
     suspend,
     took_too_long,
     variables_of_a_command,
-)
-from whatsapp_mcp.system.signals import (
-    END,
-    END_OR_HANG_UP,
-    INTERRUPT,
-    receive_signals,
 )
 from whatsapp_mcp.system.sockets import (
     SOCKET_PATH_LIMIT,

@@ -1,13 +1,66 @@
-"""What a machine says of itself: its running boot and its file systems."""
+"""The machine: which operating system this is, its running boot and file systems, and memory of a process.
+
+Only the modules of this room ask for the system; who calls them need not.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import re
 import subprocess
 import sys
+from contextlib import suppress
+from enum import StrEnum
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Final, NamedTuple
+
+
+class System(StrEnum):
+    """An operating system, as far as it is treated in a way of its own; any other Unix counts as Linux."""
+
+    LINUX = "linux"
+    MACOS = "macos"
+    WINDOWS = "windows"
+
+
+def system_of(platform: str) -> System:
+    """The system of a value of `sys.platform`."""
+    return {"darwin": System.MACOS, "win32": System.WINDOWS}.get(platform, System.LINUX)
+
+
+HERE: Final = system_of(sys.platform)
+"""The system that this process runs on. A function that decides by it takes it as an argument, for tests."""
+
+
+_M_ARENA_MAX: Final = -8
+_ARENAS: Final = 2
+
+
+def limit_memory(most: int) -> None:
+    """Let this process take at most so many bytes of memory; one more ends it, and no other process.
+
+    Linux counts what a process can write (RLIMIT_DATA), not what its libraries have mapped. Elsewhere this
+    does nothing.
+    """
+    if sys.platform == "linux":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
+
+
+def share_arenas() -> None:
+    """Let all threads, also future ones, take their memory from the same two places.
+
+    glibc gives each thread a place of its own, up to eight per processor, and each keeps what it once needed:
+    a server whose worker threads take turns grows for hours. Elsewhere this does nothing. See mallopt(3).
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # another libc
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+
 
 _BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 _MAC_BOOT: Final = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")

@@ -19,9 +19,8 @@ from typing import Final
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketListener
 
-from whatsapp_mcp.system.operating_system import HERE, System
-from whatsapp_mcp.system.paths import own_user
-from whatsapp_mcp.system.private_file import write_private
+from whatsapp_mcp.system.machine import HERE, System
+from whatsapp_mcp.system.paths import own_user, write_private
 
 SOCKET_PATH_LIMIT: Final = 103
 """Bytes of a unix socket's path on macOS; Linux allows 107."""

@@ -14,7 +14,7 @@ from anyio.abc import Process
 
 from whatsapp_mcp.errors import cause
 from whatsapp_mcp.models import Caller
-from whatsapp_mcp.processes.sandbox import bound
+from whatsapp_mcp.processes.child_process import bound
 from whatsapp_mcp.settings import CHAT_VARIABLE, HOME_VARIABLE, PRINCIPAL_VARIABLE, AgentSettings
 from whatsapp_mcp.system import kill_group, variables_of_a_command
 

@@ -1,7 +1,5 @@
 """What a process of ours has the kernel take away from it for good: core dumps, and on Linux much more."""
 
-from whatsapp_mcp.processes.sandbox.binding import bound
-from whatsapp_mcp.processes.sandbox.core_dumps import forbid_core_dumps
 from whatsapp_mcp.processes.sandbox.landlock import (
     ABSTRACT_UNIX_SOCKET,
     BIND_TCP,
@@ -15,7 +13,7 @@ from whatsapp_mcp.processes.sandbox.landlock import (
     apply_landlock,
 )
 from whatsapp_mcp.processes.sandbox.seccomp import compute_only, keep_to_itself
-from whatsapp_mcp.processes.sandbox.system_calls import no_new_privileges
+from whatsapp_mcp.processes.sandbox.system_calls import forbid_core_dumps, no_new_privileges
 
 __all__ = [
     "ABSTRACT_UNIX_SOCKET",
@@ -28,7 +26,6 @@ __all__ = [
     "WORK",
     "WRITE_FILE",
     "apply_landlock",
-    "bound",
     "compute_only",
     "forbid_core_dumps",
     "keep_to_itself",

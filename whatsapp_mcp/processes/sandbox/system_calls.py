@@ -1,9 +1,12 @@
-"""System calls that neither Python nor the C library wraps."""
+"""System calls that neither Python nor the C library wraps, and keeping memory out of core dumps."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -40,3 +43,23 @@ def failure(what: str) -> OSError:
     """The error of the call that has just failed."""
     code = ctypes.get_errno()
     return OSError(code, f"{what}: {errno.errorcode.get(code, code)}")
+
+
+_FILTER: Final = Path("/proc/self/coredump_filter")
+"""Which memory goes into a dump (core(5))."""
+
+
+def forbid_core_dumps() -> None:
+    """Let neither this process nor those that it starts leave a core dump; on Windows this does nothing.
+
+    On Linux a program that the kernel hands dumps to may ignore the limit: it gets one without any memory.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    with suppress(OSError):  # no kernel refuses to lower a limit, and a jail may
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        with suppress(OSError):  # without /proc, or a kernel without dumps
+            _FILTER.write_text("0", encoding="ascii")

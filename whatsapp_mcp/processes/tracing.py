@@ -1,4 +1,11 @@
-"""The tracer of a process, and what marks the way of a call with it."""
+"""Traces: what one call goes through, across tasks and processes, up to WhatsApp's acknowledgement.
+
+The tracer of a process is a context variable, so that nothing is global, and what is not recorded costs a
+look at it. What records and exports spans is OpenTelemetry (extra `otel`), which only `otel.py` loads:
+processes that record nothing, such as that of the client library, never import it.
+
+No span says who or what: names are those of tools, operations and methods, attributes are codes of errors.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +67,7 @@ def exporting(endpoint: str | None, ratio: float) -> Iterator[None]:
         yield
         return
     try:
-        from whatsapp_mcp.processes.tracing.otel import exporting_to
+        from whatsapp_mcp.processes.otel import exporting_to
     except ImportError as error:
         raise InvalidArgument(
             "traces.endpoint is set, and the extra otel is missing.",
