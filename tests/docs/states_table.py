@@ -11,7 +11,7 @@ _BEGIN = "| state | what it means | ends by itself | what to do |\n"
 
 
 def render() -> str:
-    """The table, generated from the one in `models/connection_states.py`."""
+    """The table, generated from the one in `models/connection.py`."""
     rows = [_BEGIN, "| --- | --- | --- | --- |\n"]
     for state in ConnectionState:
         traits = state.traits

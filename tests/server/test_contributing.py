@@ -17,7 +17,7 @@ from tests.device import test_state
 from tests.server import test_chats
 from tests.server.fakes import CODE, FakeSource
 from whatsapp_mcp.device.connection import state
-from whatsapp_mcp.models import connection_states
+from whatsapp_mcp.models import connection
 from whatsapp_mcp.server import arguments, render
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.tools import chats
@@ -48,11 +48,11 @@ async def test_the_tool_of_the_page_passes_the_test_of_the_page(
 
 
 def test_the_state_of_the_page_is_one() -> None:
-    names: dict[str, Any] = {**vars(connection_states)}
+    names: dict[str, Any] = {**vars(connection)}
     exec(block("THROTTLED"), names)
     name, traits = names["THROTTLED"]
     assert name == "throttled"
-    assert isinstance(traits, connection_states.StateTraits)
+    assert isinstance(traits, connection.StateTraits)
 
 
 @pytest.mark.parametrize(("start", "module"), [("match event", state), ("def test_a_throttled", test_state)])

@@ -5,8 +5,33 @@ durations seconds. Every class can be built from and turned into JSON by a pydan
 what the pipes and the socket do.
 """
 
-from whatsapp_mcp.models.activity import Activity, AgentChat, AgentStatus, HandOn, HandOnState, Pairing
-from whatsapp_mcp.models.approvals import Approval, ApprovalState, ApprovalWay, Permit
+from whatsapp_mcp.models.activity import (
+    NEW_COUNTED,
+    Activity,
+    AgentChat,
+    AgentStatus,
+    Digest,
+    HandOn,
+    HandOnState,
+    LeaderFigures,
+    OpenSends,
+    Pairing,
+    Side,
+)
+from whatsapp_mcp.models.approvals import (
+    PERSON,
+    SYSTEM,
+    UNKNOWN,
+    Approval,
+    ApprovalState,
+    ApprovalWay,
+    Caller,
+    ChatFacts,
+    PastAct,
+    Pauses,
+    Permit,
+    chat_principal,
+)
 from whatsapp_mcp.models.archive import (
     CALL_KEY,
     EVERYTHING,
@@ -32,10 +57,16 @@ from whatsapp_mcp.models.archive import (
     Statistics,
     meant,
 )
-from whatsapp_mcp.models.caller import PERSON, SYSTEM, UNKNOWN, Caller, chat_principal
-from whatsapp_mcp.models.chat_facts import ChatFacts
-from whatsapp_mcp.models.connection_states import LINKED_DEVICES, ConnectionState
-from whatsapp_mcp.models.digest import NEW_COUNTED, Digest, Side
+from whatsapp_mcp.models.connection import (
+    ADDRESS_BOOK_MISSING,
+    GROUPS_SILENT,
+    LINKED_DEVICES,
+    AddressBookState,
+    ConnectionState,
+    ConnectionStatus,
+    LinkState,
+    QrCode,
+)
 from whatsapp_mcp.models.directory import (
     Channel,
     ChannelPost,
@@ -52,7 +83,6 @@ from whatsapp_mcp.models.directory import (
     SentInvite,
     SubGroup,
 )
-from whatsapp_mcp.models.figures import LeaderFigures, OpenSends
 from whatsapp_mcp.models.file_readings import (
     EXCERPT,
     SHOWN_WITH,
@@ -82,14 +112,6 @@ from whatsapp_mcp.models.imports import (
     ImportState,
     Unreadable,
 )
-from whatsapp_mcp.models.link import (
-    ADDRESS_BOOK_MISSING,
-    GROUPS_SILENT,
-    AddressBookState,
-    ConnectionStatus,
-    LinkState,
-    QrCode,
-)
 from whatsapp_mcp.models.messages import (
     LAST_WORDS,
     Actor,
@@ -112,7 +134,6 @@ from whatsapp_mcp.models.messages import (
     WithheldHits,
     with_names,
 )
-from whatsapp_mcp.models.past_acts import PastAct, Pauses
 from whatsapp_mcp.models.provenance import (
     NOTICES,
     content_is_strangers,

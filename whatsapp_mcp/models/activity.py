@@ -1,10 +1,17 @@
-"""What goes on in an account: what changes, who writes, and what is handed on to the agents of chats."""
+"""Activity of an account: what changes, who writes and wrote last, what is handed on to the agents of chats.
+
+Operators are told of it in figures: numbers and times, and never who or what.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final, Literal
+
+from whatsapp_mcp.models.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +122,70 @@ class AgentStatus:
     chats: tuple[AgentChat, ...] = ()
     pairings: tuple[Pairing, ...] = ()
     cost: float = 0.0
+
+
+Side = Literal["me", "them"]
+"""Whose turn it is after the last message of a chat: the owner's, or the other side's."""
+NEW_COUNTED: Final = 1000
+"""New messages of a chat that a digest counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What was written since a time.
+
+    Attributes:
+        messages: The newest of each chat, oldest first; the chat with the newest message first.
+        new: How many are new in each of these chats, by jid, at most `NEW_COUNTED`.
+        others: Jids of further chats.
+    """
+
+    messages: tuple[Message, ...]
+    new: Mapping[str, int]
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderFigures:
+    """What only the leader of an account knows.
+
+    Attributes:
+        leading_since: When it began to lead.
+        logins: How often a client has logged in since the account was made.
+        client_pid: Process id of the client; None while none runs.
+        client_memory: Bytes of memory that the client takes; None while none runs, and on all systems but
+            Linux.
+        client_seconds: Processor time that the client has taken, in seconds; None as above.
+        journaled: Number of the newest event that the client has reported.
+        archived: Number of the newest event that is in the archive.
+        journal_stalled: Seconds for which events have waited and none was archived; 0 while none waits.
+        sends: How many sends ended how since then, by their state: `sent`, `failed` or `unknown`.
+        refusals: How often this leader has refused an operation, or asked a person about it first, by the
+            code of the error.
+    """
+
+    leading_since: datetime
+    logins: int = 0
+    client_pid: int | None = None
+    client_memory: int | None = None
+    client_seconds: float | None = None
+    journaled: int = 0
+    archived: int = 0
+    journal_stalled: float = 0.0
+    sends: dict[str, int] = field(default_factory=dict[str, int])
+    refusals: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSends:
+    """Sends in one state that is not the last.
+
+    Attributes:
+        status: The state, a `SendStatus`.
+        count: How many there are.
+        oldest_at: When the oldest of them was accepted.
+    """
+
+    status: str
+    count: int
+    oldest_at: datetime

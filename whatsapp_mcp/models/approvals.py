@@ -1,11 +1,146 @@
-"""What a person is asked before an act, and what became of the question."""
+"""Approvals: what a person is asked before an act, and what deciding it rests on.
+
+That is who asks, which chats it reaches, and what was done lately.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
+
+from whatsapp_mcp.models.messages import ChatKind
+
+PERSON_PRINCIPAL: Final = "person"
+SYSTEM_PRINCIPAL: Final = "system"
+UNKNOWN_PRINCIPAL: Final = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and with which tool.
+
+    Attributes:
+        principal: `stdio:CLIENT`, `token:NAME/HASH` or `oauth:SUBJECT` of an MCP client, `token:NAME` where a
+            database says who may come in; `chat:JID` of an agent that answers a chat; `person` at a terminal
+            or on a page; `system` for the leader itself; `unknown` for whatever does not say. Words that were
+            handed out, approvals and the audit are kept by it.
+        client: The name by which the MCP client introduced itself; it proves nothing.
+        tool: The tool that asks; empty where none does.
+        asks: The server asks the person itself, through its host: the leader need not, unless it is told to.
+        hinted: The host was told that the tool is destructive, on which it asks the person.
+        approval: The question whose yes the call goes on with.
+        chat: Jid of the one chat that it may read and act in; empty for all. Its principal is `chat:JID`.
+    """
+
+    principal: str
+    client: str = ""
+    tool: str = ""
+    asks: bool = False
+    hinted: bool = False
+    approval: str = ""
+    chat: str = ""
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person acts directly, at a terminal or on a page."""
+        return self.principal == PERSON_PRINCIPAL and not self.chat
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of it."""
+        return self.principal == UNKNOWN_PRINCIPAL
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether no model stands behind it: a person, or the leader itself."""
+        return self.principal in {PERSON_PRINCIPAL, SYSTEM_PRINCIPAL} and not self.chat
+
+
+def chat_principal(jid: str) -> str:
+    """The principal of an agent that answers a chat."""
+    return f"chat:{jid}"
+
+
+PERSON: Final = Caller(PERSON_PRINCIPAL)
+"""A person at the terminal or on a page."""
+SYSTEM: Final = Caller(SYSTEM_PRINCIPAL)
+"""The leader, for what it does by itself."""
+UNKNOWN: Final = Caller(UNKNOWN_PRINCIPAL)
+"""A program at the socket that does not say for whom it asks; it counts as tainted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFacts:
+    """What the rules ask about a chat.
+
+    Attributes:
+        jid: Its address.
+        kind: What it is.
+        number: E.164, of a person whose number is known.
+        lid: The LID, of a person whose LID is known.
+        name: The name in the owner's address book, or a group's subject; None where there is neither.
+        is_own: It is the chat with oneself.
+        is_known: It is with somebody in the phone's address book, or whom a person confirmed.
+        has_strangers: Of a group: somebody in it is not known, or it is not known who is in it.
+        members: Of a group: the jids of those who are known to be in it, sorted.
+        owner_wrote: The owner wrote there with another device than this one.
+    """
+
+    jid: str
+    kind: ChatKind = ChatKind.DIRECT
+    number: str | None = None
+    lid: str | None = None
+    name: str | None = None
+    is_own: bool = False
+    is_known: bool = False
+    has_strangers: bool = False
+    members: tuple[str, ...] = ()
+    owner_wrote: bool = False
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it is a person rather than a group, a channel or the status."""
+        return self.kind is ChatKind.DIRECT
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The jids that it is known by."""
+        return frozenset({self.jid, self.lid or self.jid})
+
+
+@dataclass(frozen=True, slots=True)
+class PastAct:
+    """An act that others see, done or about to be.
+
+    Attributes:
+        at: When.
+        chats: Jids of whom it reached.
+        is_new_chat: Whether this account had never written there before.
+        text: Stands for its text: equal for texts that differ in case and spaces at most. None without one.
+    """
+
+    at: datetime
+    chats: tuple[str, ...] = ()
+    is_new_chat: bool = False
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """What WhatsApp has imposed on this account, and how long the account is linked.
+
+    Attributes:
+        linked_at: When the phone was linked; None if that was before it was written down.
+        timelocked_until: Until when nobody new is written to, after WhatsApp has refused that (463).
+        banned_until: Until when nothing is sent, after a temporary ban.
+    """
+
+    linked_at: datetime | None = None
+    timelocked_until: datetime | None = None
+    banned_until: datetime | None = None
+
 
 ApprovalWay = Literal["elicitation", "phone", "page", "terminal", "host"]
 """By which way a person decided."""

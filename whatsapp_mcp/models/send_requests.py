@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Discriminator
 
-from whatsapp_mcp.models.caller import Caller
+from whatsapp_mcp.models.approvals import Caller
 from whatsapp_mcp.models.messages import SendStatus
 
 

@@ -17,7 +17,7 @@ from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.errors import InvalidArgument, disk_failure
 from whatsapp_mcp.files.home import SERVER_LOG
 from whatsapp_mcp.jid import parse_chat
-from whatsapp_mcp.models.caller import chat_principal
+from whatsapp_mcp.models.approvals import chat_principal
 from whatsapp_mcp.processes import tracing
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Accounts

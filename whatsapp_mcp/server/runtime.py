@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.media import open_worker
-from whatsapp_mcp.models.caller import PERSON
+from whatsapp_mcp.models.approvals import PERSON
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.calls import CallMeter, LocalSource, Pages, Services
 from whatsapp_mcp.server.feed import ChangeFeed

@@ -12,7 +12,7 @@ from whatsapp_fleet.node.replicas.leaders import AccountLeader, Directory
 from whatsapp_fleet.node.replicas.peers import Peers
 from whatsapp_fleet.node.replicas.remote import RemoteAccount, RemoteDevices
 from whatsapp_mcp.device.operations import CallersDevices, Devices
-from whatsapp_mcp.models.caller import PERSON
+from whatsapp_mcp.models.approvals import PERSON
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.calls import ServicesSource
 from whatsapp_mcp.settings import CurrentSettings, Settings

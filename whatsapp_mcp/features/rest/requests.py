@@ -8,7 +8,7 @@ from pydantic_core import from_json
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import Caller
-from whatsapp_mcp.models.caller import UNKNOWN
+from whatsapp_mcp.models.approvals import UNKNOWN
 from whatsapp_mcp.server.calls import Requester, client_name, principal_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
 from whatsapp_mcp.models import Change
-from whatsapp_mcp.models.caller import Caller, chat_principal
+from whatsapp_mcp.models.approvals import Caller, chat_principal
 from whatsapp_mcp.policy import Act, Situation, check_scope, require
 from whatsapp_mcp.processes.tracing import traced
 from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource

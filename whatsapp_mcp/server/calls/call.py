@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import anyio
 
-from whatsapp_mcp.models.caller import UNKNOWN, Caller
+from whatsapp_mcp.models.approvals import UNKNOWN, Caller
 from whatsapp_mcp.text.zone import SystemZone
 
 if TYPE_CHECKING:

@@ -25,8 +25,7 @@ from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, Inpu
 from pydantic import ValidationError
 
 from whatsapp_mcp.errors import ApprovalRequired, WhatsAppError
-from whatsapp_mcp.models.approvals import Approval, ApprovalState
-from whatsapp_mcp.models.caller import PERSON, Caller
+from whatsapp_mcp.models.approvals import PERSON, Approval, ApprovalState, Caller
 from whatsapp_mcp.policy import visible
 from whatsapp_mcp.server.calls.call import Call
 

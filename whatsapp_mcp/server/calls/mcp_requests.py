@@ -13,7 +13,7 @@ from mcp.server.apps import client_supports_apps
 from mcp.server.mcpserver import Context
 
 from whatsapp_mcp.models import Caller
-from whatsapp_mcp.models.caller import UNKNOWN
+from whatsapp_mcp.models.approvals import UNKNOWN
 from whatsapp_mcp.server.calls.call import Requester
 from whatsapp_mcp.server.calls.page_elicitation import page_opener
 from whatsapp_mcp.server.calls.principals import client_name, principal_of

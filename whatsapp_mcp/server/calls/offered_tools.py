@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from whatsapp_mcp.errors import Denied, InvalidArgument
-from whatsapp_mcp.models.caller import Caller
+from whatsapp_mcp.models.approvals import Caller
 from whatsapp_mcp.server.calls.accounts import (
     ARGUMENT,
     CURSOR,

@@ -30,7 +30,7 @@ from mcp.types import ResourceTemplate as TemplateListing
 from pydantic import PlainSerializer, PlainValidator
 
 from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument, MessageNotFound, WhatsAppError
-from whatsapp_mcp.models.caller import Caller
+from whatsapp_mcp.models.approvals import Caller
 from whatsapp_mcp.policy import Act, Audience, Effect, is_in_scope, is_offered
 from whatsapp_mcp.server.calls.accounts import Accounts, account_in, uri_in
 from whatsapp_mcp.server.calls.beginning import begun, contained

@@ -18,7 +18,7 @@ from mcp.types import METHOD_NOT_FOUND, ErrorData, JSONRPCError, JSONRPCNotifica
 
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import NotLinked, WhatsAppError
-from whatsapp_mcp.models.caller import Caller
+from whatsapp_mcp.models.approvals import Caller
 from whatsapp_mcp.server.calls import Call, bound, client_name
 from whatsapp_mcp.server.channel.relay import PermissionRelay, PermissionRequest
 from whatsapp_mcp.server.channel.words import words_of

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from whatsapp_mcp.errors import Denied, WhatsAppError
-from whatsapp_mcp.models.caller import PERSON_PRINCIPAL
+from whatsapp_mcp.models.approvals import PERSON_PRINCIPAL
 from whatsapp_mcp.server.calls import ANYBODY, Principal, admit, admitted
 from whatsapp_mcp.server.transports.json_problems import JsonProblems
 from whatsapp_mcp.server.transports.limits import (
