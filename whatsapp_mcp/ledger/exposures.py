@@ -1,4 +1,7 @@
-"""Whose words were handed out to whom. What is handed out is written down before it leaves."""
+"""Whose words were handed out to whom, written down before they leave.
+
+And what agents wrote to whom others' words had been handed out, as far as it is in no send of the archive.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
 from whatsapp_mcp.ledger.database import LedgerFile
@@ -117,3 +121,32 @@ class Exposures:
                     rows,
                 )
             )
+
+
+class TaintedWords:
+    """Topics of groups and about texts, by their digests."""
+
+    def __init__(self, file: LedgerFile) -> None:
+        self._file = file
+
+    async def add(self, texts: Iterable[str], taint: Taint) -> None:
+        """Note texts that are about to be shown to others.
+
+        Raises:
+            Busy: It could not be written: they must not leave.
+        """
+        rows = [(_digest(text), source.value) for text in texts for source in taint.sources]
+        if rows:
+            await self._file.write(
+                lambda db: db.executemany("INSERT OR IGNORE INTO tainted_words VALUES (?, ?)", rows)
+            )
+
+    def taint(self, text: str) -> Taint:
+        """Whose words had been handed out to an agent that wrote this text."""
+        query = "SELECT source FROM tainted_words WHERE digest = ?"
+        rows = self._file.read(lambda db: db.execute(query, (_digest(text),)).fetchall())
+        return Taint(frozenset(Exposure(row[0]) for row in rows))
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.strip().encode("utf-8", "surrogatepass")).digest()

@@ -17,12 +17,11 @@ from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.ledger.approvals import Approvals
 from whatsapp_mcp.ledger.audit import Audit
 from whatsapp_mcp.ledger.database import LedgerFile
-from whatsapp_mcp.ledger.exposures import ANYBODYS, Exposure, Exposures, Taint
+from whatsapp_mcp.ledger.exposures import ANYBODYS, Exposure, Exposures, Taint, TaintedWords
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord
 from whatsapp_mcp.ledger.pairings import Pairings
 from whatsapp_mcp.ledger.pauses import PauseRecord
 from whatsapp_mcp.ledger.replication import open_replica, quarantine_file, restore_alone, snapshot
-from whatsapp_mcp.ledger.tainted_words import TaintedWords
 from whatsapp_mcp.ledger.webhooks import WebhookRecord
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.settings import AccountFolder

@@ -136,7 +136,7 @@ class LedgerSnapshot(NamedTuple):
 
     Attributes:
         seq: The last row of the log that is in it.
-        content: As `ledger.dump` writes it.
+        content: As `ledger.replication.dump` writes it.
     """
 
     seq: int
