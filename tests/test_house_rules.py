@@ -168,7 +168,7 @@ ASKS_WHICH_SYSTEM = {
     "client/confinement.py": "Landlock is Linux's",
     "client/import_blocker.py": "on Linux alone the client runs no program",
     "client/library.py": "pyproject.toml names a package for all systems but Windows",
-    "media/confinement.py": "each system has other limits for a process",
+    "media/child.py": "each system has other limits for a process",
     "processes/child_process.py": "the kernel ends a process with its parent on Linux alone",
     "processes/sandbox/system_calls.py": "every command asks for it first, before `system/` is loaded",
     "processes/sandbox/seccomp.py": "a filter is made for a processor",

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from whatsapp_mcp.media import confinement
+from whatsapp_mcp.media import child
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PTRACE_ATTACH = 16
@@ -114,12 +114,12 @@ def acts(folder: Path, port: int) -> dict[str, Callable[[], object]]:
 def main(walls: str, folder: Path, port: int) -> None:
     """Be confined, act, answer."""
     if walls == "landlock":
-        confinement.compute_only = _no_seccomp
+        child.compute_only = _no_seccomp
     if walls == "seccomp":
-        confinement.apply_landlock = _no_landlock
+        child.apply_landlock = _no_landlock
     ways = acts(folder, port)
     outcomes: dict[str, str | None] = {}
-    confinement.confine()
+    child.confine()
     os.close(0)
     for name, act in ways.items():
         try:

@@ -71,7 +71,7 @@ def test_landlock_alone_refuses_files_network_and_signals(tmp_path: Path) -> Non
 
 
 def test_a_confined_process_starts_threads(tmp_path: Path) -> None:
-    lines = "import threading; from whatsapp_mcp.media.confinement import confine; confine()"
+    lines = "import threading; from whatsapp_mcp.media.child import confine; confine()"
     lines += "; done = threading.Event(); threading.Thread(target=done.set).start(); print(done.wait(9))"
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, check=True, timeout=60)
     assert done.stdout == b"True\n"
@@ -79,7 +79,7 @@ def test_a_confined_process_starts_threads(tmp_path: Path) -> None:
 
 _SIZES = """
 import ctypes, os, platform, sys
-from whatsapp_mcp.media.confinement import confine
+from whatsapp_mcp.media.child import confine
 call = {"x86_64": 262, "aarch64": 79}[platform.machine()]
 libc, found = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(256)
 file = os.open(sys.argv[1], os.O_RDWR)

@@ -6,11 +6,19 @@ Nothing is stored.
 from whatsapp_mcp.decoding.addons import Origin, decode_addon, event_answer
 from whatsapp_mcp.decoding.addresses import millis
 from whatsapp_mcp.decoding.content import ADDON_FIELDS, content_of, message_parts, text_of
-from whatsapp_mcp.decoding.decoded import DecodedEvent, OpenedAddon, Recovered, TaggedUpdate
-from whatsapp_mcp.decoding.events import UNDECODABLE, decode_event, decode_events, original_of, thumbnail_of
+from whatsapp_mcp.decoding.events import (
+    UNDECODABLE,
+    DecodedEvent,
+    OpenedAddon,
+    Recovered,
+    TaggedUpdate,
+    decode_event,
+    decode_events,
+    original_of,
+    thumbnail_of,
+)
 from whatsapp_mcp.decoding.groups import ADDED, JOINED
 from whatsapp_mcp.decoding.history import HISTORY_CODE, one_message
-from whatsapp_mcp.decoding.legible import make_legible
 from whatsapp_mcp.decoding.limits import (
     EMOJI,
     MAX_ADDONS,
@@ -25,6 +33,7 @@ from whatsapp_mcp.decoding.limits import (
     bound_content,
     bound_update,
     bounded_text,
+    make_legible,
 )
 from whatsapp_mcp.decoding.outgoing import sent_message, updates_of_request
 from whatsapp_mcp.decoding.updates import (

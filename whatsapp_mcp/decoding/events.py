@@ -1,27 +1,101 @@
-"""From raw events of the client library to updates. Pure: no database, no clock.
+"""From raw events of the client library to updates, and both as an operation carries them.
 
-`decode_event` raises one of `UNDECODABLE` for what this version cannot read.
+Pure: no database, no clock. `decode_event` raises one of `UNDECODABLE` for what this version cannot read. An
+operation carries plain values that another process can read again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
+from pydantic import Discriminator, SerializerFunctionWrapHandler, Tag, WrapSerializer
 
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.decoding import calls, groups, history, live
+from whatsapp_mcp.decoding import groups, history, live
 from whatsapp_mcp.decoding.content import message_parts
-from whatsapp_mcp.decoding.decoded import DecodedEvent
-from whatsapp_mcp.decoding.legible import legibly
-from whatsapp_mcp.decoding.limits import MAX_THUMBNAIL
+from whatsapp_mcp.decoding.limits import MAX_THUMBNAIL, legibly
 from whatsapp_mcp.decoding.outgoing import SENT_CODE
 from whatsapp_mcp.decoding.updates import Update
 from whatsapp_mcp.models import JournalEvent
 from whatsapp_mcp.protobufs.bounded import OverBounds, parsed
 from whatsapp_mcp.storage import TOO_LARGE
+
+
+def _type_of(update: Any) -> str:
+    return str(update.get("type")) if isinstance(update, dict) else type(update).__name__
+
+
+def _with_type(update: Any, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    return {"type": type(update).__name__, **handler(update)}
+
+
+def _tagged() -> Any:
+    union: Any = None
+    for kind in get_args(Update):
+        one = Annotated[kind, Tag(kind.__name__)]
+        union = one if union is None else union | one
+    return Annotated[union, Discriminator(_type_of), WrapSerializer(_with_type)]
+
+
+if TYPE_CHECKING:
+    TaggedUpdate = Update
+else:
+    TaggedUpdate = _tagged()
+    """`Update` for operations: as JSON each update names its type, since some differ in nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedEvent:
+    """An event of the journal and what it says.
+
+    Attributes:
+        seq: Its number in the journal.
+        received_at: Milliseconds since 1970.
+        code: Number of the event.
+        payload: Its protobuf, which is kept when the updates turn out not to fit the archive.
+        updates: What it says, decoded.
+        error: Why it could not be decoded; then there are no updates.
+    """
+
+    seq: int
+    received_at: int
+    code: int
+    payload: bytes
+    updates: tuple[TaggedUpdate, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What decoding a row of the archive again says.
+
+    Attributes:
+        row: Its number: of an event that could not be decoded, or a message of unknown kind.
+        updates: What it says.
+        received_at: Milliseconds since 1970; 0 where that is not known.
+    """
+
+    row: int
+    updates: tuple[TaggedUpdate, ...]
+    received_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedAddon:
+    """What a sealed add-on says.
+
+    Attributes:
+        key: The primary key of its row in `sealed`: the number of a row may differ between two copies.
+        updates: What it says.
+    """
+
+    key: tuple[str, int, int, int, str]
+    updates: tuple[TaggedUpdate, ...]
+
 
 UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What decoding a broken or unknown event may raise."""
@@ -36,10 +110,10 @@ _DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Update]]]]] = {
     22: ("GroupInfoEvent", groups.group_info),
     32: ("NewsletterJoin", groups.newsletter_join),
     33: ("NewsletterLeave", groups.newsletter_leave),
-    36: ("CallOffer", calls.offer),
-    37: ("CallAccept", calls.accept),
-    40: ("CallOfferNotice", calls.offer_notice),
-    42: ("CallTerminate", calls.terminate),
+    36: ("CallOffer", live.offer),
+    37: ("CallAccept", live.accept),
+    40: ("CallOfferNotice", live.offer_notice),
+    42: ("CallTerminate", live.terminate),
     44: ("UndecryptableMessage", live.undecryptable),
 }
 """Code of the event (`client.protocol.EventCode`) to its protobuf and decoder.

@@ -4,6 +4,9 @@ Each limit is several times what WhatsApp's own apps let a person write, so noth
 is cut ends in `…`; of a list that is cut the details say how many are left out (`left_out`); an id or a jid
 that is cut becomes `CUT-` and a hash, so that two of them stay two and whatever names them still meets. The
 message itself always stays, and its raw form is in `raw.db`.
+
+A text that is no UTF-8 is taken in, too: WhatsApp's protobufs do not forbid it, a sender can write so into
+any field, and Python's then answer bytes for it. It has U+FFFD for what is no character.
 """
 
 from __future__ import annotations
@@ -12,7 +15,10 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any, Final, get_args
+
+from google.protobuf.message import Message as Proto
 
 from whatsapp_mcp.decoding.updates import (
     Content,
@@ -21,6 +27,7 @@ from whatsapp_mcp.decoding.updates import (
     MembersUpdate,
     MessageUpdate,
     ReceiptUpdate,
+    UndecodedUpdate,
     Update,
 )
 
@@ -224,3 +231,56 @@ class _Details:
         if len(values) > limit:
             self._left_out[key] = self._left_out.get(key, 0) + len(values) - limit
         return values[:limit]
+
+
+_PLAIN: Final = {str, int, type(None)}
+_MAY_HOLD_TEXT: Final = re.compile(r"\b(str|Content|MediaInfo)\b")
+_TEXTS: Final = {
+    kind: attrgetter(*names)
+    for kind in (*get_args(Update), Content, MediaInfo)
+    if len(names := [one.name for one in fields(kind) if _MAY_HOLD_TEXT.search(str(one.type))]) > 1
+}
+"""What holds text in each kind of update. A lone text was put together by the decoder and is one."""
+
+
+def is_legible(value: Any) -> bool:
+    """Whether no bytes stand where an update, or a part of one, should hold text."""
+    kind = type(value)
+    if kind is bytes or kind is UndecodedUpdate:
+        return False
+    if kind in _TEXTS:
+        value = _TEXTS[kind](value)
+    elif kind is dict:
+        value = value.values()
+    elif kind is not tuple and kind is not list:
+        return True
+    return _PLAIN.issuperset(map(type, value)) or all(map(is_legible, value))
+
+
+def legibly(value: Proto, decode: Callable[[Any], list[Update]]) -> list[Update]:
+    """What a protobuf says, with text wherever text should be."""
+    try:
+        updates = decode(value)
+        if all(map(is_legible, updates)):
+            return updates
+    except (TypeError, AttributeError):
+        pass  # bytes stand where the decoder expects text
+    make_legible(value)
+    return decode(value)
+
+
+def make_legible(message: Proto) -> None:
+    """Put text in place of bytes, in all of a protobuf."""
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in (value,) if isinstance(value, Proto) else value:
+                make_legible(part)
+        elif field.type == field.TYPE_STRING:
+            if isinstance(value, str | bytes):
+                setattr(message, field.name, _text(value))
+            else:
+                value[:] = [_text(one) for one in value]
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -20,7 +20,7 @@ from whatsapp_mcp.media import (
     picture,
     voice_note,
 )
-from whatsapp_mcp.media.confinement import MEMORY_BYTES
+from whatsapp_mcp.media.child import MEMORY_BYTES
 
 SECONDS: Final = {Kind.DOCUMENT: 65.0, Kind.PICTURE: 100.0, Kind.RECORDING: 130.0}
 """What reading one may take: the limit of the job, or of its jobs together, and a little for the process."""

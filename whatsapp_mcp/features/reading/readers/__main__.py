@@ -10,8 +10,7 @@ from functools import partial
 
 from whatsapp_mcp.features.reading.readers import limits, reading_documents
 from whatsapp_mcp.features.reading.readers.options import ReaderOptions, options_of
-from whatsapp_mcp.media.child import run
-from whatsapp_mcp.media.confinement import lower_priority
+from whatsapp_mcp.media.child import lower_priority, run
 from whatsapp_mcp.media.job import Job
 
 

@@ -1,4 +1,4 @@
-"""What happened in a chat, by the number of its action, in the words of `decoding/stubs.py`.
+"""What happened in a chat, by the number of its action, in the words of `decoding/history.py`.
 
 The numbers are those on which several people agree who compared them with their own backups.
 """
