@@ -1,4 +1,4 @@
-"""A ledger as what a log makes of it: each transaction's statements, with their values; and all rows in a dump.
+"""A ledger as what a log makes of it: statements of each transaction, with their values; and a dump of all.
 
 A body in the log is the hash of the former body (SHA-256; zeros at first) and the statements as JSON. The
 file has the number and the hash of the last one that is in it, in the same transaction as what it wrote.
