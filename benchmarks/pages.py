@@ -32,9 +32,9 @@ from whatsapp_mcp.models import Caller
 from whatsapp_mcp.server.tools import declared
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
+from whatsapp_mcp.web import Opened, ToolFacts
 from whatsapp_mcp.web.pages import site_routes
 from whatsapp_mcp.web.site import Site
-from whatsapp_mcp.web.sources import Opened, ToolFacts
 
 LIMIT: Final = 50.0
 """Milliseconds of a page, p50."""

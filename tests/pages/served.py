@@ -39,7 +39,7 @@ from whatsapp_mcp.server.transports.http import asgi_app, uvicorn_server
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce, login_url
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import load
-from whatsapp_mcp.web.sources import Opened
+from whatsapp_mcp.web import Opened
 
 CHROMIUM: Final = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -26,7 +26,7 @@ from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, _code
 from whatsapp_mcp.server.transports.place import base_url
 from whatsapp_mcp.settings import OAuthSettings, ServerSettings, Settings
-from whatsapp_mcp.web.sources import Opened
+from whatsapp_mcp.web import Opened
 
 pytestmark = pytest.mark.anyio
 TOKEN = "a-token-of-this-test"

@@ -19,9 +19,9 @@ from whatsapp_mcp.models import AgentStatus, ConnectionStatus, SendResult, SendS
 from whatsapp_mcp.server.tools import declared
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import CurrentSettings, Settings
+from whatsapp_mcp.web import Opened, ToolFacts
 from whatsapp_mcp.web.pages import site_routes
 from whatsapp_mcp.web.site import Site
-from whatsapp_mcp.web.sources import Opened, ToolFacts
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RELOADS = 'http-equiv="refresh"'

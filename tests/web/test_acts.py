@@ -50,7 +50,7 @@ async def test_readings_are_a_list_of_their_own(http: httpx2.AsyncClient, ledger
 async def test_every_row_is_on_one_page(
     http: httpx2.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("whatsapp_mcp.web.acts.SHOWN", 3)
+    monkeypatch.setattr("whatsapp_mcp.web.agents.ROWS_SHOWN", 3)
     monkeypatch.setattr("whatsapp_mcp.ledger.audit.LOOKED_AT", 4)
     for number in range(5):
         await ledger.audit.note(AuditEntry(Caller("token:agent"), f"act{number}", outcome="DENIED"))

@@ -64,7 +64,7 @@ async def test_a_chat_shows_its_messages_from_old_to_new_with_days_and_files(
 async def test_a_chat_is_paged_in_both_directions(
     http: httpx2.AsyncClient, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("whatsapp_mcp.web.archive.chats.MESSAGES_SHOWN", 4)
+    monkeypatch.setattr("whatsapp_mcp.web.archive.MESSAGES_SHOWN", 4)
     path, seen = f"/chats/{ANN}", list[str]()
     while path:
         page = (await http.get(path)).text

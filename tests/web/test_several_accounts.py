@@ -18,9 +18,9 @@ from whatsapp_mcp.ledger import Ledger, Question
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.server.transports.tokens import Tokens
 from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.web import Opened
 from whatsapp_mcp.web.pages import site_routes
 from whatsapp_mcp.web.site import LAST_PLACES, PLACES, Site
-from whatsapp_mcp.web.sources import Opened
 
 pytestmark = pytest.mark.anyio
 

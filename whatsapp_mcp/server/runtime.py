@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.server.application import Application
     from whatsapp_mcp.settings import Settings
-    from whatsapp_mcp.web.sources import Opened, ToolFacts
+    from whatsapp_mcp.web import Opened, ToolFacts
 
     Opener = Callable[[Settings, str], AbstractAsyncContextManager[tuple[Devices, ReadingArchive, Ledger]]]
 
@@ -128,7 +128,7 @@ class Runtime(LocalSource):
     def opened(self) -> Opened | None:
         """The account for its person at a page, if the services are open now."""
         from whatsapp_mcp.device.operations import CallersDevices
-        from whatsapp_mcp.web.sources import Opened
+        from whatsapp_mcp.web import Opened
 
         if self._open is None:
             return None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.device.connection import PastState
     from whatsapp_mcp.models import ConnectionStatus, LinkState
-    from whatsapp_mcp.web.sources import Opened, PageSource
+    from whatsapp_mcp.web import Opened, PageSource
 
 LINK: Final = "/link"
 UNLINK: Final = "/unlink"

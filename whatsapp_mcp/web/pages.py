@@ -9,26 +9,23 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.web.acts import act_routes
-from whatsapp_mcp.web.agents import agent_routes
-from whatsapp_mcp.web.approvals import approval_routes
+from whatsapp_mcp.web.agents import act_routes, agent_routes
 from whatsapp_mcp.web.archive import chat_routes, file_routes, search_routes
 from whatsapp_mcp.web.connection import LINK, connection_routes
 from whatsapp_mcp.web.layout import HOME, SCRIPT, STYLE, headers, render, static_routes
+from whatsapp_mcp.web.pending import approval_routes, scheduled_routes
 from whatsapp_mcp.web.people import people_routes
 from whatsapp_mcp.web.probes import PROBES
-from whatsapp_mcp.web.scheduled import scheduled_routes
-from whatsapp_mcp.web.settings import settings_routes
+from whatsapp_mcp.web.settings import settings_routes, token_routes
 from whatsapp_mcp.web.site import FeaturePages, Site, base_of
-from whatsapp_mcp.web.tokens import token_routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
 
-    from whatsapp_mcp.web.sources import Logins, PageSource
-    from whatsapp_mcp.web.tokens import TokenStore
+    from whatsapp_mcp.web import Logins, PageSource
+    from whatsapp_mcp.web.settings import TokenStore
 
 LOGIN: Final = "/login"
 """Where the URL leads that `whatsapp-mcp page` prints; the only page that needs no session."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from whatsapp_mcp.models import LeaderFigures
-    from whatsapp_mcp.web.sources import Opened, PageSource
+    from whatsapp_mcp.web import Opened, PageSource
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 """The paths, which are answered to anybody."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from whatsapp_mcp.models import Chat
-    from whatsapp_mcp.web.sources import Opened, PageSource
+    from whatsapp_mcp.web import Opened, PageSource
 
 Handler = Callable[["Request"], Awaitable[Response]]
 _NOT_THERE: Final = (ChatNotFound, ContactNotFound, MessageNotFound, MediaUnavailable)

@@ -26,7 +26,7 @@ from whatsapp_mcp.server.tools import load_tools
 from whatsapp_mcp.server.transports.http import asgi_app
 from whatsapp_mcp.server.transports.page_login import PageLogins
 from whatsapp_mcp.text.choices import SCOPES
-from whatsapp_mcp.web.sources import Opened
+from whatsapp_mcp.web import Opened
 
 pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

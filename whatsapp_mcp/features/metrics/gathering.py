@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.models import ConnectionStatus, LeaderFigures, OpenSends
     from whatsapp_mcp.server.calls import CallMeter
     from whatsapp_mcp.settings import AccountFolder, CurrentSettings
-    from whatsapp_mcp.web.sources import Opened
+    from whatsapp_mcp.web import Opened
 
 
 class MeteredAccount(Protocol):

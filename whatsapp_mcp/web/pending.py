@@ -1,4 +1,4 @@
-"""Messages that wait for their moment: what, to whom, when; moved, sent now, cancelled."""
+"""What waits to be done: the questions that a person answers, and messages that wait for their moment."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.text import time_grammar
 from whatsapp_mcp.text.zone import local
 from whatsapp_mcp.web.formats import chat_path
+from whatsapp_mcp.web.layout import shown_file
 from whatsapp_mcp.web.site import Site
 
 if TYPE_CHECKING:
@@ -17,9 +18,63 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from whatsapp_mcp.models import OutboxEntry, SendRequest
+    from whatsapp_mcp.models import Approval, OutboxEntry, SendRequest
 
+APPROVALS: Final = "/approvals"
+_ANSWERS: Final = {"yes": True, "no": False}
 SCHEDULED: Final = "/scheduled"
+
+
+def approval_routes(site: Site) -> list[Route]:
+    """The routes of the page."""
+    pages = _Approvals(site)
+    return [
+        site.route(APPROVALS, pages.show),
+        site.route(APPROVALS, pages.answer, "POST"),
+        site.route(f"{APPROVALS}/{{number}}/pictures/{{index:int}}", pages.picture),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Approvals:
+    site: Site
+
+    async def show(self, request: Request) -> Response:
+        async with self.site.opened().devices.use() as device:
+            questions = await device.approvals()
+        shown = [(one, self._minutes(one)) for one in questions]
+        # A page that people answer on holds still: else the button under the pointer could become another.
+        return self.site.page(
+            request, "approvals.html", "Approvals", live=not shown, questions=shown, purpose=_of_question
+        )
+
+    async def picture(self, request: Request) -> Response:
+        """A picture that an open question is about."""
+        number, index = request.path_params["number"], request.path_params["index"]
+        opened = self.site.opened()
+        async with opened.devices.use() as device:
+            questions = await device.approvals()
+        found = [one.pictures[index] for one in questions if one.id == number and index < len(one.pictures)]
+        return await shown_file(opened.archive.folder.media, *found)
+
+    async def answer(self, request: Request) -> Response:
+        """Take the answer to one question."""
+        form = await self.site.form(request)
+        number, answer = form.get("id", ""), form.get("answer", "")
+        self.site.check(request, form, _of_question(number))
+        if answer not in _ANSWERS:
+            raise InvalidArgument("This form is not valid any more.", "Load the page again.")
+        async with self.site.opened().devices.use() as device:
+            await device.decide(number, _ANSWERS[answer], "page")
+        return self.site.see(APPROVALS)
+
+    def _minutes(self, approval: Approval) -> int:
+        """How many are left to decide."""
+        return max(0, int((approval.expires_at - self.site.now()).total_seconds() // 60))
+
+
+def _of_question(number: str) -> str:
+    return f"approval {number}"
 
 
 def scheduled_routes(site: Site) -> list[Route]:
@@ -28,7 +83,7 @@ def scheduled_routes(site: Site) -> list[Route]:
     return [site.route(SCHEDULED, pages.show), site.route(SCHEDULED, pages.change, "POST")]
 
 
-def _purpose(send_id: int) -> str:
+def _of_send(send_id: int) -> str:
     return f"scheduled {send_id}"
 
 
@@ -50,7 +105,7 @@ class _Scheduled:
     async def show(self, request: Request) -> Response:
         entries = await self.site.opened().archive.scheduled_sends()
         shown = [await self._shown(entry) for entry in entries]
-        return self.site.page(request, "scheduled.html", "Scheduled messages", shown=shown, purpose=_purpose)
+        return self.site.page(request, "scheduled.html", "Scheduled messages", shown=shown, purpose=_of_send)
 
     async def _shown(self, entry: OutboxEntry) -> _Shown:
         from whatsapp_mcp.device.guard import words_of
@@ -69,7 +124,7 @@ class _Scheduled:
         entry = next((one for one in entries if str(one.send_id) == form.get("id")), None)
         if entry is None:
             raise InvalidArgument("This message does not wait any more.", "Load the page again.")
-        self.site.check(request, form, _purpose(entry.send_id))
+        self.site.check(request, form, _of_send(entry.send_id))
         async with self.site.opened().devices.use() as device:
             match form.get("do"):
                 case "cancel":
