@@ -12,7 +12,7 @@ from typing import Final
 
 from whatsapp_mcp.models import Media, Message, MessageKind, Page, Quote, Reaction
 from whatsapp_mcp.server.arguments.arguments import LONG_LIMIT
-from whatsapp_mcp.server.fencing.fence import Text
+from whatsapp_mcp.server.fencing import Text
 from whatsapp_mcp.server.render import compact
 from whatsapp_mcp.server.render.data import messages_data
 from whatsapp_mcp.server.render.text import messages_text

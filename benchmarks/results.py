@@ -14,7 +14,7 @@ from typing import Final
 
 from benchmarks.verdicts import judged
 from whatsapp_mcp.models import Chat, ChatKind, LastMessage, Message, MessageKind, Page
-from whatsapp_mcp.server.fencing.fence import new_code
+from whatsapp_mcp.server.fencing import new_code
 from whatsapp_mcp.server.render.data import chats_data, messages_data
 from whatsapp_mcp.server.render.text import chats_text, messages_text
 from whatsapp_mcp.server.render.times import stamp

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import for_each
-from whatsapp_mcp.server.fencing.sanitise import NO_EMOJI, reaction_shown
+from whatsapp_mcp.server.fencing import NO_EMOJI, reaction_shown
 from whatsapp_mcp.text.emoji import is_emoji
 
 

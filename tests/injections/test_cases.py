@@ -10,7 +10,7 @@ from benchmarks.injections.forms import FORMS, readings
 from benchmarks.injections.orders import Order, Place, filled, known_words, orders
 from benchmarks.injections.watch import Needle
 from tests.tables import for_each
-from whatsapp_mcp.server.fencing import clean
+from whatsapp_mcp.policy import clean
 
 SECRET = "quartzheron58213lantern"
 TELLS = Order("send_message", (("chat", "here"), ("text", "SECRET")))

@@ -20,8 +20,8 @@ from benchmarks.injections.orders import Order, orders
 from benchmarks.injections.world import FRIENDS, World, world
 from tests.server.fakes import text_of
 from tests.server.test_hostile_words import QUOTED, seems_a_tag, strings
-from whatsapp_mcp.server.fencing import clean
-from whatsapp_mcp.server.fencing.sanitise import NAME
+from whatsapp_mcp.policy import clean
+from whatsapp_mcp.server.fencing import NAME
 
 pytestmark = pytest.mark.anyio
 A_NAME = re.compile(rf"~[^\n:;,()\[\]{{}}<>#\"“”]{{1,{NAME}}}")

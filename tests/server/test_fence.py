@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.server.fakes import CODE, FENCE
 from tests.tables import for_each
+from whatsapp_mcp.policy import clean
 from whatsapp_mcp.server.calls.results import DATA_LIMIT, bounded
-from whatsapp_mcp.server.fencing import clean
-from whatsapp_mcp.server.fencing.fence import LIMIT, Text, new_code
+from whatsapp_mcp.server.fencing import LIMIT, Text, new_code
 
 
 def test_each_answer_has_a_number_of_its_own() -> None:

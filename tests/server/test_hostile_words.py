@@ -23,12 +23,11 @@ from tests.server.everything import GOOD, Arguments, Everything
 from tests.server.fakes import CODE, FENCE, FakeSource, text_of
 from tests.server.hostile import CHANNEL, WORDS, Hostile, HostileArchive, HostileDevice, evil
 from tests.tables import for_each
+from whatsapp_mcp.policy import clean
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import ToolSpec, resource_spec_of
 from whatsapp_mcp.server.calls.results import DATA_LIMIT
-from whatsapp_mcp.server.fencing import chosen_name, clean
-from whatsapp_mcp.server.fencing.fence import LIMIT
-from whatsapp_mcp.server.fencing.sanitise import NAME
+from whatsapp_mcp.server.fencing import LIMIT, NAME, chosen_name
 from whatsapp_mcp.server.push.resources import RESOURCES
 from whatsapp_mcp.settings import Settings
 

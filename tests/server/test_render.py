@@ -25,7 +25,7 @@ from whatsapp_mcp.models import (
     Reaction,
     SendStatus,
 )
-from whatsapp_mcp.server.fencing.fence import LIMIT
+from whatsapp_mcp.server.fencing import LIMIT
 from whatsapp_mcp.server.render.data import chats_data, messages_data
 from whatsapp_mcp.server.render.message_line import Detail
 from whatsapp_mcp.server.render.text import chats_text, messages_text

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import for_each
-from whatsapp_mcp.server.fencing import called, clean, clean_line, clean_name
+from whatsapp_mcp.policy import clean, clean_line
+from whatsapp_mcp.server.fencing import called, clean_name
 
 anything = st.text(max_size=300) | st.lists(
     st.sampled_from(

@@ -30,8 +30,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.models.messages import NAMES_ROOM
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.server.fencing.fence import LIMIT
-from whatsapp_mcp.server.fencing.sanitise import NAME
+from whatsapp_mcp.server.fencing import LIMIT, NAME
 from whatsapp_mcp.server.render.data import messages_data
 from whatsapp_mcp.server.render.text import messages_text
 from whatsapp_mcp.settings import Settings

@@ -15,10 +15,10 @@ from whatsapp_mcp.errors import FileNotAllowed
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
 from whatsapp_mcp.files.allowed_files import importable
 from whatsapp_mcp.models import ImportState
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, clean_line
 from whatsapp_mcp.server.arguments import ChatArg, find_known_chat, in_a_root
 from whatsapp_mcp.server.calls import Call, Result, Services, tool
-from whatsapp_mcp.server.fencing import Text, clean_line
+from whatsapp_mcp.server.fencing import Text
 from whatsapp_mcp.server.render import named
 
 if TYPE_CHECKING:

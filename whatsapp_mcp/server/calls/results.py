@@ -15,7 +15,8 @@ from typing import Any, Final, cast
 from mcp.types import CallToolResult, ContentBlock, TextContent
 
 from whatsapp_mcp.errors import Candidate, WhatsAppError
-from whatsapp_mcp.server.fencing import LIMIT, Text, chosen_name, clean_line, cut, titled
+from whatsapp_mcp.policy import clean_line
+from whatsapp_mcp.server.fencing import LIMIT, Text, chosen_name, cut, titled
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from whatsapp_mcp.errors import Denied, MessageNotFound
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.models import Message, MessageKind, ReadingKind
-from whatsapp_mcp.server.fencing import Text, clean, full_name
+from whatsapp_mcp.policy import clean
+from whatsapp_mcp.server.fencing import Text, full_name
 from whatsapp_mcp.server.reading import of_refs
 
 if TYPE_CHECKING:

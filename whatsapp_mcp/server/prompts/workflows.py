@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from whatsapp_mcp.server.fencing import clean_line
+from whatsapp_mcp.policy import clean_line
 
 _LONGEST: Final = 300
 """Characters of an argument."""

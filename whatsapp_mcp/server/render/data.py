@@ -21,9 +21,8 @@ from whatsapp_mcp.models import (
     Quote,
     with_names,
 )
+from whatsapp_mcp.policy import clean, clean_line
 from whatsapp_mcp.server.fencing import (
-    clean,
-    clean_line,
     full_name,
     identifier,
     in_quotes,

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from whatsapp_mcp.server.fencing import in_quotes, one_line
+from whatsapp_mcp.policy import one_line
+from whatsapp_mcp.server.fencing import in_quotes
 from whatsapp_mcp.server.render.times import DAY, day_of, time_of_day
 
 FILE_NAME: Final = 60

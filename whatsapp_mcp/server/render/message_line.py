@@ -14,16 +14,8 @@ from typing import Any, Final, Literal
 
 from whatsapp_mcp.jid import GROUP_SERVER, is_person, number_of
 from whatsapp_mcp.models import Chat, Message, SendStatus
-from whatsapp_mcp.server.fencing import (
-    called,
-    chosen_name,
-    clean,
-    identifier,
-    in_quotes,
-    one_line,
-    spoken_of,
-    titled,
-)
+from whatsapp_mcp.policy import clean, one_line
+from whatsapp_mcp.server.fencing import called, chosen_name, identifier, in_quotes, spoken_of, titled
 from whatsapp_mcp.server.render import albums
 from whatsapp_mcp.server.render.data import (
     FORWARDED,

@@ -9,7 +9,8 @@ from typing import NotRequired
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import Chat, Contact, ContactDetails, Group, GroupMember, Message, Page
-from whatsapp_mcp.server.fencing import clean, clean_line, full_name, identifier
+from whatsapp_mcp.policy import clean, clean_line
+from whatsapp_mcp.server.fencing import full_name, identifier
 from whatsapp_mcp.server.render.data import MessageData, message_data
 from whatsapp_mcp.server.render.times import rfc3339
 

@@ -8,7 +8,8 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import Actor, Message
-from whatsapp_mcp.server.fencing import clean, full_name, spoken_of
+from whatsapp_mcp.policy import clean
+from whatsapp_mcp.server.fencing import full_name, spoken_of
 
 
 class PollData(TypedDict):

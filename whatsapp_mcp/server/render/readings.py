@@ -11,7 +11,8 @@ from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import EXCERPT, FileReading, FileStep, Message, Passage, ReadingKind
-from whatsapp_mcp.server.fencing import LIMIT, Text, clean, clean_line, in_quotes, one_line
+from whatsapp_mcp.policy import clean, clean_line, one_line
+from whatsapp_mcp.server.fencing import LIMIT, Text, in_quotes
 from whatsapp_mcp.server.render.kinds import duration_text, language_shown
 
 HEARD: Final = "🎤"

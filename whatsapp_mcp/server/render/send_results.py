@@ -8,7 +8,8 @@ from typing import NotRequired
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import SendReport, SendResult, SendStatus
-from whatsapp_mcp.server.fencing import clean_line, full_name, identifier
+from whatsapp_mcp.policy import clean_line
+from whatsapp_mcp.server.fencing import full_name, identifier
 from whatsapp_mcp.server.render.data import ref_of
 from whatsapp_mcp.server.render.times import rfc3339, stamp
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import Actor, ChatKind, Contact, Message, Page
+from whatsapp_mcp.policy import one_line
 from whatsapp_mcp.server.fencing import (
     LIMIT,
     Text,
@@ -20,7 +21,6 @@ from whatsapp_mcp.server.fencing import (
     identifier,
     in_quotes,
     length,
-    one_line,
     spoken_of,
 )
 from whatsapp_mcp.server.render import albums, compact

@@ -13,10 +13,10 @@ from typing_extensions import TypedDict
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import Channel, ChannelPost
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, clean
 from whatsapp_mcp.server.arguments import MAX_LIMIT, PhotoArg, photo_of
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import Text, called, clean, full_name, identifier, reaction_shown, titled
+from whatsapp_mcp.server.fencing import Text, called, full_name, identifier, reaction_shown, titled
 from whatsapp_mcp.server.render import (
     CONCISE_TEXT,
     REACTIONS_SHOWN,

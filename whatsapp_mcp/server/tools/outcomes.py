@@ -26,8 +26,9 @@ from whatsapp_mcp.models import (
     TextContent,
     VoteContent,
 )
+from whatsapp_mcp.policy import clean_line
 from whatsapp_mcp.server.calls import Result, Services
-from whatsapp_mcp.server.fencing import called, clean_line, clean_name, in_quotes, titled
+from whatsapp_mcp.server.fencing import called, clean_name, in_quotes, titled
 from whatsapp_mcp.server.render import clock, named, place_of, sent_data, when
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from whatsapp_mcp.models import (
     SendReport,
     SendStatus,
 )
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, clean_line
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, SendId, Wait, find_chat, find_person
 from whatsapp_mcp.server.calls import (
     Answers,
@@ -35,7 +35,7 @@ from whatsapp_mcp.server.calls import (
     with_cursor,
 )
 from whatsapp_mcp.server.feed import SLICE, next_change
-from whatsapp_mcp.server.fencing import Text, called, clean_line, in_quotes
+from whatsapp_mcp.server.fencing import Text, called, in_quotes
 from whatsapp_mcp.server.reading import Masker, collapsed, of_new
 from whatsapp_mcp.server.render import (
     MessagesData,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import OutboxEntry, SendStatus, TextContent
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, clean, clean_line
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import Text, clean, clean_line, identifier
+from whatsapp_mcp.server.fencing import Text, identifier
 from whatsapp_mcp.server.render import named, rfc3339, when
 
 if TYPE_CHECKING:

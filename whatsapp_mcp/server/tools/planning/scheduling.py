@@ -11,9 +11,8 @@ from whatsapp_mcp.models import (
     SendResult,
     TextContent,
 )
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.policy import Audience, Effect, clean_line
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import clean_line
 from whatsapp_mcp.server.render import SentData, sent_data, when
 from whatsapp_mcp.server.tools.pending import name_of
 from whatsapp_mcp.server.tools.sending import check_text, send
