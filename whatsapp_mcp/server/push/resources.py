@@ -16,7 +16,7 @@ from whatsapp_mcp.server.calls import Call, Content, resource, resource_spec_of
 from whatsapp_mcp.server.push.completion import chat_jids, person_jids
 from whatsapp_mcp.server.push.topics import CHATS, CONTACT, MESSAGES, STATUS, UNREAD, address_of
 from whatsapp_mcp.server.render import profile_data, profile_text, stamp
-from whatsapp_mcp.server.resources import link_resource, media_resource
+from whatsapp_mcp.server.resources import link_resource, media
 from whatsapp_mcp.server.tools import declared
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ RESOURCES: Final[Sequence[ResourceFunction]] = (
     unread,
     chat_messages,
     contact,
-    media_resource,
+    media,
     link_resource,
 )
 
