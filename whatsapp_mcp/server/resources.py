@@ -51,18 +51,18 @@ MEDIA_URI: Final = "whatsapp://media/{ref}"
 _UNKNOWN: Final = "application/octet-stream"
 _SHOWN: Final = frozenset({"image", "video", "audio"})
 _JPEG: Final = "image/jpeg"
-PICTURE_PIXELS: Final = 1024
+_PICTURE_PIXELS: Final = 1024
 """The longest side of a picture that a model gets."""
-STILL_PIXELS: Final = 512
+_STILL_PIXELS: Final = 512
 """The same of a still of a video."""
-INLINE_BYTES: Final = 75_000
+_INLINE_BYTES: Final = 75_000
 """Of a file that is part of an answer: 100,000 characters of base64, or half a minute of a voice note."""
-LARGEST: Final = 10_000_000
+_LARGEST: Final = 10_000_000
 """Bytes of a file that is handed out; in base64 it has a third more."""
 _COMPLETED: Final = 100
 """Messages among whose refs a ref is completed."""
 _TEXT: Final = "text/plain"
-LINK_URI: Final = "whatsapp://link"
+_LINK_URI: Final = "whatsapp://link"
 """How far linking has come, for the card that shows it.
 
 It holds what `link_device` answers, and is read under its policy. Reading it begins nothing, so a card that
@@ -116,7 +116,7 @@ async def fetch_file(services: Services, found: Message) -> FetchedFile:
     return FetchedFile(path, size, await anyio.to_thread.run_sync(_type_of, path, given))
 
 
-async def content_of(fetched: FetchedFile) -> bytes:
+async def _content_of(fetched: FetchedFile) -> bytes:
     """All of a file."""
     return await anyio.Path(fetched.path).read_bytes()
 
@@ -182,10 +182,10 @@ async def content_blocks(services: Services, ref: int, fetched: FetchedFile, *, 
         await services.archive.release_content(ref, _JPEG)
         if family == "image":
             return answer
-    if over_http and fetched.size <= INLINE_BYTES and family not in ("image", "video"):
+    if over_http and fetched.size <= _INLINE_BYTES and family not in ("image", "video"):
         await services.archive.release_content(ref, fetched.mime_type)
         uri = media_uri(services.base, ref)
-        answer.blocks.append(_inline(uri, fetched.mime_type, family, await content_of(fetched)))
+        answer.blocks.append(_inline(uri, fetched.mime_type, family, await _content_of(fetched)))
     else:
         uri = media_uri(services.base, ref) if over_http else fetched.path.as_uri()
         answer.blocks.append(_link(uri, fetched))
@@ -207,13 +207,13 @@ async def _look(services: Services, source: Source, family: str, answer: Blocks)
     if family == "image":
         answer.blocks.append(await _picture(services, source))
         return
-    found = await stills(services.worker, source, STILL_PIXELS)
+    found = await stills(services.worker, source, _STILL_PIXELS)
     answer.blocks += [_image(still.content) for still in found]
     answer.notes.append(f"Stills of it at {', '.join(duration_text(int(still.at)) for still in found)}.")
 
 
 async def _picture(services: Services, source: Source) -> ImageContent:
-    return _image((await picture(services.worker, source, PICTURE_PIXELS)).content)
+    return _image((await picture(services.worker, source, _PICTURE_PIXELS)).content)
 
 
 def _image(jpeg: bytes) -> ImageContent:
@@ -242,7 +242,7 @@ def _encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-async def refs_of_files(call: Call, typed: str) -> Sequence[str]:
+async def _refs_of_files(call: Call, typed: str) -> Sequence[str]:
     """The refs of the newest messages with files that begin with these digits."""
     archive = (await call.services()).archive
     page = await archive.messages(MessageFilter(media=True), limit=_COMPLETED)
@@ -256,7 +256,7 @@ async def refs_of_files(call: Call, typed: str) -> Sequence[str]:
     Effect.READ,
     Audience.NOBODY,
     in_chat=True,
-    complete=refs_of_files,
+    complete=_refs_of_files,
     changes=True,
 )
 async def media(call: Call, ref: str) -> Sequence[Content]:
@@ -267,20 +267,20 @@ async def media(call: Call, ref: str) -> Sequence[Content]:
     part = await services.archive.reading(found.ref, wanted.take, first=wanted.first)
     read = [Content(told_reading(found, part, wanted)[0], _TEXT)] if part is not None else []
     size = found.media.size if found.media else None
-    if size is None or size <= LARGEST:
+    if size is None or size <= _LARGEST:
         fetched = await fetch_file(services, found)
-        if fetched.size <= LARGEST:
+        if fetched.size <= _LARGEST:
             await services.archive.release_content(found.ref, fetched.mime_type)
-            return [Content(await content_of(fetched), fetched.mime_type), *read]
+            return [Content(await _content_of(fetched), fetched.mime_type), *read]
     if read:
         return read
     raise TooLong(
-        f"The file of #{found.ref} has more than {LARGEST // 1_000_000} MB.",
+        f"The file of #{found.ref} has more than {_LARGEST // 1_000_000} MB.",
         "Take its text with read_file, or the file with download_media.",
     )
 
 
-@resource(LINK_URI, "link_device", Effect.LINK, Audience.ONESELF, is_listed=False)
+@resource(_LINK_URI, "link_device", Effect.LINK, Audience.ONESELF, is_listed=False)
 async def link_resource(call: Call) -> Sequence[Content]:
     """The current QR or code as JSON, or whose phone is linked."""
     services = await call.services()
