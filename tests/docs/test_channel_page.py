@@ -11,8 +11,8 @@ from whatsapp_mcp.device.guard.host_tools import decision_about
 from whatsapp_mcp.device.guard.phone_questions import question_text
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.models import Approval, ApprovalState
-from whatsapp_mcp.server.channel import connection
-from whatsapp_mcp.server.channel.relay import PermissionRequest
+from whatsapp_mcp.server import channel
+from whatsapp_mcp.server.channel import PermissionRequest
 from whatsapp_mcp.settings import AgentSettings, Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "agent.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def test_the_settings_of_the_page_load(tmp_path: Path) -> None:
 def test_a_message_arrives_with_the_attributes_that_the_page_shows() -> None:
     [shown] = re.findall(r"^<channel (.*)>$", PAGE, re.MULTILINE)
     form = re.sub(r'"[^"]+"', '"…"', shown)
-    assert f"<channel {form}>" in Path(connection.__file__).read_text(encoding="utf-8")
+    assert f"<channel {form}>" in Path(channel.__file__).read_text(encoding="utf-8")
 
 
 def test_the_question_of_the_page_is_the_one_that_is_asked() -> None:

@@ -13,8 +13,7 @@ from whatsapp_mcp.device.guard.moments import FARTHEST, MOST_SCHEDULED
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.ledger import approvals
 from whatsapp_mcp.server.calls import spec_of
-from whatsapp_mcp.server.tools.pending import deleting, scheduled
-from whatsapp_mcp.server.tools.planning import scheduling
+from whatsapp_mcp.server.tools import pending, planning
 from whatsapp_mcp.server.tools.sending import send_message
 from whatsapp_mcp.text import time_grammar
 
@@ -41,11 +40,11 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"**{LATE.total_seconds() / 60:.0f} minutes**" in PAGE
     assert f"{FARTHEST.days} days ahead, and {MOST_SCHEDULED} messages" in PAGE
     assert (approvals.VALID.total_seconds(), "within an hour" in PAGE) == (3600, True)
-    assert (deleting.DELETE_WINDOW.total_seconds(), "two days and twelve hours" in PAGE) == (216_000, True)
+    assert (pending.DELETE_WINDOW.total_seconds(), "two days and twelve hours" in PAGE) == (216_000, True)
 
 
 def test_the_tools_and_arguments_that_are_shown_exist() -> None:
-    tools = (*scheduling.TOOLS, *scheduled.TOOLS, *deleting.TOOLS, send_message)
+    tools = (*planning.TOOLS, *pending.TOOLS, send_message)
     specs = {spec.name: spec for spec in map(spec_of, tools)}
     shown = re.findall(r"^(\w+)\((.*)\)$", PAGE, re.MULTILINE)
     assert {name for name, _ in shown} == specs.keys()

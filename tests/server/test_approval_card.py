@@ -19,7 +19,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Approval, ApprovalState, FileContent, SendRequest
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.cards import APPROVAL, CARDS, Card
-from whatsapp_mcp.server.tools.pending.approvals import KEY
+from whatsapp_mcp.server.tools.approvals import KEY
 
 pytestmark = pytest.mark.anyio
 

@@ -113,7 +113,7 @@ async def test_a_send_that_is_on_its_way_is_waited_for(
 async def test_one_that_does_not_go_out_is_told_of_as_queued_with_its_number(
     client: Client, device: FakeDevice, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.server.tools.pending.approvals.GOES_OUT", 0.05)
+    monkeypatch.setattr("whatsapp_mcp.server.tools.approvals.GOES_OUT", 0.05)
     entry, _ = await archive.outbox_add(SendRequest(BOB, TextContent("hi")))
     device.held = used(entry.send_id)
     text, _ = await answer(client, "await_approval", approval="k7mq2x", wait=0)

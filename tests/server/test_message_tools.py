@@ -28,7 +28,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.server.tools.messages import EDIT_WINDOW
-from whatsapp_mcp.server.tools.pending.deleting import DELETE_WINDOW
+from whatsapp_mcp.server.tools.pending import DELETE_WINDOW
 
 pytestmark = pytest.mark.anyio
 

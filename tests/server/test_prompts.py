@@ -22,7 +22,7 @@ from whatsapp_mcp.server import tools
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.instructions import LONGEST, instructions
-from whatsapp_mcp.server.prompts.workflows import WORKFLOWS
+from whatsapp_mcp.server.prompts import WORKFLOWS
 from whatsapp_mcp.settings import ChatRule, PolicySettings
 
 pytestmark = pytest.mark.anyio
@@ -154,7 +154,7 @@ def test_the_instructions_name_only_tools_of_the_selected_toolsets() -> None:
 
 
 def test_request_params_have_the_form_of_the_specification() -> None:
-    from whatsapp_mcp.server.prompts.skills import GetSkillParams
+    from whatsapp_mcp.server.prompts import GetSkillParams
 
     assert issubclass(GetSkillParams, RequestParams)
 

@@ -20,8 +20,7 @@ from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, Whats
 from whatsapp_mcp.ledger import PhoneMessage
 from whatsapp_mcp.models import Approval, ApprovalState, HandOn, HandOnState, Permit
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.channel import connection, relay
-from whatsapp_mcp.server.channel.connection import MESSAGE, PERMISSION_REQUEST, VERDICT
+from whatsapp_mcp.server.channel import MESSAGE, OPEN, PERMISSION_REQUEST, VERDICT
 
 pytestmark = pytest.mark.anyio
 LATER = NOON + timedelta(days=1)
@@ -91,7 +90,7 @@ def device() -> ChannelDevice:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_AGAIN", 0.01)
+    monkeypatch.setattr("whatsapp_mcp.server.channel._AGAIN", 0.01)
 
 
 def handed(number: int, chat: str, refs: Sequence[int]) -> HandOn:
@@ -289,7 +288,7 @@ async def test_the_newest_questions_of_a_session_stay_open(source: FakeSource, d
         for number, request_id in enumerate(("aaaaa", "bbbbb", "ccccc", "ddddd"), 1):
             await own.notify(PERMISSION_REQUEST, **{**QUESTION, "request_id": request_id})
             await own.until(lambda number=number: len(device.permits) == number)
-        await own.until(lambda: len(device.withdrawn) == 4 - relay.OPEN)
+        await own.until(lambda: len(device.withdrawn) == 4 - OPEN)
     assert device.withdrawn == ["Q1", "Q2"]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.calls import ToolFunction, ToolSpec
 
 TOOLSETS: Final = {
-    "core": ("connection", "reading", "searching", "sending", "files", "waiting", "pending"),
+    "core": ("connection", "reading", "searching", "sending", "files", "waiting", "approvals", "pending"),
     "messages": ("messages",),
     "groups": ("groups",),
     "contacts": ("contacts",),

@@ -1,19 +1,47 @@
-"""What people ask for again and again, as steps: the one text of prompts and of skills.
+"""What people ask for again and again, as steps: one text, given as prompts of MCP and as Agent Skills.
 
 No step holds a word of a message. A prompt speaks with the person's authority, so what others wrote reaches a
 model through tools alone, where it comes fenced.
+
+Skills are served by the Skills extension of MCP (SEP-2640). A skill is one file, `skill://NAME/SKILL.md`: a
+resource like any other, whose SHA-256 the listing tells, so that a host can check what it loads. See
+https://modelcontextprotocol.io/extensions/skills/overview
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from whatsapp_mcp.policy import clean_line
+from mcp.server.extension import Extension, MethodBinding, ResourceBinding
+from mcp.server.mcpserver.prompts import Prompt
+from mcp.server.mcpserver.prompts.base import PromptArgument
+from mcp.server.mcpserver.resources import FunctionResource
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, PaginatedRequestParams, RequestParams
+
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.jid import number_of
+from whatsapp_mcp.policy import Act, Audience, Effect, clean_line
+from whatsapp_mcp.server.calls import Call, begun, contained
+
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
+
+    from whatsapp_mcp.models import Chat
+    from whatsapp_mcp.server.calls import Accounts, Requester
 
 _LONGEST: Final = 300
 """Characters of an argument."""
+_COMPLETED: Final = 50
+_LISTS: Final = Act("list_chats", Effect.READ, Audience.NOBODY)
+"""What completing a chat does, under the name of the tool that does the same."""
+_CACHED: Final = {"ttlMs": 3_600_000, "cacheScope": "public"}
+"""The files change with the version and the selected toolsets alone, and are the same for everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,3 +257,165 @@ WORKFLOWS: Final = (
         ),
     ),
 )
+_BY_URI: Final = {f"skill://{one.skill}/SKILL.md": one for one in WORKFLOWS}
+
+
+def prompts(offers: Callable[[str], bool]) -> list[Prompt]:
+    """The prompts for the tools that are offered.
+
+    Args:
+        offers: Whether there is a tool of this name.
+    """
+    return [_prompt(one, offers) for one in WORKFLOWS]
+
+
+def _prompt(workflow: Workflow, offers: Callable[[str], bool]) -> Prompt:
+    def told(**given: Any) -> str:
+        steps = workflow.text({name: str(value) for name, value in given.items()}, offers)
+        return f"{workflow.description}\n\n{steps}"
+
+    return Prompt(
+        name=workflow.name,
+        title=workflow.title,
+        description=workflow.description,
+        arguments=[
+            PromptArgument(name=each.name, description=each.told, required=each.required)
+            for each in workflow.arguments
+        ],
+        fn=told,
+        context_kwarg=None,
+    )
+
+
+async def completed(
+    accounts: Accounts, requester: Requester, prompt: str, argument: str, typed: str
+) -> Sequence[str]:
+    """Chats for an argument of a prompt that names one, as `list_chats` would list them to whom asks.
+
+    What a person picks here speaks with their authority. So a stranger is completed by number, and a group
+    whose name could hold a sentence by jid.
+
+    Args:
+        accounts: Where chats are listed: in those that the requester sees, one after the other.
+        requester: Who asks.
+        prompt: Its name.
+        argument: The argument's.
+        typed: What stands there already.
+
+    Raises:
+        WhatsAppError: No account can list them to whom asks.
+    """
+    workflow = next((one for one in WORKFLOWS if one.name == prompt), None)
+    kinds = {each.name: each.completes for each in workflow.arguments} if workflow else {}
+    if (wanted := kinds.get(argument)) is None:
+        return ()
+    found, errors = list[str](), list[WhatsAppError]()
+    seen = accounts.seen_by(requester.accounts)
+    # Where it is offered nowhere, the policy of the first says why.
+    names = accounts.offering(_LISTS, requester.accounts) or [*seen][:1]
+    for name in names:
+        call = begun(seen[name], requester, _LISTS)
+        ask = partial(call.perform, chat_names, typed=typed, only_groups=wanted == "group")
+        try:
+            found += await contained("completion", ask)
+        except WhatsAppError as error:
+            errors.append(error)
+    if errors and len(errors) == len(names):
+        raise errors[0]
+    return list(dict.fromkeys(found))
+
+
+async def chat_names(call: Call, typed: str, only_groups: bool) -> Sequence[str]:
+    """Chats, as a person picks one, whose name or number is like what was typed."""
+    from whatsapp_mcp.models import ChatKind
+
+    archive = (await call.services()).archive
+    kind = ChatKind.GROUP if only_groups else None
+    page = await archive.chats(query=typed.strip() or None, kind=kind, limit=_COMPLETED)
+    return [_named(chat) for chat in page.items if chat.kind in (ChatKind.DIRECT, ChatKind.GROUP)]
+
+
+def _named(chat: Chat) -> str:
+    from whatsapp_mcp.models import ChatKind
+    from whatsapp_mcp.server.reading import cut_name
+
+    is_plain = not chat.stranger if chat.kind is ChatKind.DIRECT else cut_name(chat.name) == chat.name
+    return chat.name if is_plain and "…" not in chat.name else number_of(chat.jid) or chat.jid
+
+
+class GetSkillParams(RequestParams):
+    """Which skill: the URI of its SKILL.md."""
+
+    uri: str
+
+
+class Skills(Extension):
+    """Skills for the tools that are offered.
+
+    Args:
+        offers: Whether there is a tool of this name.
+    """
+
+    identifier = "io.modelcontextprotocol/skills"
+
+    def __init__(self, offers: Callable[[str], bool]) -> None:
+        self._offers = offers
+
+    def resources(self) -> Sequence[ResourceBinding]:
+        """The files."""
+        return [
+            ResourceBinding(
+                FunctionResource(
+                    fn=partial(skill_file, one, self._offers),
+                    uri=uri,
+                    name=one.skill,
+                    title=one.title,
+                    description=one.description,
+                    mime_type="text/markdown",
+                )
+            )
+            for uri, one in _BY_URI.items()
+        ]
+
+    def methods(self) -> Sequence[MethodBinding]:
+        """`skills/list` and `skills/get`."""
+        return [
+            MethodBinding("skills/list", PaginatedRequestParams, self._list),
+            MethodBinding("skills/get", GetSkillParams, self._get),
+        ]
+
+    async def _list(self, _: ServerRequestContext[Any, Any], __: PaginatedRequestParams) -> dict[str, Any]:
+        return {"skills": [self._entry(uri) for uri in _BY_URI], **_CACHED}
+
+    async def _get(self, _: ServerRequestContext[Any, Any], params: GetSkillParams) -> dict[str, Any]:
+        if params.uri not in _BY_URI:
+            raise MCPError(INVALID_PARAMS, "There is no such skill.", {"uri": params.uri})
+        return {"skill": self._entry(params.uri), **_CACHED}
+
+    def _entry(self, uri: str) -> dict[str, Any]:
+        one = _BY_URI[uri]
+        content = skill_file(one, self._offers).encode()
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        return {
+            "uri": uri,
+            "frontmatter": _frontmatter(one),
+            "resources": [{"uri": uri, "digest": digest, "size": len(content)}],
+        }
+
+
+def skill_files(offers: Callable[[str], bool]) -> dict[str, str]:
+    """The text of every SKILL.md, by the skill's name, where `offers` says which tools there are."""
+    return {one.skill: skill_file(one, offers) for one in WORKFLOWS}
+
+
+def _frontmatter(workflow: Workflow) -> dict[str, str]:
+    return {"name": workflow.skill, "description": workflow.description}
+
+
+def skill_file(workflow: Workflow, offers: Callable[[str], bool]) -> str:
+    """The SKILL.md of a workflow: frontmatter, in which a JSON string is a YAML string, and its steps."""
+    fields = "\n".join(
+        f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in _frontmatter(workflow).items()
+    )
+    steps = workflow.text({}, offers)
+    return f"---\n{fields}\n---\n\n# {workflow.title}\n\nWith the tools of the WhatsApp server:\n\n{steps}\n"
