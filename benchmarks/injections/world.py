@@ -27,7 +27,7 @@ from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.observer import leading_device
 from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.server.application import Application, create
-from whatsapp_mcp.server.push.topics import CHATS, MESSAGES, UNREAD
+from whatsapp_mcp.server.push.subscriptions import CHATS, MESSAGES, UNREAD
 from whatsapp_mcp.server.runtime import Runtime, Runtimes
 from whatsapp_mcp.settings import Settings, load
 from whatsapp_simulator import WhatsApp

@@ -13,7 +13,8 @@ from whatsapp_mcp.device.guard.moments import FARTHEST, MOST_SCHEDULED
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.ledger import approvals
 from whatsapp_mcp.server.calls import spec_of
-from whatsapp_mcp.server.tools import pending, planning
+from whatsapp_mcp.server.tools.pending import DELETE_WINDOW, delete_message, scheduled
+from whatsapp_mcp.server.tools.planning import change_scheduled, remind_me
 from whatsapp_mcp.server.tools.sending import send_message
 from whatsapp_mcp.text import time_grammar
 
@@ -40,11 +41,11 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"**{LATE.total_seconds() / 60:.0f} minutes**" in PAGE
     assert f"{FARTHEST.days} days ahead, and {MOST_SCHEDULED} messages" in PAGE
     assert (approvals.VALID.total_seconds(), "within an hour" in PAGE) == (3600, True)
-    assert (pending.DELETE_WINDOW.total_seconds(), "two days and twelve hours" in PAGE) == (216_000, True)
+    assert (DELETE_WINDOW.total_seconds(), "two days and twelve hours" in PAGE) == (216_000, True)
 
 
 def test_the_tools_and_arguments_that_are_shown_exist() -> None:
-    tools = (*planning.TOOLS, *pending.TOOLS, send_message)
+    tools = (change_scheduled, remind_me, scheduled, delete_message, send_message)
     specs = {spec.name: spec for spec in map(spec_of, tools)}
     shown = re.findall(r"^(\w+)\((.*)\)$", PAGE, re.MULTILINE)
     assert {name for name, _ in shown} == specs.keys()

@@ -35,8 +35,7 @@ from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.push import publisher
-from whatsapp_mcp.server.push.subscriber import QUIET, Subscriber
-from whatsapp_mcp.server.push.topics import Topic
+from whatsapp_mcp.server.push.subscriptions import QUIET, Subscriber, Topic
 from whatsapp_mcp.settings import PolicySettings
 
 pytestmark = [

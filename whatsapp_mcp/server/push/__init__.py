@@ -2,7 +2,6 @@
 
 from whatsapp_mcp.server.push.handlers import serve_push
 from whatsapp_mcp.server.push.publisher import Offered, publishing
-from whatsapp_mcp.server.push.subscriber import QUIET
-from whatsapp_mcp.server.push.topics import named_topic, touched
+from whatsapp_mcp.server.push.subscriptions import QUIET, named_topic, touched
 
 __all__ = ["QUIET", "Offered", "named_topic", "publishing", "serve_push", "touched"]

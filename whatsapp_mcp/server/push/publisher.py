@@ -28,8 +28,7 @@ from mcp.shared.subscriptions import (
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import UNKNOWN
 from whatsapp_mcp.server.calls import ANYBODY, Call, bound, last_change, no_progress
-from whatsapp_mcp.server.push.subscriber import Subscriber
-from whatsapp_mcp.server.push.topics import STATUS, Topic, named_topic, touched
+from whatsapp_mcp.server.push.subscriptions import STATUS, Subscriber, Topic, named_topic, touched
 from whatsapp_mcp.server.resources import MEDIA_URI
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from whatsapp_mcp.errors import ContactNotFound
 from whatsapp_mcp.models import ContactDetails
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.calls import Call, Content, resource, resource_spec_of
-from whatsapp_mcp.server.push.completion import chat_jids, person_jids
-from whatsapp_mcp.server.push.topics import CHATS, CONTACT, MESSAGES, STATUS, UNREAD, address_of
+from whatsapp_mcp.server.push.subscriptions import CHATS, CONTACT, MESSAGES, STATUS, UNREAD, address_of
 from whatsapp_mcp.server.render import profile_data, profile_text, stamp
 from whatsapp_mcp.server.resources import link_resource, media
 from whatsapp_mcp.server.tools import declared
@@ -24,8 +23,22 @@ if TYPE_CHECKING:
 
 _TEXT: Final = "text/plain"
 _MOST: Final = 50
-"""Chats and messages in one resource."""
+"""Chats and messages in one resource, and addresses that complete one."""
 _STORED: Final = "Only what is stored here is shown."
+
+
+async def _chat_jids(call: Call, typed: str) -> Sequence[str]:
+    """The jids of chats that a part of a name, number or jid means; of the newest chats for none."""
+    archive = (await call.services()).archive
+    if not typed.strip():
+        return [chat.jid for chat in (await archive.chats(limit=_MOST)).items]
+    return [found.chat.jid for found in await archive.resolve_chat(typed, limit=_MOST)]
+
+
+async def _person_jids(call: Call, typed: str) -> Sequence[str]:
+    """The jids of people whom a part of a name or number means."""
+    archive = (await call.services()).archive
+    return [person.jid for person in (await archive.contacts(typed.strip() or None, limit=_MOST)).items]
 
 
 async def _given_by(call: Call, tool: str, **arguments: Any) -> Sequence[Content]:
@@ -61,7 +74,7 @@ async def unread(call: Call) -> Sequence[Content]:
     Effect.READ,
     Audience.NOBODY,
     in_chat=True,
-    complete=chat_jids,
+    complete=_chat_jids,
     changes=True,
 )
 async def chat_messages(call: Call, jid: str) -> Sequence[Content]:
@@ -69,7 +82,7 @@ async def chat_messages(call: Call, jid: str) -> Sequence[Content]:
     return await _given_by(call, "list_messages", chat=address_of(jid), limit=_MOST)
 
 
-@resource(CONTACT, "search_contacts", Effect.READ, Audience.NOBODY, complete=person_jids, changes=True)
+@resource(CONTACT, "search_contacts", Effect.READ, Audience.NOBODY, complete=_person_jids, changes=True)
 async def contact(call: Call, jid: str) -> Sequence[Content]:
     """One person, by jid or number, as far as they are stored here: numbers, names, common groups."""
     services = await call.services()
