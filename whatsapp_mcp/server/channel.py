@@ -24,7 +24,7 @@ from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import ApprovalRequired, Denied, MessageNotFound, NotLinked, WhatsAppError
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.models import ApprovalState, Message, MessageKind, Permit, ReadingKind
-from whatsapp_mcp.models.caller import Caller
+from whatsapp_mcp.models.approvals import Caller
 from whatsapp_mcp.policy import clean
 from whatsapp_mcp.server.calls import Call, bound, client_name, contained
 from whatsapp_mcp.server.fencing import Text, full_name, new_code

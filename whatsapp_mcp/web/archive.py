@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.models import Chat, MediaSource, Message
-    from whatsapp_mcp.web.sources import Opened
+    from whatsapp_mcp.web import Opened
 
 CHATS_SHOWN: Final = 40
 MESSAGES_SHOWN: Final = 40

@@ -4,15 +4,18 @@ from whatsapp_mcp.server.calls.accounts import (
     ARGUMENT,
     EVERY,
     Accounts,
+    Answers,
+    answered,
     by_account,
+    cursor_of,
     expose,
     named_cursor,
     positions_in,
     taint,
     uri_in,
     with_account,
+    with_cursor,
 )
-from whatsapp_mcp.server.calls.argument_models import EmptyRemoves, Neutral, lean_schema
 from whatsapp_mcp.server.calls.beginning import begun, bound, changes_after, contained, last_change, resumed
 from whatsapp_mcp.server.calls.call import (
     BASE,
@@ -26,19 +29,17 @@ from whatsapp_mcp.server.calls.call import (
     Sight,
     no_progress,
 )
-from whatsapp_mcp.server.calls.joining import Answers, answered, cursor_of, with_cursor
-from whatsapp_mcp.server.calls.mcp_requests import requester_of
 from whatsapp_mcp.server.calls.metering import BOUNDS, CallMeter
-from whatsapp_mcp.server.calls.offered_tools import OfferedTool
-from whatsapp_mcp.server.calls.principals import (
+from whatsapp_mcp.server.calls.offered_tools import OfferedTool, RegisteredTool, build
+from whatsapp_mcp.server.calls.requesters import (
     ANYBODY,
     Principal,
     admit,
     admitted,
     client_name,
     principal_of,
+    requester_of,
 )
-from whatsapp_mcp.server.calls.registry import RegisteredTool, build
 from whatsapp_mcp.server.calls.resources import (
     Content,
     Place,
@@ -55,7 +56,15 @@ from whatsapp_mcp.server.calls.results import (
     error_result,
     error_text,
 )
-from whatsapp_mcp.server.calls.specs import ToolFunction, ToolSpec, spec_of, tool
+from whatsapp_mcp.server.calls.specs import (
+    EmptyRemoves,
+    Neutral,
+    ToolFunction,
+    ToolSpec,
+    lean_schema,
+    spec_of,
+    tool,
+)
 
 __all__ = [
     "ANYBODY",

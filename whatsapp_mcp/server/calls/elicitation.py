@@ -1,17 +1,19 @@
-"""Asks the person through the MCP host, where the host is known to show questions to one (elicitation).
+"""Elicitation: asks the person through the MCP host, where it is known to show questions, and opens pages.
 
 Up to 2025-11-25 the server asks in the middle of the call. Since 2026-07-28 the question is the answer of the
 call, and the host calls again with what the person said
 (https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation).
 
 Only a filled choice counts as a yes: some hosts accept empty forms, or decline, without showing them. What is
-no decision leaves the question open, for the other ways to answer it.
+no decision leaves the question open, for the other ways to answer it. That a page was opened says at most
+that the person agreed: some hosts accept by themselves. What comes of it the page itself tells.
 """
 
 from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,13 +23,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
-from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from mcp.types import (
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitRequestURLParams,
+    ElicitResult,
+    InputRequiredResult,
+)
 from pydantic import ValidationError
 
 from whatsapp_mcp.errors import ApprovalRequired, WhatsAppError
 from whatsapp_mcp.models.approvals import PERSON, Approval, ApprovalState, Caller
 from whatsapp_mcp.policy import visible
-from whatsapp_mcp.server.calls.call import Call
+from whatsapp_mcp.server.calls.call import Call, ShowPage
 
 if TYPE_CHECKING:
     from whatsapp_mcp.device.operations import Devices
@@ -54,6 +62,9 @@ _IN_THE_ANSWER: Final = "2026-07-28"
 _KEY: Final = "approval"
 _LOOK_EVERY: Final = 20.0
 """Seconds for which the leader is asked at a time whether the person has decided elsewhere."""
+_PAGE: Final = "page"
+_AGREED_WITHIN: Final = 300.0
+"""Seconds in which the person agrees or not."""
 
 
 async def asking(
@@ -229,3 +240,49 @@ async def _decide(devices: Devices, number: str, approved: bool) -> None:
     async with devices.use() as device:
         if (await device.approval(number)).state is ApprovalState.OPEN:
             await device.decide(number, approved, "elicitation")
+
+
+class PageRequestedError(Exception):
+    """The call is answered with a request to open a page; the host calls again with what became of it."""
+
+    def __init__(self, url: str, message: str) -> None:
+        super().__init__(url)
+        request = ElicitRequest(params=ElicitRequestURLParams(message=message, url=url))
+        self.result = InputRequiredResult(input_requests={_PAGE: request})
+
+
+def page_opener(context: Context[Any, Any]) -> ShowPage | None:
+    """What opens a page for the person of a request; None if its host cannot."""
+    declared = context.client_capabilities
+    if declared is None or declared.elicitation is None or declared.elicitation.url is None:
+        return None
+    if asks_by_answer(context):
+        return _ByAnswer(context)
+    return _Now(context) if context.session.can_send_request else None
+
+
+@dataclass(frozen=True, slots=True)
+class _ByAnswer:
+    context: Context[Any, Any]
+
+    async def __call__(self, url: str, message: str, *, anew: bool) -> bool | None:
+        response = (self.context.input_responses or {}).get(_PAGE)
+        if isinstance(response, ElicitResult):
+            return response.action == "accept"
+        if anew:
+            raise PageRequestedError(url, message)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    context: Context[Any, Any]
+
+    async def __call__(self, url: str, message: str, *, anew: bool) -> bool | None:
+        if not anew:
+            return None
+        session, number = self.context.session, str(uuid.uuid4())
+        with suppress(MCPError, ValidationError), anyio.move_on_after(_AGREED_WITHIN):
+            answer = await session.elicit_url(message, url, number, self.context.request_id)
+            return answer.action == "accept"
+        return None

@@ -36,7 +36,7 @@ from whatsapp_mcp.server.calls.accounts import Accounts, account_in, uri_in
 from whatsapp_mcp.server.calls.beginning import begun, contained
 from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource, Sight
 from whatsapp_mcp.server.calls.elicitation import asking
-from whatsapp_mcp.server.calls.mcp_requests import requester_of
+from whatsapp_mcp.server.calls.requesters import requester_of
 from whatsapp_mcp.server.calls.results import error_text
 from whatsapp_mcp.server.fencing import Text, cut, new_code
 
