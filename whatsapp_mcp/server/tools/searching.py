@@ -43,7 +43,7 @@ from whatsapp_mcp.server.render import (
     stamp,
 )
 from whatsapp_mcp.server.tools.connection import unheard
-from whatsapp_mcp.server.tools.message_context import after_context, page_data, with_context
+from whatsapp_mcp.server.tools.reading import after_context, page_data, with_context
 from whatsapp_mcp.text import time_grammar
 
 if TYPE_CHECKING:

@@ -46,8 +46,8 @@ from whatsapp_mcp.server.render import (
     place_of,
     report_data,
 )
-from whatsapp_mcp.server.tools.message_context import page_data
 from whatsapp_mcp.server.tools.outcomes import counts_told
+from whatsapp_mcp.server.tools.reading import page_data
 from whatsapp_mcp.text.zone import local
 
 if TYPE_CHECKING:

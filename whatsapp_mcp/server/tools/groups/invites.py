@@ -24,7 +24,7 @@ from whatsapp_mcp.server.render import (
     group_settings_data,
     named,
 )
-from whatsapp_mcp.server.tools.groups.description import (
+from whatsapp_mcp.server.tools.groups.groups import (
     GroupArg,
     as_shown,
     described,

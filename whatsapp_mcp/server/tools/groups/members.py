@@ -24,7 +24,7 @@ from whatsapp_mcp.server.render import (
     rfc3339,
     short,
 )
-from whatsapp_mcp.server.tools.groups.description import (
+from whatsapp_mcp.server.tools.groups.groups import (
     GroupArg,
     People,
     names,
