@@ -13,9 +13,8 @@ from typing import Final
 from whatsapp_mcp.models import Media, Message, MessageKind, Page, Quote, Reaction
 from whatsapp_mcp.server.arguments.arguments import LONG_LIMIT
 from whatsapp_mcp.server.fencing import Text
-from whatsapp_mcp.server.render import compact
 from whatsapp_mcp.server.render.data import messages_data
-from whatsapp_mcp.server.render.text import messages_text
+from whatsapp_mcp.server.render.text import LONG, messages_text
 
 MESSAGES: Final = 600
 SHORT_PAGE: Final = 200
@@ -103,8 +102,8 @@ def whole(messages: list[Message]) -> list[str]:
     for start in range(0, len(messages), SHORT_PAGE):
         page = messages[start : start + SHORT_PAGE]
         lines: list[str] = []
-        for part in range(0, len(page), compact.LONG):
-            day_of_it, *rest = _text(page[part : part + compact.LONG]).lines
+        for part in range(0, len(page), LONG):
+            day_of_it, *rest = _text(page[part : part + LONG]).lines
             lines += rest if lines else [day_of_it, *rest]
         pages.append(Text(f"{HEADER}:", lines).rendered(CODE))
     return pages

@@ -37,7 +37,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import MASK, Policy
 from whatsapp_mcp.server.reading import GuardedArchive
-from whatsapp_mcp.server.reading.hits import see_hit
+from whatsapp_mcp.server.reading.guarded_search import see_hit
 from whatsapp_mcp.server.reading.masking import masked_reading
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Settings

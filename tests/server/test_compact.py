@@ -28,10 +28,9 @@ from whatsapp_mcp.models import (
     ReadingExcerpt,
     ReadingKind,
 )
-from whatsapp_mcp.server.render.compact import EXPLAINED, LONG
 from whatsapp_mcp.server.render.data import messages_data
 from whatsapp_mcp.server.render.message_line import Detail
-from whatsapp_mcp.server.render.text import messages_text
+from whatsapp_mcp.server.render.text import EXPLAINED, LONG, messages_text
 
 ANN, TOM = "15550001111@s.whatsapp.net", "15550003333@s.whatsapp.net"
 DAY = re.compile(r"\w{3} (\d{4}-\d\d-\d\d)")

@@ -22,7 +22,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.calls import ANYBODY, Principal
 from whatsapp_mcp.server.push import publisher
-from whatsapp_mcp.server.transports import sessions
+from whatsapp_mcp.server.transports import limits
 from whatsapp_mcp.server.transports.guard import Guard
 from whatsapp_mcp.server.transports.limits import MOST_OPEN, OpenRequests
 from whatsapp_mcp.server.transports.page_login import PageLogins
@@ -157,7 +157,7 @@ def test_where_no_token_tells_who_asks_nobody_has_a_share() -> None:
 async def test_one_session_too_many_ends_the_one_of_its_principal_that_was_quiet_longest(
     source: FakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "MOST", 2)
+    monkeypatch.setattr(limits, "MOST_SESSIONS", 2)
     async with serving(source, create(source, "core")) as http:
         stranger, first, second, third = (McpClient(http, token) for token in (OTHER, ONE, ONE, ONE))
         for client in (stranger, first, second):

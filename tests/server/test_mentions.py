@@ -11,7 +11,7 @@ from tests.server.linked import Linked, png
 from tests.server.test_core_tools import answer, refusal
 from tests.tables import for_each
 from whatsapp_mcp.models import ContactUpdate
-from whatsapp_mcp.server.arguments.mentions import mentioned
+from whatsapp_mcp.server.arguments.finding import mentioned
 
 pytestmark = pytest.mark.anyio
 

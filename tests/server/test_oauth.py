@@ -16,8 +16,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from tests.tables import for_each
 from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.server.calls import Principal
-from whatsapp_mcp.server.transports.issuer_keys import IssuerKeys, discover
-from whatsapp_mcp.server.transports.oauth import ResourceServer
+from whatsapp_mcp.server.transports.oauth import IssuerKeys, ResourceServer, discover
 from whatsapp_mcp.settings import OAuthScopes, OAuthSettings
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tests.tables import for_each
-from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
+from whatsapp_mcp.server.transports.place import ForwardedHeaders
 
 pytestmark = pytest.mark.anyio
 TRUSTED = ("172.18.0.0/16", "127.0.0.1/32", "::1/128")

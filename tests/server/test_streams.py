@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from whatsapp_mcp.server.transports.streams import CHECK_INTERVAL, CheckedStream
+from whatsapp_mcp.server.transports.guard import CHECK_INTERVAL, CheckedStream
 
 pytestmark = pytest.mark.anyio
 

@@ -30,11 +30,25 @@ from whatsapp_mcp.server.arguments.arguments import (
     is_ref,
     one_emoji,
 )
-from whatsapp_mcp.server.arguments.attachments import FileKind, Wish, prepare, what_the_extra_adds
-from whatsapp_mcp.server.arguments.file_intake import Origin, in_a_root, origin_of, take
-from whatsapp_mcp.server.arguments.finding import find_group, find_people, find_person
-from whatsapp_mcp.server.arguments.mentions import mention, still_mentioned
-from whatsapp_mcp.server.arguments.photos import PhotoArg, photo_of
+from whatsapp_mcp.server.arguments.file_intake import (
+    FileKind,
+    Origin,
+    PhotoArg,
+    Wish,
+    in_a_root,
+    origin_of,
+    photo_of,
+    prepare,
+    take,
+    what_the_extra_adds,
+)
+from whatsapp_mcp.server.arguments.finding import (
+    find_group,
+    find_people,
+    find_person,
+    mention,
+    still_mentioned,
+)
 
 __all__ = [
     "MAX_LIMIT",

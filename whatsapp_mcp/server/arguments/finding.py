@@ -1,19 +1,27 @@
-"""Finds the group or the person that a text identifies."""
+"""Finds the group or the person that a text identifies, and the members whom one mentions.
+
+Mentions render and notify only when the text says `@` and the address that the group itself uses.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument
+from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument, WhatsAppError
 from whatsapp_mcp.jid import Jid, looks_like_jid
-from whatsapp_mcp.server.arguments.arguments import choose_one, is_ref
+from whatsapp_mcp.server.arguments.arguments import choose, choose_one, is_ref
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.models import Chat
+    from collections.abc import Mapping, Sequence
+
+    from whatsapp_mcp.models import Chat, Mention, Participant
     from whatsapp_mcp.server.calls import Services
 
 _CANDIDATES: Final = 20
+_NUMBER: Final = re.compile(r"@\+?(\d{5,20})(?!\w)", re.ASCII)
+EVERYONE: Final = frozenset({"everyone", "all", "@everyone", "@all"})
 
 
 async def find_group(services: Services, text: str, *, reading: bool = False) -> Chat:
@@ -87,3 +95,90 @@ async def _find(
     candidates = await services.archive.resolve_chat(text, limit=_CANDIDATES)
     fitting = tuple(each for each in candidates if wanted(Jid.parse(each.chat.jid)))
     return await choose_one(services, fitting, text, reading=reading, own_names=own_names)
+
+
+async def mention(
+    services: Services, chat: str, text: str, names: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """The text with its mentions, and the jids that are mentioned.
+
+    `@name` in the text becomes the mention; a name that does not stand there is put before it. `everyone`
+    notifies all without a word. `@number` of a member is a mention in any case. `chat` is a jid.
+
+    Raises:
+        InvalidArgument: The chat is no group.
+        ContactNotFound: Somebody is not in the group.
+        WhatsAppError: The group could not be asked for, or a name is unclear.
+    """
+    is_group, numbers = Jid.parse(chat).is_group, _NUMBER.findall(text)
+    if not names and not (is_group and numbers):
+        return text, ()
+    if not is_group:
+        raise InvalidArgument("Mentions work in groups only.", "Leave mentions out.")
+    try:
+        async with services.device() as device:
+            participants = (await device.group(chat)).participants
+    except WhatsAppError:
+        if names:
+            raise
+        return text, ()  # the number is text then
+    own = set((await services.archive.own())[:2])
+    others = [one for one in participants if not {one.jid, one.other} & (own - {None})]
+    jids: dict[str, None] = {}
+    by_number = {Jid.parse(form).user: one for one in others for form in (one.jid, one.other) if form}
+    for number in numbers:
+        if (member := by_number.get(number)) is not None:
+            jids[member.jid] = None
+            text = mentioned(text, (f"+{number}", number), Jid.parse(member.jid).user)
+    for name in names:
+        if name.strip().casefold() in EVERYONE:
+            jids.update((one.jid, None) for one in others)
+            continue
+        found, called = await _participant(services, chat, participants, name)
+        jids[found.jid] = None
+        text = mentioned(text, (name, called), Jid.parse(found.jid).user)
+    return text, tuple(jids)
+
+
+def still_mentioned(text: str, mentions: Mapping[str, Mention] | None) -> str:
+    """The new text of a message, with the addresses of who is mentioned already in place of their names."""
+    for user, known in (mentions or {}).items():
+        text = re.sub(rf"@{re.escape(known.name)}(?!\w)", f"@{user}", text, flags=re.IGNORECASE)
+    return text
+
+
+async def _participant(
+    services: Services, group: str, participants: Sequence[Participant], name: str
+) -> tuple[Participant, str]:
+    """The participant that a name, number or jid means, and what they are called here.
+
+    Who is not in the group is not in the way.
+    """
+    by_form = {form: one for one in participants for form in (one.jid, one.other) if form}
+    for member in await services.archive.members(group):
+        forms = (member.contact.jid, member.contact.lid)
+        known = next((by_form[form] for form in forms if form in by_form), None)
+        if known is not None:
+            by_form.update((form, known) for form in forms if form)
+    found = await services.archive.resolve_chat(name.removeprefix("@"), limit=_CANDIDATES)
+    try:
+        chat = choose(tuple(each for each in found if each.chat.jid in by_form), name, own_names=True)
+    except ChatNotFound as error:
+        raise ContactNotFound(f"{name!r} is not in this group.", "See who is with get_group.") from error
+    return by_form[chat.jid], chat.name
+
+
+def mentioned(text: str, names: Sequence[str], user: str) -> str:
+    """The text with `@user` where it said `@` and one of the names, its first words or one of its words."""
+    token = f"@{user}"
+    if token in text:
+        return text
+    for name in names:
+        words = name.removeprefix("@").split()
+        parts = [" ".join(words[:count]) for count in range(len(words), 0, -1)] + words[1:]
+        for part in parts:
+            spoken = re.compile(rf"@{re.escape(part)}(?!\w)", re.IGNORECASE)
+            replaced = spoken.sub(token, text)
+            if replaced != text:
+                return replaced
+    return f"{token} {text}"

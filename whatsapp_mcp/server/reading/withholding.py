@@ -33,8 +33,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.chat_rules import kind_of
-from whatsapp_mcp.server.reading.masker import Masker
-from whatsapp_mcp.server.reading.masking import Carried, mask_codes_in, mask_quote_in
+from whatsapp_mcp.server.reading.masking import Carried, Masker, mask_codes_in, mask_quote_in
 from whatsapp_mcp.server.reading.names import Names, by_number
 from whatsapp_mcp.settings import Verdict
 

@@ -20,8 +20,7 @@ from whatsapp_mcp.server.render.data import (
 )
 from whatsapp_mcp.server.render.digest import DigestData, digest_shown
 from whatsapp_mcp.server.render.events import ABOUT_A_MESSAGE, EventData, event_data
-from whatsapp_mcp.server.render.headers import narrowed
-from whatsapp_mcp.server.render.kinds import duration_text, kind_text
+from whatsapp_mcp.server.render.kinds import PollData, PostData, duration_text, kind_text, poll_data
 from whatsapp_mcp.server.render.message_line import (
     CONCISE_TEXT,
     CONTEXT,
@@ -48,7 +47,6 @@ from whatsapp_mcp.server.render.people_data import (
     member_data,
     profile_data,
 )
-from whatsapp_mcp.server.render.polls import PollData, PostData, poll_data
 from whatsapp_mcp.server.render.readings import ReadingData, Wanted, reading_data, reading_text
 from whatsapp_mcp.server.render.send_results import ReportData, SentData, report_data, sent_data
 from whatsapp_mcp.server.render.text import (
@@ -59,6 +57,7 @@ from whatsapp_mcp.server.render.text import (
     fitting_texts,
     messages_text,
     more,
+    narrowed,
     person_line,
     poll_text,
     profile_text,

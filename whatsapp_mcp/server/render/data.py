@@ -31,8 +31,7 @@ from whatsapp_mcp.server.fencing import (
     reaction_shown,
     spoken_of,
 )
-from whatsapp_mcp.server.render.kinds import kind_text, what_of, without_title
-from whatsapp_mcp.server.render.polls import PostData, voters_data
+from whatsapp_mcp.server.render.kinds import PostData, kind_text, voters_data, what_of, without_title
 from whatsapp_mcp.server.render.readings import HEARD, file_facts
 from whatsapp_mcp.server.render.times import rfc3339, stamp, stamp_of_number
 

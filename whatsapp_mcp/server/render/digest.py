@@ -12,8 +12,8 @@ from typing_extensions import TypedDict
 from whatsapp_mcp.models import NEW_COUNTED, Digest, MessageFilter
 from whatsapp_mcp.server.fencing import Text, length
 from whatsapp_mcp.server.render.data import MessageData, message_data
-from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.message_line import View, body_of, chat_of, notes_of, sender_of
+from whatsapp_mcp.server.render.text import narrowed
 from whatsapp_mcp.server.render.times import short_stamp, stamp
 
 BUDGET: Final = 6_000

@@ -1,4 +1,7 @@
-"""What stands in brackets for what is no plain text: `[image 340 kB]`, `[product “Boat” 12.00 EUR]`."""
+"""What stands in brackets for what is no plain text: `[image 340 kB]`, `[product “Boat” 12.00 EUR]`.
+
+Polls, and posts of channels, are for programs alone.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from whatsapp_mcp.policy import one_line
-from whatsapp_mcp.server.fencing import in_quotes
+from typing_extensions import TypedDict
+
+from whatsapp_mcp.models import Actor, Message
+from whatsapp_mcp.policy import clean, one_line
+from whatsapp_mcp.server.fencing import full_name, in_quotes, spoken_of
 from whatsapp_mcp.server.render.times import DAY, day_of, time_of_day
 
 FILE_NAME: Final = 60
@@ -136,3 +142,42 @@ def _place(details: Mapping[str, Any]) -> str:
 def _degrees(value: float) -> str:
     """To a metre."""
     return f"{value:.5f}".rstrip("0").rstrip(".")
+
+
+class PollData(TypedDict):
+    """Votes of a poll; of those in `missing` no vote has come."""
+
+    ref: str
+    question: str
+    options: list[dict[str, Any]]
+    missing: list[str]
+
+
+class PostData(TypedDict):
+    """A post of a channel, as WhatsApp has it now; `reactions` counts each emoji."""
+
+    ref: str
+    number: int
+    text: str
+    views: int
+    reactions: dict[str, int]
+
+
+def voters_data(voters: Sequence[Actor]) -> list[str]:
+    """`me` and what others are called."""
+    return [spoken_of(voter.name, voter.from_me, voter.stranger) for voter in voters]
+
+
+def poll_data(message: Message, missing: Sequence[Actor]) -> PollData:
+    """Votes of a poll, and who of its group has not voted."""
+    options = [
+        {
+            "name": full_name(option.name),
+            "votes": len(option.voters),
+            "voters": voters_data(option.voters),
+        }
+        for option in message.poll
+    ]
+    return PollData(
+        ref=f"#{message.ref}", question=clean(message.text), options=options, missing=voters_data(missing)
+    )

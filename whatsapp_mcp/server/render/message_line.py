@@ -2,21 +2,23 @@
 
 What stands in it before its first `: ` is ours: ref, time, who it is, and what others did to the message.
 What stands behind it is the words of whoever is named there, and of nobody else.
+
+The plain files of an album have one line together (`#12 14:03 Ann: [album of 4: #13 #14 #15, 1 not here]`).
+Of other files it tells the words of voice notes, how much was read, and why nothing was.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.jid import GROUP_SERVER, is_person, number_of
-from whatsapp_mcp.models import Chat, Message, SendStatus
+from whatsapp_mcp.models import Chat, Message, MessageKind, SendStatus
 from whatsapp_mcp.policy import clean, one_line
 from whatsapp_mcp.server.fencing import called, chosen_name, identifier, in_quotes, spoken_of, titled
-from whatsapp_mcp.server.render import albums
 from whatsapp_mcp.server.render.data import (
     FORWARDED,
     MessageData,
@@ -25,10 +27,27 @@ from whatsapp_mcp.server.render.data import (
     deleted_text,
     withheld_text,
 )
-from whatsapp_mcp.server.render.file_notes import file_notes, heard_mark, heard_text, is_heard
-from whatsapp_mcp.server.render.kinds import FILE_NAME, WHOLE_FILE_NAME, kind_text, what_of, without_title
+from whatsapp_mcp.server.render.kinds import (
+    FILE_NAME,
+    WHOLE_FILE_NAME,
+    duration_text,
+    kind_text,
+    what_of,
+    without_title,
+)
+from whatsapp_mcp.server.render.readings import HEARD
 from whatsapp_mcp.server.render.times import TIME
 
+_PLAIN_FILE: Final = frozenset(
+    {
+        *("ref", "message_id", "from_me", "sender", "sender_name", "sender_stranger", "kind", "text"),
+        *("timestamp", "media", "album_of", "chat", "chat_name", "chat_stranger", "forwarded"),
+        *("reading", "status"),
+    }
+)
+"""What a file in an album may have beside the album's line, which need not be shown."""
+_UNTOLD_STATUS: Final = frozenset({None, "sent", "delivered", "read"})
+_SNIPPET: Final = 400
 Detail = Literal["concise", "full"]
 CONCISE_TEXT: Final = 400
 FULL_PAGE: Final = 38_000
@@ -42,6 +61,77 @@ CONTEXT: Final = "· "
 """Stands before a message that passes no filter and came before one that does."""
 _ADDRESSES: Final = 512
 _SETTLED: Final = frozenset(map(str, (SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ)))
+
+
+def album_shown(message: MessageData) -> str:
+    """`[album of 4: #13 #14 #15, 1 not here]`; empty if it is no album."""
+    if "album" not in message:
+        return ""
+    expected, files = message["album"]["expected"], message["album"]["files"]
+    missing = f", {expected - len(files)} not here" if files and expected > len(files) else ""
+    return f"[album of {expected}: {' '.join(files) or 'none is here'}{missing}]"
+
+
+def _in_album(message: Mapping[str, Any], _: object) -> str:
+    """The note of a file that has a line of its own."""
+    return f"in album {message['album_of']}"
+
+
+def unfolded(messages: Sequence[MessageData]) -> Iterator[MessageData]:
+    """The messages that get lines: not the plain files of an album that is among them."""
+    told = {ref for message in messages if "album" in message for ref in message["album"]["files"]}
+    for message in messages:
+        if message["ref"] not in told or not _is_plain_file(message):
+            yield message
+
+
+def _is_plain_file(message: MessageData) -> bool:
+    settled = message.get("status") in _UNTOLD_STATUS
+    return settled and not message["text"] and _PLAIN_FILE.issuperset(message)
+
+
+def is_heard(message: MessageData) -> bool:
+    """Whether a message is a voice note whose words are shown."""
+    return message["kind"] == MessageKind.VOICE and "text" in message.get("reading", {})
+
+
+def heard_mark(message: MessageData) -> str:
+    """` 🎤 0:42`, which stands before the words of a voice note."""
+    seconds = message.get("media", {}).get("duration")
+    return f" {HEARD}" + (f" {duration_text(seconds)}" if seconds else "")
+
+
+def heard_text(message: MessageData, limit: int, *, full: bool) -> str:
+    """What is said in a voice note, in quotes: somebody spoke, and something else wrote it down.
+
+    Args:
+        message: As structured content.
+        limit: How many characters.
+        full: Show the beginning, and not the words around a hit.
+    """
+    reading = message.get("reading", {})
+    found = message.get("snippet") if message.get("snippet_of") == "reading" and not full else None
+    words: str = found or reading["text"]
+    more = f" (all of it: read_file {message['ref']})" if "cut" in reading or len(words) > limit else ""
+    return f"{in_quotes(words, limit)}{more}"
+
+
+def file_notes(message: MessageData) -> list[str]:
+    """`3 pages read`, and where in them a hit is; or why nothing was read."""
+    if "problem" in message:
+        return [message["problem"]]
+    reading = message.get("reading")
+    if reading is None:
+        return []
+    pages: int = reading["pages"]
+    if message.get("snippet_of") == "reading":
+        where = f"on page {message['snippet_page']}" if "snippet_page" in message and pages > 1 else "in it"
+        snippet = message.get("snippet")
+        words = f" {in_quotes(snippet, _SNIPPET)}" if snippet else ""
+        return [f"found {where}{words}: read_file {message['ref']}"]
+    if reading["kind"] == "document" and pages:
+        return [f"{pages} page{'' if pages == 1 else 's'} read"]
+    return ["words read" if pages else "no words in it"]
 
 
 def quoted(text: str, limit: int) -> str:
@@ -114,7 +204,7 @@ def body_of(message: MessageData, where: WhereData, view: View) -> str:
     if not plain:
         width = WHOLE_FILE_NAME if view.full or of == "file_name" else FILE_NAME
         notes = file_notes(message)
-        parts.append(albums.shown(message) or kind_text(kind, media, details, width=width, notes=notes))
+        parts.append(album_shown(message) or kind_text(kind, media, details, width=width, notes=notes))
     text = snippet if snippet and of == "text" else without_title(message["text"], details)
     if text and kind == "poll":
         parts.append(in_quotes(text, view.limit))
@@ -178,7 +268,7 @@ _NOTES: Final[dict[str, _Note]] = {
     "edited_at": _edited,
     "imported": _imported,
     "starred": _starred,
-    "album_of": albums.belongs,
+    "album_of": _in_album,
     "kept_by": _kept,
     "status": _status,
 }

@@ -1,13 +1,17 @@
 """Lists as models read them: one line a message or chat, what is common said once, what was cut said.
 
-Made of the structured content, in which text is clean and times are the person's: both say the same.
+Made of the structured content, in which text is clean and times are the person's: both say the same. The
+heading names the filters that were given. On long pages of one chat a line leaves out the sender that it
+shares with the line above.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final
+from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import Actor, ChatKind, Contact, Message, Page
@@ -23,7 +27,6 @@ from whatsapp_mcp.server.fencing import (
     length,
     spoken_of,
 )
-from whatsapp_mcp.server.render import albums, compact
 from whatsapp_mcp.server.render.data import (
     FORWARDED,
     ChatData,
@@ -31,6 +34,7 @@ from whatsapp_mcp.server.render.data import (
     MessagesData,
     withheld_text,
 )
+from whatsapp_mcp.server.render.kinds import voters_data
 from whatsapp_mcp.server.render.message_line import (
     CONCISE_TEXT,
     FULL_PAGE,
@@ -42,13 +46,25 @@ from whatsapp_mcp.server.render.message_line import (
     notes_of,
     quoted,
     sender_of,
+    unfolded,
     view_of,
 )
 from whatsapp_mcp.server.render.people_data import ProfileData
-from whatsapp_mcp.server.render.polls import voters_data
 from whatsapp_mcp.server.render.readings import HEARD
-from whatsapp_mcp.server.render.times import DAY, day_of, short_stamp
+from whatsapp_mcp.server.render.times import DAY, TIME, day_of, short_stamp, stamp, time_of_day
+from whatsapp_mcp.text.zone import local
 
+if TYPE_CHECKING:
+    from whatsapp_mcp.models import MessageFilter
+    from whatsapp_mcp.server.render.data import MessageData
+
+LONG: Final = 40
+"""Messages of a page; on shorter ones the explanation costs more than it saves."""
+EXPLAINED: Final = ". A line without a sender is of the sender above"
+"""Goes on with the heading of a list."""
+_LIKE_A_HEAD: Final = re.compile(r"[:꞉∶ː˸։׃︓﹕：]\s|[#﹟＃]\s?\d")
+"""What somebody may write so that their words seem to be a further line: the end of a head, or a ref."""
+_OPENS_NOTES: Final = ("(", "{", HEARD)
 FULL_TEXT: Final = 4000
 SHORTEST_TEXT: Final = 30
 """Characters that every message of a page keeps, however long the others are."""
@@ -63,6 +79,87 @@ CHATS_WITH_HITS: Final = 5
 _ROOM: Final = LIMIT - 1000
 _HEAD: Final = 30
 """Characters of a line before its text, and of what others did to the message, in a long list."""
+
+
+def narrowed(where: MessageFilter, zone: tzinfo, *, sender: str | None = None) -> str:
+    """` (image or video, from Bob, unread, since Tue 2026-11-24)`; nothing where no filter was given.
+
+    Args:
+        where: The filters; the chat stands elsewhere.
+        zone: The person's time zone.
+        sender: What the sender is called.
+    """
+    words = [" or ".join(where.kinds)] if where.kinds else []
+    words += [f"from {sender}"] if sender else []
+    for given, true, false in (
+        (where.from_me, "from me", "from others"),
+        (where.unread, "unread", "read"),
+        (where.mentions_me, "mentioning me", "not mentioning me"),
+    ):
+        words += [] if given is None else [true if given else false]
+    words += [f"since {_moment(where.since, zone)}"] if where.since else []
+    words += [_until(where.until, zone)] if where.until else []
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _moment(when: datetime, zone: tzinfo) -> str:
+    """`Tue 2026-11-24 14:03`; without the time where the day begins."""
+    stamped = stamp(when, zone)
+    return day_of(stamped) if _begins_a_day(when, zone) else f"{day_of(stamped)} {time_of_day(stamped)}"
+
+
+def _until(end: datetime, zone: tzinfo) -> str:
+    """Whether the last day is among them is said."""
+    if _begins_a_day(end, zone):
+        return f"until {day_of(stamp(end - timedelta(seconds=1), zone))} inclusive"
+    return f"before {_moment(end, zone)}"
+
+
+def _begins_a_day(when: datetime, zone: tzinfo) -> bool:
+    return f"{local(when, zone):%H%M%S}" == "000000"
+
+
+def _suits(page: MessagesData) -> bool:
+    """Whether a page is long, and its messages come one after the other in one chat."""
+    messages = page["messages"]
+    return "chat" in page and len(messages) > LONG and not any("context" in message for message in messages)
+
+
+class _Heads:
+    """Shortens the lines of one list, from the first to the last.
+
+        #1042 14:03 Ann: see you at eight
+        #1043 14:03: I bring the cake
+        #1044 14:03 Bob: great
+        #1046 14:05 (re #1043): and the chairs?
+
+    Ref and time stay on every line, so that each can be cited alone. It stays one line a message, because a
+    line break is the one thing that nobody can write into a list.
+    """
+
+    def __init__(self) -> None:
+        self._day = ""
+        self._sender: tuple[str, str] | None = None
+
+    def shortened(self, line: str, message: MessageData, sender: tuple[str, str]) -> str:
+        """The line as it stands below the one that was shortened before it.
+
+        Words that look like a head themselves keep a whole one before them, so that they always stand behind
+        the name of who wrote them.
+
+        Args:
+            line: `#1042 14:03 Ann (re #1040): yes`.
+            message: What it is of.
+            sender: The name in it, and the jid.
+        """
+        (name, _), day = sender, message["timestamp"][DAY]
+        head = f"{message['ref']} {message['timestamp'][TIME]}"
+        rest = line[len(head) + 1 + len(name) :]
+        shared = (day, sender) == (self._day, self._sender)
+        self._day, self._sender = day, sender
+        if shared and not _LIKE_A_HEAD.search(rest.partition(": ")[2]):
+            return f"{head}{rest}"
+        return f"{head} “{name}”{rest}" if name.startswith(_OPENS_NOTES) else line
 
 
 def _message_lines(page: MessagesData, detail: Detail, *, short: bool) -> list[str]:
@@ -88,11 +185,11 @@ def fitting_texts(texts: Iterable[str]) -> int:
 
 
 def _lines(page: MessagesData, view: View, *, short: bool) -> list[str]:
-    heads = compact.Heads() if short else None
+    heads = _Heads() if short else None
     lines: list[str] = []
     last_day = last_chat = None
     counts = page.get("unread_by_chat", {})
-    for message in albums.unfolded(page["messages"]):
+    for message in unfolded(page["messages"]):
         if counts and (chat := message.get("chat", "")) != last_chat:
             lines.append(f"{chat_of(message)}, {counts[chat]} unread")
             last_chat, last_day = chat, None
@@ -125,8 +222,8 @@ def messages_text(
         following = [f"{page['left']}{'+' if 'left_at_least' in page else ''} older. {following[0]}"]
     elif not following and to_the_end:
         following = [THAT_IS_ALL]
-    short = detail == "concise" and compact.suits(page)
-    head = f"{header}{compact.EXPLAINED if short else ''}:"
+    short = detail == "concise" and _suits(page)
+    head = f"{header}{EXPLAINED if short else ''}:"
     return Text(head, _message_lines(page, detail, short=short), [*notes, *following])
 
 

@@ -2,7 +2,8 @@
 
 The Host check keeps a web page from reaching this server through a name that resolves to it (DNS rebinding),
 the Origin check keeps it from using the person's browser: only pages of this very origin may, port included,
-because every local program can serve pages on another port. Both cover every route, health included.
+because every local program can serve pages on another port. Both cover every route, health included. An event
+stream whose token is no longer valid is ended.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,7 +36,6 @@ from whatsapp_mcp.server.transports.limits import (
     OpenRequests,
     address_key,
 )
-from whatsapp_mcp.server.transports.streams import CheckedStream
 from whatsapp_mcp.web.pages import OPEN_PATHS, sign_in_page
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+CHECK_INTERVAL: Final = 5.0
+"""Seconds for which a stream's token is not looked at again."""
 WELL_KNOWN: Final = "/.well-known/"
 """Metadata for clients that have no token yet (RFC 8615); what is not there is answered with 404."""
 API: Final = "/api/"
@@ -76,6 +79,43 @@ _REALM: Final = "WhatsApp"
 _OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
 """What `Sec-Fetch-Site` says of a request that a page of another origin causes: a picture has no `Origin`."""
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+
+
+@dataclass(slots=True)
+class CheckedStream:
+    """Sends a response, and ends it before the next event once its token is no longer valid.
+
+    An answer in one piece is sent: it was admitted. A stream may be open for days, and gets a comment at
+    least every 15 seconds (sse-starlette).
+
+    Attributes:
+        send: The server's.
+        is_valid: Looks at the token again.
+    """
+
+    send: Send
+    is_valid: Callable[[], Awaitable[bool]]
+    clock: Callable[[], float] = time.monotonic
+    _checked: float | None = None
+    _has_ended: bool = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message of ASGI, or end the response in its place; what follows is dropped."""
+        if self._has_ended:
+            return
+        if message.get("more_body") and not await self._is_still_valid():
+            self._has_ended = True
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self.send(message)
+
+    async def _is_still_valid(self) -> bool:
+        now = self.clock()
+        if self._checked is None:  # the guard has just looked
+            self._checked = now
+        if now - self._checked < CHECK_INTERVAL:
+            return True
+        self._checked = now
+        return await self.is_valid()
 
 
 def is_loopback(host: str) -> bool:

@@ -30,11 +30,10 @@ from whatsapp_mcp.server.transports.connections import (
     limits_of_this_process,
 )
 from whatsapp_mcp.server.transports.guard import Guard, Verify, is_person
+from whatsapp_mcp.server.transports.limits import KeptSessions
 from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce
-from whatsapp_mcp.server.transports.place import Place, checked, reached_at
-from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
-from whatsapp_mcp.server.transports.sessions import KeptSessions
+from whatsapp_mcp.server.transports.place import ForwardedHeaders, Place, checked, reached_at
 from whatsapp_mcp.server.transports.tokens import Tokens, make_default
 from whatsapp_mcp.web.pages import link_path, no_page, site_routes, sites_of
 from whatsapp_mcp.web.probes import probe_routes
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.server.application import Application
     from whatsapp_mcp.server.runtime import Runtime
-    from whatsapp_mcp.server.transports.directory import Directory
+    from whatsapp_mcp.server.transports.oauth import Directory
     from whatsapp_mcp.settings import ServerSettings, Settings
 
 logger = logging.getLogger(__name__)

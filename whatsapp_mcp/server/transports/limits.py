@@ -1,20 +1,32 @@
-"""How many requests an address or a principal may make, and have answered at a time."""
+"""Limits: requests of an address or a principal, those open at a time, and sessions of the older protocol.
+
+Of the sessions of a principal the one that was quiet longest makes room for another.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import math
 import time
 from collections import Counter, OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.server.calls import ANYBODY
+from starlette.datastructures import Headers
+
+from whatsapp_mcp.server.calls import ANYBODY, admitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 _MOST_KEYS: Final = 4096
+MOST_SESSIONS: Final = 64
+"""Sessions of one principal. Many clients never end theirs, so one more is no reason to refuse it."""
+_SESSION: Final = "mcp-session-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +117,50 @@ def address_key(host: str) -> str:
         return host
     mapped = address.ipv4_mapped
     return str(mapped) if mapped else str(ipaddress.ip_network((address, 64), strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSessions:
+    """Closes sessions of a principal that has more than `MOST_SESSIONS`.
+
+    Their clients are answered 404, and begin again.
+
+    Attributes:
+        app: Serves the sessions.
+        manager: Has them.
+    """
+
+    app: ASGIApp
+    manager: StreamableHTTPSessionManager
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; one that has opened a session may close another."""
+        has_opened = False
+
+        async def sent(message: Message) -> None:
+            nonlocal has_opened
+            if message["type"] == "http.response.start":
+                has_opened = _SESSION in Headers(raw=message.get("headers", []))
+            await send(message)
+
+        principal = admitted(scope)
+        if principal is None or _SESSION in Headers(scope=scope):
+            await self.app(scope, receive, send)
+            return
+        await self.app(scope, receive, sent)
+        if has_opened:
+            await self._make_room(principal.name)
+
+    async def _make_room(self, principal: str) -> None:
+        # The SDK limits all sessions together, and has no other way to those of one owner.
+        sessions = self.manager._server_instances  # pyright: ignore[reportPrivateUsage]
+        owners = self.manager._session_owners  # pyright: ignore[reportPrivateUsage]
+        theirs = {
+            name: math.inf if session.idle_scope is None else session.idle_scope.deadline
+            for name, session in sessions.items()
+            if name in owners and owners[name]["client_id"] == principal
+        }
+        # One with a request under way has no deadline.
+        for name in sorted(theirs, key=theirs.__getitem__)[: max(0, len(theirs) - MOST_SESSIONS)]:
+            if theirs[name] < math.inf:
+                await self.manager._discard_session(name, sessions[name])  # pyright: ignore[reportPrivateUsage]
