@@ -29,6 +29,7 @@ from tests.fleet.leading import LedAccount, led
 from tests.fleet.postgres import SynchronousPair, synchronous_pair
 from whatsapp_fleet.cli import CLIENT
 from whatsapp_mcp.device.leader import leading
+from whatsapp_mcp.device.operations import control, sends
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_simulator.launcher import client_program
@@ -84,7 +85,7 @@ WANTED_SEND: Final = 0.025
 async def link(account: LedAccount, whatsapp: Call) -> None:
     """Link the phone."""
     await account.until(ConnectionState.UNLINKED)
-    shown = await account.device.link()
+    shown = await account.device.do(control.link)
     assert shown.qr is not None
     await whatsapp("scan", text=shown.qr.text)
     await account.until(ConnectionState.ONLINE)
@@ -120,12 +121,12 @@ async def messages(account: LedAccount, whatsapp: Call) -> float:
     return MESSAGES / (time.perf_counter() - begun)
 
 
-async def sends(account: LedAccount, chat: str) -> float:
+async def send_time(account: LedAccount, chat: str) -> float:
     """Seconds of a send, the median."""
     times: list[float] = []
     for count in range(WARM_UP + SENDS):
         begun = time.perf_counter()
-        sent = await account.device.send(SendRequest(chat, TextContent(f"send {count}"), wait=20.0))
+        sent = await account.device.do(sends.send, SendRequest(chat, TextContent(f"send {count}"), wait=20.0))
         times.append(time.perf_counter() - begun)
         assert sent.status in {SendStatus.SENT, SendStatus.DELIVERED}, sent
     return statistics.median(times[WARM_UP:])
@@ -135,7 +136,7 @@ async def measure(what: str, account: LedAccount, whatsapp: Call) -> tuple[float
     """Both, printed: messages a second, and seconds of a send."""
     person = await whatsapp("person", name="Ann")
     await link(account, whatsapp)
-    rate, seconds = await messages(account, whatsapp), await sends(account, person["pn"])
+    rate, seconds = await messages(account, whatsapp), await send_time(account, person["pn"])
     print(f"{what:32} {rate:6.0f} messages/s   send {seconds * 1000:6.1f} ms (median)", flush=True)
     return rate, seconds
 

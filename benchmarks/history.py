@@ -33,7 +33,7 @@ from tests.device.server_process import server_process
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.runtime import open_device
-from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations import Device, control
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.protobufs import HistorySync, Neonize
@@ -185,8 +185,8 @@ async def _link(wa: WhatsApp, devices: Accessor[Device]) -> Companion:
     shown = None
     while shown is None:
         async with devices.use() as device:
-            if (await device.status()).leader_pid is not None:
-                shown = await device.link()
+            if (await device.do(control.status)).leader_pid is not None:
+                shown = await device.do(control.link)
         await anyio.sleep(_LOOK_EACH)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
@@ -194,7 +194,7 @@ async def _link(wa: WhatsApp, devices: Accessor[Device]) -> Companion:
     while state is not ConnectionState.ONLINE:
         await anyio.sleep(_LOOK_EACH)
         async with devices.use() as device:
-            state = (await device.status()).state
+            state = (await device.do(control.status)).state
     return await wa.me.online()
 
 

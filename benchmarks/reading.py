@@ -37,7 +37,7 @@ from tests.media.speech_samples import VOICE_NOTE, WORDS
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.runtime import open_device
-from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations import Device, control
 from whatsapp_mcp.models import ConnectionState, ContactUpdate, FilesStatus
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import Settings
@@ -72,7 +72,7 @@ class Running:
     async def files(self) -> FilesStatus:
         """How far it has come."""
         async with self.devices.use() as device:
-            files = (await device.status()).files
+            files = (await device.do(control.status)).files
         assert files is not None
         return files
 
@@ -151,14 +151,14 @@ async def running(home: Path) -> AsyncGenerator[Running]:
         shown_code = None
         while shown_code is None:
             async with devices.use() as device:
-                if (await device.status()).leader_pid is not None:
-                    shown_code = (await device.link()).qr
+                if (await device.do(control.status)).leader_pid is not None:
+                    shown_code = (await device.do(control.link)).qr
             await anyio.sleep(_EACH)
         await wa.me.scan(shown_code.text)
         state = None
         while state is not ConnectionState.ONLINE:
             async with devices.use() as device:
-                state = (await device.status()).state
+                state = (await device.do(control.status)).state
             await anyio.sleep(_EACH)
         await wa.me.online()
         yield Running(wa.person("Ben", _BEN), wa, devices, archive, process.pid)

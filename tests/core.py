@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
@@ -22,5 +21,5 @@ CORE_TOOLS: Final = {
     if is_of_core(spec.function)
 }
 CORE_OPERATIONS: Final = {
-    name: operation for name, operation in OPERATIONS.items() if is_of_core(getattr(Device, name))
+    name: operation for name, operation in OPERATIONS.items() if is_of_core(operation.function)
 }

@@ -18,8 +18,11 @@ ON_THE_SIMULATOR = ("whatsapp_mcp.cli.demo.", "whatsapp_mcp.simulated")
 """What of the server runs on a simulated WhatsApp."""
 OF_THE_SERVER = {"errors", "jid", "processes", "protobufs"}
 """What the simulator uses of the server."""
+OPERATIONS = "whatsapp_mcp.device.operations"
+"""Its modules know the parts of a device that do what they declare, by their types alone."""
 OPEN = {
     "whatsapp_mcp.archive": "commands and the device have to do with its files, readers with its answers",
+    OPERATIONS: "each module is a topic, and what can be asked stands there under its name",
     "whatsapp_mcp.media": "processes of features decode with what they need of it, and load no more",
     "whatsapp_mcp.models": "what is imported everywhere takes no longer to load than it has to",
     "whatsapp_mcp.protobufs": "its face loads the modules of all messages",
@@ -38,7 +41,7 @@ LISTINGS = {
     "whatsapp_mcp.cli.hosts.table",
     "whatsapp_mcp.device.guard.content.facts",
     "whatsapp_mcp.device.leader.leadership",
-    "whatsapp_mcp.device.operations.protocol",
+    "whatsapp_mcp.device.operations.registry",
     "whatsapp_mcp.media.jobs",
     "whatsapp_mcp.server.runtime",
     "whatsapp_mcp.server.tools.toolsets",
@@ -107,6 +110,7 @@ def test_no_parts_of_a_room_need_each_other() -> None:
             for name, other in imports()
             if name.startswith(f"{room}.") and other.startswith(f"{room}.")
             if name not in LISTINGS or feature(other) is None
+            if not name.startswith(OPERATIONS) or other.startswith(OPERATIONS)
         ]
         for name, other in inside:
             user, used = (one.removeprefix(f"{room}.").partition(".")[0] for one in (name, other))

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.abc
 
-from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.supervise import background_tasks
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _ANSWER = (

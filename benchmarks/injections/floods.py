@@ -27,7 +27,8 @@ from benchmarks.injections.watch import Watch
 from benchmarks.injections.world import World, configure, world
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.serving import greet
-from whatsapp_mcp.device.operations import OPERATIONS, Operation
+from whatsapp_mcp.device.operations import Operation
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.processes.rpc import Peer

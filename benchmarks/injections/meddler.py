@@ -12,6 +12,7 @@ import anyio
 from benchmarks.injections.canaries import survey
 from benchmarks.injections.world import LIMIT, World
 from whatsapp_mcp.device.leader.observer import leading_device
+from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.settings import Settings
 
 _SOON = timedelta(seconds=2)
@@ -32,7 +33,7 @@ async def meddle(made: World, name: str, before: set[int], *, surveys: bool) -> 
         surveys: Whether it reads every resource, too.
     """
     async with leading_device(Settings(home=made.home).account_folder()) as device:
-        questions = await device.approvals()
+        questions = await device.do(approvals.approvals)
     sends = await pending(made) | {each.send_id for each in questions if each.send_id is not None}
     due = datetime.now(UTC) + _SOON
     async with made.client(name) as client:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import anyio
 import anyio.abc
 
-from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.supervise import background_tasks
 
 _PUBLIC: Final = "93.184.215.14"
 _PAGE: Final = b"<html><head><title>Collector</title></head></html>"

@@ -23,8 +23,9 @@ from benchmarks.injections.dictation import Dictation, dictation
 from benchmarks.injections.orders import COLLECTOR
 from benchmarks.injections.outgoing import Outgoing, recorded
 from whatsapp_mcp.archive import ReadingArchive, open_archive
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.observer import leading_device
+from whatsapp_mcp.device.operations import approvals
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.push.subscriptions import CHATS, MESSAGES, UNREAD
@@ -142,10 +143,10 @@ class World:
 
     async def _answer_all(self, allowed: str) -> int:
         async with leading_device(Settings(home=self.home).account_folder()) as device:
-            waiting = await device.approvals()
+            waiting = await device.do(approvals.approvals)
             for each in waiting:
                 tells = any(word in line for word in REVEALING for line in each.question)
-                await device.decide(each.id, each.client == allowed and not tells, "terminal")
+                await device.do(approvals.decide, each.id, each.client == allowed and not tells, "terminal")
         return len(waiting)
 
     def _scene(self, case: Case) -> Scene:

@@ -30,7 +30,7 @@ from benchmarks.soak.fleet import GONE
 from benchmarks.soak.watch import children
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.leader.runtime import open_device
-from whatsapp_mcp.device.operations.protocol import Devices
+from whatsapp_mcp.device.operations import Devices, control
 from whatsapp_mcp.models import AddressBookState
 from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings
@@ -135,7 +135,7 @@ async def _named_or_missing(devices: Devices, archive: ReadingArchive, names: Ma
     with _limit("Names are missing, and the status does not say so."):
         while not await _are_named(archive, names):
             async with devices.use() as device:
-                status = await device.status()
+                status = await device.do(control.status)
             if status.address_book is AddressBookState.MISSING:
                 return False
             await anyio.sleep(0.05)

@@ -23,7 +23,7 @@ from tests.archive.replaying import digests
 from whatsapp_mcp.archive import Archive, LogStorage, open_archive
 from whatsapp_mcp.archive.care import FolderSnapshots, copy_archive, digest_of
 from whatsapp_mcp.archive.projection import snapshotting
-from whatsapp_mcp.device.leader.snapshots import keep_snapshots, make_last_snapshot
+from whatsapp_mcp.device.leader.checkpoints import keep_snapshots, make_last_snapshot
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.files.encryption import KeySource, Vault, connect, encrypt
 from whatsapp_mcp.settings import AccountFolder
@@ -251,7 +251,7 @@ async def test_a_last_snapshot_that_fails_fails_nothing_else(
 async def test_a_last_snapshot_that_takes_too_long_is_given_up(
     tmp_path: Path, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.device.leader.snapshots.LAST_LIMIT", 0.05)
+    monkeypatch.setattr("whatsapp_mcp.device.leader.checkpoints.LAST_LIMIT", 0.05)
     monkeypatch.setattr("whatsapp_mcp.archive.care.snapshots._clean", clean_without_end)
     given_up: list[bool] = []
     with anyio.fail_after(30):
@@ -266,7 +266,7 @@ async def test_a_last_snapshot_that_takes_too_long_is_given_up(
 async def test_a_last_snapshot_that_waits_for_others_is_given_up_in_time_as_well(
     tmp_path: Path, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.device.leader.snapshots.LAST_LIMIT", 0.05)
+    monkeypatch.setattr("whatsapp_mcp.device.leader.checkpoints.LAST_LIMIT", 0.05)
     copying = anyio.CapacityLimiter(1)
     shared = LogStorage(storage.log, storage.journal, storage.snapshots, copying)
     with anyio.fail_after(30):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from tests.devices import ByName
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 
@@ -19,7 +20,7 @@ def status_of(
 
 
 @dataclass
-class ScriptedDevice:
+class ScriptedDevice(ByName):
     """What the commands use of a device.
 
     Answers `link` with the first of `links`, `link_state` with the next ones, `status` with `statuses`.

@@ -25,7 +25,7 @@ from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader import LeaderLock, open_device
-from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.device.operations import Device, control
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.server.transports import Tokens
@@ -150,7 +150,7 @@ def test_nothing_is_done_while_a_server_leads(line: str, home: Path) -> None:
 
 async def reason_of(devices: Accessor[Device]) -> str:
     async with devices.use() as device:
-        return (await device.status()).reason or ""
+        return (await device.do(control.status)).reason or ""
 
 
 @pytest.mark.anyio

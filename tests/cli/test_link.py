@@ -23,7 +23,7 @@ from whatsapp_mcp.cli.connection.linking import link
 from whatsapp_mcp.cli.connection.report import JsonReport
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.runtime import open_device
-from whatsapp_mcp.device.operations.protocol import Devices
+from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, HistoryProgress, LinkState, QrCode, Statistics
 from whatsapp_mcp.settings import Settings

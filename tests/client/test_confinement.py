@@ -14,14 +14,16 @@ import anyio
 import pytest
 
 from tests.client.client_process import NOWHERE, client_process
+from tests.devices import direct
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.client import confinement
 from whatsapp_mcp.client.confinement import confine
 from whatsapp_mcp.client.protocol import READY
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.connection.keys import stored_device
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import control
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.processes.sandbox import READ
@@ -194,7 +196,7 @@ async def test_the_simulators_variables_do_not_point_an_installed_client_at_it(
     pointed: LocalDevice, account: AccountFolder
 ) -> None:
     with pytest.raises(WhatsAppError, match=r"certificate|reached"):
-        await pointed.link()
+        await direct(pointed).do(control.link)
 
 
 @linux
@@ -213,7 +215,7 @@ async def test_a_client_gets_the_variables_that_it_needs_and_no_others(
 
     monkeypatch.setattr(Client, "_notified", read_first)
     with pytest.raises(WhatsAppError):
-        await pointed.link()
+        await direct(pointed).do(control.link)
     names = {each.partition("=")[0] for each in given.decode().split("\0") if each}
     allowed = {"HOME", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "NEONIZE_BOT_TAG"}
     allowed |= {"TMPDIR", "SQLITE_TMPDIR", *NOWHERE, "no_proxy", "LC_CTYPE"}

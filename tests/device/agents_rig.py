@@ -17,7 +17,7 @@ from whatsapp_mcp.device.agent import Agents
 from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate
 from whatsapp_mcp.device.leader import background_tasks
-from whatsapp_mcp.device.operations import Device, as_device
+from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import PERSON, Caller, ContactUpdate
 from whatsapp_mcp.settings import AccountFolder
@@ -64,7 +64,7 @@ class AgentsRig:
 
     @property
     def person(self) -> Device:
-        return as_device(self.enforced.acting_for(PERSON))
+        return self.enforced.acting_for(PERSON)
 
     def given(self) -> list[dict[str, Any]]:
         """What the program was given so far, run by run."""
@@ -122,11 +122,11 @@ async def agents_of(
         gate = Gate(linked.archive, ledger, settings, lambda: linked.device.outbox, used)
 
         def acting(caller: Caller) -> Device:
-            return as_device(enforced.acting_for(caller))
+            return enforced.acting_for(caller)
 
         own = linked.device.own_addresses
         agents = Agents(linked.archive, ledger, settings, acting, used, folder, own, lambda: CODE)
-        enforced = EnforcedDevice(linked.device, gate, agents.operations())
+        enforced = EnforcedDevice(gate, [*linked.device.parts, agents])
         linked.device.hear_before_archiving(agents.hear)
         await ledger.handed_on.begin_at(await linked.archive.last_change())
         tasks.start_soon(agents.run)

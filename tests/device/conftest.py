@@ -11,11 +11,13 @@ import anyio
 import pytest
 
 from tests import simulated
+from tests.devices import direct
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.keys import stored_device
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.leadership import readers_of_features
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import control
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_simulator import WhatsApp
@@ -67,7 +69,7 @@ class Leader:
     async def until(self, *states: ConnectionState, within: float = 30.0) -> ConnectionStatus:
         with anyio.fail_after(within):
             await self.device.wait_for(lambda now: now.state in states)
-        return await self.device.status()
+        return await direct(self.device).do(control.status)
 
 
 Lead = Callable[[], AbstractAsyncContextManager[Leader]]
@@ -99,7 +101,7 @@ async def leader(lead: Lead) -> AsyncIterator[Leader]:
 @pytest.fixture
 async def linked(wa: WhatsApp, leader: Leader) -> Leader:
     """A device that is linked and online."""
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     await leader.until(ConnectionState.ONLINE)

@@ -15,11 +15,11 @@ import anyio
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.files.fetcher import Fetcher
-from whatsapp_mcp.device.files.keeper import Keeper
+from whatsapp_mcp.device.files.files import Keeper
 from whatsapp_mcp.device.files.pace import Pace
 from whatsapp_mcp.device.files.readers import NO_READERS, Readers
 from whatsapp_mcp.device.files.reading import ReadingLoop
-from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import Unsupported, WhatsAppError
 from whatsapp_mcp.models import (
     FileProblem,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
-from types import MappingProxyType
 
 from tests.device.conftest import Leader, settings_of
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.guard import EnforcedDevice, Gate, Leaving, Operate, PhoneQuestions, Upkeep
+from whatsapp_mcp.device.guard import EnforcedDevice, Gate, Leaving, PhoneQuestions, Upkeep
 from whatsapp_mcp.device.leader import background_tasks
-from whatsapp_mcp.device.operations import Device, as_device
+from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.ledger import HeldAct, Ledger, open_ledger
 from whatsapp_mcp.models import PERSON, Caller, ContactUpdate
 from whatsapp_mcp.settings import AccountFolder
@@ -60,7 +59,7 @@ class Guarded:
         return self.acting_for(PERSON)
 
     def acting_for(self, caller: Caller) -> Device:
-        return as_device(self.enforced.acting_for(caller))
+        return self.enforced.acting_for(caller)
 
 
 def write_policy(folder: AccountFolder, text: str) -> Path:
@@ -76,7 +75,7 @@ async def guarding(
     linked: Leader,
     folder: AccountFolder,
     policy: str = '[policy]\nmode = "standard"\n',
-    beside: Mapping[str, Operate] = MappingProxyType({}),
+    beside: Sequence[object] = (),
 ) -> AsyncIterator[Guarded]:
     """The linked device behind a gate, and what is done beside it; Ann is in the address book, Eve is not."""
     write_policy(folder, policy)
@@ -89,7 +88,7 @@ async def guarding(
         askers = [phone, noted]
         gate = Gate(linked.archive, ledger, settings, lambda: linked.device.outbox, clock, askers)
         tasks.start_soon(Upkeep(linked.archive, ledger, gate).run)
-        tasks.start_soon(phone.run, gate.decide, gate.void)
+        tasks.start_soon(phone.run, gate.approvals.decide, gate.approvals.void)
         linked.device.outbox.look_at(Leaving(linked.archive, ledger, gate).obstacle)
-        enforced = EnforcedDevice(linked.device, gate, beside)
+        enforced = EnforcedDevice(gate, [*linked.device.parts, *beside])
         yield Guarded(wa, linked, ledger, gate, enforced, known, stranger, noted)

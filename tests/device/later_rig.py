@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import anyio
 
@@ -20,16 +20,14 @@ from tests.device.outbox_rig import Wire, WireSender, never_called, no_preview
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Leaving, Upkeep
-from whatsapp_mcp.device.leader.background import background_tasks
-from whatsapp_mcp.device.local_device import LocalDevice
-from whatsapp_mcp.device.operations import Device, as_device
+from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.composing import compose
 from whatsapp_mcp.device.outbox.outbox import Outbox
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import (
     PERSON,
-    Authorship,
     Caller,
     ContactUpdate,
     SendRequest,
@@ -83,29 +81,6 @@ class Fuse:
 
 
 @dataclass
-class LaterDevice:
-    """As much of a local device as a scheduled send needs."""
-
-    outbox: Outbox
-    archive: Archive
-
-    async def send(
-        self,
-        request: SendRequest,
-        has_ended: Callable[[], bool],
-        authorship: Authorship | None,
-        begin: Callable[[], Awaitable[None]],
-    ) -> Any:
-        """See `LocalDevice.send`."""
-        return await self.outbox.submit(request, authorship=authorship, begin=begin)
-
-    async def cancel_send(self, chat: str, send_id: int) -> Any:
-        """See `LocalDevice.cancel_send`."""
-        await self.outbox.cancel(send_id)
-        return (await self.archive.outbox_get(send_id)).result
-
-
-@dataclass
 class Later:
     """One leader.
 
@@ -127,7 +102,7 @@ class Later:
     knows_replies: list[bool]
 
     def acting_for(self, caller: Caller) -> Device:
-        return as_device(self.enforced.acting_for(caller))
+        return self.enforced.acting_for(caller)
 
     @property
     def agent(self) -> Device:
@@ -243,7 +218,7 @@ async def leading(
 
         gate = Gate(archive, ledger, settings, lambda: outbox, clock, [phone], tell)
         outbox.look_at(Leaving(archive, ledger, gate).obstacle)
-        enforced = EnforcedDevice(cast("LocalDevice", LaterDevice(outbox, archive)), gate)
+        enforced = EnforcedDevice(gate, [])
         led = Later(archive, ledger, gate, enforced, wire, clock, phone, told, fuse, knows_replies)
 
         def ready(after_replies: bool) -> bool:

@@ -16,11 +16,11 @@ import anyio
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection import FileKeys
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.composing import Composed, compose
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.outbox import Outbox
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import NotConnected, NotLinked
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent

@@ -16,8 +16,8 @@ from tests.device.fake_clock import FakeClock, settle
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.guard.phone_questions import PhoneQuestions, touches_question
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.ledger import HeldAct, Ledger, Question, open_ledger

@@ -21,6 +21,7 @@ import anyio.to_thread
 import whatsapp_mcp
 from whatsapp_mcp.device.leader import serving
 from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.settings import Settings
 from whatsapp_simulator import launcher
@@ -68,7 +69,7 @@ async def main(home: Path) -> None:
         leader_pid = None
         while leader_pid != os.getpid():
             async with devices.use() as device:
-                leader_pid = (await device.status()).leader_pid
+                leader_pid = (await device.do(control.status)).leader_pid
             await anyio.sleep(0.01)
         sys.stdout.write(json.dumps({"pid": os.getpid()}) + "\n")
         sys.stdout.flush()

@@ -202,12 +202,8 @@ def test_nothing_but_the_accessor_stores_a_device_or_a_client() -> None:
         for tree in [ast.parse(path.read_text(encoding="utf-8"))]
         for name in [*_stored(tree), *_parameters_kept(tree)]
     }
-    # The door around the leader's device is the device that the accessor holds: both are replaced as one.
-    # The questions on the phone live in the same tenure of a leader, and end with it.
-    assert stored == {
-        "device/guard/enforced.py: self._device",
-        "device/guard/phone_questions.py: self._device",
-    }
+    # The questions on the phone live in the same tenure of a leader as its device, and end with it.
+    assert stored == {"device/guard/phone_questions.py: self._device"}
 
 
 @for_each(

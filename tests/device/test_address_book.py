@@ -16,6 +16,7 @@ import pytest
 from benchmarks.soak.linking import End, interrupted_link
 from tests.device.conftest import Lead
 from tests.device.fake_clock import FakeClock
+from tests.devices import ByName, direct
 from whatsapp_mcp.device.connection import FileKeys, address_book, keys
 from whatsapp_mcp.device.connection.address_book import (
     FETCH_LIMIT,
@@ -26,6 +27,7 @@ from whatsapp_mcp.device.connection.address_book import (
     until_fetched,
 )
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.models import AddressBookState, ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_simulator import WhatsApp
@@ -165,7 +167,7 @@ async def test_an_address_book_stored_without_its_contacts_comes_whole_with_the_
     wa.me.app_state.name_contact(wa.person("Ann"), "Ann Byrne")
     wa.me.app_state.name_contact(wa.person("Cleo"), "Cleo Roth")
     async with lead() as first:
-        shown = await first.device.link()
+        shown = await direct(first.device).do(control.link)
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await first.until(ConnectionState.ONLINE)
@@ -176,7 +178,7 @@ async def test_an_address_book_stored_without_its_contacts_comes_whole_with_the_
         db.execute("UPDATE whatsmeow_contacts SET full_name = NULL, first_name = NULL")
     async with lead() as second:
         await second.until(ConnectionState.ONLINE)
-        assert (await second.device.status()).address_book is not AddressBookState.HERE
+        assert (await direct(second.device).do(control.status)).address_book is not AddressBookState.HERE
         wa.me.app_state.name_contact(wa.person("Ben"), "Ben Adeyemi")
         await until_here(second.device)
     with closing(sqlite3.connect(folder.client_db)) as db:
@@ -186,11 +188,11 @@ async def test_an_address_book_stored_without_its_contacts_comes_whole_with_the_
 
 async def until_here(device: LocalDevice) -> None:
     with anyio.fail_after(30):
-        while (await device.status()).address_book is not AddressBookState.HERE:  # noqa: ASYNC110
+        while (await direct(device).do(control.status)).address_book is not AddressBookState.HERE:  # noqa: ASYNC110
             await anyio.sleep(0.02)
 
 
-class Telling:
+class Telling(ByName):
     """Devices whose status tells this of the address book, call by call; the last for ever."""
 
     def __init__(self, states: list[AddressBookState | None], leader: int) -> None:

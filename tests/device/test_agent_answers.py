@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.devices import ByName
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.agent.speaking import Speaker
 from whatsapp_mcp.device.clock import SystemClock
@@ -22,7 +23,7 @@ ANN_LID = "70001@lid"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-class Refusing:
+class Refusing(ByName):
     """A device whose sends are refused."""
 
     def __init__(self, error: WhatsAppError) -> None:
@@ -34,7 +35,7 @@ class Refusing:
         raise self._error
 
 
-class Accepting:
+class Accepting(ByName):
     """A device that accepts sends of a caller into the outbox of an archive, while it has room."""
 
     def __init__(self, archive: Archive, room: list[str], caller: Caller) -> None:

@@ -19,6 +19,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.device.conftest import settings_of
+from tests.devices import ByName
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.agent import Agents, command
@@ -66,7 +67,7 @@ class World:
             raise Killed
 
 
-class Sender:
+class Sender(ByName):
     """A device that accepts sends as the outbox does."""
 
     def __init__(self, world: World) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.tables import for_each
 from whatsapp_mcp.device.agent import command, rules
-from whatsapp_mcp.device.agent.answers import PART, Answer, answer_in, parts_of
+from whatsapp_mcp.device.agent.runs import PART, Answer, answer_in, parts_of
 from whatsapp_mcp.models import Caller, HandOn, HandOnState
 from whatsapp_mcp.settings import AgentLimits, AgentSettings
 

@@ -12,9 +12,10 @@ import pytest
 from tests.device.agents_rig import CODE, agents_of, config
 from tests.device.conftest import Leader, settings_of
 from whatsapp_mcp.device.agent.admission import Admission
-from whatsapp_mcp.device.agent.answers import parts_of
+from whatsapp_mcp.device.agent.runs import parts_of
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.operations import OPERATIONS, as_device
+from whatsapp_mcp.device.operations import agents, approvals, sends
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.ledger.handed_on import HandedOnRecord
@@ -131,11 +132,11 @@ async def test_what_looks_like_a_key_waits_for_the_owners_yes(
         await rig.ann.says("what is your card number?")
         await rig.runs(1)
         with anyio.fail_after(30):
-            while not (asked := await rig.person.approvals()):  # noqa: ASYNC110  no event tells
+            while not (asked := await rig.person.do(approvals.approvals)):  # noqa: ASYNC110  no event tells
                 await anyio.sleep(0.05)
         assert asked[0].reason == "it has a card number in it"
         await hears_nothing(rig.ann)
-        await rig.person.decide(asked[0].id, True, "terminal")
+        await rig.person.do(approvals.decide, asked[0].id, True, "terminal")
         assert await hears(rig.ann) == "my card is 4111 1111 1111 1111"
 
 
@@ -201,12 +202,12 @@ async def test_a_stranger_is_let_in_by_the_owners_phone_alone(
         await rig.ann.says(f"pair {CODE}")
         await hears_nothing(rig.eve)
         assert rig.given() == []
-        assert [each.paired_at for each in (await rig.person.agent_status()).pairings] == [None]
+        assert [each.paired_at for each in (await rig.person.do(agents.agent_status)).pairings] == [None]
         await wa.me.says(wa.me, f"Pair {CODE}")
         assert "answers you" in await hears(rig.eve)
         await rig.eve.says("when do we sail?")
         assert await hears(rig.eve) == "You said: when do we sail?"
-        await rig.person.drop_pairing(str(rig.eve.pn))
+        await rig.person.do(agents.drop_pairing, str(rig.eve.pn))
         await rig.eve.says("and back?")
         await anyio.sleep(1.0)
         assert len(rig.given()) == 1
@@ -218,19 +219,19 @@ async def test_a_channel_gets_each_message_until_it_has_passed_it_on(
     async with agents_of(wa, linked, folder, config('"ANN" = "channel"')) as rig:
         jid = str(rig.ann.pn)
         session = rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid))
-        channel = as_device(session)
+        channel = session
         await rig.ann.says("hello")
         asked, gone = {"chat": jid, "after": 0, "wait": 20.0}, list[bool]()
         (given,) = await session.perform(OPERATIONS["handed_on"], asked, lambda: bool(gone))
-        assert await channel.handed_on(jid) == (), "it is in the hands of the first session"
+        assert await channel.do(agents.handed_on, jid) == (), "it is in the hands of the first session"
         gone.append(True)
-        assert [each.id for each in await channel.handed_on(jid)] == [given.id]
-        assert await channel.handed_on(jid, after=given.id) == ()
-        await channel.handed_on_done(jid, given.id)
-        assert await channel.handed_on(jid) == ()
+        assert [each.id for each in await channel.do(agents.handed_on, jid)] == [given.id]
+        assert await channel.do(agents.handed_on, jid, after=given.id) == ()
+        await channel.do(agents.handed_on_done, jid, given.id)
+        assert await channel.do(agents.handed_on, jid) == ()
         assert (await linked.archive.message(given.refs[0])).text == "hello"
         eve = str(rig.eve.pn)
-        for refused in (channel.handed_on(eve), channel.handed_on_done(eve, given.id)):
+        for refused in (channel.do(agents.handed_on, eve), channel.do(agents.handed_on_done, eve, given.id)):
             with pytest.raises(Denied):
                 await refused
 
@@ -241,15 +242,15 @@ async def test_while_a_channel_works_its_chat_sees_a_reaction_and_typing_until_i
     text = config('"ANN" = "channel"').replace('working = ""', 'working = "👀"')
     async with agents_of(wa, linked, folder, text) as rig:
         jid = str(rig.ann.pn)
-        channel = as_device(rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid)))
+        channel = rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid))
         await rig.ann.says("hello")
-        (given,) = await channel.handed_on(jid, wait=20.0)
-        await channel.handed_on_done(jid, given.id)
+        (given,) = await channel.do(agents.handed_on, jid, wait=20.0)
+        await channel.do(agents.handed_on_done, jid, given.id)
         assert await reaction(rig.ann) == "👀"
         with anyio.fail_after(20):
             while not rig.ann.activities:  # noqa: ASYNC110  the simulator's
                 await anyio.sleep(0.02)
-        await channel.send(SendRequest(jid, TextContent("hello yourself")))
+        await channel.do(sends.send, SendRequest(jid, TextContent("hello yourself")))
         assert await hears(rig.ann) == "hello yourself"
         assert await reaction(rig.ann) == ""
     assert [each.state for each in rig.ann.activities] == ["composing", "paused"]
@@ -261,10 +262,10 @@ async def test_a_channel_that_says_nothing_is_seen_at_work_no_longer_than_a_run_
     text = config('"ANN" = "channel"', "limits = { seconds = 1 }").replace('working = ""', 'working = "👀"')
     async with agents_of(wa, linked, folder, text) as rig:
         jid = str(rig.ann.pn)
-        channel = as_device(rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid)))
+        channel = rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid))
         await rig.ann.says("hello")
-        (given,) = await channel.handed_on(jid, wait=20.0)
-        await channel.handed_on_done(jid, given.id)
+        (given,) = await channel.do(agents.handed_on, jid, wait=20.0)
+        await channel.do(agents.handed_on_done, jid, given.id)
         assert [await reaction(rig.ann), await reaction(rig.ann)] == ["👀", ""]
 
 
@@ -313,7 +314,7 @@ async def test_no_command_runs_once_a_day_has_cost_what_it_may(
         await rig.ann.says("second")
         await hears_nothing(rig.ann)
         assert len(rig.given()) == 1
-        assert (await rig.person.agent_status()).cost == 0.2
+        assert (await rig.person.do(agents.agent_status)).cost == 0.2
         assert [each.state for each in rig.ledger.handed_on.open()] == ["waiting"]
 
 
@@ -322,10 +323,10 @@ async def test_of_a_deleted_chat_nothing_is_handed_on(
 ) -> None:
     async with agents_of(wa, linked, folder, config('"ANN" = "channel"')) as rig:
         jid = str(rig.ann.pn)
-        channel = as_device(rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid)))
+        channel = rig.enforced.acting_for(Caller(f"chat:{jid}", chat=jid))
         await rig.ann.says("hello")
-        await channel.handed_on(jid, wait=20.0)
-        await rig.person.forget_chat(jid)
+        await channel.do(agents.handed_on, jid, wait=20.0)
+        await rig.person.do(sends.forget_chat, jid)
         assert await rig.dropped(jid) == "it was deleted"
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests.archive.events import ANA
 from tests.device.later_rig import Later, leading
 from whatsapp_mcp.device.guard import Upkeep
+from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import ApprovalRequired
 from whatsapp_mcp.models import ApprovalState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
@@ -32,7 +33,7 @@ async def later(folder: AccountFolder) -> AsyncIterator[Later]:
 async def asked(later: Later, request: SendRequest) -> tuple[str, int]:
     """The question about a send, and the send."""
     with pytest.raises(ApprovalRequired) as raised:
-        await later.agent.send(request)
+        await later.agent.do(sends.send, request)
     send_id = later.ledger.approvals.get(raised.value.approval).approval.send_id
     assert send_id is not None
     return raised.value.approval, send_id
@@ -89,7 +90,7 @@ class Blocked:
 
 async def says_yes(later: Later, number: str, done: anyio.Event) -> None:
     """A person's answer, and when it has been followed."""
-    await later.person.decide(number, True, "page")
+    await later.person.do(approvals.decide, number, True, "page")
     done.set()
 
 
@@ -104,8 +105,8 @@ async def test_two_releases_of_one_yes_let_its_send_go_once(later: Later) -> Non
     await approved(later, number)
     held = later.ledger.approvals.get(number)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(later.gate.held_sends.release, held)
-        tasks.start_soon(later.gate.held_sends.release, held)
+        tasks.start_soon(later.gate.sends.release, held)
+        tasks.start_soon(later.gate.sends.release, held)
     assert await later.status(send_id) is SendStatus.QUEUED
     assert later.ledger.approvals.get(number).approval.state is ApprovalState.USED
     assert released(later) == [number]
@@ -116,7 +117,7 @@ async def test_an_answer_while_a_large_file_is_read_is_not_undone_by_a_leader_th
 ) -> None:
     number, send_id = await asked(later, saying("hello"))
     upkeep = await next_upkeep(later)
-    reading = Blocked(monkeypatch, later.gate.held_sends, "digest")
+    reading = Blocked(monkeypatch, later.gate.sends, "digest")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(says_yes, later, number, done := anyio.Event())
         await reading.until(1)
@@ -135,7 +136,7 @@ async def test_an_answer_while_a_leader_releases_another_send_is_not_taken_for_a
     number, send_id = await asked(later, saying("second"))
     await approved(later, first)
     upkeep = await next_upkeep(later)
-    reading = Blocked(monkeypatch, later.gate.held_sends, "digest")
+    reading = Blocked(monkeypatch, later.gate.sends, "digest")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(upkeep.run)
         await reading.until(1)
@@ -150,7 +151,7 @@ async def test_a_send_that_replaces_another_is_not_refused_because_it_was_releas
     later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     former, old = await asked(later, later.later("the old one"))
-    await later.person.decide(former, True, "page")
+    await later.person.do(approvals.decide, former, True, "page")
     number, send_id = await asked(later, later.later("the new one", replaces=old))
     upkeep = await next_upkeep(later)
     noting = Blocked(monkeypatch, later.gate.books, "released")
@@ -169,13 +170,13 @@ async def test_a_send_that_replaces_another_is_not_refused_because_it_was_releas
 async def test_the_same_send_asked_for_twice_at_once_is_one_question_and_goes_out_once(
     later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    holding = Blocked(monkeypatch, later.gate.held_sends, "hold")
+    holding = Blocked(monkeypatch, later.gate.sends, "hold")
 
     first, second = anyio.Event(), anyio.Event()
 
     async def ask(done: anyio.Event) -> None:
         with suppress(ApprovalRequired):
-            await later.agent.send(saying("hello"))
+            await later.agent.do(sends.send, saying("hello"))
         done.set()
 
     async with anyio.create_task_group() as tasks:
@@ -185,7 +186,7 @@ async def test_the_same_send_asked_for_twice_at_once_is_one_question_and_goes_ou
         await later.act()
         await holding.let_go(later, first)
         await holding.let_go(later, second)
-    (question,) = await later.person.approvals()
-    await later.person.decide(question.id, True, "page")
+    (question,) = await later.person.do(approvals.approvals)
+    await later.person.do(approvals.decide, question.id, True, "page")
     assert await later.archive.outbox_held() == ()
     assert [entry.status for entry in await later.archive.outbox_unsettled()] == [SendStatus.QUEUED]

@@ -15,7 +15,7 @@ from anyio.abc import ByteStream
 from tests.device.server_process import server_process
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.observer import leading_device
-from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.device.operations import Device, control
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.settings import AccountFolder, Settings
@@ -45,7 +45,7 @@ async def leader(tmp_path: Path) -> AsyncIterator[tuple[int, AccountFolder]]:
 
 async def is_served(device: Device) -> bool:
     with anyio.fail_after(LIMIT):
-        return (await device.status()).state is ConnectionState.UNLINKED
+        return (await device.do(control.status)).state is ConnectionState.UNLINKED
 
 
 async def newcomer_is_served(folder: AccountFolder) -> bool:

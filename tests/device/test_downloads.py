@@ -9,7 +9,9 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from tests.device.conftest import Leader
+from tests.devices import direct
 from tests.tables import for_each
+from whatsapp_mcp.device.operations import files
 from whatsapp_mcp.device.outbox.file_messages import forwarded_file
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.models import Message
@@ -41,7 +43,7 @@ async def test_the_url_that_a_sender_names_is_never_requested(wa: WhatsApp, link
             message = wa.media.attach("image", b"not really a picture")
             message.imageMessage.URL = f"http://127.0.0.1:{port}/inside"
             await wa.person("Eve").says(message)
-            path = await linked.device.download((await archived(linked)).ref)
+            path = await direct(linked.device).do(files.download, (await archived(linked)).ref)
             tasks.cancel_scope.cancel()
     assert await anyio.Path(path).read_bytes() == b"not really a picture"
     assert visits == []
@@ -53,10 +55,10 @@ async def test_a_file_is_here_after_the_home_folder_was_moved_and_one_that_was_i
 ) -> None:
     await wa.person("Eve").says(wa.media.attach("image", b"not really a picture"))
     ref = (await archived(linked)).ref
-    path = anyio.Path(await linked.device.download(ref))
+    path = anyio.Path(await direct(linked.device).do(files.download, ref))
     await path.write_bytes(b"what lies there")
     await linked.archive.record_media_path(ref, recorded.format(path.name))
-    assert await linked.device.download(ref) == str(path)
+    assert await direct(linked.device).do(files.download, ref) == str(path)
     assert await path.read_bytes() == b"what lies there"
 
 

@@ -17,11 +17,9 @@ from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate
 from whatsapp_mcp.device.guard.bookkeeping import Begin
-from whatsapp_mcp.device.local_device import LocalDevice
-from whatsapp_mcp.device.operations import registry
-from whatsapp_mcp.device.operations.generated import as_device
-from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations import Invocation, Operation, contacts, operation_of, sends
 from whatsapp_mcp.device.operations.registry import OPERATIONS
+from whatsapp_mcp.device.status import Status
 from whatsapp_mcp.device.supervise import nothing
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.ledger import Taint
@@ -49,7 +47,6 @@ set_timer show_presence typing unlink"""
 ANN = "15550002222@s.whatsapp.net"
 OPEN = '[policy]\nmode = "open"\n'
 READ_ONLY = '[policy]\nmode = "read_only"\n'
-OF_THE_GATE = {"approvals", "approval", "decide", "ask_on_phone", "permit", "withdraw", "clear_exposures"}
 
 
 def write(home: Path, text: str) -> None:
@@ -57,18 +54,16 @@ def write(home: Path, text: str) -> None:
     (home / "config.toml").write_text(text, encoding="utf-8")
 
 
-class Recorded:
-    """A local device that only notes what reaches it."""
+class Recorded(EnforcedDevice):
+    """A device that only notes what is done."""
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Gate) -> None:
+        super().__init__(gate, [])
         self.asked: list[str] = []
 
-    def __getattr__(self, name: str) -> Any:
-        async def operation(*args: Any, **kwargs: Any) -> Any:
-            self.asked.append(name)
-            return SendResult(1, "", SendStatus.SENT)
-
-        return operation
+    async def _do(self, operation: Operation, arguments: dict[str, Any], invocation: Invocation) -> Any:
+        self.asked.append(operation.name)
+        return SendResult(1, "", SendStatus.SENT)
 
 
 class Unwritten:
@@ -77,7 +72,7 @@ class Unwritten:
     async def check(self, *args: object) -> None:
         pass
 
-    refused = forget_chat = check
+    refused = check
 
     @asynccontextmanager
     async def act(self, *args: object) -> AsyncIterator[Begin]:
@@ -91,14 +86,14 @@ class NothingHandedOut:
         return Taint()
 
 
-def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
+def enforced(home: Path) -> Recorded:
     """A device whose gate knows no chats: neither `open` nor `read_only` asks about any."""
-    recorded, nothing = Recorded(), cast("Any", None)
+    nothing = cast("Any", None)
     write(home, OPEN)
     settings = CurrentSettings(Settings(home=home))
     gate = Gate(nothing, cast("Any", NothingHandedOut()), settings, nothing, SystemClock())
     gate.books = cast("Any", Unwritten())
-    return EnforcedDevice(cast("LocalDevice", recorded), gate), recorded
+    return Recorded(gate)
 
 
 def test_what_each_operation_does_is_declared_and_changes_only_on_purpose() -> None:
@@ -109,36 +104,35 @@ def test_what_each_operation_does_is_declared_and_changes_only_on_purpose() -> N
     assert links == {"link", "reconnect", "pause", "resume"}
 
 
-def test_an_operation_that_declares_nothing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def status(self: object) -> None:
+def test_what_declares_nothing_is_no_operation() -> None:
+    async def status(account: Status) -> None:
         """As somebody adds one."""
 
-    monkeypatch.setattr(Device, "status", status)
-    with pytest.raises(TypeError, match=r"Device\.status does not declare"):
-        registry._operation("status")
+    with pytest.raises(TypeError, match="status does not declare"):
+        operation_of(status)
 
 
 OF_PERSONS = {name for name, operation in CORE_OPERATIONS.items() if operation.effect is Effect.PERSON}
 
 
 @for_each("mode", ["open", "standard", "lockdown", "read_only"])
-@for_each("name", sorted(OF_PERSONS - OF_THE_GATE))
+@for_each("name", sorted(OF_PERSONS))
 async def test_what_a_person_alone_may_do_no_agent_does(tmp_path: Path, name: str, mode: str) -> None:
-    device, recorded = enforced(tmp_path)
+    device = enforced(tmp_path)
     write(tmp_path, f'[policy]\nmode = "{mode}"\n')
     arguments = dict.fromkeys(OPERATIONS[name].parameters)
     for caller in (UNKNOWN, Caller("stdio:agent"), Caller("token:all")):
         with pytest.raises(Denied, match="Only a person"):
             await device.acting_for(caller).perform(OPERATIONS[name], arguments)
     await device.acting_for(PERSON).perform(OPERATIONS[name], arguments)
-    assert recorded.asked == [name]
+    assert device.asked == [name]
 
 
-@for_each("name", sorted(CORE_OPERATIONS.keys() - OF_PERSONS - OF_THE_GATE))
+@for_each("name", sorted(CORE_OPERATIONS.keys() - OF_PERSONS))
 async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_else(
     tmp_path: Path, name: str
 ) -> None:
-    device, recorded = enforced(tmp_path)
+    device = enforced(tmp_path)
     arguments: dict[str, Any] = dict.fromkeys(OPERATIONS[name].parameters)
     if name == "send":
         arguments["request"] = SendRequest(ANN, TextContent("hello"))
@@ -147,22 +141,22 @@ async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_els
     if name in ACTS.split():
         with pytest.raises(Denied, match=re.escape(name)):
             await device.perform(OPERATIONS[name], arguments)
-        assert recorded.asked == [name]
+        assert device.asked == [name]
     else:
         await device.perform(OPERATIONS[name], arguments)
-        assert recorded.asked == [name, name]
+        assert device.asked == [name, name]
     write(tmp_path, OPEN)
     await device.perform(OPERATIONS[name], arguments)
-    assert recorded.asked[-1] == name
+    assert device.asked[-1] == name
 
 
-async def test_its_methods_are_those_of_the_protocol_and_each_is_checked(tmp_path: Path) -> None:
-    device, recorded = enforced(tmp_path)
+async def test_each_operation_that_is_asked_for_is_checked(tmp_path: Path) -> None:
+    device = enforced(tmp_path)
     write(tmp_path, READ_ONLY)
     with pytest.raises(Denied):
-        await as_device(device).send(SendRequest(ANN, TextContent("hello")))
-    await as_device(device).blocked()
-    assert recorded.asked == ["blocked"]
+        await device.do(sends.send, SendRequest(ANN, TextContent("hello")))
+    await device.do(contacts.blocked)
+    assert device.asked == ["blocked"]
 
 
 async def test_a_send_that_was_accepted_before_is_refused_when_it_would_go_out(
@@ -182,9 +176,9 @@ async def test_a_send_that_was_accepted_before_is_refused_when_it_would_go_out(
     file.write_bytes(b"%PDF")
     content = FileContent("document", str(file), "application/pdf")
     with pytest.raises(Denied, match="read-only"):
-        await linked.device.send(SendRequest(str(ann.pn), content))
+        await linked.device.outbox.submit(SendRequest(str(ann.pn), content))
     with pytest.raises(Denied, match="read-only"):
-        await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
+        await linked.device.outbox.submit(SendRequest(str(ann.pn), TextContent("hello")))
     kept = await linked.archive.outbox_get(1)
     assert kept.reason == 'DENIED: This account is read-only, so send is refused (mode = "read_only").'
     assert ann.inbox == []

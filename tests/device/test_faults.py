@@ -16,14 +16,16 @@ import anyio
 import pytest
 
 from tests.device.conftest import Lead, Leader, settings_of
+from tests.devices import direct
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device import counters
 from whatsapp_mcp.device.archiving import Archiver
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection.client_process import Client
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import CALL_DEADLINE, LocalDevice
+from whatsapp_mcp.device.operations import control, sends
 from whatsapp_mcp.device.outbox import deliveries
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import NotConnected, NotLinked, Rejected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.processes.rpc import Params
@@ -97,11 +99,11 @@ async def test_a_device_that_cannot_begin_says_why(
             patch.setattr(Archiver, "prepare", fails)
             with pytest.raises(type(error)):
                 await device.start()
-        status = await device.status()
+        status = await direct(device).do(control.status)
         assert "disk I/O error" in (status.reason or "")
         assert "free space" in (status.action or "")
         await device.start()
-        assert "disk" not in ((await device.status()).reason or "")
+        assert "disk" not in ((await direct(device).do(control.status)).reason or "")
 
 
 async def test_a_clock_that_is_set_hides_no_loss(
@@ -118,7 +120,7 @@ async def test_a_clock_that_is_set_hides_no_loss(
     os.kill(client_pid(linked), signal.SIGKILL)
     with anyio.fail_after(30):
         await linked.device.wait_for(lambda now: now.generation == 2)
-    assert (await linked.device.status()).events_lost == counters.LOST_AT_MOST
+    assert (await direct(linked.device).do(control.status)).events_lost == counters.LOST_AT_MOST
 
 
 async def ended(pid: int) -> None:
@@ -153,13 +155,13 @@ async def test_a_replaced_session_is_not_fought(wa: WhatsApp, linked: Leader) ->
     assert linked.device.client_pid is None
     with pytest.raises(NotConnected, match="replaced"):
         await linked.device.call("probe")
-    await linked.device.reconnect()
+    await direct(linked.device).do(control.reconnect)
     await linked.until(S.ONLINE)
 
 
 async def test_a_replaced_session_is_not_fought_by_the_next_host_either(wa: WhatsApp, lead: Lead) -> None:
     async with lead() as first:
-        shown = await first.device.link()
+        shown = await direct(first.device).do(control.link)
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await first.until(S.ONLINE)
@@ -180,8 +182,10 @@ async def test_a_removed_device_is_unlinked_with_a_clean_store(
         await linked.device.settled()
     assert not folder.client_db.exists()
     with pytest.raises(NotLinked):
-        await linked.device.send(SendRequest("15550009999@s.whatsapp.net", TextContent("hello")))
-    shown = await linked.device.link()
+        await direct(linked.device).do(
+            sends.send, SendRequest("15550009999@s.whatsapp.net", TextContent("hello"))
+        )
+    shown = await direct(linked.device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     await linked.until(S.ONLINE)
@@ -214,7 +218,7 @@ async def test_a_ban_of_an_unknown_kind_or_length_is_told_and_not_run_against(
     assert "banned" in (status.reason or "")
     assert linked.device.client_pid is None
     wa.recover()
-    await linked.device.reconnect()
+    await direct(linked.device).do(control.reconnect)
     await linked.until(S.ONLINE)
 
 
@@ -234,7 +238,7 @@ async def test_any_other_refusal_is_told_and_kept_linked(wa: WhatsApp, linked: L
     assert status.reason
     assert status.number == wa.me.pn.number
     wa.recover()
-    await linked.device.reconnect()
+    await direct(linked.device).do(control.reconnect)
     await linked.until(S.ONLINE)
 
 
@@ -272,7 +276,7 @@ async def test_a_stanza_that_kills_the_pump_costs_a_generation_and_no_message(
 
 async def test_the_first_connect_is_retried(wa: WhatsApp, lead: Lead) -> None:
     async with lead() as first:
-        shown = await first.device.link()
+        shown = await direct(first.device).do(control.link)
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await first.until(S.ONLINE)
@@ -280,7 +284,7 @@ async def test_the_first_connect_is_retried(wa: WhatsApp, lead: Lead) -> None:
     async with lead() as second:
         with anyio.fail_after(30):
             await second.device.wait_for(lambda now: now.failures == 2)
-        status = await second.device.status()
+        status = await direct(second.device).do(control.status)
         assert status.reason
         wa.recover()
         await second.until(S.ONLINE)
@@ -291,14 +295,14 @@ async def test_linking_while_whatsapp_is_down_fails_and_leaves_nothing(
 ) -> None:
     await wa.refuse()
     with pytest.raises(NotConnected):
-        await leader.device.link()
+        await direct(leader.device).do(control.link)
     status = await leader.until(S.UNLINKED)
     assert status.reason
     await leader.device.settled()
     assert leader.device.client_pid is None
     assert not folder.client_db.exists()
     wa.recover()
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     await leader.until(S.ONLINE)
@@ -307,7 +311,7 @@ async def test_linking_while_whatsapp_is_down_fails_and_leaves_nothing(
 async def test_a_pairing_code_links(wa: WhatsApp, leader: Leader) -> None:
     number = wa.me.pn.number
     assert number is not None
-    shown = await leader.device.link(phone=number)
+    shown = await direct(leader.device).do(control.link, phone=number)
     assert shown.code is not None
     await wa.me.enter_code(shown.code)
     assert (await leader.until(S.ONLINE)).number == number
@@ -316,7 +320,7 @@ async def test_a_pairing_code_links(wa: WhatsApp, leader: Leader) -> None:
 async def test_unlinking_removes_the_companion_and_its_keys(
     wa: WhatsApp, linked: Leader, folder: AccountFolder
 ) -> None:
-    await linked.device.unlink()
+    await direct(linked.device).do(control.unlink)
     status = await linked.until(S.UNLINKED)
     assert status.number is None
     assert wa.me.companions == {}
@@ -329,14 +333,18 @@ async def test_a_hanging_dial_blocks_neither_status_nor_send(wa: WhatsApp, linke
     await linked.until(S.RECONNECTING)
     ann = wa.person("Ann")
     with anyio.fail_after(3):
-        await linked.device.status()
-        result = await linked.device.send(SendRequest(str(ann.pn), TextContent("later"), wait=0.5))
+        await direct(linked.device).do(control.status)
+        result = await direct(linked.device).do(
+            sends.send, SendRequest(str(ann.pn), TextContent("later"), wait=0.5)
+        )
         assert result.status is SendStatus.QUEUED
         with pytest.raises(NotConnected):
-            await linked.device.send(SendRequest(str(ann.pn), TextContent("now"), queue=False))
+            await direct(linked.device).do(
+                sends.send, SendRequest(str(ann.pn), TextContent("now"), queue=False)
+            )
     wa.recover()
     await wa.cut()
-    await linked.device.reconnect()
+    await direct(linked.device).do(control.reconnect)
     await linked.until(S.ONLINE)
     with anyio.fail_after(30):
         while (await linked.archive.outbox_get(result.send_id)).status is not SendStatus.SENT:  # noqa: ASYNC110
@@ -349,7 +357,9 @@ async def test_a_send_that_is_never_acknowledged_is_unknown_and_settled_by_its_r
     monkeypatch.setattr(deliveries, "SEND_DEADLINE", 1.0)
     ann = wa.person("Ann")
     wa.no_acks()
-    result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello"), wait=60))
+    result = await direct(linked.device).do(
+        sends.send, SendRequest(str(ann.pn), TextContent("hello"), wait=60)
+    )
     assert result.status is SendStatus.UNKNOWN
     wa.recover()
     await linked.until(S.ONLINE)
@@ -365,10 +375,10 @@ async def test_a_message_for_which_whatsapp_gives_no_keys_has_failed(wa: WhatsAp
     ann = wa.person("Ann")
     wa.refuse_queries(406, "encrypt")
     with pytest.raises(Rejected, match="keys"):
-        await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
+        await direct(linked.device).do(sends.send, SendRequest(str(ann.pn), TextContent("hello")))
     assert ann.inbox == []
     wa.recover()
-    await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
+    await direct(linked.device).do(sends.send, SendRequest(str(ann.pn), TextContent("hello")))
     assert (await ann.receives()).text == "hello"
 
 
@@ -386,14 +396,14 @@ async def test_a_file_may_take_longer_than_other_calls(
     file = folder.media / "book.pdf"
     file.write_bytes(b"%PDF")
     content = FileContent("document", str(file), "application/pdf")
-    sent = await linked.device.send(SendRequest(str(wa.person("Ann").pn), content))
+    sent = await direct(linked.device).do(sends.send, SendRequest(str(wa.person("Ann").pn), content))
     assert sent.status is SendStatus.SENT
     assert allowed["upload"] > CALL_DEADLINE
 
 
 async def test_a_sent_message_is_followed_to_delivered_and_read(wa: WhatsApp, linked: Leader) -> None:
     ann = wa.person("Ann")
-    sent = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
+    sent = await direct(linked.device).do(sends.send, SendRequest(str(ann.pn), TextContent("hello")))
     got = await ann.receives()
     for act, status in ((ann.received, SendStatus.DELIVERED), (ann.reads, SendStatus.READ)):
         await act(got.id)
@@ -450,7 +460,7 @@ async def test_the_calls_that_abort_the_library_end_in_errors_in_every_state(
                 continue
 
     await try_all()
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     await try_all()
     await wa.me.scan(shown.qr.text)
@@ -462,23 +472,23 @@ async def test_the_calls_that_abort_the_library_end_in_errors_in_every_state(
         await leader.until(state)
         await try_all()
         wa.recover()
-        await leader.device.reconnect()
+        await direct(leader.device).do(control.reconnect)
         await leader.until(S.ONLINE)
     await wa.refuse()
     await leader.until(S.RECONNECTING)
     await try_all()
     wa.recover()
-    await leader.device.reconnect()
+    await direct(leader.device).do(control.reconnect)
     await try_all()
     await leader.until(S.ONLINE)
     await wa.replaced()
     await leader.until(S.REPLACED)
     await try_all()
-    await leader.device.reconnect()
+    await direct(leader.device).do(control.reconnect)
     await leader.until(S.ONLINE)
-    await leader.device.unlink()
+    await direct(leader.device).do(control.unlink)
     await try_all()
-    assert (await leader.device.status()).state is S.UNLINKED
+    assert (await direct(leader.device).do(control.status)).state is S.UNLINKED
 
 
 async def test_a_client_that_is_killed_at_any_moment_of_a_send_neither_doubles_nor_hides_it(
@@ -492,7 +502,7 @@ async def test_a_client_that_is_killed_at_any_moment_of_a_send_neither_doubles_n
 
     async def send(text: str) -> None:
         results[text] = (
-            await linked.device.send(SendRequest(str(ann.pn), TextContent(text), wait=20))
+            await direct(linked.device).do(sends.send, SendRequest(str(ann.pn), TextContent(text), wait=20))
         ).send_id
 
     for turn in range(8):

@@ -7,6 +7,8 @@ import pytest
 
 from tests.device.conftest import Leader
 from tests.device.letters import LETTER, known, letter, met
+from tests.devices import direct
+from whatsapp_mcp.device.operations import files
 from whatsapp_simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -22,6 +24,6 @@ async def test_a_strangers_file_is_fetched_only_when_somebody_asks(wa: WhatsApp,
             await anyio.sleep(0.05)
     assert len(wa.media.requests) == 1
     assert {one.kind for one in ann.receipts if one.id == sent}.isdisjoint({"read", "played"})
-    path = anyio.Path(await linked.device.download(messages[1].ref))
+    path = anyio.Path(await direct(linked.device).do(files.download, messages[1].ref))
     assert await path.read_bytes() == b"Send 500 euros to this account.\n"
     assert len(wa.media.requests) == 2

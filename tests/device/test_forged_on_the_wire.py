@@ -12,12 +12,14 @@ import anyio
 import pytest
 
 from tests.device.conftest import Leader, settings_of
+from tests.devices import direct
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.guard.phone_questions import PhoneQuestions
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import control, sends
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.ledger import HeldAct, Ledger, Question, open_ledger
 from whatsapp_mcp.models import (
     ApprovalState,
@@ -135,7 +137,7 @@ async def test_another_companion_cannot_answer(wa: WhatsApp, asking: Asking, tmp
         device = LocalDevice(other, settings_of(other), archive, tasks, owner=stored_device(other.client_db))
         await device.start()
         second = Leader(device, archive)
-        shown = await device.link()
+        shown = await direct(device).do(control.link)
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await second.until(ConnectionState.ONLINE)
@@ -143,7 +145,9 @@ async def test_another_companion_cannot_answer(wa: WhatsApp, asking: Asking, tmp
         with anyio.fail_after(30):
             while not await _knows(second, asking):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
-        await device.send(SendRequest(asking.own, ReactionContent(asking.question, "👍"), wait=10))
+        await direct(device).do(
+            sends.send, SendRequest(asking.own, ReactionContent(asking.question, "👍"), wait=10)
+        )
         await asking.seen("👍")
         assert await asking.refused(wa)
 

@@ -13,6 +13,7 @@ from tests.device.conftest import Leader, settings_of
 from tests.device.guarded import AGENT, Guarded, guarding, write_policy
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.guard import Gate, Upkeep
+from whatsapp_mcp.device.operations import approvals, chats, groups, profile, sends
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, RateLimited
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.models import (
@@ -48,7 +49,7 @@ def text_to(person: Person, text: str = "hello") -> SendRequest:
 async def asked(guarded: Guarded, request: SendRequest) -> str:
     """The id of the question about a send."""
     with pytest.raises(ApprovalRequired) as error:
-        await guarded.agent.send(request)
+        await guarded.agent.do(sends.send, request)
     assert error.value.approval
     return error.value.approval
 
@@ -67,15 +68,15 @@ async def received(person: Person, count: int = 1) -> list[str | None]:
 async def test_a_contact_is_written_to_without_a_question_and_a_stranger_only_after_a_yes(
     guarded: Guarded,
 ) -> None:
-    assert (await guarded.agent.send(text_to(guarded.known))).status is SendStatus.SENT
+    assert (await guarded.agent.do(sends.send, text_to(guarded.known))).status is SendStatus.SENT
     number = await asked(guarded, text_to(guarded.stranger))
-    (question,) = await guarded.agent.approvals()
+    (question,) = await guarded.agent.do(approvals.approvals)
     assert (question.id, question.reason) == (number, "the recipient is not in the address book")
     assert guarded.stranger.number in question.question[0]
     assert question.question[1:] == ("Send this text:", "│ hello")
     assert guarded.stranger.inbox == []
     with anyio.fail_after(1):
-        await guarded.person.decide(number, True, "terminal")
+        await guarded.person.do(approvals.decide, number, True, "terminal")
         assert await received(guarded.stranger) == ["hello"]
 
 
@@ -86,7 +87,7 @@ async def test_a_held_send_goes_out_although_the_agent_has_gone_and_its_status_s
     send_id = guarded.ledger.approvals.get(number).approval.send_id
     assert send_id is not None
     assert (await guarded.leader.archive.outbox_get(send_id)).status is SendStatus.HELD
-    await guarded.person.decide(number, True, "page")
+    await guarded.person.do(approvals.decide, number, True, "page")
     assert await received(guarded.stranger) == ["hello"]
 
     async def is_sent() -> bool:
@@ -97,25 +98,25 @@ async def test_a_held_send_goes_out_although_the_agent_has_gone_and_its_status_s
 
 async def test_a_no_ends_the_send_and_the_same_is_refused_for_an_hour(guarded: Guarded) -> None:
     number = await asked(guarded, text_to(guarded.stranger))
-    assert (await guarded.person.decide(number, False, "phone")).state is ApprovalState.DENIED
+    assert (await guarded.person.do(approvals.decide, number, False, "phone")).state is ApprovalState.DENIED
     send_id = guarded.ledger.approvals.get(number).approval.send_id
     assert send_id is not None
     kept = await guarded.leader.archive.outbox_get(send_id)
     assert (kept.status, kept.reason) == (SendStatus.FAILED, "DENIED: The user said no.")
     with pytest.raises(Denied, match="said no"):
-        await guarded.agent.send(text_to(guarded.stranger))
+        await guarded.agent.do(sends.send, text_to(guarded.stranger))
     assert guarded.stranger.inbox == []
 
 
 async def test_a_yes_is_for_one_send(guarded: Guarded) -> None:
     number = await asked(guarded, text_to(guarded.stranger))
-    await guarded.person.decide(number, True, "terminal")
+    await guarded.person.do(approvals.decide, number, True, "terminal")
     send_id = guarded.ledger.approvals.get(number).approval.send_id
     assert send_id is not None
     assert (await guarded.leader.device.outbox.outcome(send_id, 10)).status is SendStatus.SENT
     assert await asked(guarded, text_to(guarded.stranger)) != number
     with pytest.raises(InvalidArgument, match="used"):
-        await guarded.person.decide(number, True, "terminal")
+        await guarded.person.do(approvals.decide, number, True, "terminal")
 
 
 async def test_asking_again_for_the_same_while_it_waits_is_the_same_question(guarded: Guarded) -> None:
@@ -130,14 +131,14 @@ async def test_whoever_waits_hears_the_decision(guarded: Guarded) -> None:
     states: list[ApprovalState] = []
 
     async def wait() -> None:
-        states.append((await guarded.agent.approval(number, 10)).state)
+        states.append((await guarded.agent.do(approvals.approval, number, 10)).state)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
         await anyio.sleep(0.05)
-        await guarded.person.decide(number, True, "page")
+        await guarded.person.do(approvals.decide, number, True, "page")
     assert states == [ApprovalState.USED]
-    assert (await guarded.agent.approval(number)).way == "page"
+    assert (await guarded.agent.do(approvals.approval, number)).way == "page"
 
 
 async def test_another_agent_hears_nothing_of_a_question_before_or_after_the_answer(
@@ -146,25 +147,25 @@ async def test_another_agent_hears_nothing_of_a_question_before_or_after_the_ans
     number = await asked(guarded, text_to(guarded.stranger))
     others = [guarded.acting_for(each) for each in (UNKNOWN, replace(AGENT, principal="stdio:another"))]
     for other in others:
-        assert await other.approvals() == ()
-        for about in (other.approval, other.ask_on_phone, other.withdraw):
+        assert await other.do(approvals.approvals) == ()
+        for about in (approvals.approval, approvals.ask_on_phone, approvals.withdraw):
             with pytest.raises(InvalidArgument, match="no question of this id"):
-                await about(number)
-    await guarded.person.decide(number, True, "page")
+                await other.do(about, number)
+    await guarded.person.do(approvals.decide, number, True, "page")
     for other in others:
         with pytest.raises(InvalidArgument, match="no question of this id"):
-            await other.approval(number)
-    assert (await guarded.person.approval(number)).state is ApprovalState.USED
+            await other.do(approvals.approval, number)
+    assert (await guarded.person.do(approvals.approval, number)).state is ApprovalState.USED
 
 
 async def test_no_agent_decides(guarded: Guarded) -> None:
     number = await asked(guarded, text_to(guarded.stranger))
     for caller in (AGENT, UNKNOWN, replace(AGENT, principal="token:x")):
         with pytest.raises(Denied, match="person"):
-            await guarded.acting_for(caller).decide(number, True, "phone")
+            await guarded.acting_for(caller).do(approvals.decide, number, True, "phone")
         with pytest.raises(Denied, match="person"):
-            await guarded.acting_for(caller).clear_exposures()
-    assert (await guarded.agent.approval(number)).state is ApprovalState.OPEN
+            await guarded.acting_for(caller).do(approvals.clear_exposures)
+    assert (await guarded.agent.do(approvals.approval, number)).state is ApprovalState.OPEN
 
 
 async def test_a_file_that_was_swapped_after_the_question_does_not_go_out(
@@ -175,7 +176,7 @@ async def test_a_file_that_was_swapped_after_the_question_does_not_go_out(
     content = FileContent("document", str(file), "application/pdf")
     number = await asked(guarded, SendRequest(str(guarded.stranger.pn), content))
     file.write_bytes(b"%PDF secret")
-    assert (await guarded.person.decide(number, True, "terminal")).state is ApprovalState.VOID
+    assert (await guarded.person.do(approvals.decide, number, True, "terminal")).state is ApprovalState.VOID
     send_id = guarded.ledger.approvals.get(number).approval.send_id
     assert send_id is not None
     assert "have changed" in str((await guarded.leader.archive.outbox_get(send_id)).reason)
@@ -186,7 +187,7 @@ async def test_three_questions_at_most_wait(guarded: Guarded) -> None:
     for text in "abc":
         await asked(guarded, text_to(guarded.stranger, text))
     with pytest.raises(RateLimited):
-        await guarded.agent.send(text_to(guarded.stranger, "d"))
+        await guarded.agent.do(sends.send, text_to(guarded.stranger, "d"))
     assert len(await guarded.leader.archive.outbox_held()) == 3
 
 
@@ -195,20 +196,22 @@ async def test_after_a_strangers_words_contacts_are_asked_about_too_until_a_pers
 ) -> None:
     await guarded.ledger.expose(AGENT.principal, Exposure.STRANGER)
     number = await asked(guarded, text_to(guarded.known))
-    (question,) = await guarded.agent.approvals()
+    (question,) = await guarded.agent.do(approvals.approvals)
     assert question.reason == "a stranger's words were read in the last 24 hours"
     other = replace(AGENT, principal="stdio:other")
-    assert (await guarded.acting_for(other).send(text_to(guarded.known, "b"))).status is SendStatus.SENT
-    await guarded.person.clear_exposures(AGENT.principal)
-    assert (await guarded.agent.send(text_to(guarded.known, "c"))).status is SendStatus.SENT
-    await guarded.person.decide(number, True, "terminal")
+    assert (
+        await guarded.acting_for(other).do(sends.send, text_to(guarded.known, "b"))
+    ).status is SendStatus.SENT
+    await guarded.person.do(approvals.clear_exposures, AGENT.principal)
+    assert (await guarded.agent.do(sends.send, text_to(guarded.known, "c"))).status is SendStatus.SENT
+    await guarded.person.do(approvals.decide, number, True, "terminal")
 
 
 async def test_what_a_tainted_call_sends_is_remembered(guarded: Guarded, folder: AccountFolder) -> None:
     write_policy(folder, '[[policy.chats]]\nname = "Ann"\nsend = "allow"\n')
-    before = await guarded.agent.send(text_to(guarded.known, "a"))
+    before = await guarded.agent.do(sends.send, text_to(guarded.known, "a"))
     await guarded.ledger.expose(AGENT.principal, Exposure.STRANGER)
-    sent = await guarded.agent.send(text_to(guarded.known, "b"))
+    sent = await guarded.agent.do(sends.send, text_to(guarded.known, "b"))
     assert before.message_id
     assert sent.message_id
     sources = await guarded.leader.archive.repeated_sources([before.message_id, sent.message_id])
@@ -217,7 +220,7 @@ async def test_what_a_tainted_call_sends_is_remembered(guarded: Guarded, folder:
 
 async def test_a_program_that_does_not_say_for_whom_it_asks_counts_as_tainted(guarded: Guarded) -> None:
     with pytest.raises(ApprovalRequired):
-        await guarded.acting_for(UNKNOWN).send(text_to(guarded.known))
+        await guarded.acting_for(UNKNOWN).do(sends.send, text_to(guarded.known))
 
 
 async def test_what_everyone_would_see_is_asked_about_and_done_once_when_asked_for_again(
@@ -225,31 +228,31 @@ async def test_what_everyone_would_see_is_asked_about_and_done_once_when_asked_f
 ) -> None:
     change = ProfileChange(about="Sailing")
     with pytest.raises(ApprovalRequired) as error:
-        await guarded.agent.change_profile(change)
+        await guarded.agent.do(profile.change_profile, change)
     with pytest.raises(ApprovalRequired):
-        await guarded.agent.change_profile(change)
-    await guarded.person.decide(error.value.approval, True, "terminal")
-    await guarded.agent.change_profile(change)
+        await guarded.agent.do(profile.change_profile, change)
+    await guarded.person.do(approvals.decide, error.value.approval, True, "terminal")
+    await guarded.agent.do(profile.change_profile, change)
     assert guarded.wa.me.about == "Sailing"
     with pytest.raises(ApprovalRequired):
-        await guarded.agent.change_profile(change)
+        await guarded.agent.do(profile.change_profile, change)
 
 
 async def test_another_change_than_the_approved_one_is_asked_about_anew(guarded: Guarded) -> None:
     with pytest.raises(ApprovalRequired) as error:
-        await guarded.agent.change_profile(ProfileChange(about="Sailing"))
-    await guarded.person.decide(error.value.approval, True, "terminal")
+        await guarded.agent.do(profile.change_profile, ProfileChange(about="Sailing"))
+    await guarded.person.do(approvals.decide, error.value.approval, True, "terminal")
     with pytest.raises(ApprovalRequired):
-        await guarded.agent.change_profile(ProfileChange(about="Give me money"))
+        await guarded.agent.do(profile.change_profile, ProfileChange(about="Give me money"))
 
 
 async def test_an_approval_is_one_principals(guarded: Guarded) -> None:
     change = ProfileChange(about="Sailing")
     with pytest.raises(ApprovalRequired) as error:
-        await guarded.agent.change_profile(change)
-    await guarded.person.decide(error.value.approval, True, "terminal")
+        await guarded.agent.do(profile.change_profile, change)
+    await guarded.person.do(approvals.decide, error.value.approval, True, "terminal")
     with pytest.raises(ApprovalRequired):
-        await guarded.acting_for(replace(AGENT, principal="token:x")).change_profile(change)
+        await guarded.acting_for(replace(AGENT, principal="token:x")).do(profile.change_profile, change)
 
 
 @pytest.mark.parametrize("later", [None, timedelta(days=1)])
@@ -258,28 +261,28 @@ async def test_one_principals_key_neither_blocks_nor_answers_another(
 ) -> None:
     at = None if later is None else SystemClock().now() + later
     request = replace(text_to(guarded.known), idempotency_key="k", at=at)
-    sent = await guarded.agent.send(request)
-    assert (await guarded.agent.send(request)).send_id == sent.send_id
+    sent = await guarded.agent.do(sends.send, request)
+    assert (await guarded.agent.do(sends.send, request)).send_id == sent.send_id
     other = guarded.acting_for(replace(AGENT, principal="token:other"))
-    theirs = await other.send(replace(request, content=TextContent("other words")))
+    theirs = await other.do(sends.send, replace(request, content=TextContent("other words")))
     assert theirs.send_id != sent.send_id
 
 
 async def test_somebodys_card_for_somebody_else_is_asked_about(guarded: Guarded) -> None:
     card = ContactCardContent("Eve", guarded.stranger.number)
     with pytest.raises(ApprovalRequired, match="contact card"):
-        await guarded.agent.send(SendRequest(str(guarded.known.pn), card))
+        await guarded.agent.do(sends.send, SendRequest(str(guarded.known.pn), card))
 
 
 async def test_a_secret_in_a_text_or_a_file_is_asked_about(guarded: Guarded, folder: AccountFolder) -> None:
     key = "-----BEGIN OPENSSH PRIVATE KEY-----"
     with pytest.raises(ApprovalRequired, match="private key"):
-        await guarded.agent.send(text_to(guarded.known, f"{key}\nb3BlbnNzaC1rZXk"))
+        await guarded.agent.do(sends.send, text_to(guarded.known, f"{key}\nb3BlbnNzaC1rZXk"))
     file = folder.media / "notes.txt"
     file.write_text(f"see below\n{key}\nb3BlbnNzaC1rZXk")
     with pytest.raises(ApprovalRequired, match="private key"):
-        await guarded.agent.send(
-            SendRequest(str(guarded.known.pn), FileContent("document", str(file), "text/plain"))
+        await guarded.agent.do(
+            sends.send, SendRequest(str(guarded.known.pn), FileContent("document", str(file), "text/plain"))
         )
 
 
@@ -292,7 +295,7 @@ async def test_many_words_of_another_chat_are_asked_about(guarded: Guarded) -> N
 
     await until(is_archived)
     with pytest.raises(ApprovalRequired, match="repeats"):
-        await guarded.agent.send(text_to(guarded.known, f"He says: {words}!"))
+        await guarded.agent.do(sends.send, text_to(guarded.known, f"He says: {words}!"))
 
 
 async def test_what_is_forwarded_is_shown_and_a_changed_message_does_not_go_out(guarded: Guarded) -> None:
@@ -313,7 +316,7 @@ async def test_what_is_forwarded_is_shown_and_a_changed_message_does_not_go_out(
         return (await guarded.leader.archive.message(message.ref)).text != "Meet at six"
 
     await until(is_edited)
-    assert (await guarded.person.decide(number, True, "terminal")).state is ApprovalState.VOID
+    assert (await guarded.person.do(approvals.decide, number, True, "terminal")).state is ApprovalState.VOID
     assert guarded.stranger.inbox == []
 
 
@@ -327,9 +330,9 @@ async def test_more_than_three_forwards_within_an_hour_are_asked_about(guarded: 
     (message,) = (await guarded.leader.archive.messages()).items
     forward = SendRequest(str(guarded.known.pn), ForwardContent(message.ref))
     for number in range(3):
-        await guarded.agent.send(replace(forward, idempotency_key=str(number)))
+        await guarded.agent.do(sends.send, replace(forward, idempotency_key=str(number)))
     with pytest.raises(ApprovalRequired, match="more than 3 forwards"):
-        await guarded.agent.send(replace(forward, idempotency_key="4"))
+        await guarded.agent.do(sends.send, replace(forward, idempotency_key="4"))
 
 
 async def test_a_preview_fetches_nothing_before_it_is_approved_if_the_principal_is_tainted(
@@ -338,24 +341,24 @@ async def test_a_preview_fetches_nothing_before_it_is_approved_if_the_principal_
     own = SendRequest(str(guarded.wa.me.pn), TextContent("see http://127.0.0.1/secret", (), True))
     await guarded.ledger.expose(AGENT.principal, Exposure.STRANGER)
     with pytest.raises(ApprovalRequired):
-        await guarded.agent.send(own)
+        await guarded.agent.do(sends.send, own)
 
 
 async def test_a_group_asks_for_strangers_in_it_until_the_owner_has_written_there_from_the_phone(
     guarded: Guarded,
 ) -> None:
     group = guarded.wa.group("Town", [guarded.known, guarded.stranger])
-    await guarded.agent.group(str(group.jid))
+    await guarded.agent.do(groups.group, str(group.jid))
     request = SendRequest(str(group.jid), TextContent("hello"))
     with pytest.raises(ApprovalRequired, match="not in the address book"):
-        await guarded.agent.send(request)
+        await guarded.agent.do(sends.send, request)
     await guarded.wa.me.says(group, "hi all")
 
     async def wrote() -> bool:
         return (await guarded.leader.archive.chat_facts(str(group.jid))).owner_wrote
 
     await until(wrote)
-    await guarded.agent.send(replace(request, content=TextContent("hello again")))
+    await guarded.agent.do(sends.send, replace(request, content=TextContent("hello again")))
 
 
 async def test_neither_notices_nor_words_from_before_the_latest_joining_are_the_owners_writing(
@@ -387,7 +390,7 @@ async def test_neither_notices_nor_words_from_before_the_latest_joining_are_the_
 
 async def test_members_who_came_after_the_question_void_the_yes(guarded: Guarded) -> None:
     group = guarded.wa.group("Town", [guarded.known, guarded.stranger])
-    await guarded.agent.group(str(group.jid))
+    await guarded.agent.do(groups.group, str(group.jid))
     number = await asked(guarded, SendRequest(str(group.jid), TextContent("hello")))
     mallory = guarded.wa.person("Mallory")
     group.add(mallory)
@@ -396,24 +399,24 @@ async def test_members_who_came_after_the_question_void_the_yes(guarded: Guarded
         return len((await guarded.leader.archive.chat_facts(str(group.jid))).members) == 4
 
     await until(is_in)
-    assert (await guarded.person.decide(number, True, "terminal")).state is ApprovalState.VOID
+    assert (await guarded.person.do(approvals.decide, number, True, "terminal")).state is ApprovalState.VOID
 
 
 async def test_a_server_asks_before_it_fetches_exports_or_reveals(guarded: Guarded) -> None:
     fetch = Permit("fetch", (), ("http://127.0.0.1/x",))
-    await guarded.agent.permit(fetch)
-    await guarded.agent.permit(Permit("export", (str(guarded.stranger.pn),)))
+    await guarded.agent.do(approvals.permit, fetch)
+    await guarded.agent.do(approvals.permit, Permit("export", (str(guarded.stranger.pn),)))
     reveal = Permit("reveal", (str(guarded.stranger.pn),), ("#1",))
     with pytest.raises(ApprovalRequired) as error:
-        await guarded.agent.permit(reveal)
-    await guarded.person.decide(error.value.approval, True, "terminal")
-    await guarded.agent.permit(reveal)
+        await guarded.agent.do(approvals.permit, reveal)
+    await guarded.person.do(approvals.decide, error.value.approval, True, "terminal")
+    await guarded.agent.do(approvals.permit, reveal)
     with pytest.raises(ApprovalRequired):
-        await guarded.agent.permit(reveal)
+        await guarded.agent.do(approvals.permit, reveal)
     await guarded.ledger.expose(AGENT.principal, Exposure.STRANGER)
     with pytest.raises(ApprovalRequired):
-        await guarded.agent.permit(fetch)
-    await guarded.acting_for(SYSTEM).permit(fetch)
+        await guarded.agent.do(approvals.permit, fetch)
+    await guarded.acting_for(SYSTEM).do(approvals.permit, fetch)
 
 
 def next_gate(guarded: Guarded, folder: AccountFolder) -> Gate:
@@ -434,8 +437,8 @@ async def test_the_question_about_a_contacts_withheld_words_names_the_rule(
 ) -> None:
     write_policy(folder, '[[policy.chats]]\nname = "Ann"\nread = "ask"\n')
     with pytest.raises(ApprovalRequired):
-        await guarded.agent.permit(Permit("release", (str(guarded.known.pn),), ("#1",)))
-    (question,) = await guarded.agent.approvals()
+        await guarded.agent.do(approvals.permit, Permit("release", (str(guarded.known.pn),), ("#1",)))
+    (question,) = await guarded.agent.do(approvals.approvals)
     assert question.reason == "a rule wants every one asked about"
 
 
@@ -464,9 +467,9 @@ async def test_open_asks_nothing_and_a_rule_forbids_everywhere(
     guarded: Guarded, folder: AccountFolder
 ) -> None:
     write_policy(folder, '[policy]\nmode = "open"\n')
-    await guarded.agent.send(text_to(guarded.stranger))
+    await guarded.agent.do(sends.send, text_to(guarded.stranger))
     write_policy(folder, '[policy]\nmode = "open"\n[[policy.chats]]\nname = "Ann"\nsend = "deny"\n')
     with pytest.raises(Denied, match="forbids"):
-        await guarded.agent.send(text_to(guarded.known))
+        await guarded.agent.do(sends.send, text_to(guarded.known))
     with pytest.raises(Denied, match="forbids"):
-        await guarded.agent.mark_read(str(guarded.known.pn))
+        await guarded.agent.do(chats.mark_read, str(guarded.known.pn))

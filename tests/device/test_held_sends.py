@@ -14,6 +14,7 @@ import pytest
 
 from tests.device.conftest import Leader
 from tests.device.guarded import AGENT, Guarded, guarding
+from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import (
     AlbumContent,
@@ -39,7 +40,7 @@ async def guarded(wa: WhatsApp, linked: Leader, folder: AccountFolder) -> AsyncI
 
 async def asked(guarded: Guarded, request: SendRequest) -> str:
     with pytest.raises(ApprovalRequired) as raised:
-        await guarded.acting_for(ASKING).send(request)
+        await guarded.acting_for(ASKING).do(sends.send, request)
     return raised.value.approval
 
 
@@ -59,7 +60,7 @@ async def held_by(guarded: Guarded, number: str) -> int:
 
 async def nothing_came(guarded: Guarded) -> None:
     """A send that is accepted later arrives, and nothing did before it."""
-    await guarded.person.send(saying(guarded, "after it"))
+    await guarded.person.do(sends.send, saying(guarded, "after it"))
     assert [each.text for each in guarded.stranger.inbox] == ["after it"]
 
 
@@ -67,7 +68,7 @@ async def test_a_yes_to_one_text_never_sends_another_that_is_held(guarded: Guard
     one, other = await asked(guarded, saying(guarded, "hello")), await asked(guarded, saying(guarded, "keys"))
     send_id = await held_by(guarded, other)
     await guarded.ledger.approvals.note_send(one, send_id)
-    await guarded.person.decide(one, True, "elicitation")
+    await guarded.person.do(approvals.decide, one, True, "elicitation")
     assert state(guarded, one) is ApprovalState.VOID
     assert (await guarded.leader.archive.outbox_get(send_id)).status is not SendStatus.QUEUED
     await nothing_came(guarded)
@@ -81,16 +82,16 @@ async def test_an_answer_that_comes_before_the_send_is_stored_counts(
     hold = outbox.hold
 
     async def answered_meanwhile(*arguments: Any, **more: Any) -> OutboxEntry:
-        (question,) = await guarded.person.approvals()
-        await guarded.person.decide(question.id, approved, "terminal")
+        (question,) = await guarded.person.do(approvals.approvals)
+        await guarded.person.do(approvals.decide, question.id, approved, "terminal")
         return await hold(*arguments, **more)
 
     monkeypatch.setattr(outbox, "hold", answered_meanwhile)
     if approved:
-        await guarded.agent.send(saying(guarded, "hello"))
+        await guarded.agent.do(sends.send, saying(guarded, "hello"))
     else:
         with pytest.raises(Denied, match="said no"):
-            await guarded.agent.send(saying(guarded, "hello"))
+            await guarded.agent.do(sends.send, saying(guarded, "hello"))
     assert [each.text for each in guarded.stranger.inbox] == ["hello"] * approved
     assert await guarded.leader.archive.outbox_held() == ()
 
@@ -98,11 +99,11 @@ async def test_an_answer_that_comes_before_the_send_is_stored_counts(
 async def test_deleting_a_chat_withdraws_what_is_held_for_it_and_ends_the_question(guarded: Guarded) -> None:
     number = await asked(guarded, saying(guarded, "hello"))
     send_id = await held_by(guarded, number)
-    await guarded.person.forget_chat(str(guarded.stranger.pn))
+    await guarded.person.do(sends.forget_chat, str(guarded.stranger.pn))
     with pytest.raises(MessageNotFound):
         await guarded.leader.archive.outbox_get(send_id)
     with anyio.fail_after(30):
-        assert (await guarded.gate.approval(number, 30)).state is ApprovalState.VOID
+        assert (await guarded.gate.approvals.approval(number, 30)).state is ApprovalState.VOID
     held = guarded.ledger.approvals.get(number)
     assert (held.arguments, held.approval.question) == (None, ())
 
@@ -113,7 +114,7 @@ async def test_an_answer_about_a_send_that_was_deleted_sends_nothing(guarded: Gu
     await guarded.leader.archive.purge(chat=str(guarded.stranger.pn))
     other = await asked(guarded, saying(guarded, "keys"))
     with suppress(InvalidArgument):  # the leader has looked meanwhile, and ended it
-        await guarded.person.decide(number, answer, "elicitation")
+        await guarded.person.do(approvals.decide, number, answer, "elicitation")
     still = await guarded.leader.archive.outbox_get(await held_by(guarded, other))
     assert (state(guarded, other), still.status) == (ApprovalState.OPEN, SendStatus.HELD)
     await nothing_came(guarded)
@@ -151,5 +152,5 @@ async def test_the_files_of_an_album_wait_for_the_yes_that_lets_them_go_again(
     send_id = await failed_album(guarded, request)
     number = await asked(guarded, request)
     assert await states(guarded, send_id) == {SendStatus.FAILED}
-    await guarded.person.decide(number, answer, "elicitation")
+    await guarded.person.do(approvals.decide, number, answer, "elicitation")
     assert (SendStatus.FAILED in await states(guarded, send_id)) is not answer

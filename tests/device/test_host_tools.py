@@ -9,6 +9,7 @@ import pytest
 
 from tests.device.conftest import Leader
 from tests.device.guarded import AGENT, Guarded, guarding, write_policy
+from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument
 from whatsapp_mcp.models import ApprovalState, Caller, Permit, chat_principal
 from whatsapp_mcp.settings import AccountFolder
@@ -27,7 +28,7 @@ async def guarded(wa: WhatsApp, linked: Leader, folder: AccountFolder) -> AsyncI
 
 async def asked(guarded: Guarded, wanted: Permit = WANTED, caller: Caller = AGENT) -> str:
     with pytest.raises(ApprovalRequired) as raised:
-        await guarded.acting_for(caller).permit(wanted)
+        await guarded.acting_for(caller).do(approvals.permit, wanted)
     return raised.value.approval
 
 
@@ -35,7 +36,7 @@ async def asked(guarded: Guarded, wanted: Permit = WANTED, caller: Caller = AGEN
 async def test_the_owner_is_asked_in_every_mode(guarded: Guarded, folder: AccountFolder, mode: str) -> None:
     write_policy(folder, f'[policy]\nmode = "{mode}"\n\n{CHANNEL}')
     number = await asked(guarded)
-    question = (await guarded.person.approval(number)).question
+    question = (await guarded.person.do(approvals.approval, number)).question
     assert question == (
         "Let the agent use a tool of its own, on its computer:",
         *("│ Bash: List the files", '│ {"command": "ls"}', "│ question abcde"),
@@ -45,9 +46,9 @@ async def test_the_owner_is_asked_in_every_mode(guarded: Guarded, folder: Accoun
 
 async def test_a_yes_is_for_one_question(guarded: Guarded) -> None:
     number = await asked(guarded)
-    await guarded.person.decide(number, True, "terminal")
-    await guarded.agent.permit(WANTED)
-    assert (await guarded.person.approval(number)).state is ApprovalState.USED
+    await guarded.person.do(approvals.decide, number, True, "terminal")
+    await guarded.agent.do(approvals.permit, WANTED)
+    assert (await guarded.person.do(approvals.approval, number)).state is ApprovalState.USED
     assert await asked(guarded, replace(WANTED, details=("Bash: List the files", "question fghij"))) != number
 
 
@@ -56,21 +57,21 @@ async def test_nobody_is_asked_unless_the_own_chat_is_given_to_a_channel(
 ) -> None:
     write_policy(folder, '[agent.chats]\n"+15550002222" = "channel"\n')
     with pytest.raises(Denied):
-        await guarded.agent.permit(WANTED)
-    assert await guarded.person.approvals() == ()
+        await guarded.agent.do(approvals.permit, WANTED)
+    assert await guarded.person.do(approvals.approvals) == ()
 
 
 async def test_an_agent_of_another_chat_relays_nothing(guarded: Guarded) -> None:
     chat = str(guarded.known.pn)
     bound = Caller(chat_principal(chat), chat=chat)
     with pytest.raises(Denied):
-        await guarded.acting_for(bound).permit(WANTED)
+        await guarded.acting_for(bound).do(approvals.permit, WANTED)
 
 
 async def test_who_asked_may_withdraw_a_question_and_nobody_else(guarded: Guarded) -> None:
     number = await asked(guarded)
     with pytest.raises(InvalidArgument):
-        await guarded.acting_for(Caller("token:other")).withdraw(number)
-    await guarded.agent.withdraw(number)
-    assert (await guarded.person.approval(number)).state is ApprovalState.VOID
+        await guarded.acting_for(Caller("token:other")).do(approvals.withdraw, number)
+    await guarded.agent.do(approvals.withdraw, number)
+    assert (await guarded.person.do(approvals.approval, number)).state is ApprovalState.VOID
     assert await asked(guarded) != number

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.device.fake_clock import FakeClock
 from tests.device.files_rig import HOUR, MEGABYTE, World, keeping
-from whatsapp_mcp.device.files.keeper import NO_ROOM_PAUSE
+from whatsapp_mcp.device.files.files import NO_ROOM_PAUSE
 from whatsapp_mcp.device.files.pace import BURST, BURST_SECONDS, FIRST_PAUSE, GAP, LONGEST_PAUSE, Pace
 from whatsapp_mcp.device.files.waiting import LOOK
 from whatsapp_mcp.errors import Busy, MessageNotFound, NotConnected, RateLimited, Rejected, TooLong

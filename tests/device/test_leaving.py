@@ -10,6 +10,7 @@ import pytest
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP
 from tests.device.later_rig import Later, leading
 from tests.tables import for_each
+from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import ApprovalRequired
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
@@ -64,11 +65,11 @@ async def queued(later: Later, chat: str, *, approved: bool) -> int:
     """A send that was allowed while the connection was down: by the policy, or by a person."""
     request = SendRequest(chat, TextContent("hi"), wait=0.0)
     if not approved:
-        return (await later.agent.send(request)).send_id
+        return (await later.agent.do(sends.send, request)).send_id
     with pytest.raises(ApprovalRequired):
-        await later.agent.send(request)
-    (question,) = await later.person.approvals()
-    decided = await later.person.decide(question.id, True, "page")
+        await later.agent.do(sends.send, request)
+    (question,) = await later.person.do(approvals.approvals)
+    decided = await later.person.do(approvals.decide, question.id, True, "page")
     assert decided.send_id is not None
     return decided.send_id
 
@@ -98,9 +99,9 @@ async def test_what_would_reach_others_than_was_decided_is_held_and_asked_about(
         await reconnected(later)
         await later.until(send_id, SendStatus.HELD, SendStatus.SENT)
         assert later.wire.handed_over == []
-        (question,) = await later.person.approvals()
+        (question,) = await later.person.do(approvals.approvals)
         assert question.reason.startswith(asked)
-        await later.person.decide(question.id, True, "page")
+        await later.person.do(approvals.decide, question.id, True, "page")
         await later.until(send_id, SendStatus.SENT)
         assert later.wire.handed_over == [chat]
 
@@ -120,7 +121,7 @@ async def test_what_reaches_whom_it_was_to_reach_leaves_once_the_connection_is_b
         await reconnected(later)
         await later.until(send_id, SendStatus.SENT, SendStatus.HELD)
         assert later.wire.handed_over == [chat]
-        assert await later.person.approvals() == ()
+        assert await later.person.do(approvals.approvals) == ()
 
 
 async def test_a_no_to_what_would_reach_others_ends_it(folder: AccountFolder) -> None:
@@ -130,8 +131,8 @@ async def test_a_no_to_what_would_reach_others_ends_it(folder: AccountFolder) ->
         await stranger_joins(later)
         await reconnected(later)
         await later.until(send_id, SendStatus.HELD)
-        (question,) = await later.person.approvals()
-        await later.person.decide(question.id, False, "page")
+        (question,) = await later.person.do(approvals.approvals)
+        await later.person.do(approvals.decide, question.id, False, "page")
         await later.until(send_id, SendStatus.FAILED)
         assert later.wire.handed_over == []
 
@@ -140,7 +141,7 @@ async def test_a_scheduled_send_that_was_let_go_is_decided_about_again(folder: A
     async with leading(folder, policy=STANDARD) as later:
         await offline(later)
         await reconnected(later)
-        sent = await later.agent.send(later.later(chat=GROUP, minutes=10))
+        sent = await later.agent.do(sends.send, later.later(chat=GROUP, minutes=10))
         await later.passes(timedelta(minutes=9))
         later.wire.online = False
         await later.passes(timedelta(minutes=2))

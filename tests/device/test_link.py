@@ -11,10 +11,12 @@ import pytest
 
 from tests.device.conftest import Lead, Leader
 from tests.device.files_rig import until
+from tests.devices import direct
 from tests.tables import for_each
 from whatsapp_mcp.client.protocol import LOGIN_EVENT
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.device.connection.events import ClientEvent, LinkingFailed, Outdated
+from whatsapp_mcp.device.operations import control, sends
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_simulator import WhatsApp
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_qr_code_links_the_device_and_it_is_online(wa: WhatsApp, linked: Leader) -> None:
-    status = await linked.device.status()
+    status = await direct(linked.device).do(control.status)
     assert status.state is ConnectionState.ONLINE
     assert status.number == wa.me.pn.number
     assert status.device_id is not None
@@ -43,12 +45,12 @@ async def test_the_archive_knows_the_owner_before_the_account_is_online_unless_i
         await set_own(*who)
 
     monkeypatch.setattr(leader.archive, "set_own", held)
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     with anyio.fail_after(30):
         await called.wait()
-    assert (await leader.device.status()).state is ConnectionState.CONNECTING
+    assert (await direct(leader.device).do(control.status)).state is ConnectionState.CONNECTING
     if busy:
         await leader.until(ConnectionState.ONLINE)
     ready.set()
@@ -59,7 +61,7 @@ async def test_the_archive_knows_the_owner_before_the_account_is_online_unless_i
 
 async def test_texts_go_both_ways(wa: WhatsApp, linked: Leader) -> None:
     ann = wa.person("Ann")
-    result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello Ann")))
+    result = await direct(linked.device).do(sends.send, SendRequest(str(ann.pn), TextContent("hello Ann")))
     assert (result.status, result.reason) == (SendStatus.SENT, None)
     assert result.message_id
     assert result.ref
@@ -73,7 +75,7 @@ async def test_texts_go_both_ways(wa: WhatsApp, linked: Leader) -> None:
 
 async def test_a_host_that_follows_connects_with_the_stored_keys(wa: WhatsApp, lead: Lead) -> None:
     async with lead() as first:
-        shown = await first.device.link()
+        shown = await direct(first.device).do(control.link)
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await first.until(ConnectionState.ONLINE)
@@ -87,7 +89,7 @@ async def test_the_status_tells_when_the_phone_itself_was_last_heard(wa: WhatsAp
     await ann.says("not the phone")
     await wa.me.says(ann, "written on the phone")
     with anyio.fail_after(30):
-        while (status := await linked.device.status()).phone_seen_at is None:  # noqa: ASYNC110
+        while (status := await direct(linked.device).do(control.status)).phone_seen_at is None:  # noqa: ASYNC110
             await anyio.sleep(0.02)
     assert status.last_event_at is not None
     assert (await linked.archive.search("written on the phone")).items
@@ -96,14 +98,14 @@ async def test_the_status_tells_when_the_phone_itself_was_last_heard(wa: WhatsAp
 async def test_what_is_counted_is_known_to_the_next_host(wa: WhatsApp, lead: Lead) -> None:
     ann = wa.person("Ann")
     async with lead() as first:
-        shown = await first.device.link()
+        shown = await direct(first.device).do(control.link)
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await first.until(ConnectionState.ONLINE)
-        await first.device.send(SendRequest(str(ann.pn), TextContent("hello")))
+        await direct(first.device).do(sends.send, SendRequest(str(ann.pn), TextContent("hello")))
         await wa.me.says(ann, "written on the phone")
         with anyio.fail_after(30):
-            while (before := await first.device.status()).phone_seen_at is None:  # noqa: ASYNC110
+            while (before := await direct(first.device).do(control.status)).phone_seen_at is None:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
     async with lead() as second:
         after = await second.until(ConnectionState.ONLINE)
@@ -113,7 +115,7 @@ async def test_what_is_counted_is_known_to_the_next_host(wa: WhatsApp, lead: Lea
 
 async def failed_attempt(wa: WhatsApp, leader: Leader) -> str | None:
     """The reason that is told after a phone has taken the code in vain."""
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     with pytest.raises(LinkingError):
         await wa.me.scan(shown.qr.text)
@@ -136,7 +138,7 @@ async def test_a_server_that_asks_for_a_passkey_ends_linking_with_what_to_try(
     assert "passkey" in reason
     assert "another day" in reason
     wa.recover()
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     await leader.until(ConnectionState.ONLINE)
@@ -148,7 +150,7 @@ async def test_a_phone_that_has_four_linked_devices_is_named_as_a_reason_when_th
 ) -> None:
     wa.fill_linked_devices()
     wa.offer_codes(1)
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     with pytest.raises(LinkingError, match="four linked devices"):
         await wa.me.scan(shown.qr.text)
@@ -162,10 +164,10 @@ async def test_a_client_that_is_too_old_gets_no_code_and_is_told_what_to_do(
 ) -> None:
     wa.failure(405)
     with pytest.raises(NotConnected) as caught:
-        await leader.device.link()
+        await direct(leader.device).do(control.link)
     assert "no longer accepts" in caught.value.message
     assert "Upgrade" in caught.value.action
-    assert (await leader.device.status()).state is ConnectionState.OUTDATED
+    assert (await direct(leader.device).do(control.status)).state is ConnectionState.OUTDATED
 
 
 async def unlink_and_forget_nothing(leader: Leader, wa: WhatsApp) -> None:
@@ -176,7 +178,7 @@ async def unlink_and_forget_nothing(leader: Leader, wa: WhatsApp) -> None:
     with anyio.fail_after(30):
         while not (await leader.archive.search("owner")).items:
             change = await leader.archive.wait_change(change, 1.0)
-    await leader.device.unlink()
+    await direct(leader.device).do(control.unlink)
     await leader.until(ConnectionState.UNLINKED)
 
 
@@ -187,7 +189,7 @@ async def test_the_phone_of_another_person_is_refused_before_a_message_of_theirs
     await unlink_and_forget_nothing(linked, wa)
     own = await linked.archive.own()
     other = wa.account("+4915100000002", "Jonas")
-    shown = await linked.device.link(other.pn.number if by_code else None)
+    shown = await direct(linked.device).do(control.link, other.pn.number if by_code else None)
     assert shown.qr is not None
     if by_code:
         assert shown.code is not None
@@ -201,7 +203,7 @@ async def test_the_phone_of_another_person_is_refused_before_a_message_of_theirs
     await until(lambda: not linked.archive.folder.client_db.exists())
     assert status.number is None
     assert await linked.archive.own() == own
-    again = await linked.device.link()
+    again = await direct(linked.device).do(control.link)
     assert again.qr is not None
     await wa.me.scan(again.qr.text)
     await linked.until(ConnectionState.ONLINE)
@@ -219,7 +221,7 @@ async def test_a_phone_that_logs_in_before_it_is_refused_does_not_become_the_own
         return await own()
 
     monkeypatch.setattr(leader.archive, "own", late)
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wa.me.scan, shown.qr.text)
@@ -228,7 +230,7 @@ async def test_a_phone_that_logs_in_before_it_is_refused_does_not_become_the_own
             while len(addresses_of_owner(leader)) == 2:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         tasks.cancel_scope.cancel()
-    assert "those of +15550009999" in ((await leader.device.status()).reason or "")
+    assert "those of +15550009999" in ((await direct(leader.device).do(control.status)).reason or "")
     assert addresses_of_owner(leader) == {*ada[:2]}
 
 
@@ -240,7 +242,7 @@ def addresses_of_owner(leader: Leader) -> set[str]:
 async def test_a_person_whose_number_has_changed_may_link_their_phone(wa: WhatsApp, leader: Leader) -> None:
     former = "15559990000@s.whatsapp.net"
     await leader.archive.set_own(former, str(wa.me.lid), "Me")
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     await leader.until(ConnectionState.ONLINE)

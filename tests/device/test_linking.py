@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.device.connection.link_picture import LinkPicture
-from whatsapp_mcp.device.connection.linking import Linking
+from whatsapp_mcp.device.connection.linking import Linking, LinkPicture
 from whatsapp_mcp.models import ConnectionState as S
 
 

@@ -16,7 +16,7 @@ from whatsapp_mcp.device.leader import observed_status
 from whatsapp_mcp.device.leader.endpoint import connect
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.leader.serving import PROTOCOL
-from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations import Device, control
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.processes.rpc import Peer
@@ -68,7 +68,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 async def status_of(devices: Accessor[Device]) -> ConnectionStatus:
     async with devices.use() as device:
-        return await device.status()
+        return await device.do(control.status)
 
 
 async def test_a_follower_is_served_and_an_observer_answered(place: Place) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.outbox.message_actions import MessageActions
+from whatsapp_mcp.device.operations import WhatsApp, chats
 from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder
 
@@ -19,16 +18,18 @@ pytestmark = pytest.mark.anyio
 MANY = 205
 
 
-class Marking(MessageActions):
-    """What marks messages read, with a client that only notes what it is asked."""
+class Marking:
+    """A client that only notes what it is asked, and marks messages read."""
 
     def __init__(self, archive: Archive) -> None:
-        self._archive = archive
+        self.archive = archive
         self.receipts: list[tuple[str, list[str]]] = []
 
-    async def call(self, method: str, params: Params | None = None, *, deadline: float = 1.0) -> Any:
+    async def mark_read(self, chat: str) -> int:
+        return await chats.mark_read(WhatsApp(self.archive, self.call), chat)
+
+    async def call(self, method: str, params: Params) -> None:
         assert method == "mark_read"
-        assert params is not None
         self.receipts.append((params["sender"], params["ids"]))
 
 
@@ -39,7 +40,7 @@ async def marking(tmp_path: Path) -> AsyncIterator[Marking]:
 
 
 async def test_every_unread_message_gets_its_receipt(marking: Marking) -> None:
-    archive = marking._archive
+    archive = marking.archive
     await archive.ingest(
         journal(
             [ev.message(f"A{n}", chat=GROUP, sender=ANA, at=NOON + n) for n in range(MANY)]

@@ -12,9 +12,11 @@ import pytest
 
 from tests.device.conftest import Leader
 from tests.device.fake_clock import FakeClock
+from tests.devices import direct
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.name_lookups import AFTER_LOGIN, REFRESH, Names
+from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.errors import NotConnected, Rejected
 from whatsapp_mcp.models import Chat, ConnectionState, ContactUpdate, GroupUpdate, Page
 from whatsapp_mcp.processes.rpc import Params
@@ -204,7 +206,7 @@ async def looking() -> AsyncGenerator[Callable[[], Awaitable[None]]]:
 async def test_a_group_of_the_account_is_known_by_its_name(wa: WhatsApp, leader: Leader) -> None:
     ann = wa.person("Ann")
     boat = wa.group("Boat", [ann])
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     await leader.until(ConnectionState.ONLINE)
@@ -242,7 +244,7 @@ async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: What
         while not (await linked.archive.chats()).items:
             await look()
     await told_library(linked, wa, str(ann.lid), shelved=True)
-    await linked.device.reconnect()
+    await direct(linked.device).do(control.reconnect)
     await linked.until(ConnectionState.ONLINE)
     async with looking() as look:
         while not (chat := (await linked.archive.chats()).items[0]).archived:
@@ -252,7 +254,7 @@ async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: What
     state.mute(ann, None)
     state.archive(ann, archived=False)
     await told_library(linked, wa, str(ann.lid), shelved=False)
-    await linked.device.reconnect()
+    await direct(linked.device).do(control.reconnect)
     await linked.until(ConnectionState.ONLINE)
     async with looking() as look:
         while (chat := (await linked.archive.chats()).items[0]).archived:

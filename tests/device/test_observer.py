@@ -14,7 +14,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from whatsapp_mcp.device.connection.connection_record import record_in
+from whatsapp_mcp.device.connection.device_storage import record_in
 from whatsapp_mcp.device.leader import endpoint, pausing
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import observed_status

@@ -20,7 +20,16 @@ from whatsapp_mcp import models
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate
-from whatsapp_mcp.device.operations import Device, as_device
+from whatsapp_mcp.device.operations import (
+    Device,
+    Invocation,
+    Operation,
+    approvals,
+    chats,
+    control,
+    files,
+    sends,
+)
 from whatsapp_mcp.errors import Denied, WhatsAppError
 from whatsapp_mcp.ledger import Ledger, Question, open_ledger
 from whatsapp_mcp.models import (
@@ -56,21 +65,17 @@ ANY: dict[str, Any] = {
 """Arguments beyond the chat, by name; others get a value of no matter."""
 
 
-class Reached:
-    """A device that notes what reached it."""
+class Reached(EnforcedDevice):
+    """A device that notes what is done."""
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Gate) -> None:
+        super().__init__(gate, [])
         self.done: list[str] = []
 
-    def __getattr__(self, name: str) -> Any:
-        async def method(*given: Any, **__: Any) -> Any:
-            if name == "send":
-                *_, begin = given
-                await begin()
-            self.done.append(name)
-            return Activity(1, (ANN, BOB))
-
-        return method
+    async def _do(self, operation: Operation, arguments: dict[str, Any], invocation: Invocation) -> Any:
+        await invocation.begin()
+        self.done.append(operation.name)
+        return Activity(1, (ANN, BOB))
 
 
 @dataclass
@@ -99,9 +104,8 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         )
         refs = {one.chat: one.ref for one in (await archive.messages()).items}
         gate = Gate(archive, ledger, settings_of(folder), lambda: cast("Any", None), SystemClock())
-        reached = Reached()
-        enforced = EnforcedDevice(cast("Any", reached), gate)
-        yield Rig(archive, ledger, reached, as_device(enforced.acting_for(BOUND)), refs)
+        reached = Reached(gate)
+        yield Rig(archive, ledger, reached, reached.acting_for(BOUND), refs)
 
 
 def _value(rig: Rig, name: str, parameter: inspect.Parameter) -> Any:
@@ -126,7 +130,7 @@ async def test_no_operation_reaches_beyond_the_chat(rig: Rig, name: str) -> None
     parameters = CORE_OPERATIONS[name].signature.parameters
     given = {each: _value(rig, each, parameter) for each, parameter in parameters.items()}
     with pytest.raises(WhatsAppError) as refused:
-        await getattr(rig.bound, name)(**given)
+        await rig.bound.perform(CORE_OPERATIONS[name], given)
     assert refused.value.code in {"DENIED", "INVALID_ARGUMENT"}
     assert not rig.reached.done
 
@@ -147,13 +151,13 @@ async def test_no_operation_reaches_beyond_the_chat(rig: Rig, name: str) -> None
 )
 async def test_nothing_but_words_of_its_own_goes_out(rig: Rig, content: Content) -> None:
     with pytest.raises(Denied):
-        await rig.bound.send(SendRequest(ANN, content))
+        await rig.bound.do(sends.send, SendRequest(ANN, content))
     assert not rig.reached.done
 
 
 async def test_a_message_of_another_chat_is_not_quoted(rig: Rig) -> None:
     with pytest.raises(Denied):
-        await rig.bound.send(SendRequest(ANN, TextContent("hi"), reply_to="B1", reply_chat=BOB))
+        await rig.bound.do(sends.send, SendRequest(ANN, TextContent("hi"), reply_to="B1", reply_chat=BOB))
     assert not rig.reached.done
 
 
@@ -161,16 +165,16 @@ async def test_the_question_of_another_agent_is_not_told(rig: Rig) -> None:
     question = Question(("To: Bob",), "asked", "digest", "send", {})
     held = await rig.ledger.approvals.hold(question, Caller("stdio:agent"), SystemClock().now())
     with pytest.raises(Denied):
-        await rig.bound.approval(held.approval.id)
+        await rig.bound.do(approvals.approval, held.approval.id)
 
 
 async def test_who_writes_elsewhere_is_not_told(rig: Rig) -> None:
-    assert (await rig.bound.activity(0)).typing == (ANN,)
+    assert (await rig.bound.do(control.activity, 0)).typing == (ANN,)
 
 
 async def test_what_stays_in_the_chat_is_done(rig: Rig) -> None:
-    await rig.bound.download(rig.refs[ANN])
-    await rig.bound.typing(ANN, "composing")
+    await rig.bound.do(files.download, rig.refs[ANN])
+    await rig.bound.do(chats.typing, ANN, "composing")
     for content in (PollContent("?", ("a", "b")), ReactionContent("A1", "👍"), VoteContent("A1", ("a",))):
-        await rig.bound.send(SendRequest(ANN, content))
+        await rig.bound.do(sends.send, SendRequest(ANN, content))
     assert rig.reached.done == ["download", "typing", "send", "send", "send"]

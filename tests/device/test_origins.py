@@ -12,7 +12,8 @@ import pytest
 from tests.device.conftest import Leader
 from tests.device.guarded import AGENT, Guarded, guarding, write_policy
 from tests.device.test_concerns import outgoing, ref_of
-from whatsapp_mcp.device.operations import OPERATIONS
+from whatsapp_mcp.device.operations import approvals, groups, profile, sends
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import ApprovalRequired, Denied
 from whatsapp_mcp.ledger import taint_in
 from whatsapp_mcp.models import (
@@ -73,7 +74,7 @@ def the_file(folder: AccountFolder, content: bytes = DIARY) -> FileContent:
 
 
 async def question(guarded: Guarded) -> str:
-    (held,) = await guarded.person.approvals()
+    (held,) = await guarded.person.do(approvals.approvals)
     return "\n".join([*held.question, held.reason])
 
 
@@ -87,7 +88,7 @@ async def test_words_that_may_not_be_read_are_not_taken_into_the_chat_with_onese
     rule(folder, verdict, mode)
     content: Content = ForwardContent(ref) if how == "forward" else the_file(folder)
     with pytest.raises(ERRORS[verdict]):
-        await guarded.agent.send(SendRequest(await own(guarded), content, wait=10))
+        await guarded.agent.do(sends.send, SendRequest(await own(guarded), content, wait=10))
     assert await said_to_oneself(guarded) == []
 
 
@@ -103,7 +104,7 @@ async def test_words_that_may_not_be_read_are_not_taken_to_a_contact(
     await guarded.leader.archive.record_contacts([ContactUpdate(str(ben.pn), saved_name="Ben")])
     content: Content = ForwardContent(ref) if how == "forward" else the_file(folder)
     with pytest.raises(ERRORS[verdict]):
-        await guarded.agent.send(SendRequest(str(ben.pn), content, wait=10))
+        await guarded.agent.do(sends.send, SendRequest(str(ben.pn), content, wait=10))
     assert ben.inbox == []
 
 
@@ -112,13 +113,13 @@ async def test_the_question_says_whose_words_would_leave(guarded: Guarded, folde
     rule(folder, "ask")
     for content in (ForwardContent(ref), the_file(folder)):
         with pytest.raises(ApprovalRequired) as error:
-            await guarded.agent.send(SendRequest(await own(guarded), content))
+            await guarded.agent.do(sends.send, SendRequest(await own(guarded), content))
         assert "it carries what is from another chat, and a rule wants every one asked about" in str(
             error.value
         )
         asked = await question(guarded)
         assert "in the chat “Ann”" in asked
-        await guarded.person.decide(error.value.approval, True, "terminal")
+        await guarded.person.do(approvals.decide, error.value.approval, True, "terminal")
 
 
 async def test_who_sends_a_file_again_does_not_hide_from_whom_it_came_first(
@@ -128,7 +129,7 @@ async def test_who_sends_a_file_again_does_not_hide_from_whom_it_came_first(
     attached = guarded.wa.media.attach("document", DIARY, fileName="menu.txt", mimetype="text/plain")
     again = await ref_of(guarded, await guarded.stranger.says(attached))
     with pytest.raises(ApprovalRequired):
-        await guarded.agent.send(SendRequest(str(guarded.stranger.pn), the_file(folder)))
+        await guarded.agent.do(sends.send, SendRequest(str(guarded.stranger.pn), the_file(folder)))
     came = f"which came with message #{first} in the chat “Ann” and message #{again} in the chat “Eve”"
     assert came in await question(guarded)
 
@@ -139,7 +140,7 @@ async def test_a_forwarded_file_is_asked_about_by_its_name_kind_and_size(
     ref = await document_of_ann(guarded)
     rule(folder, "ask")
     with pytest.raises(ApprovalRequired):
-        await guarded.agent.send(SendRequest(await own(guarded), ForwardContent(ref)))
+        await guarded.agent.do(sends.send, SendRequest(await own(guarded), ForwardContent(ref)))
     assert "Its file is named “menu.txt”: “text/plain”, 35 bytes, as its sender says" in await question(
         guarded
     )
@@ -149,8 +150,8 @@ async def test_once_the_person_agrees_it_goes_out(guarded: Guarded, folder: Acco
     ref = await document_of_ann(guarded)
     rule(folder, "ask")
     with pytest.raises(ApprovalRequired) as error:
-        await guarded.agent.send(SendRequest(await own(guarded), ForwardContent(ref)))
-    await guarded.person.decide(error.value.approval, True, "terminal")
+        await guarded.agent.do(sends.send, SendRequest(await own(guarded), ForwardContent(ref)))
+    await guarded.person.do(approvals.decide, error.value.approval, True, "terminal")
     with anyio.fail_after(30):
         while not await said_to_oneself(guarded):  # noqa: ASYNC110
             await anyio.sleep(0.01)
@@ -168,7 +169,7 @@ async def test_a_quote_of_a_group_that_may_not_be_read_reaches_nobody_else(
         str(guarded.known.pn), TextContent("hm"), reply_to=said, reply_chat=str(group.jid), wait=10
     )
     with pytest.raises(ERRORS[verdict], match="t carries what is from another chat"):
-        await guarded.agent.send(answer)
+        await guarded.agent.do(sends.send, answer)
     assert guarded.known.inbox == []
 
 
@@ -180,15 +181,15 @@ async def test_a_picture_that_may_not_be_read_becomes_no_photo(
     content = b"\xff\xd8\xff a picture"
     await ref_of(guarded, await guarded.known.says(guarded.wa.media.attach("image", content)))
     group = guarded.wa.group("Town", [guarded.known])
-    await guarded.agent.group(str(group.jid))
+    await guarded.agent.do(groups.group, str(group.jid))
     rule(folder, verdict)
     path = outgoing(folder, content, ".photo.jpg")
     path.write_bytes(b"made of it")
     with pytest.raises(ERRORS[verdict]):
         if of == "group":
-            await guarded.agent.change_group(str(group.jid), GroupChange(photo=str(path)))
+            await guarded.agent.do(groups.change_group, str(group.jid), GroupChange(photo=str(path)))
         else:
-            await guarded.agent.change_profile(ProfileChange(photo=str(path)))
+            await guarded.agent.do(profile.change_profile, ProfileChange(photo=str(path)))
 
 
 async def test_an_agent_that_may_know_nothing_of_a_chat_is_not_told_its_name(
@@ -197,7 +198,7 @@ async def test_an_agent_that_may_know_nothing_of_a_chat_is_not_told_its_name(
     await document_of_ann(guarded)
     rule(folder, "deny")
     with pytest.raises(Denied) as error:
-        await guarded.agent.send(SendRequest(await own(guarded), the_file(folder)))
+        await guarded.agent.do(sends.send, SendRequest(await own(guarded), the_file(folder)))
     assert "Ann" not in str(error.value)
 
 
@@ -208,7 +209,7 @@ async def test_a_scheduled_forward_is_decided_about_as_a_reading_too(
     rule(folder, "deny")
     at = guarded.gate.clock.now() + timedelta(hours=1)
     with pytest.raises(Denied):
-        await guarded.agent.send(SendRequest(await own(guarded), ForwardContent(ref), at=at))
+        await guarded.agent.do(sends.send, SendRequest(await own(guarded), ForwardContent(ref), at=at))
 
 
 async def test_a_file_that_another_chat_shows_to_the_agent_goes_out_unasked(
@@ -220,7 +221,7 @@ async def test_a_file_that_another_chat_shows_to_the_agent_goes_out_unasked(
     attached = guarded.wa.media.attach("document", DIARY, fileName="menu.txt", mimetype="text/plain")
     await ref_of(guarded, await ben.says(attached))
     rule(folder, "deny")
-    sent = await guarded.agent.send(SendRequest(await own(guarded), the_file(folder), wait=10))
+    sent = await guarded.agent.do(sends.send, SendRequest(await own(guarded), the_file(folder), wait=10))
     assert sent.status is SendStatus.SENT
 
 
@@ -237,7 +238,7 @@ async def test_under_rules_for_other_chats_everyday_sends_go_out_unasked(
         "file": the_file(folder),
         "own file": the_file(folder, b"Flour, eggs, butter"),
     }
-    sent = await guarded.agent.send(SendRequest(str(ben.pn), contents[how], wait=10))
+    sent = await guarded.agent.do(sends.send, SendRequest(str(ben.pn), contents[how], wait=10))
     assert sent.status is SendStatus.SENT
 
 
@@ -246,7 +247,7 @@ async def test_what_this_computer_sent_to_a_hidden_chat_stays_its_own(
 ) -> None:
     rule(folder, "deny")
     for to in (str(guarded.known.pn), await own(guarded)):
-        sent = await guarded.agent.send(SendRequest(to, the_file(folder), wait=10))
+        sent = await guarded.agent.do(sends.send, SendRequest(to, the_file(folder), wait=10))
         assert sent.status is SendStatus.SENT
 
 
@@ -258,7 +259,7 @@ async def test_a_copy_of_a_strangers_file_counts_as_the_strangers(
     voice = b"OggS a voice note"
     await ref_of(guarded, await author.says(guarded.wa.media.attach("audio", voice, PTT=True)))
     content = FileContent("voice", str(outgoing(folder, voice, ".ogg")), "audio/ogg; codecs=opus")
-    sent = await guarded.agent.send(SendRequest(await own(guarded), content, wait=10))
+    sent = await guarded.agent.do(sends.send, SendRequest(await own(guarded), content, wait=10))
     assert sent.message_id is not None
     sources = await guarded.leader.archive.repeated_sources([sent.message_id])
     assert sources == {sent.message_id: {"contact" if who == "known" else "stranger"}}
@@ -270,7 +271,7 @@ async def test_a_strangers_file_is_scheduled_for_a_contact_unasked(
     attached = guarded.wa.media.attach("document", DIARY, fileName="menu.txt", mimetype="text/plain")
     await ref_of(guarded, await guarded.stranger.says(attached))
     at = guarded.gate.clock.now() + timedelta(hours=1)
-    sent = await guarded.agent.send(SendRequest(str(guarded.known.pn), the_file(folder), at=at))
+    sent = await guarded.agent.do(sends.send, SendRequest(str(guarded.known.pn), the_file(folder), at=at))
     entry = await guarded.leader.archive.outbox_get(sent.send_id)
     decision = await guarded.gate.judge(
         OPERATIONS["send"], {"request": replace(entry.request, at=None)}, AGENT, taint_in(entry.authorship)

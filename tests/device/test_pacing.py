@@ -10,7 +10,8 @@ import pytest
 
 from tests.device.conftest import Leader
 from tests.device.guarded import guarding
-from whatsapp_mcp.device.outbox.pacing import Pacer
+from whatsapp_mcp.device.operations import sends
+from whatsapp_mcp.device.outbox.lines import Pacer
 from whatsapp_mcp.errors import RateLimited, Rejected
 from whatsapp_mcp.ledger import open_ledger
 from whatsapp_mcp.models import ConnectionState, SendRequest, TextContent
@@ -57,12 +58,16 @@ async def test_a_send_that_whatsapp_answers_with_463_pauses_first_messages_for_e
         linked.device.pauses = guarded.ledger.pauses
         wa.ack_error(463)
         with pytest.raises(Rejected, match="463"):
-            await guarded.agent.send(SendRequest(str(guarded.stranger.pn), TextContent("hello"), wait=10))
+            await guarded.agent.do(
+                sends.send, SendRequest(str(guarded.stranger.pn), TextContent("hello"), wait=10)
+            )
         async with open_ledger(folder) as another:
             until = another.pauses.now().timelocked_until
         assert until is not None
         with pytest.raises(RateLimited, match="463") as refused:
-            await guarded.agent.send(SendRequest(str(wa.person("New").pn), TextContent("hello"), wait=10))
+            await guarded.agent.do(
+                sends.send, SendRequest(str(wa.person("New").pn), TextContent("hello"), wait=10)
+            )
         assert 0 < (refused.value.retry_after or 0) <= 86_400
 
 

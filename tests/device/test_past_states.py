@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.device.connection.connection_record import (
+from whatsapp_mcp.device.connection.device_storage import (
     STATES_KEPT,
     ConnectionRecord,
     past_states,

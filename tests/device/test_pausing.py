@@ -13,12 +13,14 @@ from tests.device.conftest import Leader
 from tests.device.server_process import server_process
 from tests.device.test_reconnect import rig
 from tests.device.test_servers import TAKEOVER, Open, linked, opened, status_of, until
+from tests.devices import direct
 from whatsapp_mcp.device.connection import state
-from whatsapp_mcp.device.connection.connection_record import FILE_NAME, record_in
+from whatsapp_mcp.device.connection.device_storage import FILE_NAME, record_in
 from whatsapp_mcp.device.connection.state import Connection
 from whatsapp_mcp.device.leader import pausing
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import observed_status
+from whatsapp_mcp.device.operations import chats, control, sends
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.models import (
     ConnectionState,
@@ -89,7 +91,7 @@ async def test_what_is_sent_in_a_pause_is_queued_at_once_and_goes_out_once_after
         await pausing.pause(account)
         async with devices.use() as device:
             with anyio.fail_after(10):  # less than a send waits for its outcome
-                result = await device.send(SendRequest(str(ann.pn), TextContent("later")))
+                result = await device.do(sends.send, SendRequest(str(ann.pn), TextContent("later")))
         assert result.status is SendStatus.QUEUED
         assert "paused" in (result.reason or "")
         await wa.me.offline()
@@ -99,7 +101,7 @@ async def test_what_is_sent_in_a_pause_is_queued_at_once_and_goes_out_once_after
         assert (await ann.receives()).text == "later"
         await until(devices, ONLINE)
         async with devices.use() as device:
-            again = await device.send(SendRequest(str(ann.pn), TextContent("and now")))
+            again = await device.do(sends.send, SendRequest(str(ann.pn), TextContent("and now")))
         assert again.status is SendStatus.SENT
         assert [each.text for each in ann.inbox] == ["later", "and now"]
         assert (await archive.message(again.ref or 0)).text == "and now"
@@ -114,16 +116,16 @@ async def test_other_changes_are_refused_with_how_to_end_the_pause(
         reaction = SendRequest(str(ann.pn), ReactionContent("3EB0", "+"), queue=False)
         async with devices.use() as device:
             for change in (
-                device.send(reaction),
-                device.typing(str(ann.pn), "composing"),
-                device.reconnect(),
-                device.unlink(),
+                device.do(sends.send, reaction),
+                device.do(chats.typing, str(ann.pn), "composing"),
+                device.do(control.reconnect),
+                device.do(control.unlink),
             ):
                 with pytest.raises(NotConnected, match="paused") as refused:
                     await change
                 assert "`whatsapp-mcp resume`" in refused.value.action
             with pytest.raises(InvalidArgument, match="linked already"):
-                await device.link()
+                await device.do(control.link)
         assert (await status_of(devices)).state is PAUSED
 
 
@@ -141,7 +143,7 @@ async def test_without_a_server_the_next_one_starts_paused(
             assert (status.leader_pid, status.until, status.generation) == (os.getpid(), until_then, 1)
             async with devices.use() as device:
                 with pytest.raises(NotConnected):
-                    await device.reconnect()
+                    await device.do(control.reconnect)
 
     assert (await pausing.resume(account)).state is ConnectionState.OFFLINE
     async with server() as (devices, _):
@@ -157,7 +159,7 @@ async def test_when_the_leader_is_killed_in_a_pause_the_next_one_is_paused_and_h
         await until(devices, ONLINE)
         await pausing.pause(account)
         async with devices.use() as device:
-            result = await device.send(SendRequest(str(ann.pn), TextContent("later")))
+            result = await device.do(sends.send, SendRequest(str(ann.pn), TextContent("later")))
         assert result.status is SendStatus.QUEUED
         leader.kill()
         with anyio.fail_after(TAKEOVER):
@@ -169,7 +171,7 @@ async def test_when_the_leader_is_killed_in_a_pause_the_next_one_is_paused_and_h
         await until(devices, ONLINE)
         assert (await ann.receives()).text == "later"
         async with devices.use() as device:
-            await device.send(SendRequest(str(ann.pn), TextContent("end")))
+            await device.do(sends.send, SendRequest(str(ann.pn), TextContent("end")))
         assert [each.text for each in ann.inbox] == ["later", "end"]
 
 
@@ -226,8 +228,8 @@ async def test_an_account_without_a_phone_cannot_be_paused(
 
 async def test_an_end_that_has_passed_is_refused(linked: Leader) -> None:
     with pytest.raises(InvalidArgument, match="has passed"):
-        await linked.device.pause(ahead(-1))
-    assert (await linked.device.status()).state is ONLINE
+        await direct(linked.device).do(control.pause, ahead(-1))
+    assert (await direct(linked.device).do(control.status)).state is ONLINE
 
 
 async def test_a_replaced_session_is_not_paused_and_keeps_its_own_way_out(
@@ -236,8 +238,9 @@ async def test_a_replaced_session_is_not_paused_and_keeps_its_own_way_out(
     await wa.replaced()
     await linked.until(ConnectionState.REPLACED)
     reaction = SendRequest(str(wa.person("Ann").pn), ReactionContent("3EB0", "+"), queue=False)
-    typing = linked.device.typing("15550002222@s.whatsapp.net", "composing")
-    for change in (linked.device.pause(), linked.device.send(reaction), typing):
+    device = direct(linked.device)
+    typing = device.do(chats.typing, "15550002222@s.whatsapp.net", "composing")
+    for change in (device.do(control.pause), device.do(sends.send, reaction), typing):
         with pytest.raises(NotConnected, match="replaced") as refused:
             await change
         assert "`whatsapp-mcp reconnect`" in refused.value.action

@@ -10,6 +10,7 @@ import pytest
 
 from tests.device.conftest import Leader
 from tests.device.guarded import Guarded, guarding
+from whatsapp_mcp.device.operations import approvals, groups, sends
 from whatsapp_mcp.errors import ApprovalRequired, Denied
 from whatsapp_mcp.models import (
     ApprovalState,
@@ -43,7 +44,9 @@ async def guarded(wa: WhatsApp, linked: Leader, folder: AccountFolder) -> AsyncI
 async def asked(guarded: Guarded, to: User | Group, content: Content) -> Received:
     """The question on the phone about a send."""
     with pytest.raises(ApprovalRequired):
-        await guarded.agent.send(SendRequest(str(to.pn if isinstance(to, User) else to.jid), content))
+        await guarded.agent.do(
+            sends.send, SendRequest(str(to.pn if isinstance(to, User) else to.jid), content)
+        )
     while not (received := await guarded.wa.me.receives()).text.startswith("*May this be done?*"):
         pass
     return received
@@ -82,7 +85,7 @@ async def test_a_thumb_down_ends_it(guarded: Guarded) -> None:
     entry = await guarded.leader.archive.outbox_get(held.approval.send_id)
     assert entry.status is SendStatus.FAILED
     with pytest.raises(Denied, match="said no"):
-        await guarded.agent.send(SendRequest(str(guarded.stranger.pn), TextContent("hello")))
+        await guarded.agent.do(sends.send, SendRequest(str(guarded.stranger.pn), TextContent("hello")))
     assert guarded.stranger.inbox == []
 
 
@@ -112,7 +115,7 @@ async def test_a_yes_to_one_file_sends_no_other(guarded: Guarded, folder: Accoun
 
 async def test_a_yes_for_some_people_sends_nothing_to_others(guarded: Guarded) -> None:
     group = guarded.wa.group("Town", [guarded.known, guarded.stranger])
-    await guarded.agent.group(str(group.jid))
+    await guarded.agent.do(groups.group, str(group.jid))
     question = await asked(guarded, group, TextContent("hello"))
     group.add(guarded.wa.person("Mallory"))
     with anyio.fail_after(30):
@@ -155,7 +158,7 @@ async def test_no_tool_touches_a_question_or_finds_it(
     question = await asked(guarded, guarded.stranger, TextContent("hello"))
     for caller in (guarded.agent, guarded.person):
         with pytest.raises(Denied, match="asks the user"):
-            await caller.send(SendRequest(str(guarded.wa.me.pn), aimed(question.id)))
+            await caller.do(sends.send, SendRequest(str(guarded.wa.me.pn), aimed(question.id)))
     found = await guarded.leader.archive.messages()
     assert not [one for one in found.items if one.message_id == question.id or "hello" in one.text]
     held = guarded.ledger.approvals.asked_by(question.id)
@@ -169,21 +172,21 @@ async def test_a_send_whose_question_has_ended_is_asked_about_again_under_the_sa
 ) -> None:
     request = SendRequest(str(guarded.stranger.pn), TextContent("hello"), idempotency_key="k", wait=1)
     with pytest.raises(ApprovalRequired) as error:
-        await guarded.agent.send(request)
+        await guarded.agent.do(sends.send, request)
     if end == "void":
-        await guarded.gate.void(error.value.approval)
+        await guarded.gate.approvals.void(error.value.approval)
     else:
         send_id = guarded.ledger.approvals.get(error.value.approval).approval.send_id
         assert send_id is not None
         await guarded.ledger.approvals.void(error.value.approval)
         await guarded.leader.device.outbox.refuse(send_id, Denied("Nobody approved it."))
     with pytest.raises(ApprovalRequired) as again:
-        await guarded.agent.send(request)
+        await guarded.agent.do(sends.send, request)
     assert again.value.approval != error.value.approval
     (entry,) = await guarded.leader.archive.outbox_held()
     assert (await guarded.leader.device.outbox.outcome(entry.send_id, 0.2)).status is SendStatus.HELD
     assert guarded.stranger.inbox == []
-    await guarded.person.decide(again.value.approval, True, "terminal")
+    await guarded.person.do(approvals.decide, again.value.approval, True, "terminal")
     with anyio.fail_after(30):
         assert (await guarded.stranger.receives()).text == "hello"
 

@@ -12,12 +12,14 @@ import pytest
 from tests import simulated
 from tests.client.client_process import NOWHERE
 from tests.device.socks import PASSWORD, dial_directly, dial_through, socks_proxy
+from tests.devices import direct
 from tests.media.website import page, served
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.connection.keys import stored_device
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import control, sends
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import MediaUnavailable, NotConnected
 from whatsapp_mcp.media.web import fetch
 from whatsapp_mcp.models import ConnectionState, SendRequest, TextContent
@@ -51,7 +53,7 @@ async def device_with(folder: AccountFolder, proxy: str) -> AsyncIterator[LocalD
 
 
 async def link(device: LocalDevice, wa: WhatsApp) -> None:
-    shown = await device.link()
+    shown = await direct(device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     with anyio.fail_after(LIMIT):
@@ -84,7 +86,9 @@ async def test_connection_files_and_previews_go_through_a_socks_proxy(
         await anyio.Path(picture).write_bytes(b"picture")
         await device.call("upload", {"path": str(picture), "kind": "image"})
         ann = wa.person("Ann")
-        await device.send(SendRequest(str(ann.pn), TextContent(f"{site}/", link_preview=True), wait=LIMIT))
+        await direct(device).do(
+            sends.send, SendRequest(str(ann.pn), TextContent(f"{site}/", link_preview=True), wait=LIMIT)
+        )
         assert (await ann.receives()).message.extendedTextMessage.title == "Boats"
         hosts = {target.rpartition(":")[0] for target in seen}
         assert hosts == {"web.whatsapp.com", "media-sim1-1.cdn.whatsapp.net", "127.0.0.1"}
@@ -96,8 +100,8 @@ async def test_no_log_and_no_file_holds_the_password_of_a_proxy_that_is_not_ther
     caplog.set_level("DEBUG", "whatsapp_mcp")
     async with device_with(folder, f"socks5://traveller:{PASSWORD}@127.0.0.1:1") as device:
         with pytest.raises(NotConnected, match="connection refused") as refused:
-            await device.link()
-        status = await device.status()
+            await direct(device).do(control.link)
+        status = await direct(device).do(control.status)
     assert PASSWORD not in f"{refused.value}{status}{caplog.text}"
     for path in folder.path.iterdir():
         if path.is_file():

@@ -9,7 +9,7 @@ import pytest
 
 from tests.device.fake_clock import settle
 from tests.device.files_rig import HOUR, World, reading, until
-from whatsapp_mcp.device.files import refusals
+from whatsapp_mcp.device.files import reading as reading_files
 from whatsapp_mcp.device.files.reading import (
     ANSWER_WITHIN,
     CALM,
@@ -203,7 +203,7 @@ async def test_what_an_older_version_could_not_read_is_tried_by_a_newer_one(
         for _ in range(6):
             with pytest.raises(Unsupported):
                 await loop.read(1)
-        monkeypatch.setattr(refusals, "__version__", "99")
+        monkeypatch.setattr(reading_files, "__version__", "99")
         del world.reader_raises[1]
         await loop.read(1)
     assert 1 in world.readings

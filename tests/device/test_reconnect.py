@@ -14,12 +14,12 @@ import pytest
 from tests.device.fake_clock import FakeClock, settle
 from tests.tables import for_each
 from whatsapp_mcp.client import claim
-from whatsapp_mcp.device.connection import ConnectionOperations, state
+from whatsapp_mcp.device.connection import ConnectionControls, state
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.connection.reconnect import PROBE_DEADLINE, ReconnectLoop
 from whatsapp_mcp.device.connection.state import Connection
-from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState as S
 
@@ -149,15 +149,14 @@ async def test_a_probe_that_outlives_its_client_decides_nothing() -> None:
         assert it.fakes.misdeeds == []
 
 
-class Operations(ConnectionOperations):
+def controls(it: Rig) -> ConnectionControls:
     """What is asked of the connection of a rig; WhatsApp cannot be told of a logout."""
 
-    def __init__(self, it: Rig) -> None:
-        self._clock = it.clock
-        self._loop = it.loop
-
-    async def call(self, method: str, params: Any = None, *, deadline: float = 1.0) -> Any:
+    async def call(method: str, params: Any = None, *, deadline: float = 1.0) -> Any:
         raise NotConnected("There is no way to it.")
+
+    nothing = cast("Any", None)
+    return ConnectionControls(it.clock, it.loop, nothing, call=call, status=nothing)
 
 
 async def test_unlinking_waits_for_a_client_that_stays_for_the_address_book() -> None:
@@ -166,7 +165,7 @@ async def test_unlinking_waits_for_a_client_that_stays_for_the_address_book() ->
         longest = claim.PATIENCE + claim.LONGEST_PATIENCE
         it.fakes.undeletable = round(longest / 0.1)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Operations(it).unlink)
+            tasks.start_soon(controls(it).unlink)
             await it.clock.advance(longest + 1)
         assert it.fakes.undeletable == 0
         assert it.loop.connection.state is S.UNLINKED

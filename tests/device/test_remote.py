@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,11 +11,10 @@ import anyio
 import anyio.abc
 import pytest
 
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.remote import PING, OfflineDevice, RemoteDevice
-from whatsapp_mcp.device.operations.generated import as_device
-from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations import Device, contacts, control, sends
 from whatsapp_mcp.device.operations.registry import OPERATIONS
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import Busy, InvalidArgument, Rejected
 from whatsapp_mcp.models import (
     PERSON,
@@ -30,14 +28,6 @@ from whatsapp_mcp.models import (
 from whatsapp_mcp.processes.rpc import Handler, Peer
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.mark.parametrize("kind", [RemoteDevice, OfflineDevice])
-def test_every_operation_of_the_protocol_is_there(kind: type) -> None:
-    asked = {name for name, _ in inspect.getmembers_static(Device, inspect.isfunction) if name[0] != "_"}
-    assert asked == set(OPERATIONS)
-    for name in asked:
-        assert inspect.iscoroutinefunction(getattr(kind, name)), name
 
 
 class Bytes(anyio.abc.ByteReceiveStream, anyio.abc.ByteSendStream):
@@ -71,7 +61,7 @@ async def connected(answer: Handler) -> AsyncIterator[tuple[Device, anyio.Cancel
     async with background_tasks() as tasks:
         tasks.start_soon(leader)
         async with Peer(Bytes(from_host), Bytes(to_host)) as peer:
-            yield as_device(RemoteDevice("default", peer, 4711)), alive
+            yield RemoteDevice("default", peer, 4711), alive
 
 
 async def test_arguments_and_results_arrive_as_they_were() -> None:
@@ -85,8 +75,8 @@ async def test_arguments_and_results_arrive_as_they_were() -> None:
         return operation.result.dump_python(result, mode="json")
 
     async with connected(answer) as (device, _):
-        assert await device.send(request) == result
-        assert await as_device(cast("RemoteDevice", device).acting_for(PERSON)).send(request) == result
+        assert await device.do(sends.send, request) == result
+        assert await cast("RemoteDevice", device).acting_for(PERSON).do(sends.send, request) == result
     assert seen == [{"caller": caller, "request": request} for caller in ("unknown", "person")]
 
 
@@ -96,7 +86,7 @@ async def test_an_error_arrives_as_its_class() -> None:
 
     async with connected(answer) as (device, _):
         with pytest.raises(Rejected, match="479"):
-            await device.resolve_number("+15550002222")
+            await device.do(contacts.resolve_number, "+15550002222")
 
 
 async def test_a_host_that_ends_during_a_call_is_told() -> None:
@@ -113,8 +103,8 @@ async def test_a_host_that_ends_during_a_call_is_told() -> None:
     async with connected(answer) as (device, alive), anyio.create_task_group() as tasks:
         tasks.start_soon(end, alive)
         with pytest.raises(Busy, match="4711"):
-            await device.reconnect()
-        assert (await device.status()).state is ConnectionState.OFFLINE
+            await device.do(control.reconnect)
+        assert (await device.do(control.status)).state is ConnectionState.OFFLINE
 
 
 async def test_a_host_that_is_stopped_is_told_within_seconds() -> None:
@@ -123,7 +113,7 @@ async def test_a_host_that_is_stopped_is_told_within_seconds() -> None:
 
     async with connected(answer) as (device, _):
         with anyio.fail_after(8):
-            status = await device.status()
+            status = await device.do(control.status)
     assert status.state is ConnectionState.OFFLINE
     assert status.leader_pid == 4711
     assert "4711" in (status.action or "")
@@ -137,7 +127,7 @@ async def test_a_slow_call_of_a_host_that_lives_is_waited_for() -> None:
         return "15550002222@s.whatsapp.net"
 
     async with connected(answer) as (device, _):
-        assert await device.resolve_number("+15550002222") == "15550002222@s.whatsapp.net"
+        assert await device.do(contacts.resolve_number, "+15550002222") == "15550002222@s.whatsapp.net"
 
 
 async def test_a_host_too_busy_for_the_question_whether_it_lives_does_live() -> None:
@@ -152,16 +142,16 @@ async def test_a_host_too_busy_for_the_question_whether_it_lives_does_live() -> 
 
     async with connected(answer) as (device, _):
         with anyio.fail_after(8):
-            assert await device.resolve_number("+15550002222") == "15550002222@s.whatsapp.net"
+            assert await device.do(contacts.resolve_number, "+15550002222") == "15550002222@s.whatsapp.net"
 
 
 async def test_an_offline_device_answers_its_status_and_refuses_the_rest() -> None:
-    device = as_device(OfflineDevice("default", "Nobody leads."))
-    status = await device.status()
+    device = OfflineDevice("default", "Nobody leads.")
+    status = await device.do(control.status)
     assert isinstance(status, ConnectionStatus)
     assert (status.state, status.reason) == (ConnectionState.OFFLINE, "Nobody leads.")
     with pytest.raises(Busy, match="Nobody leads"):
-        await device.reconnect()
+        await device.do(control.reconnect)
 
 
 async def test_a_state_that_a_follower_does_not_know_is_shown_with_what_the_leader_advises() -> None:
@@ -172,7 +162,7 @@ async def test_a_state_that_a_follower_does_not_know_is_shown_with_what_the_lead
         return {**known, "state": "hibernating", "action": "Wait until spring."}
 
     async with connected(answer) as (device, _):
-        status = await device.status()
+        status = await device.do(control.status)
     assert (status.state.value, status.action) == ("hibernating", "Wait until spring.")
 
 

@@ -12,6 +12,7 @@ from tests.device.guarded import AGENT
 from tests.device.later_rig import MINUTE, Later, leading, media
 from tests.device.outbox_rig import Wire
 from whatsapp_mcp.device.guard import LATE
+from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import ApprovalRequired
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.models import FORMER_GONE, PERSON, FileContent, SendStatus
@@ -24,8 +25,8 @@ HOUR = 60 * MINUTE
 
 async def _replaced(later: Later) -> int:
     """The number of a send for later that has taken another's place."""
-    former = await later.agent.send(later.later("first"))
-    return (await later.agent.send(later.later("better", replaces=former.send_id))).send_id
+    former = await later.agent.do(sends.send, later.later("first"))
+    return (await later.agent.do(sends.send, later.later("better", replaces=former.send_id))).send_id
 
 
 async def test_one_that_is_asked_about_when_it_is_due_goes_out_after_a_yes(folder: AccountFolder) -> None:
@@ -33,8 +34,8 @@ async def test_one_that_is_asked_about_when_it_is_due_goes_out_after_a_yes(folde
         changed = await _replaced(later)
         await later.sleeps(HOUR + LATE + MINUTE)
         await later.until(changed, SendStatus.HELD)
-        (question,) = await later.person.approvals()
-        await later.person.decide(question.id, True, "page")
+        (question,) = await later.person.do(approvals.approvals)
+        await later.person.do(approvals.decide, question.id, True, "page")
         await later.until(changed, SendStatus.SENT, SendStatus.FAILED)
         assert later.wire.handed_over == [ANA]
 
@@ -45,8 +46,8 @@ async def test_one_whose_former_was_deleted_meanwhile_goes_out_after_a_yes(folde
         await later.sleeps(HOUR + LATE + MINUTE)
         await later.until(changed, SendStatus.HELD)
         await later.archive.purge(before=later.clock.now())
-        (question,) = await later.person.approvals()
-        await later.person.decide(question.id, True, "page")
+        (question,) = await later.person.do(approvals.approvals)
+        await later.person.do(approvals.decide, question.id, True, "page")
         await later.until(changed, SendStatus.SENT, SendStatus.FAILED)
         assert later.wire.handed_over == [ANA]
 
@@ -55,12 +56,12 @@ async def test_the_person_is_told_of_one_that_cannot_go_out_despite_a_yes(folder
     async with leading(folder, policy=STANDARD) as later:
         path = media(folder, "a.txt", b"one")
         content = FileContent("document", str(path), "text/plain")
-        sent = await later.agent.send(replace(later.later(), content=content))
+        sent = await later.agent.do(sends.send, replace(later.later(), content=content))
         await later.sleeps(HOUR + LATE + MINUTE)
         await later.until(sent.send_id, SendStatus.HELD)
         path.write_bytes(b"two")
-        (question,) = await later.person.approvals()
-        await later.person.decide(question.id, True, "page")
+        (question,) = await later.person.do(approvals.approvals)
+        await later.person.do(approvals.decide, question.id, True, "page")
         assert await later.status(sent.send_id) is SendStatus.FAILED
         (told,) = later.told
         assert "have changed" in told
@@ -68,10 +69,10 @@ async def test_the_person_is_told_of_one_that_cannot_go_out_despite_a_yes(folder
 
 async def _asked_to_replace(later: Later) -> tuple[int, int, str]:
     """Numbers of a scheduled send and of one that is held and would replace it, and of its question."""
-    former = await later.agent.send(later.later("first"))
+    former = await later.agent.do(sends.send, later.later("first"))
     await later.ledger.expose(AGENT.principal, Exposure.STRANGER)
     with pytest.raises(ApprovalRequired) as raised:
-        await later.agent.send(later.later("better", replaces=former.send_id))
+        await later.agent.do(sends.send, later.later("better", replaces=former.send_id))
     (held,) = await later.archive.outbox_held()
     return former.send_id, held.send_id, raised.value.approval
 
@@ -94,7 +95,7 @@ async def test_one_whose_question_was_lost_fails_if_the_other_has_gone_out(folde
     async with leading(folder, wire=wire, clock=clock, policy=STANDARD) as first:
         former, changed, number = await _asked_to_replace(first)
         await first.ledger.approvals.void(number)
-        await first.person.send(first.later("now", replaces=former))
+        await first.person.do(sends.send, first.later("now", replaces=former))
     await clock.suspend(1)
     async with leading(folder, wire=wire, clock=clock) as second:
         assert await second.until(changed, SendStatus.FAILED)
@@ -120,7 +121,7 @@ async def test_an_earlier_yes_does_not_let_go_what_is_asked_about_again(folder: 
     wire, clock = Wire(), FakeClock()
     async with leading(folder, wire=wire, clock=clock, policy=STANDARD) as first:
         _, changed, number = await _asked_to_replace(first)
-        await first.person.decide(number, True, "page")
+        await first.person.do(approvals.decide, number, True, "page")
         await first.archive.outbox_asked(changed, clock.now() + 2 * HOUR)  # and no question
     await clock.suspend((HOUR + LATE + MINUTE).total_seconds())
     async with leading(folder, wire=wire, clock=clock) as second:
@@ -130,11 +131,11 @@ async def test_an_earlier_yes_does_not_let_go_what_is_asked_about_again(folder: 
 
 async def test_a_key_that_is_used_again_replaces_too(folder: AccountFolder) -> None:
     async with leading(folder, policy=STANDARD) as later:
-        former = await later.agent.send(later.later("first"))
+        former = await later.agent.do(sends.send, later.later("first"))
         better = later.later("better", replaces=former.send_id, idempotency_key="k")
         held, _ = await later.archive.outbox_add(
             better, expires_at=later.clock.now() + HOUR, held=True, principal=PERSON.principal
         )
         await later.archive.outbox_withdrawn(held.send_id, "Denied.")
-        assert (await later.person.send(better)).send_id == held.send_id
+        assert (await later.person.do(sends.send, better)).send_id == held.send_id
         assert await later.status(former.send_id) is SendStatus.FAILED

@@ -10,7 +10,9 @@ import pytest
 from tests.archive.events import ANA, BOB
 from tests.device.guarded import AGENT, write_policy
 from tests.device.later_rig import MINUTE, OWN, Later, leading, media
-from whatsapp_mcp.device.guard import LATE, moments
+from whatsapp_mcp.device.guard import LATE
+from whatsapp_mcp.device.guard import sends as guarded_sends
+from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import (
     ApprovalRequired,
     InvalidArgument,
@@ -40,14 +42,14 @@ HOUR = 60 * MINUTE
 
 
 async def scheduled(later: Later, request: SendRequest | None = None) -> int:
-    result = await later.agent.send(request or later.later())
+    result = await later.agent.do(sends.send, request or later.later())
     assert (result.status, result.due_at) == (SendStatus.SCHEDULED, (request or later.later()).at)
     return result.send_id
 
 
 async def asked(later: Later, request: SendRequest) -> str:
     with pytest.raises(ApprovalRequired) as raised:
-        await later.agent.send(request)
+        await later.agent.do(sends.send, request)
     return raised.value.approval
 
 
@@ -73,12 +75,12 @@ async def test_what_is_scheduled_is_listed_by_its_moment(folder: AccountFolder) 
 async def test_one_that_is_cancelled_never_goes_out(folder: AccountFolder) -> None:
     async with leading(folder, policy=STANDARD) as later:
         send_id = await scheduled(later)
-        result = await later.agent.cancel_send(ANA, send_id)
+        result = await later.agent.do(sends.cancel_send, ANA, send_id)
         assert (result.status, result.reason) == (SendStatus.FAILED, "Cancelled.")
         await later.passes(2 * HOUR)
         assert later.wire.handed_over == []
         with pytest.raises(InvalidArgument):
-            await later.agent.cancel_send(ANA, send_id)
+            await later.agent.do(sends.cancel_send, ANA, send_id)
 
 
 async def test_one_that_takes_anothers_place_goes_out_alone(folder: AccountFolder) -> None:
@@ -90,7 +92,7 @@ async def test_one_that_takes_anothers_place_goes_out_alone(folder: AccountFolde
         await later.until(changed, SendStatus.SENT)
         assert later.wire.handed_over == [ANA]
         with pytest.raises(InvalidArgument):
-            await later.agent.send(later.later("too late", replaces=changed))
+            await later.agent.do(sends.send, later.later("too late", replaces=changed))
 
 
 async def test_what_would_replace_a_send_of_another_chat_is_refused(folder: AccountFolder) -> None:
@@ -98,7 +100,7 @@ async def test_what_would_replace_a_send_of_another_chat_is_refused(folder: Acco
         await later.archive.record_contacts([ContactUpdate(BOB, saved_name="Bob")])
         former = await scheduled(later)
         with pytest.raises(InvalidArgument):
-            await later.agent.send(later.later(chat=BOB, replaces=former))
+            await later.agent.do(sends.send, later.later(chat=BOB, replaces=former))
         assert await later.status(former) is SendStatus.SCHEDULED
 
 
@@ -108,22 +110,22 @@ async def test_what_would_replace_a_send_of_another_chat_is_refused(folder: Acco
 async def test_a_moment_that_is_none_is_refused(folder: AccountFolder, minutes: int) -> None:
     async with leading(folder, policy=STANDARD) as later:
         with pytest.raises(InvalidArgument):
-            await later.agent.send(later.later(minutes=minutes))
+            await later.agent.do(sends.send, later.later(minutes=minutes))
 
 
 async def test_only_messages_can_be_scheduled(folder: AccountFolder) -> None:
     async with leading(folder, policy=STANDARD) as later:
         request = replace(later.later(), content=ReactionContent("3EB0", "👍"))
         with pytest.raises(InvalidArgument):
-            await later.agent.send(request)
+            await later.agent.do(sends.send, request)
 
 
 async def test_quiet_hours_refuse_a_moment_within_them_at_once(folder: AccountFolder) -> None:
     policy = f'timezone = "UTC"\n{STANDARD}quiet_hours = "00:30-08:00"\n'
     async with leading(folder, policy=policy) as later:
         with pytest.raises(InvalidArgument, match="quiet hours"):
-            await later.agent.send(later.later(minutes=60))
-        assert (await later.person.send(later.later(minutes=60))).status is SendStatus.SCHEDULED
+            await later.agent.do(sends.send, later.later(minutes=60))
+        assert (await later.person.do(sends.send, later.later(minutes=60))).status is SendStatus.SCHEDULED
 
 
 async def test_the_same_is_not_scheduled_twice_without_a_key(folder: AccountFolder) -> None:
@@ -131,17 +133,17 @@ async def test_the_same_is_not_scheduled_twice_without_a_key(folder: AccountFold
         request = later.later()
         await scheduled(later, request)
         with pytest.raises(SendUnknown):
-            await later.agent.send(request)
+            await later.agent.do(sends.send, request)
 
 
 async def test_a_key_that_is_used_again_answers_with_the_moment_that_was_set(folder: AccountFolder) -> None:
     async with leading(folder, policy=STANDARD) as later:
-        first = await later.agent.send(later.later(idempotency_key="k"))
+        first = await later.agent.do(sends.send, later.later(idempotency_key="k"))
         await later.passes(MINUTE)
-        again = await later.agent.send(later.later(idempotency_key="k"))
+        again = await later.agent.do(sends.send, later.later(idempotency_key="k"))
         assert (again.send_id, again.due_at) == (first.send_id, first.due_at)
         with pytest.raises(KeyReused):
-            await later.agent.send(later.later("another", idempotency_key="k"))
+            await later.agent.do(sends.send, later.later("another", idempotency_key="k"))
 
 
 async def test_one_that_is_late_is_asked_about_and_goes_out_after_a_yes_alone(folder: AccountFolder) -> None:
@@ -150,10 +152,10 @@ async def test_one_that_is_late_is_asked_about_and_goes_out_after_a_yes_alone(fo
         await later.sleeps(HOUR + LATE + MINUTE)
         await later.until(send_id, SendStatus.HELD)
         assert later.wire.handed_over == []
-        (question,) = await later.person.approvals()
+        (question,) = await later.person.do(approvals.approvals)
         assert "16 minutes late" in question.reason
         assert later.phone.asked == [question.id]
-        await later.person.decide(question.id, True, "page")
+        await later.person.do(approvals.decide, question.id, True, "page")
         await later.until(send_id, SendStatus.SENT)
         assert later.wire.handed_over == [ANA]
 
@@ -239,9 +241,9 @@ async def test_somebody_who_is_not_known_any_more_is_asked_about(folder: Account
 async def test_a_yes_to_a_stranger_holds_until_it_is_due(folder: AccountFolder) -> None:
     async with leading(folder, policy=STANDARD, known=False) as later:
         number = await asked(later, later.later())
-        (question,) = await later.person.approvals()
+        (question,) = await later.person.do(approvals.approvals)
         assert "Not now, but on Thursday, 01 January 2026, at 01:00 (UTC+0000)" in question.question
-        assert (await later.person.decide(number, True, "page")).state is ApprovalState.USED
+        assert (await later.person.do(approvals.decide, number, True, "page")).state is ApprovalState.USED
         (entry,) = await later.archive.scheduled_sends()
         assert entry.status is SendStatus.SCHEDULED
         await later.passes(HOUR)
@@ -254,9 +256,9 @@ async def test_the_call_that_goes_on_after_a_yes_is_told_of_the_send_and_schedul
 ) -> None:
     async with leading(folder, policy=STANDARD, known=False) as later:
         number = await asked(later, later.later())
-        await later.person.decide(number, True, "elicitation")
+        await later.person.do(approvals.decide, number, True, "elicitation")
         await later.passes(MINUTE)
-        again = await later.acting_for(replace(AGENT, approval=number)).send(later.later())
+        again = await later.acting_for(replace(AGENT, approval=number)).do(sends.send, later.later())
         (entry,) = await later.archive.scheduled_sends()
         assert (again.send_id, again.due_at) == (entry.send_id, entry.due_at)
 
@@ -264,7 +266,7 @@ async def test_the_call_that_goes_on_after_a_yes_is_told_of_the_send_and_schedul
 async def test_a_no_lets_it_never_go(folder: AccountFolder) -> None:
     async with leading(folder, policy=STANDARD, known=False) as later:
         number = await asked(later, later.later())
-        await later.person.decide(number, False, "page")
+        await later.person.do(approvals.decide, number, False, "page")
         await later.passes(2 * HOUR)
         assert later.wire.handed_over == []
         assert await later.archive.scheduled_sends() == ()
@@ -281,7 +283,7 @@ async def test_somebody_who_joins_the_group_meanwhile_is_asked_about(folder: Acc
         await later.archive.record_groups([club(ANA, BOB)])
         await later.passes(HOUR)
         await later.until(send_id, SendStatus.HELD)
-        (question,) = await later.person.approvals()
+        (question,) = await later.person.do(approvals.approvals)
         assert "have changed since" in question.reason
 
 
@@ -328,7 +330,7 @@ async def test_it_counts_for_the_budgets_when_it_goes_out(folder: AccountFolder)
         statuses = sorted(one.status for one in await later.archive.scheduled_sends())
         assert statuses == [SendStatus.SCHEDULED] * 2
         with pytest.raises(RateLimited):
-            await later.agent.send(SendRequest(ANA, TextContent("now"), wait=0.0))
+            await later.agent.do(sends.send, SendRequest(ANA, TextContent("now"), wait=0.0))
         await later.passes(LATE)
         assert len(later.wire.handed_over) == 1
         assert {one.status for one in await later.archive.scheduled_sends()} == {SendStatus.HELD}
@@ -386,7 +388,7 @@ async def test_after_another_phone_is_linked_nothing_goes_out(folder: AccountFol
         assert (await later.status(send_id), later.wire.handed_over) == (SendStatus.FAILED, [])
         later.wire.linked = False
         with pytest.raises(NotLinked):
-            await later.agent.send(later.later("again"))
+            await later.agent.do(sends.send, later.later("again"))
 
 
 async def test_keeping_only_so_many_days_leaves_what_is_for_later(folder: AccountFolder) -> None:
@@ -407,8 +409,8 @@ async def test_one_that_is_cancelled_while_it_is_queued_is_not_told_of(folder: A
         later.knows_replies[1] = False
         await later.passes(HOUR + MINUTE)
         assert {await later.status(one) for one in (first, second)} == {SendStatus.QUEUED}
-        await later.agent.cancel_send(ANA, first)
-        await later.agent.send(later.later("c", replaces=second))
+        await later.agent.do(sends.cancel_send, ANA, first)
+        await later.agent.do(sends.send, later.later("c", replaces=second))
         await later.passes(MINUTE)
         assert (later.told, later.wire.handed_over) == ([], [])
 
@@ -416,11 +418,11 @@ async def test_one_that_is_cancelled_while_it_is_queued_is_not_told_of(folder: A
 async def test_the_one_whose_place_is_taken_does_not_count_among_those_that_wait(
     folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moments, "MOST_SCHEDULED", 1)
+    monkeypatch.setattr(guarded_sends, "MOST_SCHEDULED", 1)
     async with leading(folder, policy=STANDARD) as later:
         former = await scheduled(later)
         with pytest.raises(RateLimited):
-            await later.agent.send(later.later("another"))
+            await later.agent.do(sends.send, later.later("another"))
         await scheduled(later, later.later("better", replaces=former))
 
 
@@ -429,14 +431,14 @@ async def test_a_no_that_comes_before_the_question_names_the_send_ends_it(
 ) -> None:
     async with leading(folder, policy=STANDARD) as later:
         send_id = await scheduled(later)
-        approvals = later.ledger.approvals
-        note = approvals.note_send
+        noted = later.ledger.approvals
+        note = noted.note_send
 
         async def answered(number: str, send: int) -> None:
-            await later.person.decide(number, False, "page")
+            await later.person.do(approvals.decide, number, False, "page")
             await note(number, send)
 
-        monkeypatch.setattr(approvals, "note_send", answered)
+        monkeypatch.setattr(noted, "note_send", answered)
         await later.sleeps(HOUR + LATE + MINUTE)
         await later.until(send_id, SendStatus.FAILED)
         assert (await later.archive.outbox_get(send_id)).reason == "DENIED: The user said no."
@@ -448,14 +450,14 @@ async def test_one_that_cannot_be_decided_about_keeps_no_other_back(
     async with leading(folder, policy=STANDARD) as later:
         first = await scheduled(later, later.later("a"))
         second = await scheduled(later, later.later("b"))
-        digest = later.gate.held_sends.digest
+        digest = later.gate.sends.digest
 
         async def failing(request: SendRequest) -> str:
             if request.content == TextContent("a"):
                 raise OSError
             return await digest(request)
 
-        monkeypatch.setattr(later.gate.held_sends, "digest", failing)
+        monkeypatch.setattr(later.gate.sends, "digest", failing)
         await later.passes(HOUR + MINUTE)
         await later.until(second, SendStatus.SENT)
         assert await later.status(first) is SendStatus.SCHEDULED

@@ -19,6 +19,7 @@ from tests.device.outbox_rig import Wire
 from tests.properties import examples
 from tests.tables import for_each
 from whatsapp_mcp.device.guard import LATE
+from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import ApprovalRequired, InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
@@ -109,14 +110,14 @@ async def _succession(folder: AccountFolder, fuse: Fuse, known: bool, client: st
 async def _asked_for(led: Later, wanted: SendRequest) -> None:
     """As an agent does it, and calls again; the person allows what is asked about."""
     try:
-        await led.agent.send(wanted)
+        await led.agent.do(sends.send, wanted)
     except ApprovalRequired:
         await _allow(led)
 
 
 async def _allow(led: Later) -> None:
-    for question in await led.person.approvals():
-        await led.person.decide(question.id, True, "page")
+    for question in await led.person.do(approvals.approvals):
+        await led.person.do(approvals.decide, question.id, True, "page")
 
 
 async def _settled(led: Later) -> set[SendStatus]:
@@ -140,7 +141,7 @@ async def test_the_next_leader_asks_again_about_one_whose_question_was_being_ask
 ) -> None:
     wire, clock = Wire(), FakeClock()
     async with leading(folder, wire=wire, clock=clock, policy=STANDARD) as first:
-        await first.agent.send(request(clock))
+        await first.agent.do(sends.send, request(clock))
         await first.archive.outbox_asked(1, clock.now() + HOUR)  # and no question
     await clock.suspend(1)
     async with leading(folder, wire=wire, clock=clock) as second:
@@ -155,7 +156,7 @@ async def test_the_next_leader_asks_again_about_one_whose_question_was_being_ask
 async def test_a_server_that_takes_over_sends_what_another_had_scheduled(folder: AccountFolder) -> None:
     wire, clock = Wire(), FakeClock()
     async with leading(folder, wire=wire, clock=clock, policy=STANDARD) as first:
-        await first.agent.send(request(clock))
+        await first.agent.do(sends.send, request(clock))
     async with leading(folder, wire=wire, clock=clock) as second:
         await second.passes(HOUR)
         await second.until(1, SendStatus.SENT)
@@ -169,7 +170,7 @@ async def test_a_yes_that_is_over_lets_nothing_go(folder: AccountFolder) -> None
     wire, clock = Wire(), FakeClock()
     async with leading(folder, wire=wire, clock=clock, policy=STANDARD, known=False) as first:
         with pytest.raises(ApprovalRequired) as asked:
-            await first.agent.send(request(clock))
+            await first.agent.do(sends.send, request(clock))
         await first.ledger.approvals.decide(asked.value.approval, True, "page", clock.now())
     await clock.suspend((HOUR + MINUTE).total_seconds())
     async with leading(folder, wire=wire, clock=clock, known=False) as second:

@@ -10,7 +10,9 @@ import pytest
 
 from tests.device.conftest import Leader
 from tests.device.letters import LETTER, known, letter, met
-from whatsapp_mcp.device.sealing import IDLE, seal_idle
+from tests.devices import direct
+from whatsapp_mcp.device.operations import files
+from whatsapp_mcp.device.retention import IDLE, seal_idle
 from whatsapp_mcp.files.encryption import KeySource, Vault
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_simulator import WhatsApp
@@ -43,6 +45,6 @@ async def test_a_sealed_file_is_handed_out_without_a_second_fetch(
     assert seal_idle(folder, time.time() + 2 * IDLE) == 1
     assert [path.suffix for path in folder.media.iterdir()] == [".sealed"]
     ref = (await met(linked.archive, lambda found: len(found) == 1))[0].ref
-    assert await anyio.Path(await linked.device.download(ref)).read_bytes() == LETTER
+    assert await anyio.Path(await direct(linked.device).do(files.download, ref)).read_bytes() == LETTER
     assert len(wa.media.requests) == 1
     assert LETTER not in folder.archive_db.read_bytes()

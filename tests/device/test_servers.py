@@ -21,16 +21,16 @@ from tests.device.server_process import another_version, server_process
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.connection.accessor import Accessor
-from whatsapp_mcp.device.guard.enforced import EnforcedDevice
-from whatsapp_mcp.device.leader import election, endpoint
+from whatsapp_mcp.device.leader import endpoint, runtime
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.leader.serving import PROTOCOL
-from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations import Device, control, sends
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.device.outbox.takeover import send_through_takeover
 from whatsapp_mcp.errors import Busy, Denied, NotConnected, Unsupported
 from whatsapp_mcp.models import (
+    PERSON,
     ConnectionState,
     ConnectionStatus,
     SendRequest,
@@ -63,7 +63,7 @@ async def opened(home: Path) -> AsyncIterator[Opened]:
 
 async def status_of(devices: Accessor[Device]) -> ConnectionStatus:
     async with devices.use() as device:
-        return await device.status()
+        return await device.do(control.status)
 
 
 async def until(devices: Accessor[Device], state: ConnectionState) -> ConnectionStatus:
@@ -86,7 +86,7 @@ async def reached(folder: AccountFolder) -> tuple[ByteStream, str]:
 async def link(wa: WhatsApp, devices: Accessor[Device]) -> None:
     await until(devices, ConnectionState.UNLINKED)
     async with devices.use() as device:
-        shown = await device.link()
+        shown = await device.do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     await until(devices, ConnectionState.ONLINE)
@@ -103,7 +103,7 @@ async def test_a_server_that_hosts_links_and_sends(wa: WhatsApp, server: Open) -
     ann = wa.person("Ann")
     async with linked(wa, server) as (devices, archive):
         async with devices.use() as device:
-            result = await device.send(SendRequest(str(ann.pn), TextContent("hello")))
+            result = await device.do(sends.send, SendRequest(str(ann.pn), TextContent("hello")))
         assert result.status is SendStatus.SENT
         assert (await archive.message(result.ref or 0)).text == "hello"
 
@@ -118,7 +118,7 @@ async def test_ten_servers_share_one_link(wa: WhatsApp, server: Open) -> None:
         ann = wa.person("Ann")
         for number, (devices, _) in enumerate(servers):
             async with devices.use() as device:
-                result = await device.send(SendRequest(str(ann.pn), TextContent(f"hello {number}")))
+                result = await device.do(sends.send, SendRequest(str(ann.pn), TextContent(f"hello {number}")))
             assert result.status is SendStatus.SENT
         assert len(wa.me.companions) == 1
 
@@ -201,7 +201,7 @@ async def test_a_stopped_host_is_told_as_such_and_can_go_on(
             assert str(leader.pid) in (status.action or "")
             with anyio.fail_after(8), pytest.raises(Busy, match=str(leader.pid)):
                 async with devices.use() as device:
-                    await device.reconnect()
+                    await device.do(control.reconnect)
             async with server() as (newcomer, _):
                 with anyio.fail_after(8):
                     while (status := await status_of(newcomer)).leader_pid != leader.pid:  # noqa: ASYNC110
@@ -267,8 +267,7 @@ async def test_keys_that_are_spoilt_while_a_server_hosts_are_told_and_a_phone_ca
     keys = Settings(home=home_of(tmp_path)).account_folder().client_db
     async with linked(wa, server) as (devices, _):
         async with devices.use() as device:
-            assert isinstance(device, EnforcedDevice)
-            client = device._device.client_pid
+            client = (await device.acting_for(PERSON).do(control.figures)).client_pid
         assert client is not None
         os.kill(client, signal.SIGSTOP)
         keys.write_bytes(b"no database" * 1000)
@@ -391,7 +390,7 @@ async def test_a_host_that_cannot_be_reached_is_named(
     folder.create()
     lock = LeaderLock(folder)
     assert lock.acquire()
-    monkeypatch.setattr(election, "_START_LIMIT", 0.3)
+    monkeypatch.setattr(runtime, "_START_LIMIT", 0.3)
     async with server() as (devices, _):
         with anyio.fail_after(30):
             while "cannot be reached" not in ((status := await status_of(devices)).reason or ""):  # noqa: ASYNC110

@@ -9,6 +9,8 @@ import anyio
 import pytest
 
 from tests.device.conftest import Leader
+from tests.devices import direct
+from whatsapp_mcp.device.operations import control, sends
 from whatsapp_mcp.models import ConnectionState as S
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
@@ -60,7 +62,7 @@ async def test_a_websocket_that_is_never_answered_is_given_to_a_new_client(
 
 async def test_a_handshake_that_is_never_answered_is_tried_again(wa: WhatsApp, linked: Leader) -> None:
     wa.swallow_noise()
-    await linked.device.reconnect()
+    await direct(linked.device).do(control.reconnect)
     with anyio.fail_after(40):
         await linked.device.wait_for(lambda now: now.failures > 0)
     wa.recover()
@@ -90,10 +92,10 @@ async def test_a_session_that_was_ended_on_an_open_connection_is_renewed_within_
 
 
 async def test_a_code_that_nobody_scans_expires_and_leaves_nothing(wa: WhatsApp, leader: Leader) -> None:
-    shown = await leader.device.link()
+    shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     with anyio.fail_after(80):
-        following = await leader.device.link_state(after_revision=shown.revision, wait=75)
+        following = await direct(leader.device).do(control.link_state, after_revision=shown.revision, wait=75)
     assert following.qr is not None
     assert following.qr.text != shown.qr.text
     assert following.state is S.LINKING
@@ -107,10 +109,12 @@ async def test_a_message_whose_secret_the_library_cannot_store_is_sent_once_by_t
     wa: WhatsApp, linked: Leader, folder: AccountFolder
 ) -> None:
     ann = wa.person("Ann")
-    await linked.device.send(SendRequest(str(ann.pn), TextContent("before")))
+    await direct(linked.device).do(sends.send, SendRequest(str(ann.pn), TextContent("before")))
     with closing(sqlite3.connect(folder.client_db, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello"), wait=0))
+        result = await direct(linked.device).do(
+            sends.send, SendRequest(str(ann.pn), TextContent("hello"), wait=0)
+        )
         with anyio.fail_after(30):
             # The library gives up on the lock, and the client on itself, before the frame is out.
             await linked.device.wait_for(lambda now: now.generation == 2)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from tests.core import CORE_OPERATIONS
 from whatsapp_mcp.device.leader.serving import PROTOCOL, Hello, Welcome
-from whatsapp_mcp.device.operations.registry import Operation
+from whatsapp_mcp.device.operations import Operation
 from whatsapp_mcp.errors import Candidate, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
 

@@ -13,8 +13,9 @@ from pydantic import TypeAdapter
 
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.operations.base import Topic, partly
+from whatsapp_mcp.device.operations import WhatsApp
 from whatsapp_mcp.device.operations.registry import OPERATIONS
+from whatsapp_mcp.device.operations.whatsapp import partly
 from whatsapp_mcp.errors import RateLimited, Rejected
 from whatsapp_mcp.models import (
     Channel,
@@ -38,19 +39,23 @@ AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LID, PN = "7777@lid", "15550002222@s.whatsapp.net"
 
 
-class Asked(Topic):
-    """A topic whose client answers what it is told to."""
+class Asked:
+    """A client that answers what it is told to.
+
+    Attributes:
+        whatsapp: What is asked through it.
+    """
 
     def __init__(self, archive: Archive, answer: Any) -> None:
-        self._archive = archive
-        self.answer = answer
+        self.whatsapp = WhatsApp(archive, self._call)
         self.asked: list[str] = []
+        self._answer = answer
 
-    async def call(self, method: str, params: Any = None, *, deadline: float = 1.0) -> Any:
+    async def _call(self, method: str, params: Any = None) -> Any:
         self.asked.append(method)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
 
 
 @pytest.fixture
@@ -100,25 +105,25 @@ def test_an_order_is_the_same_after_the_socket(operation: str, arguments: dict[s
 async def test_a_hidden_jid_becomes_visible_where_the_library_knows_it_and_is_remembered(
     archive: Archive,
 ) -> None:
-    topic = Asked(archive, PN)
-    assert await topic.visible(LID) == PN
+    client = Asked(archive, PN)
+    assert await client.whatsapp.visible(LID) == PN
     known = await archive.contact(LID)
     assert known is not None
     assert known.number == "+15550002222"
-    assert await topic.visible(LID) == PN
-    assert topic.asked == ["get_pn_from_lid"]
+    assert await client.whatsapp.visible(LID) == PN
+    assert client.asked == ["get_pn_from_lid"]
 
 
 @pytest.mark.parametrize("answer", ["", Rejected("no")])
 async def test_a_hidden_jid_that_nobody_knows_stays_hidden(archive: Archive, answer: Any) -> None:
-    assert await Asked(archive, answer).visible(LID) == LID
+    assert await Asked(archive, answer).whatsapp.visible(LID) == LID
 
 
 async def test_a_visible_jid_is_asked_of_nobody(archive: Archive) -> None:
     await archive.record_contacts([ContactUpdate(PN, saved_name="Ann")])
-    topic = Asked(archive, "")
-    assert await topic.visible(PN) == PN
-    assert topic.asked == []
+    client = Asked(archive, "")
+    assert await client.whatsapp.visible(PN) == PN
+    assert client.asked == []
 
 
 async def test_the_first_failure_ends_several_changes_and_says_what_was_done() -> None:

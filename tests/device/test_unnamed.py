@@ -12,7 +12,7 @@ import pytest
 from tests.device.conftest import Leader
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device.unnamed import AGAIN, AT_ONCE, PAUSE, Unnamed
+from whatsapp_mcp.device.name_lookups import AGAIN, AT_ONCE, PAUSE, Unnamed
 from whatsapp_mcp.errors import Rejected
 from whatsapp_simulator import WhatsApp
 

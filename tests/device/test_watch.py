@@ -11,12 +11,14 @@ import pytest
 
 from tests.device.conftest import settings_of
 from tests.device.fake_clock import FakeClock
+from tests.devices import direct
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.clock import SystemClock
+from whatsapp_mcp.device.connection.reconnect import ASLEEP, LOOK, notice_sleep
 from whatsapp_mcp.device.connection.state import Connection
-from whatsapp_mcp.device.connection.watchdog import ASLEEP, LOOK, notice_sleep
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import control
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_simulator import WhatsApp
@@ -79,7 +81,7 @@ async def test_a_device_checks_its_connection_after_sleep(wa: WhatsApp, folder: 
         device = LocalDevice(folder, settings_of(folder), archive, tasks, owner=None, clock=clock)
         await device.start()
         with anyio.fail_after(30):
-            shown = await device.link()
+            shown = await direct(device).do(control.link)
             assert shown.qr is not None
             await wa.me.scan(shown.qr.text)
             await device.wait_for(lambda now: now.state is ConnectionState.ONLINE)

@@ -16,7 +16,7 @@ from tests.archive import events as ev
 from tests.archive.events import journal
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.agent import command
-from whatsapp_mcp.device.agent.answers import Answer, answer_in
+from whatsapp_mcp.device.agent.runs import Answer, answer_in
 from whatsapp_mcp.device.agent.words import words_of
 from whatsapp_mcp.models import SYSTEM, FileReading, HandOn, HandOnState, Passage, ReadingKind
 from whatsapp_mcp.protobufs import E2E

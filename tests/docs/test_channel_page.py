@@ -7,7 +7,7 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from whatsapp_mcp.device.guard.host_tools import decision_about
+from whatsapp_mcp.device.guard.gate import decision_about
 from whatsapp_mcp.device.guard.phone_questions import question_text
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.models import Approval, ApprovalState

@@ -9,7 +9,7 @@ import pytest
 
 from tests.tables import for_each
 from whatsapp_mcp.device.guard import LATE
-from whatsapp_mcp.device.guard.moments import FARTHEST, MOST_SCHEDULED
+from whatsapp_mcp.device.guard.sends import FARTHEST, MOST_SCHEDULED
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.ledger import approvals
 from whatsapp_mcp.server.calls import spec_of

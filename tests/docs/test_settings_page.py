@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from tests.docs import feature_pages
 from tests.tables import for_each
 from whatsapp_mcp import settings
-from whatsapp_mcp.device.connection import connection_record
+from whatsapp_mcp.device.connection import device_storage
 from whatsapp_mcp.settings import Settings, load
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -78,7 +78,7 @@ def test_the_page_names_every_file_of_the_home_folder(tmp_path: Path) -> None:
         folder.media,
         folder.leader_lock,
         folder.client_log,
-        folder.path / connection_record.FILE_NAME,
+        folder.path / device_storage.FILE_NAME,
     ]
     for file in files:
         assert f"`{file.relative_to(tmp_path).as_posix()}" in PAGE

@@ -12,7 +12,7 @@ import pytest
 
 from tests.fixtures import call, command, environment, link, mcp_client, said, until
 from whatsapp_mcp import settings
-from whatsapp_mcp.device.sealing import IDLE, seal_idle
+from whatsapp_mcp.device.retention import IDLE, seal_idle
 from whatsapp_mcp.settings import AccountFolder, Settings
 from whatsapp_simulator import WhatsApp
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.properties import examples
 from tests.tables import for_each
-from whatsapp_mcp.device.sealing import IDLE, seal_idle
+from whatsapp_mcp.device.retention import IDLE, seal_idle
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.files.encryption import KeySource, Vault, read_sealed, seal, sealed, unseal
 from whatsapp_mcp.settings import AccountFolder

@@ -15,7 +15,7 @@ from tests.fleet.keys.taken import TakenAccount
 from whatsapp_fleet.node.storage import opened_storage
 from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.device.leader import LeaderLease, Led, leading
-from whatsapp_mcp.device.operations import Device, as_device
+from whatsapp_mcp.device.operations import Device, control
 from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.system import boottime
@@ -47,19 +47,19 @@ class LedAccount:
     @property
     def device(self) -> Device:
         """Its device, for a person."""
-        return as_device(self.led.device.acting_for(PERSON))
+        return self.led.device.acting_for(PERSON)
 
     async def until(self, *states: ConnectionState) -> ConnectionStatus:
         """Wait until the connection is in one of these states."""
         with anyio.fail_after(LIMIT):
-            while (status := await self.device.status()).state not in states:  # noqa: ASYNC110
+            while (status := await self.device.do(control.status)).state not in states:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         return status
 
     async def link(self, wa: WhatsApp) -> None:
         """Link the phone of the account."""
         await self.until(ConnectionState.UNLINKED)
-        shown = await self.device.link()
+        shown = await self.device.do(control.link)
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await self.until(ConnectionState.ONLINE)

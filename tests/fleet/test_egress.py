@@ -19,6 +19,7 @@ from tests.fleet.leading import LIMIT, LedAccount, led
 from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.cli import CLIENT
 from whatsapp_fleet.tenancy import account_overview, set_account_settings
+from whatsapp_mcp.device.operations import control, sends
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import loading
 from whatsapp_simulator import WhatsApp, launcher
@@ -92,7 +93,7 @@ async def broken_proxy() -> AsyncIterator[tuple[str, list[None]]]:
 
 async def send(leader: LedAccount, wa: WhatsApp, text: str) -> None:
     ann = wa.person(text)
-    sent = await leader.device.send(SendRequest(str(ann.pn), TextContent(text), wait=30.0))
+    sent = await leader.device.do(sends.send, SendRequest(str(ann.pn), TextContent(text), wait=30.0))
     assert sent.status is SendStatus.SENT
     assert (await ann.receives()).message.conversation == text
 
@@ -130,5 +131,5 @@ async def test_a_leader_whose_account_has_a_proxy_that_does_not_answer_connects_
             with anyio.fail_after(LIMIT):
                 while len(asked) < 2:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
-            assert (await leader.device.status()).state is not ConnectionState.ONLINE
+            assert (await leader.device.do(control.status)).state is not ConnectionState.ONLINE
         assert len(seen) == by_former

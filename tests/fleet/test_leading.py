@@ -19,6 +19,7 @@ from tests.fleet.keys.taken import PATIENCE, TakenAccount, leaders_url
 from tests.fleet.leading import LIMIT, led
 from tests.fleet.object_stores import objects_of, store_of
 from tests.fleet.postgres import PostgresServer
+from whatsapp_mcp.device.operations import control, sends
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.storage import Fenced, Refused, Rewound, Unavailable
@@ -67,7 +68,7 @@ async def test_an_account_goes_on_where_its_former_leader_ended_on_a_machine_tha
         await former.link(wa)
         await ann.says("before")
         await former.archived("before")
-        generation = (await former.device.status()).generation
+        generation = (await former.device.do(control.status)).generation
     assert account.session.execute(_SNAPSHOT).fetchone() == (1,), "it ended in order"
     await wa.me.offline()
     await ann.says("meanwhile")
@@ -75,7 +76,7 @@ async def test_an_account_goes_on_where_its_former_leader_ended_on_a_machine_tha
         status = await leader.until(ConnectionState.ONLINE)
         assert status.generation > generation
         await leader.archived("before", "meanwhile")
-        sent = await leader.device.send(SendRequest(str(ann.pn), TextContent("after"), wait=20.0))
+        sent = await leader.device.do(sends.send, SendRequest(str(ann.pn), TextContent("after"), wait=20.0))
         assert sent.status is SendStatus.SENT
     assert [one.text for one in ann.inbox] == ["after"]
     assert not list((tmp_path / "two").rglob("client.db"))
@@ -97,11 +98,11 @@ async def test_files_and_the_snapshot_are_in_the_object_store_and_without_it_onl
         plan = SendRequest(str(ann.pn), FileContent("document", str(path), "text/plain"), wait=20.0)
         await anyio.Path(tmp_path / "objects").rename(tmp_path / "away")
         with pytest.raises(Busy, match="cannot be stored"):
-            await leader.device.send(plan)
-        words = await leader.device.send(SendRequest(str(ann.pn), TextContent("words"), wait=20.0))
+            await leader.device.do(sends.send, plan)
+        words = await leader.device.do(sends.send, SendRequest(str(ann.pn), TextContent("words"), wait=20.0))
         assert words.status is SendStatus.SENT
         await anyio.Path(tmp_path / "away").rename(tmp_path / "objects")
-        assert (await leader.device.send(plan)).status is SendStatus.SENT
+        assert (await leader.device.do(sends.send, plan)).status is SendStatus.SENT
         assert len(objects_of(account.database)) == 1
         await leader.led.archive.snapshot()
         assert len(objects_of(account.database)) == 2
@@ -117,7 +118,7 @@ async def test_a_leader_that_is_fenced_ends_and_its_calls_say_that_another_takes
         await former.link(wa)
         await anyio.to_thread.run_sync(account.take_over)
         with pytest.raises(Busy):
-            await former.device.send(SendRequest(str(ann.pn), TextContent("too late")))
+            await former.device.do(sends.send, SendRequest(str(ann.pn), TextContent("too late")))
         with anyio.fail_after(LIMIT):
             assert isinstance(await former.led.wait_ended(), Fenced)
     async with led(account, tmp_path / "two") as leader:
@@ -163,7 +164,7 @@ async def test_a_session_that_is_replaced_while_the_lease_holds_is_begun_again_o
 ) -> None:
     async with led(account, tmp_path / "one", returns_after=0.5) as leader:
         await leader.link(wa)
-        generation = (await leader.device.status()).generation
+        generation = (await leader.device.do(control.status)).generation
         await wa.replaced()
         assert (await leader.until(ConnectionState.REPLACED)).until is not None
         assert (await leader.until(ConnectionState.ONLINE)).generation == generation + 1
@@ -177,9 +178,9 @@ async def test_the_next_client_of_a_leader_goes_on_after_one_that_was_killed(
     ann = wa.person("Ann")
     async with led(account, tmp_path / "one") as leader:
         await leader.link(wa)
-        status = await leader.device.status()
+        status = await leader.device.do(control.status)
         generation = status.generation
-        pid = (await leader.device.figures()).client_pid
+        pid = (await leader.device.do(control.figures)).client_pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         with anyio.fail_after(LIMIT):
@@ -189,7 +190,7 @@ async def test_the_next_client_of_a_leader_goes_on_after_one_that_was_killed(
         assert status.generation == generation + 1
         await ann.says("to the next client")
         await leader.archived("to the next client")
-        sent = await leader.device.send(SendRequest(str(ann.pn), TextContent("from it"), wait=20.0))
+        sent = await leader.device.do(sends.send, SendRequest(str(ann.pn), TextContent("from it"), wait=20.0))
         assert sent.status is SendStatus.SENT
 
 
@@ -237,7 +238,7 @@ async def test_a_client_does_not_log_in_while_the_journal_takes_no_rows(
         await ann.says(one)
     async with led(account, tmp_path / "one") as leader:
         with anyio.fail_after(LIMIT):
-            while (await leader.device.status()).reason != _NOT_OPENED:  # noqa: ASYNC110
+            while (await leader.device.do(control.status)).reason != _NOT_OPENED:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         account.session.execute("DROP TRIGGER full_disk ON whatsapp_mcp.journal")
         await leader.until(ConnectionState.ONLINE)

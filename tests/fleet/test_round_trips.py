@@ -16,6 +16,7 @@ from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import led
 from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.database import Session
+from whatsapp_mcp.device.operations import sends
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 from whatsapp_simulator import WhatsApp
 
@@ -106,13 +107,15 @@ async def test_a_send_costs_five_statements_of_which_the_first_two_are_side_by_s
     async with led(account, tmp_path) as leader:
         await leader.link(wa)
         for number in range(2):  # the first also finds out who Ann is
-            sent = await leader.device.send(SendRequest(str(ann.pn), TextContent(f"{number}"), wait=20.0))
+            sent = await leader.device.do(
+                sends.send, SendRequest(str(ann.pn), TextContent(f"{number}"), wait=20.0)
+            )
             assert sent.status is SendStatus.SENT
         await leader.led.ledger.audit.flush()
         statements.told.clear()
         statements.reading.clear()
         statements.holds = True
-        sent = await leader.device.send(SendRequest(str(ann.pn), TextContent("counted"), wait=20.0))
+        sent = await leader.device.do(sends.send, SendRequest(str(ann.pn), TextContent("counted"), wait=20.0))
         told, statements.holds = [*statements.told], False
         assert sent.status is SendStatus.SENT
         assert sorted(told[:2]) == ["keys", "ledger"]

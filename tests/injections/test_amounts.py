@@ -14,6 +14,7 @@ from benchmarks.injections.world import World, configure, world
 from tests.injections.withheld import agent
 from tests.server.fakes import text_of
 from whatsapp_mcp.device.leader.observer import leading_device
+from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.models import Approval
 from whatsapp_mcp.settings import Settings
 
@@ -42,9 +43,9 @@ async def called(client: Client, tool: str, arguments: Mapping[str, Any]) -> str
 async def approved(made: World) -> list[Approval]:
     """The questions that waited, each of which got a yes."""
     async with leading_device(Settings(home=made.home).account_folder()) as leader:
-        waiting = [*await leader.approvals()]
+        waiting = [*await leader.do(approvals.approvals)]
         for one in waiting:
-            await leader.decide(one.id, True, "terminal")
+            await leader.do(approvals.decide, one.id, True, "terminal")
     return waiting
 
 

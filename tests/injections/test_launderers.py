@@ -22,6 +22,7 @@ from benchmarks.injections.world import World, world
 from tests.core import CORE_TOOLS
 from tests.server.fakes import text_of
 from whatsapp_mcp.device.leader.observer import leading_device
+from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.ledger import Exposure, open_ledger
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.settings import Settings
@@ -127,8 +128,8 @@ class Account:
 
     async def _allow(self) -> str:
         async with leading_device(Settings(home=self.made.home).account_folder()) as device:
-            (asked,) = await device.approvals()
-            await device.decide(asked.id, True, "terminal")
+            (asked,) = await device.do(approvals.approvals)
+            await device.do(approvals.decide, asked.id, True, "terminal")
             return asked.id
 
     async def told(self, reader: str) -> list[str]:

@@ -10,6 +10,7 @@ from benchmarks.injections.world import world
 from tests.injections.withheld import agent
 from tests.server.linked import png
 from whatsapp_mcp.device.leader.observer import leading_device
+from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,7 @@ async def test_a_question_shows_where_files_are_from_and_which_group_would_be_jo
             for tool, arguments in calls.items():
                 answer = await client.call_tool(tool, arguments)
                 assert "APPROVAL_REQUIRED" in str(answer.content)
-        asked = {one.tool: one for one in await leader.approvals()}
+        asked = {one.tool: one for one in await leader.do(approvals.approvals)}
         assert asked["send_file"].question[1:] == (
             "Send this document, named “menu.txt”",
             f"It is from “{tax}”: a PDF, 22 bytes",

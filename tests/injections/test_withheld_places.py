@@ -33,7 +33,7 @@ from tests.server.card_host import APPS
 from tests.server.fakes import text_of
 from tests.server.test_refusals import LONG, WRONG
 from whatsapp_mcp.device.leader.observer import leading_device
-from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.device.operations import Device, approvals
 from whatsapp_mcp.ledger import Exposure, Ledger, open_ledger
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.push.subscriptions import CHATS as ALL_CHATS
@@ -137,7 +137,7 @@ class Walk:
             what = f"{tool.name} {json.dumps(arguments)[:200]}"
             opens = bool((MESSAGES | CHATS) & arguments.keys())
             self.look(what, _given(answer), principal if opens else None)
-        for question in await self.leader.approvals():
+        for question in await self.leader.do(approvals.approvals):
             if not question.client.startswith(WALKER):
                 continue
             self.asked[tool.name] += 1
@@ -151,7 +151,7 @@ class Walk:
             assert not answer.is_error, f"{what}: {text_of(answer.content)}"
             self.look(f"await_approval, {after}, of {what}", _given(answer), None)
             if after == "open":
-                await self.leader.decide(number, approved, "terminal")
+                await self.leader.do(approvals.decide, number, approved, "terminal")
 
     async def tools(self, client: Client) -> None:
         """Call each tool of a server in every way."""

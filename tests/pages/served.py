@@ -18,7 +18,7 @@ from tests.server.fakes import FakeDevices, ledger_in
 from tests.web.site import PageDevice
 from tests.web.world import ANN, BEN, CLUB, EVE, HOSTILE, NOON, fill
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.connection.connection_record import record_in
+from whatsapp_mcp.device.connection.device_storage import record_in
 from whatsapp_mcp.ledger import AuditEntry, Exposure
 from whatsapp_mcp.models import (
     AgentChat,

@@ -14,8 +14,10 @@ from typing import Any
 import anyio
 from mcp import Client
 
+from tests.devices import direct
 from tests.server.fakes import FakeSource
 from tests.server.linked import LIMIT, Linked, linked_account, png
+from whatsapp_mcp.device.operations import contacts, sends
 from whatsapp_mcp.models import (
     ConnectionState,
     ContactUpdate,
@@ -75,7 +77,7 @@ class Everything:
 
     async def settled(self) -> str:
         """What WhatsApp has seen, once it has handled all that was sent: it answers in order."""
-        await self.linked.device.resolve_number("+15559999999")
+        await direct(self.linked.device).do(contacts.resolve_number, "+15559999999")
         return self.seen()
 
     async def online_after(self, generation: int) -> None:
@@ -211,7 +213,7 @@ async def _planned(world: Everything) -> None:
     """What is to go out later, and what has just gone out."""
     device, ann = world.linked.device, str(world.linked.ann.pn)
     at = datetime.now(UTC) + timedelta(days=1)
-    planned = await device.send(SendRequest(ann, TextContent("tomorrow"), at=at))
+    planned = await direct(device).do(sends.send, SendRequest(ann, TextContent("tomorrow"), at=at))
     world.planned = planned.send_id
 
 

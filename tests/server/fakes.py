@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from tests.devices import ByName, direct
+from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.errors import ApprovalRequired, Busy, Denied, WhatsAppError
 from whatsapp_mcp.ledger import Ledger
 from whatsapp_mcp.media import Worker
@@ -41,7 +44,6 @@ from whatsapp_mcp.settings import MediaSettings, Settings
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
-    from whatsapp_mcp.device.operations.protocol import Device
 
 CODE = "482913"
 FENCE = (f"<messages {CODE}>", f"</messages {CODE}>")
@@ -53,7 +55,7 @@ async def _reads_nothing(_: int) -> None: ...
 
 
 @dataclass
-class FakeDevice:
+class FakeDevice(ByName):
     """Keeps what it was asked; `fails` makes every act fail with that error."""
 
     state: ConnectionState = ConnectionState.ONLINE
@@ -204,30 +206,12 @@ class FakeDevice:
 class FakeDevices:
     """Lends the one device."""
 
-    device: FakeDevice
+    device: Device | LocalDevice
 
     @asynccontextmanager
     async def use(self, deadline: float | None = None) -> AsyncGenerator[Device]:
-        """Lend it."""
-        device: Any = self.device
-        yield cast("Device", device if hasattr(device, "permit") else _Unguarded(device))
-
-
-class _Unguarded:
-    """A leader's device without its guard, which would ask a person."""
-
-    def __init__(self, device: Any) -> None:
-        self._device = device
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._device, name)
-
-    async def permit(self, wanted: Permit) -> None:
-        """Agree."""
-
-    async def approval(self, number: str, wait: float = 0.0) -> Approval:
-        """One that a person has refused."""
-        return Approval(number, ApprovalState.DENIED, "send_message", "test", (), "asked", NOON, NOON)
+        """Lend it; a leader's own without its guard."""
+        yield direct(self.device) if isinstance(self.device, LocalDevice) else self.device
 
 
 @dataclass

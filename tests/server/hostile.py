@@ -9,14 +9,15 @@ from __future__ import annotations
 import dataclasses
 import enum
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from tests.devices import ByName
 from tests.server.fakes import CODE, NOON
 from whatsapp_mcp.archive import ReadingArchive
-from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations import Operation, never
 from whatsapp_mcp.models import Chat, ChatKind, ConnectionState, Mention
 
 WORDS = 60
@@ -250,12 +251,16 @@ def chat_at(chat: Chat, jid: str) -> Chat:
     )
 
 
-class HostileDevice(Answers):
+class HostileDevice(ByName):
     """A `Device` that is told nothing but hostile things."""
 
     def __init__(self, hostile: Hostile) -> None:
-        super().__init__(Device, hostile)
+        self.hostile = hostile
 
-    async def download(self, ref: int) -> str:
-        """A file of this machine."""
-        return self.hostile.file
+    async def perform(
+        self, operation: Operation, arguments: dict[str, Any], has_ended: Callable[[], bool] = never
+    ) -> Any:
+        """Answer; a file is one of this machine."""
+        if operation.name == "download":
+            return self.hostile.file
+        return self.hostile.of(get_type_hints(operation.function, localns={operation.part: object})["return"])

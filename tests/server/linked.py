@@ -15,12 +15,14 @@ import pytest
 from mcp import Client
 
 from tests import simulated
+from tests.devices import direct
 from tests.server.fakes import FakeSource
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.keys import stored_device
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.leadership import readers_of_features
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import control
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.models import ConnectionState, ContactUpdate
 from whatsapp_mcp.server.application import create
@@ -117,7 +119,7 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
 
 
 async def _link(device: LocalDevice, wa: WhatsApp) -> None:
-    shown = await device.link()
+    shown = await direct(device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     with anyio.fail_after(LIMIT):

@@ -23,9 +23,7 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.remote import RemoteDevice
 from whatsapp_mcp.device.leader.runtime import open_device
-from whatsapp_mcp.device.operations import CallersDevices
-from whatsapp_mcp.device.operations.protocol import Device
-from whatsapp_mcp.device.operations.registry import Operation
+from whatsapp_mcp.device.operations import CallersDevices, Device, Operation, control
 from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.models import PERSON
 from whatsapp_mcp.policy import Policy
@@ -146,7 +144,7 @@ async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], Re
             leader_pid = None
             while leader_pid != os.getpid():
                 async with devices.use() as device:
-                    leader_pid = (await device.status()).leader_pid
+                    leader_pid = (await device.do(control.status)).leader_pid
                 await anyio.sleep(0.01)
         source = Source(devices, archive, settings.home, worker)
         async with Client(create(source, "all", structured=True, new_code=lambda: CODE)) as client:

@@ -118,7 +118,7 @@ async def test_an_empty_topic_removes_it_unless_that_is_denied(
 ) -> None:
     changes: list[GroupChange] = []
 
-    async def change_group(_jid: str, change: GroupChange) -> None:
+    async def change_group(jid: str, change: GroupChange) -> None:
         changes.append(change)
 
     monkeypatch.setattr(device, "change_group", change_group, raising=False)

@@ -20,8 +20,8 @@ from tests.server.fakes import FakeSource
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.connection import address_book
 from whatsapp_mcp.device.connection.keys import stored_device
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_simulator import WhatsApp

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
 
 from tests.archive import events as ev
+from tests.devices import Direct
 from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME
 from tests.server.everything import Everything, everything
 from tests.server.fakes import NOON, FakeDevice, FakeSource
@@ -19,7 +18,7 @@ from tests.server.linked import LIMIT
 from tests.server.test_core_tools import answer
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.models import Approval, ApprovalState, GroupUpdate, Permit, SendRequest, TextContent
+from whatsapp_mcp.models import Approval, ApprovalState, GroupUpdate, SendRequest, TextContent
 from whatsapp_mcp.server.application import create
 
 pytestmark = pytest.mark.anyio
@@ -30,17 +29,8 @@ SENDS = (
 )  # fmt: skip
 
 
-@dataclass
-class Decided:
+class Decided(Direct):
     """A device with which the person has agreed to every send, whose number is that of the question."""
-
-    device: Any
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.device, name)
-
-    async def permit(self, wanted: Permit) -> None:
-        """Agree."""
 
     async def approval(self, number: str, wait: float = 0.0) -> Approval:
         """One that was used."""

@@ -21,6 +21,7 @@ from tests.server.linked import LIMIT, png
 from tests.server.pair import Pair, Source, link, pair_of_servers
 from whatsapp_mcp.device.leader import pausing
 from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.operations import agents, approvals, contacts, control, files
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.models import AgentStatus, Permit
@@ -56,7 +57,7 @@ async def does_status(pair: Pair) -> None:
 
 async def does_figures(pair: Pair) -> None:
     async with pair.person() as follower:
-        told, status = await follower.figures(), await follower.status()
+        told, status = await follower.do(control.figures), await follower.do(control.status)
     assert told.logins >= 1
     assert told.client_pid is not None
     assert (told.client_memory or 0) > 1_000_000
@@ -177,7 +178,7 @@ async def does_read_file(pair: Pair) -> None:
     ref = await pair.says(pair.wa.person("Ann"), letter)
     with suppress(Unsupported):  # where nothing reads files, which the leader says
         async with pair.devices.use() as device:
-            await device.read_file(int(ref.removeprefix("#")))
+            await device.do(files.read_file, int(ref.removeprefix("#")))
 
 
 async def does_contact_details(pair: Pair) -> None:
@@ -222,78 +223,78 @@ async def does_save_contact(pair: Pair) -> None:
 async def does_confirm_person(pair: Pair) -> None:
     jid = str(pair.wa.person("D").pn)
     async with pair.person() as device:
-        await device.confirm_person(jid, True)
+        await device.do(contacts.confirm_person, jid, True)
     assert [each.jid for each in await pair.archive.confirmed()] == [jid]
 
 
 async def does_clear_exposures(pair: Pair) -> None:
     await ledger_in(pair.home).expose("stdio:agent", Exposure.STRANGER)
     async with pair.person() as device:
-        await device.clear_exposures()
+        await device.do(approvals.clear_exposures)
     assert ledger_in(pair.home).tainted() == {}
 
 
 async def does_permit(pair: Pair) -> None:
     async with pair.devices.use() as device:
-        await device.permit(Permit("fetch", (), ("https://example.org",)))
+        await device.do(approvals.permit, Permit("fetch", (), ("https://example.org",)))
 
 
 async def does_approvals(pair: Pair) -> None:
     async with pair.person() as device:
-        assert await device.approvals() == ()
+        assert await device.do(approvals.approvals) == ()
 
 
 async def does_approval(pair: Pair) -> None:
     async with pair.person() as device:
         with pytest.raises(InvalidArgument):
-            await device.approval("unknown")
+            await device.do(approvals.approval, "unknown")
 
 
 async def does_ask_on_phone(pair: Pair) -> None:
     async with pair.person() as device:
         with pytest.raises(InvalidArgument):
-            await device.ask_on_phone("unknown")
+            await device.do(approvals.ask_on_phone, "unknown")
 
 
 async def does_withdraw(pair: Pair) -> None:
     async with pair.person() as device:
         with pytest.raises(InvalidArgument):
-            await device.withdraw("unknown")
+            await device.do(approvals.withdraw, "unknown")
 
 
 async def does_decide(pair: Pair) -> None:
     async with pair.person() as device:
         with pytest.raises(InvalidArgument):
-            await device.decide("unknown", True, "terminal")
+            await device.do(approvals.decide, "unknown", True, "terminal")
 
 
 async def does_handed_on(pair: Pair) -> None:
     async with pair.devices.use() as device:
         with pytest.raises(InvalidArgument, match="no channel"):
-            await device.handed_on(str(pair.wa.person("Ann").pn))
+            await device.do(agents.handed_on, str(pair.wa.person("Ann").pn))
 
 
 async def does_handed_on_done(pair: Pair) -> None:
     async with pair.devices.use() as device:
         with pytest.raises(InvalidArgument, match="handed on"):
-            await device.handed_on_done(str(pair.wa.person("Ann").pn), 1)
+            await device.do(agents.handed_on_done, str(pair.wa.person("Ann").pn), 1)
 
 
 async def does_agent_status(pair: Pair) -> None:
     async with pair.person() as device:
-        assert await device.agent_status() == AgentStatus()
+        assert await device.do(agents.agent_status) == AgentStatus()
 
 
 async def does_pair(pair: Pair) -> None:
     async with pair.person() as device:
         with pytest.raises(InvalidArgument, match="code"):
-            await device.pair("000000")
+            await device.do(agents.pair, "000000")
 
 
 async def does_drop_pairing(pair: Pair) -> None:
     async with pair.person() as device:
         with pytest.raises(InvalidArgument, match="let in"):
-            await device.drop_pairing(str(pair.wa.person("Ann").pn))
+            await device.do(agents.drop_pairing, str(pair.wa.person("Ann").pn))
 
 
 async def does_presence(pair: Pair) -> None:

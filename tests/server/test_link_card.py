@@ -15,11 +15,13 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from tests import simulated
+from tests.devices import direct
 from tests.server.card_host import APPS, DrawnCard, drawn
 from tests.server.fakes import NOON, FakeDevice, FakeSource
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import control
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.models import ConnectionState, QrCode
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
@@ -47,7 +49,7 @@ class Linking:
     async def shown_qr(self, card: DrawnCard) -> str:
         """The text of the QR that the card shows: that of the device whose picture is the same."""
         seen = await card.until(lambda seen: not seen["scan"]["hidden"])
-        text = (await self.device.link_state()).qr
+        text = (await direct(self.device).do(control.link_state)).qr
         assert text is not None
         assert seen["qr"]["src"] == f"data:image/png;base64,{qr_png(text.text)}"
         return text.text

@@ -17,11 +17,13 @@ from mcp.types import ElicitRequestParams, ElicitRequestURLParams, ElicitResult
 from starlette.applications import Starlette
 
 from tests import simulated
+from tests.devices import direct
 from tests.server.fakes import FakeDevice, FakeSource, text_of
 from tests.web.site import Source, sign_in
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import control
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Pages
@@ -162,7 +164,7 @@ async def test_the_page_shows_the_qr_to_whom_the_terminal_has_signed_in_and_the_
                 assert ("<svg" in refused.text, refused.status_code) == (False, 403)
                 await sign_in(http, login_url(folder))
                 assert "<svg" in (await http.get(asked.url)).text
-                shown = (await device.link_state()).qr
+                shown = (await direct(device).do(control.link_state)).qr
                 assert shown is not None
                 await wa.me.scan(shown.text)
                 assert "linked" in await linking(client, wait=30)

@@ -14,10 +14,12 @@ import pytest
 from mcp import Client
 
 from tests import simulated
+from tests.devices import direct
 from tests.server.fakes import FakeSource, text_of
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import control
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.models import ConnectionState, LinkState
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Services
@@ -83,7 +85,7 @@ async def test_the_qr_as_image_and_as_file_links_and_the_wait_tells_of_each_step
 ) -> None:
     async with unlinked(tmp_path, mode) as it:
         text, (image,) = await it.link()
-        shown = (await it.device.link_state()).qr
+        shown = (await direct(it.device).do(control.link_state)).qr
         assert shown is not None
         assert shown.file is not None
         assert image.data == qr_png(shown.text)
@@ -122,7 +124,7 @@ async def test_whoever_waits_is_told_why_the_phone_was_not_linked(
 ) -> None:
     async with unlinked(tmp_path, mode) as it:
         await it.link()
-        shown = (await it.device.link_state()).qr
+        shown = (await direct(it.device).do(control.link_state)).qr
         assert shown is not None
         getattr(it.wa, fault)()
 
@@ -148,7 +150,7 @@ async def test_the_phone_of_somebody_else_is_named_and_the_way_for_two_people(tm
     async with unlinked(tmp_path, "auto") as it:
         await it.archive.set_own("15550009999@s.whatsapp.net", None, "Ada")
         await it.link()
-        shown = (await it.device.link_state()).qr
+        shown = (await direct(it.device).do(control.link_state)).qr
         assert shown is not None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(it.scan_once_waited_for, shown.text)
@@ -164,7 +166,7 @@ async def test_new_codes_come_with_the_reason_for_which_the_old_ones_are_worthle
         it.wa.offer_codes(1)
         it.wa.fill_linked_devices()
         await it.link()
-        shown = (await it.device.link_state()).qr
+        shown = (await direct(it.device).do(control.link_state)).qr
         assert shown is not None
         with pytest.raises(LinkingError, match="four"):
             await it.wa.me.scan(shown.text)
@@ -181,13 +183,13 @@ async def test_a_phone_that_is_linked_while_the_call_begins_is_its_outcome(
 ) -> None:
     async with unlinked(tmp_path, "auto") as it:
         await it.link()
-        shown = (await it.device.link_state()).qr
+        shown = (await direct(it.device).do(control.link_state)).qr
         assert shown is not None
         begin = connection._begin
 
         async def scanned_first(services: Services, phone: str | None) -> LinkState:
             await it.wa.me.scan(shown.text)
-            while (await it.device.link_state()).state is ConnectionState.LINKING:  # noqa: ASYNC110
+            while (await direct(it.device).do(control.link_state)).state is ConnectionState.LINKING:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
             return await begin(services, phone)
 

@@ -15,8 +15,7 @@ from tests.fixtures import link, mcp_client, said
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.remote import RemoteDevice
 from whatsapp_mcp.device.leader.serving import greet
-from whatsapp_mcp.device.operations.generated import as_device
-from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations import Device, control, groups, profile, sends
 from whatsapp_mcp.errors import Denied, FileNotAllowed
 from whatsapp_mcp.models import FileContent, GroupChange, ProfileChange, SendRequest, TextContent
 from whatsapp_mcp.processes.rpc import Peer
@@ -32,7 +31,7 @@ async def at_the_socket(folder: AccountFolder) -> AsyncGenerator[Device]:
     stream, secret = await endpoint.connect(folder)
     async with stream, Peer(stream, stream) as peer:
         pid = await greet(peer, secret)
-        yield as_device(RemoteDevice(folder.name, peer, pid))
+        yield RemoteDevice(folder.name, peer, pid)
 
 
 def write(home: Path, mode: str, *roots: Path) -> None:
@@ -73,9 +72,9 @@ async def test_rules_that_change_hold_at_once_in_every_server_and_at_the_socket(
             for path in (folder.client_db, folder.media / "hard", photos / "note.txt", Path("/etc/hostname")):
                 content = FileContent("document", str(path), "text/plain")
                 with pytest.raises(FileNotAllowed):
-                    await device.send(SendRequest(str(ann.pn), content))
+                    await device.do(sends.send, SendRequest(str(ann.pn), content))
                 with pytest.raises(FileNotAllowed):
-                    await device.change_profile(ProfileChange(photo=str(path)))
+                    await device.do(profile.change_profile, ProfileChange(photo=str(path)))
         # A root that is taken back.
         write(home, "open")
         for client in servers:
@@ -90,11 +89,11 @@ async def test_rules_that_change_hold_at_once_in_every_server_and_at_the_socket(
             request = SendRequest(str(ann.pn), TextContent("hello"))
             for refused in (request, replace(request, idempotency_key="k", wait=0)):
                 with pytest.raises(Denied):
-                    await device.send(refused)
+                    await device.do(sends.send, refused)
             with pytest.raises(Denied):
-                await device.change_group("1@g.us", GroupChange(name="Mine"))
+                await device.do(groups.change_group, "1@g.us", GroupChange(name="Mine"))
             with pytest.raises(Denied):
-                await device.unlink()
+                await device.do(control.unlink)
         # A mistake keeps the rules, and is told.
         write(home, "reckless")
         for client in servers:

@@ -18,12 +18,14 @@ import pytest
 from mcp import Client
 
 from tests.core import CORE_TOOLS
+from tests.devices import direct
 from tests.fixtures import until
 from tests.server.everything import GOOD, Everything, everything
 from tests.server.fakes import text_of
 from tests.server.linked import LIMIT, png
 from tests.server.worded import worded_codes
 from tests.tables import for_each
+from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.policy import Effect
 
 pytestmark = pytest.mark.anyio
@@ -263,7 +265,7 @@ def data_alone(text: str, data: dict[str, Any], asked: Collection[Any]) -> dict[
 
 @for_each("tool", sorted(TOOLS.keys() - {"unlink_device"}))
 async def test_a_tool_does_its_work_and_only_acts_are_seen(world: Everything, tool: str) -> None:
-    before, status = await world.settled(), await world.linked.device.status()
+    before, status = await world.settled(), await direct(world.linked.device).do(control.status)
     arguments = world.good(tool)
     text, data = await answer_of(world.linked.client, tool, arguments)
     assert "error" not in data
@@ -297,7 +299,7 @@ async def test_a_wrong_argument_is_refused_and_changes_nothing(world: Everything
     sorted(name for name, tool in TOOLS.items() if tool.effect is not Effect.READ),
 )
 async def test_a_read_only_account_acts_in_nothing(world: Everything, tool: str) -> None:
-    before, status = await world.settled(), await world.linked.device.status()
+    before, status = await world.settled(), await direct(world.linked.device).do(control.status)
     code = await code_of(world.read_only, tool, world.good(tool))
     assert code == (None if tool in SEEN_BY_NOBODY else "DENIED")
     if tool == "reconnect":

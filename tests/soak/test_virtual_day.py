@@ -32,10 +32,10 @@ from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.connection.reconnect import ReconnectLoop
 from whatsapp_mcp.device.connection.state import Connection
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.outbox.composing import Composed, message_of
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.outbox import Outbox
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, SendUnknown, WhatsAppError
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Authorship, OutboxEntry, SendRequest, SendStatus, TextContent

@@ -31,7 +31,7 @@ from whatsapp_fleet.node.storage import opened_storage
 from whatsapp_fleet.protocol import STABLE, Lease
 from whatsapp_mcp import archive, ledger
 from whatsapp_mcp.device.leader import LeaderLease, LeaderLock, Led, background_tasks, leading
-from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.device.operations import Devices, control
 from whatsapp_mcp.errors import Busy, Unsupported, WhatsAppError, cause
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.runtime import Runtime
@@ -233,7 +233,7 @@ class NodeAccount:
         with anyio.move_on_after(LOGIN_LIMIT):
             while True:
                 async with devices.use() as device:
-                    if (await device.status()).state not in _ON_THE_WAY:
+                    if (await device.do(control.status)).state not in _ON_THE_WAY:
                         break
                 await anyio.sleep(_LOOK)
         self._logged_in()

@@ -12,6 +12,7 @@ import typer
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.terminal import aligned, isolated
+from whatsapp_mcp.device.operations import contacts
 from whatsapp_mcp.errors import ContactNotFound
 from whatsapp_mcp.jid import is_person
 
@@ -66,7 +67,7 @@ def _say(account: str, who: str, *, known: bool) -> None:
 
     async def say(devices: Devices, archive: ReadingArchive) -> Contact:
         jid = await _person(archive, who)
-        await asked(devices, lambda device: device.confirm_person(jid, known))
+        await asked(devices, lambda device: device.do(contacts.confirm_person, jid, known))
         found = await archive.contact(jid)
         assert found is not None
         return found

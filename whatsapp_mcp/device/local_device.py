@@ -5,27 +5,27 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-import anyio
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.client.client_storage import ClientStorage
 from whatsapp_mcp.device import connection
 from whatsapp_mcp.device.archiving import Archiver
-from whatsapp_mcp.device.client_events import ClientEvents
+from whatsapp_mcp.device.client_events import ClientEvents, Note
 from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.device.connection import (
     CALL_DEADLINE,
-    Accessor,
     AddressBook,
     Client,
+    Clients,
     Connection,
-    ConnectionOperations,
+    ConnectionControls,
     DeviceStorage,
     Linking,
     LinkPicture,
@@ -35,18 +35,16 @@ from whatsapp_mcp.device.connection import (
     watch,
 )
 from whatsapp_mcp.device.counters import Counters
-from whatsapp_mcp.device.files import NO_READERS, FileOperations, Files, Readers
+from whatsapp_mcp.device.files import NO_READERS, Files, Readers
 from whatsapp_mcp.device.group_receipts import GroupReceipts
-from whatsapp_mcp.device.name_lookups import Names
-from whatsapp_mcp.device.operations import Topics
-from whatsapp_mcp.device.outbox import ClientSender, DeliveryEvidence, MessageActions, Outbox, Pacer
+from whatsapp_mcp.device.name_lookups import Names, Unnamed
+from whatsapp_mcp.device.operations import WhatsApp, groups, profile
+from whatsapp_mcp.device.outbox import ClientSender, DeliveryEvidence, Outbox, Pacer
 from whatsapp_mcp.device.owner import Owner
-from whatsapp_mcp.device.send_operations import SendOperations
-from whatsapp_mcp.device.status_operations import StatusOperations
+from whatsapp_mcp.device.status import Status
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.typing_people import TypingPeople
-from whatsapp_mcp.device.unnamed import Unnamed
 from whatsapp_mcp.errors import (
     TIMELOCKED,
     Busy,
@@ -58,24 +56,21 @@ from whatsapp_mcp.errors import (
 )
 from whatsapp_mcp.ledger import PauseRecord
 from whatsapp_mcp.media import Worker
-from whatsapp_mcp.models import Activity, ConnectionState, JournalEvent
+from whatsapp_mcp.models import ConnectionState, JournalEvent
 from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings, CurrentSettings, Settings
 from whatsapp_mcp.storage import LeadershipOver, StoredDevice
 
+_CAUGHT_UP: Final = timedelta(seconds=10)
+"""After so long a connection has brought what was said while there was none."""
+
 logger = logging.getLogger(__name__)
 
 
-class LocalDevice(
-    StatusOperations,
-    SendOperations,
-    ConnectionOperations,
-    MessageActions,
-    FileOperations,
-    Topics,
-    ClientEvents,
-):
-    """The linked device of an account whose lock this server holds.
+class LocalDevice:
+    """The linked device of an account whose lock this server holds: the parts of which it consists.
+
+    What each part can be asked it declares itself; who uses it goes through `EnforcedDevice`.
 
     Args:
         folder: The account's files.
@@ -92,6 +87,12 @@ class LocalDevice(
         readers: What can read files here with these settings.
 
     Attributes:
+        whatsapp: What WhatsApp can be asked.
+        connection: Linking and unlinking, a new client, pausing.
+        outbox: The sends on their way, and those that are held.
+        files: The files of messages.
+        stored: Files that are kept elsewhere as well.
+        status: What it says of itself.
         pauses: Where it is written down what WhatsApp imposes.
     """
 
@@ -116,52 +117,55 @@ class LocalDevice(
         self._archive = archive
         self._tasks = tasks
         self._clock = clock or SystemClock()
-        self._opened_at = self._clock.now()
         self._storage = storage or in_folder(folder)
         self._ended = ended
         self._keys = self._storage.keys
         self._owner = Owner(self._keys, archive, owner)
         self._linking = Linking(self._clock, LinkPicture(folder.path))
-        self._clients: Accessor[Client] = Accessor(self._unavailable, self._storage.record, end=Client.end)
+        self._clients = self._make_clients(settings.now().account, program)
         self._counters = Counters(archive, self._clock)
-        self._client_pid: int | None = None
-        self._obstacle: str | None = None
-        self._trouble: str | None = None
-        self._running: set[int] = set()
-        self._client_gone = anyio.Event()
-        self._damaged_of = 0
-        self._refused_client = 0
-        self._make_client = self._client_maker(settings.now().account, program)
         self._loop = self._make_loop(owner)
         # First of all events: what is asked of the device before it has started comes after.
         self._loop.post(connection.Opened(owner is not None, refusal))
         self._archiver = self._make_archiver()
-        self._hear_message: Callable[[JournalEvent], None] = lambda event: None
         self._typing_people = TypingPeople(self._clock)
         self._evidence = self._make_evidence()
         self._worker = Worker()
         self.stored = StoredFiles(folder, self._storage.files)
         self.pauses: PauseRecord | None = None
-        self._outbox = self._make_outbox()
-        self._files = self._make_files()
+        self.whatsapp = WhatsApp(archive, self.call)
+        self.outbox = self._make_outbox()
+        self.files = self._make_files()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
         self._address_book = AddressBook(self._keys, self._clock, self._names.poke)
         self._unnamed = self._make_unnamed()
+        self.status = self._make_status()
+        self.connection = ConnectionControls(
+            self._clock, self._loop, self._linking, call=self.call, status=self.status.status
+        )
+        self._events = self._make_events()
         self._watch = partial(
-            watch, self._clients, self._clock, online=self._is_online, report=self._loop.post
+            watch, self._clients.current, self._clock, online=self._is_online, report=self._loop.post
         )
 
-    def _client_maker(
-        self, account: AccountSettings, program: tuple[str, ...] | None
-    ) -> Callable[..., Client]:
-        return partial(
-            Client,
-            folder=self._folder,
-            account=account,
-            report=self._report,
-            notice=self._notice,
-            program=program,
-        )
+    def _make_clients(self, account: AccountSettings, program: tuple[str, ...] | None) -> Clients:
+        def make(generation: int, storage: Callable[[], Awaitable[ClientStorage]]) -> Client:
+            return Client(
+                generation,
+                storage=storage,
+                proxy=self._settings.now().network.proxy_url,
+                folder=self._folder,
+                account=account,
+                report=self._events.report,
+                notice=self._events.notice,
+                program=program,
+            )
+
+        return Clients(make, self._storage, self._clock, unavailable=self._unavailable, over=self._over)
+
+    def _over(self, error: LeadershipOver) -> None:
+        if self._ended is not None:
+            self._ended(error)
 
     def _make_loop(self, owner: StoredDevice | None) -> ReconnectLoop:
         record, lease = self._storage.record, self._storage.lease
@@ -171,18 +175,18 @@ class LocalDevice(
             returns_after=lease.returns_after if lease is not None else None,
         )
         return ReconnectLoop(
-            self._clients,
-            self._launch,
+            self._clients.current,
+            self._clients.launch,
             self._tasks,
             self._forget_keys,
             record,
             connection=last,
             clock=self._clock,
-            changed=self._changed,
+            changed=lambda before, after: self._events.changed(before, after),
         )
 
     async def _forget_keys(self) -> None:
-        if self._running:
+        if self._clients.any_running:
             # The library would make the file again. A client that ends is gone, or killed, within seconds.
             raise BlockingIOError("a client process still uses the keys")
         await self._keys.forget()
@@ -193,21 +197,21 @@ class LocalDevice(
             self._archive,
             self._clock,
             journal=self._storage.journal,
-            trouble=self._archiving_trouble,
-            damaged=lambda reason: self._report(
+            trouble=lambda reason: self._events.note_trouble(reason),
+            damaged=lambda reason: self._events.report(
                 connection.Stuck(self._loop.connection.generation, reason, damaged=True)
             ),
-            before=self._before_archiving,
+            before=lambda events: self._events.hear_before(events),
             archived=self._archived,
-            seen=self._saw,
-            phone_seen=self._saw_phone,
+            seen=lambda event: self._events.saw(event),
+            phone_seen=lambda at: self._events.saw_phone(at),
         )
 
     def _make_evidence(self) -> DeliveryEvidence:
         return DeliveryEvidence(
             self._keys,
             device=lambda: self._owner.device,
-            generation=lambda: self._clients.generation,
+            generation=lambda: self._clients.current.generation,
             ended=self._has_ended,
         )
 
@@ -215,7 +219,7 @@ class LocalDevice(
         return Unnamed(
             self._archive,
             self._clock,
-            look_up_group=self.group,
+            look_up_group=partial(groups.group, self.whatsapp),
             look_up_people=self._names.look_up_people,
             online=self._is_online,
         )
@@ -227,7 +231,7 @@ class LocalDevice(
             self._settings,
             self._clock,
             call=self.call,
-            privacy=self.privacy,
+            privacy=partial(profile.privacy, self.whatsapp),
         )
 
     def _make_outbox(self) -> Outbox:
@@ -238,7 +242,7 @@ class LocalDevice(
             self._worker,
             self._evidence,
             call=self.call,
-            doubt=lambda: self._doubt(self._clients.generation),
+            doubt=lambda: self._doubt(self._clients.current.generation),
             learn_lid=self._owner.learn_lid,
             at_hand=self.stored.at_hand,
         )
@@ -250,6 +254,7 @@ class LocalDevice(
             online=self._is_online,
             linked=lambda: self._loop.connection.linked,
             unavailable=self._unavailable,
+            rests=lambda: self._loop.connection.state.traits.rests,
             knows_replies=lambda: self.may_send(after_replies=True),
             pacer=Pacer(self._settings),
             refused=self._refused,
@@ -268,17 +273,57 @@ class LocalDevice(
             stored=self.stored,
         )
 
+    def _make_status(self) -> Status:
+        return Status(
+            self._folder,
+            self._settings,
+            self._archive,
+            self._clock,
+            loop=self._loop,
+            owner=self._owner,
+            archiver=self._archiver,
+            outbox=self.outbox,
+            counters=self._counters,
+            address_book=self._address_book,
+            files=self.files,
+            typing_people=self._typing_people,
+            client_pid=lambda: self.client_pid,
+        )
+
+    def _make_events(self) -> ClientEvents:
+        return ClientEvents(
+            self._clock,
+            self._tasks,
+            self._clients,
+            self._loop,
+            self._owner,
+            self._linking,
+            self._counters,
+            self._archiver,
+            self.outbox,
+            self.files,
+            self._names,
+            self._address_book,
+            self._typing_people,
+            self.whatsapp,
+            self._note_pause,
+            self._over,
+        )
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """The parts that can be asked something."""
+        return self.whatsapp, self.connection, self.files, self.status
+
     def _archived(self) -> None:
         self._unnamed.look()
-        self._files.look()
+        self.files.look()
 
     async def _refused(self, error: WhatsAppError) -> None:
         if error.message == TIMELOCKED:
             await self._note_pause(PauseRecord.timelocked, self._clock.now())
 
-    async def _note_pause(
-        self, note: Callable[[PauseRecord, datetime], Awaitable[object]], at: datetime
-    ) -> None:
+    async def _note_pause(self, note: Note, at: datetime) -> None:
         """Write down what WhatsApp has imposed, for every server of the account."""
         if self.pauses is not None:
             try:
@@ -292,24 +337,24 @@ class LocalDevice(
             await self._counters.load()
             await self._archiver.prepare()
         except (sqlite3.Error, OSError) as error:
-            self._obstacle = f"The account's files cannot be used yet ({cause(error)})."
+            self.status.obstacle = f"The account's files cannot be used yet ({cause(error)})."
             raise
-        self._obstacle = None
+        self.status.obstacle = None
         for name, run in (
             ("reconnect loop", self._loop.run),
             ("archiving", self._archiver.run),
             ("decoding", self._worker.keep),
-            ("outbox", self._outbox.run),
+            ("outbox", self.outbox.run),
             ("names", self._names.run),
             ("address book", self._address_book.run),
             ("unnamed", self._unnamed.run),
             ("group receipts", self._make_group_receipts().run),
-            ("keeping files", self._files.keeper.run),
-            ("reading files", self._files.reading.run),
+            ("keeping files", self.files.keeper.run),
+            ("reading files", self.files.reading.run),
             ("watch", self._watch),
             ("sleep", partial(notice_sleep, self._clock, partial(self._loop.post, connection.Woken()))),
             ("counters", self._counters.run),
-            ("lease", self._renew),
+            ("lease", self._clients.renew),
         ):
             self._tasks.start_soon(
                 partial(
@@ -348,9 +393,22 @@ class LocalDevice(
     @property
     def client_pid(self) -> int | None:
         """Process id of the client; None while none runs."""
-        return self._client_pid if self._loop.connection.running else None
+        return self._clients.pid if self._loop.connection.running else None
+
+    def hear_messages(self, listener: Callable[[JournalEvent], None]) -> None:
+        """Call `listener` from now on with every event of a message that comes, once it is archived."""
+        self._events.hear_message = listener
+
+    def hear_before_archiving(self, listener: Callable[[Sequence[JournalEvent]], Awaitable[None]]) -> None:
+        """Call `listener` from now on with events before they are archived: again, if they could not be."""
+        self._events.hear_before = listener
 
     # Calls of the client.
+
+    def _has_ended(self, generation: int) -> bool:
+        """Whether that client is gone, and a later one has taken its place at WhatsApp."""
+        is_earlier = generation < self._loop.connection.generation
+        return is_earlier and not self._clients.is_running(generation) and self._is_online()
 
     def _unavailable(self) -> NotLinked | NotConnected:
         return connection.unavailable(self._loop.connection)
@@ -358,6 +416,18 @@ class LocalDevice(
     def _is_online(self) -> bool:
         now = self._loop.connection
         return now.state is ConnectionState.ONLINE
+
+    def may_send(self, after_replies: bool = False) -> bool:
+        """Whether a send can go out now.
+
+        Args:
+            after_replies: Whether what came while the connection was down has to be known before.
+        """
+        online = self._is_online()
+        if not after_replies:
+            return online
+        steady = self._clock.now() - self._loop.connection.since >= _CAUGHT_UP
+        return online and steady and self._archiver.waiting == 0
 
     async def call(
         self, method: str, params: Params | None = None, *, deadline: float = CALL_DEADLINE
@@ -367,9 +437,9 @@ class LocalDevice(
         Raises:
             WhatsAppError: What the client answered, or why there is none to ask.
         """
-        generation = self._clients.generation
+        generation = self._clients.current.generation
         try:
-            async with self._clients.use(deadline) as client:
+            async with self._clients.current.use(deadline) as client:
                 return await client.call(method, params, deadline=deadline)
         except DeadlineExceeded:
             self._doubt(generation)
@@ -380,12 +450,3 @@ class LocalDevice(
 
     def _doubt(self, generation: int) -> None:
         self._loop.post(connection.Doubtful(generation, "WhatsApp did not answer a call in time."))
-
-    # The rest of the `Device` protocol.
-
-    async def activity(self, after: int, wait: float = 0.0) -> Activity:
-        """See `Device.activity`."""
-        last = await self._archive.wait_change(after, wait)
-        chats = self._typing_people.chats()
-        known = [await self._archive.contact(chat) for chat in chats]
-        return Activity(last, tuple(one.jid if one else chat for chat, one in zip(chats, known, strict=True)))

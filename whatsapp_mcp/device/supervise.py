@@ -1,8 +1,8 @@
-"""Where failures of background work end.
+"""Background work, and where its failures end.
 
-`supervised` runs a background task so that its failure never ends the server. `contained` runs one item of
-work within such a task, so that the failure of one never ends the others. `beside` runs one thing while
-another waits.
+`background_tasks` is a task group whose end is its body's end. `supervised` runs a background task so that
+its failure never ends the server. `contained` runs one item of work within such a task, so that the failure
+of one never ends the others. `beside` runs one thing while another waits.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 import anyio
+from anyio.abc import TaskGroup
 
 from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.storage import LeadershipOver
-
-__all__ = ["backoff", "beside", "contained", "nothing", "supervised"]
 
 T = TypeVar("T")
 
@@ -124,3 +124,21 @@ async def beside(first: Callable[[], Awaitable[object]], work: Callable[[], Awai
     except ExceptionGroup as group:  # which no caller expects
         raise group.exceptions[0] from None
     return answers[0]
+
+
+@asynccontextmanager
+async def background_tasks() -> AsyncIterator[TaskGroup]:
+    """Run tasks beside the body and cancel them when it ends.
+
+    What the body raises leaves as itself, not within an exception group; a task that fails cancels the body.
+    """
+    tasks = anyio.create_task_group()
+    await tasks.__aenter__()
+    try:
+        yield tasks
+    finally:
+        tasks.cancel_scope.cancel()
+        await tasks.__aexit__(None, None, None)
+
+
+__all__ = ["backoff", "beside", "contained", "nothing", "supervised"]

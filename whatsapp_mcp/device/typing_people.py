@@ -11,7 +11,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.operations import jid_text
+from whatsapp_mcp.device.operations.whatsapp import jid_text
 from whatsapp_mcp.protobufs.bounded import parsed
 
 LASTS: Final = 15.0

@@ -66,18 +66,24 @@ class Declared:
         audience: Who sees it.
         reaches: The parameters that hold the jids of the chats and people that it reaches or is about.
         in_chat: A caller that is bound to one chat may do it there (`device/guard/one_chat.py`).
+        begins_itself: It writes itself down (`Invocation.begin`) with what it accepts, and not before.
     """
 
     effect: Effect
     audience: Audience
     reaches: tuple[str, ...] = ()
     in_chat: bool = False
+    begins_itself: bool = False
 
 
 def has_effect(
-    effect: Effect, audience: Audience = Audience.NOBODY, *reaches: str, in_chat: bool = False
+    effect: Effect,
+    audience: Audience = Audience.NOBODY,
+    *reaches: str,
+    in_chat: bool = False,
+    begins_itself: bool = False,
 ) -> Callable[[F], F]:
-    """Declare what the method below does; `operations.OPERATIONS` has no operation without it.
+    """Declare what the function below does, which makes it an operation (`device.do`).
 
     Args:
         effect: What is done.
@@ -85,6 +91,7 @@ def has_effect(
         reaches: Parameters with the jids of chats and people: one jid or a tuple of them each.
         in_chat: Whether a caller that is bound to one chat may do it there. Then it reads, or is seen by the
             chat that it reaches; what else it touches is checked in `device/guard/one_chat.py`.
+        begins_itself: Whether it calls `Invocation.begin` itself.
 
     Raises:
         TypeError: An act without an audience of its own, one that people of a chat see without the
@@ -100,7 +107,7 @@ def has_effect(
         acts_there = effect is Effect.ACT and audience is Audience.CHAT and reaches
         if in_chat and not (effect is Effect.READ or acts_there):
             raise TypeError(f"{method.__name__} reaches beyond a chat")
-        setattr(method, _ATTRIBUTE, Declared(effect, audience, reaches, in_chat))
+        setattr(method, _ATTRIBUTE, Declared(effect, audience, reaches, in_chat, begins_itself))
         return method
 
     return declare

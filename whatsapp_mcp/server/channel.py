@@ -20,6 +20,7 @@ import anyio
 from mcp.shared.message import SessionMessage
 from mcp.types import METHOD_NOT_FOUND, ErrorData, JSONRPCError, JSONRPCNotification, JSONRPCRequest
 
+from whatsapp_mcp.device.operations import agents, approvals
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import ApprovalRequired, Denied, MessageNotFound, NotLinked, WhatsAppError
 from whatsapp_mcp.jid import is_person
@@ -225,7 +226,7 @@ class PermissionRelay:
         """The id of the question that waits; None if the person has said yes to it."""
         try:
             async with services.device() as device:
-                await device.permit(wanted)
+                await device.do(approvals.permit, wanted)
         except ApprovalRequired as error:
             return error.approval
         return None
@@ -235,14 +236,14 @@ async def _waited_for(services: Services, number: str) -> ApprovalState:
     """What became of a question, once it is decided."""
     while True:
         async with services.device() as device:
-            state = (await device.approval(number, _WAIT)).state
+            state = (await device.do(approvals.approval, number, _WAIT)).state
         if state is not ApprovalState.OPEN:
             return state
 
 
 async def _withdraw(services: Services, number: str) -> None:
     async with services.device() as device:
-        await device.withdraw(number)
+        await device.do(approvals.withdraw, number)
 
 
 class Channel:
@@ -334,13 +335,13 @@ class Channel:
         if chat is None:
             raise NotLinked("No phone is linked to this account.")
         async with services.device() as device:
-            given = await device.handed_on(chat, after, _SLICE)
+            given = await device.do(agents.handed_on, chat, after, _SLICE)
         for found in given:
             words = await words_of(found, services.archive, services.ledger, self._new_code())
             if words:
                 await write.send(SessionMessage(_pushed(found, words)))
             async with services.device() as device:
-                await device.handed_on_done(chat, found.id)
+                await device.do(agents.handed_on_done, chat, found.id)
             after = found.id
         return after
 

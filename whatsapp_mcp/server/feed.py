@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
+from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Activity
 
@@ -68,7 +69,7 @@ async def next_change(devices: Devices, archive: WaitedFor, after: int, wait: fl
     with anyio.move_on_after(wait + _LATE):
         try:
             async with devices.use() as device:
-                return await device.activity(after, wait)
+                return await device.do(control.activity, after, wait)
         except WhatsAppError:
             return Activity(await archive.wait_change(after, wait))
     return Activity(after)

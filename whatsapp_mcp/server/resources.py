@@ -25,6 +25,7 @@ from mcp.types import (
     ResourceLink,
 )
 
+from whatsapp_mcp.device.operations import control, files
 from whatsapp_mcp.errors import TooLong, WhatsAppError
 from whatsapp_mcp.media import HEAD_BYTES, Source, format_of, picture, stills
 from whatsapp_mcp.models import MessageFilter, file_words_are_senders
@@ -110,7 +111,7 @@ async def fetch_file(services: Services, found: Message) -> FetchedFile:
             "Tell the user: it can be opened on the phone, or media.max_megabytes be raised.",
         )
     async with services.device() as device:
-        path = Path(await device.download(found.ref))
+        path = Path(await device.do(files.download, found.ref))
     size = (await anyio.to_thread.run_sync(path.stat)).st_size
     given = media_type(source.mime_type or "") or ""
     return FetchedFile(path, size, await anyio.to_thread.run_sync(_type_of, path, given))
@@ -285,8 +286,8 @@ async def link_resource(call: Call) -> Sequence[Content]:
     """The current QR or code as JSON, or whose phone is linked."""
     services = await call.services()
     async with services.device() as device:
-        status = await device.status()
-        link = await device.link_state()
+        status = await device.do(control.status)
+        link = await device.do(control.link_state)
     name = status.name or (await services.archive.own())[2]
     messages = (await services.archive.history_progress()).messages
     data = link_card_data(status, link, name, messages, services.now())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import anyio.to_thread
 
+from whatsapp_mcp.device.operations import agents, approvals
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.web.formats import called, chat_path
 from whatsapp_mcp.web.site import Site, Tab
@@ -121,7 +122,7 @@ class _Acts:
         principal = form.get("principal", "")
         self.site.check(request, form, f"{_CLEAR} {principal}")
         async with self.site.opened().devices.use() as device:
-            await device.clear_exposures(principal)
+            await device.do(approvals.clear_exposures, principal)
         return self.site.see(ACTS)
 
 
@@ -141,7 +142,7 @@ class _Agents:
 
     async def show(self, request: Request) -> Response:
         async with self.site.opened().devices.use() as device:
-            status = await device.agent_status()
+            status = await device.do(agents.agent_status)
         oldest = self.site.now() - _CODE_LASTS
         asking = [one for one in status.pairings if one.paired_at is None and one.given_at > oldest]
         return self.site.page(
@@ -159,15 +160,15 @@ class _Agents:
         """Let a stranger in, or out again."""
         form = await self.site.form(request)
         async with self.site.opened().devices.use() as device:
-            known = (await device.agent_status()).pairings
+            known = (await device.do(agents.agent_status)).pairings
             pairing = next((one for one in known if one.chat == form.get("chat")), None)
             if pairing is None:
                 raise InvalidArgument("They do not ask any more.", "Load the page again.")
             self.site.check(request, form, _purpose(pairing))
             if form.get("do") == "pair":
-                await device.pair(pairing.code)
+                await device.do(agents.pair, pairing.code)
             elif form.get("do") == "drop":
-                await device.drop_pairing(pairing.chat)
+                await device.do(agents.drop_pairing, pairing.chat)
             else:
                 raise InvalidArgument("This form is not valid any more.", "Load the page again.")
         return self.site.see(AGENTS)

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import anyio.to_thread
 from starlette.responses import FileResponse, Response
 
+from whatsapp_mcp.device.operations import files
 from whatsapp_mcp.errors import (
     ChatNotFound,
     InvalidArgument,
@@ -293,7 +294,7 @@ class _Files:
         ref: int = request.path_params["ref"]
         self.site.check(request, await self.site.form(request), fetch_purpose(ref))
         async with self.site.opened().devices.use() as device:
-            await device.download(ref)
+            await device.do(files.download, ref)
         return self.site.see(f"/message/{ref}")
 
 
@@ -310,5 +311,5 @@ async def _path(opened: Opened, source: MediaSource) -> Path:
             return path
         # The leader opens files that are sealed, and fetches again what was dropped.
         async with opened.devices.use() as device:
-            return Path(await device.download(source.ref))
+            return Path(await device.do(files.download, source.ref))
     raise MediaUnavailable("The file of this message is not here.", "Fetch it on the page of the message.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
 
+from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.web.layout import HOME, qr_svg, render
@@ -67,7 +68,7 @@ async def status_of(source: PageSource) -> ConnectionStatus | None:
         return None
     try:
         async with opened.devices.use() as device:
-            return await device.status()
+            return await device.do(control.status)
     except WhatsAppError:
         return None
 
@@ -109,12 +110,12 @@ class _Connection:
         async with self.site.opened().devices.use() as device:
             match form.get("do"):
                 case "reconnect":
-                    await device.reconnect()
+                    await device.do(control.reconnect)
                 case "pause" if length in _PAUSES:
                     lasts = _PAUSES[length]
-                    await device.pause(None if lasts is None else self.site.now() + lasts)
+                    await device.do(control.pause, None if lasts is None else self.site.now() + lasts)
                 case "resume":
-                    await device.resume()
+                    await device.do(control.resume)
                 case _:
                     raise InvalidArgument("This form is not valid any more.", "Load the page again.")
         return self.site.see(HOME)
@@ -125,7 +126,7 @@ class _Connection:
         if status is None or status.state is not ConnectionState.LINKING:
             return await self.show(request)
         async with self.site.opened().devices.use() as device:
-            state = await device.link()
+            state = await device.do(control.link)
         return self.site.page(request, "link.html", _LINKING, live=True, **_shown(state))
 
     async def start_linking(self, request: Request) -> Response:
@@ -134,7 +135,7 @@ class _Connection:
         self.site.check(request, form, _LINK_FORM)
         phone = form.get("phone", "").strip()
         async with self.site.opened().devices.use() as device:
-            await device.link(phone or None)
+            await device.do(control.link, phone or None)
         return self.site.see(LINK)
 
     async def ask_to_unlink(self, request: Request) -> Response:
@@ -144,5 +145,5 @@ class _Connection:
         """Log this companion out."""
         self.site.check(request, await self.site.form(request), _UNLINK_FORM)
         async with self.site.opened().devices.use() as device:
-            await device.unlink()
+            await device.do(control.unlink)
         return self.site.see(HOME)

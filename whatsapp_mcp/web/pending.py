@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.text import time_grammar
 from whatsapp_mcp.text.zone import local
@@ -41,7 +42,7 @@ class _Approvals:
 
     async def show(self, request: Request) -> Response:
         async with self.site.opened().devices.use() as device:
-            questions = await device.approvals()
+            questions = await device.do(approvals.approvals)
         shown = [(one, self._minutes(one)) for one in questions]
         # A page that people answer on holds still: else the button under the pointer could become another.
         return self.site.page(
@@ -53,7 +54,7 @@ class _Approvals:
         number, index = request.path_params["number"], request.path_params["index"]
         opened = self.site.opened()
         async with opened.devices.use() as device:
-            questions = await device.approvals()
+            questions = await device.do(approvals.approvals)
         found = [one.pictures[index] for one in questions if one.id == number and index < len(one.pictures)]
         return await shown_file(opened.archive.folder.media, *found)
 
@@ -65,7 +66,7 @@ class _Approvals:
         if answer not in _ANSWERS:
             raise InvalidArgument("This form is not valid any more.", "Load the page again.")
         async with self.site.opened().devices.use() as device:
-            await device.decide(number, _ANSWERS[answer], "page")
+            await device.do(approvals.decide, number, _ANSWERS[answer], "page")
         return self.site.see(APPROVALS)
 
     def _minutes(self, approval: Approval) -> int:
@@ -128,12 +129,12 @@ class _Scheduled:
         async with self.site.opened().devices.use() as device:
             match form.get("do"):
                 case "cancel":
-                    await device.cancel_send(entry.request.chat, entry.send_id)
+                    await device.do(sends.cancel_send, entry.request.chat, entry.send_id)
                 case "now":
-                    await device.send(_moved(entry, None))
+                    await device.do(sends.send, _moved(entry, None))
                 case "move":
                     moment = time_grammar.later(form.get("at", ""), self.site.zone, self.site.now())
-                    await device.send(_moved(entry, moment))
+                    await device.do(sends.send, _moved(entry, moment))
                 case _:
                     raise InvalidArgument("This form is not valid any more.", "Load the page again.")
         return self.site.see(SCHEDULED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.device.operations import contacts
 from whatsapp_mcp.errors import ContactNotFound
 from whatsapp_mcp.web.formats import PEOPLE, person_path
 from whatsapp_mcp.web.site import Site, Tab
@@ -87,5 +88,5 @@ class _People:
         form = await self.site.form(request)
         self.site.check(request, form, _purpose(jid))
         async with self.site.opened().devices.use() as device:
-            await device.confirm_person(jid, form.get("known") == "yes")
+            await device.do(contacts.confirm_person, jid, form.get("known") == "yes")
         return self.site.see(person_path(jid))

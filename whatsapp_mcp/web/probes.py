@@ -14,6 +14,7 @@ import anyio
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 
@@ -74,9 +75,9 @@ async def asked(account: str, opened: Opened | None) -> tuple[ConnectionStatus |
     with anyio.move_on_after(_LIMIT):
         try:
             async with opened.devices.use() as device:
-                status = await device.status()
+                status = await device.do(control.status)
                 if status.state is not ConnectionState.OFFLINE:
-                    figures = await device.figures()
+                    figures = await device.do(control.figures)
         except WhatsAppError:
             return status, None
     return status, figures

@@ -37,9 +37,9 @@ from tests.device.server_process import server_process
 from tests.features.imports.backups.android import many
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.runtime import open_device
-from whatsapp_mcp.device.operations import CallersDevices
-from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations import CallersDevices, Device, control, sends
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.features.imports import operations as imports
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
 from whatsapp_mcp.models import PERSON, ConnectionState, ImportState, SendRequest, TextContent
 from whatsapp_mcp.settings import Settings
@@ -87,12 +87,12 @@ class Running:
     async def begin(self, path: Path) -> int:
         """Ask for an import; its ticket."""
         async with CallersDevices(self.devices, PERSON).use() as device:
-            return await device.begin_import(ImportRequest(str(path)))
+            return await device.do(imports.begin_import, ImportRequest(str(path)))
 
     async def progress(self, ticket: int) -> ImportProgress:
         """How far it is."""
         async with self.devices.use() as device:
-            (found,) = await device.imports(ticket)
+            (found,) = await device.do(imports.imports, ticket)
         return found
 
 
@@ -112,10 +112,10 @@ async def serving(wa: WhatsApp, ben: Person, home: Path) -> AsyncGenerator[Runni
             await anyio.sleep(0.05)
             with suppress(WhatsAppError):
                 async with devices.use() as device:
-                    status = await device.status()
+                    status = await device.do(control.status)
                     state = status.state
                     if status.leader_pid is not None and state is ConnectionState.UNLINKED:
-                        shown = await device.link()
+                        shown = await device.do(control.link)
                         assert shown.qr is not None
                         await wa.me.scan(shown.qr.text)
         await wa.me.online()
@@ -140,8 +140,8 @@ async def live(server: Running, waits: Waits) -> None:
             await anyio.sleep(SEND_SECONDS)
             began = time.perf_counter()
             async with server.devices.use() as device:
-                await device.send(
-                    SendRequest(f"{_BEN}@s.whatsapp.net", TextContent(f"sent {random.random()}"))
+                await device.do(
+                    sends.send, SendRequest(f"{_BEN}@s.whatsapp.net", TextContent(f"sent {random.random()}"))
                 )
             waits.sent.append((time.perf_counter() - began) * 1000)
 

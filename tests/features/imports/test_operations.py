@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, cast
 
 import anyio
 import pytest
 
 from tests.server.pair import Pair, link, pair_of_servers
-from whatsapp_mcp.device.operations import OPERATIONS, Device
+from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.features.imports.ability import import_ability
-from whatsapp_mcp.features.imports.operations import ImportOperations
+from whatsapp_mcp.features.imports import operations as imports
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
 from whatsapp_mcp.models import ImportState
 from whatsapp_mcp.policy import Effect
@@ -37,14 +36,8 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
 
 
 def test_what_each_operation_does_is_declared() -> None:
-    declared = {name: one.effect for name, one in OPERATIONS.items() if hasattr(ImportOperations, name)}
+    declared = {name: one.effect for name, one in OPERATIONS.items() if one.part == "Imports"}
     assert declared == EFFECTS
-
-
-def test_the_leader_does_each_operation() -> None:
-    nothing = cast("Any", None)
-    ability = import_ability(nothing, nothing, nothing, nothing)
-    assert ability.operations.keys() == EFFECTS.keys()
 
 
 async def imported(pair: Pair, name: str = "chat.txt") -> ImportProgress:
@@ -54,13 +47,13 @@ async def imported(pair: Pair, name: str = "chat.txt") -> ImportProgress:
     path.write_text("[24/11/2019, 12:00:00] D: Taken over\n", encoding="utf-8")
     async with pair.person() as device:
         wanted = ImportRequest(str(path), str(pair.wa.person("D").pn), "Nobody")
-        ticket = await device.begin_import(wanted)
+        ticket = await device.do(imports.begin_import, wanted)
         return await import_over(device, ticket)
 
 
 async def import_over(device: Device, ticket: int) -> ImportProgress:
     with anyio.fail_after(30):
-        while not (found := await device.imports(ticket)) or not found[0].is_over:  # noqa: ASYNC110
+        while not (found := await device.do(imports.imports, ticket)) or not found[0].is_over:  # noqa: ASYNC110
             await anyio.sleep(0.05)
     return found[0]
 
@@ -72,19 +65,19 @@ async def does_begin_import(pair: Pair) -> None:
 
 async def does_imports(pair: Pair) -> None:
     async with pair.person() as device:
-        assert {one.file for one in await device.imports()} <= {"chat.txt", "undone.txt"}
+        assert {one.file for one in await device.do(imports.imports)} <= {"chat.txt", "undone.txt"}
 
 
 async def does_cancel_import(pair: Pair) -> None:
     async with pair.person() as device:
         with pytest.raises(InvalidArgument, match="no such import"):
-            await device.cancel_import(1)
+            await device.do(imports.cancel_import, 1)
 
 
 async def does_undo_import(pair: Pair) -> None:
     done = await imported(pair, "undone.txt")
     async with pair.person() as device:
-        ticket = await device.undo_import(done.numbers[0])
+        ticket = await device.do(imports.undo_import, done.numbers[0])
         assert (await import_over(device, ticket)).state is ImportState.UNDONE
 
 
@@ -93,7 +86,9 @@ async def does_match_exports(pair: Pair) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "WhatsApp Chat with D.txt").write_text("[24/11/2019, 12:00:00] D: Hi\n", encoding="utf-8")
     async with pair.person() as device:
-        assert [one.file for one in await device.match_exports(str(folder))] == ["WhatsApp Chat with D.txt"]
+        assert [one.file for one in await device.do(imports.match_exports, str(folder))] == [
+            "WhatsApp Chat with D.txt"
+        ]
 
 
 @pytest.mark.parametrize("operation", EFFECTS)

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from tests.device.test_socket_protocol import fault, shapes_of, write
 from whatsapp_mcp.device.leader.serving import PROTOCOL
-from whatsapp_mcp.device.operations import OPERATIONS
-from whatsapp_mcp.features.imports.operations import ImportOperations
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 
 SNAPSHOT = Path(__file__).parent / "socket_protocol.json"
-NOW = shapes_of({name: one for name, one in OPERATIONS.items() if hasattr(ImportOperations, name)})
+NOW = shapes_of({name: one for name, one in OPERATIONS.items() if one.part == "Imports"})
 
 
 def test_no_type_of_imports_changes_without_the_number_of_the_protocol() -> None:

@@ -10,10 +10,12 @@ import pytest
 
 from tests.device.conftest import Lead, Leader
 from tests.device.letters import LETTER, arrived, known, letter, met
+from tests.devices import direct
 from tests.media.document_files import pdf
 from tests.media.footage import written
 from tests.media.speech_samples import VOICE_NOTE, WORDS
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.operations import control, files
 from whatsapp_mcp.errors import MediaUnavailable, Unsupported
 from whatsapp_mcp.models import ConnectionState, FileStep, Message, ReadingKind
 from whatsapp_mcp.protobufs import E2E
@@ -48,7 +50,7 @@ async def test_what_a_contact_sends_is_found_by_its_words_and_nobody_is_told(
     assert message.reading.kind is ReadingKind.DOCUMENT
     assert await found(linked.archive, "deposit weeks") == [message.ref]
     assert [one.kind for one in ann.receipts if one.id == sent and one.kind in {"read", "played"}] == []
-    status = (await linked.device.status()).files
+    status = (await direct(linked.device).do(control.status)).files
     assert status is not None
     assert (status.to_fetch, status.to_read, status.failed) == (0, 0, 0)
     assert status.kept_bytes == len(LETTER)
@@ -74,7 +76,9 @@ async def test_a_letter_a_screenshot_and_a_voice_note_are_found_by_their_words(
     read_as: str,
 ) -> None:
     config(folder, '[voice]\nengine = "pocketsphinx"\n')
-    await linked.device.read_file((await sent(wa, linked, ann, wa.media.attach(kind, content, **fields))).ref)
+    await direct(linked.device).do(
+        files.read_file, (await sent(wa, linked, ann, wa.media.attach(kind, content, **fields))).ref
+    )
     message = (await linked.archive.search(words)).items[0]
     assert message.reading is not None
     assert message.reading.kind == read_as
@@ -95,7 +99,7 @@ async def test_a_strangers_file_is_fetched_and_read_only_when_somebody_asks(
     of_eve = messages[1]
     assert of_eve.reading is None
     assert len(wa.media.requests) == 1
-    await linked.device.read_file(of_eve.ref)
+    await direct(linked.device).do(files.read_file, of_eve.ref)
     assert (await linked.archive.message(of_eve.ref)).reading is not None
     assert len(wa.media.requests) == 2
 
@@ -104,7 +108,7 @@ async def test_what_was_asked_for_is_not_counted_as_kept(wa: WhatsApp, linked: L
     await ann.says(letter(wa))
     message = (await met(linked.archive, lambda all_: any(one.reading for one in all_)))[0]
     assert await linked.archive.kept_bytes() == len(LETTER)
-    await linked.device.download(message.ref)
+    await direct(linked.device).do(files.download, message.ref)
     assert await linked.archive.kept_bytes() == 0
 
 
@@ -113,8 +117,8 @@ async def test_several_who_ask_for_a_file_get_it_from_one_fetch(wa: WhatsApp, li
     ref = (await arrived(linked.archive))[0].ref
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
-            tasks.start_soon(linked.device.read_file, ref)
-            tasks.start_soon(linked.device.download, ref)
+            tasks.start_soon(linked.device.files.read_file, ref)
+            tasks.start_soon(linked.device.files.download, ref)
     assert len(wa.media.requests) == 1
 
 
@@ -134,8 +138,8 @@ async def test_what_whatsapp_no_longer_has_is_said_for_good(
     )
     assert gone.problem.sentence == "WhatsApp no longer has this file."
     with pytest.raises(MediaUnavailable, match="no longer"):
-        await linked.device.read_file(gone.ref)
-    status = (await linked.device.status()).files
+        await direct(linked.device).do(files.read_file, gone.ref)
+    status = (await direct(linked.device).do(control.status)).files
     assert status is not None
     assert status.progress == "1 failed"
 
@@ -146,9 +150,9 @@ async def test_what_has_no_words_says_so(wa: WhatsApp, linked: Leader) -> None:
     await ann.says("hello")
     text, file = await arrived(linked.archive, 2)
     with pytest.raises(Unsupported, match="not read"):
-        await linked.device.read_file(file.ref)
+        await direct(linked.device).do(files.read_file, file.ref)
     with pytest.raises(MediaUnavailable, match="no file"):
-        await linked.device.read_file(text.ref)
+        await direct(linked.device).do(files.read_file, text.ref)
 
 
 async def test_nothing_is_fetched_when_keeping_is_off(
@@ -159,7 +163,7 @@ async def test_nothing_is_fetched_when_keeping_is_off(
     ref = (await arrived(linked.archive))[0].ref
     await anyio.sleep(2.5)  # two looks of the keeper
     assert wa.media.requests == []
-    await linked.device.read_file(ref)
+    await direct(linked.device).do(files.read_file, ref)
     assert await found(linked.archive, "deposit") == [ref]
 
 
@@ -177,7 +181,7 @@ async def test_only_the_chats_that_are_named_are_kept(
 
 async def test_what_waits_when_a_leader_ends_is_done_by_the_next(wa: WhatsApp, lead: Lead) -> None:
     async with lead() as first:
-        shown = await first.device.link()
+        shown = await direct(first.device).do(control.link)
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await first.until(ConnectionState.ONLINE)

@@ -21,7 +21,7 @@ from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.files.fetcher import Fetcher
 from whatsapp_mcp.device.files.readers import Readers
 from whatsapp_mcp.device.files.reading import ReadingLoop
-from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.features.reading.local_readers import readers_of
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.protobufs import E2E

@@ -25,7 +25,7 @@ from tests.server.pair import _VOLATILE
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate, Upkeep
 from whatsapp_mcp.device.leader import background_tasks
-from whatsapp_mcp.device.operations import Device, as_device
+from whatsapp_mcp.device.operations import Device, approvals
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import PERSON
 from whatsapp_mcp.policy import Policy
@@ -54,7 +54,7 @@ class Enforced:
     async def settle(self, error: dict[str, Any]) -> None:
         """Say no, where a person was asked."""
         if number := error.get("approval"):
-            await self.person.decide(number, False, "terminal")
+            await self.person.do(approvals.decide, number, False, "terminal")
 
 
 @asynccontextmanager
@@ -65,9 +65,9 @@ async def enforced(home: Path) -> AsyncIterator[Enforced]:
         settings = CurrentSettings(Settings(home=home))
         gate = Gate(linked.archive, ledger, settings, lambda: linked.device.outbox, SystemClock(), [])
         tasks.start_soon(Upkeep(linked.archive, ledger, gate).run)
-        device = EnforcedDevice(linked.device, gate)
+        device = EnforcedDevice(gate, linked.device.parts)
         source = FakeSource(device, linked.archive, home, worker=linked.worker)  # pyright: ignore[reportArgumentType]
-        yield Enforced(world, source, as_device(device.acting_for(PERSON)), ledger)
+        yield Enforced(world, source, device.acting_for(PERSON), ledger)
 
 
 def by_mcp(client: Client) -> Ask:

@@ -19,6 +19,7 @@ from tests.fleet.keys.taken import TakenAccount
 from tests.fleet.leading import led
 from tests.fleet.postgres import PASSWORD, PostgresServer, free_port, postgres_server, private_folder
 from whatsapp_fleet.database import begin_run
+from whatsapp_mcp.device.operations import sends
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_simulator import WhatsApp
 
@@ -174,7 +175,9 @@ async def test_an_account_is_linked_again_after_a_restore_to_a_point_in_time(
                     await leader.link(wa)
                     await leader.until(ConnectionState.ONLINE)
                     await leader.archived("before")
-                    sent = await leader.device.send(SendRequest(str(ann.pn), TextContent("hello"), wait=20.0))
+                    sent = await leader.device.do(
+                        sends.send, SendRequest(str(ann.pn), TextContent("hello"), wait=20.0)
+                    )
                     assert sent.status is SendStatus.SENT
             assert "hello" in [one.text for one in ann.inbox]
         finally:

@@ -18,7 +18,7 @@ from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader import open_device
-from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.device.operations import Device, control, sends
 from whatsapp_mcp.errors import Busy, NotConnected
 from whatsapp_mcp.models import ConnectionState, MessageFilter, SendRequest, SendStatus, TextContent
 from whatsapp_simulator import WhatsApp
@@ -55,21 +55,21 @@ class Account:
             while True:
                 with suppress(Busy, NotConnected):
                     async with self._devices.use() as device:
-                        if (await device.status()).state is state:
+                        if (await device.do(control.status)).state is state:
                             return
                 await anyio.sleep(0.05)
 
     async def link(self, wa: WhatsApp) -> None:
         await self.until(ConnectionState.UNLINKED)
         async with self._devices.use() as device:
-            shown = await device.link()
+            shown = await device.do(control.link)
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await self.until(ConnectionState.ONLINE)
 
     async def send(self, to: str, text: str) -> SendStatus:
         async with self._devices.use() as device:
-            return (await device.send(SendRequest(to, TextContent(text)))).status
+            return (await device.do(sends.send, SendRequest(to, TextContent(text)))).status
 
     async def hear(self, chat: str, text: str) -> None:
         """Return once the archive has a message."""

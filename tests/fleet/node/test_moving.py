@@ -35,6 +35,7 @@ from whatsapp_fleet.node.moving import (
 )
 from whatsapp_fleet.objects import ObjectStore
 from whatsapp_mcp.device.leader import leading
+from whatsapp_mcp.device.operations import control, sends
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.ledger import Exposure, open_ledger
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
@@ -111,8 +112,8 @@ async def led_here(home: Path) -> AsyncIterator[LedAccount]:
 
 async def say(account: LedAccount, person: Person, text: str, key: str) -> int:
     """Send something once; answers the number of the send."""
-    sent = await account.device.send(
-        SendRequest(str(person.pn), TextContent(text), idempotency_key=key, wait=30.0)
+    sent = await account.device.do(
+        sends.send, SendRequest(str(person.pn), TextContent(text), idempotency_key=key, wait=30.0)
     )
     assert sent.status is SendStatus.SENT
     return sent.send_id
@@ -171,7 +172,7 @@ async def test_an_account_goes_to_the_database_and_back_without_relinking(
         await here.archived("one")
         first = await say(here, ann, "from the folder", "a")
         await here.led.ledger.expose("agent", Exposure.STRANGER)
-        generation = (await here.device.status()).generation
+        generation = (await here.device.do(control.status)).generation
     await wa.me.offline()
     await move_in(folder, at(url), SETTINGS)
     remove_keys(folder)

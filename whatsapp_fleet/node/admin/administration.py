@@ -49,7 +49,7 @@ from whatsapp_fleet.tenancy import (
     set_account_settings,
     set_account_state,
 )
-from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.device.operations import Devices, control
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotLinked, WhatsAppError
 from whatsapp_mcp.models import ConnectionStatus, LinkState
 from whatsapp_mcp.server.render import status_data
@@ -101,7 +101,7 @@ class Administration:
         if row.run is not None:
             with suppress(WhatsAppError), anyio.move_on_after(WATCH_LIMIT):
                 async with self.devices(account).use(WATCH_LIMIT) as device:
-                    status, figures = await device.status(), await device.figures()
+                    status, figures = await device.do(control.status), await device.do(control.figures)
                 watched["connection"] = status_data(status, UTC)
                 watched["lag"] = lag_data(figures)
         return watched
@@ -142,22 +142,22 @@ class Administration:
     async def link(self, account: str, phone: str | None) -> LinkState:
         """Begin linking, or join the linking that runs."""
         async with self.devices(account).use(ACT_LIMIT) as device:
-            return await device.link(phone)
+            return await device.do(control.link, phone)
 
     async def link_state(self, account: str, after: int, wait: float) -> LinkState:
         """How far linking has come; waits for a revision above `after`."""
         async with self.devices(account).use(ACT_LIMIT) as device:
-            return await device.link_state(after, min(wait, ACT_LIMIT / 2))
+            return await device.do(control.link_state, after, min(wait, ACT_LIMIT / 2))
 
     async def pause(self, account: str, until: datetime | None) -> ConnectionStatus:
         """Close an account's connection to WhatsApp for a while; its node goes on leading it."""
         async with self.devices(account).use(ACT_LIMIT) as device:
-            return await device.pause(until)
+            return await device.do(control.pause, until)
 
     async def resume(self, account: str) -> ConnectionStatus:
         """End a pause."""
         async with self.devices(account).use(ACT_LIMIT) as device:
-            return await device.resume()
+            return await device.do(control.resume)
 
     async def remove(self, account: str, *, keep_linked: bool) -> RemovedData:
         """Unlink an account, then forget it: keys, messages, ledger, files, settings and login.
@@ -249,7 +249,7 @@ class Administration:
             )
         with suppress(NotLinked):
             async with self.devices(account).use(ACT_LIMIT) as device:
-                await device.unlink()
+                await device.do(control.unlink)
 
     async def _let_go(self, account: str) -> None:
         until = self.monotonic() + RELEASE_LIMIT

@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from whatsapp_fleet.node.replicas.wire import OPERATE, PERFORM, CallFacts
-from whatsapp_mcp.device.operations import Device, Devices, GeneratedDevice, Operation, as_device
+from whatsapp_mcp.device.operations import Device, Devices, Operation, never
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Change
@@ -63,13 +63,15 @@ class Leader(Protocol):
         ...
 
 
-class RemoteDevice(GeneratedDevice):
+class RemoteDevice(Device):
     """The device of an account, which does every operation at its leader."""
 
     def __init__(self, leader: Leader) -> None:
         self._leader = leader
 
-    async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+    async def perform(
+        self, operation: Operation, arguments: dict[str, Any], has_ended: Callable[[], bool] = never
+    ) -> Any:
         """Have it done there."""
         answer = await self._leader.ask(
             OPERATE,
@@ -94,7 +96,7 @@ class RemoteDevices:
     async def use(self, deadline: float | None = None) -> AsyncGenerator[Device]:
         """See `Devices.use`."""
         with anyio.move_on_after(deadline) as scope:
-            yield as_device(RemoteDevice(self.leader))
+            yield RemoteDevice(self.leader)
         if scope.cancelled_caught:
             raise DeadlineExceeded(f"The node did not answer within {deadline:g} seconds.")
 

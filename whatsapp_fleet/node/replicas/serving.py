@@ -25,7 +25,8 @@ from whatsapp_fleet.node.replicas.wire import (
     CallFacts,
 )
 from whatsapp_mcp import __version__
-from whatsapp_mcp.device.operations import OPERATIONS, CallersDevices
+from whatsapp_mcp.device.operations import CallersDevices
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, Unsupported
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.policy import Situation, require
@@ -178,7 +179,7 @@ class Served:
         with account.run():
             devices = CallersDevices(await account.source.devices(), _caller(params.get("caller")))
             async with devices.use() as device:
-                result = await getattr(device, operation.name)(**arguments)
+                result = await device.perform(operation, arguments)
             return Answer(by="leader", result=operation.result.dump_python(result, mode="json"))
         raise AssertionError("a call that is ended raises")
 

@@ -12,6 +12,7 @@ import typer
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson
 from whatsapp_mcp.cli.terminal import aligned, isolated
+from whatsapp_mcp.device.operations import agents
 from whatsapp_mcp.jid import number_of, parse_chat
 from whatsapp_mcp.text.zone import local
 
@@ -47,7 +48,7 @@ def pair(
     from whatsapp_mcp.cli.connection import asked, with_known_device
 
     async def let_in(devices: Devices, _: ReadingArchive) -> Pairing:
-        return await asked(devices, lambda device: device.pair(code))
+        return await asked(devices, lambda device: device.do(agents.pair, code))
 
     pairing = with_known_device(account, let_in)
     typer.echo(f"{number_of(pairing.chat) or pairing.chat} is let in.")
@@ -64,7 +65,7 @@ def drop(
     jid = parse_chat(chat)
 
     async def let_out(devices: Devices, _: ReadingArchive) -> None:
-        await asked(devices, lambda device: device.drop_pairing(jid))
+        await asked(devices, lambda device: device.do(agents.drop_pairing, jid))
 
     with_known_device(account, let_out)
     typer.echo(f"{number_of(jid) or jid} is no longer let in.")
@@ -74,7 +75,7 @@ def _ask_status(account: str) -> AgentStatus:
     from whatsapp_mcp.cli.connection import asked, with_known_device
 
     async def read(devices: Devices, _: ReadingArchive) -> AgentStatus:
-        return await asked(devices, lambda device: device.agent_status())
+        return await asked(devices, lambda device: device.do(agents.agent_status))
 
     return with_known_device(account, read)
 

@@ -15,6 +15,7 @@ import typer
 from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
 from whatsapp_mcp.cli.terminal import shown
+from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.text.zone import local
 
@@ -47,7 +48,7 @@ def approve(
 
     if answer is not None and (number is None or only_list):
         raise InvalidArgument("--yes and --no answer one question.", "Give its id.")
-    waiting = _ask_leader(account, lambda device: device.approvals())
+    waiting = _ask_leader(account, lambda device: device.do(approvals.approvals))
     chosen = [one for one in waiting if number in {None, one.id}]
     if number is not None and not chosen:
         raise InvalidArgument(f"No question {number} waits.", "List them with `whatsapp-mcp approve --list`.")
@@ -82,7 +83,7 @@ def _ask_each(account: str, questions: list[Approval]) -> None:
 
 
 def _decide(account: str, number: str, approved: bool) -> Approval:
-    return _ask_leader(account, lambda device: device.decide(number, approved, "terminal"))
+    return _ask_leader(account, lambda device: device.do(approvals.decide, number, approved, "terminal"))
 
 
 def _outcome(approval: Approval) -> str:

@@ -14,6 +14,7 @@ from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import aligned, isolated
+from whatsapp_mcp.device.operations import sends
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.text import time_grammar
 from whatsapp_mcp.text.zone import local
@@ -56,7 +57,7 @@ def cancel(send_id: SendId, account: Account = "") -> None:
 
     async def run(devices: Devices, archive: ReadingArchive) -> None:
         entry = await _scheduled(archive, send_id)
-        await asked(devices, lambda device: device.cancel_send(entry.request.chat, send_id))
+        await asked(devices, lambda device: device.do(sends.cancel_send, entry.request.chat, send_id))
 
     with_known_device(account, run)
     typer.echo(f"{send_id}: cancelled.")
@@ -78,7 +79,7 @@ def move(send_id: SendId, at: At, account: Account = "") -> None:
     async def run(devices: Devices, archive: ReadingArchive) -> SendResult:
         entry = await _scheduled(archive, send_id)
         request = replace(entry.request, at=moment, replaces=send_id, wait=0.0)
-        return await asked(devices, lambda device: device.send(request))
+        return await asked(devices, lambda device: device.do(sends.send, request))
 
     moved = with_known_device(account, run)
     if moved.status is not SendStatus.SCHEDULED:

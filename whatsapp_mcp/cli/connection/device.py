@@ -12,7 +12,7 @@ import anyio
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.cli.options import known_account
-from whatsapp_mcp.device.operations import Device, Devices
+from whatsapp_mcp.device.operations import Device, Devices, control
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import PERSON, ConnectionStatus
 from whatsapp_mcp.system import INTERRUPT, receive_signals
@@ -94,7 +94,7 @@ async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> Conne
     deadline = anyio.current_time() + limit
     while True:
         async with devices.use() as device:
-            status = await device.status()
+            status = await device.do(control.status)
         if not status.state.traits.connecting or anyio.current_time() >= deadline:
             return status
         await anyio.sleep(SETTLE_POLL)
@@ -127,7 +127,7 @@ async def reconnected(
         NotLinked: No phone is linked.
         Busy: No server could be asked in time, or it does not answer.
     """
-    await asked(devices, lambda device: device.reconnect(), limit)
+    await asked(devices, lambda device: device.do(control.reconnect), limit)
     return await settled_status(devices, limit)
 
 
@@ -139,4 +139,4 @@ async def unlinked(devices: Devices, _: ReadingArchive) -> None:
     """
     await settled_status(devices)
     async with devices.use() as device:
-        await device.unlink()
+        await device.do(control.unlink)

@@ -11,7 +11,7 @@ import anyio
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.connection.device import SETTLE_LIMIT, settled_status
 from whatsapp_mcp.device.connection import until_fetched
-from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.device.operations import Devices, control
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import (
@@ -130,7 +130,7 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool
     """Pair with the phone; False when one was linked before."""
     try:
         async with devices.use() as device:
-            state = await device.link(phone)
+            state = await device.do(control.link, phone)
     except InvalidArgument:
         status = await _status(devices)
         if status.number is None:
@@ -201,12 +201,12 @@ def _unreached(status: ConnectionStatus) -> NotConnected:
 
 async def _next(devices: Devices, state: LinkState) -> LinkState:
     async with devices.use(STATE_WAIT + 5) as device:
-        return await device.link_state(state.revision, STATE_WAIT)
+        return await device.do(control.link_state, state.revision, STATE_WAIT)
 
 
 async def _status(devices: Devices) -> ConnectionStatus:
     async with devices.use() as device:
-        return await device.status()
+        return await device.do(control.status)
 
 
 async def _follow_history(

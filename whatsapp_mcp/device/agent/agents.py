@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
@@ -14,17 +16,17 @@ from anyio.abc import TaskGroup
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.agent import rules
 from whatsapp_mcp.device.agent.admission import Admission
-from whatsapp_mcp.device.agent.reports import status_of
 from whatsapp_mcp.device.agent.router import Router
 from whatsapp_mcp.device.agent.runs import Runs
 from whatsapp_mcp.device.agent.speaking import Acting, Speaker
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.guard import phone_message_in
+from whatsapp_mcp.device.operations import files, never
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.ledger import Ledger
-from whatsapp_mcp.models import AgentStatus, HandOn, HandOnState, JournalEvent, Pairing
+from whatsapp_mcp.models import AgentChat, AgentStatus, HandOn, HandOnState, JournalEvent, Pairing
 from whatsapp_mcp.policy import agent_of
-from whatsapp_mcp.settings import AccountFolder, CurrentSettings
+from whatsapp_mcp.settings import OWN_CHAT, AccountFolder, AgentSettings, CurrentSettings
 
 _LOOK: Final = 5.0
 """Seconds between looks although nothing is known to have come."""
@@ -195,7 +197,7 @@ class Agents:
         """Have a voice note read; without a transcript it is handed on as one."""
         device = self._acting(await self._speaker.caller_of(chat))
         try:
-            await device.read_file(ref)
+            await device.do(files.read_file, ref)
         except WhatsAppError as error:
             logger.info("agent: #%d is not transcribed: %s", ref, error.code)
         self._wake.set()
@@ -233,19 +235,14 @@ class Agents:
 
     # What channels and people ask.
 
-    def operations(self) -> dict[str, Callable[..., Awaitable[Any]]]:
-        """The operations of `Device` that are done here, by their names."""
-        does = (self.handed_on, self.handed_on_done, self.agent_status, self.pair, self.drop_pairing)
-        return {each.__name__: each for each in does}
-
     async def handed_on(
         self,
         chat: str,
         after: int = 0,
         wait: float = 0.0,
-        has_ended: Callable[[], bool] = lambda: False,
+        has_ended: Callable[[], bool] = never,
     ) -> tuple[HandOn, ...]:
-        """See `Device.handed_on`; `has_ended` says whether the process that asks is gone."""
+        """What waits for the channel of a chat, after a number; waits up to `wait` seconds for it."""
         facts = await self._archive.chat_facts(chat)
         agent = self._settings.now().agent
         if agent_of(agent, facts, self._ledger.pairings.is_paired) != "channel":
@@ -293,7 +290,7 @@ class Agents:
         return not lease.has_ended() and self._clock.monotonic() < lease.until
 
     async def handed_on_done(self, chat: str, number: int) -> None:
-        """See `Device.handed_on_done`."""
+        """The channel of a chat has passed these messages on: they are not given again."""
         found = self._ledger.handed_on.get(number)
         facts = await self._archive.chat_facts(chat)
         if found is None or found.agent != "channel" or found.chat not in facts.addresses:
@@ -328,17 +325,17 @@ class Agents:
             await self._archive.wait_change(seen, _LOOK)
 
     async def agent_status(self) -> AgentStatus:
-        """See `Device.agent_status`."""
+        """Which chats have an agent, what waits there, and who asks to be let in."""
         return await status_of(self._archive, self._ledger, self._settings.now().agent, self._clock.now())
 
     async def pair(self, code: str) -> Pairing:
-        """See `Device.pair`."""
+        """Let in the stranger who was told this code."""
         pairing = await self._ledger.pairings.let_in(code, self._clock.now())
         await self._speaker.tell_paired(pairing)
         return pairing
 
     async def drop_pairing(self, chat: str) -> None:
-        """See `Device.drop_pairing`."""
+        """Let a stranger out again."""
         facts = await self._archive.chat_facts(chat)
         for address in (facts.jid, facts.lid):
             if address is not None and await self._ledger.pairings.drop(address):
@@ -361,3 +358,28 @@ class Agents:
             await self.pair(code)
         except InvalidArgument:
             logger.info("agent: no such code is valid")
+
+
+async def status_of(archive: Archive, ledger: Ledger, agent: AgentSettings, now: datetime) -> AgentStatus:
+    """Which chats have an agent, what waits there, and who asks to be let in."""
+    own = (await archive.own())[0]
+    pairings = [replace(each, name=await _name(archive, each.chat)) for each in ledger.pairings.all(now)]
+    named = {own or key if key == OWN_CHAT else key: kind for key, kind in agent.chats.items()}
+    if agent.strangers == "pairing":
+        named = {each.chat: agent.paired for each in pairings if each.paired_at is not None} | named
+    waiting = ledger.handed_on.open()
+    chats: list[AgentChat] = []
+    for jid, kind in named.items():
+        facts = None if jid == OWN_CHAT else await archive.chat_facts(jid)
+        known = {jid} if facts is None else {facts.jid, facts.lid}
+        count = sum(each.chat in known for each in waiting)
+        last = next(iter(ledger.handed_on.latest(facts.jid if facts else jid, 1)), None)
+        chats.append(AgentChat(jid, await _name(archive, jid), kind, count, last))
+    return AgentStatus(tuple(chats), tuple(pairings), ledger.handed_on.cost_since(now - timedelta(days=1)))
+
+
+async def _name(archive: Archive, jid: str) -> str:
+    if jid == OWN_CHAT:
+        return "yourself"
+    chat = await archive.chat(jid)
+    return chat.name if chat else jid

@@ -16,7 +16,7 @@ import anyio
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.device.operations import Device, chats, sends
 from whatsapp_mcp.errors import ApprovalRequired, KeyReused, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import (
     SYSTEM,
@@ -93,14 +93,15 @@ class Speaker:
         for number, part in enumerate(found.parts):
             quoted = await self._quoted(found) if number == 0 else None
             try:
-                await device.send(
+                await device.do(
+                    sends.send,
                     SendRequest(
                         found.chat,
                         TextContent(part),
                         reply_to=quoted,
                         idempotency_key=f"{_key(found)}:{number}",
                         wait=0.0,
-                    )
+                    ),
                 )
             except ApprovalRequired as error:
                 logger.info("agent: part %d of %d waits for a yes: %s", number, found.id, error.approval)
@@ -126,7 +127,7 @@ class Speaker:
             yield
             tasks.cancel_scope.cancel()
         with suppress(WhatsAppError):
-            await self._acting(await self.caller_of(found.chat)).typing(found.chat, "paused")
+            await self._acting(await self.caller_of(found.chat)).do(chats.typing, found.chat, "paused")
 
     async def done(self, found: HandOn) -> None:
         """Take the reaction of `at_work` back."""
@@ -146,7 +147,7 @@ class Speaker:
         device = self._acting(await self.caller_of(chat))
         while True:
             with suppress(WhatsAppError):
-                await device.typing(chat, "composing")
+                await device.do(chats.typing, chat, "composing")
             await self._clock.sleep(TYPING)
 
     async def say_away(self, agent: AgentSettings, found: HandOn) -> None:
@@ -188,7 +189,7 @@ class Speaker:
     ) -> None:
         """Send words of ours: the person has set that they are said."""
         request = SendRequest(chat, content, reply_to, idempotency_key=key, wait=0.0, queue=queue)
-        await self._acting(SYSTEM).send(request)
+        await self._acting(SYSTEM).do(sends.send, request)
 
     async def _quoted(self, found: HandOn) -> str | None:
         """In a group the answer quotes the order, so that people see what it answers."""

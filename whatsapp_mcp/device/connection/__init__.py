@@ -14,20 +14,21 @@ from whatsapp_mcp.device.connection.client_reports import (
     is_from_phone,
     paired_number,
 )
-from whatsapp_mcp.device.connection.connection_record import (
-    ConnectionRecord,
-    PastState,
-    past_states,
-    record_in,
+from whatsapp_mcp.device.connection.clients import (
+    Clients,
 )
 from whatsapp_mcp.device.connection.controls import (
     CALL_DEADLINE,
-    ConnectionOperations,
+    ConnectionControls,
 )
 from whatsapp_mcp.device.connection.device_storage import (
+    ConnectionRecord,
     DeviceStorage,
     LeaderLease,
+    PastState,
     in_folder,
+    past_states,
+    record_in,
 )
 from whatsapp_mcp.device.connection.handover import (
     clear_handover,
@@ -36,14 +37,14 @@ from whatsapp_mcp.device.connection.keys import (
     FileKeys,
     stored_device,
 )
-from whatsapp_mcp.device.connection.link_picture import (
-    LinkPicture,
-)
 from whatsapp_mcp.device.connection.linking import (
     Linking,
+    LinkPicture,
 )
 from whatsapp_mcp.device.connection.reconnect import (
     ReconnectLoop,
+    notice_sleep,
+    watch,
 )
 from whatsapp_mcp.device.connection.state import (
     UNLINKED_HERE,
@@ -66,10 +67,6 @@ from whatsapp_mcp.device.connection.state import (
     step,
     unavailable,
 )
-from whatsapp_mcp.device.connection.watchdog import (
-    notice_sleep,
-    watch,
-)
 
 __all__ = [
     "CALL_DEADLINE",
@@ -78,8 +75,9 @@ __all__ = [
     "AddressBook",
     "Client",
     "ClientEvent",
+    "Clients",
     "Connection",
-    "ConnectionOperations",
+    "ConnectionControls",
     "ConnectionRecord",
     "DeviceStorage",
     "Doubtful",

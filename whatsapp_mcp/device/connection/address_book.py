@@ -17,7 +17,7 @@ from typing import Final
 import anyio
 
 from whatsapp_mcp.device.clock import Clock, within
-from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.device.operations import Devices, control
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import AddressBookState
 from whatsapp_mcp.storage import KeyStore, KeysUnreadable
@@ -128,7 +128,7 @@ async def until_fetched(devices: Devices) -> None:
     with anyio.move_on_after(FETCH_LIMIT), suppress(WhatsAppError):
         while True:
             async with devices.use() as device:
-                status = await device.status()
+                status = await device.do(control.status)
             if status.leader_pid != os.getpid() or status.address_book is not AddressBookState.COMING:
                 return
             await anyio.sleep(_POLL_SECONDS)

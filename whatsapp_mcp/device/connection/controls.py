@@ -17,7 +17,6 @@ from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 
 if TYPE_CHECKING:
     from whatsapp_mcp.device.connection.linking import Linking
-    from whatsapp_mcp.processes.rpc import Params
 
 CALL_DEADLINE: Final = 20.0
 _FIRST_CODE: Final = 40.0
@@ -40,25 +39,34 @@ def _what_to_do(ended: ConnectionState, reason: str) -> str:
     return advice or "Try again."
 
 
-class ConnectionOperations:
-    """Part of the local device, which brings the loop that owns the connection; see `Device` for each."""
+class ConnectionControls:
+    """What a person, or an agent for one, does with the connection.
 
-    _clock: Clock
-    _linking: Linking
-    _loop: ReconnectLoop
+    Args:
+        clock: The leader's.
+        loop: Owns the connection.
+        linking: Tells how far linking has come.
+        call: Calls the current client.
+        status: How the connection is.
+    """
 
-    async def call(
-        self, method: str, params: Params | None = None, *, deadline: float = CALL_DEADLINE
-    ) -> Any:
-        """Call the current client; see `LocalDevice.call`."""
-        raise NotImplementedError
-
-    async def status(self) -> ConnectionStatus:
-        """See `Device.status`."""
-        raise NotImplementedError
+    def __init__(
+        self,
+        clock: Clock,
+        loop: ReconnectLoop,
+        linking: Linking,
+        *,
+        call: Callable[..., Awaitable[Any]],
+        status: Callable[[], Awaitable[ConnectionStatus]],
+    ) -> None:
+        self._clock = clock
+        self._loop = loop
+        self._linking = linking
+        self._call = call
+        self._status = status
 
     async def link(self, phone: str | None = None) -> LinkState:
-        """See `Device.link`."""
+        """Begin linking, or join the linking that runs; answers with the first QR or pairing code."""
         number = parse_number(phone) if phone is not None else None
         if self._loop.connection.linked:
             raise InvalidArgument("A phone is linked already.", "Unlink it first: `whatsapp-mcp unlink`.")
@@ -75,14 +83,14 @@ class ConnectionOperations:
             reason = shown.reason or "Linking was given up."
             raise NotConnected(reason, _what_to_do(shown.state, reason))
         if number is not None and shown.code is None:
-            code = await self.call("pair_phone", {"number": number.user}, deadline=CALL_DEADLINE)
+            code = await self._call("pair_phone", {"number": number.user}, deadline=CALL_DEADLINE)
             if not is_pairing_code(code):
                 raise Rejected("The client process answered with something that is no pairing code.")
             self._linking.show_code(code, _PAIR_CODE_LIFETIME)
         return self._linking.now
 
     async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
-        """See `Device.link_state`."""
+        """How far linking has come; waits up to `wait` seconds for a revision above `after_revision`."""
         if wait > 0:
             await within(
                 self._clock, wait, lambda: self._linking.wait_for(lambda now: now.revision > after_revision)
@@ -90,11 +98,11 @@ class ConnectionOperations:
         return self._linking.now
 
     async def unlink(self) -> None:
-        """See `Device.unlink`."""
+        """Log this companion out of WhatsApp and forget its keys. The archive stays."""
         self._require_open()
         reason = f"{state.UNLINKED_HERE}."
         try:
-            await self.call("logout", deadline=_LOGOUT_DEADLINE)
+            await self._call("logout", deadline=_LOGOUT_DEADLINE)
         except WhatsAppError as error:
             logger.warning("connection: WhatsApp could not be told of the logout: %s", error.code)
             untold = "WhatsApp could not be told, so remove it in the phone's linked devices too."
@@ -102,26 +110,26 @@ class ConnectionOperations:
         await self._ask(state.Unlinked(reason))
 
     async def reconnect(self) -> ConnectionStatus:
-        """See `Device.reconnect`."""
+        """Start a new client now, whatever state the connection is in; the way out of `replaced`."""
         self._require_open()
         await self._ask(state.ReconnectAsked())
-        return await self.status()
+        return await self._status()
 
     async def pause(self, until: datetime | None = None) -> ConnectionStatus:
-        """See `Device.pause`."""
+        """Close the connection until then, or until `resume`; a pause that lasts already gets this end."""
         status = await self._pause_or_resume(state.PauseAsked(until))
         if status.state is not ConnectionState.PAUSED:  # it was closed at this moment
             raise state.unavailable(self._loop.connection)
         return status
 
     async def resume(self) -> ConnectionStatus:
-        """See `Device.resume`."""
+        """End a pause and connect; without a pause nothing changes."""
         return await self._pause_or_resume(state.ResumeAsked())
 
     async def _pause_or_resume(self, event: state.PauseAsked | state.ResumeAsked) -> ConnectionStatus:
         state.check_may_pause(self._loop.connection, event, self._clock.now())
         await self._ask(event)
-        return await self.status()
+        return await self._status()
 
     def _require_open(self) -> None:
         """What a person paused, `resume` alone ends; and WhatsApp could not be told of a logout."""

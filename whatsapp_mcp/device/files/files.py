@@ -1,20 +1,51 @@
-"""`Files`: what is done with the files of messages, put together; and the device's operations on them."""
+"""`Files`: what is done with the files of messages, put together; `Keeper` fetches those of known people.
+
+They are fetched before WhatsApp deletes them, and the oldest dropped to make room. What waits is asked of
+the archive each time: files that are not here, without a final problem. So nothing is lost when the process
+ends, and nothing has to be put in order after it.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from whatsapp_mcp.device.clock import within
+from whatsapp_mcp.device.files.waiting import GATHER, LOOK, chats_of, kept_sizes, since
+from whatsapp_mcp.device.supervise import contained
+from whatsapp_mcp.errors import (
+    Busy,
+    MediaUnavailable,
+    MessageNotFound,
+    NotConnected,
+    NotLinked,
+    RateLimited,
+    TooLong,
+    WhatsAppError,
+)
+from whatsapp_mcp.models import FileStep
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import Archive
+    from whatsapp_mcp.device.clock import Clock
+    from whatsapp_mcp.device.files.fetcher import Fetcher
+    from whatsapp_mcp.device.files.pace import Pace
+    from whatsapp_mcp.models import FileTask, MessageKind
+    from whatsapp_mcp.settings import CurrentSettings
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from whatsapp_mcp.device.files.fetcher import Fetcher
-from whatsapp_mcp.device.files.keeper import Keeper
 from whatsapp_mcp.device.files.pace import Pace
 from whatsapp_mcp.device.files.reading import ReadingLoop
-from whatsapp_mcp.device.files.waiting import chats_of, kept_sizes, since
-from whatsapp_mcp.errors import WhatsAppError
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive
@@ -24,7 +55,120 @@ if TYPE_CHECKING:
     from whatsapp_mcp.models import FilesStatus
     from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
+
+NEW: Final = timedelta(minutes=5)
+"""Age up to which a file counts as new."""
+NO_ROOM_PAUSE: Final = 600.0
+"""Seconds until it is tried again where there was no room."""
+_CANDIDATES: Final = 20
+"""Files that are looked at for one for which there is room."""
+_MEGABYTE: Final = 1_000_000
+
 logger = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Fetches what `[media.keep]` asks for, newest first, one file at a time, as fast as `Pace` allows.
+
+    Args:
+        online: Whether WhatsApp can be asked.
+        fetched: Called after each file.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        fetcher: Fetcher,
+        settings: CurrentSettings,
+        clock: Clock,
+        pace: Pace,
+        *,
+        online: Callable[[], bool],
+        fetched: Callable[[], None],
+    ) -> None:
+        self._archive = archive
+        self._fetcher = fetcher
+        self._settings = settings
+        self._clock = clock
+        self._pace = pace
+        self._online = online
+        self._fetched = fetched
+        self._wake = anyio.Event()
+
+    def look(self) -> None:
+        """Something was archived, or the connection is up: see whether there is a file to fetch."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Fetch until cancelled."""
+        while True:
+            self._wake = anyio.Event()
+            looked = self._clock.monotonic()
+            pause = await self._turn() if self._online() else LOOK
+            if pause > 0:
+                await within(self._clock, pause, self._wake.wait)
+                await self._clock.sleep(max(0.0, looked + min(pause, GATHER) - self._clock.monotonic()))
+
+    async def _turn(self) -> float:
+        """Fetch one file, if one may be fetched; answers the seconds until it makes sense to look again."""
+        media = self._settings.now().media
+        keep = kept_sizes(media)
+        if self._pace.paused or not keep:
+            return LOOK
+        chats = await chats_of(self._archive, media.keep.chats)
+        now = self._clock.now()
+        tasks = await self._archive.files_to_fetch(
+            keep, since(now), chats, int(now.timestamp() * 1000), _CANDIDATES
+        )
+        if not tasks:
+            return LOOK
+        is_new = now.timestamp() - tasks[0].at <= NEW.total_seconds()
+        if (seconds := self._pace.wait(is_new=is_new)) > 0:
+            return seconds
+        for task in tasks:
+            if await self._has_room(task, media.keep.total_megabytes * _MEGABYTE):
+                await self._try(task, keep)
+                self._pace.tried(is_new=is_new)
+                return 0.0
+        return LOOK
+
+    async def _has_room(self, task: FileTask, most: int) -> bool:
+        """Whether the file fits among those that are kept: of these, only older ones are dropped for it."""
+        size = task.size or 0
+        over = await self._archive.kept_bytes() + size - most
+        if over <= 0:
+            return True
+        if size > most:
+            return False
+        dropped = await self._archive.kept_to_drop(over)
+        if any(other.at >= task.at for other in dropped):
+            return False
+        for other in dropped:
+            if other.path is not None:
+                await self._fetcher.drop(other.ref, other.path)
+        return True
+
+    async def _try(self, task: FileTask, keep: Mapping[MessageKind, int]) -> None:
+        fetch = partial(self._fetcher.fetch, task.ref, keep_up_to=keep[task.kind])
+        try:
+            await contained("files: a fetch", fetch, lambda: Busy("The file could not be stored."))
+        except (MediaUnavailable, MessageNotFound) as error:
+            logger.info("files: #%d is not to be had: %s", task.ref, error.code)
+        except (NotConnected, NotLinked) as error:
+            # No fault of the file: it is fetched when the connection is back.
+            logger.info("files: #%d waits for the connection: %s", task.ref, error.code)
+        except Busy as error:
+            self._pace.pause(NO_ROOM_PAUSE, error.message)
+        except WhatsAppError as error:
+            logger.info("files: #%d could not be fetched: %s", task.ref, error.code)
+            await self._archive.record_file_problem(
+                task.ref, FileStep.FETCH, error.code, error.message, final=isinstance(error, TooLong)
+            )
+            if isinstance(error, RateLimited):
+                self._pace.refused(error.message)
+        else:
+            self._pace.succeeded()
+            self._fetched()
 
 
 class Files:
@@ -100,16 +244,10 @@ class Files:
             reader_bytes=self.reading.memory,
         )
 
-
-class FileOperations:
-    """Part of the local device, which brings `Files`; see `Device` for what each does."""
-
-    _files: Files
-
     async def download(self, ref: int) -> str:
-        """See `Device.download`."""
-        return str(await self._files.fetcher.fetch(ref))
+        """Fetch the file of a message, unless it is here; answers its path."""
+        return str(await self.fetcher.fetch(ref))
 
     async def read_file(self, ref: int) -> None:
-        """See `Device.read_file`."""
-        await self._files.reading.read(ref)
+        """Fetch the file of a message and read it, unless that was done: then the archive has its reading."""
+        await self.reading.read(ref)

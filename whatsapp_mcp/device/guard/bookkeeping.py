@@ -51,22 +51,27 @@ class Admission(NamedTuple):
 class Bookkeeper:
     """The audit of the leader, and its budgets.
 
-    Attributes:
-        refusals: How often an operation was refused, or a person asked about it first, by the error's code.
-
     Args:
         archive: Knows to whom this account has written.
         ledger: Where all is written down.
         settings: Name the budgets; read again for every act.
         clock: The leader's.
+        refusals: Counts operations that were refused, or about which a person is asked, by the error's code.
     """
 
-    def __init__(self, archive: Archive, ledger: Ledger, settings: CurrentSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        ledger: Ledger,
+        settings: CurrentSettings,
+        clock: Clock,
+        refusals: Counter[str] | None = None,
+    ) -> None:
         self._archive = archive
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
-        self.refusals: Counter[str] = Counter()
+        self._refusals = Counter[str]() if refusals is None else refusals
 
     async def check(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> None:
         """Refuse what the budgets have no room for, before anybody is asked about it.
@@ -135,7 +140,7 @@ class Bookkeeper:
         self, operation: Operation, arguments: Mapping[str, Any], caller: Caller, error: WhatsAppError
     ) -> None:
         """Write down an act that was not done, or about which a person is asked."""
-        self.refusals[error.code] += 1
+        self._refusals[error.code] += 1
         if _is_act(operation):
             asked = isinstance(error, ApprovalRequired)
             decision = Decision("ask" if asked else "deny", "", "")
@@ -161,11 +166,6 @@ class Bookkeeper:
         texts = [text for name in _TEXTS if (text := getattr(change, name, None))]
         if texts:
             await self._ledger.tainted_words.add(texts, await self._ledger.taint_of(caller))
-
-    async def forget_chat(self, chat: str) -> None:
-        """Let no agent answer what is deleted."""
-        facts = await self._archive.chat_facts(chat)
-        await self._ledger.handed_on.forget(facts.addresses)
 
     def _entry(
         self,

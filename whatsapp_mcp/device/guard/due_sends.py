@@ -22,7 +22,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission
 from whatsapp_mcp.device.guard.gate import Gate
-from whatsapp_mcp.device.operations import OPERATIONS
+from whatsapp_mcp.device.guard.sends import SEND
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import (
@@ -57,7 +57,6 @@ _CHANGED: Final = "its recipients or its file have changed since it was accepted
 _NOT_DECIDED: Final = partial(Unsupported, "This server failed while it decided about the message.")
 _WANTED: Final = (CANCELLED, REPLACED, REPLIED)
 """How the reasons begin for which a send fails as somebody wished."""
-_SEND: Final = OPERATIONS["send"]
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +122,7 @@ class DueSends:
                 # Once it is late a person is asked.
                 self._not_before[entry.send_id] = min(again, entry.due_at + LATE)
             except Denied as error:
-                await self._gate.held_sends.refuse(entry.send_id, error)
+                await self._gate.sends.refuse(entry.send_id, error)
                 await self._say(entry, error.message)
             except WhatsAppError as error:
                 logger.warning("due sends: send %d cannot be decided about yet: %s", entry.send_id, error)
@@ -138,8 +137,8 @@ class DueSends:
         now, request, known = self._clock.now(), replace(entry.request, at=None), entry.authorship
         caller = known.caller if known else UNKNOWN
         taint = taint_in(known)
-        decision = await self._gate.judge(_SEND, {"request": request}, caller, taint)
-        digest = await self._gate.held_sends.digest(entry.request)
+        decision = await self._gate.judge(SEND, {"request": request}, caller, taint)
+        digest = await self._gate.sends.digest(entry.request)
         approval = self._ledger.approvals.allowed(entry.send_id, digest, caller.principal)
         is_own = (await self._archive.chat_facts(request.chat)).is_own
         is_same = known is not None and known.digest == digest
@@ -158,7 +157,7 @@ class DueSends:
         self, entry: OutboxEntry, caller: Caller, admission: Admission, until: datetime
     ) -> None:
         arguments = {"request": replace(entry.request, at=None)}
-        async with self._gate.books.act(_SEND, arguments, caller, admission) as begin:
+        async with self._gate.books.act(SEND, arguments, caller, admission) as begin:
             await begin()
             await self._outbox().due(entry.send_id, until)
 
@@ -183,7 +182,7 @@ class DueSends:
             await self._say(entry, reason)
 
     async def _say(self, entry: OutboxEntry, reason: str) -> None:
-        await self._gate.held_sends.say_not_sent(entry.send_id, entry.request.chat, reason)
+        await self._gate.sends.say_not_sent(entry.send_id, entry.request.chat, reason)
 
 
 def _length(late: timedelta) -> str:
@@ -220,16 +219,16 @@ async def _ask_again(
         RateLimited: Too many questions are open.
     """
     send_id = entry.send_id
-    question = await gate.question(_SEND, {"request": entry.request}, reason)
+    question = await gate.question(SEND, {"request": entry.request}, reason)
     # The question first: what is held without one, the next leader schedules again or refuses.
     held = await ledger.approvals.hold(question, caller, gate.clock.now())
     if held.approval.send_id not in {None, send_id}:
         return None
     await archive.outbox_asked(send_id, held.approval.expires_at)
-    held = await gate.held_sends.note(held, send_id)
+    held = await gate.sends.note(held, send_id)
     if held.approval.state is ApprovalState.OPEN:
-        await gate.ask_elsewhere(held)
-    return gate.waits(held.approval)
+        await gate.approvals.ask_elsewhere(held)
+    return gate.approvals.waits(held.approval)
 
 
 class Leaving:
@@ -266,7 +265,7 @@ class Leaving:
                 return Busy("It is decided about once more.", "Look at message_status.")
             asked = await _ask_again(self._archive, self._ledger, self._gate, entry, known.caller, reason)
         except Denied as error:
-            await self._gate.held_sends.refuse(entry.send_id, error)
+            await self._gate.sends.refuse(entry.send_id, error)
             return error
         if asked is None:
             raise Busy("The user is asked about the same message now.", "Look at message_status.")
@@ -281,7 +280,7 @@ class Leaving:
             decided = await self._archive.outbox_with_id(entry.request.content.album) or entry
             yes = released(decided.send_id)
         bound = yes.digest if yes is not None else decided.authorship and decided.authorship.digest
-        if bound and await self._gate.held_sends.digest(decided.request) != bound:
+        if bound and await self._gate.sends.digest(decided.request) != bound:
             return _CHANGED
         if await _has_passed_on(self._archive, entry, yes and yes.approval):
             return _CHANGED
@@ -289,5 +288,5 @@ class Leaving:
             return None
         arguments = {"request": replace(entry.request, at=None)}
         taint = taint_in(entry.authorship)
-        decision = await self._gate.judge(_SEND, arguments, caller, taint, content=False)
+        decision = await self._gate.judge(SEND, arguments, caller, taint, content=False)
         return decision.reason if decision.verdict == "ask" else None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import anyio
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, ReadingArchive
 from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.guard.approvals import Approvals, Asker
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
 from whatsapp_mcp.device.guard.content import (
     Concerns,
@@ -26,25 +28,25 @@ from whatsapp_mcp.device.guard.content import (
     strictness,
     subject_of,
 )
-from whatsapp_mcp.device.guard.held_sends import SAID_NO, HeldSends
-from whatsapp_mcp.device.guard.host_tools import decision_about
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
-from whatsapp_mcp.device.guard.orders import changes_order
 from whatsapp_mcp.device.guard.phone_questions import touches_question
 from whatsapp_mcp.device.guard.questions import lines_of
-from whatsapp_mcp.device.operations import OPERATIONS, Operation
+from whatsapp_mcp.device.guard.sends import SAID_NO, SEND, Sends
+from whatsapp_mcp.device.operations import Operation
 from whatsapp_mcp.device.outbox import Outbox
-from whatsapp_mcp.errors import ApprovalRequired, Denied, WhatsAppError
-from whatsapp_mcp.ledger import HeldAct, Ledger, Question, Taint, no_such_question
+from whatsapp_mcp.errors import Denied, MessageNotFound, WhatsAppError
+from whatsapp_mcp.ledger import HeldAct, Ledger, Question, Taint
 from whatsapp_mcp.models import (
     Activity,
     Approval,
     ApprovalState,
-    ApprovalWay,
     Caller,
     ChatFacts,
+    EditContent,
     Group,
+    HandOnState,
     Permit,
+    RevokeContent,
     SendRequest,
     SentInvite,
 )
@@ -59,8 +61,42 @@ from whatsapp_mcp.policy import (
     decide,
     denied,
 )
-from whatsapp_mcp.settings import CurrentSettings
-from whatsapp_mcp.text.zone import local
+from whatsapp_mcp.settings import OWN_CHAT, AgentSettings, CurrentSettings
+
+
+def decision_about(agent: AgentSettings) -> Decision:
+    """That the owner is asked, whatever the mode: this policy is about WhatsApp, and cannot tell.
+
+    Raises:
+        Denied: The chat with oneself is given to no channel, so nobody relays questions to it.
+    """
+    if agent.chats.get(OWN_CHAT) != "channel":
+        raise Denied(
+            "config.toml gives the chat with yourself to no channel.",
+            'Set self = "channel" in [agent.chats].',
+        )
+    return Decision("ask", "agent.chats", "its application asks before it uses this tool")
+
+
+_WAITS: Final = frozenset({HandOnState.SETTLING, HandOnState.WAITING})
+
+
+async def changes_order(request: Any, archive: ReadingArchive, ledger: Ledger) -> bool:
+    """Whether a send would edit or delete what the owner wrote and no agent has got yet.
+
+    An edit would not reach the agent (`HandedOnRecord.is_of_phone`), but the order would be lost with it.
+    """
+    if not isinstance(request, SendRequest) or not isinstance(request.content, EditContent | RevokeContent):
+        return False
+    waiting = {ref for each in ledger.handed_on.open() if each.state in _WAITS for ref in each.refs}
+    if not waiting:
+        return False
+    try:
+        message = await archive.message(request.content.message_id, chat=request.chat)
+    except MessageNotFound:
+        return False
+    return message.from_me and message.ref in waiting
+
 
 _PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
 _NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})
@@ -69,17 +105,8 @@ _LOOK_UP: Final = 10.0
 """Seconds that a question waits for what WhatsApp says of an invite."""
 _CHANGED: Final = "The question to the user was changed."
 _ENDED: Final = "The question to the user has ended without an answer."
-_SEND: Final = OPERATIONS["send"]
 
 logger = logging.getLogger(__name__)
-
-
-class Asker(Protocol):
-    """A way to ask the person, beside the page and the terminal, which show what waits by themselves."""
-
-    async def ask(self, held: HeldAct) -> None:
-        """Ask; a question that cannot be asked this way waits for another."""
-        ...
 
 
 async def _nobody(text: str) -> None:
@@ -98,10 +125,12 @@ class Gate:
         askers: Ways to ask, each of which is used.
         tell_person: Tells the person something in the chat with oneself.
         group_by_invite: Asks WhatsApp to which group an invite leads.
+        refusals: Counts what is refused, by the error's code.
 
     Attributes:
         books: Writes down what is done.
-        held_sends: The sends that wait for a person or for their moment.
+        sends: What callers send, and the sends that wait for a person or for their moment.
+        approvals: What a person is asked and answers.
     """
 
     def __init__(
@@ -114,17 +143,17 @@ class Gate:
         askers: Sequence[Asker] = (),
         tell_person: Callable[[str], Awaitable[None]] = _nobody,
         group_by_invite: Callable[[str, SentInvite | None], Awaitable[Group]] | None = None,
+        refusals: Counter[str] | None = None,
     ) -> None:
         self.clock = clock
         self._group_by_invite = group_by_invite
-        self.books = Bookkeeper(archive, ledger, settings, clock)
-        self.held_sends = HeldSends(archive, ledger, settings, outbox, clock, self.books, tell_person)
+        self.books = Bookkeeper(archive, ledger, settings, clock, refusals)
+        self.sends = Sends(archive, ledger, settings, outbox, clock, self.books, tell_person)
+        self.approvals = Approvals(ledger, settings, clock, self.sends, askers)
         self._concerns = Concerns(archive, clock)
         self._archive = archive
         self._ledger = ledger
         self._settings = settings
-        self._askers = askers
-        self._decided = anyio.Event()
         self._asking = anyio.Lock()
 
     async def admit(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> Admission:
@@ -136,13 +165,15 @@ class Gate:
             RateLimited: A person would have to approve it, and the budgets have no room for it.
         """
         await require_inside(self._archive, self._ledger, arguments, caller)
-        if caller.approval and operation is _SEND:
+        if isinstance(wanted := arguments.get("wanted"), Permit):
+            return await self._permit(operation, wanted, caller)
+        if caller.approval and operation is SEND:
             # Before all else: whatever the policy says by now, what has gone out is not sent again.
             released = await self._released(arguments, caller)
             if released is not None:
                 return Admission(Decision("allow", "approval", "a person said yes"), released)
         if isinstance(request := arguments.get("request"), SendRequest):
-            await self.held_sends.require_movable(request, caller)
+            await self.sends.require_movable(request, caller)
         decision = await self.judge(operation, arguments, caller)
         if decision.verdict == "ask":
             return Admission(decision, await self._ask(operation, arguments, caller, decision))
@@ -177,7 +208,7 @@ class Gate:
         """
         policy, request = Policy.of(self._settings.now()), arguments.get("request")
         if taint is None and isinstance(request, SendRequest) and request.replaces is not None:
-            taint = Taint(await self.held_sends.sources(request, caller))
+            taint = Taint(await self.sends.sources(request, caller))
         if isinstance(request, SendRequest) and await touches_question(request, self._archive, self._ledger):
             raise Denied("That message asks the user something; nobody but the user answers or changes it.")
         if not caller.is_trusted and await changes_order(request, self._archive, self._ledger):
@@ -201,14 +232,13 @@ class Gate:
             raise denied(act, decision)
         return decision
 
-    async def seen(self, activity: Activity, caller: Caller) -> Activity:
-        """What goes on, as far as a caller may know."""
-        return await seen_from(self._archive, activity, caller)
+    async def seen(self, answer: Any, caller: Caller) -> Any:
+        """An answer, as far as a caller may know it."""
+        return await seen_from(self._archive, answer, caller) if isinstance(answer, Activity) else answer
 
-    async def permit(self, wanted: Permit, caller: Caller) -> Admission:
-        """See `Device.permit`."""
+    async def _permit(self, operation: Operation, wanted: Permit, caller: Caller) -> Admission:
+        """Decide about what a server would do itself."""
         policy = Policy.of(self._settings.now())
-        await require_inside(self._archive, self._ledger, {"wanted": wanted}, caller)
         chats = [await self._archive.chat_facts(jid) for jid in wanted.chats]
         name = caller.tool or wanted.wants
         effect = _PERMIT_EFFECTS.get(wanted.wants, Effect.READ)
@@ -224,9 +254,7 @@ class Gate:
             decision = Decision("ask", f'mode = "{policy.mode}"', reasons[wanted.wants])
         if decision.verdict == "ask":
             arguments = {"wanted": wanted}
-            return Admission(
-                decision, await self._ask(OPERATIONS["permit"], arguments, caller, decision, chats)
-            )
+            return Admission(decision, await self._ask(operation, arguments, caller, decision, chats))
         return Admission(decision)
 
     async def _decide(
@@ -284,8 +312,8 @@ class Gate:
         elif held.approval.state is not ApprovalState.OPEN:
             raise Denied(SAID_NO if held.approval.state is ApprovalState.DENIED else _ENDED)
         elif not caller.asks:
-            await self.ask_elsewhere(held)
-        raise self.waits(held.approval)
+            await self.approvals.ask_elsewhere(held)
+        raise self.approvals.waits(held.approval)
 
     async def _hold(
         self, question: Question, operation: Operation, arguments: Mapping[str, Any], caller: Caller
@@ -329,36 +357,11 @@ class Gate:
         held, request = self._ledger.approvals.get(caller.approval), arguments["request"]
         if held.approval.send_id is None or held.approval.state is not ApprovalState.USED:
             return None
-        stored = await self.held_sends.stored(held.approval.send_id)
+        stored = await self.sends.stored(held.approval.send_id)
         if request.at is not None and stored is not None and stored.at is not None:
             request = replace(request, at=stored.at)
         bound = held.digest, held.principal
-        return held.approval if bound == (await self.held_sends.digest(request), caller.principal) else None
-
-    async def ask_on_phone(self, number: str) -> None:
-        """See `Device.ask_on_phone`."""
-        held = self._ledger.approvals.get(number)
-        if held.approval.state is ApprovalState.OPEN and held.question_id is None:
-            await self.ask_elsewhere(held)
-
-    async def ask_elsewhere(self, held: HeldAct) -> None:
-        """Ask in each way that needs no host of the caller's."""
-        if Policy.of(self._settings.now()).asks_on_phone:
-            for asker in self._askers:
-                await asker.ask(held)
-
-    def waits(self, approval: Approval) -> ApprovalRequired:
-        """What a caller is told whose act waits for a person."""
-        settings = self._settings.now()
-        until = f"{local(approval.expires_at, settings.zone):%H:%M}"
-        phone = "on their phone, " if self._askers and Policy.of(settings).asks_on_phone else ""
-        return ApprovalRequired(
-            f"The user has to approve this first, because {approval.reason}. "
-            f"It waits as {approval.id} until {until}.",
-            f"Tell the user to answer {phone}on the page or with `whatsapp-mcp approve`. Then call "
-            f"await_approval with {approval.id}.",
-            approval=approval.id,
-        )
+        return held.approval if bound == (await self.sends.digest(request), caller.principal) else None
 
     async def _chats(self, operation: Operation, arguments: Mapping[str, Any]) -> list[ChatFacts]:
         return [await self._archive.chat_facts(jid) for jid in reached(operation, arguments)]
@@ -369,74 +372,11 @@ class Gate:
         if not isinstance(request, SendRequest):
             return held
         try:
-            entry = await self.held_sends.hold(request, caller, held.approval.expires_at, held.digest)
+            entry = await self.sends.hold(request, caller, held.approval.expires_at, held.digest)
         except WhatsAppError:
             await self._ledger.approvals.void(held.approval.id)
             raise
-        return await self.held_sends.note(held, entry.send_id)
-
-    # Deciding.
-
-    async def approvals(self, caller: Caller) -> tuple[Approval, ...]:
-        """See `Device.approvals`."""
-        waiting = self._ledger.approvals.open(self.clock.now())
-        return tuple(held.approval for held in waiting if _may_see(held, caller))
-
-    def require_own(self, number: str, caller: Caller) -> None:
-        """Let a question be seen by the one whose act it is about, and by its person.
-
-        Raises:
-            InvalidArgument: There is no such question of this caller.
-        """
-        if not _may_see(self._ledger.approvals.get(number), caller):
-            raise no_such_question()
-
-    async def approval(self, number: str, wait: float = 0.0) -> Approval:
-        """See `Device.approval`."""
-        with anyio.move_on_after(wait):
-            while (found := self._ledger.approvals.get(number).approval).state is ApprovalState.OPEN:
-                await self._decided.wait()
-            return found
-        return self._ledger.approvals.get(number).approval
-
-    async def decide(self, number: str, approved: bool, way: ApprovalWay) -> Approval:
-        """See `Device.decide`."""
-        held = await self._ledger.approvals.decide(number, approved, way, self.clock.now())
-        if held.approval.send_id is not None:
-            if approved:
-                await self.held_sends.release(held)
-            else:
-                await self.held_sends.refuse(held.approval.send_id, Denied(SAID_NO))
-        self.tell()
-        return self._ledger.approvals.get(number).approval
-
-    async def withdraw(self, number: str, caller: Caller) -> None:
-        """See `Device.withdraw`."""
-        if self._ledger.approvals.get(number).principal != caller.principal:
-            raise no_such_question()
-        await self.void(number)
-
-    async def clear_exposures(self, principal: str | None = None) -> None:
-        """See `Device.clear_exposures`."""
-        await self._ledger.clear(principal)
-
-    async def void(self, number: str) -> None:
-        """End a question that is no longer what was asked."""
-        held = self._ledger.approvals.get(number)
-        await self._ledger.approvals.void(number)
-        if held.approval.send_id is not None:
-            await self.held_sends.refuse(held.approval.send_id, Denied(_CHANGED))
-        self.tell()
-
-    def tell(self) -> None:
-        """Wake whoever waits for a decision."""
-        self._decided.set()
-        self._decided = anyio.Event()
-
-
-def _may_see(held: HeldAct, caller: Caller) -> bool:
-    """Whether a question is told to a caller: what became of it repeats what its asker wrote."""
-    return caller.is_trusted or held.principal == caller.principal
+        return await self.sends.note(held, entry.send_id)
 
 
 def _needs_no_facts(policy: Policy, operation: Operation, caller: Caller) -> bool:

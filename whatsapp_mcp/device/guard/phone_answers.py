@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.decoding import UNDECODABLE, MessageUpdate, bound_update, decode_event, message_parts
-from whatsapp_mcp.device.operations import jid_text
+from whatsapp_mcp.device.operations.whatsapp import jid_text
 from whatsapp_mcp.ledger import PhoneMessage
 from whatsapp_mcp.models import JournalEvent, MessageKind
 from whatsapp_mcp.protobufs.bounded import parsed

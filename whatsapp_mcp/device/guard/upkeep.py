@@ -47,32 +47,32 @@ class Upkeep:
         """End the questions that nobody has decided in time, and the sends that they hold."""
         for held in await self._ledger.approvals.expire(self._clock.now()):
             if held.approval.send_id is not None:
-                await self._gate.held_sends.refuse(held.approval.send_id, Denied(_UNANSWERED))
-            self._gate.tell()
+                await self._gate.sends.refuse(held.approval.send_id, Denied(_UNANSWERED))
+            self._gate.approvals.wake()
 
     async def _end_withdrawn(self) -> None:
         """End the questions about sends that were deleted with their chat, or cancelled."""
         for held in self._ledger.approvals.open(self._clock.now()):
             send_id = held.approval.send_id
             if send_id is not None and await self._is_withdrawn(send_id):
-                await self._gate.void(held.approval.id)
+                await self._gate.approvals.void(held.approval.id)
 
     async def _recover(self) -> None:
         """Release what was approved, and refuse held sends about which nobody is asked any more."""
         approved = self._ledger.approvals.approved()
         for held in approved:
             if held.approval.send_id is not None:
-                await self._gate.held_sends.release(held)
+                await self._gate.sends.release(held)
         for entry in await self._archive.outbox_held():
             # One that is held just now has its question noted a moment later.
             if entry.created_at >= self._began_at or self._is_asked_about(entry.send_id):
                 continue
             if (yes := self._yes_to(entry)) is not None:
-                await self._gate.held_sends.release(yes)
+                await self._gate.sends.release(yes)
             elif entry.due_at is not None:
                 await self._archive.outbox_postponed(entry.send_id)
             else:
-                await self._gate.held_sends.refuse(
+                await self._gate.sends.refuse(
                     entry.send_id, Denied("The question about it was lost.", "Send it again.")
                 )
 

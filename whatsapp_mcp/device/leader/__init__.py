@@ -3,9 +3,6 @@
 from whatsapp_mcp.device.connection import (
     LeaderLease,
 )
-from whatsapp_mcp.device.leader.background import (
-    background_tasks,
-)
 from whatsapp_mcp.device.leader.leadership import (
     Ability,
 )
@@ -34,6 +31,9 @@ from whatsapp_mcp.device.leader.runtime import (
 )
 from whatsapp_mcp.device.leader.serving import (
     serve,
+)
+from whatsapp_mcp.device.supervise import (
+    background_tasks,
 )
 
 __all__ = [

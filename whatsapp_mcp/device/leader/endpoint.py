@@ -12,8 +12,8 @@ from typing import Any, Final
 import anyio
 from anyio.abc import ByteStream, SocketListener
 
-from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.lock import identity
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.processes.rpc import Admission, Guest
 from whatsapp_mcp.settings import AccountFolder

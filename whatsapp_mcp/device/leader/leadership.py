@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple
 
 import anyio
@@ -11,7 +11,6 @@ import anyio
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import LEADER_GONE_SECONDS
 from whatsapp_mcp.device.files import NO_READERS, Readers
-from whatsapp_mcp.device.guard import Operate
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.storage import StorageError, Unavailable
@@ -34,12 +33,12 @@ class Ability(NamedTuple):
     Attributes:
         name: Of its loop, in the log.
         run: Its loop.
-        operations: Those of `Device` that it does, by their names.
+        part: Does its operations.
     """
 
     name: str
     run: Callable[[], Coroutine[Any, Any, None]]
-    operations: Mapping[str, Operate]
+    part: object
 
 
 def abilities(

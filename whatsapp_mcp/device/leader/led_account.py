@@ -29,8 +29,7 @@ from whatsapp_mcp.device.connection import (
     in_folder,
 )
 from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Leaving, PhoneQuestions, Upkeep
-from whatsapp_mcp.device.leader.background import background_tasks
-from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
+from whatsapp_mcp.device.leader.checkpoints import keep_logs_small, keep_snapshots, make_last_snapshot
 from whatsapp_mcp.device.leader.leadership import (
     Ability,
     Leadership,
@@ -38,13 +37,11 @@ from whatsapp_mcp.device.leader.leadership import (
     readers_of_features,
     watch_lease,
 )
-from whatsapp_mcp.device.leader.snapshots import keep_snapshots, make_last_snapshot
 from whatsapp_mcp.device.local_device import LocalDevice
-from whatsapp_mcp.device.operations import Device, as_device
+from whatsapp_mcp.device.operations import Device, groups
 from whatsapp_mcp.device.owner import refusal_of
-from whatsapp_mcp.device.retention import clear_sent_files, keep_only
-from whatsapp_mcp.device.sealing import seal_idle_files
-from whatsapp_mcp.device.supervise import supervised
+from whatsapp_mcp.device.retention import clear_sent_files, keep_only, seal_idle_files
+from whatsapp_mcp.device.supervise import background_tasks, supervised
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import Caller
@@ -220,7 +217,8 @@ class _Parts:
             clock,
             [phone],
             phone.tell,
-            opened.group_by_invite,
+            partial(groups.group_by_invite, opened.whatsapp),
+            opened.status.refusals,
         )
         opened.outbox.look_at(Leaving(self.archive, self.ledger, gate).obstacle)
         features = abilities(self.folder, self.settings, self.archive, opened.stored)
@@ -234,7 +232,7 @@ class _Parts:
         self._run("agents", agents.run)
         for each in features:
             self._run(each.name, each.run, opened.failures)
-        self._run("phone questions", partial(phone.run, gate.decide, gate.void))
+        self._run("phone questions", partial(phone.run, gate.approvals.decide, gate.approvals.void))
         self._run("retention", partial(keep_only, self.archive, self.ledger, retention_days))
         self._run("sealing", partial(seal_idle_files, self.folder))
         self._run("sent files", partial(clear_sent_files, self.archive, opened.stored))
@@ -276,14 +274,12 @@ class _Parts:
         """The device behind its check, and the agents, which act through it and do their operations there."""
 
         def acting(caller: Caller) -> Device:
-            return as_device(enforced.acting_for(caller))
+            return enforced.acting_for(caller)
 
         own = opened.own_addresses
         agents = Agents(self.archive, self.ledger, self.settings, acting, SystemClock(), self.folder, own)
-        beside = agents.operations()
-        for each in features:
-            beside |= each.operations
-        enforced = EnforcedDevice(opened, gate, beside)
+        parts = [*opened.parts, agents, *(each.part for each in features)]
+        enforced = EnforcedDevice(gate, parts)
         opened.hear_before_archiving(agents.hear)
         return enforced, agents
 

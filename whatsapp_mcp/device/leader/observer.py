@@ -18,7 +18,7 @@ from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.remote import RemoteDevice
 from whatsapp_mcp.device.leader.serving import greet
-from whatsapp_mcp.device.operations import Device, as_device
+from whatsapp_mcp.device.operations import Device, control
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
 from whatsapp_mcp.processes.rpc import Peer
@@ -53,7 +53,7 @@ async def leader_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) -> C
     try:
         with anyio.move_on_after(limit):
             async with leading_device(folder) as device:
-                return await device.status()
+                return await device.do(control.status)
     except OSError:
         return None
     raise Busy("The server that leads this account does not answer.", "Resume or end it.")
@@ -76,7 +76,7 @@ async def leading_device(folder: AccountFolder) -> AsyncIterator[Device]:
     stream, secret = await endpoint.connect(folder)
     async with stream, Peer(stream, stream) as peer:
         pid = await greet(peer, secret)
-        yield as_device(RemoteDevice(folder.name, peer, pid).acting_for(PERSON))
+        yield RemoteDevice(folder.name, peer, pid).acting_for(PERSON)
 
 
 def _on_disk(folder: AccountFolder) -> ConnectionStatus:

@@ -21,6 +21,7 @@ from whatsapp_mcp.device.leader.observer import (
     leading_device,
     observed_status,
 )
+from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.errors import Busy, cause
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
@@ -66,8 +67,8 @@ async def _ask(folder: AccountFolder, event: Asked, limit: float) -> ConnectionS
         try:
             async with leading_device(folder) as device:
                 if isinstance(event, connection.PauseAsked):
-                    return await device.pause(event.until)
-                return await device.resume()
+                    return await device.do(control.pause, event.until)
+                return await device.do(control.resume)
         except OSError:  # nobody listens
             if folder.in_database:
                 raise Busy(LED_ELSEWHERE, ASK_THERE) from None

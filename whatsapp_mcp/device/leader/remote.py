@@ -1,4 +1,4 @@
-"""Devices that act elsewhere or not at all; both are generated from the `Device` protocol.
+"""Devices that act elsewhere or not at all.
 
 `RemoteDevice` asks the leader, `OfflineDevice` stands in while there is none.
 """
@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import anyio
 
-from whatsapp_mcp.device.leader.background import background_tasks
-from whatsapp_mcp.device.operations import OPERATIONS, GeneratedDevice, Operation
+from whatsapp_mcp.device.operations import Device, Operation, control, never
+from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.processes.rpc import Peer
@@ -26,11 +27,26 @@ _OFFLINE_ACTION: Final = "Wait: a server takes over by itself."
 logger = logging.getLogger(__name__)
 
 
-class _Elsewhere(GeneratedDevice):
-    """What both have in common: the account and its leader, and a status where no operation succeeds."""
+class _Elsewhere(Device):
+    """The account and its leader; where the leader cannot be asked, that is its status."""
 
     _account: str
     _leader_pid: int | None
+    _since: datetime | None = None
+
+    async def perform(
+        self, operation: Operation, arguments: dict[str, Any], has_ended: Callable[[], bool] = never
+    ) -> Any:
+        """Ask the leader to do it."""
+        try:
+            return await self._ask(operation, arguments)
+        except WhatsAppError as error:
+            if operation.function is control.status:
+                return self._offline(error, self._since or datetime.now(UTC))
+            raise
+
+    async def _ask(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+        raise NotImplementedError
 
     def _offline(self, error: WhatsAppError, since: datetime) -> ConnectionStatus:
         return ConnectionStatus(
@@ -56,8 +72,7 @@ class RemoteDevice(_Elsewhere):
         self._peer = peer
         self._leader_pid = leader_pid
 
-    async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:
-        """Ask the leader to do it."""
+    async def _ask(self, operation: Operation, arguments: dict[str, Any]) -> Any:
         try:
             params = {"caller": asdict(self.caller), "arguments": operation.dump(arguments)}
             answer = await self._watched(operation.name, params, operation.patience(arguments))
@@ -101,13 +116,6 @@ class RemoteDevice(_Elsewhere):
             f"Resume or end process {self._leader_pid}; another server then takes over.",
         )
 
-    async def status(self) -> ConnectionStatus:
-        """See `Device.status`: an unreachable leader is a state too."""
-        try:
-            return await self.perform(OPERATIONS["status"], {})
-        except WhatsAppError as error:
-            return self._offline(error, datetime.now(UTC))
-
 
 class OfflineDevice(_Elsewhere):
     """Stands in while no server leads; every operation fails with the reason."""
@@ -120,10 +128,5 @@ class OfflineDevice(_Elsewhere):
         self._leader_pid = leader_pid
         self._since = datetime.now(UTC)
 
-    async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:
-        """Fail with the reason."""
+    async def _ask(self, operation: Operation, arguments: dict[str, Any]) -> Any:
         raise Busy(self._error.message, self._error.action, retry_after=1.0)
-
-    async def status(self) -> ConnectionStatus:
-        """See `Device.status`."""
-        return self._offline(self._error, self._since)

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from whatsapp_mcp import __version__
-from whatsapp_mcp.device.guard import EnforcedDevice
 from whatsapp_mcp.device.leader.remote import PING
-from whatsapp_mcp.device.operations import OPERATIONS, Devices
+from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Busy, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Caller
 from whatsapp_mcp.processes.rpc import HELLO, Guest, Params, Peer, greeted_peer
@@ -77,10 +77,7 @@ async def _operate(devices: Devices, method: str, params: Params, has_ended: Cal
         )
     caller, arguments = _caller(params.get("caller")), operation.load(_members(params.get("arguments")))
     async with devices.use() as device:
-        if isinstance(device, EnforcedDevice):
-            result = await device.acting_for(caller).perform(operation, arguments, has_ended)
-        else:
-            result = await getattr(device, method)(**arguments)
+        result = await device.acting_for(caller).perform(operation, arguments, has_ended)
     return operation.result.dump_python(result, mode="json")
 
 

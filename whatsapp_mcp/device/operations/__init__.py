@@ -1,45 +1,25 @@
-"""What can be asked of a device, one module a topic, and what each operation does to the world."""
+"""What can be asked of a device, and the operations on WhatsApp that need no state, one module a topic."""
 
-from whatsapp_mcp.device.operations.base import (
-    jid_text,
-    moment,
-)
-from whatsapp_mcp.device.operations.channels import (
-    read_channel,
-)
-from whatsapp_mcp.device.operations.generated import (
-    CallersDevices,
-    GeneratedDevice,
-    as_device,
-)
-from whatsapp_mcp.device.operations.groups import (
-    group_update,
-    read_group,
-)
-from whatsapp_mcp.device.operations.protocol import (
-    Device,
-    Devices,
-)
-from whatsapp_mcp.device.operations.registry import (
-    OPERATIONS,
+from whatsapp_mcp.device.operations.device import CallersDevices, Device, Devices
+from whatsapp_mcp.device.operations.operation import (
+    DIRECT,
+    Invocation,
     Operation,
+    never,
+    operation_of,
+    operations_of,
 )
-from whatsapp_mcp.device.operations.topics import (
-    Topics,
-)
+from whatsapp_mcp.device.operations.whatsapp import WhatsApp
 
 __all__ = [
-    "OPERATIONS",
+    "DIRECT",
     "CallersDevices",
     "Device",
     "Devices",
-    "GeneratedDevice",
+    "Invocation",
     "Operation",
-    "Topics",
-    "as_device",
-    "group_update",
-    "jid_text",
-    "moment",
-    "read_channel",
-    "read_group",
+    "WhatsApp",
+    "never",
+    "operation_of",
+    "operations_of",
 ]

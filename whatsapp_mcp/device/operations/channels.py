@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.decoding import text_of
-from whatsapp_mcp.device.operations.base import Topic, jid_text, read
+from whatsapp_mcp.device.operations.whatsapp import WhatsApp, jid_text, read
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Channel, ChannelPost
 from whatsapp_mcp.policy import Audience, Effect, has_effect
@@ -17,90 +16,63 @@ if TYPE_CHECKING:
 LINK: Final = "https://whatsapp.com/channel/"
 
 
-class ChannelOperations(Protocol):
-    """What can be asked of and done to channels. Every method may raise the errors of `LocalDevice.call`."""
-
-    @has_effect(Effect.READ)
-    async def channels(self) -> tuple[Channel, ...]:
-        """The channels that the account follows or owns."""
-        ...
-
-    @has_effect(Effect.READ)
-    async def channel(self, jid: str | None = None, invite: str | None = None) -> Channel:
-        """One channel, by its jid or by the code of its link.
-
-        Raises:
-            Rejected: There is none.
-        """
-        ...
-
-    @has_effect(Effect.READ)
-    async def channel_posts(self, jid: str, count: int, before: int = 0) -> tuple[ChannelPost, ...]:
-        """The newest posts, oldest first; `before` is the number of a post, 0 for the end."""
-        ...
-
-    @has_effect(Effect.ACT, Audience.CHAT, "jid")
-    async def follow_channel(self, jid: str, follow: bool) -> None:
-        """Follow a channel, or no longer."""
-        ...
-
-    @has_effect(Effect.ACT, Audience.EVERYONE)
-    async def create_channel(
-        self, name: str, description: str = "", photo: str = "", photo_origin: str = ""
-    ) -> Channel:
-        """Make a channel; `photo` is the path of a JPEG, made of what was at `photo_origin`."""
-        ...
-
-    @has_effect(Effect.ACT, Audience.CHAT, "jid")
-    async def react_in_channel(self, jid: str, number: int, emoji: str) -> None:
-        """React to a post; an empty emoji takes it back."""
-        ...
+@has_effect(Effect.READ)
+async def channels(whatsapp: WhatsApp) -> tuple[Channel, ...]:
+    """The channels that the account follows or owns."""
+    answers = await whatsapp.call("get_subscribed_newsletters")
+    return await _named(whatsapp, *map(read_channel, answers))
 
 
-class Channels(Topic):
-    """`ChannelOperations` through the client."""
+async def _named(whatsapp: WhatsApp, *channels: Channel) -> tuple[Channel, ...]:
+    """The same channels; the archive learns what those are called."""
+    await whatsapp.archive.record_channels({each.jid: each.name for each in channels if each.name})
+    return channels
 
-    async def channels(self) -> tuple[Channel, ...]:
-        """See `ChannelOperations.channels`."""
-        answers = await self.call("get_subscribed_newsletters")
-        return await self._named(*map(read_channel, answers))
 
-    async def _named(self, *channels: Channel) -> tuple[Channel, ...]:
-        """The same channels; the archive learns what those are called."""
-        await self._archive.record_channels({each.jid: each.name for each in channels if each.name})
-        return channels
+@has_effect(Effect.READ)
+async def channel(whatsapp: WhatsApp, jid: str | None = None, invite: str | None = None) -> Channel:
+    """One channel, by its jid or by the code of its link.
 
-    async def channel(self, jid: str | None = None, invite: str | None = None) -> Channel:
-        """See `ChannelOperations.channel`."""
-        if invite is not None:
-            return read_channel(await self.call("get_newsletter_info_with_invite", {"code": invite}))
-        return read_channel(await self.call("get_newsletter_info", {"channel": jid}))
+    Raises:
+        Rejected: There is none.
+    """
+    if invite is not None:
+        return read_channel(await whatsapp.call("get_newsletter_info_with_invite", {"code": invite}))
+    return read_channel(await whatsapp.call("get_newsletter_info", {"channel": jid}))
 
-    async def channel_posts(self, jid: str, count: int, before: int = 0) -> tuple[ChannelPost, ...]:
-        """See `ChannelOperations.channel_posts`."""
-        params = {"channel": jid, "count": count, "before": before}
-        return tuple(_post(answer) for answer in await self.call("get_newsletter_messages", params))
 
-    async def follow_channel(self, jid: str, follow: bool) -> None:
-        """See `ChannelOperations.follow_channel`."""
-        await self.call("follow_newsletter" if follow else "unfollow_newsletter", {"channel": jid})
-        if follow:
-            with suppress(WhatsAppError):  # it is followed, and named later
-                await self._named(await self.channel(jid))
+@has_effect(Effect.READ)
+async def channel_posts(whatsapp: WhatsApp, jid: str, count: int, before: int = 0) -> tuple[ChannelPost, ...]:
+    """The newest posts, oldest first; `before` is the number of a post, 0 for the end."""
+    params = {"channel": jid, "count": count, "before": before}
+    return tuple(_post(answer) for answer in await whatsapp.call("get_newsletter_messages", params))
 
-    async def create_channel(
-        self, name: str, description: str = "", photo: str = "", photo_origin: str = ""
-    ) -> Channel:
-        """See `ChannelOperations.create_channel`."""
-        params = {"name": name, "description": description, "path": photo}
-        made = read_channel(await self.call("create_newsletter", params))
-        await self._named(made)
-        return made
 
-    async def react_in_channel(self, jid: str, number: int, emoji: str) -> None:
-        """See `ChannelOperations.react_in_channel`."""
-        params = {"channel": jid, "server_id": number, "emoji": emoji}
-        await self.call("newsletter_send_reaction", params)
+@has_effect(Effect.ACT, Audience.CHAT, "jid")
+async def follow_channel(whatsapp: WhatsApp, jid: str, follow: bool) -> None:
+    """Follow a channel, or no longer."""
+    await whatsapp.call("follow_newsletter" if follow else "unfollow_newsletter", {"channel": jid})
+    if follow:
+        with suppress(WhatsAppError):  # it is followed, and named later
+            await _named(whatsapp, await channel(whatsapp, jid))
+
+
+@has_effect(Effect.ACT, Audience.EVERYONE)
+async def create_channel(
+    whatsapp: WhatsApp, name: str, description: str = "", photo: str = "", photo_origin: str = ""
+) -> Channel:
+    """Make a channel; `photo` is the path of a JPEG, made of what was at `photo_origin`."""
+    params = {"name": name, "description": description, "path": photo}
+    made = read_channel(await whatsapp.call("create_newsletter", params))
+    await _named(whatsapp, made)
+    return made
+
+
+@has_effect(Effect.ACT, Audience.CHAT, "jid")
+async def react_in_channel(whatsapp: WhatsApp, jid: str, number: int, emoji: str) -> None:
+    """React to a post; an empty emoji takes it back."""
+    params = {"channel": jid, "server_id": number, "emoji": emoji}
+    await whatsapp.call("newsletter_send_reaction", params)
 
 
 def read_channel(answer: str) -> Channel:
@@ -123,6 +95,7 @@ def read_channel(answer: str) -> Channel:
 
 
 def _post(answer: str) -> ChannelPost:
+    from whatsapp_mcp.decoding import text_of
     from whatsapp_mcp.protobufs import Neonize
 
     post: Neonize.NewsletterMessage = read(Neonize.NewsletterMessage, answer)

@@ -6,44 +6,57 @@ library sends it without the name of its collection (neonize 0.5.2), so WhatsApp
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Literal
 
-from whatsapp_mcp.device.operations.base import Topic
-from whatsapp_mcp.models import PurgeReport
+from whatsapp_mcp.device.operations.whatsapp import WhatsApp
+from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.policy import Audience, Effect, has_effect
 
-
-class ChatOperations(Protocol):
-    """What can be done to whole chats. Every method may raise the errors of `LocalDevice.call`."""
-
-    @has_effect(Effect.ACT, Audience.CHAT, "chat")
-    async def set_timer(self, chat: str, seconds: int) -> None:
-        """Let new messages of a chat disappear after so many seconds; 0 is never."""
-        ...
-
-    @has_effect(Effect.ACT, Audience.ONESELF, "chat")
-    async def set_aside(self, chat: str, until: datetime | None = None, aside: bool = True) -> None:
-        """Put a chat off until a time, or (None) until more is said there; `aside` False takes that back.
-
-        It is kept here alone: the phone knows nothing of it.
-        """
-        ...
-
-    @has_effect(Effect.DESTROY, Audience.NOBODY, "chat")
-    async def forget_chat(self, chat: str) -> PurgeReport:
-        """Delete the messages of a chat here, for good, and cancel what waits to be sent there."""
-        ...
+_PAGE: Final = 200
+"""Messages that are read at once, and receipts in one call."""
 
 
-class Chats(Topic):
-    """`ChatOperations` through the client and the archive."""
+@has_effect(Effect.ACT, Audience.CHAT, "chat")
+async def set_timer(whatsapp: WhatsApp, chat: str, seconds: int) -> None:
+    """Let new messages of a chat disappear after so many seconds; 0 is never."""
+    await whatsapp.call("set_disappearing_timer", {"chat": chat, "seconds": seconds})
+    await whatsapp.archive.record_timer(chat, seconds)
 
-    async def set_timer(self, chat: str, seconds: int) -> None:
-        """See `ChatOperations.set_timer`."""
-        await self.call("set_disappearing_timer", {"chat": chat, "seconds": seconds})
-        await self._archive.record_timer(chat, seconds)
 
-    async def set_aside(self, chat: str, until: datetime | None = None, aside: bool = True) -> None:
-        """See `ChatOperations.set_aside`."""
-        await self._archive.record_aside(chat, until, aside)
+@has_effect(Effect.ACT, Audience.ONESELF, "chat")
+async def set_aside(whatsapp: WhatsApp, chat: str, until: datetime | None = None, aside: bool = True) -> None:
+    """Put a chat off until a time, or (None) until more is said there; `aside` False takes that back.
+
+    It is kept here alone: the phone knows nothing of it.
+    """
+    await whatsapp.archive.record_aside(chat, until, aside)
+
+
+@has_effect(Effect.ACT, Audience.CHAT, "chat", in_chat=True)
+async def mark_read(whatsapp: WhatsApp, chat: str) -> int:
+    """Send read receipts for everything in this chat; answers for how many messages."""
+    where = MessageFilter(chat=chat, unreceipted=True)
+    by_sender: dict[str, list[str]] = defaultdict(list)
+    count, newest, cursor = 0, None, None
+    while count == 0 or cursor is not None:
+        page = await whatsapp.archive.messages(where, oldest_first=True, limit=_PAGE, cursor=cursor)
+        if not page.items:
+            break
+        for message in page.items:
+            by_sender[message.sender].append(message.message_id)
+        count, newest, cursor = count + len(page.items), page.items[-1].ref, page.next_cursor
+    for sender, ids in by_sender.items():
+        for first in range(0, len(ids), _PAGE):
+            part = {"ids": ids[first : first + _PAGE], "sender": sender}
+            await whatsapp.call("mark_read", {**part, "chat": chat, "receipt": "read"})
+    if newest is not None:
+        await whatsapp.archive.record_read(chat, newest)
+    return count
+
+
+@has_effect(Effect.ACT, Audience.CHAT, "chat", in_chat=True)
+async def typing(whatsapp: WhatsApp, chat: str, state: Literal["composing", "recording", "paused"]) -> None:
+    """Show (or stop showing) that the account's owner is writing or recording."""
+    await whatsapp.call("send_chat_presence", {"chat": chat, "state": state})

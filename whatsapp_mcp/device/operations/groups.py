@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, partly, read
+from whatsapp_mcp.device.operations.whatsapp import WhatsApp, jid_text, moment, partly, read
 from whatsapp_mcp.errors import Rejected, WhatsAppError
 from whatsapp_mcp.models import (
     Group,
@@ -40,210 +40,168 @@ _MICROSECONDS: Final = 1_000_000
 """The library tells the time of a request in microseconds, all else in seconds (neonize 0.5.2)."""
 
 
-class GroupOperations(Protocol):
-    """What can be asked of and done to groups. Every method may raise the errors of `LocalDevice.call`."""
+@has_effect(Effect.READ)
+async def group(whatsapp: WhatsApp, jid: str) -> Group:
+    """A group as WhatsApp knows it now; the archive learns of it.
 
-    @has_effect(Effect.READ)
-    async def group(self, jid: str) -> Group:
-        """A group as WhatsApp knows it now; the archive learns of it.
-
-        Raises:
-            Rejected: There is none, or the account is not in it.
-        """
-        ...
-
-    @has_effect(Effect.READ)
-    async def group_by_invite(self, code: str, sent: SentInvite | None = None) -> Group:
-        """The group that an invite leads to.
-
-        Args:
-            code: Of a link, or of the message.
-            sent: Where it is from, if somebody sent it as a message.
-
-        Raises:
-            InvalidArgument: The invite is not valid, or no longer.
-        """
-        ...
-
-    @has_effect(Effect.READ)
-    async def sub_groups(self, community: str) -> tuple[SubGroup, ...]:
-        """The groups of a community."""
-        ...
-
-    @has_effect(Effect.ACT, Audience.CHAT, "members", "parent")
-    async def create_group(
-        self, name: str, members: tuple[str, ...], community: bool = False, parent: str | None = None
-    ) -> Group:
-        """Make a group, or a community; `parent` is the community it shall belong to."""
-        ...
-
-    @has_effect(Effect.ACT, Audience.CHAT, "jid")
-    async def change_group(self, jid: str, change: GroupChange) -> None:
-        """Change what is given, one after the other.
-
-        Raises:
-            WhatsAppError: The first that failed; the message says what was done before.
-            Unsupported: The library cannot do one of them; nothing was changed.
-        """
-        ...
-
-    @has_effect(Effect.ACT, Audience.CHAT, "jid", "members")
-    async def change_members(
-        self, jid: str, members: tuple[str, ...], action: MemberAction
-    ) -> tuple[MemberChange, ...]:
-        """Add, remove, promote or demote people; who was refused carries the reason."""
-        ...
-
-    @has_effect(Effect.READ)
-    async def group_invite(self, jid: str) -> str:
-        """The link to join a group."""
-        ...
-
-    @has_effect(Effect.ACT, Audience.CHAT, "jid")
-    async def reset_group_invite(self, jid: str) -> str:
-        """A new link to join a group, which makes the old one invalid."""
-        ...
-
-    @has_effect(Effect.ACT, Audience.EVERYONE)
-    async def join_group(self, code: str, sent: SentInvite | None = None) -> Joined:
-        """Join by an invite.
-
-        Args:
-            code, sent: As in `group_by_invite`.
-
-        Raises:
-            InvalidArgument: The invite is not valid, or no longer.
-        """
-        ...
-
-    @has_effect(Effect.ACT, Audience.CHAT, "jid")
-    async def leave_group(self, jid: str) -> None:
-        """Leave a group."""
-        ...
-
-    @has_effect(Effect.READ)
-    async def join_requests(self, jid: str) -> tuple[JoinRequest, ...]:
-        """Who asks to be let in."""
-        ...
-
-    @has_effect(Effect.ACT, Audience.CHAT, "community", "group")
-    async def link_group(self, community: str, group: str, linked: bool = True) -> None:
-        """Put a group into a community, or take it out."""
-        ...
+    Raises:
+        Rejected: There is none, or the account is not in it.
+    """
+    return await _remember(whatsapp, await whatsapp.call("get_group_info", {"group": jid}))
 
 
-class Groups(Topic):
-    """`GroupOperations` through the client."""
+@has_effect(Effect.READ)
+async def group_by_invite(whatsapp: WhatsApp, code: str, sent: SentInvite | None = None) -> Group:
+    """The group that an invite leads to.
 
-    async def group(self, jid: str) -> Group:
-        """See `GroupOperations.group`."""
-        return await self._remember(await self.call("get_group_info", {"group": jid}))
+    Args:
+        code: Of a link, or of the message.
+        sent: Where it is from, if somebody sent it as a message.
 
-    async def group_by_invite(self, code: str, sent: SentInvite | None = None) -> Group:
-        """See `GroupOperations.group_by_invite`."""
-        if sent is not None:
-            return read_group(await self.call("get_group_info_from_invite", {"code": code, **asdict(sent)}))
-        return read_group(await self.call("get_group_info_from_link", {"code": code}))
+    Raises:
+        InvalidArgument: The invite is not valid, or no longer.
+    """
+    if sent is not None:
+        return read_group(await whatsapp.call("get_group_info_from_invite", {"code": code, **asdict(sent)}))
+    return read_group(await whatsapp.call("get_group_info_from_link", {"code": code}))
 
-    async def sub_groups(self, community: str) -> tuple[SubGroup, ...]:
-        """See `GroupOperations.sub_groups`."""
-        from whatsapp_mcp.protobufs import Neonize
 
-        answers = await self.call("get_sub_groups", {"community": community})
-        targets = (read(Neonize.GroupLinkTarget, answer) for answer in answers)
-        found = tuple(
-            SubGroup(jid_text(each.JID), each.GroupName.Name, each.GroupIsDefaultSub.IsDefaultSubGroup)
-            for each in targets
-        )
-        for each in found:
-            if each.default:
-                await self._learn(each.jid)
-        return found
+@has_effect(Effect.READ)
+async def sub_groups(whatsapp: WhatsApp, community: str) -> tuple[SubGroup, ...]:
+    """The groups of a community."""
+    from whatsapp_mcp.protobufs import Neonize
 
-    async def create_group(
-        self, name: str, members: tuple[str, ...], community: bool = False, parent: str | None = None
-    ) -> Group:
-        """See `GroupOperations.create_group`."""
-        params = {"name": name, "members": list(members), "community": community, "parent": parent or ""}
-        group = await self._remember(await self.call("create_group", params))
-        if group.community:
-            with suppress(WhatsAppError):  # the next round of names brings its announcement group
-                await self.sub_groups(group.jid)
-        return group
+    answers = await whatsapp.call("get_sub_groups", {"community": community})
+    targets = (read(Neonize.GroupLinkTarget, answer) for answer in answers)
+    found = tuple(
+        SubGroup(jid_text(each.JID), each.GroupName.Name, each.GroupIsDefaultSub.IsDefaultSubGroup)
+        for each in targets
+    )
+    for each in found:
+        if each.default:
+            await _learn(whatsapp, each.jid)
+    return found
 
-    async def change_group(self, jid: str, change: GroupChange) -> None:
-        """See `GroupOperations.change_group`."""
-        try:
-            await partly(self.call, _steps(jid, change))
-        finally:
-            await self._learn(jid)
 
-    async def change_members(
-        self, jid: str, members: tuple[str, ...], action: MemberAction
-    ) -> tuple[MemberChange, ...]:
-        """See `GroupOperations.change_members`."""
-        from whatsapp_mcp.protobufs import Neonize
+@has_effect(Effect.ACT, Audience.CHAT, "members", "parent")
+async def create_group(
+    whatsapp: WhatsApp,
+    name: str,
+    members: tuple[str, ...],
+    community: bool = False,
+    parent: str | None = None,
+) -> Group:
+    """Make a group, or a community; `parent` is the community it shall belong to."""
+    params = {"name": name, "members": list(members), "community": community, "parent": parent or ""}
+    group = await _remember(whatsapp, await whatsapp.call("create_group", params))
+    if group.community:
+        with suppress(WhatsAppError):  # the next round of names brings its announcement group
+            await sub_groups(whatsapp, group.jid)
+    return group
 
-        params = {"group": jid, "members": list(members), "action": action}
-        answers = await self.call("update_group_participants", params)
-        await self._learn(jid)
-        return tuple(_member_change(read(Neonize.GroupParticipant, answer)) for answer in answers)
 
-    async def group_invite(self, jid: str) -> str:
-        """See `GroupOperations.group_invite`."""
-        return await self.call("get_group_invite_link", {"group": jid, "revoke": False})
+@has_effect(Effect.ACT, Audience.CHAT, "jid")
+async def change_group(whatsapp: WhatsApp, jid: str, change: GroupChange) -> None:
+    """Change what is given, one after the other.
 
-    async def reset_group_invite(self, jid: str) -> str:
-        """See `GroupOperations.reset_group_invite`."""
-        return await self.call("get_group_invite_link", {"group": jid, "revoke": True})
+    Raises:
+        WhatsAppError: The first that failed; the message says what was done before.
+        Unsupported: The library cannot do one of them; nothing was changed.
+    """
+    try:
+        await partly(whatsapp.call, _steps(jid, change))
+    finally:
+        await _learn(whatsapp, jid)
 
-    async def join_group(self, code: str, sent: SentInvite | None = None) -> Joined:
-        """See `GroupOperations.join_group`."""
-        if sent is not None:
-            await self.call("join_group_with_invite", {"code": code, **asdict(sent)})
-            jid = sent.group
-        else:
-            jid = str(await self.call("join_group_with_link", {"code": code}))
-        try:
-            await self.group(jid)
-        except Rejected:
-            return Joined(jid, joined=False)
-        return Joined(jid, joined=True)
 
-    async def leave_group(self, jid: str) -> None:
-        """See `GroupOperations.leave_group`."""
-        await self.call("leave_group", {"group": jid})
-        await self._archive.record_departure(jid)
+@has_effect(Effect.ACT, Audience.CHAT, "jid", "members")
+async def change_members(
+    whatsapp: WhatsApp, jid: str, members: tuple[str, ...], action: MemberAction
+) -> tuple[MemberChange, ...]:
+    """Add, remove, promote or demote people; who was refused carries the reason."""
+    from whatsapp_mcp.protobufs import Neonize
 
-    async def join_requests(self, jid: str) -> tuple[JoinRequest, ...]:
-        """See `GroupOperations.join_requests`."""
-        from whatsapp_mcp.protobufs import Neonize
+    params = {"group": jid, "members": list(members), "action": action}
+    answers = await whatsapp.call("update_group_participants", params)
+    await _learn(whatsapp, jid)
+    return tuple(_member_change(read(Neonize.GroupParticipant, answer)) for answer in answers)
 
-        answers = await self.call("get_group_request_participants", {"group": jid})
-        asking = [read(Neonize.GroupParticipantRequest, answer) for answer in answers]
-        return tuple(
-            [
-                JoinRequest(
-                    await self.visible(jid_text(each.Participant)), moment(each.TimeAt / _MICROSECONDS)
-                )
-                for each in asking
-            ]
-        )
 
-    async def link_group(self, community: str, group: str, linked: bool = True) -> None:
-        """See `GroupOperations.link_group`."""
-        method = "link_group" if linked else "unlink_group"
-        await self.call(method, {"community": community, "group": group})
+@has_effect(Effect.READ)
+async def group_invite(whatsapp: WhatsApp, jid: str) -> str:
+    """The link to join a group."""
+    return await whatsapp.call("get_group_invite_link", {"group": jid, "revoke": False})
 
-    async def _learn(self, jid: str) -> None:
-        """Let the archive have a group as it is after a change of ours: of those no event need come."""
-        with suppress(WhatsAppError):  # what was changed is changed, and the next round of names brings it
-            await self.group(jid)
 
-    async def _remember(self, answer: str) -> Group:
-        group = read_group(answer)
-        await self._archive.record_groups([group_update(group)])
-        return group
+@has_effect(Effect.ACT, Audience.CHAT, "jid")
+async def reset_group_invite(whatsapp: WhatsApp, jid: str) -> str:
+    """A new link to join a group, which makes the old one invalid."""
+    return await whatsapp.call("get_group_invite_link", {"group": jid, "revoke": True})
+
+
+@has_effect(Effect.ACT, Audience.EVERYONE)
+async def join_group(whatsapp: WhatsApp, code: str, sent: SentInvite | None = None) -> Joined:
+    """Join by an invite.
+
+    Args:
+        code, sent: As in `group_by_invite`.
+
+    Raises:
+        InvalidArgument: The invite is not valid, or no longer.
+    """
+    if sent is not None:
+        await whatsapp.call("join_group_with_invite", {"code": code, **asdict(sent)})
+        jid = sent.group
+    else:
+        jid = str(await whatsapp.call("join_group_with_link", {"code": code}))
+    try:
+        await group(whatsapp, jid)
+    except Rejected:
+        return Joined(jid, joined=False)
+    return Joined(jid, joined=True)
+
+
+@has_effect(Effect.ACT, Audience.CHAT, "jid")
+async def leave_group(whatsapp: WhatsApp, jid: str) -> None:
+    """Leave a group."""
+    await whatsapp.call("leave_group", {"group": jid})
+    await whatsapp.archive.record_departure(jid)
+
+
+@has_effect(Effect.READ)
+async def join_requests(whatsapp: WhatsApp, jid: str) -> tuple[JoinRequest, ...]:
+    """Who asks to be let in."""
+    from whatsapp_mcp.protobufs import Neonize
+
+    answers = await whatsapp.call("get_group_request_participants", {"group": jid})
+    asking = [read(Neonize.GroupParticipantRequest, answer) for answer in answers]
+    return tuple(
+        [
+            JoinRequest(
+                await whatsapp.visible(jid_text(each.Participant)), moment(each.TimeAt / _MICROSECONDS)
+            )
+            for each in asking
+        ]
+    )
+
+
+@has_effect(Effect.ACT, Audience.CHAT, "community", "group")
+async def link_group(whatsapp: WhatsApp, community: str, group: str, linked: bool = True) -> None:
+    """Put a group into a community, or take it out."""
+    method = "link_group" if linked else "unlink_group"
+    await whatsapp.call(method, {"community": community, "group": group})
+
+
+async def _learn(whatsapp: WhatsApp, jid: str) -> None:
+    """Let the archive have a group as it is after a change of ours: of those no event need come."""
+    with suppress(WhatsAppError):  # what was changed is changed, and the next round of names brings it
+        await group(whatsapp, jid)
+
+
+async def _remember(whatsapp: WhatsApp, answer: str) -> Group:
+    group = read_group(answer)
+    await whatsapp.archive.record_groups([group_update(group)])
+    return group
 
 
 def _steps(jid: str, change: GroupChange) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -4,16 +4,14 @@ from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.client_sender import ClientSender
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.file_messages import forwarded_file
-from whatsapp_mcp.device.outbox.message_actions import MessageActions
+from whatsapp_mcp.device.outbox.lines import Pacer
 from whatsapp_mcp.device.outbox.outbox import Outbox
-from whatsapp_mcp.device.outbox.pacing import Pacer
 from whatsapp_mcp.device.outbox.takeover import send_through_takeover
 
 __all__ = [
     "Addresses",
     "ClientSender",
     "DeliveryEvidence",
-    "MessageActions",
     "Outbox",
     "Pacer",
     "forwarded_file",

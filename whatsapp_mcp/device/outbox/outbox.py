@@ -16,6 +16,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,12 +25,12 @@ from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive, UnappliedError
 from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.operations import never
 from whatsapp_mcp.device.outbox.acceptance import KEPT_FOR, Acceptance
 from whatsapp_mcp.device.outbox.deliveries import Deliveries, Obstacle, Sender
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
-from whatsapp_mcp.device.outbox.lines import Lines, is_late
+from whatsapp_mcp.device.outbox.lines import Lines, Pacer, is_late
 from whatsapp_mcp.device.outbox.outcomes import Outcomes, nobody
-from whatsapp_mcp.device.outbox.pacing import Pacer
 from whatsapp_mcp.device.outbox.unknown_sends import ENDED, UnknownSends, is_open
 from whatsapp_mcp.device.supervise import nothing
 from whatsapp_mcp.errors import (
@@ -70,6 +71,7 @@ class Outbox:
         online: Whether the connection is up.
         linked: Whether a phone is linked.
         unavailable: Why the connection is down, and what to do.
+        rests: Whether it stays down until somebody acts: then nobody waits for an outcome.
         knows_replies: Whether what came while the connection was down is known, before which nothing goes out
             that a reply forbids.
         pacer: Keeps sends to different chats apart; None does not.
@@ -87,6 +89,7 @@ class Outbox:
         online: Callable[[], bool],
         linked: Callable[[], bool],
         unavailable: Callable[[], WhatsAppError],
+        rests: Callable[[], bool] = never,
         knows_replies: Callable[[], bool] = lambda: True,
         pacer: Pacer | None = None,
         refused: Callable[[WhatsAppError], Awaitable[None]] = nobody,
@@ -98,6 +101,7 @@ class Outbox:
         self._online = online
         self._linked = linked
         self._unavailable = unavailable
+        self._rests = rests
         self._wake = anyio.Event()
         self._given_up: list[tuple[int, Callable[[], bool]]] = []
         self._outcomes = Outcomes(archive, clock, evidence, refused)
@@ -144,13 +148,13 @@ class Outbox:
         request: SendRequest,
         *,
         authorship: Authorship | None = None,
-        has_ended: Callable[[], bool] = lambda: False,
+        has_ended: Callable[[], bool] = never,
         begin: Callable[[], Awaitable[None]] = nothing,
     ) -> SendResult:
-        """Accept a send and wait for its outcome, up to `request.wait` seconds; see `Device.send`.
+        """Accept a send and wait for its outcome, up to `request.wait` seconds.
 
         A caller that is cancelled takes back what is still queued. One that ends does not: neither this
-        process nor the one for which it asks (`has_ended`). What is for later is not waited for.
+        process nor the one for which it asks (`has_ended`).
 
         Args:
             request: What is sent.
@@ -158,9 +162,21 @@ class Outbox:
             has_ended: Whether the process that asks is gone.
             begin: What has to be done before it is accepted; what it raises is raised.
         """
-        if request.at is not None:
-            await begin()
-            return (await self.hold(request, None, authorship)).result
+        if self._rests():
+            request = replace(request, wait=0.0)
+        result = await self._submitted(request, authorship, has_ended, begin)
+        if result.status is SendStatus.QUEUED and not self._online() and result.reason is None:
+            why = self._unavailable()
+            result = replace(result, reason=f"{why.message} {why.action}")
+        return result
+
+    async def _submitted(
+        self,
+        request: SendRequest,
+        authorship: Authorship | None,
+        has_ended: Callable[[], bool],
+        begin: Callable[[], Awaitable[None]],
+    ) -> SendResult:
         try:
             entry, is_new = await self._acceptance.accept(request, authorship, begin)
         except UnappliedError as error:

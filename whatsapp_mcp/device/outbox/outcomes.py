@@ -1,22 +1,67 @@
-"""What became of a hand-over: written down first, then given to the callers that wait."""
+"""Outcomes of hand-overs: written down first, then given to the callers that wait."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import anyio
+
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.outbox.callers import Callers
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.errors import InvalidArgument, Rejected, WhatsAppError
 from whatsapp_mcp.models import OutboxEntry, SendStatus
 from whatsapp_mcp.storage import KeysUnreadable
+
+
+class Caller:
+    """One that waits.
+
+    Attributes:
+        settled: Set with the outcome.
+        settled_as: The entry as it was written down then; None where the archive has to be asked.
+        refusal: Why it was not sent.
+    """
+
+    def __init__(self) -> None:
+        self.settled = anyio.Event()
+        self.settled_as: OutboxEntry | None = None
+        self.refusal: WhatsAppError | None = None
+
+
+class Callers:
+    """All that wait now, by the number of their send."""
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[int, set[Caller]] = defaultdict(set)
+
+    @contextmanager
+    def waiting(self, send_id: int) -> Iterator[Caller]:
+        """One more waits, for the length of the body."""
+        caller = Caller()
+        self._waiting[send_id].add(caller)
+        try:
+            yield caller
+        finally:
+            self._waiting[send_id].discard(caller)
+            if not self._waiting[send_id]:
+                del self._waiting[send_id]
+
+    def settle(
+        self, send_id: int, entry: OutboxEntry | None = None, refusal: WhatsAppError | None = None
+    ) -> None:
+        """The outcome of a send is known."""
+        for caller in self._waiting.get(send_id, ()):
+            caller.settled_as, caller.refusal = entry, refusal
+            caller.settled.set()
+
 
 _KEEP_ATTEMPTS: Final = 8
 """Then it is left to the outbox's next start, which calls it unknown."""

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import anyio
 
-from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.device.operations import Devices, sends
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import CALL_KEY, SendRequest, SendResult
 
@@ -33,7 +33,7 @@ async def send_through_takeover(devices: Devices, request: SendRequest) -> SendR
     while True:
         try:
             async with devices.use() as device:
-                return await device.send(request)
+                return await device.do(sends.send, request)
         except Busy:
             if anyio.current_time() >= give_up:
                 raise

@@ -22,11 +22,4 @@ def import_ability(
         stored: Keeps files elsewhere as well.
     """
     imports = Imports(archive, SystemClock(), Importer(folder, archive, settings, stored=stored))
-    operations = {
-        "begin_import": imports.begin,
-        "imports": imports.all,
-        "cancel_import": imports.cancel,
-        "undo_import": imports.undo,
-        "match_exports": imports.match,
-    }
-    return Ability("imports", imports.run, operations)
+    return Ability("imports", imports.run, imports)

@@ -18,6 +18,7 @@ from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import ExitCode, print_error, rfc3339
 from whatsapp_mcp.cli.terminal import aligned, fitted, isolated, shown
 from whatsapp_mcp.errors import AmbiguousChat, Busy, ChatNotFound, InvalidArgument, WhatsAppError
+from whatsapp_mcp.features.imports import operations as imports
 from whatsapp_mcp.system import INTERRUPT, receive_signals
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitabl
 async def _all(devices: Devices, _: ReadingArchive) -> tuple[ImportProgress, ...]:
     from whatsapp_mcp.cli.connection import asked
 
-    return await asked(devices, lambda device: device.imports())
+    return await asked(devices, lambda device: device.do(imports.imports))
 
 
 def _require_import(account: str, number: int) -> None:
@@ -167,7 +168,7 @@ def _undo(number: int) -> _Start:
     async def start(devices: Devices, _: ReadingArchive) -> int:
         from whatsapp_mcp.cli.connection import asked
 
-        return await asked(devices, lambda device: device.undo_import(number))
+        return await asked(devices, lambda device: device.do(imports.undo_import, number))
 
     return start
 
@@ -177,7 +178,7 @@ def _begin(request: ImportRequest, chat: str | None) -> _Start:
         from whatsapp_mcp.cli.connection import asked
 
         wanted = replace(request, chat=await _resolve(archive, chat)) if chat else request
-        return await asked(devices, lambda device: device.begin_import(wanted))
+        return await asked(devices, lambda device: device.do(imports.begin_import, wanted))
 
     return start
 
@@ -209,7 +210,7 @@ def _which_chats(account: str, folder: Path) -> tuple[tuple[str, str], ...]:
     async def find(devices: Devices, archive: ReadingArchive) -> list[_Question]:
         from whatsapp_mcp.cli.connection import asked
 
-        matches = await asked(devices, lambda device: device.match_exports(str(folder)))
+        matches = await asked(devices, lambda device: device.do(imports.match_exports, str(folder)))
         return [
             _Question(
                 one.file, tuple([(jid, await _called(archive, jid)) for jid in one.candidates[:_OFFERED]])
@@ -301,7 +302,7 @@ class _Followed:
         from whatsapp_mcp.cli.connection import asked
 
         while True:
-            found = await asked(devices, lambda device: device.imports(ticket))
+            found = await asked(devices, lambda device: device.do(imports.imports, ticket))
             if not found:
                 raise Busy("The server that imported has ended.", "Run the same command again: it goes on.")
             if found[0].is_over:
@@ -317,7 +318,7 @@ async def _cancel_on_interrupt(
 
     await anext(signals)
     with suppress(WhatsAppError):  # it has just ended
-        await asked(devices, lambda device: device.cancel_import(ticket))
+        await asked(devices, lambda device: device.do(imports.cancel_import, ticket))
     await anext(signals)
     scope.cancel()
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import FileNotAllowed
+from whatsapp_mcp.features.imports import operations as imports
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
 from whatsapp_mcp.files.allowed_files import importable
 from whatsapp_mcp.models import ImportState
@@ -67,11 +68,11 @@ async def import_messages(
     jid = found.jid if found else None
     changed = await anyio.to_thread.run_sync(_changed, place)
     async with services.device() as device:
-        imports = await device.imports()
-    one = _current(imports, place, jid, changed, services.now())
+        known = await device.do(imports.imports)
+    one = _current(known, place, jid, changed, services.now())
     if one is None:
         async with services.device() as device:
-            ticket = await device.begin_import(ImportRequest(str(place), jid, me))
+            ticket = await device.do(imports.begin_import, ImportRequest(str(place), jid, me))
         one = await _followed(call, services, ticket) or _interrupted(place, services.now())
     return Result(await _text(services, one), _data(one))
 
@@ -139,7 +140,7 @@ async def _followed(call: Call, services: Services, ticket: int) -> ImportProgre
     ends = anyio.current_time() + _FOLLOWED
     while True:
         async with services.device() as device:
-            found = await device.imports(ticket)
+            found = await device.do(imports.imports, ticket)
         if not found:
             return None
         await call.progress(found[0].done, found[0].total or None, None)

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.features.imports import operations as imports
 from whatsapp_mcp.features.imports.requests import ImportRequest
 from whatsapp_mcp.models import ImportState
 from whatsapp_mcp.web import formats
@@ -69,14 +70,14 @@ class _Imports:
 
     async def show(self, request: Request) -> Response:
         async with self.site.opened().devices.use() as device:
-            imports = await device.imports()
+            known = await device.do(imports.imports)
         return self.site.page(
             request,
             "imports/templates/imports.html",
             "Imports",
             # The form is gone while one runs: what is typed there would be lost when the page is renewed.
-            live=any(not one.is_over for one in imports),
-            imports=[await self._shown(one) for one in imports],
+            live=any(not one.is_over for one in known),
+            imports=[await self._shown(one) for one in known],
             purpose=_FORM,
             cancels=_cancels,
         )
@@ -120,7 +121,7 @@ class _Imports:
             dry_run=form.get("dry_run") == "yes",
         )
         async with self.site.opened().devices.use() as device:
-            await device.begin_import(wanted)
+            await device.do(imports.begin_import, wanted)
         return self.site.see(IMPORTS)
 
     async def cancel(self, request: Request) -> Response:
@@ -129,14 +130,14 @@ class _Imports:
         ticket = form.get("ticket", "")
         self.site.check(request, form, _cancels(ticket))
         async with self.site.opened().devices.use() as device:
-            await device.cancel_import(int(ticket))
+            await device.do(imports.cancel_import, int(ticket))
         return self.site.see(IMPORTS)
 
     async def ask(self, request: Request) -> Response:
         """Ask once more before what an import brought is removed."""
         number: int = request.path_params["number"]
         async with self.site.opened().devices.use() as device:
-            found = [one for one in await device.imports() if number in one.numbers]
+            found = [one for one in await device.do(imports.imports) if number in one.numbers]
         if not found:
             raise InvalidArgument("There is no such import.", "Look at the list of imports.")
         return self.site.page(
@@ -154,7 +155,7 @@ class _Imports:
         form = await self.site.form(request)
         self.site.check(request, form, _undoes(number))
         async with self.site.opened().devices.use() as device:
-            await device.undo_import(number)
+            await device.do(imports.undo_import, number)
         return self.site.see(IMPORTS)
 
 

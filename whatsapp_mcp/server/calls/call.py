@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import anyio
 
+from whatsapp_mcp.device.operations import approvals, control
 from whatsapp_mcp.models.approvals import UNKNOWN, Caller
 from whatsapp_mcp.text.zone import SystemZone
 
@@ -101,13 +102,13 @@ class Services:
             ApprovalRequired: A person was asked.
         """
         async with self.device() as device:
-            await device.permit(wanted)
+            await device.do(approvals.permit, wanted)
 
     async def _has_leader(self) -> bool:
         from whatsapp_mcp.models import ConnectionState
 
         async with self.devices.use() as device:
-            status = await device.status()
+            status = await device.do(control.status)
         return status.leader_pid is not None or status.state is not ConnectionState.OFFLINE
 
 

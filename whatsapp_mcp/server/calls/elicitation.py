@@ -32,6 +32,7 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
+from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.errors import ApprovalRequired, WhatsAppError
 from whatsapp_mcp.models.approvals import PERSON, Approval, ApprovalState, Caller
 from whatsapp_mcp.policy import visible
@@ -210,7 +211,7 @@ async def _until_decided(devices: Devices, number: str) -> None:
     while True:
         try:
             async with devices.use() as device:
-                if (await device.approval(number, _LOOK_EVERY)).state is not ApprovalState.OPEN:
+                if (await device.do(approvals.approval, number, _LOOK_EVERY)).state is not ApprovalState.OPEN:
                     return
         except WhatsAppError:  # no leader at the moment: the host's answer is waited for all the same
             await anyio.sleep(_LOOK_EVERY)
@@ -218,7 +219,7 @@ async def _until_decided(devices: Devices, number: str) -> None:
 
 async def _open_question(devices: Devices, number: str) -> Approval | None:
     async with devices.use() as device:
-        approval = await device.approval(number)
+        approval = await device.do(approvals.approval, number)
     return approval if approval.state is ApprovalState.OPEN else None
 
 
@@ -232,14 +233,14 @@ async def _as_person(call: Call) -> Devices:
 
 async def _ask_elsewhere(devices: Devices, number: str) -> None:
     async with devices.use() as device:
-        await device.ask_on_phone(number)
+        await device.do(approvals.ask_on_phone, number)
 
 
 async def _decide(devices: Devices, number: str, approved: bool) -> None:
     """Tell the leader; if somebody was quicker elsewhere, that decision stands."""
     async with devices.use() as device:
-        if (await device.approval(number)).state is ApprovalState.OPEN:
-            await device.decide(number, approved, "elicitation")
+        if (await device.do(approvals.approval, number)).state is ApprovalState.OPEN:
+            await device.do(approvals.decide, number, approved, "elicitation")
 
 
 class PageRequestedError(Exception):

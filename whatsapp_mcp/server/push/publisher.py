@@ -25,6 +25,7 @@ from mcp.shared.subscriptions import (
     event_to_notification,
 )
 
+from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import UNKNOWN
 from whatsapp_mcp.server.calls import ANYBODY, Call, bound, last_change, no_progress
@@ -305,7 +306,7 @@ class Publisher:
         while True:
             try:
                 async with devices.use() as device:
-                    link = await device.link_state(revision, _SLICE)
+                    link = await device.do(control.link_state, revision, _SLICE)
             except WhatsAppError:
                 await anyio.sleep(_AGAIN)
                 continue

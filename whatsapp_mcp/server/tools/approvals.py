@@ -15,6 +15,7 @@ import anyio
 from typing_extensions import TypedDict
 
 from whatsapp_mcp import media
+from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Approval, ApprovalState, SendReport, SendStatus
 from whatsapp_mcp.policy import Audience, Effect, visible
@@ -61,7 +62,7 @@ async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result
     """Wait for the user's decision."""
     services, end = await call.services(), anyio.current_time() + wait
     async with services.device() as device:
-        decided = await device.approval(approval.strip(), wait)
+        decided = await device.do(approvals.approval, approval.strip(), wait)
     if decided.state is ApprovalState.OPEN:
         until = f"{local(decided.expires_at, services.zone):%H:%M}"
         told = f"not answered yet; the user can answer until {until}. Call again to wait on."

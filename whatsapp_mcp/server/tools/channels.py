@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from whatsapp_mcp.device.operations import channels
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import Channel, ChannelPost
@@ -52,12 +53,12 @@ async def _find(services: Services, device: Device, text: str) -> Channel:
         raise InvalidArgument("channel is empty.", "Give a name, jid or link.")
     link = _LINK.fullmatch(given)
     if link is not None:
-        return await device.channel(invite=link[1])
+        return await device.do(channels.channel, invite=link[1])
     if looks_like_jid(given):
         if not Jid.parse(given).is_channel:
             raise ChatNotFound("This is not a channel.", "Find channels with list_channels.")
-        return await device.channel(given)
-    followed = await device.channels()
+        return await device.do(channels.channel, given)
+    followed = await device.do(channels.channels)
     wanted = given.casefold()
     named = [each for each in followed if each.name.casefold() == wanted]
     near = named or [each for each in followed if wanted in each.name.casefold()]
@@ -130,10 +131,10 @@ async def list_channels(call: Call) -> Result:
     """The channels that the user follows or owns."""
     services = await call.services()
     async with services.device() as device:
-        followed = await device.channels()
-    channels = await _shown(services, followed)
-    text = Text("Channels:", [_line(each) for each in channels]) if channels else "Channels: none."
-    return Result(text, ChannelsData(channels=[_data(each) for each in channels]))
+        followed = await device.do(channels.channels)
+    shown = await _shown(services, followed)
+    text = Text("Channels:", [_line(each) for each in shown]) if shown else "Channels: none."
+    return Result(text, ChannelsData(channels=[_data(each) for each in shown]))
 
 
 async def channel_of_link(services: Services, text: str) -> str | None:
@@ -146,7 +147,7 @@ async def channel_of_link(services: Services, text: str) -> str | None:
     if link is None:
         return None
     async with services.device() as device:
-        return (await device.channel(invite=link[1])).jid
+        return (await device.do(channels.channel, invite=link[1])).jid
 
 
 async def posts_of(services: Services, jid: str, limit: int, cursor: str | None) -> Result:
@@ -161,8 +162,8 @@ async def posts_of(services: Services, jid: str, limit: int, cursor: str | None)
         raise InvalidArgument("This cursor is of another list.", "Leave it out to begin with the newest.")
     count = min(limit, MAX_LIMIT)
     async with services.device() as device:
-        (found,) = await _shown(services, [await device.channel(jid)])
-        posts = await device.channel_posts(found.jid, count, int(before[1]))
+        (found,) = await _shown(services, [await device.do(channels.channel, jid)])
+        posts = await device.do(channels.channel_posts, found.jid, count, int(before[1]))
     await services.archive.hand_out_channel(found.jid, _amount(posts, count, cursor))
     posts = tuple(sorted(posts, key=lambda post: post.number))
     following = f"post{posts[0].number}" if len(posts) == count else None
@@ -197,7 +198,7 @@ def post_of(message: str) -> tuple[str, int] | None:
 async def react_to_post(services: Services, jid: str, number: int, emoji: str) -> Result:
     """React to a post of a channel; an empty emoji takes it back."""
     async with services.device() as device:
-        await device.react_in_channel(jid, number, emoji)
+        await device.do(channels.react_in_channel, jid, number, emoji)
     post = f"{identifier(jid)}/{number}"
     done = f"Reacted {emoji} to" if emoji else "Took back the reaction to"
     data = SentData(message_id=None, ref=post, chat=jid, status="sent", timestamp=None, send_id=0)
@@ -244,7 +245,7 @@ async def _follow(call: Call, channel: str, *, follow: bool) -> Result:
     services = await call.services()
     async with services.device() as device:
         found = await _find(services, device, channel)
-        await device.follow_channel(found.jid, follow)
+        await device.do(channels.follow_channel, found.jid, follow)
     how = "Following" if follow else "No longer following"
     return Result(f"{how} {titled(found.name)}.", FollowingData(jid=found.jid, following=follow))
 
@@ -262,7 +263,7 @@ async def create_channel(
     services = await call.services()
     path, origin = await photo_of(services, photo) if photo else ("", "")
     async with services.device() as device:
-        made = await device.create_channel(name.strip(), description, path, origin)
+        made = await device.do(channels.create_channel, name.strip(), description, path, origin)
     link = f" Link: {identifier(made.invite)}" if made.invite else ""
     return Result(f"Made the channel {titled(made.name)} ({identifier(made.jid)}).{link}", _data(made))
 

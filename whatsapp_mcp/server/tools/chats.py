@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from typing_extensions import TypedDict
 
+from whatsapp_mcp.device.operations import approvals, chats, sends
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.policy import Audience, Effect
@@ -68,7 +69,7 @@ async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
     if not (jid.is_person or jid.is_group):
         raise Unsupported("Only direct chats and groups have disappearing messages.")
     async with services.device() as device:
-        await device.set_timer(found.jid, TIMERS[timer])
+        await device.do(chats.set_timer, found.jid, TIMERS[timer])
     how = "no longer disappear" if timer == "off" else f"disappear after {timer}"
     return Result(f"New messages in {named(found)} {how}.", ChangedChatData(chat=found.jid))
 
@@ -87,7 +88,7 @@ async def delete_chat(call: Call, chat: ChatArg) -> Result:
     services = await call.services()
     found = await find_known_chat(services, chat)
     async with services.device() as device:
-        report = await device.forget_chat(found.jid)
+        report = await device.do(sends.forget_chat, found.jid)
     text = f"Deleted {report.messages} messages of {named(found)} here. The phone still has them."
     if waited := len(report.cancelled):
         text += f" {waited} message{'' if waited == 1 else 's'} that waited to be sent there will not go out."
@@ -117,7 +118,9 @@ async def export_chat(
         until=time_grammar.until(until, services.zone, services.now()),
     )
     async with services.device() as device:
-        await device.permit(Permit("export", (found.jid,), (f"as {format}", *_span(where, services.zone))))
+        await device.do(
+            approvals.permit, Permit("export", (found.jid,), (f"as {format}", *_span(where, services.zone)))
+        )
     account = services.settings.account_folder(services.account)
     account.exports.mkdir(mode=0o700, parents=True, exist_ok=True)
     oldest = (await services.archive.messages(where, oldest_first=True, limit=1)).items

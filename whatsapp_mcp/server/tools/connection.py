@@ -12,6 +12,7 @@ import anyio
 from mcp.types import ImageContent
 from pydantic import Field
 
+from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, WhatsAppError
 from whatsapp_mcp.models import (
     ADDRESS_BOOK_MISSING,
@@ -68,7 +69,7 @@ async def connection_status(call: Call) -> Result:
     while True:
         try:
             async with services.devices.use() as device:
-                status = await device.status()
+                status = await device.do(control.status)
         except WhatsAppError as error:  # the device was swapped at this moment
             status = _offline(call, error.message, error.action)
         # Starting takes a moment; a lost connection may stay lost for long, so it is reported at once.
@@ -84,7 +85,7 @@ async def unheard(services: Services) -> tuple[str, ...]:
     """What an empty answer says while the connection is down: that nothing is here, not that nobody wrote."""
     try:
         async with services.devices.use() as device:
-            status = await device.status()
+            status = await device.do(control.status)
     except WhatsAppError as error:
         return (f"What came meanwhile may not be here: {error.message} {error.action}",)
     if status.state is ConnectionState.ONLINE:
@@ -155,7 +156,7 @@ async def link_device(
 async def _link(call: Call, phone: str | None, wait: float) -> Result:
     services = await call.services()
     async with services.device() as device:
-        status = await device.status()
+        status = await device.do(control.status)
     if (status.number and status.state not in _UNLINKED) or status.state in _JUST_LINKED:
         waited_for = wait and status.state in _JUST_LINKED
         already = f"{_LINKED_ALREADY}{_account(services)}. {status.action or ''}".rstrip()
@@ -176,9 +177,9 @@ async def _begin(services: Services, phone: str | None) -> LinkState:
     """Begin linking or join it; a phone that was linked since the status was asked is the outcome."""
     async with services.device() as device:
         try:
-            return await device.link(phone)
+            return await device.do(control.link, phone)
         except InvalidArgument:
-            status = await device.status()
+            status = await device.do(control.status)
             if status.state not in _JUST_LINKED:
                 raise
             return LinkState(status.state, 0, number=status.number)
@@ -197,7 +198,7 @@ async def _outcome(
     while link.state is ConnectionState.LINKING and (left := end - anyio.current_time()) > 0:
         try:
             async with services.device() as device:
-                link = await device.link_state(link.revision, min(left, 10.0))
+                link = await device.do(control.link_state, link.revision, min(left, 10.0))
         except (Busy, NotConnected):  # another server becomes the leader; it knows the progress of linking
             await anyio.sleep(min(left, _TAKEOVER_PAUSE))
         if link.state is ConnectionState.LINKING:
@@ -206,7 +207,7 @@ async def _outcome(
     # A new pairing code takes the number.
     if link.state is ConnectionState.UNLINKED and _has_expired(shown, services) and (phone or not shown.code):
         async with services.device() as device:
-            return await device.link(phone)
+            return await device.do(control.link, phone)
     return link
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from whatsapp_mcp.device.operations import contacts
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, parse_number
 from whatsapp_mcp.policy import Audience, Effect
@@ -85,7 +86,7 @@ async def check_numbers(call: Call, numbers: Texts) -> Result:
     asked = tuple(dict.fromkeys(str(parse_number(number).number) for number in numbers))
     services = await call.services()
     async with services.device() as device:
-        checks = await device.check_numbers(asked)
+        checks = await device.do(contacts.check_numbers, asked)
     if not services.archive.shows_words_of(None):
         name = services.archive.group_name
         checks = [
@@ -122,7 +123,7 @@ async def _block(call: Call, contact: str, *, blocked: bool) -> Result:
     services = await call.services()
     person = await find_person(services, contact)
     async with services.device() as device:
-        await device.block(person.jid, blocked)
+        await device.do(contacts.block, person.jid, blocked)
     how = "Blocked" if blocked else "Unblocked"
     return Result(f"{how} {named(person)}.", BlockData(jid=person.jid, blocked=blocked))
 
@@ -132,7 +133,7 @@ async def list_blocked(call: Call) -> Result:
     """Who is blocked."""
     services = await call.services()
     async with services.device() as device:
-        jids = await device.blocked()
+        jids = await device.do(contacts.blocked)
     people = [(jid, await services.archive.contact(jid)) for jid in jids]
     lines = [person_line(known) if known else address(jid) for jid, known in people]
     data: list[BlockedContactData] = [
@@ -155,7 +156,7 @@ async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
     if Jid.parse(person.jid).number is None:
         raise InvalidArgument("The phone number of this person is not known.", "Give the number to save.")
     async with services.device() as device:
-        await device.save_contact(person.jid, name)
+        await device.do(contacts.save_contact, person.jid, name)
     text = f"Saved {address(person.jid)} as {clean_name(name)}, here and not in the phone's address book."
     return Result(text, SavedContactData(jid=person.jid, name=name))
 
@@ -166,7 +167,7 @@ async def is_online(call: Call, contact: PersonArg) -> Result:
     services = await call.services()
     person = await find_person(services, contact)
     async with services.device() as device:
-        presence = await device.presence(person.jid)
+        presence = await device.do(contacts.presence, person.jid)
     name = named(person)
     if presence is None:
         text = f"Nothing is known of {name}: WhatsApp shows it only to those who share it (set_presence)."

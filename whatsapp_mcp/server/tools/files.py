@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from whatsapp_mcp.device.operations import files
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable
 from whatsapp_mcp.models import AlbumContent, FileContent, Message, MessageKind, SendRequest
 from whatsapp_mcp.policy import Audience, Effect
@@ -190,7 +191,7 @@ async def read_file(
         raise MediaUnavailable("This message carries no file.", "Take a message of a media kind.")
     if found.reading is None:
         async with services.device() as device:
-            await device.read_file(found.ref)
+            await device.do(files.read_file, found.ref)
     part = await services.archive.reading(found.ref, wanted.take, first=wanted.first)
     if part is None:
         raise MediaUnavailable("Nothing was read in this file.", "Try download_media.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from whatsapp_mcp.device.operations import chats
 from whatsapp_mcp.errors import (
     ContactNotFound,
     InvalidArgument,
@@ -244,7 +245,7 @@ async def send_typing(
     services = await call.services()
     target = await find_chat(services, chat)
     async with services.device() as device:
-        await device.typing(target.jid, state)
+        await device.do(chats.typing, target.jid, state)
     return Result(f"{state} shown to {named(target)}.", TypingData(chat=target.jid, state=state))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from typing_extensions import TypedDict
 
+from whatsapp_mcp.device.operations import sends
 from whatsapp_mcp.errors import (
     ApprovalRequired,
     InvalidArgument,
@@ -194,7 +195,7 @@ async def _delete(services: Services, message: Message) -> Result:
 
 async def _cancel(services: Services, result: SendResult) -> SendResult:
     async with services.device() as device:
-        return await device.cancel_send(result.chat, result.send_id)
+        return await device.do(sends.cancel_send, result.chat, result.send_id)
 
 
 async def _delete_album(services: Services, album: SendResult, files: Sequence[SendResult]) -> Result:

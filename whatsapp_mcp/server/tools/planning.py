@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from whatsapp_mcp.device.operations import chats
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import (
     OutboxEntry,
@@ -70,7 +71,7 @@ async def set_aside(
     moment = time_grammar.coming(until, services.zone, services.now()) if until else None
     found = await find_known_chat(services, chat, reading=True)
     async with services.device() as device:
-        await device.set_aside(found.jid, moment, not undo)
+        await device.do(chats.set_aside, found.jid, moment, not undo)
     if undo:
         text = f"{named(found)} is no longer set aside."
     elif moment is None:

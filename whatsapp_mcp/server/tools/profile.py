@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from typing_extensions import TypedDict
 
+from whatsapp_mcp.device.operations import control, profile
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import STATUS_JID
 from whatsapp_mcp.models import (
@@ -102,7 +103,9 @@ async def update_profile(
     services = await call.services()
     path, origin = await photo_of(services, photo) if photo else (None, None)
     async with services.device() as device:
-        await device.change_profile(ProfileChange(name.strip() if name else None, about, path, origin))
+        await device.do(
+            profile.change_profile, ProfileChange(name.strip() if name else None, about, path, origin)
+        )
     changed = [
         what for what, value in (("name", name), ("about", about), ("photo", photo)) if value is not None
     ]
@@ -114,7 +117,7 @@ async def privacy_settings(call: Call) -> Result:
     """Who can see the user's last seen, photo, about and more."""
     services = await call.services()
     async with services.device() as device:
-        settings = await device.privacy()
+        settings = await device.do(profile.privacy)
     return _settings(settings)
 
 
@@ -134,7 +137,7 @@ async def update_privacy(
         raise InvalidArgument(f"{setting} cannot be {value}.", f"It can be {', '.join(_VALUES[setting])}.")
     services = await call.services()
     async with services.device() as device:
-        settings = await device.change_privacy(setting, value)
+        settings = await device.do(profile.change_privacy, setting, value)
     return _settings(settings)
 
 
@@ -143,7 +146,7 @@ async def set_presence(call: Call, available: bool) -> Result:
     """Show the user as online or offline. While online, the phone shows no notifications."""
     services = await call.services()
     async with services.device() as device:
-        await device.show_presence(available)
+        await device.do(profile.show_presence, available)
     return Result(f"Shown as {'online' if available else 'offline'}.", AvailableData(available=available))
 
 
@@ -199,7 +202,7 @@ async def reject_call(call: Call, message: MessageArg) -> Result:
     if found.kind is not MessageKind.CALL or found.from_me:
         raise InvalidArgument(f"{message} is not an incoming call.", "Take it from list_calls.")
     async with services.device() as device:
-        await device.reject_call(found.sender, found.message_id)
+        await device.do(profile.reject_call, found.sender, found.message_id)
     return Result(f"Turned down #{found.ref}.", RejectedCallData(ref=f"#{found.ref}"))
 
 
@@ -214,7 +217,7 @@ async def unlink_device(call: Call) -> Result:
     """Log out of WhatsApp, only when the user asks. Messages stay."""
     services = await call.services()
     async with services.device() as device:
-        await device.unlink()
+        await device.do(control.unlink)
     return Result(
         "Unlinked. The stored messages are kept.", UnlinkedData(state=ConnectionState.UNLINKED.value)
     )
@@ -225,7 +228,7 @@ async def reconnect(call: Call) -> Result:
     """Reconnect after another client replaced this one. Ends no pause."""
     services = await call.services()
     async with services.device() as device:
-        status = await device.reconnect()
+        status = await device.do(control.reconnect)
     return Result(status_text(status, services), status_data(status, services.zone))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
+from whatsapp_mcp.device.operations import contacts
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Contact, ContactDetails
@@ -205,7 +206,7 @@ async def get_contact(call: Call, contact: Annotated[str, Field(description="Nam
     details, unasked = ContactDetails(jid), None
     try:
         async with services.device() as device:
-            details = await device.contact_details(jid)
+            details = await device.do(contacts.contact_details, jid)
     except WhatsAppError as error:
         unasked = f"WhatsApp could not be asked ({error.code}): only what is stored here is shown."
     if person is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from whatsapp_mcp.device.operations import chats, contacts
 from whatsapp_mcp.errors import (
     Candidate,
     InvalidArgument,
@@ -208,7 +209,7 @@ async def mark_read(call: Call, chat: ChatArg) -> Result:
     services = await call.services()
     target = await find_known_chat(services, chat)
     async with services.device() as device:
-        count = await device.mark_read(target.jid)
+        count = await device.do(chats.mark_read, target.jid)
     told = f"{count} marked read" if count else "Nothing to mark as read"
     return Result(f"{told} in {named(target)}.", MarkedData(chat=target.jid, marked=count))
 
@@ -224,7 +225,7 @@ async def require_on_whatsapp(services: Services, chat: Chat) -> None:
         return
     try:
         async with services.device() as device:
-            known = await device.resolve_number(number)
+            known = await device.do(contacts.resolve_number, number)
     except WhatsAppError:
         return
     if known is None:

@@ -14,13 +14,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import pytest
 from typer.testing import CliRunner, Result
 
 from tests.cli.fakes import NOON
+from tests.devices import ByName
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.device.operations import Device
@@ -44,7 +45,7 @@ DONE = ImportProgress(
 
 
 @dataclass
-class Leader:
+class Leader(ByName):
     """A leader that answers as a test says.
 
     Attributes:
@@ -75,7 +76,7 @@ class Leader:
 
     @asynccontextmanager
     async def use(self, deadline: float | None = None) -> AsyncIterator[Device]:
-        yield cast("Device", self)
+        yield self
 
 
 @dataclass

@@ -68,11 +68,11 @@ async def _import(home: Path, backup: Path, most_bytes: int) -> None:
             tasks.start_soon(imports.run)
             if not most_bytes:
                 tasks.start_soon(_live, archive)
-            ticket = await imports.begin(ImportRequest(str(backup)))
+            ticket = await imports.begin_import(ImportRequest(str(backup)))
             os.write(1, _BEGUN)
-            while not (await imports.all(ticket))[0].is_over:  # noqa: ASYNC110
+            while not (await imports.imports(ticket))[0].is_over:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
-            (ended,) = await imports.all(ticket)
+            (ended,) = await imports.imports(ticket)
             os.write(1, f"{ended.state} {ended.error}\n".encode())
             if ended.state is ImportState.DONE:
                 await _live(archive)

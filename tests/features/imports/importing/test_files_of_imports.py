@@ -39,7 +39,7 @@ async def test_the_file_of_a_message_in_a_chat_with_a_lid_is_taken_where_the_num
     )
     given = Opened([ForeignPage((picture,), (ForeignPerson(LID, ANN),), read=1)])
     async with running(archive, importer(archive, tmp_path / "home", given)) as imports:
-        done = await over(imports, await imports.begin(ImportRequest(str(phone))))
+        done = await over(imports, await imports.begin_import(ImportRequest(str(phone))))
     assert (done.report.new, done.report.files) == (1, 1)
     (stored,) = (await archive.messages()).items
     source = await archive.media_source(stored.ref)

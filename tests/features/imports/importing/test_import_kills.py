@@ -17,6 +17,7 @@ from tests.features.imports.backups import android
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.leader.observer import leading_device
 from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.features.imports import operations as imports
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, ImportStep
 from whatsapp_mcp.models import ImportState, Message
 from whatsapp_mcp.settings import Settings
@@ -61,7 +62,7 @@ async def leader(home: Path) -> AsyncIterator[tuple[Any, Device]]:
 async def followed(device: Device, ticket: int, met: Callable[[ImportProgress], bool]) -> ImportProgress:
     with anyio.fail_after(LIMIT):
         while True:
-            (one,) = await device.imports(ticket)
+            (one,) = await device.do(imports.imports, ticket)
             if one.is_over or met(one):
                 return one
             await anyio.sleep(0.002)
@@ -100,7 +101,9 @@ async def test_a_leader_that_is_killed_in_imports_doubles_and_misses_nothing(
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     async with leader(whole) as (_, device):
-        done = await followed(device, await device.begin_import(ImportRequest(str(backup))), lambda _: False)
+        done = await followed(
+            device, await device.do(imports.begin_import, ImportRequest(str(backup))), lambda _: False
+        )
     assert (done.state, done.error) == (ImportState.DONE, None)
 
     chance = random.Random(7)
@@ -111,12 +114,14 @@ async def test_a_leader_that_is_killed_in_imports_doubles_and_misses_nothing(
         (ImportStep.FILES, 3_000),
     ]:
         async with leader(killed) as (process, device):
-            ticket = await device.begin_import(ImportRequest(str(backup)))
+            ticket = await device.do(imports.begin_import, ImportRequest(str(backup)))
             await followed(device, ticket, lambda one: one.step is step and one.done >= at)  # noqa: B023
             process.kill()
     async with leader(killed) as (_, device):
-        assert (await device.imports())[-1].state in {ImportState.INTERRUPTED, ImportState.DONE}
-        ended = await followed(device, await device.begin_import(ImportRequest(str(backup))), lambda _: False)
+        assert (await device.do(imports.imports))[-1].state in {ImportState.INTERRUPTED, ImportState.DONE}
+        ended = await followed(
+            device, await device.do(imports.begin_import, ImportRequest(str(backup))), lambda _: False
+        )
     assert ended.state is ImportState.DONE
 
     expected, found = await held(whole), await held(killed)
@@ -130,15 +135,17 @@ async def test_a_leader_that_is_killed_in_imports_doubles_and_misses_nothing(
 
 async def test_an_undo_that_is_killed_ends_with_nothing_left(tmp_path: Path, backup: Path) -> None:
     async with leader(tmp_path) as (_, device):
-        await followed(device, await device.begin_import(ImportRequest(str(backup))), lambda _: False)
+        await followed(
+            device, await device.do(imports.begin_import, ImportRequest(str(backup))), lambda _: False
+        )
     for at in (1, 2_000, 4_000):
         async with leader(tmp_path) as (process, device):
-            await followed(device, await device.undo_import(1), lambda one: one.done >= at)  # noqa: B023
+            await followed(device, await device.do(imports.undo_import, 1), lambda one: one.done >= at)  # noqa: B023
             process.kill()
     async with leader(tmp_path) as (_, device):
-        (left,) = await device.imports()
+        (left,) = await device.do(imports.imports)
         if left.state is not ImportState.UNDONE:
-            await followed(device, await device.undo_import(1), lambda _: False)
+            await followed(device, await device.do(imports.undo_import, 1), lambda _: False)
     messages, files, reports = await held(tmp_path)
     assert (messages, files) == ({}, set())
     assert [state for _, state, _ in reports] == [ImportState.UNDONE]

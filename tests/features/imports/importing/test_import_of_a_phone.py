@@ -48,14 +48,14 @@ async def imported(home: Path, request: ImportRequest) -> ImportProgress:
     folder.create()
     async with open_archive(folder, write=True) as archive:
         imports = Imports(archive, SystemClock(), Importer(folder, archive, CurrentSettings(settings)))
-        ticket = await imports.begin(request)
+        ticket = await imports.begin_import(request)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(imports.run)
             with anyio.fail_after(60):
-                while not (await imports.all(ticket))[0].is_over:  # noqa: ASYNC110
+                while not (await imports.imports(ticket))[0].is_over:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
             tasks.cancel_scope.cancel()
-        (found,) = await imports.all(ticket)
+        (found,) = await imports.imports(ticket)
         if found.state is ImportState.DONE:
             first, second, third, _ = (await archive.messages(oldest_first=True)).items
             assert [one.emoji for one in first.reactions] == ["👍"]

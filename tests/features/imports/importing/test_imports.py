@@ -91,9 +91,9 @@ def path(tmp_path: Path) -> str:
 
 async def until(imports: Imports, ticket: int, met: Callable[[ImportProgress], bool]) -> ImportProgress:
     with anyio.fail_after(30):
-        while not met((await imports.all(ticket))[0]):  # noqa: ASYNC110
+        while not met((await imports.imports(ticket))[0]):  # noqa: ASYNC110
             await anyio.sleep(0.005)
-    return (await imports.all(ticket))[0]
+    return (await imports.imports(ticket))[0]
 
 
 async def over(imports: Imports, ticket: int) -> ImportProgress:
@@ -107,13 +107,13 @@ async def texts(archive: Archive) -> list[str]:
 async def test_imports_run_one_after_the_other_and_each_tells_how_far_it_is(archive: Archive, path: str):
     held = Held()
     async with running(archive, held) as imports:
-        first = await imports.begin(ImportRequest(path))
-        second = await imports.begin(ImportRequest(path, dry_run=True))
+        first = await imports.begin_import(ImportRequest(path))
+        second = await imports.begin_import(ImportRequest(path, dry_run=True))
         one = await until(imports, first, lambda one: one.done == 5)
-        (waiting,) = await imports.all(second)
+        (waiting,) = await imports.imports(second)
         assert (one.state, one.total, one.file) == (ImportState.RUNNING, 10, "msgstore.db")
         assert (waiting.state, waiting.dry_run) == (ImportState.WAITING, True)
-        assert [each.ticket for each in await imports.all()] == [second, first]
+        assert [each.ticket for each in await imports.imports()] == [second, first]
         held.go.set()
         assert (await over(imports, second)).state is ImportState.DONE
     assert len(held.begun) == 2
@@ -132,22 +132,22 @@ async def test_an_import_that_fails_says_why_and_the_next_one_runs(
     held = Held(fails=fails)
     held.go.set()
     async with running(archive, held) as imports:
-        failed = await over(imports, await imports.begin(ImportRequest(path)))
+        failed = await over(imports, await imports.begin_import(ImportRequest(path)))
         held.fails = None
-        done = await over(imports, await imports.begin(ImportRequest(path)))
+        done = await over(imports, await imports.begin_import(ImportRequest(path)))
     assert (failed.state, failed.error, done.state) == (ImportState.FAILED, told, ImportState.DONE)
 
 
 async def test_one_that_waits_and_one_that_runs_are_cancelled(archive: Archive, path: str):
     held = Held()
     async with running(archive, held) as imports:
-        first, second = [await imports.begin(ImportRequest(path)) for _ in range(2)]
+        first, second = [await imports.begin_import(ImportRequest(path)) for _ in range(2)]
         await until(imports, first, lambda one: one.state is ImportState.RUNNING)
-        await imports.cancel(second)
-        await imports.cancel(first)
+        await imports.cancel_import(second)
+        await imports.cancel_import(first)
         ended = [await over(imports, ticket) for ticket in (first, second)]
         with pytest.raises(InvalidArgument, match="no such import"):
-            await imports.cancel(first)
+            await imports.cancel_import(first)
     assert [one.state for one in ended] == [ImportState.CANCELLED] * 2
     assert len(held.begun) == 1
 
@@ -156,23 +156,23 @@ async def test_too_many_that_wait_are_refused(archive: Archive, path: str, monke
     monkeypatch.setattr(queue, "MOST_WAITING", 2)
     imports = Imports(archive, SystemClock(), Held())
     for _ in range(2):
-        await imports.begin(ImportRequest(path))
+        await imports.begin_import(ImportRequest(path))
     with pytest.raises(Busy, match="2 imports are waiting"):
-        await imports.begin(ImportRequest(path))
+        await imports.begin_import(ImportRequest(path))
 
 
 @for_each("given", ["", "chat.zip", "/nowhere/chat.zip", "/dev/zero", "/nowhere"])
 async def test_what_is_not_there_is_refused_at_once(archive: Archive, given: str):
     with pytest.raises(InvalidArgument, match="no such file"):
-        await Imports(archive, SystemClock(), Held()).begin(ImportRequest(given))
+        await Imports(archive, SystemClock(), Held()).begin_import(ImportRequest(given))
 
 
 async def test_a_file_that_changes_while_its_import_waits_is_not_imported(archive: Archive, path: str):
     held = Held()
     async with running(archive, held) as imports:
-        first = await imports.begin(ImportRequest(path))
+        first = await imports.begin_import(ImportRequest(path))
         await until(imports, first, lambda one: one.state is ImportState.RUNNING)
-        second = await imports.begin(ImportRequest(path))
+        second = await imports.begin_import(ImportRequest(path))
         await anyio.Path(path).write_bytes(b"something else")
         held.go.set()
         changed = await over(imports, second)
@@ -185,7 +185,7 @@ async def test_a_key_is_gone_with_its_import_and_stands_in_no_text(archive: Arch
     assert "hunter2" not in repr(request)
     held = Held()
     async with running(archive, held) as imports:
-        ticket = await imports.begin(request)
+        ticket = await imports.begin_import(request)
         await until(imports, ticket, lambda one: one.state is ImportState.RUNNING)
         assert "hunter2" not in repr(imports._running)
         held.go.set()
@@ -200,12 +200,12 @@ async def test_a_cancelled_import_goes_on_where_it_was_under_its_number(
     opened, stops = Opened(pages(said)), Stops(at=2)
     opened.before = stops.before
     async with running(archive, importer(archive, tmp_path / "home", opened)) as imports:
-        ticket = await imports.begin(ImportRequest(path))
+        ticket = await imports.begin_import(ImportRequest(path))
         await stops.reached.wait()
-        await imports.cancel(ticket)
+        await imports.cancel_import(ticket)
         cancelled = await over(imports, ticket)
         stops.go.set()
-        done = await over(imports, await imports.begin(ImportRequest(path)))
+        done = await over(imports, await imports.begin_import(ImportRequest(path)))
         (stored,) = await archive.imports()
     assert (cancelled.state, done.state, stored.state) == (
         ImportState.CANCELLED,
@@ -225,14 +225,14 @@ async def test_an_import_whose_server_ended_is_told_as_interrupted_and_goes_on(
     opened, stops = Opened(pages(said)), Stops(at=2)
     opened.before = stops.before
     async with running(archive, importer(archive, tmp_path / "home", opened)) as imports:
-        await imports.begin(ImportRequest(path))
+        await imports.begin_import(ImportRequest(path))
         await stops.reached.wait()
 
     async with running(archive, importer(archive, tmp_path / "home", Opened(pages(said)))) as imports:
-        (left,) = await imports.all()
+        (left,) = await imports.imports()
         assert (left.state, left.ticket, left.numbers) == (ImportState.INTERRUPTED, 0, (1,))
-        done = await over(imports, await imports.begin(ImportRequest(path)))
-        assert [one.state for one in await imports.all()] == [ImportState.DONE]
+        done = await over(imports, await imports.begin_import(ImportRequest(path)))
+        assert [one.state for one in await imports.imports()] == [ImportState.DONE]
     assert (done.numbers, done.report.new) == ((1,), 8)
     assert await texts(archive) == [one.text for one in said]
 
@@ -241,10 +241,10 @@ async def test_an_import_that_runs_is_not_undone(archive: Archive, tmp_path: Pat
     opened, stops = Opened(pages([message(number) for number in range(5)])), Stops(at=1)
     opened.before = stops.before
     async with running(archive, importer(archive, tmp_path / "home", opened)) as imports:
-        await imports.begin(ImportRequest(path))
+        await imports.begin_import(ImportRequest(path))
         await stops.reached.wait()
         with pytest.raises(Busy, match="Import 1 is running"):
-            await imports.undo(1)
+            await imports.undo_import(1)
 
 
 async def test_what_an_archive_holds_is_told_by_its_source_and_report(
@@ -252,8 +252,8 @@ async def test_what_an_archive_holds_is_told_by_its_source_and_report(
 ):
     opened = Opened(pages([message(1), message(2, chat="nobody")]), ImportSource.IPHONE)
     async with running(archive, importer(archive, tmp_path / "home", opened)) as imports:
-        done = await over(imports, await imports.begin(ImportRequest(path)))
-        again = await over(imports, await imports.begin(ImportRequest(path)))
+        done = await over(imports, await imports.begin_import(ImportRequest(path)))
+        again = await over(imports, await imports.begin_import(ImportRequest(path)))
     assert (done.source, done.report.new, sum(done.report.unreadable.values())) == (ImportSource.IPHONE, 1, 1)
     assert (again.numbers, again.report.new, again.report.known) == ((2,), 0, 1)
 
@@ -261,20 +261,20 @@ async def test_what_an_archive_holds_is_told_by_its_source_and_report(
 async def test_an_import_is_undone_by_its_number(archive: Archive, tmp_path: Path, path: str):
     opened = Opened(pages([message(number) for number in range(5)]))
     async with running(archive, importer(archive, tmp_path / "home", opened)) as imports:
-        done = await over(imports, await imports.begin(ImportRequest(path)))
-        undone = await over(imports, await imports.undo(done.numbers[0]))
+        done = await over(imports, await imports.begin_import(ImportRequest(path)))
+        undone = await over(imports, await imports.undo_import(done.numbers[0]))
         assert (undone.state, undone.error) == (ImportState.UNDONE, None)
-        assert {one.state for one in await imports.all()} == {ImportState.UNDONE}
+        assert {one.state for one in await imports.imports()} == {ImportState.UNDONE}
         for number in (1, 7):
             with pytest.raises(InvalidArgument, match=f"no import {number}"):
-                await imports.undo(number)
+                await imports.undo_import(number)
     assert await texts(archive) == []
 
 
 async def test_a_dry_run_has_no_number_and_writes_nothing(archive: Archive, tmp_path: Path, path: str):
     opened = Opened(pages([message(number) for number in range(5)]))
     async with running(archive, importer(archive, tmp_path / "home", opened)) as imports:
-        told = await over(imports, await imports.begin(ImportRequest(path, dry_run=True)))
+        told = await over(imports, await imports.begin_import(ImportRequest(path, dry_run=True)))
     assert (told.numbers, told.report.new, told.state) == ((), 5, ImportState.DONE)
     assert await texts(archive) == []
     assert await archive.imports() == ()

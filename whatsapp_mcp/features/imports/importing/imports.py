@@ -89,8 +89,8 @@ class Imports:
 
     # What is asked.
 
-    async def begin(self, request: ImportRequest) -> int:
-        """See `Device.begin_import`."""
+    async def begin_import(self, request: ImportRequest) -> int:
+        """Put an import into the queue; answers the ticket by which it is followed and cancelled."""
         path = Path(request.path)
         place = await anyio.to_thread.run_sync(place_of, path)
         if place.kind is PlaceKind.EXPORT:
@@ -107,8 +107,8 @@ class Imports:
         )
         return self._queue(_Job(progress, request, identity))
 
-    async def undo(self, number: int) -> int:
-        """See `Device.undo_import`."""
+    async def undo_import(self, number: int) -> int:
+        """Put the removal of what only this import brought into the queue; answers its ticket."""
         record = next((one for one in await self._archive.imports() if one.number == number), None)
         if record is None or record.state is ImportState.UNDONE:
             raise InvalidArgument(
@@ -130,8 +130,8 @@ class Imports:
         )
         return self._queue(_Job(progress))
 
-    async def cancel(self, ticket: int) -> None:
-        """See `Device.cancel_import`."""
+    async def cancel_import(self, ticket: int) -> None:
+        """End an import that waits or runs; what it has brought stays."""
         job = next((job for job in self._open() if job.progress.ticket == ticket), None)
         if job is None:
             raise InvalidArgument("There is no such import that waits or runs.", "Look at the imports.")
@@ -142,14 +142,14 @@ class Imports:
             self._waiting.remove(job)
             self._end(job, ImportState.CANCELLED, None)
 
-    async def match(self, path: str) -> tuple[ExportMatch, ...]:
-        """See `Device.match_exports`."""
+    async def match_exports(self, path: str) -> tuple[ExportMatch, ...]:
+        """Which chat each exported one in a folder is; none for what is no folder of exports."""
         folder = Path(path)
         place = await anyio.to_thread.run_sync(place_of, folder)
         return await self._importer.match(folder) if place.kind is PlaceKind.EXPORTS else ()
 
-    async def all(self, ticket: int = 0) -> tuple[ImportProgress, ...]:
-        """See `Device.imports`."""
+    async def imports(self, ticket: int = 0) -> tuple[ImportProgress, ...]:
+        """The last imports, newest first."""
         jobs = [job.progress for job in (*self._open(), *self._ended)]
         if ticket:
             return tuple(one for one in jobs if one.ticket == ticket)

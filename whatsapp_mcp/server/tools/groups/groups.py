@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
+from whatsapp_mcp.device.operations import groups
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.models import Group, GroupChange
 from whatsapp_mcp.policy import Audience, Effect
@@ -103,8 +104,8 @@ async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> R
     services = await call.services()
     found = await find_group(services, chat, reading=True)
     async with services.device() as device:
-        group = await device.group(found.jid)
-        below = await device.sub_groups(group.jid) if group.community else ()
+        group = await device.do(groups.group, found.jid)
+        below = await device.do(groups.sub_groups, group.jid) if group.community else ()
     group = await as_shown(group, services)
     members = await services.archive.members(group.jid)
     own = {each for each in (await services.archive.own())[:2] if each}
@@ -159,7 +160,9 @@ async def create_group(
     if len(people) >= MAX_MEMBERS:
         raise TooLong(f"A group has at most {MAX_MEMBERS} members.", "Invite the others by link.")
     async with services.device() as device:
-        group = await device.create_group(name.strip(), tuple(each.jid for each in people), community, above)
+        group = await device.do(
+            groups.create_group, name.strip(), tuple(each.jid for each in people), community, above
+        )
     inside = {form for each in group.participants for form in (each.jid, each.other)}
     missing = [each for each in people if each.jid not in inside]
     joined = [each for each in people if each.jid in inside]
@@ -213,7 +216,7 @@ async def update_group(
         path, origin = await photo_of(services, photo)
         change = replace(change, photo=path, photo_origin=origin)
     async with services.device() as device:
-        await device.change_group(found.jid, change)
+        await device.do(groups.change_group, found.jid, change)
     given = [each.name for each in fields(change) if getattr(change, each.name) is not None]
     changed = [name for name in given if name != "photo_origin"]
     if change.name is not None:
@@ -252,7 +255,7 @@ async def leave_group(call: Call, chat: GroupArg) -> Result:
     services = await call.services()
     found = await find_group(services, chat)
     async with services.device() as device:
-        await device.leave_group(found.jid)
+        await device.do(groups.leave_group, found.jid)
     return Result(f"Left {named(found)}. Its messages stay here.", ChangedGroupData(jid=found.jid))
 
 
@@ -275,7 +278,7 @@ async def _link(call: Call, chat: str, community: str, *, linked: bool) -> Resul
     if group.jid == above.jid:
         raise InvalidArgument("chat and community name the same group.", "Name a group and a community.")
     async with services.device() as device:
-        await device.link_group(above.jid, group.jid, linked)
+        await device.do(groups.link_group, above.jid, group.jid, linked)
     how = "now in" if linked else "no longer in"
     text = f"{named(group)} is {how} {named(above)}."
     data: CommunityData = {"jid": group.jid, "community": above.jid, "linked": linked}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
+from whatsapp_mcp.device.operations import groups
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import SentInvite
@@ -49,14 +50,14 @@ async def get_group_invite(
     if "chat.whatsapp.com" in chat or is_ref(chat):
         invite = await _invite(services, chat)
         async with services.device() as device:
-            group = await as_shown(await device.group_by_invite(*invite), services)
+            group = await as_shown(await device.do(groups.group_by_invite, *invite), services)
         head = described(group, len(group.participants), services)
         return Result(
             Text(head, await topic_line(group, services)), group_settings_data(group, services.zone)
         )
     found = await find_group(services, chat)
     async with services.device() as device:
-        link = await device.group_invite(found.jid)
+        link = await device.do(groups.group_invite, found.jid)
     link = identifier(link)
     return Result(f"Invite to {named(found)}: {link}", InviteData(jid=found.jid, link=link))
 
@@ -67,7 +68,7 @@ async def reset_group_invite(call: Call, chat: GroupArg) -> Result:
     services = await call.services()
     found = await find_group(services, chat)
     async with services.device() as device:
-        link = identifier(await device.reset_group_invite(found.jid))
+        link = identifier(await device.do(groups.reset_group_invite, found.jid))
     return Result(f"New invite to {named(found)}: {link}", InviteData(jid=found.jid, link=link))
 
 
@@ -113,7 +114,7 @@ async def join_group(call: Call, link: Annotated[str, Field(description="Invite 
     services = await call.services()
     invite = await _invite(services, link)
     async with services.device() as device:
-        joined = await device.join_group(*invite)
+        joined = await device.do(groups.join_group, *invite)
     jid = identifier(joined.jid)
     data: JoinData = {"jid": jid, "joined": joined.joined}
     if not joined.joined:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from whatsapp_mcp.device.operations import groups
 from whatsapp_mcp.models import MemberAction, MemberChange
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.processes.capabilities import capability
@@ -67,7 +68,9 @@ async def _change_members(
     found = await find_group(services, chat)
     people = await find_people(services, members)
     async with services.device() as device:
-        changes = await device.change_members(found.jid, tuple(each.jid for each in people), action)
+        changes = await device.do(
+            groups.change_members, found.jid, tuple(each.jid for each in people), action
+        )
     refused = await _refusals(services, people, changes)
     well = [each for each in people if each.jid not in refused]
     sentences = [f"{done} in {named(found)}: {names(well)}."] if well else []
@@ -96,7 +99,7 @@ async def list_join_requests(call: Call, chat: GroupArg) -> Result:
     services = await call.services()
     found = await find_group(services, chat)
     async with services.device() as device:
-        requests = await device.join_requests(found.jid)
+        requests = await device.do(groups.join_requests, found.jid)
     lines: list[str] = []
     for each in requests:
         contact = await services.archive.contact(each.jid)

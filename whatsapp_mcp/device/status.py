@@ -1,17 +1,17 @@
-"""What the local device says of itself."""
+"""`Status`: what the leader's device says of itself."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sqlite3
-from collections.abc import Awaitable
-from datetime import datetime
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.device import connection
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LeaderFigures
+from whatsapp_mcp.models import Activity, ConnectionState, ConnectionStatus, LeaderFigures
 from whatsapp_mcp.system import memory_of, processor_seconds_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.device.files import Files
     from whatsapp_mcp.device.outbox import Outbox
     from whatsapp_mcp.device.owner import Owner
+    from whatsapp_mcp.device.typing_people import TypingPeople
     from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
 logger = logging.getLogger(__name__)
@@ -33,38 +34,73 @@ _LOOK_AT_DISK: Final = (
 )
 
 
-class StatusOperations:
-    """Part of the local device, which brings all that has something to say; see `Device` for each."""
+class Status:
+    """How an account is in its leader, put together from what its parts say.
 
-    _folder: AccountFolder
-    _settings: CurrentSettings
-    _loop: ReconnectLoop
-    _owner: Owner
-    _archiver: Archiver
-    _outbox: Outbox
-    _archive: Archive
-    _clock: Clock
-    _counters: Counters
-    _address_book: AddressBook
-    _files: Files
-    _obstacle: str | None
-    _opened_at: datetime
+    Args:
+        folder: The account's files.
+        settings: Those of the account; they may have a fault.
+        archive: Counts what is left out of it.
+        clock: The leader's.
+        loop: Owns the connection.
+        owner: The companion, as its keys name it.
+        archiver: How far archiving is.
+        outbox: When WhatsApp last took a send.
+        counters: What is counted of the connection.
+        address_book: How much of it there is.
+        files: How far fetching and reading is.
+        typing_people: Who writes just now.
+        client_pid: The process id of the client; None while none runs.
 
-    @property
-    def client_pid(self) -> int | None:
-        """Process id of the client; None while none runs."""
-        raise NotImplementedError
+    Attributes:
+        obstacle: Why the account's files cannot be used; None if they can.
+        refusals: How often an operation was refused, or a person asked about it first, by the error's code.
+    """
+
+    def __init__(
+        self,
+        folder: AccountFolder,
+        settings: CurrentSettings,
+        archive: Archive,
+        clock: Clock,
+        *,
+        loop: ReconnectLoop,
+        owner: Owner,
+        archiver: Archiver,
+        outbox: Outbox,
+        counters: Counters,
+        address_book: AddressBook,
+        files: Files,
+        typing_people: TypingPeople,
+        client_pid: Callable[[], int | None],
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._archive = archive
+        self._clock = clock
+        self._loop = loop
+        self._owner = owner
+        self._archiver = archiver
+        self._outbox = outbox
+        self._counters = counters
+        self._address_book = address_book
+        self._files = files
+        self._typing_people = typing_people
+        self._client_pid = client_pid
+        self._opened_at = clock.now()
+        self.obstacle: str | None = None
+        self.refusals: Counter[str] = Counter()
 
     async def status(self) -> ConnectionStatus:
-        """See `Device.status`."""
+        """The state of the connection; never blocks and never fails."""
         now = self._loop.connection
         owner = self._owner.device
         return ConnectionStatus(
             state=now.state,
             since=now.since,
             account=self._folder.name,
-            reason=self._obstacle or now.reason,
-            action=_LOOK_AT_DISK if self._obstacle else connection.advice(now),
+            reason=self.obstacle or now.reason,
+            action=_LOOK_AT_DISK if self.obstacle else connection.advice(now),
             connected=now.state is ConnectionState.ONLINE,
             logged_in=now.online_at is not None and now.running,
             device_id=str(owner.jid) if owner else None,
@@ -105,8 +141,8 @@ class StatusOperations:
             return 0
 
     async def figures(self) -> LeaderFigures:
-        """See `Device.figures`."""
-        pid = self.client_pid
+        """What only the leader knows of the account and its client process, for operators."""
+        pid = self._client_pid()
         return LeaderFigures(
             self._opened_at,
             logins=self._counters.logins,
@@ -117,4 +153,12 @@ class StatusOperations:
             archived=self._archiver.position,
             journal_stalled=self._archiver.stalled,
             sends=dict(self._outbox.ends),
+            refusals=dict(self.refusals),
         )
+
+    async def activity(self, after: int, wait: float = 0.0) -> Activity:
+        """What goes on: answers once the archive's change feed is beyond `after`, or in `wait` seconds."""
+        last = await self._archive.wait_change(after, wait)
+        chats = self._typing_people.chats()
+        known = [await self._archive.contact(chat) for chat in chats]
+        return Activity(last, tuple(one.jid if one else chat for chat, one in zip(chats, known, strict=True)))

@@ -1,7 +1,8 @@
-"""`HeldSends`: the sends that wait in the outbox for a person's yes or for their moment.
+"""`Sends`: what callers send, at once, after a person's yes, or at its moment.
 
-A send is held there and not with its question, so that a yes releases it although the agent has gone. A yes
-is about exactly what was asked: the digest of what would go out is compared before it goes.
+A send that waits is held in the outbox and not with its question, so that a yes releases it although the
+agent has gone. A yes is about exactly what was asked: the digest of what would go out is compared before it
+goes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import anyio
@@ -19,11 +20,10 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Bookkeeper
 from whatsapp_mcp.device.guard.content import digest, exposed_by, reached, referred
-from whatsapp_mcp.device.guard.moments import obstacle
 from whatsapp_mcp.device.guard.questions import not_sent
-from whatsapp_mcp.device.operations import OPERATIONS
+from whatsapp_mcp.device.operations import Invocation, operation_of, sends
 from whatsapp_mcp.device.outbox import Outbox
-from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
+from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, RateLimited, WhatsAppError
 from whatsapp_mcp.ledger import Exposure, HeldAct, Ledger, stays_back, taint_in
 from whatsapp_mcp.models import (
     FORMER_GONE,
@@ -31,14 +31,52 @@ from whatsapp_mcp.models import (
     Authorship,
     Caller,
     OutboxEntry,
+    PurgeReport,
     SendRequest,
     SendResult,
     SendStatus,
 )
-from whatsapp_mcp.settings import CurrentSettings
+from whatsapp_mcp.policy import check_quiet
+from whatsapp_mcp.settings import CurrentSettings, Settings
+from whatsapp_mcp.text.zone import local
+
+MOST_SCHEDULED: Final = 200
+"""Sends that may wait for their moment at a time."""
+FARTHEST: Final = timedelta(days=366)
+"""How far ahead a send may be scheduled."""
+
+
+def obstacle(
+    at: datetime, now: datetime, scheduled: int, settings: Settings, caller: Caller
+) -> WhatsAppError | None:
+    """Why nothing can be scheduled for a moment; None if it can.
+
+    Args:
+        at: The moment.
+        now: The time.
+        scheduled: How many sends are scheduled already.
+        settings: With the quiet hours.
+        caller: For whom; a person may write in quiet hours.
+    """
+    if at <= now:
+        return InvalidArgument("That moment has passed.", "Give a later one, or send it now without `at`.")
+    if at - now > FARTHEST:
+        return InvalidArgument("That moment is more than a year away.", "Give an earlier one.")
+    if scheduled >= MOST_SCHEDULED:
+        return RateLimited(f"{scheduled} sends are scheduled already.", "Tell the user; cancel some first.")
+    if not caller.is_trusted:
+        try:
+            check_quiet(settings.policy, local(at, settings.zone))
+        except RateLimited:
+            hours = "That moment is in the user's quiet hours (policy.quiet_hours)."
+            return InvalidArgument(hours, "Give a moment outside of them, or tell the user.")
+    return None
+
 
 SAID_NO: Final = "The user said no."
-_SEND: Final = OPERATIONS["send"]
+
+SEND: Final = operation_of(sends.send)
+"""What the policy is asked about a send that has waited, as about one that is asked for now."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +89,8 @@ class _Refused(NamedTuple):
     error: Denied
 
 
-class HeldSends:
-    """Holds sends, and lets them go or refuses them.
+class Sends:
+    """Accepts sends for callers, holds those that wait, and lets them go or refuses them.
 
     Args:
         archive: Has the sends.
@@ -83,20 +121,44 @@ class HeldSends:
         self._tell_person = tell_person
         self._releasing = anyio.Lock()
 
+    async def send(self, request: SendRequest, invocation: Invocation) -> SendResult:
+        """Put one message into the outbox and report what is known of it after `request.wait` seconds."""
+        yes = invocation.approval
+        if yes is not None and yes.send_id is not None:  # it is on its way since the yes
+            await invocation.begin()
+            return await self._outbox().outcome(yes.send_id, request.wait)
+        if request.at is not None:
+            await invocation.begin()
+            bound = await self.digest(request)
+            return (await self.hold(request, invocation.caller, None, bound)).result
+        authorship = await self.authorship(request, invocation.caller)
+        return await self._outbox().submit(
+            request, authorship=authorship, has_ended=invocation.has_ended, begin=invocation.begin
+        )
+
+    async def cancel_send(self, chat: str, send_id: int) -> SendResult:
+        """Cancel a send to this chat that is scheduled, held or queued: it never goes out."""
+        entry = await self._archive.outbox_get(send_id)
+        wanted, found = [await self._archive.chat_facts(one) for one in (chat, entry.request.chat)]
+        if wanted.jid != found.jid:
+            raise MessageNotFound(f"There is no send {send_id} to this chat.", "Look at scheduled.")
+        await self._outbox().cancel(send_id)
+        return (await self._archive.outbox_get(send_id)).result
+
+    async def forget_chat(self, chat: str) -> PurgeReport:
+        """Delete the messages of a chat here, for good, and cancel what waits to be sent there."""
+        facts = await self._archive.chat_facts(chat)
+        await self._ledger.handed_on.forget(facts.addresses)  # no agent answers what is deleted
+        report = await self._archive.purge(chat=chat)
+        self._outbox().forget(report.cancelled)
+        return report
+
     async def digest(self, request: SendRequest) -> str:
         """The digest of a send, as it would go out now."""
         arguments = {"request": request}
         known = await referred(self._archive, arguments)
-        chats = [await self._archive.chat_facts(jid) for jid in reached(_SEND, arguments)]
-        return await digest(_SEND, arguments, chats, known)
-
-    async def schedule(self, request: SendRequest, caller: Caller) -> SendResult:
-        """Accept a send that waits for its moment; it is decided about again then.
-
-        Raises:
-            WhatsAppError: As `Device.send`.
-        """
-        return (await self.hold(request, caller, None, await self.digest(request))).result
+        chats = [await self._archive.chat_facts(jid) for jid in reached(SEND, arguments)]
+        return await digest(SEND, arguments, chats, known)
 
     async def hold(
         self, request: SendRequest, caller: Caller, until: datetime | None, bound: str
@@ -188,7 +250,7 @@ class HeldSends:
             changed = "Its recipients or its file have changed since the user was asked."
             error = Denied(changed, "Send it again: the user is then asked again.")
             return await self._refuse_released(send_id, request, error)
-        chats = tuple(reached(_SEND, {"request": request}))
+        chats = tuple(reached(SEND, {"request": request}))
         await self._books.released(held, chats, is_later=request.at is not None)
         try:
             await self._outbox().release(send_id)

@@ -1,41 +1,49 @@
-"""What every topic needs: the client's answers, read."""
+"""`WhatsApp`: the part of the leader's device that asks WhatsApp through the client, for all topics."""
 
 from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from whatsapp_mcp.errors import NotOnWhatsApp, Rejected, WhatsAppError
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.protobufs.bounded import parsed
 
 if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectSendStream
     from google.protobuf.message import Message
 
     from whatsapp_mcp.archive import Archive
+    from whatsapp_mcp.models import Presence
     from whatsapp_mcp.processes.rpc import Params
 
-CALL: Final = 20.0
-"""Seconds that WhatsApp has for an answer."""
 M = TypeVar("M", bound="Message")
 
 
-class Topic:
-    """Base of the mixins; `LocalDevice` brings the archive and the client."""
+@dataclass(frozen=True, slots=True)
+class WhatsApp:
+    """What WhatsApp can be asked, and the archive, which learns of the answers.
 
-    _archive: Archive
+    Attributes:
+        archive: For writing.
+        call: Calls the current client: a method of `client/protocol.py` and its parameters. It raises
+            `NotConnected`, `DeadlineExceeded` and what the client answered; so do all operations that use it.
+        presences: Where to whoever waits for somebody's presence is told of all that come.
+    """
 
-    async def call(self, method: str, params: Params | None = None, *, deadline: float = CALL) -> Any:
-        """Call the current client; see `LocalDevice.call`."""
-        raise NotImplementedError
+    archive: Archive
+    call: Callable[..., Awaitable[Any]]
+    presences: list[MemoryObjectSendStream[Presence]] = field(
+        default_factory=list["MemoryObjectSendStream[Presence]"]
+    )
 
     async def visible(self, jid: str) -> str:
         """The phone number of a LID where the library knows it; the archive learns the pair."""
         if not Jid.parse(jid).is_lid:
             return jid
-        known = await self._archive.contact(jid)
+        known = await self.archive.contact(jid)
         if known is not None and known.number is not None:
             return known.jid
         try:
@@ -44,7 +52,7 @@ class Topic:
             return jid
         if "@" not in number:
             return jid
-        await self._archive.record_identities([(number, jid)])
+        await self.archive.record_identities([(number, jid)])
         return number
 
 
@@ -70,6 +78,8 @@ async def partly(
 
 def read(kind: type[M], answer: str) -> M:
     """A protobuf that the client answered in base64."""
+    from whatsapp_mcp.protobufs.bounded import parsed
+
     return parsed(kind, b64decode(answer))
 
 
