@@ -53,7 +53,20 @@ class Direct(ByName):
 
     async def send(self, request: SendRequest) -> Any:
         """Put it into the outbox."""
+        if request.at is not None:
+            return (await self.local.outbox.hold(request, None)).result
         return await self.local.outbox.submit(request)
+
+    async def cancel_send(self, chat: str, send_id: int) -> Any:
+        """Take it back."""
+        await self.local.outbox.cancel(send_id)
+        return await self.local.outbox.outcome(send_id, 0.0)
+
+    async def forget_chat(self, chat: str) -> Any:
+        """Delete what is stored of it."""
+        report = await self.local.whatsapp.archive.purge(chat=chat)
+        self.local.outbox.forget(report.cancelled)
+        return report
 
     async def permit(self, wanted: Any) -> None:
         """Agree."""

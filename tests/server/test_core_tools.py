@@ -449,7 +449,7 @@ async def test_an_unsettled_send_warns_against_repeating(client: Client, device:
 async def test_a_failure_inside_is_not_shown(
     client: Client, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def breaks(_: object) -> None:
+    async def breaks(request: object) -> None:
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr(device, "send", breaks)
@@ -477,7 +477,7 @@ async def test_a_server_that_cannot_open_the_account_says_why_in_its_status(
 async def test_an_archive_that_a_full_disk_shuts_is_told_as_that(
     client: Client, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def breaks(_: object) -> None:
+    async def breaks(request: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(device, "send", breaks)

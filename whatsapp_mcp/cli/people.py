@@ -12,7 +12,6 @@ import typer
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.terminal import aligned, isolated
-from whatsapp_mcp.device.operations import contacts
 from whatsapp_mcp.errors import ContactNotFound
 from whatsapp_mcp.jid import is_person
 
@@ -64,6 +63,7 @@ def list_confirmed(as_json: AsJson = False, account: Account = "") -> None:
 def _say(account: str, who: str, *, known: bool) -> None:
     from whatsapp_mcp.archive.exporting import printable
     from whatsapp_mcp.cli.connection import asked, with_known_device
+    from whatsapp_mcp.device.operations import contacts
 
     async def say(devices: Devices, archive: ReadingArchive) -> Contact:
         jid = await _person(archive, who)

@@ -18,7 +18,6 @@ from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import ExitCode, print_error, rfc3339
 from whatsapp_mcp.cli.terminal import aligned, fitted, isolated, shown
 from whatsapp_mcp.errors import AmbiguousChat, Busy, ChatNotFound, InvalidArgument, WhatsAppError
-from whatsapp_mcp.features.imports import operations as imports
 from whatsapp_mcp.system import INTERRUPT, receive_signals
 
 if TYPE_CHECKING:
@@ -150,6 +149,7 @@ def _with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitabl
 
 async def _all(devices: Devices, _: ReadingArchive) -> tuple[ImportProgress, ...]:
     from whatsapp_mcp.cli.connection import asked
+    from whatsapp_mcp.features.imports import operations as imports
 
     return await asked(devices, lambda device: device.do(imports.imports))
 
@@ -167,6 +167,7 @@ def _require_import(account: str, number: int) -> None:
 def _undo(number: int) -> _Start:
     async def start(devices: Devices, _: ReadingArchive) -> int:
         from whatsapp_mcp.cli.connection import asked
+        from whatsapp_mcp.features.imports import operations as imports
 
         return await asked(devices, lambda device: device.do(imports.undo_import, number))
 
@@ -176,6 +177,7 @@ def _undo(number: int) -> _Start:
 def _begin(request: ImportRequest, chat: str | None) -> _Start:
     async def start(devices: Devices, archive: ReadingArchive) -> int:
         from whatsapp_mcp.cli.connection import asked
+        from whatsapp_mcp.features.imports import operations as imports
 
         wanted = replace(request, chat=await _resolve(archive, chat)) if chat else request
         return await asked(devices, lambda device: device.do(imports.begin_import, wanted))
@@ -209,6 +211,7 @@ def _which_chats(account: str, folder: Path) -> tuple[tuple[str, str], ...]:
 
     async def find(devices: Devices, archive: ReadingArchive) -> list[_Question]:
         from whatsapp_mcp.cli.connection import asked
+        from whatsapp_mcp.features.imports import operations as imports
 
         matches = await asked(devices, lambda device: device.do(imports.match_exports, str(folder)))
         return [
@@ -300,6 +303,7 @@ class _Followed:
 
     async def _follow(self, devices: Devices, ticket: int) -> ImportProgress:
         from whatsapp_mcp.cli.connection import asked
+        from whatsapp_mcp.features.imports import operations as imports
 
         while True:
             found = await asked(devices, lambda device: device.do(imports.imports, ticket))
@@ -315,6 +319,7 @@ async def _cancel_on_interrupt(
     signals: AsyncIterator[Any], devices: Devices, ticket: int, scope: anyio.CancelScope
 ) -> None:
     from whatsapp_mcp.cli.connection import asked
+    from whatsapp_mcp.features.imports import operations as imports
 
     await anext(signals)
     with suppress(WhatsAppError):  # it has just ended
