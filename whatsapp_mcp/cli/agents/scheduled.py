@@ -14,7 +14,6 @@ from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import aligned, isolated
-from whatsapp_mcp.device.operations import sends
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.text import time_grammar
 from whatsapp_mcp.text.zone import local
@@ -54,6 +53,7 @@ def list_scheduled(as_json: AsJson = False, account: Account = "") -> None:
 def cancel(send_id: SendId, account: Account = "") -> None:
     """Cancel one: it never goes out."""
     from whatsapp_mcp.cli.connection import asked, with_known_device
+    from whatsapp_mcp.device.operations import sends
 
     async def run(devices: Devices, archive: ReadingArchive) -> None:
         entry = await _scheduled(archive, send_id)
@@ -71,6 +71,7 @@ def move(send_id: SendId, at: At, account: Account = "") -> None:
     """
     from whatsapp_mcp import settings
     from whatsapp_mcp.cli.connection import asked, with_known_device
+    from whatsapp_mcp.device.operations import sends
     from whatsapp_mcp.models import SendStatus
 
     zone = settings.load().zone

@@ -28,6 +28,7 @@ import anyio.to_thread
 from pydantic import Field
 
 from whatsapp_mcp import media
+from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.errors import (
     Busy,
     Candidate,
@@ -114,7 +115,7 @@ async def take(services: Services, origins: Sequence[Origin]) -> list[Taken]:
         raise InvalidArgument("Give exactly one of path, url and data.")
     if urls := tuple(origin.url for origin in origins if origin.url is not None):
         async with services.device() as device:
-            await device.permit(Permit("fetch", (), urls))
+            await device.do(approvals.permit, Permit("fetch", (), urls))
     return [await _taken(services, origin) for origin in origins]
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.device.operations import groups
 from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument, WhatsAppError
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.server.arguments.arguments import choose, choose_one, is_ref
@@ -117,7 +118,7 @@ async def mention(
         raise InvalidArgument("Mentions work in groups only.", "Leave mentions out.")
     try:
         async with services.device() as device:
-            participants = (await device.group(chat)).participants
+            participants = (await device.do(groups.group, chat)).participants
     except WhatsAppError:
         if names:
             raise
