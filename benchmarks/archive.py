@@ -31,7 +31,7 @@ from benchmarks.corpus import Corpus, CorpusMessage
 from benchmarks.durability import Row, rows, start_writer
 from benchmarks.verdicts import Verdict, amount, judged, timed
 from whatsapp_mcp.archive import Archive, ReadingArchive, open_archive
-from whatsapp_mcp.archive.database.normalise import fold
+from whatsapp_mcp.archive.database.index import fold
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.archiving import Archiver
 from whatsapp_mcp.device.clock import SystemClock

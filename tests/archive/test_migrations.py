@@ -16,7 +16,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import NOON, NOW, journal
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.archive.database import backup, connections, schema, tables
+from whatsapp_mcp.archive.database import connections, database_files, schema, tables
 from whatsapp_mcp.errors import Busy, Unsupported
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage.schema import statements
@@ -151,7 +151,7 @@ async def test_nothing_is_begun_without_room_for_the_copy_and_the_upgrade(
     filled: AccountFolder, later: Migrations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later(_add_mood)
-    monkeypatch.setattr(backup.shutil, "disk_usage", Mock(return_value=SimpleNamespace(free=1 << 10)))
+    monkeypatch.setattr(database_files.shutil, "disk_usage", Mock(return_value=SimpleNamespace(free=1 << 10)))
     with pytest.raises(Busy, match="free space"):
         async with open_archive(filled, write=True, now=lambda: NOW):
             pass

@@ -203,12 +203,11 @@ CALLS = {
     "iterdir",
 }
 EDGES = {
-    "backup.py": "the copy that is made before the tables are upgraded",
     "connections.py": "deadlines of reads, and the files themselves",
     "full_text.py": "how long a scan may take",
     "search_query.py": "a read's moment, unless it is given",
     "file_copies.py": "files beside the databases",
-    "damage.py": "files that are quarantined",
+    "database_files.py": "files that are copied before an upgrade, or quarantined",
     "recovery.py": "damaged files and the new ones, while no archive is open",
     "exporting.py": "files that are written",
     "import_turns.py": "the clock that gives operations their time",

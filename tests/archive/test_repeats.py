@@ -13,7 +13,7 @@ from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.archive.test_file_readings import document, pages
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.archive.database.normalise import tokens
+from whatsapp_mcp.archive.database.index import tokens
 from whatsapp_mcp.archive.read.repeats import _BLOCK, _RUN, _blocks, _runs, quarters
 from whatsapp_mcp.models import SendRequest, TextContent
 

@@ -14,7 +14,7 @@ from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.properties import examples
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.archive.database.normalise import tokens
+from whatsapp_mcp.archive.database.index import tokens
 from whatsapp_mcp.archive.read.search_query import parse
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import GroupUpdate, MessageFilter

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.tables import for_each
-from whatsapp_mcp.archive.database.damage import quarantine
+from whatsapp_mcp.archive.database.database_files import quarantine
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.leader import LeaderLock
 from whatsapp_mcp.settings import AccountFolder

@@ -123,7 +123,7 @@ class ForeignMessage:
             is a number or a LID: that archive keeps no more of it.
         at: Seconds since 1970.
         kind: What it is.
-        text: Its text or caption; of a system message the sentence, as `stubs.py` words it.
+        text: Its text or caption; of a system message the sentence, as `decoding/history.py` words it.
         reply_to: Id of the message that it answers.
         details: What only this kind has, in the form of `Content.details`.
         edited_at_ms: When its text was written, if it is not the first.

@@ -7,17 +7,28 @@ from whatsapp_mcp.archive.database.connections import (
     connect_reader,
     raw_form,
 )
-from whatsapp_mcp.archive.database.damage import is_damage, is_whole, quarantine
+from whatsapp_mcp.archive.database.database_files import (
+    connect,
+    connect_new,
+    connect_new_raw,
+    connect_raw,
+    is_damage,
+    is_whole,
+    quarantine,
+)
 from whatsapp_mcp.archive.database.index import (
+    fold,
+    in_token,
     index_all,
     index_message,
     index_messages,
     indexed_body,
+    quarters,
     reindex_message,
+    tokens,
+    tokens_text,
     unindex_message,
 )
-from whatsapp_mcp.archive.database.normalise import fold, in_token, quarters, tokens, tokens_text
-from whatsapp_mcp.archive.database.opening import connect, connect_new, connect_new_raw, connect_raw
 from whatsapp_mcp.archive.database.schema import ID_BITS, RAW_GONE, create_index
 from whatsapp_mcp.archive.database.values import column, placeholders, size_of, value
 

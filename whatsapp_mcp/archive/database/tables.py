@@ -476,7 +476,7 @@ CREATE TABLE applied (
 
 INDEX: Final = """
 -- The search index: words and no text; a row's number is the message's id. `body` holds the normalised words
--- of the text, the file's name and the options (`normalise.py`), `scope` where and who: `c<chat> s<sender>`.
+-- of the text, the file's name and the options (`index.py`), `scope` where and who: `c<chat> s<sender>`.
 CREATE VIRTUAL TABLE fts USING fts5 (
     body, scope, tokenize="unicode61 remove_diacritics 0 categories 'L* N* Co M*'"{content}
 );
