@@ -17,7 +17,7 @@ from tests.archive.logs import MemoryStorage
 from tests.archive.recorded import path_of, run
 from tests.archive.replaying import contents, digests
 from whatsapp_mcp.archive import Archive, UnappliedError, open_archive, set_aside
-from whatsapp_mcp.archive.projection import bodies
+from whatsapp_mcp.archive.projection import log_contents
 from whatsapp_mcp.archive.projection.log_writer import UNAPPLIED_LIMIT
 from whatsapp_mcp.decoding import events as decoding
 from whatsapp_mcp.errors import InvalidArgument, SendUnknown, Unsupported
@@ -405,7 +405,7 @@ async def test_an_operation_of_a_later_version_stops_following_with_what_came_be
 ) -> None:
     async with opened("there") as archive:
         await archive.meta_set("key", "value")
-        former = bodies.hash_of(storage.log.rows[-1].body)
+        former = log_contents.hash_of(storage.log.rows[-1].body)
         later = b'[2,"of_tomorrow",0,"{}"]'
         storage.log.rows.append(LogRow(2, 1, bytes.fromhex(former) + later))
         storage.log.last_seq = 2

@@ -14,7 +14,7 @@ from tests.archive.test_file_readings import document, pages
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database.index import tokens
-from whatsapp_mcp.archive.read.repeats import _BLOCK, _RUN, _blocks, _runs, quarters
+from whatsapp_mcp.archive.read.facts import _BLOCK, _RUN, _blocks, _runs, quarters
 from whatsapp_mcp.models import SendRequest, TextContent
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.database import MIGRATIONS, connect, migrate, migrations
 from whatsapp_fleet.node.moving.contents import _is_same
 from whatsapp_fleet.tenancy import create_account
-from whatsapp_mcp.archive.projection import bodies
+from whatsapp_mcp.archive.projection import log_contents
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.storage import JournalReader, JournalRow
 
@@ -74,11 +74,11 @@ def endless(payload: bytes) -> tuple[JournalReader, Endless]:
 def test_rows_that_were_written_between_those_that_a_log_names_are_not_all_read(
     monkeypatch: pytest.MonkeyPatch, rows: int, size: int
 ) -> None:
-    monkeypatch.setattr(bodies, "_MOST_ROWS", min(rows, 100))
-    monkeypatch.setattr(bodies, "_MOST_BYTES", size)
+    monkeypatch.setattr(log_contents, "_MOST_ROWS", min(rows, 100))
+    monkeypatch.setattr(log_contents, "_MOST_BYTES", size)
     reader, journal = endless(b"x" * 100)
     with pytest.raises(Unsupported):
-        bodies._events(bodies.JournalRows(1, 1 << 40, "digest"), reader)
+        log_contents._events(log_contents.JournalRows(1, 1 << 40, "digest"), reader)
     assert journal.given <= 100
 
 

@@ -3,8 +3,7 @@
 from whatsapp_mcp.archive.exchange.chat_exports import people_of_export
 from whatsapp_mcp.archive.exchange.export_matching import match_exports
 from whatsapp_mcp.archive.exchange.export_slices import export_slices, import_chat_export, without_file
-from whatsapp_mcp.archive.exchange.foreign_pages import import_page, slices_of
-from whatsapp_mcp.archive.exchange.foreign_people import remember_dry_pairs
+from whatsapp_mcp.archive.exchange.foreign_pages import import_page, remember_dry_pairs, slices_of
 from whatsapp_mcp.archive.exchange.foreign_reading import address_of_import
 from whatsapp_mcp.archive.exchange.import_records import (
     import_begun,

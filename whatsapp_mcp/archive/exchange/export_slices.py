@@ -10,8 +10,7 @@ from typing import Final
 from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.exchange.chat_exports import NEAR, exported_message, find_here
 from whatsapp_mcp.archive.exchange.foreign_reading import clean_text, possible_time
-from whatsapp_mcp.archive.exchange.import_records import add_to_report
-from whatsapp_mcp.archive.exchange.import_slices import ImportSlice
+from whatsapp_mcp.archive.exchange.import_records import ImportSlice, add_to_report
 from whatsapp_mcp.archive.exchange.imported_messages import ImportedMessage
 from whatsapp_mcp.archive.exchange.prepared_imports import DatedMessage
 from whatsapp_mcp.archive.read import chat_id

@@ -17,9 +17,15 @@ from whatsapp_mcp.archive import care, write
 from whatsapp_mcp.archive.committer import Committer, Outcome
 from whatsapp_mcp.archive.database import Writer
 from whatsapp_mcp.archive.operations import WriteOperation
-from whatsapp_mcp.archive.projection.agreement import Place, place_of
-from whatsapp_mcp.archive.projection.bodies import body_of, former_of, hash_of, operation_of
-from whatsapp_mcp.archive.projection.log_storage import LogStorage
+from whatsapp_mcp.archive.projection.log_contents import (
+    LogStorage,
+    Place,
+    body_of,
+    former_of,
+    hash_of,
+    operation_of,
+    place_of,
+)
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Fenced, LogRow, Rewound, StorageError, Unwritable

@@ -10,8 +10,14 @@ from typing import Final
 import anyio.to_thread
 
 from whatsapp_mcp.archive import care, database
-from whatsapp_mcp.archive.projection.agreement import Agreement, Places, agreement, place_of, places_of
-from whatsapp_mcp.archive.projection.log_storage import LogStorage
+from whatsapp_mcp.archive.projection.log_contents import (
+    Agreement,
+    LogStorage,
+    Places,
+    agreement,
+    place_of,
+    places_of,
+)
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Rewound

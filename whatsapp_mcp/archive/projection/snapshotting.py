@@ -9,7 +9,7 @@ import anyio.from_thread
 import anyio.to_thread
 
 from whatsapp_mcp.archive import care
-from whatsapp_mcp.archive.projection.log_storage import LogStorage
+from whatsapp_mcp.archive.projection.log_contents import LogStorage
 from whatsapp_mcp.errors import Busy, cause
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Snapshot

@@ -13,7 +13,17 @@ from whatsapp_mcp.archive.read.chat_queries import (
     without_vote,
 )
 from whatsapp_mcp.archive.read.completeness import coverage, gaps, history_progress, silent_groups
-from whatsapp_mcp.archive.read.facts import chat_facts, distrust, is_new_chat, reassigned_since
+from whatsapp_mcp.archive.read.facts import (
+    FileElsewhere,
+    chat_facts,
+    distrust,
+    files_elsewhere,
+    forwards_since,
+    is_new_chat,
+    reassigned_since,
+    repeats_another_chat,
+    sent_before,
+)
 from whatsapp_mcp.archive.read.files import (
     file_counts,
     files_to_fetch,
@@ -68,13 +78,6 @@ from whatsapp_mcp.archive.read.people import (
     likelier_chats,
     resolve_chat,
     unnamed_chats,
-)
-from whatsapp_mcp.archive.read.repeats import (
-    FileElsewhere,
-    files_elsewhere,
-    forwards_since,
-    repeats_another_chat,
-    sent_before,
 )
 from whatsapp_mcp.archive.read.reports import (
     addons_dropped,
