@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from whatsapp_mcp.archive.read.search_query import IS
-from whatsapp_mcp.archive.state import ADDONS, AddOn, Target, members, read_addons
+from whatsapp_mcp.archive.state import ADDONS, AddOn, Target, current_members, read_addons
 from whatsapp_mcp.archive.state.receipts import watermarks
 from whatsapp_mcp.decoding.updates import Flag
 
@@ -69,7 +69,7 @@ class _Dump:
         found["marks"] = self._marks()
         found["members"] = [
             (self._chats[group], self._who(person), role)
-            for group, roles in members.current_members(self._db, [*self._chats]).items()
+            for group, roles in current_members(self._db, [*self._chats]).items()
             for person, role in sorted(roles.items(), key=lambda one: self._who(one[0]))
         ]
         found["members"].sort()

@@ -16,7 +16,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.archive.state.votes import secret_key
+from whatsapp_mcp.archive.state.current_messages import secret_key
 from whatsapp_mcp.models import (
     Actor,
     Message,

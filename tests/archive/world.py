@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, Raw
-from whatsapp_mcp.archive.state.votes import secret_key
+from whatsapp_mcp.archive.state.current_messages import secret_key
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.protobufs import E2E, HistorySync, Neonize
 

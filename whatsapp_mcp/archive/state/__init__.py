@@ -31,8 +31,6 @@ from whatsapp_mcp.archive.state.addons import (
     store_addon,
     target_of,
 )
-from whatsapp_mcp.archive.state.albums import album_files, album_refs
-from whatsapp_mcp.archive.state.calls import call_text
 from whatsapp_mcp.archive.state.change_feed import (
     add_change,
     add_contact_changes,
@@ -42,46 +40,64 @@ from whatsapp_mcp.archive.state.change_feed import (
     last_send,
     prune_changes,
     resume,
+    store_gap,
 )
-from whatsapp_mcp.archive.state.chat_settings import (
+from whatsapp_mcp.archive.state.chats import (
     CHAT_SETTINGS,
+    LEFT,
+    NAME_SQL,
+    STRANGER_SQL,
+    ChatProgress,
+    current_members,
+    is_name,
     refresh_chat_settings,
     refresh_unread_mark,
+    searchable,
+    send_progress,
     store_chat_setting,
+    store_members,
 )
-from whatsapp_mcp.archive.state.files import (
+from whatsapp_mcp.archive.state.current_messages import (
+    address_forms,
+    album_files,
+    album_refs,
+    apply_versions,
+    apply_versions_of,
+    call_text,
+    chosen_options,
+    contact_addresses,
+    open_sealed_votes,
+    open_waiting_votes,
+    secret_key,
+)
+from whatsapp_mcp.archive.state.imported_copies import (
     ABOUT_FILES,
     BETWEEN,
-    FILE_STEPS,
-    READING_KINDS,
-    drop_file,
-    merge_file,
-    move_file,
-    purge_files,
-)
-from whatsapp_mcp.archive.state.gaps import store_gap
-from whatsapp_mcp.archive.state.imported_copies import (
     CAME,
+    FILE_STEPS,
     IMPORT_TABLES,
+    READING_KINDS,
     Copy,
     add_refs,
     copies_of,
     copy_worth,
     drop_copies,
+    drop_file,
     has_ref,
     imports_with,
     media_row,
     media_text,
     merge_copies,
+    merge_file,
+    move_file,
     outdate_copies,
+    purge_files,
     purge_import_spans,
     purge_imported,
     show_media,
     shown_copy,
     store_copy,
 )
-from whatsapp_mcp.archive.state.members import LEFT, current_members, store_members
-from whatsapp_mcp.archive.state.names import NAME_SQL, STRANGER_SQL, is_name, searchable
 from whatsapp_mcp.archive.state.number_history import (
     FAR_FUTURE,
     OWNER_ADDRESS,
@@ -89,7 +105,6 @@ from whatsapp_mcp.archive.state.number_history import (
     NumberHistory,
     People,
 )
-from whatsapp_mcp.archive.state.progress import ChatProgress, send_progress
 from whatsapp_mcp.archive.state.receipts import (
     EVERYONE,
     advance_imported,
@@ -105,15 +120,6 @@ from whatsapp_mcp.archive.state.receipts import (
     take_early_imported,
     unreceipted,
     watermarks,
-)
-from whatsapp_mcp.archive.state.versions import apply_versions, apply_versions_of
-from whatsapp_mcp.archive.state.votes import (
-    address_forms,
-    chosen_options,
-    contact_addresses,
-    open_sealed_votes,
-    open_waiting_votes,
-    secret_key,
 )
 
 __all__ = [

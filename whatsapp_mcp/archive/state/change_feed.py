@@ -1,4 +1,7 @@
-"""The change feed: one row for each thing that happened, numbered, so that a reader resumes without a gap."""
+"""The change feed: one row for each thing that happened, numbered, so that a reader resumes without a gap.
+
+And stretches of time in which messages may be missing.
+"""
 
 from __future__ import annotations
 
@@ -108,3 +111,12 @@ def changes(db: sqlite3.Connection, after: int, *, limit: int = 100) -> tuple[Ch
         Change(number, datetime.fromtimestamp(at // 1000, UTC), kind, chat, ref, wa_id, actor, detail)
         for number, at, kind, chat, ref, wa_id, actor, detail in found
     )
+
+
+def store_gap(db: sqlite3.Connection, since: int, until: int | None, reason: str) -> None:
+    """Remember one, in seconds since 1970; one that is known already gets its end rather than a duplicate."""
+    known = db.execute(
+        "UPDATE gaps SET until = ? WHERE since = ? AND reason = ?", (until, since, reason)
+    ).rowcount
+    if not known:
+        db.execute("INSERT INTO gaps (since, until, reason) VALUES (?, ?, ?)", (since, until, reason))

@@ -1,6 +1,6 @@
 """Add-ons sealed with a message's secret: edits, reactions, comments of newer clients, opened where we can.
 
-Keys are made as for poll votes (`votes.py`), with another use in the derivation (whatsmeow, `msgsecret.go`).
+Keys are made as for poll votes (`current_messages.py`), with another use in the derivation (whatsmeow, `msgsecret.go`).
 """
 
 from __future__ import annotations
