@@ -15,7 +15,7 @@ from tests.archive.events import ANA, BOB, GROUP, NOON, Raw, journal
 from tests.archive.recorded import Recording, path_of, recording
 from tests.archive.replaying import contents, replay
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.archive.write import waiting_addons
+from whatsapp_mcp.archive.write import addon_writer
 from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
@@ -29,7 +29,7 @@ DAY = 86_400
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few small add-ons be all that may wait."""
-    monkeypatch.setattr(waiting_addons, "MOST", MOST * 700)
+    monkeypatch.setattr(addon_writer, "MOST", MOST * 700)
 
 
 def sealed(number: int, size: int = 40) -> Raw:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer
-from whatsapp_mcp.archive.write import floods, waiting_addons
+from whatsapp_mcp.archive.write import addon_writer, floods
 from whatsapp_mcp.protobufs import E2E
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +44,7 @@ async def test_of_a_flood_every_list_says_what_was_cut_and_the_status_counts_it(
 async def test_a_flood_of_reactions_to_messages_that_never_came_is_bounded_and_the_status_counts_it(
     linked: Linked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting_addons, "MOST", 2_000)
+    monkeypatch.setattr(addon_writer, "MOST", 2_000)
     for number in range(6):
         body = E2E.Message()
         body.reactionMessage.text, body.reactionMessage.key.ID = "👍", f"3EB0{number:016}"

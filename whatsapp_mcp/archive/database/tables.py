@@ -341,7 +341,7 @@ CREATE TABLE early_receipts (
 ) WITHOUT ROWID;
 
 -- Add-ons of others that came when their message was not here, in the order in which they came: the oldest go
--- where there are too many (`waiting_addons.py`). One that has found its message since may still stand here.
+-- where there are too many (`addon_writer.py`). One that has found its message since may still stand here.
 CREATE TABLE waiting_addons (
     id INTEGER PRIMARY KEY,
     counted_to INTEGER NOT NULL,        -- address whose bound it counts to: the person's, or that of the chat

@@ -8,12 +8,6 @@ from whatsapp_mcp.archive.write.applying import (
     mark_archive,
     mark_raw,
 )
-from whatsapp_mcp.archive.write.file_records import (
-    record_file_problem,
-    record_imported_file,
-    record_media_path,
-    record_reading,
-)
 from whatsapp_mcp.archive.write.ingestion import (
     POISON,
     Ingest,
@@ -40,10 +34,14 @@ from whatsapp_mcp.archive.write.recording import (
     record_chat_settings,
     record_contacts,
     record_departure,
+    record_file_problem,
     record_gap,
     record_groups,
     record_identities,
+    record_imported_file,
+    record_media_path,
     record_read,
+    record_reading,
     record_timer,
     set_own,
 )

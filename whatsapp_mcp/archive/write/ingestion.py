@@ -13,9 +13,10 @@ from typing import Final
 
 from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.database import value
-from whatsapp_mcp.archive.write import floods, outbox, waiting_addons
+from whatsapp_mcp.archive.write import floods, outbox
+from whatsapp_mcp.archive.write.addon_writer import drop_overdue, waits_no_more
 from whatsapp_mcp.archive.write.applying import Applying
-from whatsapp_mcp.archive.write.raw_forms import keep_raw
+from whatsapp_mcp.archive.write.message_writer import keep_raw
 from whatsapp_mcp.archive.write.update_writer import UpdateWriter, in_order
 from whatsapp_mcp.decoding import UNKNOWN, DecodedEvent, OpenedAddon, Recovered, UndecodedUpdate, Update
 from whatsapp_mcp.models import IngestResult
@@ -70,7 +71,7 @@ def open_addons(on: Applying, opened: Sequence[OpenedAddon]) -> None:
     for one in opened:
         with suppress(*POISON), batch.savepoint():
             if on.db.execute(_SEALED, one.key).rowcount:
-                waiting_addons.waits_no_more(on.db, "sealed", *one.key[:4])
+                waits_no_more(on.db, "sealed", *one.key[:4])
                 batch.write(one.updates, on.at)
     batch.finish()
     on.keeps_lookups = True
@@ -150,7 +151,7 @@ class Ingest:
         if done // _PRUNE_EVERY != before // _PRUNE_EVERY:
             state.prune_changes(self._db)
             floods.forget_days(self._db, self._on.seconds)
-            waiting_addons.drop_overdue(self._db, self._on.seconds)
+            drop_overdue(self._db, self._on.seconds)
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (str(done),))
         return IngestResult(
             position=done,

@@ -12,8 +12,7 @@ from whatsapp_mcp.archive import read, state
 from whatsapp_mcp.archive.database import ID_BITS, column, value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
-from whatsapp_mcp.archive.write.message_writer import MessageWriter
-from whatsapp_mcp.archive.write.raw_forms import keep_raw
+from whatsapp_mcp.archive.write.message_writer import MessageWriter, keep_raw
 from whatsapp_mcp.archive.write.update_writer import UpdateWriter
 from whatsapp_mcp.decoding import (
     OWNER,

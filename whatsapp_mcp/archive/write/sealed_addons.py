@@ -1,6 +1,7 @@
 """Add-ons sealed with a message's secret: edits, reactions, comments of newer clients, opened where we can.
 
-Keys are made as for poll votes (`current_messages.py`), with another use in the derivation (whatsmeow, `msgsecret.go`).
+Keys are made as for poll votes (`state/current_messages.py`), with another use in the derivation (whatsmeow,
+`msgsecret.go`).
 """
 
 from __future__ import annotations
