@@ -15,8 +15,7 @@ import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client
 
-from whatsapp_mcp.cli.demo.agent import FRIEND, over_http
-from whatsapp_mcp.cli.demo.server_process import HOST, environment, free_port, running
+from whatsapp_mcp.cli.demo.agent import FRIEND, HOST, environment, free_port, over_http, running
 from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.processes.child_process import module_command
 from whatsapp_mcp.server.transports import load_or_make

@@ -31,7 +31,7 @@ from release.offers import (
     server_name,
     skills,
 )
-from whatsapp_mcp.cli.build_info import FILE, library_date
+from whatsapp_mcp.cli.installation import BUILD_INFO, library_date
 
 IMAGE: Final = ("Dockerfile", "compose.yaml", ".dockerignore", "LICENSE", "README.md", "pyproject.toml")
 """Files that the image is built from, beside the package and its lock files."""
@@ -143,7 +143,9 @@ def stamp(tree: Path, project: Project, commit: str, epoch: int) -> None:
         "library": metadata.version("neonize"),
         "library_date": _day(),
     }
-    (tree / "whatsapp_mcp" / "cli" / FILE).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+    (tree / "whatsapp_mcp" / "cli" / BUILD_INFO).write_text(
+        json.dumps(info, indent=2) + "\n", encoding="utf-8"
+    )
     if project.repository is not None:
         # How the registry knows that the package belongs to the entry.
         with (tree / "README.md").open("a", encoding="utf-8") as readme:

@@ -158,12 +158,12 @@ def test_no_sentence_of_an_error_holds_the_words_of_others() -> None:
 
 
 ASKS_WHICH_SYSTEM = {
-    "cli/accounts/changes.py": "Windows renames no folder while a file in it is open",
-    "cli/demo/story.py": "the demo's clients can be made to trust the simulator on Linux alone",
+    "cli/account_changes.py": "Windows renames no folder while a file in it is open",
+    "cli/demo/__init__.py": "the demo's clients can be made to trust the simulator on Linux alone",
     "cli/doctor/bundle.py": "names the system to whoever reads the report",
-    "cli/doctor/readers.py": "pyproject.toml names a package for all systems but Windows",
+    "cli/doctor/program.py": "pyproject.toml names a package for all systems but Windows",
     "whatsapp_fleet/cli/running.py": "the timer that ends a client with its lease is Linux's",
-    "cli/hosts/machine.py": "each host has its files in other places on each system",
+    "cli/hosts/launch.py": "each host has its files in other places on each system",
     "cli/service.py": "each system has a service manager of its own",
     "client/confinement.py": "Landlock is Linux's",
     "client/import_blocker.py": "on Linux alone the client runs no program",

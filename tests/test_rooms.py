@@ -33,7 +33,6 @@ OPEN = {
 """Rooms that are used beside their face, and modules behind one, and why."""
 EXCEPTIONS = {
     "whatsapp_fleet.cli.moving -> whatsapp_fleet.node.moving": "the face loads a whole node",
-    "whatsapp_fleet.cli.moving -> whatsapp_mcp.cli.accounts.changes": "what changes accounts is loaded late",
 }
 LISTINGS = {
     "whatsapp_mcp.cli.app",

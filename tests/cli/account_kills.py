@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from whatsapp_mcp.cli.accounts import changes
+from whatsapp_mcp.cli import account_changes as changes
 from whatsapp_mcp.server.transports import Tokens
 from whatsapp_mcp.settings import load
 

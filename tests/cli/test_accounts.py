@@ -19,8 +19,8 @@ from typer.testing import CliRunner, Result
 from tests.cli.fakes import NOON
 from tests.tables import for_each
 from whatsapp_mcp import settings
+from whatsapp_mcp.cli import account_changes as changes
 from whatsapp_mcp.cli import service
-from whatsapp_mcp.cli.accounts import changes
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.hosts import Launch
 from whatsapp_mcp.device.connection import Accessor

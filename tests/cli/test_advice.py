@@ -6,8 +6,7 @@ import pytest
 
 from tests.tables import for_each
 from whatsapp_mcp import errors
-from whatsapp_mcp.cli.advice import advice
-from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
+from whatsapp_mcp.cli.outcome import ExitCode, advice, exit_code, print_error
 from whatsapp_mcp.errors import Candidate, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.calls import spec_of

@@ -11,19 +11,19 @@ from unittest.mock import Mock
 import pytest
 
 import whatsapp_mcp
-from whatsapp_mcp.cli import build_info
-from whatsapp_mcp.cli.build_info import BuildInfo, library_date
+from whatsapp_mcp.cli import installation
+from whatsapp_mcp.cli.installation import BuildInfo, library_date
 
 
 def test_a_checkout_has_no_stamp() -> None:
-    assert build_info.build_info() is None
+    assert installation.build_info() is None
 
 
 def test_the_stamp_of_a_release_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stamp = {"commit": "c" * 40, "released": "2026-09-21", "library": "0.5.2", "library_date": None}
-    (tmp_path / build_info.FILE).write_text(json.dumps(stamp), encoding="utf-8")
-    monkeypatch.setattr(build_info.resources, "files", Mock(return_value=tmp_path))
-    assert build_info.build_info() == BuildInfo("c" * 40, date(2026, 9, 21), "0.5.2", None)
+    (tmp_path / installation.BUILD_INFO).write_text(json.dumps(stamp), encoding="utf-8")
+    monkeypatch.setattr(installation.resources, "files", Mock(return_value=tmp_path))
+    assert installation.build_info() == BuildInfo("c" * 40, date(2026, 9, 21), "0.5.2", None)
 
 
 def test_the_installed_library_says_of_when_its_whatsmeow_is() -> None:

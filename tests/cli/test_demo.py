@@ -29,8 +29,7 @@ from tests.cli.planted import planted, ran
 from tests.docs.examples import examples
 from tests.fixtures import HttpServer, client_of, command, said
 from tests.web.site import sign_in
-from whatsapp_mcp.cli.demo import server_process
-from whatsapp_mcp.cli.demo.story import _end_on_signal, _tell_what_is_next, run_demo
+from whatsapp_mcp.cli.demo import _end_on_signal, _tell_what_is_next, agent, run_demo
 from whatsapp_mcp.cli.installation import DISTRIBUTION
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="the demo runs on Linux")]
@@ -224,7 +223,7 @@ def test_a_server_that_ends_is_told_with_its_log(
     def broken(port: int | None = None) -> list[str]:
         return [sys.executable, "-c", program, str(port)]
 
-    monkeypatch.setattr(server_process, "command", broken)
+    monkeypatch.setattr(agent, "command", broken)
     assert run_demo(once=True) == 1
     assert "no luck" in capsys.readouterr().out
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.cli.doctor import Finding, examination, home, readers, run
+from whatsapp_mcp.cli.doctor import Finding, examination, home, program, run
 from whatsapp_mcp.cli.outcome import ExitCode
 
 
@@ -128,10 +128,10 @@ def test_a_home_that_others_can_read_is_told_with_the_cure(tmp_path: Path, monke
 
 def test_a_client_library_that_does_not_load_is_told_with_its_own_words(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
-        readers, "_LOAD_LIBRARY", (sys.executable, "-c", "raise ImportError('libmagic is missing')")
+        program, "_LOAD_LIBRARY", (sys.executable, "-c", "raise ImportError('libmagic is missing')")
     )
 
-    found = readers.library()
+    found = program.library()
 
     assert not found.ok
     assert "libmagic is missing" in found.detail
@@ -143,7 +143,7 @@ def test_what_the_media_extra_brings_is_told_and_missing_it_is_no_fault(
 ):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: there)  # pyright: ignore[reportUnknownLambdaType]
 
-    found = readers.pictures()
+    found = program.pictures()
 
     assert found.ok
     assert told in found.detail
@@ -151,7 +151,7 @@ def test_what_the_media_extra_brings_is_told_and_missing_it_is_no_fault(
 
 def checks(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
     """Let the doctor find this."""
-    monkeypatch.setattr("whatsapp_mcp.cli.doctor.command.examine", lambda **_: iter(findings))  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr("whatsapp_mcp.cli.doctor.examination.examine", lambda **_: iter(findings))  # pyright: ignore[reportUnknownLambdaType]
 
 
 @pytest.mark.parametrize(

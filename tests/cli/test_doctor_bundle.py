@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from tests.tables import for_each
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.doctor import Finding, bundle, examination
-from whatsapp_mcp.cli.doctor.redacting import Redactor
+from whatsapp_mcp.cli.doctor.bundle import Redactor
 from whatsapp_mcp.system import make_private_file
 
 USER = "annamueller"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.cli.doctor import Finding, applications
+from whatsapp_mcp.cli.doctor import Finding, home
 from whatsapp_mcp.cli.hosts import Launch, Machine, System
 
 
@@ -25,11 +25,11 @@ def found_with(machine: Machine, launch: Launch) -> Finding:
     server = {"command": launch.command, "args": list(launch.args), "env": dict(launch.env)}
     servers = {"whatsapp": server, "theirs": {"command": "/nowhere/else"}}
     (Path(machine.home) / ".claude.json").write_text(json.dumps({"mcpServers": servers}))
-    return applications.applications(settings.load(), machine)
+    return home.applications(settings.load(), machine)
 
 
 def test_without_a_host_the_command_that_sets_one_up_is_named(machine: Machine):
-    found = applications.applications(settings.load(), machine)
+    found = home.applications(settings.load(), machine)
 
     assert (found.ok, found.action) == (True, "Run `whatsapp-mcp install HOST`.")
 

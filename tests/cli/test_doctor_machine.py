@@ -17,10 +17,9 @@ import pytest
 
 from tests.cli.archives import account_with_messages
 from whatsapp_mcp import media, settings
-from whatsapp_mcp.cli import build_info
-from whatsapp_mcp.cli.build_info import BuildInfo
-from whatsapp_mcp.cli.doctor import Finding, home, machine, program, readers
-from whatsapp_mcp.cli.installation import EXTRAS
+from whatsapp_mcp.cli import installation
+from whatsapp_mcp.cli.doctor import Finding, home, program
+from whatsapp_mcp.cli.installation import EXTRAS, BuildInfo
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import Settings, shared_folders
 
@@ -40,7 +39,7 @@ def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def test_a_library_that_the_release_was_not_tested_with_is_told(monkeypatch: pytest.MonkeyPatch):
     stamp = BuildInfo("a" * 40, date(2026, 1, 1), "0.5.0", date(2025, 12, 1))
-    monkeypatch.setattr(build_info, "build_info", lambda: stamp)
+    monkeypatch.setattr(installation, "build_info", lambda: stamp)
 
     found = program.versions()
 
@@ -50,8 +49,8 @@ def test_a_library_that_the_release_was_not_tested_with_is_told(monkeypatch: pyt
 
 def test_the_ages_of_a_release_and_its_library_are_dates_and_no_forecast(monkeypatch: pytest.MonkeyPatch):
     stamp = BuildInfo("a" * 40, date(2026, 1, 1), "0.5.0", None)
-    monkeypatch.setattr(build_info, "build_info", lambda: stamp)
-    monkeypatch.setattr(build_info, "library_date", lambda: date(2025, 12, 1))
+    monkeypatch.setattr(installation, "build_info", lambda: stamp)
+    monkeypatch.setattr(installation, "library_date", lambda: date(2025, 12, 1))
 
     found = program.age()
 
@@ -62,7 +61,7 @@ def test_the_ages_of_a_release_and_its_library_are_dates_and_no_forecast(monkeyp
 
 
 def test_a_library_without_a_date_is_a_fault(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(build_info, "library_date", lambda: None)
+    monkeypatch.setattr(installation, "library_date", lambda: None)
 
     assert not program.age().ok
 
@@ -95,7 +94,7 @@ def test_a_process_for_files_that_does_not_start_is_a_fault(monkeypatch: pytest.
 
     monkeypatch.setattr(media, "open_worker", fails)
 
-    found = readers.pictures()
+    found = program.pictures()
 
     assert (found.ok, found.detail) == (False, "The decoding process did not start.")
     assert "again" in (found.action or "")
@@ -109,14 +108,14 @@ def test_a_libmagic_of_the_system_does_as_well(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(metadata, "version", no_pylibmagic)
     monkeypatch.setattr(ctypes.util, "find_library", lambda _: "libmagic.so.1")  # pyright: ignore[reportUnknownLambdaType]
 
-    assert readers.libmagic().detail == "the system's (libmagic.so.1)"
+    assert program.libmagic().detail == "the system's (libmagic.so.1)"
 
 
 def test_a_missing_libmagic_is_a_fault(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(metadata, "version", no_pylibmagic)
     monkeypatch.setattr(ctypes.util, "find_library", lambda _: None)  # pyright: ignore[reportUnknownLambdaType]
 
-    assert not readers.libmagic().ok
+    assert not program.libmagic().ok
 
 
 def test_a_shared_file_system_that_the_settings_allow_is_told(
@@ -223,7 +222,7 @@ def test_a_file_of_another_user_is_told(loaded: Settings, monkeypatch: pytest.Mo
 
 
 def test_a_clock_before_the_library_was_made_is_wrong(loaded: Settings):
-    found = machine.clock(loaded, datetime(2020, 1, 1, tzinfo=UTC))
+    found = home.clock(loaded, datetime(2020, 1, 1, tzinfo=UTC))
 
     assert (found.ok, "before the client library was made" in found.detail) == (False, True)
 
@@ -231,10 +230,10 @@ def test_a_clock_before_the_library_was_made_is_wrong(loaded: Settings):
 async def test_a_clock_behind_the_messages_that_are_here_is_wrong(
     loaded: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(build_info, "library_date", lambda: None)
+    monkeypatch.setattr(installation, "library_date", lambda: None)
     await account_with_messages(loaded.account_folder(), [NOON + timedelta(hours=1)] * 3)
 
-    found = machine.clock(loaded, NOON)
+    found = home.clock(loaded, NOON)
 
     assert not found.ok
     assert found.detail.startswith("60 minutes behind")
@@ -243,17 +242,17 @@ async def test_a_clock_behind_the_messages_that_are_here_is_wrong(
 async def test_two_messages_with_an_impossible_date_prove_nothing_about_the_clock(
     loaded: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(build_info, "library_date", lambda: None)
+    monkeypatch.setattr(installation, "library_date", lambda: None)
     far = NOON + timedelta(days=900)
     await account_with_messages(loaded.account_folder(), [NOON - timedelta(days=1), far, far])
 
-    assert machine.clock(loaded, NOON).ok
+    assert home.clock(loaded, NOON).ok
 
 
 def test_a_zone_that_does_not_exist_is_told(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TZ", "Mars/Olympus")
 
-    found = machine.time_zone(loaded)
+    found = home.time_zone(loaded)
 
     assert not found.ok
     assert "Mars/Olympus" in found.detail
@@ -265,7 +264,7 @@ def test_a_zone_in_any_form_that_systems_take_is_fine(
 ):
     monkeypatch.setenv("TZ", zone)
 
-    assert machine.time_zone(loaded).ok
+    assert home.time_zone(loaded).ok
 
 
 @pytest.fixture
@@ -280,7 +279,7 @@ def test_a_port_that_somebody_has_is_told_and_nobody_is_asked(
 ):
     monkeypatch.setenv("WHATSAPP_MCP_SERVER__PORT", str(taken))
 
-    found = machine.port(settings.load())
+    found = home.port(settings.load())
 
     assert f"port {taken} on 127.0.0.1 cannot be used" in found.detail
     assert "serve --port" in (found.action or "")
@@ -289,7 +288,7 @@ def test_a_port_that_somebody_has_is_told_and_nobody_is_asked(
 def test_a_host_that_is_a_name_is_not_looked_up(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WHATSAPP_MCP_SERVER__HOST", "nas.example")
 
-    assert "would have to be looked up" in machine.port(settings.load()).detail
+    assert "would have to be looked up" in home.port(settings.load()).detail
 
 
 def test_accounts_that_are_here_are_counted(loaded: Settings):

@@ -27,13 +27,13 @@ INNARDS = {
     "unlink --yes": "whatsapp_mcp.cli.connection.device.with_device",
     "status": "whatsapp_mcp.device.leader.observed_status",
     "status --wait": "whatsapp_mcp.cli.connection.status.with_device",
-    "status --watch": "whatsapp_mcp.cli.connection.watching.known_account",
+    "status --watch": "whatsapp_mcp.cli.connection.status.known_account",
     "logs": "whatsapp_mcp.cli.connection.logs.known_account",
     "reconnect": "whatsapp_mcp.cli.connection.device.with_device",
     "pause --for 2h": "whatsapp_mcp.device.leader.pause",
     "resume": "whatsapp_mcp.device.leader.resume",
-    "doctor": "whatsapp_mcp.cli.doctor.command.examine",
-    "demo": "whatsapp_mcp.cli.demo.story._run",
+    "doctor": "whatsapp_mcp.cli.doctor.examination.examine",
+    "demo": "whatsapp_mcp.cli.demo._run",
     "client-config claude-desktop": "whatsapp_mcp.cli.hosts.commands.snippet",
     "install claude-desktop": "whatsapp_mcp.cli.hosts.steps.to_install",
     "uninstall --dry-run": "whatsapp_mcp.cli.uninstall.installed_services",
@@ -43,22 +43,22 @@ INNARDS = {
     "encryption enable": "whatsapp_mcp.device.leader.LeaderLock",
     "encryption change-key": "whatsapp_mcp.device.leader.LeaderLock",
     "encryption disable": "whatsapp_mcp.device.leader.LeaderLock",
-    "encryption open FILE TARGET": "whatsapp_mcp.cli.encryption.commands.known_account",
-    "encryption status": "whatsapp_mcp.cli.encryption.commands.known_account",
+    "encryption open FILE TARGET": "whatsapp_mcp.cli.encryption.known_account",
+    "encryption status": "whatsapp_mcp.cli.encryption.known_account",
     "agent status": "whatsapp_mcp.cli.agents.answering._ask_status",
     "agent pair 123456": "whatsapp_mcp.cli.connection.with_known_device",
     "agent drop +15550002222": "whatsapp_mcp.cli.connection.with_known_device",
-    "approve --list": "whatsapp_mcp.cli.agents.answers._ask_leader",
-    "exposures": "whatsapp_mcp.cli.agents.answers.known_account",
+    "approve --list": "whatsapp_mcp.cli.agents.answering._ask_leader",
+    "exposures": "whatsapp_mcp.cli.agents.answering.known_account",
     "audit": "whatsapp_mcp.cli.audit.known_account",
     "policy explain --tool send_message": "whatsapp_mcp.cli.agents.policy.known_account",
     "policy test /dev/null": "whatsapp_mcp.cli.agents.policy.known_account",
     "people list": "whatsapp_mcp.cli.people.known_account",
     "scheduled list": "whatsapp_mcp.cli.agents.scheduled.known_account",
-    "accounts": "whatsapp_mcp.cli.accounts.commands.finish_changes",
-    "accounts add work": "whatsapp_mcp.cli.accounts.commands.finish_changes",
-    "accounts rename default work": "whatsapp_mcp.cli.accounts.commands.finish_changes",
-    "accounts remove default --yes": "whatsapp_mcp.cli.accounts.commands.finish_changes",
+    "accounts": "whatsapp_mcp.cli.accounts.finish_changes",
+    "accounts add work": "whatsapp_mcp.cli.accounts.finish_changes",
+    "accounts rename default work": "whatsapp_mcp.cli.accounts.finish_changes",
+    "accounts remove default --yes": "whatsapp_mcp.cli.accounts.finish_changes",
     "token list": "whatsapp_mcp.cli.token._tokens",
     "page": "whatsapp_mcp.cli.app.known_account",
     "archive stats": "whatsapp_mcp.archive.open_archive",
@@ -132,7 +132,7 @@ def test_a_finding_of_the_doctor_is_told_with_1(line: str, ok: bool, monkeypatch
     def examine(*, over_network: bool) -> list[Finding]:
         return [Finding("home", ok, "as it is")]
 
-    monkeypatch.setattr("whatsapp_mcp.cli.doctor.command.examine", examine)
+    monkeypatch.setattr("whatsapp_mcp.cli.doctor.examination.examine", examine)
 
     assert code_of(line) == (ExitCode.OK if ok else ExitCode.FAILED)
 

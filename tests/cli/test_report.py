@@ -8,8 +8,7 @@ import pytest
 import segno
 from rich.console import Console
 
-from whatsapp_mcp.cli.connection.report import JsonReport, TerminalReport
-from whatsapp_mcp.cli.connection.screen import draw_qr
+from whatsapp_mcp.cli.connection.report import JsonReport, TerminalReport, draw_qr
 from whatsapp_mcp.errors import NotLinked
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, HistoryProgress, QrCode
 

@@ -16,8 +16,7 @@ from rich.cells import cell_len
 from tests.cli.fakes import status_of
 from tests.tables import for_each
 from whatsapp_mcp.cli.connection.status import to_text
-from whatsapp_mcp.cli.outcome import print_error
-from whatsapp_mcp.cli.terminal import aligned, isolated, shown
+from whatsapp_mcp.cli.outcome import aligned, isolated, print_error, shown
 from whatsapp_mcp.errors import NotLinked
 from whatsapp_mcp.models import ConnectionState
 

@@ -15,8 +15,15 @@ from rich.console import Console
 from rich.live import Live
 
 from tests.cli.fakes import NOON, status_of
-from whatsapp_mcp.cli.connection.status import to_json, to_text
-from whatsapp_mcp.cli.connection.watching import LineWatcher, ScreenWatcher, follow, looks, style_of
+from whatsapp_mcp.cli.connection.status import (
+    LineWatcher,
+    ScreenWatcher,
+    follow,
+    looks,
+    style_of,
+    to_json,
+    to_text,
+)
 from whatsapp_mcp.models import ConnectionState as S
 from whatsapp_mcp.models import ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from whatsapp_mcp.cli.agents.answers import described
+from whatsapp_mcp.cli.agents.answering import described
 from whatsapp_mcp.cli.connection.report import JsonReport
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.errors import NotLinked

@@ -17,7 +17,7 @@ import pytest
 from release import build as archives
 from release.build import IMAGE
 from tests.releasing.checkout import EPOCH, VERSION, clone
-from whatsapp_mcp.cli.build_info import FILE
+from whatsapp_mcp.cli.installation import BUILD_INFO
 
 NAME = "mcp-server-whatsapp"
 WHEEL = f"mcp_server_whatsapp-{VERSION}-py3-none-any.whl"
@@ -69,12 +69,12 @@ def test_a_release_has_every_file_and_the_digest_of_each(published: dict[str, by
 
 def test_wheel_and_source_archive_are_stamped(published: dict[str, bytes]) -> None:
     with zipfile.ZipFile(io.BytesIO(published[WHEEL])) as wheel:
-        info = json.loads(wheel.read(f"whatsapp_mcp/cli/{FILE}"))
+        info = json.loads(wheel.read(f"whatsapp_mcp/cli/{BUILD_INFO}"))
     assert (info["released"], info["library"].count("."), len(info["commit"])) == ("2026-09-21", 2, 40)
     with tarfile.open(fileobj=io.BytesIO(published[SDIST])) as sdist:
         names = sdist.getnames()
         assert {member.mtime for member in sdist.getmembers()} == {EPOCH}
-    assert f"{SDIST.removesuffix('.tar.gz')}/whatsapp_mcp/cli/{FILE}" in names
+    assert f"{SDIST.removesuffix('.tar.gz')}/whatsapp_mcp/cli/{BUILD_INFO}" in names
 
 
 def test_the_long_description_names_the_registry_entry_that_it_belongs_to(
@@ -95,7 +95,7 @@ def test_the_image_context_has_all_that_the_dockerfile_copies(published: dict[st
         names = set(context.getnames())
     assert {*IMAGE, "requirements/runtime.txt", "requirements/fleet.txt", "requirements/build.txt"} <= names
     assert "whatsapp_mcp/__main__.py" in names
-    assert f"whatsapp_mcp/cli/{FILE}" in names
+    assert f"whatsapp_mcp/cli/{BUILD_INFO}" in names
 
 
 def test_archives_are_sorted_and_without_a_user(tmp_path: Path) -> None:

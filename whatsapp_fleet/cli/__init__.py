@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from whatsapp_fleet.settings import FleetSettings
-from whatsapp_mcp.cli.advice import program_name
-from whatsapp_mcp.cli.terminal import write_utf8
+from whatsapp_mcp.cli.outcome import program_name, write_utf8
 from whatsapp_mcp.processes.child_process import client_program, module_command
 from whatsapp_mcp.processes.sandbox import forbid_core_dumps
 from whatsapp_mcp.settings import settings_model

@@ -13,7 +13,7 @@ import typer
 from whatsapp_fleet.cli.loading import loaded_settings
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import AsJson, agreed
-from whatsapp_mcp.cli.terminal import aligned
+from whatsapp_mcp.cli.outcome import aligned
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
 from whatsapp_mcp.text.choices import SCOPES
 

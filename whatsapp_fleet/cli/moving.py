@@ -20,7 +20,7 @@ from whatsapp_fleet.node.moving import (
     open_objects,
     remove_keys,
 )
-from whatsapp_mcp.cli.accounts.changes import (
+from whatsapp_mcp.cli.account_changes import (
     changing,
     forget_name,
     move_folder,

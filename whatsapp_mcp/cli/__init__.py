@@ -11,8 +11,7 @@ import sys
 
 def main() -> None:
     """Run `whatsapp-mcp` with the process's arguments; without a command it serves over stdio."""
-    from whatsapp_mcp.cli.outcome import ExitCode
-    from whatsapp_mcp.cli.terminal import write_utf8
+    from whatsapp_mcp.cli.outcome import ExitCode, write_utf8
     from whatsapp_mcp.processes.sandbox import forbid_core_dumps
 
     forbid_core_dumps()

@@ -23,11 +23,9 @@ import anyio
 import anyio.to_thread
 import typer
 
-from whatsapp_mcp.cli.advice import RECOVER, for_account
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
-from whatsapp_mcp.cli.outcome import rfc3339
-from whatsapp_mcp.cli.terminal import isolated, shown
+from whatsapp_mcp.cli.outcome import RECOVER, for_account, isolated, rfc3339, shown
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.text import time_grammar
 from whatsapp_mcp.text.zone import local

@@ -11,8 +11,7 @@ import typer
 
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.options import known_account
-from whatsapp_mcp.cli.outcome import rfc3339
-from whatsapp_mcp.cli.terminal import shown
+from whatsapp_mcp.cli.outcome import rfc3339, shown
 from whatsapp_mcp.ledger import AuditRow, Fault, Ledger
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.text import time_grammar

@@ -11,7 +11,7 @@ import typer
 
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
-from whatsapp_mcp.cli.terminal import aligned, isolated
+from whatsapp_mcp.cli.outcome import aligned, isolated
 from whatsapp_mcp.errors import ContactNotFound
 from whatsapp_mcp.jid import is_person
 

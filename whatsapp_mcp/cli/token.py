@@ -10,8 +10,7 @@ import typer
 
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import AsJson, complete_accounts, complete_scopes, known_account
-from whatsapp_mcp.cli.outcome import rfc3339
-from whatsapp_mcp.cli.terminal import aligned
+from whatsapp_mcp.cli.outcome import aligned, rfc3339
 from whatsapp_mcp.text.choices import SCOPES
 
 if TYPE_CHECKING:

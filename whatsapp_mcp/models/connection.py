@@ -1,7 +1,7 @@
 """The connection to WhatsApp: the table of its states, its status, and the progress of linking.
 
 Everything that depends on the state alone derives from this table: the advice of `status` and of refusals
-(for a person at a shell, `cli/advice.py` says it in commands), which states have no client, when a command
+(for a person at a shell, `cli/outcome.py` says it in commands), which states have no client, when a command
 stops waiting, and the table in docs/troubleshooting.md. The transitions are in `device/connection/state.py`.
 """
 

@@ -14,8 +14,7 @@ import typer
 
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
-from whatsapp_mcp.cli.outcome import ExitCode
-from whatsapp_mcp.cli.terminal import aligned, isolated
+from whatsapp_mcp.cli.outcome import ExitCode, aligned, isolated
 from whatsapp_mcp.errors import ChatNotFound, InvalidArgument
 from whatsapp_mcp.jid import looks_like_jid, parse_number
 

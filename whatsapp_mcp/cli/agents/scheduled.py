@@ -12,8 +12,7 @@ import typer
 
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
-from whatsapp_mcp.cli.outcome import rfc3339
-from whatsapp_mcp.cli.terminal import aligned, isolated
+from whatsapp_mcp.cli.outcome import aligned, isolated, rfc3339
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.text import time_grammar
 from whatsapp_mcp.text.zone import local

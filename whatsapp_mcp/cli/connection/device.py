@@ -1,10 +1,15 @@
-"""What commands do with an account's device: from the server that leads it, or by leading for a while."""
+"""An account's device for commands: from the server that leads it, or by leading for a while.
+
+`whatsapp-mcp pause` and `resume` too, which need no device.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -12,14 +17,16 @@ import anyio
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.cli.options import known_account
-from whatsapp_mcp.device.operations import Device, Devices, control
+from whatsapp_mcp.device import leader
+from whatsapp_mcp.device.leader import observed_status
+from whatsapp_mcp.device.operations import Device, Devices
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import PERSON, ConnectionStatus
+from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import INTERRUPT, receive_signals
 from whatsapp_mcp.text.redaction import RedactingFormatter, describe, set_levels
 
 T = TypeVar("T")
-
 SETTLE_LIMIT: Final = 15.0
 """Seconds to wait for a connection that this command itself is opening."""
 SETTLE_POLL: Final = 0.1
@@ -94,7 +101,7 @@ async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> Conne
     deadline = anyio.current_time() + limit
     while True:
         async with devices.use() as device:
-            status = await device.do(control.status)
+            status = await device.status()
         if not status.state.traits.connecting or anyio.current_time() >= deadline:
             return status
         await anyio.sleep(SETTLE_POLL)
@@ -127,7 +134,7 @@ async def reconnected(
         NotLinked: No phone is linked.
         Busy: No server could be asked in time, or it does not answer.
     """
-    await asked(devices, lambda device: device.do(control.reconnect), limit)
+    await asked(devices, lambda device: device.reconnect(), limit)
     return await settled_status(devices, limit)
 
 
@@ -139,4 +146,39 @@ async def unlinked(devices: Devices, _: ReadingArchive) -> None:
     """
     await settled_status(devices)
     async with devices.use() as device:
-        await device.do(control.unlink)
+        await device.unlink()
+
+
+def paused(account: str, until: datetime | None) -> ConnectionStatus:
+    """Pause an account's connection, and the status after it.
+
+    Raises:
+        WhatsAppError: See `device.pausing.pause`.
+        NotLinked: The account is not here.
+    """
+    return _run(account, partial(leader.pause, until=until))
+
+
+def resumed(account: str, limit: float = RECONNECT_LIMIT) -> ConnectionStatus:
+    """End the pause of an account, and the status once its server is online or `limit` seconds have passed.
+
+    Raises:
+        WhatsAppError: See `device.pausing.resume`.
+        NotLinked: The account is not here.
+    """
+
+    async def resume_and_wait(folder: AccountFolder) -> ConnectionStatus:
+        status = await leader.resume(folder)
+        deadline = anyio.current_time() + limit
+        while status.leader_pid and status.state.traits.connecting and anyio.current_time() < deadline:
+            await anyio.sleep(SETTLE_POLL)
+            status = await observed_status(folder)
+        return status
+
+    return _run(account, resume_and_wait)
+
+
+def _run(account: str, ask: Callable[[AccountFolder], Awaitable[ConnectionStatus]]) -> ConnectionStatus:
+    folder = known_account(account)
+    log_to_stderr(settings.load().log_level)
+    return anyio.run(ask, folder)

@@ -1,24 +1,27 @@
-"""`whatsapp-mcp status` and `reconnect`: the connection's state for a person or a program."""
+"""`whatsapp-mcp status`: the connection's state for a person or a program, also as it changes (`--watch`)."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 
 import anyio
 import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.connection.device import log_to_stderr, settled_status, with_device
 from whatsapp_mcp.cli.options import known_account
-from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
-from whatsapp_mcp.cli.terminal import aligned, shown
+from whatsapp_mcp.cli.outcome import ExitCode, advice, aligned, isolated, rfc3339, shown
 from whatsapp_mcp.errors import NotLinked
 from whatsapp_mcp.models import (
     ADDRESS_BOOK_MISSING,
@@ -28,6 +31,14 @@ from whatsapp_mcp.models import (
     ConnectionStatus,
     FilesStatus,
 )
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.settings import AccountFolder
+
+EVERY: Final = 1.0
+"""Seconds between two looks."""
+_BAR: Final = 40
+"""Characters of the bar of the history."""
 
 
 def find(account: str, *, wait: bool) -> ConnectionStatus:
@@ -149,3 +160,102 @@ def _plain(value: object) -> object:
     if isinstance(value, FilesStatus):
         return asdict(value)
     raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+class Watcher(Protocol):
+    """Shows each status that differs from the one before."""
+
+    def show(self, status: ConnectionStatus) -> None:
+        """A status has come."""
+        ...
+
+
+def watch(account: str, *, as_json: bool, out: TextIO) -> None:
+    """Show the state of the connection until Ctrl-C.
+
+    Raises:
+        InvalidArgument: The name cannot be one, or the settings are wrong.
+        NotLinked: There is no such account here.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    folder = known_account(account)
+    loaded = settings.load().for_account(account)
+    log_to_stderr(loaded.log_level)
+    home, away = str(loaded.home), loaded.leaves_this_computer
+    console = Console(file=out, highlight=False)
+    is_screen = console.is_terminal and not console.is_dumb_terminal
+    if as_json or not is_screen:
+        write = to_json if as_json else to_text
+        anyio.run(follow, looks(folder), LineWatcher(out, lambda status: write(status, home, away)))
+        return
+    with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+        anyio.run(follow, looks(folder), ScreenWatcher(live, lambda status: to_text(status, home, away)))
+
+
+async def looks(folder: AccountFolder, every: float = EVERY) -> AsyncGenerator[ConnectionStatus]:
+    """What the leader says, or the disk, again and again."""
+    from whatsapp_mcp.device.leader import observed_status
+
+    while True:
+        yield await observed_status(folder)
+        await anyio.sleep(every)
+
+
+async def follow(statuses: AsyncGenerator[ConnectionStatus], watcher: Watcher) -> None:
+    """Show each of them, as long as there are any."""
+    async with aclosing(statuses):
+        async for status in statuses:
+            watcher.show(status)
+
+
+@dataclass
+class LineWatcher:
+    """Writes a status whenever something in it has changed: for programs, or where nothing is redrawn."""
+
+    out: TextIO
+    told: Callable[[ConnectionStatus], str]
+    _last: str = ""
+
+    def show(self, status: ConnectionStatus) -> None:
+        """Write it if it is new."""
+        said = self.told(status)
+        if said != self._last:
+            self.out.write(f"{said}\n")
+            self.out.flush()
+            self._last = said
+
+
+@dataclass
+class ScreenWatcher:
+    """Redraws one place; the states that the connection has left stay above it, each with its time."""
+
+    live: Live
+    told: Callable[[ConnectionStatus], str]
+    _last: ConnectionStatus | None = field(default=None)
+
+    def show(self, status: ConnectionStatus) -> None:
+        """Redraw it."""
+        before, self._last = self._last, status
+        if before is not None and before.state is not status.state:
+            lasted = f"{before.since.astimezone():%H:%M:%S} – {status.since.astimezone():%H:%M:%S}"
+            self.live.console.print(Text.assemble((f"{lasted}  ", "dim"), *_first_line(before)))
+        first, *rest = isolated(self.told(status)).splitlines()
+        styled = Text(first, style=style_of(status.state))
+        bar = [_bar(status.history_progress)] if status.history_progress is not None else []
+        self.live.update(Group(styled, Text("\n".join(rest)), *bar), refresh=True)
+
+
+def _first_line(status: ConnectionStatus) -> list[tuple[str, str]]:
+    why = f": {isolated(status.reason)}" if status.reason else ""
+    return [(status.state.value, style_of(status.state)), (why, "")]
+
+
+def _bar(percent: int) -> Group:
+    return Group(Text("The history comes:"), ProgressBar(100, percent, width=_BAR))
+
+
+def style_of(state: ConnectionState) -> str:
+    """Green where all is well, yellow where it ends by itself, red where somebody has to act."""
+    if state is ConnectionState.ONLINE:
+        return "bold green"
+    return "bold red" if state.traits.needs_person else "bold yellow"

@@ -1,11 +1,20 @@
-"""The agent of the demo: a short script in place of a model, with real tool calls and their real answers."""
+"""The agent of the demo and its server.
+
+The agent is a short script in place of a model, with real tool calls and their real answers. The server is
+the real one, in a process of its own, pointed at the simulated WhatsApp.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import shlex
+import socket
+import subprocess
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -17,15 +26,20 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from rich.markup import escape
 
-from whatsapp_mcp.cli.demo.server_process import command
-from whatsapp_mcp.settings import HOME_VARIABLE
+from whatsapp_mcp.processes.child_process import module_command
+from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
     from rich.console import Console
 
     from whatsapp_simulator.scenario import Scenario
+    from whatsapp_simulator.whatsapp import WhatsApp
 
+HOST: Final = "127.0.0.1"
+USUAL_PORT: Final = 8808
+STOP_LIMIT: Final = 0.8
+"""Seconds that the server has to end before it is killed."""
 START_LIMIT: Final = 60.0
 LINK_LIMIT: Final = 60.0
 ARRIVAL_LIMIT: Final = 60.0
@@ -41,8 +55,6 @@ ANSWER: Final = "Yes please, both tins. I will pay you back on Saturday."
 OFFER: Final = "Guten Tag, ja, er ist noch zu haben."
 QUESTION: Final = "*May this be done?*"
 """How a question on the phone begins."""
-
-
 _REF: Final = re.compile(r"#\d+")
 _PAIRING_CODE: Final = re.compile(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b")
 _MESSAGE: Final = re.compile(rf"^{_REF.pattern} ", re.MULTILINE)
@@ -50,6 +62,64 @@ _MESSAGE: Final = re.compile(rf"^{_REF.pattern} ", re.MULTILINE)
 _WITHHELD: Final = re.compile(r"\[a stranger wrote \((\d+) messages\)")
 SERVER_GONE: Final = (httpx2.TransportError, MCPError, OSError)
 """What a client raises when its server ends."""
+
+
+def command(port: int | None = None) -> list[str]:
+    """What starts a server: over HTTP on `port`, or over stdio."""
+    serve = [*module_command("whatsapp_mcp.simulated", "serve")]
+    return serve if port is None else [*serve, "--transport", "http", "--host", HOST, "--port", str(port)]
+
+
+def environment(whatsapp: WhatsApp, home: Path) -> dict[str, str]:
+    """What the server process gets: the person's own settings stay out of the demo."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+    return {**kept, **whatsapp.environment(), HOME_VARIABLE: str(home)}
+
+
+def join(variables: dict[str, str]) -> str:
+    """The variables for the command of a server that joins the demo.
+
+    The proxy goes with it: should the demo end first, that server becomes the leader and must not look for
+    WhatsApp outside.
+    """
+    names = (HOME_VARIABLE, "HTTPS_PROXY", "NO_PROXY")
+    return " ".join(f"{name}={shlex.quote(variables[name])}" for name in names)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    variables: dict[str, str], port: int | None, log: Path
+) -> AsyncGenerator[anyio.abc.Process]:
+    """The server process, on `port` or over stdin and stdout of this process; ended with this block."""
+    stdin = None if port is None else subprocess.DEVNULL
+    with log.open("wb") as stderr:
+        process = await anyio.open_process(
+            command(port), env=variables, cwd=log.parent, stdin=stdin, stdout=None, stderr=stderr
+        )
+    try:
+        yield process
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _stop(process)
+
+
+async def _stop(process: anyio.abc.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        with anyio.move_on_after(STOP_LIMIT):
+            await process.wait()
+            return
+        process.kill()
+        await process.wait()
+
+
+def free_port(*, usual: bool) -> int:
+    """A free port: the usual one where `usual` is wished and it is free."""
+    for port in (USUAL_PORT, 0) if usual else (0,):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    return USUAL_PORT
 
 
 class DemoFailed(Exception):

@@ -3,9 +3,8 @@
 Without `--online` nothing is asked over the network: the only addresses are unix sockets and loopback.
 """
 
-from whatsapp_mcp.cli.doctor.command import run
-from whatsapp_mcp.cli.doctor.examination import examine
+from whatsapp_mcp.cli.doctor.examination import examine, run
 from whatsapp_mcp.cli.doctor.finding import Finding
-from whatsapp_mcp.cli.doctor.readers import REINSTALL
+from whatsapp_mcp.cli.doctor.program import REINSTALL
 
 __all__ = ["REINSTALL", "Finding", "examine", "run"]

@@ -11,10 +11,9 @@ from typing import Final
 import anyio
 
 from whatsapp_mcp.archive.read import silent_groups
-from whatsapp_mcp.cli.advice import advice
-from whatsapp_mcp.cli.doctor.contents import has_held_messages, linked_devices
-from whatsapp_mcp.cli.doctor.databases import Unread, read_only
+from whatsapp_mcp.cli.doctor.databases import Unread, has_held_messages, linked_devices, read_only
 from whatsapp_mcp.cli.doctor.finding import Finding, listed
+from whatsapp_mcp.cli.outcome import advice
 from whatsapp_mcp.device.connection import UNLINKED_HERE, record_in
 from whatsapp_mcp.device.connection import advice as connection_advice
 from whatsapp_mcp.device.leader import leader_status, running_leader

@@ -1,39 +1,43 @@
-"""All checks, in the order in which their findings are shown."""
+"""`whatsapp-mcp doctor`: runs all checks, and shows what they found to a person, a program or an issue."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, ParamSpec
 
+import typer
+from rich.console import Console
+from rich.markup import escape
+
 from whatsapp_mcp import settings as settings_module
-from whatsapp_mcp.cli.advice import for_account
 from whatsapp_mcp.cli.doctor import (
     accounts,
-    applications,
-    contents,
     databases,
     home,
-    machine,
     online,
     program,
-    readers,
 )
+from whatsapp_mcp.cli.doctor.bundle import report
 from whatsapp_mcp.cli.doctor.finding import AccountCheck, Check, Finding, HomeCheck
-from whatsapp_mcp.errors import WhatsAppError, cause
+from whatsapp_mcp.cli.outcome import ExitCode, for_account
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError, cause
+from whatsapp_mcp.system import write_private
 
 P = ParamSpec("P")
-
 PROGRAM: Final[tuple[Check, ...]] = (
     program.installation,
     program.versions,
     program.age,
     program.extras,
     program.sqlite,
-    readers.libmagic,
-    readers.library,
-    readers.pictures,
+    program.libmagic,
+    program.library,
+    program.pictures,
 )
 HOME: Final[tuple[HomeCheck, ...]] = (
     home.settings_in_force,
@@ -42,10 +46,10 @@ HOME: Final[tuple[HomeCheck, ...]] = (
     home.disk,
     home.permissions,
     home.accounts,
-    machine.clock,
-    machine.time_zone,
-    machine.port,
-    applications.applications,
+    home.clock,
+    home.time_zone,
+    home.port,
+    home.applications,
 )
 ACCOUNT: Final[tuple[AccountCheck, ...]] = (
     accounts.keys,
@@ -53,7 +57,7 @@ ACCOUNT: Final[tuple[AccountCheck, ...]] = (
     accounts.meeting_place,
     accounts.files,
     databases.integrity,
-    contents.archive,
+    databases.archive,
     accounts.groups,
     accounts.leftovers,
 )
@@ -133,10 +137,85 @@ def _found(check: Callable[P, Finding], *args: P.args, **kwargs: P.kwargs) -> Fi
         said = f"a database cannot be used: {cause(error)}"
         return Finding(name, False, said, "Run `whatsapp-mcp archive check`.")
     except ImportError as error:
-        return Finding(name, False, f"{error.name or 'a package'} cannot be imported", readers.REINSTALL)
+        return Finding(name, False, f"{error.name or 'a package'} cannot be imported", program.REINSTALL)
 
 
 def _of(account: str, finding: Finding) -> Finding:
     """The finding with its account, also in the commands that it names."""
     action = for_account(finding.action, account) if finding.action else None
     return replace(finding, account=account, action=action)
+
+
+def run(*, online: bool = False, bundle: bool = False, yes: bool = False, as_json: bool = False) -> ExitCode:
+    """Run the checks and tell what they found.
+
+    Args:
+        online: Whether WhatsApp's servers are asked, too.
+        bundle: Show the report for an issue, and write it to a file.
+        yes: Write it without asking.
+        as_json: Print the findings for a program.
+
+    Raises:
+        InvalidArgument: The report cannot be written, or is asked for as JSON.
+        typer.Abort: The person does not want it to be written.
+    """
+    if bundle and as_json:
+        raise InvalidArgument("The report of --bundle is text.", "Use --json without --bundle.")
+    examined = examine(over_network=online)
+    found = list(examined if bundle or as_json else _printed(examined))
+    if bundle:
+        _write(report(found), yes=yes)
+    elif as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))
+    else:
+        typer.echo(_summary(found))
+    return ExitCode.OK if all(finding.ok for finding in found) else ExitCode.FAILED
+
+
+def _printed(found: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings, each printed as it comes: some checks take seconds."""
+    out = Console(highlight=False)
+    for finding in found:
+        out.print(f"{_mark(finding)} {escape(_title(finding))}: {escape(finding.detail)}", soft_wrap=True)
+        if finding.action:
+            out.print(f"     {escape(finding.action)}", soft_wrap=True)
+        yield finding
+
+
+def _summary(found: Sequence[Finding]) -> str:
+    """All of it in one line."""
+    failed = [_title(finding) for finding in found if not finding.ok]
+    if failed:
+        return f"{len(failed)} of {len(found)} failed: {', '.join(failed)}."
+    notes = sum(finding.action is not None for finding in found)
+    return f"All is well, with {notes} {'note' if notes == 1 else 'notes'}." if notes else "All is well."
+
+
+def _title(finding: Finding) -> str:
+    return f"{finding.name} [{finding.account}]" if finding.account else finding.name
+
+
+def _mark(finding: Finding) -> str:
+    if not finding.ok:
+        return "[red]FAIL[/red]"
+    return "[yellow]note[/yellow]" if finding.action else "[green]ok  [/green]"
+
+
+def _write(text: str, *, yes: bool) -> None:
+    """Show the report, and write it to the current folder if that is wanted.
+
+    Raises:
+        typer.Abort: It is not.
+        InvalidArgument: The file cannot be written.
+    """
+    typer.echo(text)
+    path = Path(f"whatsapp-mcp-doctor-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt").absolute()
+    if not yes:
+        typer.confirm(f"Write this to {path}?", abort=True, err=True)
+    try:
+        write_private(path, text.encode())
+    except OSError as error:
+        raise InvalidArgument(
+            f"{path} cannot be written: {cause(error)}.", "Run it in a folder that you can write."
+        ) from error
+    typer.echo(f"Written to {path}. Read it before you give it to anybody.", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from whatsapp_mcp.cli.advice import advice
+from whatsapp_mcp.cli.outcome import advice
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder, Settings
 

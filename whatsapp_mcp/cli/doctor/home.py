@@ -1,18 +1,40 @@
-"""Checks of the home folder: whether it can be used, its disk, and who may read it."""
+"""Checks of the home folder and of the computer.
+
+Whether the folder can be used, its disk, and who may read it; the clock, the time zone and the port of HTTP;
+and whether each MCP host here starts this program.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import socket
+import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterator
+import zoneinfo
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from whatsapp_mcp.cli import hosts
+from whatsapp_mcp.cli import installation as this_build
+from whatsapp_mcp.cli.doctor.databases import Unread, newest_message, read_only
 from whatsapp_mcp.cli.doctor.finding import Finding, listed
+from whatsapp_mcp.cli.hosts import Found, Launch, Machine
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.settings import HOME_VARIABLE, REMOVING, RENAMING, Settings, file_system_of, sharing_of
-from whatsapp_mcp.system import HAS_MODES, is_foreign, open_to_others, own_user
+from whatsapp_mcp.settings import (
+    HOME_VARIABLE,
+    REMOVING,
+    RENAMING,
+    Settings,
+    file_system_of,
+    home_in,
+    sharing_of,
+)
+from whatsapp_mcp.system import HAS_MODES, has_time_zone, is_foreign, open_to_others, own_user, reuse_address
 from whatsapp_mcp.text.redaction import without_credentials
 
 _FULL: Final = 100
@@ -27,6 +49,11 @@ _PRIVATE: Final = (
     "accounts/*/client/*",
 )
 """What only the owner may read. Not `config.toml`: editors write it for all, and its folder is private."""
+TOLERANCE: Final = timedelta(minutes=2)
+"""How far a clock may be off; WhatsApp and certificates allow more, what `status` says becomes wrong."""
+SET_CLOCK: Final = "Set the clock of this computer, best by switching on time synchronisation."
+_POSIX_ZONE: Final = re.compile(r"(<[^>]+>|[A-Za-z]{3,})([+-]?\d.*)")
+"""A zone that is written out, as tzset(3) takes it: `CET-1CEST`."""
 
 
 def settings_in_force(loaded: Settings) -> Finding:
@@ -147,3 +174,111 @@ def _private(loaded: Settings) -> Iterator[Path]:
     yield from (key for key in (loaded.encryption.key_file, loaded.server.tls_key) if key is not None)
     for pattern in _PRIVATE:
         yield from loaded.home.glob(pattern)
+
+
+def clock(loaded: Settings, now: datetime | None = None) -> Finding:
+    """Whether the clock can be right: not before the library was made, nor before messages that are here.
+
+    One that is ahead shows only against a server's (`--online`).
+    """
+    now = now or datetime.now(UTC)
+    made = this_build.library_date()
+    if made is not None and now.date() < made:
+        return Finding(
+            "clock", False, f"{now:%Y-%m-%d}, before the client library was made ({made})", SET_CLOCK
+        )
+    for name in loaded.accounts():
+        folder = loaded.account_folder(name)
+        try:
+            with read_only(folder, folder.archive_db) as db:
+                newest = newest_message(db)
+        except (Unread, WhatsAppError, sqlite3.DatabaseError):  # `integrity` tells of damage
+            continue
+        if newest is not None and (behind := newest - now) > TOLERANCE:
+            minutes = behind.total_seconds() / 60
+            said = f"{minutes:.0f} minutes behind the server's time of messages that are here already"
+            return Finding("clock", False, said, SET_CLOCK)
+    return Finding("clock", True, "agrees with what is here; --online compares it with a server's")
+
+
+def time_zone(loaded: Settings) -> Finding:
+    """The zone in which times are shown and understood."""
+    offset = datetime.now(loaded.zone).strftime("%z")
+    if loaded.timezone:
+        return Finding("time zone", True, f"{loaded.timezone} (UTC{offset}), of the settings")
+    name = os.environ.get("TZ", "").removeprefix(":")
+    if name and not _is_zone(name):
+        said = f"the variable TZ names no zone that is known here ({name!r}), so times are in UTC"
+        return Finding("time zone", False, said, "Correct TZ, or set `timezone` in config.toml.")
+    if not name and not has_time_zone():
+        said = "this system has none set, so times are in UTC"
+        return Finding("time zone", True, said, "If you are elsewhere, set `timezone` in config.toml.")
+    return Finding("time zone", True, f"{datetime.now().astimezone().tzname()} (UTC{offset}), of the system")
+
+
+def _is_zone(name: str) -> bool:
+    if _POSIX_ZONE.fullmatch(name) or Path(name).is_file():
+        return True
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def port(loaded: Settings) -> Finding:
+    """Whether a server could listen where the settings say. Nothing is asked of who listens there already."""
+    host, number = loaded.server.host, loaded.server.port
+    where = f"port {number} on {host}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, number, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            reuse_address(probe)  # as servers do
+            probe.bind(address)
+    except socket.gaierror:
+        return Finding("port", True, f"{where} is not tried: a name would have to be looked up")
+    except OSError as error:
+        said = f"{where} cannot be used: {error.strerror}"
+        action = "If it is no HTTP server of yours, use `serve --port`, or change server.host or server.port."
+        return Finding("port", True, said, action)
+    return Finding("port", True, f"{where} is free for HTTP")
+
+
+def applications(loaded: Settings, machine: Machine | None = None) -> Finding:
+    """The hosts whose configuration has this server, and whether each starts the right program.
+
+    Configurations are read, and nothing is started. A program that is not there is a fault; another one may
+    be meant.
+    """
+    found = hosts.found(machine or Machine.here())
+    if not found:
+        return Finding("hosts", True, "no application is set up here", "Run `whatsapp-mcp install HOST`.")
+    gone = [each for each in found if shutil.which(each.launch.command) is None]
+    others = [each for each in found if each not in gone and not _is_this(each.launch, loaded.home)]
+    if gone:
+        said = f"{_titles(gone)}: the program that is to be started is not there"
+        return Finding("hosts", False, said, _install(gone))
+    if others:
+        said = f"{_titles(others)}: another installation or another home folder is used"
+        return Finding("hosts", True, said, f"If that is not meant: {_install(others)}")
+    return Finding("hosts", True, f"this program is started by {_titles(found)}")
+
+
+def _titles(found: Sequence[Found]) -> str:
+    return ", ".join(sorted({each.host.title for each in found}))
+
+
+def _install(found: Sequence[Found]) -> str:
+    commands = [f"`whatsapp-mcp install {name}`" for name in sorted({each.host.name for each in found})]
+    return f"Run {' and '.join(commands)}."
+
+
+def _is_this(launch: Launch, home: Path) -> bool:
+    """Whether a host starts the installation that runs now, with the home folder of now."""
+    here = Launch.here(None)
+    program = os.path.realpath(shutil.which(launch.command) or launch.command)
+    if program != os.path.realpath(here.command) or launch.args[: len(here.args)] != here.args:
+        return False
+    return home_in(dict(launch.env)) == home

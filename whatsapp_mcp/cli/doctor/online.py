@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from whatsapp_mcp.cli.doctor.finding import Finding
-from whatsapp_mcp.cli.doctor.machine import SET_CLOCK, TOLERANCE
+from whatsapp_mcp.cli.doctor.home import SET_CLOCK, TOLERANCE
 from whatsapp_mcp.settings import Settings
 
 if TYPE_CHECKING:

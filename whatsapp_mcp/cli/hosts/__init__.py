@@ -1,6 +1,5 @@
 """MCP hosts: how each is set up to start this server, and how that is taken back."""
 
-from whatsapp_mcp.cli.hosts.entries import entry_of, http_snippet, rendered, snippet
 from whatsapp_mcp.cli.hosts.host import (
     AUTHORIZATION,
     MERGE,
@@ -17,9 +16,18 @@ from whatsapp_mcp.cli.hosts.host import (
     plain_entry,
     typed_entry,
 )
-from whatsapp_mcp.cli.hosts.launch import Launch, launch_of
-from whatsapp_mcp.cli.hosts.machine import Machine
-from whatsapp_mcp.cli.hosts.steps import Found, found, to_install, to_undo, unreadable
+from whatsapp_mcp.cli.hosts.launch import Launch, Machine, launch_of
+from whatsapp_mcp.cli.hosts.steps import (
+    Found,
+    entry_of,
+    found,
+    http_snippet,
+    rendered,
+    snippet,
+    to_install,
+    to_undo,
+    unreadable,
+)
 from whatsapp_mcp.cli.hosts.table import known_hosts
 from whatsapp_mcp.system import System
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import anyio
 import typer
 
-from whatsapp_mcp.cli.advice import for_account
 from whatsapp_mcp.cli.command_line import App
-from whatsapp_mcp.cli.hosts.entries import Snippet, http_snippet, snippet
 from whatsapp_mcp.cli.hosts.host import Host
-from whatsapp_mcp.cli.hosts.launch import Launch, server_name
-from whatsapp_mcp.cli.hosts.machine import Machine
+from whatsapp_mcp.cli.hosts.launch import Launch, Machine, server_name
+from whatsapp_mcp.cli.hosts.steps import Snippet, http_snippet, snippet
 from whatsapp_mcp.cli.hosts.table import known_hosts
 from whatsapp_mcp.cli.options import AnyAccount, account_names, agreed, known_account
+from whatsapp_mcp.cli.outcome import for_account
 from whatsapp_mcp.errors import NotLinked, Unsupported, WhatsAppError
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ import typer
 
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
-from whatsapp_mcp.cli.outcome import ExitCode, print_error, rfc3339
-from whatsapp_mcp.cli.terminal import aligned, fitted, isolated, shown
+from whatsapp_mcp.cli.outcome import ExitCode, aligned, fitted, isolated, print_error, rfc3339, shown
 from whatsapp_mcp.errors import AmbiguousChat, Busy, ChatNotFound, InvalidArgument, WhatsAppError
 from whatsapp_mcp.system import INTERRUPT, receive_signals
 

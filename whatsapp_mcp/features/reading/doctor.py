@@ -7,8 +7,8 @@ from typing import Final
 
 import anyio
 
-from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.doctor import REINSTALL, Finding
+from whatsapp_mcp.cli.outcome import advice
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.features.reading.readers import WRITING, ReaderOptions, open_reader, reads_words
 from whatsapp_mcp.features.reading.speech.options import (

@@ -11,8 +11,7 @@ import typer
 
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
-from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
-from whatsapp_mcp.cli.terminal import aligned
+from whatsapp_mcp.cli.outcome import ExitCode, aligned, rfc3339
 from whatsapp_mcp.errors import InvalidArgument
 
 if TYPE_CHECKING:

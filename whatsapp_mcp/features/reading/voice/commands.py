@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import AsJson
-from whatsapp_mcp.cli.terminal import aligned
+from whatsapp_mcp.cli.outcome import advice, aligned
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.features.reading.voice.progress import JsonProgress, TerminalProgress
 from whatsapp_mcp.text.choices import SPEECH_MODELS

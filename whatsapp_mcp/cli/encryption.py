@@ -20,11 +20,11 @@ from whatsapp_mcp.system import replaced
 if TYPE_CHECKING:
     from whatsapp_mcp.settings import AccountFolder
 
-app = App(no_args_is_help=True)
-
 NOT_ENCRYPTED = """\
 Not encrypted: client.db, which is the client library's own and holds the keys of the linked device and
 names and numbers of contacts; client.log. Downloads and exports are readable for an hour after each use."""
+
+app = App(no_args_is_help=True)
 
 
 @app.command()

@@ -1,17 +1,86 @@
-"""`whatsapp-mcp accounts …`, as a person types it."""
+"""`whatsapp-mcp accounts`: the accounts of this home, what they are called, and their removal.
+
+For the list nothing is led, connected or written.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whatsapp_mcp.cli.command_line import App, ListByDefault
 from whatsapp_mcp.cli.options import AsJson, agreed, complete_account, known_account
-from whatsapp_mcp.cli.terminal import aligned
+from whatsapp_mcp.cli.outcome import aligned, rfc3339
 from whatsapp_mcp.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from whatsapp_mcp.models import ConnectionState
+    from whatsapp_mcp.settings import Settings
+
+RESTART = "Servers that run serve it after a restart."
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """One account.
+
+    Attributes:
+        number: Of the phone that is linked.
+        size: Bytes of all its files.
+        last_heard: The last event from WhatsApp; None where no server runs, or none has come.
+    """
+
+    name: str
+    number: str | None
+    state: ConnectionState
+    size: int
+    last_heard: datetime | None
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "name": self.name,
+            "number": self.number,
+            "state": self.state.value,
+            "size": self.size,
+            "last_heard": rfc3339(self.last_heard) if self.last_heard else None,
+        }
+
+    def to_cells(self) -> tuple[str, ...]:
+        """For a person."""
+        heard = self.last_heard.astimezone().strftime("%Y-%m-%d %H:%M") if self.last_heard else "–"
+        return self.name, self.number or "–", self.state.value, f"{self.size / 1e6:,.1f} MB", heard
+
+
+def overview(loaded: Settings) -> list[AccountRow]:
+    """Every account of the home, by name."""
+    from whatsapp_mcp.cli.connection import find
+
+    rows: list[AccountRow] = []
+    for name in loaded.accounts():
+        status = find(name, wait=False)
+        size = size_of(loaded.account_folder(name).path)
+        rows.append(AccountRow(name, status.number, status.state, size, status.last_event_at))
+    return rows
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files in a folder; what goes meanwhile counts as nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_size if path.is_file() and not path.is_symlink() else 0
+        except FileNotFoundError:
+            continue
+    return total
+
 
 app = App(cls=ListByDefault)
 NewName = Annotated[str, typer.Argument(metavar="NAME", help="Local name of the account.")]
@@ -19,7 +88,6 @@ Name = Annotated[
     str,
     typer.Argument(metavar="NAME", autocompletion=complete_account, help="Local name of the account."),
 ]
-RESTART = "Servers that run serve it after a restart."
 
 
 @app.command("list")
@@ -29,7 +97,6 @@ def list_accounts(as_json: AsJson = False) -> None:
     With number, state, size, and when each was last heard.
     """
     from whatsapp_mcp import settings
-    from whatsapp_mcp.cli.accounts.overview import overview
 
     finish_changes()
     rows = overview(settings.load())
@@ -46,7 +113,7 @@ def list_accounts(as_json: AsJson = False) -> None:
 def add(name: NewName) -> None:
     """Add an account, to be linked next."""
     from whatsapp_mcp import settings
-    from whatsapp_mcp.cli.accounts.changes import changing, require_no_token
+    from whatsapp_mcp.cli.account_changes import changing, require_no_token
 
     settings.check_new_name(name)
     finish_changes()
@@ -70,7 +137,7 @@ def rename_account(
     Its settings and the tokens that are limited to it go with it. No server of it may run.
     """
     from whatsapp_mcp import settings
-    from whatsapp_mcp.cli.accounts.changes import rename
+    from whatsapp_mcp.cli.account_changes import rename
 
     settings.check_new_name(new)
     finish_changes()
@@ -93,7 +160,7 @@ def remove_account(
     All of it that is here: keys, messages, files, its settings. No server of it may run.
     """
     from whatsapp_mcp import settings
-    from whatsapp_mcp.cli.accounts.changes import remove, require_removable
+    from whatsapp_mcp.cli.account_changes import remove, require_removable
     from whatsapp_mcp.cli.connection import find, unlinked, with_known_device
     from whatsapp_mcp.models import LINKED_DEVICES, ConnectionState
 
@@ -116,7 +183,7 @@ def remove_account(
 def finish_changes() -> None:
     """Complete or undo a change that was interrupted, and say so."""
     from whatsapp_mcp import settings
-    from whatsapp_mcp.cli.accounts.changes import finish
+    from whatsapp_mcp.cli.account_changes import finish
 
     for said in finish(settings.load()):
         typer.echo(said, err=True)
