@@ -16,7 +16,7 @@ from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet import settings
 from whatsapp_fleet.cli import moving
 from whatsapp_fleet.cli.app import app
-from whatsapp_mcp.cli.accounts import changes
+from whatsapp_mcp.cli import account_changes
 from whatsapp_mcp.device.leader import LeaderLock
 from whatsapp_mcp.server.transports import Tokens
 
@@ -109,7 +109,7 @@ def test_what_comes_before_and_after_the_database_goes_on_after_a_kill(
     assert settings.load().accounts() == ["club", "work"]
     assert settings.load().for_account("work").policy.mode == "open"
     assert not list(home.rglob("arrival.json"))
-    assert changes.finish(settings.load()) == []
+    assert account_changes.finish(settings.load()) == []
 
 
 def _at(url: str) -> moving.Database:
@@ -119,7 +119,7 @@ def _at(url: str) -> moving.Database:
 def test_a_server_that_starts_on_an_account_that_is_elsewhere_says_so(home: Path) -> None:
     folder = settings.load().account_folder("work")
     folder.moved.write_text("{}")
-    with pytest.raises(changes.InvalidArgument, match="was moved into a database"):
+    with pytest.raises(account_changes.InvalidArgument, match="was moved into a database"):
         folder.create()
 
 

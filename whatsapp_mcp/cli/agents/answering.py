@@ -56,9 +56,10 @@ def pair(
 ) -> None:
     """Let in whoever was told this code."""
     from whatsapp_mcp.cli.connection import asked, with_known_device
+    from whatsapp_mcp.device.operations import agents
 
     async def let_in(devices: Devices, _: ReadingArchive) -> Pairing:
-        return await asked(devices, lambda device: device.pair(code))
+        return await asked(devices, lambda device: device.do(agents.pair, code))
 
     pairing = with_known_device(account, let_in)
     typer.echo(f"{number_of(pairing.chat) or pairing.chat} is let in.")
@@ -71,11 +72,12 @@ def drop(
 ) -> None:
     """Answer this chat no more."""
     from whatsapp_mcp.cli.connection import asked, with_known_device
+    from whatsapp_mcp.device.operations import agents
 
     jid = parse_chat(chat)
 
     async def let_out(devices: Devices, _: ReadingArchive) -> None:
-        await asked(devices, lambda device: device.drop_pairing(jid))
+        await asked(devices, lambda device: device.do(agents.drop_pairing, jid))
 
     with_known_device(account, let_out)
     typer.echo(f"{number_of(jid) or jid} is no longer let in.")
@@ -83,9 +85,10 @@ def drop(
 
 def _ask_status(account: str) -> AgentStatus:
     from whatsapp_mcp.cli.connection import asked, with_known_device
+    from whatsapp_mcp.device.operations import agents
 
     async def read(devices: Devices, _: ReadingArchive) -> AgentStatus:
-        return await asked(devices, lambda device: device.agent_status())
+        return await asked(devices, lambda device: device.do(agents.agent_status))
 
     return with_known_device(account, read)
 
@@ -142,7 +145,9 @@ def approve(
 
     if answer is not None and (number is None or only_list):
         raise InvalidArgument("--yes and --no answer one question.", "Give its id.")
-    waiting = _ask_leader(account, lambda device: device.approvals())
+    from whatsapp_mcp.device.operations import approvals
+
+    waiting = _ask_leader(account, lambda device: device.do(approvals.approvals))
     chosen = [one for one in waiting if number in {None, one.id}]
     if number is not None and not chosen:
         raise InvalidArgument(f"No question {number} waits.", "List them with `whatsapp-mcp approve --list`.")
@@ -177,7 +182,9 @@ def _ask_each(account: str, questions: list[Approval]) -> None:
 
 
 def _decide(account: str, number: str, approved: bool) -> Approval:
-    return _ask_leader(account, lambda device: device.decide(number, approved, "terminal"))
+    from whatsapp_mcp.device.operations import approvals
+
+    return _ask_leader(account, lambda device: device.do(approvals.decide, number, approved, "terminal"))
 
 
 def _outcome(approval: Approval) -> str:

@@ -19,7 +19,7 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.device import leader
 from whatsapp_mcp.device.leader import observed_status
-from whatsapp_mcp.device.operations import Device, Devices
+from whatsapp_mcp.device.operations import Device, Devices, control
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import PERSON, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
@@ -101,7 +101,7 @@ async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> Conne
     deadline = anyio.current_time() + limit
     while True:
         async with devices.use() as device:
-            status = await device.status()
+            status = await device.do(control.status)
         if not status.state.traits.connecting or anyio.current_time() >= deadline:
             return status
         await anyio.sleep(SETTLE_POLL)
@@ -134,7 +134,7 @@ async def reconnected(
         NotLinked: No phone is linked.
         Busy: No server could be asked in time, or it does not answer.
     """
-    await asked(devices, lambda device: device.reconnect(), limit)
+    await asked(devices, lambda device: device.do(control.reconnect), limit)
     return await settled_status(devices, limit)
 
 
@@ -146,7 +146,7 @@ async def unlinked(devices: Devices, _: ReadingArchive) -> None:
     """
     await settled_status(devices)
     async with devices.use() as device:
-        await device.unlink()
+        await device.do(control.unlink)
 
 
 def paused(account: str, until: datetime | None) -> ConnectionStatus:
