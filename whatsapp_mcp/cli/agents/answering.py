@@ -142,11 +142,10 @@ def approve(
         WhatsAppError: The leader cannot be asked.
     """
     from whatsapp_mcp import settings
+    from whatsapp_mcp.device.operations import approvals
 
     if answer is not None and (number is None or only_list):
         raise InvalidArgument("--yes and --no answer one question.", "Give its id.")
-    from whatsapp_mcp.device.operations import approvals
-
     waiting = _ask_leader(account, lambda device: device.do(approvals.approvals))
     chosen = [one for one in waiting if number in {None, one.id}]
     if number is not None and not chosen:
