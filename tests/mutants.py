@@ -32,7 +32,7 @@ AREAS: Final = {
         ("tests/archive/test_outbox.py", "tests/device/test_*send*.py", "tests/device/test_outbox.py"),
     ),
     "gate": (
-        ("device/guard/gate.py", "device/guard/held_sends.py", "policy/decisions.py"),
+        ("device/guard/gate.py", "device/guard/sends.py", "policy/decisions.py"),
         ("tests/policy", "tests/device/test_g*.py", "tests/device/test_*send*.py", "tests/injections"),
     ),
     "identity": (

@@ -44,7 +44,7 @@ async def pause(
         limit: Seconds to wait for a leader that is starting or ending.
 
     Raises:
-        WhatsAppError: See `Device.pause`.
+        WhatsAppError: What `control.pause` raises.
         Busy: A process holds the account and does not answer, or the disk cannot be written.
     """
     return await _ask(folder, connection.PauseAsked(until), limit)
@@ -54,7 +54,7 @@ async def resume(folder: AccountFolder, *, limit: float = LEADER_LIMIT) -> Conne
     """End a pause; answers the status after it. Without a leader nothing connects: the next one does.
 
     Raises:
-        WhatsAppError: See `Device.resume`.
+        WhatsAppError: What `control.resume` raises.
         Busy: A process holds the account and does not answer, or the disk cannot be written.
     """
     return await _ask(folder, connection.ResumeAsked(), limit)

@@ -25,7 +25,7 @@ async def send_through_takeover(devices: Devices, request: SendRequest) -> SendR
 
     Raises:
         Busy: No leader could be reached for `TAKEOVER_LIMIT` seconds.
-        WhatsAppError: See `Device.send`.
+        WhatsAppError: What `sends.send` raises.
     """
     if request.idempotency_key is None:
         request = replace(request, idempotency_key=f"{CALL_KEY}{uuid4().hex}")
