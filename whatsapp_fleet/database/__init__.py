@@ -27,14 +27,7 @@ from whatsapp_fleet.database.file_store import PostgresFiles
 from whatsapp_fleet.database.journal import PostgresJournal, admit
 from whatsapp_fleet.database.leases import add_account, lease_of, raise_epoch, release
 from whatsapp_fleet.database.log import PostgresLog
-from whatsapp_fleet.database.migrations import (
-    Migration,
-    NotPrepared,
-    Right,
-    TooNew,
-    migrate,
-    require_schema,
-)
+from whatsapp_fleet.database.migrations import Migration, NotPrepared, Right, TooNew, migrate, require_schema
 from whatsapp_fleet.database.reader import LogHead, Reader
 from whatsapp_fleet.database.runs import (
     Renewal,

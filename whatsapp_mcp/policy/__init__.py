@@ -35,12 +35,7 @@ from whatsapp_mcp.policy.cleaning import (
 from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts, may_hold_code
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
 from whatsapp_mcp.policy.rules import Policy, Ruling, agent_of
-from whatsapp_mcp.policy.scopes import (
-    check_scope,
-    is_in_scope,
-    parse_scopes,
-    scope_of,
-)
+from whatsapp_mcp.policy.scopes import check_scope, is_in_scope, parse_scopes, scope_of
 from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, text_of_file
 
 __all__ = [

@@ -1,15 +1,7 @@
 """What differs between operating systems, and nothing else: who calls it need not ask which one this is."""
 
-from whatsapp_mcp.system.end_timer import (
-    EndTimer,
-    boottime,
-)
-from whatsapp_mcp.system.locks import (
-    holds_lock,
-    read_locked,
-    try_lock,
-    write_locked,
-)
+from whatsapp_mcp.system.end_timer import EndTimer, boottime
+from whatsapp_mcp.system.locks import holds_lock, read_locked, try_lock, write_locked
 from whatsapp_mcp.system.machine import (
     HERE,
     Mount,
@@ -40,10 +32,7 @@ from whatsapp_mcp.system.paths import (
     working_in,
     write_private,
 )
-from whatsapp_mcp.system.pipe_output import (
-    PipeOutput,
-    claimed_output,
-)
+from whatsapp_mcp.system.pipe_output import PipeOutput, claimed_output
 from whatsapp_mcp.system.processes import (
     END,
     END_OR_HANG_UP,

@@ -1,12 +1,6 @@
 """The files of the archive: connections, tables, the index of words, damage."""
 
-from whatsapp_mcp.archive.database.connections import (
-    INCREMENTAL,
-    Readers,
-    Writer,
-    connect_reader,
-    raw_form,
-)
+from whatsapp_mcp.archive.database.connections import INCREMENTAL, Readers, Writer, connect_reader, raw_form
 from whatsapp_mcp.archive.database.database_files import (
     connect,
     connect_new,

@@ -1,40 +1,14 @@
 """One leader for each account: the lock, the socket, and the device that followers use through it."""
 
-from whatsapp_mcp.device.connection import (
-    LeaderLease,
-)
-from whatsapp_mcp.device.leader.leadership import (
-    Ability,
-)
-from whatsapp_mcp.device.leader.led_account import (
-    Led,
-    LedStorage,
-    leading,
-)
-from whatsapp_mcp.device.leader.lock import (
-    LeaderLock,
-    LockFile,
-)
-from whatsapp_mcp.device.leader.observer import (
-    leader_status,
-    observed_status,
-    running_leader,
-)
-from whatsapp_mcp.device.leader.pausing import (
-    pause,
-    resume,
-)
-from whatsapp_mcp.device.leader.runtime import (
-    offered,
-    offline_devices,
-    open_device,
-)
-from whatsapp_mcp.device.leader.serving import (
-    serve,
-)
-from whatsapp_mcp.device.supervise import (
-    background_tasks,
-)
+from whatsapp_mcp.device.connection import LeaderLease
+from whatsapp_mcp.device.leader.leadership import Ability
+from whatsapp_mcp.device.leader.led_account import Led, LedStorage, leading
+from whatsapp_mcp.device.leader.lock import LeaderLock, LockFile
+from whatsapp_mcp.device.leader.observer import leader_status, observed_status, running_leader
+from whatsapp_mcp.device.leader.pausing import pause, resume
+from whatsapp_mcp.device.leader.runtime import offered, offline_devices, open_device
+from whatsapp_mcp.device.leader.serving import serve
+from whatsapp_mcp.device.supervise import background_tasks
 
 __all__ = [
     "Ability",

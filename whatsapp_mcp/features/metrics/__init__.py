@@ -4,13 +4,4 @@ from whatsapp_mcp.features.metrics.catalogue import ACCOUNT, METRICS, Figures, M
 from whatsapp_mcp.features.metrics.gathering import MeteredAccount
 from whatsapp_mcp.features.metrics.route import metrics_routes, scraped
 
-__all__ = [
-    "ACCOUNT",
-    "METRICS",
-    "Figures",
-    "MeteredAccount",
-    "Metric",
-    "Values",
-    "metrics_routes",
-    "scraped",
-]
+__all__ = ["ACCOUNT", "METRICS", "Figures", "MeteredAccount", "Metric", "Values", "metrics_routes", "scraped"]

@@ -8,9 +8,4 @@ from whatsapp_mcp.features.rest.routes import rest_routes
 FUNCTIONS = (events_of, part_of_file, released_file)
 """The functions of calls that run where an account is led."""
 
-__all__ = [
-    "FUNCTIONS",
-    "STATUSES",
-    "problem",
-    "rest_routes",
-]
+__all__ = ["FUNCTIONS", "STATUSES", "problem", "rest_routes"]

@@ -9,13 +9,4 @@ from whatsapp_mcp.server.reading.guarded_archive import GuardedArchive, ShownSen
 from whatsapp_mcp.server.reading.masking import Masker
 from whatsapp_mcp.server.reading.withholding import collapsed
 
-__all__ = [
-    "WHOLE",
-    "GuardedArchive",
-    "Masker",
-    "ShownSend",
-    "collapsed",
-    "cut_name",
-    "of_new",
-    "of_refs",
-]
+__all__ = ["WHOLE", "GuardedArchive", "Masker", "ShownSend", "collapsed", "cut_name", "of_new", "of_refs"]
