@@ -24,7 +24,18 @@ def topics() -> list[ModuleType]:
     """The modules that declare operations."""
     from whatsapp_mcp.features.imports import operations as imports
 
-    found = [agents, approvals, channels, chats, control, contacts, files, groups, profile, sends]
+    found: list[ModuleType] = [
+        agents,
+        approvals,
+        channels,
+        chats,
+        control,
+        contacts,
+        files,
+        groups,
+        profile,
+        sends,
+    ]
     found.append(imports)
     return found
 
