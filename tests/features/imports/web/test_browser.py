@@ -32,5 +32,5 @@ async def test_no_page_of_imports_has_a_fault_of_accessibility_or_is_wider_than_
         for path in ("/imports", "/imports/1/undo"):
             await page.goto(site.url + path)
             await page.evaluate(axe)
-            found = await page.evaluate(CHECK), await page.evaluate(OVERFLOWS)
-            assert found == ([], 0), path
+            assert await page.evaluate(CHECK) == [], path
+            assert await page.evaluate(OVERFLOWS) <= 0, path  # below zero with the gutter of a scroll bar
