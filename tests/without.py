@@ -29,6 +29,7 @@ OF_THE_FLEET: Final = re.compile(
 WEEKLY: Final = ".github/workflows/weekly.yml"
 LINK: Final = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s:]+)(#[^)\s]+)?\)")
 ROW: Final = re.compile(r"^\| \[[^\]]+\]\(([^)#]+)[^)]*\) \|")
+ROW_OF_THE_FLEET: Final = re.compile(r"^\| `whatsapp_fleet/")
 MADE: Final = ("tests.docs.tools_page", "tests.server.test_schemas")
 """Modules that write files from what the tools are."""
 
@@ -115,7 +116,11 @@ def _leave_out_links(path: Path) -> None:
         return link[1] if leads_nowhere(link[2]) else link[0]
 
     lines = text.splitlines(keepends=True)
-    kept = (line for line in lines if not ((row := ROW.match(line)) and leads_nowhere(row[1])))
+    kept = (
+        line
+        for line in lines
+        if not ((row := ROW.match(line)) and leads_nowhere(row[1])) and not ROW_OF_THE_FLEET.match(line)
+    )
     path.write_text("".join(LINK.sub(unlinked, line) for line in kept), encoding="utf-8")
 
 
