@@ -30,6 +30,7 @@ WEEKLY: Final = ".github/workflows/weekly.yml"
 LINK: Final = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s:]+)(#[^)\s]+)?\)")
 ROW: Final = re.compile(r"^\| \[[^\]]+\]\(([^)#]+)[^)]*\) \|")
 ROW_OF_THE_FLEET: Final = re.compile(r"^\| `whatsapp_fleet/")
+"""A row of a table about a folder of it."""
 MADE: Final = ("tests.docs.tools_page", "tests.server.test_schemas")
 """Modules that write files from what the tools are."""
 

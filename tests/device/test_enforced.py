@@ -17,10 +17,9 @@ from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate
 from whatsapp_mcp.device.guard.bookkeeping import Begin
-from whatsapp_mcp.device.operations import Invocation, Operation, contacts, operation_of, sends
+from whatsapp_mcp.device.operations import Invocation, Operation, contacts, nothing, operation_of, sends
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.device.status import Status
-from whatsapp_mcp.device.supervise import nothing
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.ledger import Taint
 from whatsapp_mcp.models import (

@@ -24,6 +24,28 @@ from whatsapp_mcp.models import JournalEvent
 from whatsapp_mcp.protobufs.bounded import OverBounds, parsed
 from whatsapp_mcp.storage import TOO_LARGE
 
+UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What decoding a broken or unknown event may raise."""
+_MESSAGE: Final = 17
+_DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Update]]]]] = {
+    2: ("PairStatus", live.pair_status),
+    _MESSAGE: ("Message", live.message),
+    18: ("Receipt", live.receipt),
+    21: ("JoinedGroup", groups.joined_group),
+    22: ("GroupInfoEvent", groups.group_info),
+    32: ("NewsletterJoin", groups.newsletter_join),
+    33: ("NewsletterLeave", groups.newsletter_leave),
+    36: ("CallOffer", live.offer),
+    37: ("CallAccept", live.accept),
+    40: ("CallOfferNotice", live.offer_notice),
+    42: ("CallTerminate", live.terminate),
+    44: ("UndecryptableMessage", live.undecryptable),
+}
+"""Code of the event (`client.protocol.EventCode`) to its protobuf and decoder.
+
+Beside these there is history, which is never parsed as a whole; others say nothing for us.
+"""
+
 
 def _type_of(update: Any) -> str:
     return str(update.get("type")) if isinstance(update, dict) else type(update).__name__
@@ -95,31 +117,6 @@ class OpenedAddon:
 
     key: tuple[str, int, int, int, str]
     updates: tuple[TaggedUpdate, ...]
-
-
-UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
-"""What decoding a broken or unknown event may raise."""
-
-_MESSAGE: Final = 17
-
-_DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Update]]]]] = {
-    2: ("PairStatus", live.pair_status),
-    _MESSAGE: ("Message", live.message),
-    18: ("Receipt", live.receipt),
-    21: ("JoinedGroup", groups.joined_group),
-    22: ("GroupInfoEvent", groups.group_info),
-    32: ("NewsletterJoin", groups.newsletter_join),
-    33: ("NewsletterLeave", groups.newsletter_leave),
-    36: ("CallOffer", live.offer),
-    37: ("CallAccept", live.accept),
-    40: ("CallOfferNotice", live.offer_notice),
-    42: ("CallTerminate", live.terminate),
-    44: ("UndecryptableMessage", live.undecryptable),
-}
-"""Code of the event (`client.protocol.EventCode`) to its protobuf and decoder.
-
-Beside these there is history, which is never parsed as a whole; others say nothing for us.
-"""
 
 
 def decode_event(code: int, payload: bytes, received_at: int) -> list[Update]:

@@ -75,6 +75,23 @@ _PLAIN: Final = {
     171: "changed who may add members",
     177: "pinned a message",
 }
+HISTORY_CODE: Final = 13
+MAX_HISTORY_WEIGHT: Final = 512 << 20
+"""Of one chunk, of which only a message at a time is parsed: more than 100,000 messages."""
+MAX_MESSAGE_WEIGHT: Final = 16 << 20
+"""Of one message in it: 4,000 are usual, and each receipt or reaction of a full group adds 300."""
+MAX_UPDATES: Final = 300_000
+"""Updates of one chunk, which are in memory together."""
+MAX_PEOPLE: Final = 30_000
+"""Names and addresses of people in one chunk: each costs the archive 90 microseconds."""
+MAX_CONVERSATIONS: Final = 20_000
+"""Conversations of one chunk, at 120 microseconds each."""
+_NO_MORE: Final = 1
+_MARKED_UNREAD: Final = 1 << 31
+"""A count from here on is -1, by which phones say that a chat was marked unread."""
+_FOREVER: Final = 253_402_300_799
+"""The last second of the year 9999."""
+_STATUS_MARKS: Final = {3: ReceiptKind.DELIVERED, 4: ReceiptKind.READ, 5: ReceiptKind.PLAYED}
 
 
 def stub_content(value: Any) -> Content | None:
@@ -101,25 +118,6 @@ def stub_content(value: Any) -> Content | None:
     if stub in _PLAIN:
         return Content(MessageKind.SYSTEM, _PLAIN[stub])
     return None
-
-
-HISTORY_CODE: Final = 13
-MAX_HISTORY_WEIGHT: Final = 512 << 20
-"""Of one chunk, of which only a message at a time is parsed: more than 100,000 messages."""
-MAX_MESSAGE_WEIGHT: Final = 16 << 20
-"""Of one message in it: 4,000 are usual, and each receipt or reaction of a full group adds 300."""
-MAX_UPDATES: Final = 300_000
-"""Updates of one chunk, which are in memory together."""
-MAX_PEOPLE: Final = 30_000
-"""Names and addresses of people in one chunk: each costs the archive 90 microseconds."""
-MAX_CONVERSATIONS: Final = 20_000
-"""Conversations of one chunk, at 120 microseconds each."""
-_NO_MORE: Final = 1
-_MARKED_UNREAD: Final = 1 << 31
-"""A count from here on is -1, by which phones say that a chat was marked unread."""
-_FOREVER: Final = 253_402_300_799
-"""The last second of the year 9999."""
-_STATUS_MARKS: Final = {3: ReceiptKind.DELIVERED, 4: ReceiptKind.READ, 5: ReceiptKind.PLAYED}
 
 
 def history_sync(payload: bytes, received_at: int) -> list[Update]:

@@ -83,7 +83,6 @@ MAX_EARLIER: Final = 8_192
 """Characters of what an edited message said before, the newest of it, in a list; `edits` returns all."""
 MAX_QUOTE: Final = 500
 """Characters of a quoted message that are shown with the reply."""
-
 _PATH: Final = re.compile(r"/[\x21-\x7e]*")
 _URL: Final = re.compile(rf"https://(?:[a-z0-9-]+\.)+whatsapp\.net{_PATH.pattern}")
 _END: Final = 20
@@ -96,6 +95,14 @@ _TEXT_LIMITS: Final = {
     "title": MAX_NAME,
 }
 _DEPTH: Final = 4
+_PLAIN: Final = {str, int, type(None)}
+_MAY_HOLD_TEXT: Final = re.compile(r"\b(str|Content|MediaInfo)\b")
+_TEXTS: Final = {
+    kind: attrgetter(*names)
+    for kind in (*get_args(Update), Content, MediaInfo)
+    if len(names := [one.name for one in fields(kind) if _MAY_HOLD_TEXT.search(str(one.type))]) > 1
+}
+"""What holds text in each kind of update. A lone text was put together by the decoder and is one."""
 
 Cut = tuple[int, Callable[[Any, int], Any]]
 
@@ -231,16 +238,6 @@ class _Details:
         if len(values) > limit:
             self._left_out[key] = self._left_out.get(key, 0) + len(values) - limit
         return values[:limit]
-
-
-_PLAIN: Final = {str, int, type(None)}
-_MAY_HOLD_TEXT: Final = re.compile(r"\b(str|Content|MediaInfo)\b")
-_TEXTS: Final = {
-    kind: attrgetter(*names)
-    for kind in (*get_args(Update), Content, MediaInfo)
-    if len(names := [one.name for one in fields(kind) if _MAY_HOLD_TEXT.search(str(one.type))]) > 1
-}
-"""What holds text in each kind of update. A lone text was put together by the decoder and is one."""
 
 
 def is_legible(value: Any) -> bool:

@@ -11,6 +11,7 @@ from whatsapp_mcp.decoding.addons import Origin, Unhandled, decode_addon
 from whatsapp_mcp.decoding.addresses import identity, is_person, jid, lasting, millis, seconds
 from whatsapp_mcp.decoding.content import ADDON_FIELDS, content_of, message_parts
 from whatsapp_mcp.decoding.updates import (
+    CallUpdate,
     Content,
     EditUpdate,
     Flag,
@@ -27,7 +28,6 @@ from whatsapp_mcp.models import MessageKind
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as Proto
-from whatsapp_mcp.decoding.updates import CallUpdate
 
 MESSAGE_CODE: Final = 17
 UNDECRYPTABLE_CODE: Final = 44

@@ -36,6 +36,12 @@ after linking, and no event says so."""
 _CHATS: Final = 200
 """Of how many chats, newest first, the settings are looked at."""
 _RETRY: Final = 30.0
+AT_ONCE: Final = 10
+"""Chats that are looked up in one round; the newest first."""
+PAUSE: Final = 2.0
+"""Seconds between two rounds: what comes meanwhile is looked up together, and WhatsApp is not pressed."""
+AGAIN: Final = 3600.0
+"""Seconds in which nobody is looked up twice."""
 
 logger = logging.getLogger(__name__)
 
@@ -143,14 +149,6 @@ def _contact(answer: str) -> ContactUpdate:
     return ContactUpdate(
         jid_text(contact.JID), saved or None, info.PushName or None, info.BusinessName or None
     )
-
-
-AT_ONCE: Final = 10
-"""Chats that are looked up in one round; the newest first."""
-PAUSE: Final = 2.0
-"""Seconds between two rounds: what comes meanwhile is looked up together, and WhatsApp is not pressed."""
-AGAIN: Final = 3600.0
-"""Seconds in which nobody is looked up twice."""
 
 
 class Unnamed:

@@ -23,6 +23,9 @@ from whatsapp_mcp.settings import AccountFolder
 
 PAUSE: Final = 86_400.0
 SENT_FILES_INTERVAL: Final = 3600.0
+INTERVAL: Final = 300.0
+IDLE: Final = 3600.0
+"""Seconds that a file stays readable after it was downloaded, asked for or exported."""
 
 logger = logging.getLogger(__name__)
 
@@ -68,11 +71,6 @@ async def clear_sent_files(
         await archive.clear_sent_files(now())
         await stored.clear(await archive.needed_files())
         await sleep(SENT_FILES_INTERVAL)
-
-
-INTERVAL: Final = 300.0
-IDLE: Final = 3600.0
-"""Seconds that a file stays readable after it was downloaded, asked for or exported."""
 
 
 async def seal_idle_files(

@@ -21,8 +21,9 @@ from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.storage import LeadershipOver
 
-T = TypeVar("T")
+__all__ = ["backoff", "beside", "contained", "supervised"]
 
+T = TypeVar("T")
 SETTLED_AFTER: Final = 60.0
 """Seconds of good running after which earlier failures no longer lengthen the pause."""
 
@@ -102,10 +103,6 @@ async def contained(item: str, run: Callable[[], Awaitable[T]], failure: Callabl
         raise failure() from error
 
 
-async def nothing() -> None:
-    """Nothing has to be done first."""
-
-
 async def beside(first: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[T]]) -> T:
     """What `work` answers, which runs while `first` does; both have ended when this returns.
 
@@ -139,6 +136,3 @@ async def background_tasks() -> AsyncIterator[TaskGroup]:
     finally:
         tasks.cancel_scope.cancel()
         await tasks.__aexit__(None, None, None)
-
-
-__all__ = ["backoff", "beside", "contained", "nothing", "supervised"]

@@ -30,6 +30,11 @@ _POSITION: Final = "log_position"
 """Is not of the ledger but of its copy on one machine."""
 _SEQUENCES: Final = "sqlite_sequence"
 """Which numbers were used up (https://sqlite.org/autoinc.html)."""
+T = TypeVar("T")
+_BATCH: Final = 500
+"""Rows of the log that are applied in one transaction."""
+_PARTS: Final = ("", "-wal", "-shm")
+_HASH: Final = 32
 
 
 def dump(db: sqlite3.Connection) -> bytes:
@@ -119,13 +124,6 @@ def _insert(table: str, columns: list[str]) -> str:
     places = ", ".join("?" * len(columns))
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608
 
-
-T = TypeVar("T")
-
-_BATCH: Final = 500
-"""Rows of the log that are applied in one transaction."""
-_PARTS: Final = ("", "-wal", "-shm")
-_HASH: Final = 32
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,9 @@ from typing import Final, Literal
 
 from whatsapp_mcp.models.messages import Message
 
+NEW_COUNTED: Final = 1000
+"""New messages of a chat that a digest counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Activity:
@@ -126,8 +129,6 @@ class AgentStatus:
 
 Side = Literal["me", "them"]
 """Whose turn it is after the last message of a chat: the owner's, or the other side's."""
-NEW_COUNTED: Final = 1000
-"""New messages of a chat that a digest counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from typing import Any, Final, TypeVar
 
 from whatsapp_mcp.models import Caller, ChatFacts
 
+F = TypeVar("F", bound=Callable[..., Any])
+_ATTRIBUTE: Final = "_declared"
+
 
 class Effect(StrEnum):
     """What is done, as far as the policy distinguishes it."""
@@ -51,10 +54,6 @@ class Audience(StrEnum):
 
 SEEN: frozenset[Audience] = frozenset({Audience.CHAT, Audience.EVERYONE})
 """Audiences that are other people."""
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-_ATTRIBUTE: Final = "_declared"
 
 
 @dataclass(frozen=True, slots=True)

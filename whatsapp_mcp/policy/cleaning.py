@@ -29,6 +29,49 @@ LINE_MARK: Final = " ⏎ "
 """Stands where a text had a line break."""
 _JOINER: Final = "\u200d"
 _HIDING: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_ANSI: Final = re.compile(
+    r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC … terminator
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI
+    r"|\x1b[ -/]*[0-~]?"
+)
+_SELECTORS: Final = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
+TAG: Final = "messages"
+"""The name of the tags between which other people's words stand."""
+_OPENINGS: Final = "＜﹤‹〈〈⟨"
+"""What may pass for the `<` of a tag."""
+_ALIKE: Final = "\x80-\u2e7f\ufb00-\U0001ffff"
+"""Letters beyond ASCII, of which many look like others; Chinese, Japanese and Korean ones do not."""
+_LETTERS: Final = "[^A-Za-z]{0,2}".join(f"[{letter}{_ALIKE}]" for letter in TAG)
+_LOOKS_LIKE_A_TAG: Final = re.compile(rf"[<{_OPENINGS}](?=[^\w<{_OPENINGS}]{{0,8}}{_LETTERS})", re.IGNORECASE)
+_SUSPECT: Final = re.compile(f"[{''.join(sorted(INVISIBLE))}{_SELECTORS}{_OPENINGS}]")
+"""What hides although Python calls it printable, or may open a tag."""
+_LENGTH: Final = 25
+"""Characters of a name: what WhatsApp lets people choose. A group's subject may be longer, and is cut."""
+_NAMES: Final = 1024
+_LINK: Final = re.compile(
+    r"(?<!\S)\S*(?:://|www\.)\S*|\b(?:[\w-]{1,63}[.。．｡]){1,8}[^\W\d_]{2,63}\b(?:[/:?#]\S*)?", re.IGNORECASE
+)
+_WORDS: Final = 3
+"""Words of a name: whoever is to do something has to be told in more."""
+_WORD: Final = re.compile(r"[^\W_]{2,}")
+_DIGITS: Final = re.compile(r"\d{5,}")
+_AT: Final = str.maketrans(dict.fromkeys("@＠﹫", " "))
+BAR: Final = "│ "
+"""Begins each line of what is shown whole."""
+_NAME: Final = 60
+"""Characters of a name; who reads on a phone sees one line or two."""
+_INLINE: Final = 100
+"""Characters of what is shown whole within a line of ours."""
+_LONG: Final = 200
+"""Characters from which on the length is told; and `_MANY` lines."""
+_MANY: Final = 6
+_BLANKS: Final = re.compile(
+    f"[\\s{''.join(sorted(INVISIBLE))}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]{{7,}}"
+)
+_MARKS: Final = frozenset(
+    "'\"`´‘’‚‛“”„‟«»′″‴‵‶‷ʹʺʻʼʽˮ˝״׳❛❜❝❞❟❠〝〞〟＂＇「」『』\U0001f676\U0001f677\U0001f678"
+)
+"""Whatever looks like a quotation mark, or two of which do."""
 
 
 def is_shown(text: str, index: int) -> bool:
@@ -62,24 +105,6 @@ def visible(text: str) -> str:
 
 def _is_emoji(char: str) -> bool:
     return unicodedata.category(char) in {"So", "Sk"} or char == "\ufe0f"
-
-
-_ANSI: Final = re.compile(
-    r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC … terminator
-    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI
-    r"|\x1b[ -/]*[0-~]?"
-)
-_SELECTORS: Final = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
-TAG: Final = "messages"
-"""The name of the tags between which other people's words stand."""
-_OPENINGS: Final = "＜﹤‹〈〈⟨"
-"""What may pass for the `<` of a tag."""
-_ALIKE: Final = "\x80-\u2e7f\ufb00-\U0001ffff"
-"""Letters beyond ASCII, of which many look like others; Chinese, Japanese and Korean ones do not."""
-_LETTERS: Final = "[^A-Za-z]{0,2}".join(f"[{letter}{_ALIKE}]" for letter in TAG)
-_LOOKS_LIKE_A_TAG: Final = re.compile(rf"[<{_OPENINGS}](?=[^\w<{_OPENINGS}]{{0,8}}{_LETTERS})", re.IGNORECASE)
-_SUSPECT: Final = re.compile(f"[{''.join(sorted(INVISIBLE))}{_SELECTORS}{_OPENINGS}]")
-"""What hides although Python calls it printable, or may open a tag."""
 
 
 def clean(text: str) -> str:
@@ -122,19 +147,6 @@ def one_line(text: str, limit: int | None = None) -> str:
     return line
 
 
-_LENGTH: Final = 25
-"""Characters of a name: what WhatsApp lets people choose. A group's subject may be longer, and is cut."""
-_NAMES: Final = 1024
-_LINK: Final = re.compile(
-    r"(?<!\S)\S*(?:://|www\.)\S*|\b(?:[\w-]{1,63}[.。．｡]){1,8}[^\W\d_]{2,63}\b(?:[/:?#]\S*)?", re.IGNORECASE
-)
-_WORDS: Final = 3
-"""Words of a name: whoever is to do something has to be told in more."""
-_WORD: Final = re.compile(r"[^\W_]{2,}")
-_DIGITS: Final = re.compile(r"\d{5,}")
-_AT: Final = str.maketrans(dict.fromkeys("@＠﹫", " "))
-
-
 def words_in_name(name: str) -> int:
     """How many words a name has."""
     return sum(1 for _ in _WORD.finditer(name))
@@ -153,24 +165,6 @@ def cut_name(name: str) -> str:
     if len(words) > _WORDS:
         line = f"{line[: words[_WORDS - 1].end()]}…"
     return line if len(line) <= _LENGTH else f"{line[: _LENGTH - 1].rstrip()}…"
-
-
-BAR: Final = "│ "
-"""Begins each line of what is shown whole."""
-_NAME: Final = 60
-"""Characters of a name; who reads on a phone sees one line or two."""
-_INLINE: Final = 100
-"""Characters of what is shown whole within a line of ours."""
-_LONG: Final = 200
-"""Characters from which on the length is told; and `_MANY` lines."""
-_MANY: Final = 6
-_BLANKS: Final = re.compile(
-    f"[\\s{''.join(sorted(INVISIBLE))}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]{{7,}}"
-)
-_MARKS: Final = frozenset(
-    "'\"`´‘’‚‛“”„‟«»′″‴‵‶‷ʹʺʻʼʽˮ˝״׳❛❜❝❞❟❠〝〞〟＂＇「」『』\U0001f676\U0001f677\U0001f678"
-)
-"""Whatever looks like a quotation mark, or two of which do."""
 
 
 def _counted(text: str) -> str:

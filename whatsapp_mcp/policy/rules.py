@@ -18,6 +18,11 @@ from whatsapp_mcp.settings import (
     Verdict,
 )
 
+_RANKS: Final = {
+    subject: rank for rank, subject in enumerate(("jid", "number", "name", "group", "kind", "people"))
+}
+"""The most specific first."""
+
 
 def agent_of(agent: AgentSettings, chat: ChatFacts, is_paired: Callable[..., bool]) -> AgentKind | None:
     """The agent of a chat; None where it has none.
@@ -111,12 +116,6 @@ class Policy:
     def rules_reading(self) -> bool:
         """Whether any rule is about reading."""
         return any(rule.read is not None for rule in self.policy.chats)
-
-
-_RANKS: Final = {
-    subject: rank for rank, subject in enumerate(("jid", "number", "name", "group", "kind", "people"))
-}
-"""The most specific first."""
 
 
 def _is_about(rule: ChatRule, chat: ChatFacts) -> bool:

@@ -22,6 +22,11 @@ _KEPT_VARIABLES: Final = (
     "USERPROFILE",
 )
 """What finding Python's modules and the system's libraries may depend on."""
+SENDING: Final = "sending"
+"""The folder beside that of a client process in which the leader puts what it uploads."""
+RECEIVED: Final = "received"
+"""The folder in that of a client process in which it puts what the leader has asked for."""
+_BOUND: Final = "whatsapp_mcp.processes.sandbox.bound_process"
 
 
 def module_command(module: str, *arguments: str) -> tuple[str, ...]:
@@ -43,19 +48,12 @@ def kept_variables() -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
 
 
-SENDING: Final = "sending"
-"""The folder beside that of a client process in which the leader puts what it uploads."""
-RECEIVED: Final = "received"
-"""The folder in that of a client process in which it puts what the leader has asked for."""
 kept_descriptors: Final = ContextVar[tuple[int, ...]]("kept_descriptors", default=())
 """What client processes hold open beside their pipes: one end of a pipe where their parent has to
 see that they live."""
 _CLIENT: Final = module_command("whatsapp_mcp.client")
 client_program: Final = ContextVar("client_program", default=_CLIENT)
 """The command of client processes. The demo, and tests, set one that is pointed at the simulated WhatsApp."""
-
-
-_BOUND: Final = "whatsapp_mcp.processes.sandbox.bound_process"
 
 
 def bound(command: tuple[str, ...], environment: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:

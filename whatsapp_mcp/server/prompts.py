@@ -125,7 +125,6 @@ _ASK: Final = Step(
     "send_message",
     "Show the user each text; they send it themselves.",
 )
-
 WORKFLOWS: Final = (
     Workflow(
         "catch_up",

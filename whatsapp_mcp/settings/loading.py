@@ -33,6 +33,41 @@ PRINCIPAL_VARIABLE: Final = f"{ENV_PREFIX}PRINCIPAL"
 """Names the agent whose command starts a server, so that its callers count as that agent; no setting."""
 _NO_SETTINGS: Final = frozenset({HOME_VARIABLE, CHAT_VARIABLE, PRINCIPAL_VARIABLE})
 _FILE_ONLY: Final = ("account", "accounts", "agent", "encryption", "policy", "privacy", "voice", "webhooks")
+ACCOUNTS: Final = "accounts"
+PER_ACCOUNT: Final = frozenset(
+    {
+        "account",
+        "agent",
+        "encryption",
+        "media",
+        "network",
+        "policy",
+        "privacy",
+        "retention",
+        "voice",
+        "webhooks",
+    }
+)
+"""The sections that an account may have of its own."""
+_OF_A_MACHINE: Final = frozenset({"agent", "encryption", "voice"})
+"""They name programs, files and secrets of the machine that runs them, so they are written there alone."""
+OWN_TEXT: Final = PER_ACCOUNT - _OF_A_MACHINE
+"""The sections that a text of its own may have."""
+_OF_A_DISK: Final = (
+    ("media", "free_megabytes"),
+    ("media", "total_megabytes"),
+    ("media", "keep", "total_megabytes"),
+)
+_SAID: Final = {
+    "extra_forbidden": "unknown setting",
+    "model_type": "it is a section, not a value",
+    "path_type": "it is not a path",
+    "int_parsing": "it is not a whole number",
+    "bool_parsing": "it must be true or false",
+    "bool_type": "it must be true or false",
+}
+"""Sentences for pydantic's types of error."""
+_CORRECT: Final = "Correct or remove it, then start again."
 
 
 def overlay_environment(values: dict[str, Any]) -> None:
@@ -56,35 +91,6 @@ def overlay_environment(values: dict[str, Any]) -> None:
             table[key] = value
         else:
             raise InvalidArgument(f"{section}: it is a section, not a value.", f"Write [{section}] and keys.")
-
-
-ACCOUNTS: Final = "accounts"
-PER_ACCOUNT: Final = frozenset(
-    {
-        "account",
-        "agent",
-        "encryption",
-        "media",
-        "network",
-        "policy",
-        "privacy",
-        "retention",
-        "voice",
-        "webhooks",
-    }
-)
-"""The sections that an account may have of its own."""
-_OF_A_MACHINE: Final = frozenset({"agent", "encryption", "voice"})
-"""They name programs, files and secrets of the machine that runs them, so they are written there alone."""
-OWN_TEXT: Final = PER_ACCOUNT - _OF_A_MACHINE
-"""The sections that a text of its own may have."""
-
-
-_OF_A_DISK: Final = (
-    ("media", "free_megabytes"),
-    ("media", "total_megabytes"),
-    ("media", "keep", "total_megabytes"),
-)
 
 
 class FaultyOverride(ValueError):
@@ -184,16 +190,6 @@ def _table(value: object, *path: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-_SAID: Final = {
-    "extra_forbidden": "unknown setting",
-    "model_type": "it is a section, not a value",
-    "path_type": "it is not a path",
-    "int_parsing": "it is not a whole number",
-    "bool_parsing": "it must be true or false",
-    "bool_type": "it must be true or false",
-}
-"""Sentences for pydantic's types of error."""
-_CORRECT: Final = "Correct or remove it, then start again."
 settings_model: Final = ContextVar[type[Settings]]("settings_model", default=Settings)
 """The settings of this program; another program has more of them."""
 

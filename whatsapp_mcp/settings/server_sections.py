@@ -21,6 +21,8 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _NOT_IN_A_URL: Final = re.compile(r"""[\x00-\x20\x7f"\\?#@]""")
 _SCOPE_NAME: Final = r"^[\x21\x23-\x5b\x5d-\x7e]+$"
 """RFC 6749, 3.3."""
+_MEGABYTES: Final = Field(default=0, ge=0, le=2048)
+_SCHEMES: Final = ("http", "https")
 
 
 def _host_name(value: str) -> str:
@@ -138,9 +140,6 @@ class ServerSettings(Section):
         return [name for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
-_MEGABYTES: Final = Field(default=0, ge=0, le=2048)
-
-
 class KeepSettings(Section):
     """`[media.keep]`: files that are fetched before WhatsApp deletes them, from people who are known.
 
@@ -189,9 +188,6 @@ class MediaSettings(Section):
     def _from_environment(cls, value: Any) -> Any:
         """A variable lists folders as `PATH` does."""
         return value.split(os.pathsep) if isinstance(value, str) else value
-
-
-_SCHEMES: Final = ("http", "https")
 
 
 def _url(value: str) -> str:

@@ -15,6 +15,9 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.storage.failures import StorageError
 
+_NAME: Final = 100
+"""Characters of the own name that are taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeysAddress:
@@ -41,9 +44,6 @@ class KeysAddress:
         given = dict(parse_qsl(url.query))
         return given.get("host") or url.hostname or "localhost", given.get("port") or str(url.port or 5432)
 
-
-_NAME: Final = 100
-"""Characters of the own name that are taken."""
 
 logger = logging.getLogger(__name__)
 

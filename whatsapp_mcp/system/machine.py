@@ -15,6 +15,17 @@ from functools import cache
 from pathlib import Path, PurePath
 from typing import Final, NamedTuple
 
+_M_ARENA_MAX: Final = -8
+_ARENAS: Final = 2
+_BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
+_MAC_BOOT: Final = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
+_BOOT_LIMIT: Final = 5.0
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+_MOUNTED_ON_MACOS: Final = re.compile(r".+ on (/.*) \(([\w-]+)[,)]")
+_LIMIT: Final = 2.0
+"""Seconds that the list of mounts may take on macOS."""
+_DRIVE_REMOTE: Final = 4
+
 
 class System(StrEnum):
     """An operating system, as far as it is treated in a way of its own; any other Unix counts as Linux."""
@@ -31,10 +42,6 @@ def system_of(platform: str) -> System:
 
 HERE: Final = system_of(sys.platform)
 """The system that this process runs on. A function that decides by it takes it as an argument, for tests."""
-
-
-_M_ARENA_MAX: Final = -8
-_ARENAS: Final = 2
 
 
 def limit_memory(most: int) -> None:
@@ -60,16 +67,6 @@ def share_arenas() -> None:
     if sys.platform == "linux":
         with suppress(AttributeError):  # another libc
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
-
-
-_BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
-_MAC_BOOT: Final = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
-_BOOT_LIMIT: Final = 5.0
-_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
-_MOUNTED_ON_MACOS: Final = re.compile(r".+ on (/.*) \(([\w-]+)[,)]")
-_LIMIT: Final = 2.0
-"""Seconds that the list of mounts may take on macOS."""
-_DRIVE_REMOTE: Final = 4
 
 
 class Mount(NamedTuple):

@@ -22,6 +22,8 @@ SHELL_CHARACTERS: Final = frozenset('&|<>^%!"')
 """Those that cmd.exe of Windows, which also runs the scripts of npm, takes for its own."""
 _OTHERS: Final = 0o077
 _RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
+_DRAFT: Final = re.compile(r"\.[a-z0-9_]{8}\.part$")
+"""The names that `draft_of` gives."""
 
 
 def command_line(words: Sequence[str], system: System = HERE) -> str:
@@ -117,10 +119,6 @@ def is_read_only(path: Path) -> bool:
     if sys.platform == "win32":
         return False
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-
-
-_DRAFT: Final = re.compile(r"\.[a-z0-9_]{8}\.part$")
-"""The names that `draft_of` gives."""
 
 
 def make_private_file(path: Path) -> None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator, Generator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Final
+
+import anyio
 
 from whatsapp_mcp.system.machine import HERE, System
 
 if TYPE_CHECKING:
     from anyio.abc import Process
-import asyncio
-from collections.abc import AsyncIterator, Generator
-from contextlib import AbstractContextManager, contextmanager
-from types import FrameType
-
-import anyio
 
 IDLE_PRIORITY: Final = subprocess.IDLE_PRIORITY_CLASS if sys.platform == "win32" else 0
 """`creationflags` of a process that leaves the processors to others; on Unix it calls `lower_priority`."""
@@ -34,6 +33,12 @@ _ON_WINDOWS: Final = (
     "TMP",
     "USERPROFILE",
 )
+INTERRUPT: Final = ("SIGINT",)
+"""Ctrl-C."""
+END: Final = ("SIGINT", "SIGTERM", "SIGBREAK")
+"""Ctrl-C, what service managers send, and Ctrl-Break of Windows."""
+END_OR_HANG_UP: Final = (*END, "SIGHUP")
+"""Those, and what comes on Unix when the window of the terminal is closed."""
 
 
 def variables_of_a_command(system: System = HERE) -> tuple[str, ...]:
@@ -153,14 +158,6 @@ def allow_most_open_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):  # macOS names a limit that it does not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-INTERRUPT: Final = ("SIGINT",)
-"""Ctrl-C."""
-END: Final = ("SIGINT", "SIGTERM", "SIGBREAK")
-"""Ctrl-C, what service managers send, and Ctrl-Break of Windows."""
-END_OR_HANG_UP: Final = (*END, "SIGHUP")
-"""Those, and what comes on Unix when the window of the terminal is closed."""
 
 
 def receive_signals(

@@ -21,6 +21,10 @@ from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import replaced
 
 _PARTS: Final = ("", "-wal", "-shm")
+_ROOM: Final = 2
+"""Free space that an upgrade needs, in sizes of the file: for the copy and, while it lasts, the log."""
+_PAGES: Final = 25_000
+"""Pages copied between two log lines on the progress: 100 MB."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +51,6 @@ def quarantine(path: Path, error: sqlite3.Error | str) -> None:
         beside = path.with_name(path.name + part)
         if beside.exists():
             beside.replace(path.with_name(f"{path.name}.damaged{part}"))
-
-
-_ROOM: Final = 2
-"""Free space that an upgrade needs, in sizes of the file: for the copy and, while it lasts, the log."""
-_PAGES: Final = 25_000
-"""Pages copied between two log lines on the progress: 100 MB."""
 
 
 def back_up_before_upgrade(db: sqlite3.Connection, path: Path, key: DatabaseKey | None = None) -> None:

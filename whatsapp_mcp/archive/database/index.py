@@ -26,6 +26,22 @@ _POINTS = re.compile(
 """Hebrew and Arabic points. Marks of other scripts (Hindi vowels) carry meaning and stay."""
 _KNOWN_BELOW = 0x20000
 """Where the planes with living scripts and emoji end: as many characters a table may learn."""
+_UNSPACED = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f"  # Burmese
+    "\u1780-\u17ff"  # Khmer
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3040-\u30ff\u31f0-\u31ff"  # kana, radicals
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003fffd"
+)
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_IS_EMOJI = re.compile(f"[{SYMBOLS}]")
+_EMOJI_TOKEN = re.compile("e[0-9a-f]{4,5}")
+_IS_SKIN = re.compile("[\U0001f3fb-\U0001f3ff\u200d]")
+_ADD: Final = "INSERT INTO fts (rowid, body, scope) VALUES (?, ?, ?)"
+_INDEXED: Final = """SELECT m.id, m.text, d.file_name, m.details, r.text, m.chat_id, m.sender_id
+ FROM messages AS m LEFT JOIN media AS d ON d.message_id = m.id
+ LEFT JOIN readings AS r ON r.message_id = d.message_id"""
 
 
 class _Table(dict[int, str | int | None]):
@@ -82,18 +98,6 @@ _FOLDS = _Folds(
         }
     )
 )
-_UNSPACED = (
-    "\u0e00-\u0eff"  # Thai, Lao
-    "\u1000-\u109f"  # Burmese
-    "\u1780-\u17ff"  # Khmer
-    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3040-\u30ff\u31f0-\u31ff"  # kana, radicals
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\U00020000-\U0003fffd"
-)
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
-_IS_EMOJI = re.compile(f"[{SYMBOLS}]")
-_EMOJI_TOKEN = re.compile("e[0-9a-f]{4,5}")
-_IS_SKIN = re.compile("[\U0001f3fb-\U0001f3ff\u200d]")
 
 
 class _Apart(_Table):
@@ -166,12 +170,6 @@ def in_token(char: str) -> bool:
     """Whether a character of a `tokens_text` is part of a token."""
     category = unicodedata.category(char)
     return category[0] in "LNM" or category in ("Co", "Cn")
-
-
-_ADD: Final = "INSERT INTO fts (rowid, body, scope) VALUES (?, ?, ?)"
-_INDEXED: Final = """SELECT m.id, m.text, d.file_name, m.details, r.text, m.chat_id, m.sender_id
- FROM messages AS m LEFT JOIN media AS d ON d.message_id = m.id
- LEFT JOIN readings AS r ON r.message_id = d.message_id"""
 
 
 def indexed_body(

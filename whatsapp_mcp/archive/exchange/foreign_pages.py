@@ -39,6 +39,11 @@ _SUBJECT: Final = NameKind.GIVEN
 _MOST_MEMBERS: Final = 10_000
 _SHOWN: Final = "SELECT saved_name, given_name, business_name, push_name FROM contacts WHERE id = ?"
 _NAMED: Final = (ChatKind.GROUP, ChatKind.CHANNEL, ChatKind.BROADCAST)
+_MESSAGES: Final = 30
+"""Messages of a slice: some milliseconds."""
+_PEOPLE: Final = 50
+_CHATS: Final = 10
+T = TypeVar("T")
 
 
 def store_pairs(on: Applying, number: int, people: Sequence[ForeignPerson]) -> None:
@@ -142,12 +147,6 @@ def _name(text: str | None) -> str | None:
     return decoding.bounded_text(name, decoding.MAX_NAME) if state.is_name(name) else None
 
 
-_MESSAGES: Final = 30
-"""Messages of a slice: some milliseconds."""
-_PEOPLE: Final = 50
-_CHATS: Final = 10
-
-T = TypeVar("T")
 _Marks = dict[tuple[int, int, int], tuple[int, int]]
 
 

@@ -29,6 +29,10 @@ _COLUMNS: Final = "id, source, file, chat, began_at, ended_at, state, position, 
 _GOES_ON: Final = (ImportState.RUNNING, ImportState.FAILED, ImportState.CANCELLED, ImportState.INTERRUPTED)
 """An import that ended so is gone on with when the same file is imported again."""
 _LONGEST_NAME: Final = 255
+_SPAN: Final = """INSERT INTO imported_chats VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+ first = min(first, excluded.first), last = max(last, excluded.last),
+ messages = messages + excluded.messages"""
+_MOVE_ON: Final = "UPDATE chats SET last_id = max(last_id, ?) WHERE id = ?"
 
 
 def import_begun(
@@ -156,12 +160,6 @@ def _records(db: sqlite3.Connection, rest: str, *values: int) -> tuple[ImportRec
 
 def _time(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds // 1000, UTC)
-
-
-_SPAN: Final = """INSERT INTO imported_chats VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
- first = min(first, excluded.first), last = max(last, excluded.last),
- messages = messages + excluded.messages"""
-_MOVE_ON: Final = "UPDATE chats SET last_id = max(last_id, ?) WHERE id = ?"
 
 
 @dataclass(slots=True)

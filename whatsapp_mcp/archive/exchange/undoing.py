@@ -27,6 +27,36 @@ _FOUND: Final = """SELECT DISTINCT m.id, m.ref, m.chat_id, m.wa_id, m.flags FROM
  JOIN messages AS m ON m.id = r.message_id WHERE r.ref BETWEEN ? AND ? ORDER BY m.id"""
 _SHOW: Final = """UPDATE messages SET sender_id = ?, wa_id = ?, kind = ?, flags = ? | (flags & ?), text = ?,
  reply_wa_id = ?, edited_at = ?, revoked_at = ?, details = ?, original = NULL WHERE id = ?"""
+_OF_CHATS: Final[dict[str, str]] = {
+    **{kind.table: "chat_address" for kind in state.ADDONS},
+    "imported_addons": "chat_address",
+    "imported_members": "chat_address",
+    "imported_chats": "address_id",
+    "chat_settings": "address_id",
+    "set_aside": "address_id",
+    "read_marks": "iif(chat_id = 0, address_id, NULL)",
+    "imported_marks": "iif(chat_id = 0, address_id, NULL)",
+}
+"""What names a chat by an address, by table."""
+_OF_PEOPLE: Final[dict[str, str]] = {
+    **{kind.table: "sender_address" for kind in state.ADDONS},
+    "imported_addons": "sender_address",
+    "imported_members": "address_id",
+    "members": "address_id",
+    "read_marks": "address_id",
+    "imported_marks": "address_id",
+}
+"""What names a person by an address."""
+_NUMBERS: Final = ("messages", "members", "outbox", "read_marks", "imported_marks")
+"""What names a chat by its number."""
+_JIDS: Final = (
+    ("names", "jid"),
+    ("imported_names", "jid"),
+    ("confirmed", "jid"),
+    ("number_history", "pn"),
+    ("number_history", "lid"),
+    ("outbox", "chat"),
+)
 
 
 class _Here(NamedTuple):
@@ -233,38 +263,6 @@ def _name_again(db: sqlite3.Connection, identities: Identities, jid: str) -> Non
         identities.changed.add(contact)
     for chat in column(db, "SELECT id FROM chats WHERE jid = ? AND contact_id IS NULL", (jid,)):
         state.refresh_chat_settings(db, chat)
-
-
-_OF_CHATS: Final[dict[str, str]] = {
-    **{kind.table: "chat_address" for kind in state.ADDONS},
-    "imported_addons": "chat_address",
-    "imported_members": "chat_address",
-    "imported_chats": "address_id",
-    "chat_settings": "address_id",
-    "set_aside": "address_id",
-    "read_marks": "iif(chat_id = 0, address_id, NULL)",
-    "imported_marks": "iif(chat_id = 0, address_id, NULL)",
-}
-"""What names a chat by an address, by table."""
-_OF_PEOPLE: Final[dict[str, str]] = {
-    **{kind.table: "sender_address" for kind in state.ADDONS},
-    "imported_addons": "sender_address",
-    "imported_members": "address_id",
-    "members": "address_id",
-    "read_marks": "address_id",
-    "imported_marks": "address_id",
-}
-"""What names a person by an address."""
-_NUMBERS: Final = ("messages", "members", "outbox", "read_marks", "imported_marks")
-"""What names a chat by its number."""
-_JIDS: Final = (
-    ("names", "jid"),
-    ("imported_names", "jid"),
-    ("confirmed", "jid"),
-    ("number_history", "pn"),
-    ("number_history", "lid"),
-    ("outbox", "chat"),
-)
 
 
 def delete_orphans(db: sqlite3.Connection, number: int) -> None:

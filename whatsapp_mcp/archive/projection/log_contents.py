@@ -24,6 +24,16 @@ from whatsapp_mcp.decoding import DecodedEvent, decode_events
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.storage import JournalReader, JournalRow, OperationLog, Pruned, SnapshotStore
 
+NOTHING: Final = "00" * 32
+"""The hash of an empty log."""
+_HASH_BYTES: Final = 32
+_MOST_ROWS: Final = 1 << 16
+_MOST_BYTES: Final = 1 << 28
+"""Of what one operation names: its client may have written more between since."""
+_NAMED: Final = "journal"
+"""In the place of an operation's name: `ingest` of rows of the journal, which are not repeated."""
+_ENVELOPE: Final = TypeAdapter(tuple[int, str, int, str])
+
 
 @dataclass(frozen=True, slots=True)
 class LogStorage:
@@ -43,17 +53,6 @@ class LogStorage:
     copying: anyio.CapacityLimiter | None = None
 
 
-NOTHING: Final = "00" * 32
-"""The hash of an empty log."""
-_HASH_BYTES: Final = 32
-_MOST_ROWS: Final = 1 << 16
-_MOST_BYTES: Final = 1 << 28
-"""Of what one operation names: its client may have written more between since."""
-
-_NAMED: Final = "journal"
-"""In the place of an operation's name: `ingest` of rows of the journal, which are not repeated."""
-
-
 @dataclass(frozen=True, slots=True)
 class JournalRows:
     """Rows of the journal, and what they say.
@@ -70,7 +69,6 @@ class JournalRows:
 
 
 _ROWS: Final = TypeAdapter(JournalRows)
-_ENVELOPE: Final = TypeAdapter(tuple[int, str, int, str])
 
 
 @cache

@@ -39,6 +39,32 @@ _OWNER_WROTE: Final = f"""SELECT EXISTS (SELECT 1 FROM messages AS m
  AND m.id >> 20 > ifnull((SELECT max(g.at) FROM members AS g JOIN addresses AS a ON a.id = g.address_id
   WHERE g.chat_id = :chat AND g.role = {LEFT} AND a.contact_id = {OWNER}), 0)
  AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.message_id = m.wa_id))"""  # noqa: S608
+_STRANGER_IN: Final = f"""EXISTS (SELECT 1 FROM members AS m JOIN addresses AS a ON a.id = m.address_id
+ JOIN contacts AS s ON s.id = a.contact_id WHERE m.chat_id = c.id AND m.role <> {LEFT}
+ AND {STRANGER_SQL.format(c="s")}) OR NOT EXISTS (SELECT 1 FROM members WHERE chat_id = c.id)"""  # noqa: S608
+# One statement for all groups of a list: it is asked before each list is shown. Who is in a group comes last,
+# since there may be a thousand.
+_FAMILIAR: Final = f"""SELECT c.jid FROM json_each(?) AS wanted JOIN chats AS c ON c.jid = wanted.value
+ WHERE ({_OWNER_WROTE.replace(":chat", "c.id")}) OR NOT ({_STRANGER_IN})"""  # noqa: S608
+WORDS: Final = 12
+"""Words in a row that are no chance."""
+_RUN: Final = 4 * WORDS
+_BLOCK: Final = 21
+"""Where a block ends: with the token that reaches this, so a block has 24 quarters at most. A run that
+begins in one block, behind its first token, has at most 23 of it, and room for all of the next."""
+_BLOCKS_AT_ONCE: Final = 40
+_CANDIDATES: Final = 200
+"""Messages that share a block, of which the words are compared; a block is long enough to be rare."""
+_MARK_BYTES: Final = 12
+"""Of the SHA-256 of a file's content: as many as the names of copies on their way out have."""
+_LATEST: Final = 200
+"""Sends that are looked at: there is no index for the rest, and budgets allow fewer in an hour."""
+_WINDOW: Final = 20
+_FILES: Final = 50
+_LEFT: Final = "status NOT IN ('held', 'scheduled', 'failed')"
+_RECENT: Final = f"(SELECT * FROM outbox ORDER BY id DESC LIMIT {_LATEST})"  # noqa: S608
+_NOT_BY_COMPANION: Final = """NOT EXISTS (
+ SELECT 1 FROM outbox AS o WHERE m.sender_id = 0 AND o.message_id = m.wa_id)"""
 
 
 def chat_facts(db: sqlite3.Connection, jid: str) -> ChatFacts:
@@ -63,15 +89,6 @@ def chat_facts(db: sqlite3.Connection, jid: str) -> ChatFacts:
         members=tuple(sorted(each.contact.jid for each in members)),
         owner_wrote=wrote,
     )
-
-
-_STRANGER_IN: Final = f"""EXISTS (SELECT 1 FROM members AS m JOIN addresses AS a ON a.id = m.address_id
- JOIN contacts AS s ON s.id = a.contact_id WHERE m.chat_id = c.id AND m.role <> {LEFT}
- AND {STRANGER_SQL.format(c="s")}) OR NOT EXISTS (SELECT 1 FROM members WHERE chat_id = c.id)"""  # noqa: S608
-# One statement for all groups of a list: it is asked before each list is shown. Who is in a group comes last,
-# since there may be a thousand.
-_FAMILIAR: Final = f"""SELECT c.jid FROM json_each(?) AS wanted JOIN chats AS c ON c.jid = wanted.value
- WHERE ({_OWNER_WROTE.replace(":chat", "c.id")}) OR NOT ({_STRANGER_IN})"""  # noqa: S608
 
 
 def familiar_groups(db: sqlite3.Connection, jids: Collection[str]) -> frozenset[str]:
@@ -117,27 +134,6 @@ def _of_person(db: sqlite3.Connection, jid: str) -> ChatFacts:
         is_own=is_own,
         is_known=person.known,
     )
-
-
-WORDS: Final = 12
-"""Words in a row that are no chance."""
-_RUN: Final = 4 * WORDS
-_BLOCK: Final = 21
-"""Where a block ends: with the token that reaches this, so a block has 24 quarters at most. A run that
-begins in one block, behind its first token, has at most 23 of it, and room for all of the next."""
-_BLOCKS_AT_ONCE: Final = 40
-_CANDIDATES: Final = 200
-"""Messages that share a block, of which the words are compared; a block is long enough to be rare."""
-_MARK_BYTES: Final = 12
-"""Of the SHA-256 of a file's content: as many as the names of copies on their way out have."""
-_LATEST: Final = 200
-"""Sends that are looked at: there is no index for the rest, and budgets allow fewer in an hour."""
-_WINDOW: Final = 20
-_FILES: Final = 50
-_LEFT: Final = "status NOT IN ('held', 'scheduled', 'failed')"
-_RECENT: Final = f"(SELECT * FROM outbox ORDER BY id DESC LIMIT {_LATEST})"  # noqa: S608
-_NOT_BY_COMPANION: Final = """NOT EXISTS (
- SELECT 1 FROM outbox AS o WHERE m.sender_id = 0 AND o.message_id = m.wa_id)"""
 
 
 class FileElsewhere(NamedTuple):

@@ -24,22 +24,8 @@ NAME_SQL: Final = """CASE WHEN {c}.id = 0 THEN coalesce({c}.push_name, 'You') EL
  CASE WHEN {c}.pn LIKE '%@s.whatsapp.net' THEN '+' || substr({c}.pn, 1, instr({c}.pn, '@') - 1) END,
  {c}.pn, {c}.lid) END"""
 """A contact's shown name: saved, given, business, push name, number, LID; `{c}` is the table's alias."""
-
-
 STRANGER_SQL: Final = "{c}.known = 0 AND {c}.id != 0"
 """Whether a contact is not known: neither in the owner's address book nor confirmed by a person."""
-
-
-def is_name(text: str | None) -> TypeGuard[str]:
-    """Whether somebody may be called this; what reads as a number or a jid would pass for an address."""
-    return bool(text) and not reads_as_address(text)
-
-
-def searchable(*parts: str | None) -> str:
-    """The names of something as one folded text; a line break stands between them."""
-    return "\n".join(dict.fromkeys(fold(part).strip() for part in parts if part and part.strip()))
-
-
 MARKED_UNREAD: Final = "marked_unread"
 CHAT_SETTINGS: Final[dict[str, object]] = {
     "name": None,
@@ -54,6 +40,18 @@ CHAT_SETTINGS: Final[dict[str, object]] = {
 """Properties of chats, and their values until one is known."""
 _WITHOUT_COLUMN: Final = frozenset({MEMBERS, COMMUNITY})
 """Those that are read where they are stored."""
+LEFT: Final = -1
+"""Role of somebody who is no member any more."""
+
+
+def is_name(text: str | None) -> TypeGuard[str]:
+    """Whether somebody may be called this; what reads as a number or a jid would pass for an address."""
+    return bool(text) and not reads_as_address(text)
+
+
+def searchable(*parts: str | None) -> str:
+    """The names of something as one folded text; a line break stands between them."""
+    return "\n".join(dict.fromkeys(fold(part).strip() for part in parts if part and part.strip()))
 
 
 def store_chat_setting(
@@ -162,10 +160,6 @@ def refresh_unread_mark(db: sqlite3.Connection, chat: int) -> None:
         WHERE v.chat_id = ? AND s.field = ? AND s.value"""
     if db.execute(marked, (chat, MARKED_UNREAD)).fetchone():
         show(db, chat, MARKED_UNREAD)
-
-
-LEFT: Final = -1
-"""Role of somebody who is no member any more."""
 
 
 def store_members(

@@ -35,6 +35,29 @@ from whatsapp_mcp.archive.state.number_history import People
 from whatsapp_mcp.decoding import OWNER, PLACEHOLDERS, POLL, Flag
 from whatsapp_mcp.protobufs.bounded import parsed
 
+POLL_VOTE = "Poll Vote"
+_OUTCOMES = {
+    "missed": "Missed {}",
+    "rejected": "Declined {}",
+    "cancelled": "Cancelled {}",
+    "abandoned": "Cancelled {}",
+    "failed": "Failed {}",
+    "unavailable": "Missed {}",
+    "connected": "{}",
+    "scheduled": "Scheduled {}",
+    "ongoing": "Ongoing {}",
+    "acceptedelsewhere": "{}, answered on another device",
+    "accepted_elsewhere": "{}, answered on another device",
+    "silenced_by_dnd": "Missed {} (do not disturb)",
+    "silenced_unknown_caller": "Missed {} (unknown caller silenced)",
+}
+_EARLIER: Final = 60
+"""Seconds before an album in which a file of it may be dated."""
+_WITHIN: Final = 1_000
+"""Messages of the chat among which the files of an album are looked for."""
+MOST_FILES: Final = 100
+"""As many as WhatsApp's apps put into one."""
+
 
 def apply_versions(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | None:
     """Bring a message's row in line with what is known of its edits and revokes; says what changed."""
@@ -106,9 +129,6 @@ def apply_versions_of(db: sqlite3.Connection, people: Collection[int]) -> None:
         ).fetchall():
             for message, *_ in addon_messages(db, wa_id, chat_address):
                 apply_versions(db, message)
-
-
-POLL_VOTE = "Poll Vote"
 
 
 def secret_key(secret: bytes, message_id: str, author: str, sender: str, use: str) -> bytes:
@@ -199,23 +219,6 @@ def chosen_options(options: list[str], votes: bytes) -> list[str]:
     return [name for name in options if hashlib.sha256(name.encode()).digest() in hashes]
 
 
-_OUTCOMES = {
-    "missed": "Missed {}",
-    "rejected": "Declined {}",
-    "cancelled": "Cancelled {}",
-    "abandoned": "Cancelled {}",
-    "failed": "Failed {}",
-    "unavailable": "Missed {}",
-    "connected": "{}",
-    "scheduled": "Scheduled {}",
-    "ongoing": "Ongoing {}",
-    "acceptedelsewhere": "{}, answered on another device",
-    "accepted_elsewhere": "{}, answered on another device",
-    "silenced_by_dnd": "Missed {} (do not disturb)",
-    "silenced_unknown_caller": "Missed {} (unknown caller silenced)",
-}
-
-
 def call_text(
     db: sqlite3.Connection, chat: int, call: str, from_me: bool, details: dict[str, Any], title: str
 ) -> str:
@@ -235,14 +238,6 @@ def call_text(
     if duration:
         line += f" ({duration // 60}:{duration % 60:02d})"
     return f"{line}: {title}" if title else line
-
-
-_EARLIER: Final = 60
-"""Seconds before an album in which a file of it may be dated."""
-_WITHIN: Final = 1_000
-"""Messages of the chat among which the files of an album are looked for."""
-MOST_FILES: Final = 100
-"""As many as WhatsApp's apps put into one."""
 
 
 def album_files(db: sqlite3.Connection, message: int, album: Target, expected: int) -> tuple[int, ...]:

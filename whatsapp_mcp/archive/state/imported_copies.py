@@ -19,13 +19,28 @@ from whatsapp_mcp.models import FileStep, ReadingKind
 ABOUT_FILES: Final = ("readings", "file_problems", "kept_files", "imported_files")
 """The tables with what is known about the file of a message; each has one row a message."""
 _TABLES: Final = ("media", *ABOUT_FILES)
-
 READING_KINDS: Final = (ReadingKind.DOCUMENT, ReadingKind.PICTURE, ReadingKind.TRANSCRIPT)
 """The kinds of `readings`, by their numbers."""
 FILE_STEPS: Final = (FileStep.FETCH, FileStep.READ)
 """The steps of `file_problems`, by their numbers."""
 BETWEEN: Final = "\f"
 """Stands between two passages in `readings.text`, and in no passage."""
+IMPORT_TABLES: Final = (
+    *("imported_refs", "imported_copies", "imported_chats", "imported_addresses", "imported_pairs"),
+    *("imported_names", "imported_members", "imported_addons", "imported_marks", "imported_files"),
+)
+"""Tables with rows of imports."""
+CAME: Final = 0
+"""Stands for the import of what came over the connection."""
+_MEDIA: Final = """(SELECT json_array(media_type, mime_type, file_name, size, duration, width, height,
+ direct_path, url, hex(media_key), hex(sha256), hex(enc_sha256), path) FROM media WHERE message_id = m.id)"""
+_BLOBS: Final = (9, 10, 11)
+"""Places in that of blobs."""
+_STORE: Final = """INSERT INTO imported_copies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ ON CONFLICT DO UPDATE SET at = excluded.at, kind = excluded.kind, flags = excluded.flags,
+ text = excluded.text, reply_wa_id = excluded.reply_wa_id, details = excluded.details
+ WHERE excluded.kind > kind"""
+"""Of two placeholders that came over the connection the one that says more is kept."""
 
 
 def drop_file(db: sqlite3.Connection, message: int) -> None:
@@ -62,24 +77,6 @@ def merge_file(db: sqlite3.Connection, stays: int, goes: int) -> None:
             if table == "readings" and moved > 0:
                 database.reindex_message(db, stays)
     drop_file(db, goes)
-
-
-IMPORT_TABLES: Final = (
-    *("imported_refs", "imported_copies", "imported_chats", "imported_addresses", "imported_pairs"),
-    *("imported_names", "imported_members", "imported_addons", "imported_marks", "imported_files"),
-)
-"""Tables with rows of imports."""
-CAME: Final = 0
-"""Stands for the import of what came over the connection."""
-_MEDIA: Final = """(SELECT json_array(media_type, mime_type, file_name, size, duration, width, height,
- direct_path, url, hex(media_key), hex(sha256), hex(enc_sha256), path) FROM media WHERE message_id = m.id)"""
-_BLOBS: Final = (9, 10, 11)
-"""Places in that of blobs."""
-_STORE: Final = """INSERT INTO imported_copies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
- ON CONFLICT DO UPDATE SET at = excluded.at, kind = excluded.kind, flags = excluded.flags,
- text = excluded.text, reply_wa_id = excluded.reply_wa_id, details = excluded.details
- WHERE excluded.kind > kind"""
-"""Of two placeholders that came over the connection the one that says more is kept."""
 
 
 class Copy(NamedTuple):

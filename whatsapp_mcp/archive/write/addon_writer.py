@@ -34,6 +34,20 @@ from whatsapp_mcp.archive.write.message_writer import MessageWriter
 from whatsapp_mcp.decoding import OWNER, CallUpdate, Content, MessageUpdate
 from whatsapp_mcp.models import MessageKind
 
+MOST: Final = 1 << 20
+"""Bytes that what waits of one address takes together, rows included: some 2,000 reactions."""
+LONGEST: Final = 366 * 86_400
+"""Seconds after which an add-on waits no more."""
+_AT_ONCE: Final = 1_000
+"""Add-ons that are looked at in one step for how long they have waited."""
+_KINDS: Final = {kind.table: kind for kind in ADDONS}
+_ROWS: Final = "SELECT id, kind, wa_id, chat_address, sender_address, at FROM waiting_addons"
+_OLDEST: Final = f"{_ROWS} WHERE counted_to = ? ORDER BY id LIMIT 1"
+_OVERDUE: Final = f"{_ROWS} WHERE came < ? ORDER BY id LIMIT {_AT_ONCE}"
+_TOGETHER: Final = "SELECT total(bytes) FROM waiting_addons WHERE counted_to = ?"
+_DROPPED: Final = """INSERT INTO meta VALUES ('addons_dropped', ?)
+ ON CONFLICT DO UPDATE SET value = value + excluded.value"""
+
 
 class AddOnWriter:
     """Writes the add-ons of one batch."""
@@ -134,21 +148,6 @@ class AddOnWriter:
     ) -> None:
         word = "reaction" if kind is REACTIONS else "vote"
         state.add_change(self._db, word, chat=chat, wa_id=wa_id, ref=ref, actor=actor, detail=detail)
-
-
-MOST: Final = 1 << 20
-"""Bytes that what waits of one address takes together, rows included: some 2,000 reactions."""
-LONGEST: Final = 366 * 86_400
-"""Seconds after which an add-on waits no more."""
-_AT_ONCE: Final = 1_000
-"""Add-ons that are looked at in one step for how long they have waited."""
-_KINDS: Final = {kind.table: kind for kind in ADDONS}
-_ROWS: Final = "SELECT id, kind, wa_id, chat_address, sender_address, at FROM waiting_addons"
-_OLDEST: Final = f"{_ROWS} WHERE counted_to = ? ORDER BY id LIMIT 1"
-_OVERDUE: Final = f"{_ROWS} WHERE came < ? ORDER BY id LIMIT {_AT_ONCE}"
-_TOGETHER: Final = "SELECT total(bytes) FROM waiting_addons WHERE counted_to = ?"
-_DROPPED: Final = """INSERT INTO meta VALUES ('addons_dropped', ?)
- ON CONFLICT DO UPDATE SET value = value + excluded.value"""
 
 
 class _Waiting(NamedTuple):

@@ -45,6 +45,7 @@ _SHOWN = {
 }
 _EARLY = """SELECT 1 FROM early_receipts
  WHERE (wa_id, chat_address, sender_address, at, kind) = (?, ?, ?, ?, ?)"""
+_LAST: Final = (UnreadUpdate, *state.OF_UPDATE)
 
 
 class StateWriter:
@@ -210,9 +211,6 @@ class StateWriter:
             seen["chunks"] += 1
         state["at"] = received_at
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('history', ?)", (json.dumps(state),))
-
-
-_LAST: Final = (UnreadUpdate, *state.OF_UPDATE)
 
 
 class UpdateWriter:

@@ -23,6 +23,7 @@ FILE_NAME: Final = "link.png"
 _SCALE: Final = 8
 """Pixels a module."""
 _QUIET_ZONE: Final = 4
+_BEFORE_A_PHONE: Final = frozenset({ConnectionState.LINKING, ConnectionState.UNLINKED})
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +51,6 @@ class LinkPicture:
                 left.unlink(missing_ok=True)
             except OSError as error:
                 logger.warning("%s cannot be deleted: %s", left.name, error.strerror)
-
-
-_BEFORE_A_PHONE: Final = frozenset({ConnectionState.LINKING, ConnectionState.UNLINKED})
 
 
 class Linking:

@@ -30,6 +30,13 @@ PROBE_DEADLINE: Final = 10.0
 FORGET_LIMIT: Final = 20.0
 """Seconds in which the keys can be deleted: longer than a client may stay that is being ended."""
 _FORGET_PAUSE: Final = 0.1
+INTERVAL: Final = 15.0
+"""Seconds between two questions."""
+_DEADLINE: Final = 5.0
+LOOK: Final = 2.0
+"""Seconds between two looks at the clocks."""
+ASLEEP: Final = 10.0
+"""Seconds that a wait may take too long; more is sleep, and the least after which connections break."""
 
 logger = logging.getLogger(__name__)
 
@@ -199,15 +206,6 @@ class ReconnectLoop:
         except WhatsAppError as error:
             logger.info("probe answered with %s", error.code)
         self.post(outcome)
-
-
-INTERVAL: Final = 15.0
-"""Seconds between two questions."""
-_DEADLINE: Final = 5.0
-LOOK: Final = 2.0
-"""Seconds between two looks at the clocks."""
-ASLEEP: Final = 10.0
-"""Seconds that a wait may take too long; more is sleep, and the least after which connections break."""
 
 
 async def notice_sleep(clock: Clock, woken: Callable[[], None]) -> None:

@@ -8,14 +8,20 @@ ends, and nothing has to be put in order after it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import random
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
 from whatsapp_mcp.device.clock import within
+from whatsapp_mcp.device.files.fetcher import Fetcher
+from whatsapp_mcp.device.files.pace import Pace
+from whatsapp_mcp.device.files.reading import ReadingLoop
 from whatsapp_mcp.device.files.waiting import GATHER, LOOK, chats_of, kept_sizes, since
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import (
@@ -35,26 +41,10 @@ if TYPE_CHECKING:
     from whatsapp_mcp.device.clock import Clock
     from whatsapp_mcp.device.files.fetcher import Fetcher
     from whatsapp_mcp.device.files.pace import Pace
-    from whatsapp_mcp.models import FileTask, MessageKind
-    from whatsapp_mcp.settings import CurrentSettings
-import random
-import sqlite3
-from collections.abc import Awaitable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-from whatsapp_mcp.device.files.fetcher import Fetcher
-from whatsapp_mcp.device.files.pace import Pace
-from whatsapp_mcp.device.files.reading import ReadingLoop
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.archive import Archive
-    from whatsapp_mcp.device.clock import Clock
     from whatsapp_mcp.device.files.readers import Readers
     from whatsapp_mcp.device.stored_files import StoredFiles
-    from whatsapp_mcp.models import FilesStatus
+    from whatsapp_mcp.models import FilesStatus, FileTask, MessageKind
     from whatsapp_mcp.settings import AccountFolder, CurrentSettings
-
 
 NEW: Final = timedelta(minutes=5)
 """Age up to which a file counts as new."""

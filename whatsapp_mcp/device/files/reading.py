@@ -12,26 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
 
 from whatsapp_mcp import __version__
-from whatsapp_mcp.errors import from_payload
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from whatsapp_mcp.archive import Archive
-    from whatsapp_mcp.errors import WhatsAppError
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from whatsapp_mcp.device.clock import within
 from whatsapp_mcp.device.files.readers import readable
 from whatsapp_mcp.device.files.waiting import GATHER, LOOK, since
@@ -42,17 +33,20 @@ from whatsapp_mcp.errors import (
     TooLong,
     Unsupported,
     WhatsAppError,
+    from_payload,
 )
 from whatsapp_mcp.models import FileStep, MessageKind, ReadingKind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from whatsapp_mcp.archive import Archive
     from whatsapp_mcp.device.clock import Clock
     from whatsapp_mcp.device.files.fetcher import Fetcher
     from whatsapp_mcp.device.files.readers import FileReader, Readers
+    from whatsapp_mcp.errors import WhatsAppError
     from whatsapp_mcp.models import FileReading, FileTask, MediaSource, Message
     from whatsapp_mcp.settings import CurrentSettings
-
 
 TRIES: Final = 2
 """A killed process looks like a file that crashed it: only what happens twice is the file's."""
@@ -61,6 +55,18 @@ ASKED_TRIES: Final = 4
 _MOST: Final = 500
 """Contents that are remembered, of which the one that was refused longest ago goes first."""
 _KEY: Final = "refused_files"
+ANSWER_WITHIN: Final = 50.0
+"""Seconds in which somebody who asks for a reading is answered; it goes on after that."""
+GRACE: Final = 5.0
+"""Seconds that a reading which nobody asked for may go on while somebody waits."""
+CALM: Final = 0.5
+"""Seconds without a message after which a file that nobody asked for is read on: receiving goes before."""
+UNREST: Final = 30.0
+"""Seconds that such a file waits for that, before it is begun and again in the middle."""
+MOST_ASKED: Final = 32
+"""Readings that may be asked for at a time."""
+_CANDIDATES: Final = 500
+"""Files that are looked at for one that can be read here."""
 
 
 async def digest_of(path: Path) -> str:
@@ -115,19 +121,6 @@ class Refusals:
     async def _save(self, files: dict[str, Any]) -> None:
         await self._archive.meta_set(_KEY, json.dumps({"version": __version__, "files": files}))
 
-
-ANSWER_WITHIN: Final = 50.0
-"""Seconds in which somebody who asks for a reading is answered; it goes on after that."""
-GRACE: Final = 5.0
-"""Seconds that a reading which nobody asked for may go on while somebody waits."""
-CALM: Final = 0.5
-"""Seconds without a message after which a file that nobody asked for is read on: receiving goes before."""
-UNREST: Final = 30.0
-"""Seconds that such a file waits for that, before it is begun and again in the middle."""
-MOST_ASKED: Final = 32
-"""Readings that may be asked for at a time."""
-_CANDIDATES: Final = 500
-"""Files that are looked at for one that can be read here."""
 
 logger = logging.getLogger(__name__)
 

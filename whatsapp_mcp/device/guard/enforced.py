@@ -28,7 +28,7 @@ class EnforcedDevice(Device):
 
     Args:
         gate: Decides.
-        parts: Do what is allowed; each does the operations that its class, or functions of it, declare.
+        parts: Do what is allowed; each does the operations whose first parameter is of its class.
     """
 
     def __init__(self, gate: Gate, parts: Iterable[object]) -> None:

@@ -63,6 +63,15 @@ from whatsapp_mcp.policy import (
 )
 from whatsapp_mcp.settings import OWN_CHAT, AgentSettings, CurrentSettings
 
+_WAITS: Final = frozenset({HandOnState.SETTLING, HandOnState.WAITING})
+_PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
+_NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})
+"""What is decided whatever was handed out before."""
+_LOOK_UP: Final = 10.0
+"""Seconds that a question waits for what WhatsApp says of an invite."""
+_CHANGED: Final = "The question to the user was changed."
+_ENDED: Final = "The question to the user has ended without an answer."
+
 
 def decision_about(agent: AgentSettings) -> Decision:
     """That the owner is asked, whatever the mode: this policy is about WhatsApp, and cannot tell.
@@ -76,9 +85,6 @@ def decision_about(agent: AgentSettings) -> Decision:
             'Set self = "channel" in [agent.chats].',
         )
     return Decision("ask", "agent.chats", "its application asks before it uses this tool")
-
-
-_WAITS: Final = frozenset({HandOnState.SETTLING, HandOnState.WAITING})
 
 
 async def changes_order(request: Any, archive: ReadingArchive, ledger: Ledger) -> bool:
@@ -97,14 +103,6 @@ async def changes_order(request: Any, archive: ReadingArchive, ledger: Ledger) -
         return False
     return message.from_me and message.ref in waiting
 
-
-_PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
-_NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})
-"""What is decided whatever was handed out before."""
-_LOOK_UP: Final = 10.0
-"""Seconds that a question waits for what WhatsApp says of an invite."""
-_CHANGED: Final = "The question to the user was changed."
-_ENDED: Final = "The question to the user has ended without an answer."
 
 logger = logging.getLogger(__name__)
 

@@ -44,6 +44,9 @@ MOST_SCHEDULED: Final = 200
 """Sends that may wait for their moment at a time."""
 FARTHEST: Final = timedelta(days=366)
 """How far ahead a send may be scheduled."""
+SAID_NO: Final = "The user said no."
+SEND: Final = operation_of(sends.send)
+"""What the policy is asked about a send that has waited, as about one that is asked for now."""
 
 
 def obstacle(
@@ -72,11 +75,6 @@ def obstacle(
             return InvalidArgument(hours, "Give a moment outside of them, or tell the user.")
     return None
 
-
-SAID_NO: Final = "The user said no."
-
-SEND: Final = operation_of(sends.send)
-"""What the policy is asked about a send that has waited, as about one that is asked for now."""
 
 logger = logging.getLogger(__name__)
 

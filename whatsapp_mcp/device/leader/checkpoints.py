@@ -31,6 +31,10 @@ RESERVE: Final = 4 * 1024 * 1024
 """Bytes reserved so that a full disk can recover: what a large log of live messages adds to its file."""
 _PATIENCE: Final = 0.2
 """Seconds that a checkpoint waits for readers and the writer, who wait for it meanwhile."""
+SNAPSHOT_INTERVAL: Final = 60.0
+"""Seconds between two looks."""
+LAST_LIMIT: Final = 8.0
+"""Seconds that the last one may take: a process that ends has 25 for all accounts."""
 
 logger = logging.getLogger(__name__)
 
@@ -103,12 +107,6 @@ def _checkpoint(folder: AccountFolder, files: Sequence[Path]) -> tuple[bool, boo
             logger.warning("checkpoints: %s failed: %s", file.name, error)
             no_room = True
     return in_use, no_room
-
-
-SNAPSHOT_INTERVAL: Final = 60.0
-"""Seconds between two looks."""
-LAST_LIMIT: Final = 8.0
-"""Seconds that the last one may take: a process that ends has 25 for all accounts."""
 
 
 async def keep_snapshots(

@@ -16,6 +16,14 @@ from typing import Final
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import try_lock, write_locked
 
+_PLACES: Final = tuple(
+    f"{name}{end}{beside}"
+    for name in ("client.db", "inbox.db")
+    for end in ("", ".damaged")
+    for beside in ("", "-journal", "-wal", "-shm")
+)
+"""Where the leader opens files of the client's folder, or moves them."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -129,15 +137,6 @@ def _locked(fd: int) -> bool:
         return try_lock(fd)
     except OSError:
         return False
-
-
-_PLACES: Final = tuple(
-    f"{name}{end}{beside}"
-    for name in ("client.db", "inbox.db")
-    for end in ("", ".damaged")
-    for beside in ("", "-journal", "-wal", "-shm")
-)
-"""Where the leader opens files of the client's folder, or moves them."""
 
 
 def set_aside_no_files(folder: AccountFolder) -> None:

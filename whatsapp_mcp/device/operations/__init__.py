@@ -1,4 +1,4 @@
-"""What can be asked of a device, and the operations on WhatsApp that need no state, one module a topic."""
+"""Operations: what can be asked of a device, one module a topic, and how it is asked (`Device.do`)."""
 
 from whatsapp_mcp.device.operations.device import CallersDevices, Device, Devices
 from whatsapp_mcp.device.operations.operation import (
@@ -6,6 +6,7 @@ from whatsapp_mcp.device.operations.operation import (
     Invocation,
     Operation,
     never,
+    nothing,
     operation_of,
     operations_of,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Operation",
     "WhatsApp",
     "never",
+    "nothing",
     "operation_of",
     "operations_of",
 ]

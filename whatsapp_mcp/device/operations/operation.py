@@ -38,7 +38,7 @@ class Invocation:
         caller: For whom it is done.
         has_ended: Whether the process that asks is gone; then what was accepted stays accepted.
         begin: Writes the act down; nothing of it may be done before. An operation that begins by itself
-            (`has_effect(begins=True)`) has to call it; it raises `RateLimited` and `Busy`.
+            (`has_effect(begins_itself=True)`) has to call it; it raises `RateLimited` and `Busy`.
         approval: The answer of a person that it needed.
     """
 

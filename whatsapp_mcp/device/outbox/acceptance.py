@@ -14,10 +14,11 @@ from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.operations import nothing
 from whatsapp_mcp.device.outbox.composing import needs_nobody
 from whatsapp_mcp.device.outbox.deliveries import Deliveries, Prepared
 from whatsapp_mcp.device.outbox.lines import Lines
-from whatsapp_mcp.device.supervise import beside, nothing
+from whatsapp_mcp.device.supervise import beside
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Authorship, OutboxEntry, SendRequest, SendStatus, files_of
 from whatsapp_mcp.processes.tracing import carrier

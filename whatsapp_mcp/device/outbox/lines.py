@@ -21,6 +21,11 @@ from whatsapp_mcp.models import AlbumContent, OutboxEntry, SendStatus
 from whatsapp_mcp.policy import gap
 from whatsapp_mcp.settings import CurrentSettings
 
+_AHEAD: Final = 50
+"""How many sends of a chat are looked at for the next one."""
+_LINES: Final = 8
+"""Chats that are served at once."""
+
 
 class Pacer:
     """Says when the next send may go; one to the same chat as the last may at once.
@@ -53,12 +58,6 @@ class Pacer:
         self._excused.discard(chat)
         self._last = (chat, now + timedelta(seconds=seconds))
         return seconds
-
-
-_AHEAD: Final = 50
-"""How many sends of a chat are looked at for the next one."""
-_LINES: Final = 8
-"""Chats that are served at once."""
 
 
 class Lines:

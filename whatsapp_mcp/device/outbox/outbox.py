@@ -25,14 +25,13 @@ from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive, UnappliedError
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.operations import never
+from whatsapp_mcp.device.operations import never, nothing
 from whatsapp_mcp.device.outbox.acceptance import KEPT_FOR, Acceptance
 from whatsapp_mcp.device.outbox.deliveries import Deliveries, Obstacle, Sender
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.lines import Lines, Pacer, is_late
 from whatsapp_mcp.device.outbox.outcomes import Outcomes, nobody
 from whatsapp_mcp.device.outbox.unknown_sends import ENDED, UnknownSends, is_open
-from whatsapp_mcp.device.supervise import nothing
 from whatsapp_mcp.errors import (
     Busy,
     InvalidArgument,

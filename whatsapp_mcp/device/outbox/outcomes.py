@@ -20,6 +20,10 @@ from whatsapp_mcp.errors import InvalidArgument, Rejected, WhatsAppError
 from whatsapp_mcp.models import OutboxEntry, SendStatus
 from whatsapp_mcp.storage import KeysUnreadable
 
+_KEEP_ATTEMPTS: Final = 8
+"""Then it is left to the outbox's next start, which calls it unknown."""
+_FOR_NOBODY: Final = "WhatsApp gave no keys of this person's devices, so none of them got the message."
+
 
 class Caller:
     """One that waits.
@@ -62,10 +66,6 @@ class Callers:
             caller.settled_as, caller.refusal = entry, refusal
             caller.settled.set()
 
-
-_KEEP_ATTEMPTS: Final = 8
-"""Then it is left to the outbox's next start, which calls it unknown."""
-_FOR_NOBODY: Final = "WhatsApp gave no keys of this person's devices, so none of them got the message."
 
 logger = logging.getLogger(__name__)
 

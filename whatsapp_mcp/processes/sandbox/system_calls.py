@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_FILTER: Final = Path("/proc/self/coredump_filter")
+"""Which memory goes into a dump (core(5))."""
 
 
 def system_call(number: int, *arguments: int | bytes | ctypes.Structure | None) -> int:
@@ -43,10 +45,6 @@ def failure(what: str) -> OSError:
     """The error of the call that has just failed."""
     code = ctypes.get_errno()
     return OSError(code, f"{what}: {errno.errorcode.get(code, code)}")
-
-
-_FILTER: Final = Path("/proc/self/coredump_filter")
-"""Which memory goes into a dump (core(5))."""
 
 
 def forbid_core_dumps() -> None:

@@ -205,13 +205,13 @@ Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 class ShowPage(Protocol):
     """Opens a page for the person, through the host."""
 
-    async def __call__(self, url: str, message: str, *, anew: bool) -> bool | None:
+    async def __call__(self, url: str, message: str, *, asks: bool) -> bool | None:
         """Whether the person agreed to open it; None if they were not asked.
 
         Args:
             url: It names no secret: what it shows needs a sign-in of its own.
             message: What it is for.
-            anew: Whether they are asked now; else only the answer to what was asked before is taken.
+            asks: Whether they are asked now; else only the answer to what was asked before is taken.
         """
         ...
 

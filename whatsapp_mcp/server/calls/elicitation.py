@@ -266,11 +266,11 @@ def page_opener(context: Context[Any, Any]) -> ShowPage | None:
 class _ByAnswer:
     context: Context[Any, Any]
 
-    async def __call__(self, url: str, message: str, *, anew: bool) -> bool | None:
+    async def __call__(self, url: str, message: str, *, asks: bool) -> bool | None:
         response = (self.context.input_responses or {}).get(_PAGE)
         if isinstance(response, ElicitResult):
             return response.action == "accept"
-        if anew:
+        if asks:
             raise PageRequestedError(url, message)
         return None
 
@@ -279,8 +279,8 @@ class _ByAnswer:
 class _Now:
     context: Context[Any, Any]
 
-    async def __call__(self, url: str, message: str, *, anew: bool) -> bool | None:
-        if not anew:
+    async def __call__(self, url: str, message: str, *, asks: bool) -> bool | None:
+        if not asks:
             return None
         session, number = self.context.session, str(uuid.uuid4())
         with suppress(MCPError, ValidationError), anyio.move_on_after(_AGREED_WITHIN):

@@ -166,7 +166,7 @@ async def _link(call: Call, phone: str | None, wait: float) -> Result:
     agreed = None
     if call.show_page and services.pages and link.qr and not phone:
         begun = status.state is not ConnectionState.LINKING
-        agreed = await call.show_page(services.pages.link, _PAGE.format(services.pages.sign_in), anew=begun)
+        agreed = await call.show_page(services.pages.link, _PAGE.format(services.pages.sign_in), asks=begun)
     # Why the last attempt failed is told at once to whoever calls again to wait for its outcome.
     if wait and not (link.failed and status.state is ConnectionState.UNLINKED):
         link = await _outcome(call, services, link, phone, wait)
