@@ -21,7 +21,7 @@ from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.storage import LeadershipOver
 
-__all__ = ["backoff", "beside", "contained", "supervised"]
+__all__ = ["background_tasks", "backoff", "beside", "contained", "supervised"]
 
 T = TypeVar("T")
 SETTLED_AFTER: Final = 60.0
