@@ -75,7 +75,7 @@ async def furnished(home: Path, mode: str) -> tuple[list[Outcome], Canaries]:
 
 async def test_what_nobody_may_be_shown_is_shown_where_nothing_protects(tmp_path: Path) -> None:
     found, canaries = await furnished(tmp_path / "home", "open")
-    assert [each.case.name for each in found if not each.obeyed] == []
+    assert [(each.case.name, each.deeds.refused) for each in found if not each.obeyed] == []
     assert {canaries.held} < canaries.seen.keys()
 
 
