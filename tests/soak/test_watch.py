@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 
 import pytest
@@ -52,14 +50,31 @@ def test_every_process_is_told_of_and_the_one_that_lived_longest_first() -> None
     assert told == [("leader", 4, 5), ("leader", 1, 2)]
 
 
+GROWS = """
+import socket, sys, threading
+print("begun", flush=True)
+sys.stdin.readline()
+over = threading.Event()
+threading.Thread(target=over.wait, daemon=True).start()
+held = socket.socket()
+print("grown", flush=True)
+sys.stdin.readline()
+"""
+"""A process that has one thread and one socket more after a line: in that of the tests others come and go."""
+
+
 def test_threads_files_and_sockets_of_a_process_are_counted() -> None:
-    before, over = holding(os.getpid()), threading.Event()
-    thread = threading.Thread(target=over.wait)
-    thread.start()
-    with socket.socket():
-        after = holding(os.getpid())
-    over.set()
-    thread.join()
+    command = [sys.executable, "-c", GROWS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        before = holding(process.pid)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "grown\n"
+        after = holding(process.pid)
+        process.stdin.close()
     assert before is not None
     assert after is not None
     assert (after.threads, after.files, after.sockets) == (
