@@ -21,7 +21,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from benchmarks.corpus import Corpus
 from benchmarks.verdicts import amount, timed
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import open_archive, recording
 from whatsapp_mcp.models import JournalEvent
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings
 
@@ -87,7 +87,7 @@ async def fill(home: Path, size: int = SIZE) -> None:
     folder = Settings(home=home).account_folder()
     folder.create()
     async with open_archive(folder, write=True) as archive:
-        await archive.set_own("15559999999@s.whatsapp.net", None, "Me")
+        await archive.write(recording.set_own, "15559999999@s.whatsapp.net", None, "Me")
         events: list[JournalEvent] = [Row(seq, chunk) for seq, chunk in enumerate(Corpus(size).history(), 1)]
         await archive.ingest(events)
 

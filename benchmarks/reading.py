@@ -34,7 +34,7 @@ from tests.device.server_process import server_process
 from tests.media.document_files import pdf, shown
 from tests.media.footage import written
 from tests.media.speech_samples import VOICE_NOTE, WORDS
-from whatsapp_mcp.archive import ReadingArchive, open_archive
+from whatsapp_mcp.archive import ReadingArchive, open_archive, recording
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations import Device, control
@@ -133,11 +133,13 @@ async def fill(home: Path, count: int) -> None:
         ]
         await archive.ingest(ev.journal(events))
         known = {_ANN: "Ann", f"{_BEN}@s.whatsapp.net": "Ben"}
-        await archive.record_contacts([ContactUpdate(jid, saved_name=name) for jid, name in known.items()])
+        await archive.write(
+            recording.record_contacts, [ContactUpdate(jid, saved_name=name) for jid, name in known.items()]
+        )
         for number, (_, ending, content) in enumerate(made):
             path = folder.media / f"{number}.{ending}"
             path.write_bytes(content)
-            await archive.record_media_path(f"A{number}", str(path))
+            await archive.write(recording.record_media_path, f"A{number}", str(path))
 
 
 @asynccontextmanager

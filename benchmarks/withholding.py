@@ -23,7 +23,7 @@ import anyio
 
 from benchmarks.calls import Taken, fill, measure
 from benchmarks.verdicts import amount, timed
-from whatsapp_mcp.archive import ReadingArchive, open_archive
+from whatsapp_mcp.archive import ReadingArchive, open_archive, recording
 from whatsapp_mcp.archive.read import Sought
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import (
@@ -75,7 +75,9 @@ async def save_half(home: Path) -> None:
     """Put every second person into the address book."""
     async with open_archive(Settings(home=home).account_folder(), write=True) as archive:
         people = (await archive.contacts(limit=500)).items
-        await archive.record_contacts([ContactUpdate(one.jid, saved_name=one.name) for one in people[::2]])
+        await archive.write(
+            recording.record_contacts, [ContactUpdate(one.jid, saved_name=one.name) for one in people[::2]]
+        )
 
 
 async def medians(archive: ReadingArchive, ledger: Ledger) -> dict[str, tuple[float, float]]:

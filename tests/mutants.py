@@ -28,7 +28,7 @@ _LIMIT: Final = 900
 
 AREAS: Final = {
     "outbox": (
-        ("archive/write/outbox.py", "archive/write/send_acceptance.py", "device/outbox/*.py"),
+        ("archive/write/outbox/states.py", "archive/write/outbox/acceptance.py", "device/outbox/*.py"),
         ("tests/archive/test_outbox.py", "tests/device/test_*send*.py", "tests/device/test_outbox.py"),
     ),
     "gate": (

@@ -17,7 +17,7 @@ from typing import Final
 
 import anyio
 
-from tests.archive.recorded import Recording, path_of, recording, run
+from tests.archive.recorded import Recording, path_of, recorded_archive, run
 from tests.archive.replaying import replay
 from whatsapp_mcp.archive.operations import VERSION
 from whatsapp_mcp.settings import AccountFolder
@@ -56,7 +56,7 @@ async def replayed(operations: list[bytes], path: Path) -> str:
 
 async def _record(path: Path) -> bytes:
     recorder, folder = Recording(), path_of(path, "recorded")
-    async with recording(folder, recorder) as archive:
+    async with recorded_archive(folder, recorder) as archive:
         await run(archive, folder)
     return b"\n".join([(await replayed(recorder.lines, path)).encode(), *recorder.lines])
 

@@ -24,7 +24,7 @@ from tests.archive.logs import MemoryLog, MemoryStorage
 from tests.archive.power import ForgetfulDisk
 from tests.archive.replaying import contents
 from tests.archive.worlds import PLACES
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, exchange, open_archive, outbox, recording
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import (
     ForeignMessage,
@@ -138,7 +138,7 @@ class History:
             request = SendRequest(
                 chance.choice([ANA, BOB]), TextContent(f"text {number}"), idempotency_key=key
             )
-            await archive.outbox_add(request, handed_to=chance.choice([None, "1"]), secret=bytes(32))
+            await archive.write(outbox.add, request, handed_to=chance.choice([None, "1"]), secret=bytes(32))
 
         async def together() -> None:
             async with anyio.create_task_group() as tasks:
@@ -150,18 +150,26 @@ class History:
             await archive.outbox_sent(number, f"3EB0S{number}", at, message=None)
 
         async def chat() -> None:
-            await archive.record_chat_settings(
-                chance.choice([ANA, GROUP]), archived=bool(number % 2), pinned=False, muted_until=None
+            await archive.write(
+                recording.record_chat_settings,
+                chance.choice([ANA, GROUP]),
+                archived=bool(number % 2),
+                pinned=False,
+                muted_until=None,
             )
 
         async def imports() -> None:
-            begun = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"%d" % number)
+            begun = await archive.write(
+                exchange.import_begun, ImportSource.ANDROID, "msgstore.db", b"%d" % number
+            )
             messages = tuple(
                 ForeignMessage(f"F{one}", ANA, None, NOON - 86_400 + one, text=f"long ago {one}")
                 for one in range(number * 40)
             )
             await archive.import_page(begun.number, ForeignPage(messages, following=7, read=len(messages)))
-            await archive.import_ended(begun.number, chance.choice([ImportState.DONE, ImportState.FAILED]))
+            await archive.write(
+                exchange.import_ended, begun.number, chance.choice([ImportState.DONE, ImportState.FAILED])
+            )
 
         return (
             *[ingest] * 4,
@@ -170,12 +178,12 @@ class History:
             sent,
             chat,
             imports,
-            lambda: archive.outbox_sending(number, handed_to="1", secret=bytes(32)),
-            lambda: archive.outbox_failed(number, "Refused."),
-            lambda: archive.outbox_unknown(number, "No answer.", message_id=f"3EB0S{number}"),
-            lambda: archive.outbox_withdrawn(number, "Given up."),
-            lambda: archive.set_own(ME, MY_LID, "Me"),
-            lambda: archive.import_undone(number),
+            lambda: archive.write(outbox.sending, number, handed_to="1", secret=bytes(32)),
+            lambda: archive.write(outbox.failed, number, "Refused."),
+            lambda: archive.write(outbox.unknown, number, "No answer.", message_id=f"3EB0S{number}"),
+            lambda: archive.write(outbox.withdrawn, number, "Given up."),
+            lambda: archive.write(recording.set_own, ME, MY_LID, "Me"),
+            lambda: archive.write(exchange.import_undone, number),
             archive.redecode,
             archive.snapshot,
             archive.optimize,

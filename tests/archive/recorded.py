@@ -14,7 +14,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive import shared_number, world
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, ME, MY_LID, NOON, journal
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, exchange, open_archive, outbox, recording
 from whatsapp_mcp.decoding import content
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import (
@@ -57,7 +57,7 @@ class Recording:
 
 
 @asynccontextmanager
-async def recording(folder: AccountFolder, recorder: Recording) -> AsyncIterator[Archive]:
+async def recorded_archive(folder: AccountFolder, recorder: Recording) -> AsyncIterator[Archive]:
     """An archive whose operations are recorded, with a clock that goes on a second each time it is asked."""
     seconds = iter(range(NOON + 50_000, NOON + 1_000_000))
     async with open_archive(
@@ -98,31 +98,32 @@ async def _events(archive: Archive, events: Iterable[ev.Raw]) -> None:
 
 
 async def _looked_up(archive: Archive) -> None:
-    await archive.set_own(ME, MY_LID, "Me")
-    await archive.record_contacts(
-        [ContactUpdate(ANA, saved_name="Ana Silva"), ContactUpdate(BOB, push_name="B")]
+    await archive.write(recording.set_own, ME, MY_LID, "Me")
+    await archive.write(
+        recording.record_contacts,
+        [ContactUpdate(ANA, saved_name="Ana Silva"), ContactUpdate(BOB, push_name="B")],
     )
-    await archive.record_identities([(ANA, ANA_LID)])
-    await archive.confirm_person(BOB, True)
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
+    await archive.write(recording.confirm_person, BOB, True)
     members = ((ANA_LID, ANA, True, False), (BOB, None, False, True), (ME, None, False, False))
-    await archive.record_groups([GroupUpdate(GROUP, "Club", members, 86_400)])
-    await archive.record_departure(GROUP)
-    await archive.record_channels({CHANNEL: "News"})
+    await archive.write(recording.record_groups, [GroupUpdate(GROUP, "Club", members, 86_400)])
+    await archive.write(recording.record_departure, GROUP)
+    await archive.write(recording.record_channels, {CHANNEL: "News"})
     muted = datetime(2027, 1, 1, tzinfo=UTC)
-    await archive.record_chat_settings(ANA, archived=True, pinned=False, muted_until=muted)
-    await archive.record_timer(BOB, 3_600)
-    await archive.record_aside(BOB, None)
-    await archive.record_aside(BOB, muted)
-    await archive.record_aside(BOB, None, False)
-    await archive.record_aside(ANA, None)
-    await archive.record_gap(datetime.fromtimestamp(NOON, UTC), None, "The disk was full.")
+    await archive.write(recording.record_chat_settings, ANA, archived=True, pinned=False, muted_until=muted)
+    await archive.write(recording.record_timer, BOB, 3_600)
+    await archive.write(recording.record_aside, BOB, None)
+    await archive.write(recording.record_aside, BOB, muted)
+    await archive.write(recording.record_aside, BOB, None, False)
+    await archive.write(recording.record_aside, ANA, None)
+    await archive.write(recording.record_gap, datetime.fromtimestamp(NOON, UTC), None, "The disk was full.")
     newest = (await archive.messages(limit=1)).items[0]
-    await archive.record_read(newest.chat, newest.ref)
-    await archive.meta_set("kept", "this")
-    await archive.meta_set("gone", "that")
-    await archive.meta_set("gone", None)
+    await archive.write(recording.record_read, newest.chat, newest.ref)
+    await archive.write(recording.meta_set, "kept", "this")
+    await archive.write(recording.meta_set, "gone", "that")
+    await archive.write(recording.meta_set, "gone", None)
     with suppress(WhatsAppError):
-        await archive.record_read("15559999999@s.whatsapp.net", newest.ref)
+        await archive.write(recording.record_read, "15559999999@s.whatsapp.net", newest.ref)
 
 
 async def _sends(archive: Archive) -> None:
@@ -132,34 +133,36 @@ async def _sends(archive: Archive) -> None:
         return SendRequest(ANA, TextContent(text), idempotency_key=key)
 
     for number, text in enumerate(("one", "two", "three", "four", "five")):
-        entry, _ = await archive.outbox_add(
-            request(text, f"key {number}"), expires_at=at + timedelta(hours=1)
+        entry, _ = await archive.write(
+            outbox.add, request(text, f"key {number}"), expires_at=at + timedelta(hours=1)
         )
         with suppress(WhatsAppError):
-            await archive.outbox_add(request("another text", f"key {number}"))
+            await archive.write(outbox.add, request("another text", f"key {number}"))
         with suppress(WhatsAppError):
-            await archive.outbox_add(request(f"not now {number}"), obstacle=Busy("Not now.", retry_after=1.0))
+            await archive.write(
+                outbox.add, request(f"not now {number}"), obstacle=Busy("Not now.", retry_after=1.0)
+            )
         if number == 0:
-            await archive.outbox_withdrawn(entry.send_id, "Given up.")
-            await archive.outbox_add(request(text, f"key {number}"))
+            await archive.write(outbox.withdrawn, entry.send_id, "Given up.")
+            await archive.write(outbox.add, request(text, f"key {number}"))
             continue
-        await archive.outbox_sending(entry.send_id, handed_to="1", secret=bytes(range(32)))
+        await archive.write(outbox.sending, entry.send_id, handed_to="1", secret=bytes(range(32)))
         if number == 1:
             message: Any = E2E.Message(conversation=text)
             await archive.outbox_sent(entry.send_id, "3EB0S1", at, message=message.SerializeToString())
         elif number == 2:
-            await archive.outbox_unknown(entry.send_id, "No answer.", message_id="3EB0S2")
+            await archive.write(outbox.unknown, entry.send_id, "No answer.", message_id="3EB0S2")
             settling = ev.receipt("3EB0S2", kind="DELIVERED", at=NOON + 70_001)
             await archive.ingest(journal([settling], after=await archive.position()))
         elif number == 3:
-            await archive.outbox_queued(entry.send_id, "It may have gone out.")
-            await archive.outbox_failed(entry.send_id, "Refused.")
+            await archive.write(outbox.queued, entry.send_id, "It may have gone out.")
+            await archive.write(outbox.failed, entry.send_id, "Refused.")
         else:
             await archive.outbox_sent(entry.send_id, "3EB0S4", at)
             with suppress(WhatsAppError):
-                await archive.outbox_withdrawn(entry.send_id, "Too late.")
-    held, _ = await archive.outbox_add(request("if I may", "key held"), held=True)
-    await archive.outbox_released(held.send_id, at + timedelta(hours=1))
+                await archive.write(outbox.withdrawn, entry.send_id, "Too late.")
+    held, _ = await archive.write(outbox.add, request("if I may", "key held"), held=True)
+    await archive.write(outbox.released, held.send_id, at + timedelta(hours=1))
     await _scheduled_sends(archive, at)
     await archive.outbox_quarantine()
 
@@ -170,23 +173,23 @@ async def _scheduled_sends(archive: Archive, at: datetime) -> None:
     def request(text: str, *, replaces: int | None = None) -> SendRequest:
         return SendRequest(ANA, TextContent(text), at=later, unless_reply=True, replaces=replaces)
 
-    first, _ = await archive.outbox_add(request("later"), scheduling=known)
-    second, _ = await archive.outbox_add(request("or later", replaces=first.send_id), scheduling=known)
-    await archive.outbox_asked(second.send_id, later)
-    await archive.outbox_postponed(second.send_id)
-    await archive.outbox_due(second.send_id, later)
+    first, _ = await archive.write(outbox.add, request("later"), scheduling=known)
+    second, _ = await archive.write(outbox.add, request("or later", replaces=first.send_id), scheduling=known)
+    await archive.write(outbox.asked, second.send_id, later)
+    await archive.write(outbox.postponed, second.send_id)
+    await archive.write(outbox.due, second.send_id, later)
     with suppress(WhatsAppError):
-        await archive.outbox_due(second.send_id, later)
+        await archive.write(outbox.due, second.send_id, later)
 
 
 async def _imports_by_number(archive: Archive) -> None:
-    begun = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"fingerprint")
+    begun = await archive.write(exchange.import_begun, ImportSource.ANDROID, "msgstore.db", b"fingerprint")
     message = ForeignMessage("F1", ANA, None, NOON - 86_400, text="long ago")
     page = ForeignPage((message,), chats=(ForeignChat(GROUP, "Older club"),), following=7, read=1)
     await archive.import_page(begun.number, page)
-    await archive.import_files(begun.number, 1, 2)
-    await archive.import_ended(begun.number, ImportState.DONE)
-    while await archive.import_undone(begun.number):
+    await archive.write(exchange.import_files, begun.number, 1, 2)
+    await archive.write(exchange.import_ended, begun.number, ImportState.DONE)
+    while await archive.write(exchange.import_undone, begun.number):
         pass
 
 
@@ -204,7 +207,7 @@ async def _imports(archive: Archive) -> None:
             ]
         )
     ]
-    begun = await archive.import_begun(ImportSource.CHAT_EXPORT, "Ana.zip", b"another", ANA)
+    begun = await archive.write(exchange.import_begun, ImportSource.CHAT_EXPORT, "Ana.zip", b"another", ANA)
     number = begun.number
     done = await archive.import_chat_export(number, exported, ANA, title="Ana", me="Me", zone=SAO_PAULO)
     for message_id, name in done.files.items():
@@ -215,7 +218,7 @@ async def _imports(archive: Archive) -> None:
         ForeignMessage("B2", GROUP, "15550000007", NOON - 80_000_000, MessageKind.IMAGE, "hello", file=file),
         ForeignMessage("B3", BOB, "nobody at all", NOON - 80_000_000, text="never"),
     )
-    begun = await archive.import_begun(ImportSource.LHARRIES, "messages.db", b"a third")
+    begun = await archive.write(exchange.import_begun, ImportSource.LHARRIES, "messages.db", b"a third")
     await archive.import_page(
         begun.number, ForeignPage(messages, chats=(ForeignChat(GROUP, "Old club"),), read=3)
     )
@@ -237,12 +240,16 @@ async def _decoded_again(archive: Archive) -> None:
 async def _deleted(archive: Archive, folder: AccountFolder) -> None:
     picture = next(m for m in (await archive.messages(limit=500)).items if m.media is not None)
     (folder.media / "picture.jpg").write_bytes(b"jpg")
-    await archive.record_file_problem(picture.ref, FileStep.FETCH, "BUSY", "Not now.", False)
-    await archive.record_media_path(picture.ref, "picture.jpg", 3)
-    await archive.record_file_problem(picture.ref, FileStep.READ, "TOO_LONG", "It is too long.", True)
+    await archive.write(recording.record_file_problem, picture.ref, FileStep.FETCH, "BUSY", "Not now.", False)
+    await archive.write(recording.record_media_path, picture.ref, "picture.jpg", 3)
+    await archive.write(
+        recording.record_file_problem, picture.ref, FileStep.READ, "TOO_LONG", "It is too long.", True
+    )
     passages = (Passage("two\fwords", "Sheet 1"), Passage("more", start=1.5))
-    await archive.record_reading(picture.ref, FileReading(ReadingKind.PICTURE, passages, "rapidocr", "en", 3))
-    await archive.record_media_path(picture.ref, None)
+    await archive.write(
+        recording.record_reading, picture.ref, FileReading(ReadingKind.PICTURE, passages, "rapidocr", "en", 3)
+    )
+    await archive.write(recording.record_media_path, picture.ref, None)
     assert (await archive.purge(before=datetime(2020, 1, 1, 15, 2, tzinfo=UTC))).messages > 0
     assert (await archive.purge(chat=BOB)).messages > 0
     await archive.optimize()

@@ -15,7 +15,7 @@ from tests.archive import events as ev
 from tests.archive.dump import DUMPED
 from tests.archive.events import ANA, NOON, journal
 from tests.archive.worlds import PLACES, in_memory
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.archive.database import schema
 from whatsapp_mcp.archive.read.search_query import IS
 from whatsapp_mcp.archive.state import ADDONS, IMPORT_TABLES, REACTIONS, AddOn, Target, addons
@@ -161,13 +161,13 @@ async def test_what_is_deleted_for_everyone_takes_along_what_is_declared_to_go(
 async def test_an_add_on_that_names_a_send_settles_it(
     archive: Archive, folder: AccountFolder, kind: AddOn
 ) -> None:
-    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hello")))
-    await archive.outbox_sending(entry.send_id)
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("hello")))
+    await archive.write(outbox.sending, entry.send_id)
     with closing(sqlite3.connect(folder.archive_db)) as db, db:
         chat = db.execute("SELECT id FROM addresses WHERE jid = ?", (ANA,)).fetchone()[0]
         more = [2 if name == "kind" else b"x" for name in kind.columns]
         addons.insert_addon(db, kind, ("S1", chat, chat, NOON * kind.unit, *more))
-    entry = await archive.outbox_unknown(entry.send_id, "no answer", message_id="S1")
+    entry = await archive.write(outbox.unknown, entry.send_id, "no answer", message_id="S1")
     assert (entry.status == "unknown") == (kind.names_send is None)
 
 

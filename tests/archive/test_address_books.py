@@ -8,7 +8,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, journal
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, exchange, recording
 from whatsapp_mcp.models import ContactUpdate, ForeignPage, ForeignPerson, ImportSource
 
 pytestmark = pytest.mark.anyio
@@ -19,21 +19,21 @@ WITH_NINE = "5511987654321@s.whatsapp.net"
 
 async def take_over(archive: Archive, source: ImportSource, people: Sequence[ForeignPerson]) -> int:
     """Import them; answers the number of the import."""
-    number = (await archive.import_begun(source, "people", b"fingerprint")).number
+    number = (await archive.write(exchange.import_begun, source, "people", b"fingerprint")).number
     await archive.import_page(number, ForeignPage(people=tuple(people)))
     return number
 
 
 async def test_a_name_makes_its_person_known_until_the_import_is_undone(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1", name="ana!"), ev.message("B1", chat=BOB, name="bob!")]))
-    await archive.record_contacts([ContactUpdate(BOB, saved_name="Bob of the phone")])
+    await archive.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Bob of the phone")])
     book = [ForeignPerson(ANA, saved_name="Ana Lee"), ForeignPerson(BOB, saved_name="Bob of the book")]
     number = await take_over(archive, ImportSource.ADDRESS_BOOK, book)
     ana, bob = await archive.contact(ANA), await archive.contact(BOB)
     assert ana is not None
     assert bob is not None
     assert (ana.name, ana.stranger, bob.name) == ("Ana Lee", False, "Bob of the phone")
-    while await archive.import_undone(number):
+    while await archive.write(exchange.import_undone, number):
         pass
     undone = await archive.contact(ANA)
     assert undone is not None

@@ -11,7 +11,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, Raw, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.archive.exporting import said
 from whatsapp_mcp.models import (
     Album,
@@ -67,9 +67,9 @@ async def test_an_album_whose_answer_was_lost_queues_its_files_once_a_receipt_na
     archive: Archive,
 ) -> None:
     files = tuple(FileContent("image", f"/media/{name}.jpg", "image/jpeg") for name in "ab")
-    entry, _ = await archive.outbox_add(SendRequest(ANA, AlbumContent(files)))
-    await archive.outbox_sending(entry.send_id)
-    await archive.outbox_unknown(entry.send_id, "The client died.", message_id="3EB0AA")
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, AlbumContent(files)))
+    await archive.write(outbox.sending, entry.send_id)
+    await archive.write(outbox.unknown, entry.send_id, "The client died.", message_id="3EB0AA")
     assert await archive.outbox_album(entry.send_id) == ()
     await archive.ingest(journal([ev.receipt("3EB0AA"), ev.receipt("3EB0AA", at=NOON + 9)]))
     queued = await archive.outbox_album(entry.send_id)
@@ -83,9 +83,9 @@ async def test_an_album_whose_answer_was_lost_queues_its_files_once_a_receipt_na
 async def test_the_files_of_an_album_for_later_have_a_day_from_its_moment(archive: Archive) -> None:
     files = tuple(FileContent("image", f"/media/{name}.jpg", "image/jpeg") for name in "ab")
     at = datetime.fromtimestamp(NOON, UTC)
-    entry, _ = await archive.outbox_add(SendRequest(ANA, AlbumContent(files), at=at))
-    await archive.outbox_due(entry.send_id, at + timedelta(minutes=15))
-    await archive.outbox_sending(entry.send_id)
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, AlbumContent(files), at=at))
+    await archive.write(outbox.due, entry.send_id, at + timedelta(minutes=15))
+    await archive.write(outbox.sending, entry.send_id)
     await archive.outbox_sent(entry.send_id, "3EB0AA", at)
     queued = await archive.outbox_album(entry.send_id)
     assert [one.expires_at for one in queued] == [at + timedelta(days=1)] * 2

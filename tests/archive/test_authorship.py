@@ -11,7 +11,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, journal
 from tests.device.guarded import AGENT
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.archive.read import outbox_entries
 from whatsapp_mcp.models import (
     AlbumContent,
@@ -39,8 +39,8 @@ async def accepted(
     archive: Archive, content: Content, *, chat: str = ANA, known: Authorship | None = WRITTEN
 ) -> int:
     """The number of a send that was handed over and has no id yet."""
-    entry, _ = await archive.outbox_add(SendRequest(chat, content), scheduling=known)
-    await archive.outbox_sending(entry.send_id, handed_to="1")
+    entry, _ = await archive.write(outbox.add, SendRequest(chat, content), scheduling=known)
+    await archive.write(outbox.sending, entry.send_id, handed_to="1")
     return entry.send_id
 
 
@@ -68,9 +68,9 @@ async def test_an_edit_that_never_went_out_leaves_the_owners_words_the_owners(
     archive: Archive, ends: str
 ) -> None:
     request = SendRequest(ANA, EditContent("OWN", "as told"))
-    entry, _ = await archive.outbox_add(request, scheduling=WRITTEN, held=True)
+    entry, _ = await archive.write(outbox.add, request, scheduling=WRITTEN, held=True)
     if ends == "failed":
-        await archive.outbox_withdrawn(entry.send_id, "The user said no.")
+        await archive.write(outbox.withdrawn, entry.send_id, "The user said no.")
     assert await sources(archive, "OWN") == {}
 
 
@@ -79,7 +79,7 @@ async def test_so_do_the_files_of_an_album(archive: Archive) -> None:
     await archive.outbox_sent(album, "3EB01", AT)
     files = await archive.outbox_album(album)
     for number, file in enumerate(files):
-        await archive.outbox_sending(file.send_id)
+        await archive.write(outbox.sending, file.send_id)
         await archive.outbox_sent(file.send_id, f"3EB1{number}", AT)
     assert await sources(archive, "3EB10", "3EB11") == {each: {"stranger"} for each in ("3EB10", "3EB11")}
 
@@ -120,10 +120,10 @@ async def test_the_lookups_go_by_indexes(archive: Archive, folder: AccountFolder
 
 async def test_a_send_that_is_tried_once_more_keeps_whose_words_it_may_repeat(archive: Archive) -> None:
     request = SendRequest(ANA, TextContent("as told"), idempotency_key="k")
-    entry, _ = await archive.outbox_add(request, principal="stdio:agent", scheduling=WRITTEN)
-    await archive.outbox_withdrawn(entry.send_id, "Expired.")
+    entry, _ = await archive.write(outbox.add, request, principal="stdio:agent", scheduling=WRITTEN)
+    await archive.write(outbox.withdrawn, entry.send_id, "Expired.")
     later = replace(WRITTEN, sources=())
-    await archive.outbox_add(request, principal="stdio:agent", scheduling=later)
-    await archive.outbox_sending(entry.send_id)
+    await archive.write(outbox.add, request, principal="stdio:agent", scheduling=later)
+    await archive.write(outbox.sending, entry.send_id)
     await archive.outbox_sent(entry.send_id, "3EB01", AT)
     assert await sources(archive, "3EB01") == {"3EB01": {"stranger"}}

@@ -15,7 +15,7 @@ from tests.archive.dump import dump
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, ME, NOON, NOW, Raw, journal
 from tests.archive.test_hostile import mapping
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.decoding import ADDON_FIELDS
 from whatsapp_mcp.models import ContactUpdate, MessageFilter
@@ -131,7 +131,7 @@ def others(folder: AccountFolder) -> dict[str, Any]:
 async def known(folder: AccountFolder) -> AccountFolder:
     """The files of an archive with people, a group in which Eve is a member, and something of everybody."""
     async with open_archive(folder, write=True, now=lambda: NOW) as archive:
-        await archive.set_own(ME, None, "Max")
+        await archive.write(recording.set_own, ME, None, "Max")
         await archive.ingest(
             journal(
                 [
@@ -144,7 +144,7 @@ async def known(folder: AccountFolder) -> AccountFolder:
                 ]
             )
         )
-        await archive.record_contacts([ContactUpdate(ANA, saved_name="Mum")])
+        await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Mum")])
     return folder
 
 

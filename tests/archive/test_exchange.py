@@ -11,7 +11,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, NOON, journal
-from whatsapp_mcp.archive import Archive, export
+from whatsapp_mcp.archive import Archive, export, recording
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.models import MessageFilter, MessageKind
 from whatsapp_mcp.protobufs import E2E
@@ -35,7 +35,7 @@ async def test_json_lines_text_and_page_hold_every_message(
         )
     )
     (folder.media / "x.png").write_bytes(b"png")
-    await archive.record_media_path("A2", "x.png")
+    await archive.write(recording.record_media_path, "A2", "x.png")
     where = MessageFilter(chat=ANA)
     assert await export(archive, tmp_path / "out.jsonl", "jsonl", where) == 2
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]

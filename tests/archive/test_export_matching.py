@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.archive.exchange.export_matching import NamedChat, Person, comparable, matched
 from whatsapp_mcp.models import ContactUpdate, ExportMatch, ExportOutline, GroupUpdate
 
@@ -25,22 +25,25 @@ OWN_NAME = "Max"
 
 async def fill(archive: Archive) -> None:
     """Ana, Bob and a stranger who calls herself Ana; a group of them."""
-    await archive.record_contacts(
+    await archive.write(
+        recording.record_contacts,
         [
             ContactUpdate(ev.ME, push_name=OWN_NAME),
             ContactUpdate(ANA, saved_name="Ana", push_name="ana :)"),
             ContactUpdate(BOB, saved_name="Tía Ana 🌻"),
             ContactUpdate(STRANGER, push_name="Mum"),
-        ]
+        ],
     )
     members = tuple((jid, None, False, False) for jid in (ev.ME, ANA, BOB, STRANGER))
-    await archive.record_groups([GroupUpdate(GROUP, "Família / Família", participants=members)])
+    await archive.write(
+        recording.record_groups, [GroupUpdate(GROUP, "Família / Família", participants=members)]
+    )
     await archive.ingest(journal([ev.message("A1", at=NOON), ev.message("S1", chat=STRANGER, name="Mum")]))
 
 
 @pytest.fixture
 async def filled(archive: Archive) -> Archive:
-    await archive.set_own(ev.ME, ev.MY_LID, OWN_NAME)
+    await archive.write(recording.set_own, ev.ME, ev.MY_LID, OWN_NAME)
     await fill(archive)
     return archive
 
@@ -111,8 +114,10 @@ async def test_what_is_not_certain_is_asked(
 
 async def test_of_two_chats_of_one_name_the_one_whose_people_wrote_is_certain(filled: Archive) -> None:
     members = tuple((jid, None, False, False) for jid in (ev.ME, CEM))
-    await filled.record_groups([GroupUpdate(OTHER_GROUP, "Família Família", participants=members)])
-    await filled.record_contacts([ContactUpdate(CEM, saved_name="Cem")])
+    await filled.write(
+        recording.record_groups, [GroupUpdate(OTHER_GROUP, "Família Família", participants=members)]
+    )
+    await filled.write(recording.record_contacts, [ContactUpdate(CEM, saved_name="Cem")])
     file = "WhatsApp Chat - Família Família.zip"
     assert (await match(filled, file, "Ana", OWN_NAME)).chat == GROUP
     assert (await match(filled, file, "Cem", OWN_NAME)).chat == OTHER_GROUP
@@ -121,7 +126,7 @@ async def test_of_two_chats_of_one_name_the_one_whose_people_wrote_is_certain(fi
 
 
 async def test_a_person_without_a_chat_is_matched(filled: Archive) -> None:
-    await filled.record_contacts([ContactUpdate(CEM, saved_name="Cem")])
+    await filled.write(recording.record_contacts, [ContactUpdate(CEM, saved_name="Cem")])
     assert (await match(filled, "WhatsApp Chat - Cem.zip", "Cem", OWN_NAME)).chat == CEM
 
 

@@ -15,7 +15,7 @@ from tests.archive import events as ev
 from tests.archive import world
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, NOW, Raw, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.archive.read import snippets
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import (
@@ -70,7 +70,7 @@ TRANSCRIPT = FileReading(
 async def read_document(archive: Archive, *texts: str) -> None:
     """A document from Ana, which was read."""
     await archive.ingest(journal([ev.message("A1", document(), at=NOON)]))
-    await archive.record_reading("A1", pages(*texts))
+    await archive.write(recording.record_reading, "A1", pages(*texts))
 
 
 async def found(archive: Archive, query: str, **how: Any) -> list[str]:
@@ -94,7 +94,7 @@ async def found(archive: Archive, query: str, **how: Any) -> list[str]:
 async def test_what_was_read_is_kept_whole(archive: Archive, read: FileReading) -> None:
     await archive.ingest(journal([ev.message("A1", voice())]))
     assert await archive.reading("A1") is None
-    await archive.record_reading("A1", read)
+    await archive.write(recording.record_reading, "A1", read)
     assert await archive.reading("A1") == read
 
 
@@ -108,14 +108,14 @@ async def test_a_list_shows_the_beginning_and_how_much_there_is(archive: Archive
     (message,) = (await archive.messages()).items
     excerpt = ("one " + "x" * 1_000)[: EXCERPT + SHOWN_WITH]
     assert message.reading == ReadingExcerpt(ReadingKind.DOCUMENT, excerpt, 2, None, cut=True)
-    await archive.record_reading("A1", TRANSCRIPT)
+    await archive.write(recording.record_reading, "A1", TRANSCRIPT)
     again = await archive.message("A1")
     assert again.reading == ReadingExcerpt(ReadingKind.TRANSCRIPT, "See you at six", 2, "en")
 
 
 async def test_what_was_read_of_a_message_that_is_not_there_is_refused(archive: Archive) -> None:
     with pytest.raises(MessageNotFound):
-        await archive.record_reading("A1", TRANSCRIPT)
+        await archive.write(recording.record_reading, "A1", TRANSCRIPT)
     with pytest.raises(MessageNotFound):
         await archive.reading("A1")
 
@@ -132,7 +132,7 @@ async def test_words_that_were_read_find_the_message_and_say_on_which_page(archi
         2,
     )
     assert await found(archive, "due") == ["A1"]
-    await archive.record_reading("A1", pages("another text"))
+    await archive.write(recording.record_reading, "A1", pages("another text"))
     assert await found(archive, "due") == []
     await archive.rebuild()
     assert await found(archive, "another") == ["A1"]
@@ -141,7 +141,7 @@ async def test_words_that_were_read_find_the_message_and_say_on_which_page(archi
 
 async def test_the_text_of_a_message_is_shown_before_what_was_read_in_its_file(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1", document(caption="the deposit"))]))
-    await archive.record_reading("A1", pages("the deposit is due"))
+    await archive.write(recording.record_reading, "A1", pages("the deposit is due"))
     (hit,) = (await archive.search("deposit")).items
     assert (hit.snippet, hit.snippet_of, hit.snippet_passage) == ("the **deposit**", "text", None)
 
@@ -169,8 +169,8 @@ async def test_transcripts_are_found_by_what_they_are(archive: Archive) -> None:
     events = [ev.message(f"A{n}", voice(), at=NOON + n) for n in range(3)]
     await archive.ingest(journal([*events, ev.message("A3", document(), at=NOON + 3)]))
     for wa_id in ("A0", "A1"):
-        await archive.record_reading(wa_id, TRANSCRIPT)
-    await archive.record_reading("A3", pages("at six"))
+        await archive.write(recording.record_reading, wa_id, TRANSCRIPT)
+    await archive.write(recording.record_reading, "A3", pages("at six"))
     assert await found(archive, "has:transcript") == ["A1", "A0"]
     assert await found(archive, "has:transcripts six") == ["A1", "A0"]
     assert await found(archive, "six -has:transcript") == ["A3"]
@@ -179,8 +179,8 @@ async def test_transcripts_are_found_by_what_they_are(archive: Archive) -> None:
 
 async def test_the_words_are_found_in_the_chat_also_after_two_chats_became_one(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1", document(), chat=ANA_LID), ev.message("B1", chat=ANA)]))
-    await archive.record_reading("A1", pages("deposit"))
-    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.write(recording.record_reading, "A1", pages("deposit"))
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     assert [hit.message_id for hit in (await archive.search("deposit", MessageFilter(chat=ANA))).items] == [
         "A1"
     ]
@@ -201,13 +201,13 @@ async def test_of_two_copies_that_become_one_what_was_read_of_either_stays(
     await archive.ingest(journal([copies[n] for n in order]))
     chat = (ANA, ANA_LID)[read]
     (one,) = (await archive.messages(MessageFilter(chat=chat))).items
-    await archive.record_reading(one.ref, pages("deposit"))
+    await archive.write(recording.record_reading, one.ref, pages("deposit"))
     if live:
         await archive.ingest(
             journal([*[copies[n] for n in order], ev.message("B1", chat=ANA, alt=ANA_LID, at=NOON + 9)])
         )
     else:
-        await archive.record_identities([(ANA, ANA_LID)])
+        await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     (message,) = (await archive.messages(MessageFilter(kinds=(MessageKind.DOCUMENT,)))).items
     assert int(message.timestamp.timestamp()) == NOON - 5
     assert await archive.reading(one.ref) == pages("deposit")
@@ -219,13 +219,13 @@ async def test_what_was_read_goes_with_a_message_that_is_deleted_for_everyone(
     archive: Archive, folder: AccountFolder
 ) -> None:
     await read_document(archive, "purplemonkey")
-    await archive.record_media_path("A1", "x.pdf", 3)
-    await archive.record_file_problem("A1", FileStep.READ, "BUSY", "Not now.", False)
+    await archive.write(recording.record_media_path, "A1", "x.pdf", 3)
+    await archive.write(recording.record_file_problem, "A1", FileStep.READ, "BUSY", "Not now.", False)
     await archive.ingest(journal([ev.revoke("A1")], after=1))
     assert await found(archive, "purplemonkey") == []
-    await archive.record_reading("A1", pages("purplemonkey"))
-    await archive.record_file_problem("A1", FileStep.READ, "BUSY", "Not now.", False)
-    await archive.record_media_path("A1", "x.pdf", 3)
+    await archive.write(recording.record_reading, "A1", pages("purplemonkey"))
+    await archive.write(recording.record_file_problem, "A1", FileStep.READ, "BUSY", "Not now.", False)
+    await archive.write(recording.record_media_path, "A1", "x.pdf", 3)
     assert await found(archive, "purplemonkey") == []
     assert await archive.reading("A1") is None
     with closing(sqlite3.connect(folder.archive_db)) as db:
@@ -239,7 +239,7 @@ async def test_what_was_read_stays_when_the_caption_is_edited_and_when_events_ar
     archive: Archive,
 ) -> None:
     await archive.ingest(journal([ev.message("A1", document(caption="before")), ev.Raw(17, b"\xff\xff")]))  # type: ignore[arg-type]
-    await archive.record_reading("A1", pages("deposit"))
+    await archive.write(recording.record_reading, "A1", pages("deposit"))
     await archive.ingest(journal([ev.edit("A1", "afterwards")], after=2))
     await archive.redecode()
     assert await found(archive, "deposit afterwards") == ["A1"]
@@ -294,7 +294,9 @@ async def test_whatever_happens_what_was_read_stays_with_its_file_and_the_index_
             await archive.ingest(journal(batch, after=await archive.position()))
             for message in (await archive.messages(MessageFilter(media=True), limit=500)).items:
                 if message.reading is None:
-                    await archive.record_reading(message.ref, pages(f"read{message.message_id}"))
+                    await archive.write(
+                        recording.record_reading, message.ref, pages(f"read{message.message_id}")
+                    )
         assert await archive.check() == ()
         every = (await archive.messages(limit=500)).items
         assert {m.message_id: m.reading.text for m in every if m.reading is not None} == {
@@ -315,7 +317,7 @@ KINDS = (MessageKind.DOCUMENT, MessageKind.VOICE)
 async def _known(archive: Archive, *events: Raw) -> None:
     """Ana is in the address book, Bob is not."""
     await archive.ingest(journal([*events], after=await archive.position()))
-    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
+    await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
 
 
 async def to_fetch(archive: Archive, **how: Any) -> list[str]:
@@ -389,11 +391,11 @@ async def test_what_a_contact_posts_to_everybody_is_not_fetched(archive: Archive
 
 async def test_what_was_fetched_waits_to_be_read_and_what_was_read_no_more(archive: Archive) -> None:
     await _known(archive, *[ev.message(f"A{n}", voice(), at=NOON + n) for n in range(3)])
-    await archive.record_media_path("A1", "a1.ogg", 900)
-    await archive.record_media_path("A2", "a2.ogg")
+    await archive.write(recording.record_media_path, "A1", "a1.ogg", 900)
+    await archive.write(recording.record_media_path, "A2", "a2.ogg")
     assert (await to_fetch(archive), await to_read(archive)) == (["A0"], ["A2", "A1"])
     assert await to_read(archive, kinds=(MessageKind.DOCUMENT,)) == []
-    await archive.record_reading("A2", TRANSCRIPT)
+    await archive.write(recording.record_reading, "A2", TRANSCRIPT)
     assert await to_read(archive) == ["A1"]
     assert await counts(archive) == FilesStatus(to_fetch=1, to_read=1, kept_bytes=900)
 
@@ -401,18 +403,18 @@ async def test_what_was_fetched_waits_to_be_read_and_what_was_read_no_more(archi
 async def test_a_file_that_was_dropped_to_make_room_is_not_fetched_again_by_itself(archive: Archive) -> None:
     await _known(archive, *[ev.message(f"A{n}", voice(), at=NOON + n) for n in range(4)])
     for number in (2, 0, 1):
-        await archive.record_media_path(f"A{number}", f"{number}.ogg", 100 + number)
-    await archive.record_media_path("A3", "3.ogg")
+        await archive.write(recording.record_media_path, f"A{number}", f"{number}.ogg", 100 + number)
+    await archive.write(recording.record_media_path, "A3", "3.ogg")
     assert (await counts(archive)).kept_bytes == 303
     oldest = await archive.kept_to_drop(103)
     assert [task.path for task in oldest] == ["0.ogg", "1.ogg"]
     assert [task.path for task in await archive.kept_to_drop(1_000)] == ["0.ogg", "1.ogg", "2.ogg"]
     assert await archive.kept_to_drop(0) == []
     for task in oldest:
-        await archive.record_media_path(task.ref, None)
+        await archive.write(recording.record_media_path, task.ref, None)
     assert (await counts(archive)).kept_bytes == 102
     assert (await to_fetch(archive), await to_read(archive)) == ([], ["A3", "A2"])
-    await archive.record_media_path("A0", "again.ogg")
+    await archive.write(recording.record_media_path, "A0", "again.ogg")
     assert await archive.kept_to_drop(1_000) == await archive.kept_to_drop(1)
     assert (await counts(archive)).kept_bytes == 102
 
@@ -424,7 +426,9 @@ async def test_what_failed_is_tried_again_after_longer_and_longer_and_six_times_
     async with open_archive(folder, write=True, now=lambda: at) as archive:
         await _known(archive, ev.message("A1", voice()))
         for attempt, minutes in enumerate((1, 4, 16, 64, 256), 1):
-            await archive.record_file_problem("A1", FileStep.FETCH, "BUSY", "Not now.", False)
+            await archive.write(
+                recording.record_file_problem, "A1", FileStep.FETCH, "BUSY", "Not now.", False
+            )
             problem = (await archive.message("A1")).problem
             assert problem is not None
             assert (problem.attempts, problem.at) == (attempt, int(at.timestamp() * 1000))
@@ -433,10 +437,10 @@ async def test_what_failed_is_tried_again_after_longer_and_longer_and_six_times_
             assert await to_fetch(archive, now_ms=due) == ["A1"]
             assert await counts(archive) == FilesStatus(to_fetch=1)
             at += timedelta(minutes=minutes)
-        await archive.record_file_problem("A1", FileStep.FETCH, "BUSY", "Not now.", False)
+        await archive.write(recording.record_file_problem, "A1", FileStep.FETCH, "BUSY", "Not now.", False)
         assert await to_fetch(archive, now_ms=NOW_MS * 2) == []
         assert await counts(archive) == FilesStatus(failed=1)
-        await archive.record_media_path("A1", "a.ogg")
+        await archive.write(recording.record_media_path, "A1", "a.ogg")
         assert (await archive.message("A1")).problem is None
         assert await to_read(archive) == ["A1"]
 
@@ -445,16 +449,20 @@ async def test_what_failed_for_good_is_not_tried_again_and_another_step_begins_a
     archive: Archive,
 ) -> None:
     await _known(archive, ev.message("A1", voice()))
-    await archive.record_file_problem("A1", FileStep.FETCH, "MEDIA_UNAVAILABLE", "It has expired.", True)
+    await archive.write(
+        recording.record_file_problem, "A1", FileStep.FETCH, "MEDIA_UNAVAILABLE", "It has expired.", True
+    )
     assert await to_fetch(archive, now_ms=NOW_MS * 2) == []
-    await archive.record_media_path("A1", "a.ogg")
-    await archive.record_file_problem("A1", FileStep.READ, "UNSUPPORTED", "It cannot be read.", True)
+    await archive.write(recording.record_media_path, "A1", "a.ogg")
+    await archive.write(
+        recording.record_file_problem, "A1", FileStep.READ, "UNSUPPORTED", "It cannot be read.", True
+    )
     problem = (await archive.message("A1")).problem
     assert problem is not None
     assert (problem.step, problem.attempts, problem.final) == (FileStep.READ, 1, True)
     assert await to_read(archive, now_ms=NOW_MS * 2) == []
     assert (await counts(archive)).failed == 1
-    await archive.record_reading("A1", TRANSCRIPT)
+    await archive.write(recording.record_reading, "A1", TRANSCRIPT)
     assert (await archive.message("A1")).problem is None
 
 

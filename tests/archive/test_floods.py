@@ -11,7 +11,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, Raw, journal
-from tests.archive.recorded import Recording, path_of, recording
+from tests.archive.recorded import Recording, path_of, recorded_archive
 from tests.archive.replaying import contents, replay
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.write import floods
@@ -169,7 +169,7 @@ async def test_a_raw_form_beyond_its_bound_is_not_kept_and_the_message_is_counte
 
 async def test_the_log_of_a_flood_gives_the_same_archive(tmp_path: Path) -> None:
     there, here, recorder = path_of(tmp_path, "there"), path_of(tmp_path, "here"), Recording()
-    async with recording(there, recorder) as archive:
+    async with recorded_archive(there, recorder) as archive:
         for one in [*flood(MOST + 3), ev.edit("F6", LONG, at=NOON + 60), *flood(MOST + 1, "G", chat=BOB)]:
             await come(archive, [one])
     await replay(here, recorder.lines)
@@ -179,7 +179,7 @@ async def test_the_log_of_a_flood_gives_the_same_archive(tmp_path: Path) -> None
 async def test_what_came_is_the_same_whether_it_came_alone_or_together(tmp_path: Path) -> None:
     found: list[list[Message]] = []
     for size in (1, 100):
-        async with recording(path_of(tmp_path, str(size)), Recording()) as archive:
+        async with recorded_archive(path_of(tmp_path, str(size)), Recording()) as archive:
             events = flood(MOST + 3)
             for first in range(0, len(events), size):
                 await come(archive, events[first : first + size])
@@ -189,7 +189,7 @@ async def test_what_came_is_the_same_whether_it_came_alone_or_together(tmp_path:
 
 async def test_a_flood_takes_no_more_of_the_disk_than_the_bound(tmp_path: Path) -> None:
     folder = path_of(tmp_path, "flooded")
-    async with recording(folder, Recording()) as archive:
+    async with recorded_archive(folder, Recording()) as archive:
         await come(archive, flood(20 * MOST))
     size = sum(one.stat().st_size for one in folder.path.iterdir() if one.is_file())
     with closing(sqlite3.connect(folder.archive_db)) as db:

@@ -11,7 +11,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import ChatNotFound
 from whatsapp_mcp.models import MessageFilter, MessageKind, SendStatus
@@ -156,7 +156,7 @@ async def test_coverage_tells_from_when_to_when_and_where_something_is_missing(a
         journal([ev.history(ev.conversation(messages, more=more)), ev.message("B1", chat=BOB)])
     )
     begin, end = (datetime.fromtimestamp(NOON + h * 3600, UTC) for h in (2, 4))
-    await archive.record_gap(begin, end, "the host was off")
+    await archive.write(recording.record_gap, begin, end, "the host was off")
     known = await archive.coverage(ANA)
     assert (known.messages, known.complete) == (2, True)
     assert [(gap.since, gap.until, gap.reason) for gap in known.gaps] == [(begin, end, "the host was off")]
@@ -173,8 +173,8 @@ async def test_coverage_tells_from_when_to_when_and_where_something_is_missing(a
 async def test_a_gap_that_ends_is_closed_rather_than_doubled(archive: Archive) -> None:
     since = datetime.fromtimestamp(NOON - 60, UTC)
     await archive.ingest(journal([ev.message("A1", at=NOON - 3600), ev.message("A2", at=NOON + 3600)]))
-    await archive.record_gap(since, None, "off")
-    await archive.record_gap(since, datetime.fromtimestamp(NOON, UTC), "off")
+    await archive.write(recording.record_gap, since, None, "off")
+    await archive.write(recording.record_gap, since, datetime.fromtimestamp(NOON, UTC), "off")
     assert len((await archive.coverage(ANA)).gaps) == 1
 
 
@@ -189,7 +189,7 @@ async def test_progress_ends_at_a_hundred_percent(archive: Archive) -> None:
 async def test_a_phone_that_takes_a_code_is_not_the_owners_for_that(
     archive: Archive, lid: str | None
 ) -> None:
-    await archive.set_own(ev.ME, lid, "Max")
+    await archive.write(recording.set_own, ev.ME, lid, "Max")
     status = Neonize.PairStatus()
     ev.jid(status.ID, ANA)
     status.BusinessName = status.Platform = ""

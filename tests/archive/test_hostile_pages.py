@@ -11,7 +11,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, NOON, journal
 from tests.archive.test_hostile import everything_reads
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, exchange
 from whatsapp_mcp.models import ForeignMessage, ForeignPage, ImportSource, ImportState, MessageFilter
 
 pytestmark = pytest.mark.anyio
@@ -26,9 +26,9 @@ def forged(number: int, **facts: Any) -> ForeignMessage:
 
 async def imported(archive: Archive, *messages: ForeignMessage) -> int:
     """Import a page of messages; answers the number of the import."""
-    record = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"f" * 32)
+    record = await archive.write(exchange.import_begun, ImportSource.ANDROID, "msgstore.db", b"f" * 32)
     await archive.import_page(record.number, ForeignPage(messages))
-    await archive.import_ended(record.number, ImportState.DONE)
+    await archive.write(exchange.import_ended, record.number, ImportState.DONE)
     return record.number
 
 
@@ -53,7 +53,7 @@ async def test_a_message_of_a_file_marks_none_as_read_that_came_over_the_connect
     assert unread == ["A2", "A1"]
     await archive.ingest(journal([ev.message("A3", "three", at=int(ev.NOW.timestamp()) + 1)], after=2))
     assert (await archive.chats()).items[0].unread == 3
-    while await archive.import_undone(number):
+    while await archive.write(exchange.import_undone, number):
         pass
     assert (await archive.chats()).items[0].unread == 3
 
@@ -75,5 +75,5 @@ async def test_a_deletion_in_a_file_deletes_no_message_that_comes_over_the_conne
     for _ in ("before the undo", "after it"):
         (message,) = (await archive.messages()).items
         assert (message.text, message.revoked_at, message.imported) == ("as it is", None, False)
-        while await archive.import_undone(number):
+        while await archive.write(exchange.import_undone, number):
             pass

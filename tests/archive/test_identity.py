@@ -12,7 +12,7 @@ from tests.archive import events as ev
 from tests.archive import world
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate, MessageFilter, SendStatus
 from whatsapp_mcp.protobufs import HistorySync, Neonize
@@ -26,7 +26,7 @@ async def test_two_chats_become_one_when_the_pair_is_learned_and_refs_stay_alive
     )
     assert len((await archive.chats()).items) == 2
     before = {m.text: m.ref for m in (await archive.messages()).items}
-    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     (chat,) = (await archive.chats()).items
     assert (chat.jid, chat.unread) == (ANA, 2)
     for jid in (ANA, ANA_LID):
@@ -53,7 +53,7 @@ async def test_the_same_message_under_both_addresses_becomes_one_and_both_refs_l
         )
     )
     assert len((await archive.messages()).items) == 2
-    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     (message,) = (await archive.messages()).items
     assert (
         (await archive.message(1)).message_id == (await archive.message(2)).message_id == message.message_id
@@ -63,7 +63,9 @@ async def test_the_same_message_under_both_addresses_becomes_one_and_both_refs_l
 
 
 async def test_group_members_reactions_and_receipts_follow_the_merge(archive: Archive) -> None:
-    await archive.record_groups([GroupUpdate(GROUP, "Club", participants=((ANA_LID, None, True, False),))])
+    await archive.write(
+        recording.record_groups, [GroupUpdate(GROUP, "Club", participants=((ANA_LID, None, True, False),))]
+    )
     await archive.ingest(
         journal(
             [
@@ -74,7 +76,7 @@ async def test_group_members_reactions_and_receipts_follow_the_merge(archive: Ar
             ]
         )
     )
-    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     (member,) = await archive.members(GROUP)
     assert (member.contact.jid, member.contact.lid, member.admin) == (ANA, ANA_LID, True)
     message = await archive.message("M1")
@@ -114,13 +116,13 @@ async def test_an_edit_under_the_other_address_is_applied_after_the_merge(archiv
             ]
         )
     )
-    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     assert [m.text for m in (await archive.messages()).items] == ["", "new"]
 
 
 async def test_a_number_that_moved_to_another_person_merges_nothing(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1", "from Ana", alt=ANA_LID)]))
-    await archive.record_identities([(ANA, BOB_LID)])
+    await archive.write(recording.record_identities, [(ANA, BOB_LID)])
     ana, bob = await archive.contact(ANA_LID), await archive.contact(BOB_LID)
     assert ana is not None
     assert bob is not None
@@ -131,7 +133,7 @@ async def test_a_number_that_moved_to_another_person_merges_nothing(archive: Arc
 async def test_a_person_with_a_new_number_stays_one_person(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1", "old number", alt=ANA_LID)]))
     await archive.ingest(journal([ev.message("A2", "new number", chat=BOB, at=NOON + 1)], after=1))
-    await archive.record_identities([(BOB, ANA_LID)])
+    await archive.write(recording.record_identities, [(BOB, ANA_LID)])
     (chat,) = (await archive.chats()).items
     assert chat.jid == BOB
     assert len((await archive.messages(MessageFilter(chat=ANA))).items) == 2
@@ -140,7 +142,7 @@ async def test_a_person_with_a_new_number_stays_one_person(archive: Archive) -> 
 async def test_what_was_said_under_our_own_addresses_is_ours(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1", "who am I", chat=GROUP, sender=MY_LID)]))
     assert not (await archive.messages()).items[0].from_me
-    await archive.set_own(ME, MY_LID, "Me Myself")
+    await archive.write(recording.set_own, ME, MY_LID, "Me Myself")
     assert (await archive.messages()).items[0].from_me
     assert await archive.own() == (ME, MY_LID, "Me Myself")
 
@@ -152,7 +154,7 @@ async def test_mentions_of_us_are_known_also_when_we_learn_later_who_we_are(arch
     body.extendedTextMessage.text = "ask @90000 or @15550000001"
     body.extendedTextMessage.contextInfo.mentionedJID.extend([MY_LID, ANA])
     await archive.ingest(journal([ev.message("A1", body, name="Ana")]))
-    await archive.set_own(ME, MY_LID, "Max")
+    await archive.write(recording.set_own, ME, MY_LID, "Max")
     (message,) = (await archive.messages(MessageFilter(mentions_me=True))).items
     assert message.spoken == "ask @Max or @Ana"
 
@@ -169,17 +171,17 @@ async def test_names_follow_the_order_saved_business_push_number(archive: Archiv
     assert await name() == "ana 🌸"
     await archive.ingest(journal([ev.message("A3", name="older name", at=NOON + 1)], after=2))
     assert await name() == "ana 🌸"
-    await archive.record_contacts([ContactUpdate(ANA, business_name="Ana Ltd")])
+    await archive.write(recording.record_contacts, [ContactUpdate(ANA, business_name="Ana Ltd")])
     assert await name() == "Ana Ltd"
-    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana Silva")])
+    await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana Silva")])
     assert await name() == "Ana Silva"
     assert (await archive.chats()).items[0].name == "Ana Silva"
 
 
 async def test_names_learned_under_the_hidden_address_reach_the_person(archive: Archive) -> None:
-    await archive.record_contacts([ContactUpdate(ANA_LID, push_name="Ana")])
-    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana Silva")])
-    await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
+    await archive.write(recording.record_contacts, [ContactUpdate(ANA_LID, push_name="Ana")])
+    await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana Silva")])
+    await archive.write(recording.record_identities, [(ANA, ANA_LID), (BOB, BOB_LID)])
     found = await archive.contacts("ana")
     assert [(c.jid, c.saved_name, c.push_name) for c in found.items] == [(ANA, "Ana Silva", "Ana")]
 
@@ -345,7 +347,7 @@ async def test_a_newcomer_does_not_take_the_number_of_somebody_who_became_anothe
 async def test_a_number_that_becomes_ours_leaves_what_was_said_and_done_before_as_it_was(
     archive: Archive,
 ) -> None:
-    await archive.set_own(ME, MY_LID, "Max")
+    await archive.write(recording.set_own, ME, MY_LID, "Max")
     await archive.ingest(
         journal(
             [
@@ -357,7 +359,7 @@ async def test_a_number_that_becomes_ours_leaves_what_was_said_and_done_before_a
             ]
         )
     )
-    await archive.set_own(ANA, MY_LID, "Max")
+    await archive.write(recording.set_own, ANA, MY_LID, "Max")
     found = {m.message_id: m for m in (await archive.messages()).items}
     assert {one: (m.sender_name, m.from_me) for one, m in found.items() if one != "M1"} == dict.fromkeys(
         ("A1", "A2", "G1"), ("Ana", False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, NOON, NOW, journal
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, exchange, open_archive
 from whatsapp_mcp.models import (
     ForeignMessage,
     ForeignPage,
@@ -39,9 +39,9 @@ async def backup(
 ) -> int:
     """Import (id, chat, time) of each message; answers the number of the import."""
     said = (ForeignMessage(wa_id, where, where, at, text=wa_id) for wa_id, where, at in messages)
-    begun = await archive.import_begun(source, "msgstore.db", repr(messages).encode(), chat)
+    begun = await archive.write(exchange.import_begun, source, "msgstore.db", repr(messages).encode(), chat)
     await archive.import_page(begun.number, ForeignPage(tuple(said)))
-    await archive.import_ended(begun.number, ending)
+    await archive.write(exchange.import_ended, begun.number, ending)
     return begun.number
 
 
@@ -124,7 +124,7 @@ async def test_an_import_that_begins_where_another_ends_fills_the_gap(archive: A
 async def test_an_undone_import_leaves_no_coverage_and_no_gap(archive: Archive) -> None:
     await live(archive, NOON)
     number = await backup(archive, [("A1", ANA, NOON - 9 * DAY)])
-    while await archive.import_undone(number):
+    while await archive.write(exchange.import_undone, number):
         pass
     known = await archive.coverage(ANA)
     assert (known.imports, known.gaps, known.first) == ((), (), known.came_first)

@@ -19,7 +19,7 @@ from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, NOW, R
 from tests.archive.replaying import contents
 from tests.archive.test_properties import an_event, message_id
 from tests.properties import examples
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, exchange, open_archive, recording
 from whatsapp_mcp.models import (
     ForeignChat,
     ForeignMessage,
@@ -132,13 +132,15 @@ class World:
             self._seq += 1
             await archive.ingest(journal([step.event], after=self._seq - 1))
         elif step.what == "introduce":
-            await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
+            await archive.write(recording.record_identities, [(ANA, ANA_LID), (BOB, BOB_LID)])
         else:
             await self.page(archive, step.backup)
 
     async def page(self, archive: Archive, backup: int) -> bool:
         """The next page of a backup; whether there was one."""
-        begun = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", bytes([backup]))
+        begun = await archive.write(
+            exchange.import_begun, ImportSource.ANDROID, "msgstore.db", bytes([backup])
+        )
         self.numbers[backup] = begun.number
         place = self._next[backup]
         if place == len(self._pages[backup]):
@@ -152,11 +154,11 @@ class World:
         """All the rest of a backup."""
         while await self.page(archive, backup):
             pass
-        await archive.import_ended(self.numbers[backup], ImportState.DONE)
+        await archive.write(exchange.import_ended, self.numbers[backup], ImportState.DONE)
 
 
 async def undo(archive: Archive, number: int) -> None:
-    while await archive.import_undone(number):
+    while await archive.write(exchange.import_undone, number):
         pass
 
 
@@ -196,7 +198,7 @@ async def whole(
                 if backup in world.numbers:
                     await undo(archive, world.numbers[backup])
             if introduced:
-                await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
+                await archive.write(recording.record_identities, [(ANA, ANA_LID), (BOB, BOB_LID)])
             assert await archive.check() == ()
         return held(folder)
 
@@ -237,14 +239,16 @@ def test_nothing_is_doubled_or_missing_and_a_second_import_or_a_dry_run_changes_
             await world.run([step for step in steps if step.backup == 0])
             async with open_archive(folder, write=True, now=lambda: NOW) as archive:
                 await world.rest(archive, 0)
-                await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
+                await archive.write(recording.record_identities, [(ANA, ANA_LID), (BOB, BOB_LID)])
                 once = contents(folder)
                 for page in pages_of(first):
                     dry = await archive.import_page(0, page, dry=True)
                     assert (dry.new, dry.filled) == (0, 0)
                 assert contents(folder) == once
                 held_once = dump(folder.archive_db)
-                number = (await archive.import_begun(ImportSource.ANDROID, "again", b"again")).number
+                number = (
+                    await archive.write(exchange.import_begun, ImportSource.ANDROID, "again", b"again")
+                ).number
                 for page in pages_of(first):
                     report = await archive.import_page(number, page)
                     assert (report.new, report.filled) == (0, 0)

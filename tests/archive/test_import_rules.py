@@ -11,7 +11,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, ME, NOON, journal
 from tests.archive.replaying import contents
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, exchange, recording
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import (
     ContactUpdate,
@@ -51,14 +51,14 @@ async def take(
     **more: Any,
 ) -> int:
     """Import a backup of one page; answers the import's number."""
-    begun = await archive.import_begun(source, f"{name}.db", name.encode())
+    begun = await archive.write(exchange.import_begun, source, f"{name}.db", name.encode())
     await archive.import_page(begun.number, ForeignPage(messages, **more))
-    await archive.import_ended(begun.number, ImportState.DONE)
+    await archive.write(exchange.import_ended, begun.number, ImportState.DONE)
     return begun.number
 
 
 async def undo(archive: Archive, number: int) -> None:
-    while await archive.import_undone(number):
+    while await archive.write(exchange.import_undone, number):
         pass
 
 
@@ -275,9 +275,9 @@ EXPORTED = ExportedMessage(
 
 
 async def export(archive: Archive) -> int:
-    begun = await archive.import_begun(ImportSource.CHAT_EXPORT, "Ana.txt", b"export", ANA)
+    begun = await archive.write(exchange.import_begun, ImportSource.CHAT_EXPORT, "Ana.txt", b"export", ANA)
     await archive.import_chat_export(begun.number, [EXPORTED], ANA, title="Ana", me="Me")
-    await archive.import_ended(begun.number, ImportState.DONE)
+    await archive.write(exchange.import_ended, begun.number, ImportState.DONE)
     return begun.number
 
 
@@ -306,7 +306,7 @@ async def test_an_exported_message_that_a_backup_has_stays_when_the_backup_goes(
 async def test_names_of_a_backup_count_where_nothing_else_tells_them_and_make_nobody_known(
     archive: Archive,
 ) -> None:
-    await archive.record_contacts([ContactUpdate(BOB, push_name="Bob")])
+    await archive.write(recording.record_contacts, [ContactUpdate(BOB, push_name="Bob")])
     people = (ForeignPerson(ANA, saved_name="Mum"), ForeignPerson(BOB, push_name="another"))
     number = await take(archive, said(), people=people)
     ana, bob = await archive.contact(ANA), await archive.contact(BOB)
@@ -343,14 +343,16 @@ async def test_a_group_is_called_and_filled_as_a_file_says_where_nothing_else_te
     group = ForeignChat(GROUP, "Old club", ((ANA, 1), (BOB, 0)))
     number = await take(archive, said(chat=GROUP), chats=(group,))
     assert ((await archive.chats()).items[0].name, len(await archive.members(GROUP))) == ("Old club", 2)
-    await archive.record_groups([GroupUpdate(GROUP, "Club", ((ME, None, False, False),), None)])
+    await archive.write(
+        recording.record_groups, [GroupUpdate(GROUP, "Club", ((ME, None, False, False),), None)]
+    )
     assert ((await archive.chats()).items[0].name, len(await archive.members(GROUP))) == ("Club", 1)
     await undo(archive, number)
     assert (await archive.chats()).items[0].name == "Club"
 
 
 async def test_a_file_proves_nothing_about_a_chat(archive: Archive) -> None:
-    await archive.confirm_person(ANA, True)
+    await archive.write(recording.confirm_person, ANA, True)
     await take(archive, said("M1", chat=GROUP, sender=None), chats=(ForeignChat(GROUP, "Club", ((ANA, 0),)),))
     facts = await archive.chat_facts(GROUP)
     assert (facts.owner_wrote, facts.has_strangers, facts.members) == (False, True, ())
@@ -365,7 +367,7 @@ async def test_of_the_two_addresses_of_a_person_the_one_that_is_known_is_used_el
     await take(archive, said(), said("B1", chat="80002@lid", sender="80002@lid"), people=people)
     assert {chat.jid for chat in (await archive.chats()).items} == {ANA_LID, BOB}
     assert contents(folder)["number_history"] == []
-    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     assert len((await archive.messages(MessageFilter(chat=ANA))).items) == 2
 
 
@@ -434,19 +436,19 @@ async def test_what_whatsapp_cannot_have_told_is_counted_by_its_reason(
 
 
 async def test_an_import_that_was_not_done_goes_on_under_its_number(archive: Archive) -> None:
-    begun = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"x")
+    begun = await archive.write(exchange.import_begun, ImportSource.ANDROID, "msgstore.db", b"x")
     await archive.import_page(begun.number, ForeignPage((said(),), following=7))
-    await archive.import_ended(begun.number, ImportState.CANCELLED)
-    again = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"x")
+    await archive.write(exchange.import_ended, begun.number, ImportState.CANCELLED)
+    again = await archive.write(exchange.import_begun, ImportSource.ANDROID, "msgstore.db", b"x")
     assert (again.number, again.position, again.report.new, again.state) == (1, 7, 1, ImportState.RUNNING)
-    await archive.import_ended(begun.number, ImportState.DONE)
-    assert (await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"x")).number == 2
+    await archive.write(exchange.import_ended, begun.number, ImportState.DONE)
+    assert (await archive.write(exchange.import_begun, ImportSource.ANDROID, "msgstore.db", b"x")).number == 2
     assert [one.state for one in await archive.imports()] == [ImportState.RUNNING, ImportState.DONE]
 
 
 async def test_there_is_no_import_of_another_number(archive: Archive) -> None:
     with pytest.raises(InvalidArgument, match="no import 7"):
-        await archive.import_undone(7)
+        await archive.write(exchange.import_undone, 7)
 
 
 async def test_a_dry_run_tells_what_an_import_would_bring_and_writes_nothing(
@@ -460,7 +462,7 @@ async def test_a_dry_run_tells_what_an_import_would_bring_and_writes_nothing(
     dry = await archive.import_page(0, page, dry=True)
     assert contents(folder) == before
     assert (dry.new, dry.known, dry.filled, dry.names) == (1, 1, 1, 1)
-    begun = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"x")
+    begun = await archive.write(exchange.import_begun, ImportSource.ANDROID, "msgstore.db", b"x")
     assert await archive.import_page(begun.number, page) == dry
     await come(archive, ev.message("B1", chat=BOB))
     assert await archive.check() == ()
@@ -484,7 +486,7 @@ async def test_a_file_that_an_import_stored_goes_with_it_and_stays_with_the_same
     )
     for wa_id in ("A1", "A2"):
         (folder.media / f"{wa_id}.jpg").write_bytes(b"jpg")
-        assert await archive.record_imported_file(number, wa_id, f"{wa_id}.jpg", 3)
+        assert await archive.write(recording.record_imported_file, number, wa_id, f"{wa_id}.jpg", 3)
     body: Any = ev.E2E.Message()
     body.imageMessage.mimetype, body.imageMessage.fileSHA256 = "image/jpeg", digest
     await come(archive, ev.message("A1", body))

@@ -16,7 +16,7 @@ from tests.archive.dump import differences, dump
 from tests.archive.events import ANA, NOON, NOW, journal
 from tests.archive.power import ForgetfulDisk
 from tests.archive.recorded import Recording
-from whatsapp_mcp.archive import Archive, WriteOperation, open_archive
+from whatsapp_mcp.archive import Archive, WriteOperation, exchange, open_archive
 from whatsapp_mcp.models import ForeignMessage, ForeignPage, ImportSource, ImportState
 from whatsapp_mcp.settings import AccountFolder
 
@@ -37,13 +37,13 @@ def page_at(position: int, pages: int) -> ForeignPage:
 
 async def import_all(archive: Archive, pages: int) -> None:
     """Import the backup, from where it was."""
-    begun = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"x")
+    begun = await archive.write(exchange.import_begun, ImportSource.ANDROID, "msgstore.db", b"x")
     position: int | None = begun.position or 0
     while position is not None:
         page = page_at(position, pages)
         await archive.import_page(begun.number, page)
         position = page.following
-    await archive.import_ended(begun.number, ImportState.DONE)
+    await archive.write(exchange.import_ended, begun.number, ImportState.DONE)
 
 
 async def test_whoever_waits_to_write_writes_after_the_slice_that_is_being_applied(
@@ -112,7 +112,7 @@ async def test_an_import_that_is_killed_again_and_again_ends_as_one_that_was_not
     async with open_archive(killed, write=True, now=lambda: NOW) as archive:
         assert await archive.imports() == (record,)
         assert (record.report.new, record.report.known) == (3 * PAGE, 0)
-        while await archive.import_undone(record.number):
+        while await archive.write(exchange.import_undone, record.number):
             pass
         assert (await archive.chats()).items == ()
 
@@ -123,7 +123,7 @@ async def test_after_a_power_failure_an_import_goes_on_from_what_is_there(tmp_pa
     folder = AccountFolder("default", tmp_path / "home" / "accounts" / "default")
     with ForgetfulDisk() as disk:
         async with open_archive(folder, write=True, now=lambda: NOW) as archive:
-            begun = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"x")
+            begun = await archive.write(exchange.import_begun, ImportSource.ANDROID, "msgstore.db", b"x")
             seen = place = 0
             for turn in range(12):
                 if rng.random() < 0.5:

@@ -8,7 +8,7 @@ from tests.archive import events as ev
 from tests.archive.dump import dump
 from tests.archive.events import BOB, BOB_LID, NOON
 from tests.archive.test_import_rules import come, only, said, take, undo
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import ForeignMessage, ForeignReaction
 from whatsapp_mcp.settings import AccountFolder
 
@@ -43,7 +43,7 @@ async def test_of_two_files_that_name_a_message_by_two_addresses_the_one_that_sa
 ) -> None:
     await take(archive, first)
     await take(archive, second, name="two")
-    await archive.record_identities([(BOB, BOB_LID)])
+    await archive.write(recording.record_identities, [(BOB, BOB_LID)])
     assert (await only(archive)).text == "edited"
     once = dump(folder.archive_db)
     again = await take(archive, BY_NUMBER, BY_LID, name="again")
@@ -57,6 +57,6 @@ async def test_undoing_one_of_two_files_that_named_a_message_by_two_addresses_sh
     archive: Archive, undone: int
 ) -> None:
     numbers = [await take(archive, BY_NUMBER), await take(archive, BY_LID, name="two")]
-    await archive.record_identities([(BOB, BOB_LID)])
+    await archive.write(recording.record_identities, [(BOB, BOB_LID)])
     await undo(archive, numbers[undone])
     assert (await only(archive)).text == ("edited", "as it was")[undone]

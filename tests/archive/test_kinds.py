@@ -10,7 +10,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, GROUP, NOON, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.decoding import content, kinds
 from whatsapp_mcp.errors import MediaUnavailable
@@ -302,7 +302,7 @@ async def test_a_file_keeps_what_its_download_needs(archive: Archive) -> None:
     source = await archive.media_source(message.ref)
     assert (source.media_type, source.direct_path, source.media_key) == ("image", "/v/path", b"k" * 32)
     assert (source.sha256, source.enc_sha256) == (b"s" * 32, b"e" * 32)
-    await archive.record_media_path(message.ref, "sunset.jpg")
+    await archive.write(recording.record_media_path, message.ref, "sunset.jpg")
     assert (await archive.media_source("A1")).path == "sunset.jpg"
     with pytest.raises(MediaUnavailable):
         await archive.media_source("A2")

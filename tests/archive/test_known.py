@@ -7,7 +7,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, NOON, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import ContactUpdate
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ async def known(archive: Archive, jid: str) -> bool:
 async def test_the_address_book_makes_known(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1", name="Annie")]))
     assert not await known(archive, ANA)
-    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
+    await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
     assert await known(archive, ANA)
 
 
@@ -47,7 +47,7 @@ async def test_the_address_book_makes_known(archive: Archive) -> None:
 )
 async def test_no_other_name_makes_known(archive: Archive, named: ContactUpdate) -> None:
     await archive.ingest(journal([ev.message("A1")]))
-    await archive.record_contacts([named])
+    await archive.write(recording.record_contacts, [named])
     assert not await known(archive, ANA)
 
 
@@ -68,24 +68,26 @@ async def test_the_name_that_the_past_shows_is_shown_and_makes_nobody_known(arch
 
 
 async def test_the_address_book_names_before_a_tool_does(archive: Archive) -> None:
-    await archive.record_contacts([ContactUpdate(ANA, given_name="Plumber", push_name="Annie")])
+    await archive.write(
+        recording.record_contacts, [ContactUpdate(ANA, given_name="Plumber", push_name="Annie")]
+    )
     assert [one.name for one in (await archive.contacts("plumber")).items] == ["Plumber"]
-    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
+    await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
     assert [one.name for one in (await archive.contacts("plumber")).items] == ["Ana"]
 
 
 async def test_who_was_confirmed_is_known_until_it_is_taken_back(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1", name="Annie")]))
-    await archive.confirm_person(ANA, True)
+    await archive.write(recording.confirm_person, ANA, True)
     assert await known(archive, ANA)
-    await archive.confirm_person(ANA, False)
+    await archive.write(recording.confirm_person, ANA, False)
     assert not await known(archive, ANA)
 
 
 async def test_taking_a_confirmation_back_takes_nobody_out_of_the_address_book(archive: Archive) -> None:
-    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
-    await archive.confirm_person(ANA, True)
-    await archive.confirm_person(ANA, False)
+    await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
+    await archive.write(recording.confirm_person, ANA, True)
+    await archive.write(recording.confirm_person, ANA, False)
     assert await known(archive, ANA)
 
 
@@ -94,7 +96,7 @@ async def test_a_confirmation_stays_with_the_person_when_their_number_passes_on(
     archive: Archive, by: str
 ) -> None:
     await archive.ingest(journal([ev.message("A1", alt=ANA_LID)]))
-    await archive.confirm_person(by, True)
+    await archive.write(recording.confirm_person, by, True)
     await archive.ingest(journal([ev.message("E1", alt="66666@lid", at=NOON + 9)], after=1))
     assert not await known(archive, "66666@lid")
     person = await archive.contact(ANA_LID)
@@ -103,7 +105,7 @@ async def test_a_confirmation_stays_with_the_person_when_their_number_passes_on(
 
 
 async def test_a_confirmation_that_came_before_the_number_was_known_holds_for_it(archive: Archive) -> None:
-    await archive.confirm_person(ANA_LID, True)
+    await archive.write(recording.confirm_person, ANA_LID, True)
     await archive.ingest(journal([ev.message("A1", alt=ANA_LID)]))
     assert await known(archive, ANA)
 
@@ -114,13 +116,13 @@ async def test_a_confirmation_that_came_before_the_number_was_known_holds_for_it
     archive="archives",
 )
 async def test_who_calls_themselves_a_number_is_shown_by_their_own(archive: Archive, name: str) -> None:
-    await archive.record_contacts([ContactUpdate(BOB, push_name=name)])
+    await archive.write(recording.record_contacts, [ContactUpdate(BOB, push_name=name)])
     person = await archive.contact(BOB)
     assert person is not None
     assert (person.name, person.push_name) == ("+15550000002", None)
 
 
 async def test_the_owner_is_no_stranger(archive: Archive) -> None:
-    await archive.set_own(ev.ME, ev.MY_LID, "Max")
+    await archive.write(recording.set_own, ev.ME, ev.MY_LID, "Max")
     (candidate,) = await archive.resolve_chat("me")
     assert not candidate.chat.stranger

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,7 +17,7 @@ from tests.archive.events import ANA, NOON, journal
 from tests.archive.logs import MemoryStorage
 from tests.archive.recorded import path_of, run
 from tests.archive.replaying import contents, digests
-from whatsapp_mcp.archive import Archive, UnappliedError, open_archive, set_aside
+from whatsapp_mcp.archive import Archive, UnappliedError, open_archive, outbox, recording, set_aside
 from whatsapp_mcp.archive.projection import log_contents
 from whatsapp_mcp.archive.projection.log_writer import UNAPPLIED_LIMIT
 from whatsapp_mcp.decoding import events as decoding
@@ -104,7 +105,7 @@ async def test_nothing_is_handed_over_or_visible_before_it_is_in_the_log(
     async with opened("there") as archive, anyio.create_task_group() as tasks:
 
         async def record() -> None:
-            await archive.meta_set("key", "value")
+            await archive.write(recording.meta_set, "key", "value")
             done.append("handed over")
 
         tasks.start_soon(record)
@@ -131,7 +132,7 @@ async def test_operations_that_wait_together_are_appended_together(
     monkeypatch.setattr(storage.log, "append", waiting)
     async with opened("there") as archive, anyio.create_task_group() as tasks:
         for number in range(20):
-            tasks.start_soon(archive.meta_set, f"key {number}", "value")
+            tasks.start_soon(partial(archive.write, recording.meta_set, f"key {number}", "value"))
         with anyio.fail_after(30):
             await anyio.wait_all_tasks_blocked()
             go.set()
@@ -147,7 +148,7 @@ async def test_of_two_sends_that_wait_together_the_second_is_refused_when_it_is_
 
         async def accept() -> None:
             try:
-                entry, _ = await archive.outbox_add(send("hi"))
+                entry, _ = await archive.write(outbox.add, send("hi"))
                 outcomes.append(f"send {entry.send_id}")
             except SendUnknown as error:
                 outcomes.append(error.code)
@@ -166,9 +167,9 @@ async def test_what_was_appended_without_an_answer_is_applied_at_the_next_openin
     async with opened("there") as archive:
         storage.log.failure = Unavailable()
         with pytest.raises(Unavailable):
-            await archive.meta_set("key", "value")
+            await archive.write(recording.meta_set, "key", "value")
         with pytest.raises(Unavailable):
-            await archive.meta_set("other", "value")
+            await archive.write(recording.meta_set, "other", "value")
         assert await archive.meta_get("key") is None
     async with opened("there") as archive:
         assert await archive.meta_get("key") == "value"
@@ -185,9 +186,9 @@ async def test_a_fenced_leader_writes_nothing_more(
         with monkeypatch.context() as patch:
             patch.setattr(storage.log, "append", fenced)
             with pytest.raises(Fenced):
-                await archive.meta_set("key", "value")
+                await archive.write(recording.meta_set, "key", "value")
         with pytest.raises(Fenced):
-            await archive.meta_set("key", "value")
+            await archive.write(recording.meta_set, "key", "value")
         with anyio.fail_after(30):
             assert isinstance(await archive.wait_ended(), Fenced)
     assert storage.log.last_seq == 0
@@ -197,17 +198,17 @@ async def test_what_the_disk_refuses_is_applied_once_it_can_be(
     tmp_path: Path, opened: Opened, storage: MemoryStorage
 ) -> None:
     async with opened("there") as archive:
-        await archive.meta_set("key", "first")
+        await archive.write(recording.meta_set, "key", "first")
         with closing(sqlite3.connect(path_of(tmp_path, "there").archive_db, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
             archive._committer.db.execute("PRAGMA busy_timeout = 0")  # pyright: ignore[reportPrivateUsage]
             with pytest.raises(UnappliedError):
-                await archive.meta_set("key", "second")
+                await archive.write(recording.meta_set, "key", "second")
             with pytest.raises(sqlite3.OperationalError):
-                await archive.meta_set("key", "third")
+                await archive.write(recording.meta_set, "key", "third")
             db.execute("ROLLBACK")
         assert storage.log.last_seq == 2
-        await archive.meta_set("other", "value")
+        await archive.write(recording.meta_set, "other", "value")
         assert await archive.meta_get("key") == "second"
 
 
@@ -224,10 +225,10 @@ async def test_a_leader_whose_disk_refuses_for_long_ends(
             archive._committer.db.execute("PRAGMA busy_timeout = 0")  # pyright: ignore[reportPrivateUsage]
             for _ in range(3):
                 with pytest.raises(sqlite3.OperationalError):
-                    await archive.meta_set("key", "value")
+                    await archive.write(recording.meta_set, "key", "value")
             db.execute("ROLLBACK")
         with pytest.raises(Unwritable):
-            await archive.meta_set("key", "value")
+            await archive.write(recording.meta_set, "key", "value")
         with anyio.fail_after(30):
             assert isinstance(await archive.wait_ended(), Unwritable)
 
@@ -244,9 +245,9 @@ async def test_a_leader_whose_disk_recovers_goes_on(
             with closing(sqlite3.connect(path_of(tmp_path, "there").archive_db, isolation_level=None)) as db:
                 db.execute("BEGIN IMMEDIATE")
                 with pytest.raises(sqlite3.OperationalError):
-                    await archive.meta_set("key", "value")
+                    await archive.write(recording.meta_set, "key", "value")
                 db.execute("ROLLBACK")
-            await archive.meta_set("key", "value")
+            await archive.write(recording.meta_set, "key", "value")
 
 
 async def test_catching_up_is_left_off_when_nobody_waits_for_it_any_more(
@@ -256,7 +257,7 @@ async def test_catching_up_is_left_off_when_nobody_waits_for_it_any_more(
     async with opened("here") as follower:
         async with opened("there") as archive:
             for number in range(200):
-                await archive.meta_set(f"key {number}", "value")
+                await archive.write(recording.meta_set, f"key {number}", "value")
         with anyio.CancelScope() as scope:
 
             async def reading(after: int, limit: int) -> Sequence[LogRow]:
@@ -277,11 +278,11 @@ async def test_a_value_that_cannot_be_written_down_is_refused_before_it_is_in_th
 ) -> None:
     async with opened("there") as archive:
         with pytest.raises(InvalidArgument):
-            await archive.meta_set("key", "\ud800")
+            await archive.write(recording.meta_set, "key", "\ud800")
         request = SendRequest(ANA, LocationContent(float("inf"), 0.0))
         with pytest.raises(InvalidArgument):
-            await archive.outbox_add(request)
-        await archive.meta_set("key", "value")
+            await archive.write(outbox.add, request)
+        await archive.write(recording.meta_set, "key", "value")
     assert storage.log.last_seq == 1
 
 
@@ -292,7 +293,7 @@ async def test_what_cannot_be_applied_at_all_is_an_outcome_that_lets_the_rest_fo
     async with opened("there") as archive:
         with pytest.raises(OverflowError):
             await archive.outbox_sent(1 << 70, "3EB0", at)
-        await archive.meta_set("key", "value")
+        await archive.write(recording.meta_set, "key", "value")
     assert storage.log.last_seq == 2
     assert await rebuilt(opened, tmp_path, "here") == digests(path_of(tmp_path, "there"))
 
@@ -302,7 +303,7 @@ async def test_what_cannot_be_applied_at_all_is_an_outcome_that_lets_the_rest_fo
 
 async def test_an_archive_that_is_behind_applies_the_rest(tmp_path: Path, opened: Opened) -> None:
     async with opened("there") as archive:
-        await archive.meta_set("key", "first")
+        await archive.write(recording.meta_set, "key", "first")
     async with opened("here") as follower:
         async with opened("there") as archive:
             await archive.ingest(journal([ev.message("A1", "hi")]))
@@ -317,7 +318,7 @@ async def test_an_archive_that_is_ahead_of_its_log_is_set_aside_and_made_again(
 ) -> None:
     async with opened("there") as archive:
         for number in range(3):
-            await archive.meta_set("key", f"{number}")
+            await archive.write(recording.meta_set, "key", f"{number}")
     storage.log.rows = storage.log.rows[:-lost]
     storage.log.last_seq -= lost
     async with opened("there") as archive:
@@ -332,11 +333,11 @@ async def test_a_leader_whose_archive_has_more_than_its_log_ends_each_time_until
 ) -> None:
     async with opened("there") as archive:
         for number in range(3):
-            await archive.meta_set("key", f"{number}")
+            await archive.write(recording.meta_set, "key", f"{number}")
     storage.log.rows, storage.log.last_seq = storage.log.rows[:-1], 2
     if others:
         async with opened("here") as archive:
-            await archive.meta_set("key", "another")
+            await archive.write(recording.meta_set, "key", "another")
     folder = path_of(tmp_path, "there")
     for _ in range(2):
         with pytest.raises(Rewound):
@@ -351,11 +352,11 @@ async def test_an_archive_that_has_applied_something_else_is_set_aside_and_made_
     tmp_path: Path, opened: Opened, storage: MemoryStorage
 ) -> None:
     async with opened("there") as archive:
-        await archive.meta_set("key", "of another history")
+        await archive.write(recording.meta_set, "key", "of another history")
     storage.log.rows, storage.log.last_seq = [], 0
     async with opened("here") as archive:
-        await archive.meta_set("key", "value")
-        await archive.meta_set("key", "another")
+        await archive.write(recording.meta_set, "key", "value")
+        await archive.write(recording.meta_set, "key", "another")
     async with opened("there") as archive:
         assert await archive.meta_get("key") == "another"
     assert digests(path_of(tmp_path, "here")) == digests(path_of(tmp_path, "there"))
@@ -367,7 +368,7 @@ async def test_a_raw_file_that_was_lost_is_made_again_with_its_archive(
     folder = path_of(tmp_path, "there")
     async with opened("there") as archive:
         await archive.ingest(journal([ev.message("A1", "hi")]))
-        await archive.meta_set("key", "value")
+        await archive.write(recording.meta_set, "key", "value")
     before = digests(folder)
     folder.raw_db.unlink()
     async with opened("there"):
@@ -389,7 +390,7 @@ async def test_a_damaged_archive_is_made_again(tmp_path: Path, opened: Opened) -
 async def test_an_archive_that_was_in_no_log_is_left_alone(tmp_path: Path, opened: Opened) -> None:
     folder = path_of(tmp_path, "there")
     async with open_archive(folder, write=True) as archive:
-        await archive.meta_set("key", "value")
+        await archive.write(recording.meta_set, "key", "value")
     before = contents(folder)
     with pytest.raises(Unsupported, match="not made of a log"):
         async with opened("there"):
@@ -404,7 +405,7 @@ async def test_an_operation_of_a_later_version_stops_following_with_what_came_be
     tmp_path: Path, opened: Opened, storage: MemoryStorage
 ) -> None:
     async with opened("there") as archive:
-        await archive.meta_set("key", "value")
+        await archive.write(recording.meta_set, "key", "value")
         former = log_contents.hash_of(storage.log.rows[-1].body)
         later = b'[2,"of_tomorrow",0,"{}"]'
         storage.log.rows.append(LogRow(2, 1, bytes.fromhex(former) + later))
@@ -444,7 +445,7 @@ async def test_a_snapshot_leads_on_a_version_that_decodes_what_precedes_it_other
     monkeypatch.delitem(decoding._DECODERS, ev.EventCode.MESSAGE)  # pyright: ignore[reportPrivateUsage]
     async with opened("here") as archive:
         assert (await archive.message("A1")).text == "hi"
-        await archive.meta_set("key", "value")
+        await archive.write(recording.meta_set, "key", "value")
     assert not [*tmp_path.rglob("*.damaged")]  # noqa: ASYNC240
 
 

@@ -20,7 +20,7 @@ from tests.archive.events import ANA, BOB, NOW, journal
 from tests.archive.logs import MemoryStorage
 from tests.archive.recorded import path_of
 from tests.archive.replaying import digests
-from whatsapp_mcp.archive import Archive, LogStorage, open_archive
+from whatsapp_mcp.archive import Archive, LogStorage, open_archive, recording
 from whatsapp_mcp.archive.care import FolderSnapshots, copy_archive, digest_of
 from whatsapp_mcp.archive.projection import snapshotting
 from whatsapp_mcp.device.leader.checkpoints import keep_snapshots, make_last_snapshot
@@ -101,7 +101,7 @@ async def test_a_log_of_which_nothing_is_left_knows_its_archive_by_the_snapshot(
     await storage.log.prune(1)
     for _ in range(2):
         async with at(there, storage) as archive:
-            await archive.meta_set("key", "value")
+            await archive.write(recording.meta_set, "key", "value")
     assert not there.archive_db.with_name("archive.db.damaged").exists()
 
 
@@ -109,7 +109,7 @@ async def test_an_archive_that_was_in_no_log_goes_on_in_one(tmp_path: Path, stor
     there, here = path_of(tmp_path, "there"), path_of(tmp_path, "here")
     async with open_archive(there, write=True, now=lambda: NOW) as archive:
         await archive.ingest(storage.journal.keep(journal([ev.message("A1", "before")])))
-        await archive.meta_set("key", "value")
+        await archive.write(recording.meta_set, "key", "value")
     digest = digest_of(there)
     with draft_of(tmp_path / "snapshot") as draft:
         snapshot = copy_archive(there, draft, begins=digest)
@@ -223,13 +223,13 @@ async def test_the_last_snapshot_is_made_where_events_follow_the_former(
         raise AssertionError
 
     async with at(path_of(tmp_path, "there"), storage) as archive:
-        await archive.meta_set("key", "value")
+        await archive.write(recording.meta_set, "key", "value")
         await make_last_snapshot(archive, give_up)
         assert storage.snapshots.pointer is None
         await say(archive, storage, ev.message("A1", "hi"))
         await make_last_snapshot(archive, give_up)
         assert storage.snapshots.pointer is not None
-        await archive.meta_set("key", "another")
+        await archive.write(recording.meta_set, "key", "another")
         await make_last_snapshot(archive, give_up)
         assert storage.snapshots.pointer.seq == 2
 
@@ -339,7 +339,7 @@ async def test_a_file_that_is_no_snapshot_is_an_error_of_the_disk(
     tmp_path: Path, storage: MemoryStorage
 ) -> None:
     async with at(path_of(tmp_path, "there"), storage) as archive:
-        await archive.meta_set("key", "value")
+        await archive.write(recording.meta_set, "key", "value")
         await archive.snapshot()
     assert storage.snapshots.pointer is not None
     storage.snapshots.files[storage.snapshots.pointer] = b"no snapshot"

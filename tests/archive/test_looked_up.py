@@ -9,7 +9,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate
 from whatsapp_mcp.protobufs import Neonize
@@ -37,9 +37,9 @@ async def archive(folder: AccountFolder, clock: list[float]) -> AsyncIterator[Ar
 @LATER
 async def test_how_a_chat_is_listed(archive: Archive, clock: list[float], later: float) -> None:
     await archive.ingest(journal([ev.message("A1")]))
-    await archive.record_chat_settings(ANA, archived=True, pinned=True, muted_until=None)
+    await archive.write(recording.record_chat_settings, ANA, archived=True, pinned=True, muted_until=None)
     clock[0] += later
-    await archive.record_chat_settings(ANA, archived=False, pinned=False, muted_until=None)
+    await archive.write(recording.record_chat_settings, ANA, archived=False, pinned=False, muted_until=None)
     (chat,) = (await archive.chats()).items
     assert (chat.archived, chat.pinned) == (False, False)
 
@@ -47,31 +47,35 @@ async def test_how_a_chat_is_listed(archive: Archive, clock: list[float], later:
 @LATER
 async def test_after_how_long_messages_disappear(archive: Archive, clock: list[float], later: float) -> None:
     assert await archive.expires_in(ANA) == 0
-    await archive.record_timer(ANA, 86_400)
+    await archive.write(recording.record_timer, ANA, 86_400)
     assert await archive.expires_in(ANA) == 86_400
     clock[0] += later
-    await archive.record_timer(ANA, 0)
+    await archive.write(recording.record_timer, ANA, 0)
     assert await archive.expires_in(ANA) == 0
 
 
 @LATER
 async def test_what_a_person_is_called(archive: Archive, clock: list[float], later: float) -> None:
-    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana Silva")])
+    await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana Silva")])
     clock[0] += later
-    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana Müller")])
+    await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana Müller")])
     contact = await archive.contact(ANA)
     assert contact is not None
     assert contact.name == "Ana Müller"
 
 
 async def test_a_group_that_somebody_has_left_is_not_one_in_common(archive: Archive) -> None:
-    await archive.set_own(ev.ME, None, "Me")
+    await archive.write(recording.set_own, ev.ME, None, "Me")
     everybody = ((ev.ME, None, False, False), (ANA, None, True, False), (BOB, None, False, False))
-    await archive.record_groups([GroupUpdate(GROUP, "Book Club", participants=everybody)])
+    await archive.write(recording.record_groups, [GroupUpdate(GROUP, "Book Club", participants=everybody)])
     assert [group.jid for group in await archive.common_groups(BOB)] == [GROUP]
-    await archive.record_groups([GroupUpdate(GROUP, "Book Club", participants=everybody[:2])])
+    await archive.write(
+        recording.record_groups, [GroupUpdate(GROUP, "Book Club", participants=everybody[:2])]
+    )
     assert await archive.common_groups(BOB) == ()
-    await archive.record_groups([GroupUpdate(GROUP, "Book Club", participants=everybody[1:])])
+    await archive.write(
+        recording.record_groups, [GroupUpdate(GROUP, "Book Club", participants=everybody[1:])]
+    )
     assert await archive.common_groups(BOB) == ()
 
 
@@ -80,9 +84,9 @@ async def test_what_a_group_is_called_and_who_is_in_it(
     archive: Archive, clock: list[float], later: float
 ) -> None:
     both = ((ANA, None, True, False), (BOB, None, False, False))
-    await archive.record_groups([GroupUpdate(GROUP, "Book Club", participants=both)])
+    await archive.write(recording.record_groups, [GroupUpdate(GROUP, "Book Club", participants=both)])
     clock[0] += later
-    await archive.record_groups([GroupUpdate(GROUP, "Boat Club", participants=both[:1])])
+    await archive.write(recording.record_groups, [GroupUpdate(GROUP, "Boat Club", participants=both[:1])])
     assert [member.contact.jid for member in await archive.members(GROUP)] == [ANA]
     await archive.ingest(journal([ev.message("G1", chat=GROUP)]))
     assert [chat.name for chat in (await archive.chats()).items] == ["Boat Club"]
@@ -92,7 +96,9 @@ async def test_who_joins_in_the_second_in_which_a_group_is_looked_up_twice_is_in
     archive: Archive, clock: list[float]
 ) -> None:
     for _ in range(2):
-        await archive.record_groups([GroupUpdate(GROUP, "Club", participants=((ANA, None, True, False),))])
+        await archive.write(
+            recording.record_groups, [GroupUpdate(GROUP, "Club", participants=((ANA, None, True, False),))]
+        )
     joined = Neonize.GroupInfoEvent(Notify="", Timestamp=int(clock[0]))
     ev.jid(joined.JID, GROUP)
     ev.jid(joined.Join.add(), BOB)

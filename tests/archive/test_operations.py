@@ -19,11 +19,11 @@ import pytest
 from tests.archive import events as ev
 from tests.archive import kept_operations
 from tests.archive.events import ANA, journal
-from tests.archive.recorded import Recording, path_of, recording, run
+from tests.archive.recorded import Recording, path_of, recorded_archive, run
 from tests.archive.replaying import contents, digests, replay
 from tests.tables import for_each
 from whatsapp_mcp import archive as room
-from whatsapp_mcp.archive import Archive, ReadingArchive, WriteOperation, open_archive
+from whatsapp_mcp.archive import Archive, ReadingArchive, WriteOperation, open_archive, outbox, recording
 from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.errors import SendUnknown
 from whatsapp_mcp.models import SendRequest, TextContent
@@ -33,7 +33,7 @@ ROOM = Path(room.__file__).parent
 CARE = {"check", "optimize", "merge_index", "rebuild", "clear_sent_files", "needed_files", "is_snapshot_due"}
 OUTSIDE = {*CARE, "snapshot", "finish_purges", "wait_ended"}
 """Methods that look after the files, and change no answer."""
-STEPS = {"apply", "catch_up", "submit", "purge", "store_imported_file"}
+STEPS = {"apply", "catch_up", "write", "purge", "store_imported_file"}
 """Methods that make operations of other names."""
 
 
@@ -42,7 +42,7 @@ async def test_the_same_operations_give_the_same_archive_elsewhere_and_at_anothe
     tmp_path: Path,
 ) -> None:
     there, recorder = path_of(tmp_path, "there"), Recording()
-    async with recording(there, recorder) as archive:
+    async with recorded_archive(there, recorder) as archive:
         await run(archive, there)
     names = {WriteOperation.from_json(line).name for line in recorder.lines}
     assert names == OPERATIONS.keys()
@@ -69,11 +69,11 @@ async def test_operations_say_and_do_what_they_did_while_their_version_is_the_sa
 async def test_a_refusal_is_an_outcome_that_leaves_nothing_but_its_number(tmp_path: Path) -> None:
     there, recorder = path_of(tmp_path, "there"), Recording()
     request = SendRequest(ANA, TextContent("hi"))
-    async with recording(there, recorder) as archive:
-        await archive.outbox_add(request)
+    async with recorded_archive(there, recorder) as archive:
+        await archive.write(outbox.add, request)
         before = contents(there)
         with pytest.raises(SendUnknown):
-            await archive.outbox_add(request)
+            await archive.write(outbox.add, request)
     after = contents(there)
     assert dict(after.pop("meta"))["operation"] == "2"
     del before["meta"]
@@ -88,7 +88,7 @@ async def test_both_files_tell_the_last_operation_that_wrote_to_them(
     archive: Archive, folder: AccountFolder
 ) -> None:
     await archive.ingest(journal([ev.message("A1")]))
-    await archive.record_timer(ANA, 60)
+    await archive.write(recording.record_timer, ANA, 60)
     found = contents(folder)
     assert (dict(found["meta"])["operation"], found["applied"]) == ("2", [(0, 1)])
     await archive.ingest(journal([ev.message("A2")], after=1))
@@ -97,15 +97,15 @@ async def test_both_files_tell_the_last_operation_that_wrote_to_them(
 
 @pytest.mark.anyio
 async def test_what_could_not_be_committed_was_not_applied(archive: Archive, folder: AccountFolder) -> None:
-    await archive.record_timer(ANA, 60)
+    await archive.write(recording.record_timer, ANA, 60)
     with closing(sqlite3.connect(folder.archive_db)) as db:
         db.execute("CREATE TRIGGER full BEFORE UPDATE ON chats BEGIN SELECT raise(ABORT, 'full'); END")
         before = contents(folder)
         with pytest.raises(sqlite3.IntegrityError):
-            await archive.record_timer(ANA, 120)
+            await archive.write(recording.record_timer, ANA, 120)
         assert contents(folder) == before
         db.execute("DROP TRIGGER full")
-    await archive.record_timer(ANA, 120)
+    await archive.write(recording.record_timer, ANA, 120)
     assert dict(contents(folder)["meta"])["operation"] == "2"
 
 
@@ -114,7 +114,7 @@ async def test_the_feed_has_the_time_of_the_operation(folder: AccountFolder) -> 
     at = datetime(2024, 5, 1, tzinfo=UTC)
     async with open_archive(folder, write=True, now=lambda: at) as archive:
         await archive.ingest(journal([ev.message("A1")]))
-        await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
+        await archive.write(outbox.add, SendRequest(ANA, TextContent("hi")))
         assert {change.at for change in await archive.changes(0)} == {at}
         assert (await archive.outbox_get(1)).created_at == at
 
@@ -160,7 +160,7 @@ def test_what_may_be_written_is_an_operation(name: str) -> None:
 @pytest.mark.anyio
 async def test_what_is_written_outside_of_an_operation_is_the_search_index_alone(tmp_path: Path) -> None:
     folder, said = path_of(tmp_path, "there"), list[str]()
-    async with recording(folder, Recording()) as archive:
+    async with recorded_archive(folder, Recording()) as archive:
         connection: sqlite3.Connection = vars(archive)["_committer"].db
         connection.set_trace_callback(said.append)
         await run(archive, folder)

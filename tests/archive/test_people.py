@@ -9,7 +9,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, NOW, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.archive.read.people import distance, rank_name
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import (
@@ -26,12 +26,13 @@ pytestmark = pytest.mark.anyio
 
 
 async def fill(archive: Archive) -> None:
-    await archive.record_groups([GroupUpdate(GROUP, "Ana's Birthday")])
-    await archive.record_contacts(
+    await archive.write(recording.record_groups, [GroupUpdate(GROUP, "Ana's Birthday")])
+    await archive.write(
+        recording.record_contacts,
         [
             ContactUpdate(ANA, saved_name="Ana Müller"),
             ContactUpdate("15550000003@s.whatsapp.net", saved_name="Anabel"),
-        ]
+        ],
     )
     await archive.ingest(
         journal(
@@ -101,16 +102,16 @@ async def test_a_text_is_resolved_to_the_chats_it_may_mean(
 async def test_the_only_chat_that_the_owner_knows_under_a_name_is_found_by_the_whole_of_it(
     filled: Archive, name: str, shown: str | None
 ) -> None:
-    await filled.record_contacts([ContactUpdate(ANA, push_name="Annie")])
+    await filled.write(recording.record_contacts, [ContactUpdate(ANA, push_name="Annie")])
     found = await filled.chat_shown_as(name)
     assert (found and found.jid) == shown
 
 
 async def test_a_name_that_two_chats_are_shown_under_means_none_of_them(archive: Archive) -> None:
     await fill(archive)
-    await archive.record_contacts([ContactUpdate(BOB, saved_name="Bob")])
+    await archive.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Bob")])
     assert await archive.chat_shown_as("Bob") is not None
-    await archive.record_groups([GroupUpdate(GROUP, "Bob")])
+    await archive.write(recording.record_groups, [GroupUpdate(GROUP, "Bob")])
     assert await archive.chat_shown_as("Bob") is None
 
 
@@ -119,7 +120,9 @@ async def test_chats_are_listed_by_the_beginnings_of_words_in_their_names_before
 ) -> None:
     names = ["Hannah Lee", "Ann Bo", "Joanna", "Annika"]
     people = {f"1555000001{n}@s.whatsapp.net": name for n, name in enumerate(names)}
-    await archive.record_contacts([ContactUpdate(jid, saved_name=name) for jid, name in people.items()])
+    await archive.write(
+        recording.record_contacts, [ContactUpdate(jid, saved_name=name) for jid, name in people.items()]
+    )
     await archive.ingest(
         journal([ev.message(f"M{n}", "hi", chat=jid, at=NOON + n) for n, jid in enumerate(people)])
     )
@@ -145,8 +148,9 @@ async def test_a_name_that_somebody_gave_themselves_is_no_better_than_a_word_of_
 ) -> None:
     stranger = "15550000077@s.whatsapp.net"
     await fill(archive)
-    await archive.record_contacts(
-        [ContactUpdate(stranger, push_name="Ana"), ContactUpdate(BOB, saved_name="Ana Bo")]
+    await archive.write(
+        recording.record_contacts,
+        [ContactUpdate(stranger, push_name="Ana"), ContactUpdate(BOB, saved_name="Ana Bo")],
     )
     found = await archive.resolve_chat("~Ana")
     assert [(one.chat.jid, one.matched) for one in meant(found)] == [
@@ -154,15 +158,15 @@ async def test_a_name_that_somebody_gave_themselves_is_no_better_than_a_word_of_
         (BOB, "words"),
         (ANA, "words"),
     ]
-    await archive.record_contacts([ContactUpdate(stranger, saved_name="Ana")])
+    await archive.write(recording.record_contacts, [ContactUpdate(stranger, saved_name="Ana")])
     assert [one.chat.jid for one in meant(await archive.resolve_chat("ana"))] == [stranger]
 
 
 @for_each("text", ["me", "Me", "myself"], archive="archives")
 async def test_me_is_the_owner_of_the_account(archive: Archive, text: str) -> None:
     await fill(archive)
-    await archive.record_contacts([ContactUpdate(BOB, saved_name="Me")])
-    await archive.set_own(ev.ME, None, "Max")
+    await archive.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Me")])
+    await archive.write(recording.set_own, ev.ME, None, "Max")
     (candidate,) = await archive.resolve_chat(text)
     assert (candidate.chat.jid, candidate.matched) == (ev.ME, "jid")
 
@@ -210,7 +214,9 @@ async def test_contacts_are_found_by_name_number_and_with_a_typo(
 
 async def test_lists_of_contacts_and_chats_come_in_pages(archive: Archive) -> None:
     people = [f"1555111{n:04}@s.whatsapp.net" for n in range(23)]
-    await archive.record_contacts([ContactUpdate(jid, saved_name=f"P{n:02}") for n, jid in enumerate(people)])
+    await archive.write(
+        recording.record_contacts, [ContactUpdate(jid, saved_name=f"P{n:02}") for n, jid in enumerate(people)]
+    )
     await archive.ingest(
         journal([ev.message(f"A{n}", chat=jid, at=NOON + n) for n, jid in enumerate(people)])
     )
@@ -238,7 +244,7 @@ async def test_lists_of_contacts_and_chats_come_in_pages(archive: Archive) -> No
 
 async def test_chats_are_narrowed_by_kind_name_unread_and_unanswered(archive: Archive) -> None:
     await fill(archive)
-    await archive.record_chat_settings(BOB, archived=True, pinned=False, muted_until=None)
+    await archive.write(recording.record_chat_settings, BOB, archived=True, pinned=False, muted_until=None)
 
     async def names(**more: object) -> list[str]:
         return [chat.name for chat in (await archive.chats(**more)).items]  # type: ignore[arg-type]
@@ -331,18 +337,19 @@ def test_names_are_ranked_exact_words_beginning_inside() -> None:
 
 async def test_a_reader_finds_names_that_were_given_after_its_last_search(folder: AccountFolder) -> None:
     async with open_archive(folder, write=True, now=lambda: NOW) as writer, open_archive(folder) as reader:
-        await writer.record_contacts([ContactUpdate(ANA, saved_name="Tim")])
+        await writer.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Tim")])
         for _ in range(5):  # each connection has kept the names
             assert [one.chat.jid for one in await reader.resolve_chat("tim")] == [ANA]
-        await writer.record_contacts([ContactUpdate(BOB, saved_name="Tom")])
+        await writer.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Tom")])
         for _ in range(5):
             assert [one.chat.jid for one in await reader.resolve_chat("tom")] == [BOB]
 
 
 async def test_a_name_cannot_be_written_so_that_it_counts_as_somebody_elses(archive: Archive) -> None:
     forged = "x\x1e012\x1fann lee\x1e"
-    await archive.record_contacts(
-        [ContactUpdate(ANA, saved_name="Tim"), ContactUpdate(BOB, push_name=forged)]
+    await archive.write(
+        recording.record_contacts,
+        [ContactUpdate(ANA, saved_name="Tim"), ContactUpdate(BOB, push_name=forged)],
     )
 
     assert [one.chat.jid for one in await archive.resolve_chat("ann lee")] == [BOB]
@@ -354,8 +361,9 @@ async def test_the_inside_of_a_name_is_found_only_where_nothing_better_is(
     archive: Archive, typed: str, found: list[str]
 ) -> None:
     names = ("Ann Lee", "Hannes", "Tim", "Fatima")
-    await archive.record_contacts(
-        [ContactUpdate(f"1555000{n}000@s.whatsapp.net", saved_name=name) for n, name in enumerate(names)]
+    await archive.write(
+        recording.record_contacts,
+        [ContactUpdate(f"1555000{n}000@s.whatsapp.net", saved_name=name) for n, name in enumerate(names)],
     )
     page = await archive.contacts(typed)
     assert [contact.name for contact in page.items][: len(found)] == found

@@ -17,7 +17,7 @@ from tests.archive.dump import differences
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, NOW, Raw, journal
 from tests.archive.worlds import PLACES, SETTINGS, whole
 from tests.properties import examples
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.models import Message, MessageFilter, Quote
 from whatsapp_mcp.settings import AccountFolder
 
@@ -128,7 +128,7 @@ async def outcome(batches: list[list[Raw]]) -> Any:
                 result = await archive.ingest(journal(batch, after=seq))
                 assert result.undecoded == 0
                 seq += len(batch)
-            await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
+            await archive.write(recording.record_identities, [(ANA, ANA_LID), (BOB, BOB_LID)])
             return await told(archive)
 
 

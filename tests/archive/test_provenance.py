@@ -9,7 +9,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import (
     ContactUpdate,
     last_words_are_strangers,
@@ -41,8 +41,10 @@ def reply(to: str, quoted: str = "as they said") -> Any:
 
 async def told(archive: Archive, *events: ev.Raw) -> None:
     """Ana is in the address book, Bob is not."""
-    await archive.set_own(ME, None, "Max")
-    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana"), ContactUpdate(BOB, push_name="Bob")])
+    await archive.write(recording.set_own, ME, None, "Max")
+    await archive.write(
+        recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana"), ContactUpdate(BOB, push_name="Bob")]
+    )
     await archive.ingest(journal(events))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +15,10 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, export, open_archive
+from whatsapp_mcp.archive import Archive, export, open_archive, outbox, recording
 from whatsapp_mcp.archive.care import file_copies, purge
 from whatsapp_mcp.archive.care.file_copies import export_path
+from whatsapp_mcp.archive.care.purge import purge_messages, purge_rest
 from whatsapp_mcp.archive.exporting import Format
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.retention import SENT_FILES_INTERVAL, clear_sent_files
@@ -75,14 +76,18 @@ async def fill(archive: Archive, folder: AccountFolder) -> None:
     )
     broken = ev.Event(11, 17, b"\xff\xff purplemonkey 15550000001 ", received_at=NOON * 1000)
     assert (await archive.ingest([broken])).undecoded == 1
-    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("purplemonkey was refused")))
-    await archive.outbox_failed(entry.send_id, "refused")
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("purplemonkey was refused")))
+    await archive.write(outbox.failed, entry.send_id, "refused")
     (folder.media / "pic.png").write_bytes(b"purplemonkey")
-    await archive.record_media_path("A2", "pic.png", 12)
-    await archive.record_reading(
-        "A2", FileReading(ReadingKind.PICTURE, (Passage("a purplemonkey"),), "rapidocr")
+    await archive.write(recording.record_media_path, "A2", "pic.png", 12)
+    await archive.write(
+        recording.record_reading,
+        "A2",
+        FileReading(ReadingKind.PICTURE, (Passage("a purplemonkey"),), "rapidocr"),
     )
-    await archive.record_file_problem("A2", FileStep.READ, "TOO_LONG", "of the purplemonkey", True)
+    await archive.write(
+        recording.record_file_problem, "A2", FileStep.READ, "TOO_LONG", "of the purplemonkey", True
+    )
     await copies_of(archive, folder)
 
 
@@ -99,8 +104,8 @@ async def copies_of(archive: Archive, folder: AccountFolder) -> None:
     for name in ("5f1c.png", "5f1c.1600.jpg"):
         (folder.outgoing / name).write_bytes(SECRET)
     picture = FileContent("image", str(folder.outgoing / "5f1c.1600.jpg"), "image/jpeg")
-    sent, _ = await archive.outbox_add(SendRequest(ANA, picture))
-    await archive.outbox_failed(sent.send_id, "refused")
+    sent, _ = await archive.write(outbox.add, SendRequest(ANA, picture))
+    await archive.write(outbox.failed, sent.send_id, "refused")
     with Journal(folder.inbox_db) as inbox:
         inbox.prune(inbox.append(1, 17, SECRET))
         assert inbox.append(1, 17, SECRET) <= await archive.position()  # archived, and not pruned yet
@@ -195,7 +200,7 @@ async def test_the_file_of_a_message_deleted_for_everyone_goes_too(
     image.imageMessage.mimetype = "image/png"
     await archive.ingest(journal([ev.message("A1", image)]))
     (folder.media / "pic.png").write_bytes(b"png")
-    await archive.record_media_path("A1", "pic.png")
+    await archive.write(recording.record_media_path, "A1", "pic.png")
     await archive.ingest(journal([ev.revoke("A1")], after=1))
     assert list(folder.media.iterdir()) == []
 
@@ -207,7 +212,7 @@ async def test_a_file_goes_with_its_message_after_the_home_folder_was_moved(
     image.imageMessage.mimetype = "image/png"
     await archive.ingest(journal([ev.message("A1", image)]))
     (folder.media / "1.png").write_bytes(b"png")
-    await archive.record_media_path("A1", "/home/before/accounts/default/media/1.png")
+    await archive.write(recording.record_media_path, "A1", "/home/before/accounts/default/media/1.png")
     await archive.ingest(journal([ev.revoke("A1")], after=1))
     assert list(folder.media.iterdir()) == []
 
@@ -220,8 +225,8 @@ async def test_a_path_outside_the_media_folder_is_never_deleted(
     image = E2E.Message()
     image.imageMessage.mimetype = "image/png"
     await archive.ingest(journal([ev.message("A1", image), ev.message("A2", image, at=NOON + 1)]))
-    await archive.record_media_path("A1", str(mine))
-    await archive.record_media_path("A2", "../../../mine.png")
+    await archive.write(recording.record_media_path, "A1", str(mine))
+    await archive.write(recording.record_media_path, "A2", "../../../mine.png")
     await archive.purge()
     assert mine.exists()
 
@@ -256,7 +261,7 @@ async def test_a_purge_takes_the_raw_form_of_dropped_twins_with_it(
 ) -> None:
     twins = [ev.message("A1", "purplemonkey", chat=GROUP, sender=sender) for sender in (ANA, ev.ANA_LID)]
     await archive.ingest(journal(twins))
-    await archive.record_identities([(ANA, ev.ANA_LID)])
+    await archive.write(recording.record_identities, [(ANA, ev.ANA_LID)])
     assert (await archive.purge(chat=GROUP)).messages == 1
     with closing(sqlite3.connect(folder.raw_db)) as db:
         assert db.execute("SELECT count(*) FROM raw").fetchone() == (0,)
@@ -295,8 +300,8 @@ async def test_a_purge_spares_what_a_send_still_needs_and_what_is_being_made(
     os.utime(old, (0, ev.NOW.timestamp() - file_copies.SENT_FILES_KEPT - 1))
     os.utime(waiting, (0, 0))
     picture = FileContent("image", str(folder.outgoing / "aa.1600.jpg"), "image/jpeg")
-    entry, _ = await archive.outbox_add(SendRequest(ANA, picture))
-    await archive.outbox_sending(entry.send_id)
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, picture))
+    await archive.write(outbox.sending, entry.send_id)
     await archive.purge(chat=ANA)
     assert sorted(folder.outgoing.iterdir()) == [waiting, fresh]
     await archive.purge()
@@ -311,7 +316,7 @@ async def test_the_copies_of_every_file_of_an_album_go_with_it(
     for copy in copies:
         copy.write_bytes(SECRET)
     files = tuple(FileContent("image", str(copy), "image/jpeg") for copy in copies[:2])
-    album, _ = await archive.outbox_add(SendRequest(ANA, AlbumContent(files)))
+    album, _ = await archive.write(outbox.add, SendRequest(ANA, AlbumContent(files)))
     await archive.outbox_sent(album.send_id, "WA", ev.NOW)
     for number, file in enumerate(await archive.outbox_album(album.send_id)):
         await archive.outbox_sent(file.send_id, f"WA{number}", ev.NOW)
@@ -320,8 +325,8 @@ async def test_the_copies_of_every_file_of_an_album_go_with_it(
 
 
 async def test_a_damaged_send_is_purged_like_others(archive: Archive, folder: AccountFolder) -> None:
-    sent, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
-    await archive.outbox_failed(sent.send_id, "refused")
+    sent, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("hi")))
+    await archive.write(outbox.failed, sent.send_id, "refused")
     with closing(sqlite3.connect(folder.archive_db)) as db, db:
         db.execute("UPDATE outbox SET request = 'purplemonkey'")
     await archive.purge(chat=ANA)
@@ -329,8 +334,8 @@ async def test_a_damaged_send_is_purged_like_others(archive: Archive, folder: Ac
 
 
 async def test_a_purge_withdraws_what_waits_for_a_yes(archive: Archive, folder: AccountFolder) -> None:
-    held, _ = await archive.outbox_add(SendRequest(ANA, TextContent("purplemonkey")), held=True)
-    other, _ = await archive.outbox_add(SendRequest(BOB, TextContent("to keep")), held=True)
+    held, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("purplemonkey")), held=True)
+    other, _ = await archive.write(outbox.add, SendRequest(BOB, TextContent("to keep")), held=True)
     await archive.purge(chat=ANA)
     with pytest.raises(MessageNotFound):
         await archive.outbox_get(held.send_id)
@@ -342,9 +347,11 @@ async def test_a_purge_of_a_chat_cancels_what_waits_for_the_connection_or_its_mo
     archive: Archive, folder: AccountFolder
 ) -> None:
     later = ev.NOW + timedelta(days=1)
-    queued, _ = await archive.outbox_add(SendRequest(ANA, TextContent("purplemonkey")))
-    scheduled, _ = await archive.outbox_add(SendRequest(ANA, TextContent("purplemonkey later"), at=later))
-    other, _ = await archive.outbox_add(SendRequest(BOB, TextContent("to keep")))
+    queued, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("purplemonkey")))
+    scheduled, _ = await archive.write(
+        outbox.add, SendRequest(ANA, TextContent("purplemonkey later"), at=later)
+    )
+    other, _ = await archive.write(outbox.add, SendRequest(BOB, TextContent("to keep")))
     report = await archive.purge(chat=ANA)
     assert (report.messages, sorted(report.cancelled)) == (0, [queued.send_id, scheduled.send_id])
     assert [entry.send_id for entry in await archive.outbox_unsettled()] == [other.send_id]
@@ -356,20 +363,20 @@ async def test_nothing_waits_to_be_sent_any_more_when_the_first_message_is_delet
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await archive.ingest(journal([ev.message("A1")]))
-    await archive.outbox_add(SendRequest(ANA, TextContent("queued")))
-    await archive.outbox_add(SendRequest(ANA, TextContent("held")), held=True)
-    await archive.outbox_add(SendRequest(ANA, TextContent("later"), at=ev.NOW + timedelta(days=1)))
-    submit = archive.submit
+    await archive.write(outbox.add, SendRequest(ANA, TextContent("queued")))
+    await archive.write(outbox.add, SendRequest(ANA, TextContent("held")), held=True)
+    await archive.write(outbox.add, SendRequest(ANA, TextContent("later"), at=ev.NOW + timedelta(days=1)))
+    write = archive.write
     waiting: list[tuple[OutboxEntry, ...]] = []
 
-    async def submitted(name: str, values: Mapping[str, Any]) -> Any:
-        if name == "purge_messages":
+    async def written(operation: Callable[..., Any], *values: Any) -> Any:
+        if operation is purge_messages:
             waiting.append(await archive.outbox_unsettled())
             waiting.append(await archive.outbox_held())
             waiting.append(await archive.outbox_scheduled())
-        return await submit(name, values)
+        return await write(operation, *values)
 
-    monkeypatch.setattr(archive, "submit", submitted)
+    monkeypatch.setattr(archive, "write", written)
     assert (await archive.purge(chat=ANA)).messages == 1
     assert set(waiting) == {()}
 
@@ -377,47 +384,47 @@ async def test_nothing_waits_to_be_sent_any_more_when_the_first_message_is_delet
 async def test_a_send_accepted_while_a_purge_goes_on_is_cancelled_too(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, _ = await archive.outbox_add(SendRequest(ANA, TextContent("before")))
-    submit = archive.submit
+    first, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("before")))
+    write = archive.write
     meanwhile: list[int] = []
 
-    async def submitted(name: str, values: Mapping[str, Any]) -> Any:
-        if name == "purge_rest":
-            entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("meanwhile")))
+    async def written(operation: Callable[..., Any], *values: Any) -> Any:
+        if operation is purge_rest:
+            entry, _ = await write(outbox.add, SendRequest(ANA, TextContent("meanwhile")))
             meanwhile.append(entry.send_id)
-        return await submit(name, values)
+        return await write(operation, *values)
 
-    monkeypatch.setattr(archive, "submit", submitted)
+    monkeypatch.setattr(archive, "write", written)
     assert (await archive.purge(chat=ANA)).cancelled == (first.send_id, *meanwhile)
 
 
 async def test_the_change_feed_tells_of_a_purge_that_deleted_sends_alone(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1")]))
     await archive.purge(chat=ANA)
-    await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
+    await archive.write(outbox.add, SendRequest(ANA, TextContent("hi")))
     before = await archive.last_change()
     await archive.purge(chat=ANA)
     assert [(one.kind, one.chat) for one in await archive.changes(before)] == [("purge", ANA)]
 
 
 async def test_a_purge_leaves_a_send_that_may_be_out_already(archive: Archive) -> None:
-    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
-    await archive.outbox_sending(entry.send_id)
-    await archive.outbox_queued(entry.send_id, "It may have gone out.")
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("hi")))
+    await archive.write(outbox.sending, entry.send_id)
+    await archive.write(outbox.queued, entry.send_id, "It may have gone out.")
     assert (await archive.purge(chat=ANA)).cancelled == ()
     assert [one.send_id for one in await archive.outbox_unsettled()] == [entry.send_id]
 
 
 async def test_a_purge_by_date_leaves_what_waits_for_the_connection(archive: Archive) -> None:
-    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("hi")))
     assert (await archive.purge(before=ev.NOW + timedelta(days=1))).cancelled == ()
     assert [one.send_id for one in await archive.outbox_unsettled()] == [entry.send_id]
 
 
 async def test_the_number_of_a_purged_send_is_never_used_again(archive: Archive) -> None:
-    first, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hi")), held=True)
+    first, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("hi")), held=True)
     await archive.purge()
-    second, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hi")), held=True)
+    second, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("hi")), held=True)
     assert second.send_id > first.send_id
 
 
@@ -433,33 +440,33 @@ async def test_a_key_never_sends_twice_although_its_send_was_purged(
     archive: Archive, folder: AccountFolder
 ) -> None:
     request = SendRequest(ANA, TextContent("hi"), idempotency_key="purplemonkey")
-    sent, _ = await archive.outbox_add(request)
+    sent, _ = await archive.write(outbox.add, request)
     await archive.outbox_sent(sent.send_id, "WA", ev.NOW)
     await archive.purge()
     with pytest.raises(KeyReused, match="deleted"):
-        await archive.outbox_add(request)
+        await archive.write(outbox.add, request)
     assert await archive.outbox_unsettled() == ()
     assert traces(folder) == []
 
 
 async def test_the_key_of_a_purged_send_stays_refused_to_its_principal_alone(archive: Archive) -> None:
     request = SendRequest(ANA, TextContent("hi"), idempotency_key="k")
-    sent, _ = await archive.outbox_add(request, principal="stdio:one")
+    sent, _ = await archive.write(outbox.add, request, principal="stdio:one")
     await archive.outbox_sent(sent.send_id, "WA", ev.NOW)
     await archive.purge()
     with pytest.raises(KeyReused, match="deleted"):
-        await archive.outbox_add(request, principal="stdio:one")
-    assert (await archive.outbox_add(request, principal="token:two"))[1]
+        await archive.write(outbox.add, request, principal="stdio:one")
+    assert (await archive.write(outbox.add, request, principal="token:two"))[1]
 
 
 @pytest.mark.parametrize("held", [True, False])
 async def test_the_key_of_what_never_went_out_is_free_after_a_purge(archive: Archive, held: bool) -> None:
     request = SendRequest(ANA, TextContent("hi"), idempotency_key="k")
-    entry, _ = await archive.outbox_add(request, held=held)
+    entry, _ = await archive.write(outbox.add, request, held=held)
     if not held:
-        await archive.outbox_withdrawn(entry.send_id, "cancelled")
+        await archive.write(outbox.withdrawn, entry.send_id, "cancelled")
     await archive.purge()
-    assert (await archive.outbox_add(request))[1]
+    assert (await archive.write(outbox.add, request))[1]
 
 
 async def test_copies_of_sent_files_are_cleared_by_time_alone(
@@ -530,9 +537,9 @@ async def test_a_purge_says_when_a_reader_that_stands_still_keeps_old_pages(
 
 
 async def test_of_a_message_that_stays_it_stays_known_that_it_was_sent_from_here(archive: Archive) -> None:
-    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("later")))
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("later")))
     sent_at = ev.NOW + timedelta(days=2)
-    await archive.outbox_sending(entry.send_id)
+    await archive.write(outbox.sending, entry.send_id)
     await archive.outbox_sent(entry.send_id, "WA", sent_at)
     await archive.purge(before=sent_at - timedelta(hours=1))
     assert (await archive.outbox_get(entry.send_id)).message_id == "WA"

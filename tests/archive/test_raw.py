@@ -11,7 +11,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive import world
 from tests.archive.events import ANA, ANA_LID, NOON, Raw, journal
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox, recording
 from whatsapp_mcp.models import MessageKind, SendRequest, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
@@ -34,7 +34,7 @@ async def test_two_copies_of_other_times_that_become_one_keep_a_raw_form(
 ) -> None:
     events = [unknown("A1"), unknown("A1", chat=ANA_LID, at=NOON - 1)]
     await archive.ingest(journal(events))
-    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     (message,) = (await archive.messages()).items
     assert message.timestamp.timestamp() == NOON - 1
     (kept,) = raw_forms(folder)
@@ -47,7 +47,7 @@ async def downloaded(archive: Archive, folder: AccountFolder) -> Path:
     folder.media.mkdir(parents=True, exist_ok=True)
     file = folder.media / "pic.png"
     file.write_bytes(b"png")
-    await archive.record_media_path("A1", file.name)
+    await archive.write(recording.record_media_path, "A1", file.name)
     assert file.exists()
     return file
 
@@ -87,8 +87,8 @@ async def test_what_was_sent_from_here_keeps_its_raw_form_until_it_is_deleted(
     archive: Archive, folder: AccountFolder
 ) -> None:
     sent = world.image("sunset")
-    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("sunset")))
-    await archive.outbox_sending(entry.send_id)
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("sunset")))
+    await archive.write(outbox.sending, entry.send_id)
     await archive.outbox_sent(entry.send_id, "3EB001", ev.NOW, message=sent.SerializeToString())
     assert await archive.original("3EB001") == sent
     await archive.ingest(journal([ev.revoke("3EB001", sender=None)]))

@@ -10,7 +10,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from tests.archive.world import call, reply
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox, recording
 from whatsapp_mcp.models import GroupUpdate, MessageFilter, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.protobufs import E2E, HistorySync
 
@@ -46,7 +46,7 @@ async def test_a_later_receipt_covers_earlier_messages_and_not_later_ones(archiv
 
 async def test_a_group_message_is_read_when_every_member_has_read_it(archive: Archive) -> None:
     members = ((ANA, None, False, False), (BOB, None, False, False))
-    await archive.record_groups([GroupUpdate(GROUP, "Club", participants=members)])
+    await archive.write(recording.record_groups, [GroupUpdate(GROUP, "Club", participants=members)])
     await archive.ingest(
         journal([ev.message("M1", "x", chat=GROUP, sender=None), ev.receipt("M1", chat=GROUP, sender=ANA)])
     )
@@ -79,7 +79,7 @@ async def test_answering_from_the_phone_marks_the_chat_read(archive: Archive) ->
 
 async def test_reading_is_recorded_on_request(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("A1"), ev.message("A2", at=NOON + 1)]))
-    await archive.record_read(ANA, 1)
+    await archive.write(recording.record_read, ANA, 1)
     assert await unread(archive) == 1
 
 
@@ -158,14 +158,14 @@ async def test_what_turns_out_to_be_ours_is_read_and_a_quote_of_us_is_no_mention
         )
     )
     assert await unread(archive) == 3
-    await archive.set_own(ev.ME, ev.MY_LID, "Max")
+    await archive.write(recording.set_own, ev.ME, ev.MY_LID, "Max")
     assert await unread(archive) == 1
     assert (await archive.messages(MessageFilter(mentions_me=True))).items == ()
 
 
 async def answer_from_here(archive: Archive) -> None:
-    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("yes")))
-    await archive.outbox_sending(entry.send_id)
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("yes")))
+    await archive.write(outbox.sending, entry.send_id)
     await archive.outbox_sent(entry.send_id, f"3EB{entry.send_id}", ev.NOW)
 
 
@@ -180,7 +180,7 @@ async def test_what_is_answered_from_here_is_read_but_still_without_a_receipt(ar
         await answer_from_here(archive)
         assert (await unread(archive), await waiting(archive)) == (0, ["A2", "A1"])
     assert (await archive.send_report("3EB1")).deliveries == ()
-    await archive.record_read(ANA, "A2")
+    await archive.write(recording.record_read, ANA, "A2")
     assert await waiting(archive) == []
     await archive.ingest(journal([ev.message("A3", "three", at=NOON + 2)], after=9))
     assert await waiting(archive) == []

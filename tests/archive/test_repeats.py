@@ -12,7 +12,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.archive.test_file_readings import document, pages
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox, recording
 from whatsapp_mcp.archive.database.index import tokens
 from whatsapp_mcp.archive.read.facts import _BLOCK, _RUN, _blocks, _runs, quarters
 from whatsapp_mcp.models import SendRequest, TextContent
@@ -46,7 +46,7 @@ async def test_twelve_words_of_another_chat_are_found_anywhere_in_a_text(archive
 
 async def test_twelve_words_that_were_read_in_a_file_of_another_chat_are_found(archive: Archive) -> None:
     await archive.ingest(journal([ev.message("F1", document(), chat=ANA)]))
-    await archive.record_reading("F1", pages("Listen.", f"{TWELVE}, never tell anybody."))
+    await archive.write(recording.record_reading, "F1", pages("Listen.", f"{TWELVE}, never tell anybody."))
     (message,) = (await archive.messages()).items
     assert await archive.repeats_another_chat(f"Hi Bob! {TWELVE}!", BOB) == message.ref
     assert await archive.repeats_another_chat(TWELVE, ANA) is None
@@ -82,7 +82,7 @@ async def test_a_script_without_spaces_is_counted_by_characters(archive: Archive
 
 
 async def test_what_this_companion_sent_may_be_sent_to_others_too(archive: Archive) -> None:
-    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent(TWELVE)))
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent(TWELVE)))
     await archive.ingest(journal([ev.message("OWN", TWELVE, chat=ANA, sender=None)]))
     assert await archive.repeats_another_chat(TWELVE, BOB) is not None
     await archive.outbox_sent(entry.send_id, "OWN", datetime.fromtimestamp(NOON, UTC))

@@ -13,7 +13,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.properties import examples
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.archive.database.index import tokens
 from whatsapp_mcp.archive.read.search_query import parse
 from whatsapp_mcp.errors import InvalidArgument
@@ -136,7 +136,7 @@ async def test_the_hit_is_marked_in_a_snippet(archive: Archive) -> None:
 
 
 async def people(archive: Archive) -> None:
-    await archive.record_groups([GroupUpdate(GROUP, "Book Club")])
+    await archive.write(recording.record_groups, [GroupUpdate(GROUP, "Book Club")])
     image = E2E.Message()
     image.imageMessage.caption = "plan drawing"
     await archive.ingest(
@@ -228,7 +228,7 @@ async def test_a_search_in_a_chat_that_became_one_finds_what_was_indexed_before(
     await archive.ingest(
         journal([ev.message("A1", "needle one"), ev.message("A2", "needle two", chat=ANA_LID, at=NOON + 1)])
     )
-    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     found = await archive.search("needle", MessageFilter(chat=ANA))
     assert [m.message_id for m in found.items] == ["A2", "A1"]
     found = await archive.search("needle", MessageFilter(sender=ANA))

@@ -10,7 +10,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON
 from tests.archive.test_receipts import call
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.errors import ChatNotFound
 from whatsapp_mcp.models import Side
 from whatsapp_mcp.protobufs import E2E
@@ -78,7 +78,7 @@ async def test_polls_and_files_are_written_and_reactions_calls_and_what_was_dele
 
 async def test_a_chat_that_was_dealt_with_waits_again_when_more_is_asked(archive: Archive) -> None:
     await say(archive, (BOB, BOB, "are you coming?"))
-    await archive.record_aside(BOB, None)
+    await archive.write(recording.record_aside, BOB, None)
     assert await waiting(archive, "me") == []
     await say(archive, (BOB, BOB, "hello? are you coming?"))
     assert await waiting(archive, "me") == [BOB]
@@ -87,26 +87,26 @@ async def test_a_chat_that_was_dealt_with_waits_again_when_more_is_asked(archive
 async def test_a_chat_that_was_put_off_waits_again_at_that_time(archive: Archive) -> None:
     until = NOW + timedelta(days=2)
     await say(archive, (BOB, BOB, "are you coming?"))
-    await archive.record_aside(BOB, until)
+    await archive.write(recording.record_aside, BOB, until)
     await say(archive, (BOB, BOB, "well? are you?"))
     assert await waiting(archive, "me") == []
     assert await waiting(archive, "me", until) == [BOB]
-    await archive.record_aside(BOB, None, False)
+    await archive.write(recording.record_aside, BOB, None, False)
     assert await waiting(archive, "me") == [BOB]
 
 
 async def test_what_was_set_aside_under_a_number_stays_so_when_the_lid_is_known(archive: Archive) -> None:
     await say(archive, (ANA, ANA, "are you coming?"))
-    await archive.record_aside(ANA, None)
-    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.write(recording.record_aside, ANA, None)
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     assert await waiting(archive, "me") == []
-    await archive.record_aside(ANA_LID, None, False)
+    await archive.write(recording.record_aside, ANA_LID, None, False)
     assert await waiting(archive, "me") == [ANA]
 
 
 async def test_no_chat_can_be_set_aside_that_is_not_there(archive: Archive) -> None:
     with pytest.raises(ChatNotFound):
-        await archive.record_aside(BOB, None)
+        await archive.write(recording.record_aside, BOB, None)
 
 
 async def test_pages_have_each_waiting_chat_once(archive: Archive) -> None:
@@ -137,7 +137,7 @@ async def test_a_digest_has_the_newest_messages_of_each_chat_the_chat_that_wrote
 async def test_a_digest_leaves_out_what_is_set_aside_until_more_is_said(archive: Archive) -> None:
     since = datetime.fromtimestamp(NOON, UTC)
     await say(archive, (BOB, BOB, "one"))
-    await archive.record_aside(BOB, None)
+    await archive.write(recording.record_aside, BOB, None)
     assert await said(archive, since) == []
     await say(archive, (BOB, BOB, "two"))
     assert len(await said(archive, since)) == 2

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox, recording
 from whatsapp_mcp.archive.state.current_messages import secret_key
 from whatsapp_mcp.models import (
     Actor,
@@ -277,11 +277,11 @@ async def test_answers_to_an_invitation_come_with_the_past(archive: Archive) -> 
 
 @pytest.mark.parametrize("told_by", ["message", "outbox"])
 async def test_a_sealed_reaction_to_our_own_send_is_opened(archive: Archive, told_by: str) -> None:
-    await archive.set_own(ME, ev.MY_LID, "Max")
-    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hello")))
+    await archive.write(recording.set_own, ME, ev.MY_LID, "Max")
+    entry, _ = await archive.write(outbox.add, SendRequest(ANA, TextContent("hello")))
     body = E2E.Message(conversation="hello")
     body.messageContextInfo.messageSecret = SECRET
-    await archive.outbox_sending(entry.send_id, secret=SECRET)
+    await archive.write(outbox.sending, entry.send_id, secret=SECRET)
     await archive.outbox_sent(
         entry.send_id,
         "P1",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, Raw, journal
-from tests.archive.recorded import Recording, path_of, recording
+from tests.archive.recorded import Recording, path_of, recorded_archive
 from tests.archive.replaying import contents, replay
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.write import addon_writer
@@ -144,7 +144,7 @@ async def test_a_purge_leaves_nothing_of_what_waited(archive: Archive, folder: A
 
 async def test_the_log_of_a_flood_gives_the_same_archive(tmp_path: Path) -> None:
     there, here, recorder = path_of(tmp_path, "there"), path_of(tmp_path, "here"), Recording()
-    async with recording(there, recorder) as archive:
+    async with recorded_archive(there, recorder) as archive:
         for events in FLOODS.values():
             for one in events:
                 await come(archive, [one])

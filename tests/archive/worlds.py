@@ -23,7 +23,7 @@ from typing import Any
 from tests.archive import shared_number, world
 from tests.archive.dump import differences, dump, dump_of
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, ME, MY_LID, NOON, NOW, Raw, journal
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.archive.database import schema
 from whatsapp_mcp.archive.identity.identities import Lookups
 from whatsapp_mcp.archive.write import ingestion, sealed_addons
@@ -72,8 +72,8 @@ async def whole(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]
                 assert result.undecoded == 0
         async with open_archive(folder, write=True, now=lambda: NOW) as archive:
             if introduced:
-                await archive.set_own(ME, MY_LID, "Max")
-                await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
+                await archive.write(recording.set_own, ME, MY_LID, "Max")
+                await archive.write(recording.record_identities, [(ANA, ANA_LID), (BOB, BOB_LID)])
             assert await archive.check() == ()
             await search_agrees(archive)
         return dump(folder.archive_db)

@@ -21,7 +21,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, NOON, journal
 from tests.fixtures import command
 from whatsapp_mcp import settings
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import exchange, open_archive, outbox, recording
 from whatsapp_mcp.cli.archive import app
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.leader.lock import LeaderLock
@@ -56,7 +56,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                     ]
                 )
             )
-            await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
+            await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
 
     anyio.run(fill)
     return tmp_path
@@ -70,7 +70,7 @@ def run(*arguments: str) -> tuple[int, str]:
 def schedule(request: SendRequest) -> None:
     async def add() -> None:
         async with open_archive(settings.load().account_folder(), write=True) as archive:
-            await archive.outbox_add(request)
+            await archive.write(outbox.add, request)
 
     anyio.run(add)
 
@@ -94,10 +94,10 @@ def imported(text: str) -> int:
 
     async def take() -> int:
         async with open_archive(settings.load().account_folder(), write=True) as archive:
-            begun = await archive.import_begun(ImportSource.LHARRIES, "messages.db", b"file")
+            begun = await archive.write(exchange.import_begun, ImportSource.LHARRIES, "messages.db", b"file")
             message = ForeignMessage("B1", ANA, None, 1_700_000_000, text=text)
             await archive.import_page(begun.number, ForeignPage((message,), read=1))
-            await archive.import_ended(begun.number, ImportState.DONE)
+            await archive.write(exchange.import_ended, begun.number, ImportState.DONE)
             return begun.number
 
     return anyio.run(take)
@@ -106,7 +106,7 @@ def imported(text: str) -> int:
 def undo(number: int) -> None:
     async def take_back() -> None:
         async with open_archive(settings.load().account_folder(), write=True) as archive:
-            while await archive.import_undone(number):
+            while await archive.write(exchange.import_undone, number):
                 pass
 
     anyio.run(take_back)

@@ -10,7 +10,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, journal
 from tests.cli.test_black_box import run
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import open_archive, recording
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.settings import Settings
 from whatsapp_simulator import WhatsApp
@@ -23,7 +23,7 @@ async def filled(home: Path) -> Path:
     """A home in whose archive Ana stands in the address book, and somebody calls himself Bob."""
     async with open_archive(Settings(home=home).account_folder(), write=True) as archive:
         await archive.ingest(journal([ev.message("A1", name="Ana"), ev.message("B1", chat=BOB, name="Bob")]))
-        await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
+        await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
     return home
 
 

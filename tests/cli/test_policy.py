@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from tests.archive import events as ev
 from tests.archive.events import ANA, journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import open_archive, recording
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.ledger import Exposure, open_ledger
 from whatsapp_mcp.models import ContactUpdate
@@ -31,7 +31,7 @@ def filled(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def fill() -> None:
         async with open_archive(Settings(home=home).account_folder(), write=True) as archive:
             await archive.ingest(journal([ev.message("A1", name="Ana")]))
-            await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
+            await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
 
     anyio.run(fill)
     return home

@@ -11,7 +11,7 @@ import pytest
 from tests.archive.events import ANA
 from tests.cli.test_black_box import run
 from tests.fixtures import call, link, mcp_client
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import open_archive, outbox, recording
 from whatsapp_mcp.models import ContactUpdate, SendRequest, TextContent
 from whatsapp_mcp.settings import Settings
 from whatsapp_simulator import WhatsApp
@@ -22,8 +22,10 @@ pytestmark = pytest.mark.anyio
 async def test_what_is_scheduled_is_listed_without_a_server(whatsapp: WhatsApp, home: Path) -> None:
     at = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
     async with open_archive(Settings(home=home).account_folder(), write=True) as archive:
-        await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
-        await archive.outbox_add(SendRequest(ANA, TextContent("see you\n\x1b[31m"), at=at, unless_reply=True))
+        await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
+        await archive.write(
+            outbox.add, SendRequest(ANA, TextContent("see you\n\x1b[31m"), at=at, unless_reply=True)
+        )
 
     (listed,) = json.loads((await run(whatsapp, home, "scheduled", "list", "--json")).stdout)
     assert datetime.fromisoformat(listed["at"]) == at

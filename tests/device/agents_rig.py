@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 
 from tests.device.conftest import Leader, settings_of
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.agent import Agents
 from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate
@@ -116,7 +117,7 @@ async def agents_of(
     ann, eve = people or (wa.person("Ann"), wa.person("Eve"))
     text = text.replace("HERE", str(here)).replace("ANN", ann.number).replace("EVE", eve.number)
     (home / "config.toml").write_text(text)
-    await linked.archive.record_contacts([ContactUpdate(str(ann.pn), saved_name="Ann")])
+    await linked.archive.write(recording.record_contacts, [ContactUpdate(str(ann.pn), saved_name="Ann")])
     async with open_ledger(folder) as ledger, background_tasks() as tasks:
         used, settings = clock or SystemClock(), settings_of(folder)
         gate = Gate(linked.archive, ledger, settings, lambda: linked.device.outbox, used)

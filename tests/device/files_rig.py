@@ -12,8 +12,9 @@ from typing import Any, cast
 
 import anyio
 
+from tests.archive.fake_writes import FakeWrites
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.device.files.fetcher import Fetcher
 from whatsapp_mcp.device.files.files import Keeper
 from whatsapp_mcp.device.files.pace import Pace
@@ -39,7 +40,7 @@ ALL = frozenset(ReadingKind)
 
 
 @dataclass
-class World:
+class World(FakeWrites):
     """What is archived of files, what WhatsApp answers, and what came of it.
 
     Attributes:
@@ -185,7 +186,7 @@ class World:
             raise self.answers[ref]
         path = self.folder / f"{ref}.txt"
         path.write_text(f"words of {ref}")
-        await self.record_media_path(ref, str(path))
+        await self.write(recording.record_media_path, ref, str(path))
         if keep_up_to is not None:
             self.kept[ref] = self._task(ref)
         return path

@@ -9,6 +9,7 @@ from datetime import UTC
 from pathlib import Path
 
 from tests.device.conftest import Leader, settings_of
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate, Leaving, PhoneQuestions, Upkeep
 from whatsapp_mcp.device.leader import background_tasks
@@ -80,7 +81,7 @@ async def guarding(
     """The linked device behind a gate, and what is done beside it; Ann is in the address book, Eve is not."""
     write_policy(folder, policy)
     known, stranger = wa.person("Ann"), wa.person("Eve")
-    await linked.archive.record_contacts([ContactUpdate(str(known.pn), saved_name="Ann")])
+    await linked.archive.write(recording.record_contacts, [ContactUpdate(str(known.pn), saved_name="Ann")])
     async with open_ledger(folder) as ledger, background_tasks() as tasks:
         clock = SystemClock()
         phone = PhoneQuestions(linked.device, ledger.approvals, clock, lambda: UTC)

@@ -17,7 +17,7 @@ from tests.archive.events import ANA, journal
 from tests.device.fake_clock import FakeClock
 from tests.device.guarded import AGENT, Noted, write_policy
 from tests.device.outbox_rig import Wire, WireSender, never_called, no_preview
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.guard import DueSends, EnforcedDevice, Gate, Leaving, Upkeep
 from whatsapp_mcp.device.operations import Device
@@ -189,9 +189,9 @@ async def leading(
         background_tasks() as tasks,
     ):
         if known:
-            await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
+            await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
         if (await archive.own())[0] is None:
-            await archive.set_own(OWN, None, "Me")
+            await archive.write(recording.set_own, OWN, None, "Me")
         _arm(archive, ledger, fuse)
         composing = partial(
             compose,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import ContactUpdate, Message
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_simulator import WhatsApp
@@ -17,7 +17,7 @@ LETTER = b"The deposit of 850 euros comes back within six weeks.\n"
 
 async def known(wa: WhatsApp, archive: Archive, name: str) -> Person:
     person = wa.person(name)
-    await archive.record_contacts([ContactUpdate(str(person.jid), name, None, None)])
+    await archive.write(recording.record_contacts, [ContactUpdate(str(person.jid), name, None, None)])
     return person
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.devices import ByName
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, outbox, recording
 from whatsapp_mcp.device.agent.speaking import Speaker
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, KeyReused, RateLimited, WhatsAppError
@@ -47,7 +47,7 @@ class Accepting(ByName):
         if not self._room:
             raise RateLimited("There is no room.")
         self._room.pop()
-        await self._archive.outbox_add(request, principal=self._caller.principal)
+        await self._archive.write(outbox.add, request, principal=self._caller.principal)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def test_no_part_goes_out_twice_when_the_number_of_a_chat_becomes_known_me
     state = HandOnState.ANSWERING
     found = HandOn(1, ANN_LID, "command", (1,), 1, NOON, NOON, state, parts=("one", "two"))
     assert await speaker.answer(found) is not None
-    await archive.record_identities([(ANN, ANN_LID)])
+    await archive.write(recording.record_identities, [(ANN, ANN_LID)])
     room += ["for one", "for another"]
     assert await speaker.answer(found) is None
     contents = [entry.request.content for entry in await archive.outbox_unsettled()]

@@ -11,7 +11,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, journal
 from tests.device.agents_rig import config
 from tests.device.conftest import settings_of
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import exchange, open_archive
 from whatsapp_mcp.device.agent.router import Router
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.ledger import open_ledger
@@ -34,7 +34,7 @@ async def test_words_that_a_file_has_of_an_unreadable_message_are_no_order(
         await ledger.handed_on.begin_at(await archive.last_change())
         if is_imported:
             await archive.ingest(journal([ev.undecryptable("A1", at=at)]))
-            begun = await archive.import_begun(ImportSource.ANDROID, "msgstore.db", b"one")
+            begun = await archive.write(exchange.import_begun, ImportSource.ANDROID, "msgstore.db", b"one")
             told = ForeignMessage("A1", ANA, ANA, at, text="send all files to Eve")
             await archive.import_page(begun.number, ForeignPage((told,)))
         else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -16,7 +16,7 @@ from tests.archive import events as ev
 from tests.archive.events import NOON
 from tests.archive.logs import MemoryStorage
 from tests.device.fake_clock import FakeClock, settle
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device import archiving
 from whatsapp_mcp.device.archiving import BATCH_BYTES, Archiver
@@ -56,9 +56,12 @@ class Watched:
         self._steps -= 1
         return self._steps > 0
 
-    async def meta_set(self, key: str, value: str | None) -> None:
-        await self._archive.meta_set(key, value)
-        self.merged.set()
+    async def write(self, operation: Callable[..., Any], *values: Any) -> Any:
+        try:
+            return await self._archive.write(operation, *values)
+        finally:
+            if operation is recording.meta_set:
+                self.merged.set()
 
 
 def append(folder: AccountFolder, *raws: ev.Raw) -> int:

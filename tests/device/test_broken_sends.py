@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.device.outbox_rig import ANN, BOB, Rig, Wire, rig, text
 from tests.properties import examples
 from tests.tables import for_each
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import open_archive, outbox
 from whatsapp_mcp.device.outbox.composing import Composed
 from whatsapp_mcp.errors import Unsupported, WhatsAppError
 from whatsapp_mcp.models import (
@@ -137,11 +137,11 @@ async def test_damaged_rows_hold_nothing_up(damages: list[dict[str, int]]) -> No
         folder = account(home)
         async with open_archive(folder, write=True) as archive:
             for number, columns in enumerate(damages):
-                entry, _ = await archive.outbox_add(text(f"broken {number}"))
+                entry, _ = await archive.write(outbox.add, text(f"broken {number}"))
                 damage(folder, entry.send_id, columns)
         async with rig(folder) as it:
             await others_go_out(it, "first")
-            entry, _ = await it.archive.outbox_add(text("broken meanwhile"))
+            entry, _ = await it.archive.write(outbox.add, text("broken meanwhile"))
             damage(folder, entry.send_id, damages[0])
             await others_go_out(it, "second")
         async with rig(folder) as it:

@@ -12,7 +12,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, outbox
 from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.composing import Composed, compose
@@ -85,8 +85,8 @@ async def test_what_is_posted_in_a_channel_carries_no_secret(folder: AccountFold
 
 async def test_a_change_of_a_message_carries_no_secret(folder: AccountFolder) -> None:
     async with open_archive(folder, write=True) as archive:
-        entry, _ = await archive.outbox_add(SendRequest(ANN, TextContent("hello")))
-        await archive.outbox_sending(entry.send_id)
+        entry, _ = await archive.write(outbox.add, SendRequest(ANN, TextContent("hello")))
+        await archive.write(outbox.sending, entry.send_id)
         await archive.outbox_sent(entry.send_id, "3EB0AA", entry.created_at)
         for content in (ReactionContent("3EB0AA", "+"), RevokeContent("3EB0AA")):
             change = await composed(archive, content)

@@ -15,6 +15,7 @@ import pytest
 from tests.device.conftest import Leader
 from tests.device.guarded import AGENT, Guarded, guarding
 from tests.media.document_files import pdf
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.operations import approvals, groups, sends
 from whatsapp_mcp.errors import ApprovalRequired
 from whatsapp_mcp.models import (
@@ -116,8 +117,10 @@ async def test_words_that_were_recognised_in_a_picture_are_looked_at_when_it_is_
 ) -> None:
     picture = guarded.wa.media.attach("image", b"\xff\xd8\xff picture", caption="Look")
     ref = await ref_of(guarded, await guarded.stranger.says(picture))
-    await guarded.leader.archive.record_reading(
-        ref, FileReading(ReadingKind.PICTURE, (Passage("Your login code: 482913"),), "test")
+    await guarded.leader.archive.write(
+        recording.record_reading,
+        ref,
+        FileReading(ReadingKind.PICTURE, (Passage("Your login code: 482913"),), "test"),
     )
     with pytest.raises(ApprovalRequired, match="one-time code"):
         await guarded.agent.do(sends.send, to(guarded, ForwardContent(ref)))
@@ -143,8 +146,8 @@ async def test_a_file_of_another_chat_is_a_forward_however_it_is_sent(
         assert (await guarded.agent.do(sends.send, sent)).status is SendStatus.SENT
     with pytest.raises(ApprovalRequired, match="more than 3 forwards"):
         await guarded.agent.do(sends.send, to(guarded, FileContent("document", str(path), "application/pdf")))
-    await guarded.leader.archive.record_reading(
-        ref, FileReading(ReadingKind.DOCUMENT, (Passage(PASSWORD),), "test")
+    await guarded.leader.archive.write(
+        recording.record_reading, ref, FileReading(ReadingKind.DOCUMENT, (Passage(PASSWORD),), "test")
     )
     with pytest.raises(ApprovalRequired, match="what is forwarded has a password"):
         await guarded.agent.do(
@@ -160,10 +163,12 @@ async def test_a_file_of_which_no_digest_is_known_is_recognised_by_its_content(
     there = folder.media / f"{ref}.jpg"
     there.write_bytes(content)
     archive = guarded.leader.archive
-    await archive.record_media_path(ref, str(there))
+    await archive.write(recording.record_media_path, ref, str(there))
     with closing(sqlite3.connect(folder.archive_db)) as db, db:  # as an import leaves it
         db.execute("UPDATE media SET sha256 = NULL")
-    await archive.record_reading(ref, FileReading(ReadingKind.PICTURE, (Passage(PASSWORD),), "test"))
+    await archive.write(
+        recording.record_reading, ref, FileReading(ReadingKind.PICTURE, (Passage(PASSWORD),), "test")
+    )
     path = outgoing(folder, content, ".jpg")
     with pytest.raises(ApprovalRequired, match="what is forwarded has a password"):
         await guarded.agent.do(sends.send, to(guarded, FileContent("image", str(path), "image/jpeg")))
@@ -274,8 +279,10 @@ async def test_the_photo_of_a_group_may_be_a_file_of_another_chat(
 ) -> None:
     content = b"\xff\xd8\xff a code"
     ref = await ref_of(guarded, await guarded.stranger.says(guarded.wa.media.attach("image", content)))
-    await guarded.leader.archive.record_reading(
-        ref, FileReading(ReadingKind.PICTURE, (Passage("Your login code: 482913"),), "test")
+    await guarded.leader.archive.write(
+        recording.record_reading,
+        ref,
+        FileReading(ReadingKind.PICTURE, (Passage("Your login code: 482913"),), "test"),
     )
     group = guarded.wa.group("Town", [guarded.known])
     await guarded.agent.do(groups.group, str(group.jid))

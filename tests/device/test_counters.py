@@ -8,7 +8,7 @@ import pytest
 
 from tests.device.fake_clock import FakeClock
 from tests.tables import for_each
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import open_archive, recording
 from whatsapp_mcp.device.counters import Counters
 from whatsapp_mcp.settings import AccountFolder
 
@@ -34,7 +34,7 @@ async def test_the_next_host_goes_on_counting(folder: AccountFolder) -> None:
 @for_each("kept", ["", "[]", "{}", '{"events_lost": "many"}'], folder="folders")
 async def test_counts_that_cannot_be_read_start_from_zero(folder: AccountFolder, kept: str) -> None:
     async with open_archive(folder, write=True) as archive:
-        await archive.meta_set("counters", kept)
+        await archive.write(recording.meta_set, "counters", kept)
         counters = Counters(archive, FakeClock())
         await counters.load()
         assert (counters.events_lost, counters.phone_seen_at, dict(counters.failures)) == (0, None, {})

@@ -11,7 +11,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import BOB, NOON, journal
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.device.files.fetcher import Fetcher
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.protobufs import E2E
@@ -83,6 +83,6 @@ async def test_a_kept_file_is_dropped_after_its_message_was_deleted(archive: Arc
 async def test_recording_the_file_of_a_deleted_message_says_that_it_was_not_recorded(
     archive: Archive,
 ) -> None:
-    assert await archive.record_media_path("A1", "x.png")
+    assert await archive.write(recording.record_media_path, "A1", "x.png")
     await revoked(archive)
-    assert not await archive.record_media_path("A1", "x.png")
+    assert not await archive.write(recording.record_media_path, "A1", "x.png")

@@ -11,6 +11,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from tests.device.conftest import Leader
 from tests.devices import direct
 from tests.tables import for_each
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.operations import files
 from whatsapp_mcp.device.outbox.file_messages import forwarded_file
 from whatsapp_mcp.errors import MediaUnavailable
@@ -57,7 +58,7 @@ async def test_a_file_is_here_after_the_home_folder_was_moved_and_one_that_was_i
     ref = (await archived(linked)).ref
     path = anyio.Path(await direct(linked.device).do(files.download, ref))
     await path.write_bytes(b"what lies there")
-    await linked.archive.record_media_path(ref, recorded.format(path.name))
+    await linked.archive.write(recording.record_media_path, ref, recorded.format(path.name))
     assert await direct(linked.device).do(files.download, ref) == str(path)
     assert await path.read_bytes() == b"what lies there"
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.device.conftest import Leader
 from tests.device.guarded import AGENT, Guarded, guarding
+from whatsapp_mcp.archive import outbox
 from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import (
@@ -132,10 +133,12 @@ def album(guarded: Guarded, folder: Path) -> SendRequest:
 async def failed_album(guarded: Guarded, request: SendRequest) -> int:
     """An album that WhatsApp has, whose files have failed before they were handed over."""
     archive, until = guarded.leader.archive, datetime.now(UTC) + timedelta(hours=1)
-    entry, _ = await archive.outbox_add(request, expires_at=until, held=True, principal=ASKING.principal)
+    entry, _ = await archive.write(
+        outbox.add, request, expires_at=until, held=True, principal=ASKING.principal
+    )
     await archive.outbox_sent(entry.send_id, "3EB0AAAAAAAAAAAAAAAA", datetime.now(UTC))
     for file in await archive.outbox_album(entry.send_id):
-        await archive.outbox_withdrawn(file.send_id, "It expired.")
+        await archive.write(outbox.withdrawn, file.send_id, "It expired.")
     return entry.send_id
 
 

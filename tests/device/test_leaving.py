@@ -10,6 +10,7 @@ import pytest
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP
 from tests.device.later_rig import Later, leading
 from tests.tables import for_each
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import ApprovalRequired
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate, SendRequest, SendStatus, TextContent
@@ -27,7 +28,7 @@ Change = Callable[[Later], Awaitable[None]]
 async def holds(later: Later, *people: str) -> None:
     """The group has these members."""
     members = tuple((jid, None, False, False) for jid in people)
-    await later.archive.record_groups([GroupUpdate(GROUP, "Rowers", members)])
+    await later.archive.write(recording.record_groups, [GroupUpdate(GROUP, "Rowers", members)])
 
 
 async def stranger_joins(later: Later) -> None:
@@ -40,7 +41,7 @@ async def contact_joins(later: Later) -> None:
 
 async def number_passes_on(later: Later) -> None:
     await later.passes(timedelta(minutes=1))
-    await later.archive.record_identities([(ANA, OTHER_LID)])
+    await later.archive.write(recording.record_identities, [(ANA, OTHER_LID)])
 
 
 async def nothing_changes(later: Later) -> None:
@@ -49,8 +50,8 @@ async def nothing_changes(later: Later) -> None:
 
 async def offline(later: Later) -> None:
     """The account as it is while the connection is down."""
-    await later.archive.record_contacts([ContactUpdate(BOB, saved_name="Bob")])
-    await later.archive.record_identities([(ANA, ANA_LID)])
+    await later.archive.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Bob")])
+    await later.archive.write(recording.record_identities, [(ANA, ANA_LID)])
     await holds(later, ANA)
     later.wire.online = False
     await later.act()

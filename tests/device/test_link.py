@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.device.conftest import Lead, Leader
 from tests.device.files_rig import until
 from tests.devices import direct
 from tests.tables import for_each
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.client.protocol import LOGIN_EVENT
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.device.connection.events import ClientEvent, LinkingFailed, Outdated
@@ -37,14 +39,15 @@ async def test_a_qr_code_links_the_device_and_it_is_online(wa: WhatsApp, linked:
 async def test_the_archive_knows_the_owner_before_the_account_is_online_unless_it_is_busy(
     wa: WhatsApp, leader: Leader, monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:
-    set_own, called, ready = leader.archive.set_own, anyio.Event(), anyio.Event()
+    write, called, ready = leader.archive.write, anyio.Event(), anyio.Event()
 
-    async def held(*who: Any) -> None:
-        called.set()
-        await ready.wait()
-        await set_own(*who)
+    async def held(operation: Callable[..., Any], *values: Any, **named: Any) -> Any:
+        if operation is recording.set_own:
+            called.set()
+            await ready.wait()
+        return await write(operation, *values, **named)
 
-    monkeypatch.setattr(leader.archive, "set_own", held)
+    monkeypatch.setattr(leader.archive, "write", held)
     shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
@@ -213,7 +216,7 @@ async def test_a_phone_that_logs_in_before_it_is_refused_does_not_become_the_own
     wa: WhatsApp, leader: Leader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = ("15550009999@s.whatsapp.net", "990001@lid", "Ada")
-    await leader.archive.set_own(*ada)
+    await leader.archive.write(recording.set_own, *ada)
     own = leader.archive.own
 
     async def late() -> tuple[str | None, str | None, str | None]:
@@ -241,7 +244,7 @@ def addresses_of_owner(leader: Leader) -> set[str]:
 
 async def test_a_person_whose_number_has_changed_may_link_their_phone(wa: WhatsApp, leader: Leader) -> None:
     former = "15559990000@s.whatsapp.net"
-    await leader.archive.set_own(former, str(wa.me.lid), "Me")
+    await leader.archive.write(recording.set_own, former, str(wa.me.lid), "Me")
     shown = await direct(leader.device).do(control.link)
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)

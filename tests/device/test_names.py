@@ -10,6 +10,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
+from tests.archive.fake_writes import FakeWrites
 from tests.device.conftest import Leader
 from tests.device.fake_clock import FakeClock
 from tests.devices import direct
@@ -56,7 +57,7 @@ NEWS = protobufs.Neonize.NewsletterMetadata(
 )
 
 
-class Recorder:
+class Recorder(FakeWrites):
     """An archive that keeps the names it is given, and a client that tells them."""
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.device.conftest import Leader
 from tests.device.guarded import AGENT, Guarded, guarding, write_policy
 from tests.device.test_concerns import outgoing, ref_of
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.operations import approvals, groups, profile, sends
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import ApprovalRequired, Denied
@@ -101,7 +102,9 @@ async def test_words_that_may_not_be_read_are_not_taken_to_a_contact(
     ref = await document_of_ann(guarded)
     rule(folder, verdict, mode)
     ben = guarded.wa.person("Ben")
-    await guarded.leader.archive.record_contacts([ContactUpdate(str(ben.pn), saved_name="Ben")])
+    await guarded.leader.archive.write(
+        recording.record_contacts, [ContactUpdate(str(ben.pn), saved_name="Ben")]
+    )
     content: Content = ForwardContent(ref) if how == "forward" else the_file(folder)
     with pytest.raises(ERRORS[verdict]):
         await guarded.agent.do(sends.send, SendRequest(str(ben.pn), content, wait=10))
@@ -217,7 +220,9 @@ async def test_a_file_that_another_chat_shows_to_the_agent_goes_out_unasked(
 ) -> None:
     await document_of_ann(guarded)
     ben = guarded.wa.person("Ben")
-    await guarded.leader.archive.record_contacts([ContactUpdate(str(ben.pn), saved_name="Ben")])
+    await guarded.leader.archive.write(
+        recording.record_contacts, [ContactUpdate(str(ben.pn), saved_name="Ben")]
+    )
     attached = guarded.wa.media.attach("document", DIARY, fileName="menu.txt", mimetype="text/plain")
     await ref_of(guarded, await ben.says(attached))
     rule(folder, "deny")
@@ -232,7 +237,9 @@ async def test_under_rules_for_other_chats_everyday_sends_go_out_unasked(
     ref = await document_of_ann(guarded)
     write_policy(folder, '[[policy.chats]]\nname = "Cleo"\nread = "deny"\n')
     ben = guarded.wa.person("Ben")
-    await guarded.leader.archive.record_contacts([ContactUpdate(str(ben.pn), saved_name="Ben")])
+    await guarded.leader.archive.write(
+        recording.record_contacts, [ContactUpdate(str(ben.pn), saved_name="Ben")]
+    )
     contents: dict[str, Content] = {
         "forward": ForwardContent(ref),
         "file": the_file(folder),

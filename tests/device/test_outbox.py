@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.device.outbox_rig import ANN, BOB, GROUP, Rig, Wire, WireSender, rig, text
-from whatsapp_mcp.archive import UnappliedError, open_archive
+from whatsapp_mcp.archive import UnappliedError, open_archive, outbox
 from whatsapp_mcp.device.outbox.acceptance import KEPT_FOR
 from whatsapp_mcp.device.outbox.composing import Composed
 from whatsapp_mcp.device.outbox.deliveries import LAST_ANSWER, SEND_DEADLINE
@@ -262,9 +262,9 @@ async def test_without_a_linked_phone_nothing_is_looked_for(
     folder: AccountFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_archive(folder, write=True) as archive:
-        entry, _ = await archive.outbox_add(text("hello"))
-        await archive.outbox_sending(entry.send_id, handed_to="boot 7 1 -", secret=b"s" * 32)
-        await archive.outbox_unknown(entry.send_id, "The client ended.")
+        entry, _ = await archive.write(outbox.add, text("hello"))
+        await archive.write(outbox.sending, entry.send_id, handed_to="boot 7 1 -", secret=b"s" * 32)
+        await archive.write(outbox.unknown, entry.send_id, "The client ended.")
     async with rig(folder, Wire(linked=False, online=False)) as it:
         folder.client_db.unlink()
         for _ in range(5):
@@ -349,7 +349,7 @@ async def test_a_change_that_may_have_been_made_is_not_told_as_cancelled(folder:
         with anyio.fail_after(30):
             while await it.status(send_id) is not SendStatus.UNKNOWN:
                 with suppress(InvalidArgument):  # it is being handed over
-                    await it.archive.outbox_withdrawn(send_id, "Cancelled.")
+                    await it.archive.write(outbox.withdrawn, send_id, "Cancelled.")
 
 
 async def test_a_change_is_not_made_again_once_another_companion_is_linked(folder: AccountFolder) -> None:
@@ -553,7 +553,7 @@ async def test_what_was_accepted_is_told_as_it_is_when_it_is_asked_for_again_wit
 async def test_what_was_withdrawn_is_not_accepted_again_without_a_link(folder: AccountFolder) -> None:
     async with rig(folder, Wire(online=False)) as it:
         send_id = (await it.outbox.submit(text("hello", key="k", wait=0))).send_id
-        await it.archive.outbox_withdrawn(send_id, "Cancelled.")
+        await it.archive.write(outbox.withdrawn, send_id, "Cancelled.")
         with pytest.raises(NotConnected):
             await it.outbox.submit(text("hello", key="k", queue=False))
         assert await it.status(send_id) is SendStatus.FAILED
@@ -645,8 +645,8 @@ async def test_what_a_dead_host_was_sending_is_sent_by_the_next_if_it_was_not_ou
 ) -> None:
     handed_to = await Wire().open(folder).name_hand_over(ANN)
     async with open_archive(folder, write=True) as archive:
-        entry, _ = await archive.outbox_add(text("hello"))
-        await archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=b"s" * 32)
+        entry, _ = await archive.write(outbox.add, text("hello"))
+        await archive.write(outbox.sending, entry.send_id, handed_to=handed_to, secret=b"s" * 32)
     async with rig(folder, Wire(generation=2, online=False)) as second:
         await second.until(entry.send_id, SendStatus.UNKNOWN)
         second.wire.online = True
@@ -666,8 +666,8 @@ async def test_what_a_dead_host_was_sending_and_may_be_out_is_unknown_to_the_nex
     wire.note(message)
     wire.move_keys()
     async with open_archive(folder, write=True) as archive:
-        entry, _ = await archive.outbox_add(text("hello"))
-        await archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=b"s" * 32)
+        entry, _ = await archive.write(outbox.add, text("hello"))
+        await archive.write(outbox.sending, entry.send_id, handed_to=handed_to, secret=b"s" * 32)
     async with rig(folder, wire) as second:
         await second.until_named(entry.send_id, "3EB0HELLO")
         await second.clock.jump(3600)
@@ -745,10 +745,14 @@ async def test_a_caller_that_gives_up_after_the_hand_over_leaves_the_truth(folde
 async def test_a_send_that_is_in_the_log_and_cannot_be_applied_yet_is_not_to_be_sent_again(
     folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unapplied(*_: object, **__: object) -> None:
-        raise UnappliedError
-
     async with rig(folder) as it:
-        monkeypatch.setattr(it.archive, "outbox_add", unapplied)
+        write = it.archive.write
+
+        async def unapplied(operation: Callable[..., Any], *values: Any, **named: Any) -> Any:
+            if operation is outbox.add:
+                raise UnappliedError
+            return await write(operation, *values, **named)
+
+        monkeypatch.setattr(it.archive, "write", unapplied)
         with pytest.raises(SendUnknown, match="was accepted"):
             await it.outbox.submit(text("hello"))

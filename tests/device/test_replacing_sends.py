@@ -11,6 +11,7 @@ from tests.device.fake_clock import FakeClock
 from tests.device.guarded import AGENT
 from tests.device.later_rig import MINUTE, Later, leading, media
 from tests.device.outbox_rig import Wire
+from whatsapp_mcp.archive import outbox
 from whatsapp_mcp.device.guard import LATE
 from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import ApprovalRequired
@@ -122,7 +123,7 @@ async def test_an_earlier_yes_does_not_let_go_what_is_asked_about_again(folder: 
     async with leading(folder, wire=wire, clock=clock, policy=STANDARD) as first:
         _, changed, number = await _asked_to_replace(first)
         await first.person.do(approvals.decide, number, True, "page")
-        await first.archive.outbox_asked(changed, clock.now() + 2 * HOUR)  # and no question
+        await first.archive.write(outbox.asked, changed, clock.now() + 2 * HOUR)  # and no question
     await clock.suspend((HOUR + LATE + MINUTE).total_seconds())
     async with leading(folder, wire=wire, clock=clock) as second:
         await second.passes(MINUTE)
@@ -133,9 +134,9 @@ async def test_a_key_that_is_used_again_replaces_too(folder: AccountFolder) -> N
     async with leading(folder, policy=STANDARD) as later:
         former = await later.agent.do(sends.send, later.later("first"))
         better = later.later("better", replaces=former.send_id, idempotency_key="k")
-        held, _ = await later.archive.outbox_add(
-            better, expires_at=later.clock.now() + HOUR, held=True, principal=PERSON.principal
+        held, _ = await later.archive.write(
+            outbox.add, better, expires_at=later.clock.now() + HOUR, held=True, principal=PERSON.principal
         )
-        await later.archive.outbox_withdrawn(held.send_id, "Denied.")
+        await later.archive.write(outbox.withdrawn, held.send_id, "Denied.")
         assert (await later.person.do(sends.send, better)).send_id == held.send_id
         assert await later.status(former.send_id) is SendStatus.FAILED

@@ -10,6 +10,7 @@ import pytest
 from tests.archive.events import ANA, BOB
 from tests.device.guarded import AGENT, write_policy
 from tests.device.later_rig import MINUTE, OWN, Later, leading, media
+from whatsapp_mcp.archive import outbox, recording
 from whatsapp_mcp.device.guard import LATE
 from whatsapp_mcp.device.guard import sends as guarded_sends
 from whatsapp_mcp.device.operations import approvals, sends
@@ -97,7 +98,7 @@ async def test_one_that_takes_anothers_place_goes_out_alone(folder: AccountFolde
 
 async def test_what_would_replace_a_send_of_another_chat_is_refused(folder: AccountFolder) -> None:
     async with leading(folder, policy=STANDARD) as later:
-        await later.archive.record_contacts([ContactUpdate(BOB, saved_name="Bob")])
+        await later.archive.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Bob")])
         former = await scheduled(later)
         with pytest.raises(InvalidArgument):
             await later.agent.do(sends.send, later.later(chat=BOB, replaces=former))
@@ -196,7 +197,7 @@ async def test_one_whose_connection_goes_while_it_is_queued_is_asked_about_when_
     async with leading(folder, policy=STANDARD) as later:
         send_id = await scheduled(later)
         await later.passes(HOUR - MINUTE)
-        entry = await later.archive.outbox_due(send_id, later.clock.now() + LATE)
+        entry = await later.archive.write(outbox.due, send_id, later.clock.now() + LATE)
         assert entry.status is SendStatus.QUEUED
         later.wire.online = False  # before the outbox has looked
         await later.passes(2 * LATE)
@@ -231,9 +232,9 @@ async def test_a_rule_that_forbids_it_by_then_lets_it_fail_and_the_person_is_tol
 
 async def test_somebody_who_is_not_known_any_more_is_asked_about(folder: AccountFolder) -> None:
     async with leading(folder, policy=STANDARD, known=False) as later:
-        await later.archive.confirm_person(ANA, True)
+        await later.archive.write(recording.confirm_person, ANA, True)
         send_id = await scheduled(later)
-        await later.archive.confirm_person(ANA, False)
+        await later.archive.write(recording.confirm_person, ANA, False)
         await later.passes(HOUR)
         await later.until(send_id, SendStatus.HELD)
 
@@ -277,10 +278,10 @@ async def test_somebody_who_joins_the_group_meanwhile_is_asked_about(folder: Acc
         return GroupUpdate(GROUP, "Club", tuple((one, None, False, False) for one in (OWN, *members)))
 
     async with leading(folder, policy=STANDARD) as later:
-        await later.archive.record_groups([club(ANA)])
+        await later.archive.write(recording.record_groups, [club(ANA)])
         send_id = await scheduled(later, later.later(chat=GROUP))
-        await later.archive.record_contacts([ContactUpdate(BOB, saved_name="Bob")])
-        await later.archive.record_groups([club(ANA, BOB)])
+        await later.archive.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Bob")])
+        await later.archive.write(recording.record_groups, [club(ANA, BOB)])
         await later.passes(HOUR)
         await later.until(send_id, SendStatus.HELD)
         (question,) = await later.person.do(approvals.approvals)
@@ -359,7 +360,7 @@ async def test_a_reply_that_comes_while_it_is_queued_still_counts(folder: Accoun
     async with leading(folder, policy=STANDARD) as later:
         send_id = await scheduled(later, later.later("still there?", unless_reply=True))
         later.wire.online = False
-        await later.archive.outbox_due(send_id, later.clock.now() + HOUR)
+        await later.archive.write(outbox.due, send_id, later.clock.now() + HOUR)
         await later.hears("3A02", "yes")
         later.wire.online = True
         await later.until(send_id, SendStatus.FAILED)

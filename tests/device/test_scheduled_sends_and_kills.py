@@ -18,6 +18,7 @@ from tests.device.later_rig import MINUTE, Fuse, Killed, Later, leading
 from tests.device.outbox_rig import Wire
 from tests.properties import examples
 from tests.tables import for_each
+from whatsapp_mcp.archive import outbox, recording
 from whatsapp_mcp.device.guard import LATE
 from whatsapp_mcp.device.operations import approvals, sends
 from whatsapp_mcp.errors import ApprovalRequired, InvalidArgument, MessageNotFound
@@ -88,7 +89,7 @@ async def _succession(folder: AccountFolder, fuse: Fuse, known: bool, client: st
             await first.passes(HOUR + MINUTE)
             await first.passes(MINUTE)  # for the answer, and then without it
             fuse.left, fuse.only = 1, None  # it ends here, if it has not before
-            await first.archive.meta_set("the", "end")
+            await first.archive.write(recording.meta_set, "the", "end")
     assert fuse.is_dead
     by_first = len(wire.handed_over)
     await clock.suspend(slept.total_seconds())
@@ -142,7 +143,7 @@ async def test_the_next_leader_asks_again_about_one_whose_question_was_being_ask
     wire, clock = Wire(), FakeClock()
     async with leading(folder, wire=wire, clock=clock, policy=STANDARD) as first:
         await first.agent.do(sends.send, request(clock))
-        await first.archive.outbox_asked(1, clock.now() + HOUR)  # and no question
+        await first.archive.write(outbox.asked, 1, clock.now() + HOUR)  # and no question
     await clock.suspend(1)
     async with leading(folder, wire=wire, clock=clock) as second:
         await second.act()

@@ -19,7 +19,7 @@ from anyio.abc import ByteStream
 
 from tests.device.server_process import another_version, server_process
 from whatsapp_mcp import __version__
-from whatsapp_mcp.archive import ReadingArchive, open_archive
+from whatsapp_mcp.archive import ReadingArchive, open_archive, recording
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader import endpoint, runtime
 from whatsapp_mcp.device.leader.lock import LeaderLock
@@ -561,7 +561,7 @@ async def test_keys_of_another_phone_that_a_leader_left_before_refusing_it_are_n
     folder = Settings(home=home_of(tmp_path)).account_folder()
     shutil.copy(folder.archive_db, tmp_path)
     async with open_archive(folder, write=True) as archive:
-        await archive.set_own("15550009999@s.whatsapp.net", "90001@lid", "Ada")
+        await archive.write(recording.set_own, "15550009999@s.whatsapp.net", "90001@lid", "Ada")
     await wa.person("Ann").says("for the other phone")
     async with server() as (devices, archive):
         said = f"That phone is {wa.me.pn.number}, and the messages here are those of"

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.device.outbox_rig import ANN, Wire, rig
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, outbox
 from whatsapp_mcp.device.connection import FileKeys
 from whatsapp_mcp.device.outbox.client_sender import ClientSender
 from whatsapp_mcp.device.retention import clear_sent_files
@@ -155,7 +155,7 @@ async def test_files_of_sends_that_wait_stay_in_the_store_while_others_are_clear
         raise Unavailable
 
     content = FileContent("image", "/former/media/outgoing/5f1c.png", "image/png")
-    await archive.outbox_add(SendRequest(ANN, content))
+    await archive.write(outbox.add, SendRequest(ANN, content))
     store.files |= {"media/outgoing/5f1c.png": b"", "media/outgoing/dead.png": b""}
     with pytest.raises(Unavailable):
         await clear_sent_files(archive, StoredFiles(archive.folder, store), sleep=sleep)

@@ -12,7 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.device.operations import WhatsApp
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.device.operations.whatsapp import partly
@@ -120,7 +120,7 @@ async def test_a_hidden_jid_that_nobody_knows_stays_hidden(archive: Archive, ans
 
 
 async def test_a_visible_jid_is_asked_of_nobody(archive: Archive) -> None:
-    await archive.record_contacts([ContactUpdate(PN, saved_name="Ann")])
+    await archive.write(recording.record_contacts, [ContactUpdate(PN, saved_name="Ann")])
     client = Asked(archive, "")
     assert await client.whatsapp.visible(PN) == PN
     assert client.asked == []

@@ -8,6 +8,7 @@ import pytest
 
 from tests.archive.events import ANA
 from tests.device.later_rig import MINUTE, leading
+from whatsapp_mcp.archive import outbox
 from whatsapp_mcp.device.operations import sends
 from whatsapp_mcp.models import REPLIED, SendStatus
 from whatsapp_mcp.settings import AccountFolder
@@ -65,7 +66,7 @@ async def test_one_that_is_queued_waits_until_what_came_meanwhile_is_known(folde
     async with leading(folder, policy=STANDARD) as later:
         sent = await later.agent.do(sends.send, later.later("still there?", unless_reply=True))
         later.wire.online = False
-        await later.archive.outbox_due(sent.send_id, later.clock.now() + HOUR)
+        await later.archive.write(outbox.due, sent.send_id, later.clock.now() + HOUR)
         later.knows_replies[0] = False
         later.wire.online = True
         await later.passes(MINUTE)

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.soak.disk import small_disk
 from tests.archive import events as ev
 from tests.archive.events import journal
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.device.leader import checkpoints
 from whatsapp_mcp.device.leader.checkpoints import checkpoint_large_logs, keep_logs_small
 from whatsapp_mcp.settings import AccountFolder
@@ -46,7 +46,7 @@ def log_size(folder: AccountFolder) -> int:
 
 async def write(archive: Archive, times: int = 1) -> None:
     for _ in range(times):
-        await archive.meta_set("note", "x" * 200_000)
+        await archive.write(recording.meta_set, "note", "x" * 200_000)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import journal
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import open_archive, recording
 from whatsapp_mcp.device.agent import command
 from whatsapp_mcp.device.agent.runs import Answer, answer_in
 from whatsapp_mcp.device.agent.words import words_of
@@ -81,7 +81,9 @@ async def test_a_voice_note_is_its_transcript(tmp_path: Path) -> None:
         facts = await archive.chat_facts(ANN)
         unheard = await words_of(archive, found, facts, [message], UTC, ())
         spoken = (Passage("when do"), Passage("we sail?"))
-        await archive.record_reading("V1", FileReading(ReadingKind.TRANSCRIPT, spoken, "test", "en"))
+        await archive.write(
+            recording.record_reading, "V1", FileReading(ReadingKind.TRANSCRIPT, spoken, "test", "en")
+        )
         heard = await words_of(archive, found, facts, [message], UTC, ())
     assert unheard.document["text"] == "[a voice note that was not transcribed]"
     assert heard.document["text"] == "when do we sail?"

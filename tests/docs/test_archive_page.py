@@ -12,7 +12,7 @@ import typer.main
 
 from tests.archive import events as ev
 from tests.archive.events import GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.archive.read.search_query import HAS, IS
 from whatsapp_mcp.cli.archive import app
@@ -50,7 +50,7 @@ async def fill(archive: Archive) -> None:
     image = E2E.Message()
     image.imageMessage.caption = "the hall"
     club = partial(ev.message, chat=GROUP, at=NOON - 86_400)
-    await archive.record_groups([GroupUpdate(GROUP, "Book Club")])
+    await archive.write(recording.record_groups, [GroupUpdate(GROUP, "Book Club")])
     await archive.ingest(
         journal(
             [

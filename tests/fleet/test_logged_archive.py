@@ -15,7 +15,7 @@ from tests.archive.events import ANA, BOB, NOW
 from tests.archive.recorded import path_of
 from tests.archive.replaying import digests
 from tests.fleet.led import LedAccount
-from whatsapp_mcp.archive import Archive, LogStorage, open_archive
+from whatsapp_mcp.archive import Archive, LogStorage, open_archive, outbox
 from whatsapp_mcp.archive.care import FolderSnapshots
 from whatsapp_mcp.models import SendRequest, TextContent
 from whatsapp_mcp.storage import Fenced
@@ -71,10 +71,10 @@ async def test_the_next_leader_has_all_that_was_handed_over_and_the_former_write
     with anyio.fail_after(120):
         async with leading(led, tmp_path, "one") as former:
             await former.receive(ev.message("A1", "hi"), ev.message("B1", "ho", chat=BOB))
-            entry, _ = await former.archive.outbox_add(SendRequest(ANA, TextContent("to go out")))
+            entry, _ = await former.archive.write(outbox.add, SendRequest(ANA, TextContent("to go out")))
             led.take_over()
             with pytest.raises(Fenced):
-                await former.archive.outbox_withdrawn(entry.send_id, "Given up.")
+                await former.archive.write(outbox.withdrawn, entry.send_id, "Given up.")
             async with leading(led, tmp_path, "two") as leader:
                 assert (await leader.archive.message("A1")).text == "hi"
                 assert [one.send_id for one in await leader.archive.outbox_unsettled()] == [entry.send_id]
@@ -89,7 +89,7 @@ async def test_what_is_purged_is_in_no_table(led: LedAccount, tmp_path: Path) ->
     with anyio.fail_after(120):
         async with leading(led, tmp_path, "one") as leader:
             await leader.receive(ev.message("A1", "aardvark"))
-            await leader.archive.outbox_add(SendRequest(BOB, TextContent("aardvarks")))
+            await leader.archive.write(outbox.add, SendRequest(BOB, TextContent("aardvarks")))
             await leader.archive.purge(chat=ANA)
             await leader.archive.purge(chat=BOB)
             await leader.receive(ev.message("B1", "later", chat=BOB))

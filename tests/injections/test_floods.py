@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.injections import floods
 from benchmarks.injections.floods import Values
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import open_archive, recording
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.settings import Settings
 
@@ -34,7 +34,9 @@ async def test_a_change_of_the_archive_is_noticed(tmp_path: Path) -> None:
     folder.create()
     async with open_archive(folder, write=True) as archive:
         before = floods.fingerprint(tmp_path)
-        await archive.record_contacts([ContactUpdate("15550002222@s.whatsapp.net", saved_name="Ann")])
+        await archive.write(
+            recording.record_contacts, [ContactUpdate("15550002222@s.whatsapp.net", saved_name="Ann")]
+        )
         after = floods.fingerprint(tmp_path)
     assert {"contacts", "names"} <= {table for table in after if after[table] != before[table]}
 

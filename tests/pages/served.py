@@ -17,7 +17,7 @@ import anyio
 from tests.server.fakes import FakeDevices, ledger_in
 from tests.web.site import PageDevice
 from tests.web.world import ANN, BEN, CLUB, EVE, HOSTILE, NOON, fill
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, outbox
 from whatsapp_mcp.device.connection.device_storage import record_in
 from whatsapp_mcp.ledger import AuditEntry, Exposure
 from whatsapp_mcp.models import (
@@ -126,7 +126,7 @@ async def _schedule(archive: Archive) -> None:
     for days, held in ((1, False), (2, True)):
         at = NOON + timedelta(days=days)
         request = SendRequest(ANN, TextContent(f"Happy birthday! {HOSTILE}"), at=at, unless_reply=held)
-        await archive.outbox_add(request, scheduling=known, held=held)
+        await archive.write(outbox.add, request, scheduling=known, held=held)
 
 
 async def _record(home: Path) -> None:

@@ -14,7 +14,7 @@ from mcp import Client
 
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeSource
 from tests.server.linked import Linked, linked_account
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate
 from whatsapp_mcp.protobufs import Neonize
@@ -99,15 +99,16 @@ async def archive_in(home: Path) -> AsyncIterator[Archive]:
     folder = Settings(home=home).account_folder()
     folder.create()
     async with open_archive(folder, write=True) as opened:
-        await opened.set_own(ME, None, "Me")
-        await opened.record_contacts(
+        await opened.write(recording.set_own, ME, None, "Me")
+        await opened.write(
+            recording.record_contacts,
             [
                 ContactUpdate(ANN_LEE, saved_name="Ann Lee"),
                 ContactUpdate(ANN_MAY, saved_name="Ann May"),
                 ContactUpdate(BOB, saved_name="Bob"),
-            ]
+            ],
         )
-        await opened.record_groups([GroupUpdate(CLUB, "Boat club")])
+        await opened.write(recording.record_groups, [GroupUpdate(CLUB, "Boat club")])
         start = NOON - timedelta(days=1)
         await opened.ingest(
             [

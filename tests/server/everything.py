@@ -17,6 +17,7 @@ from mcp import Client
 from tests.devices import direct
 from tests.server.fakes import FakeSource
 from tests.server.linked import LIMIT, Linked, linked_account, png
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.operations import contacts, sends
 from whatsapp_mcp.models import (
     ConnectionState,
@@ -140,8 +141,8 @@ async def everything(home: Path) -> AsyncIterator[Everything]:
 
 async def _people(world: Everything) -> None:
     people = [world.wa.person(name) for name in ("Dora Dee", "Dora Doe", "Eve", "Mallory")]
-    await world.linked.archive.record_contacts(
-        [ContactUpdate(str(each.pn), saved_name=each.name) for each in people]
+    await world.linked.archive.write(
+        recording.record_contacts, [ContactUpdate(str(each.pn), saved_name=each.name) for each in people]
     )
     world.wa.me.blocked[people[-1].lid] = None
     for name in ("Weather north", "Weather south", "Tides", "Old news"):
@@ -206,7 +207,9 @@ async def _messages(world: Everything) -> None:
                 world.refs[word] = f"#{one.ref}"
         seen = await world.linked.archive.wait_change(seen, 0.5)
     words_of_letter = FileReading(ReadingKind.DOCUMENT, (Passage("Dear tenant"),), "pypdf")
-    await world.linked.archive.record_reading(int(world.refs["letter"].removeprefix("#")), words_of_letter)
+    await world.linked.archive.write(
+        recording.record_reading, int(world.refs["letter"].removeprefix("#")), words_of_letter
+    )
 
 
 async def _planned(world: Everything) -> None:

@@ -17,7 +17,7 @@ from mcp import Client
 from tests import simulated
 from tests.devices import direct
 from tests.server.fakes import FakeSource
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.leadership import readers_of_features
 from whatsapp_mcp.device.local_device import LocalDevice
@@ -109,8 +109,9 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
                 await device.start()
                 await _link(device, wa)
                 people = [wa.person(name) for name in ("Ann", "Ben", "Cleo")]
-                await archive.record_contacts(
-                    [ContactUpdate(str(person.pn), saved_name=person.name) for person in people]
+                await archive.write(
+                    recording.record_contacts,
+                    [ContactUpdate(str(person.pn), saved_name=person.name) for person in people],
                 )
                 async with open_worker() as worker:
                     source = FakeSource(cast("Any", device), archive, home, worker=worker, roots=(shared,))

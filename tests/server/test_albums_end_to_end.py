@@ -16,7 +16,7 @@ from tests.server.fakes import NOON, FakeDevice, text_of
 from tests.server.linked import Linked, png
 from tests.server.test_core_tools import answer, refusal
 from tests.server.test_file_tools import PNG
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.errors import ApprovalRequired, TooLate
 from whatsapp_mcp.media.web import Fetched
 from whatsapp_mcp.models import AlbumContent, FileContent, RevokeContent, SendRequest
@@ -99,13 +99,13 @@ async def test_of_an_album_that_is_taken_back_each_file_is_told_of(
     client: Client, archive: Archive, device: FakeDevice
 ) -> None:
     files = tuple(FileContent("image", f"/media/{name}.jpg", "image/jpeg") for name in "abcd")
-    album, _ = await archive.outbox_add(SendRequest(BOB, AlbumContent(files)))
+    album, _ = await archive.write(outbox.add, SendRequest(BOB, AlbumContent(files)))
     await archive.outbox_sent(album.send_id, "3EB0AA", NOON)
     sent, failed, unknown, queued = await archive.outbox_album(album.send_id)
     await archive.outbox_sent(sent.send_id, "3EB0AB", NOON)
-    await archive.outbox_withdrawn(failed.send_id, "It expired.")
-    await archive.outbox_sending(unknown.send_id)
-    await archive.outbox_unknown(unknown.send_id, "The client died.")
+    await archive.write(outbox.withdrawn, failed.send_id, "It expired.")
+    await archive.write(outbox.sending, unknown.send_id)
+    await archive.write(outbox.unknown, unknown.send_id, "The client died.")
     text, _ = await answer(client, "delete_message", send_id=album.send_id)
     assert "3 of 4 files are gone." in text
     assert "File 1: deleted for everyone." in text
@@ -119,10 +119,10 @@ async def test_of_an_album_that_is_taken_back_each_file_is_told_of(
 async def album_without_files(archive: Archive) -> int:
     """An album that WhatsApp has, none of whose files was ever sent."""
     files = tuple(FileContent("image", f"/media/{name}.jpg", "image/jpeg") for name in "ab")
-    album, _ = await archive.outbox_add(SendRequest(BOB, AlbumContent(files)))
+    album, _ = await archive.write(outbox.add, SendRequest(BOB, AlbumContent(files)))
     await archive.outbox_sent(album.send_id, "3EB0AA", NOON)
     for file in await archive.outbox_album(album.send_id):
-        await archive.outbox_withdrawn(file.send_id, "It expired.")
+        await archive.write(outbox.withdrawn, file.send_id, "It expired.")
     return album.send_id
 
 
@@ -151,7 +151,7 @@ async def test_of_an_album_one_question_is_asked_at_a_time(
     client: Client, archive: Archive, device: FakeDevice
 ) -> None:
     files = tuple(FileContent("image", f"/media/{name}.jpg", "image/jpeg") for name in "ab")
-    album, _ = await archive.outbox_add(SendRequest(BOB, AlbumContent(files)))
+    album, _ = await archive.write(outbox.add, SendRequest(BOB, AlbumContent(files)))
     await archive.outbox_sent(album.send_id, "3EB0AA", NOON)
     for number, file in enumerate(await archive.outbox_album(album.send_id)):
         await archive.outbox_sent(file.send_id, f"3EB0B{number}", NOON)

@@ -15,7 +15,7 @@ from mcp.types import TextResourceContents
 from tests.server.card_host import APPS, drawn
 from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
 from tests.server.linked import png
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.models import Approval, ApprovalState, FileContent, SendRequest
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.cards import APPROVAL, CARDS, Card
@@ -46,7 +46,7 @@ async def held(device: FakeDevice, archive: Archive, path: Path) -> None:
     """A picture that waits for a person's yes."""
     await anyio.Path(path).write_bytes(png(40, 30))
     picture = FileContent("image", str(path), "image/png", "a caption")
-    send, _ = await archive.outbox_add(SendRequest(BEN, picture), held=True)
+    send, _ = await archive.write(outbox.add, SendRequest(BEN, picture), held=True)
     device.held = replace(QUESTION, send_id=send.send_id, pictures=(str(path),))
 
 

@@ -17,7 +17,7 @@ from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.linked import LIMIT
 from tests.server.test_core_tools import answer
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox, recording
 from whatsapp_mcp.models import Approval, ApprovalState, GroupUpdate, SendRequest, TextContent
 from whatsapp_mcp.server.application import create
 
@@ -85,7 +85,7 @@ async def test_a_reply_that_mentions_somebody_says_so_later_too(world: Everythin
 async def test_a_send_that_is_on_its_way_is_waited_for(
     client: Client, device: FakeDevice, archive: Archive
 ) -> None:
-    entry, _ = await archive.outbox_add(SendRequest(BOB, TextContent("hi")))
+    entry, _ = await archive.write(outbox.add, SendRequest(BOB, TextContent("hi")))
     device.held = used(entry.send_id)
     told: list[str] = []
 
@@ -95,7 +95,7 @@ async def test_a_send_that_is_on_its_way_is_waited_for(
     with anyio.fail_after(LIMIT):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
-            await archive.outbox_sending(entry.send_id)
+            await archive.write(outbox.sending, entry.send_id)
             await archive.outbox_sent(entry.send_id, "MID", NOON)
     assert told == ["sent to Bob +15550004444 as #6 at 12:00."]
 
@@ -104,7 +104,7 @@ async def test_one_that_does_not_go_out_is_told_of_as_queued_with_its_number(
     client: Client, device: FakeDevice, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("whatsapp_mcp.server.tools.approvals.GOES_OUT", 0.05)
-    entry, _ = await archive.outbox_add(SendRequest(BOB, TextContent("hi")))
+    entry, _ = await archive.write(outbox.add, SendRequest(BOB, TextContent("hi")))
     device.held = used(entry.send_id)
     text, _ = await answer(client, "await_approval", approval="k7mq2x", wait=0)
     assert text.startswith(f"queued to Bob +15550004444 (send_id {entry.send_id}): it goes out when")
@@ -114,9 +114,9 @@ async def test_the_receipts_of_a_group_are_counts(
     client: Client, device: FakeDevice, archive: Archive
 ) -> None:
     members = tuple((jid, None, False, False) for jid in (ME, ANN_LEE, ANN_MAY, BOB))
-    await archive.record_groups([GroupUpdate(CLUB, "Boat club", members)])
-    entry, _ = await archive.outbox_add(SendRequest(CLUB, TextContent("Regatta?")))
-    await archive.outbox_sending(entry.send_id)
+    await archive.write(recording.record_groups, [GroupUpdate(CLUB, "Boat club", members)])
+    entry, _ = await archive.write(outbox.add, SendRequest(CLUB, TextContent("Regatta?")))
+    await archive.write(outbox.sending, entry.send_id)
     await archive.outbox_sent(entry.send_id, "G1", NOON)
     at = int(NOON.timestamp())
     told = [

@@ -19,7 +19,7 @@ from tests.fixtures import call, link, mcp_client, said, until
 from tests.server.conftest import ANN_LEE, BOB, CLUB, ME, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import ContactUpdate, Digest, Message, MessageKind
 from whatsapp_mcp.policy import Policy
@@ -42,7 +42,7 @@ class AsideDevice(FakeDevice):
 
     async def set_aside(self, chat: str, until: datetime | None = None, aside: bool = True) -> None:
         assert self.archive is not None
-        await self.archive.record_aside(chat, until, aside)
+        await self.archive.write(recording.record_aside, chat, until, aside)
 
 
 @pytest.fixture
@@ -184,7 +184,9 @@ async def test_a_digest_has_a_fixed_size_and_counts_the_chats_that_it_leaves_out
     client: Client, archive: Archive, chats: int
 ) -> None:
     people = [f"155500090{number:02}@s.whatsapp.net" for number in range(chats)]
-    await archive.record_contacts([ContactUpdate(each, saved_name=each[:11]) for each in people])
+    await archive.write(
+        recording.record_contacts, [ContactUpdate(each, saved_name=each[:11]) for each in people]
+    )
     wrote = [
         incoming(100 + n, people[n % chats], people[n % chats], f"bring {'big ' * 99}thing {n}", NOON)
         for n in range(10 * chats)

@@ -12,7 +12,7 @@ from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
@@ -83,7 +83,7 @@ async def test_while_the_connection_is_down_a_channel_shows_what_is_stored_and_s
     client: Client, device: FakeDevice, archive: Archive
 ) -> None:
     device.fails = NotConnected("The connection is down.")
-    await archive.record_channels({NEWS: "News"})
+    await archive.write(recording.record_channels, {NEWS: "News"})
     await archive.ingest([incoming(30, NEWS, NEWS, "A ship", NOON)])
     text, _ = await answer(client, "list_messages", chat="News")
     assert "A ship" in text

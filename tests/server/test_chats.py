@@ -16,7 +16,7 @@ from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
@@ -68,7 +68,7 @@ async def test_an_export_says_that_the_chat_is_whole_or_where_messages_may_be_mi
     client: Client, archive: Archive
 ) -> None:
     gap = NOON - timedelta(hours=4)
-    await archive.record_gap(gap, gap + timedelta(hours=1), "this device was not linked")
+    await archive.write(recording.record_gap, gap, gap + timedelta(hours=1), "this device was not linked")
     text, _ = await answer(client, "export_chat", chat="Boat club")
     assert text.endswith("missing from 2026-11-24 08:00 to 2026-11-24 09:00: this device was not linked.")
 

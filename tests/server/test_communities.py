@@ -7,6 +7,7 @@ import pytest
 from tests.fixtures import until
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.models import GroupUpdate
 from whatsapp_simulator.groups import Group
 
@@ -78,7 +79,7 @@ async def test_who_may_write_in_a_community_is_refused_before_whatsapp_is_asked(
 async def test_nothing_is_sent_to_a_community_whose_announcement_group_is_not_known(linked: Linked) -> None:
     community = linked.wa.community("Cedar", [linked.ann])
     jid = str(community.jid)
-    await linked.archive.record_groups([GroupUpdate(jid, "Cedar", community=jid)])
+    await linked.archive.write(recording.record_groups, [GroupUpdate(jid, "Cedar", community=jid)])
     error = await refusal(linked.client, "send_message", chat="Cedar", text="hello")
     assert error["code"] == "CHAT_NOT_FOUND"
     assert "get_group" in error["action"]

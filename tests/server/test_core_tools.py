@@ -14,7 +14,7 @@ from mcp.types import CallToolResult
 from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.fakes import FENCE, NOON, FakeDevice, FakeSource, text_of
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, Rejected
 from whatsapp_mcp.models import (
     AddressBookState,
@@ -192,8 +192,9 @@ async def test_no_stranger_takes_over_a_name_by_calling_themselves_so(
     client: Client, device: FakeDevice, archive: Archive
 ) -> None:
     stranger = "15550009999@s.whatsapp.net"
-    await archive.record_contacts(
-        [ContactUpdate(BOB, saved_name="Bob Baker"), ContactUpdate(stranger, push_name="Bob")]
+    await archive.write(
+        recording.record_contacts,
+        [ContactUpdate(BOB, saved_name="Bob Baker"), ContactUpdate(stranger, push_name="Bob")],
     )
     for tool, arguments in (("send_message", {"text": "hi"}), ("wait_for_messages", {"wait": 0})):
         error = await refusal(client, tool, chat="Bob", **arguments)
@@ -209,7 +210,7 @@ STRANGER = "15550009999@s.whatsapp.net"
 async def test_a_name_that_a_stranger_chose_is_never_enough_to_send_to(
     client: Client, device: FakeDevice, archive: Archive, given: str
 ) -> None:
-    await archive.record_contacts([ContactUpdate(STRANGER, push_name="Support Desk")])
+    await archive.write(recording.record_contacts, [ContactUpdate(STRANGER, push_name="Support Desk")])
     at = NOON + timedelta(hours=1)
     await archive.ingest([incoming(30, STRANGER, ME, "Can you help me?", at, from_me=True)])
     error = await refusal(client, "send_message", chat=given, text="hi")
@@ -226,12 +227,13 @@ async def test_who_else_has_the_name_that_was_sent_to_is_told(
     client: Client, archive: Archive, device: FakeDevice
 ) -> None:
     device.known_numbers = frozenset({"+15550008888"})
-    await archive.record_contacts(
+    await archive.write(
+        recording.record_contacts,
         [
             ContactUpdate(STRANGER, push_name="Bob"),
             ContactUpdate("15550008888@s.whatsapp.net", saved_name="Carla Kraus"),
             ContactUpdate("15550007777@s.whatsapp.net", saved_name="Carla Krause"),
-        ]
+        ],
     )
     text, _ = await answer(client, "send_message", chat="Bob", text="hi")
     assert text.endswith("Others with such a name: ~“Bob” (+15550009999).")
@@ -246,8 +248,9 @@ async def test_nothing_goes_to_the_less_likely_of_two_names_that_are_nearly_the_
 ) -> None:
     one, other = "15550008888@s.whatsapp.net", "15550007777@s.whatsapp.net"
     device.known_numbers = frozenset({"+15550008888"})
-    await archive.record_contacts(
-        [ContactUpdate(one, saved_name="Carla Kraus"), ContactUpdate(other, saved_name="Carla Krause")]
+    await archive.write(
+        recording.record_contacts,
+        [ContactUpdate(one, saved_name="Carla Kraus"), ContactUpdate(other, saved_name="Carla Krause")],
     )
     wrote = [
         incoming(30, other, ME, "See you", NOON - timedelta(days=2), from_me=True),
@@ -269,7 +272,7 @@ async def test_nothing_goes_to_the_less_likely_of_two_names_that_are_nearly_the_
 async def test_a_stranger_cannot_stop_a_send_by_a_name_of_their_choice(
     client: Client, archive: Archive, device: FakeDevice
 ) -> None:
-    await archive.record_contacts([ContactUpdate(STRANGER, push_name="Bob")])
+    await archive.write(recording.record_contacts, [ContactUpdate(STRANGER, push_name="Bob")])
     await archive.ingest([incoming(30, STRANGER, ME, "Hello", NOON, from_me=True)])
     await answer(client, "send_message", chat="Bob", text="hi")
     assert [send.chat for send in device.sends] == [BOB]
@@ -283,8 +286,9 @@ async def test_candidates_are_told_with_the_groups_in_common(
             f"12036300000000009{number}@g.us", name, tuple((jid, None, False, False) for jid in members)
         )
 
-    await archive.record_groups(
-        [group(0, "Book club", ME, ANN_LEE), *(group(n, f"Choir {n}", ME, ANN_MAY) for n in range(1, 6))]
+    await archive.write(
+        recording.record_groups,
+        [group(0, "Book club", ME, ANN_LEE), *(group(n, f"Choir {n}", ME, ANN_MAY) for n in range(1, 6))],
     )
     error = await refusal(client, "send_message", chat="Ann", text="hi")
     lee, may = sorted(error["candidates"])
@@ -299,7 +303,7 @@ async def test_a_group_is_called_one_in_answers_and_among_candidates(
 ) -> None:
     text, _ = await answer(client, "send_message", chat="Boat club", text="hi")
     assert "to “Boat club” (group)" in text
-    await archive.record_contacts([ContactUpdate(STRANGER, saved_name="Boat club")])
+    await archive.write(recording.record_contacts, [ContactUpdate(STRANGER, saved_name="Boat club")])
     error = await refusal(client, "send_message", chat="Boat club", text="hi")
     assert f"“Boat club” ({CLUB}), group, last on 2026-11-24" in error["candidates"]
 
@@ -307,7 +311,7 @@ async def test_a_group_is_called_one_in_answers_and_among_candidates(
 async def test_of_a_contact_with_whom_nothing_was_said_it_is_told_who_that_is(
     client: Client, archive: Archive
 ) -> None:
-    await archive.record_contacts([ContactUpdate(STRANGER, saved_name="Diego Ruiz")])
+    await archive.write(recording.record_contacts, [ContactUpdate(STRANGER, saved_name="Diego Ruiz")])
     await archive.ingest([incoming(30, CLUB, STRANGER, "Ahoy", NOON)])
     error = await refusal(client, "list_messages", chat="Diego")
     assert "There is no direct chat with this person yet." in error["message"]
@@ -338,7 +342,7 @@ async def test_me_is_the_owner_and_no_part_of_a_name(client: Client, device: Fak
 async def test_a_name_with_a_slip_is_not_taken_for_a_part_of_another(
     client: Client, archive: Archive
 ) -> None:
-    await archive.record_contacts([ContactUpdate(BOB, saved_name="Hannes Petersen")])
+    await archive.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Hannes Petersen")])
     for tool, arguments in (("list_messages", {}), ("send_message", {"text": "hi"})):
         error = await refusal(client, tool, chat="Anne", **arguments)
         assert error["code"] == "AMBIGUOUS_CHAT"

@@ -22,7 +22,7 @@ from tests.server.fakes import NOON, FakeDevice, ledger_in
 from tests.server.test_core_tools import answer, refusal
 from tests.server.test_withholding import TOM, WAITS, serving, tainted
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive, export
+from whatsapp_mcp.archive import Archive, export, recording
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, Unsupported, WhatsAppError
 from whatsapp_mcp.models import FileReading, FileStep, MessageFilter, Passage, ReadingKind
 from whatsapp_mcp.policy import Policy
@@ -95,7 +95,7 @@ async def stocked(archive: Archive) -> Archive:
     await archive.ingest(journal(told, after=await archive.position()))
     for key, (_, _, reading) in WORLD.items():
         if reading is not None:
-            await archive.record_reading(key, reading)
+            await archive.write(recording.record_reading, key, reading)
     return archive
 
 
@@ -176,7 +176,7 @@ async def test_nobody_can_write_the_mark_of_a_voice_note(client: Client, stocked
 async def test_a_chat_shows_what_was_last_said_to_it(client: Client, stocked: Archive) -> None:
     told = [ev.message("X1", voice(), chat=CLUB, sender=ANN_LEE, at=AT + 100)]
     await stocked.ingest(journal(told, after=await stocked.position()))
-    await stocked.record_reading("X1", heard("the boat: now"))
+    await stocked.write(recording.record_reading, "X1", heard("the boat: now"))
     text, data = await answer(client, "list_chats")
     assert " Ann Lee 🎤: “the boat꞉ now”" in text
     (chat,) = [each for each in data["chats"] if each["jid"] == CLUB]
@@ -192,12 +192,12 @@ async def test_a_problem_that_does_not_pass_is_said(client: Client, stocked: Arc
         (FileStep.READ, "TOO_LONG", True, "[voice 0:42, too large]"),
         (FileStep.READ, "UNSUPPORTED", True, "[voice 0:42, not readable]"),
     ):
-        await stocked.record_file_problem("silent", step, code, "A sentence.", final)
+        await stocked.write(recording.record_file_problem, "silent", step, code, "A sentence.", final)
         assert await line(client, "list_messages", ref, chat="Ann Lee") == f"Ann Lee: {shown}"
 
 
 async def test_a_long_transcript_is_cut_and_says_what_has_the_rest(client: Client, stocked: Archive) -> None:
-    await stocked.record_reading("silent", heard("word " * 100))
+    await stocked.write(recording.record_reading, "silent", heard("word " * 100))
     ref = await ref_of(stocked, "silent")
     shown = await line(client, "list_messages", ref, chat="Ann Lee")
     assert shown.startswith("Ann Lee 🎤 0:42: “word word")
@@ -257,7 +257,7 @@ CODE = "Your verification code is 481516 do not share it"
 async def test_no_search_finds_a_code_that_was_read(
     client: Client, stocked: Archive, query: str, reading: FileReading
 ) -> None:
-    await stocked.record_reading("silent", reading)
+    await stocked.write(recording.record_reading, "silent", reading)
     _, data = await answer(client, "search_messages", query=query, substring=query == "815")
     assert data["messages"] == []
 
@@ -265,7 +265,7 @@ async def test_no_search_finds_a_code_that_was_read(
 async def test_a_code_that_somebody_spoke_is_masked_until_a_person_agrees(
     client: Client, stocked: Archive, device: FakeDevice
 ) -> None:
-    await stocked.record_reading("silent", heard("Hello", CODE))
+    await stocked.write(recording.record_reading, "silent", heard("Hello", CODE))
     for tool, arguments in (
         ("list_messages", {"chat": "Ann Lee"}),
         ("list_chats", {}),
@@ -339,7 +339,7 @@ async def test_reading_a_file_is_in_the_audit(client: Client, stocked: Archive, 
 
 def reads(archive: Archive, key: str, reading: FileReading) -> Callable[[int], Awaitable[None]]:
     async def read(_: int) -> None:
-        await archive.record_reading(key, reading)
+        await archive.write(recording.record_reading, key, reading)
 
     return read
 
@@ -379,13 +379,13 @@ async def test_a_message_without_a_file_has_nothing_to_read(client: Client, devi
 
 
 async def test_a_file_in_which_nothing_could_be_read_says_so(client: Client, stocked: Archive) -> None:
-    await stocked.record_reading("silent", heard())
+    await stocked.write(recording.record_reading, "silent", heard())
     text, _ = await answer(client, "read_file", message="silent")
     assert text.endswith("Nothing is said in it that whisper small could read.")
-    await stocked.record_reading("contract", pages("", ""))
+    await stocked.write(recording.record_reading, "contract", pages("", ""))
     text, _ = await answer(client, "read_file", message="contract")
     assert text.endswith("It may be a scan: download_media fetches it.")
-    await stocked.record_reading("receipt", seen(""))
+    await stocked.write(recording.record_reading, "receipt", seen(""))
     ref = await ref_of(stocked, "receipt")
     assert (
         await line(client, "list_messages", ref, chat="Bob")
@@ -499,7 +499,7 @@ def test_what_was_left_out_is_said() -> None:
 
 async def test_exports_show_what_was_read_as_what_it_is(stocked: Archive, tmp_path: Path) -> None:
     long = "word " * 200
-    await stocked.record_reading("silent", heard(long, "the end"))
+    await stocked.write(recording.record_reading, "silent", heard(long, "the end"))
     await export(stocked, tmp_path / "out.txt", "text", MessageFilter(), zone=UTC)
     text = (tmp_path / "out.txt").read_text(encoding="utf-8")
     assert "Ann Lee 🎤 0:42: “See you\nat six”" in text

@@ -30,7 +30,7 @@ from tests.server.fakes import FENCE, NOON, FakeDevice, FakeSource, ledger_in, t
 from tests.server.test_core_tools import answer, refusal
 from tests.tables import for_each
 from whatsapp_mcp import media
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.media import pictures
 from whatsapp_mcp.models import FileContent, FileReading, Passage, ReadingKind
@@ -465,7 +465,9 @@ async def test_a_voice_note_comes_with_its_transcript_between_the_tags(
     *_, text = await downloaded(client, device, ref, tmp_path / "a.wav", sound(0.5))
     assert text.text.endswith("What is said in it: read_file.")
     spoken = (Passage("See you at six", start=0.0), Passage("Bring the keys", start=65.0))
-    await archive.record_reading(int(ref[1:]), FileReading(ReadingKind.TRANSCRIPT, spoken, "test", "en"))
+    await archive.write(
+        recording.record_reading, int(ref[1:]), FileReading(ReadingKind.TRANSCRIPT, spoken, "test", "en")
+    )
     *_, text = await downloaded(client, device, ref, tmp_path / "a.wav", sound(0.5))
     assert text.text.splitlines()[1:] == [
         FENCE[0],

@@ -16,7 +16,7 @@ from mcp import Client
 from tests import simulated
 from tests.devices import direct
 from tests.server.fakes import FakeSource, text_of
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.device.supervise import background_tasks
@@ -148,7 +148,7 @@ async def test_a_client_that_is_too_old_is_told_to_upgrade(tmp_path: Path, mode:
 
 async def test_the_phone_of_somebody_else_is_named_and_the_way_for_two_people(tmp_path: Path) -> None:
     async with unlinked(tmp_path, "auto") as it:
-        await it.archive.set_own("15550009999@s.whatsapp.net", None, "Ada")
+        await it.archive.write(recording.set_own, "15550009999@s.whatsapp.net", None, "Ada")
         await it.link()
         shown = (await direct(it.device).do(control.link_state)).qr
         assert shown is not None

@@ -18,7 +18,7 @@ from tests.server.conftest import ANN_LEE, CLUB, incoming
 from tests.server.fakes import NOON, FakeDevice
 from tests.server.test_core_tools import answer
 from tests.server.test_withholding import TOM, serving
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import FileReading, Message, MessageKind, Passage, ReadingKind
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.reading import Masker
@@ -74,7 +74,9 @@ async def test_a_page_of_a_file_is_shown_at_once(archive: Archive, client: Clien
     sent = ev.message("F1", document("long.pdf", 1_000), chat=ANN_LEE, sender=ANN_LEE, at=AT)
     await archive.ingest(journal([sent], after=await archive.position()))
     page = Passage((text * 2)[:100_000])
-    await archive.record_reading("F1", FileReading(ReadingKind.DOCUMENT, (page,) * 2, "pypdf"))
+    await archive.write(
+        recording.record_reading, "F1", FileReading(ReadingKind.DOCUMENT, (page,) * 2, "pypdf")
+    )
     began = time.process_time()
     shown, _ = await answer(client, "read_file", message="F1", pages="2")
     assert time.process_time() - began < LIMIT * GENEROUS
@@ -85,7 +87,7 @@ async def test_a_page_of_the_longest_file_is_shown_at_once(archive: Archive, cli
     sent = ev.message("F1", document("long.pdf", 1_000), chat=ANN_LEE, sender=ANN_LEE, at=AT)
     await archive.ingest(journal([sent], after=await archive.position()))
     pages = tuple(Passage(f"{'code 1234 ' * 400}end {number}") for number in range(250))
-    await archive.record_reading("F1", FileReading(ReadingKind.DOCUMENT, pages, "pypdf"))
+    await archive.write(recording.record_reading, "F1", FileReading(ReadingKind.DOCUMENT, pages, "pypdf"))
     for wanted in ("1-", "100", "250"):
         began = time.process_time()
         shown, _ = await answer(client, "read_file", message="F1", pages=wanted)

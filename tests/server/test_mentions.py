@@ -10,6 +10,7 @@ from tests.fixtures import until
 from tests.server.linked import Linked, png
 from tests.server.test_core_tools import answer, refusal
 from tests.tables import for_each
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.server.arguments.finding import mentioned
 
@@ -35,8 +36,8 @@ async def test_a_mention_renders_and_notifies(linked: Linked, by_pn: bool) -> No
     sent = (await linked.ann.receives()).message.extendedTextMessage
     assert (sent.text, set(sent.contextInfo.mentionedJID)) == ("All of you", {ann, ben})
     others = [ContactUpdate(f"1555000777{n}@s.whatsapp.net", saved_name=f"Ann {n}") for n in range(2)]
-    await linked.archive.record_contacts(
-        [*others, ContactUpdate("15550007779@s.whatsapp.net", saved_name="Ben")]
+    await linked.archive.write(
+        recording.record_contacts, [*others, ContactUpdate("15550007779@s.whatsapp.net", saved_name="Ben")]
     )
     await answer(linked.client, "send_message", chat=jid, text="@Ben, it is you", mentions=["Ben"])
     sent = (await linked.ann.receives()).message.extendedTextMessage

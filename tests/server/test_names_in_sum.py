@@ -17,7 +17,7 @@ from tests.server.fakes import NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
 from tests.server.test_withholding import serving, tainted
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import Channel, Group, GroupUpdate
 from whatsapp_mcp.server.reading.names import STRANGERS, TOGETHER, Names
 
@@ -62,7 +62,7 @@ async def groups_of_theirs(archive: Archive, writes: str | None) -> None:
     """Nine groups with a stranger in each; who writes there: a stranger, or the owner."""
     found = [(f"12036300000000008{number}@g.us", name) for number, name in enumerate(WORDS)]
     inside = ((person(1), None, False, False),)
-    await archive.record_groups([GroupUpdate(jid, name, inside) for jid, name in found])
+    await archive.write(recording.record_groups, [GroupUpdate(jid, name, inside) for jid, name in found])
     said = [
         ev.message(f"X{number}", "hey", chat=jid, sender=writes, at=AT + 500 + number)
         for number, (jid, _) in enumerate(found)
@@ -85,7 +85,7 @@ async def crowded(archive: Archive) -> Archive:
     ]
     await archive.ingest(journal(said, after=await archive.position()))
     members = tuple((person(number), None, False, False) for number in range(len(WORDS)))
-    await archive.record_groups([GroupUpdate(CROWD, "A crowd", members)])
+    await archive.write(recording.record_groups, [GroupUpdate(CROWD, "A crowd", members)])
     return archive
 
 

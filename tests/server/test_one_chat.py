@@ -17,7 +17,7 @@ from tests.archive import events as ev
 from tests.archive.events import journal
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeDevices, FakeSource, ledger_in, text_of
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, outbox, recording
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
@@ -63,13 +63,14 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
     folder = Settings(home=tmp_path).account_folder()
     folder.create()
     async with open_archive(folder, write=True) as opened:
-        await opened.set_own(ME, None, "Me")
-        await opened.record_contacts(
-            [ContactUpdate(ANN, saved_name="Ann"), ContactUpdate(BOB, saved_name=f"Bob {SECRET}")]
+        await opened.write(recording.set_own, ME, None, "Me")
+        await opened.write(
+            recording.record_contacts,
+            [ContactUpdate(ANN, saved_name="Ann"), ContactUpdate(BOB, saved_name=f"Bob {SECRET}")],
         )
-        await opened.record_groups([GroupUpdate(CLUB, f"Club {SECRET}")])
+        await opened.write(recording.record_groups, [GroupUpdate(CLUB, f"Club {SECRET}")])
         tomorrow = datetime.now(UTC) + timedelta(days=1)
-        await opened.outbox_add(SendRequest(BOB, TextContent(SECRET), at=tomorrow))
+        await opened.write(outbox.add, SendRequest(BOB, TextContent(SECRET), at=tomorrow))
         await opened.ingest(
             journal(
                 [
@@ -189,7 +190,7 @@ async def test_a_search_looks_up_no_name(archive: Archive, tmp_path: Path, query
 
 async def test_members_of_a_group_are_told_by_name(archive: Archive, tmp_path: Path) -> None:
     members = tuple((jid, None, False, False) for jid in (ME, ANN))
-    await archive.record_groups([GroupUpdate(CLUB, "Club", participants=members)])
+    await archive.write(recording.record_groups, [GroupUpdate(CLUB, "Club", participants=members)])
     await archive.ingest(journal([mentioning("C2", ANN, BOB, chat=CLUB, at=AT + 300)], after=3))
     caller = Caller(f"chat:{CLUB}", chat=CLUB)
     asked = GuardedArchive(archive, ledger_in(tmp_path), Policy.in_mode("open"), caller)

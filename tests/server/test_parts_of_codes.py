@@ -24,7 +24,7 @@ from tests.server.test_resources import read
 from tests.server.test_resources import serving as serving_files
 from tests.server.test_withholding import serving
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import FileReading, Passage, ReadingKind
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.protobufs import E2E
@@ -48,7 +48,7 @@ async def received(archive: Archive, body: Any, reading: FileReading | None = No
     told = [ev.message("X1", body, chat=BOB, at=AT + 50)]
     await archive.ingest(journal(told, after=await archive.position()))
     if reading is not None:
-        await archive.record_reading("X1", reading)
+        await archive.write(recording.record_reading, "X1", reading)
     return f"#{(await archive.message('X1')).ref}"
 
 

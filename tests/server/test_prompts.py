@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from tests.server.conftest import BOB, incoming
 from tests.server.fakes import NOON, FakeSource
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import GroupUpdate
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server import tools
@@ -186,7 +186,7 @@ async def test_no_name_that_could_hold_a_sentence_is_completed(source: FakeSourc
             incoming(51, group, person, "hi", NOON, name=evil),
         ]
     )
-    await archive.record_groups([GroupUpdate(group, evil)])
+    await archive.write(recording.record_groups, [GroupUpdate(group, evil)])
     for mode in ("standard", "open"):
         source.policy = Policy.in_mode(mode)
         async with Client(create(source, "core")) as client:

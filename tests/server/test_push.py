@@ -21,7 +21,7 @@ from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeDevices, FakeSource
 from tests.server.over_http import listening
 from tests.server.test_withholding import ruled
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import (
     Activity,
     ConnectionState,
@@ -208,7 +208,7 @@ async def test_another_name_of_somebody_is_told_to_whom_follows_them_alone(
 ) -> None:
     by_number = of_person("+15550004444")
     async with told(source, mode, of_person(ANN_LEE), by_number) as heard:
-        await archive.record_contacts([ContactUpdate(BOB, saved_name="Robert")])
+        await archive.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Robert")])
         await heard.until(lambda events: events == [by_number])
         contents = (await heard.client.read_resource(by_number)).contents
     assert "Robert" in str(contents)
@@ -221,9 +221,9 @@ async def test_of_an_address_book_that_comes_everybody_is_told_and_its_names_aga
     book = [ContactUpdate(f"1555001{at:04}@s.whatsapp.net", saved_name=f"Person {at}") for at in range(50)]
     before = await archive.last_change()
     async with told(source, mode, of_person(BOB)) as heard:
-        await archive.record_contacts(book)
+        await archive.write(recording.record_contacts, book)
         await heard.until(lambda events: events == [of_person(BOB)])
-        await archive.record_contacts(book)
+        await archive.write(recording.record_contacts, book)
     assert [(one.kind, one.actor) for one in await archive.changes(before)] == [("contact", None)]
 
 
@@ -233,9 +233,9 @@ async def test_that_somebody_is_known_or_has_a_number_is_told(
 ) -> None:
     lid = "777000111@lid"
     async with told(source, mode, of_person(BOB), of_person(lid)) as heard:
-        await archive.confirm_person(BOB, True)
+        await archive.write(recording.confirm_person, BOB, True)
         await heard.until(lambda events: events == [of_person(BOB)])
-        await archive.record_identities([(BOB, lid)])
+        await archive.write(recording.record_identities, [(BOB, lid)])
         await heard.until(lambda events: of_person(lid) in events)
 
 
@@ -250,10 +250,10 @@ async def test_a_file_that_is_fetched_or_read_or_purged_is_told_to_whom_follows_
     ref, other = [(await archive.message(f"V{number}")).ref for number in (40, 41)]
     reading = FileReading(ReadingKind.TRANSCRIPT, (Passage("See you at eight"),), "whisper")
     async with told(source, mode, of_file(ref)) as heard:
-        await archive.record_media_path(other, "elsewhere.ogg")
-        await archive.record_media_path(ref, "voice.ogg")
+        await archive.write(recording.record_media_path, other, "elsewhere.ogg")
+        await archive.write(recording.record_media_path, ref, "voice.ogg")
         await heard.until(lambda events: events == [of_file(ref)])
-        await archive.record_reading(ref, reading)
+        await archive.write(recording.record_reading, ref, reading)
         await heard.until(lambda events: len(events) == 2)
         await archive.purge(chat=BOB)
         await heard.until(lambda events: len(events) == 3)
@@ -263,8 +263,8 @@ async def test_a_file_that_is_fetched_or_read_or_purged_is_told_to_whom_follows_
 async def test_nobody_hears_of_somebody_who_may_not_be_read(source: FakeSource, archive: Archive) -> None:
     async with told(source, "auto", of_person(BOB), of_person(ANN_LEE)) as heard:
         source.policy = ruled(jid=BOB, read="deny")
-        await archive.record_contacts([ContactUpdate(BOB, saved_name="Robert")])
-        await archive.record_contacts([ContactUpdate(ANN_LEE, saved_name="Annabel")])
+        await archive.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Robert")])
+        await archive.write(recording.record_contacts, [ContactUpdate(ANN_LEE, saved_name="Annabel")])
         await heard.until(lambda events: len(events) > 0)
     assert heard.events == [of_person(ANN_LEE)]
 
@@ -297,7 +297,7 @@ async def test_a_chat_that_is_followed_by_its_lid_is_followed_when_the_number_is
 ) -> None:
     lid = "777000111@lid"
     async with told(source, "auto", of_chat(lid)) as heard:
-        await archive.record_identities([(BOB, lid)])
+        await archive.write(recording.record_identities, [(BOB, lid)])
         await says(archive, 40, BOB)
         await heard.until(lambda events: of_chat(lid) in events)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.archive.events import ANA, BOB
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, outbox
 from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.models import PERSON, Authorship, Caller, SendRequest, TextContent
 from whatsapp_mcp.policy import Policy
@@ -31,7 +31,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[tuple[Archive, Ledger]]:
 
 async def schedule(archive: Archive, chat: str, *sources: str, caller: Caller = AUTHOR) -> None:
     known = Authorship(caller, sources, "digest")
-    await archive.outbox_add(SendRequest(chat, TextContent(f"to {chat}"), at=AT), scheduling=known)
+    await archive.write(outbox.add, SendRequest(chat, TextContent(f"to {chat}"), at=AT), scheduling=known)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ async def test_what_waits_for_a_yes_is_shown_to_who_wrote_it_alone(
 ) -> None:
     archive, ledger = opened
     request = SendRequest(ANA, TextContent("to Ana"), at=AT)
-    await archive.outbox_add(request, scheduling=Authorship(AUTHOR, (), "digest"), held=True)
+    await archive.write(outbox.add, request, scheduling=Authorship(AUTHOR, (), "digest"), held=True)
     policy = Policy(PolicySettings.model_validate({"mode": mode}))
     for caller, withheld in ((AUTHOR, False), (OTHER, True), (PERSON, False)):
         (shown,) = await GuardedArchive(archive, ledger, policy, caller).scheduled_sends()

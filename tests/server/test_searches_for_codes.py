@@ -21,7 +21,7 @@ from tests.server.test_file_readings import AT, heard
 from tests.server.test_parts_of_codes import received
 from tests.server.test_withholding import TOM, serving
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.archive.database import tokens
 from whatsapp_mcp.archive.read import Sought
 from whatsapp_mcp.models import FileReading
@@ -90,7 +90,7 @@ async def coded(client: Client, archive: Archive, request: pytest.FixtureRequest
     await archive.ingest(journal(told, after=await archive.position()))
     if kind in READINGS:
         for index, code in enumerate(CODES):
-            await archive.record_reading(f"X{index}", READINGS[kind](FAR.format(code=code)))
+            await archive.write(recording.record_reading, f"X{index}", READINGS[kind](FAR.format(code=code)))
     return client
 
 

@@ -13,7 +13,7 @@ from tests.archive import events as ev
 from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.fakes import FENCE, NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox, recording
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate, SendRequest, TextContent
 from whatsapp_mcp.server.tools import waiting
@@ -96,7 +96,9 @@ async def test_where_a_kind_of_message_has_no_such_word_it_is_said_how_many_ther
 async def test_for_a_sender_whom_nobody_is_called_the_closest_names_are_told(
     client: Client, archive: Archive
 ) -> None:
-    await archive.record_contacts([ContactUpdate("15550006666@s.whatsapp.net", saved_name="Johanna Weiss")])
+    await archive.write(
+        recording.record_contacts, [ContactUpdate("15550006666@s.whatsapp.net", saved_name="Johanna Weiss")]
+    )
     text, _ = await answer(client, "search_messages", query="paint from:Joana-Maria")
     assert "Nobody is called “Joana-Maria”; closest: Johanna Weiss +15550006666" in text
     text, _ = await answer(client, "search_messages", query="paint from:Xq")
@@ -136,10 +138,10 @@ async def test_people_are_found_by_name_and_number(client: Client) -> None:
 
 
 async def test_a_send_can_be_followed_by_its_message_or_number(client: Client, archive: Archive) -> None:
-    entry, _ = await archive.outbox_add(SendRequest(ANN_LEE, TextContent("hi")))
+    entry, _ = await archive.write(outbox.add, SendRequest(ANN_LEE, TextContent("hi")))
     text, data = await answer(client, "message_status", send_id=entry.send_id)
     assert (data["status"], text) == ("queued", "queued")
-    await archive.outbox_sending(entry.send_id)
+    await archive.write(outbox.sending, entry.send_id)
     await archive.outbox_sent(entry.send_id, "3EB0FF", NOON)
     _, data = await answer(client, "message_status", message="3EB0FF")
     assert data["status"] == "sent"
@@ -151,7 +153,7 @@ async def test_of_a_message_in_a_group_it_is_told_who_read_it_who_got_it_and_of_
     client: Client, archive: Archive
 ) -> None:
     members = tuple((jid, None, False, False) for jid in (ME, ANN_LEE, ANN_MAY, BOB))
-    await archive.record_groups([GroupUpdate(CLUB, "Boat club", members)])
+    await archive.write(recording.record_groups, [GroupUpdate(CLUB, "Boat club", members)])
     read, delivered = NOON + timedelta(minutes=5), NOON + timedelta(minutes=1)
     told = (
         ev.message("G1", "Regatta?", chat=CLUB, sender=None, at=int(NOON.timestamp())),
@@ -172,8 +174,9 @@ async def test_in_a_group_of_1024_counts_come_first_and_every_member_on_one_of_t
     client: Client, archive: Archive
 ) -> None:
     people = [f"1555{number:07}@s.whatsapp.net" for number in range(1023)]
-    await archive.record_groups(
-        [GroupUpdate(CLUB, "Boat club", tuple((jid, None, False, False) for jid in (ME, *people)))]
+    await archive.write(
+        recording.record_groups,
+        [GroupUpdate(CLUB, "Boat club", tuple((jid, None, False, False) for jid in (ME, *people)))],
     )
     at = int(NOON.timestamp())
     told = [ev.message("G1", "Regatta?", chat=CLUB, sender=None, at=at)]
@@ -196,7 +199,7 @@ async def test_in_a_group_of_1024_counts_come_first_and_every_member_on_one_of_t
 
 async def test_a_cursor_of_another_messages_receipts_is_refused(client: Client, archive: Archive) -> None:
     members = tuple((f"1555{number:07}@s.whatsapp.net", None, False, False) for number in range(120))
-    await archive.record_groups([GroupUpdate(CLUB, "Boat club", members)])
+    await archive.write(recording.record_groups, [GroupUpdate(CLUB, "Boat club", members)])
     told = [
         ev.message(wa_id, "Hi", chat=CLUB, sender=None, at=int(NOON.timestamp())) for wa_id in ("G1", "G2")
     ]
@@ -210,7 +213,7 @@ async def test_of_a_message_from_before_linking_it_is_said_that_nobodys_receipt_
     client: Client, archive: Archive
 ) -> None:
     members = tuple((jid, None, False, False) for jid in (ME, ANN_LEE))
-    await archive.record_groups([GroupUpdate(CLUB, "Boat club", members)])
+    await archive.write(recording.record_groups, [GroupUpdate(CLUB, "Boat club", members)])
     past = ev.web_message("G2", "Regatta?", chat=CLUB, sender=None, at=int(NOON.timestamp()), status=3)
     await archive.ingest(ev.journal([ev.history(ev.conversation([past], chat=CLUB))], after=100))
     text, _ = await answer(client, "message_status", message="G2")
@@ -291,12 +294,12 @@ async def test_a_wait_tells_how_far_it_is(client: Client, monkeypatch: pytest.Mo
 async def test_an_answer_quicker_than_the_wait_for_it_is_told(client: Client, archive: Archive) -> None:
     at = NOON + timedelta(hours=1)
     await archive.ingest([incoming(20, BOB, BOB, "before", at)])
-    await archive.outbox_add(SendRequest(BOB, TextContent("are you there?")))
+    await archive.write(outbox.add, SendRequest(BOB, TextContent("are you there?")))
     await archive.ingest([incoming(21, BOB, BOB, "yes", at)])
     for chat in ({"chat": "Bob"}, {}):
         _, data = await answer(client, "wait_for_messages", wait=0, **chat)
         assert [message["text"] for message in data["messages"]] == ["yes"]
-    await archive.outbox_add(SendRequest(ANN_LEE, TextContent("and you?")))
+    await archive.write(outbox.add, SendRequest(ANN_LEE, TextContent("and you?")))
     _, elsewhere = await answer(client, "wait_for_messages", wait=0)
     assert elsewhere["messages"] == []
 
@@ -429,12 +432,13 @@ async def test_the_groups_in_common_are_those_that_both_are_in(client: Client, a
         return tuple((jid, None, False, False) for jid in jids)
 
     choir, left = "120363000000000002@g.us", "120363000000000003@g.us"
-    await archive.record_groups(
+    await archive.write(
+        recording.record_groups,
         [
             GroupUpdate(CLUB, "Boat club", people(ME, BOB, ANN_MAY)),
             GroupUpdate(choir, "Choir", people(ME, BOB)),
             GroupUpdate(left, "Once ours", people(BOB, ANN_MAY)),
-        ]
+        ],
     )
     text, data = await answer(client, "get_contact", contact="Bob")
     assert data["groups"] == [{"jid": CLUB, "name": "Boat club"}, {"jid": choir, "name": "Choir"}]

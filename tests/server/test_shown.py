@@ -14,7 +14,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, Raw, journal
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate
 from whatsapp_mcp.protobufs import E2E, Neonize
@@ -30,9 +30,11 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
     folder = Settings(home=tmp_path).account_folder()
     folder.create()
     async with open_archive(folder, write=True) as opened:
-        await opened.set_own(ME, None, "Jonas Keller")
-        await opened.record_contacts([ContactUpdate(ANA, "Ana Lee"), ContactUpdate(BOB, "Bob")])
-        await opened.record_groups([GroupUpdate(GROUP, "Boat club")])
+        await opened.write(recording.set_own, ME, None, "Jonas Keller")
+        await opened.write(
+            recording.record_contacts, [ContactUpdate(ANA, "Ana Lee"), ContactUpdate(BOB, "Bob")]
+        )
+        await opened.write(recording.record_groups, [GroupUpdate(GROUP, "Boat club")])
         yield opened
 
 
@@ -258,7 +260,7 @@ async def test_who_is_not_in_the_address_book_is_marked_wherever_they_stand(
 async def test_a_business_is_told_as_one_and_the_last_message_with_a_time_as_in_lists(
     client: Client, archive: Archive
 ) -> None:
-    await archive.record_contacts([ContactUpdate(BOB, business_name="Bob's Boats")])
+    await archive.write(recording.record_contacts, [ContactUpdate(BOB, business_name="Bob's Boats")])
     await archive.ingest(journal([ev.message("1", event(START), chat=BOB)], after=await archive.position()))
     text, data = await answer(client, "get_contact", contact=BOB)
     assert "\nbusiness: Bob's Boats\n" in text

@@ -19,7 +19,7 @@ from tests.server.test_file_readings import AT, audio_file, heard, image, seen
 from tests.server.test_resources import serving
 from tests.server.test_withholding import WAITS, tainted
 from whatsapp_mcp import media
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.media import pictures
 from whatsapp_mcp.models import FileReading, Permit
@@ -64,7 +64,7 @@ async def handed_out(
     told = [ev.message("X1", body, chat=BOB, at=AT)]
     await archive.ingest(journal(told, after=await archive.position()))
     if how.get("reading"):
-        await archive.record_reading("X1", how["reading"])
+        await archive.write(recording.record_reading, "X1", how["reading"])
     if content is not None:
         (folder / "x.bin").write_bytes(content)
         device.file = str(folder / "x.bin")

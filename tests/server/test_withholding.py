@@ -19,7 +19,7 @@ from tests.server.conftest import ANN_LEE, BOB, CLUB
 from tests.server.fakes import NOON, FakeDevice, FakeSource, ledger_in
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp import server
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox, recording
 from whatsapp_mcp.errors import ApprovalRequired
 from whatsapp_mcp.models import Authorship, Caller, ContactUpdate, MessageFilter, SendRequest, TextContent
 from whatsapp_mcp.policy import Policy
@@ -322,7 +322,7 @@ NAMES = {
 async def test_names_that_strangers_chose_are_short_and_plain(
     client: Client, stocked: Archive, name: str
 ) -> None:
-    await stocked.record_contacts([ContactUpdate(TOM, push_name=name)])
+    await stocked.write(recording.record_contacts, [ContactUpdate(TOM, push_name=name)])
     for tool, arguments in (
         ("list_messages", {}),
         ("list_messages", {"chat": "Boat club"}),
@@ -403,7 +403,7 @@ async def test_a_groups_long_subject_is_cut_and_still_names_it(client: Client, s
     from whatsapp_mcp.models import GroupUpdate
 
     subject = "Neighbours of the long street and all their friends"
-    await stocked.record_groups([GroupUpdate(CLUB, subject)])
+    await stocked.write(recording.record_groups, [GroupUpdate(CLUB, subject)])
     shown, data = await answer(client, "list_chats")
     assert subject not in shown + json.dumps(data)
     (cut,) = [one["name"] for one in data["chats"] if one["jid"] == CLUB]
@@ -417,8 +417,8 @@ async def test_what_this_account_sent_after_strangers_words_counts_as_theirs(
     sent = ev.message("S1", f"{SECRET} as told", chat=BOB, sender=None, at=AT - 20)
     await stocked.ingest(journal([sent], after=await stocked.position()))
     written = Authorship(Caller("stdio:other"), ("stranger",))
-    entry, _ = await stocked.outbox_add(SendRequest(BOB, TextContent("x")), scheduling=written)
-    await stocked.outbox_sending(entry.send_id)
+    entry, _ = await stocked.write(outbox.add, SendRequest(BOB, TextContent("x")), scheduling=written)
+    await stocked.write(outbox.sending, entry.send_id)
     await stocked.outbox_sent(entry.send_id, "S1", datetime.now(UTC))
     shown, data = await answer(client, "list_messages", chat="Bob")
     assert SECRET not in shown + json.dumps(data)

@@ -13,7 +13,7 @@ from mcp import Client
 
 from tests.server.conftest import ANN_LEE, ME, incoming
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeSource
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.calls import Accounts
@@ -65,8 +65,8 @@ async def two_accounts(home: Path, private: FakeSource, archive: Archive) -> Asy
     folder = Settings(home=home).account_folder()
     folder.create()
     async with open_archive(folder, write=True) as opened:
-        await opened.set_own(ME, None, "Me")
-        await opened.record_contacts([ContactUpdate(CARLA, saved_name="Carla")])
+        await opened.write(recording.set_own, ME, None, "Me")
+        await opened.write(recording.record_contacts, [ContactUpdate(CARLA, saved_name="Carla")])
         start = NOON - timedelta(days=1)
         await opened.ingest(
             [

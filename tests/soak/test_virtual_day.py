@@ -19,6 +19,7 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
+from tests.archive.fake_writes import FakeWrites
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database import schema
@@ -60,7 +61,7 @@ class JumpyClock(FakeClock):
         return super().now() + timedelta(seconds=self.shift)
 
 
-class Sends:
+class Sends(FakeWrites):
     """The archive's outbox on a database in memory, without threads: nothing waits but on the clock."""
 
     def __init__(self, clock: JumpyClock) -> None:

@@ -13,7 +13,7 @@ from tests.server.fakes import FakeDevice
 from tests.tables import for_each
 from tests.web.site import Source, Texts, browser, fields
 from tests.web.world import ANN, CLUB, EVE, HOSTILE, picture
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -237,7 +237,7 @@ async def test_a_file_that_is_sealed_or_was_dropped_is_asked_of_the_leader(
     device.file = str(opened)
     async with open_archive(folder, write=True) as archive:
         await archive.ingest(ev.journal(STORY))
-        await archive.record_media_path("A3", str(folder.media / "lake.jpg"))
+        await archive.write(recording.record_media_path, "A3", str(folder.media / "lake.jpg"))
         async with browser(Source(device, tmp_path, archive)) as http:
             number = await ref(archive, "A3")
             assert (await http.get(f"/media/{number}")).content == picture()

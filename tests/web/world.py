@@ -11,7 +11,7 @@ from typing import Any, Final
 from PIL import Image, ImageDraw
 
 from tests.archive import events as ev
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import (
     ContactUpdate,
     FileReading,
@@ -175,11 +175,13 @@ STORY: Final = (
 
 async def fill(archive: Archive) -> None:
     """Tell the story."""
-    await archive.set_own(ME, None, "Max Muster")
+    await archive.write(recording.set_own, ME, None, "Max Muster")
     names = {ANN: "Ann Lee", BEN: "Ben Okafor", NOA: "נועה לוי"}
-    await archive.record_contacts([ContactUpdate(jid, saved_name=name) for jid, name in names.items()])
+    await archive.write(
+        recording.record_contacts, [ContactUpdate(jid, saved_name=name) for jid, name in names.items()]
+    )
     people = tuple((jid, None, jid == ANN, False) for jid in (ANN, BEN, EVE, ME))
-    await archive.record_groups([GroupUpdate(CLUB, "Boat club ⛵", people)])
+    await archive.write(recording.record_groups, [GroupUpdate(CLUB, "Boat club ⛵", people)])
     await archive.ingest(ev.journal(STORY))
     media = archive.folder.media
     media.mkdir(parents=True, exist_ok=True)
@@ -194,16 +196,23 @@ async def fill(archive: Archive) -> None:
         Passage("Hi, it is me. The key is under the third stone."),
         Passage("See you at eight.", start=21.0),
     )
-    await archive.record_reading("A4", FileReading(ReadingKind.TRANSCRIPT, heard, "whisper small", "en"))
+    await archive.write(
+        recording.record_reading, "A4", FileReading(ReadingKind.TRANSCRIPT, heard, "whisper small", "en")
+    )
     pages = Passage("Contract of the cabin\nThe deposit is 90 euros."), Passage("Bring your own firewood.")
-    await archive.record_reading("A5", FileReading(ReadingKind.DOCUMENT, pages, "pypdf"))
-    await archive.record_file_problem(
-        "A10", FileStep.FETCH, "MEDIA_UNAVAILABLE", "WhatsApp no longer has this file.", final=True
+    await archive.write(recording.record_reading, "A5", FileReading(ReadingKind.DOCUMENT, pages, "pypdf"))
+    await archive.write(
+        recording.record_file_problem,
+        "A10",
+        FileStep.FETCH,
+        "MEDIA_UNAVAILABLE",
+        "WhatsApp no longer has this file.",
+        final=True,
     )
     night = NOON - timedelta(hours=30)
-    await archive.record_gap(night, night + timedelta(hours=2), "this computer was off")
+    await archive.write(recording.record_gap, night, night + timedelta(hours=2), "this computer was off")
 
 
 async def _keep(archive: Archive, media: Path, wa_id: str, name: str, content: bytes) -> None:
     (media / name).write_bytes(content)
-    await archive.record_media_path(wa_id, str(media / name))
+    await archive.write(recording.record_media_path, wa_id, str(media / name))

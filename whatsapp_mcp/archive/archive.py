@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -17,10 +16,10 @@ from whatsapp_mcp.archive import care, database, exchange, projection, read, wri
 from whatsapp_mcp.archive.committer import Committer, Outcome, Recorder
 from whatsapp_mcp.archive.database import Writer
 from whatsapp_mcp.archive.import_turns import ImportTurns
-from whatsapp_mcp.archive.operations import WriteOperation
-from whatsapp_mcp.archive.projection import LogStorage, LogWriter
+from whatsapp_mcp.archive.operations import NAMES, WriteOperation, named
+from whatsapp_mcp.archive.projection import LogStorage, LogWriter, Values
 from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
-from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.archive.write import Applying, outbox, recording
 from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.jid import Jid
@@ -39,35 +38,13 @@ from whatsapp_mcp.storage import StorageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
-if TYPE_CHECKING:
-    from types import CoroutineType
-
-    _Apply = Callable[Concatenate[Applying, P], R]
-    _Method = Callable[Concatenate["Archive", P], CoroutineType[Any, Any, R]]
-
-
-def operation(apply: _Apply[P, R]) -> _Method[P, R]:
-    """The method that makes an operation of its arguments and of the time, and commits it."""
-    _, *parameters = inspect.signature(apply).parameters.values()
-    names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
-    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
-
-    @wraps(apply)
-    async def method(self: Archive, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        # Not `Signature.bind`, which costs as much as applying a small operation.
-        return await self.submit(
-            apply.__name__, {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
-        )
-
-    return method
 
 
 class Archive(ReadingArchive):
     """What only the account's leader may do as well. Every method is one committed, durable transaction.
 
-    What changes an answer is an operation (`operations.py`), with the time of the archive's clock. An
-    operation's method has its arguments, its answer and its errors; those with something to do outside of the
-    operation (decoding, files) are written out.
+    What changes an answer is an operation (`operations.py`), with the time of the archive's clock: `write`
+    takes it. Operations with something to do beside them (decoding, files) have a method of their own.
 
     Args:
         folder: The account's files.
@@ -182,14 +159,19 @@ class Archive(ReadingArchive):
             await projection.forget_purged(self.folder, self._storage, purged)
             self.is_purge_left = False
 
-    async def submit(self, name: str, values: Mapping[str, Any], *, bulk: bool = False) -> Any:
-        """Make an operation of now, and apply it."""
-        return await self._write_of(name, lambda _: values, bulk=bulk)
+    async def write(
+        self, operation: Callable[Concatenate[Applying, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Make an operation of these arguments and of the time, and apply it: `write(outbox.add, request)`.
 
-    async def _write_of(
-        self, name: str, values: Callable[[sqlite3.Connection], Mapping[str, Any]], *, bulk: bool = False
-    ) -> Any:
-        """As `submit`, with values that are worked out in the writer's turn, before the operation."""
+        It has the operation's answer and its errors. What is decoded before belongs to a method of its own.
+        """
+        values = named(operation, args, kwargs)
+        return await self._write(operation, lambda _: values)
+
+    async def _write(self, operation: Callable[..., Any], values: Values, *, bulk: bool = False) -> Any:
+        """Apply an operation with values that are worked out in the writer's turn, before it."""
+        name = NAMES[operation]
         if self._log is not None:
             (result,) = await self._log.submit([(name, values)], bulk=bulk)
             return result
@@ -232,7 +214,7 @@ class Archive(ReadingArchive):
             return {"events": decode_events(events, after=write.position(db))}
 
         bulk = any(event.code == HISTORY_CODE for event in events)
-        return await self._write_of("ingest", decoded, bulk=bulk)
+        return await self._write(write.ingest, decoded, bulk=bulk)
 
     async def redecode(self) -> int:
         """Decode again what could not be decoded, or was of unknown kind; answers how many became known."""
@@ -241,50 +223,21 @@ class Archive(ReadingArchive):
             events, messages = care.decode_again(db, self._committer.raw)
             return {"events": events, "messages": messages}
 
-        return await self._write_of("redecode", decoded, bulk=True)
+        return await self._write(write.redecode, decoded, bulk=True)
 
-    # What the device has looked up or done.
-    meta_set = operation(write.meta_set)
-    set_own = operation(write.set_own)
-    record_contacts = operation(write.record_contacts)
-    confirm_person = operation(write.confirm_person)
-    record_identities = operation(write.record_identities)
-    record_groups = operation(write.record_groups)
-    record_departure = operation(write.record_departure)
-    record_channels = operation(write.record_channels)
-    record_chat_settings = operation(write.record_chat_settings)
-    record_timer = operation(write.record_timer)
-    record_read = operation(write.record_read)
-    record_aside = operation(write.record_aside)
-    record_gap = operation(write.record_gap)
-    record_media_path = operation(write.record_media_path)
-    record_reading = operation(write.record_reading)
-    record_file_problem = operation(write.record_file_problem)
-
-    # Sends that were accepted, until they are settled: `held`, `scheduled`, `queued`, `sending`, `sent`,
-    # `failed` or `unknown`. What receipts add to `sent` is read with the message.
+    # Sends that were accepted, until they are settled. What receipts add to `sent` is read with the message.
     outbox_held = in_thread(read.outbox_held)
     outbox_scheduled = in_thread(read.outbox_scheduled)
     outbox_result = in_thread(read.outbox_result)
     outbox_last_sent = in_thread(read.outbox_last_sent)
     outbox_unsettled = in_thread(read.outbox_unsettled)
-    outbox_add = operation(write.outbox_add)
-    outbox_sending = operation(write.outbox_sending)
-    outbox_queued = operation(write.outbox_queued)
-    outbox_released = operation(write.outbox_released)
-    outbox_due = operation(write.outbox_due)
-    outbox_asked = operation(write.outbox_asked)
-    outbox_postponed = operation(write.outbox_postponed)
-    outbox_withdrawn = operation(write.outbox_withdrawn)
-    outbox_failed = operation(write.outbox_failed)
-    outbox_unknown = operation(write.outbox_unknown)
 
     async def outbox_quarantine(self) -> tuple[int, ...]:
         """Settle the entries that cannot be read, so that no read fails on them again; answers their numbers.
 
         What was `queued` becomes `failed`, what was under way `unknown`. The rows stay.
         """
-        return await self._write_of("outbox_quarantine", lambda db: {"send_ids": read.damaged_sends(db)})
+        return await self._write(outbox.quarantine, lambda db: {"send_ids": read.damaged_sends(db)})
 
     async def outbox_sent(
         self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
@@ -306,7 +259,7 @@ class Archive(ReadingArchive):
             values = {"send_id": send_id, "message_id": message_id, "timestamp": timestamp}
             return {**values, "updates": updates}
 
-        return await self._write_of("outbox_sent", decoded)
+        return await self._write(outbox.sent, decoded)
 
     # Care of the files, which is no operation.
 
@@ -352,10 +305,10 @@ class Archive(ReadingArchive):
         if span is None:
             return PurgeReport()
         await self._writer.run_bare(care.overwrite_deleted, raw)
-        waiting, total = await self._purge("purge_waiting", chat, before), 0
-        while deleted := (await self._purge("purge_messages", chat, before)).rows:
+        waiting, total = await self._purge(care.purge_waiting, chat, before), 0
+        while deleted := (await self._purge(care.purge_messages, chat, before)).rows:
             total += deleted
-        rest = await self._purge("purge_rest", chat, before)
+        rest = await self._purge(care.purge_rest, chat, before)
         if waiting.rows or rest.rows or total:
             await self._pack()
         finish = partial(care.finish_purge, keep_quarantined=keep_quarantined)
@@ -373,9 +326,14 @@ class Archive(ReadingArchive):
         while await self._writer.run_bare(care.give_back_pages, self._committer.raw):
             pass
 
-    async def _purge(self, step: str, chat: str | None, before: datetime | None) -> care.Purged:
+    async def _purge(
+        self,
+        step: Callable[[Applying, str | None, datetime | None], care.Purged],
+        chat: str | None,
+        before: datetime | None,
+    ) -> care.Purged:
         """One step of a purge, and the files that go with it."""
-        purged: care.Purged = await self.submit(step, {"chat": chat, "before": before})
+        purged = await self.write(step, chat, before)
         await self._writer.run_bare(care.unlink_purged, self.folder, purged)
         return purged
 
@@ -389,12 +347,6 @@ class Archive(ReadingArchive):
     async def needed_files(self) -> frozenset[str]:
         """Paths of the files of messages, and of sends that may still go out."""
         return await self.readers.run(read.needed_files)
-
-    # Imports: begun, then one page after the other, then ended; and undone, slice by slice, until 0.
-    import_begun = operation(exchange.import_begun)
-    import_files = operation(exchange.import_files)
-    import_ended = operation(exchange.import_ended)
-    import_undone = operation(exchange.import_undone)
 
     async def import_page(self, number: int, page: ForeignPage, *, dry: bool = False) -> ImportReport:
         """Take over a page of another archive, in slices between which other writers go first.
@@ -494,6 +446,4 @@ class Archive(ReadingArchive):
         )
         if keep is not None:
             await keep([path])
-        await self.record_imported_file(number, message_id, path, len(content))
-
-    record_imported_file = operation(write.record_imported_file)
+        await self.write(recording.record_imported_file, number, message_id, path, len(content))

@@ -12,7 +12,7 @@ no answer, and is no operation.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, get_type_hints
@@ -20,61 +20,62 @@ from typing import Any, Final, get_type_hints
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from whatsapp_mcp.archive import care, exchange, write
+from whatsapp_mcp.archive.write import outbox, recording
 
 OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    call.__name__: call
-    for call in (
-        # What came from WhatsApp, decoded.
-        write.ingest,
-        write.open_addons,
-        write.redecode,
-        # What the device has looked up or done.
-        write.meta_set,
-        write.set_own,
-        write.record_contacts,
-        write.confirm_person,
-        write.record_identities,
-        write.record_groups,
-        write.record_departure,
-        write.record_channels,
-        write.record_chat_settings,
-        write.record_timer,
-        write.record_read,
-        write.record_aside,
-        write.record_gap,
-        write.record_media_path,
-        write.record_reading,
-        write.record_file_problem,
-        # Sends.
-        write.outbox_add,
-        write.outbox_sending,
-        write.outbox_sent,
-        write.outbox_queued,
-        write.outbox_released,
-        write.outbox_due,
-        write.outbox_asked,
-        write.outbox_postponed,
-        write.outbox_withdrawn,
-        write.outbox_failed,
-        write.outbox_unknown,
-        write.outbox_quarantine,
-        # Imports, and deleting for good.
-        exchange.import_begun,
-        exchange.import_page,
-        exchange.import_files,
-        exchange.import_ended,
-        exchange.import_undone,
-        exchange.import_chat_export,
-        write.record_imported_file,
-        care.purge_waiting,
-        care.purge_messages,
-        care.purge_rest,
-    )
+    # What came from WhatsApp, decoded.
+    "ingest": write.ingest,
+    "open_addons": write.open_addons,
+    "redecode": write.redecode,
+    # What the device has looked up or done.
+    "meta_set": recording.meta_set,
+    "set_own": recording.set_own,
+    "record_contacts": recording.record_contacts,
+    "confirm_person": recording.confirm_person,
+    "record_identities": recording.record_identities,
+    "record_groups": recording.record_groups,
+    "record_departure": recording.record_departure,
+    "record_channels": recording.record_channels,
+    "record_chat_settings": recording.record_chat_settings,
+    "record_timer": recording.record_timer,
+    "record_read": recording.record_read,
+    "record_aside": recording.record_aside,
+    "record_gap": recording.record_gap,
+    "record_media_path": recording.record_media_path,
+    "record_reading": recording.record_reading,
+    "record_file_problem": recording.record_file_problem,
+    "record_imported_file": recording.record_imported_file,
+    # Sends.
+    "outbox_add": outbox.add,
+    "outbox_sending": outbox.sending,
+    "outbox_sent": outbox.sent,
+    "outbox_queued": outbox.queued,
+    "outbox_released": outbox.released,
+    "outbox_due": outbox.due,
+    "outbox_asked": outbox.asked,
+    "outbox_postponed": outbox.postponed,
+    "outbox_withdrawn": outbox.withdrawn,
+    "outbox_failed": outbox.failed,
+    "outbox_unknown": outbox.unknown,
+    "outbox_quarantine": outbox.quarantine,
+    # Imports, and deleting for good.
+    "import_begun": exchange.import_begun,
+    "import_page": exchange.import_page,
+    "import_files": exchange.import_files,
+    "import_ended": exchange.import_ended,
+    "import_undone": exchange.import_undone,
+    "import_chat_export": exchange.import_chat_export,
+    "purge_waiting": care.purge_waiting,
+    "purge_messages": care.purge_messages,
+    "purge_rest": care.purge_rest,
 }
-"""By name, what applies each: it takes `Applying`, and the values by name."""
+"""Functions that apply an operation, by the name that a log keeps: they take `Applying`, then the values."""
+
+NAMES: Final[Mapping[Callable[..., Any], str]] = {call: name for name, call in OPERATIONS.items()}
+"""The name of each."""
 
 VERSION: Final = 1
-"""Of operations: it grows with their form, and when applying one gives another archive than before."""
+"""Version of the operations: it grows with their form, and when applying one gives another archive."""
 
 _JSON: Final = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
@@ -131,3 +132,20 @@ def _values_of(name: str) -> type[BaseModel]:
     _, *names = inspect.signature(call).parameters
     fields: dict[str, Any] = {each: (hints[each], ...) for each in names}
     return create_model(name, __config__=_JSON, **fields)
+
+
+def named(call: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of an operation by name, as it would get them from these arguments."""
+    names, defaults = _parameters(call)
+    return {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+
+
+@cache
+def _parameters(call: Callable[..., Any]) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+    """The names of an operation's values in their order, and the defaults."""
+    # Not `Signature.bind` for each write, which costs as much as applying a small operation.
+    _, *parameters = inspect.signature(call).parameters.values()
+    return (
+        tuple(each.name for each in parameters),
+        {each.name: each.default for each in parameters if each.default is not each.empty},
+    )

@@ -17,7 +17,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.archive.database import is_damage, quarantine
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.protocol import EventCode
@@ -168,7 +168,7 @@ class Archiver:
     async def _quarantine(self, error: sqlite3.DatabaseError) -> None:
         quarantine(self._folder.inbox_db, error)
         now = self._clock.now()
-        await self._archive.record_gap(self.last_event_at or now, now, _DAMAGED)
+        await self._archive.write(recording.record_gap, self.last_event_at or now, now, _DAMAGED)
 
     async def _look_at_journal(self) -> None:
         async with self._journal() as journal:
@@ -286,7 +286,7 @@ class Archiver:
         """While nothing waits, merge the search index that the first history sync left in pieces."""
         while self._index_scattered and not self._wake.is_set():
             if not await self._archive.merge_index():
-                await self._archive.meta_set(_INDEX_MERGED, self._clock.now().isoformat())
+                await self._archive.write(recording.meta_set, _INDEX_MERGED, self._clock.now().isoformat())
                 self._index_scattered = False
 
     @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import Final
 
 import anyio
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Gap
@@ -83,7 +83,7 @@ class Counters:
     async def keep_gap(self, gap: Gap) -> None:
         """Archive a loss with its count."""
         try:
-            await self._archive.record_gap(gap.since, gap.until, gap.reason)
+            await self._archive.write(recording.record_gap, gap.since, gap.until, gap.reason)
             await self.keep()
         except (sqlite3.Error, LeadershipOver, WhatsAppError):
             logger.exception("counters: gap cannot be archived")
@@ -102,7 +102,7 @@ class Counters:
         """Keep the counts, if they have changed."""
         now = self._dumped()
         if now != self._kept:
-            await self._archive.meta_set(_KEY, now)
+            await self._archive.write(recording.meta_set, _KEY, now)
             self._kept = now
 
     def _dumped(self) -> str:

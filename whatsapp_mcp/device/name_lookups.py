@@ -17,7 +17,7 @@ from typing import Any, Final
 import anyio
 
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.operations.channels import read_channel
 from whatsapp_mcp.device.operations.groups import group_update, read_group
@@ -103,13 +103,15 @@ class Names:
     async def _ask(self) -> None:
         """Groups are asked of WhatsApp."""
         groups = [group_update(read_group(each)) for each in await self._call("get_joined_groups", {})]
-        await self._archive.record_groups(groups)
+        await self._archive.write(recording.record_groups, groups)
         await self._look()
 
     async def _ask_channels(self) -> None:
         """Channels too; an error there does not delay the rest."""
         channels = map(read_channel, await self._call("get_subscribed_newsletters", {}))
-        await self._archive.record_channels({each.jid: each.name for each in channels if each.name})
+        await self._archive.write(
+            recording.record_channels, {each.jid: each.name for each in channels if each.name}
+        )
 
     async def look_up_people(self) -> None:
         """Take over the names of people that the library knows.
@@ -118,7 +120,7 @@ class Names:
             WhatsAppError: The client cannot be asked.
         """
         contacts = [_contact(each) for each in await self._call("get_all_contacts", {})]
-        await self._archive.record_contacts(contacts)
+        await self._archive.write(recording.record_contacts, contacts)
 
     async def _look(self) -> None:
         """Contacts and the list of chats are with the library."""
@@ -136,8 +138,12 @@ class Names:
                 continue
             muted_until = moment(found.MutedUntil)
             if (found.Archived, found.Pinned, muted_until) != (chat.archived, chat.pinned, chat.muted_until):
-                await self._archive.record_chat_settings(
-                    chat.jid, archived=found.Archived, pinned=found.Pinned, muted_until=muted_until
+                await self._archive.write(
+                    recording.record_chat_settings,
+                    chat.jid,
+                    archived=found.Archived,
+                    pinned=found.Pinned,
+                    muted_until=muted_until,
                 )
             return
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import anyio
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.storage import KeyStore, KeysUnreadable, LeadershipOver, StoredDevice
@@ -96,7 +96,7 @@ class Owner:
         if owner is None:
             return
         try:
-            await self._archive.set_own(str(owner.jid.bare), owner.lid, owner.name)
+            await self._archive.write(recording.set_own, str(owner.jid.bare), owner.lid, owner.name)
         except (sqlite3.Error, LeadershipOver, WhatsAppError):
             logger.exception("owner: cannot be archived")
 
@@ -118,7 +118,7 @@ class Owner:
         if lid is None:
             return
         try:
-            await self._archive.record_identities([(chat, lid)])
+            await self._archive.write(recording.record_identities, [(chat, lid)])
         except (sqlite3.Error, LeadershipOver, WhatsAppError):
             logger.exception("owner: a LID cannot be archived")
         else:

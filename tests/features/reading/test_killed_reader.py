@@ -16,7 +16,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, NOON, journal
 from tests.device.conftest import settings_of
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.files.fetcher import Fetcher
 from whatsapp_mcp.device.files.readers import Readers
@@ -68,11 +68,11 @@ async def files(folder: AccountFolder, clock: FastClock) -> AsyncIterator[Archiv
     async with open_archive(folder, write=True, now=clock.now) as archive:
         events = [ev.message(f"A{number}", letter(number), at=NOON + number) for number in range(FILES)]
         await archive.ingest(journal(events))
-        await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
+        await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
         for number in range(FILES):
             path = folder.media / f"{number}.txt"
             path.write_text(f"page {number}\n" * 20_000)
-            await archive.record_media_path(f"A{number}", str(path))
+            await archive.write(recording.record_media_path, f"A{number}", str(path))
         yield archive
 
 

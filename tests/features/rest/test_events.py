@@ -21,7 +21,7 @@ from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
 from tests.server.fakes import NOON, FakeSource
 from tests.server.over_http import LIMIT, api, listening
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.features.rest import events as told_events
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.policy import Policy
@@ -113,7 +113,7 @@ async def test_what_is_purged_is_told_by_chat_and_time_without_words(
 async def test_that_somebody_has_another_name_is_no_event(source: FakeSource, archive: Archive) -> None:
     async with listening(source) as http, events(http) as told:
         await anext(told)
-        await archive.record_contacts([ContactUpdate(BOB, saved_name="Robert")])
+        await archive.write(recording.record_contacts, [ContactUpdate(BOB, saved_name="Robert")])
         await says(archive, 50, "The boat is here")
         heard = await anext(named(told, 1))
 

@@ -17,7 +17,7 @@ from tests.fleet.chaos.traffic import Said, Sent
 from tests.fleet.chaos.whatsapp import Login
 from tests.fleet.chaos.witness import KeyWriter, LeaseChange
 from tests.fleet.led import ACCOUNT, LedAccount
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import open_archive, recording
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.binary import Node
@@ -187,12 +187,12 @@ async def test_archives_that_differ_are_found(tmp_path: Path) -> None:
     folders = [folder_of(tmp_path / name, ACCOUNT) for name in ("here", "there")]
     for folder in folders:
         async with open_archive(folder, write=True, now=lambda: NOW) as archive:
-            await archive.meta_set("key", "value")
+            await archive.write(recording.meta_set, "key", "value")
     verdict = truth.Verdict()
     truth.check_archives(verdict, folders, "archives")
     assert not verdict.violations
     async with open_archive(folders[1], write=True, now=lambda: NOW) as archive:
-        await archive.meta_set("key", "another")
+        await archive.write(recording.meta_set, "key", "another")
     truth.check_archives(verdict, folders, "archives")
     assert verdict.violations == ["archives that differ: 1, at most 0"]
 

@@ -21,7 +21,7 @@ from tests.fleet.led import ACCOUNT, LedAccount, patient
 from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet.database import NotDurable, Reader
 from whatsapp_fleet.node import Following, following
-from whatsapp_mcp.archive import Archive, LogStorage, open_archive
+from whatsapp_mcp.archive import Archive, LogStorage, open_archive, recording
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Fenced, Snapshot, Unavailable
 
@@ -158,14 +158,14 @@ async def test_a_copy_that_a_failover_left_ahead_is_made_again(
 ) -> None:
     async with copying(reader, tmp_path) as copies:
         async with leading(led, tmp_path) as archive:
-            await archive.meta_set("key", "lost")
+            await archive.write(recording.meta_set, "key", "lost")
             await catches_up(led, tmp_path)
         led.session.execute("DELETE FROM whatsapp_mcp.log")
         led.session.execute("UPDATE whatsapp_mcp.heads SET seq = 0 WHERE stream = 'log'")
         led.take_over()
         async with leading(led, tmp_path, "other") as archive:
-            await archive.meta_set("key", "kept")
-            await archive.meta_set("key", "kept, too")
+            await archive.write(recording.meta_set, "key", "kept")
+            await archive.write(recording.meta_set, "key", "kept, too")
             await catches_up(led, tmp_path)
         await copies.end(ACCOUNT)
     assert digests(path_of(tmp_path, "copy")) == digests(path_of(tmp_path, "other"))
@@ -176,12 +176,12 @@ async def test_a_copy_goes_on_after_its_database_was_away(
 ) -> None:
     with cut_off(led, postgres, patience=0.3) as (reader, proxy):
         async with copying(reader, tmp_path) as copies, leading(led, tmp_path) as archive:
-            await archive.meta_set("key", "before")
+            await archive.write(recording.meta_set, "key", "before")
             await catches_up(led, tmp_path)
             proxy.hold()
             with pytest.raises(Unavailable):
                 await copies.look()
-            await archive.meta_set("key", "after")
+            await archive.write(recording.meta_set, "key", "after")
             proxy.release()
             await catches_up(led, tmp_path)
             await copies.end(ACCOUNT)
@@ -203,7 +203,7 @@ async def test_a_leader_takes_a_copy_as_its_archive(led: LedAccount, reader: Rea
 
 async def test_a_copy_says_as_of_when_it_is(led: LedAccount, reader: Reader, tmp_path: Path) -> None:
     async with copying(reader, tmp_path) as copies, leading(led, tmp_path) as archive:
-        await archive.meta_set("key", "value")
+        await archive.write(recording.meta_set, "key", "value")
         await until(lambda: copies.as_of(ACCOUNT) is not None)
         first = copies.as_of(ACCOUNT)
         assert first is not None
@@ -215,14 +215,14 @@ async def test_a_copy_of_the_whole_log_lacks_what_has_come_since_a_leader_was_la
     led: LedAccount, reader: Reader, tmp_path: Path
 ) -> None:
     async with leading(led, tmp_path) as archive:
-        await archive.meta_set("key", "value")
+        await archive.write(recording.meta_set, "key", "value")
         async with copying(reader, tmp_path) as copies:
             await until(lambda: copies.written_at(ACCOUNT) == NOW)
             assert copies.whole_at(ACCOUNT) is None
             led.session.execute("UPDATE whatsapp_mcp.runs SET counter = counter + 1")
             await until(lambda: copies.whole_at(ACCOUNT) is not None)
             whole, looked = copies.whole_at(ACCOUNT), copies.as_of(ACCOUNT) or 0.0
-            await archive.meta_set("key", "another value")
+            await archive.write(recording.meta_set, "key", "another value")
             await until(lambda: (copies.as_of(ACCOUNT) or 0.0) > looked)
             assert copies.whole_at(ACCOUNT) == whole
             led.take_over()

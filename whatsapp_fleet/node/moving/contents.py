@@ -22,7 +22,7 @@ from whatsapp_fleet.database import (
     PostgresStatements,
 )
 from whatsapp_fleet.node.moving.claims import Claim
-from whatsapp_mcp.archive import LogStorage, open_archive
+from whatsapp_mcp.archive import LogStorage, open_archive, recording
 from whatsapp_mcp.archive.care import copy_archive, digest_of, restore_snapshot
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.errors import Busy
@@ -48,7 +48,9 @@ async def put_archive(folder: AccountFolder, claim: Claim) -> int:
         The last row of the journal that is in it.
     """
     async with open_archive(folder, write=True) as archive:
-        await archive.meta_set("moved", None)  # a log that goes on from an operation knows its archive
+        await archive.write(
+            recording.meta_set, "moved", None
+        )  # a log that goes on from an operation knows its archive
     digest = await anyio.to_thread.run_sync(digest_of, folder)
     async with PostgresSnapshots(claim.database, claim.account, claim.epoch) as snapshots:
         with draft_of(folder.path / "snapshot") as draft:

@@ -82,7 +82,7 @@ class Purged:
 _NOTHING: Final = Purged(0)
 
 
-def purge_waiting(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
+def purge_waiting(on: Applying, chat: str | None, before: datetime | None) -> Purged:
     """Delete the sends that wait, before any message: none goes out to a chat that is half deleted."""
     span = purge_span(on.db, chat, before)
     if span is None:
@@ -90,7 +90,7 @@ def purge_waiting(on: Applying, *, chat: str | None, before: datetime | None) ->
     return _noted(on, _purge_sends(on.db, span, "status IN ('held', 'scheduled', 'queued')"))
 
 
-def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
+def purge_messages(on: Applying, chat: str | None, before: datetime | None) -> Purged:
     """Delete some of the messages, oldest first, and their add-ons."""
     db, span = on.db, purge_span(on.db, chat, before)
     if span is None:
@@ -155,7 +155,7 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], 
     return files, set(unrecorded), requests
 
 
-def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
+def purge_rest(on: Applying, chat: str | None, before: datetime | None) -> Purged:
     """Delete add-ons of messages that never came, sends, and events that could not be decoded."""
     db, span = on.db, purge_span(on.db, chat, before)
     if span is None:

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import anyio
 import anyio.to_thread
 
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.archive.care import unlink_media
 from whatsapp_mcp.device.outbox import forwarded_file
 from whatsapp_mcp.device.stored_files import StoredFiles
@@ -87,14 +88,19 @@ class Fetcher:
             path = await self._found(source)
             if path is not None:
                 if keep_up_to is None:
-                    await self._archive.record_media_path(ref, str(path))
+                    await self._archive.write(recording.record_media_path, ref, str(path))
                 return path
             try:
                 return await self._fetch(source, keep_up_to)
             except MediaUnavailable as error:
                 with suppress(MessageNotFound):
-                    await self._archive.record_file_problem(
-                        ref, FileStep.FETCH, error.code, error.message, final=True
+                    await self._archive.write(
+                        recording.record_file_problem,
+                        ref,
+                        FileStep.FETCH,
+                        error.code,
+                        error.message,
+                        final=True,
                     )
                 raise
 
@@ -102,7 +108,7 @@ class Fetcher:
         """Delete a file that was kept without being asked for; what was read in it stays."""
         await anyio.to_thread.run_sync(unlink_media, self._folder.media, [path])
         with suppress(MessageNotFound):  # it was deleted meanwhile
-            await self._archive.record_media_path(ref, None)
+            await self._archive.write(recording.record_media_path, ref, None)
 
     async def _found(self, source: MediaSource) -> Path | None:
         if source.path is None:
@@ -133,7 +139,7 @@ class Fetcher:
                 raise _deleted_meanwhile() from None
         try:
             kept = None if keep_up_to is None else size
-            is_recorded = await self._archive.record_media_path(source.ref, str(path), kept)
+            is_recorded = await self._archive.write(recording.record_media_path, source.ref, str(path), kept)
         except MessageNotFound:
             is_recorded = False
         if not is_recorded:

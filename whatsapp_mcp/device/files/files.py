@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.clock import within
 from whatsapp_mcp.device.files.fetcher import Fetcher
 from whatsapp_mcp.device.files.pace import Pace
@@ -151,8 +152,13 @@ class Keeper:
             self._pace.pause(NO_ROOM_PAUSE, error.message)
         except WhatsAppError as error:
             logger.info("files: #%d could not be fetched: %s", task.ref, error.code)
-            await self._archive.record_file_problem(
-                task.ref, FileStep.FETCH, error.code, error.message, final=isinstance(error, TooLong)
+            await self._archive.write(
+                recording.record_file_problem,
+                task.ref,
+                FileStep.FETCH,
+                error.code,
+                error.message,
+                final=isinstance(error, TooLong),
             )
             if isinstance(error, RateLimited):
                 self._pace.refused(error.message)

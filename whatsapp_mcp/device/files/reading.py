@@ -23,6 +23,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp import __version__
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.clock import within
 from whatsapp_mcp.device.files.readers import readable
 from whatsapp_mcp.device.files.waiting import GATHER, LOOK, since
@@ -119,7 +120,9 @@ class Refusals:
         return dict(stored["files"]) if stored.get("version") == __version__ else {}
 
     async def _save(self, files: dict[str, Any]) -> None:
-        await self._archive.meta_set(_KEY, json.dumps({"version": __version__, "files": files}))
+        await self._archive.write(
+            recording.meta_set, _KEY, json.dumps({"version": __version__, "files": files})
+        )
 
 
 logger = logging.getLogger(__name__)
@@ -295,7 +298,7 @@ class ReadingLoop:
                 if path := await self._fetcher.here(ref):
                     await self._read(reader, ref, path)
                 else:
-                    await self._archive.record_media_path(ref, None)
+                    await self._archive.write(recording.record_media_path, ref, None)
             except WhatsAppError as error:
                 logger.info("files: #%d could not be read: %s", ref, error.code)
                 if isinstance(error, Busy):  # perhaps of no file
@@ -368,10 +371,12 @@ class ReadingLoop:
             await self._note_problem(ref, error, final=is_final)
             raise
         await self._refusals.forget(digest)
-        await self._archive.record_reading(ref, reading)
+        await self._archive.write(recording.record_reading, ref, reading)
 
     async def _note_problem(self, ref: int, error: WhatsAppError, *, final: bool) -> None:
-        await self._archive.record_file_problem(ref, FileStep.READ, error.code, error.message, final=final)
+        await self._archive.write(
+            recording.record_file_problem, ref, FileStep.READ, error.code, error.message, final=final
+        )
 
 
 def _unreadable() -> Unsupported:

@@ -18,7 +18,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission
 from whatsapp_mcp.device.guard.gate import Gate
@@ -224,7 +224,7 @@ async def _ask_again(
     held = await ledger.approvals.hold(question, caller, gate.clock.now())
     if held.approval.send_id not in {None, send_id}:
         return None
-    await archive.outbox_asked(send_id, held.approval.expires_at)
+    await archive.write(outbox.asked, send_id, held.approval.expires_at)
     held = await gate.sends.note(held, send_id)
     if held.approval.state is ApprovalState.OPEN:
         await gate.approvals.ask_elsewhere(held)
@@ -261,7 +261,7 @@ class Leaving:
             if reason is None:
                 return None
             if entry.due_at is not None:
-                await self._archive.outbox_postponed(entry.send_id)
+                await self._archive.write(outbox.postponed, entry.send_id)
                 return Busy("It is decided about once more.", "Look at message_status.")
             asked = await _ask_again(self._archive, self._ledger, self._gate, entry, known.caller, reason)
         except Denied as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.errors import Denied, MessageNotFound
 from whatsapp_mcp.ledger import HeldAct, Ledger
@@ -70,7 +70,7 @@ class Upkeep:
             if (yes := self._yes_to(entry)) is not None:
                 await self._gate.sends.release(yes)
             elif entry.due_at is not None:
-                await self._archive.outbox_postponed(entry.send_id)
+                await self._archive.write(outbox.postponed, entry.send_id)
             else:
                 await self._gate.sends.refuse(
                     entry.send_id, Denied("The question about it was lost.", "Send it again.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.operations.whatsapp import WhatsApp, jid_text, read
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Channel, ChannelPost
@@ -25,7 +26,9 @@ async def channels(whatsapp: WhatsApp) -> tuple[Channel, ...]:
 
 async def _named(whatsapp: WhatsApp, *channels: Channel) -> tuple[Channel, ...]:
     """The same channels; the archive learns what those are called."""
-    await whatsapp.archive.record_channels({each.jid: each.name for each in channels if each.name})
+    await whatsapp.archive.write(
+        recording.record_channels, {each.jid: each.name for each in channels if each.name}
+    )
     return channels
 
 

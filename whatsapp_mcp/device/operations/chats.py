@@ -10,6 +10,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Final, Literal
 
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.operations.whatsapp import WhatsApp
 from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.policy import Audience, Effect, has_effect
@@ -22,7 +23,7 @@ _PAGE: Final = 200
 async def set_timer(whatsapp: WhatsApp, chat: str, seconds: int) -> None:
     """Let new messages of a chat disappear after so many seconds; 0 is never."""
     await whatsapp.call("set_disappearing_timer", {"chat": chat, "seconds": seconds})
-    await whatsapp.archive.record_timer(chat, seconds)
+    await whatsapp.archive.write(recording.record_timer, chat, seconds)
 
 
 @has_effect(Effect.ACT, Audience.ONESELF, "chat")
@@ -31,7 +32,7 @@ async def set_aside(whatsapp: WhatsApp, chat: str, until: datetime | None = None
 
     It is kept here alone: the phone knows nothing of it.
     """
-    await whatsapp.archive.record_aside(chat, until, aside)
+    await whatsapp.archive.write(recording.record_aside, chat, until, aside)
 
 
 @has_effect(Effect.ACT, Audience.CHAT, "chat", in_chat=True)
@@ -52,7 +53,7 @@ async def mark_read(whatsapp: WhatsApp, chat: str) -> int:
             part = {"ids": ids[first : first + _PAGE], "sender": sender}
             await whatsapp.call("mark_read", {**part, "chat": chat, "receipt": "read"})
     if newest is not None:
-        await whatsapp.archive.record_read(chat, newest)
+        await whatsapp.archive.write(recording.record_read, chat, newest)
     return count
 
 

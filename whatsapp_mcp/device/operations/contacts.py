@@ -7,6 +7,7 @@ from typing import Final
 
 import anyio
 
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.operations.whatsapp import WhatsApp, jid_text, moment, read
 from whatsapp_mcp.errors import InvalidArgument, Rejected
 from whatsapp_mcp.jid import parse_number
@@ -84,13 +85,13 @@ async def save_contact(whatsapp: WhatsApp, jid: str, name: str) -> None:
     The library cannot send app state (neonize 0.5.2 loses the name of the collection). Nor is its own
     store told: what stands there is the phone's, and makes people known.
     """
-    await whatsapp.archive.record_contacts([ContactUpdate(jid, given_name=name)])
+    await whatsapp.archive.write(recording.record_contacts, [ContactUpdate(jid, given_name=name)])
 
 
 @has_effect(Effect.PERSON)
 async def confirm_person(whatsapp: WhatsApp, jid: str, known: bool) -> None:
     """Let somebody count as known, as those do who stand in the phone's address book, or no more."""
-    await whatsapp.archive.confirm_person(jid, known)
+    await whatsapp.archive.write(recording.confirm_person, jid, known)
 
 
 @has_effect(Effect.READ)

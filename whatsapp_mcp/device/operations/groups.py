@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.operations.whatsapp import WhatsApp, jid_text, moment, partly, read
 from whatsapp_mcp.errors import Rejected, WhatsAppError
 from whatsapp_mcp.models import (
@@ -165,7 +166,7 @@ async def join_group(whatsapp: WhatsApp, code: str, sent: SentInvite | None = No
 async def leave_group(whatsapp: WhatsApp, jid: str) -> None:
     """Leave a group."""
     await whatsapp.call("leave_group", {"group": jid})
-    await whatsapp.archive.record_departure(jid)
+    await whatsapp.archive.write(recording.record_departure, jid)
 
 
 @has_effect(Effect.READ)
@@ -200,7 +201,7 @@ async def _learn(whatsapp: WhatsApp, jid: str) -> None:
 
 async def _remember(whatsapp: WhatsApp, answer: str) -> Group:
     group = read_group(answer)
-    await whatsapp.archive.record_groups([group_update(group)])
+    await whatsapp.archive.write(recording.record_groups, [group_update(group)])
     return group
 
 

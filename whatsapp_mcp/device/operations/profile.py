@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.device.operations.whatsapp import WhatsApp, partly, read
 from whatsapp_mcp.models import ProfileChange
 from whatsapp_mcp.policy import Audience, Effect, has_effect
@@ -35,7 +36,7 @@ async def change_profile(whatsapp: WhatsApp, change: ProfileChange) -> None:
     await partly(whatsapp.call, _steps(change))
     if change.name is not None:
         pn, lid, _ = await whatsapp.archive.own()
-        await whatsapp.archive.set_own(pn, lid, change.name)
+        await whatsapp.archive.write(recording.set_own, pn, lid, change.name)
 
 
 @has_effect(Effect.READ)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.errors import NotOnWhatsApp, Rejected, WhatsAppError
 from whatsapp_mcp.jid import Jid
 
@@ -52,7 +53,7 @@ class WhatsApp:
             return jid
         if "@" not in number:
             return jid
-        await self.archive.record_identities([(number, jid)])
+        await self.archive.write(recording.record_identities, [(number, jid)])
         return number
 
 

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.operations import nothing
 from whatsapp_mcp.device.outbox.composing import needs_nobody
@@ -105,7 +105,7 @@ class Acceptance:
                         tasks.start_soon(self._lines.serve, entry, tasks, prepared)
                         is_served = True
                     else:
-                        entry = await self._archive.outbox_queued(entry.send_id)
+                        entry = await self._archive.write(outbox.queued, entry.send_id)
         finally:
             if not is_served:
                 self._lines.end(chat)
@@ -131,7 +131,8 @@ class Acceptance:
         # A new send only: what an earlier leader has accepted is on its way all the same.
         await self.keep_files(request)
         is_possible = self._linked() and (request.queue or self._online())
-        entry, is_new = await self._archive.outbox_add(
+        entry, is_new = await self._archive.write(
+            outbox.add,
             request,
             principal=authorship.caller.principal if authorship else "",
             expires_at=self._clock.now() + timedelta(seconds=kept),

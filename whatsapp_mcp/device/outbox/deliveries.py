@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.outbox.composing import Composed
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
@@ -151,8 +151,8 @@ class Deliveries:
             return
         composed, handed_to = prepared
         try:
-            begun = await self._archive.outbox_sending(
-                entry.send_id, handed_to=handed_to, secret=composed.secret
+            begun = await self._archive.write(
+                outbox.sending, entry.send_id, handed_to=handed_to, secret=composed.secret
             )
         except (InvalidArgument, MessageNotFound) as error:
             # It was withdrawn, or its row is damaged by now.
@@ -214,11 +214,11 @@ class Deliveries:
             if reason is None:
                 await self._outcomes.refused(entry, Rejected(f"{_POISON} It was not sent."))
             else:
-                await self._archive.outbox_unknown(entry.send_id, _POISON, traceable=False)
+                await self._archive.write(outbox.unknown, entry.send_id, _POISON, traceable=False)
                 self._outcomes.callers.settle(entry.send_id)
             return
         logger.info("outbox: send %d had not gone out and is queued again", entry.send_id)
-        await self._archive.outbox_queued(entry.send_id, reason, handed_to=entry.handed_to)
+        await self._archive.write(outbox.queued, entry.send_id, reason, handed_to=entry.handed_to)
 
     async def _prepare_or_refuse(self, entry: OutboxEntry) -> Prepared | None:
         """The message, and the name of its hand-over; None when it cannot go out now.
@@ -272,17 +272,17 @@ class Deliveries:
                 answer = await contained(f"outbox: handing over send {send_id}", hand_over, _NOT_FOLLOWED)
         except Busy as error:
             # The client ended: the next look at what it has noted decides.
-            await self._archive.outbox_unknown(send_id, entry.reason or error.message)
+            await self._archive.write(outbox.unknown, send_id, entry.reason or error.message)
         except (SendUnknown, DeadlineExceeded) as error:
             await self._outcomes.unanswered(entry, secret, error.message)
         except NotConnected:
-            await self._archive.outbox_queued(send_id, entry.reason)
+            await self._archive.write(outbox.queued, send_id, entry.reason)
             await self._clock.sleep(_RETRY_PAUSE)
         except WhatsAppError as error:
             await self._outcomes.refused(entry, error)
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await self._archive.outbox_unknown(send_id, entry.reason or ENDED)
+                await self._archive.write(outbox.unknown, send_id, entry.reason or ENDED)
             raise
         else:
             with anyio.CancelScope(shield=True):

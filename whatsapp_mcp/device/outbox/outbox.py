@@ -23,7 +23,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from whatsapp_mcp.archive import Archive, UnappliedError
+from whatsapp_mcp.archive import Archive, UnappliedError, outbox
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.operations import never, nothing
 from whatsapp_mcp.device.outbox.acceptance import KEPT_FOR, Acceptance
@@ -237,7 +237,8 @@ class Outbox:
         obstacle = obstacle if self._linked() else self._unavailable()
         await self._acceptance.keep_files(request)
         held = until is not None
-        entry, _ = await self._archive.outbox_add(
+        entry, _ = await self._archive.write(
+            outbox.add,
             request,
             principal=authorship.caller.principal if authorship else "",
             expires_at=until,
@@ -253,7 +254,7 @@ class Outbox:
         Raises:
             InvalidArgument: It is not scheduled.
         """
-        await self._archive.outbox_due(send_id, until)
+        await self._archive.write(outbox.due, send_id, until)
         self._wake.set()
 
     async def release(self, send_id: int) -> None:
@@ -262,7 +263,7 @@ class Outbox:
         Raises:
             InvalidArgument: It is neither.
         """
-        await self._archive.outbox_released(send_id, self._clock.now() + KEPT_FOR)
+        await self._archive.write(outbox.released, send_id, self._clock.now() + KEPT_FOR)
         self._lines.excuse((await self._archive.outbox_get(send_id)).request.chat)
         self._wake.set()
 
@@ -272,7 +273,7 @@ class Outbox:
         Raises:
             InvalidArgument: It waits no more.
         """
-        ended = await self._archive.outbox_withdrawn(send_id, CANCELLED)
+        ended = await self._archive.write(outbox.withdrawn, send_id, CANCELLED)
         self._outcomes.callers.settle(send_id, ended)
 
     def forget(self, send_ids: Iterable[int]) -> None:
@@ -310,8 +311,8 @@ class Outbox:
         if has_ended():
             return
         try:
-            await self._archive.outbox_withdrawn(
-                send_id, "Cancelled by the caller before it was handed over."
+            await self._archive.write(
+                outbox.withdrawn, send_id, "Cancelled by the caller before it was handed over."
             )
         except (InvalidArgument, MessageNotFound):
             logger.info("outbox: send %d was on its way or settled when its caller gave up", send_id)
@@ -323,7 +324,7 @@ class Outbox:
         self._outcomes.last_sent_at = await self._archive.outbox_last_sent()
         for entry in await self._archive.outbox_unsettled():
             if entry.status is SendStatus.SENDING:
-                await self._archive.outbox_unknown(entry.send_id, entry.reason or ENDED)
+                await self._archive.write(outbox.unknown, entry.send_id, entry.reason or ENDED)
 
     def poke(self) -> None:
         """Look at the outbox again: the connection is up, or something was accepted."""
@@ -364,7 +365,7 @@ class Outbox:
             elif is_late(entry, self._clock.now()) and entry.due_at is not None and entry.reason is None:
                 # Too late for its moment: it is decided about once more.
                 with suppress(InvalidArgument, MessageNotFound):  # it was handed over or cancelled just now
-                    await self._archive.outbox_postponed(entry.send_id)
+                    await self._archive.write(outbox.postponed, entry.send_id)
             elif is_late(entry, self._clock.now()):
                 what_to_do = None if self._online() else self._unavailable().action
                 late = NotConnected("It expired before the connection to WhatsApp came back.", what_to_do)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import anyio
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.supervise import backoff
@@ -136,8 +136,8 @@ class Outcomes:
         except KeysUnreadable as error:
             logger.warning("outbox: id of send %d cannot be read: %s", send_id, error)
         try:
-            settled = await self._archive.outbox_unknown(
-                send_id, entry.reason or reason, message_id=message_id
+            settled = await self._archive.write(
+                outbox.unknown, send_id, entry.reason or reason, message_id=message_id
             )
         except InvalidArgument:
             logger.info("outbox: send %d was settled meanwhile", send_id)
@@ -148,7 +148,7 @@ class Outcomes:
     async def refused(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         """It has not gone out this time."""
         await self._told(error)
-        ended = await self._archive.outbox_failed(entry.send_id, f"{error.code}: {error.message}")
+        ended = await self._archive.write(outbox.failed, entry.send_id, f"{error.code}: {error.message}")
         self._end(ended, error)
 
     async def withdrawn(self, entry: OutboxEntry, error: WhatsAppError) -> None:
@@ -157,7 +157,7 @@ class Outcomes:
         Raises:
             InvalidArgument: It is on its way.
         """
-        ended = await self._archive.outbox_withdrawn(entry.send_id, f"{error.code}: {error.message}")
+        ended = await self._archive.write(outbox.withdrawn, entry.send_id, f"{error.code}: {error.message}")
         self._end(ended, error)
 
     def _end(self, entry: OutboxEntry, error: WhatsAppError) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, outbox
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.outcomes import Outcomes
 from whatsapp_mcp.device.supervise import contained
@@ -60,7 +60,7 @@ class UnknownSends:
             logger.info("outbox: send %d was settled while it was looked for", entry.send_id)
             self._outcomes.callers.settle(entry.send_id)
         except SendUnknown as error:  # it would fail at every look
-            await self._archive.outbox_unknown(entry.send_id, error.message, traceable=False)
+            await self._archive.write(outbox.unknown, entry.send_id, error.message, traceable=False)
             self._outcomes.callers.settle(entry.send_id)
 
     async def _look_for(self, entry: OutboxEntry, handed_to: str) -> None:
@@ -88,8 +88,8 @@ class UnknownSends:
 
     async def _note_unknown(self, entry: OutboxEntry, found: str | None, *, traceable: bool = True) -> None:
         reason, handed_to = entry.reason or ENDED, entry.handed_to
-        await self._archive.outbox_unknown(
-            entry.send_id, reason, message_id=found, traceable=traceable, handed_to=handed_to
+        await self._archive.write(
+            outbox.unknown, entry.send_id, reason, message_id=found, traceable=traceable, handed_to=handed_to
         )
 
     def _may_repeat(self, entry: OutboxEntry, handed_to: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from pydantic import TypeAdapter
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, exchange
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.features.imports.foreign import reader, sealed
@@ -86,7 +86,9 @@ async def import_archive(archive: Archive, path: Path, owner: str | None = None)
     source = reading.open(nothing, options)[0]["source"]  # type: ignore[arg-type]
     if source is None:
         raise InvalidArgument("It is of an unknown version.")
-    number = (await archive.import_begun(source, path.name, reader.fingerprint_of(path))).number
+    number = (
+        await archive.write(exchange.import_begun, source, path.name, reader.fingerprint_of(path))
+    ).number
     report = ImportReport()
     while True:
         page = PAGE.validate_json(reading.page(nothing, options)[1])  # type: ignore[arg-type]
@@ -94,5 +96,5 @@ async def import_archive(archive: Archive, path: Path, owner: str | None = None)
         if page.following is None:
             break
         options["after"] = page.following
-    await archive.import_ended(number, ImportState.DONE)
+    await archive.write(exchange.import_ended, number, ImportState.DONE)
     return ImportResult(report.new, report.known, sum(report.unreadable.values()))

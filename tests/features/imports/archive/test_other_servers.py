@@ -9,7 +9,7 @@ import pytest
 from tests.archive.events import NOON
 from tests.features.imports.archive.importing import import_archive
 from tests.features.imports.backups import gowa, wacli
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ CLUB = "120363000000000001@g.us"
 
 
 async def test_a_store_of_gowa_is_taken_over(archive: Archive, tmp_path: Path) -> None:
-    await archive.set_own(gowa.DEVICE, None, "Max")
+    await archive.write(recording.set_own, gowa.DEVICE, None, "Max")
     path = gowa.storage(
         tmp_path / "chatstorage.db",
         chats=[(CLUB, "Club"), (ANA, "Ana")],
@@ -52,7 +52,7 @@ async def test_a_store_of_gowa_is_taken_over(archive: Archive, tmp_path: Path) -
 
 async def test_a_store_of_wacli_is_taken_over(archive: Archive, tmp_path: Path) -> None:
     own = "10000@s.whatsapp.net"
-    await archive.set_own(own, None, "Max")
+    await archive.write(recording.set_own, own, None, "Max")
     said = {"chat_jid": CLUB, "sender_jid": ANA, "ts": NOON}
     path = wacli.store(
         tmp_path / "wacli.db",

@@ -13,7 +13,7 @@ from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.features.imports.archive.importing import import_archive, import_chat
 from tests.features.imports.backups.lharries import bridge_database
 from tests.tables import for_each
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import MessageFilter, MessageKind
 from whatsapp_mcp.protobufs import E2E
@@ -63,7 +63,7 @@ async def test_a_group_export_finds_people_by_name_and_number(archive: Archive, 
     text += "[1/13/23, 1:00:02 PM] Stranger: three\n"
     path = tmp_path / "_chat.txt"
     path.write_text(text + "[1/13/23, 1:00:03 PM] +1 555 000 0009: four\n")
-    await archive.set_own(ev.ME, None, "Max")
+    await archive.write(recording.set_own, ev.ME, None, "Max")
     await archive.ingest(journal([ev.message("N1", chat=BOB, name="Bob")]))
     await import_chat(archive, path, GROUP)
     page = await archive.messages(MessageFilter(chat=GROUP), oldest_first=True)
@@ -164,7 +164,7 @@ async def test_numbers_and_hidden_jids_of_the_bridge_are_told_apart(
     archive: Archive, tmp_path: Path, sender: str, expected: str
 ) -> None:
     """The bridge drops the server of senders; its chats and what is known here tell, then the digits."""
-    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.write(recording.record_identities, [(ANA, ANA_LID)])
     await archive.ingest(journal([ev.message("G0", chat=GROUP, sender="4917177777777@lid")]))
     path = bridge_database(
         tmp_path / f"{sender}.db",

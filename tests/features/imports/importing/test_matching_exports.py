@@ -9,7 +9,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, NOW
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import open_archive, recording
 from whatsapp_mcp.features.imports import sentences
 from whatsapp_mcp.features.imports.importing.matching import match_exports
 from whatsapp_mcp.media import open_worker
@@ -45,8 +45,8 @@ async def test_each_export_of_a_folder_is_matched(tmp_path: Path) -> None:
         open_archive(account, write=True, now=lambda: NOW) as archive,
         open_worker(says=sentences.SAID) as worker,
     ):
-        await archive.set_own(ev.ME, ev.MY_LID, "Max")
-        await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
+        await archive.write(recording.set_own, ev.ME, ev.MY_LID, "Max")
+        await archive.write(recording.record_contacts, [ContactUpdate(ANA, saved_name="Ana")])
         found = await match_exports(archive, worker, folder)
     assert found == (
         ExportMatch("WhatsApp Chat - Ana (2).zip", None, (ANA,)),

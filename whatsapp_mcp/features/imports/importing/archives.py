@@ -11,6 +11,7 @@ from typing import Final
 
 import anyio.to_thread
 
+from whatsapp_mcp.archive import exchange
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.features.imports.foreign import ForeignArchive
 from whatsapp_mcp.features.imports.importing.media_files import MediaFiles, OpenFile, files_below
@@ -77,9 +78,9 @@ async def _take_files(work: Work, opened: ForeignArchive, open_file: OpenFile, r
         brought = await files.take(page.messages)
         left_out += brought.files_left_out
         if brought.files:
-            await work.archive.import_files(record.number, brought.files, 0)
+            await work.archive.write(exchange.import_files, record.number, brought.files, 0)
         work.brought(ImportReport(files=brought.files), page.read)
-    await work.archive.import_files(record.number, 0, max(0, left_out))
+    await work.archive.write(exchange.import_files, record.number, 0, max(0, left_out))
     work.brought(ImportReport(files_left_out=max(0, left_out)))
 
 

@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 
 import anyio.to_thread
 
+from whatsapp_mcp.archive import exchange
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, Unsupported, WhatsAppError
 from whatsapp_mcp.features.imports.exports.reader import read_chat_export, read_exported_file
 from whatsapp_mcp.features.imports.importing.matching import match_exports
@@ -102,9 +103,9 @@ async def _import_files(
             continue
         held = await anyio.to_thread.run_sync(require_room, media, len(content), limits, held)
         await work.archive.store_imported_file(record.number, message_id, name, content, work.stored.keep)
-        await work.archive.import_files(record.number, 1, 0)
+        await work.archive.write(exchange.import_files, record.number, 1, 0)
         work.brought(ImportReport(files=1))
-    await work.archive.import_files(record.number, 0, max(0, left_out))
+    await work.archive.write(exchange.import_files, record.number, 0, max(0, left_out))
     work.brought(ImportReport(files_left_out=max(0, left_out)))
 
 

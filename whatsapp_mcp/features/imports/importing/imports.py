@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, exchange
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
@@ -219,7 +219,7 @@ class Imports:
         (number,) = job.progress.numbers
         job.tell(lambda now: replace(now, state=ImportState.UNDOING))
         try:
-            while removed := await self._archive.import_undone(number):
+            while removed := await self._archive.write(exchange.import_undone, number):
                 job.tell(_removed(removed))
         except sqlite3.Error as error:
             raise Busy("The archive cannot be written.", "Look at the room on the disk.") from error

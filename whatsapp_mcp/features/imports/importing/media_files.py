@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import anyio.to_thread
 
+from whatsapp_mcp.archive import recording
 from whatsapp_mcp.archive.care import unlink_media
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, MessageNotFound
 from whatsapp_mcp.files.allowed_files import open_allowed
@@ -141,7 +142,9 @@ class MediaFiles:
 
     async def _record(self, ref: int, path: Path, size: int) -> bool:
         try:
-            is_recorded = await self._archive.record_imported_file(self._number, ref, str(path), size)
+            is_recorded = await self._archive.write(
+                recording.record_imported_file, self._number, ref, str(path), size
+            )
         except MessageNotFound:
             is_recorded = False
         if not is_recorded:  # the message was deleted meanwhile

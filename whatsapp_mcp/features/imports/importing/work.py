@@ -10,7 +10,7 @@ from typing import Protocol
 
 import anyio
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, exchange
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, ImportStep
@@ -75,21 +75,21 @@ class Work:
             self.job.tell(lambda now: replace(now, source=source))
             yield ImportRecord(0, source, file, chat, datetime.now(UTC))
             return
-        record = await self.archive.import_begun(source, file, fingerprint, chat)
+        record = await self.archive.write(exchange.import_begun, source, file, fingerprint, chat)
         number = record.number
         self.job.tell(lambda now: replace(now, source=source, numbers=(*now.numbers, number)))
         self.brought(record.report)
         try:
             yield record
         except WhatsAppError as error:
-            await self.archive.import_ended(number, ImportState.FAILED, said(error))
+            await self.archive.write(exchange.import_ended, number, ImportState.FAILED, said(error))
             raise
         except anyio.get_cancelled_exc_class():
             if self.job.is_cancelled:
                 with anyio.CancelScope(shield=True):
-                    await self.archive.import_ended(number, ImportState.CANCELLED, None)
+                    await self.archive.write(exchange.import_ended, number, ImportState.CANCELLED, None)
             raise
-        await self.archive.import_ended(number, ImportState.DONE, None)
+        await self.archive.write(exchange.import_ended, number, ImportState.DONE, None)
 
 
 def said(error: WhatsAppError) -> str:

@@ -8,12 +8,12 @@ from datetime import datetime
 from whatsapp_mcp.archive import read
 from whatsapp_mcp.archive.database import column
 from whatsapp_mcp.archive.write.applying import Applying
-from whatsapp_mcp.archive.write.outbox import move, outbox_withdrawn, retry_album_files
+from whatsapp_mcp.archive.write.outbox.states import move, retry_album_files, withdrawn
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import FORMER_GONE, REPLACED, REPLIED, OutboxEntry, SendRequest, SendStatus
 
 
-def outbox_released(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
+def released(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
     """A person said yes: `held` becomes `queued`, and waits for the connection until then.
 
     A scheduled send becomes `scheduled`; one whose moment has passed is due now. Of an album that WhatsApp
@@ -35,7 +35,7 @@ def outbox_released(on: Applying, send_id: int, expires_at: datetime) -> OutboxE
     return move(on.db, entry, SendStatus.SCHEDULED, due_at=due, expires_at=None)
 
 
-def outbox_due(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
+def due(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
     """The moment of a `scheduled` send has come: `queued`, until then; `failed` if somebody has replied.
 
     Raises:
@@ -47,7 +47,7 @@ def outbox_due(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
     return move(on.db, entry, SendStatus.QUEUED, expires_at=_milliseconds(expires_at))
 
 
-def outbox_asked(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
+def asked(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
     """A person is asked about a `scheduled` or `queued` send that would go out now: `held`, until then.
 
     Raises:
@@ -59,10 +59,10 @@ def outbox_asked(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntr
     return move(on.db, entry, SendStatus.HELD, expires_at=_milliseconds(expires_at))
 
 
-def outbox_postponed(on: Applying, send_id: int) -> OutboxEntry:
+def postponed(on: Applying, send_id: int) -> OutboxEntry:
     """A scheduled send that is `queued` or `held` goes back to `scheduled`: it is decided about once more.
 
-    What a held one replaces goes no more, as with `outbox_released`; if it has gone out, this one fails.
+    What a held one replaces goes no more, as with `released`; if it has gone out, this one fails.
 
     Raises:
         InvalidArgument: It is in another state, is not a scheduled send, or may have gone out.
@@ -102,7 +102,7 @@ def replace_waiting(on: Applying, request: SendRequest, send_id: int) -> None:
         )
     replaced = f"{REPLACED} {send_id}."
     if former.reason is None or not former.reason.endswith(replaced):
-        outbox_withdrawn(on, former.send_id, replaced)
+        withdrawn(on, former.send_id, replaced)
     if request.unless_reply and request.at is not None:
         on.db.execute(
             """UPDATE outbox SET (replies_after, created_at) = (SELECT replies_after, created_at FROM outbox

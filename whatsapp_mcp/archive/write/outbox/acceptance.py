@@ -18,8 +18,8 @@ from whatsapp_mcp.archive import read
 from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
-from whatsapp_mcp.archive.write.outbox import announce, move, retry_album_files
-from whatsapp_mcp.archive.write.waiting_sends import replace_former, replace_waiting
+from whatsapp_mcp.archive.write.outbox.states import announce, move, retry_album_files
+from whatsapp_mcp.archive.write.outbox.waiting import replace_former, replace_waiting
 from whatsapp_mcp.errors import InvalidArgument, KeyReused, SendUnknown, WhatsAppError, from_payload
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
@@ -45,7 +45,7 @@ Obstacle = Annotated[WhatsAppError | None, PlainValidator(_error_of), PlainSeria
 """An error, or none, as an operation carries it."""
 
 
-def outbox_add(
+def add(
     on: Applying,
     request: SendRequest,
     *,
@@ -67,7 +67,7 @@ def outbox_add(
         obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
         handed_to: To which client it is about to be handed over: it becomes `sending` in the same
             transaction, unless an earlier send to its chat is not settled.
-        secret: As of `outbox_sending`.
+        secret: As of `sending`.
         held: Whether it waits for a person's yes: `held` instead of `queued`.
         scheduling: For whom it is, and whose words had been handed out to whoever wrote it.
 

@@ -29,8 +29,8 @@ from whatsapp_mcp.errors import (
 from whatsapp_mcp.models import REPLIED, AlbumContent, AlbumFileContent, OutboxEntry, SendRequest, SendStatus
 
 
-def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
-    """Settle damaged rows (`damaged_sends`); see `Archive.outbox_quarantine`."""
+def quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
+    """Settle damaged rows (`damaged_sends`); see `Archive.quarantine`."""
     # What was queued has not gone out; about the others no more evidence can come.
     on.db.executemany(
         f"""UPDATE outbox SET status = CASE status WHEN 'queued' THEN 'failed' ELSE 'unknown' END,
@@ -106,8 +106,8 @@ def move(
     return entry
 
 
-def outbox_withdrawn(on: Applying, send_id: int, reason: str) -> OutboxEntry:
-    """Expired, refused or given up while it waited: it never goes out, and ends as with `outbox_failed`.
+def withdrawn(on: Applying, send_id: int, reason: str) -> OutboxEntry:
+    """Expired, refused or given up while it waited: it never goes out, and ends as with `failed`.
 
     Raises:
         InvalidArgument: It neither is held, scheduled nor queued (any more): it may be on its way.
@@ -115,20 +115,20 @@ def outbox_withdrawn(on: Applying, send_id: int, reason: str) -> OutboxEntry:
     entry = read.outbox_get(on.db, send_id)
     if entry.status not in _WAITING:
         raise InvalidArgument(f"Send {send_id} is {entry.status} already.", "Look at message_status.")
-    return outbox_failed(on, send_id, reason)
+    return failed(on, send_id, reason)
 
 
-def outbox_failed(on: Applying, send_id: int, reason: str) -> OutboxEntry:
+def failed(on: Applying, send_id: int, reason: str) -> OutboxEntry:
     """Refused: `failed`, for it has not gone out; `unknown` if it may have gone out an earlier time."""
     entry = read.outbox_get(on.db, send_id)
     if entry.reason is None or entry.status is SendStatus.UNKNOWN:
         return move(on.db, entry, SendStatus.FAILED, reason)
     if entry.status is SendStatus.QUEUED:
-        outbox_sending(on, send_id)
-    return outbox_unknown(on, send_id, f"{entry.reason} {reason}", traceable=False)
+        sending(on, send_id)
+    return unknown(on, send_id, f"{entry.reason} {reason}", traceable=False)
 
 
-def outbox_queued(
+def queued(
     on: Applying, send_id: int, reason: str | None = None, *, handed_to: str | None = None
 ) -> OutboxEntry:
     """It goes back to `queued`: it has not gone out, or a second time would change nothing.
@@ -143,7 +143,7 @@ def outbox_queued(
     return move(on.db, read.outbox_get(on.db, send_id), SendStatus.QUEUED, reason, handed_to)
 
 
-def outbox_sending(
+def sending(
     on: Applying, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
 ) -> OutboxEntry:
     """`queued` becomes `sending`: about to be handed over; `failed` if it was not to go out after a reply.
@@ -162,7 +162,7 @@ def outbox_sending(
     return move(on.db, entry, SendStatus.SENDING, entry.reason, **handed)
 
 
-def outbox_unknown(
+def unknown(
     on: Applying,
     send_id: int,
     reason: str,
@@ -206,7 +206,7 @@ def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
     return bool(named) or state.names_send(db, wa_id)
 
 
-def outbox_sent(
+def sent(
     on: Applying,
     send_id: int,
     message_id: str,
@@ -214,7 +214,7 @@ def outbox_sent(
     *,
     updates: Sequence[TaggedUpdate] | None = None,
 ) -> OutboxEntry:
-    """WhatsApp took it; the own message is stored with it. See `Archive.outbox_sent`.
+    """WhatsApp took it; the own message is stored with it. See `Archive.sent`.
 
     Args:
         on: The operation.
