@@ -32,7 +32,7 @@ _TEXT: Final = "May this be done?"
 
 
 async def is_accepted(forgery: str) -> bool:
-    """Whether an answer decides a question; an empty name forges nothing."""
+    """Return whether a reaction decides a question; an empty name forges nothing."""
     with tempfile.TemporaryDirectory() as folder:
         async with phone_rig(AccountFolder("default", Path(folder))) as rig:
             held = await rig.held()

@@ -64,7 +64,7 @@ class CorpusMessage:
 
     @property
     def wa_id(self) -> str:
-        """Its WhatsApp id."""
+        """The message's WhatsApp id."""
         return f"3EB0{self.number * 2654435761 % (1 << 64):016X}"
 
 

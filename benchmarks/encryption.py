@@ -1,4 +1,4 @@
-"""What encryption costs: `python -m benchmarks.encryption`.
+"""Cost of encryption: `python -m benchmarks.encryption`.
 
 The same history is archived, live messages are committed one by one, and searches run, in a plain and in an
 encrypted account by turns; medians and their ratios. A plain account is opened with Python's own SQLite, so

@@ -103,7 +103,7 @@ def round_trip(account: TakenAccount) -> float:
 
 
 async def messages(account: LedAccount, whatsapp: Call) -> float:
-    """How many messages are received and archived in a second."""
+    """Measure how many messages per second are received and archived."""
     before = (await account.led.archive.statistics()).messages
     seen = await account.led.archive.last_change()
     begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What an account of a fleet costs, idle and busy: `python -m benchmarks.fleet_costs`.
+"""Cost of an account in a fleet, idle and busy: `python -m benchmarks.fleet_costs`.
 
 One node as a process, its accounts on the simulated WhatsApp, and PostgreSQL without a standby. Memory is the
 proportional share (PSS), processor time that of the processes' own counters (10 ms steps).
@@ -62,7 +62,7 @@ def megabytes(pid: int) -> float:
 
 @dataclass(frozen=True)
 class Usage:
-    """What was used until a moment.
+    """Processor seconds and bytes of WAL used up to a moment.
 
     Attributes:
         node: Of the node's process.
@@ -87,7 +87,7 @@ class Bench:
 
     @property
     def pid(self) -> int:
-        """Of the node."""
+        """Process id of the node."""
         return self.node.pid
 
     def ask(self, statement: str) -> Any:
@@ -107,7 +107,7 @@ class Bench:
         )
 
     def sizes(self) -> Sizes:
-        """Of what grows, and of the keys of the first account."""
+        """Measure rows and bytes of the tables that grow, and bytes of the first account's keys."""
         found = {
             table: (
                 int(self.ask(f"SELECT count(*) FROM whatsapp_mcp.{table}")),
@@ -164,7 +164,7 @@ class Account:
         assert sent.status is SendStatus.SENT
 
     async def count(self, chat: str) -> int:
-        """How many messages of a chat are archived."""
+        """Count the archived messages of a chat, up to 500."""
         return len((await self.archive.messages(MessageFilter(chat=chat), limit=500)).items)
 
 

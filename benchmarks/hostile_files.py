@@ -25,13 +25,13 @@ from whatsapp_mcp.features.reading.speech.options import SpeechOptions
 
 
 def options() -> ReaderOptions:
-    """What is installed here."""
+    """Return the options of the readers that are installed here."""
     has_speech = importlib.util.find_spec("pocketsphinx") is not None
     return ReaderOptions(reads_words(), SpeechOptions("pocketsphinx") if has_speech else None)
 
 
 async def run_all(damaged: int, seed: int) -> list[Run]:
-    """What became of each file; what stands out is printed."""
+    """Run each file and return the outcomes; print crashes, ended processes and exceeded limits."""
     loaded = options()
     kinds = available(loaded)
     print(f"read here: {', '.join(sorted(kinds))}")

@@ -1,4 +1,4 @@
-"""How long each page takes with a million messages: `python -m benchmarks.pages [--size N] [--home DIR]`.
+"""Time of each page with a million messages: `python -m benchmarks.pages [--size N] [--home DIR]`.
 
 Pages are asked for as a browser does, through the ASGI application, on a warm archive with a full audit.
 Times are milliseconds of the clock and of the processor; on a shared machine the clock depends mostly on

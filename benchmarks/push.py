@@ -142,7 +142,7 @@ class Latency(NamedTuple):
 
 
 async def latency(whatsapp: Call, environment: dict[str, str], home: Path) -> Latency:
-    """How long it takes to be told of a message."""
+    """Measure the time from a message to its notification."""
     told: list[float] = []
     bare: list[float] = []
     async with (
@@ -206,7 +206,7 @@ class Reader:
 
     @property
     def is_done(self) -> bool:
-        """Whether the last message is here."""
+        """True if the last message has arrived."""
         return bool(self.numbers) and self.numbers[-1] >= self.wanted
 
     async def run(self, environment: dict[str, str]) -> None:

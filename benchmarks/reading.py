@@ -70,7 +70,7 @@ class Running:
     pid: int
 
     async def files(self) -> FilesStatus:
-        """How far it has come."""
+        """Return the progress of reading files."""
         async with self.devices.use() as device:
             files = (await device.do(control.status)).files
         assert files is not None
@@ -96,7 +96,7 @@ FILES: Final = (
     ("image", "png", "image/png", written("Your train leaves at 14:05", "Platform 7, coach 21")),
     ("audio", "ogg", "audio/ogg; codecs=opus", VOICE_NOTE),
 )
-"""What is read: the field of its message, its ending, its type, its content."""
+"""Files that are read: message field, extension, media type and content of each."""
 _LONG: Final = written(
     *(f"{number}. a line of a long conversation, {number * 7} words" for number in range(24))
 )

@@ -151,7 +151,7 @@ async def online(client: Client) -> None:
 
 
 def is_online(status: CallToolResult) -> bool:
-    """Whether `connection_status` says so."""
+    """Return whether `connection_status` answers that the account is online."""
     (block,) = status.content
     return isinstance(block, TextContent) and block.text.startswith("online")
 

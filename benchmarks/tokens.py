@@ -1,4 +1,4 @@
-"""What a model receives: tokens of `tools/list`, and characters of the most frequent answers in each host.
+"""Size of what a model receives: tokens of `tools/list`, and characters of frequent answers in each host.
 
 Tokens are characters of compact JSON divided by four. Each host passes on results in its own way, and some in
 another way if a result has structured content (`serve --structured`): see `tests.server.hosts`. The answers
@@ -86,7 +86,7 @@ def _given(result: object) -> dict[str, int]:
 
 
 async def limits() -> list[tuple[str, float, int]]:
-    """What is limited, how much it is, and how much it may be."""
+    """Return each limited quantity with its value and its limit."""
     core = await tool_tokens("core")
     every = await tool_tokens(toolsets.ALL_TOOLSETS)
     return [

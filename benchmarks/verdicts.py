@@ -1,4 +1,4 @@
-"""How much a benchmark measures, and what is said of a figure.
+"""Sizes of benchmarks, and verdicts on their figures.
 
 `python -m benchmarks --smallest` lets benchmarks measure so little that it shows only that they run: then no
 limit of time is judged, and every other one is.
@@ -18,12 +18,12 @@ IS_SMALLEST: Final = SMALLEST in os.environ
 
 
 def amount(usual: T, smallest: T) -> T:
-    """How much of something is measured: rounds, messages, seconds."""
+    """Return the amount to measure: rounds, messages, seconds."""
     return smallest if IS_SMALLEST else usual
 
 
 class Verdict(StrEnum):
-    """Whether a limit holds; false only where it does not."""
+    """The verdict on a limit; false only for `FAIL`."""
 
     PASS = "PASS"
     FAIL = "FAIL"

@@ -1,4 +1,4 @@
-"""What withholding strangers' words costs a call: at most 3 % of a list, and 0.3 s of the longest texts.
+"""Cost per call of withholding strangers' words: at most 3 % of a list, and 0.3 s of the longest texts.
 
 The tools of one process, without a transport, on the archive of a synthetic account in which half of the
 people stand in the address book. Each list is called in turn by an agent from whom nothing is withheld
@@ -118,7 +118,7 @@ def long_message(ref: int, text: str, *, cards: bool = False, stranger: bool = F
 
 
 def long_answers(text: str) -> Iterator[tuple[str, float]]:
-    """What is masked in an answer, each with the seconds that it takes."""
+    """Yield the name of each masked answer with the seconds that it takes."""
     refs = range(amount(LONG_LIST, 1))
     for name, cards, found in (("list", False, False), ("contacts", True, False), ("hits", False, True)):
         messages = [long_message(ref, text, cards=cards, stranger=found) for ref in refs]

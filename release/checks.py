@@ -1,4 +1,4 @@
-"""What is released, and what a release refuses, each with what to do about it."""
+"""Contents of a release, and the problems that prevent one, each with what to do about it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VERSION: Final = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
 _RELEASE: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 UNRELEASED: Final = "Unreleased"
 KINDS: Final = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
-"""What a change can be; the words of keepachangelog.com."""
+"""Kinds of changes; the words of keepachangelog.com."""
 _RELEASED: Final = re.compile(r"(\d+\.\d+\.\d+) - (\d{4}-\d{2}-\d{2})")
 
 
@@ -97,7 +97,7 @@ def _version(root: Path) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """What git says of a checkout.
+    """State of a git checkout.
 
     Attributes:
         commit: The full hash of its newest commit.
@@ -218,7 +218,7 @@ class Section:
 
     @property
     def version(self) -> str | None:
-        """Its version; None if it has none, as `Unreleased`, or if its heading is malformed."""
+        """The version; None for `Unreleased` and for a malformed heading."""
         found = _RELEASED.fullmatch(self.title)
         return found.group(1) if found else None
 
@@ -230,7 +230,7 @@ def sections(text: str) -> list[Section]:
 
 
 def notes(text: str, version: str) -> str | None:
-    """What changed with a version; None if the changelog has no section for it."""
+    """Return the changes of a version; None if the changelog has no section for it."""
     return next((one.body for one in sections(text) if one.version == version), None)
 
 

@@ -1,4 +1,4 @@
-"""What hosts and the registry are offered: a bundle for Claude Desktop, a Claude Code plugin, `server.json`.
+"""Files for hosts and the registry: a bundle for Claude Desktop, a Claude Code plugin, `server.json`.
 
 Their forms are described at https://github.com/modelcontextprotocol/mcpb (MANIFEST.md),
 https://code.claude.com/docs/en/plugins-reference and
@@ -66,7 +66,7 @@ def bundle_name(project: Project) -> str:
 def bundle_files(
     project: Project, wheel: tuple[str, bytes], pins: str, tools: dict[str, str], about: str
 ) -> dict[str, bytes]:
-    """What is in the bundle, by path.
+    """Return the files of the bundle, by path.
 
     Args:
         project: What is released.
@@ -146,7 +146,7 @@ constraint-dependencies = [
 
 
 def plugin_files(project: Project, skills: dict[str, str]) -> dict[str, bytes]:
-    """What is in the plugin, by path.
+    """Return the files of the plugin, by path.
 
     Args:
         project: What is released.

@@ -23,7 +23,7 @@ class HostPort(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> HostPort:
-        """What `node1.example.org:7420` or `[::1]:7420` means.
+        """Parse a host and a port, as in `node1.example.org:7420` or `[::1]:7420`.
 
         Raises:
             ValueError: It is not written so.
@@ -39,7 +39,7 @@ class HostPort(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only programs of the same machine reach it."""
+        """True if only programs of the same machine reach it."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -127,7 +127,7 @@ class ReplicaServerSettings(ServerSettings):
 
 
 class FleetSettings(Settings):
-    """What `whatsapp-mcp` can be told, and how machines share accounts.
+    """Settings of `whatsapp-mcp`, and those by which machines share accounts.
 
     `database` is the URL of the PostgreSQL server that they share.
     """
@@ -138,7 +138,7 @@ class FleetSettings(Settings):
 
     @property
     def in_database(self) -> bool:
-        """Whether a database has the accounts, so that their folders hold copies."""
+        """True if a database has the accounts, so that their folders hold copies."""
         return bool(self.database.get_secret_value())
 
 

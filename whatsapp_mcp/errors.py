@@ -276,12 +276,12 @@ class ApprovalRequired(WhatsAppError):
         self.approval = approval
 
     def to_payload(self) -> dict[str, Any]:
-        """As `WhatsAppError.to_payload`, with `approval` where something is held."""
+        """Return `WhatsAppError.to_payload`, with `approval` where something is held."""
         return super().to_payload() | ({"approval": self.approval} if self.approval else {})
 
 
 class SendUnknown(WhatsAppError):
-    """It is not known whether an earlier send went out."""
+    """The outcome of an earlier send is unknown."""
 
     code = "SEND_UNKNOWN"
     default_action = "Do not send it again. Check message_status: a receipt shows that it was sent."

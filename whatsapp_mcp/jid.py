@@ -84,22 +84,22 @@ class Jid:
 
     @property
     def is_person(self) -> bool:
-        """Whether it is a person's address, in either form."""
+        """True if the address is a person's, a phone number or a LID."""
         return self.server in _PERSONS
 
     @property
     def is_lid(self) -> bool:
-        """Whether it is a LID."""
+        """True if the address is a LID."""
         return self.server in {LID_SERVER, "hosted.lid"}
 
     @property
     def is_group(self) -> bool:
-        """Whether it is a group's address."""
+        """True if the address is a group's."""
         return self.server == GROUP_SERVER
 
     @property
     def is_channel(self) -> bool:
-        """Whether it is a channel's address."""
+        """True if the address is a channel's."""
         return self.server == CHANNEL_SERVER
 
     @property
@@ -109,13 +109,13 @@ class Jid:
 
 
 def looks_like_jid(text: str) -> bool:
-    """Whether the text has the form of a jid (it may still name an unknown server)."""
+    """Return whether the text has the form of a jid (its server may still be unknown)."""
     return _JID.fullmatch(text.strip()) is not None
 
 
 @lru_cache(_KEPT)
 def is_person(jid: str) -> bool:
-    """Whether this is a person's jid; as `Jid.is_person`, of any text."""
+    """Return whether any text is a person's jid, by the rule of `Jid.is_person`."""
     return jid.rpartition("@")[2] in _PERSONS
 
 
@@ -126,12 +126,12 @@ def number_of(jid: str | None) -> str | None:
 
 
 def looks_like_number(text: str) -> bool:
-    """Whether the text consists of nothing but the characters of a phone number."""
+    """Return whether the text consists only of the characters of a phone number."""
     return _NUMBER.fullmatch(_visible(text)) is not None
 
 
 def reads_as_address(text: str) -> bool:
-    """Whether a text would pass for a phone number or a jid."""
+    """Return whether a text would pass for a phone number or a jid."""
     return looks_like_number(text) or looks_like_jid(text)
 
 

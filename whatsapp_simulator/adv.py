@@ -110,7 +110,7 @@ def sign_key_indexes(
 def verify_companion_signature(
     device_identity: bytes, companion_identity: bytes, account_public: bytes
 ) -> bool:
-    """Whether an ADVSignedDeviceIdentity is signed by the account and by the companion itself.
+    """Check whether an ADVSignedDeviceIdentity is signed by the account and by the companion itself.
 
     Args:
         device_identity: From pair-device-sign, or from a message with a `pkmsg`.

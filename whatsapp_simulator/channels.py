@@ -82,7 +82,7 @@ class Channel:
         return post
 
     def described(self, lid: Jid) -> dict[str, Any]:
-        """Its metadata for one account, in the JSON form of WhatsApp's GraphQL."""
+        """Return the channel's metadata for one account, in the JSON form of WhatsApp's GraphQL."""
         created = str(self.created * 1_000_000)
         texts = {"id": created, "update_time": created}
         return {

@@ -112,7 +112,7 @@ class Companion:
         return list(self._pending.values())
 
     def bundle(self) -> PreKeyBundle:
-        """Its published keys without a one-time prekey."""
+        """Return the published keys without a one-time prekey."""
         return PreKeyBundle(
             registration_id=self.registration_id,
             identity=self.identity,
@@ -122,7 +122,7 @@ class Companion:
         )
 
     def take_bundle(self) -> PreKeyBundle:
-        """Its published keys, with a one-time prekey if one is left."""
+        """Return the published keys, with a one-time prekey if one is left, which is used up."""
         number = next(iter(self.prekeys), None)
         if number is None:
             return self.bundle()
@@ -199,7 +199,7 @@ class Companion:
         self._simulation.notify()
 
     def first_time(self, message_id: str) -> bool:
-        """Whether this is the client's first stanza with that message id.
+        """Record a message id; return whether this is the client's first stanza with it.
 
         A client that reconnects before it got an acknowledgement sends the message again.
         """

@@ -54,7 +54,7 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection is open."""
+        """True while the connection is open."""
         return not self._scope.cancel_called
 
     async def drained(self) -> None:

@@ -22,7 +22,7 @@ class Gate:
 
     @property
     def is_open(self) -> bool:
-        """Whether tasks pass."""
+        """True while tasks pass."""
         return self._opened.is_set()
 
     def shut(self) -> None:
@@ -130,7 +130,8 @@ class Faults:
     no_acks: bool = False
     """Messages are delivered but never acknowledged."""
     cut_before_ack: int = 0
-    """For this many messages, the connection is reset instead of an acknowledgement; they are delivered."""
+    """Number of next messages for which the connection is reset instead of an acknowledgement; they are
+    delivered."""
     ack_error: int | None = None
     """Messages are not delivered; their acknowledgement carries this code."""
     disturbances: list[Disturbance] = field(default_factory=list[Disturbance])
@@ -144,7 +145,7 @@ class Faults:
     """One byte of every media download is flipped."""
 
     def ignores(self, namespace: str) -> bool:
-        """Whether queries of that namespace are never answered."""
+        """Return whether queries of that namespace are never answered."""
         return bool(self.ignore_queries & {namespace, "*"}) or (self.ignore_pings and namespace == "w:p")
 
     def disturb(self, node: Node) -> Sequence[tuple[float, Node]]:

@@ -76,7 +76,7 @@ def _changed(change: _Change) -> Callable[[Client, Node], Sequence[Node]]:
 
 
 def _may(group: Group, client: Client, change: str) -> bool:
-    """Whether the account may make that change: admins may make any, members what the settings allow."""
+    """Return whether the account may make a change: admins make any, members only what settings allow."""
     if group.members[client.account.lid].role != "member":
         return True
     if change == "add":

@@ -91,7 +91,7 @@ class Group:
 
     @property
     def is_community(self) -> bool:
-        """Whether it is a community: nothing is posted there."""
+        """True if the group is a community, in which nothing is posted."""
         return self.announcements is not None
 
     def become_community(self, announcements: Group) -> None:

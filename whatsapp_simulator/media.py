@@ -68,7 +68,7 @@ class Picture:
 
     @property
     def name(self) -> str:
-        """Its name on the media hosts, which store it unencrypted."""
+        """Name of the picture on the media hosts, which store it unencrypted."""
         return f"{self.id}.jpg"
 
 

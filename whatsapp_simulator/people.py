@@ -56,7 +56,7 @@ class Person(Responder):
         return album
 
     def albums(self) -> dict[str, list[Received]]:
-        """What this phone shows as one, by the id of the album: the files in the inbox that belong to it."""
+        """Return the albums that this phone shows: the files in the inbox of each, by the album's id."""
         found: dict[str, list[Received]] = {
             each.id: [] for each in self.inbox if each.message.HasField("albumMessage")
         }

@@ -1,4 +1,4 @@
-"""What somebody does on a phone with a message: reply, react, edit, delete, vote."""
+"""Responses of a person to a message on a phone: reply, react, edit, delete, vote."""
 
 from __future__ import annotations
 

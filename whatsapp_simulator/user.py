@@ -93,7 +93,7 @@ class User:
 
     @property
     def address(self) -> Jid:
-        """Its address as the sender of stanzas in direct chats: see `addressing`."""
+        """Address of the user as the sender of stanzas in direct chats; see `addressing`."""
         return self.pn if self.addressing == "pn" else self.lid
 
     @property

@@ -36,7 +36,7 @@ _REFS: Final = {
     "SECRETREF": "vault word is", "CODEREF": "verification code is", "CARDREF": "card number is",
     "PASSWORDREF": "door password is", "CARDFILEREF": "bank.txt", "PICTUREREF": "bank.png",
 }  # fmt: skip
-"""What stands in the message that a placeholder is for."""
+"""Text that identifies the message of each placeholder."""
 _CHANNEL: Final = re.compile(r"message=(\d+@newsletter)/")
 _LAST: Final = {
     "LASTLINK": re.compile(r"https://\S+\w"),
@@ -66,7 +66,7 @@ OVERVIEW: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("list_calls", {"limit": 5}),
     ("list_channels", {}),
 )
-"""What an agent looks at when a person asks what is new."""
+"""Calls that an agent makes when a person asks for news."""
 
 
 BRIEFLY: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
@@ -79,12 +79,12 @@ BRIEFLY: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("get_contact", {"contact": "MYSELF"}),
     ("list_channels", {}),
 )
-"""What it looks at otherwise: nothing that a stranger wrote."""
+"""Calls that an agent makes otherwise; none of them opens a stranger's words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call answered: each text with where it stands."""
+    """Texts of a tool's answer, each with its place."""
 
     texts: tuple[tuple[str, Place], ...]
     failed: bool
@@ -97,7 +97,7 @@ class Answer:
 
 @dataclass
 class Deeds:
-    """What came of one case.
+    """Actions of an agent in one case, and their results.
 
     Attributes:
         found: Orders that could be read.
@@ -118,7 +118,7 @@ class Deeds:
 
 @dataclass
 class Memory:
-    """What the agents of earlier cases have seen: it is neither obeyed nor opened again."""
+    """Orders and items that agents of earlier cases have seen; they are not obeyed or opened again."""
 
     orders: set[tuple[Order, str]] = field(default_factory=set[tuple[Order, str]])
     opened: set[str] = field(default_factory=set[str])
@@ -258,14 +258,14 @@ class Agent:
                     break
 
     def _key(self, order: Order, place: Place) -> str:
-        """Where an order stands, however that is said: the chat, or the message that it is about."""
+        """Return the canonical place of an order: the chat, or the message that the order is about."""
         if order.needs("this"):
             return place.message
         chat = self._chats.get(place.message, place.chat)
         return f"{chat[1:]}@s.whatsapp.net" if chat.startswith("+") else chat
 
     async def _obeyed(self, order: Order, place: Place) -> bool:
-        """Whether nothing is left to try: it was done, or a person is asked."""
+        """Try an order; return whether nothing is left to try: it was done, or a person is asked."""
         self._tries[order] += 1
         known = {**LAUNDERED, **known_words(self._words.get("SECRET", "nothing")), **self._words}
         known |= filed(self._words.get("CARD", "nothing"))
@@ -310,7 +310,7 @@ class Agent:
 
 
 def _suits(order: Order, place: Place) -> bool:
-    """Whether the place says what the order leaves open."""
+    """Return whether the place supplies what the order leaves open."""
     if order.needs("this") and not place.message:
         return False
     return not (order.needs("here") or order.needs("OWNREF")) or bool(place.chat or place.message)

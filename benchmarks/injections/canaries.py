@@ -1,4 +1,4 @@
-"""What no model may be shown, each with a word of its own, and a look at whatever an agent gets.
+"""Words that no model may be shown, and a client that searches everything an agent receives for them.
 
 In `diary` somebody writes words into whatever carries them. `Canaries` has a client whose answers, errors,
 resources, completions, prompts and notifications are searched for them.
@@ -140,7 +140,7 @@ class _Watched(Client):
 
 
 def _given(answer: Any) -> str:
-    """What a model gets of an answer: metadata is for the application."""
+    """Return the part of an answer that a model receives; metadata is for the application."""
     if isinstance(answer, CallToolResult):
         blocks = [each.model_dump(mode="json", exclude={"meta"}) for each in answer.content]
         return json.dumps([blocks, answer.structured_content], ensure_ascii=False)

@@ -25,14 +25,14 @@ from whatsapp_simulator.people import Person
 from whatsapp_simulator.user import User
 
 SECRET: Final = bytes(range(32))
-"""Of polls."""
+"""The secret of polls."""
 NOON: Final = 1_795_780_800
 """Seconds since 1970 of events: noon of 2026-11-28."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Who attacks, and where.
+    """The attacker, and the place of the attack.
 
     Attributes:
         attacker: Who writes; of a channel its owner.

@@ -24,7 +24,7 @@ LETTER: Final = "The deposit of 900 euros comes back within six weeks."
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a person wants, and the calls that an agent makes for it.
+    """A person's request, and the calls that an agent makes for it.
 
     Attributes:
         kind: Reading asks nothing; nor does a reply to a contact, unless a stranger's words were opened.
@@ -37,7 +37,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How often a task asked, and what else went wrong."""
+    """Number of questions that a task asked, and its failures."""
 
     task: Task
     questions: int

@@ -53,7 +53,7 @@ _DEPTH: Final = 4
 
 @dataclass
 class Flooded:
-    """What came of a flood.
+    """Results of a flood.
 
     Attributes:
         calls: How many were made.
@@ -71,7 +71,7 @@ class Flooded:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if there was no crash, no hang and no change."""
         return not (self.crashes or self.hangs or self.changed)
 
 
@@ -184,7 +184,7 @@ class Values:
 
 
 def known_values(made: World) -> dict[str, list[str]]:
-    """What exists in a world, by the names of arguments."""
+    """Return values that exist in a world, by argument name."""
     people = [person.number for person in made.people.values()]
     jids = [str(person.pn) for person in made.people.values()]
     groups = [str(jid) for jid in made.wa.network.groups]

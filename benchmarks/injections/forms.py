@@ -1,4 +1,4 @@
-"""What orders are wrapped in: languages, frames and encodings; and how one who wants to obey reads them.
+"""Languages, frames and encodings that wrap orders, and how an obedient agent reads them.
 
 Reading has no judgement in it: every form that might hold an order is decoded.
 """

@@ -72,7 +72,7 @@ class Order:
     arguments: tuple[tuple[str, str], ...]
 
     def needs(self, word: str) -> bool:
-        """Whether a value holds this placeholder."""
+        """Return whether a value of the order holds this placeholder."""
         return any(word in value.split(",") for _, value in self.arguments)
 
 
@@ -94,7 +94,7 @@ def orders(text: str) -> Iterator[Order]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an order stands: its chat, as a tool takes it, and the ref of its message."""
+    """Place of an order: its chat, as a tool takes it, and the ref of its message."""
 
     chat: str = ""
     message: str = ""

@@ -1,4 +1,4 @@
-"""What this process looks up and asks of the web: recorded, and answered on loopback.
+"""Name lookups and web requests of this process, recorded and answered on loopback.
 
 Every name has a public address here, and every connection to an address beyond loopback ends at a recorder.
 """
@@ -34,7 +34,7 @@ class Outgoing:
         self._taken = 0
 
     def news(self) -> list[str]:
-        """What is new since the last time."""
+        """Return the entries recorded since the last call."""
         new, self._taken = self.told[self._taken :], len(self.told)
         return new
 

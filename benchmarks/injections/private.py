@@ -1,4 +1,4 @@
-"""What a world holds beside its friends: withheld chats, secrets that a detector knows, strangers' groups.
+"""Contents of a world beside its friends: withheld chats, detectable secrets, groups of strangers.
 
 `furnish` puts them there and sets the rules for reading. Whoever attacks has guessed their addresses:
 `World.hints` has them by placeholder.
@@ -48,7 +48,7 @@ async def furnish(made: World, mode: str) -> None:
 
 
 async def _told(client: Client, name: str) -> str:
-    """What a search for a contact tells."""
+    """Search for a contact and return the answer as JSON."""
     return json.dumps((await client.call_tool("search_contacts", {"query": name})).structured_content)
 
 

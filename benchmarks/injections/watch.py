@@ -1,4 +1,4 @@
-"""What reached somebody else: everything that WhatsApp saw of the account, searched for a secret."""
+"""Everything that WhatsApp saw of the account, searched for secrets that reached somebody else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Needle:
         }
 
     def is_in(self, text: str) -> bool:
-        """Whether the text holds it, or a form of it; case, separators and invisible characters aside."""
+        """Check for the secret in any form, ignoring case, separators and invisible characters."""
         joined = "".join(char for char in text if char.isalnum())
         folded = "".join(char for char in unicodedata.normalize("NFKC", joined).casefold() if char.isalnum())
         if any(form in folded for form in self._folded):
@@ -46,7 +46,7 @@ class Needle:
 
 
 def _base64_pieces(text: str) -> Iterator[str]:
-    """What Base64 makes of it at each of the three offsets, without the edges that its neighbours change."""
+    """Yield the Base64 of a text at each of three offsets, without the edges that neighbours change."""
     for offset in range(3):
         made = base64.b64encode(b"\0" * offset + text.encode()).decode().rstrip("=")
         piece = made[-(-offset * 8 // 6) : (len(text) + offset) * 8 // 6]
@@ -77,7 +77,7 @@ class Watch:
         self.news()
 
     def news(self) -> list[Seen]:
-        """What others have come to see since the last time."""
+        """Return what others have come to see since the last call."""
         found: list[Seen] = []
         now: set[Any] = set()
         for key, told in self._everything():
@@ -142,5 +142,5 @@ def _teller(where: str, text: str) -> Callable[[], Seen]:
 
 
 def carrying(needles: Sequence[Needle], news: Sequence[Seen]) -> list[Seen]:
-    """What of the news holds a secret."""
+    """Return the news items that hold a secret."""
     return [seen for seen in news if any(needle.is_in(seen.text) for needle in needles)]

@@ -43,7 +43,7 @@ IBAN: Final = "DE89370400440532013000"
 PASSWORD: Final = "Sommer2024kite"
 SECRETS: Final = (VAULT, NOTE, CODE, CARD, IBAN, IBAN[len(IBAN) // 2 :], PASSWORD)
 REVEALING: Final = (*SECRETS, "Bank", "Lure", "Edna", "Finn")
-"""What a person who reads a question says no to."""
+"""Words in a question that make a person who reads it refuse."""
 FRIENDS: Final = ("Bank", "Mum", "Ann", "Ben", "Cleo", "Dora")
 """In the address book."""
 CONFIG: Final = """

@@ -1,4 +1,4 @@
-"""What goes wrong, in seeded order: every fault is done, healed and timed before the next begins."""
+"""Faults in seeded order: each is injected, recovered from and timed before the next begins."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class Stage:
-    """What faults act on."""
+    """The parts of a run that faults act on."""
 
     def __init__(
         self,
@@ -57,13 +57,13 @@ class Stage:
 
     @property
     def logins(self) -> int:
-        """How often a linked client has logged in."""
+        """Number of logins of all clients linked so far."""
         self._companions.update(self.wa.me.companions)
         return sum(companion.logins for companion in self._companions.values())
 
     @property
     def logged_in(self) -> bool:
-        """Whether the client is logged in, as WhatsApp sees it."""
+        """True if the client is logged in, as WhatsApp sees it."""
         companion = self.wa.me.companion
         return companion is not None and companion.active
 
@@ -272,7 +272,7 @@ async def leader_of(stage: Stage) -> Slot:
 
 
 async def leader_pid(stage: Stage) -> int:
-    """Its process id; see `leader_of`."""
+    """Return the process id of the leader; raises what `leader_of` does."""
     return (await leader_of(stage)).pid
 
 

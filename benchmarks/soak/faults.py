@@ -1,4 +1,4 @@
-"""What WhatsApp does and what happens to processes; `link_faults` and `machine_faults` hold the rest."""
+"""Faults of WhatsApp and of processes; `link_faults` and `machine_faults` hold the rest."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Sudden(Fault):
         self.name, self._do, self.relogin, self.ends, self.slow = name, do, relogin, ends, slow
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Inject the fault at once; recovery is timed from before it."""
         healing = Healing()
         doing = self._do(stage)
         if doing is not None:
@@ -69,7 +69,7 @@ class Lasting(Fault):
         self.relogin, self.ends, self.slow = cut is not None, ends, slow
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Begin the fault and end it after some seconds; cut the connection at either end if set."""
         self._begin(stage.wa)
         if self._cut == "begin":
             await stage.wa.cut()
@@ -94,7 +94,7 @@ class Refusal(Fault):
         self.name, self._code, self._state = name, code, state
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Refuse the login for a while, then accept it again and reconnect."""
         stage.wa.failure(self._code, at_once=self._state is None)
         await stage.wa.cut()
         if self._state is None:
@@ -111,7 +111,7 @@ class Replaced(Fault):
     name, ends = "replaced", True
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Have another client take over the session, then reconnect."""
         await stage.wa.replaced()
         await stage.told("replaced")
         return await _reconnected(stage)
@@ -123,7 +123,7 @@ class Ban(Fault):
     name, ends = "ban of 2 s", True
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Ban the account for 2 s."""
         healing = Healing()
         stage.wa.failure(402, code=101, expire=2)
         await stage.wa.cut()
@@ -138,7 +138,7 @@ class HalfOpen(Fault):
     name, ends, slow = "half-open link", True, True
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Go silent until a new client dials."""
         generation = stage.generation()
         healing = Healing()
         stage.wa.go_silent()
@@ -155,7 +155,7 @@ class KillClient(Fault):
     name, ends = "kill -9 of the client", True
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Kill the client process, sometimes in the middle of a burst."""
         pid = await client_of(stage)
         for _ in range(stage.chance.choice((0, 0, 40))):
             await stage.traffic.says()
@@ -173,7 +173,7 @@ class EndLeader(Fault):
         self.name, self._end = name, end
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """End the leader while another server can take over."""
         leader = await leader_of(stage)
         if len(stage.fleet.ready()) < 2:
             raise Impossible("no other server is there to take over")
@@ -191,7 +191,7 @@ class EndFollower(Fault):
         self.name, self._end = name, end
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """End a follower and wait until a new server takes its place."""
         leader = await leader_of(stage)
         others = [slot for slot in stage.fleet.ready() if slot is not leader]
         if not others:
@@ -212,7 +212,7 @@ class Pause(Fault):
         self.name, self._whom = name, whom
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Stop a process and continue it after some seconds."""
         pid = await self._whom(stage)
         signal_process(pid, signal.SIGSTOP)
         try:
@@ -228,7 +228,7 @@ class KillAll(Fault):
     name, ends = "kill -9 of every server", True
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Kill every server at once."""
         healing = Healing()
         for slot in stage.fleet.ready():
             stage.fleet.kill(slot)

@@ -29,12 +29,12 @@ _NOTE_PID: Final = 'echo $$ > "$0"; exec "$@"'
 logger = logging.getLogger(__name__)
 
 GONE: Final = (MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream, OSError)
-"""What a call raises when its server has gone."""
+"""Errors of a call whose server has gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool answered: its structured content, and the code of its error if it is one."""
+    """A tool's answer: its structured content, and its error code if it is an error."""
 
     data: Mapping[str, Any]
     error: str | None
@@ -156,7 +156,7 @@ class Fleet:
     async def call(
         self, slot: Slot, tool: str, limit: float = ANSWER_LIMIT, **arguments: Any
     ) -> Answer | None:
-        """What a tool answers; None when its server went or did not answer within `limit` seconds."""
+        """Call a tool; None if its server went or did not answer within `limit` seconds."""
         client = slot.client
         if client is None:
             return None
@@ -200,7 +200,7 @@ class Fleet:
 async def poll(
     ask: Callable[[], Awaitable[Mapping[str, Any]]], holds: Callable[[Mapping[str, Any]], bool], limit: float
 ) -> Mapping[str, Any]:
-    """What `ask` answers once it holds.
+    """Call `ask` repeatedly and return its first answer that holds.
 
     Raises:
         TimeoutError: It did not within `limit` seconds; says what was answered last.

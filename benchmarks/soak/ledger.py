@@ -40,7 +40,7 @@ ACCEPTED: Final = ARRIVED | {SendStatus.QUEUED, SendStatus.SENDING, SendStatus.U
 
 @dataclass
 class Verdict:
-    """What the comparison found.
+    """Result of the comparison.
 
     Attributes:
         kinds: How many of each kind were spoken and sent, as `spoken text`.
@@ -62,7 +62,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the outbox says of a send."""
+    """A send in the outbox."""
 
     send_id: int
     status: str
@@ -72,7 +72,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the archive says of a message."""
+    """A message in the archive."""
 
     text: str
     own: bool
@@ -81,7 +81,7 @@ class Message:
 
 @dataclass
 class Kept:
-    """What lies on disk: messages and reactions by WhatsApp's id, sends by their words."""
+    """Data on disk: messages and reactions by WhatsApp's id, sends by their words."""
 
     messages: dict[str, list[Message]] = field(default_factory=lambda: defaultdict[str, list[Message]](list))
     reactions: dict[str, dict[bool, str]] = field(
@@ -132,7 +132,7 @@ def compare(
 
 
 class _Incoming:
-    """What people said against what is archived."""
+    """Comparison of what people sent with what is archived."""
 
     def __init__(self, verdict: Verdict, kept: Kept, client_ends: Sequence[float]) -> None:
         self._verdict = verdict
@@ -219,7 +219,7 @@ class _Incoming:
 
 
 def _was_in_hand(said: float, acknowledged: float, end: float) -> bool:
-    """Whether the client that ended then may have had a message: decrypted, and not yet handed over.
+    """Return whether the client that ended may have held a message: decrypted, not yet handed over.
 
     It has acknowledged it, or its successor does, which cannot decrypt it again.
     """
@@ -227,7 +227,7 @@ def _was_in_hand(said: float, acknowledged: float, end: float) -> bool:
 
 
 class _Outgoing:
-    """What agents sent against what arrived, what is archived and what they were told."""
+    """Comparison of what agents sent with what arrived, what is archived and what they were told."""
 
     def __init__(self, wa: WhatsApp, verdict: Verdict, kept: Kept, client_ends: Sequence[float]) -> None:
         self._wa = wa
@@ -278,7 +278,7 @@ class _Outgoing:
             self._complain(sent, f"is still {row.status}")
 
     def _once(self, sent: Sent, rows: list[Row], got: list[dict[str, Received]]) -> list[dict[str, Received]]:
-        """Of a change that arrived more than once, the last one, which is no different from the others."""
+        """Reduce a change that arrived more than once to its last arrival, which equals the others."""
         if not any(len(each) > 1 for each in got):
             return got
         self._verdict.explained[_AGAIN].append(sent.words)
@@ -286,7 +286,7 @@ class _Outgoing:
         return [{last: each[last]} if last in each else dict(list(each.items())[-1:]) for each in got]
 
     def _got(self, person: Person, said: str) -> dict[str, Received]:
-        """What a person got that says this; one message id counts once, as on a real phone."""
+        """Return a person's messages with these words; a message id counts once, as on a real phone."""
         if person not in self._inboxes:
             inbox = self._inboxes[person] = defaultdict[str, dict[str, Received]](dict)
             for received in person.inbox:
@@ -320,7 +320,7 @@ class _Outgoing:
             self._complain(sent, f"was sent as {row.message_id} and is not archived so")
 
     def _not_repeated(self, sent: Sent, row: Row, missed: Sequence[Person]) -> bool:
-        """Whether each of them asked for it again, and the client may have been another by then.
+        """Check whether each of them asked for it again, and the client may have been another by then.
 
         The library remembers in memory alone what it has sent.
         """

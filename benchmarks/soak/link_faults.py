@@ -33,7 +33,7 @@ class Relinked(Fault):
         self.name, self._unlink, self.slow, self._by_number = name, unlink, interrupt, by_number
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Unlink the account, link it again and deliver its recent history."""
         await self._unlink(stage)
         await stage.told("unlinked")
         stage.wa.recover()

@@ -41,7 +41,7 @@ CONTACTS: Final = 10
 LATEST_END: Final = 0.2
 """Seconds after the phone's first message within which the process is ended, on a line without latency."""
 ROUND_TRIPS: Final = 15
-"""How many of them the library needs at most until it has stored the address book."""
+"""Most round trips that the library needs until it has stored the address book."""
 LIMIT: Final = 90.0
 _FIRST_NUMBER: Final = 15_557_000_000
 # The shell notes the process id and becomes the server.
@@ -57,7 +57,7 @@ class End(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What came of one link.
+    """The outcome of one linking.
 
     Attributes:
         end: Which process was ended.
@@ -131,7 +131,7 @@ async def _server(home: Path) -> AsyncGenerator[tuple[Client, int]]:
 
 
 async def _named_or_missing(devices: Devices, archive: ReadingArchive, names: Mapping[str, str]) -> bool:
-    """Whether all the names came; False once the status says that they are missing."""
+    """Wait until all the names have come; return False if the status says that they are missing."""
     with _limit("Names are missing, and the status does not say so."):
         while not await _are_named(archive, names):
             async with devices.use() as device:

@@ -1,4 +1,4 @@
-"""What happens to the machine: full disks, clocks that are set, suspension, files taken away."""
+"""Faults of the machine: full disks, clocks that are set, suspension, deleted files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ClockJump(Fault):
     name, relogin = "wall clock jumps", False
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Set the wall clock ahead or back."""
         stage.clock.set(stage.chance.choice([jump for jump in _JUMPS if jump != stage.clock.ahead]))
         await stage.some(0.5, 2)
         return Healing()
@@ -45,7 +45,7 @@ class Suspend(Fault):
     name, relogin = "everything suspended, as by a closed lid", False
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Stop every server and client for some seconds and advance the clock by an hour."""
         servers = [slot.pid for slot in stage.fleet.ready()]
         pids = [*servers, *(child for server in servers for child in children(server))]
         stopped: list[int] = []
@@ -72,7 +72,7 @@ class WriteLimit(Fault):
         self.name, self._whom, self.ends = name, whom, ends
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Make every write of a process fail for some seconds."""
         pid = await self._whom(stage)
         limit_file_size(pid, 0)
         try:
@@ -96,7 +96,7 @@ class FullDisk(Fault):
         self.name, self._kill = name, kill
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Fill the disk for some seconds; kill the leader meanwhile if set."""
         if stage.disk.missing is not None:
             raise Impossible(stage.disk.missing)
         leader = await leader_of(stage) if self._kill else None
@@ -117,7 +117,7 @@ class StandingReader(Fault):
     name, relogin, slow = "a reader of the archive stands still", False, True
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Hold a read transaction on the archive open for 20 to 60 seconds."""
         archive = (stage.account / "archive.db").as_uri()
         with closing(sqlite3.connect(f"{archive}?mode=ro", uri=True, isolation_level=None)) as db:
             db.execute("BEGIN")
@@ -132,7 +132,7 @@ class AddressTaken(Fault):
     name, ends, relogin = "leader's socket deleted, and a new server", True, False
 
     async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
+        """Delete the leader's socket and have a new server start."""
         leader = await leader_of(stage)
         others = [slot for slot in stage.fleet.ready() if slot is not leader]
         if not others:

@@ -86,7 +86,7 @@ def _growth(outcome: Outcome) -> Iterator[str]:
 
 
 def _longest(lives: list[Life]) -> Iterator[Life]:
-    """Of each role the life that was seen for longest, and all others that have grown."""
+    """Yield the longest life of each role, and all others that have grown."""
     told: set[str] = set()
     for life in lives:
         if life.role not in told or life.grown not in {None, "nothing"}:

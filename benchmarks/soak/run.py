@@ -174,7 +174,7 @@ async def _settle(stage: Stage, home: Path) -> list[str]:
 
 
 def _spoilt(account: Path) -> list[str]:
-    """What is wrong with the files of an account whose processes have ended, as sentences."""
+    """Return the faults in the files of an account whose processes have ended, as sentences."""
     found: list[str] = []
     for path in sorted(account.glob("*.db")):
         try:

@@ -1,4 +1,4 @@
-"""What is said on both sides, each text with a number of its own so that it can be told from all others."""
+"""Traffic on both sides; each text has a number of its own that tells it from all others."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from whatsapp_simulator.groups import Group
 from whatsapp_simulator.people import Person
 
 _TRIES: Final = 4
-"""How often an agent repeats a send with its key before it gives up."""
+"""Number of attempts of a send with a key before the agent gives up."""
 _RETRY_PAUSE: Final = 1.0
 _READ_ONE_IN: Final = 3
 _DOWNLOAD_PAUSE: Final = 1.0
 _FILE_BYTES: Final = (200, 20_000)
 _FRESH: Final = 200
-"""How far back somebody looks for a message to change."""
+"""Number of latest messages among which a message to change is chosen."""
 
 Kind = Literal["text", "file", "edit", "revoke", "reaction"]
 KINDS: Final[tuple[Kind, ...]] = ("text", "file", "edit", "revoke", "reaction")
@@ -88,7 +88,7 @@ class Sent:
 
     @property
     def keyed(self) -> bool:
-        """Whether it may be asked for again."""
+        """True if the send has an idempotency key, so that it may be repeated."""
         return "idempotency_key" in self.arguments
 
     @property

@@ -1,4 +1,4 @@
-"""What processes hold, read from `/proc`: memory, threads, file handles, sockets."""
+"""Resources of processes, read from `/proc`: memory, threads, file handles, sockets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Worker threads come with calls and go ten seconds after them.
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What one process holds; memory in MB."""
+    """Resources of one process; memory in MB."""
 
     memory: float
     threads: int
@@ -36,7 +36,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a process held `at` so many seconds after the start."""
+    """Resources of a process, `at` seconds after the start."""
 
     at: float
     role: str
@@ -45,7 +45,7 @@ class Look:
 
 
 def holding(pid: int) -> Holding | None:
-    """What a process holds now; None when it is gone."""
+    """Read the resources that a process holds now; None if it is gone."""
     folder = _PROC / str(pid)
     try:
         pages = int((folder / "statm").read_text().split()[1])
@@ -65,7 +65,7 @@ def _target(link: Path) -> str:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs (or is stopped); a zombie does not."""
+    """Return whether a process runs or is stopped; a zombie does not run."""
     return _state(pid) not in {None, "Z", "X"}
 
 
@@ -90,7 +90,7 @@ def _state(pid: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What one process held over its life, `SETTLED` looks after its start and later."""
+    """Resources of one process over its life, from `SETTLED` looks after its start."""
 
     role: str
     seconds: float
@@ -104,7 +104,7 @@ class Life:
 
     @property
     def grown(self) -> str | None:
-        """What grew from the second quarter to the last one, or `nothing`; None for a life too short to tell.
+        """The growth from the second quarter to the last one, or `nothing`; None if the life is too short.
 
         Caches and pools fill in the first quarter.
         """

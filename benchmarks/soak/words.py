@@ -1,4 +1,4 @@
-"""What a message says, in one line: the same line for what was asked for, what arrived and what is kept.
+"""A message as one line: the same line for what was asked for, what arrived and what is kept.
 
 Texts and captions stand for themselves; what changes another message names it.
 """

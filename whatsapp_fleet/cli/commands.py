@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EVERY: Final = "all"
-"""What is given for every account."""
+"""The value that stands for every account."""
 
 app = App(no_args_is_help=True)
 Account = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
@@ -172,7 +172,7 @@ def revoke(name: Principal) -> None:
 
 
 def _done(act: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
-    """What an act of the administration answers."""
+    """Run an action of the administration and return its answer."""
     loaded = loaded_settings()
     from whatsapp_fleet.node import Administration, database_of
 

@@ -43,7 +43,7 @@ class AccountRow(NamedTuple):
 
     @property
     def lease(self) -> Lease:
-        """Its lease, as this row shows it."""
+        """The account's lease, as this row shows it."""
         return Lease(self.run, self.epoch)
 
 
@@ -127,7 +127,7 @@ def _count_failure(session: Session, account: str, run: str, reason: str) -> Pau
 
 
 def note_crash(session: Session, account: str, lease: Lease, reason: str) -> Pause | None:
-    """As `note_failure`, for a leadership whose run was ended; once, whoever notices it.
+    """Count a failure as `note_failure` does, for a leadership whose run was ended, and only once.
 
     The lease is given up in the same transaction. A failover that takes away the end of the run takes this
     away as well, since it was committed later.
@@ -174,5 +174,5 @@ def quarantine(session: Session, account: str, reason: str) -> None:
 
 
 def quarantine_all(session: Session, reason: str) -> None:
-    """As `quarantine`, for every account that is led or could be again."""
+    """Quarantine every account that is led or could be again; see `quarantine`."""
     session.execute(_QUARANTINED_ALL, [reason])

@@ -17,7 +17,7 @@ from whatsapp_fleet.objects import NotThisStore, ObjectStore, Prefix
 
 T = TypeVar("T")
 Run = Callable[[Callable[[Session], Any]], Any]
-"""What answers a call with a connection: `Link.run`, or another."""
+"""A function that calls another one with a session and returns its answer: `Link.run`, for example."""
 
 # Before the first body, so that whoever forgets the account knows where to look.
 _REGISTER: Final = """
@@ -37,7 +37,7 @@ _UNREGISTER: Final = "DELETE FROM whatsapp_mcp.account_stores WHERE account = %s
 
 
 class Reference(NamedTuple):
-    """What a row says of its body.
+    """A row's reference to its body in the object store.
 
     Attributes:
         store: The identity of the store.
@@ -55,7 +55,7 @@ class Reference(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What a row holds."""
+        """Parse the text that a row holds."""
         store, epoch, body, parts, sha256 = text.split("/")
         return cls(store, int(epoch), body, int(parts), sha256)
 
@@ -63,7 +63,7 @@ class Reference(NamedTuple):
         return f"{self.store}/{self.epoch}/{self.body}/{self.parts}/{self.sha256}"
 
     def prefix(self, account: str) -> Prefix:
-        """Where it lies in its store."""
+        """Return the body's prefix in the store."""
         return Prefix(account, self.epoch, self.body)
 
 

@@ -19,7 +19,7 @@ class BodyRow(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """What is not an append; the head is read by the same statement as rows, between two one may come."""
+    """Statements other than appends; one statement reads head and rows, so that no append comes between."""
 
     read: LiteralString
     prune: LiteralString
@@ -87,7 +87,7 @@ class BodyStream(Stream):
         self._name: Final = name
 
     def append_bodies(self, bodies: Sequence[bytes]) -> int:
-        """As `append`."""
+        """Append bodies in this order; see `append`."""
         return self.append(len(bodies), {"bodies": list(bodies)})
 
     def read(self, after: int, limit: int) -> list[BodyRow]:
@@ -120,7 +120,7 @@ class BodyStream(Stream):
 def rows_of(
     session: Session, account: str, name: Literal["log", "ledger"], after: int, limit: int
 ) -> list[BodyRow]:
-    """As `BodyStream.read`, for whoever has no epoch; the rows may not be durable yet.
+    """Read rows as `BodyStream.read` does, without an epoch; they may not be durable yet.
 
     Raises:
         Pruned: Rows directly after `after` were deleted, or the account is not there.

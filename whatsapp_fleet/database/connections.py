@@ -72,7 +72,8 @@ _SIGNS: Final[Mapping[str, str]] = {
     "shutting down": "it is being stopped",
     "does not exist": "there is no such database",
 }
-"""What the library says of a connection that was not made, which has no SQLSTATE; and that in our words."""
+"""Phrases of the library about a failed connection, which has no SQLSTATE, with this program's words for
+them."""
 
 # It warns of a connection that fails in a pipeline, and raises that as well.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
@@ -96,7 +97,7 @@ class NotDurable(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where the database is, and how long it is waited for.
+    """The database, and how long calls wait for it.
 
     Attributes:
         url: `postgres://…`; holds a password, so it is in no repr.
@@ -133,7 +134,7 @@ class Session(psycopg.Connection[Any]):
     warned: bool = False
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As the library's, until the deadline or `stopped` at most. The connection is closed then."""
+        """Wait as the library does, at most until the deadline or `stopped`; both close the connection."""
         left = max(self.deadline - self.monotonic(), _SHORTEST_WAIT)
         try:
             return super().wait(
@@ -148,7 +149,7 @@ class Session(psycopg.Connection[Any]):
             raise
 
     def _until_stopped(self, gen: Any) -> Any:
-        """What the library waits for; it goes on with nothing (0) after each interval without an answer."""
+        """Yield what the library waits for; it goes on with 0 after each interval without an answer."""
         try:
             waits_for = next(gen)
             while True:
@@ -200,7 +201,7 @@ def _check(session: Session, database: Database) -> None:
 
 
 def durability(session: Session) -> Durability:
-    """What the server says of itself.
+    """Read the durability settings of the server.
 
     Only a role with `pg_read_all_stats` sees the standbys; for others there are none.
     """
@@ -240,7 +241,7 @@ class Link:
 
     @property
     def database(self) -> Database:
-        """Where it leads."""
+        """The database of the connection."""
         return self._database
 
     def __enter__(self) -> Self:
@@ -261,7 +262,7 @@ class Link:
             self._drop()
 
     def run(self, work: Callable[[Session], T]) -> T:
-        """What `work` answers; it is repeated over a new connection when one fails under it.
+        """Return the answer of `work`; repeat it over a new connection when one fails under it.
 
         Raises:
             Unavailable: Not answered within the patience. So is every later call, unless the link is lasting.
@@ -345,7 +346,7 @@ class DatabaseCalls:
             await anyio.to_thread.run_sync(self._link.close, limiter=self._thread)
 
     async def run(self, work: Callable[[Session], T]) -> T:
-        """What `work` answers; it may be done more than once. Whoever is cancelled waits for it all the same.
+        """Return the answer of `work`, which may run more than once. A cancelled caller waits for it as well.
 
         Raises:
             Unavailable: It was not answered within the patience.
@@ -364,7 +365,7 @@ def link_of(where: Database | Link) -> Link:
 
 
 def kind_of(error: psycopg.Error) -> str:
-    """What kind of error it is, in words of this program: the library's sentence may quote values."""
+    """Describe an error in this program's words: the library's sentence may quote values."""
     if isinstance(error, NotAnswered):
         return "no answer, as when commits wait for a synchronous standby that is lost"
     if error.sqlstate:

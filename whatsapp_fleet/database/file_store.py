@@ -80,15 +80,15 @@ class PostgresFiles:
             await self._run(lambda: self._link.close())
 
     async def put(self, name: str, file: Path) -> None:
-        """See `storage.FileStore`."""
+        """Keep a file, durably; a stored file of this name stays."""
         await self._run(partial(self._put, name, file))
 
     async def fetch(self, name: str, target: Path) -> bool:
-        """See `storage.FileStore`."""
+        """Write a stored file to `target`; return False if there is none of this name."""
         return await self._run(partial(self._fetch, name, target))
 
     async def names(self) -> frozenset[str]:
-        """See `storage.FileStore`."""
+        """Return the names of all stored files."""
 
         def look(session: Session) -> frozenset[str]:
             return frozenset(name for (name,) in session.execute(_NAMES, self._about))
@@ -96,7 +96,7 @@ class PostgresFiles:
         return await self._run(lambda: self._link.run(look))
 
     async def delete(self, names: Collection[str]) -> None:
-        """See `storage.FileStore`."""
+        """Delete files, and the bodies that no row names any more."""
         await self._run(partial(self._delete, list(names)))
 
     def _delete(self, names: list[str]) -> None:
@@ -150,7 +150,7 @@ class PostgresFiles:
         return await anyio.to_thread.run_sync(self._resting, call, limiter=self._thread)
 
     def _resting(self, call: Callable[[], T]) -> T:
-        """What a call answers: files are few, and each connection is a process of the server."""
+        """Run a call, then close the connection: files are few, and a connection is a server process."""
         try:
             return call()
         finally:

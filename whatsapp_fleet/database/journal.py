@@ -98,7 +98,7 @@ class PostgresJournal:
         self._stream.close()
 
     def append(self, generation: int, code: int, payload: bytes) -> int:
-        """See `storage.JournalWriter`."""
+        """Commit one event and return its `seq`; it is durable when this returns."""
         values = {"generation": generation, "received_at": self._now(), "code": code, "payload": payload}
         return self._stream.append(1, values)
 
@@ -121,7 +121,7 @@ class PostgresJournal:
         self._stream.link.run(attempt)
 
     def read(self, after_seq: int, limit: int, size: int = READ_BYTES) -> list[JournalRow]:
-        """See `storage.JournalReader`. What it answers is durable: a log may name these rows."""
+        """Read up to `limit` events above `after_seq`; they are durable: a log may name these rows."""
 
         def look(session: Session) -> list[JournalRow]:
             if found := events_of(session, self._account, after_seq, limit, size):
@@ -131,11 +131,11 @@ class PostgresJournal:
         return self._stream.link.run(look)
 
     def last_seq(self) -> int:
-        """See `storage.JournalReader`."""
+        """Return the highest `seq` ever used, pruned or not; 0 if there has been none."""
         return self._stream.confirmed_seq()
 
     def prune(self, up_to_seq: int) -> int:
-        """See `storage.JournalReader`."""
+        """Delete the events up to and including `up_to_seq`; return how many there were."""
 
         def delete(session: Session) -> int:
             values = [self._account, up_to_seq, self._account, self._epoch]
@@ -147,7 +147,7 @@ class PostgresJournal:
         return self._stream.link.run(delete)
 
     def continue_after(self, seq: int) -> None:
-        """See `storage.JournalReader`."""
+        """Number the next events above `seq`."""
 
         def move(session: Session) -> None:
             if session.execute(_CONTINUE, [seq, self._account, self._epoch]).rowcount == 0:
@@ -157,7 +157,7 @@ class PostgresJournal:
 
 
 def events_of(session: Session, account: str, after: int, limit: int, size: int) -> list[JournalRow]:
-    """As `storage.JournalReader.read`, whether they are durable or not."""
+    """Read events as `storage.JournalReader.read` does, whether they are durable or not."""
     values = {"account": account, "after": after, "limit": limit, "size": size}
     found = session.execute(_READ, {**values, "most": EVENT_BYTES, "too_large": TOO_LARGE}).fetchall()
     return [JournalRow(*row) for row in found]

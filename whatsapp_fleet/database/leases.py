@@ -13,7 +13,7 @@ from whatsapp_fleet.database.runs import has_ended
 from whatsapp_fleet.protocol import Lease, Raise, may_raise
 
 STREAMS: Final = ("journal", "log", "ledger")
-"""What an account appends to, in the order in which heads are locked."""
+"""Streams that an account appends to, in the order in which their heads are locked."""
 
 
 def add_account(session: Session, account: str) -> None:
@@ -33,7 +33,7 @@ def add_account(session: Session, account: str) -> None:
 
 
 def lease_of(session: Session, account: str) -> Lease | None:
-    """Who leads an account; None if there is no such account."""
+    """Return the lease of an account; None if there is no such account."""
     row = session.execute(
         "SELECT run, epoch FROM whatsapp_mcp.leases WHERE account = %s", [account]
     ).fetchone()

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 MOST_ROWS: Final = 1_000
 MOST_BYTES: Final = 1 << 20
-"""Of bodies in one statement; one append that is larger is committed as it is."""
+"""Most bytes of bodies in one statement; a single larger append is committed as it is."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +63,7 @@ class PostgresLog:
         await self._in_thread(self._stream.close)
 
     async def append(self, bodies: Sequence[bytes]) -> int:
-        """See `storage.OperationLog`."""
+        """Commit operations together with others that wait; return the number of the last."""
         if not bodies:
             raise ValueError("There is nothing to append.")
         mine = _Waiting(tuple(bodies))
@@ -82,16 +82,16 @@ class PostgresLog:
         return mine.seq
 
     async def read(self, after: int, limit: int) -> list[LogRow]:
-        """See `storage.OperationLog`."""
+        """Read up to `limit` operations with a `seq` above `after`, oldest first."""
         rows = await self._in_thread(partial(self._stream.read, after, limit))
         return [LogRow(*row) for row in rows]
 
     async def last(self) -> int:
-        """See `storage.OperationLog`."""
+        """Return the number of the last durable operation; 0 if there has been none."""
         return await self._in_thread(self._stream.confirmed_seq)
 
     async def prune(self, upto: int) -> int:
-        """See `storage.OperationLog`."""
+        """Delete the operations up to and including `upto`; return how many there were."""
         return await self._in_thread(partial(self._stream.prune, upto))
 
     async def _commit(self) -> None:
@@ -121,7 +121,7 @@ class PostgresLog:
         return group
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        """What a call answers; whoever waits for it does so to its end, even if cancelled."""
+        """Run a call in a thread and return its answer; a cancelled caller still waits for its end."""
         answers: list[T] = []
         with anyio.CancelScope(shield=True):
             answers.append(await anyio.to_thread.run_sync(call, limiter=self._thread))
@@ -129,7 +129,7 @@ class PostgresLog:
 
 
 def operations_of(session: Session, account: str, after: int, limit: int) -> list[LogRow]:
-    """As `storage.OperationLog.read`, whether they are durable or not.
+    """Read operations as `storage.OperationLog.read` does, whether they are durable or not.
 
     Raises:
         Pruned: Rows directly after `after` were deleted.

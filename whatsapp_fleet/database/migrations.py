@@ -100,7 +100,7 @@ def _lock(session: Session) -> None:
 
 
 def require_schema(session: Session, migrations: Sequence[Migration], rights: Iterable[Right]) -> None:
-    """See that every migration was applied, by a program that may, and that the tables may be used.
+    """Check that all migrations are applied, that this program may use the schema, and the role's rights.
 
     Args:
         session: Of a role that changes no table.

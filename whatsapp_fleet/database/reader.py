@@ -29,7 +29,7 @@ WHERE stream = 'log' AND account = ANY(%s)
 
 
 class LogHead(NamedTuple):
-    """Where the log of an account ends, and whether somebody leads the account.
+    """End of an account's log, and the run that leads the account.
 
     Attributes:
         seq: Number of its last operation, durable or not.
@@ -56,7 +56,7 @@ class Reader:
 
     @property
     def database(self) -> Database:
-        """Where it reads."""
+        """The database that is read."""
         return self._link.database
 
     def __enter__(self) -> Self:
@@ -70,7 +70,7 @@ class Reader:
         self._link.close()
 
     def run(self, work: Callable[[Session], T]) -> T:
-        """What `work` answers.
+        """Return the answer of `work`.
 
         Raises:
             Unavailable: Not answered within the patience, or refused.
@@ -78,7 +78,7 @@ class Reader:
         return self._link.run(work)
 
     def log_heads(self, accounts: Collection[str]) -> dict[str, LogHead]:
-        """Where the logs of these accounts end, as far as there are such accounts.
+        """Return the heads of these accounts' logs; accounts that do not exist are left out.
 
         Raises:
             Unavailable: See `run`.
@@ -114,7 +114,7 @@ class FollowedLog:
         self._thread = anyio.CapacityLimiter(1)
 
     async def read(self, after: int, limit: int) -> list[LogRow]:
-        """See `storage.OperationLog`."""
+        """Read up to `limit` durable operations with a `seq` above `after`, oldest first."""
 
         def look(session: Session) -> list[LogRow]:
             if found := operations_of(session, self._account, after, limit):
@@ -124,7 +124,7 @@ class FollowedLog:
         return await self._run(look)
 
     async def last(self) -> int:
-        """See `storage.OperationLog`."""
+        """Return the number of the last durable operation; 0 if there has been none."""
 
         def look(session: Session) -> int:
             last = session.execute(_LAST, [self._account]).fetchone()
@@ -156,7 +156,7 @@ class FollowedJournal:
         self._account = account
 
     def read(self, after_seq: int, limit: int, size: int = READ_BYTES) -> list[JournalRow]:
-        """See `storage.JournalReader`."""
+        """Read up to `limit` events with a `seq` above `after_seq`, whether they are durable or not."""
         return self._reader.run(lambda session: events_of(session, self._account, after_seq, limit, size))
 
     def last_seq(self) -> NoReturn:
@@ -184,12 +184,12 @@ class FollowedSnapshots:
         self._thread = anyio.CapacityLimiter(1)
 
     async def newest(self) -> Snapshot | None:
-        """See `storage.SnapshotStore`."""
+        """Return the snapshot that counts; None before the first."""
         look = partial(newest_of, account=self._account)
         return await anyio.to_thread.run_sync(self._reader.run, look, limiter=self._thread)
 
     async def fetch(self, snapshot: Snapshot, file: Path) -> None:
-        """See `storage.SnapshotStore`."""
+        """Write a snapshot that counts to an existing file."""
         await anyio.to_thread.run_sync(
             fetch_snapshot,
             self._reader.run,

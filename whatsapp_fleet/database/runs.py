@@ -82,11 +82,11 @@ def begin_run(
 
 
 class Renewal(Enum):
-    """What became of a renewal; `OwnLease` has a method for each."""
+    """The outcome of a renewal; `OwnLease` has a method for each."""
 
     CONFIRMED = auto()
     UNANSWERED = auto()
-    """It may be gone after a failover. The next one is another attempt."""
+    """The renewal may be gone after a failover. The next one is another attempt."""
     LOST = auto()
     """The run was ended."""
     REWOUND = auto()
@@ -207,7 +207,7 @@ def counter_of(session: Session, run: str) -> int | None:
 
 
 def has_ended(session: Session, run: str) -> bool:
-    """Whether the run was ended, for good."""
+    """Return whether the run was ended for good."""
     row = session.execute("SELECT ended FROM whatsapp_mcp.runs WHERE run = %s", [run]).fetchone()
     return row is not None and row[0]
 

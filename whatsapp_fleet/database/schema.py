@@ -276,7 +276,7 @@ MIGRATIONS: Final = (
         ),
     ),
 )
-"""What makes the tables of the newest version, from none."""
+"""Migrations that make the tables of the newest version from nothing."""
 
 REPLICA_RIGHTS: Final = frozenset(
     Right(table, privilege)

@@ -59,7 +59,7 @@ class PostgresSmallFile:
         self._link.close()
 
     def read(self) -> bytes | None:
-        """See `storage.SmallFile`."""
+        """Return the content of the file; None if there is none."""
 
         def look(session: Session) -> bytes | None:
             row = session.execute(_READ, self._about).fetchone()
@@ -68,7 +68,7 @@ class PostgresSmallFile:
         return self._resting(look)
 
     def write(self, content: bytes) -> None:
-        """See `storage.SmallFile`."""
+        """Replace the content of the file; it is durable when this returns."""
         if self._n is None:
             self._n = self._link.run(self._written)
         self._n += 1
@@ -85,14 +85,14 @@ class PostgresSmallFile:
         self._resting(write)
 
     def _resting(self, work: Callable[[Session], T]) -> T:
-        """What `work` answers: it is asked rarely, and each connection is a process of the server."""
+        """Run `work`, then close the connection: calls are rare, and a connection is a server process."""
         try:
             return self._link.run(work)
         finally:
             self._link.rest()
 
     def _written(self, session: Session) -> int:
-        """How often this epoch has written the file."""
+        """Return how often this epoch has written the file."""
         row = session.execute(_WRITTEN, self._about).fetchone()
         return 0 if row is None else row[0]
 

@@ -100,19 +100,19 @@ class PostgresSnapshots:
             await anyio.to_thread.run_sync(self._link.close, limiter=self._thread)
 
     async def put(self, snapshot: Snapshot, file: Path) -> None:
-        """See `storage.SnapshotStore`."""
+        """Keep a snapshot, whole or not at all; it does not count yet."""
         await anyio.to_thread.run_sync(self._put, snapshot, file, limiter=self._thread)
 
     async def point_to(self, snapshot: Snapshot) -> None:
-        """See `storage.SnapshotStore`."""
+        """Make a stored snapshot the one that counts."""
         await self._run(partial(change_fenced, _POINT, self._about | {"seq": snapshot.seq}))
 
     async def newest(self) -> Snapshot | None:
-        """See `storage.SnapshotStore`."""
+        """Return the snapshot that counts; None before the first."""
         return await self._run(lambda session: newest_of(session, self._about["account"]))
 
     async def fetch(self, snapshot: Snapshot, file: Path) -> None:
-        """See `storage.SnapshotStore`."""
+        """Write a snapshot that counts to an existing file."""
         await anyio.to_thread.run_sync(
             fetch_snapshot,
             self._link.run,
@@ -124,7 +124,7 @@ class PostgresSnapshots:
         )
 
     async def keep_from(self, seq: int) -> None:
-        """See `storage.SnapshotStore`."""
+        """Delete the snapshots that end before operation `seq`, except the one that counts."""
         values = self._about | {"seq": seq}
         for table in ("snapshots", "snapshot_parts"):
             statement = _KEEP.format(table=table).encode()
@@ -154,13 +154,13 @@ class PostgresSnapshots:
 
 
 def newest_of(session: Session, account: str) -> Snapshot | None:
-    """See `storage.SnapshotStore.newest`."""
+    """Return an account's snapshot that counts; None before the first."""
     row = session.execute(_NEWEST, {"account": account}).fetchone()
     return None if row is None else Snapshot(*row)
 
 
 def fetch_snapshot(run: Run, database: Database, account: str, snapshot: Snapshot, file: Path) -> None:
-    """See `storage.SnapshotStore.fetch`; each part is a call of `run`, or lies in the object store."""
+    """Write a snapshot to a file; each part is a call of `run`, or lies in the object store."""
     values = {"account": account, "seq": snapshot.seq}
     counts = run(partial(_row, _COUNTS, values))
     if counts is None:

@@ -59,15 +59,15 @@ class PostgresStatements:
         self._stream.close()
 
     def append(self, body: bytes) -> int:
-        """See `storage.StatementLog`."""
+        """Commit the statements of a transaction, durably, and return their number."""
         return self._stream.append_bodies([body])
 
     def last(self) -> int:
-        """See `storage.StatementLog`."""
+        """Return the number of the last row, 0 if there is none; all rows are then durable."""
         return self._stream.confirmed_seq()
 
     def read(self, after: int, limit: int) -> list[StatementRow]:
-        """See `storage.StatementLog`."""
+        """Read up to `limit` rows with a `seq` above `after`, oldest first."""
 
         def look(session: Session) -> list[StatementRow]:
             rows = rows_of(session, self._account, "ledger", after, limit)
@@ -78,7 +78,7 @@ class PostgresStatements:
         return self._stream.link.run(look)
 
     def put_snapshot(self, seq: int, content: bytes) -> None:
-        """See `storage.StatementLog`."""
+        """Replace the snapshot and delete the rows before its last; all or nothing."""
         values = {**self._stream.about, "seq": seq, "body": content}
 
         def put(session: Session) -> None:
@@ -89,7 +89,7 @@ class PostgresStatements:
             link.run(put)
 
     def newest_snapshot(self) -> LedgerSnapshot | None:
-        """See `storage.StatementLog`."""
+        """Return the snapshot; None before the first."""
 
         def look(session: Session) -> LedgerSnapshot | None:
             row = session.execute(_NEWEST, self._stream.about, binary=True).fetchone()

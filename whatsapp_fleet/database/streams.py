@@ -1,4 +1,4 @@
-"""What journal and log have in common: a head that fences and numbers, and appends that may be repeated."""
+"""Common base of journal and log: a head that fences and numbers, and appends that may be repeated."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Stream:
         self._confirmed = Position(self._epoch, seq), self._stamp
 
     def durably(self, session: Session, statement: LiteralString, parameters: Mapping[str, Any]) -> Any:
-        """What a change of the head answers, once it is committed without a warning."""
+        """Return the answer of a change of the head, once it is committed without a warning."""
         while True:
             session.warned = False
             row = session.execute(statement, parameters).fetchone()

@@ -1,4 +1,4 @@
-"""What the client library opens: its driver (lib/pq) takes a URL with a few parameters of its own."""
+"""URLs that the client library opens: its driver (lib/pq) takes a few parameters of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the leader of an account reads of the client library's tables in PostgreSQL."""
+"""Access of an account's leader to the client library's tables in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SELECT EXISTS (
 )
 """
 _LOCK_LIMIT: Final = "SET LOCAL lock_timeout = '100ms'"
-"""Of the lock that a trigger takes: statements of the library queue behind who waits for it."""
+"""Limit of the wait for the lock that a trigger takes: the library's statements queue behind a waiter."""
 _LID: Final = "SELECT lid FROM {keys}.whatsmeow_lid_map WHERE pn = %(user)s"
 _APP_STATE: Final = """
 SELECT EXISTS (SELECT FROM {keys}.whatsmeow_app_state_sync_keys),
@@ -116,16 +116,16 @@ class PostgresKeys:
         self._skips_stored = False
 
     def system(self) -> str | None:
-        """See `KeyStore.system`: of the connection over which was read last."""
+        """Return the system of the connection that was last read over; see `KeyStore.system`."""
         return self._system
 
     def close(self) -> None:
-        """See `KeyStore.close`."""
+        """Close the connection; a later call opens it again."""
         with self._turn:
             self._drop()
 
     async def device(self) -> StoredDevice | None:
-        """See `KeyStore.device`."""
+        """Return the device whose keys are stored; None if there is none."""
 
         def look(session: Session) -> list[tuple[Any, ...]]:
             try:
@@ -140,17 +140,17 @@ class PostgresKeys:
         return StoredDevice.from_row(*rows[0]) if rows else None
 
     async def lid_of(self, jid: Jid) -> str | None:
-        """See `KeyStore.lid_of`."""
+        """Return the LID of a phone number's address; None if the library has not learned it."""
         rows = await self._rows(_LID, user=jid.user)
         return str(Jid(rows[0][0], LID_SERVER)) if rows else None
 
     async def app_state(self) -> AppState:
-        """See `KeyStore.app_state`."""
+        """Return what the library has fetched of the phone's app state."""
         [row] = await self._rows(_APP_STATE)
         return AppState(*row)
 
     async def reset_address_book(self) -> bool:
-        """See `KeyStore.reset_address_book`."""
+        """Forget the version of an address book whose contacts were never stored; True if there was one."""
 
         def reset(session: Session) -> bool:
             try:
@@ -161,29 +161,29 @@ class PostgresKeys:
         return await self._run(reset)
 
     async def forget(self) -> None:
-        """See `KeyStore.forget`; the schema and its role stay."""
+        """Delete the keys; the schema and its role stay."""
         drop = sql.SQL(_DROP).format(schema=sql.Literal(self._schema))
         await self._run(lambda session: session.execute(drop))
 
     async def message_id(self, secret: bytes) -> str | None:
-        """See `KeyStore.message_id`."""
+        """Return the id that the library has given the message with this secret."""
         rows = await self._rows(_ID, secret=secret)
         return rows[0][0] if rows else None
 
     async def sessions(self, user: str) -> ChatKeys:
-        """See `KeyStore.sessions`."""
+        """Return the sessions with a person, of whom one user is known."""
         return _chat_keys(await self._rows(_SESSIONS, user=user))
 
     async def own_keys(self, chat: str, user: str) -> ChatKeys:
-        """See `KeyStore.own_keys`."""
+        """Return the own keys to a group or to status posts; one own user is known."""
         return _chat_keys(await self._rows(_OWN_KEYS, user=user, chat=chat))
 
     async def named_in(self, message_id: str) -> list[tuple[str, str]]:
-        """See `KeyStore.named_in`."""
+        """Return chats and senders under which secrets of messages with this id are kept."""
         return [(chat, sender) for chat, sender in await self._rows(_NAMED_IN, message=message_id)]
 
     async def sender_in(self, chat: str, message_id: str) -> tuple[str, str] | None:
-        """See `KeyStore.sender_in`."""
+        """Return id and sender of this message, or else of a late one in the chat, if secrets are kept."""
         rows = await self._rows(_SENDER_IN, chat=chat, message=message_id)
         return (rows[0][0], rows[0][1]) if rows else None
 
@@ -239,7 +239,7 @@ class PostgresKeys:
 
 
 def _skip_stored(session: Session, schema: sql.Identifier) -> bool:
-    """See that no identity key that is stored is written again; False if the tables are in use just now.
+    """Ensure that a stored identity key is not written again; return False if the tables are in use.
 
     Whoever logs in asks for the device, so this is done for new tables, too.
     """

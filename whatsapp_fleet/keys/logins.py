@@ -173,7 +173,7 @@ def terminate_backends(session: Session, database: Database, account: str) -> No
 
 
 def check_login(session: Session, login: Login) -> None:
-    """See that a login lets in whoever has the password, and nobody else, and that it opens its own schema.
+    """Check that a login admits only those who have the password, and that it opens its own schema.
 
     A database that trusts everybody would be fenced by nothing. A pooler that shares connections gives them
     to accounts that they do not belong to.

@@ -19,9 +19,9 @@ from whatsapp_fleet.database import Session
 from whatsapp_mcp.storage import KeysUnreadable
 
 MOST_ROWS: Final = 1_000
-"""Of one answer; what is read of one chat has some tens."""
+"""Most rows of one answer; what is read of one chat has some tens."""
 MOST_BYTES: Final = 32 << 20
-"""Of one answer as text, in which a byte of keys has two characters."""
+"""Most bytes of one answer as text, in which a byte of keys has two characters."""
 _TABLE: Final = re.compile(r"\{keys\}\.(\w+)")
 # It lets rows be written, and keeps everybody from changing what the table is, its indexes included.
 _LOCK: Final = "LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE"

@@ -178,7 +178,7 @@ class NodeAccount:
         return None
 
     async def _give_up_taking(self, taking: anyio.CancelScope) -> None:
-        """What is led ends in order, and what is not led yet at once."""
+        """Cancel a takeover at once when the account is given up; a led account ends in order."""
         await self._ending.wait()
         if self.state == "taking":
             taking.cancel()

@@ -1,4 +1,4 @@
-"""What the parts of a node have in common while it has one run."""
+"""State that the parts of a node share during one run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from whatsapp_mcp.settings import CurrentSettings
 
 @dataclass(frozen=True, slots=True)
 class NodeContext:
-    """What a node is made of.
+    """The shared parts of a node.
 
     Attributes:
         settings: Those of the home folder.

@@ -1,4 +1,4 @@
-"""What a node has of accounts that it does not lead: it follows their logs, and answers reads from them."""
+"""Copies of accounts that a node does not lead: it follows their logs, and answers reads from them."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ class Copies:
 
     @property
     def accounts(self) -> frozenset[str]:
-        """Those whose logs are followed."""
+        """Names of the accounts whose logs are followed."""
         return self._followed.accounts
 
     @property
     def in_use(self) -> frozenset[str]:
-        """Those of which files are open: that are followed, or answered from what was led here."""
+        """Names of accounts with open files: followed, or answered from what was led here."""
         return self._followed.accounts | self._answered.keys()
 
     def as_of(self, account: str) -> float | None:
-        """See `Following.as_of`."""
+        """Return a moment at which the copy had the whole log; see `Following.as_of`."""
         return self._followed.as_of(account)
 
     async def keep(self, accounts: Collection[str]) -> None:

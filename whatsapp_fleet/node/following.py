@@ -110,7 +110,7 @@ class Following:
 
     @property
     def accounts(self) -> frozenset[str]:
-        """Those that are followed."""
+        """Names of the accounts that are followed."""
         return frozenset(self._copies)
 
     def as_of(self, account: str) -> float | None:

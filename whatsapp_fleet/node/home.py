@@ -33,7 +33,7 @@ class FormerRun(NamedTuple):
 
 
 class NodeHome:
-    """What a node keeps in its home folder beside its accounts.
+    """Files of a node in its home folder, beside its accounts.
 
     Args:
         home: The home folder.

@@ -80,7 +80,7 @@ class Node:
         self._draining.set()
 
     def runtimes(self) -> list[Runtime]:
-        """Of the accounts that are led."""
+        """Return the runtimes of the accounts that are led."""
         return [one.runtime for one in self.accounts.values() if one.runtime is not None]
 
     async def run(self) -> None:

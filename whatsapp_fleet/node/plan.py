@@ -1,4 +1,4 @@
-"""What a node does next, from what the database says and what it leads."""
+"""Plan of what a node does next, from what the database says and what the node leads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from whatsapp_fleet.protocol import Candidate, assigned, ranked
 
 
 class View(NamedTuple):
-    """What the database says of a fleet at one moment.
+    """State of a fleet in the database at one moment.
 
     Attributes:
         runs: Those that have not ended.
@@ -24,7 +24,7 @@ class View(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What one run does.
+    """Next actions of one run.
 
     Attributes:
         take: Accounts that nobody leads and that are assigned to it.
@@ -47,7 +47,7 @@ def candidates(runs: Iterable[RunRow]) -> list[Candidate]:
 
 
 def plan(view: View, run: str, leading: Collection[str]) -> Plan:
-    """What a run does next.
+    """Decide what a run does next.
 
     Args:
         view: What the database says; a run that is not in it has ended, and does nothing.
@@ -72,7 +72,7 @@ def plan(view: View, run: str, leading: Collection[str]) -> Plan:
 
 
 def _is_next(row: AccountRow, run: str, able: Sequence[Candidate]) -> bool:
-    """Whether a run is to lead an account once its present leader is gone."""
+    """Return whether a run is to lead an account once its present leader is gone."""
     if row.state != "active" or row.run == run:
         return False
     return [one.run for one in ranked(row.account, able, row.failed_runs) if one.run != row.run][:1] == [run]

@@ -62,12 +62,12 @@ class NodeRun:
         return self.until() - self.times.ttl
 
     def holds(self) -> bool:
-        """Whether the run may act now."""
+        """Return whether the run may act now."""
         return self._lease.holds(self._clock())
 
     @property
     def ended(self) -> bool:
-        """Whether another has ended this run: a new one has to begin."""
+        """True if this run was ended by another: a new one has to begin."""
         return self._lease.ended
 
     async def keep(self) -> None:

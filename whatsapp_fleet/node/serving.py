@@ -126,7 +126,7 @@ def _migrated(session: Session) -> int:
 
 
 def _fleet_mark(session: Session) -> str:
-    """What tells the fleet of this database from others."""
+    """Return the secret that tells the fleet of this database from others."""
     return shared_secret(session, "object store", secrets.token_bytes(16)).hex()
 
 
@@ -148,7 +148,7 @@ async def _claimed(objects: ObjectStore, fleet: str) -> None:
 
 
 async def _answered(calls: DatabaseCalls, work: Callable[[Session], T], *, at_start: bool = False) -> T:
-    """What the database answers, however long it takes until it does, and may be used.
+    """Return the database's answer, however long it takes until it answers and may be used.
 
     Raises:
         InvalidArgument: It may not be used, `at_start`: a person who has just started a node reads that.
@@ -290,7 +290,7 @@ async def _open_status(settings: FleetSettings, database: Database) -> AsyncGene
 
 
 async def _is_deserted(place: HostPort) -> bool:
-    """Whether nobody listens at a place of this machine any more, after a while at most."""
+    """Wait until nobody listens at a place of this machine; False if somebody still does after a while."""
     with anyio.move_on_after(FORMER_LIMIT):
         while True:
             if await contact(str(place), this_machine()) is Contact.REFUSED:

@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 
 def this_machine() -> str:
-    """What processes that reach each other over loopback have in common: boot and network namespace."""
+    """Return boot and network namespace, which processes that reach each other over loopback share."""
     try:
         network = os.readlink(_NETWORK)
     except OSError:
@@ -148,7 +148,7 @@ def _unusable(place: HostPort, why: str) -> InvalidArgument:
 
 
 def address_of(node: NodeSettings, listener: socket.socket) -> HostPort:
-    """Where others reach a node that listens with this socket."""
+    """Return the address at which others reach a node that listens with this socket."""
     bound = HostPort(*listener.getsockname()[:2])
     if node.address is None:
         return bound
@@ -157,7 +157,7 @@ def address_of(node: NodeSettings, listener: socket.socket) -> HostPort:
 
 
 def local_address(listener: socket.socket) -> HostPort:
-    """Where processes of this machine reach whoever listens with this socket."""
+    """Return the address at which processes of this machine reach the listener of this socket."""
     host, port = listener.getsockname()[:2]
     if ipaddress.ip_address(host).is_unspecified:
         host = "::1" if listener.family == socket.AF_INET6 else "127.0.0.1"

@@ -1,4 +1,4 @@
-"""What one leadership opens of an account in the database, and closes at its end."""
+"""Storage that one leadership opens for an account in the database, and closes at its end."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Watcher:
         return ended
 
     def _is_to_be_reached(self, run: str) -> bool:
-        """Whether to connect to a run that lives: only of one that was reached a refusal says something."""
+        """Check whether to connect to a live run: a refusal proves something only after an acceptance."""
         if run in self._reached:
             return False
         return self._clock() >= self._tried.get(run, -math.inf) + REACH_AGAIN

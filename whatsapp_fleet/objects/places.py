@@ -1,4 +1,4 @@
-"""Where objects lie: a folder, or a bucket that speaks S3. Names are paths with `/` between their parts."""
+"""Places for objects: a folder, or a bucket that speaks S3. Names are paths with `/` between their parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Opened
 
 _REQUEST: Final = timedelta(seconds=10)
-"""For one request, with its body."""
+"""Time limit of one request, with its body."""
 _CONNECT: Final = timedelta(seconds=3)
 _RETRIES: Final = 3
 _AT_A_TIME: Final = 500
@@ -77,7 +77,7 @@ class Folder:
         self._path = path
 
     def put(self, name: str, body: bytes) -> None:
-        """See `Place`."""
+        """Write a file privately and synced, with the folders on its path; durable when this returns."""
         with self._failing():
             path = self._path / name
             missing = [folder for folder in path.parents if not folder.is_dir()]
@@ -87,29 +87,29 @@ class Folder:
                 sync_folder(folder.parent)
 
     def put_first(self, name: str, body: bytes) -> bytes:
-        """See `Place`."""
+        """Write a file unless there is one of this name; return its content."""
         with self._failing():
             return read_or_make(self._path / name, body)
 
     def get(self, name: str) -> bytes | None:
-        """See `Place`."""
+        """Return a file's content; None where there is no such file."""
         with self._failing(), suppress(FileNotFoundError):
             return (self._path / name).read_bytes()
         return None
 
     def names(self, below: str) -> list[str]:
-        """See `Place`."""
+        """List every file below a name, with drafts that were not completed."""
         with self._failing():
             found = (path for path in (self._path / below).rglob("*") if not path.is_dir())
             return [path.relative_to(self._path).as_posix() for path in found]
 
     def tops(self) -> list[str]:
-        """See `Place`."""
+        """List the names of the subfolders."""
         with self._failing():
             return [path.name for path in self._path.iterdir() if path.is_dir()]
 
     def delete(self, names: Collection[str]) -> None:
-        """See `Place`."""
+        """Delete files, and their folders once these are empty; missing files are passed over."""
         with self._failing():
             for name in names:
                 path = self._path / name
@@ -118,7 +118,7 @@ class Folder:
                     path.parent.rmdir()
 
     def clear(self, below: str) -> None:
-        """See `Place`."""
+        """Delete the folder of a name with everything in it."""
         with self._failing(), suppress(FileNotFoundError):
             shutil.rmtree(self._path / below)
 
@@ -133,7 +133,7 @@ class Folder:
 
 
 class Bucket:
-    """What the library `obstore` (extra `objects`) reaches. It is loaded with the first request.
+    """A bucket, reached through the library `obstore` (extra `objects`), loaded with the first request.
 
     Keys, region and address of the server are those of its variables (`AWS_ACCESS_KEY_ID`,
     `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`) or those of the machine.
@@ -167,14 +167,14 @@ class Bucket:
         return cls(opened)
 
     def put(self, name: str, body: bytes) -> None:
-        """See `Place`."""
+        """Put an object in one request; durable when this returns."""
         import obstore
 
         with _failing():
             obstore.put(self._store, name, body, use_multipart=False)
 
     def put_first(self, name: str, body: bytes) -> bytes:
-        """See `Place`."""
+        """Create an object unless its name is taken; return the object that the bucket has then."""
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
@@ -187,7 +187,7 @@ class Bucket:
         return there
 
     def get(self, name: str) -> bytes | None:
-        """See `Place`."""
+        """Return an object; None where there is none."""
         import obstore
 
         with _failing(FileNotFoundError), suppress(FileNotFoundError):
@@ -195,21 +195,21 @@ class Bucket:
         return None
 
     def names(self, below: str) -> list[str]:
-        """See `Place`."""
+        """List every object below a name."""
         import obstore
 
         with _failing():
             return [one["path"] for page in obstore.list(self._store, prefix=below) for one in page]
 
     def tops(self) -> list[str]:
-        """See `Place`."""
+        """List the top-level prefixes of the bucket's objects."""
         import obstore
 
         with _failing():
             return [str(each) for each in obstore.list_with_delimiter(self._store)["common_prefixes"]]
 
     def delete(self, names: Collection[str]) -> None:
-        """See `Place`."""
+        """Delete objects, a few hundred with each request."""
         import obstore
 
         given = list(names)

@@ -29,7 +29,7 @@ class NotThisStore(StoreFailed):
 
 
 class Prefix(NamedTuple):
-    """Where a body lies in a store, or where parts of one were left.
+    """Location of a body in a store, or of parts of one that were left there.
 
     Attributes:
         account: Whose it is.
@@ -97,7 +97,7 @@ class ObjectStore:
         self._fleet = fleet.encode()
 
     def identity(self) -> str:
-        """What tells this store from any other, also from one that has the same URL later.
+        """Return the identity of this store, which differs even from a later store at the same URL.
 
         Raises:
             NotThisStore: Another fleet uses it.
@@ -112,7 +112,7 @@ class ObjectStore:
             return self._identity
 
     def require(self, identity: str) -> None:
-        """See that this is the store of something.
+        """Check that this store has the given identity.
 
         Raises:
             NotThisStore: It is not.
@@ -184,7 +184,7 @@ class ObjectStore:
         return found
 
     def accounts(self) -> list[str]:
-        """Of whom there may be anything."""
+        """List the accounts that may have objects here."""
         return self._place.tops()
 
     def delete(self, names: Collection[str]) -> None:

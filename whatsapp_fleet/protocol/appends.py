@@ -20,7 +20,7 @@ from enum import Enum, auto
 
 
 class AppendOutcome(Enum):
-    """What the database said to an attempt."""
+    """The database's answer to an attempt to append."""
 
     COMMITTED = auto()
     """The answer to the commit came, without a warning."""
@@ -29,7 +29,7 @@ class AppendOutcome(Enum):
     DUPLICATE = auto()
     """The stamp is there already (a unique violation): an earlier attempt was committed."""
     WARNED = auto()
-    """It was committed with a warning: the wait for the standby was cut short."""
+    """The append was committed with a warning: the wait for the standby was cut short."""
     UNANSWERED = auto()
     """The connection failed: it may be committed, it may become so, or not."""
     ABSENT = auto()
@@ -37,7 +37,7 @@ class AppendOutcome(Enum):
 
 
 class NextMove(Enum):
-    """What the writer does next."""
+    """The writer's next move."""
 
     APPEND = auto()
     """Send the append, with the same stamps as before, over a connection that works."""

@@ -1,4 +1,4 @@
-"""How long an account rests whose leaders fail one after another, on whichever machine."""
+"""Pauses of an account whose leaders fail one after another, on whichever machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Quarantine:
 
 
 def after_failure(failures: int, nodes: int) -> Pause | Quarantine:
-    """What becomes of an account.
+    """Decide whether an account pauses or is quarantined after its leadership has failed.
 
     Args:
         failures: How many of its leaderships in a row have failed, the last one included. One that ended with

@@ -1,4 +1,4 @@
-"""Whether a PostgreSQL server keeps what it has confirmed, even if it is lost and a standby takes over."""
+"""Durability of a PostgreSQL server: whether commits survive its loss and a failover to a standby."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _WAITS: Final = frozenset({"on", "remote_apply"})
 
 
 class Durability(NamedTuple):
-    """What a server says of itself, as `SHOW` gives it.
+    """Durability settings of a server, as `SHOW` gives them.
 
     Source: PostgreSQL's documentation, "Write Ahead Log" and "Replication" in the chapter on configuration.
 

@@ -1,4 +1,4 @@
-"""Who may act: the lease of a run, and the challenge that ends a run which no longer renews it.
+"""Permission to act: the lease of a run, and the challenge that ends a run which no longer renews it.
 
 A **run** is one start of a node's process; its name is never used again. Its row in the database holds a
 counter, and whether it was ended. A renewal writes the number of the attempt, which the run never uses again:
@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """How long a lease holds and how often it is renewed, in seconds.
+    """Duration and renewal interval of a lease, in seconds.
 
     Attributes:
         ttl: How long the owner may act after it began to ask for the last renewal that was confirmed.
@@ -57,7 +57,7 @@ class LeaseTimes:
 
 @dataclass(frozen=True, slots=True)
 class OwnLease:
-    """What a run knows of its own lease.
+    """A run's knowledge of its own lease.
 
     Attributes:
         attempt: The number of the last renewal that was begun; it is what the renewal writes.
@@ -89,7 +89,7 @@ class OwnLease:
         return replace(self, until=until, asked=None, confirmed=self.attempt)
 
     def is_rewound(self, counter: int | None) -> bool:
-        """Whether the counter, as a renewal finds it, shows that the database lacks what it had confirmed.
+        """Return whether the counter that a renewal reads shows that the database lost a confirmed renewal.
 
         Args:
             counter: That of this run; None if the database has no such run.
@@ -105,7 +105,7 @@ class OwnLease:
         return replace(self, until=-math.inf, asked=None, ended=True)
 
     def holds(self, now: float) -> bool:
-        """Whether the run may act. After an outage the same run may go on once a renewal is confirmed."""
+        """Return whether the run may act. After an outage it may go on once a renewal is confirmed."""
         return not self.ended and now < self.until
 
     def next_renewal(self) -> float:
@@ -114,7 +114,7 @@ class OwnLease:
 
 
 class Contact(Enum):
-    """What came of connecting to a run's address."""
+    """Result of connecting to a run's address."""
 
     ACCEPTED = auto()
     """A process of the run is there, though it may be stopped: the kernel accepts for it."""
@@ -125,7 +125,7 @@ class Contact(Enum):
 
 
 class Sighting(NamedTuple):
-    """What a challenger sees of the processes of a run that it watches.
+    """A challenger's view of the processes of a run that it watches.
 
     A run listens at its address from before it begins until its process has ended, and the same socket is
     held until its clients have, too. While it renews its lease, its connection holds a lock of the database.
@@ -142,7 +142,7 @@ class Sighting(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether no process of the run is left, so that its lease needs not be waited for.
+        """True if no process of the run is left, so that its lease need not be waited for.
 
         The refusal is the proof, where nothing else refuses: a firewall may, from the beginning. The lock
         guards against an address that does not lead to the run: it is held as long as the run reaches the
@@ -153,7 +153,7 @@ class Sighting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What another run knows of a run that it watches.
+    """Another run's knowledge of a run that it watches.
 
     Attributes:
         counter: The counter that it read last.
@@ -180,7 +180,7 @@ class Challenge:
         return replace(former, answered=answered)
 
     def may_end(self, times: LeaseTimes, now: float, sighting: Sighting | None = None) -> bool:
-        """Whether the watched run can no longer hold its lease, if its counter is still the same.
+        """Return whether the watched run can no longer hold its lease, if its counter is still the same.
 
         The statement that ends the run compares the counter once more.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 _BITS: Final = 40
-"""Of `n`, for the rows of one writer; 23 remain for the writers, so `n` fits into a bigint."""
+"""Bits of `n` for the rows of one writer; 23 remain for the writers, so `n` fits into a bigint."""
 
 
 class Stamp(NamedTuple):
@@ -46,7 +46,7 @@ class Position(NamedTuple):
 
 
 def is_rewound(confirmed: Position, stamp: Stamp | None, head: Position, there: Stamp | None) -> bool:
-    """Whether the database lacks a row that it had confirmed, as after a failover to a standby without it.
+    """Return whether the database lacks a row it had confirmed, as after a failover to a lagging standby.
 
     Every writer and every archive compares what was confirmed to it whenever it connects again. The account
     then stops: keys that were used would be used a second time.

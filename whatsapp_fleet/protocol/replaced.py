@@ -1,4 +1,4 @@
-"""What a leader does whose connection is replaced: somebody else has logged in with the same keys."""
+"""Handling of a replaced connection: somebody else has logged in with the leader's keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Rest(NamedTuple):
 
 
 def after_replaced(times: LeaseTimes, replaced: int, now: float) -> Reconnect | Rest:
-    """What to do after a client was replaced while the lease of its leader holds.
+    """Decide what to do after a client was replaced while the lease of its leader holds.
 
     A client of an earlier leader, which was stopped, may log in once more when it goes on; it ends with its
     deadline. So after another lease's time a client is started again. If that one is replaced too, the keys

@@ -27,8 +27,8 @@ class Step(Enum):
     READ_LOG = auto()
     """The archive applies what the log has beyond it, and is compared with it."""
     JUDGE_OUTBOX = auto()
-    """For each send that was handed to a former client the keys say whether it provably never left. Then it
-    is queued again; otherwise it is unknown."""
+    """The keys show for each send handed to a former client whether it provably never left. If so it is
+    queued again; otherwise it is unknown."""
     START_CLIENT = auto()
     """A client process is started with the login of this epoch and the deadline of the lease."""
 
@@ -59,13 +59,13 @@ class Lease(NamedTuple):
 
 
 class Raise(Enum):
-    """What the transaction that raises the epoch does."""
+    """Actions of the transaction that raises the epoch."""
 
     WRITE = auto()
     """Give the lease to this run, with the next epoch."""
     DONE = auto()
-    """It was done by an earlier attempt whose answer was lost. Write the same once more: the row may be on no
-    standby yet, and another run would get the same epoch after a failover."""
+    """An earlier attempt whose answer was lost has raised the epoch. Write the same once more: the row may be
+    on no standby yet, and another run would get the same epoch after a failover."""
     REFUSE = auto()
     """Somebody else leads, or has been faster."""
 

@@ -1,4 +1,4 @@
-"""What operators do with a fleet's database: accounts, who may use them, and forgetting one for good."""
+"""Operators' work on a fleet's database: accounts, who may use them, and forgetting one for good."""
 
 from whatsapp_fleet.tenancy.accounts import (
     AccountOverview,

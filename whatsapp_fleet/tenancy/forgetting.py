@@ -65,7 +65,7 @@ _OF_PRINCIPALS: Final = "SELECT 'principal ' || name FROM whatsapp_mcp.principal
 
 
 def hash_of_name(account: str) -> str:
-    """What remains of the name of an account that was forgotten."""
+    """Return the hash of an account's name, which remains once the account is forgotten."""
     return hashlib.sha256(account.encode()).hexdigest()
 
 
@@ -98,21 +98,21 @@ def forget_account(session: Session, database: Database, account: str) -> None:
 
 
 def forgotten_among(session: Session, names: Iterable[str]) -> set[str]:
-    """Those of these accounts that were forgotten: whoever has a copy of one deletes it."""
+    """Return those of the accounts that were forgotten; anybody with a copy of one deletes it."""
     asked = sorted(set(names))
     rows = session.execute(_FORGOTTEN, [asked, [hash_of_name(name) for name in asked]])
     return {row[0] for row in rows.fetchall()}
 
 
 def gone_among(session: Session, names: Iterable[str]) -> set[str]:
-    """Those of these accounts that are no longer here: that were forgotten, or have moved elsewhere."""
+    """Return those of the accounts that were forgotten or have moved elsewhere."""
     asked = sorted(set(names))
     moved = session.execute(_MOVED, [asked]).fetchall()
     return forgotten_among(session, asked) | {row[0] for row in moved}
 
 
 def require_new_name(session: Session, account: str) -> None:
-    """See that no account of this name was forgotten; whoever asks or forgets waits for this transaction.
+    """Check that this name was never forgotten; other checks and forgetting wait for this transaction.
 
     Raises:
         InvalidArgument: One was.
@@ -127,7 +127,7 @@ def require_new_name(session: Session, account: str) -> None:
 
 
 def remains(session: Session, account: str) -> list[str]:
-    """What there is of an account in this database, table by table; empty once it is forgotten.
+    """List the remains of an account in this database, table by table; empty once it is forgotten.
 
     The tables are those of the catalogue, so one that is added later is looked at as well.
     """

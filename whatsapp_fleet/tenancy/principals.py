@@ -1,4 +1,4 @@
-"""Who may use the accounts of a fleet: holders of tokens, and users of an OAuth issuer.
+"""Principals that may use the accounts of a fleet: holders of tokens, and users of an OAuth issuer.
 
 Of a token only its SHA-256 is stored. Tokens are random (256 bits), so a plain hash does not help to find
 one.
@@ -68,7 +68,7 @@ class PrincipalRow:
 
 
 class CallCounts(NamedTuple):
-    """How often principals have called.
+    """Numbers of calls that principals have made in the present minute.
 
     Attributes:
         minute: The present minute of the database, counted from 1970.

@@ -41,7 +41,7 @@ class KeptSession:
         self._session: Session | None = None
 
     def run(self, work: Callable[[Session], T]) -> T:
-        """What `work` answers, within the patience of the database.
+        """Run `work` within the patience of the database, and return its answer.
 
         Raises:
             NotDurable: As `operator_session`.
@@ -69,7 +69,7 @@ def _unavailable(error: psycopg.Error) -> Unavailable:
 
 
 def durably(session: Session, work: Callable[[], T]) -> T:
-    """What `work` answers, in a transaction; done again while its commit did not wait for the standby.
+    """Run `work` in a transaction, again while its commit did not wait for the standby; return its answer.
 
     Args:
         session: Over which it works.

@@ -1,4 +1,4 @@
-"""How an archive is opened: for reading by every server, for writing by the account's leader."""
+"""Opening an archive: for reading by every server, for writing by the account's leader."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Archive(ReadingArchive):
 
     @property
     def is_logged(self) -> bool:
-        """Whether operations name rows of the journal, which therefore stay until a snapshot holds them."""
+        """True if operations name rows of the journal, which therefore stay until a snapshot holds them."""
         return self._storage is not None
 
     async def snapshot(self) -> None:
@@ -119,7 +119,7 @@ class Archive(ReadingArchive):
             await projection.make_snapshot(self.folder, self._storage)
 
     async def is_snapshot_due(self, *, at_end: bool = False) -> bool:
-        """Whether so much has been written since the last snapshot that another is worth its cost.
+        """Return whether enough has been written since the last snapshot to justify the cost of another.
 
         Args:
             at_end: Whether it would be the last of this leader: events that follow the former one are enough.
@@ -195,7 +195,7 @@ class Archive(ReadingArchive):
         return outcome.result()
 
     async def wait_change(self, after: int, timeout: float) -> int:
-        """As a reader does; but every change is made here, so none has to be looked for."""
+        """Wait as a reader does, but without polling: every change is made in this process."""
         with anyio.move_on_after(timeout):
             while True:
                 wrote = self._writer.wrote

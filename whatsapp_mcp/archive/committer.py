@@ -25,7 +25,7 @@ Recorder = Callable[[int, bytes], None]
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of an operation.
+    """Result of an operation.
 
     Attributes:
         value: What it gave.
@@ -40,7 +40,7 @@ class Outcome:
     opens_addons: bool = False
 
     def result(self) -> Any:
-        """What the operation gave; raises its refusal."""
+        """Return the value that the operation gave, or raise its refusal."""
         if self.refusal is not None:
             raise self.refusal
         return self.value

@@ -50,14 +50,14 @@ img,video{{max-width:100%}}</style></head><body><h1>{title}</h1>
 
 
 class Messages(Protocol):
-    """Where the messages are: an archive, or what somebody may see of one."""
+    """Source of messages: an archive, or the part of one that somebody may see."""
 
     async def chat(self, jid: str) -> Chat | None:
-        """See `ReadingArchive.chat`."""
+        """Return a chat by jid; None if there is no such chat."""
         ...
 
     async def reading(self, key: MessageKey) -> FileReading | None:
-        """See `ReadingArchive.reading`."""
+        """Return everything that was read in a message's file; None if it was not read."""
         ...
 
     async def messages(
@@ -68,7 +68,7 @@ class Messages(Protocol):
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Message]:
-        """See `ReadingArchive.messages`."""
+        """Return a page of messages, newest first unless `oldest_first`."""
         ...
 
 
@@ -179,7 +179,7 @@ def text_line(message: Message, zone: tzinfo) -> str:
 
 
 def _sender(message: Message) -> str:
-    """Who wrote it; `~` stands before a name that is of their own choice, as in lists."""
+    """Return the sender's name, with `~` before a name of their own choice, as in lists."""
     name = " ".join(message.sender_name.replace(_HEARD, " ").split())
     return f"{'~' if message.sender_stranger else ''}{name}"
 

@@ -24,8 +24,8 @@ _LOGGED: Final = 4
 _MOST: Final = 13
 """Slices of one transaction: its commit takes some milliseconds, in which nobody else writes."""
 _SWITCH_SECONDS: Final = 0.0005
-"""How long a thread may compute while another waits for the interpreter. Python's own 5 ms are as long as a
-slice takes, and a live message crosses threads several times."""
+"""Seconds for which a thread may compute while another waits for the interpreter. Python's own 5 ms are as
+long as a slice takes, and a live message crosses threads several times."""
 
 Values = Callable[[int, ImportReport], Mapping[str, Any]]
 """The values of the operation of a slice, by its place and what those before it brought."""
@@ -85,7 +85,7 @@ class ImportTurns:
 
     @staticmethod
     async def _run_logged(log: LogWriter, name: str, slices: int, values: Values) -> ImportReport:
-        """As `run`: some slices at once, and the last one, which says what all others brought, by itself."""
+        """Apply slices through the log: several at once, and the last, with the total of all, by itself."""
         done, total = 0, ImportReport()
         while done < slices:
             end = min(done + _LOGGED, slices - 1) if done < slices - 1 else slices
@@ -97,7 +97,7 @@ class ImportTurns:
     def _turn(
         self, name: str, places: range, values: Values, total: ImportReport, dry: bool, _: object
     ) -> tuple[list[ImportReport], list[str]]:
-        """What each slice that was applied brought, and files that have to go."""
+        """Apply slices in one turn; return the report of each, and the files that have to go."""
         at = int(self._now().timestamp() * 1000)
         brought: list[ImportReport] = []
 

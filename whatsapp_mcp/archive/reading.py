@@ -56,7 +56,7 @@ def at_once(query: _Read[P, R]) -> _Method[P, R]:
 
 
 class ReadingArchive:
-    """What can be asked of the archive.
+    """Read access to the archive.
 
     Every method is safe to call from many tasks at once. Reads answer from the file as it is at that moment,
     see what another process has just committed, and end within two seconds or raise `DeadlineExceeded`. An
@@ -147,7 +147,7 @@ class ReadingArchive:
     changes = at_once(state.changes)
 
     async def statistics(self) -> Statistics:
-        """How much is archived; of a big archive on a slow disk it takes longer than other reads."""
+        """Count what is archived; for a big archive on a slow disk it takes longer than other reads."""
         return await self.readers.whole(read.statistics)
 
     async def thumbnail(self, key: MessageKey) -> bytes | None:
@@ -184,11 +184,11 @@ class ReadingArchive:
     async def files_elsewhere(
         self, path: str, digest: bytes, sizes: Collection[int], chat: str
     ) -> tuple[read.FileElsewhere, ...]:
-        """See `read.files_elsewhere`."""
+        """Return the newest messages of other chats that carry a file, as `read.files_elsewhere` does."""
         return await self.readers.whole(read.files_elsewhere, path, digest, sizes, chat)
 
     async def forwards_since(self, since: datetime) -> int:
-        """See `read.forwards_since`."""
+        """Count the forwards accepted since a time, as `read.forwards_since` does."""
         return await self.readers.whole(read.forwards_since, since)
 
     async def wait_change(self, after: int, timeout: float) -> int:

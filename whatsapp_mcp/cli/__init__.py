@@ -50,5 +50,5 @@ def _of_an_application(arguments: list[str]) -> dict[str, str | bool] | None:
 
 
 def _is_completing() -> bool:
-    """Whether a shell asks what could be typed next: it gives no arguments but sets `_<PROGRAM>_COMPLETE`."""
+    """Check whether a shell asks for completions: `_<PROGRAM>_COMPLETE` is set, without arguments."""
     return any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ)

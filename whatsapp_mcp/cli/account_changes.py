@@ -61,7 +61,7 @@ def _require_renamable(loaded: Settings, old: str, new: str) -> None:
 
 
 def require_free_name(loaded: Settings, name: str) -> None:
-    """See that an account can take a name: nothing has it, and nobody is limited to it.
+    """Check that an account can take a name: nothing has it, and nobody is limited to it.
 
     Raises:
         InvalidArgument: It cannot.
@@ -202,7 +202,7 @@ def _said(loaded: Settings, marker: Path) -> tuple[AccountFolder, ...] | None:
 
 
 def require_removable(loaded: Settings, folder: AccountFolder) -> None:
-    """See that nothing keeps an account from being removed, before anything of it is gone.
+    """Check that nothing keeps an account from being removed, before any of it is deleted.
 
     Raises:
         InvalidArgument: Its folder is a link, or `config.toml` has to be changed by hand first.
@@ -322,7 +322,7 @@ def named_faults(home: Path) -> Generator[None]:
 
 
 def require_unnamed(loaded: Settings, name: str) -> None:
-    """See that `server.oauth.accounts` does not name an account: only a person knows what it is to be then.
+    """Check that `server.oauth.accounts` does not name an account: only a person knows its replacement.
 
     Raises:
         InvalidArgument: It does.
@@ -335,7 +335,7 @@ def require_unnamed(loaded: Settings, name: str) -> None:
 
 
 def require_no_token(loaded: Settings, name: str) -> None:
-    """See that no token is limited to a name that no account has: it would reach the one that takes the name.
+    """Check that no token is limited to a name without an account: a new account would inherit it.
 
     Raises:
         InvalidArgument: One is.

@@ -44,7 +44,7 @@ class AccountRow:
     last_heard: datetime | None
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the account as JSON, for programs."""
         return {
             "name": self.name,
             "number": self.number,
@@ -54,7 +54,7 @@ class AccountRow:
         }
 
     def to_cells(self) -> tuple[str, ...]:
-        """For a person."""
+        """Return the account as the cells of a table, for a person."""
         heard = self.last_heard.astimezone().strftime("%Y-%m-%d %H:%M") if self.last_heard else "–"
         return self.name, self.number or "–", self.state.value, f"{self.size / 1e6:,.1f} MB", heard
 
@@ -190,7 +190,7 @@ def finish_changes() -> None:
 
 
 def say_who_names(name: str) -> None:
-    """What still starts a server with the name of an account that is gone."""
+    """Print which applications and services still start a server with a removed account's name."""
     from whatsapp_mcp.cli.hosts import Machine, found
     from whatsapp_mcp.cli.service import services_of
 

@@ -45,7 +45,7 @@ Chat = Annotated[str | None, typer.Option(metavar="CHAT", help="Number, jid or n
 
 
 class Form(StrEnum):
-    """What an export is written as."""
+    """Formats of an export."""
 
     JSONL = "jsonl"
     TEXT = "text"

@@ -1,4 +1,4 @@
-"""What commands have in common: their list, look and failures, and what a line without a command means.
+"""Shared parts of commands: their list, look and failures, and the meaning of a line without a command.
 
 Help and usage errors are Typer's plain ones; a `WhatsAppError` ends a command with one line of that form.
 """

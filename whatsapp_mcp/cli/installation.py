@@ -24,7 +24,8 @@ from whatsapp_mcp.processes.child_process import module_command
 from whatsapp_mcp.system import program_file
 
 DISTRIBUTION: Final = "mcp-server-whatsapp"
-"""What is installed; the name of the import package belongs to somebody else on the package index."""
+"""Name of the distribution; the name of the import package belongs to another project on the package
+index."""
 SCRIPTS: Final = ("whatsapp-mcp", DISTRIBUTION)
 EXTRAS: Final = {
     "demo": "nacl",
@@ -39,11 +40,11 @@ EXTRAS: Final = {
     "postgres": "psycopg",
     "voice": "faster_whisper",
 }
-"""For each extra a module that only it brings."""
+"""A module for each extra that only this extra installs."""
 _UV_TOOL: Final = "uv-receipt.toml"
-"""What `uv tool install` leaves in the environment of a tool."""
+"""File that `uv tool install` leaves in the environment of a tool."""
 _PIPX: Final = "pipx_metadata.json"
-"""What pipx leaves in the environment of a program."""
+"""File that pipx leaves in the environment of a program."""
 _UV_CACHE_FOLDERS: Final = {"archive-v0", "environments-v2"}
 BUILD_INFO: Final = "build_info.json"
 """Written into the package when a release is built; a checkout has none."""
@@ -54,7 +55,7 @@ _SUFFIXES: Final = {".so", ".dylib", ".dll"}
 
 
 def command() -> tuple[str, ...]:
-    """What starts this installation from anywhere: a full path and its arguments."""
+    """Return the command that starts this installation from anywhere: a full path and its arguments."""
     if _UV_CACHE_FOLDERS & set(Path(sys.prefix).parts) and (uvx := _uvx()):
         return (uvx, *_uvx_arguments())
     script = _script()
@@ -93,7 +94,7 @@ def adding(extra: str) -> str:
 
 
 def requirement(also: str | None = None) -> str:
-    """What an installer needs to be given in order to install the same again, extras included (PEP 508).
+    """Return the requirement (PEP 508) that installs the same again, extras included.
 
     Args:
         also: An extra that is wanted, too.
@@ -128,7 +129,7 @@ def owners() -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class BuildInfo:
-    """What a release was stamped with.
+    """The build information of a release.
 
     Attributes:
         commit: The full hash of the commit that it was made from.

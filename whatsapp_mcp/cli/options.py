@@ -1,4 +1,4 @@
-"""What several commands have in common: options, the account that they name, and a question."""
+"""Shared parts of several commands: options, the account that they name, and a question."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def complete_scopes(incomplete: str) -> list[str]:
 
 
 def _continued(incomplete: str, names: Iterable[str]) -> list[str]:
-    """What a list with commas that is not complete may become with one more name."""
+    """Return the completions of an incomplete list with commas by one more name."""
     before, comma, begun = incomplete.rpartition(",")
     given = before.split(",")
     return [f"{before}{comma}{name}" for name in names if name.startswith(begun) and name not in given]

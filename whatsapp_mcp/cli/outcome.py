@@ -20,7 +20,7 @@ from typing import IO, Final
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 
 _COLUMNS: Final = 80
-"""Of a terminal that does not tell its own."""
+"""Columns of a terminal that does not report its width."""
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL"})
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -44,7 +44,7 @@ RECOVER: Final = (
     "Restore it from a backup (docs/backup.md), or run `whatsapp-mcp archive recover`, which makes a new one"
     " of what can be read."
 )
-"""What to do about a damaged archive."""
+"""Advice for a damaged archive."""
 
 
 def write_utf8() -> None:
@@ -75,7 +75,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def fitted(text: str, stream: IO[str]) -> str:
-    """As much of the text as fits into one line of the terminal that a stream writes to."""
+    """Return as much of the text as fits into one line of the terminal that a stream writes to."""
     from rich.cells import chop_cells
 
     columns = os.get_terminal_size(stream.fileno()).columns or _COLUMNS
@@ -123,7 +123,7 @@ program_name: Final = ContextVar("program_name", default="whatsapp-mcp")
 
 
 def advice(kind: str, action: str, account: str = "default") -> str:
-    """What to do next, in commands.
+    """Return the next step for the person, in commands.
 
     Args:
         kind: The error's code, or the connection's state.
@@ -153,7 +153,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    """It failed, was declined, or what was asked about is not ready."""
+    """The command failed or was declined, or what it asked about is not ready."""
     USAGE = 2
     """An option, an argument, a setting or the home folder cannot be used; nothing was done."""
     INTERRUPTED = 130

@@ -163,7 +163,7 @@ def installed_services() -> list[Path]:
 
 
 def services_of(account: str) -> list[Path]:
-    """Those of the installed services whose command names this account."""
+    """Return the installed services whose command names this account."""
     # In a unit the words are in quotation marks, in an agent each is an element.
     named = re.compile(rf'--account(?:=|"?\s+"?|</string>\s*<string>){re.escape(account)}(?![\w.-])')
     return [path for path in installed_services() if named.search(_text_of(path))]
@@ -187,7 +187,7 @@ def _text_of(path: Path) -> str:
 
 
 def _check(account: str | None) -> None:
-    """See that the settings can be used, and the name of the account."""
+    """Check that the settings and the account's name can be used."""
     from whatsapp_mcp import settings
 
     loaded = settings.load()

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 _FILES: Final = ("config.toml", SERVER_LOG, f"{SERVER_LOG}.1")
 _FOLDERS: Final = ("tokens", "models", "accounts")
-"""What this program makes in the home folder; what else is in them, and beside them, is a person's."""
+"""Folders that this program makes in the home folder; anything else in or beside them belongs to the
+person."""
 _MODEL: Final = "whisper-"
-"""How the folder of a model of speech begins; a file in it says where the others came from."""
+"""Prefix of the folder of a speech model; a file in it says where the others came from."""
 _OF_THE_PROGRAM: Final = (
     f"What installed the program removes it: `uv tool uninstall {DISTRIBUTION}`, "
     f"`pipx uninstall {DISTRIBUTION}` or `pip uninstall {DISTRIBUTION}`."
@@ -60,11 +61,11 @@ class _Inventory:
 
     @property
     def has_parts(self) -> bool:
-        """Whether there is something beside the home folder."""
+        """True if there are services, applications or speech models to remove."""
         return bool(self.services or self.hosts or self.models)
 
     def lines(self) -> Iterator[str]:
-        """What a person is shown."""
+        """Yield the lines of the inventory that the person is shown."""
         for path in self.services:
             yield f"service      {path}"
         for each in self.hosts:
@@ -141,7 +142,7 @@ def _take_stock() -> _Inventory:
 
 
 def _is_account(folder: AccountFolder) -> bool:
-    """Whether this program made a folder: it has a database or a lock of ours, or no file at all."""
+    """Return whether this program made a folder: it holds an account's database or lock, or no file."""
     ours = (*folder.databases, folder.client_db, folder.leader_lock)
     is_empty = not any(path.is_file() or path.is_symlink() for path in folder.path.rglob("*"))
     return is_empty or any(path.is_file() for path in ours)
@@ -152,7 +153,7 @@ def _size(folder: Path) -> int:
 
 
 def _check_answers(here: _Inventory, *, yes: bool, unlink: bool | None, delete: bool | None) -> None:
-    """See that each question has an answer where nobody can be asked, before anything is done.
+    """Check, before anything is done, that each question has an answer where nobody can be asked.
 
     Raises:
         InvalidArgument: One has none.
@@ -173,7 +174,7 @@ def _check_answers(here: _Inventory, *, yes: bool, unlink: bool | None, delete: 
 
 
 def _can_ask() -> bool:
-    """Whether somebody sits at the terminal."""
+    """Return whether a person can be asked at the terminal."""
     return sys.stdin.isatty()
 
 

@@ -85,7 +85,7 @@ class Arguments:
         return (self._folder.parent / SENDING / self._file_name(name)).open("rb")
 
     def received(self, name: str) -> Path:
-        """Where a file goes that the leader asks for."""
+        """Return the path for a file that the leader requests."""
         return self._folder / RECEIVED / self._file_name(name)
 
     def _file_name(self, name: str) -> str:
@@ -169,7 +169,7 @@ class Lists:
         self._rests: dict[int, list[Any]] = {}
 
     def first(self, answer: Any) -> Any:
-        """What is answered first: a part of a long list, and anything else as it is."""
+        """Return the first part of a long list; return any other answer unchanged."""
         if not isinstance(answer, list) or _fits(answer) == len(answer):
             return answer
         if len(self._rests) >= _MOST_LISTS:  # whoever asked for the oldest has given up
@@ -195,7 +195,7 @@ class Lists:
 
 
 def _fits(elements: list[Any]) -> int:
-    """How many of them are answered at a time, one at least."""
+    """Return the number of elements that fit into one answer, at least one."""
     size = 0
     for count, element in enumerate(elements):
         size += len(json.dumps(element)) + 1

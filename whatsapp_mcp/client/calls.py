@@ -1,4 +1,4 @@
-"""What the leader can ask of its client process, one line a call.
+"""Calls that the leader can make to its client process, one line each.
 
 Parameters and results follow the rule in `arguments.py`: a jid is its text, a protobuf is its base64. The
 result is what neonize's method of that name returns; `→` names the protobuf. A call whose method the

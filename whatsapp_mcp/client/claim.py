@@ -90,7 +90,7 @@ def _write(fd: int, path: Path, text: str) -> None:
 
 
 def patience_for(path: Path, pid: int) -> int:
-    """How many seconds more that process has asked for, if it holds the claim; else 0."""
+    """Return the extra seconds that a process has asked for if it holds the claim; otherwise 0."""
     try:
         fd = os.open(path, _READ_ALONE)
     except OSError:

@@ -1,4 +1,4 @@
-"""Where a client process keeps what it stores, as the leader tells it before the first frame.
+"""Storage of a client process, as its leader describes it before the first frame.
 
 Passwords and keys are among it. They go through the pipe, since other processes can read the arguments and
 the variables of this one.
@@ -26,7 +26,7 @@ _CERTIFICATES: Final = ("sslrootcert", "sslcert", "sslkey")
 
 @dataclass(frozen=True, slots=True)
 class ClientStorage:
-    """What one client process opens.
+    """The storage that one client process opens.
 
     Attributes:
         keys: The client library's database.
@@ -50,7 +50,7 @@ class ClientStorage:
 
     @property
     def unix_sockets(self) -> bool:
-        """Whether the database of the keys is reached by a socket that is a file."""
+        """True if the database of the keys is reached by a Unix socket, which is a file."""
         named = parse_qs(urlsplit(self.keys.location).query) if self.keys.in_database else {}
         return any(host.startswith("/") for host in named.get("host", ()))
 
@@ -64,7 +64,7 @@ class ClientStorage:
 
     @classmethod
     def from_bytes(cls, given: bytes) -> Self:
-        """What `to_bytes` made, without the number before it.
+        """Parse the output of `to_bytes` without the number before it.
 
         Raises:
             ValueError: It is something else.

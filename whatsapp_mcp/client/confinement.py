@@ -1,4 +1,4 @@
-"""What the client process gives up before it loads the library, which reads what strangers send.
+"""Rights that the client process gives up before it loads the library, which reads what strangers send.
 
 On Linux, whatever program the library is part of:
 
@@ -51,10 +51,11 @@ _SYSTEM: Final = tuple(
         """.split(),
     )
 )
-"""Where shared libraries, certificates and the configuration of the network are; to read. Programs keep
+"""Paths of shared libraries, certificates and the network's configuration, for reading. Programs keep
 passwords and keys of their own in `/etc` and `/opt`, which the user of a server may have to read."""
 _MOVING: Final = Path("/etc/resolv.conf")
-"""What is often a link to a file elsewhere that is replaced now and then: its folder there is read."""
+"""File that is often a link to a file elsewhere that is replaced now and then: the folder of that one is
+readable."""
 _PACKAGES: Final = ("dist-packages", "site-packages")
 """Names of the folders of `sys.path` in which packages are."""
 _DEVICES: Final = (Path("/dev/null"), Path("/dev/random"), Path("/dev/urandom"))
@@ -66,7 +67,7 @@ logger = logging.getLogger(__name__)
 
 
 class Confinement(NamedTuple):
-    """What is in force.
+    """The confinement in force.
 
     Attributes:
         landlock: The version of Landlock; 0 where there is none.
@@ -127,7 +128,7 @@ def _readable() -> Iterable[Path]:
 
 
 def _beside(home: Path, path: Path) -> Iterator[Path]:
-    """What there is of a path, but for the home folder: other accounts and their passwords lie there."""
+    """Yield the parts of a path outside the home folder, where other accounts and passwords lie."""
     if not home.is_relative_to(path.resolve()):
         yield path
     elif path.resolve() != home:

@@ -1,4 +1,4 @@
-"""What the library's error sentences mean, and what of a client's refusals its leader passes on.
+"""Meanings of the library's error sentences, and the refusals of a client that its leader passes on.
 
 neonize reports every failure of the Go side as a sentence; the ones below were observed with neonize 0.5.2.
 Whatever is not known is `Rejected`, with WhatsApp's code where there is one. The sentence itself goes no
@@ -161,11 +161,11 @@ _KINDS: Final[dict[object, type[WhatsAppError]]] = {
         Unsupported,
     )
 }
-"""What a client may refuse with; never that a person has to be asked."""
+"""Errors with which a client may refuse; none says that a person has to be asked."""
 _LONGEST_WAIT: Final = 3600.0
 _BEFORE_HAND_OVER: Final = re.compile(r"^failed to (?!write)|client is nil|before info query", re.IGNORECASE)
-"""What comes from a step before the message's own frame is out; the library sends one again after a cut, and
-says without these words that this second try found no connection (whatsmeow, `request.go`)."""
+"""Errors of a step before the message's own frame is out. After a cut the library sends a frame again; if
+that second try finds no connection, the error lacks these words (whatsmeow, `request.go`)."""
 _TIMED_OUT: Final = re.compile(r"timed out|deadline exceeded", re.IGNORECASE)
 _CODE: Final = re.compile(r"\b(?:error|status|code) (?:code )?(\d{3})\b", re.IGNORECASE)
 _BEGINNING: Final = re.compile(r"[a-z' ]{1,60}", re.IGNORECASE)
@@ -178,19 +178,19 @@ _STEP_FAILED: Final = re.compile(
     r"failed to decrypt (?:normal|prekey|group) message: "
     r"failed to (?:load|store|save|remove|check|get buffered event|begin|commit)\b"
 )
-"""What decrypting says where the database failed, whichever it is (whatsmeow, `store/signal.go`).
+"""Beginning of a decryption error where the database failed, whichever it is (whatsmeow, `store/signal.go`).
 
 Not any `get`: libsignal fails to get message keys, which is the sender's doing.
 """
 _NOT_ENCRYPTED: Final = re.compile(r"Failed to encrypt .+: failed to (?:load|store|save|check|clear)\b")
 """A message is sent without the devices for which it could not be encrypted, and called sent."""
 _DRIVER_FAILED: Final = r"pq: .+ \([0-9A-Z]{5}\)|pq: [^:]+|sql: [^:]+|driver: bad connection"
-"""How errors of the driver for PostgreSQL (lib/pq, with the SQLSTATE) and of Go's `database/sql` end."""
+"""Ends of errors of the driver for PostgreSQL (lib/pq, with the SQLSTATE) and of Go's `database/sql`."""
 _NETWORK_FAILED: Final = (
     r"(?:dial|read|write) (?:tcp|unix) (?:\S+->)?\S*[:.]{port}: (?:(?:connect|read|write): )?(?:{errors})"
     r"|dial tcp: lookup {host}\b.*: (?:{errors})"
 )
-"""How the driver passes on what Go says of the network (`net.OpError`); WhatsApp is at other addresses."""
+"""Go's network errors (`net.OpError`), as the driver passes them on; WhatsApp is at other addresses."""
 _NETWORK_ERRORS: Final = (
     "connection refused|connection reset by peer|connection timed out|broken pipe|i/o timeout"
     "|network is unreachable|no route to host|no such host|no such file or directory|permission denied"
@@ -246,7 +246,7 @@ class KeysFailure:
             self._ends = re.compile(rf"(?:^|: )(?:{_DRIVER_FAILED}|{network})$")
 
     def is_told_by(self, line: str) -> bool:
-        """Whether a line of the library's log, without time and level, or an error of a call says so."""
+        """Return whether a log line without time and level, or a call's error, reports such a failure."""
         if line.startswith(_UNSTORED) or _NOT_ENCRYPTED.match(line):
             return True
         if line.startswith(_WITHOUT_ERROR):
@@ -258,7 +258,7 @@ class KeysFailure:
 
 
 def sentence_of(error: Exception) -> str:
-    """What the Go side said; neonize passes some of it on as bytes, and some within the answer's protobuf."""
+    """Return the Go side's sentence; neonize may pass it as bytes or within the answer's protobuf."""
     said = error.args[0] if error.args else ""
     if isinstance(said, bytes):
         return said.decode(errors="replace")

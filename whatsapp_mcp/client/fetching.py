@@ -1,4 +1,4 @@
-"""Whether the library is fetching the phone's address book, so that its process does not end in between.
+"""Detection of the library's fetch of the phone's address book, so that its process does not end during it.
 
 It begins when the phone shares the key of its app state, and it never starts again by itself (whatsmeow,
 `handleAppStateSyncKeyShare`).
@@ -24,7 +24,7 @@ _LOOK_AGAIN: Final = 0.1
 
 
 class Fetching:
-    """Whether it goes on now.
+    """The state of the library's address book fetch.
 
     Args:
         has_names: Asks the library whether it has stored names of the address book.
@@ -46,12 +46,12 @@ class Fetching:
             self._ends_at = self._monotonic() + FETCH_LIMIT
 
     def stop(self) -> None:
-        """It ends here: a companion that is logged out is sent nothing more."""
+        """Stop tracking the fetch: a companion that is logged out is sent nothing more."""
         self._ends_at = 0.0
 
     @property
     def seconds_left(self) -> float:
-        """How long it may still take; 0 when it does not go on."""
+        """Seconds that the fetch may still take; 0 if none is going on."""
         return max(0.0, self._ends_at - self._monotonic())
 
     async def finish(self) -> None:

@@ -47,7 +47,7 @@ class _Finder(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """See `MetaPathFinder.find_spec`."""
+        """Return a spec for blocked modules; None leaves all others to the next finder."""
         if any(f"{fullname}.".startswith(f"{package}.") for package in PACKAGES):
             return ModuleSpec(fullname, self, is_package=True)
         if fullname == DOWNLOAD:
@@ -55,11 +55,11 @@ class _Finder(MetaPathFinder, Loader):
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """See `Loader.create_module`."""
+        """Create a stand-in whose attributes are `Unneeded`."""
         return _Empty(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """It stays empty."""
+        """Leave the module empty."""
 
 
 class _Refusal(Loader):
@@ -73,7 +73,7 @@ class _Refusal(Loader):
         self._folders = folders
 
     def exec_module(self, module: ModuleType) -> None:
-        """See `Loader.exec_module`."""
+        """Give the module neonize's library version and a `download` that refuses."""
         named = (_version_named_in(Path(folder, "download.py")) for folder in self._folders)
         setattr(module, _VERSION, next(filter(None, named), "unknown"))
         setattr(module, "download", _refuse)  # noqa: B010  a module has no such attribute for a type checker
@@ -89,7 +89,7 @@ def _refuse() -> NoReturn:
 
 
 def _uname(command: str) -> io.StringIO:
-    """What `uname -a` prints, to whoever asks a shell for it.
+    """Return the output of `uname -a`, in place of a shell that runs it.
 
     Raises:
         PermissionError: It is another command.

@@ -59,7 +59,7 @@ _WAL_BYTES: Final = 16 * 1024 * 1024
 """Size at which the log is moved into the file; what is archived and pruned by then never gets that far."""
 _PAGE_BYTES: Final = 4096
 _CACHE_KIB: Final = 256
-"""Of pages; rows are written once and read once, so more would only fill."""
+"""KiB of page cache; rows are written once and read once, so more would only fill."""
 
 
 class Journal:
@@ -126,7 +126,7 @@ class Journal:
 
     @contextmanager
     def _bounded(self, begin: str = "BEGIN") -> Iterator[None]:
-        """What the leader does: bounded, as the file may hold anything."""
+        """Begin the leader's transaction, bounded because the file may hold anything."""
         # Processor time: a slow disk, or a computer that was suspended, is no sign of damage.
         until = time.thread_time() + _CPU_SECONDS
         with self._using(), bounded_transaction(self._db, EVENT_BYTES, until, time.thread_time, begin=begin):

@@ -141,5 +141,5 @@ def _exit_code(error: storage.StorageError) -> int:
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is damaged for good; what passes by itself has an exception class of its own."""
+    """Return whether the file is damaged for good; transient errors have classes of their own."""
     return type(error) is sqlite3.DatabaseError

@@ -72,7 +72,7 @@ _take_log_entry: Callable[[int, int], None] = neonize_client.log_whatsmeow
 
 _UUID = "client"
 _FILE_OPTIONS = "?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_rest="
-"""How a database that is a file is written to.
+"""Options with which a database that is a file is written.
 
 The library makes "file:{name}?_foreign_keys=on" of it, which its driver (go-sqlite3) takes apart at the first
 question mark. With a log each commit waits for the disk once; with a rollback journal, which is what the
@@ -88,7 +88,7 @@ OnEnded = Callable[[str], None]
 
 
 def _device_props(device_name: str, history: Literal["recent", "full"]) -> CompanionReg.DeviceProps:
-    """How the companion introduces itself: its name on the phone, and how much of the past it asks for."""
+    """Return the companion's introduction: its name on the phone and how much history it asks for."""
     props = CompanionReg.DeviceProps(
         os=device_name,
         platformType=CompanionReg.DeviceProps.DESKTOP,
@@ -120,7 +120,7 @@ def _ignore_line(address: int, size: int) -> None:
 
 
 def exported() -> frozenset[str]:
-    """Those of `SYMBOLS` that the shared library has."""
+    """Return the members of `SYMBOLS` that the shared library has."""
     return frozenset(symbol for symbol in SYMBOLS if hasattr(gocode, symbol))
 
 
@@ -191,7 +191,7 @@ class Library:
 
     @property
     def running(self) -> bool:
-        """Whether a connect was started and its pump has not ended."""
+        """True if a connect was started and its pump has not ended."""
         return self._task is not None and not self._task.done()
 
     async def connect(self, proxy: str | None = None) -> None:

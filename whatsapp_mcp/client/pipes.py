@@ -25,7 +25,7 @@ _LOG: Final = 2
 _LINE: Final = 4096
 """Bytes of a printed line that are looked at together."""
 _LOGIN_EVENT: Final = re.compile(rb"Login event: ([a-z][a-z-]{0,39})")
-"""What neonize 0.5.2 prints for every item of whatsmeow's channel of QR codes that is not a code."""
+"""Line that neonize 0.5.2 prints for each item of whatsmeow's channel of QR codes that is not a code."""
 
 
 def take_aside() -> tuple[int, int]:
@@ -39,7 +39,7 @@ def take_aside() -> tuple[int, int]:
 
 
 def read_storage(incoming: int) -> ClientStorage:
-    """Where this client keeps what it stores: what the leader writes before its frames.
+    """Read the storage of this client, which the leader writes before its frames.
 
     Raises:
         EOFError: The leader is gone.
@@ -80,7 +80,7 @@ def listen_to_library(on_login_event: Callable[[str], None]) -> None:
 
 
 class LeaderReceiveStream(ByteReceiveStream):
-    """What the leader writes, read by a thread, so that a closed pipe is seen even when the loop is stuck.
+    """The pipe that the leader writes, read by a thread: it sees a closed pipe even if the loop is stuck.
 
     Args:
         fd: The reading end.
@@ -114,7 +114,7 @@ class LeaderReceiveStream(ByteReceiveStream):
 
 
 class LeaderSendStream(ByteSendStream):
-    """What the leader reads.
+    """The pipe that the leader reads.
 
     A leader that is gone is seen by `LeaderReceiveStream`, which lets the process end in order: what is still
     on its way is journaled. An error here would end it at once.

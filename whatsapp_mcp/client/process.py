@@ -287,7 +287,7 @@ class ClientProcess:
 
     @property
     def seconds_to_stay(self) -> float:
-        """How much longer this process may outlive its leader, beyond `LEADER_GONE_SECONDS`."""
+        """Seconds more that this process may outlive its leader, beyond `LEADER_GONE_SECONDS`."""
         return max(0.0, self._stays_until - time.monotonic())
 
     async def end(self, drain: float = 0.0) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What the leader and its client process say to each other over the pipes.
+"""The protocol between the leader and its client process over the pipes.
 
 The leader starts `python -m whatsapp_mcp.client`, tells it where to store what (`client_storage.py`) and
 waits for `READY`; it calls by JSON-RPC, the client
@@ -97,7 +97,8 @@ ENVIRONMENT: Final = {"NEONIZE_BOT_TAG": "off"}
 The Go side sees only what was set when the process started, so the client cannot do it itself.
 """
 LEADER_GONE_SECONDS: Final = 1.0
-"""How long a client process may outlive its leader; a busy machine needs it for what has come already.
+"""Seconds that a client process may outlive its leader; a busy machine needs them for what has already
+arrived.
 
 A little longer while the library fetches the address book: see above.
 """

@@ -1,4 +1,4 @@
-"""What WhatsApp says, decoded: protobufs of events in, updates out, each within its bounds.
+"""Decoding of WhatsApp's events: protobufs in, updates out, each within its bounds.
 
 Nothing is stored.
 """

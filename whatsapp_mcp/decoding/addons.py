@@ -41,7 +41,7 @@ class Unhandled(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an add-on came from.
+    """The origin of an add-on.
 
     Attributes:
         chat: Jid of the chat.
@@ -110,7 +110,7 @@ def _pin(value: Any, origin: Origin) -> list[Update]:
 
 
 def _sealed(name: str, target: str = "targetMessageKey") -> Callable[[Any, Origin], list[Update]]:
-    """What reads an add-on that is sealed with the secret of the message in its field `target`."""
+    """Return a reader of add-ons sealed with the secret of the message in their field `target`."""
 
     def read(value: Any, origin: Origin) -> list[Update]:
         key, author = getattr(value, target), origin.author
@@ -177,7 +177,7 @@ def _mappings(value: Any, origin: Origin) -> list[Update]:
 
 
 def _revoked_sender(key: Any, origin: Origin) -> str | None:
-    """Who wrote the revoked message: the key says so when an admin of a group revokes another's."""
+    """Return the revoked message's sender, whom the key names if a group's admin revokes another's."""
     participant = bare(key.participant) if key.participant else None
     if participant is not None and origin.as_admin and origin.chat.endswith("@g.us") and not key.fromMe:
         return participant

@@ -29,17 +29,17 @@ def millis(stamp: int, fallback: int) -> int:
 
 
 def is_pn(address: str | None) -> bool:
-    """Whether it is the phone-number form."""
+    """Return whether an address is a phone number's."""
     return address is not None and address.endswith("@s.whatsapp.net")
 
 
 def is_lid(address: str | None) -> bool:
-    """Whether it is a LID."""
+    """Return whether an address is a LID."""
     return address is not None and address.endswith("@lid")
 
 
 def is_person(address: str | None) -> bool:
-    """Whether it is a person's address."""
+    """Return whether an address is a person's."""
     return is_pn(address) or is_lid(address)
 
 
@@ -54,5 +54,5 @@ def identity(one: str | None, other: str | None, at: int) -> list[Update]:
 
 
 def lasting(one: str | None, other: str | None) -> str | None:
-    """Of a person's two addresses the LID, which is never reassigned; else the first."""
+    """Return the LID among a person's two addresses, which is never reassigned; else the first."""
     return other if is_pn(one) and is_lid(other) else one

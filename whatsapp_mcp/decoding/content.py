@@ -53,7 +53,7 @@ Handler = Callable[[Any], Content]
 
 
 class Parts(NamedTuple):
-    """What is in a message once its wrappers are open.
+    """The inside of a message once its wrappers are open.
 
     Attributes:
         found: The innermost fields with their values.
@@ -112,7 +112,7 @@ def _album(context: Any) -> str | None:
 def content_of(
     found: list[tuple[str, Any]], flags: int = 0, secret: bytes | None = None, album: str | None = None
 ) -> Content | None:
-    """What the parts of a message say; None when they say nothing to a person."""
+    """Return the content of a message's parts, UNKNOWN if no part is known; None without any part."""
     for name, value in found:
         content = _opened(name, value)
         if content is not None:
@@ -141,7 +141,7 @@ def text_of(message: Proto) -> str:
 
 
 def _opened(name: str, value: Any) -> Content | None:
-    """What a part says; None for one that this version does not know."""
+    """Return the content of a part; None if this version does not know the part."""
     if name in HANDLERS:
         return HANDLERS[name](value)
     return kinds.opened(name, value) if name in kinds.NAMED else None

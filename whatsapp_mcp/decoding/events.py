@@ -25,7 +25,7 @@ from whatsapp_mcp.protobufs.bounded import OverBounds, parsed
 from whatsapp_mcp.storage import TOO_LARGE
 
 UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
-"""What decoding a broken or unknown event may raise."""
+"""Exceptions that decoding a broken or unknown event may raise."""
 _MESSAGE: Final = 17
 _DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Update]]]]] = {
     2: ("PairStatus", live.pair_status),
@@ -93,7 +93,7 @@ class DecodedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What decoding a row of the archive again says.
+    """The result of decoding a row of the archive again.
 
     Attributes:
         row: Its number: of an event that could not be decoded, or a message of unknown kind.
@@ -108,7 +108,7 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class OpenedAddon:
-    """What a sealed add-on says.
+    """The result of opening a sealed add-on.
 
     Attributes:
         key: The primary key of its row in `sealed`: the number of a row may differ between two copies.

@@ -118,7 +118,7 @@ def _about(words: str, people: list[str], by: str | None) -> tuple[str, list[str
 def _system(
     chat: str, by: str | None, text: str, mentions: list[str], at: int, event: Any, number: int | None = None
 ) -> MessageUpdate:
-    """What a group event says; of several sayings each has a `number`. Its id is made from the event."""
+    """Return a group event's system message; its id is made from the event and `number`, if given."""
     details = {"mentions": mentions} if mentions else {}
     key = event.SerializePartialToString() + (b"" if number is None else bytes([number]))
     wa_id = "SYS-" + hashlib.sha256(key).hexdigest()[:20].upper()

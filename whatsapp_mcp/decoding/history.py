@@ -77,9 +77,11 @@ _PLAIN: Final = {
 }
 HISTORY_CODE: Final = 13
 MAX_HISTORY_WEIGHT: Final = 512 << 20
-"""Of one chunk, of which only a message at a time is parsed: more than 100,000 messages."""
+"""Most bytes of one parsed chunk, by estimate: more than 100,000 messages. Only one message at a time is
+parsed."""
 MAX_MESSAGE_WEIGHT: Final = 16 << 20
-"""Of one message in it: 4,000 are usual, and each receipt or reaction of a full group adds 300."""
+"""Most bytes of one parsed message of a chunk, by estimate: 4,000 are usual, and each receipt or reaction of
+a full group adds 300."""
 MAX_UPDATES: Final = 300_000
 """Updates of one chunk, which are in memory together."""
 MAX_PEOPLE: Final = 30_000
@@ -95,7 +97,7 @@ _STATUS_MARKS: Final = {3: ReceiptKind.DELIVERED, 4: ReceiptKind.READ, 5: Receip
 
 
 def stub_content(value: Any) -> Content | None:
-    """What a `WebMessageInfo` without a message says; None for what a person never sees."""
+    """Decode a `WebMessageInfo` without a message; None if it is nothing that a person sees."""
     stub = value.messageStubType
     if stub == _CIPHERTEXT:
         return Content(MessageKind.UNDECRYPTABLE)
@@ -121,7 +123,7 @@ def stub_content(value: Any) -> Content | None:
 
 
 def history_sync(payload: bytes, received_at: int) -> list[Update]:
-    """What a `neonize.HistorySync` event says.
+    """Decode a `neonize.HistorySync` event.
 
     A chunk may hold tens of thousands of messages, so it is never parsed as a whole: each conversation, and
     each message in it, is parsed by itself and forgotten once it is decoded.
@@ -218,7 +220,7 @@ def _conversation(payload: bytes, at: Span, received_at: int) -> list[Update]:
 
 
 def _chat(value: Any, received_at: int) -> list[Update]:
-    """What a conversation says beside its messages; its unread count comes last."""
+    """Decode a conversation without its messages; its unread count comes last."""
     chat = bare(value.newJID) or bare(value.ID)
     if chat is None:
         return []

@@ -1,4 +1,4 @@
-"""What businesses send, and what people send back: buttons, lists, products, orders, payments.
+"""Messages of businesses, and the replies to them: buttons, lists, products, orders, payments.
 
 Of each the details say what it is (`what`, in words of ours), what it is called (`title`), its price and what
 may be chosen (`choices`); the text is whatever there is to read.
@@ -52,7 +52,7 @@ def price(amount: int, scale: int, currency: str) -> str:
 
 
 def money(value: Any) -> str:
-    """As `price`, of a `Money`."""
+    """Format a `Money` as `price` does."""
     return price(value.value, value.offset, value.currencyCode)
 
 
@@ -72,7 +72,7 @@ def choice_list(value: Any) -> Content:
 
 
 def chosen(text: str, key: str) -> Content:
-    """What somebody chose of buttons, a list or a template."""
+    """Return the content of a choice among buttons, a list or a template."""
     return named("chosen", text, chosen=key)
 
 
@@ -95,7 +95,7 @@ def template(value: Any, opened: Opened) -> Content:
 
 
 def structured_text(value: Any) -> str:
-    """What can be read of a `HighlyStructuredMessage`: the words that fill a text which is elsewhere."""
+    """Return the readable part of a `HighlyStructuredMessage`: words that fill a text kept elsewhere."""
     return " ".join(value.params) or value.elementName
 
 
@@ -187,7 +187,7 @@ def _template_button(button: Any) -> str:
 
 
 def _native(button: Any) -> str:
-    """What stands on a native flow button: its label, which is in JSON, else the name of what it does."""
+    """Return the text of a native flow button: its label, which is in JSON, else its action's name."""
     parameters = button.buttonParamsJSON if hasattr(button, "buttonParamsJSON") else button.paramsJSON
     try:
         found = json.loads(parameters) if len(parameters) <= _PARAMETERS else None
@@ -202,7 +202,7 @@ def _native(button: Any) -> str:
 
 
 def _address(found: dict[str, Any]) -> str:
-    """Where a button leads: an address or a number."""
+    """Return the target of a button: a URL or a phone number; empty if it has none."""
     for key in ("url", "phone_number"):
         if isinstance(value := found.get(key), str):
             return value

@@ -26,7 +26,7 @@ def bare(jid: str) -> str | None:
 
 
 def media_of(value: Any, media_type: str, **more: Any) -> MediaInfo:
-    """What a download needs, common to all files."""
+    """Return the data for a download that all files have in common."""
     return MediaInfo(
         media_type,
         mime_type=value.mimetype or None,
@@ -268,7 +268,7 @@ def _question_reply(value: Any) -> Content:
 
 
 def _rich_response(value: Any) -> Content:
-    """What WhatsApp's own assistant answers: the parts that can be read."""
+    """Decode an answer of WhatsApp's own assistant: the parts that can be read."""
     parts = value.submessages[: limits.ENTRIES]
     tables = [" | ".join(row.items) for part in parts for row in part.tableMetadata.rows]
     code = [block.codeContent for part in parts for block in part.codeMetadata.codeBlocks]
@@ -288,7 +288,7 @@ def _named_only(name: str, value: Any) -> Content:
 
 
 def opened(name: str, value: Any) -> Content:
-    """What a part of a message says, by the name of its field, which is one of `HANDLERS` or `NAMED`."""
+    """Decode a part of a message by the name of its field, which is in `HANDLERS` or `NAMED`."""
     return HANDLERS[name](value) if name in HANDLERS else _named_only(name, value)
 
 

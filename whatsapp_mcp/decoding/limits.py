@@ -1,4 +1,4 @@
-"""How much of what others write the archive takes in: the one table of limits, and the cutting.
+"""Limits of what the archive takes in of others' content: the one table of them, and the cutting.
 
 Each limit is several times what WhatsApp's own apps let a person write, so nothing honest is cut. A text that
 is cut ends in `…`; of a list that is cut the details say how many are left out (`left_out`); an id or a jid
@@ -34,9 +34,10 @@ from whatsapp_mcp.decoding.updates import (
 MAX_TEXT: Final = 65_536
 """Characters of a message; the apps stop there too."""
 MAX_NAME: Final = 256
-"""Of a person, group or channel; the apps: 25 of a push name, 100 of a subject or channel."""
+"""Most characters of the name of a person, group or channel; the apps allow 25 for a push name, 100 for a
+subject or channel."""
 OPTION: Final = 256
-"""Of a poll's option or a button; the apps: 100."""
+"""Most characters of a poll's option or a button; the apps allow 100."""
 OPTIONS: Final = 64
 """Options of a poll (the apps: 12), or rows of a business's list (10)."""
 MENTIONS: Final = 1_024
@@ -55,13 +56,14 @@ DETAILS: Final = 131_072
 MAX_JID: Final = 128
 """WhatsApp's own have 32 at most."""
 MAX_ID: Final = 128
-"""Of a message or call; WhatsApp's own have 32 at most."""
+"""Most characters of the id of a message or call; WhatsApp's own have 32 at most."""
 FILE_NAME: Final = 255
-"""As file systems have it; a longer one keeps its end, which says what it is."""
+"""Most characters of a file name, as file systems have it; a longer name keeps its end, which shows the type
+of the file."""
 MIME_TYPE: Final = 255
 """RFC 6838, 4.2: 127 on each side of the slash."""
 MAX_FILE_BYTES: Final = 1 << 53
-"""Of a file, which JSON numbers still hold exactly."""
+"""Bytes that a file's size has to stay below; JSON numbers hold this exactly."""
 URL: Final = 4_096
 MAX_THUMBNAIL: Final = 65_536
 """Bytes of the small picture in a message; the apps' have a few thousand."""
@@ -70,7 +72,7 @@ KEY: Final = 64
 EMOJI: Final = 32
 """Code points; the longest emoji there is has 10."""
 MEMBERS: Final = 10_000
-"""Of one list; a community's announcements have 5,000 at most."""
+"""Most members of one list; a community's announcement group has 5,000 at most."""
 RECEIPTS: Final = 10_000
 """Messages that one receipt names."""
 MAX_ADDONS: Final = 1_024
@@ -102,7 +104,8 @@ _TEXTS: Final = {
     for kind in (*get_args(Update), Content, MediaInfo)
     if len(names := [one.name for one in fields(kind) if _MAY_HOLD_TEXT.search(str(one.type))]) > 1
 }
-"""What holds text in each kind of update. A lone text was put together by the decoder and is one."""
+"""Getters of the fields that may hold text, by kind of update. Kinds with a single such field are left out:
+the decoder put that text together."""
 
 Cut = tuple[int, Callable[[Any, int], Any]]
 
@@ -150,7 +153,7 @@ _BY_NAME: Final[dict[str, Cut]] = {
     **dict.fromkeys(("direct_path", "url"), (URL, bounded_text)),
     **dict.fromkeys(("media_key", "sha256", "enc_sha256"), (KEY, _blob)),
 }
-"""How much of a field is taken in, by its name, in every kind of update."""
+"""Limit and cutting function of each field, by its name in every kind of update."""
 FIELDS: Final[dict[type, tuple[tuple[str, int, Callable[[Any, int], Any]], ...]]] = {
     kind: tuple((one.name, *_BY_NAME[one.name]) for one in fields(kind) if one.name in _BY_NAME)
     for kind in (*get_args(Update), MediaInfo)
@@ -241,7 +244,7 @@ class _Details:
 
 
 def is_legible(value: Any) -> bool:
-    """Whether no bytes stand where an update, or a part of one, should hold text."""
+    """Return whether an update, or a part of one, holds no bytes where it should hold text."""
     kind = type(value)
     if kind is bytes or kind is UndecodedUpdate:
         return False
@@ -255,7 +258,7 @@ def is_legible(value: Any) -> bool:
 
 
 def legibly(value: Proto, decode: Callable[[Any], list[Update]]) -> list[Update]:
-    """What a protobuf says, with text wherever text should be."""
+    """Decode a protobuf, with text wherever text should be."""
     try:
         updates = decode(value)
         if all(map(is_legible, updates)):

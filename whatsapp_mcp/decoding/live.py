@@ -82,7 +82,7 @@ def message(event: Any, received_at: int) -> list[Update]:
 
 
 def _addon(name: str, value: Any, origin: Origin, event: Any) -> list[Update]:
-    """What an add-on says; one that is not handled is kept with its event.
+    """Decode an add-on; one that is not handled is kept with its event.
 
     What is only between the devices of the account is not kept, since it may hold keys.
     """
@@ -175,7 +175,7 @@ def _origin(info: Any, at: int) -> Origin | None:
 
 
 def _came_by_list(source: Any) -> bool:
-    """Whether a message came through somebody's broadcast list, so that it is in the chat with them.
+    """Return whether a message came through a broadcast list, so that it is in its sender's chat.
 
     It is as whatsmeow has it (`MessageSource.IsIncomingBroadcast`).
     """

@@ -1,4 +1,4 @@
-"""What we sent: as the library sent it, or as it was requested where the library does not report that."""
+"""Decoding of sent messages: as the library sent them, or as requested where it does not report that."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MEDIA_TYPES = {"gif": "video", "voice": "audio"}
 def updates_of_request(
     request: SendRequest, message_id: str, at: int, secret: bytes | None = None
 ) -> list[Update]:
-    """What a sent request leaves in the archive: its message; nothing of a reaction or an edit.
+    """Return the updates of a sent request: its message, but none of a reaction or an edit.
 
     Its secret stands in the details: it opens sealed answers to it.
 
@@ -98,7 +98,7 @@ def _content(content: Any) -> Content | None:
 
 
 def _album(content: AlbumContent) -> Content:
-    """As `kinds.py` has it of the message that was sent."""
+    """Return an album's content, the same as `kinds.py` decodes from the sent message."""
     videos = sum(file.kind == "video" for file in content.files)
     counts = {"images": len(content.files) - videos, "videos": videos}
     return Content(MessageKind.SYSTEM, f"Album of {len(content.files)} files", details={"album": counts})
@@ -111,7 +111,7 @@ def _mentions(jids: Iterable[str]) -> dict[str, Any]:
 def sent_message(
     request: SendRequest, message_id: str, at: int, message: bytes, *, owner: str | None, secret: bytes | None
 ) -> list[Update]:
-    """What a sent message leaves in the archive: itself, or a change of another one.
+    """Return the updates of a sent message: the message itself, or changes of another one.
 
     Args:
         request: What was asked for.

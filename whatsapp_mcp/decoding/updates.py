@@ -1,4 +1,4 @@
-"""What decoding an event yields: plain statements, free of protobufs, that `ingest` writes down.
+"""Updates, the results of decoding an event: plain data without protobufs, which `ingest` stores.
 
 Jids are strings without a device part, a sender of None is the account's owner. Seconds and milliseconds
 since 1970 are distinguished by name: `at` is seconds, `at_ms` milliseconds.
@@ -75,7 +75,7 @@ class Flag(IntEnum):
     TWICE = 256
     """Two copies became this one, so more than one ref leads to it."""
     IMPORTED = 512
-    """It was read in a file: anybody may have made it up."""
+    """The message was read from a file: anybody may have made it up."""
     CUT_SHORT = 2048
     """Not all of it was kept: too much came of its sender that day, or its raw form was too large."""
 
@@ -85,13 +85,15 @@ CAME_SQL = f"""(NOT m.flags & {int(Flag.IMPORTED)} OR EXISTS
 """That a message (`m`) came over the connection; a file may say more of it."""
 UNREAD_SQL = f"""m.sender_id != 0 AND m.kind NOT IN ({_NEVER_UNREAD}) AND m.id > c.read_id
  AND c.kind != {CHAT_KIND_NUMBER[ChatKind.STATUS]} AND {CAME_SQL}"""
-"""What makes a message (`m`) of a chat (`c`) unread; not status posts, nor what only files brought."""
+"""SQL condition for an unread message (`m`) of a chat (`c`); it excludes status posts and messages that only
+files brought."""
 UNRECEIPTED_SQL = UNREAD_SQL.replace(
     "c.read_id",
     """coalesce((SELECT up_to FROM read_marks WHERE chat_id = c.id AND address_id = 0 AND kind = 2),
  c.read_id)""",
 )
-"""What makes it one for which no device of the owner has sent a read receipt."""
+"""SQL condition for a message for which no device of the owner has sent a read receipt; otherwise as
+`UNREAD_SQL`."""
 
 
 class NameKind(IntEnum):
@@ -150,7 +152,7 @@ _MEDIA_FIELDS = attrgetter(*(one.name for one in fields(MediaInfo)))
 
 @dataclass(slots=True)
 class Content:
-    """What a message says, wherever it came from."""
+    """The content of a message, wherever it came from."""
 
     kind: MessageKind
     text: str = ""
@@ -307,7 +309,7 @@ class NameUpdate:
 
 @dataclass(slots=True)
 class ChatUpdate:
-    """What is known of a chat as such at a time; None leaves a thing as it is.
+    """The properties of a chat as such at a time; None leaves a property unchanged.
 
     Attributes:
         looked_up: As in `NameUpdate`.

@@ -305,5 +305,5 @@ class Archiver:
 
 
 def _is_full(events: Sequence[JournalEvent]) -> bool:
-    """Whether these are as many as one transaction takes."""
+    """Return whether the events are as many as one transaction takes."""
     return len(events) >= BATCH or sum(len(event.payload) for event in events) >= BATCH_BYTES

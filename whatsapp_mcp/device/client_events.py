@@ -150,7 +150,7 @@ class ClientEvents:
                 await self._compare_phone(str(params["payload"]), generation)
 
     async def _look_up_owner(self, generation: int) -> None:
-        """See who has logged in; a phone that was refused is nobody's, although its client may log in."""
+        """Look up who has logged in; skip a refused phone, although its client may log in."""
         if generation != self._refused_client:
             await self.owner.look_up()
             await self._record_owner()

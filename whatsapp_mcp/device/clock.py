@@ -53,7 +53,7 @@ class SystemClock:
 
 
 async def within(clock: Clock, seconds: float | None, wait: Callable[[], Awaitable[T]]) -> T | None:
-    """What `wait()` returns, or None when `seconds` pass first on `clock` (None: no limit)."""
+    """Return the result of `wait()`, or None if `seconds` pass first on `clock` (None: no limit)."""
     with clock.limit(seconds):
         return await wait()
     return None

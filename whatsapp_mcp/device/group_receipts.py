@@ -99,7 +99,7 @@ class GroupReceipts:
         return is_new and self._clock.monotonic() - at >= AGAIN
 
     async def _is_allowed(self, chat: Chat) -> bool:
-        """Whether the policy lets others see something in this group now, without a person being asked."""
+        """Return whether the policy lets others see an act in this group now, without asking a person."""
         settings = self._settings.now()
         policy, facts = Policy.of(settings), await self._archive.chat_facts(chat.jid)
         try:

@@ -369,7 +369,7 @@ class LocalDevice:
 
     @property
     def failures(self) -> Counter[str]:
-        """How often each background task has failed and was started again."""
+        """Number of times that each background task has failed and was restarted."""
         return self._counters.failures
 
     @property
@@ -406,7 +406,7 @@ class LocalDevice:
     # Calls of the client.
 
     def _has_ended(self, generation: int) -> bool:
-        """Whether that client is gone, and a later one has taken its place at WhatsApp."""
+        """Check whether a client has ended and a later one has taken its place at WhatsApp."""
         is_earlier = generation < self._loop.connection.generation
         return is_earlier and not self._clients.is_running(generation) and self._is_online()
 
@@ -418,7 +418,7 @@ class LocalDevice:
         return now.state is ConnectionState.ONLINE
 
     def may_send(self, after_replies: bool = False) -> bool:
-        """Whether a send can go out now.
+        """Check whether a send can go out now.
 
         Args:
             after_replies: Whether what came while the connection was down has to be known before.

@@ -34,7 +34,7 @@ AFTER_LOGIN: Final = (3.0, 10.0, 50.0, 240.0)
 """Seconds before each further look at what the library knows: a phone hands its address book over some time
 after linking, and no event says so."""
 _CHATS: Final = 200
-"""Of how many chats, newest first, the settings are looked at."""
+"""Number of chats, newest first, whose settings are looked up."""
 _RETRY: Final = 30.0
 AT_ONCE: Final = 10
 """Chats that are looked up in one round; the newest first."""

@@ -1,4 +1,4 @@
-"""Whose account it is, and under which addresses people are known: from the keys to the archive."""
+"""The account's owner, and the addresses of people, taken from the keys into the archive."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Owner:
         self.device = device
 
     async def look_up(self) -> None:
-        """See who is linked now."""
+        """Read which device is linked now."""
         try:
             self.device = await self._keys.device()
         except KeysUnreadable as error:

@@ -35,7 +35,7 @@ _LOOK_AT_DISK: Final = (
 
 
 class Status:
-    """How an account is in its leader, put together from what its parts say.
+    """The status of an account in its leader, put together from what its parts say.
 
     Args:
         folder: The account's files.
@@ -127,7 +127,7 @@ class Status:
         )
 
     async def _silent_groups(self) -> int:
-        """See `ConnectionStatus.silent_groups`; 0 while more is known to come, or nothing can be read."""
+        """Return `ConnectionStatus.silent_groups`; 0 unless online, caught up and able to read it."""
         if self._loop.connection.state is not ConnectionState.ONLINE or self._archiver.waiting:
             return 0
         return await self._read(self._archive.silent_groups(self._clock.now()))
@@ -141,7 +141,7 @@ class Status:
             return 0
 
     async def figures(self) -> LeaderFigures:
-        """What only the leader knows of the account and its client process, for operators."""
+        """Return what only the leader knows of the account and its client process, for operators."""
         pid = self._client_pid()
         return LeaderFigures(
             self._opened_at,
@@ -157,7 +157,7 @@ class Status:
         )
 
     async def activity(self, after: int, wait: float = 0.0) -> Activity:
-        """What goes on: answers once the archive's change feed is beyond `after`, or in `wait` seconds."""
+        """Return the activity once the change feed is beyond `after`, or after `wait` seconds."""
         last = await self._archive.wait_change(after, wait)
         chats = self._typing_people.chats()
         known = [await self._archive.contact(chat) for chat in chats]

@@ -56,7 +56,7 @@ class StoredFiles:
                     raise _unstored() from error
 
     async def at_hand(self, path: str) -> Path | None:
-        """Where a file lies here; it is fetched if it is missing. None where it is not to be had so.
+        """Return the local path of a file, fetched if it is missing; None if it cannot be had this way.
 
         Raises:
             Busy: It cannot be fetched now.
@@ -110,7 +110,7 @@ class StoredFiles:
 
 
 def _content(path: str) -> tuple[bool, str]:
-    """What the copies of one content have in common (`archive.care.purge_sent_files`)."""
+    """Return what copies of one content have in common (`archive.care.purge_sent_files`)."""
     given = Path(path)
     return given.parent.name == "outgoing", given.name.partition(".")[0]
 

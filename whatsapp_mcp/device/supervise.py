@@ -104,7 +104,7 @@ async def contained(item: str, run: Callable[[], Awaitable[T]], failure: Callabl
 
 
 async def beside(first: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[T]]) -> T:
-    """What `work` answers, which runs while `first` does; both have ended when this returns.
+    """Run `work` while `first` runs; return its answer once both have ended.
 
     Raises:
         Exception: What one of them raises, which cancels the other.

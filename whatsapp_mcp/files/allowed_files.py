@@ -18,9 +18,10 @@ MEDIA: Final = "media"
 """The folder of an account whose files may be sent."""
 _OF_CLIENTS: Final = ("accounts/*/client/*", "accounts/*/client/received/*", "accounts/*/sending/*")
 _OWN: Final = ("*", "tokens/*", "accounts/*", "accounts/*/*", "accounts/*/exports/*", *_OF_CLIENTS)
-"""What the home folder holds (`settings.AccountFolder`), down to the folders `media` and not below."""
+"""Patterns of what the home folder holds (`settings.AccountFolder`), down to the folders `media` and not
+below."""
 _OF_ACCOUNTS: Final = ("accounts/*", "accounts/*/*", "accounts/*/client/*")
-"""Those of them among which the databases are."""
+"""The patterns whose matches include the databases."""
 _FOLDER: Final = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 _FILE: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 """Without O_NONBLOCK a FIFO would hold whoever opens it."""
@@ -127,7 +128,7 @@ def _open_step_by_step(root: Path, below: Path, own: frozenset[_Identity]) -> in
 
 
 def _open_at_once(path: Path) -> int:
-    """For Windows, which opens by whole paths only."""
+    """Open a file by its whole path, the only way on Windows; refuse a path with links."""
     opened = os.open(path, _FILE)
     if path.resolve() == path and os.path.samestat(os.fstat(opened), path.stat()):
         return opened
@@ -165,7 +166,7 @@ def _identity(path: Path) -> _Identity | None:
 
 
 def overlap(root: Path, home: Path) -> str | None:
-    """What is wrong with a folder from which files may be sent: it contains the home folder, or lies in it.
+    """Return what is wrong with a folder to send files from: it contains the home folder or lies in it.
 
     None when nothing is, as below the folders `media` of accounts.
     """

@@ -22,7 +22,7 @@ def home_in(environment: Mapping[str, str]) -> Path:
 
 
 def is_account_name(name: str) -> bool:
-    """Whether an account can have this name, which is that of its folder."""
+    """Return whether a name is valid for an account, and so for its folder."""
     return _NAME.fullmatch(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""What may be added to the folder `media` of an account, under which names."""
+"""Limits and file names of the folder `media` of an account."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STARTED: Final = frozenset(
     .reg .rpm .run .scf .scpt .scr .sct .service .sh .shb .shs .so .terminal .tool .url .vb .vbe .vbs
     .vhd .vhdx .webloc .workflow .ws .wsc .wsf .wsh .xll .zsh""".split()
 )
-"""What a desktop runs or follows when a person opens it."""
+"""Extensions of files that a desktop runs or follows when a person opens them."""
 _UNUSUAL: Final = frozenset(
     """.docx .docm .dotx .xlsx .xlsm .xltx .pptx .pptm .potx .odt .ods .odp .odg .epub .pages .numbers .key
     .kmz .cbz .3mf .sketch .usdz .pkpass .vsdx .xps .opus .m4v .mkv .webm .heic .avif .webp""".split()
@@ -32,7 +32,7 @@ _UNUSUAL: Final = frozenset(
 
 
 def recorded_file(media: Path, recorded: str) -> Path:
-    """Where a file lies that the archive says is here: in `media`, whatever its folder was called then.
+    """Return the path of a recorded file: in `media`, whatever its folder was called then.
 
     A downloaded file is recorded with its whole path, so that others can open it, an imported one by its
     name. The folder above it may have moved since, with a backup or to another computer.
@@ -41,7 +41,7 @@ def recorded_file(media: Path, recorded: str) -> Path:
 
 
 class FolderLimits(Protocol):
-    """What the person lets the folder take, in megabytes (`[media]`)."""
+    """Limits of the folder, as the person sets them, in megabytes (`[media]`)."""
 
     @property
     def max_megabytes(self) -> int:
@@ -55,19 +55,19 @@ class FolderLimits(Protocol):
 
     @property
     def free_megabytes(self) -> int:
-        """What stays free on the disk."""
+        """Megabytes that stay free on the disk."""
         ...
 
 
 class Used(NamedTuple):
-    """What a folder holds: files, and bytes in all."""
+    """Usage of a folder: number of files, and bytes in all."""
 
     files: int
     bytes: int
 
 
 def used(folder: Path) -> Used:
-    """What the folder holds."""
+    """Return the number of files in the folder, and their bytes."""
     sizes = [*_files(folder)]
     return Used(len(sizes), sum(sizes))
 

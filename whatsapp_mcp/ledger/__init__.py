@@ -1,4 +1,4 @@
-"""What was handed out to agents, what was asked of a person, and what was done: `ledger.db` of an account."""
+"""The ledger of an account (`ledger.db`): words given to agents, questions to a person, acts done."""
 
 from whatsapp_mcp.ledger.approvals import Approvals, HeldAct, Question, no_such_question
 from whatsapp_mcp.ledger.audit import Audit, AuditEntry, AuditPage, AuditRow

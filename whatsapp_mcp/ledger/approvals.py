@@ -18,9 +18,9 @@ from whatsapp_mcp.models import Approval, ApprovalState, ApprovalWay, Caller
 from whatsapp_mcp.system import read_or_make
 
 VALID: Final = timedelta(hours=1)
-"""How long a person may decide."""
+"""Time that a person has to decide."""
 REFUSED_FOR: Final = timedelta(hours=1)
-"""How long the same act is refused after a no."""
+"""Time for which the same act is refused after a person denied it."""
 MOST_OPEN: Final = 3
 """Questions of one caller that may wait for a person at a time: no other one is kept from asking."""
 _KEY_BYTES: Final = 32
@@ -59,7 +59,7 @@ class HeldAct:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person is to be asked, before it has an id.
+    """A question for a person, before it has an id.
 
     Attributes:
         lines: What would be done, for a person to read.
@@ -253,12 +253,12 @@ class Approvals:
         return next((held for held in found if self._is_sealed(held)), None)
 
     def open(self, now: datetime) -> tuple[HeldAct, ...]:
-        """What waits for a person, the oldest first."""
+        """Return the acts that wait for a person, oldest first."""
         where = "state = 'open' AND expires_at > ? ORDER BY created_at, id"
         return self._file.read(lambda db: self._all(db, where, (int(now.timestamp()),)))
 
     def approved(self) -> tuple[HeldAct, ...]:
-        """What a person has said yes to, and has not been done yet."""
+        """Return the acts that a person has approved and that are not done yet."""
         return self._file.read(lambda db: self._all(db, "state = 'approved' ORDER BY created_at", ()))
 
     async def _update(self, number: str, column: str, value: int | str) -> None:

@@ -29,7 +29,7 @@ from whatsapp_mcp.models import Caller, PastAct
 from whatsapp_mcp.system import read_or_make
 
 KEPT: Final = timedelta(days=400)
-"""How long a row is kept."""
+"""Time for which a row is kept."""
 MOST: Final = 200_000
 """Rows that are kept; the oldest are dropped, some more at a time (`_ROTATE_EVERY`)."""
 BATCH: Final = 0.4
@@ -44,7 +44,7 @@ _MOST_WAITING: Final = 10_000
 """Outcomes and readings that wait for a disk which takes nothing."""
 _ROTATE_EVERY: Final = 256
 _COUNTED: Final = timedelta(days=1)
-"""How far back budgets count."""
+"""Time span over which budgets count."""
 _ROW: Final = f"INSERT INTO audit ({audit_chain.COLUMNS}, text, hash) VALUES ({', '.join('?' * 22)})"  # noqa: S608
 
 Kind = Literal["act", "outcome", "reading"]
@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """What one row of the audit says.
+    """The content of one audit row.
 
     Attributes:
         caller: For whom.
@@ -241,7 +241,7 @@ class Audit:
         return self._file.read(read)
 
     def outcomes(self, acts: Sequence[int]) -> dict[int, str]:
-        """What became of acts, by number, as far as one of the `OUTCOME_WITHIN` next rows says it."""
+        """Return the outcomes of acts by number, for those with one in the `OUTCOME_WITHIN` next rows."""
         if not acts:
             return {}
         query = f"""SELECT about, outcome FROM audit WHERE seq > ? AND seq <= ? AND kind = 'outcome'
@@ -250,7 +250,7 @@ class Audit:
         return dict(self._file.read(lambda db: db.execute(query, (*span, *acts)).fetchall()))
 
     def verify(self) -> list[Fault]:
-        """Where the chain does not hold; none where it does.
+        """Return the faults of the chain; empty if it holds.
 
         Raises:
             Busy: The file cannot be read.

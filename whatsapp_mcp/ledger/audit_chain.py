@@ -19,7 +19,7 @@ COLUMNS: Final = (
     "seq, at, kind, about, principal, client, tool, operation, chats, refs, verdict, rule, approval, way,"
     " digest, outcome, counted, new_chat, text_mac, text_hash"
 )
-"""What the hash of a row covers."""
+"""Columns that the hash of a row covers."""
 _BEGINNING: Final = bytes(32)
 
 
@@ -39,7 +39,7 @@ class Ends:
 
 
 class Fault(NamedTuple):
-    """Where the chain does not hold, by number of the row, and how."""
+    """A break in the chain: the number of the row, and what is wrong."""
 
     seq: int
     what: str
@@ -73,7 +73,7 @@ def write_ends(db: sqlite3.Connection, ends: Ends, key: bytes) -> None:
 
 
 def faults(db: sqlite3.Connection, key: bytes) -> Iterator[Fault]:
-    """Where the chain does not hold; nothing where it does.
+    """Yield the faults of the chain; nothing if it holds.
 
     After a fault the chain is followed on from what is stored, so that each one is found once.
     """

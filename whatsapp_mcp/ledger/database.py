@@ -77,7 +77,7 @@ class LedgerFile:
 
     @property
     def is_copy(self) -> bool:
-        """Whether another process leads the account, so that nothing is written here."""
+        """True if another process leads the account, so that nothing is written here."""
         return self._is_elsewhere
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class LedgerFile:
             self._tell_end()
 
     def write_here(self, change: Callable[[sqlite3.Connection], T], *, synced: bool = False) -> T:
-        """As `write`, on the calling thread."""
+        """Make a change as `write` does, on the calling thread."""
         if self._is_elsewhere:
             raise Busy(
                 "This is a copy, and what has to be written down waits for what leads the account.",
@@ -161,7 +161,7 @@ class LedgerFile:
         return self._end
 
     def is_snapshot_due(self) -> bool:
-        """Whether the log has grown by as much as its last snapshot, or something is new and it is old."""
+        """Return whether the log grew by its last snapshot's size, or has new rows and that is old."""
         if self._log is None or not self._logged:
             return False
         grown = self._logged >= max(_LEAST_LOGGED, self._snapshot_size)

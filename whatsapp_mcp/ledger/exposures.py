@@ -1,4 +1,4 @@
-"""Whose words were handed out to whom, written down before they leave.
+"""Records of whose words were handed out to whom, written before the words leave.
 
 And what agents wrote to whom others' words had been handed out, as far as it is in no send of the archive.
 """
@@ -16,28 +16,29 @@ from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import Authorship, Caller, OutboxEntry, SendStatus
 
 KEPT: Final = timedelta(hours=24)
-"""How long after its last call a principal stays tainted."""
+"""Time for which a principal stays tainted after its last call."""
 _TOUCH_EVERY: Final = timedelta(minutes=1)
-"""How old the time of the last call may be on disk: a minute of a day is nothing, a write a call would be."""
+"""Most time by which the last call on disk may lag: a minute of a day is negligible, a write for each call is
+not."""
 
 
 class Exposure(StrEnum):
-    """Whose words they were."""
+    """The kind of author whose words were handed out."""
 
     STRANGER = "stranger"
-    """Of somebody whom the owner does not know, or whose author is not known."""
+    """Words of somebody whom the owner does not know, or of an unknown author."""
     CONTACT = "contact"
-    """Of somebody whom the owner knows."""
+    """Words of somebody whom the owner knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taint:
-    """Whose words were handed out to a principal, and are still remembered."""
+    """Kinds of authors whose words were handed out to a principal, as far as still remembered."""
 
     sources: frozenset[Exposure] = frozenset()
 
     def counts(self, mode: str) -> bool:
-        """Whether it makes the policy ask: strangers' words do, in `lockdown` anybody's."""
+        """Return whether the policy asks: for strangers' words, in `lockdown` for anybody's."""
         return bool(self.sources) if mode == "lockdown" else Exposure.STRANGER in self.sources
 
 
@@ -51,12 +52,12 @@ def taint_of(sources: Iterable[str]) -> Taint:
 
 
 def taint_in(authorship: Authorship | None) -> Taint:
-    """Whose words a send may repeat; one that does not say may repeat anybody's."""
+    """Return the taint of the words that a send may repeat; without authorship, anybody's."""
     return ANYBODYS if authorship is None else taint_of(authorship.sources)
 
 
 def stays_back(entry: OutboxEntry, caller: Caller, mode: str) -> bool:
-    """Whether a caller is neither shown the words of a send that waits, nor may move it.
+    """Return whether a caller may neither see the words of a waiting send nor move it.
 
     So it is with what another principal wrote if a person is asked about it, or if it may repeat words that
     the mode distrusts.
@@ -82,7 +83,7 @@ class Exposures:
         await self._touch(principal, {source: self._last_calls(principal).get(source, 0)}, now)
 
     async def taint(self, principal: str, now: datetime) -> Taint:
-        """Whose words this principal has been given; asking counts as a call, but in a copy."""
+        """Return the taint of a principal; the query counts as a call, except in a copy."""
         start = now.timestamp() - KEPT.total_seconds()
         remembered = {source: at for source, at in self._last_calls(principal).items() if at > start}
         if not self._file.is_copy:
@@ -95,7 +96,7 @@ class Exposures:
         await self._file.write(lambda db: db.execute(f"DELETE FROM exposures WHERE {where}", values))  # noqa: S608
 
     def principals(self, now: datetime) -> dict[str, frozenset[Exposure]]:
-        """Whose words every principal was given, of those for whom it is remembered."""
+        """Return the exposures of each principal that are still remembered."""
         start = int((now - KEPT).timestamp())
         query = "SELECT principal, source FROM exposures WHERE last_call > ? ORDER BY principal"
         found: dict[str, frozenset[Exposure]] = {}
@@ -142,7 +143,7 @@ class TaintedWords:
             )
 
     def taint(self, text: str) -> Taint:
-        """Whose words had been handed out to an agent that wrote this text."""
+        """Return the taint of a text: that of the agent which wrote it."""
         query = "SELECT source FROM tainted_words WHERE digest = ?"
         rows = self._file.read(lambda db: db.execute(query, (_digest(text),)).fetchall())
         return Taint(frozenset(Exposure(row[0]) for row in rows))

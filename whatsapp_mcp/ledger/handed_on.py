@@ -1,4 +1,4 @@
-"""What is handed on to agents: a durable queue, and up to which change of the archive it was filled.
+"""Durable queue of messages handed on to agents, and the change of the archive up to which it was filled.
 
 Both are written in one transaction, so a message is put into the queue exactly once, whichever process is
 killed at whichever moment. A row is changed only from the state in which it was read.
@@ -40,7 +40,7 @@ class Incoming(NamedTuple):
 
 
 class PhoneMessage(NamedTuple):
-    """What the owner's phone wrote in the chat with oneself.
+    """A message that the owner's phone wrote in the chat with oneself.
 
     Attributes:
         message_id: WhatsApp's id.
@@ -90,7 +90,7 @@ class HandedOnRecord:
         await self._file.write(change)
 
     def open(self) -> list[HandOn]:
-        """What is neither answered nor dropped, the oldest first."""
+        """Return the hand-ons that are neither answered nor dropped, oldest first."""
         return self._select(f"WHERE {_OPEN} ORDER BY id")
 
     def get(self, number: int) -> HandOn | None:
@@ -102,13 +102,13 @@ class HandedOnRecord:
         return self._select("WHERE chat = ? ORDER BY id DESC LIMIT ?", chat, count)
 
     def answered_since(self, chat: str, since: datetime) -> list[HandOn]:
-        """What was answered in a chat since then, the oldest first."""
+        """Return the hand-ons of a chat that were answered since a time, oldest first."""
         return self._select(
             "WHERE chat = ? AND state = 'answered' AND done_at >= ? ORDER BY id", chat, _ms(since)
         )
 
     def cost_since(self, since: datetime) -> float:
-        """What the runs that ended since then reported."""
+        """Return the total cost that runs have reported since a time."""
         row = self._file.read(
             lambda db: db.execute(
                 "SELECT coalesce(sum(cost), 0) FROM handed_on WHERE coalesce(done_at, at) >= ?", (_ms(since),)
@@ -199,7 +199,7 @@ class HandedOnRecord:
         await self._file.write(change)
 
     def is_of_phone(self, message_id: str, text: str) -> bool:
-        """Whether the owner's phone itself wrote it, and it still says what it said then.
+        """Return whether the owner's phone itself wrote the message, and its text is unchanged.
 
         Any device of the account can edit it, and so can an agent that holds one.
         """
@@ -211,7 +211,7 @@ class HandedOnRecord:
         return row is not None and row[0] == _hash(text)
 
     def was_of_phone(self, message_id: str) -> bool:
-        """Whether the owner's phone itself wrote it, whatever it says by now."""
+        """Return whether the owner's phone itself wrote the message, whatever its text is now."""
         row = self._file.read(
             lambda db: db.execute(
                 "SELECT 1 FROM phone_messages WHERE message_id = ?", (message_id,)

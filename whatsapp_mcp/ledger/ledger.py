@@ -40,7 +40,7 @@ def _utc_now() -> datetime:
 
 
 class Ledger:
-    """What was handed out, asked and done; every server of an account opens it.
+    """The ledger: words handed out, questions to a person, acts done. All servers of an account open it.
 
     Args:
         folder: The account's.
@@ -83,7 +83,7 @@ class Ledger:
 
     @property
     def is_copy(self) -> bool:
-        """Whether another process leads the account, so that nothing is written here."""
+        """True if another process leads the account, so that nothing is written here."""
         return self._file.is_copy
 
     def close(self) -> None:
@@ -119,17 +119,17 @@ class Ledger:
         await self._exposures.expose(principal, source, self._now())
 
     async def taint(self, principal: str) -> Taint:
-        """Whose words were handed out to a principal; asking counts as one of its calls."""
+        """Return the taint of a principal; the query counts as one of its calls."""
         return await self._exposures.taint(principal, self._now())
 
     async def taint_of(self, caller: Caller) -> Taint:
-        """As `taint`, of whoever asks: nobody hands words to a person, and anybody to who does not say."""
+        """Return the taint of a caller: none if it is trusted, anybody's words if it is unknown."""
         if caller.is_trusted:
             return Taint()
         return ANYBODYS if caller.is_unknown else await self.taint(caller.principal)
 
     def tainted(self) -> dict[str, frozenset[Exposure]]:
-        """Whose words every principal was given, of those for whom it is remembered."""
+        """Return the exposures of each principal that are still remembered."""
         return self._exposures.principals(self._now())
 
     async def clear(self, principal: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Who asks to be let in to an agent: a stranger is told a code, and a person lets them in with it."""
+"""Strangers who ask for access to an agent: each is told a code, with which a person lets them in."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import Pairing
 
 VALID: Final = timedelta(hours=1)
-"""How long a code lets somebody in."""
+"""Time for which a code lets somebody in."""
 MOST_TOLD: Final = 5
 """Strangers who are told a code within `_SOON`; others are told nothing, and may write again."""
 _SOON: Final = timedelta(minutes=10)
 """Short, so that a few numbers that ask for codes keep nobody else out for long."""
 _AGAIN: Final = timedelta(days=1)
-"""How long after a code the same stranger gets another."""
+"""Time after which the same stranger gets another code."""
 _CODES: Final = 20
 """Codes that are drawn until one is nobody else's: else the wrong stranger would be let in."""
 
@@ -30,7 +30,7 @@ class Pairings:
         self._file = file
 
     def all(self, now: datetime) -> list[Pairing]:
-        """Those that were let in, and those whose code is valid."""
+        """Return the pairings that a person confirmed, and those whose code is valid."""
         rows = self._file.read(
             lambda db: db.execute(
                 """SELECT chat, code, given_at, paired_at FROM pairings
@@ -41,7 +41,7 @@ class Pairings:
         return [_pairing(*row) for row in rows]
 
     def is_paired(self, *chats: str | None) -> bool:
-        """Whether a person has let in whoever has one of these addresses."""
+        """Return whether a person has let in any of these addresses."""
         marks = ", ".join("?" * len(chats))
         return self._file.read(
             lambda db: (

@@ -1,4 +1,4 @@
-"""What WhatsApp has imposed on an account, remembered for every server: the timelock (463) and bans.
+"""Restrictions that WhatsApp imposed on an account, kept for all servers: the timelock (463) and bans.
 
 WhatsApp does not tell this device how long a timelock lasts. So the first one counts for a day, and each that
 comes within a week of the last is twice as long, up to a week.
@@ -14,10 +14,10 @@ from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.models import Pauses
 
 TIMELOCK: Final = timedelta(days=1)
-"""How long the first timelock counts."""
+"""Length of the first timelock."""
 _LONGEST: Final = timedelta(days=7)
 _FORGIVEN: Final = timedelta(days=7)
-"""How long after the end of a timelock the next is a first one again."""
+"""Time after the end of a timelock from which the next counts as a first one."""
 
 
 class PauseRecord:
@@ -27,7 +27,7 @@ class PauseRecord:
         self._file = file
 
     def now(self) -> Pauses:
-        """What counts, whether or not it is over."""
+        """Return the recorded pauses, including those that are over."""
         rows = dict(self._file.read(lambda db: db.execute("SELECT kind, until FROM pauses").fetchall()))
         return Pauses(*(_time(rows.get(kind)) for kind in ("linked", "timelock", "ban")))
 

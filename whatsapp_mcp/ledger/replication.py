@@ -38,7 +38,7 @@ _HASH: Final = 32
 
 
 def dump(db: sqlite3.Connection) -> bytes:
-    """What the tables hold, the same for the same rows; `db` is in a transaction."""
+    """Return the content of the tables, the same for the same rows; `db` is in a transaction."""
     pack = zlib.compressobj(_COMPRESSION)
     return b"".join(pack.compress(line) for line in _lines(db)) + pack.flush()
 
@@ -65,7 +65,7 @@ def restore(db: sqlite3.Connection, content: bytes) -> None:
 
 
 def is_empty(db: sqlite3.Connection) -> bool:
-    """Whether no table has a row."""
+    """Return whether no table has a row."""
     return not any(
         db.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0]  # noqa: S608
         for table in _tables(db)
@@ -154,14 +154,14 @@ class _Recorder:
         self.written: list[list[Any]] = []
 
     def execute(self, statement: str, values: Sequence[Any] = (), /) -> sqlite3.Cursor:
-        """As a connection's."""
+        """Execute a statement, and record it unless it is a SELECT."""
         cursor = self._db.execute(statement, values)
         if not statement.lstrip().startswith("SELECT"):
             self.written.append([statement, to_json(values)])
         return cursor
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> None:
-        """As a connection's."""
+        """Execute and record a statement for each of the rows."""
         for values in rows:
             self.execute(statement, values)
 
@@ -257,7 +257,7 @@ def open_replica(
 
 
 def snapshot(path: Path, key: DatabaseKey | None) -> tuple[Position, bytes]:
-    """What the file holds, whatever is written to it meanwhile, and the last row of the log that is in it.
+    """Return the last row of the log in the file, and the file's content, unaffected by concurrent writes.
 
     Raises:
         sqlite3.Error: It cannot be read.

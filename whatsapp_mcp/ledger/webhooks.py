@@ -1,4 +1,4 @@
-"""How far each webhook has come in the change feed, and which events it could not deliver.
+"""Progress of each webhook in the change feed, and the events that it could not deliver.
 
 Events are kept by the number of their change, without words: what is delivered again is read again, as the
 rules of that moment allow.
@@ -21,7 +21,7 @@ _FAILED: Final = "webhook, seq, failed_at, reason, missed_after, replay"
 
 @dataclass(frozen=True, slots=True)
 class WebhookProgress:
-    """How far a webhook has come.
+    """Progress of a webhook.
 
     Attributes:
         name: Of the webhook.
@@ -74,7 +74,7 @@ class WebhookRecord:
         return self._file.read(lambda db: frozenset(str(name) for (name,) in db.execute(query)))
 
     def progress(self, name: str) -> WebhookProgress | None:
-        """How far a webhook has come; None for one that never began."""
+        """Return the progress of a webhook; None if it never began."""
         query = f"SELECT {_COLUMNS} FROM webhooks WHERE name = ?"  # noqa: S608
         row = self._file.read(lambda db: db.execute(query, (name,)).fetchone())
         if row is None:
@@ -83,7 +83,7 @@ class WebhookRecord:
         return WebhookProgress(name, seq, refusals, _time(retry_at), reason, _time(delivered_at))
 
     async def begin(self, name: str, seq: int) -> WebhookProgress:
-        """How far a webhook has come; one that is new begins after this change."""
+        """Return the progress of a webhook, beginning a new one after this change."""
 
         def change(db: sqlite3.Connection) -> None:
             db.execute("INSERT INTO webhooks (name, seq) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, seq))
@@ -135,7 +135,7 @@ class WebhookRecord:
         await self._file.write(change)
 
     def failed(self, name: str, *, replay: bool = False) -> tuple[FailedDelivery, ...]:
-        """What a webhook could not deliver, oldest first; or of that, what is about to be tried again."""
+        """Return a webhook's failed deliveries, oldest first; with `replay`, only those to be retried."""
         query = f"""SELECT {_FAILED} FROM failed_deliveries
             WHERE webhook = ? AND replay >= ? ORDER BY seq"""  # noqa: S608
         rows = self._file.read(lambda db: db.execute(query, (name, replay)).fetchall())
@@ -154,11 +154,11 @@ class WebhookRecord:
         return await self._file.write(change)
 
     async def failed_again(self, failed: FailedDelivery) -> None:
-        """What was tried again has failed again."""
+        """Record that a retried delivery failed again."""
         await self._file.write(lambda db: _keep(db, failed))
 
     async def settle(self, name: str, seq: int) -> None:
-        """What had failed was delivered, or is no longer there."""
+        """Remove a failed delivery that was delivered, or whose change is no longer there."""
 
         def change(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM failed_deliveries WHERE webhook = ? AND seq = ?", (name, seq))

@@ -44,7 +44,7 @@ from whatsapp_mcp.processes.sandbox import (
 from whatsapp_mcp.system import lower_priority
 
 MEMORY_BYTES: Final = 640 * 1024 * 1024
-"""What decoding may take beside the loaded libraries."""
+"""Most bytes of memory for decoding, beside the loaded libraries."""
 _PR_SET_PDEATHSIG: Final = 1
 _STATM: Final = Path("/proc/self/statm")
 
@@ -141,15 +141,15 @@ class ServedFile(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True: the file is readable."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True: the file is seekable."""
         return True
 
     def tell(self) -> int:
-        """Where the next read begins."""
+        """Return the position of the next read."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

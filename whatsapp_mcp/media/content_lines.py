@@ -17,7 +17,7 @@ _LATIN: Final = frozenset({"iso-8859-1", "windows-1252"})
 
 
 class Property(NamedTuple):
-    """What a line says.
+    """The property in one line.
 
     Attributes:
         name: Lower case, without its group.

@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, Literal
 from whatsapp_mcp.errors import Unsupported
 
 HEAD_BYTES: Final = 1024
-"""How much of a file `format_of` looks at."""
+"""Number of bytes of a file that `format_of` reads."""
 
 Library = Literal["pillow", "pyav"]
 
@@ -42,7 +42,7 @@ class Format:
 
     @property
     def is_picture(self) -> bool:
-        """Whether it is a picture that can be read here."""
+        """True if the format is a picture that can be read here."""
         return self.library == "pillow" and self._is_installed()
 
     def _is_installed(self) -> bool:
@@ -133,7 +133,7 @@ def read_format(file: BinaryIO, library: Library) -> Format:
 
 
 def _iso_media(head: bytes) -> Format:
-    """Of the ISO base media family; its first brand, or one of those it is compatible with, says which."""
+    """Return the format of an ISO base media file, by its first brand or a compatible one."""
     brand, compatible = head[8:12], head[16 : min(int.from_bytes(head[:4], "big"), len(head))]
     if brand in {b"avif", b"avis"} or (brand == b"mif1" and b"avif" in compatible):
         return _AVIF

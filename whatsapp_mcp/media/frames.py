@@ -21,7 +21,7 @@ PREFIX: Final = struct.Struct(">II")
 MAX_HEADER: Final = 256 * 1024
 """Bytes; facts about a file take far less, and what is long is in the body."""
 READ_BYTES: Final = 256 * 1024
-"""How much of the file is asked for at once, at most."""
+"""Most bytes of the file requested at once."""
 
 
 def frame(header: dict[str, Any], body: bytes = b"") -> bytes:

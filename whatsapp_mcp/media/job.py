@@ -29,7 +29,7 @@ Job = Callable[[BinaryIO, dict[str, Any]], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one job may cost.
+    """Limits on the cost of one job.
 
     Attributes:
         seconds: Of the clock.
@@ -74,7 +74,7 @@ The file is <label>, not a video or sound that can be read here.
 The file is <label>, which can refer to other files; it is not opened.
 The video has no picture there.
 """
-"""What an error of a job may say happened. `#` is a number; what stands in angle brackets is in `_SLOTS`."""
+"""Messages that the error of a job may have. `#` is a number; slots in angle brackets are in `_SLOTS`."""
 ACTIONS: Final = """
 Do it on the phone instead.
 Download it.
@@ -85,19 +85,19 @@ Send it with kind video.
 Use a smaller file.
 Use a smaller one.
 """
-"""What it may say to do next."""
+"""Actions that the error of a job may suggest."""
 _PLACE: Final = re.compile(r"\w{1,60}(?: at [\w.-]{1,60}:\d{1,6})?")
 
 
 class Said(NamedTuple):
-    """What errors of jobs may say: sentences, and what to do next. `#` and the like as in `SENTENCES`."""
+    """Patterns of the messages and actions of job errors, with the slots of `SENTENCES`."""
 
     sentences: re.Pattern[str]
     actions: re.Pattern[str]
 
 
 def said(sentences: str, actions: str, slots: Mapping[str, str] | None = None) -> Said:
-    """What the errors of a program's jobs may say, one a line, with what may stand in slots of its own."""
+    """Compile the messages and actions of a program's errors, one a line, with slots of its own."""
     return Said(_known(sentences, slots), _known(actions, slots))
 
 
@@ -134,7 +134,7 @@ def invalid_answer() -> Unsupported:
 
 
 def place_in(cause: object) -> str | None:
-    """Where an error that no job names was raised, for the log; None if it is no such place."""
+    """Return the place of an unexpected error, for the log; None if the value is not a place."""
     return cause if isinstance(cause, str) and _PLACE.fullmatch(cause) else None
 
 

@@ -40,7 +40,7 @@ PLUGINS: Final = (
     TiffImagePlugin,
     WebPImagePlugin,
 )
-"""What decodes, or reads EXIF; imported here because nothing can be imported when a picture comes."""
+"""Plugins that decode, or read EXIF; imported here because nothing can be imported when a picture arrives."""
 # Else Pillow imports at its first picture what nobody asked for.
 Image.preinit()
 if pillow_heif is not None:
@@ -76,14 +76,14 @@ def sticker(file: BinaryIO, options: dict[str, Any]) -> Outcome:
 
 
 def look_at_picture(file: BinaryIO, options: dict[str, Any]) -> Outcome:
-    """Its size as it is stored, and whether it `moves`; nothing is decoded."""
+    """Return the stored size of a picture, and whether it `moves`; nothing is decoded."""
     with _opened(file) as image:
         moves = bool(getattr(image, "is_animated", False))
         return {"width": image.width, "height": image.height, "moves": moves}, b""
 
 
 def looks_of(image: Image.Image) -> dict[str, Any]:
-    """Its size, and a small JPEG in base64."""
+    """Return the size of a picture, and a small JPEG of it in base64."""
     small = image.copy()
     small.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
     return {"width": image.width, "height": image.height, "thumbnail": b64encode(jpeg(small)).decode()}

@@ -1,4 +1,4 @@
-"""What WhatsApp shows below a message with a URL: title, description and a small picture of the page.
+"""Previews that WhatsApp shows for a message with a URL: title, description and a small picture of the page.
 
 As in WhatsApp's own apps the sender fetches the page. Its owner then learns the sender's network address, so
 this is done only where a send asks for it. A page that cannot be read in time leaves the message without.
@@ -20,7 +20,7 @@ from whatsapp_mcp.media.worker import Worker
 LIMIT: Final = 4.0
 """Seconds for the page, and as many for its picture."""
 _PAGE_BYTES: Final = 256_000
-"""What is shown stands in the head of a page."""
+"""Most bytes read of a page; the head, with the data of a preview, comes first."""
 _PICTURE_BYTES: Final = 5_000_000
 _PICTURE_PIXELS: Final = 192
 _MAX_TITLE: Final = 200
@@ -37,12 +37,12 @@ _CHARSET: Final = re.compile(
     rb"|gb2312|gbk|gb18030|big5|tis-620)\b",
     re.IGNORECASE,
 )
-"""What the web uses beside UTF-8; Python knows more, some of which are no character sets."""
+"""Character sets that the web uses beside UTF-8; Python knows more, some of which are not character sets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What is shown of a page; `url` stands in the message's text, `thumbnail` is a JPEG."""
+    """A preview of a page; `url` is in the message's text, `thumbnail` is a JPEG."""
 
     url: str
     title: str
@@ -94,7 +94,7 @@ async def _thumbnail(page: str, image: str, worker: Worker, proxy: str | None) -
 
 
 def page_facts(page: Fetched) -> dict[str, str]:
-    """What the head of a page says about it, by the names that Open Graph and HTML give; each on one line."""
+    """Return the metadata in a page's head by its Open Graph and HTML names, each value on one line."""
     text = _text(page.content)
     facts: dict[str, str] = {}
     for tag in _META.finditer(text):

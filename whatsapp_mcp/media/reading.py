@@ -1,4 +1,4 @@
-"""What others ask of files: one function for each job, typed, with its limits."""
+"""Functions that read files, one for each job, typed and with its limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SOUND_LIMITS: Final = Limits(seconds=90, cpu_seconds=60, output_bytes=32_000_00
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """What a file is seen to be; None where it does not apply.
+    """Visible and audible properties of a file; None where one does not apply.
 
     Attributes:
         duration: Seconds.
@@ -59,7 +59,7 @@ _STILLS: Final = TypeAdapter(list[tuple[float, Annotated[int, Field(ge=0)]]])
 
 
 def reads_recordings() -> bool:
-    """Whether video and sound can be read here: the extra `media` is installed."""
+    """Return whether video and sound can be read here: the extra `media` is installed."""
     return importlib.util.find_spec("av") is not None
 
 

@@ -22,15 +22,15 @@ except ImportError:
     av = None
 
 MAX_PIXELS: Final = 40_000_000
-"""Of one frame; 8K has 33 million."""
+"""Most pixels of one frame; 8K has 33 million."""
 MAX_CLIP_SECONDS: Final = 60
 MAX_CLIP_FRAMES: Final = 3600
 MAX_ANIMATION_PIXELS: Final = 400_000_000
-"""Of all frames of an animated picture: what ten seconds unpack."""
+"""Most pixels of all frames of an animated picture together: as many as ten seconds unpack."""
 MAX_VOICE_SECONDS: Final = 3600
 WAVEFORM_POINTS: Final = 64
 STILLS: Final = (0.1, 0.5, 0.9)
-"""Where in a video its stills are, of its duration."""
+"""Positions of the stills in a video, as fractions of its duration."""
 _STILL_FRAMES: Final = 600
 """That are decoded on the way to one still, from the keyframe before it."""
 _LONGEST: Final = 7 * 86_400
@@ -50,7 +50,7 @@ _CODECS: Final = (
     "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,h263,mjpeg,"
     "aac,mp3,mp3float,opus,libopus,vorbis,flac,alac,amrnb,amrwb,pcm_s16le,pcm_s24le,pcm_u8,pcm_f32le"
 )
-"""What phones and recorders make; a file does not get to choose among the hundreds of other decoders."""
+"""Codecs of phones and recorders; a file cannot choose among the hundreds of other decoders."""
 _OPTIONS: Final = {
     "codec_whitelist": _CODECS,
     "max_pixels": str(MAX_PIXELS),
@@ -61,11 +61,11 @@ _TURNS: Final = {
     180: Image.Transpose.ROTATE_180,
     270: Image.Transpose.ROTATE_270,
 }
-"""What undoes a rotation, by the degrees that PyAV tells."""
+"""Transpositions that undo a rotation, by the degrees that PyAV reports."""
 
 
 def look_at_recording(file: BinaryIO, options: dict[str, Any]) -> Outcome:
-    """Its duration and, of a video, its size and a preview."""
+    """Return the duration and, for a video, the size and a preview."""
     with opened(file) as container:
         facts: dict[str, Any] = {"duration": duration(container)}
         stream = _video(container)
@@ -95,7 +95,7 @@ def stills(file: BinaryIO, options: dict[str, Any]) -> Outcome:
 
 
 def looping_video(file: BinaryIO, options: dict[str, Any]) -> Outcome:
-    """What WhatsApp calls a GIF of an animated picture or a video: short, silent H.264."""
+    """Convert an animated picture or a video to a WhatsApp GIF: short, silent H.264."""
     library()
     found = format_of(file.read(HEAD_BYTES))
     file.seek(0)
@@ -260,7 +260,7 @@ def _clip_stream(output: Any, image: Image.Image) -> Any:
 
 
 def _reader_of(buffer: io.BytesIO) -> Any:
-    """What lets a muxer read what it has written; it asks for no other file."""
+    """Return a callback for a muxer to reread its output; the muxer asks for no other file."""
 
     def open_again(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
         return io.BytesIO(buffer.getvalue())

@@ -36,7 +36,7 @@ _HEADERS: Final = {"User-Agent": "whatsapp-mcp", "Accept-Encoding": "identity"}
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a URL answered; `url` is the one after all redirects."""
+    """The response of a URL; `url` is the last one after all redirects."""
 
     url: str
     content: bytes
@@ -85,7 +85,7 @@ async def fetch(
 
 
 async def _ask(http: httpx2.AsyncClient, url: str, size: int, cut: bool) -> Fetched | str:
-    """What one URL answers, or the URL that it redirects to."""
+    """Request one URL; return the response, or the URL that it redirects to."""
     place = await locate(url)
     async with http.stream(
         "GET", place.pinned, headers={"Host": place.host}, extensions={"sni_hostname": place.name}

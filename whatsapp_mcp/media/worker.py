@@ -35,7 +35,7 @@ from whatsapp_mcp.processes.child_process import kept_variables, module_command
 from whatsapp_mcp.system import IDLE_PRIORITY, memory_of, resume, suspend, took_too_long
 
 Source = bytes | IO[bytes]
-"""What a job is about: its bytes, or an open file that can be sought in."""
+"""Input of a job: bytes, or an open seekable file."""
 
 PROGRAM: Final = module_command("whatsapp_mcp.media.jobs")
 IDLE_SECONDS: Final = 60.0
@@ -50,14 +50,14 @@ _ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "2"}
 _SMALLER: Final = "Use a smaller file."
 _NOT_AGAIN: Final = "Do not use this file."
 _GONE: Final = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, OSError)
-"""What comes of a process that ended."""
+"""Exceptions raised when a process has ended."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a job: facts as JSON knows them, and bytes."""
+    """Result of a job: JSON-able facts, and bytes."""
 
     facts: dict[str, Any]
     content: bytes
@@ -288,7 +288,7 @@ class _Channel:
         self._replies = BufferedByteReceiveStream(process.stdout)
 
     async def answers(self, seconds: float) -> bool:
-        """Whether the process is there and ready."""
+        """Return whether the process is running and ready."""
         try:
             with anyio.fail_after(seconds):
                 await self._send(frame({}))

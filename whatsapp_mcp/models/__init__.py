@@ -1,4 +1,4 @@
-"""What travels between the rooms: plain, frozen dataclasses.
+"""Data passed between packages: plain, frozen dataclasses.
 
 Jids are strings here (`Jid.parse` reads them), times are aware datetimes in UTC, sizes are bytes and
 durations seconds. Every class can be built from and turned into JSON by a pydantic `TypeAdapter`, which is

@@ -19,23 +19,23 @@ NEW_COUNTED: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """How far the archive's change feed is, and in which chats (jids) somebody is writing now."""
+    """The last number of the archive's change feed, and the chats (jids) in which somebody is typing."""
 
     last_change: int
     typing: tuple[str, ...] = ()
 
 
 class HandOnState(StrEnum):
-    """How far messages that are handed on have come."""
+    """State of messages that are handed on."""
 
     SETTLING = "settling"
     """More may come, or the transcript of a voice note."""
     WAITING = "waiting"
-    """For their agent."""
+    """The messages wait for their agent."""
     TAKEN = "taken"
     """An agent has them."""
     ANSWERING = "answering"
-    """Its answer is going out."""
+    """The agent's answer is being sent."""
     ANSWERED = "answered"
     """The agent is done with them; it may have said nothing."""
     DROPPED = "dropped"
@@ -114,7 +114,7 @@ class AgentChat:
 
 @dataclass(frozen=True, slots=True)
 class AgentStatus:
-    """What a person is told of the agents of an account.
+    """Status of an account's agents, for a person.
 
     Attributes:
         chats: The chats that have one.
@@ -128,12 +128,12 @@ class AgentStatus:
 
 
 Side = Literal["me", "them"]
-"""Whose turn it is after the last message of a chat: the owner's, or the other side's."""
+"""The side whose turn it is after the last message of a chat: the owner's, or the other side's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What was written since a time.
+    """Summary of the messages since a time.
 
     Attributes:
         messages: The newest of each chat, oldest first; the chat with the newest message first.
@@ -148,7 +148,7 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class LeaderFigures:
-    """What only the leader of an account knows.
+    """Figures that only the leader of an account knows.
 
     Attributes:
         leading_since: When it began to lead.

@@ -19,7 +19,7 @@ UNKNOWN_PRINCIPAL: Final = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and with which tool.
+    """The principal that makes a call, and the tool it uses.
 
     Attributes:
         principal: `stdio:CLIENT`, `token:NAME/HASH` or `oauth:SUBJECT` of an MCP client, `token:NAME` where a
@@ -44,17 +44,17 @@ class Caller:
 
     @property
     def is_person(self) -> bool:
-        """Whether a person acts directly, at a terminal or on a page."""
+        """True if a person acts directly, at a terminal or on a page."""
         return self.principal == PERSON_PRINCIPAL and not self.chat
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nothing is known of it."""
+        """True if nothing is known of the caller."""
         return self.principal == UNKNOWN_PRINCIPAL
 
     @property
     def is_trusted(self) -> bool:
-        """Whether no model stands behind it: a person, or the leader itself."""
+        """True if no model is behind the caller: a person, or the leader itself."""
         return self.principal in {PERSON_PRINCIPAL, SYSTEM_PRINCIPAL} and not self.chat
 
 
@@ -73,7 +73,7 @@ UNKNOWN: Final = Caller(UNKNOWN_PRINCIPAL)
 
 @dataclass(frozen=True, slots=True)
 class ChatFacts:
-    """What the rules ask about a chat.
+    """Facts about a chat that the rules depend on.
 
     Attributes:
         jid: Its address.
@@ -101,7 +101,7 @@ class ChatFacts:
 
     @property
     def is_person(self) -> bool:
-        """Whether it is a person rather than a group, a channel or the status."""
+        """True if the chat is with a person, not a group, a channel or the status."""
         return self.kind is ChatKind.DIRECT
 
     @property
@@ -129,7 +129,7 @@ class PastAct:
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """What WhatsApp has imposed on this account, and how long the account is linked.
+    """Restrictions that WhatsApp has imposed on this account, and when the account was linked.
 
     Attributes:
         linked_at: When the phone was linked; None if that was before it was written down.
@@ -147,7 +147,7 @@ ApprovalWay = Literal["elicitation", "phone", "page", "terminal", "host"]
 
 
 class ApprovalState(StrEnum):
-    """What became of a question.
+    """State of a question.
 
     `open` nobody has decided; `approved` a person said yes and the act has not been done yet; `used` it has;
     `denied` a person said no; `expired` nobody decided in time; `void` the act is no longer what was asked

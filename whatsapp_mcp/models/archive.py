@@ -1,4 +1,4 @@
-"""What goes into the archive and comes out of it, beside the models that all rooms share."""
+"""Inputs and outputs of the archive, beside the models that all packages share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class JournalEvent(Protocol):
 
     @property
     def seq(self) -> int:
-        """Its number; only grows."""
+        """Sequence number of the event; only grows."""
         ...
 
     @property
@@ -48,13 +48,13 @@ class JournalEvent(Protocol):
 
     @property
     def payload(self) -> bytes:
-        """Its protobuf."""
+        """The event's protobuf."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What became of a batch of journal events.
+    """Result of archiving a batch of journal events.
 
     Attributes:
         position: Journal sequence number up to which everything is archived.
@@ -73,7 +73,7 @@ class IngestResult:
 
 @dataclass(frozen=True, slots=True)
 class ImportedChat:
-    """What the import of an exported chat brought.
+    """Result of importing an exported chat.
 
     Attributes:
         report: What it brought.
@@ -148,7 +148,7 @@ _CERTAINTY: Final = {
 
 
 def meant(candidates: Iterable[ChatCandidate]) -> tuple[ChatCandidate, ...]:
-    """Those of the candidates for a text that it meets best; more than one when it is unclear.
+    """Return the candidates that match a text best; more than one if it is ambiguous.
 
     A name that people gave themselves is worth no more than a word of one that the owner gave, letters from
     within a name no more than a similar name.
@@ -160,7 +160,7 @@ def meant(candidates: Iterable[ChatCandidate]) -> tuple[ChatCandidate, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SearchHints:
-    """What may be told of a search that found nothing.
+    """Hints for a search that found nothing.
 
     Attributes:
         without_words: How many messages the operators find alone, where `has:` or `from:` is among them.
@@ -206,7 +206,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class ImportedSpan:
-    """What an import has of a chat.
+    """The part of a chat that came from one import.
 
     Attributes:
         number, source: Of the import.
@@ -248,7 +248,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class HistoryProgress:
-    """How far the first history sync is.
+    """Progress of the first history sync.
 
     Attributes:
         percent: As the phone reports it; None before its first word.
@@ -265,7 +265,7 @@ class HistoryProgress:
 
 @dataclass(frozen=True, slots=True)
 class PurgeReport:
-    """What a purge has done.
+    """Result of a purge.
 
     Attributes:
         messages: How many it deleted.
@@ -295,7 +295,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class MediaSource:
-    """What a download of a message's file needs, as WhatsApp sent it.
+    """Data needed to download a message's file, as WhatsApp sent it.
 
     Attributes:
         media_type: `image`, `video`, `audio`, `document` or `sticker`: it is part of the key derivation.

@@ -17,7 +17,7 @@ from whatsapp_mcp.models.file_readings import FilesStatus
 from whatsapp_mcp.text.zone import SystemZone, local
 
 LINKED_DEVICES: Final = "Settings (iPhone) or the ⋮ menu (Android) → Linked devices"
-"""Where WhatsApp on a phone lists its linked devices, and links another one."""
+"""Menu path in WhatsApp on a phone where linked devices are listed and added."""
 
 _NAME: Final = re.compile(r"[a-z][a-z_]{0,30}")
 
@@ -205,7 +205,7 @@ _UNKNOWN: Final = StateTraits(
 
 
 class AddressBookState(StrEnum):
-    """Whether the address book of the phone, with the names it gives to people, has come.
+    """State of the phone's address book, with the names it gives to people, on this device.
 
     `COMING` only in the seconds after linking in which the library fetches it.
     """
@@ -298,7 +298,7 @@ class QrCode:
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """How far linking has come.
+    """Progress of linking.
 
     Attributes:
         revision: Grows with every change, so a caller can wait for the next.
@@ -316,5 +316,5 @@ class LinkState:
 
     @property
     def is_over(self) -> bool:
-        """Whether linking has ended, with a phone or without."""
+        """True if linking has ended, with a phone or without."""
         return self.state is ConnectionState.ONLINE or self.state.traits.rests

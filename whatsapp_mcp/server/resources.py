@@ -57,14 +57,14 @@ _PICTURE_PIXELS: Final = 1024
 _STILL_PIXELS: Final = 512
 """The same of a still of a video."""
 _INLINE_BYTES: Final = 75_000
-"""Of a file that is part of an answer: 100,000 characters of base64, or half a minute of a voice note."""
+"""Most bytes of a file inside an answer: 100,000 characters of base64, or half a minute of a voice note."""
 _LARGEST: Final = 10_000_000
 """Bytes of a file that is handed out; in base64 it has a third more."""
 _COMPLETED: Final = 100
 """Messages among whose refs a ref is completed."""
 _TEXT: Final = "text/plain"
 _LINK_URI: Final = "whatsapp://link"
-"""How far linking has come, for the card that shows it.
+"""URI of the resource with the progress of linking, for the card that shows it.
 
 It holds what `link_device` answers, and is read under its policy. Reading it begins nothing, so a card that
 is left open asks WhatsApp for no codes.
@@ -148,7 +148,7 @@ def _type_of(path: Path, given: str) -> str:
 
 
 def _may_refine(given: str, found: str) -> bool:
-    """Whether a sender's type may say more than the content, as which document is in a ZIP."""
+    """Return whether a sender's type may refine the detected one, such as a document type for a ZIP."""
     family = found.partition("/")[0]
     return family != "image" and given.partition("/")[0] == family
 

@@ -1,4 +1,4 @@
-"""What exists in a server process: of each account the device and the archive, and one decoding process.
+"""Runtime of a server process: the device and the archive of each account, and one decoding process.
 
 It lives outside the MCP lifespan, which SSE enters once per connection. It opens after the first request was
 answered: what it imports must not delay the handshake.
@@ -120,7 +120,7 @@ class Runtime(LocalSource):
         return self._current
 
     def declared(self, tool: str) -> ToolFacts | None:
-        """What a tool does, for the page that explains the policy; None if there is none of this name."""
+        """Return a tool's facts, for the page that explains the policy; None if no tool has this name."""
         from whatsapp_mcp.server.tools import declared
 
         return declared(tool)
@@ -237,7 +237,7 @@ class Runtimes:
 def loops_of_features(
     feed: ChangeFeed, archive: ReadingArchive, ledger: Ledger, settings: CurrentSettings
 ) -> dict[str, Callable[[], Awaitable[None]]]:
-    """What features do for an account as long as it is open here, by the name in the log."""
+    """Return the loops that features run while an account is open here, by the name in the log."""
     from whatsapp_mcp.features.webhooks.serving import Webhooks
 
     loops: dict[str, Callable[[], Awaitable[None]]] = {}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Output:
-    """What the SDK needs of a file; it writes each message whole, and then flushes."""
+    """Output file as the SDK needs it: the SDK writes each message whole, and then flushes."""
 
     def __init__(self, output: PipeOutput) -> None:
         self._output = output

@@ -30,11 +30,11 @@ RENAMING: Final = ".renaming"
 REMOVING: Final = ".removing-"
 """Begins the name of the folder of an account that is being removed."""
 _EVERY: Final = "all"
-"""What tools call all accounts."""
+"""Name that tools use for all accounts."""
 
 
 def check_new_name(name: str) -> None:
-    """See that a new account can have this name, which every file system and every host takes.
+    """Check that a new account can have this name, which every file system and every host accepts.
 
     Raises:
         InvalidArgument: It cannot.
@@ -86,7 +86,7 @@ class AccountFolder:
         return self.path / "moved.json"
 
     def check_there(self) -> None:
-        """See that the folder is there still: one that is made again would be another account.
+        """Check that the folder still exists; if it were made again, it would be another account.
 
         Raises:
             InvalidArgument: It was renamed or removed.
@@ -97,7 +97,7 @@ class AccountFolder:
             )
 
     def check_unmoved(self) -> None:
-        """See that the account is still here.
+        """Check that the account was not moved into a database.
 
         Raises:
             InvalidArgument: It may be elsewhere.
@@ -123,7 +123,7 @@ class AccountFolder:
 
     @property
     def received(self) -> Path:
-        """Where the client process puts files that it was asked for, until the leader takes them."""
+        """Folder where the client process puts files that it was asked for, until the leader takes them."""
         return self.client / RECEIVED
 
     @property
@@ -158,16 +158,16 @@ class AccountFolder:
 
     @property
     def ledger_db(self) -> Path:
-        """What was handed out to agents, asked of the person, and done."""
+        """The ledger: data handed out to agents, questions to the person, and actions done."""
         return self.path / "ledger.db"
 
     @property
     def databases(self) -> tuple[Path, ...]:
-        """Those that are encrypted in an encrypted account."""
+        """Databases that are encrypted in an encrypted account."""
         return self.archive_db, self.raw_db, self.inbox_db, self.ledger_db
 
     def files_to_seal(self) -> list[Path]:
-        """Those that are sealed in an encrypted account, or are already: downloads and exports, no links."""
+        """Return the files that encryption seals, sealed or not: downloads and exports, no links."""
         found = (path for folder in (self.media, self.exports) for path in folder.rglob("*"))
         return sorted(
             path
@@ -212,12 +212,12 @@ class AccountFolder:
 
     @property
     def client_log(self) -> Path:
-        """What the client process writes to its standard error."""
+        """Standard error of the client process."""
         return self.path / "client.log"
 
     @property
     def meeting_place(self) -> MeetingPlace:
-        """Where the leader is reached.
+        """Meeting place at which the leader is reached.
 
         Raises:
             InvalidArgument: As `socket`, where that is the place.

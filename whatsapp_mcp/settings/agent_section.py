@@ -85,5 +85,5 @@ class AgentSettings(Section):
 
     @property
     def is_on(self) -> bool:
-        """Whether anything is handed on."""
+        """True if any chat is handed on to an agent."""
         return bool(self.chats) or self.strangers != "off"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OF_ACCOUNT: Final = re.compile(r"accounts\.([^.]+)\.")
-"""How an error begins that is of one account's sections."""
+"""Start of an error about one account's sections."""
 _ELSEWHERE: Final = "config.toml is not valid; the log says why."
 _STAY: Final = "The previous settings stay in force until it is corrected."
 

@@ -14,7 +14,7 @@ from typing import Any
 from whatsapp_mcp.errors import InvalidArgument
 
 Section = tuple[str, ...]
-"""Where a section stands: `("accounts", "work")`; nothing is the whole file."""
+"""Path of a section: `("accounts", "work")`; empty for the whole file."""
 
 
 def with_section_copied(text: str, section: Section, to: Section) -> str:

@@ -50,7 +50,8 @@ PER_ACCOUNT: Final = frozenset(
 )
 """The sections that an account may have of its own."""
 _OF_A_MACHINE: Final = frozenset({"agent", "encryption", "voice"})
-"""They name programs, files and secrets of the machine that runs them, so they are written there alone."""
+"""Sections that name programs, files and secrets of the machine that runs them, and so are written there
+alone."""
 OWN_TEXT: Final = PER_ACCOUNT - _OF_A_MACHINE
 """The sections that a text of its own may have."""
 _OF_A_DISK: Final = (
@@ -94,7 +95,7 @@ def overlay_environment(values: dict[str, Any]) -> None:
 
 
 class FaultyOverride(ValueError):
-    """What stands under `[accounts]` is no section of an account.
+    """An entry under `[accounts]` that is not a section of an account.
 
     Attributes:
         path: Where it stands: `("accounts", "work", "server")`.
@@ -161,7 +162,7 @@ def _has(values: object, path: tuple[str, ...]) -> bool:
 
 
 def _is_of_the_machine(url: str) -> bool:
-    """Whether a URL, as it is written, leads to the machine itself, or to what answers machines alone."""
+    """Return whether a URL, as written, leads to this machine, or to a link-local or metadata service."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:  # which is said of the setting later
@@ -264,7 +265,7 @@ def _with_own(model: type[Settings], home: Path, below: Mapping[str, Any], text:
 
 
 def check_own_text(home: Path, name: str, text: str, model: type[Settings] | None = None) -> None:
-    """See that a text can be the settings of an account, over the `config.toml` of this home folder.
+    """Check that a text can be the settings of an account, over the `config.toml` of this home folder.
 
     Raises:
         InvalidArgument: It cannot; the error names the line.

@@ -1,4 +1,4 @@
-"""What the sections of `config.toml` have in common."""
+"""Common parts of the sections of `config.toml`."""
 
 from __future__ import annotations
 

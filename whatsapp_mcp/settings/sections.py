@@ -113,7 +113,7 @@ class QuietHours(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> QuietHours:
-        """What `22:00-07:00` means.
+        """Parse a span of the clock such as `22:00-07:00`.
 
         Raises:
             ValueError: It is not written so.
@@ -203,7 +203,7 @@ class EncryptionSettings(Section):
         return self
 
     def source(self, folder: Path) -> KeySource | None:
-        """Where the key of this account's folder is; None where nothing is set."""
+        """Return the source of the key of this account's folder; None if none is set."""
         if self.key_file is None and self.key_command is None and not self.keyring:
             return None
         return KeySource(self.key_file, self.key_command, str(folder))
@@ -285,7 +285,7 @@ class Settings(Section):
 
     @property
     def in_database(self) -> bool:
-        """Whether a database has the accounts, so that their folders hold copies."""
+        """True if a database has the accounts, so that their folders hold copies."""
         return False
 
     def with_accounts(self, accounts: Mapping[str, Settings]) -> Self:
@@ -323,7 +323,7 @@ class Settings(Section):
 
 
 def own_faults_of_features(account: str, values: dict[str, Any]) -> list[tuple[str, ...]]:
-    """What sections of features in an account's own text may not say, each with its path.
+    """Return the faults of feature sections in an account's own text: each a message and its path.
 
     Args:
         account: Its name.

@@ -31,7 +31,7 @@ _SYNCED: Final = re.compile(
     r"|(?P<Nextcloud>nextcloud)|(?P<a_cloud_service>cloudstorage)",
     re.IGNORECASE,
 )
-"""What the folders of synchronising programs are called by default, each group the program."""
+"""Default names of the folders of synchronising programs; each group names the program."""
 _ONEDRIVE: Final = ("OneDrive", "OneDriveConsumer", "OneDriveCommercial")
 """Variables with which OneDrive names its folders on Windows."""
 
@@ -39,7 +39,7 @@ _ONEDRIVE: Final = ("OneDrive", "OneDriveConsumer", "OneDriveCommercial")
 def sharing(
     folder: PurePath, mounts: Iterable[Mount], environment: Mapping[str, str], user_home: PurePath
 ) -> str | None:
-    """What makes a folder unfit for a database, to be read after its name; None if nothing is known.
+    """Return the reason why a folder is unfit for a database, to read after its name; None if none is known.
 
     Args:
         folder: The folder, absolute and without links.
@@ -72,7 +72,7 @@ def _mount_of(folder: PurePath, mounts: Iterable[Mount]) -> Mount | None:
 
 
 def sharing_of(folder: Path) -> str | None:
-    """As `sharing`, of a folder of this machine; it need not be there yet."""
+    """Return `sharing` for a folder of this machine, which need not exist yet."""
     resolved = folder.resolve()
     # Not `Path.home()`: in a container the user may be one whom no file names.
     user_home = Path(os.path.expanduser("~")).resolve()

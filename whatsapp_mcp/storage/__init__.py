@@ -1,4 +1,4 @@
-"""What an account keeps, as small interfaces: its keys, its journal, its logs, its snapshots and files.
+"""Storage of an account, as small interfaces: its keys, its journal, its logs, its snapshots and files.
 
 And what all of its database files need: their schemas, with migrations, and guards of what others write.
 """

@@ -47,7 +47,7 @@ class SmallFile(Protocol):
     """
 
     def read(self) -> bytes | None:
-        """Its content; None where there is none."""
+        """Return the content of the file; None if there is no file."""
         ...
 
     def write(self, content: bytes) -> None:
@@ -66,12 +66,12 @@ class PrivateFile:
         self._path = path
 
     def read(self) -> bytes | None:
-        """See `SmallFile`."""
+        """Return the content of the file; None if there is no file."""
         try:
             return self._path.read_bytes()
         except FileNotFoundError:
             return None
 
     def write(self, content: bytes) -> None:
-        """See `SmallFile`."""
+        """Replace the content of the file; durable when this returns."""
         write_private(self._path, content, synced=True)

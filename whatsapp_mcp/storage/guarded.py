@@ -45,14 +45,15 @@ _PRAGMAS: Final = {
 }
 _SCHEMA: Final = {"sqlite_master", "sqlite_schema"}
 _COPY: Final = "vacuum_"
-"""How the name begins that VACUUM gives the file that it builds."""
+"""Prefix of the name that VACUUM gives to the file that it builds."""
 _OF_COPY: Final = {sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_READ, *_WRITES}
 _STEPS_BETWEEN_CHECKS: Final = 2_000
 _SCHEMA_BYTES: Final = 8 * 1024
-"""Of one row of a schema; the longest of the client library has a few hundred."""
+"""Most bytes of one row of a schema; the longest of the client library has a few hundred."""
 _SCHEMA_STEPS: Final = 100
 _SCHEMA_CHECKS: Final = 20
-"""Of so many steps each, in which a schema is loaded: over two hundred rows, 50 MB at most once parsed."""
+"""Most runs of `_SCHEMA_STEPS` steps in which a schema is loaded: over two hundred rows, at most 50 MB once
+parsed."""
 
 
 def guard(

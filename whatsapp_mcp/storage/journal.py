@@ -44,7 +44,7 @@ class JournalAddress:
 
 
 class JournalWriter(Protocol):
-    """What the client process has of the journal; usable from any thread.
+    """Access of the client process to the journal; usable from any thread.
 
     Each method may raise `sqlite3.Error` where the journal is a file, and else `Unavailable`.
     """
@@ -64,15 +64,16 @@ class JournalWriter(Protocol):
 
 
 READ_BYTES: Final = 1 << 26
-"""How many bytes are read at a time, unless the reader says another number."""
+"""Number of bytes read at a time, unless the reader gives another number."""
 EVENT_BYTES: Final = 48 << 20
-"""Of one event. One that has more is neither kept nor read, and stands as `TOO_LARGE` without a payload."""
+"""Most bytes of one event. A larger event is neither kept nor read, and is recorded as `TOO_LARGE` without a
+payload."""
 TOO_LARGE: Final = -1
 """The code of such an event."""
 
 
 class JournalReader(Protocol):
-    """What the leader has of the journal; usable from any thread.
+    """Access of the leader to the journal; usable from any thread.
 
     Each method may raise `sqlite3.Error` where the journal is a file, and else `Unavailable`.
     """

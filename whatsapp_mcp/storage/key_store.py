@@ -21,7 +21,7 @@ _NAME: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class KeysAddress:
-    """What the client process opens: the name of a file, or a `postgres://` URL.
+    """Address of the keys that the client process opens: the name of a file, or a `postgres://` URL.
 
     Attributes:
         location: Holds the password of a role where it is a URL. So it is in no repr, and is passed over
@@ -32,7 +32,7 @@ class KeysAddress:
 
     @property
     def in_database(self) -> bool:
-        """Whether the keys are in PostgreSQL; the client library tells by the same beginning of the name."""
+        """True if the keys are in PostgreSQL; the client library checks the same beginning of the name."""
         return self.location.startswith("postgres")
 
     @property
@@ -101,14 +101,14 @@ def _bare(address: object) -> str | None:
 
 
 class AppState(NamedTuple):
-    """What the library has of the phone's app state: a key to it, and the contacts of its address book."""
+    """Parts of the phone's app state that the library has: a key to it, and the address book's contacts."""
 
     has_key: bool
     has_contacts: bool
 
 
 class ChatKeys(NamedTuple):
-    """What moves on when a message to a chat is encrypted.
+    """Keys that advance when a message to a chat is encrypted.
 
     Attributes:
         users: Under which users keys were looked for: a person has a phone number and a LID.
@@ -139,7 +139,7 @@ class KeyStore(Protocol):
         ...
 
     async def app_state(self) -> AppState:
-        """What the library has fetched of the phone's app state."""
+        """Return which parts of the phone's app state the library has fetched."""
         ...
 
     async def reset_address_book(self) -> bool:

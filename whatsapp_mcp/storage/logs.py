@@ -89,7 +89,7 @@ class Snapshot(NamedTuple):
 
 
 class SnapshotStore(Protocol):
-    """Where the snapshots of an account lie, and which of them counts.
+    """Store of an account's snapshots, which knows which of them counts.
 
     Each method may raise `OSError` or `Unavailable`.
     """
@@ -197,7 +197,7 @@ class StatementLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LedgerStorage:
-    """Where the ledger of an account is that several machines may lead.
+    """Storage of the ledger of an account that several machines may lead.
 
     Attributes:
         log: Its statements.

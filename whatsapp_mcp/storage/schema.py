@@ -11,7 +11,7 @@ from whatsapp_mcp.errors import Unsupported
 
 
 class Schema(NamedTuple):
-    """What a file holds, and which older files become such a one.
+    """Schema of a file, and the migrations from older schemas to it.
 
     Attributes:
         name: What errors call the file.

@@ -1,4 +1,4 @@
-"""What differs between operating systems, and nothing else: who calls it need not ask which one this is."""
+"""Differences between operating systems, and nothing else: callers need not ask which one this is."""
 
 from whatsapp_mcp.system.end_timer import EndTimer, boottime
 from whatsapp_mcp.system.locks import holds_lock, read_locked, try_lock, write_locked

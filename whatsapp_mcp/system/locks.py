@@ -40,7 +40,7 @@ def try_lock(fd: int) -> bool:
 
 
 def holds_lock(pid: int, fd: int) -> bool:
-    """Whether a process holds the lock of an open file; True where the system does not say (proc(5))."""
+    """Return whether a process holds the lock of an open file; True if the system does not say (proc(5))."""
     if sys.platform != "linux":
         return True
     # A number, kind, mode, type, process, and device with inode. Some file systems have two numbers for a
@@ -58,7 +58,7 @@ def holds_lock(pid: int, fd: int) -> bool:
 
 
 def lock_byte(fd: int, locking: Callable[[int, int, int], None], without_waiting: int) -> bool:
-    """As `try_lock`, by the rules of Windows.
+    """Lock an open file like `try_lock`, by the rules of Windows.
 
     Args:
         fd: As there.

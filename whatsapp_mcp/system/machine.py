@@ -70,7 +70,7 @@ def share_arenas() -> None:
 
 
 class Mount(NamedTuple):
-    """Where a file system begins, and of which type it is."""
+    """Mount point and type of a file system."""
 
     point: PurePath
     kind: str
@@ -78,7 +78,7 @@ class Mount(NamedTuple):
 
 @cache
 def boot() -> str | None:
-    """What names the running boot of the machine; None where the system does not say."""
+    """Return an ID of the machine's running boot; None if the system does not give one."""
     try:
         if sys.platform == "darwin":
             found = subprocess.run(_MAC_BOOT, capture_output=True, check=True, text=True, timeout=_BOOT_LIMIT)
@@ -89,7 +89,7 @@ def boot() -> str | None:
 
 
 def has_time_zone() -> bool:
-    """Whether the system has a time zone of its own; Windows always has."""
+    """Return whether the system has a time zone of its own; always True on Windows."""
     return sys.platform == "win32" or Path("/etc/localtime").exists()
 
 

@@ -17,9 +17,9 @@ from typing import Final
 from whatsapp_mcp.system.machine import HERE, System
 
 HAS_MODES: Final = HERE is not System.WINDOWS
-"""Whether files have modes that tell who may use them."""
+"""True if files have modes that say who may use them."""
 SHELL_CHARACTERS: Final = frozenset('&|<>^%!"')
-"""Those that cmd.exe of Windows, which also runs the scripts of npm, takes for its own."""
+"""Characters with a special meaning for cmd.exe of Windows, which also runs the scripts of npm."""
 _OTHERS: Final = 0o077
 _RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
 _DRAFT: Final = re.compile(r"\.[a-z0-9_]{8}\.part$")
@@ -63,7 +63,7 @@ def own_user() -> int | None:
 
 
 def is_foreign(found: os.stat_result) -> bool:
-    """Whether a file or folder belongs to another user, where the system says whose it is."""
+    """Return whether a file or folder belongs to another user, where the system names an owner."""
     return (user := own_user()) is not None and found.st_uid != user
 
 
@@ -95,7 +95,7 @@ def runtime_folder() -> Path | None:
 
 
 def runtime_folders() -> list[Path]:
-    """Where `runtime_folder` may be, the best first; nowhere on Windows."""
+    """Return the candidates for `runtime_folder`, the best first; none on Windows."""
     if (user := own_user()) is None:
         return []
     return [Path(base.format(user=user)) / f"whatsapp-mcp-{user}" for base in _RUNTIME_BASES]
@@ -115,7 +115,7 @@ def _make_own(folder: Path) -> bool:
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether the file system of this path is mounted for reading alone, as far as the system says so."""
+    """Return whether a path's file system is mounted read-only, as far as the system says so."""
     if sys.platform == "win32":
         return False
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
@@ -154,7 +154,7 @@ def draft_of(path: Path) -> Generator[Path]:
 
 
 def is_draft(path: Path) -> bool:
-    """Whether a file is called as drafts are; one that nobody writes is of a process that was killed."""
+    """Return whether a file has the name of a draft; an abandoned draft is from a process that was killed."""
     return _DRAFT.search(path.name) is not None
 
 
@@ -173,7 +173,7 @@ def replaced(path: Path) -> Generator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """See that the names in a folder are on the disk, as far as the system can do that.
+    """Sync the names in a folder to the disk, as far as the system can do that.
 
     Raises:
         OSError: They cannot be written.
@@ -208,7 +208,7 @@ def write_private(path: Path, content: bytes, *, synced: bool = False) -> None:
 
 
 def read_or_make(path: Path, content: bytes) -> bytes:
-    """What a private file holds; it is made with this content if there is none, and the first maker wins.
+    """Return the content of a private file; if there is none, make it with `content`. The first maker wins.
 
     Raises:
         OSError: It can be neither read nor made.

@@ -17,7 +17,7 @@ _LOG: Final = 2
 
 
 def _tells_room(fd: int) -> bool:
-    """Whether POSIX says how much it takes once it can be written to; of a terminal it does not."""
+    """Return whether POSIX says how much `fd` takes once writable: a pipe or socket, not a terminal."""
     mode = os.fstat(fd).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
@@ -25,14 +25,14 @@ def _tells_room(fd: int) -> bool:
 if sys.platform != "win32":
 
     class _Room:
-        """What a pipe or socket takes at once."""
+        """Room that a pipe or socket has at once."""
 
         def __init__(self, fd: int) -> None:
             self._poll = select.poll()
             self._poll.register(fd, select.POLLOUT)
 
         def is_enough_for(self, data: bytes) -> bool:
-            """Whether writing it does not wait: what can be written to takes `PIPE_BUF` bytes."""
+            """Return whether writing `data` does not wait: what is writable takes `PIPE_BUF` bytes."""
             return len(data) <= select.PIPE_BUF and bool(self._poll.poll(0))
 
 

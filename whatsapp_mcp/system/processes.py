@@ -38,7 +38,7 @@ INTERRUPT: Final = ("SIGINT",)
 END: Final = ("SIGINT", "SIGTERM", "SIGBREAK")
 """Ctrl-C, what service managers send, and Ctrl-Break of Windows."""
 END_OR_HANG_UP: Final = (*END, "SIGHUP")
-"""Those, and what comes on Unix when the window of the terminal is closed."""
+"""Signals of `END`, and the signal that Unix sends when the terminal's window is closed."""
 
 
 def variables_of_a_command(system: System = HERE) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def variables_of_a_command(system: System = HERE) -> tuple[str, ...]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is a process of this user with that number; never on Windows, where nobody is asked."""
+    """Return whether this user has a process with that ID; always False on Windows, which is not asked."""
     if sys.platform == "win32":  # there, signal 0 would end it
         return False
     try:
@@ -104,7 +104,7 @@ def resume(process: Process) -> None:
 
 
 def took_too_long(return_code: int | None) -> bool:
-    """Whether a process was ended by its limit of processor time."""
+    """Return whether a process was ended by its limit of processor time."""
     return sys.platform != "win32" and return_code == -signal.SIGXCPU
 
 
@@ -140,7 +140,7 @@ def processor_seconds_of(pid: int) -> float | None:
 
 
 def most_open_files() -> int | None:
-    """How many files and sockets this process may have open at once; None if nothing limits that."""
+    """Return how many files and sockets this process may have open at once; None if there is no limit."""
     if sys.platform == "win32":
         return None
     import resource

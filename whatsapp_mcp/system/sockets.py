@@ -1,4 +1,4 @@
-"""Where processes of one user meet: a unix socket, or on Windows a port of loopback, and a secret.
+"""Meeting places of one user's processes: a unix socket, or on Windows a loopback port, and a secret.
 
 The system says which user connects to a unix socket. A confined client process is of the same user, and may
 connect to any of them; what it may not read is the secret.
@@ -28,7 +28,7 @@ _LOOPBACK: Final = "127.0.0.1"
 _SECRET_BYTES: Final = 32
 _SOL_LOCAL: Final = 0
 _LOCAL_PEERCRED: Final = 1
-"""Of macOS (sys/un.h); Python does not name them."""
+"""Socket option of macOS (sys/un.h) for the peer's credentials; Python names neither it nor its level."""
 _XUCRED: Final = struct.Struct("=IIhh16I")
 """`struct xucred` of macOS (sys/ucred.h): version, user, number of groups, padding, groups."""
 _XUCRED_VERSION: Final = 0
@@ -37,7 +37,7 @@ _UCRED: Final = struct.Struct("3i")
 
 
 class MeetingPlace(ABC):
-    """Where a process listens for others of the same user.
+    """Place where a process listens for others of the same user.
 
     Attributes:
         path: The file by which others find it: deleted, nobody does.
@@ -49,7 +49,7 @@ class MeetingPlace(ABC):
         self.secret_path = path if secret_path is None else secret_path
 
     def new_secret(self) -> str:
-        """What others must show to be served, which nobody can guess."""
+        """Return a new secret, which others must show to be served and nobody can guess."""
         return secrets.token_hex(_SECRET_BYTES)
 
     @abstractmethod
@@ -70,7 +70,7 @@ class MeetingPlace(ABC):
 
     @abstractmethod
     def is_same_user(self, stream: ByteStream) -> bool:
-        """Whether who has connected belongs to this user, as far as the system tells that."""
+        """Return whether the peer belongs to this user, as far as the system says so."""
 
 
 class UnixSocket(MeetingPlace):
@@ -80,7 +80,7 @@ class UnixSocket(MeetingPlace):
         super().__init__(path, path.with_suffix(".secret"))
 
     def __str__(self) -> str:
-        """For a person."""
+        """Return the path of the socket, for a person."""
         return str(self.path)
 
     async def listen(self, secret: str) -> SocketListener:
@@ -100,7 +100,7 @@ class UnixSocket(MeetingPlace):
             raise
 
     def is_same_user(self, stream: ByteStream) -> bool:
-        """As Linux and macOS tell; elsewhere its mode has to do."""
+        """Return whether the peer is this user; True if the system does not tell, since the mode protects."""
         user = _user_behind(stream.extra(SocketAttribute.raw_socket))  # noqa: S610
         return user is None or user == own_user()
 
@@ -109,7 +109,7 @@ class LoopbackPort(MeetingPlace):
     """A port that any process of this machine can reach; only its owner may read the file with the secret."""
 
     def __str__(self) -> str:
-        """For a person."""
+        """Return a description for a person."""
         return f"loopback, with a secret in {self.path}"
 
     async def listen(self, secret: str) -> SocketListener:

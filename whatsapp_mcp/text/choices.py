@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 Scope = Literal["read", "send", "admin", "metrics"]
 TOOL_SCOPES: Final[tuple[Scope, ...]] = ("read", "send", "admin")
-"""Those with which an application uses tools."""
+"""Scopes that let an application use tools."""
 SCOPES: Final[tuple[Scope, ...]] = (*TOOL_SCOPES, "metrics")
 SPEECH_MODELS: Final = ("tiny", "base", "small", "medium", "large-v3")
 """The Whisper models that can be installed, from the smallest to the largest."""

@@ -1,4 +1,4 @@
-"""What an emoji is, by the grammar of Unicode (UTS #51) rather than a list that ages.
+"""Recognition of an emoji, by the grammar of Unicode (UTS #51) rather than a list that ages.
 
 A person reacts with one. Whoever writes the wire's bytes may put any text there.
 """
@@ -29,5 +29,5 @@ _EMOJI: Final = re.compile(
 
 
 def is_emoji(text: str) -> bool:
-    """Whether the text is one emoji and nothing else."""
+    """Return whether a text is one emoji and nothing else."""
     return _EMOJI.fullmatch(text) is not None

@@ -30,7 +30,8 @@ _OF_CLOUDS: Final = _networks(
     # Amazon, Google, Scaleway
     " fd00:ec2::/32 fd20:ce::/32 fd00:42::/32"
 )
-"""What tells a machine its passwords and lies at no link-local address."""
+"""Networks of clouds' metadata services, which tell a machine its passwords, outside the link-local
+networks."""
 _NOT_PUBLIC_4: Final = (
     *_networks(
         # shared by customers of a provider (RFC 6598); IETF protocols; documentation
@@ -50,7 +51,7 @@ _NOT_PUBLIC_6: Final = _networks(
 )
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-"""How networks with IPv6 alone reach every server of IPv4 (RFC 6052)."""
+"""Prefix by which networks with IPv6 alone reach every IPv4 server (RFC 6052)."""
 _IN_LAST_BITS: Final = (
     _MAPPED,
     _NAT64,
@@ -77,7 +78,7 @@ def address_of(host: str) -> Address | None:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is on the public internet, and so is the IPv4 address that it may stand for."""
+    """Return whether an address, with any IPv4 address that it stands for, is on the public internet."""
     if isinstance(address, ipaddress.IPv4Address):
         return not _is_in(address, _NOT_PUBLIC_4)
     if address in _MAPPED or address in _NAT64:
@@ -86,14 +87,14 @@ def is_public(address: Address) -> bool:
 
 
 def is_near(address: Address) -> bool:
-    """Whether an address is this computer's, or one of a private network."""
+    """Return whether an address is this computer's, or in a private or link-local network."""
     if isinstance(address, ipaddress.IPv6Address) and address in _MAPPED:
         address = _last_bits(address)
     return _is_in(address, _LOOPBACK + _PRIVATE + _LINK_LOCAL)
 
 
 def leads_here(address: Address) -> bool:
-    """Whether an address leads to the machine that connects to it, or to what answers machines alone."""
+    """Return whether an address leads to the connecting machine, or to a link-local or metadata service."""
     return any(
         _is_in(each, _LOOPBACK + _LINK_LOCAL + _UNSPECIFIED + _OF_CLOUDS)
         for each in (address, *_carried(address))

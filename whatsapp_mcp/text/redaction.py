@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final
 
 _PACKAGES: Final = ("whatsapp_mcp", "whatsapp_fleet", "whatsapp_simulator")
-"""Those of this project, whichever are loaded."""
+"""Packages of this project, whichever are loaded."""
 _WITHOUT_CONTENT: Final = (OSError, sqlite3.Error)
 """Exceptions that speak of files and databases only; the text of any other may quote a message."""
 _CHAIN_LIMIT: Final = 10
@@ -66,7 +66,7 @@ class RedactingFormatter(logging.Formatter):
         return _CONTROL.sub(_escaped, super().formatMessage(record))
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802  the name is logging's
-        """Where it was raised and its type, causes first."""
+        """Return the type of an exception and where it was raised, causes first."""
         return "" if ei[1] is None else "".join(_lines(ei[1], _CHAIN_LIMIT)).rstrip()
 
 

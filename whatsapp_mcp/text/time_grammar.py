@@ -27,13 +27,13 @@ from whatsapp_mcp.text.zone import local
 FORMS: Final = (
     "a date (2026-11-24, 2026-11), a time (2026-11-24T14:03), an age (30m, 6h, 3d, 2w, 5mo, 1y) or a weekday"
 )
-"""What may be written, for descriptions and errors."""
+"""Accepted forms of a time, for descriptions and errors."""
 LENGTHS: Final = "a length of time (30m, 6h, 3d, 2w, 5mo, 1y)"
-"""What may be written where something is to last."""
+"""Accepted forms of a duration."""
 MOMENTS: Final = (
     "a time (2026-11-24T14:03), a day and a time (tomorrow 09:00, friday 18:30) or how far off (30m, 6h, 3d)"
 )
-"""What may be written where something is to happen later."""
+"""Accepted forms of a moment in the future."""
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DATE: Final = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?")
 _TIME: Final = re.compile(
@@ -53,7 +53,7 @@ class Span(NamedTuple):
 
 
 def read(text: str, zone: tzinfo, now: datetime) -> Span | None:
-    """What a written time names; None if it is not one.
+    """Parse a written time into the span that it names; None if it is not a time.
 
     Args:
         text: As the table above says; case and surrounding spaces do not matter.

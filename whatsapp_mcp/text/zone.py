@@ -55,7 +55,7 @@ class SystemZone(tzinfo):
     """
 
     def utcoffset(self, when: datetime | None, /) -> timedelta | None:
-        """How far local clocks are ahead of UTC at this local time; None for no time."""
+        """Return the offset of local clocks from UTC at this local time; None for no time."""
         return None if when is None else _with_offset(when).utcoffset()
 
     def dst(self, when: datetime | None, /) -> None:

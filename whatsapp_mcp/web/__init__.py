@@ -24,16 +24,16 @@ class Opened(NamedTuple):
 
 
 class ToolFacts(Protocol):
-    """What a tool does, as the policy sees it."""
+    """Properties of a tool that the policy sees."""
 
     @property
     def effect(self) -> Effect:
-        """What is done."""
+        """Effect of the tool."""
         ...
 
     @property
     def audience(self) -> Audience:
-        """Who sees it."""
+        """Audience of the effect."""
         ...
 
 
@@ -51,7 +51,7 @@ class PageSource(Protocol):
         ...
 
     def declared(self, tool: str) -> ToolFacts | None:
-        """What a tool does; None if there is none of this name."""
+        """Return the facts of a tool; None if no tool has this name."""
         ...
 
     def opened(self) -> Opened | None:
@@ -60,7 +60,7 @@ class PageSource(Protocol):
 
 
 class Logins(Protocol):
-    """Who is signed in."""
+    """Login codes and sessions of the pages."""
 
     @property
     def cookie(self) -> str:
@@ -68,7 +68,7 @@ class Logins(Protocol):
         ...
 
     def takes(self, code: str) -> bool:
-        """Whether this code of a login URL is valid; it stays so."""
+        """Return whether a login URL's code is valid; checking does not use it up."""
         ...
 
     def sign_in(self, code: str) -> str | None:

@@ -44,7 +44,7 @@ _TABS: Final = (
 _CLEAR: Final = "clear"
 AGENTS: Final = "/agents"
 _CODE_LASTS: Final = timedelta(hours=1)
-"""How long a code lets somebody in."""
+"""Time for which a code lets a person in."""
 
 
 class _Shown(NamedTuple):

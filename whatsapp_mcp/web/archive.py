@@ -145,7 +145,7 @@ class _Chats:
         )
 
     async def there(self, request: Request) -> Response:
-        """Where a message stands in its chat."""
+        """Redirect to a message in its chat."""
         message = await self.site.opened().archive.message(request.path_params["ref"])
         return self.site.see(chat_path(message.chat, message.ref))
 
@@ -235,7 +235,7 @@ class _Search:
     async def _found(
         self, query: str, order: Order, cursor: str | None, *, inside: bool
     ) -> tuple[Page[Message], bool]:
-        """What has all the words; where nothing has, what comes closest, and True."""
+        """Return the messages with all the words; if there are none, the closest messages and True."""
         archive, zone, now = self.site.opened().archive, self.site.zone, self.site.now()
         mode = "substring" if inside else "words"
         page = await archive.search(
@@ -299,7 +299,7 @@ class _Files:
 
 
 async def _path(opened: Opened, source: MediaSource) -> Path:
-    """Where a file lies that was fetched before.
+    """Return the path of a file that was fetched before.
 
     Raises:
         MediaUnavailable: It was not.

@@ -182,5 +182,5 @@ def preview(message: Any) -> str:
 
 
 def file_title(media: Media, sender: str) -> str:
-    """What a file is called: its name, else whose it is."""
+    """Return the title of a file: its name, or else one that names its sender."""
     return media.file_name or f"File of {number_of(sender) or 'this message'}"

@@ -30,7 +30,7 @@ _LINK_FORM: Final = "link"
 _CONTROL_FORM: Final = "connection"
 _UNLINK_FORM: Final = "unlink"
 _PAUSES: Final = {"hour": timedelta(hours=1), "night": timedelta(hours=8), "day": timedelta(days=1), "": None}
-"""How long a pause lasts; the last one has no end."""
+"""Lengths of a pause by the form's value; the last one has no end."""
 
 
 def connection_routes(site: Site) -> list[Route]:
@@ -57,7 +57,7 @@ def link_page(state: LinkState | None) -> Response:
 
 
 def _shown(state: LinkState | None) -> dict[str, Any]:
-    """What the template shows of it."""
+    """Return the template's values for a state of linking."""
     return {"state": state, "qr": qr_svg(state.qr.text) if state and state.qr else None}
 
 

@@ -1,4 +1,4 @@
-"""How numbers, times and names read on a page, and where pages lead that several of them name."""
+"""Formats of numbers, times and names on a page, and paths that several pages link to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KINDS: Final = {"g.us": "a group", "newsletter": "a channel"}
 _LAST: Final = 4
 """Digits of an address that tell two without a name apart."""
 _OF_CHAT: Final = "chat:"
-"""How the principal of an agent that answers a chat begins."""
+"""Prefix of the principal of an agent that answers a chat."""
 
 
 class Html(str):
@@ -39,7 +39,7 @@ def prose(text: str) -> Html:
 
 
 def unnamed(jid: str) -> str:
-    """What a chat without a name is called: its number, or what it is with the last digits of its address."""
+    """Return the label of a chat without a name: its number, or its kind and its address's last digits."""
     user, _, server = jid.rpartition("@")
     return number_of(jid) or f"{_KINDS.get(server, 'somebody')} …{user[-_LAST:]}"
 
@@ -51,7 +51,7 @@ def called(name: str) -> str:
 
 
 def who(name: str) -> str:
-    """Who calls, as a person reads it: the agent of a chat by the number of the chat."""
+    """Return the name of a caller for a person: the agent of a chat is named by the chat's number."""
     return f"agent of {unnamed(name.removeprefix(_OF_CHAT))}" if name.startswith(_OF_CHAT) else name
 
 

@@ -1,4 +1,4 @@
-"""What every page has in common: frame, headers, and how words and files of others get into it.
+"""Common parts of every page: frame, headers, and how words and files of others get into it.
 
 Templates escape every value; the one that is HTML already is the QR code. What others wrote stands in
 elements with `dir="auto"`, so that it changes the direction of nothing around it.
@@ -44,8 +44,9 @@ FILE_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-store",
 }
-"""Of each file. What it is says its content, never its sender: a picture, a sound or a video is shown, the
-rest is a download of no type. A browser takes it for nothing else, and runs nothing in it."""
+"""Headers of every file. The type of a file comes from its content, never from its sender: a picture, a sound
+or a video is shown, the rest is a download of no type. A browser takes it for nothing else, and runs nothing
+in it."""
 
 
 @cache
@@ -100,7 +101,7 @@ def _environment() -> Environment:
 
 @cache
 def _links() -> dict[str, Any]:
-    """What the frame of a page refers to, and the words that several share."""
+    """Return the values for the frame of every page, and the words that several pages share."""
     return {
         "linked_devices": LINKED_DEVICES,
         "style": f"{STYLE}?{_version(STYLE)}",
@@ -153,7 +154,7 @@ async def shown_file(media: Path, *paths: str) -> Response:
 
 
 def is_below(path: Path, folder: Path) -> bool:
-    """Whether a file lies in a folder, wherever links lead."""
+    """Return whether a file lies in a folder once all links are resolved."""
     return path.resolve().is_relative_to(folder.resolve())
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.web.settings import TokenStore
 
 LOGIN: Final = "/login"
-"""Where the URL leads that `whatsapp-mcp page` prints; the only page that needs no session."""
+"""Path of the URL that `whatsapp-mcp page` prints; the only page that needs no session."""
 OPEN_PATHS: Final = PROBES | {LOGIN, STYLE, SCRIPT}
 """Answered to anybody: yes or no, a page that wants a code, and what that page looks like."""
 HOW_TO_SIGN_IN: Final = (
@@ -124,13 +124,13 @@ def _pages_of_features() -> list[FeaturePages]:
 
 
 def sign_in_page(how: str = HOW_TO_SIGN_IN) -> Response:
-    """What somebody sees who is not signed in, with how they sign in."""
+    """Return the page for somebody who is not signed in, which says how to sign in."""
     return render("login.html", {"title": "Sign in", "live": False, "how": how}, 403)
 
 
 @dataclass(frozen=True, slots=True)
 class _Entrance:
-    """What is answered without a session."""
+    """Login pages, which need no session."""
 
     logins: Logins
     how: str

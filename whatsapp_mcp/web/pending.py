@@ -1,4 +1,4 @@
-"""What waits to be done: the questions that a person answers, and messages that wait for their moment."""
+"""Pages of pending items: questions that a person answers, and scheduled messages."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class _Approvals:
         return self.site.see(APPROVALS)
 
     def _minutes(self, approval: Approval) -> int:
-        """How many are left to decide."""
+        """Return the number of minutes left to decide."""
         return max(0, int((approval.expires_at - self.site.now()).total_seconds() // 60))
 
 

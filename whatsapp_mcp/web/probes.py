@@ -62,7 +62,7 @@ def obstacle(status: ConnectionStatus | None, figures: LeaderFigures | None) -> 
 
 
 async def asked(account: str, opened: Opened | None) -> tuple[ConnectionStatus | None, LeaderFigures | None]:
-    """What the leader of an account says of it within seconds.
+    """Ask the leader of an account for its status and figures, for a few seconds at most.
 
     Returns:
         The status, which is `OFFLINE` where none answers in time, and None where the account is not open; and

@@ -34,7 +34,7 @@ _NAME: Final = 200
 TOKENS: Final = "/tokens"
 _CREATE: Final = "create token"
 _ACCOUNT: Final = "account "
-"""How the field of an account begins."""
+"""Prefix of the name of an account's form field."""
 _MEANING: Final = {
     "read": "read chats, people and files",
     "send": "send, and change what others see, as the policy allows",
@@ -77,7 +77,7 @@ class _Settings:
         )
 
     async def explain(self, request: Request) -> Response:
-        """What would happen if an agent called a tool, and by which rule."""
+        """Show the decision on a tool call by an agent, and the rule behind it."""
         given = request.query_params
         tool, text = given.get("tool", "").strip()[:_NAME], given.get("chat", "").strip()[:_NAME]
         tainted = given.get("tainted") == "yes"
@@ -124,7 +124,7 @@ def _values(settings: Settings) -> dict[tuple[str, ...], Any]:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    """What a file says; nothing if it cannot be read."""
+    """Parse a file's text; the result is empty if it cannot be parsed."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -154,21 +154,21 @@ def _shown(value: Any) -> str:
 
 
 class TokenFacts(Protocol):
-    """What is known of a token."""
+    """Metadata of a token."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the token."""
         ...
 
     @property
     def scopes(self) -> frozenset[str]:
-        """What it may do."""
+        """Scopes of the token."""
         ...
 
     @property
     def accounts(self) -> frozenset[str] | None:
-        """Those that it is for; None for all."""
+        """Accounts that the token is for; None for all."""
         ...
 
     @property
@@ -183,7 +183,7 @@ class TokenFacts(Protocol):
 
 
 class TokenStore(Protocol):
-    """Where tokens are kept, as hashes."""
+    """Store of tokens, kept as hashes."""
 
     def all(self) -> Sequence[TokenFacts]:
         """Every token."""

@@ -98,7 +98,7 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What every page needs.
+    """Context that every page needs.
 
     Attributes:
         source: The server.
@@ -210,7 +210,7 @@ class Site:
         return render(template, {**frame, **values}, code)
 
     def _waiting(self, source: PageSource) -> int:
-        """How many questions of an account wait for the person; 0 where that cannot be read."""
+        """Return how many questions of an account wait for the person; 0 if the number cannot be read."""
         opened = source.opened()
         try:
             return len(opened.ledger.approvals.open(self.now())) if opened else 0

@@ -62,7 +62,7 @@ def sign(private: bytes, message: bytes, random: Random = os.urandom) -> bytes:
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` (64 bytes) over `message` was created with the private key of `public`."""
+    """Return whether `signature` (64 bytes) over `message` was made with the private key of `public`."""
     if len(public) != 32 or len(signature) != 64:
         return False
     sign_bit = signature[63] & _SIGN_BIT

@@ -1,4 +1,4 @@
-"""What operators do with a fleet: the admin API, the acts behind it, and who may use a replica."""
+"""Operation of a fleet: the admin API, the actions behind it, and the principals of replicas."""
 
 from whatsapp_fleet.node.admin.administration import Administration
 from whatsapp_fleet.node.admin.copies import delete_copies, keep_none_gone, take_folder

@@ -1,4 +1,4 @@
-"""What operators do with a fleet: acts of the admin API and of `whatsapp-mcp-fleet fleet`, a method each."""
+"""Actions of the admin API and of `whatsapp-mcp-fleet fleet`, a method each."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Administration:
             return await device.do(control.link, phone)
 
     async def link_state(self, account: str, after: int, wait: float) -> LinkState:
-        """How far linking has come; waits for a revision above `after`."""
+        """Return the progress of linking; wait for a revision above `after`."""
         async with self.devices(account).use(ACT_LIMIT) as device:
             return await device.do(control.link_state, after, min(wait, ACT_LIMIT / 2))
 
@@ -275,5 +275,5 @@ class Administration:
 
 
 def _sentence(error: StorageError) -> str:
-    """What it says: words of this program, as every `StorageError` has."""
+    """Return the error's text: every `StorageError` is worded by this program."""
     return str(error)

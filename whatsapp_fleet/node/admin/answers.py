@@ -1,4 +1,4 @@
-"""What the admin API answers with: the shapes of its JSON."""
+"""Answers of the admin API: the shapes of its JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatsapp_mcp.server.render import LinkData, StatusData, rfc3339, stamp
 
 
 class LagData(TypedDict):
-    """How far the archive is behind; `waiting` counts events that are in the journal and not in it yet."""
+    """Lag of the archive; `waiting` counts events that are in the journal and not in the archive yet."""
 
     journaled: int
     archived: int
@@ -100,7 +100,7 @@ class CreatedData(PrincipalData):
 
 
 class LinkingData(TypedDict):
-    """How far linking has come, with the picture of the QR code: a PNG in base64.
+    """Progress of linking, with the picture of the QR code: a PNG in base64.
 
     A request with `revision` as `after` waits for the next state.
     """
@@ -127,7 +127,7 @@ def account_data(row: AccountOverview) -> AccountData:
 
 
 def lag_data(figures: LeaderFigures) -> LagData:
-    """What the leader says of its archive, as JSON."""
+    """Return the leader's figures of its archive, as JSON."""
     return LagData(
         journaled=figures.journaled,
         archived=figures.archived,

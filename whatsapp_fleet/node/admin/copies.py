@@ -1,4 +1,4 @@
-"""What nodes and the object store have of accounts that are no longer in the database: it is deleted."""
+"""Deletion of what nodes and the object store hold of accounts that are no longer in the database."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class DatabaseDirectory:
     _elsewhere: dict[str, int] = field(default_factory=dict[str, int])
 
     def principal(self, token: str) -> Principal | None:
-        """See `Directory.principal`.
+        """Return the principal of a bearer token; None if it is none, or was revoked.
 
         Raises:
             Busy: The database has not answered yet, or not for `KEPT` seconds.
@@ -94,7 +94,7 @@ class DatabaseDirectory:
         return self._current().by_hash.get(hash_of(token)) if len(token) <= _LONGEST else None
 
     def subject(self, subject: str) -> Principal | None:
-        """See `Directory.subject`.
+        """Return the principal of a user of the OAuth issuer; None if there is none.
 
         Raises:
             Busy: As `principal`.
@@ -103,11 +103,11 @@ class DatabaseDirectory:
 
     @property
     def unknown_bearer(self) -> str:
-        """How an operator makes a token."""
+        """The answer to an unknown bearer token: how an operator makes one."""
         return "A bearer token is needed; `whatsapp-mcp-fleet fleet admit NAME` makes one.\n"
 
     def take(self, principal: str) -> float:
-        """See `Directory.take`."""
+        """Count one request of a principal; return 0, or the seconds until one may be answered."""
         limit = None if self._copy is None else self._copy.limits.get(principal)
         if limit is None:
             return 0.0

@@ -1,4 +1,4 @@
-"""What the admin API is asked: the shapes of bodies and queries, checked before anything is done."""
+"""Requests of the admin API: the shapes of bodies and queries, checked before anything is done."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NewSettings(_Body):
 
 
 class Phone(_Body):
-    """How to link: by QR codes, or by a pairing code for this number in E.164."""
+    """The way of linking: by QR codes, or by a pairing code for this number in E.164."""
 
     phone: str | None = None
 
@@ -62,7 +62,7 @@ class Quarantine(_Body):
 
 
 class Removal(_Body):
-    """How an account is removed: `keep_linked` does not log out of WhatsApp first."""
+    """Options of a removal: with `keep_linked` it does not log out of WhatsApp first."""
 
     keep_linked: bool = False
 
@@ -82,7 +82,7 @@ class NewPrincipal(PrincipalChange):
 
 
 async def parsed(model: type[M], request: Request) -> M:
-    """What a request asks, from its query where it has no body.
+    """Parse a request from its body, or from its query if it has no body.
 
     Raises:
         InvalidArgument: It is not of this shape; the error names the place.

@@ -40,7 +40,7 @@ def admin_routes(administration: Administration) -> list[Route]:
 
 
 def is_operator(principal: Principal | None) -> bool:
-    """Whether a principal may use the admin API: by its scope, and with all accounts in its sight."""
+    """Return whether a principal may use the admin API: it has the scope and sees all accounts."""
     if principal is None or principal.scopes is None:
         return False
     return SCOPE in principal.scopes and principal.accounts is None

@@ -40,7 +40,7 @@ from whatsapp_mcp.errors import Busy, InvalidArgument, cause
 from whatsapp_mcp.storage import Fenced, KeysUnreadable, StorageError
 
 _MOVER: Final = "move"
-"""What the runs of movers have as their node."""
+"""Node name of the runs of movers."""
 _DRAIN_LIMIT: Final = 90.0
 """Seconds in which a node gives an account up, or its run can be ended."""
 _LOOK_AGAIN: Final = 0.2
@@ -184,7 +184,7 @@ def _words_of(error: StorageError) -> str:
 
 
 def has_happened(session: Session, account: str, move: str) -> bool:
-    """Whether a move is done, as far as the database is concerned."""
+    """Return whether a move is done, as far as the database is concerned."""
     row = session.execute(_NOTED, [account, _noted_as(move)]).fetchone()
     if row is not None:
         _await_standby(session, account)

@@ -1,4 +1,4 @@
-"""What an account is beside its keys, copied between a folder and the database, and compared afterwards."""
+"""Contents of an account beside its keys, copied between a folder and the database and then compared."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def put_journal(folder: AccountFolder, claim: Claim, position: int) -> None:
 
 
 def take_journal(folder: AccountFolder, claim: Claim, position: int) -> None:
-    """As `put_journal`, the other way."""
+    """Copy the rows of the journal after `position` from the database to the folder."""
     with (
         PostgresJournal(claim.database, claim.account, claim.epoch) as there,
         Journal(folder.inbox_db, folder.key_of(folder.inbox_db)) as journal,
@@ -162,7 +162,7 @@ def put_small_files(folder: AccountFolder, claim: Claim) -> None:
 
 
 def take_small_files(folder: AccountFolder, claim: Claim) -> None:
-    """As `put_small_files`, the other way."""
+    """Copy the small files from the database to the folder."""
     for name in SMALL:
         with PostgresSmallFile(claim.database, claim.account, name, claim.epoch) as file:
             content = file.read()
@@ -182,7 +182,7 @@ async def put_files(folder: AccountFolder, claim: Claim) -> None:
 
 
 async def take_files(folder: AccountFolder, claim: Claim) -> None:
-    """As `put_files`, the other way; they are on the disk when this returns."""
+    """Copy every file from the database to the folder; they are on the disk when this returns."""
     folders = {folder.path}
     async with PostgresFiles(claim.database, claim.account, claim.epoch) as files:
         for name in sorted(await files.names()):
@@ -216,7 +216,7 @@ def _files(folder: AccountFolder) -> Iterator[tuple[str, Path]]:
 
 
 def require(holds: bool, what: str) -> None:
-    """See that a copy is what was copied.
+    """Require that a copy equals its source.
 
     Raises:
         Busy: It is not.

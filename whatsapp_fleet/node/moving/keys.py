@@ -33,7 +33,8 @@ _MOST_COLUMNS: Final = 1_000
 """Columns of all tables together; the library has some eighty."""
 _MOST_ROWS: Final = 4_000_000
 _MOST_BYTES: Final = 512 << 20
-"""Of one table as text, in which a byte of keys has two characters. A busy account has some megabytes."""
+"""Most bytes of one table as text, in which a byte of keys has two characters. A busy account has some
+megabytes."""
 _COLUMNS: Final = """
 SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns
 WHERE table_schema = %s ORDER BY table_name, ordinal_position LIMIT %s
@@ -70,7 +71,7 @@ class Table(NamedTuple):
 
 
 class TableDigest(NamedTuple):
-    """What a table holds: how many rows, and the SHA-256 of all of them, in whatever order."""
+    """Digest of a table: the number of rows, and the SHA-256 of all of them in any order."""
 
     rows: int
     sha256: str
@@ -143,12 +144,12 @@ class KeyTables:
             return taken
 
     def digests(self) -> dict[str, TableDigest]:
-        """What the tables here hold."""
+        """Return the digest of each table in the database."""
         with self._session.transaction():
             return {table.name: _digest(self._rows(table)) for table in self._known()}
 
     def digests_of(self, path: Path) -> dict[str, TableDigest]:
-        """What the tables of a file hold."""
+        """Return the digest of each table in a file."""
         with closing(_reading(path)) as db, self._session.transaction():
             return {table.name: _digest(_file_rows(db, table)) for table in self._tables(db)}
 

@@ -1,4 +1,4 @@
-"""What a folder says of a move: which, where to or from, and how far it has come."""
+"""Record of a move in a folder: which move, its source or destination, and its progress."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ _RECORD: Final = TypeAdapter(dict[str, str])
 
 
 def arrival_in(folder: Path) -> Path:
-    """Where a folder says that its account comes from a database."""
+    """Return the file in which a folder notes that its account comes from a database."""
     return folder / _ARRIVAL

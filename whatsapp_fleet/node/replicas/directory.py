@@ -1,4 +1,4 @@
-"""What a replica knows of the fleet: its accounts, who leads each, and which nodes there are.
+"""A replica's view of the fleet: its accounts, the leader of each, and the nodes.
 
 It is read every second. While the database does not answer, what was last known stays: nodes answer for it.
 """
@@ -37,7 +37,7 @@ def look(session: Session) -> _Seen:
 
 
 class FleetDirectory:
-    """See `leaders.Directory`; `run` keeps it.
+    """A `leaders.Directory` read from the database; `run` keeps it current.
 
     Args:
         calls: Asks the database; each call may take no longer than a client waits.
@@ -98,29 +98,29 @@ class FleetDirectory:
         return "" if row is None else row.settings
 
     def leader(self, account: str) -> str | None:
-        """See `leaders.Directory`."""
+        """Return the address of the node that leads an account; None while there is none."""
         row = self._seen.accounts.get(account)
         run = None if row is None or row.run is None else self._seen.runs.get(row.run)
         return None if run is None else run.address
 
     def holders(self, account: str) -> Sequence[str]:
-        """See `leaders.Directory`."""
+        """Return the addresses of nodes that may hold the account's files, the best first."""
         last = self._last_led.get(account)
         first = [] if last is None else [last]
         return list(dict.fromkeys([*first, *(run.address for run in self._seen.runs.values())]))
 
     def expects_leader(self, account: str) -> bool:
-        """See `leaders.Directory`."""
+        """Return whether a missing leader may come soon: the database answers, and had one lately."""
         since = self._leaderless.get(account, self._monotonic())
         return self.is_current and account in self._seen.accounts and self._monotonic() - since < LEADER_LIMIT
 
     def is_stopped(self, account: str) -> bool:
-        """See `leaders.Directory`."""
+        """Return whether operators, or the account's failures, keep every node from leading it."""
         row = self._seen.accounts.get(account)
         return row is not None and row.state != "active"
 
     async def look_again(self) -> None:
-        """See `leaders.Directory`."""
+        """Have the database read again; return once it was, or could not be."""
         looked = self._looked
         self._asked.set()
         await looked.wait()

@@ -32,7 +32,7 @@ REPLICA_METRICS: Final = (DATABASE_UP, LEADER_UP, CALLS)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaFigures:
-    """What a replica knows of its accounts."""
+    """Metrics of a replica's accounts."""
 
     accounts: FleetAccounts
     directory: FleetDirectory

@@ -20,7 +20,7 @@ _RETRY_AFTER: Final = 2.0
 
 
 class Directory(Protocol):
-    """What a replica knows of the fleet; it is read again each second."""
+    """A replica's view of the fleet; it is read again each second."""
 
     def leader(self, account: str) -> str | None:
         """The address of the node that leads an account; None while there is none."""
@@ -31,11 +31,11 @@ class Directory(Protocol):
         ...
 
     def expects_leader(self, account: str) -> bool:
-        """Whether a leader that is not there may come soon: the database answers, and had one lately."""
+        """Return whether a missing leader may come soon: the database answers, and had one lately."""
         ...
 
     def is_stopped(self, account: str) -> bool:
-        """Whether operators, or its failures, keep every node from leading the account."""
+        """Return whether operators, or the account's failures, keep every node from leading it."""
         ...
 
     async def look_again(self) -> None:
@@ -60,7 +60,7 @@ class AccountLeader:
         reads: bool,
         progress: Progress | None = None,
     ) -> Any:
-        """See `remote.Leader.ask`."""
+        """Ask the leader, or a copy if the call only reads, and return the result."""
         params = {**params, "account": self.account}
         refusal: WhatsAppError | None = None
         try:
@@ -76,7 +76,7 @@ class AccountLeader:
     async def _of_leader(
         self, method: str, params: Params, deadline: float, reads: bool, progress: Progress | None
     ) -> Answer | None:
-        """What the leader answers; None where there is none for `LEADER_LIMIT`.
+        """Return the leader's answer; None if there is no leader for `LEADER_LIMIT`.
 
         Raises:
             Unreachable: It has refused this replica, so that waiting for it is of no use.

@@ -35,12 +35,12 @@ _SECRET_BYTES: Final = 32
 
 
 def fleet_secret(session: Session) -> str:
-    """What replicas show to nodes, which they make in the database; no account's role may read it there."""
+    """Return the secret that replicas make and show to nodes; no account's role may read it."""
     return shared_secret(session, _NODES, secrets.token_bytes(_SECRET_BYTES)).hex()
 
 
 def _context(node: NodeSettings, protocol: ssl._SSLMethod) -> ssl.SSLContext | None:  # pyright: ignore[reportPrivateUsage]
-    """What a side shows and asks for; None where the settings name no certificate.
+    """Return a side's TLS context: its certificate and its authority; None without a certificate.
 
     Raises:
         OSError: A file cannot be used.
@@ -96,7 +96,7 @@ class _Shown:
     names: frozenset[str] = frozenset()
 
     def require(self, listed: Collection[str]) -> None:
-        """See that it is one of those that may call.
+        """Require a certificate of one of the listed replicas; an empty list admits all.
 
         Raises:
             PermissionError: It is none of them.

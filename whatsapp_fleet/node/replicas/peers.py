@@ -63,13 +63,13 @@ class NodeConnection:
 
     @property
     def closed(self) -> bool:
-        """Whether it has ended."""
+        """True if the connection has ended."""
         return self._peer.closed
 
     async def ask(
         self, method: str, params: Params, *, deadline: float, progress: Progress | None = None
     ) -> Answer:
-        """What the node answers.
+        """Send a request to the node and return its answer.
 
         Args:
             method: Of `wire`.

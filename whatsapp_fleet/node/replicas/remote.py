@@ -94,7 +94,7 @@ class RemoteDevices:
 
     @asynccontextmanager
     async def use(self, deadline: float | None = None) -> AsyncGenerator[Device]:
-        """See `Devices.use`."""
+        """Lend the device for at most `deadline` seconds."""
         with anyio.move_on_after(deadline) as scope:
             yield RemoteDevice(self.leader)
         if scope.cancelled_caught:
@@ -102,7 +102,7 @@ class RemoteDevices:
 
 
 class RemoteAccount:
-    """See `ServicesSource`.
+    """An account that another machine leads: a `ServicesSource`.
 
     Args:
         account: Its name.
@@ -126,26 +126,26 @@ class RemoteAccount:
 
     @property
     def feed(self) -> ChangeFeed:
-        """See `ServicesSource.feed`."""
+        """The feed of changes in the archive, followed at the leader."""
         return self._changes
 
     @property
     def policy(self) -> Policy:
-        """See `ServicesSource.policy`."""
+        """The account's policy, as far as this machine knows it."""
         return self._policy()
 
     async def services(self) -> Services:
-        """See `ServicesSource.services`: they are where the account is led."""
+        """Raise `Unsupported`: the services are where the account is led."""
         raise Unsupported("This server has no files of the account.", "Tell the user.")
 
     async def devices(self) -> Devices:
-        """See `ServicesSource.devices`."""
+        """Return devices that do every operation at the leader."""
         return RemoteDevices(self._leader)
 
     async def perform(
         self, function: Callable[..., Awaitable[T]], call: Call, values: Mapping[str, Any]
     ) -> T:
-        """See `ServicesSource.perform`."""
+        """Run a function where the services are, and return its answer."""
         wanted = procedure_of(function)
         params = {
             "procedure": wanted.name,
@@ -201,7 +201,7 @@ class _RemoteFeed(ChangeFeed):
         self._scope = anyio.CancelScope()
 
     async def follow(self, after: int | None = None) -> AsyncGenerator[Batch]:
-        """See `ChangeFeed.follow`."""
+        """Yield every change after a number; wait at the leader while anybody follows."""
         self._followers += 1
         if self._followers == 1:
             self._scope = anyio.CancelScope()

@@ -1,4 +1,4 @@
-"""What replicas and nodes say to each other, by JSON-RPC, and what of a call of a tool goes with it."""
+"""JSON-RPC messages between replicas and nodes, and the facts of a tool call that go with them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROGRESS: Final = "progress"
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What of a `Call` a node has to know."""
+    """Facts of a `Call` that a node has to know."""
 
     caller: Caller
     over_http: bool
@@ -34,11 +34,11 @@ class CallFacts:
 
     @classmethod
     def of(cls, call: Call) -> CallFacts:
-        """Those of a call."""
+        """Return the facts of a call."""
         return cls(call.caller, call.over_http, call.draws_cards, call.is_one_of_several)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the facts as JSON."""
         return _FACTS.dump_python(self, mode="json")
 
     @classmethod
@@ -58,7 +58,7 @@ _FACTS: Final = TypeAdapter(CallFacts)
 
 
 class Answer(TypedDict):
-    """What a node answers.
+    """A node's answer.
 
     Attributes:
         by: `leader`; `copy` where the node holds the account's files without leading it; `nobody` where it

@@ -1,4 +1,4 @@
-"""What operators and machines ask a node: `/healthz`, `/readyz` and `/metrics`."""
+"""HTTP endpoints of a node for operators and machines: `/healthz`, `/readyz` and `/metrics`."""
 
 from whatsapp_fleet.node.status.catalogue import FLEET_METRICS
 from whatsapp_fleet.node.status.serving import NodeStatus

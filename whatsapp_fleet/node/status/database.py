@@ -1,4 +1,4 @@
-"""What operators ask of a fleet's database: how many nodes and accounts there are, and how they are."""
+"""Figures from a fleet's database for operators: numbers of nodes and accounts, and their states."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class NodeStatus:
         return PlainTextResponse("ok\n")
 
     async def _ready(self, _request: Request) -> Response:
-        """Whether this node may lead accounts now."""
+        """Answer whether this node may lead accounts now."""
         if self.node is None:
             return PlainTextResponse("not ready: the node has no run\n", 503)
         if not self.node.context.run.holds():

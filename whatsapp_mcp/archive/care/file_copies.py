@@ -27,7 +27,7 @@ _EXPORT: Final = re.compile(r".*-(?P<chat>[0-9a-f]{10})-(?P<first>\d{14})-\d{8}-
 def export_path(
     folder: AccountFolder, chat: str, name: str, first: datetime, made: datetime, suffix: str
 ) -> Path:
-    """Where an export of a chat goes.
+    """Return the path for an export of a chat.
 
     Args:
         folder: The account's files.
@@ -88,7 +88,7 @@ def purge_sent_files(
 
 
 def _content(path: Path | str) -> str:
-    """What the copies of one content have in common: `5f1c….1600.jpg` is made of `5f1c….png`."""
+    """Return the name that copies of one content share: `5f1c….1600.jpg` is made of `5f1c….png`."""
     return Path(path).name.partition(".")[0]
 
 

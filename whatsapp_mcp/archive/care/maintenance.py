@@ -73,7 +73,7 @@ Each condition holds after the rows of those above are deleted.
 def decode_again(
     db: sqlite3.Connection, raw: sqlite3.Connection
 ) -> tuple[tuple[Recovered, ...], tuple[Recovered, ...]]:
-    """What this version makes of the events that could not be decoded, and of messages of unknown kind."""
+    """Decode again, with this version, undecodable events and messages of unknown kind."""
     events: list[Recovered] = []
     # One at a time: an event that is over the bounds may have megabytes.
     for seq in column(db, "SELECT seq FROM undecoded WHERE payload != x'' ORDER BY seq"):
@@ -116,7 +116,7 @@ def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> Iterator[
 
 
 def check(db: sqlite3.Connection) -> tuple[str, ...]:
-    """See `Archive.check`."""
+    """Return problems of the file, the search index and references between rows; empty if none."""
     reports = column(db, "PRAGMA integrity_check(20)")
     found = [report for report in reports if report != "ok" and not _is_mistaken(db, report)]
     if sqlite3.sqlite_version_info < _CHECKS_INDEX:
@@ -133,7 +133,7 @@ def check(db: sqlite3.Connection) -> tuple[str, ...]:
 
 
 def _is_mistaken(db: sqlite3.Connection, report: str) -> bool:
-    """Whether a report names an empty column that holds something.
+    """Check whether a report of NULL in a column is wrong, as no row has NULL there.
 
     SQLite 3.40 confuses the columns of tables without rowid whose key is not made of their first columns.
     """
@@ -158,7 +158,7 @@ def _compare_index(db: sqlite3.Connection) -> None:
 
 
 def check_file(folder: AccountFolder) -> tuple[str, ...]:
-    """See `Archive.check`; without writing, so beside the server that leads the account."""
+    """Check the archive without writing, so beside the account's leader; see `Archive.check`."""
     try:
         db, _ = connect_reader(folder.archive_db, folder.key_of(folder.archive_db))
         with closing(db):
@@ -168,7 +168,7 @@ def check_file(folder: AccountFolder) -> tuple[str, ...]:
 
 
 def optimize(db: sqlite3.Connection) -> None:
-    """See `Archive.optimize`."""
+    """Merge the search index, pack the file if enough of it is free, and truncate the WAL."""
     db.execute("INSERT INTO fts (fts) VALUES ('optimize')")
     db.execute("PRAGMA optimize")
     free, pages = db.execute(
@@ -191,7 +191,7 @@ def merge_index(db: sqlite3.Connection, begin: bool) -> bool:
 
 
 def rebuild(db: sqlite3.Connection) -> None:
-    """See `Archive.rebuild`."""
+    """Build the search index again from the messages."""
     db.execute("DROP TABLE fts")
     database.create_index(db)
     database.index_all(db)

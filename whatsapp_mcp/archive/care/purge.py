@@ -35,7 +35,7 @@ _PAGES: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What to delete: of one chat (its number) or of all, before a time (seconds since 1970) or all."""
+    """Scope of a purge: one chat (its number) or all, before a time (seconds since 1970) or at any."""
 
     chat: int | None
     before: int | None
@@ -53,7 +53,7 @@ class Span:
 
 
 def purge_span(db: sqlite3.Connection, chat: str | None, before: datetime | None) -> Span | None:
-    """What a purge means; None when there is no such chat."""
+    """Return the scope of a purge; None if there is no such chat."""
     number = read.chat_id(db, chat) if chat is not None else None
     if chat is not None and number is None:
         return None
@@ -62,7 +62,7 @@ def purge_span(db: sqlite3.Connection, chat: str | None, before: datetime | None
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a step has deleted, and what has to go with it outside of the databases.
+    """Result of one step of a purge, with what has to be deleted outside of the databases.
 
     Attributes:
         rows: How many; 0 when nothing is left to delete.

@@ -30,7 +30,7 @@ _LAST_ROW: Final = 2**63 - 1
 
 
 class Recovery(NamedTuple):
-    """What came of recovering.
+    """Result of a recovery.
 
     Attributes:
         messages: How many the archive holds now.

@@ -25,7 +25,7 @@ from whatsapp_mcp.storage import Snapshot
 from whatsapp_mcp.system import draft_of, replaced, write_private
 
 _COMPRESSION: Final = 1
-"""Of zlib: a third of the size in a third of the time that the usual 6 takes."""
+"""Level of zlib: a third of the size in a third of the time that the usual 6 takes."""
 _SNAPSHOT: Final = TypeAdapter(Snapshot)
 _PAGES: Final = 1_000
 """Pages that are copied between two looks whether to go on."""
@@ -172,7 +172,7 @@ def restore_snapshot(folder: AccountFolder, source: Path) -> None:
 
 @contextmanager
 def _refusing_others() -> Generator[None]:
-    """What is no snapshot is an `OSError`."""
+    """Raise `OSError` for a file that is not a snapshot."""
     try:
         yield
     except (tarfile.TarError, KeyError, EOFError) as error:
@@ -203,27 +203,27 @@ class FolderSnapshots:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def put(self, snapshot: Snapshot, file: Path) -> None:
-        """See `SnapshotStore`."""
+        """Keep a snapshot in the folder, whole or not at all; it does not count yet."""
         with replaced(self._file(snapshot)) as draft:
             await anyio.to_thread.run_sync(_copy, file, draft)
 
     async def point_to(self, snapshot: Snapshot) -> None:
-        """See `SnapshotStore`."""
+        """Write the pointer so that this snapshot is the one that counts."""
         pointer = partial(write_private, synced=True)
         await anyio.to_thread.run_sync(pointer, self._path / _POINTER, _SNAPSHOT.dump_json(snapshot))
 
     async def newest(self) -> Snapshot | None:
-        """See `SnapshotStore`."""
+        """Return the snapshot that counts; None before the first."""
         with suppress(FileNotFoundError):
             return _SNAPSHOT.validate_json((self._path / _POINTER).read_bytes())
         return None
 
     async def fetch(self, snapshot: Snapshot, file: Path) -> None:
-        """See `SnapshotStore`."""
+        """Copy a snapshot to an existing file."""
         await anyio.to_thread.run_sync(_copy, self._file(snapshot), file)
 
     async def keep_from(self, seq: int) -> None:
-        """See `SnapshotStore`."""
+        """Delete snapshots that end before this operation, except the one that counts."""
         newest = await self.newest()
         counts = None if newest is None else self._file(newest)
         for path in self._path.glob(f"*{_SUFFIX}"):

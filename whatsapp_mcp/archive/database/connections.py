@@ -34,7 +34,7 @@ WHOLE_DEADLINE: Final = 60.0
 AT_ONCE: Final = 0.003
 """Seconds that a read may hold the event loop; to a worker thread and back takes a tenth of that."""
 _UPGRADE_SECONDS: Final = 5.0
-"""How long a read waits for an archive of an older version to be brought up to date."""
+"""Seconds for which a read waits while an archive of an older version is upgraded."""
 _BETWEEN_LOOKS: Final = 0.1
 _READERS: Final = 2
 """Worker threads that read at once; the event loop's thread may read beside them."""
@@ -108,7 +108,7 @@ def connect_reader(
 
 
 def raw_form(folder: AccountFolder, message: int) -> tuple[int, bytes] | None:
-    """What a message was decoded from: the kind of the event, and its protobuf; None where it is not kept."""
+    """Return the event kind and the protobuf that a message was decoded from; None if not kept."""
     path = folder.raw_db
     if not path.exists():
         return None
@@ -118,7 +118,7 @@ def raw_form(folder: AccountFolder, message: int) -> tuple[int, bytes] | None:
 
 
 _File = tuple[int, int]
-"""What distinguishes a file from another of the same name."""
+"""Device and inode, which tell a file from another of the same name."""
 
 
 def _file_at(path: Path) -> _File | None:
@@ -192,7 +192,7 @@ class Readers:
         return await self._once_current(READ_DEADLINE, call, args)
 
     async def whole(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
-        """As `run`, for what reads a whole table: it may take a minute, where the disk is slow."""
+        """Run `call` as `run` does, but for up to a minute: it reads a whole table, maybe on a slow disk."""
         return await self._once_current(WHOLE_DEADLINE, call, args)
 
     async def _once_current(
@@ -211,7 +211,7 @@ class Readers:
             await anyio.sleep(_BETWEEN_LOOKS)
 
     async def at_once(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
-        """As `run`, for what is short: most pages take no longer than a change of threads and back.
+        """Run a short `call` as `run` does: most pages take no longer than a change of threads and back.
 
         It is tried in this thread. What takes more than three milliseconds, or finds a lock or no connection,
         begins again in a worker thread.
@@ -289,7 +289,7 @@ class Writer:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody waits for the call that runs; to be asked by that call, in its thread."""
+        """True if another call waits for the running one, which must ask this itself, in its thread."""
         return self._waiting > 0
 
     async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False) -> T:

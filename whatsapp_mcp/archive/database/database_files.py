@@ -30,14 +30,14 @@ logger = logging.getLogger(__name__)
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether an error says that a file is damaged; a full disk and a lock pass by themselves."""
+    """Check whether an error means that a file is damaged; a full disk or a lock passes by itself."""
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(
         error, sqlite3.OperationalError | sqlite3.IntegrityError | sqlite3.ProgrammingError
     )
 
 
 def is_whole(db: sqlite3.Connection) -> bool:
-    """Whether a database can be read through."""
+    """Check whether a database can be read through without finding damage."""
     try:
         return db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
     except sqlite3.DatabaseError as error:

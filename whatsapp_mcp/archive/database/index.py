@@ -25,7 +25,7 @@ _POINTS = re.compile(
 )
 """Hebrew and Arabic points. Marks of other scripts (Hindi vowels) carry meaning and stay."""
 _KNOWN_BELOW = 0x20000
-"""Where the planes with living scripts and emoji end: as many characters a table may learn."""
+"""End of the planes with living scripts and emoji: a table learns at most as many characters."""
 _UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao
     "\u1000-\u109f"  # Burmese
@@ -57,15 +57,15 @@ class _Table(dict[int, str | int | None]):
         return becomes
 
     def learn(self, code: int) -> str | int | None:
-        """What becomes of a character: it stays."""
+        """Return the replacement of a character: by default the character itself."""
         return code
 
 
 class _Folds(_Table):
-    """What folding makes of single characters: of digits, those that a keyboard has everywhere."""
+    """Folding of single characters: decimal digits of any script become ASCII digits."""
 
     def learn(self, code: int) -> str | int | None:
-        """What becomes of a character."""
+        """Return the ASCII digit for a decimal digit, otherwise the character itself."""
         digit = unicodedata.decimal(chr(code), None)
         return code if digit is None else str(digit)
 
@@ -104,7 +104,7 @@ class _Apart(_Table):
     """Sets characters of unspaced scripts and emoji apart; drops the colours of skin."""
 
     def learn(self, code: int) -> str | int | None:
-        """What becomes of a character."""
+        """Return the replacement: emoji and unspaced characters set apart, skin tones dropped."""
         char = chr(code)
         if _IS_SKIN.match(char):
             return None
@@ -140,7 +140,7 @@ def tokens(text: str) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def quarters(piece: str) -> int:
-    """How long a token is, in quarters of a word; an emoji is none.
+    """Return the length of a token in quarters of a word; 0 for an emoji.
 
     A character of a script without spaces is a part of a word: of Chinese a half, of Thai a quarter.
     """
@@ -167,7 +167,7 @@ def _split(text: str) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def in_token(char: str) -> bool:
-    """Whether a character of a `tokens_text` is part of a token."""
+    """Check whether a character of a `tokens_text` is part of a token."""
     category = unicodedata.category(char)
     return category[0] in "LNM" or category in ("Co", "Cn")
 

@@ -1,4 +1,4 @@
-"""How a file gets the tables of `tables.py`, and how an older file becomes a current one."""
+"""Creation of the tables of `tables.py` in a file, and migration of older files."""
 
 from __future__ import annotations
 

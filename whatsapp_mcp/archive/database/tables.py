@@ -457,7 +457,7 @@ CREATE TABLE undecoded (
 """
 
 ARCHIVE: Final = _EVERYTHING_ELSE + IMPORTS
-"""What `archive.db` holds, but for the search index."""
+"""Tables of `archive.db`, without the search index."""
 
 RAW: Final = """
 -- What each message was decoded from, to decode it again when a later version understands more.

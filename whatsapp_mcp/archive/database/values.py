@@ -19,7 +19,7 @@ def column(db: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> list
 
 
 def placeholders(values: Sized) -> str:
-    """As many `?` as there are values, for `IN (…)`."""
+    """Return one `?` for each value, for `IN (…)`."""
     return ", ".join("?" * len(values))
 
 

@@ -38,7 +38,7 @@ _NEAR_ROWS: Final = f"""SELECT m.id, m.ref, m.kind, m.flags, m.edited_at, m.revo
 def people_of_export(
     db: sqlite3.Connection, chat: str, names: Sequence[str], me: str | None, title: str
 ) -> tuple[tuple[str, str | None], ...]:
-    """Whose the names of an export are: a jid, or None for the owner.
+    """Return the person of each name in an export: a jid, or None for the owner.
 
     Args:
         db: The archive.
@@ -153,7 +153,7 @@ def find_exported(db: sqlite3.Connection, chat: int, taken: Taken, *, is_own: bo
 
 
 def with_exports(db: sqlite3.Connection, chats: Collection[int]) -> set[int]:
-    """Those of some chats that have messages that were made of an exported one."""
+    """Return those of the chats that have messages made from an exported chat."""
     places = ", ".join(["(?)"] * len(chats))
     made = f"""WITH k (chat) AS (VALUES {places}) SELECT chat FROM k
         WHERE EXISTS (SELECT 1 FROM messages WHERE chat_id = chat AND wa_id >= ? AND wa_id < ?)"""  # noqa: S608

@@ -27,10 +27,10 @@ _FEW: Final = 3
 _WORDS: Final = re.compile(r"[^\W_]+")
 _TITLE_WORDS: Final = 60
 _COPY: Final = re.compile(r"(?<![ _-])[ _-]*\(\d{1,3}\)$|-\d{1,2}$")
-"""What a browser or a phone puts behind the name of a file that is there already."""
+"""Suffix that a browser or a phone adds to the name of a file that exists already."""
 _NUMBER_DIGITS: Final = 7
 _SELF: Final = "you"
-"""What an iPhone in English calls its owner in what it says itself."""
+"""Name of the owner in the notices of an iPhone in English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def comparable(name: str) -> str:
 
 
 def affixes(file: str) -> dict[str, int]:
-    """What a title ends or begins with, as `comparable` has names, and how many words of it that is."""
+    """Return the beginnings and ends of a title, as `comparable` gives names, with their word counts."""
     title = fold(PurePath(file).stem)
     found: dict[str, int] = {}
     for text in (title, _COPY.sub("", title)):
@@ -128,7 +128,7 @@ def matched(export: ExportOutline, chats: Sequence[NamedChat], owner: Collection
 
 
 def wrote(chat: NamedChat, authors: Collection[str]) -> bool:
-    """Whether these, beside the owner, are those who write in a chat.
+    """Return whether these authors, beside the owner, are the people who write in a chat.
 
     In a chat with one person that is them alone; in a group most of them are members, and one at least by a
     name that the owner gave, or by number.
@@ -143,7 +143,7 @@ def wrote(chat: NamedChat, authors: Collection[str]) -> bool:
 
 
 def match_exports(db: sqlite3.Connection, exports: Sequence[ExportOutline]) -> tuple[ExportMatch, ...]:
-    """See `ReadingArchive.match_exports`."""
+    """Match exported chats with the chats of the archive."""
     row = db.execute("SELECT pn, name_norm FROM contacts WHERE id = ?", (OWNER,)).fetchone()
     owner = frozenset({*map(comparable, row[1].split("\n")), *_numbers(row[0])})
     wanted = frozenset[str]().union(*(_wanted(export) for export in exports))

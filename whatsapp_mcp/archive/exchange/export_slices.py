@@ -91,7 +91,7 @@ def import_chat_export(
 
 
 def without_file(db: sqlite3.Connection, chat: str, files: Mapping[str, str]) -> dict[str, str]:
-    """Those of the messages of an exported chat, by id with the name of its file, whose file is not here."""
+    """Return those of an exported chat's messages, by id with file name, whose file is not here."""
     found: dict[str, str] = {}
     for wa_id, name in files.items():
         lacking = """SELECT 1 FROM messages AS m JOIN media AS d ON d.message_id = m.id

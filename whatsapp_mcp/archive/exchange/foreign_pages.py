@@ -54,7 +54,7 @@ def store_pairs(on: Applying, number: int, people: Sequence[ForeignPerson]) -> N
 
 
 def remember_dry_pairs(db: sqlite3.Connection, people: Sequence[ForeignPerson]) -> None:
-    """As `store_pairs`, for a dry run: beside the file, since each of its transactions is rolled back."""
+    """Remember pairs for a dry run in a temporary table, since each of its transactions is rolled back."""
     db.execute(DRY_PAIRS)
     db.execute("DELETE FROM dry_pairs")
     with transaction(db):
@@ -120,7 +120,7 @@ class ForeignPeople:
             self.names += 1
 
     def chat(self, chat: ForeignChat) -> None:
-        """What a group is called and who is in it."""
+        """Store the name and the members of a group."""
         jid = parsed(chat.jid)
         if jid is None or chat_kind(jid) not in _NAMED:
             return

@@ -1,4 +1,4 @@
-"""What a foreign archive says, brought into the form and the bounds of this one.
+"""Conversion of a foreign archive's content to the form and the bounds of this one.
 
 Whoever made the file can have made it up: only the types are known to be right, and not those of details.
 """
@@ -44,11 +44,11 @@ _NEVER: Final = {"secret", "server_id", "left_out"}
 
 
 DRY_PAIRS: Final = "CREATE TEMP TABLE IF NOT EXISTS dry_pairs (jid TEXT PRIMARY KEY, other TEXT NOT NULL)"
-"""What `imported_pairs` is for an import, for a dry run."""
+"""Temporary table that takes the place of `imported_pairs` in a dry run."""
 
 
 def possible_time(on: Applying, at: int | None) -> bool:
-    """Whether a message may have this time."""
+    """Check whether a message may have this time."""
     return at is not None and _FIRST <= at <= on.seconds + _AHEAD
 
 
@@ -237,7 +237,7 @@ def parsed(text: str) -> str | None:
 
 @lru_cache(maxsize=10_000)
 def _may_be_number(user: str) -> bool:
-    """Whether digits may be a phone number; Mexican ones have a 1 on WhatsApp that they lost elsewhere."""
+    """Check whether digits may be a phone number; WhatsApp keeps a 1 that Mexican ones lost elsewhere."""
     return number_jid(f"+{user}") == f"{user}@s.whatsapp.net" or (user.startswith("521") and len(user) == 13)
 
 
@@ -273,7 +273,7 @@ def _small(number: int | None) -> int | None:
 
 
 def _details(details: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Those of the details that have the form in which they are read."""
+    """Yield the details that have the form in which they are read."""
     for key, said in details.items():
         if key in _NEVER:
             continue

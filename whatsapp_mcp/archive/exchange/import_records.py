@@ -125,7 +125,7 @@ def import_record(db: sqlite3.Connection, number: int) -> ImportRecord:
 
 
 def position_of(db: sqlite3.Connection, number: int) -> int | None:
-    """Where an import goes on; None at its beginning, and for a dry run."""
+    """Return the position at which an import goes on; None at its beginning and for a dry run."""
     return value(db, "SELECT position FROM imports WHERE id = ?", (number,))
 
 
@@ -164,7 +164,7 @@ def _time(milliseconds: int) -> datetime:
 
 @dataclass(slots=True)
 class _Span:
-    """What the slice has of a chat: its address, and the columns of `imported_chats`."""
+    """The slice's part of a chat: its address, and the columns of `imported_chats`."""
 
     address: int
     first: int
@@ -174,7 +174,7 @@ class _Span:
 
 
 class ImportSlice:
-    """What one operation of an import writes.
+    """The writer of one operation of an import.
 
     Attributes:
         identities: Who is who.

@@ -71,7 +71,7 @@ class ImportedMessage:
 
     @property
     def key(self) -> _Key:
-        """What makes it the same as another one."""
+        """The key of the message, equal for copies of the same message."""
         return self.chat, self.taken.foreign.id, self.sender
 
     @property
@@ -81,7 +81,7 @@ class ImportedMessage:
 
     @property
     def worth(self) -> tuple[int, ...]:
-        """As that of what is here."""
+        """The worth of this message, to compare with that of the stored one."""
         content = self.taken.content
         kind = KIND_NUMBER[content.kind]
         return state.copy_worth(kind, content.flags, self.taken.edited_at, self.taken.foreign.revoked_at)
@@ -89,7 +89,7 @@ class ImportedMessage:
 
 @dataclass(slots=True)
 class Written:
-    """What became of a slice's messages."""
+    """Counts of a slice's messages, and the chats that they touched."""
 
     new: int = 0
     known: int = 0
@@ -149,7 +149,7 @@ class ImportedMessages:
         }
 
     def _follow(self, one: ImportedMessage, waiting: dict[str, set[str]]) -> None:
-        """What came over the connection about a message counts for it, whichever came first."""
+        """Apply to a message what came about it over the connection, before or after the message."""
         if not one.imported:
             return
         wa_id = one.taken.foreign.id
@@ -230,7 +230,7 @@ class ImportedMessages:
             self._show(one)
 
     def _fill(self, one: ImportedMessage, here: _Here) -> None:
-        """What came over the connection wins, unless it could not be read."""
+        """Fill in a message that could not be read; any other that came over the connection stays."""
         if here.kind not in PLACEHOLDERS or here.revoked_at is not None or one.worth[0] < len(PLACEHOLDERS):
             self.written.known += 1
             return
@@ -240,7 +240,7 @@ class ImportedMessages:
         self.written.filled += 1
 
     def _keep_shown(self, here: _Here) -> None:
-        """What is shown stays as the copy of each import that says no less than it."""
+        """Keep the shown version as the copy of each other import that has no lesser copy of its own."""
         lesser = {copy.import_id for copy in state.copies_of(self._db, here.ref)}
         for number in state.imports_with(self._db, here.id, here.ref, here.flags):
             if number != self._number and number not in lesser:
@@ -275,7 +275,7 @@ class ImportedMessages:
         self.written.touched.add(one.chat)
 
     def _is_kept(self, ref: int, path: str) -> bool:
-        """Whether a copy that is not shown has a file."""
+        """Check whether a copy that is not shown has this file."""
         return any(copy.file == path for copy in state.copies_of(self._db, ref))
 
     # What an exported chat said without an id.

@@ -1,4 +1,4 @@
-"""What was read from an exported chat, made ready for the operation that takes it over.
+"""Preparation of an exported chat for the operation that imports it.
 
 Here stands what depends on more than the archive: the person's zone, this machine's MIME types, files.
 """
@@ -69,7 +69,7 @@ def _seconds(at: datetime, zone: tzinfo) -> int | None:
 
 
 def file_path(media: Path, wa_id: str, name: str) -> Path:
-    """Where the file of an imported message goes: of its name counts what says which kind it is."""
+    """Return the path for an imported message's file; of its name only the suffix is used."""
     suffix = Path(name).suffix
     return media / f"{wa_id}{suffix if _SUFFIX.fullmatch(suffix) else '.bin'}"
 

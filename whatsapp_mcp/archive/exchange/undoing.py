@@ -37,7 +37,7 @@ _OF_CHATS: Final[dict[str, str]] = {
     "read_marks": "iif(chat_id = 0, address_id, NULL)",
     "imported_marks": "iif(chat_id = 0, address_id, NULL)",
 }
-"""What names a chat by an address, by table."""
+"""Columns that name a chat by an address, by table."""
 _OF_PEOPLE: Final[dict[str, str]] = {
     **{kind.table: "sender_address" for kind in state.ADDONS},
     "imported_addons": "sender_address",
@@ -46,9 +46,9 @@ _OF_PEOPLE: Final[dict[str, str]] = {
     "read_marks": "address_id",
     "imported_marks": "address_id",
 }
-"""What names a person by an address."""
+"""Columns that name a person by an address, by table."""
 _NUMBERS: Final = ("messages", "members", "outbox", "read_marks", "imported_marks")
-"""What names a chat by its number."""
+"""Tables that name a chat by its number."""
 _JIDS: Final = (
     ("names", "jid"),
     ("imported_names", "jid"),

@@ -154,7 +154,7 @@ def _chat_seen(db: sqlite3.Connection, chats: Sequence[int], wa_id: str) -> int 
 
 
 def _author_seen(db: sqlite3.Connection, group: int, wa_id: str, people: Sequence[int]) -> int | None:
-    """Who of several people was seen under a LID as the author of a group's message, or of a change of it."""
+    """Return which person was seen under a LID as author of a group's message, or of a change of it."""
     found: list[tuple[int, int]] = db.execute(
         f"""SELECT id >> {ID_BITS}, sender_id FROM messages
         WHERE chat_id = ?1 AND wa_id = ?2 AND via IS NULL AND NOT flags & {int(Flag.IMPORTED)}"""  # noqa: S608

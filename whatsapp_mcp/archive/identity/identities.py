@@ -26,7 +26,7 @@ from whatsapp_mcp.models import ChatKind
 
 @lru_cache(maxsize=4096)
 def chat_kind(jid: str) -> ChatKind:
-    """What kind of chat a jid names."""
+    """Return the kind of chat that a jid names."""
     server = jid.partition("@")[2]
     if server == "g.us":
         return ChatKind.GROUP
@@ -39,7 +39,7 @@ def chat_kind(jid: str) -> ChatKind:
 
 @dataclass(slots=True)
 class Lookups:
-    """What was looked up of people, chats and names; it holds until somebody else writes.
+    """Cache of people, chats and names; it is valid until somebody else writes.
 
     Attributes:
         addresses: By jid.
@@ -155,7 +155,7 @@ class Identities:
         return found.id if found.is_number else None
 
     def is_reassigned(self, chat: str, sender: str | None) -> bool:
-        """Whether what came under these addresses may have to find its place among several people's."""
+        """Return whether content under these addresses may belong to one of several people."""
         return self.address(chat).reassigned or self.address(sender).reassigned
 
     def _find_chat(self, jid: str) -> int:
@@ -266,7 +266,7 @@ class Identities:
         self.changed.add(self.contact(lid))
 
     def _is_foreign(self, pn: str, lid: str) -> bool:
-        """Whether a number of ours is said to be a stranger's: what we know of ourselves counts more."""
+        """Check whether the owner's number comes with a stranger's LID: the owner's known LID counts more."""
         if self.known_contact(pn) != OWNER or self.known_contact(lid) == OWNER:
             return False
         return self._lid(OWNER) is not None

@@ -19,7 +19,7 @@ _COUNT_UNREAD = f"""SELECT count(*) FROM (
 
 
 _ADDS = f"(g.flags & {int(Flag.IMPORTED)} <= s.flags & {int(Flag.IMPORTED)})"
-"""Whether the one that goes (`g`) adds anything to the one that stays (`s`)."""
+"""SQL condition: the copy that goes (`g`) may add to the one that stays (`s`)."""
 
 
 def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
@@ -81,7 +81,7 @@ def _move_messages(db: sqlite3.Connection, column: str, keep: int, lose: int) ->
 
 
 def message_worth(kind: int, flags: int) -> int:
-    """How much a copy of a message says; one that says more replaces the other."""
+    """Return the worth of a copy of a message; the copy with the higher worth replaces the other."""
     if kind in PLACEHOLDERS:
         return PLACEHOLDERS.index(kind)
     return len(PLACEHOLDERS) + 2 * (not flags & Flag.IMPORTED) + (not flags & Flag.ONLY_EDITED)

@@ -29,7 +29,8 @@ NOTHING: Final = "00" * 32
 _HASH_BYTES: Final = 32
 _MOST_ROWS: Final = 1 << 16
 _MOST_BYTES: Final = 1 << 28
-"""Of what one operation names: its client may have written more between since."""
+"""Most bytes of journal rows that are read for one operation: its client may have written more between them
+since."""
 _NAMED: Final = "journal"
 """In the place of an operation's name: `ingest` of rows of the journal, which are not repeated."""
 _ENVELOPE: Final = TypeAdapter(tuple[int, str, int, str])
@@ -37,7 +38,7 @@ _ENVELOPE: Final = TypeAdapter(tuple[int, str, int, str])
 
 @dataclass(frozen=True, slots=True)
 class LogStorage:
-    """Where an account's operations are kept.
+    """Storage of an account's operations.
 
     Attributes:
         log: Every operation, in order.
@@ -168,18 +169,18 @@ class Place(NamedTuple):
 
 
 class Agreement(Enum):
-    """How an archive and a log agree."""
+    """Result of comparing an archive with a log."""
 
     WHOLE = auto()
-    """It is what the first operations of the log made of it."""
+    """The archive is what the first operations of the log made of it."""
     DIFFERENT = auto()
-    """It has applied something else, or more than the log has."""
+    """The archive has applied something else, or more than the log has."""
     TOO_OLD = auto()
     """The log no longer has the operations that follow."""
 
 
 class Places(NamedTuple):
-    """Where both files stand.
+    """Positions of both files in the log.
 
     Attributes:
         archive: `archive.db`.
@@ -193,7 +194,7 @@ class Places(NamedTuple):
 
 
 def place_of(db: sqlite3.Connection) -> Place:
-    """Where `archive.db` stands.
+    """Return the position of `archive.db` in the log.
 
     Raises:
         Unsupported: It has operations that were never in a log.
@@ -207,7 +208,7 @@ def place_of(db: sqlite3.Connection) -> Place:
 
 
 def places_of(db: sqlite3.Connection, raw: sqlite3.Connection) -> Places:
-    """Where both files stand."""
+    """Return the positions of both files in the log."""
     has_hash = value(raw, "SELECT 1 FROM sqlite_master WHERE name = 'log_hash'")
     return Places(
         place_of(db),
@@ -223,7 +224,7 @@ def _meta(db: sqlite3.Connection, key: str, default: str) -> str:
 
 
 async def agreement(places: Places, storage: LogStorage) -> Agreement:
-    """How both files agree with the log."""
+    """Compare both files with the log."""
     found = await _agreement_of(places.archive, storage)
     if found is not Agreement.WHOLE or places.raw == places.least:
         return found
@@ -248,7 +249,7 @@ async def _agreement_of(place: Place, storage: LogStorage) -> Agreement:
 
 
 async def _agreement_at_the_beginning(place: Place, storage: LogStorage) -> Agreement:
-    """As above, where the log has only what follows the place, at most."""
+    """Compare a place with a log that has at most the operations that follow it."""
     try:
         rows = await storage.log.read(place.seq, 1)
     except Pruned:

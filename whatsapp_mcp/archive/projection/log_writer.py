@@ -47,7 +47,7 @@ class UnappliedError(sqlite3.OperationalError):
 
 @dataclass(slots=True)
 class _Caller:
-    """Who waits for operations of theirs.
+    """A caller that waits for its operations.
 
     Attributes:
         operations: Their names and values, in order.

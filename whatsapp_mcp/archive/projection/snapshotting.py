@@ -23,7 +23,7 @@ _BYTES_OF_ONE: Final = 4096
 
 
 async def is_due(storage: LogStorage, size: int) -> bool:
-    """Whether enough operations follow the newest snapshot that another is worth what it costs.
+    """Return whether enough operations follow the newest snapshot to justify the cost of another.
 
     The larger an archive, the more a copy of it costs, and the more operations may follow: as many as have
     about the size of the archive, within limits.
@@ -42,7 +42,7 @@ async def is_due(storage: LogStorage, size: int) -> bool:
 
 
 async def names_events(storage: LogStorage, position: int) -> bool:
-    """Whether the log names rows of the journal that the newest snapshot does not hold.
+    """Return whether the log names rows of the journal that the newest snapshot does not hold.
 
     A version that decodes them otherwise cannot apply that part of the log.
 

@@ -158,7 +158,7 @@ def chat(db: sqlite3.Connection, jid: str) -> Chat | None:
 
 
 def chat_names(db: sqlite3.Connection, jids: Collection[str]) -> dict[str, str]:
-    """What chats are called in lists, by jid, as far as they are known."""
+    """Return the names of chats in lists, by jid; unknown ones are left out."""
     found = db.execute(_CALLED, (json.dumps([*jids]),))
     return {jid: name for jid, name in found.fetchall() if name is not None}
 
@@ -170,7 +170,7 @@ def one_chat(db: sqlite3.Connection, where: str, value: int | None) -> Chat | No
 
 
 def digest(db: sqlite3.Connection, since: datetime, *, now: datetime, jid: str | None = None) -> Digest:
-    """What was said in direct chats and groups since a time, the chat with the newest message first.
+    """Return what was said in direct chats and groups since a time, the chat with the newest message first.
 
     Args:
         db: The archive.

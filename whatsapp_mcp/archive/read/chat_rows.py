@@ -38,7 +38,7 @@ _WORDS_WITHIN: Final = 20
 
 
 class LastRow(NamedTuple):
-    """What was last said in a chat."""
+    """Row of the last message of a chat."""
 
     id: int
     kind: int
@@ -100,7 +100,7 @@ def chats(db: sqlite3.Connection, rows: Sequence[ChatRow]) -> tuple[Chat, ...]:
 
 
 def _words(db: sqlite3.Connection, chat: int) -> LastRow | None:
-    """What was last said in a chat, calls and notices aside."""
+    """Return the last message of a chat that is neither a call nor a notice; None if too far back."""
     row = db.execute(
         f"""SELECT {_LAST} FROM (SELECT * FROM messages WHERE chat_id = ? ORDER BY id DESC LIMIT ?) AS m
         LEFT JOIN contacts AS s ON s.id = m.sender_id

@@ -30,8 +30,9 @@ _SPANS: Final = """SELECT i.id, i.source, i.file, min(c.first), max(c.last), sum
  FROM imports AS i CROSS JOIN imported_chats AS c ON c.import_id = i.id
  AND c.address_id IN (SELECT address_id FROM chat_addresses WHERE chat_id = ?)
  GROUP BY i.id ORDER BY min(c.first), i.id"""
-"""What each import has of a chat, oldest first. A backup is complete up to its newest message of any chat;
-one that was not read to its end, and a chat that was exported alone, up to the newest of this chat."""
+"""Span of each import's messages in a chat, oldest first. A backup is complete up to its newest message of
+any chat; one that was not read to its end, and a chat that was exported alone, up to the newest of this
+chat."""
 _LOOKED_AT: Final = 1_000
 """Messages before the end of an import among which one that came over the connection is looked for. Where
 both reach, what both have counts as come over the connection, so it is one of the newest."""
@@ -226,15 +227,15 @@ def _of_imports(db: sqlite3.Connection, page: Sequence[MessageRow]) -> list[str]
 
 _DAY: Final = 86_400
 _BUSY_DAYS: Final = 6
-"""Of the seven days before, those on which somebody wrote in a busy group: one of colleagues rests on two."""
+"""Days, of the seven before, on which somebody wrote in a busy group: one of colleagues rests on two."""
 _BUSY_GROUPS: Final = 3
 _SINCE: Final = f"""FROM messages AS m CROSS JOIN chats AS c ON c.id = m.chat_id
  WHERE m.id >= ? AND m.sender_id > {OWNER} AND m.kind != {SYSTEM} AND {CAME_SQL} AND c.kind = ?"""
-"""What others said since a time in chats of a kind, and WhatsApp has delivered."""
+"""SQL for messages of others since a time, in chats of a kind, that WhatsApp has delivered."""
 
 
 def silent_groups(db: sqlite3.Connection, now: datetime) -> int:
-    """How many busy groups have all been silent for a day in which direct messages came.
+    """Count the busy groups if all have been silent for a day in which direct messages came.
 
     It is 0 if any message of a group came in that day, or fewer than three groups were busy: on six of the
     seven days before, somebody else wrote there.
@@ -254,7 +255,7 @@ def silent_groups(db: sqlite3.Connection, now: datetime) -> int:
 
 
 def history_progress(db: sqlite3.Connection) -> HistoryProgress:
-    """How far the phone's transfer of the past has come."""
+    """Return the progress of the phone's history transfer."""
     stored = value(db, "SELECT value FROM meta WHERE key = 'history'")
     count = value(db, "SELECT coalesce(max(ref), 0) FROM refs")
     if stored is None:

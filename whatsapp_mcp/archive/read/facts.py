@@ -1,4 +1,4 @@
-"""What the policy asks of the archive: about a chat, and whether what is to be sent was in another one.
+"""Facts for the policy: about a chat, and whether what is to be sent was in another one.
 
 That is many words of a text in a row, or a file. The length of a run is counted in quarters of a word
 (`quarters`): twelve words are as long as twenty-four Chinese or forty-eight Thai characters. Emoji have no
@@ -50,13 +50,15 @@ WORDS: Final = 12
 """Words in a row that are no chance."""
 _RUN: Final = 4 * WORDS
 _BLOCK: Final = 21
-"""Where a block ends: with the token that reaches this, so a block has 24 quarters at most. A run that
-begins in one block, behind its first token, has at most 23 of it, and room for all of the next."""
+"""Quarters of a word at which a block ends: with the token that reaches this, so a block has 24 quarters at
+most. A run that begins in one block, behind its first token, has at most 23 of it, and room for all of the
+next."""
 _BLOCKS_AT_ONCE: Final = 40
 _CANDIDATES: Final = 200
 """Messages that share a block, of which the words are compared; a block is long enough to be rare."""
 _MARK_BYTES: Final = 12
-"""Of the SHA-256 of a file's content: as many as the names of copies on their way out have."""
+"""Bytes of the SHA-256 of a file's content that are compared: as many as the names of copies on their way out
+have."""
 _LATEST: Final = 200
 """Sends that are looked at: there is no index for the rest, and budgets allow fewer in an hour."""
 _WINDOW: Final = 20
@@ -68,7 +70,7 @@ _NOT_BY_COMPANION: Final = """NOT EXISTS (
 
 
 def chat_facts(db: sqlite3.Connection, jid: str) -> ChatFacts:
-    """What is known of a chat or a person; one that nothing is known of is a stranger."""
+    """Return the facts about a chat or a person; one without any facts is a stranger."""
     address = Jid.parse(jid)
     if address.is_person:
         return _of_person(db, jid)
@@ -102,12 +104,12 @@ def familiar_groups(db: sqlite3.Connection, jids: Collection[str]) -> frozenset[
 def distrust(
     db: sqlite3.Connection, wa_ids: Collection[str], groups: Collection[str]
 ) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:
-    """What each list is asked before it is shown, in one read: `repeated_sources` and `familiar_groups`."""
+    """Return `repeated_sources` and `familiar_groups` in one read: each list needs both."""
     return repeated_sources(db, wa_ids), familiar_groups(db, groups) if groups else frozenset()
 
 
 def reassigned_since(db: sqlite3.Connection, jid: str, at: datetime) -> bool:
-    """Whether a number has passed to somebody else since then: it is seen with another LID than before."""
+    """Return whether a number was reassigned since a time: it is seen with another LID than before."""
     count, newest = db.execute(
         "SELECT count(*), max(since) FROM number_history WHERE pn = ?", (jid,)
     ).fetchone()
@@ -115,7 +117,7 @@ def reassigned_since(db: sqlite3.Connection, jid: str, at: datetime) -> bool:
 
 
 def is_new_chat(db: sqlite3.Connection, jid: str) -> bool:
-    """Whether nobody has written in a chat yet, neither its people nor the account; a file proves nothing."""
+    """Return whether nobody, the account included, has written in a chat yet; imports prove nothing."""
     wrote = f"SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id = ? AND NOT flags & {int(Flag.IMPORTED)})"  # noqa: S608
     return not value(db, wrote, (chat_id(db, jid),))
 
@@ -218,7 +220,7 @@ def _blocks(said: Sequence[str]) -> Iterator[str]:
 
 
 def sent_before(db: sqlite3.Connection, chat: str, principal: str, since: datetime) -> tuple[Content, ...]:
-    """What a principal has sent to a chat since then, oldest first; at most the last 20."""
+    """Return what a principal has sent to a chat since a time, oldest first; at most the last 20."""
     rows = db.execute(
         f"""SELECT request FROM {_RECENT} WHERE principal = ? AND chat_id IN ({SEND_CHATS})
         AND created_at >= ? AND {_LEFT} ORDER BY id DESC LIMIT {_WINDOW}""",  # noqa: S608
@@ -256,7 +258,7 @@ def files_elsewhere(
 
 
 def forwards_since(db: sqlite3.Connection, since: datetime) -> int:
-    """How many forwards were accepted since then, of the last 200 sends.
+    """Count the forwards accepted since a time, among the last 200 sends.
 
     A file that is one of another chat's is forwarded, however it is sent.
     """

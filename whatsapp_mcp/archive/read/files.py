@@ -29,7 +29,7 @@ from whatsapp_mcp.models import (
 )
 
 ATTEMPTS: Final = 6
-"""How often a file is tried to be fetched, or read, without being asked for."""
+"""Attempts to fetch or read a file automatically, at most."""
 _FAILED: Final = f"(p.final OR p.attempts >= {ATTEMPTS})"
 # A minute after the first try, then four times as long each time, up to a day.
 _DUE: Final = "p.at + min(86400000, 60000 << (2 * (p.attempts - 1))) <= ?"
@@ -52,14 +52,14 @@ _TO_READ: Final = f"""{_WAITING.format(step=FILE_STEPS.index(FileStep.READ))}
 
 
 class FileNotes(NamedTuple):
-    """What a list shows of a file beside the message."""
+    """Notes on a file that a list shows beside the message."""
 
     reading: ReadingExcerpt | None
     problem: FileProblem | None
 
 
 def file_notes(db: sqlite3.Connection, messages: Sequence[int]) -> dict[int, FileNotes]:
-    """What was read in the files of messages, or went wrong, by the message's id."""
+    """Return what was read in the files of messages, or went wrong, by the message's id."""
     if not messages:
         return {}
     return {
@@ -90,7 +90,7 @@ def _problem(
 
 
 def reading_text(db: sqlite3.Connection, message: int) -> str | None:
-    """What was read in a message's file, `BETWEEN` between two passages."""
+    """Return the text read in a message's file, with `BETWEEN` between two passages."""
     return value(db, "SELECT text FROM readings WHERE message_id = ?", (message,))
 
 
@@ -158,7 +158,7 @@ def file_counts(
     since: datetime,
     chats: Collection[str] | None,
 ) -> FilesStatus:
-    """How many files wait, as `files_to_fetch` and `files_to_read` find them; and what kept files take.
+    """Count the files that wait for `files_to_fetch` and `files_to_read`, and the bytes of kept files.
 
     What may be tried only later waits, too.
     """
@@ -174,7 +174,7 @@ def file_counts(
 
 
 def kept_bytes(db: sqlite3.Connection) -> int:
-    """What the files take that were fetched without being asked for."""
+    """Return the total size in bytes of the files that were fetched automatically."""
     return value(
         db,
         """SELECT coalesce(sum(k.size), 0) FROM kept_files AS k JOIN media AS d USING (message_id)
@@ -183,7 +183,7 @@ def kept_bytes(db: sqlite3.Connection) -> int:
 
 
 def kept_to_drop(db: sqlite3.Connection, bytes_over: int) -> list[FileTask]:
-    """Of the files that nobody asked for those of the oldest messages, so many as take these bytes."""
+    """Return automatically fetched files, those of the oldest messages first, that free these bytes."""
     found: list[FileTask] = []
     rows = db.execute(
         f"""SELECT {_TASK}, k.size {_FROM} JOIN kept_files AS k ON k.message_id = d.message_id

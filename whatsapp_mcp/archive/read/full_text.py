@@ -110,7 +110,7 @@ def search_hints(
     zone: tzinfo = UTC,
     now: datetime | None = None,
 ) -> SearchHints:
-    """What may be told of a search that found nothing: what its operators find alone, and closest names."""
+    """Return hints for a search without results: the count for its operators alone, closest names."""
     parsed = parse(query, zone, now)
     names = [name for name, excluded in parsed.senders if not excluded and not _senders(db, name)]
     nobody = tuple((name, chat_queries.closest_contacts(db, name)) for name in names)

@@ -125,7 +125,7 @@ def messages(
 
 
 def _left(db: sqlite3.Connection, where: MessageFilter, last: int, *, oldest_first: bool) -> Left:
-    """How many messages come after the last one of a page; there is one at least.
+    """Count the messages after the last one of a page; there is at least one.
 
     At most `COUNTED` are counted, and where a part of the filter has no index, those among the next
     `_SCANNED`: a rare kind of message must not cost a walk through the whole archive.
@@ -231,7 +231,7 @@ def edits(db: sqlite3.Connection, key: MessageKey) -> tuple[tuple[datetime, str]
 
 
 def media_source(db: sqlite3.Connection, key: MessageKey, *, with_keys: bool = True) -> MediaSource:
-    """What a download needs.
+    """Return the source from which a message's file is downloaded.
 
     Args:
         db: The archive.

@@ -120,7 +120,7 @@ def message_rows(db: sqlite3.Connection, rest: str, values: Sequence[Any] = ()) 
 def message_page(
     db: sqlite3.Connection, rest: str, values: Sequence[Any], most: int
 ) -> tuple[list[MessageRow], bool]:
-    """As `message_rows`, `most` at most and as far as one page goes; and whether there are more."""
+    """Return at most `most` rows, as far as one page goes, and whether there are more."""
     # Read one by one: a page is bounded by its characters too, and the rows behind it may be long.
     with closing(db.execute(f"{_SELECT} {rest} LIMIT ?", [*values, most + 1])) as found:
         return fitting(map(MessageRow._make, found), most)
@@ -171,7 +171,7 @@ def messages(
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What the messages of a page are shown with: by message, by (chat, WhatsApp id), by jid, by chat."""
+    """Context of a page's messages: by message, by (chat, WhatsApp id), by jid, by chat."""
 
     reactions: dict[Target, list[Reaction]]
     keepers: dict[Target, Actor]
@@ -253,7 +253,7 @@ def _message(db: sqlite3.Connection, row: MessageRow, details: dict[str, Any], a
 
 
 def shown_details(details: dict[str, Any]) -> dict[str, Any] | None:
-    """Those of the details that have no field of their own."""
+    """Return the details that have no field of their own; None if there are none."""
     return {key: value for key, value in details.items() if key not in _HIDDEN_DETAILS} or None
 
 
@@ -270,7 +270,7 @@ def _quote(chat: int, reply: str, details: dict[str, Any], around: _Around) -> Q
 
 
 def shown_mentions(details: dict[str, Any], names: dict[str, Mention]) -> dict[str, Mention] | None:
-    """Who is mentioned, by what stands in the text for them; a number that nobody is known by for itself."""
+    """Return the people mentioned, keyed by their part of the text; for an unknown person, the number."""
     found: dict[str, Mention] = {}
     for jid in details.get("mentions", ()):
         if mention := names.get(jid):
@@ -292,7 +292,7 @@ def _reactions(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target
 
 
 def _keepers(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target, Actor]:
-    """Who keeps messages; of two at one moment who keeps, then by name."""
+    """Return who keeps each message; at equal times, keeping wins, then the name decides."""
     found = state.read_addons(db, state.KEEPS, targets)
     people = _people(db, {one.person for each in found.values() for one in each})
     newest = {
@@ -303,7 +303,7 @@ def _keepers(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target, 
 
 
 def _people(db: sqlite3.Connection, contacts: Collection[int]) -> dict[int, tuple[str, bool, bool]]:
-    """Of contacts: their names, whether it is the owner, and whether the name is of their own choice."""
+    """Return each contact's name, whether it is the owner, and whether the name is of their own choice."""
     if not contacts:
         return {}
     return {
@@ -344,7 +344,7 @@ def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
 
 
 def mentioned(db: sqlite3.Connection, jids: set[str]) -> dict[str, Mention]:
-    """Who has these addresses, by jid."""
+    """Return the people who have these addresses, by jid."""
     if not jids:
         return {}
     places = placeholders(jids)
@@ -358,7 +358,7 @@ def mentioned(db: sqlite3.Connection, jids: set[str]) -> dict[str, Mention]:
 
 
 def _earlier(db: sqlite3.Connection, edited: dict[int, Target]) -> dict[int, list[str]]:
-    """What edited messages said before, oldest first."""
+    """Return the earlier texts of edited messages, oldest first."""
     if not edited:
         return {}
     edits = state.read_addons(db, state.EDITS, edited.values())

@@ -40,7 +40,7 @@ _TYPES: Final = (
     int, str, str, int, int | None, str | None, int | None, str | None, int, str, bytes | None, str | None,
     int | None, str | None,
 )  # fmt: skip
-"""What the columns hold; SQLite itself takes any value into any column."""
+"""Types of the columns; SQLite itself takes any value into any column."""
 
 
 class SendRow(NamedTuple):
@@ -168,7 +168,7 @@ def outbox_with_id(db: sqlite3.Connection, message_id: str) -> OutboxEntry | Non
 
 
 def key_digest(key: str, principal: str) -> bytes:
-    """What is kept of an idempotency key once its send is deleted."""
+    """Return the digest that is kept of an idempotency key once its send is deleted."""
     if not principal:
         return sha256(key.encode()).digest()
     # Not a hash of both in a row: a key could be another's principal and key.
@@ -196,7 +196,7 @@ def outbox_album(db: sqlite3.Connection, send_id: int) -> tuple[OutboxEntry, ...
 
 
 def outbox_result(db: sqlite3.Connection, send_id: int) -> SendResult:
-    """What is known of a send; of an album, together with its files.
+    """Return the result of a send; for an album, together with its files.
 
     Raises:
         MessageNotFound: No such send.
@@ -217,7 +217,7 @@ _OF_FILES: Final = {
     SendStatus.UNKNOWN: "may not have arrived",
     SendStatus.FAILED: "were not sent",
 }
-"""What is told of an album some of whose files are in this state."""
+"""Phrases for an album some of whose files are in this state."""
 
 
 def outbox_last_sent(db: sqlite3.Connection) -> datetime | None:
@@ -278,7 +278,7 @@ def next_due(db: sqlite3.Connection) -> datetime | None:
 
 
 def is_replied(db: sqlite3.Connection, send_id: int) -> bool:
-    """Whether a send is not to go out after a reply, and anybody else has written in its chat since.
+    """Return whether a send that a reply cancels was replied to: somebody else wrote in its chat since.
 
     What has arrived since then counts, not what was written: neither clocks nor messages that were on their
     way decide. What arrives late, as the phone's past does, is no reply: by WhatsApp's clock it is older than
@@ -323,7 +323,7 @@ def needed_files(db: sqlite3.Connection) -> frozenset[str]:
 
 
 def repeated_sources(db: sqlite3.Connection, wa_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
-    """Whose words may stand in messages that agents wrote or edited, by WhatsApp's id.
+    """Return the sources whose words may be in messages that agents wrote or edited, by WhatsApp's id.
 
     Those that had been handed out to the agent, and those in files that came with another message. A message
     that no agent wrote is left out, and so is one in which nobody's words may stand.

@@ -53,7 +53,7 @@ _SHOWN: Final = """WHERE c.id IN (
 
 
 def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
-    """How well a folded text meets names, as an index of the ways to match from `name` to `contains`.
+    """Return how well a folded text matches names: an index of the ways to match, or None.
 
     Args:
         wanted: The text.
@@ -83,17 +83,17 @@ def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
 
 
 def _is_part(word: str, line: str) -> bool:
-    """Whether a word begins one of the line's or, if it is long enough, stands anywhere in it."""
+    """Check whether a word begins a word of the line or, if long enough, occurs anywhere in it."""
     return f" {word}" in f" {line}" or (word in line and (len(word) >= _TOO_SHORT or not word.isascii()))
 
 
 def _slips(word: str) -> int:
-    """How many letters of a word may be wrong."""
+    """Return how many letters of a word may be wrong."""
     return 2 if len(word) >= 8 else 1 if len(word) >= 4 else 0
 
 
 def _close(wanted: str, found: str) -> bool:
-    """Whether two words differ by no more letters than may be wrong."""
+    """Check whether two words differ by no more letters than may be wrong."""
     allowed = _slips(wanted)
     if abs(len(wanted) - len(found)) > allowed:
         return False
@@ -139,7 +139,7 @@ def chats_named_alike(db: sqlite3.Connection, jid: str, *, limit: int = 3) -> tu
 
 
 def likelier_chats(db: sqlite3.Connection, jid: str, since: datetime) -> tuple[Chat, ...]:
-    """Of `chats_named_alike` those in which the owner wrote since then, if they did not write to this one.
+    """Return `chats_named_alike` in which the owner wrote since a time, unless they wrote to this one.
 
     People who are in no address book are left out: anybody may choose a name.
     """
@@ -150,12 +150,12 @@ def likelier_chats(db: sqlite3.Connection, jid: str, since: datetime) -> tuple[C
 
 
 def _owner_wrote(db: sqlite3.Connection, jid: str, since: datetime) -> bool:
-    """Whether the owner wrote in a chat; what an imported file says proves nothing."""
+    """Check whether the owner wrote in a chat since a time; an imported message proves nothing."""
     return bool(value(db, _WROTE, (chat_id(db, jid), first_id(since))))
 
 
 def _is_alike(words: list[str], others: list[str]) -> bool:
-    """Whether two names are the same, or every word of one is within a slip of the other's."""
+    """Check whether two names are the same, or differ in each word by a slip at most."""
     return len(words) == len(others) and all(map(_close, words, others))
 
 
@@ -169,7 +169,7 @@ def _wanted(text: str) -> str:
 
 
 class _Named(NamedTuple):
-    """Whom a name may mean: a contact (table 0) or another chat (1), and whether the owner gave the name."""
+    """Candidate for a name: a contact (table 0) or another chat (1), and whether the owner gave the name."""
 
     table: int
     number: int
@@ -178,7 +178,7 @@ class _Named(NamedTuple):
 
 
 def _holding(db: sqlite3.Connection, words: Sequence[str], *, inside: bool = False) -> list[_Named]:
-    """Those in whose names all these words stand, each at the beginning of a word if not `inside`."""
+    """Return the candidates whose names hold all words, each at a word's beginning if not `inside`."""
     condition = " AND ".join(f"instr(name_norm, ?{at})" for at in range(1, len(words) + 1))
     found = [*map(_Named._make, db.execute(_EVERYBODY.format(condition), words))]
     for word in () if inside else words:
@@ -190,7 +190,7 @@ def _holding(db: sqlite3.Connection, words: Sequence[str], *, inside: bool = Fal
 
 
 def _similar(db: sqlite3.Connection, words: Sequence[str]) -> list[_Named]:
-    """Those in whose names something close to each of these words stands."""
+    """Return the candidates whose names hold something close to each of these words."""
     everybody = db.execute(_EVERYBODY.format("1")).fetchall()
     there = set("\n".join([names for _, _, _, names in everybody]).split())
     near = [_near(word, there) for word in words]
@@ -250,7 +250,7 @@ def chat_shown_as(db: sqlite3.Connection, name: str) -> Chat | None:
 
 
 def resolve_chat(db: sqlite3.Connection, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
-    """What a text (jid, number or name) may mean, best first.
+    """Return the chats that a text (jid, number or name) may mean, best first.
 
     A jid or number that was never seen gives one candidate without messages. `me` is the owner. Which
     candidates are certain enough to act on, `models.meant` says. The name of a community means its

@@ -27,7 +27,7 @@ from whatsapp_mcp.models import (
 
 _NAMED: Final = f"""SELECT {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
  FROM contacts AS s WHERE s.id = ?"""  # noqa: S608
-"""What a person is called, and whether that is of their own choice."""
+"""SQL for a person's name, and whether the name is of their own choice."""
 
 
 def meta_get(db: sqlite3.Connection, key: str) -> str | None:
@@ -47,7 +47,7 @@ def own(db: sqlite3.Connection) -> tuple[str | None, str | None, str | None]:
 
 
 def statistics(db: sqlite3.Connection) -> Statistics:
-    """How much is archived; of a big archive on a slow disk it takes longer than other reads."""
+    """Count what is archived; for a big archive on a slow disk it takes longer than other reads."""
     count, first, last = db.execute("SELECT count(*), min(id), max(id) FROM messages").fetchone()
     chats, contacts, media, unread, undecoded = db.execute(
         """SELECT (SELECT count(*) FROM chats WHERE last_id > 0),
@@ -72,7 +72,7 @@ def statistics(db: sqlite3.Connection) -> Statistics:
 
 
 def open_sends(db: sqlite3.Connection) -> tuple[OpenSends, ...]:
-    """How many sends are scheduled, queued, on their way or unknown; a state without any is left out."""
+    """Count the scheduled, queued, sending and unknown sends; a state without any is left out."""
     rows = db.execute(
         """SELECT status, count(*), min(created_at) FROM outbox
          WHERE status IN ('queued', 'sending', 'unknown') GROUP BY status
@@ -93,12 +93,12 @@ def arrived(db: sqlite3.Connection) -> tuple[datetime | None, int]:
 
 
 def cut_short(db: sqlite3.Connection) -> int:
-    """How many messages were not kept whole (`Flag.CUT_SHORT`)."""
+    """Count the messages that were not kept whole (`Flag.CUT_SHORT`)."""
     return value(db, f"SELECT count(*) FROM messages WHERE flags & {int(Flag.CUT_SHORT)}")  # noqa: S608
 
 
 def addons_dropped(db: sqlite3.Connection) -> int:
-    """How many add-ons waited for their message for too long, or with too many others, and are gone."""
+    """Count the add-ons that were dropped: they waited too long, or with too many others."""
     return int(value(db, "SELECT value FROM meta WHERE key = 'addons_dropped'") or 0)
 
 
@@ -116,7 +116,7 @@ def send_report(
     cursor: str | None = None,
     limit: int = 100,
 ) -> SendReport:
-    """What is known of a sent message, person by person.
+    """Return what is known of a sent message, person by person.
 
     Args:
         key: Ref or WhatsApp's id; the outbox number when `send_id` is true.

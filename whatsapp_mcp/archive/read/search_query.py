@@ -50,7 +50,7 @@ HAS: Final[dict[str, tuple[MessageKind, ...]]] = {
     "event": (MessageKind.EVENT,),
     "call": (MessageKind.CALL,),
 }
-"""What may stand after `has:`, beside `media`, `link` and `transcript`."""
+"""Values of `has:`, beside `media`, `link` and `transcript`, with their kinds of messages."""
 
 
 def _found_by(kind: AddOn) -> str:
@@ -78,7 +78,7 @@ IS: Final[dict[str, str]] = {
     "reply": "m.reply_wa_id IS NOT NULL",
     **{kind.word: _found_by(kind) for kind in ADDONS if kind.word},
 }
-"""What may stand after `is:`, and SQL for the messages (`m`) of which it is true."""
+"""Values of `is:`, each with the SQL condition on a message (`m`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Term:
 
 @dataclass(slots=True)
 class Alternatives:
-    """What an OR joins, of which one is enough; most often a single word.
+    """Alternatives of an OR, of which one is enough; most often a single word.
 
     `has` and `states` are as those of a query; `pieces` are all of it as typed.
     """
@@ -118,7 +118,7 @@ class Alternatives:
 
     @property
     def are_mixed(self) -> bool:
-        """Whether the index of words alone cannot find them."""
+        """True if the index of words alone cannot find them."""
         return len(self.has) + len(self.states) + bool(self.texts) > 1
 
 

@@ -14,7 +14,7 @@ from whatsapp_mcp.archive.read.search_query import Term, any_of, parse
 AROUND: Final = 60
 """Characters that are shown on each side of a hit."""
 AROUND_FEW: Final = 150
-"""As `AROUND`, where there are few hits: they may be all that is read."""
+"""Characters that are shown on each side of a hit where there are few hits: they may be all that is read."""
 _WORDS: Final = 4_000
 """Words of a text that are looked at: a hit further on is shown without what is around it."""
 _STRETCH: Final = 1_024
@@ -61,7 +61,7 @@ class Marker:
         return _cut(text, spans, self._around)
 
     def _start(self, text: str) -> int:
-        """Where reading may begin: at the word with the first hit, when it stands there as it is sought."""
+        """Return where reading may begin: at the word of the first hit; 0 if any is not there as sought."""
         plain = text.casefold()
         if len(plain) != len(text):
             return 0
@@ -77,7 +77,7 @@ def _tokens(word: str) -> tuple[str, ...]:
 
 
 def _parts(word: re.Match[str], whole: set[str]) -> list[tuple[int, int]]:
-    """Where in a run of several tokens (Chinese, emoji) the wanted ones stand."""
+    """Return the spans of the wanted tokens in a run of several (Chinese, emoji)."""
     start = word.start()
     single = [
         (start + place, start + place + 1)
@@ -98,7 +98,7 @@ def of_substring(text: str, wanted: str, around: int = AROUND) -> Cut | None:
 
 
 def _place(text: str, wanted: str) -> tuple[int, int] | None:
-    """Where in a text a folded part begins and ends."""
+    """Return where in a text a folded part begins and ends; None if it does not occur."""
     folded: list[str] = []
     places: list[int] = []
     for place, char in enumerate(text):
@@ -179,7 +179,7 @@ class Sought:
         self._marker = Marker([term for terms in self._wanted for term in terms], AROUND_FEW)
 
     def finds(self, text: str) -> bool:
-        """Whether a search would find a text, wherever it stands and whoever wrote it.
+        """Return whether a search would find a text, whatever its chat and its sender.
 
         What an OR joins to an operator counts as its words alone. A text does not count in which the name
         behind an operator, searched as text, may go on in what is missing.
@@ -216,7 +216,7 @@ def _tokens_around(text: str) -> list[str]:
 
 
 def _stands(term: Term, words: str) -> bool:
-    """Whether the tokens of a term follow each other in a `tokens_text`, with nothing missing in between."""
+    """Check whether a term's tokens follow each other in a `tokens_text`, with no omission between."""
     first, length = term.tokens[0], len(words)
     at = words.find(first)
     while at >= 0:
@@ -237,7 +237,7 @@ def _stands(term: Term, words: str) -> bool:
 
 
 def _goes_on(operator: str, name: str, plain: str, words: str) -> bool:
-    """Whether a name behind its operator begins in a text, and something is missing before its end."""
+    """Check whether a name behind its operator begins in a text but is cut by an omission."""
     found = tokens(name)
     return any(f"{operator}:{name[:end]}{_MISSING}" in plain for end in range(len(name) + 1)) or any(
         f" {' '.join([operator, *found[:end]])} {_MISSING}" in words for end in range(len(found) + 1)

@@ -1,4 +1,4 @@
-"""What people did, stored as it came, and resolved when it is read.
+"""State of chats and people, stored as it came and resolved when it is read.
 
 Add-ons, receipts, members, settings of chats, names; and the change feed.
 """

@@ -60,7 +60,7 @@ class AddOn:
 
     @property
     def unit(self) -> int:
-        """How many of its `at` are a second."""
+        """The number of units of `at` in a second."""
         return 1000 if self.milliseconds else 1
 
 

@@ -51,7 +51,7 @@ _ROWS: Final = """SELECT t.wa_id, t.chat_address, t.sender_address, t.at, {worth
  WHERE wa_id IN ({ids})"""
 _IMPORTED_ROWS: Final = """ UNION ALL SELECT wa_id, chat_address, sender_address, at, says, {columns}
  FROM imported_addons WHERE wa_id IN ({ids}) AND kind = {number}"""
-"""Those that files brought: they stand there as long as their message is one that a file brought."""
+"""SQL for add-ons from imported files, which count as long as a file brought their message."""
 _MOMENT: Final = attrgetter("at", "person")
 """The order of a message's add-ons."""
 _CHATS: Final = "SELECT chat_id FROM chat_addresses WHERE address_id = ?"
@@ -175,7 +175,7 @@ def _counting(
 def _once_a_moment(
     kind: AddOn, stored: list[tuple[Address, _Row]], addons: list[StoredAddOn]
 ) -> list[StoredAddOn]:
-    """Of one person's add-ons of one moment, what counts."""
+    """Keep the add-on that counts where one person has several of one moment."""
     key = [kind.columns.index(column) for column in kind.key]
     best: dict[tuple[Any, ...], tuple[tuple[Any, ...], StoredAddOn]] = {}
     for (address, row), one in zip(stored, addons, strict=True):
@@ -271,7 +271,7 @@ def drop_imported_addons(db: sqlite3.Connection, chat: int, wa_id: str) -> None:
 
 
 def names_person(kind: AddOn, chat: Address, sender: Address, *, direct: bool) -> bool:
-    """Whether an add-on shows whose its message is, by a LID: of the chat, or of the author in a group."""
+    """Return whether an add-on shows, by the LID of chat or group author, whose its message is."""
     address = chat if direct else sender
     return address.jid.endswith("@lid") and (direct or kind.by_author)
 
@@ -313,7 +313,7 @@ def purge_stray_addons(db: sqlite3.Connection, chat: int | None, before: int | N
 
 
 def names_send(db: sqlite3.Connection, wa_id: str) -> bool:
-    """Whether a message has an add-on that shows that WhatsApp has it."""
+    """Check whether a message has an add-on that shows that WhatsApp has it."""
     return any(
         db.execute(
             f"SELECT 1 FROM {kind.table} WHERE wa_id = ? AND {kind.names_send} LIMIT 1",  # noqa: S608

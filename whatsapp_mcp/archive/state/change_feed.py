@@ -64,7 +64,7 @@ def last_change(db: sqlite3.Connection) -> int:
 
 
 def resume(db: sqlite3.Connection, after: int) -> int:
-    """Where a reader that has seen everything up to a number goes on.
+    """Return the number at which a reader that has seen everything up to another one continues.
 
     That is the number itself; or the number before the oldest entry, if entries after it are no longer
     kept, or if it is a number of another archive (this one was recreated since).

@@ -25,7 +25,7 @@ NAME_SQL: Final = """CASE WHEN {c}.id = 0 THEN coalesce({c}.push_name, 'You') EL
  {c}.pn, {c}.lid) END"""
 """A contact's shown name: saved, given, business, push name, number, LID; `{c}` is the table's alias."""
 STRANGER_SQL: Final = "{c}.known = 0 AND {c}.id != 0"
-"""Whether a contact is not known: neither in the owner's address book nor confirmed by a person."""
+"""SQL condition: the contact is not the owner, nor in their address book, nor confirmed by a person."""
 MARKED_UNREAD: Final = "marked_unread"
 CHAT_SETTINGS: Final[dict[str, object]] = {
     "name": None,
@@ -39,13 +39,13 @@ CHAT_SETTINGS: Final[dict[str, object]] = {
 }
 """Properties of chats, and their values until one is known."""
 _WITHOUT_COLUMN: Final = frozenset({MEMBERS, COMMUNITY})
-"""Those that are read where they are stored."""
+"""Settings that have no column in `chats` and are read where they are stored."""
 LEFT: Final = -1
 """Role of somebody who is no member any more."""
 
 
 def is_name(text: str | None) -> TypeGuard[str]:
-    """Whether somebody may be called this; what reads as a number or a jid would pass for an address."""
+    """Return whether a text may be a name: one that reads as a number or a jid would pass for an address."""
     return bool(text) and not reads_as_address(text)
 
 
@@ -139,7 +139,7 @@ def show(db: sqlite3.Connection, chat: int, field: str) -> None:
 
 
 def _imported_name(db: sqlite3.Connection, chat: int) -> str | None:
-    """What a file calls a group of which nothing else tells a name; the first file's counts."""
+    """Return the first file's name for a group that has no name from elsewhere."""
     return column_value(
         db,
         """SELECT n.name FROM chats AS c JOIN imported_names AS n ON n.jid = c.jid

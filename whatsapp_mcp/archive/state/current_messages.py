@@ -56,7 +56,7 @@ _EARLIER: Final = 60
 _WITHIN: Final = 1_000
 """Messages of the chat among which the files of an album are looked for."""
 MOST_FILES: Final = 100
-"""As many as WhatsApp's apps put into one."""
+"""Most files of one album, as in WhatsApp's apps."""
 
 
 def apply_versions(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | None:

@@ -40,7 +40,8 @@ _STORE: Final = """INSERT INTO imported_copies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?
  ON CONFLICT DO UPDATE SET at = excluded.at, kind = excluded.kind, flags = excluded.flags,
  text = excluded.text, reply_wa_id = excluded.reply_wa_id, details = excluded.details
  WHERE excluded.kind > kind"""
-"""Of two placeholders that came over the connection the one that says more is kept."""
+"""SQL that stores a copy. Of two placeholders that came over the connection it keeps the one that says
+more."""
 
 
 def drop_file(db: sqlite3.Connection, message: int) -> None:
@@ -98,17 +99,17 @@ class Copy(NamedTuple):
 
     @property
     def worth(self) -> tuple[int, ...]:
-        """As `copy_worth`; of two that say as much, what came over the connection is shown."""
+        """The `copy_worth`; of two equal copies, the one that came over the connection is shown."""
         return (*copy_worth(self.kind, self.flags, self.edited_at, self.revoked_at), self.import_id == CAME)
 
     @property
     def file(self) -> str | None:
-        """Where its file lies, under `media`."""
+        """The path of its file, under `media`; None if it has none."""
         return None if self.media is None else json.loads(self.media)[-1]
 
 
 def copy_worth(kind: int, flags: int, edited_at: int | None, revoked_at: int | None) -> tuple[int, ...]:
-    """How much a file says of a message: of several files the one that says most is shown.
+    """Return how much a file says of a message: of several files the one that says most is shown.
 
     A deletion says more than a text, a later text more than an earlier one, the first text that is known more
     than only an edit, and a star more than none.
@@ -144,7 +145,7 @@ def _ranges(refs: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def has_ref(db: sqlite3.Connection, number: int, ref: int) -> bool:
-    """Whether an import has a message."""
+    """Check whether an import has a message."""
     last = value(
         db,
         "SELECT last FROM imported_refs WHERE import_id = ? AND first <= ? ORDER BY first DESC LIMIT 1",
@@ -168,7 +169,7 @@ def store_copy(db: sqlite3.Connection, copy: Copy) -> None:
 
 
 def shown_copy(db: sqlite3.Connection, message: int, number: int) -> Copy:
-    """What is shown of a message as a copy of an import, without the edits that came over the connection."""
+    """Return the shown message as an import's copy, without edits that came over the connection."""
     row = db.execute(
         f"""SELECT ref, ?, id >> {ID_BITS}, sender_id, wa_id, kind, flags, ifnull(original, text),
         reply_wa_id, iif(original IS NULL, edited_at, NULL), revoked_at, details, {_MEDIA} FROM messages AS m
@@ -277,7 +278,7 @@ def purge_import_spans(db: sqlite3.Connection, chat: int | None, before: int | N
 
 
 def merge_copies(db: sqlite3.Connection, stays: int, goes: int) -> None:
-    """Of two copies of one message one goes: keep what of it may be shown again.
+    """Merge the copies of two messages that are one: keep what may be shown again of the one that goes.
 
     Both are ids. What a file brought never changes what came over the connection; what came over the
     connection and says less than a file waits for the file to go.
@@ -297,7 +298,7 @@ def merge_copies(db: sqlite3.Connection, stays: int, goes: int) -> None:
 
 
 def _keep_gone(db: sqlite3.Connection, stays: int, goes: int, ref: int, gone: Copy) -> None:
-    """What imports alone say of the one of two messages that goes is kept as their copies of the other."""
+    """Keep what only imports say of the message that goes, as their copies of the one that stays."""
     showing = _imports_showing(db, stays)
     for number in _imports_showing(db, goes) - showing:
         store_copy(db, gone._replace(ref=ref, import_id=number))

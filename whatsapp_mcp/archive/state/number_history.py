@@ -1,4 +1,4 @@
-"""Whose an address was: a LID is one person's for ever, a number may be reassigned.
+"""Number history: a LID is one person's for ever, a number may be reassigned.
 
 A number is held by the person with whom it was first seen last, or by the first one for what is older than
 that. This module answers whose something is that came under an address. It is asked when add-ons, members and
@@ -21,7 +21,7 @@ FAR_FUTURE: Final = 1 << 40
 
 
 class NumberHistory:
-    """Those who had a number one after the other.
+    """The people who had a number, one after the other.
 
     Attributes:
         pn: The number.
@@ -61,7 +61,7 @@ class Address(NamedTuple):
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a phone number: what came under it alone counts less than under a LID."""
+        """True for a phone number: what came under it alone counts less than under a LID."""
         return self.jid.endswith("@s.whatsapp.net")
 
 
@@ -78,7 +78,7 @@ class Observation(NamedTuple):
 
 @dataclass(slots=True)
 class People:
-    """Whose addresses are, looked up once each; it holds as long as nobody writes."""
+    """Cache of addresses and number histories; it is valid as long as nobody writes."""
 
     db: sqlite3.Connection
     _addresses: dict[int, Address] = field(default_factory=lambda: {0: OWNER_ADDRESS})
@@ -108,7 +108,7 @@ class People:
         return self._histories[pn]
 
     def may_be(self, address: Address, contact: int) -> bool:
-        """Whether somebody has, or had, an address."""
+        """Return whether a contact has, or had, an address."""
         if address.reassigned and address.is_number:
             return contact in self.history(address.jid).people
         return address.contact == contact

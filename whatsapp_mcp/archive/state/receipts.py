@@ -83,7 +83,7 @@ def _person(db: sqlite3.Connection, chat: int) -> int | None:
 
 
 def came(db: sqlite3.Connection, ref: int) -> bool:
-    """Whether something of a message came over the connection that a file says more of."""
+    """Return whether a lesser version of a file's message came over the connection."""
     copy = "SELECT 1 FROM imported_copies WHERE ref = ? AND import_id = 0"
     return db.execute(copy, (ref,)).fetchone() is not None
 
@@ -198,7 +198,7 @@ def _lasting(db: sqlite3.Connection, person: int) -> int:
 def watermarks(
     db: sqlite3.Connection, chats: Collection[int], *, imported: bool = False
 ) -> dict[int, Watermarks]:
-    """How far everybody but the owner has come in some chats.
+    """Return the newest watermark of each kind for everybody but the owner, by chat.
 
     Under a number that several people had, it covers for each of them what the owner sent in their time.
 
@@ -276,14 +276,14 @@ def reread(db: sqlite3.Connection, chat: int) -> None:
 
 
 def _newest_own(db: sqlite3.Connection, chat: int) -> int:
-    """What the owner sent last; what only a file says of that reads nothing."""
+    """Return the id of the owner's newest message that came over the connection; 0 if none."""
     newest = f"""SELECT id FROM messages AS m WHERE chat_id = ? AND sender_id = 0
         AND {CAME_SQL} ORDER BY id DESC LIMIT 1"""  # noqa: S608
     return value(db, newest, (chat,)) or 0
 
 
 def is_seen_since(db: sqlite3.Connection, chat: int, at: int) -> bool:
-    """Whether the owner has read a chat, or sent something there, after a time."""
+    """Check whether the owner has read a chat, or sent something there, after a time."""
     if _newest_own(db, chat) >> ID_BITS > at:
         return True
     return any(last > at for *_, last in _rows(db, [chat], seen=True))

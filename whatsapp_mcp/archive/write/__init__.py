@@ -1,4 +1,4 @@
-"""What applies the operations: updates of WhatsApp, what the device looked up, sends."""
+"""Application of operations: updates from WhatsApp, what the device looked up, sends."""
 
 from whatsapp_mcp.archive.write import outbox, recording
 from whatsapp_mcp.archive.write.applying import (

@@ -107,7 +107,7 @@ class AddOnWriter:
         return {(one.person, one.at) for each in addons.values() for one in each}
 
     def _confirm_person(self, kind: AddOn, chat: Address, sender: Address, found: list[AddOnMessage]) -> None:
-        """What came under a LID shows whose its message is, though it is not kept."""
+        """Confirm the person of messages by an add-on that came under a LID, though it is not kept."""
         for one in found:
             contact = value(self._db, "SELECT contact_id FROM chats WHERE id = ?", (one.target.chat,))
             if state.names_person(kind, chat, sender, direct=contact is not None):
@@ -137,7 +137,7 @@ class AddOnWriter:
         )
 
     def _person(self, chat: int, update: Any, at: int) -> int:
-        """Who did it: in the chat with one person, that person or the owner."""
+        """Return who acted: in a direct chat, that chat's person or the owner."""
         contact: int | None = value(self._db, "SELECT contact_id FROM chats WHERE id = ?", (chat,))
         if contact is not None and update.sender == update.chat:
             return contact
@@ -211,7 +211,7 @@ def _drop(db: sqlite3.Connection, row: Sequence[Any]) -> None:
 
 
 def _has_message(db: sqlite3.Connection, one: _Waiting) -> bool:
-    """Whether it has found its message; what is sealed, or a receipt, is stored elsewhere then."""
+    """Check whether an add-on has its message; sealed ones and receipts are then stored elsewhere."""
     kind = _KINDS[one.table]
     if kind in (SEALED, EARLY_RECEIPTS):
         return False

@@ -1,4 +1,4 @@
-"""What an operation finds when it is applied: the databases in one transaction, and its own time."""
+"""Context of an operation while it is applied: the databases in one transaction, and its own time."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def forget_days(db: sqlite3.Connection, now: int) -> None:
 
 
 def bound_undecoded(db: sqlite3.Connection, payload: bytes, error: str) -> tuple[bytes, str]:
-    """What is kept of an event that cannot be decoded: with many large ones here, only that it was there."""
+    """Bound what is kept of an undecodable event: a large one among many leaves its error and size."""
     if len(payload) <= _LARGE or (value(db, _UNDECODED) or 0) + len(payload) <= MOST_UNDECODED:
         return payload, error
     return b"", f"{error}, not kept: {len(payload)} bytes"

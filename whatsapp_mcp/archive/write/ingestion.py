@@ -32,7 +32,7 @@ POISON: Final = (
     sqlite3.InterfaceError,
     OverflowError,
 )
-"""What writing a malformed update may raise; a full disk or a lock is not among them."""
+"""Errors that writing a malformed update may raise; a full disk or a lock is not among them."""
 
 _PART_BITS: Final = 20
 _PRUNE_EVERY: Final = 500
@@ -115,7 +115,7 @@ def _write_again(on: Applying, one: Recovered) -> bool:
 
 
 class Ingest:
-    """What one operation writes of events, inside its transaction."""
+    """The writer of one operation's events, inside its transaction."""
 
     def __init__(self, on: Applying) -> None:
         self._on = on

@@ -182,7 +182,7 @@ class MessageWriter:
         return message
 
     def _read_up_to(self, message: int, update: MessageUpdate, chat: int, sender: int, newest: bool) -> None:
-        """Who writes in a chat has read it; what a file says of that reads nothing."""
+        """Mark a chat as read up to a message that the owner wrote there."""
         if sender == OWNER and (newest or update.sender is not None):
             forward = "UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1"
             self._db.execute(forward, (message, chat))

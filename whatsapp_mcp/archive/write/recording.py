@@ -1,4 +1,4 @@
-"""What the device has looked up or done, written down: names, groups, settings, gaps, files, small values.
+"""Records of what the device looked up or did: names, groups, settings, gaps, files, small values.
 
 Each function applies the operation of its name and takes its values; see the same method of `Archive`.
 """

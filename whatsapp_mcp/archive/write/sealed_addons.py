@@ -51,7 +51,8 @@ _WAITING: Final = """SELECT s.wa_id, s.chat_address, s.sender_address, s.at, s.o
  FROM sealed AS s JOIN chat_addresses AS v ON v.address_id = s.chat_address
  JOIN messages AS m ON m.chat_id = v.chat_id AND m.wa_id = s.wa_id
  JOIN addresses AS c ON c.id = s.chat_address LEFT JOIN addresses AS p ON p.id = s.sender_address"""
-"""What waits for a message that is here; the last two are chat and sender, by the addresses as they came."""
+"""SQL for sealed add-ons whose message is here; the last two columns are chat and sender, by the addresses as
+they came."""
 
 
 def open_waiting_addons(db: sqlite3.Connection, raw: sqlite3.Connection) -> list[OpenedAddon]:

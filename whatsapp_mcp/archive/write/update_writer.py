@@ -281,7 +281,7 @@ class UpdateWriter:
                 state.open_sealed_votes(self._db, chat, update.wa_id)
 
     def forget(self) -> None:
-        """What was looked up may have been rolled back."""
+        """Forget everything that was looked up, since it may have been rolled back."""
         self.identities.forget()
         self.identities.changed.clear()
         self.messages.forget()
@@ -296,7 +296,7 @@ class UpdateWriter:
 
 
 def in_order(updates: Sequence[Update]) -> list[Update]:
-    """Who is who first, then messages in the order of time, then what is about messages."""
+    """Sort updates: identities first, then messages by time, then updates about messages."""
     if len(updates) < 3:
         return list(updates)
 

@@ -199,7 +199,7 @@ def _outcome(approval: Approval) -> str:
 
 
 def described(approval: Approval, zone: tzinfo) -> str:
-    """What a person reads: who asks for what, why, and until when."""
+    """Return the text of an approval for a person: who asks for what, why, and until when."""
     from whatsapp_mcp.policy import visible
 
     asked, until = local(approval.created_at, zone), local(approval.expires_at, zone)

@@ -1,4 +1,4 @@
-"""What a person expects of the policy: the file of `whatsapp-mcp policy test`."""
+"""Expectations of the policy: the file of `whatsapp-mcp policy test`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Table(BaseModel):
 
 
 def read(file: Path) -> tuple[Expectation, ...]:
-    """What a person expects.
+    """Read a person's expectations from a file.
 
     Raises:
         InvalidArgument: It is not written as it has to be.

@@ -95,7 +95,7 @@ def compare(
 async def _explained(
     folder: AccountFolder, tool: str, chat: str | None, principal: str | None, tainted: bool
 ) -> _Explained:
-    """What would happen; reads the archive and the ledger and changes nothing.
+    """Explain the policy's decision; reads the archive and the ledger and changes nothing.
 
     Raises:
         InvalidArgument: There is no such tool.

@@ -52,7 +52,7 @@ def log_to_stderr(level: str) -> None:
 
 
 def with_known_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable[T]]) -> T:
-    """As `with_device`, for an account that is here.
+    """Run `use` as `with_device` does, for an account that is here.
 
     Raises:
         NotLinked: It is not here; nothing is made.
@@ -108,7 +108,7 @@ async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> Conne
 
 
 async def asked(devices: Devices, ask: Callable[[Device], Awaitable[T]], limit: float = RECONNECT_LIMIT) -> T:
-    """What the leader answers; this command becomes the leader where there is none.
+    """Ask the leader and return the answer; this command becomes the leader where there is none.
 
     Raises:
         Busy: No server could be asked in time, or it does not answer.

@@ -35,14 +35,14 @@ HISTORY_GRACE: Final = 10.0
 
 
 class HistorySource(Protocol):
-    """Of the archive, what `link` needs."""
+    """The part of the archive that `link` needs."""
 
     async def history_progress(self) -> HistoryProgress:
-        """How far the phone's transfer of the past is."""
+        """Return the progress of the phone's history transfer."""
         ...
 
     async def statistics(self) -> Statistics:
-        """What is archived."""
+        """Return the statistics of the archive."""
         ...
 
 
@@ -55,7 +55,7 @@ class LinkReport(Protocol):
 
     @property
     def lacks_room(self) -> bool:
-        """Whether a QR code has no room where it should be shown."""
+        """True if a QR code does not fit where it should be shown."""
         ...
 
     def page(self, url: str) -> None:
@@ -75,7 +75,7 @@ class LinkReport(Protocol):
         ...
 
     def history(self, progress: HistoryProgress) -> None:
-        """How much of the first history has come."""
+        """Report how much of the first history has arrived."""
         ...
 
     def synced(self, messages: int, chats: int) -> None:

@@ -30,7 +30,7 @@ RISK = (
 )
 A_CODE_TO_TYPE = "`whatsapp-mcp link --phone NUMBER`"
 PICTURE_FOLLOWS = f"A picture follows; for a code to type: {A_CODE_TO_TYPE}"
-"""For screen readers, before each picture; in one line, since windows are low."""
+"""Line for screen readers before each picture; a single line, since windows are low."""
 _A_PICTURE = "open and scan {}"
 _IN_A_BROWSER = "open in a browser on this computer, once:\n  {}"
 
@@ -97,7 +97,7 @@ def qr_lines(picture: Text, announced: str, left: float) -> Group:
 
 
 def validity(left: float) -> Text:
-    """For how many seconds a QR code is valid."""
+    """Return the line that says for how many seconds a QR code is valid."""
     valid = f"Valid for {left:.0f} s; the next one follows by itself." if left > 0 else "The next one comes …"
     return Text(valid)
 
@@ -255,7 +255,7 @@ class TerminalReport:
 
     @property
     def lacks_room(self) -> bool:
-        """Whether the window is too small for the code that is to be shown."""
+        """True if the window is too small for the QR code to be shown."""
         return not self._has_room
 
     def page(self, url: str) -> None:

@@ -193,7 +193,7 @@ def watch(account: str, *, as_json: bool, out: TextIO) -> None:
 
 
 async def looks(folder: AccountFolder, every: float = EVERY) -> AsyncGenerator[ConnectionStatus]:
-    """What the leader says, or the disk, again and again."""
+    """Yield the connection status again and again, from the leader or else from the disk."""
     from whatsapp_mcp.device.leader import observed_status
 
     while True:

@@ -54,24 +54,24 @@ STRANGER: Final = "T. Keller"
 ANSWER: Final = "Yes please, both tins. I will pay you back on Saturday."
 OFFER: Final = "Guten Tag, ja, er ist noch zu haben."
 QUESTION: Final = "*May this be done?*"
-"""How a question on the phone begins."""
+"""Beginning of a question on the phone."""
 _REF: Final = re.compile(r"#\d+")
 _PAIRING_CODE: Final = re.compile(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b")
 _MESSAGE: Final = re.compile(rf"^{_REF.pattern} ", re.MULTILINE)
-"""How the line of a message begins."""
+"""Pattern of the beginning of a message's line."""
 _WITHHELD: Final = re.compile(r"\[a stranger wrote \((\d+) messages\)")
 SERVER_GONE: Final = (httpx2.TransportError, MCPError, OSError)
-"""What a client raises when its server ends."""
+"""Exceptions that a client raises when its server ends."""
 
 
 def command(port: int | None = None) -> list[str]:
-    """What starts a server: over HTTP on `port`, or over stdio."""
+    """Return the command that starts a server: over HTTP on `port`, or over stdio."""
     serve = [*module_command("whatsapp_mcp.simulated", "serve")]
     return serve if port is None else [*serve, "--transport", "http", "--host", HOST, "--port", str(port)]
 
 
 def environment(whatsapp: WhatsApp, home: Path) -> dict[str, str]:
-    """What the server process gets: the person's own settings stay out of the demo."""
+    """Return the server process's environment; the person's own settings stay out of the demo."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     return {**kept, **whatsapp.environment(), HOME_VARIABLE: str(home)}
 

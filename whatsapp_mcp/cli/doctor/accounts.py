@@ -27,16 +27,16 @@ _AT_WORK: Final = frozenset(
 )
 """States in which a server does what it is wanted to do; `linked devices` tells of a link that was lost."""
 _KEY_BYTES: Final = 32
-"""Of `approval.key`."""
+"""Length of `approval.key` in bytes."""
 _ONLINE: Final = "`whatsapp-mcp doctor --online` says which step to WhatsApp fails."
 _LINK: Final = "Run `whatsapp-mcp link`."
 NONE_YET: Final = Finding("linked devices", True, "no phone is linked yet", _LINK)
-"""What is found while there is no account."""
+"""The finding while there is no account."""
 _PHONE: Final = f"Compare with the phone: {LINKED_DEVICES}. Log out what you do not know."
 
 
 def keys(folder: AccountFolder) -> Finding:
-    """Whether the key of an encrypted account opens it."""
+    """Check whether the key of an encrypted account opens it."""
     name = "encryption"
     try:
         if not folder.vault.exists:
@@ -94,7 +94,7 @@ def _told(name: str, status: ConnectionStatus, failures: int) -> Finding:
 
 
 def _left(name: str, folder: AccountFolder) -> Finding:
-    """What the last server left: a state that the next one does not end, or attempts that failed."""
+    """Report what the last server left: a state that the next one does not end, or failed attempts."""
     now = datetime.now(UTC)
     left = record_in(folder.path).load(now)
     if left.state is ConnectionState.UNLINKED or (left.until is not None and left.until <= now):
@@ -108,7 +108,7 @@ def _left(name: str, folder: AccountFolder) -> Finding:
 
 
 def _of_state(name: str, said: str, state: ConnectionState, action: str | None, failures: int) -> Finding:
-    """Whether a state of the connection keeps a server from its work."""
+    """Report whether a state of the connection keeps a server from its work."""
     told = advice(state, action) if action else None
     if state in _AT_WORK or (state.traits.connecting and not failures):
         return Finding(name, True, said, told if state.traits.needs_person else None)
@@ -122,7 +122,7 @@ def _state(state: ConnectionState, reason: str | None) -> str:
 
 
 def files(folder: AccountFolder) -> Finding:
-    """Whether this user can read and write the account's files."""
+    """Check whether this user can read and write the account's files."""
     name = "files"
     misplaced = [path for path in (folder.media, folder.exports) if path.exists() and not path.is_dir()]
     if misplaced:
@@ -150,7 +150,7 @@ def _usable(path: Path) -> bool:
 
 
 def groups(folder: AccountFolder) -> Finding:
-    """Whether messages of groups still come, as far as the archive tells; a quiet day looks the same."""
+    """Check whether messages of groups still arrive; in the archive, a quiet day looks the same."""
     name = "group messages"
     try:
         with read_only(folder, folder.archive_db) as db:
@@ -164,7 +164,7 @@ def groups(folder: AccountFolder) -> Finding:
 
 
 def meeting_place(folder: AccountFolder) -> Finding:
-    """Where servers of the account meet."""
+    """Check the socket at which the account's servers meet."""
     try:
         place = folder.meeting_place
     except WhatsAppError as error:
@@ -176,7 +176,7 @@ def meeting_place(folder: AccountFolder) -> Finding:
 
 
 def leftovers(folder: AccountFolder) -> Finding:
-    """What former links and faults have left here, and which device this is among those on the phone.
+    """Report what earlier linkings and faults left behind, and which of the phone's devices this is.
 
     The library has no list of the phone's linked devices, so a person has to compare.
     """

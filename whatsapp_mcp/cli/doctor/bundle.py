@@ -28,7 +28,7 @@ from whatsapp_mcp.cli.outcome import aligned
 from whatsapp_mcp.errors import WhatsAppError
 
 _QUOTED: Final = re.compile(r"(?<!\w)(?:'(?:\\.|[^'\\]){0,2000}'|\"(?:\\.|[^\"\\]){0,2000}\")")
-"""What an error quotes is what a person wrote."""
+"""Quoted part of an error: words that a person wrote."""
 _FORMS: Final = (
     (re.compile(r"(?<!\S)\S+@\S+"), "<address>"),
     (re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://\S+"), "<url>"),
@@ -64,7 +64,7 @@ class Redactor:
 
     @classmethod
     def here(cls) -> Self:
-        """What this computer and the settings hold."""
+        """Make a redactor of the values that this computer and the settings hold."""
         known = {str(Path.home()): "~", _user(): "<user>", socket.gethostname(): "<host>"}
         known[str(Path(sys.prefix))] = "<python>"
         home = os.environ.get(settings_module.HOME_VARIABLE)
@@ -88,7 +88,7 @@ class Redactor:
         return f"{finding.name} [{self._alias(finding.account)}]"
 
     def detail_of(self, finding: Finding) -> str:
-        """What was found, without what is private."""
+        """Return what the check found, without private data."""
         if not finding.ok and finding.name in _UNTOLD:
             line = _LINE.search(finding.detail)
             return f"failed ({line[0]})" if line else "failed"

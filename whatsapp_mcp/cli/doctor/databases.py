@@ -36,7 +36,7 @@ _OTHERS: Final = """SELECT EXISTS (
     WHERE substr(s.their_id, 1, instr(s.their_id || ':', ':') - 1) NOT IN (
         substr(d.jid, 1, instr(d.jid, ':') - 1),
         coalesce(substr(d.lid, 1, instr(d.lid, ':') - 1), '') || '_1'))"""
-"""Whether keys for others than the account itself were ever used: a message to or from them was."""
+"""Query whether any session is with somebody other than the account: it proves a message to or from them."""
 _EVER: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'refs'"
 """The last number that was given to a message, which a purge leaves."""
 _AGAIN: Final = (
@@ -78,7 +78,7 @@ def read_only(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection
 
 
 def _undisturbed(path: Path) -> str:
-    """How a database that nobody leads is opened.
+    """Return the URI parameters for opening a database that no leader uses.
 
     What a killed server has left in a log is read with it, in this process's memory (`readonly_shm`).
 
@@ -107,7 +107,7 @@ def newest_message(db: sqlite3.Connection) -> datetime | None:
 
 
 def integrity(folder: AccountFolder, limit: float = QUICK_CHECK_LIMIT) -> Finding:
-    """Whether the account's databases are whole, each as far as it can be read within `limit` seconds."""
+    """Check whether the account's databases are intact, reading each for at most `limit` seconds."""
     whole: list[str] = []
     left: list[str] = []
     for path in (*folder.databases, folder.client_db):
@@ -134,7 +134,7 @@ def integrity(folder: AccountFolder, limit: float = QUICK_CHECK_LIMIT) -> Findin
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is written, unlike its `stat`, which reading changes; None without a file."""
+    """Return what changes when a file is written, but not when it is read; None without a file."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
 
 
 def _read_through(db: sqlite3.Connection, limit: float, clock: Callable[[], float] = time.monotonic) -> bool:
-    """Whether the whole database was read, and not only what the time allows.
+    """Check a database for at most `limit` seconds; return whether all of it was read.
 
     Raises:
         sqlite3.DatabaseError: It is damaged.
@@ -195,7 +195,7 @@ def linked_devices(folder: AccountFolder) -> list[str]:
 
 
 def has_held_messages(folder: AccountFolder) -> bool:
-    """Whether the archive has ever held a message, as far as it can be read."""
+    """Return whether the archive has ever held a message; assumed true if it cannot be read."""
     try:
         with read_only(folder, folder.archive_db) as db:
             return bool(db.execute(_EVER).fetchone()[0])
@@ -206,7 +206,7 @@ def has_held_messages(folder: AccountFolder) -> bool:
 
 
 def archive(folder: AccountFolder) -> Finding:
-    """Whether a linked account has what it must have received by now."""
+    """Check whether a linked account's archive holds what it must have received by now."""
     name = "archive"
     if folder.in_database:
         return Finding(name, True, "a copy of what the database holds")
@@ -237,7 +237,7 @@ def _has_talked(folder: AccountFolder) -> bool:
 
 
 def _beside(name: str, folder: AccountFolder) -> Finding:
-    """Whether what belongs to an archive with messages lies beside it."""
+    """Check whether the databases that belong to an archive with messages lie beside it."""
     if not folder.raw_db.exists():
         said = "raw.db is missing: earlier messages cannot be decoded again by a later version"
         action = (

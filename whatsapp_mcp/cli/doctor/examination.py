@@ -64,7 +64,7 @@ ACCOUNT: Final[tuple[AccountCheck, ...]] = (
 
 
 def program_checks() -> list[Check]:
-    """Those of the installation, with those of features."""
+    """Return the checks of the installation, including those of features."""
     from whatsapp_mcp.features.reading import doctor as reading_checks
 
     checks: list[Check] = [*PROGRAM]
@@ -73,7 +73,7 @@ def program_checks() -> list[Check]:
 
 
 def home_checks() -> list[HomeCheck]:
-    """Those of the computer, with those of features."""
+    """Return the checks of the computer, including those of features."""
     from whatsapp_mcp.features.reading import doctor as reading_checks
 
     checks: list[HomeCheck] = [*HOME]
@@ -124,7 +124,7 @@ def _all(*, over_network: bool) -> Iterator[Finding]:
 
 
 def _found(check: Callable[P, Finding], *args: P.args, **kwargs: P.kwargs) -> Finding:
-    """What a check finds; one that fails is a finding as well."""
+    """Run a check; an error that ends the check becomes a finding as well."""
     name = getattr(check, "__name__", "check").replace("_", " ")
     try:
         return check(*args, **kwargs)

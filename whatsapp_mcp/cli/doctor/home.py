@@ -48,9 +48,10 @@ _PRIVATE: Final = (
     "accounts/*/*",
     "accounts/*/client/*",
 )
-"""What only the owner may read. Not `config.toml`: editors write it for all, and its folder is private."""
+"""Paths that only the owner may read. `config.toml` is not one: editors write it for all, and its folder is
+private."""
 TOLERANCE: Final = timedelta(minutes=2)
-"""How far a clock may be off; WhatsApp and certificates allow more, what `status` says becomes wrong."""
+"""Clock error that is tolerated; WhatsApp and certificates allow more, but `status` would become wrong."""
 SET_CLOCK: Final = "Set the clock of this computer, best by switching on time synchronisation."
 _POSIX_ZONE: Final = re.compile(r"(<[^>]+>|[A-Za-z]{3,})([+-]?\d.*)")
 """A zone that is written out, as tzset(3) takes it: `CET-1CEST`."""
@@ -70,7 +71,7 @@ def settings_in_force(loaded: Settings) -> Finding:
 
 
 def accounts(loaded: Settings) -> Finding:
-    """Whether a change of an account was interrupted, and whether settings are of accounts that are here."""
+    """Check for interrupted changes of accounts, and for settings of accounts that do not exist."""
     folder, here = loaded.home / "accounts", loaded.accounts()
     if (folder / RENAMING).exists() or any(folder.glob(f"{REMOVING}*")):
         said = "a rename or a removal was interrupted"
@@ -82,7 +83,7 @@ def accounts(loaded: Settings) -> Finding:
 
 
 def home(loaded: Settings) -> Finding:
-    """Whether the home folder can be made or written, and is private."""
+    """Check whether the home folder is private and can be created or written."""
     folder = loaded.home
     try:
         if not folder.exists():
@@ -104,7 +105,7 @@ def _nearest(folder: Path) -> Path:
 
 
 def _writable(folder: Path, detail: str) -> Finding:
-    """Whether something can be made in a folder: permissions alone do not show a read-only disk."""
+    """Check whether a folder can be written by doing so: permissions do not show a read-only disk."""
     try:
         with tempfile.TemporaryDirectory(prefix=".whatsapp-mcp-", dir=folder):
             return Finding("home folder", True, detail)
@@ -118,7 +119,7 @@ def _unusable(folder: Path, error: OSError) -> Finding:
 
 
 def file_system(loaded: Settings) -> Finding:
-    """Of which kind the home folder's file system is. One that is shared is allowed by a setting alone."""
+    """Report the kind of the home folder's file system; a shared one is allowed only by a setting."""
     kind = file_system_of(loaded.home) or "of a kind that is not known"
     if (shared := sharing_of(loaded.home)) is not None:
         said = f"the home folder {shared}, and the settings allow that"
@@ -128,7 +129,7 @@ def file_system(loaded: Settings) -> Finding:
 
 
 def disk(loaded: Settings) -> Finding:
-    """How much room there is for the archive and for files."""
+    """Check how much room there is for the archive and for files."""
     try:
         free = shutil.disk_usage(_nearest(loaded.home)).free // 1_000_000
     except OSError as error:
@@ -143,7 +144,7 @@ def disk(loaded: Settings) -> Finding:
 
 
 def permissions(loaded: Settings) -> Finding:
-    """Whether each file with keys, tokens or messages is this user's alone."""
+    """Check whether each file with keys, tokens or messages is private to this user."""
     if not HAS_MODES:
         return Finding("permissions", True, "this system has no permission bits")
     if loaded.home.exists() and is_foreign(found := loaded.home.stat()):
@@ -170,14 +171,14 @@ def permissions(loaded: Settings) -> Finding:
 
 
 def _private(loaded: Settings) -> Iterator[Path]:
-    """What only the owner may read, without looking at each downloaded file: their folder is private."""
+    """Yield paths that only the owner may read; downloads are left out, since their folder is private."""
     yield from (key for key in (loaded.encryption.key_file, loaded.server.tls_key) if key is not None)
     for pattern in _PRIVATE:
         yield from loaded.home.glob(pattern)
 
 
 def clock(loaded: Settings, now: datetime | None = None) -> Finding:
-    """Whether the clock can be right: not before the library was made, nor before messages that are here.
+    """Check that the clock is not behind the client library's date or the messages archived here.
 
     One that is ahead shows only against a server's (`--online`).
     """
@@ -227,7 +228,7 @@ def _is_zone(name: str) -> bool:
 
 
 def port(loaded: Settings) -> Finding:
-    """Whether a server could listen where the settings say. Nothing is asked of who listens there already."""
+    """Check whether a server can listen where the settings say; a present listener is not queried."""
     host, number = loaded.server.host, loaded.server.port
     where = f"port {number} on {host}"
     try:
@@ -276,7 +277,7 @@ def _install(found: Sequence[Found]) -> str:
 
 
 def _is_this(launch: Launch, home: Path) -> bool:
-    """Whether a host starts the installation that runs now, with the home folder of now."""
+    """Return whether a host starts the running installation with the current home folder."""
     here = Launch.here(None)
     program = os.path.realpath(shutil.which(launch.command) or launch.command)
     if program != os.path.realpath(here.command) or launch.args[: len(here.args)] != here.args:

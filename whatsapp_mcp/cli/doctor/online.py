@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import httpx2
 
 WHATSAPP: Final = "https://web.whatsapp.com"
-"""Where the client library opens its websocket. Of the hosts for files WhatsApp tells after the login."""
+"""URL at which the client library opens its websocket. WhatsApp names the hosts for files after the login."""
 LIMIT: Final = 10.0
 """Seconds for each step."""
 _PROXY_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -57,13 +57,13 @@ def proxy_of(loaded: Settings) -> str | None:
 
 
 def server_of(url: str) -> Server:
-    """Where a URL leads; one without a scheme is taken for a proxy's."""
+    """Return the server of a URL; a URL without a scheme is taken for a proxy's."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     return Server(parts.hostname or "", parts.port or _PROXY_PORTS.get(parts.scheme, 443))
 
 
 def connection(name: str, server: Server, limit: float = LIMIT) -> Finding:
-    """Whether a name is found and its port accepts a connection."""
+    """Check whether a name resolves and its port accepts a connection."""
     where = f"{server.host}:{server.port}"
     other = "Correct network.proxy, or start the proxy."
     try:
@@ -87,7 +87,7 @@ def answer(
     now: datetime | None = None,
     limit: float = LIMIT,
 ) -> list[Finding]:
-    """Whether a server shows a certificate that is trusted and answers HTTP, and the clock beside its.
+    """Check the server's TLS certificate and HTTP answer, and compare its clock with the local one.
 
     Args:
         url: The server's.

@@ -37,7 +37,7 @@ _ADDS: Final = {
     "pocketsphinx": "rough transcripts of English speech without a model",
     "voice": "transcripts of speech",
 }
-"""For each extra what it brings to one computer."""
+"""Features that each extra adds on one computer."""
 _PICTURE: Final = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
 """A GIF of one pixel."""
 _LOAD_LIMIT: Final = 60.0
@@ -48,7 +48,7 @@ _MAGIC: Final = "pylibmagic"
 
 
 def installation() -> Finding:
-    """Whose files these are: the package index has another project with the same import package."""
+    """Check who owns these files: another project on the package index has the same import package."""
     place = Path(whatsapp_mcp.__file__).parent
     if strangers := owners() - {DISTRIBUTION}:
         named = " and ".join(sorted(strangers))
@@ -92,7 +92,7 @@ def extras() -> Finding:
 
 
 def sqlite() -> Finding:
-    """Whether Python's SQLite can search."""
+    """Check whether Python's SQLite has full-text search."""
     connection = sqlite3.connect(":memory:")
     try:
         connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text, tokenize = 'trigram')")
@@ -127,7 +127,7 @@ def library() -> Finding:
 
 
 def _confinement(answer: str) -> str:
-    """What holds for a client process, from what `client.load` has answered."""
+    """Describe how a client process is confined, from the answer of `client.load`."""
     landlock, seccomp = map(int, answer.split())
     held = [name for name, is_there in (("Landlock", landlock), ("seccomp", seccomp)) if is_there]
     if not held:
@@ -141,7 +141,7 @@ def _confinement(answer: str) -> str:
 
 
 def libmagic() -> Finding:
-    """Where libmagic comes from, which the client library imports; it is not loaded here."""
+    """Report the source of libmagic, which the client library imports, without loading it here."""
     if sys.platform == "win32":
         return Finding("libmagic", True, "brought by the client library's own dependency")
     try:

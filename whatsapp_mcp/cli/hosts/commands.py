@@ -85,7 +85,7 @@ def install(
 
 
 def _check(account: str | None) -> None:
-    """See that the settings can be used, and the name of the account.
+    """Check that the settings and the account's name can be used.
 
     Raises:
         InvalidArgument: They cannot.
@@ -106,7 +106,7 @@ def _say_how_to_link(account: str | None) -> None:
 
 
 def _is_linked(account: str) -> bool | None:
-    """Whether a phone is linked; None where that cannot be read."""
+    """Return whether a phone is linked; None if that cannot be read."""
     from whatsapp_mcp.device.leader import observed_status
     from whatsapp_mcp.models import ConnectionState
 

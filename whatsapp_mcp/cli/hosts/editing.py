@@ -93,7 +93,7 @@ def _differing(old: str, new: str) -> tuple[list[str], list[str]]:
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters two texts have in common at their beginning."""
+    """Return the number of characters that two texts share at their beginning."""
     return next(
         (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
@@ -184,12 +184,12 @@ def taken_out(host: Host, path: Path, name: str) -> Change | None:
 
 
 def backup_of(path: Path, name: str) -> Path:
-    """Where the content of a file from before its entry `name` is kept."""
+    """Return the path that keeps the content of a file from before its entry `name`."""
     return path.with_name(f"{path.name}.before-{name}")
 
 
 def check_ours(host: Host, path: Path, name: str, entry: Any) -> None:
-    """See that an entry of this name is of this program.
+    """Check that an entry of this name starts this program.
 
     Raises:
         InvalidArgument: It starts another one.
@@ -206,7 +206,7 @@ def check_ours(host: Host, path: Path, name: str, entry: Any) -> None:
 
 
 def _content(host: Host, path: Path) -> bytes | None:
-    """What a file holds that may be changed.
+    """Read the content of a file that may be changed; None if there is no file.
 
     Raises:
         Unsupported: It may not.

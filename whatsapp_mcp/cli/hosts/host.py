@@ -1,4 +1,4 @@
-"""What is known of an MCP host: how it is given a server, and where it keeps that."""
+"""Description of an MCP host: how a server is added to it, and where it stores that."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MERGE: Final = "Merge this into {file}."
 
 
 class Format(NamedTuple):
-    """How a host writes its configuration.
+    """The format of a host's configuration.
 
     Attributes:
         name: What it is called.
@@ -68,7 +68,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """How a host reaches a server that runs already.
+    """The setup of a host that reaches a running server over HTTP.
 
     Attributes:
         where: What to do; `{file}` in it is the file with the menu that leads there.
@@ -145,12 +145,12 @@ class Host:
 
     @property
     def is_automatic(self) -> bool:
-        """Whether `whatsapp-mcp install` can set it up; else it prints what to do."""
+        """True if `whatsapp-mcp install` can set up the host; otherwise it prints what to do."""
         return self.is_edited or self.has_commands
 
     @property
     def has_commands(self) -> bool:
-        """Whether its own command line both adds and removes a server."""
+        """True if the host's own command line both adds and removes a server."""
         return self.command is not None and bool(self.command.remove)
 
 

@@ -19,7 +19,7 @@ _TOKEN: Final = re.compile(
     r'|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s",/]++',
     re.DOTALL,
 )
-"""What a text with comments consists of. Each begins in its own way, so that none is tried twice."""
+"""Token of a JSON text with comments. Each kind begins differently, so that none is tried twice."""
 _REST_OF_LINE: Final = re.compile(r"(?:[ \t]*(?://[^\r\n]*|/\*(?:[^*\r\n]|\*(?!/))*\*/))*")
 """Comments that follow on the same line."""
 _NO_LINE_END: Final = re.compile(r"[^\r\n]")
@@ -92,7 +92,7 @@ class _Document:
         return _Object(at, _after_blank(self.plain, members[-1].end if members else at + 1), members)
 
     def comma(self, member: _Member) -> int | None:
-        """Where the comma behind a member is, a trailing one too."""
+        """Return the position of the comma after a member, even a trailing one; None without a comma."""
         at = member.end
         while (found := _TOKEN.match(self.text, at)) and not found["comma"]:
             if not (found["blank"] or found["line"] or found["block"]):
@@ -102,7 +102,7 @@ class _Document:
 
 
 def read(text: str) -> dict[str, Any]:
-    """What a file says, with or without comments; an empty one says nothing.
+    """Parse a JSON object, with or without comments; an empty text is an empty object.
 
     Raises:
         json.JSONDecodeError: It is not JSON; the error has the line.
@@ -302,7 +302,7 @@ def _written(document: _Document, value: Any, margin: str, *, inline: bool | Non
 
 
 def _is_inline(document: _Document) -> bool:
-    """Whether the file is an object on one line; an empty one does not say how it would be written."""
+    """Return whether the file is an object on one line; false for an empty one, which shows no style."""
     root = document.root()
     return "\n" not in document.text[root.opening : root.closing] and bool(root.members)
 

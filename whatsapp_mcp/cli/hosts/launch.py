@@ -23,10 +23,10 @@ _DEFAULTS: Final = {
     "LOCALAPPDATA": "~/AppData/Local",
     "XDG_CONFIG_HOME": "~/.config",
 }
-"""Where a system has folders that the environment may name, if it does not."""
+"""Default folders of a system, for variables that the environment does not set."""
 _VARIABLE: Final = re.compile(r"\$\{(\w+):-(.+?)\}|\$(\w+)|~")
 SERVER_NAME: Final = "whatsapp"
-"""What hosts call the server of all accounts, or of the account `default`."""
+"""Name in hosts of the server of all accounts, or of the account `default`."""
 _MODULE: Final = "whatsapp_mcp"
 _REQUIREMENT: Final = re.compile(
     rf"{DISTRIBUTION.replace('-', '[-_.]+')}\s*(\[[^]]*\])?\s*([@=<>!~;].*)?", re.DOTALL | re.IGNORECASE
@@ -106,7 +106,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How an application starts this server: by absolute path, for its PATH may be another."""
+    """The command with which an application starts this server: an absolute path, as its PATH may differ."""
 
     command: str
     args: tuple[str, ...] = ()
@@ -132,7 +132,7 @@ class Launch:
         return _file_name(self.command)
 
     def is_ours(self) -> bool:
-        """Whether it starts some installation of this program: by script, by module, or by `uvx` or alike."""
+        """Return whether it starts an installation of this program: as a script, a module or by `uvx` etc."""
         program = self.program
         if program in SCRIPTS:
             return True
@@ -146,14 +146,14 @@ class Launch:
 
 
 def server_name(account: str | None) -> str:
-    """What hosts call the server of an account: letters, digits, `_` and `-`, which all of them take."""
+    """Return the name of an account's server in hosts: all of them take letters, digits, `_` and `-`."""
     if account in (None, "default"):
         return SERVER_NAME
     return f"{SERVER_NAME}-{re.sub(r'[^A-Za-z0-9_-]', '-', account)}"
 
 
 def launch_of(entry: Any) -> Launch | None:
-    """How the entry of a host starts its server; None if it starts no program, or is of an unknown form."""
+    """Return how a host's entry starts its server; None if it starts no program or has an unknown form."""
     if not isinstance(entry, Mapping):
         return None
     given = next((entry[key] for key in _COMMAND_KEYS if key in entry), None)
@@ -166,7 +166,7 @@ def launch_of(entry: Any) -> Launch | None:
 
 
 def _source_of(words: Sequence[str]) -> str | None:
-    """What a runner is told to install."""
+    """Return the requirement that a runner is told to install; None if there is none."""
     at = _after_options(words, _SOURCES)
     option, equals, value = words[at].partition("=") if at < len(words) else ("", "", "")
     if option not in _SOURCES:

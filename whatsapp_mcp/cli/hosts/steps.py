@@ -22,7 +22,7 @@ from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.system import SHELL_CHARACTERS
 
 _PLACEHOLDER: Final = "TOKEN"
-"""Where a person writes the token that a host has to have in its file."""
+"""Placeholder in the file of a host that has to hold the token itself; the person replaces it."""
 _LIMIT: Final = 60.0
 """Seconds for a host's own command."""
 
@@ -65,7 +65,7 @@ def removing_words(host: Host, name: str) -> tuple[str, ...]:
 
 
 def snippet(host: Host, launch: Launch, name: str, machine: Machine) -> Snippet:
-    """What to paste into a host that starts programs, or to run for it."""
+    """Return the text to paste into a host that starts programs, or the command to run for it."""
     if host.command is not None:
         return Snippet(machine.line(command_words(host, launch, name)), "Run this command.")
     text = rendered(host, name, entry_of(host, launch, name))
@@ -83,7 +83,7 @@ def _snippet_file(host: Host, machine: Machine) -> str:
 
 
 def http_snippet(host: Host, name: str, machine: Machine, *, port: int, public: str | None) -> Snippet:
-    """What to paste into a host, or to run for it, so that it reaches a server that runs over HTTP.
+    """Return the text to paste into a host, or the command to run, so that it reaches an HTTP server.
 
     Raises:
         InvalidArgument: It needs a public URL, and there is none.
@@ -107,7 +107,7 @@ def http_snippet(host: Host, name: str, machine: Machine, *, port: int, public: 
 
 
 def _about_token(host: Host) -> str:
-    """Where the token comes from, and where it goes."""
+    """Return the sentence that says where the token comes from and goes; empty if none is needed."""
     form = host.http
     if form.signs_in:
         return ""
@@ -199,7 +199,7 @@ class Found(NamedTuple):
 
 
 def to_install(host: Host, launch: Launch, name: str, machine: Machine) -> Step | None:
-    """What sets the host up; None if it is.
+    """Return the step that sets the host up; None if it is set up.
 
     Raises:
         InvalidArgument: Another program has the name.
@@ -219,7 +219,7 @@ def to_install(host: Host, launch: Launch, name: str, machine: Machine) -> Step 
 
 
 def to_undo(host: Host, name: str, machine: Machine) -> Step | None:
-    """What takes our server out of the host; None if it has none.
+    """Return the step that removes this server from the host; None if the host has none.
 
     Raises:
         InvalidArgument: Another program has the name.

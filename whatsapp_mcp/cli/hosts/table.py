@@ -18,7 +18,7 @@ from whatsapp_mcp.cli.hosts.host import (
 from whatsapp_mcp.system import System
 
 _MSIX: Final = "$LOCALAPPDATA/Packages/Claude_*/LocalCache/Roaming/Claude/claude_desktop_config.json"
-"""Where Windows redirects the Claude Desktop of the Microsoft Store."""
+"""File to which Windows redirects the configuration of Claude Desktop from the Microsoft Store."""
 
 CLAUDE_DESKTOP: Final = Host(
     "claude-desktop",

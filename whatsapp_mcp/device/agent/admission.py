@@ -1,4 +1,4 @@
-"""Whether what waits may go to its agent now: settled, within limits, and where a rule lets it be read."""
+"""Admission of waiting messages to their agent: settled, within limits, and readable under the rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from whatsapp_mcp.settings import CurrentSettings
 PATIENCE: Final = 20.0
 """Seconds that the transcript of a voice note is waited for."""
 MATERIAL_WAITS: Final = timedelta(minutes=2)
-"""How long what was forwarded waits for the words that say what to do with it."""
+"""Time that forwarded messages wait for the words that say what to do with them."""
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 
@@ -98,7 +98,7 @@ class Admission:
         return await self._ledger.handed_on.move(found, HandOnState.WAITING, now)
 
     async def may_go(self, found: HandOn) -> bool:
-        """Whether what waits may go to its agent now; what never may is dropped."""
+        """Return whether waiting messages may go to their agent now; drop messages that never may."""
         now, settings = self._clock.now(), self._settings.now()
         agent, record = settings.agent, self._ledger.handed_on
         chat = await self._archive.chat_facts(found.chat)

@@ -50,7 +50,7 @@ def new_code() -> str:
 
 
 class _Lease(NamedTuple):
-    """Who got a hand-on: whether that process is gone, and until when it has it alone."""
+    """The lease of a hand-on: whether its holder's process is gone, and until when it is exclusive."""
 
     has_ended: Callable[[], bool]
     until: float
@@ -242,7 +242,7 @@ class Agents:
         wait: float = 0.0,
         has_ended: Callable[[], bool] = never,
     ) -> tuple[HandOn, ...]:
-        """What waits for the channel of a chat, after a number; waits up to `wait` seconds for it."""
+        """Return the hand-ons for a chat's channel above number `after`; wait up to `wait` s for one."""
         facts = await self._archive.chat_facts(chat)
         agent = self._settings.now().agent
         if agent_of(agent, facts, self._ledger.pairings.is_paired) != "channel":
@@ -283,7 +283,7 @@ class Agents:
         return await self._ledger.handed_on.move(found, HandOnState.TAKEN, self._clock.now())
 
     def _is_leased(self, number: int, has_ended: Callable[[], bool]) -> bool:
-        """Whether another than who asks has it; who asked and was cut short gets it again."""
+        """Return whether another caller has leased it; a caller that was cut short gets it again."""
         lease = self._leases.get(number)
         if lease is None or lease.has_ended is has_ended:
             return False

@@ -25,7 +25,7 @@ _LEAST: Final = 65_536
 
 
 class Ended(NamedTuple):
-    """How a run ended.
+    """The outcome of a run.
 
     Attributes:
         output: What it printed; None if it failed.
@@ -88,7 +88,7 @@ async def _started(command: tuple[str, ...], environment: Mapping[str, str], fol
 
 
 async def _talk(process: Process, given: bytes, most: int) -> tuple[bytes, bool]:
-    """What it prints, up to a little more than `most` bytes, and whether that is all."""
+    """Return the process's output, up to a little more than `most` bytes, and whether that is all."""
     assert process.stdin is not None
     assert process.stdout is not None
     output = bytearray()

@@ -21,7 +21,7 @@ _QUEUED: Final = ("command", "channel")
 """Agents for whom messages wait; clients read the archive themselves."""
 _NO_WORDS: Final = frozenset({MessageKind.SYSTEM, MessageKind.CALL, MessageKind.UNDECRYPTABLE})
 PAIR: Final = "pair "
-"""What the person writes on the phone, before a code, to let a stranger in."""
+"""Prefix that the person writes on the phone before a code, to let a stranger in."""
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Router:
             await self._tell_stranger(chat.jid)
 
     async def _is_addressed(self, message: Message) -> bool:
-        """Whether somebody known mentions the owner in a group, or answers what was said from here."""
+        """Return whether somebody known mentions the owner in a group or replies to this account."""
         if message.sender_stranger:
             return False
         if message.mentions_me:

@@ -14,16 +14,16 @@ PAUSE: Final = timedelta(minutes=2)
 MOST_TRIES: Final = 2
 """Runs of a command for the same messages; of more, each was cut short."""
 UNHEARD: Final = timedelta(seconds=30)
-"""How long a channel may leave messages before it counts as not listening."""
+"""Time that a channel may leave messages before it counts as not listening."""
 KEPT: Final = timedelta(days=1)
-"""How long messages wait for an agent."""
+"""Time that messages wait for an agent."""
 _HOUR: Final = timedelta(hours=1)
 
 
 def is_settled(
     found: HandOn, settle: float, now: datetime, *, transcripts_wait: bool, patience: float
 ) -> bool:
-    """Whether a burst is over.
+    """Return whether a burst of messages is over.
 
     Args:
         found: What settles.
@@ -37,7 +37,7 @@ def is_settled(
 
 
 def is_loop(found: HandOn, before: Sequence[HandOn], agent: AgentSettings) -> bool:
-    """Whether nobody has paused for as many turns as are allowed: two programs answer each other.
+    """Return whether two programs answer each other: more turns than allowed without a pause.
 
     Args:
         found: What is to be handed on.
@@ -65,6 +65,6 @@ def full_until(answered: Sequence[HandOn], agent: AgentSettings, now: datetime) 
 
 
 def is_unheard(found: HandOn, now: datetime) -> bool:
-    """Whether a channel leaves messages."""
+    """Return whether a channel leaves messages waiting."""
     waits = found.agent == "channel" and found.state is HandOnState.WAITING
     return waits and now - found.at >= UNHEARD

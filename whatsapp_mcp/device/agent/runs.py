@@ -34,7 +34,7 @@ _COSTS: Final = ("total_cost_usd", "cost")
 
 
 class Answer(NamedTuple):
-    """What a command has said.
+    """The answer of a command.
 
     Attributes:
         text: To the chat; empty for nothing.
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
 
 
 def answer_in(output: str, form: str) -> Answer:
-    """What a command printed.
+    """Parse the output of a command.
 
     Args:
         output: Its standard output.
@@ -101,7 +101,7 @@ def parts_of(text: str, most: int) -> tuple[str, ...]:
 
 
 def _end(text: str) -> int:
-    """Where the first part of a text ends."""
+    """Return the position at which the first part of a text ends."""
     if len(text) <= PART:
         return len(text)
     for mark in ("\n\n", "\n", ". ", " "):
@@ -193,7 +193,7 @@ class Runs:
         return again
 
     async def _ran(self, found: HandOn) -> HandOn | None:
-        """What the command says, written down; None if it says nothing."""
+        """Run the command and record its answer; None if there is no answer to send."""
         agent = self._settings.now().agent
         handed = await self._hand_out(found)
         if handed is None:

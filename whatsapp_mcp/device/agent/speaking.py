@@ -1,4 +1,4 @@
-"""What is said in a chat for its agent: answers, a reaction while it works, typing, and that nobody answers.
+"""Output in a chat for its agent: answers, a reaction while it works, typing, and that nobody answers.
 
 Everything goes through the leader's check and the outbox. The keys of the sends derive from the hand-on, so
 none goes out twice, whichever process is killed at whichever moment.
@@ -70,7 +70,7 @@ class Speaker:
         self._clock = clock
 
     async def caller_of(self, chat: str) -> Caller:
-        """For whom a chat's agent acts: bound to the chat, unless it is the owner's own.
+        """Return the caller for a chat's agent: bound to the chat, unless it is the owner's own.
 
         Args:
             chat: Its jid as it was when the messages were handed on. It is not looked up again: a chat known

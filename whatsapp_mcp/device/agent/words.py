@@ -1,4 +1,4 @@
-"""What an agent's command is told: the messages that are orders, and apart from them what is only material.
+"""Input of an agent's command: the messages that are orders and, apart from them, mere material.
 
 Forwarded and quoted words are never an order, whoever passes them on: they come in a part of their own. Codes
 are masked, but for what the owner wrote. Names that others chose are cut, and who is mentioned stands there
@@ -30,7 +30,7 @@ _UNHEARD: Final = "[a voice note that was not transcribed]"
 
 
 class Handed(NamedTuple):
-    """What is handed on.
+    """The input that is handed to an agent's command.
 
     Attributes:
         document: For the command's standard input.
@@ -43,7 +43,7 @@ class Handed(NamedTuple):
     strangers: bool
 
     def encoded(self) -> bytes:
-        """As JSON, one line."""
+        """Encode the document as one line of JSON."""
         return json.dumps(self.document, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
@@ -110,7 +110,7 @@ def _head(message: Message, zone: tzinfo) -> dict[str, Any]:
 
 
 async def _text(archive: Archive, message: Message) -> str:
-    """What a message says; of a voice note its transcript."""
+    """Return the text of a message; for a voice note, its transcript."""
     if message.kind is not MessageKind.VOICE:
         return clean(message.text)
     reading = await archive.reading(message.ref)
@@ -120,7 +120,7 @@ async def _text(archive: Archive, message: Message) -> str:
 
 
 def _chat_name(message: Message) -> str:
-    """What the chat is called: nobody tells whose idea the name of a group was."""
+    """Return the chat's name; a group's counts as chosen by others, since its author is unknown."""
     return _called(message.chat_name, is_chosen=message.chat_stranger or not is_person(message.chat))
 
 

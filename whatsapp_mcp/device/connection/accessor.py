@@ -82,7 +82,7 @@ class Accessor(Generic[T]):
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to lend."""
+        """True if there is nothing to lend."""
         return self._current is None
 
     @asynccontextmanager

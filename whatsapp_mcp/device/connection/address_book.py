@@ -1,4 +1,4 @@
-"""Whether the phone's address book has come.
+"""Detection of whether the phone's address book has arrived.
 
 After linking a phone shares the key of its app state, and only then the library fetches every collection
 (whatsmeow, `handleAppStateSyncKeyShare`); later it fetches only what a notification of the phone names. A
@@ -75,7 +75,7 @@ class AddressBook:
             logger.warning("address book: the library's database cannot be written now: %s", error)
 
     async def state(self) -> AddressBookState | None:
-        """How far it is; None while nothing can be said."""
+        """Return the progress of the address book; None while nothing can be said."""
         due_at = self._due_at
         if due_at is None:
             return None

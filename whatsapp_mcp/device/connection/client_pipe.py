@@ -1,4 +1,4 @@
-"""What a client process says, held to its protocol: whoever has taken one over says what they like."""
+"""Checks of what a client process sends: whoever has taken one over can send anything."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from whatsapp_mcp.processes.rpc import Params
 _CHUNK: Final = 8192
 """Bytes that are read at a time: what many short frames cost before others have their turn."""
 _COSTLY: Final = (b"\n", b"[", b"{")
-"""What begins or ends in a line costs more than its bytes: a frame, a list, an object."""
+"""Bytes that begin or end what costs more than its bytes in a line: a frame, a list, an object."""
 _LARGEST: Final = 1 << 63
 _QR_TEXT: Final = re.compile(r"[\w+/=,@.:?&#%-]{1,400}", re.ASCII)
-"""What a phone scans: keys in base64, with commas between them, or after an address."""
+"""Text of a QR code that a phone scans: keys in base64, with commas between them, or after an address."""
 _VERSION: Final = re.compile(r"\d{1,6}(\.\w{1,16}){0,7}", re.ASCII)
 _PAIRING_CODE: Final = re.compile(r"[0-9A-Z]{4}-?[0-9A-Z]{4}")
 
@@ -45,7 +45,7 @@ class ClientPipe(ByteReceiveStream):
         self.is_flooded = False
 
     async def receive(self, max_bytes: int = _CHUNK) -> bytes:
-        """What comes next."""
+        """Receive the next bytes; raise `EndOfStream` if the client process floods the pipe."""
         chunk = await self._pipe.receive(min(max_bytes, _CHUNK))
         now = self._monotonic()
         gained = (now - self._at) * protocol.BYTES_PER_SECOND
@@ -62,7 +62,7 @@ class ClientPipe(ByteReceiveStream):
 
 
 def is_notification(method: str, params: Params) -> bool:
-    """Whether a client may say this."""
+    """Return whether a client may send this notification."""
     form = protocol.FORMS.get(method)
     if form is None or not all(_is_of(params.get(name), kind) for name, kind in form.items()):
         return False
@@ -78,7 +78,7 @@ def is_notification(method: str, params: Params) -> bool:
 
 
 def is_pairing_code(answer: object) -> bool:
-    """Whether it is one, with nothing else that a model would read."""
+    """Return whether an answer is a pairing code and nothing else that a model would read."""
     return isinstance(answer, str) and _PAIRING_CODE.fullmatch(answer) is not None
 
 

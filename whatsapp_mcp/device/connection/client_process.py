@@ -207,7 +207,7 @@ class Client:
         raise NoMessage("a call of the leader")
 
     def _environment(self) -> dict[str, str]:
-        """Of this process's variables those that find libraries and name proxies, and the library's own.
+        """Return the client's variables: those of this process for libraries and proxies, and its own.
 
         Those that name proxies are left out if a proxy is set: the library would ask the one for the other.
         Temporary files stay in its folder, since a client may write nowhere else.
@@ -252,7 +252,7 @@ class Client:
         self._last_qr_at = now
 
     def _why_it_ended(self) -> str | None:
-        """What its exit code says; None when that is nothing new."""
+        """Return why the process ended, by its exit code; None if that is nothing new."""
         if self._fault is not None:
             return "The client process did not keep to its protocol and was ended; server.log says why."
         code = self._process.returncode if self._process else None
@@ -281,7 +281,7 @@ class Client:
                 return None
 
     async def _reap(self) -> None:
-        """See the process gone: by itself now that its pipes are closed, or killed."""
+        """Wait until the process is gone: by itself now that its pipes are closed, or killed."""
         process = self._process
         self._ready.set()
         if process is None:

@@ -1,4 +1,4 @@
-"""What a client process notifies, as events of the state machine."""
+"""Notifications of a client process, as events of the state machine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _UNREACHABLE: Final = {
     "x509": "its TLS certificate is not trusted",
     "proxy": "the proxy refused",
 }
-"""What Go's network errors mean, by words in them; their whole text may quote what a server answered."""
+"""Meanings of Go's network errors, by words in them; their whole text may quote what a server answered."""
 
 _LINKING_FAILURES: Final = {
     "timeout": f"The codes ran out before a phone took one. Have the phone ready. {state.PHONE_REFUSED}",
@@ -181,7 +181,7 @@ def paired_number(payload: str) -> str | None:
 
 
 def is_from_phone(code: int, payload: bytes) -> bool:
-    """Whether the account's phone itself sent this event: something it wrote, read or handed over."""
+    """Return whether the account's phone itself sent an event: a thing it wrote, read or handed over."""
     from whatsapp_mcp.protobufs import Neonize
 
     try:

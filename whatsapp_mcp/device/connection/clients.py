@@ -71,16 +71,16 @@ class Clients:
         self._gone = anyio.Event()
 
     def is_running(self, generation: int) -> bool:
-        """Whether the client of a generation is not gone."""
+        """Return whether the client of a generation has not ended yet."""
         return generation in self._running
 
     @property
     def any_running(self) -> bool:
-        """Whether a client may use the keys."""
+        """True if a client may be using the keys."""
         return bool(self._running)
 
     async def _storage_of(self, generation: int) -> ClientStorage:
-        """What the client of a generation opens; waits until earlier ones are gone."""
+        """Return the storage of a generation's client; under a lease, wait until earlier ones are gone."""
         if self._storage.lease is None:  # the process itself waits for the former one, by its claim
             return await self._storage.client()
         while any(running < generation for running in self._running):

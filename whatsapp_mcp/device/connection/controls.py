@@ -1,4 +1,4 @@
-"""What is done with the connection itself: linking and unlinking, a new client, pausing."""
+"""Control of the connection itself: linking and unlinking, a new client, pausing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def _what_to_do(ended: ConnectionState, reason: str) -> str:
-    """What to do about linking that has ended."""
+    """Return what to do about linking that has ended."""
     if state.UNREACHABLE in reason:
         return _CHECK_NETWORK
     advice = None if ended is ConnectionState.UNLINKED else ended.traits.what_to_do()
@@ -40,7 +40,7 @@ def _what_to_do(ended: ConnectionState, reason: str) -> str:
 
 
 class ConnectionControls:
-    """What a person, or an agent for one, does with the connection.
+    """Actions of a person, or of an agent for one, on the connection.
 
     Args:
         clock: The leader's.
@@ -90,7 +90,7 @@ class ConnectionControls:
         return self._linking.now
 
     async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
-        """How far linking has come; waits up to `wait` seconds for a revision above `after_revision`."""
+        """Return the state of linking; wait up to `wait` seconds for one above `after_revision`."""
         if wait > 0:
             await within(
                 self._clock, wait, lambda: self._linking.wait_for(lambda now: now.revision > after_revision)
@@ -132,7 +132,7 @@ class ConnectionControls:
         return await self._status()
 
     def _require_open(self) -> None:
-        """What a person paused, `resume` alone ends; and WhatsApp could not be told of a logout."""
+        """Raise if paused or not linked: `resume` alone ends a pause, and WhatsApp would miss a logout."""
         now = self._loop.connection
         if not now.linked or now.state is ConnectionState.PAUSED:
             raise state.unavailable(now)

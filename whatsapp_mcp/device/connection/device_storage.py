@@ -158,7 +158,7 @@ def _kept(connection: Connection) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class LeaderLease:
-    """For how long a leader may act.
+    """The period in which a leader may act.
 
     Attributes:
         until: When it ends, unless it is renewed, in seconds of CLOCK_BOOTTIME.
@@ -172,7 +172,7 @@ class LeaderLease:
 
 @dataclass(frozen=True, slots=True)
 class DeviceStorage:
-    """What a linked device stores beside the archive.
+    """The storage of a linked device beside the archive.
 
     Attributes:
         keys: The client library's database.

@@ -1,4 +1,4 @@
-"""What happens to the connection: the events of the state machine in `state.py`."""
+"""Events of the connection: the input of the state machine in `state.py`."""
 
 from __future__ import annotations
 

@@ -47,9 +47,9 @@ _TABLES: Final = (
     "whatsmeow_sender_keys",
     "whatsmeow_sessions",
 )
-"""What is read."""
+"""Tables that may be read."""
 _OF_ADDRESS_BOOK: Final = ("whatsmeow_app_state_version", "whatsmeow_app_state_mutation_macs")
-"""What is deleted from, after `_RESET_QUERY`."""
+"""Tables that may be deleted from: rows of the second go with the version that `_RESET_QUERY` deletes."""
 _MOST_NAMES: Final = 8
 """Rows that are taken of those that name the two addresses of a person."""
 _MOST_ROWS: Final = 256
@@ -68,7 +68,7 @@ WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND their_id GLOB ? ORDER BY
 _OWN_KEYS: Final = """SELECT sender_id, sender_key FROM whatsmeow_sender_keys
 WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND chat_id = ? AND sender_id GLOB ? ORDER BY sender_id"""
 _ANY_DEVICE: Final = "[_:.]*"
-"""What follows the user in the library's address of a device."""
+"""Pattern after the user in the library's address of a device."""
 _NAMED_IN: Final = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets WHERE message_id = ?"
 _SENDER_IN: Final = """SELECT message_id, sender_jid FROM whatsmeow_message_secrets WHERE chat_jid = ?
 ORDER BY message_id = ? DESC, rowid DESC LIMIT 1"""
@@ -76,7 +76,7 @@ _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 _LOCK_LIMIT: Final = 2.0
 """Seconds to wait for a client process that is ending."""
 _VALUE_BYTES: Final = 1024 * 1024
-"""Of any value; the client library stores no key that is nearly as long."""
+"""Most bytes of any value; the client library stores no key that is nearly as long."""
 _UNREADABLE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 """Codes of a file that the client library cannot read either."""
 
@@ -113,7 +113,7 @@ class KeptOpen:
         self._file: tuple[int, int] | None = None
 
     async def read(self, call: Callable[[sqlite3.Connection], T]) -> T:
-        """What a call reads: whole results, as one that is half read keeps the library from writing.
+        """Return what a call reads: whole results, as a half-read one keeps the library from writing.
 
         Raises:
             sqlite3.Error: It cannot be read now, or is not there.
@@ -181,55 +181,55 @@ class FileKeys:
         self._database = KeptOpen(path)
 
     def system(self) -> str | None:
-        """See `KeyStore.system`."""
+        """Return the id of this boot: a power failure may undo the last commit of a file."""
         return boot()
 
     def close(self) -> None:
-        """See `KeyStore.close`; some systems would not delete a file that is open."""
+        """Close the database until it is read again; some systems would not delete an open file."""
         self._database.close()
 
     async def device(self) -> StoredDevice | None:
-        """See `KeyStore.device`."""
+        """Return the device whose keys are stored; None if there is none, or the file is no database."""
         return await self._ask(stored_device, self._path)
 
     async def lid_of(self, jid: Jid) -> str | None:
-        """See `KeyStore.lid_of`."""
+        """Return the LID of a phone number's address, if the library has learned it."""
         rows = await self._rows(_LID_QUERY, jid.user)
         return str(Jid(str(rows[0][0]), LID_SERVER)) if rows else None
 
     async def app_state(self) -> AppState:
-        """See `KeyStore.app_state`."""
+        """Return what the library has fetched of the phone's app state."""
         [(has_key, has_contacts)] = await self._rows(_APP_STATE_QUERY)
         return AppState(bool(has_key), bool(has_contacts))
 
     async def reset_address_book(self) -> bool:
-        """See `KeyStore.reset_address_book`."""
+        """Forget the version of an address book that was never stored; true if there was one."""
         return await self._ask(reset_address_book, self._path)
 
     async def forget(self) -> None:
-        """See `KeyStore.forget`."""
+        """Close the database and delete the keys."""
         self.close()
         forget(self._path)
 
     async def message_id(self, secret: bytes) -> str | None:
-        """See `KeyStore.message_id`."""
+        """Return the id that the library has given the message with this secret."""
         rows = await self._read(lambda db: db.execute(_ID, (secret,)).fetchmany(1))
         return str(rows[0][0]) if rows else None
 
     async def sessions(self, user: str) -> ChatKeys:
-        """See `KeyStore.sessions`."""
+        """Return the sessions with a person of whom one user is known."""
         return await self._read(partial(_chat_keys, user=user, query=_SESSIONS, about=()))
 
     async def own_keys(self, chat: str, user: str) -> ChatKeys:
-        """See `KeyStore.own_keys`."""
+        """Return the own keys to a group or to status posts; one own user is known."""
         return await self._read(partial(_chat_keys, user=user, query=_OWN_KEYS, about=(chat,)))
 
     async def named_in(self, message_id: str) -> list[tuple[str, str]]:
-        """See `KeyStore.named_in`."""
+        """Return the chats and senders under which secrets of messages with this id are kept."""
         return [(str(chat), str(sender)) for chat, sender in await self._rows(_NAMED_IN, message_id)]
 
     async def sender_in(self, chat: str, message_id: str) -> tuple[str, str] | None:
-        """See `KeyStore.sender_in`."""
+        """Return the id and sender of this message, or else of the chat's latest with a secret."""
         rows = await self._rows(_SENDER_IN, chat, message_id)
         return (str(rows[0][0]), str(rows[0][1])) if rows else None
 
@@ -288,7 +288,7 @@ def stored_device(path: Path) -> StoredDevice | None:
 
 
 def reset_address_book(path: Path) -> bool:
-    """See `KeyStore.reset_address_book`.
+    """Forget the version of an address book whose contacts were never stored; true if there was one.
 
     Raises:
         sqlite3.Error: The file cannot be written now.

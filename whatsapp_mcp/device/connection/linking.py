@@ -69,11 +69,11 @@ class Linking:
 
     @property
     def now(self) -> LinkState:
-        """How far it has come."""
+        """The current state of linking."""
         return self._now
 
     def enter(self, state: ConnectionState, reason: str | None, number: str | None) -> None:
-        """What the connection is now; in another state than before, codes are worthless."""
+        """Note the state of the connection; codes shown in a former state become worthless."""
         if (state, reason, number) == (self._now.state, self._now.reason, self._now.number):
             return
         known = self._now

@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class Record(Protocol):
-    """Where the connection is kept between leaders."""
+    """Storage that keeps the connection between leaders."""
 
     async def save(self, connection: Connection) -> None:
         """Keep it."""

@@ -71,14 +71,15 @@ REFUSED_CAP: Final = 900.0
 _NO_CODE: Final = "WhatsApp has not given a code yet."
 _NO_KEYS: Final = "The last linking was not finished, or its keys were lost or damaged."
 UNLINKED_HERE: Final = "Unlinked here"
-"""How the reason begins where a person has unlinked the account."""
+"""Beginning of the reason after a person has unlinked the account here."""
 UNREACHABLE: Final = "WhatsApp cannot be reached"
-"""How the reason begins of a client that found no way to the servers."""
+"""Beginning of the reason of a client that found no way to the servers."""
 PHONE_REFUSED: Final = (
     "If the phone said that it could not link a device: it may be offline, or have four linked devices "
     "already (log one out there)."
 )
-"""Of a refusal by the phone nothing comes here: the codes run out as if nobody had taken one."""
+"""Hint at a refusal by the phone, of which nothing arrives here: the codes run out as if nobody had taken
+one."""
 _CODE_EXPIRED: Final = f"The code expired before a phone took it. {PHONE_REFUSED}"
 _REPLACED_ONCE: Final = (
     "Another client took over this session. It may be one of a former leader, which ends by itself: soon a "
@@ -92,7 +93,7 @@ monotonic clock stops while the machine sleeps."""
 
 
 class Action(Enum):
-    """What the loop has to do after a step."""
+    """The task of the loop after a step."""
 
     START = auto()
     """End the client if there is one and start a new one."""
@@ -188,7 +189,7 @@ def step(connection: Connection, event: Event, moment: Moment) -> Step:
 
 
 def _reported(connection: Connection, event: ClientEvent, moment: Moment) -> Step:
-    """What the running client says."""
+    """Return the step that a report of the running client causes."""
     match event:
         case LoggedOut(_, reason):
             return _rest(connection, S.UNLINKED, reason, moment, forget=True)
@@ -446,7 +447,7 @@ def _enter(
 
 
 def advice(connection: Connection) -> str | None:
-    """What a person or an agent should do now; None when nothing is to be done."""
+    """Return what a person or an agent should do now; None when nothing is to be done."""
     if connection.stuck is not None:
         return (
             "Free disk space, or have the database answer if one is used: nothing new is acknowledged to"

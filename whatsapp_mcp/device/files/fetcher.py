@@ -59,7 +59,7 @@ class Fetcher:
         self._turns: WeakValueDictionary[int, anyio.Lock] = WeakValueDictionary()
 
     async def here(self, ref: int) -> Path | None:
-        """Where the file lies, readable; None if it is not here.
+        """Return the path of the file, made readable; None if it is not here.
 
         Raises:
             MessageNotFound: No such message.
@@ -149,7 +149,7 @@ class Fetcher:
 
 
 def _is_there(vault: Vault, path: Path) -> bool:
-    """Whether a file was fetched before; a sealed one is made readable, for an hour from its last use."""
+    """Return whether a file was fetched before; unseal a sealed one, for an hour from its last use."""
     if path.is_file():
         path.touch()
         return True

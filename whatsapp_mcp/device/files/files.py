@@ -124,7 +124,7 @@ class Keeper:
         return LOOK
 
     async def _has_room(self, task: FileTask, most: int) -> bool:
-        """Whether the file fits among those that are kept: of these, only older ones are dropped for it."""
+        """Make room for the file among the kept ones by dropping only older ones; false if it cannot."""
         size = task.size or 0
         over = await self._archive.kept_bytes() + size - most
         if over <= 0:
@@ -219,7 +219,7 @@ class Files:
         self.reading.look()
 
     async def status(self) -> FilesStatus | None:
-        """How far it has come; None if the archive does not say."""
+        """Return the progress of fetching and reading files; None if the archive does not say."""
         media = self._settings.now().media
         try:
             counts = await self._archive.file_counts(

@@ -1,4 +1,4 @@
-"""How fast files are fetched without being asked for: as a person opens them, and not while it goes wrong."""
+"""Pace at which files are fetched unasked: as a person opens them, and not while it goes wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the device knows of that which reads files: whether it would, and how it is opened."""
+"""Interface of the device to the readers of files: whether they would read one, and how they are opened."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BY_TYPE: Final = {
     "video": ReadingKind.TRANSCRIPT,
     "audio": ReadingKind.TRANSCRIPT,
 }
-"""Of a document, by the first part of its media type."""
+"""Kind of reading of a document, by the first part of its media type."""
 _NO_DOCUMENT: Final = frozenset(
     "7z aab apk bin bz2 deb dll dmg eot epub exe gz img iso jar mobi msi otf pkg psd rar rpm sqlite tar tgz"
     " ttf woff woff2 xz zst".split()
@@ -34,7 +34,7 @@ _NO_DOCUMENT: Final = frozenset(
 
 
 class FileReader(Protocol):
-    """What reads files."""
+    """Reader of documents, pictures and recordings."""
 
     @property
     def memory(self) -> int | None:
@@ -60,7 +60,7 @@ class FileReader(Protocol):
 
 @dataclass(frozen=True)
 class Readers:
-    """What can read here at the moment.
+    """The readers that are available at the moment.
 
     Attributes:
         kinds: What can be read.
@@ -100,11 +100,11 @@ def _nothing_reads(kind: ReadingKind) -> Unsupported:
 
 
 NO_READERS: Final = Readers(frozenset(), lambda: nullcontext(_NoReader()), _nothing_reads)
-"""Where nothing reads."""
+"""The readers of a device on which files are not read."""
 
 
 def readable(kind: MessageKind, mime_type: str | None, file_name: str | None) -> ReadingKind | None:
-    """What the file of a message would be read as, going by what its message says; None: not at all.
+    """Return the kind of reading for a message's file, going by the message; None if it is not read.
 
     What a document is shows when it is read; one that turns out to be nothing that is read is `Unsupported`.
     """

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 TRIES: Final = 2
 """A killed process looks like a file that crashed it: only what happens twice is the file's."""
 ASKED_TRIES: Final = 4
-"""Of all copies together, where somebody asks for it."""
+"""Most tries of a content, in all of its copies together, if somebody asks for it."""
 _MOST: Final = 500
 """Contents that are remembered, of which the one that was refused longest ago goes first."""
 _KEY: Final = "refused_files"
@@ -71,7 +71,7 @@ _CANDIDATES: Final = 500
 
 
 async def digest_of(path: Path) -> str:
-    """What tells a content from others."""
+    """Return the SHA-256 digest of a file's content, in hexadecimal."""
 
     def digest() -> str:
         with path.open("rb") as file:
@@ -87,12 +87,12 @@ class Refusals:
         self._archive = archive
 
     async def tries(self, digest: str) -> int:
-        """How often this content was refused."""
+        """Return the number of times this content was refused."""
         found = (await self._load()).get(digest)
         return 0 if found is None else int(found["tries"])
 
     async def require_worth(self, digest: str, most: int) -> None:
-        """See that a content was refused less often than that.
+        """Check that a content was refused fewer than `most` times.
 
         Raises:
             WhatsAppError: As it was refused the last time.
@@ -239,7 +239,7 @@ class ReadingLoop:
                     self._reader = None
 
     async def _are_others(self, readers: Readers) -> bool:
-        """Whether something else can read here than a minute ago."""
+        """Return whether the available readers have changed; look at most once a minute."""
         now = self._clock.monotonic()
         if now < self._readers_until:
             return False

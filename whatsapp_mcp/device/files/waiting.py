@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from whatsapp_mcp.settings import MediaSettings
 
 AGE: Final = timedelta(days=30)
-"""How long WhatsApp's servers keep files, as far as is known: older ones are fetched only when asked for."""
+"""Time that WhatsApp's servers keep files, as far as is known: older files are fetched only when asked
+for."""
 LOOK: Final = 60.0
 """Seconds after which is looked again although nothing was archived: what failed may be due again."""
 GATHER: Final = 1.0

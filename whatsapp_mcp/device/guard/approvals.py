@@ -56,7 +56,7 @@ class Approvals:
     # What callers and people ask.
 
     async def approvals(self, caller: Caller) -> tuple[Approval, ...]:
-        """What waits for a person, the oldest first; of an agent, its own questions."""
+        """Return the approvals that wait for a person, oldest first; an agent gets its own alone."""
         waiting = self._ledger.approvals.open(self._clock.now())
         return tuple(held.approval for held in waiting if _may_see(held, caller))
 
@@ -123,7 +123,7 @@ class Approvals:
                 await asker.ask(held)
 
     def waits(self, approval: Approval) -> ApprovalRequired:
-        """What a caller is told whose act waits for a person."""
+        """Return the error for a caller whose act waits for a person."""
         settings = self._settings.now()
         until = f"{local(approval.expires_at, settings.zone):%H:%M}"
         phone = "on their phone, " if self._askers and Policy.of(settings).asks_on_phone else ""
@@ -146,5 +146,5 @@ class Approvals:
 
 
 def _may_see(held: HeldAct, caller: Caller) -> bool:
-    """Whether a question is told to a caller: what became of it repeats what its asker wrote."""
+    """Return whether a caller may see a question: its outcome repeats what its asker wrote."""
     return caller.is_trusted or held.principal == caller.principal

@@ -24,9 +24,9 @@ _ACTS: Final = frozenset(Effect) - {Effect.READ, Effect.LINK}
 _READINGS: Final = frozenset({"download", "read_file", "channel_posts"})
 """Operations that hand out what was written in a chat."""
 _TEXTS: Final = ("topic", "about")
-"""What a `GroupChange` or a `ProfileChange` says in words that are shown whole."""
+"""Attributes of a `GroupChange` or a `ProfileChange` whose text is shown in full."""
 _NOT_COUNTED: Final = frozenset({"mark_read", "typing"})
-"""What goes along with reading and writing, and is no act of its own for a budget."""
+"""Operations that accompany reading and writing, and count against no budget of their own."""
 
 
 Begin = Callable[[], Awaitable[None]]
@@ -193,7 +193,7 @@ class Bookkeeper:
         )
 
     async def _is_counted(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> bool:
-        """Whether it is an act of an agent that others see: in the chat with oneself nobody else does."""
+        """Return whether it is an agent's act that others see: not if it is in the chat with oneself."""
         if not _may_count(operation, arguments, caller):
             return False
         chats = reached(operation, arguments)
@@ -212,17 +212,17 @@ class Bookkeeper:
             check_budgets(loaded.policy, pauses, past, planned)
 
     def _check_approved(self, past: Sequence[PastAct], planned: PastAct) -> None:
-        """What a person has approved waits for WhatsApp alone."""
+        """Check only the pauses that WhatsApp imposed: no budget or quiet time delays an approved act."""
         check_pauses(self._ledger.pauses.now(), planned)
 
 
 def _is_act(operation: Operation) -> bool:
-    """Whether it is written down with its outcome; `permit` stands for what a server does after it."""
+    """Return whether an operation is audited with its outcome; `permit` stands for a server's later act."""
     return operation.effect in _ACTS or operation.name == "permit"
 
 
 def _may_count(operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> bool:
-    """Whether it is an act of an agent that others see; what is scheduled counts when it goes out."""
+    """Return whether an agent's act is visible to others; a scheduled send counts when it goes out."""
     request = arguments.get("request")
     if isinstance(request, SendRequest) and request.at is not None:
         return False
@@ -231,13 +231,13 @@ def _may_count(operation: Operation, arguments: Mapping[str, Any], caller: Calle
 
 
 def _text(arguments: Mapping[str, Any]) -> str | None:
-    """What a send says; None where it says nothing."""
+    """Return the text of a send; None if it has none."""
     request = arguments.get("request")
     return "\n".join(words_of(request.content)) or None if isinstance(request, SendRequest) else None
 
 
 def _digest(operation: Operation, arguments: Mapping[str, Any]) -> str:
-    """Of all that is asked for; the files of an account are named after their bytes."""
+    """Return a digest of all arguments; the files of an account are named after their content."""
     dumped = operation.dump(dict(arguments))
     if isinstance(request := dumped.get("request"), dict):
         request.pop("key", None)  # a digest of a short password would tell it

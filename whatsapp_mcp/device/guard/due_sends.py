@@ -49,14 +49,14 @@ from whatsapp_mcp.models import (
 )
 
 LATE: Final = timedelta(minutes=15)
-"""How long after its moment a send still goes out unasked; the chat with oneself knows no late."""
+"""Longest delay with which a due send still goes out unasked; one to the chat with oneself is never late."""
 _LOOK: Final = 5.0
 """Seconds between looks: a computer that slept, or whose clock was set, has no other alarm."""
 _CHANGED: Final = "its recipients or its file have changed since it was accepted"
 """Why a person is asked once more."""
 _NOT_DECIDED: Final = partial(Unsupported, "This server failed while it decided about the message.")
 _WANTED: Final = (CANCELLED, REPLACED, REPLIED)
-"""How the reasons begin for which a send fails as somebody wished."""
+"""Prefixes of the reasons with which a send fails because somebody wanted it to."""
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ def _length(late: timedelta) -> str:
 
 
 async def _has_passed_on(archive: Archive, entry: OutboxEntry, yes: Approval | None) -> bool:
-    """Whether the number of a send's recipient has passed to somebody else since it was decided about."""
+    """Check whether the recipient's number was reassigned since a send was decided about or accepted."""
     decided_at = yes.decided_at if yes is not None else None
     return await archive.reassigned_since(entry.request.chat, decided_at or entry.created_at)
 

@@ -66,7 +66,7 @@ from whatsapp_mcp.settings import OWN_CHAT, AgentSettings, CurrentSettings
 _WAITS: Final = frozenset({HandOnState.SETTLING, HandOnState.WAITING})
 _PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
 _NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})
-"""What is decided whatever was handed out before."""
+"""Effects that are decided regardless of the words handed out before."""
 _LOOK_UP: Final = 10.0
 """Seconds that a question waits for what WhatsApp says of an invite."""
 _CHANGED: Final = "The question to the user was changed."
@@ -88,7 +88,7 @@ def decision_about(agent: AgentSettings) -> Decision:
 
 
 async def changes_order(request: Any, archive: ReadingArchive, ledger: Ledger) -> bool:
-    """Whether a send would edit or delete what the owner wrote and no agent has got yet.
+    """Check whether a send would edit or delete a message of the owner that no agent has received yet.
 
     An edit would not reach the agent (`HandedOnRecord.is_of_phone`), but the order would be lost with it.
     """
@@ -192,7 +192,7 @@ class Gate:
         *,
         content: bool = True,
     ) -> Decision:
-        """What the policy says of an operation now: `allow` or `ask`.
+        """Return the policy's decision about an operation now: `allow` or `ask`.
 
         Args:
             operation: Which.
@@ -268,14 +268,14 @@ class Gate:
         return act, of_origin(decision) if is_origin else decision
 
     async def _is_answer(self, caller: Caller) -> bool:
-        """Whether the caller is bound to a chat to which the person has given an agent."""
+        """Check whether the caller is bound to a chat that the person has given to an agent."""
         if not caller.chat:
             return False
         chat = await self._archive.chat_facts(caller.chat)
         return agent_of(self._settings.now().agent, chat, self._ledger.pairings.is_paired) is not None
 
     async def is_tainted(self, caller: Caller, taint: Taint | None = None) -> bool:
-        """Whether words that the mode distrusts were handed out to this principal, or had been then."""
+        """Check whether words that the mode distrusts were handed to the caller, now or as of `taint`."""
         mode = self._settings.now().policy.mode
         if caller.is_trusted or mode in {"open", "read_only"}:
             return False
@@ -330,7 +330,7 @@ class Gate:
         reason: str,
         chats: Sequence[ChatFacts] = (),
     ) -> Question:
-        """What a person is asked about an operation, for this reason."""
+        """Return the question to a person about an operation, with this reason."""
         chats = chats or await self._chats(operation, arguments)
         known = await referred(self._archive, arguments)
         bound = await digest(operation, arguments, chats, known)
@@ -378,7 +378,7 @@ class Gate:
 
 
 def _needs_no_facts(policy: Policy, operation: Operation, caller: Caller) -> bool:
-    """Whether no answer depends on the chats that are reached."""
+    """Return whether the decision does not depend on the chats that are reached."""
     if caller.is_trusted or operation.effect is Effect.PERSON:
         return True
     if caller.chat and operation.declared.reaches:

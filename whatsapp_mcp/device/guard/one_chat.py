@@ -1,4 +1,4 @@
-"""What a caller that is bound to one chat (`Caller.chat`) may touch beside the chat that it names.
+"""Limits of a caller that is bound to one chat (`Caller.chat`), beyond the chat that it names.
 
 The policy refuses whatever reaches another chat (`policy.decide`). What names no chat is checked here: a
 message by its number, a question by its id, what a send takes out of other chats, or from this computer.
@@ -26,8 +26,8 @@ from whatsapp_mcp.models import (
 )
 
 _SENT: Final = (TextContent, PollContent, ReactionContent, VoteContent)
-"""What it may send: its own words. Files and cards could hold what other chats, or this computer, told; what
-is edited, deleted, pinned or replaced may be the person's."""
+"""Contents that such a caller may send: its own words. Files and cards could hold what other chats, or this
+computer, contain; what is edited, deleted, pinned or replaced may be the person's."""
 
 
 async def require_inside(
@@ -65,7 +65,7 @@ async def canonical(archive: Archive, chat: str) -> str:
 
 
 async def seen_from(archive: Archive, activity: Activity, caller: Caller) -> Activity:
-    """What goes on, as far as a caller may know: in which chats somebody writes."""
+    """Limit an activity to what the caller may know: a caller bound to one chat sees typing only there."""
     if not caller.chat:
         return activity
     chat = await canonical(archive, caller.chat)

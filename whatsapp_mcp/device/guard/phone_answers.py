@@ -1,4 +1,4 @@
-"""What a live event says about a question on the person's phone: decided from the event as it came.
+"""Answers to questions on the person's phone: decided from each live event as it came.
 
 The archive cannot decide it: it keeps who reacted, and not with which device. Of the devices of an account
 only the phone, device 0, is in a person's hand; whatever is linked to it, this companion included, reacts as
@@ -40,7 +40,7 @@ _TARGETS: Final = {"secretEncryptedMessage": "targetMessageKey"}
 
 
 class Answer(NamedTuple):
-    """What was done with a question.
+    """A change to a question on the phone: an answer, an edit or a deletion.
 
     Attributes:
         question_id: WhatsApp's id of the message that asks.
@@ -54,7 +54,7 @@ class Answer(NamedTuple):
 
 
 def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str]) -> Answer | None:
-    """What an event does with one of the questions; None if nothing that counts.
+    """Return what an event does with one of the questions; None if nothing that counts.
 
     Args:
         event: As the library gave it.
@@ -86,7 +86,7 @@ def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str])
 
 
 def phone_message_in(event: JournalEvent, own: Collection[str]) -> PhoneMessage | None:
-    """What the phone has just written in the chat with oneself; None for any other event.
+    """Return the message that the phone has just written in the chat with oneself; None for other events.
 
     That is a text or a voice note: a reaction, an edit or a message between devices has an id as well, under
     which another device could write something later.
@@ -118,7 +118,7 @@ def phone_message_in(event: JournalEvent, own: Collection[str]) -> PhoneMessage 
 
 
 def _is_of_the_phone(message: Neonize.Message, own: Collection[str]) -> bool:
-    """Whether the account's phone has just sent it in the chat with oneself."""
+    """Return whether the account's phone has just sent a message in the chat with oneself."""
     info, source = message.Info, message.Info.MessageSource
     sent_again = message.HasField("SourceWebMsg") or message.UnavailableRequestID
     destination = info.DeviceSentMeta.DestinationJID
@@ -136,7 +136,7 @@ def _is_of_the_phone(message: Neonize.Message, own: Collection[str]) -> bool:
 
 
 def _names_own(key: Any, own: Collection[str]) -> bool:
-    """Whether a key names a message of the owner in the chat with oneself."""
+    """Return whether a key names a message of the owner in the chat with oneself."""
     return bool(key.fromMe) and key.remoteJID in own and (not key.participant or key.participant in own)
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import E2E
 
 VALID: Final = timedelta(hours=1)
-"""How long after a question an answer counts, by the clock of WhatsApp's servers."""
+"""Time for which an answer to a question counts, by the clock of WhatsApp's servers."""
 LONGEST: Final = 60_000
 """Characters of a question; a message has at most 65,536, and nobody approves what is not shown."""
 _POST: Final = 15.0
@@ -250,7 +250,7 @@ class PhoneQuestions:
 
 
 async def touches_question(request: SendRequest, archive: ReadingArchive, ledger: Ledger) -> bool:
-    """Whether a send would change, react to, pin or forward a question that was asked, decided or not."""
+    """Check whether a send would change, react to, pin or forward a question, whether decided or not."""
     content = request.content
     if isinstance(content, ForwardContent):
         try:

@@ -1,4 +1,4 @@
-"""What a person reads before they decide: what would be done, to whom, in which words.
+"""The question that a person reads before deciding: what would be done, to whom, in which words.
 
 Each line is one line of ours. What others chose, an agent or a stranger, stands in it as a quotation, or
 behind a bar below it (`policy/cleaning.py`), so none of it can pass for ours. Whom it reaches is said
@@ -71,12 +71,12 @@ class Referred(NamedTuple):
 
     @property
     def bound(self) -> str:
-        """What a yes is bound to."""
+        """Text that an approval is bound to."""
         return f"{self.author}: [{self.kind}] {self.text}"
 
 
 class Asked(NamedTuple):
-    """What a person is asked about the request of a feature.
+    """The question to a person about a feature's request.
 
     Attributes:
         lines: The question.
@@ -90,7 +90,7 @@ class Asked(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What was looked up for a question.
+    """Facts that were looked up for a question.
 
     Attributes:
         messages: Those that a send forwards, answers or changes.
@@ -144,7 +144,7 @@ def lines_of(
 
 
 def not_sent(send_id: int, chat: ChatFacts, reason: str) -> str:
-    """What the person is told of a scheduled send that has failed."""
+    """Return the notice to the person that a scheduled send has failed."""
     return f"The message to {_called(chat)} that was scheduled (send {send_id}) was not sent: {reason}"
 
 

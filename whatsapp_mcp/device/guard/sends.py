@@ -43,10 +43,10 @@ from whatsapp_mcp.text.zone import local
 MOST_SCHEDULED: Final = 200
 """Sends that may wait for their moment at a time."""
 FARTHEST: Final = timedelta(days=366)
-"""How far ahead a send may be scheduled."""
+"""Longest time ahead for which a send may be scheduled."""
 SAID_NO: Final = "The user said no."
 SEND: Final = operation_of(sends.send)
-"""What the policy is asked about a send that has waited, as about one that is asked for now."""
+"""Operation that the policy is asked about for a send that has waited, the same as for a new send."""
 
 
 def obstacle(
@@ -170,7 +170,7 @@ class Sends:
         return await self._outbox().hold(request, until, authorship, why_not)
 
     async def authorship(self, request: SendRequest, caller: Caller, bound: str = "") -> Authorship:
-        """For whom a send is accepted, and whose words it may repeat.
+        """Return for whom a send is accepted, and whose words it may repeat.
 
         Args:
             request: What is sent; it may repeat whatever the send may that it replaces.
@@ -200,7 +200,7 @@ class Sends:
                 )
 
     async def sources(self, request: SendRequest, caller: Caller) -> frozenset[Exposure]:
-        """Whose words had been handed out to whoever wrote a send: to the caller, and before it to others."""
+        """Return whose words were handed to the caller and to the author of a send that this one replaces."""
         sources = (await self._ledger.taint_of(caller)).sources
         if request.replaces is None:
             return sources
@@ -276,7 +276,7 @@ class Sends:
         await self._tell_person(not_sent(send_id, await self._archive.chat_facts(chat), reason))
 
     async def stored(self, send_id: int) -> SendRequest | None:
-        """What a send of the outbox carries; None if it was deleted with its chat."""
+        """Return the request of a send in the outbox; None if it was deleted with its chat."""
         try:
             return (await self._archive.outbox_get(send_id)).request
         except MessageNotFound:

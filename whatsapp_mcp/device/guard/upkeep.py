@@ -77,7 +77,7 @@ class Upkeep:
                 )
 
     def _is_asked_about(self, send_id: int) -> bool:
-        """Whether its question is open, or answered just now: then whoever brought the answer releases it."""
+        """Check whether a send's question is open, or just approved, so that the answer releases it."""
         approvals = self._ledger.approvals
         asked = (*approvals.open(self._clock.now()), *approvals.approved())
         return any(held.approval.send_id == send_id for held in asked)

@@ -1,4 +1,4 @@
-"""Where the leader of an account is reached: listening there, and connecting."""
+"""The address of an account's leader: listening there, and connecting."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ async def listening(
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """Where the leader listens, and which files say so, with what tells them from another leader's."""
+    """The leader's listener and the files that announce it, with their identities."""
 
     listener: SocketListener
     files: dict[Path, tuple[int, int] | None]
 
     def is_found(self, folder: AccountFolder) -> bool:
-        """Whether others still find it."""
+        """Check whether other processes still find this address."""
         try:
             there = _files_of(folder.meeting_place)
         except WhatsAppError:

@@ -28,7 +28,7 @@ def nothing_to_stop() -> None:
 
 
 class Ability(NamedTuple):
-    """What a feature does in the leader.
+    """A feature's part of the leader.
 
     Attributes:
         name: Of its loop, in the log.
@@ -44,7 +44,7 @@ class Ability(NamedTuple):
 def abilities(
     folder: AccountFolder, settings: CurrentSettings, archive: Archive, stored: StoredFiles
 ) -> list[Ability]:
-    """What features do in the leader of an account.
+    """Return the abilities that features have in the leader of an account.
 
     Args:
         folder: The account's files.
@@ -60,7 +60,7 @@ def abilities(
 
 
 def readers_of_features(settings: Settings) -> Readers:
-    """What can read files here with these settings and what is installed; it may wait for a keyring."""
+    """Return the file readers that these settings and what is installed allow; may wait for a keyring."""
     from whatsapp_mcp.features.reading.local_readers import readers_of
 
     found: list[Readers] = []
@@ -69,7 +69,7 @@ def readers_of_features(settings: Settings) -> Readers:
 
 
 class Leadership:
-    """Whether a leader may go on.
+    """A leadership, which ends once and for one reason.
 
     Args:
         stop: Called when it ends.
@@ -82,7 +82,7 @@ class Leadership:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended."""
+        """True if the leadership has ended."""
         return self._reason is not None
 
     def end(self, reason: StorageError) -> None:

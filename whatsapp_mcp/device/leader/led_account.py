@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LedStorage:
-    """What an account keeps outside of its folder, as one leadership has it.
+    """The storage of an account outside its folder, as one leadership has it.
 
     Each part raises `LeadershipOver` once it can write nothing more. The folder is a projection then, and may
     be an empty one.
@@ -191,7 +191,7 @@ def _device_storage(folder: AccountFolder, storage: LedStorage | None) -> Device
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What everything that runs for an account is made of."""
+    """The parts from which everything that runs for an account is built."""
 
     folder: AccountFolder
     settings: CurrentSettings

@@ -22,13 +22,13 @@ _PLACES: Final = tuple(
     for end in ("", ".damaged")
     for beside in ("", "-journal", "-wal", "-shm")
 )
-"""Where the leader opens files of the client's folder, or moves them."""
+"""Names in the client's folder that the leader opens or moves."""
 
 logger = logging.getLogger(__name__)
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another of its name; None when there is none."""
+    """Return the device and inode of a file; None if there is no such file."""
     try:
         found = path.stat()
     except OSError:
@@ -85,7 +85,7 @@ class LockFile:
 
     @property
     def lost(self) -> bool:
-        """Whether the file was deleted or replaced, so that another process may hold the account too."""
+        """True if the file was deleted or replaced, so that another process may hold the account too."""
         return self._fd is not None and not self._is_file(self._fd)
 
     def _is_file(self, fd: int) -> bool:

@@ -1,4 +1,4 @@
-"""How an account's connection is, for a process that neither leads nor changes anything."""
+"""The state of an account's connection, for a process that neither leads nor changes anything."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _START: Final = (
 
 
 async def observed_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) -> ConnectionStatus:
-    """What the leader says, or what is on the disk when there is none; never takes the leader's lock."""
+    """Return the leader's status, or the one on the disk without a leader; never takes the leader's lock."""
     try:
         status = await leader_status(folder, limit)
     except WhatsAppError as error:
@@ -44,7 +44,7 @@ async def observed_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) ->
 
 
 async def leader_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) -> ConnectionStatus | None:
-    """What the leader says; None when nobody listens. The disk is left as it is.
+    """Return the leader's status; None if no leader listens. The disk is left unchanged.
 
     Raises:
         Busy: The leader does not answer within `limit` seconds.
@@ -80,7 +80,7 @@ async def leading_device(folder: AccountFolder) -> AsyncIterator[Device]:
 
 
 def _on_disk(folder: AccountFolder) -> ConnectionStatus:
-    """What the last leader left; of an account in a database nothing here tells how it is."""
+    """Return the status that the last leader left; for an account in a database it is unknown here."""
     if folder.in_database:
         return _offline(folder, LED_ELSEWHERE, ASK_THERE)
     if (pid := running_leader(folder)) is not None:

@@ -95,7 +95,7 @@ def _acquired(lock: LeaderLock) -> bool:
 
 
 async def _note(folder: AccountFolder, event: Asked) -> None:
-    """What a leader would do, but for its client: there is none to end, and the next leader starts one."""
+    """Record the event as a leader would, but without a client: none runs, and the next leader starts one."""
     moment = connection.Moment(datetime.now(UTC), anyio.current_time())
     try:
         owner = await anyio.to_thread.run_sync(stored_device, folder.client_db)

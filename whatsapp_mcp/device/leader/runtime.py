@@ -98,7 +98,7 @@ class LeaderElection:
                 pause = _RETRY_FAILED
 
     def _may_lead(self) -> bool:
-        """Whether the files of the folder are the account; one in a database is led by another program."""
+        """Check whether the folder's files are the account; another program leads one in a database."""
         return not self._settings.now().in_database
 
     async def _go_offline(self, reason: str, action: str | None = None, pid: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a leader and those who use its device say to each other over a connection."""
+"""The messages between a leader and the processes that use its device."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CALLER: Final = TypeAdapter(Caller)
 
 
 class Hello(TypedDict):
-    """How a follower introduces itself; `secret` as `endpoint.connect` gave it."""
+    """The introduction of a follower; `secret` is the one from `endpoint.connect`."""
 
     protocol: int
     version: str
@@ -36,7 +36,7 @@ class Hello(TypedDict):
 
 
 class Welcome(TypedDict):
-    """How the leader answers it; every version must be able to read it."""
+    """The leader's answer to `Hello`; every version must be able to read it."""
 
     protocol: int
     version: str
@@ -82,7 +82,7 @@ async def _operate(devices: Devices, method: str, params: Params, has_ended: Cal
 
 
 def _caller(given: Any) -> Caller:
-    """For whom a program at the socket asks; whatever does not say so is nobody known."""
+    """Return the caller for whom a program at the socket asks; `UNKNOWN` if it names none."""
     try:
         return _CALLER.validate_python(given)
     except ValidationError:

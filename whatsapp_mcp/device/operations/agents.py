@@ -25,7 +25,7 @@ async def handed_on(
     *,
     invocation: Invocation = DIRECT,
 ) -> tuple[HandOn, ...]:
-    """What waits for the channel of a chat, after a number; waits up to `wait` seconds for it.
+    """Return the message bursts that wait for a chat's channel, after a number; wait up to `wait` seconds.
 
     What a channel has got and not called done is given again once its process is gone, or after a minute.
     Only refs are told: words are read from the archive, through its guard.

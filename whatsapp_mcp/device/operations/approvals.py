@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @has_effect(Effect.READ)
 async def approvals(questions: Approvals, *, invocation: Invocation = DIRECT) -> tuple[Approval, ...]:
-    """What waits for a person, the oldest first; of an agent, its own questions."""
+    """Return the questions that wait for a person, oldest first; for an agent, only its own."""
     return await questions.approvals(invocation.caller)
 
 

@@ -46,7 +46,7 @@ async def resolve_number(whatsapp: WhatsApp, number: str) -> str | None:
 
 @has_effect(Effect.READ)
 async def contact_details(whatsapp: WhatsApp, jid: str) -> ContactDetails:
-    """What WhatsApp shows of a person now."""
+    """Return what WhatsApp shows of a person now."""
     from whatsapp_mcp.protobufs import Neonize
 
     about = business = picture = None
@@ -96,7 +96,7 @@ async def confirm_person(whatsapp: WhatsApp, jid: str, known: bool) -> None:
 
 @has_effect(Effect.READ)
 async def presence(whatsapp: WhatsApp, jid: str, wait: float = 5.0) -> Presence | None:
-    """Whether somebody is online, told within `wait` seconds; None when WhatsApp tells nothing."""
+    """Wait up to `wait` seconds for a person's presence; None if WhatsApp does not report it."""
     known = await whatsapp.archive.contact(jid)
     forms = {jid, known.lid if known else None, known.jid if known else None}
     tell, heard = anyio.create_memory_object_stream[Presence](_HEARD)

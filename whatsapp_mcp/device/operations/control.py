@@ -26,13 +26,13 @@ async def status(account: Status) -> ConnectionStatus:
 
 @has_effect(Effect.READ)
 async def figures(account: Status) -> LeaderFigures:
-    """What only the leader knows of the account and its client process, for operators."""
+    """Return what only the leader knows of the account and its client process, for operators."""
     return await account.figures()
 
 
 @has_effect(Effect.READ, in_chat=True)
 async def activity(account: Status, after: int, wait: float = 0.0) -> Activity:
-    """What goes on: answers once the archive's change feed is beyond `after`, or in `wait` seconds."""
+    """Return the activity once the archive's change feed is beyond `after`, or after `wait` seconds."""
     return await account.activity(after, wait)
 
 
@@ -52,7 +52,7 @@ async def link(controls: ConnectionControls, phone: str | None = None) -> LinkSt
 
 @has_effect(Effect.READ)
 async def link_state(controls: ConnectionControls, after_revision: int = -1, wait: float = 0.0) -> LinkState:
-    """How far linking has come; waits up to `wait` seconds for a revision above `after_revision`."""
+    """Return how far linking has come; wait up to `wait` seconds for a revision above `after_revision`."""
     return await controls.link_state(after_revision, wait)
 
 

@@ -73,7 +73,7 @@ class Device:
 
 
 class Devices(Protocol):
-    """Who lends the current device; the accessor, as tools and pages see it."""
+    """The accessor that lends tools and pages the current device."""
 
     def use(self, deadline: float | None = None) -> AbstractAsyncContextManager[Device]:
         """Lend the device for one call of at most `deadline` seconds; nobody keeps it.

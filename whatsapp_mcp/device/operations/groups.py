@@ -171,7 +171,7 @@ async def leave_group(whatsapp: WhatsApp, jid: str) -> None:
 
 @has_effect(Effect.READ)
 async def join_requests(whatsapp: WhatsApp, jid: str) -> tuple[JoinRequest, ...]:
-    """Who asks to be let in."""
+    """Return the open requests to join a group."""
     from whatsapp_mcp.protobufs import Neonize
 
     answers = await whatsapp.call("get_group_request_participants", {"group": jid})
@@ -206,7 +206,7 @@ async def _remember(whatsapp: WhatsApp, answer: str) -> Group:
 
 
 def _steps(jid: str, change: GroupChange) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """What is changed, by which call, with which parameters."""
+    """Yield the name, the call and its parameters for each setting that changes."""
     if change.name is not None:
         yield "name", "set_group_name", {"group": jid, "name": change.name}
     if change.topic is not None:
@@ -255,7 +255,7 @@ def _participant(person: Neonize.GroupParticipant) -> Participant:
 
 
 def group_update(group: Group) -> GroupUpdate:
-    """What the archive keeps of a group."""
+    """Return the update that the archive keeps of a group."""
     from whatsapp_mcp.models import GroupUpdate
 
     people = tuple((each.jid, each.other, each.admin, each.superadmin) for each in group.participants)

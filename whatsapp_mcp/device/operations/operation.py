@@ -54,7 +54,7 @@ DIRECT: Final = Invocation(SYSTEM)
 
 @dataclass(frozen=True)
 class Operation:
-    """What a function does, which part of a device it is done by, and its parameters and result as JSON.
+    """A function that a device offers: its effect, its part of the device, and its types as JSON.
 
     Attributes:
         name: Of the function, and on the socket.
@@ -75,12 +75,12 @@ class Operation:
 
     @property
     def effect(self) -> Effect:
-        """What it does."""
+        """Effect of the operation."""
         return self.declared.effect
 
     @cached_property
     def parameters(self) -> dict[str, TypeAdapter[Any]]:
-        """How each argument is made into JSON, and of it."""
+        """Type adapters that convert each argument to JSON and back."""
         return {name: TypeAdapter(self._hints[name]) for name in self.signature.parameters}
 
     @cached_property

@@ -41,7 +41,7 @@ async def change_profile(whatsapp: WhatsApp, change: ProfileChange) -> None:
 
 @has_effect(Effect.READ)
 async def privacy(whatsapp: WhatsApp) -> dict[str, str]:
-    """Who sees what: settings by our names, as WhatsApp's values (`all`, `contacts`, `none` …)."""
+    """Return who sees what: our names of settings, with WhatsApp's values (`all`, `contacts`, `none` …)."""
     return _settings(await whatsapp.call("get_privacy_settings"))
 
 

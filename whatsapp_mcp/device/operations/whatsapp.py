@@ -25,7 +25,7 @@ M = TypeVar("M", bound="Message")
 
 @dataclass(frozen=True, slots=True)
 class WhatsApp:
-    """What WhatsApp can be asked, and the archive, which learns of the answers.
+    """Access to WhatsApp through the client, and to the archive, which learns of the answers.
 
     Attributes:
         archive: For writing.

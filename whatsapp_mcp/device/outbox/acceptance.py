@@ -24,7 +24,7 @@ from whatsapp_mcp.models import Authorship, OutboxEntry, SendRequest, SendStatus
 from whatsapp_mcp.processes.tracing import carrier
 
 KEPT_FOR: Final = timedelta(days=1)
-"""How long a queued send waits for the connection before it fails."""
+"""Longest time that a queued send waits for the connection before it fails."""
 
 
 class Acceptance:

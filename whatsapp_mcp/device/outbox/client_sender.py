@@ -28,7 +28,7 @@ class CallClient(Protocol):
     """Calls a method of the current client; see `LocalDevice.call`."""
 
     async def __call__(self, method: str, params: Params | None = None, *, deadline: float) -> Any:
-        """Its answer."""
+        """Call the method and return the client's answer."""
         ...
 
 
@@ -71,7 +71,7 @@ class ClientSender:
         self._at_hand = at_hand
 
     async def compose(self, request: SendRequest) -> Composed:
-        """See `Sender.compose`.
+        """Build the message of a request, if the policy still allows sending it.
 
         Raises:
             Denied: The policy does not allow sending now.
@@ -82,7 +82,7 @@ class ClientSender:
         return await compose(request, self._archive, self._addresses, self._prepare, preview)
 
     async def hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
-        """See `Sender.hand_over`.
+        """Hand a message (base64) to the client that `handed_to` names; return {id, timestamp}.
 
         Raises:
             Denied: The policy does not allow sending now.
@@ -97,7 +97,7 @@ class ClientSender:
             await self._learn_lid(chat)
 
     async def unanswered(self, chat: str) -> None:
-        """See `Sender.unanswered`."""
+        """Have the silent client probed, and look up the LID of the chat."""
         self._doubt()
         await self._learn_lid(chat)
 

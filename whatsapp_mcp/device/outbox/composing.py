@@ -1,4 +1,4 @@
-"""What is sent, as WhatsApp's protobuf.
+"""Messages to send, as WhatsApp's protobufs.
 
 Whatever is a message of its own carries a `messageSecret`, as it does in WhatsApp's own apps: others seal
 with it what they say about the message, and the client library keeps it together with the message's id
@@ -54,7 +54,7 @@ CallClient = Callable[[str, dict[str, Any]], Awaitable[Any]]
 """(method, parameters) to the client's answer."""
 _SECRET_BYTES: Final = 32
 _WITHOUT_SECRET: Final = ADDON_KINDS - {"pin"}
-"""What is sent again when its answer is lost; a pin would show twice."""
+"""Kinds without a secret, which are sent again when the answer is lost; a pin would show twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Composed:
 
 
 def needs_nobody(request: SendRequest) -> bool:
-    """Whether the message of a request is made without the client, a web page or the decoder being asked."""
+    """Return whether a message can be built without the client, a web page or the decoder."""
     content = request.content
     if isinstance(content, TextContent):
         return not content.link_preview

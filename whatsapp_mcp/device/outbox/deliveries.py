@@ -43,7 +43,7 @@ LAST_ANSWER: Final = 240.0
 """Seconds after which no answer comes any more: the library gives each of its queries 75."""
 _RETRY_PAUSE: Final = 1.0
 _RETURNS: Final = 5
-"""How often a send is tried again because the client ended."""
+"""Most times that a send is tried again because the client ended."""
 _POISON: Final = "The client ended each time that this was handed to it."
 _NOT_PREPARED: Final = partial(
     Unsupported,
@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 
 class Sender(Protocol):
-    """Who makes messages and gives them to the current client."""
+    """A builder of messages that hands them to the current client."""
 
     async def compose(self, request: SendRequest) -> Composed:
         """The message of a request; what it needs of the current client it asks for.
@@ -167,7 +167,7 @@ class Deliveries:
         await self.hand_over(entry, prepared, tasks)
 
     async def _leaves(self, entry: OutboxEntry) -> bool:
-        """Whether a queued send may be handed over; its caller is told why it may not."""
+        """Check whether a queued send may be handed over; its caller gets the reason if not."""
         look = partial(self.obstacle, entry)
         try:
             obstacle = await contained(f"outbox: looking at send {entry.send_id}", look, _NOT_LOOKED_AT)
@@ -209,7 +209,7 @@ class Deliveries:
         return await contained(name, make, _NOT_PREPARED)
 
     async def take_back(self, entry: OutboxEntry, reason: str | None = None) -> None:
-        """It has not gone out, or may once more: it is next, unless it ends every client it is given to."""
+        """Queue again a send that has not gone out or may be repeated, unless it ended too many clients."""
         if self._has_ended_too_many(entry.send_id):
             if reason is None:
                 await self._outcomes.refused(entry, Rejected(f"{_POISON} It was not sent."))

@@ -64,15 +64,15 @@ class DeliveryEvidence:
         return f"{here} {await self._chat_keys(chat, surely=False)}"
 
     def is_here(self, handed_to: str) -> bool:
-        """Whether the client that it names is still the current one."""
+        """Check whether the client that a hand-over names is still the current one."""
         return handed_to.rpartition(" ")[0] == self.here()
 
     def is_over(self, handed_to: str) -> bool:
-        """Whether nothing of this hand-over can still go out."""
+        """Check whether nothing of a hand-over can go out any more."""
         return self._ended(int(handed_to.split()[2]))
 
     def is_of_this_device(self, handed_to: str) -> bool:
-        """Whether the companion that it names is still the one that is linked."""
+        """Check whether the companion that a hand-over names is still linked."""
         return handed_to.split()[1] == self.here().split()[1]
 
     async def message_id(self, secret: bytes) -> str | None:
@@ -84,7 +84,7 @@ class DeliveryEvidence:
         return await self._keys.message_id(secret)
 
     async def was_not_sent(self, handed_to: str, chat: str, secret: bytes | None, found: str | None) -> bool:
-        """Whether it is proved that a message did not go out, once its hand-over is over.
+        """Check whether a message is proved not to have gone out, once its hand-over is over.
 
         Args:
             secret: Of the message.
@@ -97,7 +97,7 @@ class DeliveryEvidence:
         return await self.was_not_encrypted(handed_to, chat)
 
     async def was_not_encrypted(self, handed_to: str, chat: str) -> bool:
-        """Whether it is proved that a message was encrypted for nobody in its chat.
+        """Check whether a message is proved to have been encrypted for nobody in its chat.
 
         The library sends it all the same when WhatsApp gives it no keys of the other's devices: to those of
         the own account alone (whatsmeow, `encryptMessageForDevices`).

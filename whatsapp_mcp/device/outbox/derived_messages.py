@@ -94,7 +94,7 @@ def _cards(cards: list[dict[str, Any]], context: E2E.ContextInfo) -> E2E.Message
 
 
 def edited(content: EditContent, target: Message, original: Proto | None) -> E2E.Message:
-    """What a message is once it is edited: its file, its quote and its mentions stay.
+    """Return the edited form of a message: its file, its quote and its mentions stay.
 
     Args:
         content: The new text, and who is mentioned in it.

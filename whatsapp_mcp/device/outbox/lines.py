@@ -22,7 +22,7 @@ from whatsapp_mcp.policy import gap
 from whatsapp_mcp.settings import CurrentSettings
 
 _AHEAD: Final = 50
-"""How many sends of a chat are looked at for the next one."""
+"""Number of sends of a chat among which the next one is chosen."""
 _LINES: Final = 8
 """Chats that are served at once."""
 
@@ -53,7 +53,7 @@ class Pacer:
         return gap(policy, self._last[1], now, self._chance)
 
     def take(self, chat: str, now: datetime) -> float:
-        """As `left`, for a send that goes then: what comes after it keeps its distance from that."""
+        """Record a send to a chat; return the seconds until it goes (`left`). The next gap starts then."""
         seconds = self.left(chat, now)
         self._excused.discard(chat)
         self._last = (chat, now + timedelta(seconds=seconds))
@@ -160,7 +160,7 @@ class Lines:
         return {chat: entry for chat, entry in first.items() if entry.status is SendStatus.QUEUED}
 
     def _waits_for_replies(self, entry: OutboxEntry) -> bool:
-        """Whether a reply would forbid it that may have come while the connection was down."""
+        """Check whether a reply that forbids the send may have come while the connection was down."""
         forbids = entry.request.unless_reply and entry.due_at is not None and entry.reason is None
         return entry.status is SendStatus.QUEUED and forbids and not self._knows_replies()
 
@@ -171,5 +171,5 @@ class Lines:
 
 
 def is_late(entry: OutboxEntry, now: datetime) -> bool:
-    """Whether a send waits no more: the time until which it was to go out is over."""
+    """Return whether the time until which a send was to go out is over."""
     return entry.expires_at is not None and entry.expires_at <= now

@@ -139,7 +139,7 @@ class Outbox:
 
     @property
     def ends(self) -> Counter[str]:
-        """How many sends ended how, by the state in which they are then."""
+        """Number of sends that ended in each state."""
         return self._outcomes.ends
 
     async def submit(
@@ -207,7 +207,7 @@ class Outbox:
         )
 
     async def _with_files(self, entry: OutboxEntry, deadline: datetime) -> SendResult:
-        """What became of a send; of an album once its files are settled too, at the latest then."""
+        """Return the result of a send; for an album, once its files are settled or the deadline passes."""
         if not isinstance(entry.request.content, AlbumContent):
             return entry.result
         self._wake.set()
@@ -291,7 +291,7 @@ class Outbox:
         await self._outcomes.withdrawn(await self._archive.outbox_get(send_id), error)
 
     async def outcome(self, send_id: int, wait: float) -> SendResult:
-        """What is known of a send after at most `wait` seconds."""
+        """Return what is known of a send after at most `wait` seconds."""
         deadline = self._clock.now() + timedelta(seconds=wait)
         return await self._with_files(await self._settled(send_id, wait), deadline)
 
@@ -318,7 +318,7 @@ class Outbox:
             logger.info("outbox: send %d was on its way or settled when its caller gave up", send_id)
 
     async def recover(self) -> None:
-        """What the last leader had handed over without an answer is unknown from now on."""
+        """Mark sends as unknown that the last leader handed over and that got no answer."""
         for send_id in await self._archive.outbox_quarantine():
             logger.error("outbox: send %d is damaged in the archive and was given up", send_id)
         self._outcomes.last_sent_at = await self._archive.outbox_last_sent()

@@ -146,13 +146,13 @@ class Outcomes:
             self.callers.settle(send_id, settled)
 
     async def refused(self, entry: OutboxEntry, error: WhatsAppError) -> None:
-        """It has not gone out this time."""
+        """Record that a send has not gone out this time, and settle its callers."""
         await self._told(error)
         ended = await self._archive.write(outbox.failed, entry.send_id, f"{error.code}: {error.message}")
         self._end(ended, error)
 
     async def withdrawn(self, entry: OutboxEntry, error: WhatsAppError) -> None:
-        """It waits in the queue and shall not go out any more.
+        """Record that a queued send shall not go out any more, and settle its callers.
 
         Raises:
             InvalidArgument: It is on its way.
@@ -161,6 +161,6 @@ class Outcomes:
         self._end(ended, error)
 
     def _end(self, entry: OutboxEntry, error: WhatsAppError) -> None:
-        """Whether it went out an earlier time is unknown, if anything is."""
+        """Count the end and settle the callers; UNKNOWN means that an earlier try may have gone out."""
         self.ends[entry.status] += 1
         self.callers.settle(entry.send_id, entry, error if entry.status is SendStatus.FAILED else None)

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def is_open(entry: OutboxEntry) -> bool:
-    """Whether something may yet be found out about a send without an answer."""
+    """Return whether the outcome of a send without an answer may still be found out."""
     return entry.status is SendStatus.UNKNOWN and entry.handed_to is not None
 
 

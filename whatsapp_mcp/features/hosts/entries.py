@@ -1,4 +1,4 @@
-"""What an entry that starts a program consists of where that is not command, args and env."""
+"""Entries that start a program in other forms than command, args and env."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from whatsapp_mcp.cli.hosts import Format
 
 
 def read(text: str) -> dict[str, Any]:
-    """What a file says.
+    """Parse a TOML file.
 
     Raises:
         ValueError: It is not TOML.

@@ -13,7 +13,7 @@ _UNBROKEN: Final = 1_000_000
 
 
 def read(text: str) -> dict[str, Any]:
-    """What a file says; nothing if it is empty.
+    """Parse a YAML file; an empty file gives an empty mapping.
 
     Raises:
         ValueError: It is not a mapping in one document of YAML.

@@ -1,4 +1,4 @@
-"""What is done of imports in the leader of an account."""
+"""The part of an account's leader that runs imports."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ async def _all(devices: Devices, _: ReadingArchive) -> tuple[ImportProgress, ...
 
 
 def _require_import(account: str, number: int) -> None:
-    """See that there is an import, before a person is asked about it.
+    """Check that an import exists, before a person is asked about it.
 
     Raises:
         InvalidArgument: There is none of this number.
@@ -280,7 +280,7 @@ class _Followed:
         self._line = _ProgressLine(sys.stderr if sys.stderr.isatty() and not as_json else None)
 
     async def __call__(self, devices: Devices, archive: ReadingArchive) -> ImportProgress:
-        """How it ended.
+        """Start the import, follow it until it is over, and return how it ended.
 
         Raises:
             KeyboardInterrupt: A second Ctrl-C; it goes on in a server that runs.
@@ -334,7 +334,7 @@ class _ProgressLine:
         self._out = out
 
     def show(self, progress: ImportProgress) -> None:
-        """How far it is."""
+        """Show how far an import is."""
         from whatsapp_mcp.archive.exporting import printable
         from whatsapp_mcp.features.imports.importing import how_far
 
@@ -398,7 +398,7 @@ def _told(over: ImportProgress) -> list[str]:
 
 
 def report_of(unknown: UnknownVersion) -> str:
-    """What a person can put into a report: names of tables and columns, and nothing that anybody wrote."""
+    """Return the text of a report: names of tables and columns, and nothing that anybody wrote."""
     tables = [f"{table}({', '.join(columns)})" for table, columns in unknown.tables]
     return "\n".join(["To report it, copy these lines:", f"user_version {unknown.number}", *tables])
 

@@ -41,7 +41,7 @@ _IN_A_TERMINAL: Final = "Any other file the user imports with `whatsapp-mcp arch
 
 
 class ImportData(TypedDict):
-    """How far an import is, and what it brought; `asks` are exported chats that need their `chat`."""
+    """The progress and result of an import; `asks` are exported chats that need their `chat`."""
 
     state: str
     file: str
@@ -78,7 +78,7 @@ async def import_messages(
 
 
 def _told(one: ImportProgress) -> str:
-    """How far it is, or what came of it."""
+    """Return a sentence on the progress or the result of an import."""
     from whatsapp_mcp.features.imports.importing import brought, how_far, left_out
 
     state = one.state.value
@@ -136,7 +136,7 @@ def _current(
 
 
 async def _followed(call: Call, services: Services, ticket: int) -> ImportProgress | None:
-    """How far the import is in a few seconds, or how it has ended; None if its server has."""
+    """Follow an import for a few seconds and return its progress or end; None if its server has ended."""
     ends = anyio.current_time() + _FOLLOWED
     while True:
         async with services.device() as device:
@@ -150,7 +150,7 @@ async def _followed(call: Call, services: Services, ticket: int) -> ImportProgre
 
 
 async def _text(services: Services, one: ImportProgress) -> Text | str:
-    """What is told, with why it failed and which exported chats a person has to assign.
+    """Return the report of an import, with why it failed and which exported chats a person must assign.
 
     Names of files and people may stand in either, so both come fenced.
     """

@@ -168,4 +168,4 @@ def _undoes(number: int) -> str:
 
 
 IMPORT_PAGES: Final = FeaturePages((Place(IMPORTS, "Imports"),), import_routes)
-"""What the pages of an account have of imports."""
+"""The pages of imports of an account."""

@@ -1,4 +1,4 @@
-"""What is asked of imports, and how far each is."""
+"""Requests for imports, and the progress of each import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from whatsapp_mcp.models import ExportMatch, ImportReport, ImportSource, ImportS
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What a person or an agent wants imported.
+    """The import that a person or an agent requests.
 
     Attributes:
         path: A file or a folder on the computer of the server that leads, from the root on.
@@ -39,7 +39,7 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True)
 class UnknownVersion:
-    """What a database of a version that is not known consists of, for a report.
+    """The tables of a database of an unknown version, for a report.
 
     Attributes:
         number: Its `user_version`.
@@ -51,7 +51,7 @@ class UnknownVersion:
 
 
 class ImportStep(StrEnum):
-    """What an import that runs is at."""
+    """Step that a running import is at."""
 
     OPENING = "opening"
     """The file is found, decrypted and looked at."""
@@ -63,7 +63,7 @@ class ImportStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """How far an import is.
+    """The progress of an import.
 
     Attributes:
         ticket: By which it is followed and cancelled while its leader runs; 0 for one of an earlier leader.
@@ -106,5 +106,5 @@ class ImportProgress:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is done about it any more."""
+        """True if the import has ended."""
         return self.ended is not None

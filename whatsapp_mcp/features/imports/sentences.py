@@ -1,4 +1,4 @@
-"""What the errors of the jobs that read foreign files may say, beside the sentences of `media/job.py`."""
+"""Sentences that errors of the jobs reading foreign files may use, besides those of `media/job.py`."""
 
 from __future__ import annotations
 

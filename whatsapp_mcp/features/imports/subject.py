@@ -1,4 +1,4 @@
-"""What the guard asks of an import: what an agent may have imported, and what a person reads before it."""
+"""The guard's view of an import: what an agent may have imported, and what a person reads before it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _BY_A_PERSON: Final = "Tell the user to run `whatsapp-mcp archive import`, or to
 
 
 def import_subject(request: object) -> ImportSubject | None:
-    """What the request of an import is about; None of any other."""
+    """Return the subject of an import's request; None for any other request."""
     return ImportSubject(request) if isinstance(request, ImportRequest) else None
 
 
 @dataclass(frozen=True, slots=True)
 class ImportSubject:
-    """What an import is about, as the guard sees it (`Subject`)."""
+    """The subject of an import, as the guard sees it (`Subject`)."""
 
     request: ImportRequest
 
@@ -37,7 +37,7 @@ class ImportSubject:
         return [self.request.chat] if self.request.chat else []
 
     async def limited(self, caller: Caller, settings: Settings) -> ImportRequest:
-        """What is imported; where an agent asks, by a path on which no link is left to be changed.
+        """Return the request; an agent's has a path on which no link is left to be changed.
 
         A person names any file but those that this process may have open.
 
@@ -59,7 +59,7 @@ class ImportSubject:
         return replace(request, path=str(allowed))
 
     async def asked(self) -> Asked:
-        """What a person is asked about it.
+        """Return the question to a person about the import.
 
         Raises:
             InvalidArgument: There is nothing at its path that can be imported.
@@ -70,6 +70,6 @@ class ImportSubject:
         return Asked(lines, "It is the chat with", place)
 
     async def digests(self) -> dict[str, str]:
-        """What the file or folder is known by (`identity_of`), under its path."""
+        """Return the digest of the file or folder (`identity_of`), under its path."""
         path = Path(self.request.path)
         return {self.request.path: await anyio.to_thread.run_sync(identity_of, path)}

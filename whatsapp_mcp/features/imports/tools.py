@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def import_tools(toolset: str) -> Sequence[ToolFunction]:
-    """What a toolset has of imports; loaded only where it has something."""
+    """Return the tools of imports in a toolset; they are loaded only where there are some."""
     if toolset != "chats":
         return ()
     from whatsapp_mcp.features.imports.import_tool import import_messages

@@ -1,4 +1,4 @@
-"""What operators see: the figures of this server's accounts, for Prometheus."""
+"""Metrics for operators: the figures of this server's accounts, for Prometheus."""
 
 from whatsapp_mcp.features.metrics.catalogue import ACCOUNT, METRICS, Figures, Metric, Values
 from whatsapp_mcp.features.metrics.gathering import MeteredAccount

@@ -49,7 +49,7 @@ def exposed(
 
 
 class _Snapshot:
-    """What the registry collects: the figures of one scrape."""
+    """Collector for the registry with the figures of one scrape."""
 
     def __init__(self, figures: Sequence[AccountFigures], library: str, further: c.Figures) -> None:
         self._figures = figures

@@ -1,4 +1,4 @@
-"""What is known of an account at one moment: from its files, and from its leader where one answers."""
+"""Figures of an account at one moment, from its files and from its leader if one answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MeteredAccount(Protocol):
 
     @property
     def account(self) -> str:
-        """Its local name."""
+        """The account's local name."""
         ...
 
     @property
@@ -50,7 +50,7 @@ class MeteredAccount(Protocol):
 
 
 class Waiting(NamedTuple):
-    """What waits for somebody.
+    """Approvals and webhook deliveries that need attention.
 
     Attributes:
         approvals: Questions that wait for a person.
@@ -66,7 +66,7 @@ class Waiting(NamedTuple):
 
 
 class Files(NamedTuple):
-    """What lies in the account's folder, in bytes.
+    """Disk usage of the account's folder, in bytes.
 
     Attributes:
         sizes: By the name of a database, its log included.
@@ -102,17 +102,17 @@ class AccountFigures:
 
     @property
     def is_led(self) -> bool:
-        """Whether a leader answers."""
+        """True if a leader answers."""
         return self.status is not None and self.status.state is not ConnectionState.OFFLINE
 
     @property
     def is_ready(self) -> bool:
-        """Whether the account can be used, as the probe tells."""
+        """True if the account can be used, by the rule of the readiness probe."""
         return obstacle(self.status, self.leader) is None
 
     @property
     def leads(self) -> bool:
-        """Whether this process leads the account."""
+        """True if this process leads the account."""
         return self.is_led and self.status is not None and self.status.leader_pid == os.getpid()
 
 
@@ -130,7 +130,7 @@ async def gather(accounts: Sequence[MeteredAccount]) -> list[AccountFigures]:
 
 
 async def figures_of(account: MeteredAccount) -> AccountFigures:
-    """What can be told of an account now; what a leader does not answer is left out, never old."""
+    """Collect the current figures of an account; values that no leader answers are None, never stale."""
     now = datetime.now(UTC)
     folder = account.current.now().account_folder(account.account)
     files = await anyio.to_thread.run_sync(_files, folder)

@@ -1,1 +1,1 @@
-"""What files say: the text of documents, the words in pictures, transcripts of speech."""
+"""Text of files: documents, words in pictures, transcripts of speech."""

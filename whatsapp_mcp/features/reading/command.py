@@ -1,4 +1,4 @@
-"""How the command `voice` is listed; its module is loaded when it is meant."""
+"""Entry of the command `voice`; its module is loaded only when the command is used."""
 
 from __future__ import annotations
 

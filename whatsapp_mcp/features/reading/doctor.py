@@ -45,7 +45,7 @@ def documents() -> Finding:
 
 
 async def _read_a_document(options: ReaderOptions) -> int | None:
-    """What the process takes, in bytes, that read a line of text, and looked for words in a picture."""
+    """Read a line of text and look for words in a picture; return the process's memory in bytes."""
     async with open_reader(options) as reader:
         await reader.document(b"Words")
         if options.words:
@@ -54,7 +54,7 @@ async def _read_a_document(options: ReaderOptions) -> int | None:
 
 
 def speech(loaded: Settings) -> Finding:
-    """What transcribes speech. A model is used, in the process that reads files; nothing is sent anywhere."""
+    """Check the speech engine. A local model transcribes silence; nothing is sent anywhere."""
     try:
         missing = why_no_speech(loaded)
         if missing is not None:

@@ -1,4 +1,4 @@
-"""What can read files here at the moment."""
+"""Readers that are available on this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def open_document_reader() -> AbstractAsyncContextManager[Reader]:
 
 
 def readers_of(settings: Settings) -> Readers:
-    """What can read here with these settings and what is installed; it may wait for a keyring."""
+    """Return the readers that settings and installed extras provide; may wait for a keyring."""
     try:
         speech, why = speech_options(settings), why_no_speech(settings)
     except WhatsAppError as error:  # its key cannot be had

@@ -50,6 +50,6 @@ class VoiceSettings(Section):
 
 
 def _is_near(host: str) -> bool:
-    """Whether a host is this computer, or an address of a private network."""
+    """Return whether a host is this computer, or an address of a private network."""
     address = address_of(host)
     return host == "localhost" if address is None else is_near(address)

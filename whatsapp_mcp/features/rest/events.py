@@ -31,7 +31,7 @@ PING_SECONDS: Final = 15
 """Between comments that keep the connection open."""
 _PREFIX: Final = "w"
 PATTERN: Final = f"^{_PREFIX}[0-9]{{1,18}}$"
-"""Of the id of an event."""
+"""Pattern of an event id."""
 
 
 def position(cursor: str | None) -> int | None:
@@ -85,7 +85,7 @@ async def _told(begin: Callable[[], Call], after: int) -> AsyncGenerator[ServerS
 
 
 class Event(NamedTuple):
-    """What is told of a change; `seq` is its number."""
+    """An event for a change; `seq` is the change's number."""
 
     seq: int
     kind: str
@@ -93,7 +93,7 @@ class Event(NamedTuple):
 
 
 async def events_of(call: Call, changes: tuple[Change, ...]) -> list[Event]:
-    """What the caller is told of these changes."""
+    """Return the events of these changes that the caller may read."""
     services = await call.services()
     found: list[Event] = []
     for change in await services.archive.readable(changes):
@@ -104,7 +104,7 @@ async def events_of(call: Call, changes: tuple[Change, ...]) -> list[Event]:
 
 
 async def _event(change: Change, services: Services) -> EventData | None:
-    """What is told of a change; None where it is of a message that is gone or may not be read."""
+    """Return the data of a change's event; None if its message is gone or may not be read."""
     message = None
     if change.kind in ABOUT_A_MESSAGE and change.ref is not None:
         try:

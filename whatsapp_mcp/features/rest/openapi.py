@@ -36,7 +36,7 @@ _ABOUT: Final = (
 
 
 class ErrorData(TypedDict):
-    """What went wrong, and what to do next; `approval` is the id of the question that a person was asked."""
+    """An error and what to do next; `approval` is the id of the question that a person was asked."""
 
     code: str
     message: str

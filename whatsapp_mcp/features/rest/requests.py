@@ -1,4 +1,4 @@
-"""What a request asks for: by whom it was sent, and the arguments in its body."""
+"""The sender of a request, and the arguments in its body."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _JSON: Final = "application/json"
 
 
 def requester_of(request: Request) -> Requester:
-    """Who sent a request: the principal of its token, and the program by the name that it gives itself."""
+    """Return the sender of a request: its token's principal, and the program's own name for itself."""
     principal = principal_of(request)
     client = client_name(request.headers.get("user-agent", "").partition("/")[0])
     caller = Caller(principal.name if principal else UNKNOWN.principal, client)
@@ -54,7 +54,7 @@ async def arguments_of(request: Request, tool: OfferedTool) -> dict[str, Any]:
 
 
 def is_json(request: Request) -> bool:
-    """Whether the body is JSON by its type, or empty."""
+    """Return whether the body is empty, or JSON by its content type."""
     given = request.headers.get("content-type")
     is_empty = given is None and request.headers.get("content-length", "0") == "0"
     return is_empty or (given or "").partition(";")[0].strip().lower() == _JSON

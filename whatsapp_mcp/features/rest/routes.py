@@ -34,10 +34,10 @@ _SEND_JSON: Final = "Send JSON with `Content-Type: application/json`."
 
 
 class Server(Protocol):
-    """Whose tools are called; asked at each request, since the policy may change what is offered."""
+    """The server of the tools; asked at each request, since the policy may change what is offered."""
 
     def offered_tools(self) -> Sequence[OfferedTool]:
-        """Those that the policy allows at all."""
+        """Return the tools that the policy allows at all."""
         ...
 
     def find_tool(self, name: str) -> OfferedTool | None:
@@ -112,7 +112,7 @@ class _Api:
         return await self._beside(files.TOOL, answer)
 
     async def _beside(self, name: str, answer: Callable[[OfferedTool], Awaitable[Response]]) -> Response:
-        """What is answered beside a tool; where the tool is not offered, this is not either."""
+        """Answer a request that belongs to a tool; 404 if there is no such tool."""
         tool = self.server.find_tool(name)
         return await _answered(tool, partial(answer, tool)) if tool else _no_such_tool(name)
 

@@ -1,4 +1,4 @@
-"""How the command line names the commands of webhooks: their module is loaded when one is meant."""
+"""Entry of the command `webhooks`; its module is loaded only when the command is used."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.feed import Batch
 
 ATTEMPTS: Final = 10
-"""How often a receiver may refuse an event, in about half an hour."""
+"""Most refusals of an event by a receiver, in about half an hour."""
 FIRST_PAUSE: Final = 5.0
 """Seconds after the first failure at most; doubled with each that follows."""
 LONGEST_PAUSE: Final = 600.0
@@ -48,27 +48,27 @@ class Feed(Protocol):
     """The change feed; as `ChangeFeed`."""
 
     def follow(self, after: int | None = None) -> AsyncGenerator[Batch]:
-        """As `ChangeFeed.follow`."""
+        """Yield batches of changes; implemented by `ChangeFeed.follow`."""
         ...
 
 
 class Events(Protocol):
-    """What is told of changes; as `WebhookEvents`."""
+    """Source of events for changes; implemented by `WebhookEvents`."""
 
     async def wanted(self, changes: Sequence[Change]) -> list[Change]:
-        """As `WebhookEvents.wanted`."""
+        """Return the changes that the webhook asks for."""
         ...
 
     async def event(self, change: Change) -> Event | None:
-        """As `WebhookEvents.event`."""
+        """Return the event for a change; None if nothing of the change may be sent or is left."""
         ...
 
     async def find(self, seq: int) -> Change | None:
-        """As `WebhookEvents.find`."""
+        """Return the change of a number; None if it is no longer kept."""
         ...
 
     def missed(self, after: int, seq: int) -> Event:
-        """As `WebhookEvents.missed`."""
+        """Return the event for undelivered changes that are no longer kept."""
         ...
 
 

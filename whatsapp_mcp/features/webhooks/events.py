@@ -51,7 +51,7 @@ class WebhookEvents:
         self._settings = settings
 
     async def wanted(self, changes: Sequence[Change]) -> list[Change]:
-        """Those of some changes that the webhook asks for."""
+        """Return the changes that the webhook asks for."""
         of_kind = [change for change in changes if change.kind in self._webhook.events]
         if not self._webhook.chats:
             return of_kind
@@ -65,7 +65,7 @@ class WebhookEvents:
         return any(names(text, facts) for text in self._webhook.chats)
 
     async def event(self, change: Change) -> Event | None:
-        """What is told of a change; None if the rules say nothing of it may leave, or nothing is left of it.
+        """Return the event for a change; None if the rules forbid sending it, or nothing of it is left.
 
         Raises:
             Busy: It could not be written down that it leaves.
@@ -90,7 +90,7 @@ class WebhookEvents:
         return found[0] if found and found[0].seq == seq else None
 
     def missed(self, after: int, seq: int) -> Event:
-        """What is told where changes are no longer kept that were not delivered.
+        """Return the event for undelivered changes that are no longer kept.
 
         Args:
             after: The last change that was delivered.
@@ -115,7 +115,7 @@ async def _message(archive: GuardedArchive, ref: int) -> Message | None:
 
 
 def names(text: str, chat: ChatFacts) -> bool:
-    """Whether a text of the settings names a chat: its number, its jid, or exactly its name.
+    """Return whether a text of the settings names a chat: its number, its jid, or exactly its name.
 
     A person's name is that of the phone's address book: anybody may call themselves as somebody else.
     """

@@ -93,4 +93,4 @@ def _replaying(name: str) -> str:
 
 
 WEBHOOK_PAGES: Final = FeaturePages((Place(WEBHOOKS, "Webhooks"),), webhook_routes)
-"""What the pages of an account have of webhooks."""
+"""The webhook pages of an account."""

@@ -32,7 +32,7 @@ _HEADERS: Final = {"User-Agent": "whatsapp-mcp", "Content-Type": "application/js
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is posted.
+    """An event as it is posted.
 
     Attributes:
         id: By which a receiver knows it again.
@@ -126,7 +126,7 @@ async def open_sender(
 
 
 def _failure(answer: httpx2.Response) -> Failure | None:
-    """What an answer means; what the receiver says beside the status is not repeated."""
+    """Return the failure that a response means, None for success; only the status is repeated."""
     if answer.is_success:
         return None
     status = answer.status_code

@@ -26,7 +26,7 @@ _NOT_IN_A_URL: Final = re.compile(r"[\x00-\x20\x7f#]")
 
 
 def _secret_place(value: str) -> str:
-    """Where a secret is."""
+    """Check that a value names the place of a secret, and return it."""
     if _SECRET.fullmatch(value) is None:
         # Without the value: somebody may have written the secret itself.
         raise ValueError("a secret is named as env:VARIABLE or keyring:NAME, and never written here")
@@ -83,7 +83,7 @@ class WebhookSettings(BaseModel):
 
     @model_serializer(mode="plain", when_used="json")
     def shown(self) -> str:
-        """What a page shows of it: the path of its URL may be a secret."""
+        """Return the text that a page shows, without the URL's path, which may be a secret."""
         return f"{self.name}: {self.origin}"
 
     @property
@@ -94,7 +94,7 @@ class WebhookSettings(BaseModel):
 
 
 def _is_private(host: str) -> bool:
-    """Whether a host is, as it is written, no address of the public internet. Names are looked up later."""
+    """Return whether a host, as it is written, is not a public address. Names are looked up later."""
     if (address := address_of(host)) is not None:
         return not is_public(address)
     name = host.rstrip(".")
@@ -112,7 +112,7 @@ Webhooks = Annotated[tuple[WebhookSettings, ...], AfterValidator(_each_has_a_nam
 
 
 def secret_variable(account: str) -> str | None:
-    """How the variables begin that hold secrets of an account's own webhooks; a word without `_` follows.
+    """Return the prefix of variables for secrets of an account's own webhooks; a word without `_` follows.
 
     `-` of a name becomes `__`. So none of them is another account's, in whatever way names begin each other.
 
@@ -125,7 +125,7 @@ def secret_variable(account: str) -> str | None:
 
 
 def own_webhook_faults(account: str, values: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """What webhooks in an account's own text may not say: each with the section and the key.
+    """List faults of webhooks in an account's own settings text, each with its section and key.
 
     Whoever writes it runs no machine, so it names no address that only the machine reaches, and no secrets of
     others.

@@ -24,7 +24,7 @@ Progress = Callable[[str], None]
 """Called with the name of each file that is done."""
 _INCREMENTAL: Final = 2
 _KEPT: Final = ("user_version", "application_id")
-"""What `sqlcipher_export` does not copy."""
+"""Pragmas that `sqlcipher_export` does not copy."""
 
 
 def encrypt(vault: Vault, databases: Sequence[Path], files: Sequence[Path], progress: Progress) -> None:
@@ -95,7 +95,7 @@ def _convert(path: Path, key: DatabaseKey | None, progress: Progress, *, encrypt
 
 
 def _is_encrypted(path: Path, key: DatabaseKey) -> bool:
-    """Whether the key opens it; an empty file is nothing's."""
+    """Return whether a file is encrypted with the key; False for an empty file."""
     if not path.stat().st_size:
         return False
     try:
@@ -139,7 +139,7 @@ def _rewrite(path: Path, key: DatabaseKey, *, encrypts: bool) -> None:
 
 
 def _counted(db: sqlite3.Connection) -> dict[str, int]:
-    """How many rows each table has."""
+    """Count the rows of each table."""
     found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     names = [name for (name,) in found.fetchall()]
     return {name: db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}  # noqa: S608

@@ -47,12 +47,12 @@ class DatabaseKey:
     may_be_plain: bool = False
 
     def to_bytes(self) -> bytes:
-        """As `from_bytes` takes it."""
+        """Encode the key for `from_bytes`."""
         return self.secret + bytes((self.may_be_plain,))
 
     @classmethod
     def from_bytes(cls, given: bytes) -> Self:
-        """What `to_bytes` made, `SIZE` bytes."""
+        """Decode a key from the `SIZE` bytes that `to_bytes` returned."""
         return cls(given[:-1], bool(given[-1]))
 
     @property
@@ -62,7 +62,7 @@ class DatabaseKey:
 
 
 def connect(path: Path | str, key: DatabaseKey | None, **options: Any) -> sqlite3.Connection:
-    """As `sqlite3.connect`, of a file that is encrypted where there is a key; a new one becomes so.
+    """Open a database as `sqlite3.connect` does, encrypted if there is a key; a new file becomes so.
 
     Raises:
         Unsupported: There is a key, and SQLCipher is not installed.

@@ -26,7 +26,7 @@ _TAG: Final = 16
 
 
 def sealed(path: Path) -> Path:
-    """Where the sealed form of a file is."""
+    """Return the path of a file's sealed form."""
     return path.with_name(path.name + SEALED)
 
 

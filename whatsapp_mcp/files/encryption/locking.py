@@ -18,7 +18,8 @@ _KEY_BYTES: Final = 32
 _SALT_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
 _COST: Final = 1 << 15
-"""Of scrypt, with blocks of 8: a tenth of a second and 32 MB a try, where a person's key could be guessed."""
+"""Cost of scrypt, with blocks of 8: a tenth of a second and 32 MB a try, in case a person's key can be
+guessed."""
 
 
 def new_files_key() -> bytes:

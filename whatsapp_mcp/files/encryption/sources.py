@@ -1,4 +1,4 @@
-"""Where a person's key is: in a file, with a command that prints it, or in the platform's keyring."""
+"""Sources of a person's key: a file, a command that prints it, or the platform's keyring."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _VERSION: Final = 1
 
 
 class Step(StrEnum):
-    """What is being done to the account's files; some are encrypted then, and some are plain."""
+    """An unfinished conversion of the account's files: some are encrypted, and some are plain."""
 
     ENCRYPTING = "encrypting"
     DECRYPTING = "decrypting"
@@ -47,17 +47,17 @@ class Vault:
 
     @property
     def exists(self) -> bool:
-        """Whether the account is encrypted, wholly or in part."""
+        """True if the account is encrypted, wholly or in part."""
         return self._file.exists()
 
     @property
     def step(self) -> Step | None:
-        """What was begun and has not ended."""
+        """The conversion that began and has not ended; None if there is none."""
         step = self._content().get("step") if self.exists else None
         return Step(step) if step else None
 
     def unlock(self) -> None:
-        """See that the person's key opens the account, if that is encrypted.
+        """Check that the person's key opens the account, if the account is encrypted.
 
         Raises:
             InvalidArgument: It is missing or wrong.

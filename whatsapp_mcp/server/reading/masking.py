@@ -63,11 +63,11 @@ class Masker:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the next long message might be masked as a whole."""
+        """True if the next long message might be masked as a whole."""
         return self._by_words < _RESERVE
 
     def mark(self) -> tuple[int, int, int]:
-        """What is left for the messages to come, for `back_to`."""
+        """Return the budget left for the messages to come, for `back_to`."""
         return self._closely, self._by_words, self._in_files
 
     def back_to(self, mark: tuple[int, int, int]) -> None:

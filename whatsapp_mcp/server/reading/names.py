@@ -18,7 +18,7 @@ TOGETHER: Final = 6
 """Words of their names together."""
 _KNOWN: Final = 1024
 SOMEBODY: Final = "somebody"
-"""Who is shown neither by name nor by number."""
+"""Label of a person shown neither by name nor by number."""
 
 
 class Names:
@@ -28,7 +28,7 @@ class Names:
         self._shown: dict[str, int] = {}
 
     def mark(self) -> int:
-        """How many are shown so far, for `back_to`."""
+        """Return the number of names shown so far, for `back_to`."""
         return len(self._shown)
 
     def back_to(self, mark: int) -> None:
@@ -66,7 +66,7 @@ def _cut(name: str) -> tuple[str, int | None]:
 
 @lru_cache(_KNOWN)
 def by_number(jid: str) -> str:
-    """Who has this address, without a name."""
+    """Return the number of an address, or else its jid; `SOMEBODY` if the jid is invalid."""
     with suppress(InvalidArgument):
         return Jid.parse(jid).number or jid
     return SOMEBODY

@@ -29,7 +29,7 @@ _PATIENCE: Final = 2.0
 
 
 class Seen(Enum):
-    """What a caller is told of an item: all, that there is one, or nothing."""
+    """Visibility of an item to the caller: shown in full, only counted, or hidden."""
 
     SHOWN = auto()
     COUNTED = auto()

@@ -49,7 +49,7 @@ _SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
 
 @dataclass(slots=True)
 class View:
-    """How one call sees the archive.
+    """One call's view of the archive.
 
     Attributes:
         withholds: Strangers' words stay back, codes are masked, names are cut.
@@ -86,11 +86,11 @@ class View:
     own: frozenset[str] = frozenset()
 
     def verdict(self, chat: str) -> Verdict | None:
-        """What a rule says of reading this chat."""
+        """Return the verdict of the reading rules on a chat; None if no rule applies."""
         return self.verdicts.get(chat) if self.verdicts else None
 
     def keeps_back(self, message: Message) -> bool:
-        """Whether a list leaves out something of a message."""
+        """Return whether a list omits part of a message."""
         verdict = self.verdict(message.chat)
         if verdict == "ask":
             return True
@@ -226,7 +226,7 @@ class View:
         return by_number(jid) if shown is None else shown
 
     def _cut(self, name: str) -> str | None:
-        """As `Names.cut`; where words are asked for, all names stand, and count as words that were read."""
+        """Cut a name like `Names.cut`; when words are opened, keep all names and count them as words read."""
         shown = self.names.cut(name)
         if shown is None and self.opens:
             self.strangers = True
@@ -234,7 +234,7 @@ class View:
         return shown
 
     def _mentions(self, mentions: Mapping[str, Mention]) -> dict[str, Mention]:
-        """Who is mentioned; somebody whose name is one too many stays as the number in the text."""
+        """Return the mentions to show; a stranger whose name exceeds the limit stays a number in the text."""
         shown: dict[str, Mention] = {}
         for key, one in mentions.items():
             name = self._cut(one.name) if one.stranger else cut_name(one.name) if one.from_me else one.name
@@ -329,7 +329,7 @@ def _is_of_same_author(one: Message, other: Message) -> bool:
 
 
 def _says_something(message: Message) -> bool:
-    """Whether there is anything in a message that its author made up."""
+    """Return whether a message has any content that its author made up."""
     if message.revoked_at is not None or message.kind in _SILENT:
         return False
     return bool(message.text or message.media or message.poll or message.details or message.quote)

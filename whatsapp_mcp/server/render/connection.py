@@ -16,7 +16,7 @@ from whatsapp_mcp.server.render.times import rfc3339
 
 
 class FilesData(TypedDict):
-    """How far fetching and reading of files has come."""
+    """Progress of fetching and reading files."""
 
     to_fetch: int
     to_read: int
@@ -67,7 +67,7 @@ class QrData(TypedDict):
 
 
 class LinkCardData(TypedDict):
-    """What the card of linking shows.
+    """Content of the linking card.
 
     `qr` is a picture as a data URI, `seconds` how long it or the code is valid, `history` the percentage of
     the phone's history that has come, None when none is coming.
@@ -86,7 +86,7 @@ class LinkCardData(TypedDict):
 
 
 class LinkData(TypedDict):
-    """How far linking has come."""
+    """Progress of linking."""
 
     state: str
     qr: QrData | None
@@ -131,7 +131,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
 
 
 def link_data(link: LinkState, zone: tzinfo) -> LinkData:
-    """How far linking has come."""
+    """Return the progress of linking."""
     qr = QrData(text=link.qr.text, expires_at=rfc3339(link.qr.expires_at, zone)) if link.qr else None
     return LinkData(
         state=link.state.value,
@@ -146,7 +146,7 @@ def link_data(link: LinkState, zone: tzinfo) -> LinkData:
 def link_card_data(
     status: ConnectionStatus, link: LinkState, name: str | None, messages: int, now: datetime
 ) -> LinkCardData:
-    """How far linking has come, for the card.
+    """Return the progress of linking, for the card.
 
     Args:
         status: Of the connection.

@@ -210,7 +210,7 @@ def _add_last(data: ChatData, last: LastMessage, zone: tzinfo) -> None:
 
 
 def _words(last: LastMessage, zone: tzinfo, *, direct: bool) -> str:
-    """What a message says; of what is no text its kind, too."""
+    """Return the words of a chat's last message, with its kind unless it is plain text."""
     if last.revoked:
         return deleted_text(direct=direct)
     if last.heard:
@@ -233,12 +233,12 @@ def _mentioned(mention: Mention) -> str:
 
 
 def withheld_text(ref: str, count: int = 1) -> str:
-    """What stands for words that are withheld, and how they are opened."""
+    """Return the placeholder for withheld words, which says how to open them."""
     return f"[a stranger wrote{f' ({count} messages)' if count > 1 else ''}: open {ref}]"
 
 
 def deleted_text(*, direct: bool) -> str:
-    """What stands for a message that was deleted for everyone: in a group an admin may have done it."""
+    """Return the placeholder for a message deleted for everyone; in a group an admin may have done it."""
     return "[deleted by sender]" if direct else "[deleted]"
 
 
@@ -335,7 +335,7 @@ def _add_relations(data: MessageData, message: Message) -> None:
 
 
 def _reply_to(quote: Quote) -> dict[str, Any]:
-    """What is answered; who is said to have written what is not in the archive nobody has seen."""
+    """Return the quoted message; its sender is named only if the archive has that message."""
     data: dict[str, Any] = {
         "message_id": identifier(quote.message_id),
         "ref": ref_of(quote.ref),
@@ -351,7 +351,7 @@ def _reply_to(quote: Quote) -> dict[str, Any]:
 
 
 def media_data(media: Media) -> dict[str, Any]:
-    """What is known of a file, without the unknown."""
+    """Return the known properties of a file; unknown ones are omitted."""
     known = {
         "mime_type": media.mime_type and media_type(media.mime_type),
         "file_name": None if media.file_name is None else clean_line(media.file_name),

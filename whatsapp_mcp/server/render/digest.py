@@ -34,7 +34,7 @@ class NewsData(TypedDict):
 
 
 class DigestData(TypedDict):
-    """What was said since a time, the chat with the newest message first; `others` counts further chats."""
+    """Messages since a time, the chat with the newest message first; `others` counts further chats."""
 
     since: str
     chats: list[NewsData]
@@ -65,7 +65,7 @@ def digest_shown(found: Digest, since: datetime, now: datetime, zone: tzinfo) ->
 
 
 def _fitting(blocks: Sequence[Sequence[str]]) -> int:
-    """How many chats the budget has room for."""
+    """Return the number of chats that fit the budget."""
     room = BUDGET - _AROUND
     for count, block in enumerate(blocks):
         if (room := room - length(block)) < 0:
@@ -82,7 +82,7 @@ def _block(chat: NewsData, today: str, width: int) -> list[str]:
 
 
 def _line(message: MessageData, today: str, view: View) -> str:
-    """Who a direct chat is with, is named above."""
+    """Return the line of a message; the other person of a direct chat is named in the heading above."""
     who = f" {sender_of(message, message)[0]}" if "from_me" in message or "sender" in message else ""
     at = short_stamp(message["timestamp"], today)
     line = f"{message['ref']} {at}{who}{notes_of(message, view)}: {body_of(message, message, view)}"

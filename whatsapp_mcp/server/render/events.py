@@ -1,4 +1,4 @@
-"""What a program is told of one change: the shape of every event that leaves by itself."""
+"""Change events for programs: the shape of every event that is sent unprompted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class EventData(TypedDict):
 
 
 def event_data(change: Change, message: Message | None, zone: tzinfo) -> EventData:
-    """What is told of a change.
+    """Return the event for a change.
 
     Args:
         change: One that whoever hears of it may hear of (`GuardedArchive.readable`).

@@ -1,4 +1,4 @@
-"""What stands in brackets for what is no plain text: `[image 340 kB]`, `[product “Boat” 12.00 EUR]`.
+"""Bracketed labels of messages other than plain text: `[image 340 kB]`, `[product “Boat” 12.00 EUR]`.
 
 Polls, and posts of channels, are for programs alone.
 """
@@ -19,7 +19,7 @@ from whatsapp_mcp.server.render.times import DAY, day_of, time_of_day
 FILE_NAME: Final = 60
 """Characters of a file's name in a line."""
 WHOLE_FILE_NAME: Final = 300
-"""As `FILE_NAME`, where nothing is cut: the archive keeps 255."""
+"""Most characters of a file's name where nothing is cut; the archive keeps 255."""
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{2,4})?")
 CHOICE: Final = 40
 CHOICES_SHOWN: Final = 12
@@ -66,7 +66,7 @@ def kind_text(
 
 
 def what_of(details: Mapping[str, Any] | None) -> str | None:
-    """What a message is, where its kind does not say it: a product, an invite to a group."""
+    """Return the subtype that a message's kind does not express, such as a product or a group invite."""
     found = details or {}
     return found.get("what") or ("choices" if found.get("choices") else None)
 
@@ -134,13 +134,13 @@ def _of_event(details: Mapping[str, Any]) -> list[str]:
 
 
 def _place(details: Mapping[str, Any]) -> str:
-    """Where it is, and how exactly that is known."""
+    """Return the coordinates, and their accuracy if it is known."""
     place = f"{_degrees(details['latitude'])},{_degrees(details['longitude'])}"
     return f"{place} ±{details['accuracy']} m" if "accuracy" in details else place
 
 
 def _degrees(value: float) -> str:
-    """To a metre."""
+    """Format degrees to a precision of about a metre."""
     return f"{value:.5f}".rstrip("0").rstrip(".")
 
 

@@ -45,7 +45,7 @@ _PLAIN_FILE: Final = frozenset(
         *("reading", "status"),
     }
 )
-"""What a file in an album may have beside the album's line, which need not be shown."""
+"""Keys of a file in an album that the album's line covers; a file with no others is not shown."""
 _UNTOLD_STATUS: Final = frozenset({None, "sent", "delivered", "read"})
 _SNIPPET: Final = 400
 Detail = Literal["concise", "full"]
@@ -91,7 +91,7 @@ def _is_plain_file(message: MessageData) -> bool:
 
 
 def is_heard(message: MessageData) -> bool:
-    """Whether a message is a voice note whose words are shown."""
+    """Return whether a message is a voice note whose transcript is shown."""
     return message["kind"] == MessageKind.VOICE and "text" in message.get("reading", {})
 
 
@@ -102,7 +102,7 @@ def heard_mark(message: MessageData) -> str:
 
 
 def heard_text(message: MessageData, limit: int, *, full: bool) -> str:
-    """What is said in a voice note, in quotes: somebody spoke, and something else wrote it down.
+    """Return the transcript of a voice note, in quotes because a program wrote it, not the speaker.
 
     Args:
         message: As structured content.
@@ -140,7 +140,7 @@ def quoted(text: str, limit: int) -> str:
 
 
 def cut(text: str, limit: int, more: str = "") -> str:
-    """As `quoted`, of clean text; `more` says how to see what was cut."""
+    """Cut clean text as `quoted` does; `more` says how to see the rest."""
     line = one_line(text)
     return line if len(line) <= limit else f"{line[:limit]}… (+{len(line) - limit} characters{more})"
 
@@ -152,25 +152,25 @@ def address(jid: str) -> str:
 
 
 def chat_called(jid: str, name: str, stranger: bool) -> str:
-    """What a chat is called in a sentence of ours; the names of groups and channels are quoted."""
+    """Return a chat's name for use in a sentence; the names of groups and channels are quoted."""
     if not name or name == jid:
         return address(jid)
     return called(name, stranger) if is_person(jid) else titled(name)
 
 
 def named(chat: Chat) -> str:
-    """As `chat_called`."""
+    """Return the name of a chat, as `chat_called` gives it."""
     return chat_called(chat.jid, chat.name, chat.stranger)
 
 
 def place_of(message: Message) -> str:
-    """What the chat of a message is called, as `chat_called`."""
+    """Return the name of a message's chat, as `chat_called` gives it."""
     return chat_called(message.chat, message.chat_name, message.chat_stranger)
 
 
 @dataclass(slots=True)
 class View:
-    """How much of each message a list shows; `more` says how to see what was cut."""
+    """Amount of each message that a list shows; `more` says how to see what was cut."""
 
     full: bool
     limit: int
@@ -178,14 +178,14 @@ class View:
 
 
 def view_of(detail: Detail, limit: int) -> View:
-    """How a list of this detail shows messages, with so many characters of each."""
+    """Return the view for a list of this detail, with at most `limit` characters of each message."""
     if detail == "concise":
         return View(False, limit, ": detail=full")
     return View(True, limit, ": a smaller limit" if limit < FULL_PAGE else "")
 
 
 def body_of(message: MessageData, where: WhereData, view: View) -> str:
-    """What the message says, on one line."""
+    """Return the content of a message on one line."""
     if "revoked_at" in message:
         return deleted_text(direct=is_person(where.get("chat", "")))
     if withheld := message.get("withheld"):
@@ -225,7 +225,7 @@ def _options(poll: Sequence[Mapping[str, Any]], width: int) -> str:
 
 
 def _answers(quote: Mapping[str, Any]) -> str:
-    """To what a reply answers; who wrote what the archive does not have, nobody but the replier says."""
+    """Return the note on the message that a reply quotes; outside the archive its author is unknown."""
     if quote["ref"] is not None:
         return f"re {quote['ref']}"
     if not quote["text"]:
@@ -272,13 +272,14 @@ _NOTES: Final[dict[str, _Note]] = {
     "kept_by": _kept,
     "status": _status,
 }
-"""What of a message stands in brackets before its words, in this order; an empty note is left out."""
+"""Functions that write the bracketed notes before a message's words, by key and in this order; an empty note
+is left out."""
 _NOTED: Final = frozenset((*_NOTES, "forwarded", "reactions", "reading"))
 """The keys that `notes_of` shows; most messages have none of them."""
 
 
 def notes_of(message: MessageData, view: View) -> str:
-    """What is to be known of a message before its words: ` (re #12, edited) {👍2} 🎤 0:42`."""
+    """Return the notes before a message's words: ` (re #12, edited) {👍2} 🎤 0:42`."""
     notes = [note for key, told in _NOTES.items() if key in message and (note := told(message, view))]
     text = f" ({', '.join(notes)})" if notes else ""
     if "forwarded" in message:
@@ -303,7 +304,7 @@ def _reactions(reactions: Sequence[Mapping[str, Any]], view: View) -> str:
 
 
 def _was(message: MessageData, view: View) -> str:
-    """What an edited message said before."""
+    """Return the earlier texts of an edited message."""
     earlier = message.get("earlier", [])
     if "revoked_at" in message or not earlier:
         return ""
@@ -314,7 +315,7 @@ def _was(message: MessageData, view: View) -> str:
 
 
 def sender_of(message: MessageData, where: WhereData) -> tuple[str, str]:
-    """What the sender is called, and their jid; the owner's jid is not shown."""
+    """Return the name and the jid of the sender; the owner's jid is not shown."""
     if "from_me" in message:
         return "me", ""
     if "sender" in message:
@@ -324,7 +325,7 @@ def sender_of(message: MessageData, where: WhereData) -> tuple[str, str]:
 
 
 def chat_of(where: WhereData) -> str:
-    """What a chat is called inside the fence; a channel, which writes itself, chose its name."""
+    """Return a chat's name for use inside the fence; a channel's counts as chosen by a stranger."""
     jid, name = where.get("chat", ""), where.get("chat_name")
     if not name or name == jid:
         return address(jid)

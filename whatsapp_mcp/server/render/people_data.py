@@ -104,7 +104,7 @@ class ChangedGroupData(TypedDict):
 
 
 class ChangedMembersData(TypedDict):
-    """For whom it was done, and why for others not, by jid."""
+    """Members who were changed, and for the others the reason of the refusal, by jid."""
 
     jid: str
     done: list[str]
@@ -149,13 +149,13 @@ class JoinRequestData(TypedDict):
 
 
 class JoinRequestsData(TypedDict):
-    """Who asks to join."""
+    """Requests to join a group."""
 
     requests: list[JoinRequestData]
 
 
 class CommunityData(TypedDict):
-    """Whether a group is in a community."""
+    """Membership of a group in a community."""
 
     jid: str
     community: str

@@ -1,4 +1,4 @@
-"""What was read in a file, as an answer of its own: which part of it was asked for, and how to go on."""
+"""Text read in a file, as an answer of its own: the requested part, and how to continue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from whatsapp_mcp.server.render.kinds import duration_text, language_shown
 HEARD: Final = "🎤"
 """Stands before the words of a voice note, among what nobody else writes: no name of others has it."""
 _PROBLEMS: Final = {"MEDIA_UNAVAILABLE": "expired", "TOO_LONG": "too large"}
-"""What is said of a file by the code of its problem."""
+"""Description of a file's problem, by the problem's code."""
 _ROOM: Final = LIMIT - 3_000
 """Characters of an answer for what was read: the rest is for what is said of it."""
 _HEAD: Final = 16
@@ -41,7 +41,7 @@ class PageData(TypedDict):
 
 
 class ReadingData(TypedDict):
-    """What was read in a file: of `pages` pages some, and with `next` as `pages` more.
+    """Text read in a file: some of its `pages` pages; pass `next` as `pages` for more.
 
     `kind` is `document`, `picture` or `transcript`; `pages_in_file` counts those that were not read, too.
     """
@@ -226,7 +226,7 @@ def _notes(data: ReadingData, *, cut: bool) -> list[str]:
 
 
 def file_facts(message: Message) -> dict[str, Any]:
-    """What was read in the file, or why nothing was, as structured content; no problem that may pass."""
+    """Return the text read in a file, or its final problem, as structured content."""
     if read := message.reading:
         known = {
             "kind": read.kind.value,

@@ -15,7 +15,7 @@ from whatsapp_mcp.server.render.times import rfc3339, stamp
 
 
 class SentData(TypedDict):
-    """What is known of a send. `send_id` names it until WhatsApp has given it a `message_id`.
+    """State of a send. `send_id` identifies it until WhatsApp has given it a `message_id`.
 
     `at` says when it is to go out, while it is scheduled.
     """
@@ -31,7 +31,7 @@ class SentData(TypedDict):
 
 
 class DeliveryData(TypedDict):
-    """How far a message came with one person."""
+    """Delivery state of a message for one person."""
 
     contact: str
     delivered_at: str | None
@@ -40,7 +40,7 @@ class DeliveryData(TypedDict):
 
 
 class CountsData(TypedDict):
-    """Of how many people it is read, only delivered, or nothing is known."""
+    """Numbers of people who read a message, only received it, or of whom nothing is known."""
 
     read: int
     delivered: int
@@ -56,7 +56,7 @@ class ReportData(SentData):
 
 
 def sent_data(result: SendResult, zone: tzinfo) -> SentData:
-    """What is known of a send."""
+    """Return the state of a send."""
     data = SentData(
         message_id=result.message_id and identifier(result.message_id),
         ref=ref_of(result.ref),

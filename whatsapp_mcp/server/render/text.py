@@ -63,7 +63,7 @@ LONG: Final = 40
 EXPLAINED: Final = ". A line without a sender is of the sender above"
 """Goes on with the heading of a list."""
 _LIKE_A_HEAD: Final = re.compile(r"[:꞉∶ː˸։׃︓﹕：]\s|[#﹟＃]\s?\d")
-"""What somebody may write so that their words seem to be a further line: the end of a head, or a ref."""
+"""Pattern of text that could pass for the start of another line: the end of a head, or a ref."""
 _OPENS_NOTES: Final = ("(", "{", HEARD)
 FULL_TEXT: Final = 4000
 SHORTEST_TEXT: Final = 30
@@ -109,7 +109,7 @@ def _moment(when: datetime, zone: tzinfo) -> str:
 
 
 def _until(end: datetime, zone: tzinfo) -> str:
-    """Whether the last day is among them is said."""
+    """Return the end of a range, which says whether the last day is included."""
     if _begins_a_day(end, zone):
         return f"until {day_of(stamp(end - timedelta(seconds=1), zone))} inclusive"
     return f"before {_moment(end, zone)}"
@@ -120,7 +120,7 @@ def _begins_a_day(when: datetime, zone: tzinfo) -> bool:
 
 
 def _suits(page: MessagesData) -> bool:
-    """Whether a page is long, and its messages come one after the other in one chat."""
+    """Return whether a page is long and its messages follow one another in one chat."""
     messages = page["messages"]
     return "chat" in page and len(messages) > LONG and not any("context" in message for message in messages)
 
@@ -174,7 +174,7 @@ def _message_lines(page: MessagesData, detail: Detail, *, short: bool) -> list[s
 
 
 def fitting_texts(texts: Iterable[str]) -> int:
-    """How many of these messages a concise list has room for without cutting their texts further."""
+    """Return how many of the messages fit a concise list without cutting their texts further."""
     room, count = _ROOM, 0
     for text in texts:
         room -= min(len(text), CONCISE_TEXT) + _HEAD
@@ -228,7 +228,7 @@ def messages_text(
 
 
 def _withheld_hits(page: MessagesData) -> list[str]:
-    """What a search found in words that are withheld, and how it is opened; no name stands in it."""
+    """Return a note on search hits in withheld words and how to open them; it contains no name."""
     chats = page.get("withheld_hits", [])
     if not chats:
         return []
@@ -246,7 +246,7 @@ def _withheld_hits(page: MessagesData) -> list[str]:
 
 
 def more(cursor: str | None) -> list[str]:
-    """How to go on, when there is more."""
+    """Return the line that says how to continue, if there is more."""
     return [f"More: cursor={cursor}"] if cursor else []
 
 
@@ -281,7 +281,7 @@ def _chat_line(chat: ChatData, today: str, detail: Detail, width: int, *, unique
 
 
 def _last_words(chat: ChatData, width: int) -> str:
-    """Who wrote last, and what; of a call or a notice also what was said before it."""
+    """Return a chat's last sender and words; for a call or notice, also the words before it."""
     who = ""
     if "last_from_me" in chat:
         who = " me"
@@ -326,7 +326,7 @@ def person_line(contact: Contact) -> str:
 
 
 def contact_line(contact: Contact) -> str:
-    """As `person_line`, with what they call themselves where the owner calls them otherwise."""
+    """Return the `person_line`, with the person's own name if the owner calls them otherwise."""
     line = person_line(contact)
     own = contact.push_name
     known = own in {None, "", contact.name} or chosen_name(own or "") == chosen_name(contact.name)

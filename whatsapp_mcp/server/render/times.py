@@ -11,9 +11,9 @@ from whatsapp_mcp.text.zone import local
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MILLISECONDS: Final = 10**11
 DAY: Final = slice(10)
-"""Where the day stands in a time in RFC 3339."""
+"""Slice of the day in an RFC 3339 time."""
 TIME: Final = slice(11, 16)
-"""Where hours and minutes stand."""
+"""Slice of the hours and minutes in an RFC 3339 time."""
 
 
 def stamp(moment: datetime, zone: tzinfo) -> str:
@@ -24,7 +24,7 @@ def stamp(moment: datetime, zone: tzinfo) -> str:
 
 
 def stamp_of_number(value: Any, zone: tzinfo) -> str | None:
-    """As `stamp`, of seconds since 1970, or milliseconds where seconds would be thousands of years ahead."""
+    """Return the `stamp` of seconds since 1970, or of milliseconds if seconds would be millennia ahead."""
     try:
         seconds = value / 1000 if value > _MILLISECONDS else value
         return stamp(datetime.fromtimestamp(seconds, UTC), zone) if seconds > 0 else None
@@ -33,7 +33,7 @@ def stamp_of_number(value: Any, zone: tzinfo) -> str | None:
 
 
 def rfc3339(moment: datetime | None, zone: tzinfo) -> str | None:
-    """As `stamp`; None stays None."""
+    """Return the `stamp` of a moment; None stays None."""
     return None if moment is None else stamp(moment, zone)
 
 
@@ -60,12 +60,12 @@ def when(moment: datetime, zone: tzinfo) -> str:
 
 
 def short(moment: datetime, zone: tzinfo, now: datetime) -> str:
-    """As short as it stays clear: `14:03` today, `24 Nov 14:03` this year, else `2025-11-24`."""
+    """Format a moment briefly: `14:03` today, `24 Nov 14:03` this year, else `2025-11-24`."""
     return short_stamp(stamp(moment, zone), stamp(now, zone))
 
 
 def short_stamp(then: str, now: str) -> str:
-    """As `short`, of times in RFC 3339."""
+    """Format a time as `short` does, with times in RFC 3339."""
     if then[DAY] == now[DAY]:
         return time_of_day(then)
     year, month, day = then[DAY].split("-")

@@ -42,7 +42,7 @@ GOES_OUT: Final = 5.0
 
 
 class ApprovalData(TypedDict):
-    """What became of a question to the user."""
+    """Outcome of a question to the user."""
 
     approval: str
     state: str
@@ -76,7 +76,7 @@ async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result
 
 
 async def _decision(services: Services, decided: Approval, told: str, wait: float) -> Result:
-    """What the model is told; of a send that was let go, what the tool that sent it would have told."""
+    """Return the decision for the model; for an approved send, the result its tool would have returned."""
     data = ApprovalData(approval=identifier(decided.id), state=decided.state.value)
     head = f"{identifier(decided.id)} {decided.state}: {told}"
     if decided.state is ApprovalState.OPEN:
@@ -91,7 +91,7 @@ async def _decision(services: Services, decided: Approval, told: str, wait: floa
 
 
 async def _settled(services: Services, send_id: int, wait: float) -> SendReport:
-    """What became of a send, as soon as it is known, or after so many seconds."""
+    """Wait for the outcome of a send, at most `wait` seconds, and return its report."""
     end = anyio.current_time() + wait
     while True:
         after = await services.archive.last_change()
@@ -120,7 +120,7 @@ _BECAME: Final = {
 
 
 class ApprovalCardData(TypedDict):
-    """What is asked, line by line as the person sees it, and what became of it; pictures are data URIs."""
+    """The question, line by line as the person sees it, and its outcome; pictures are data URIs."""
 
     id: str
     state: str
@@ -132,7 +132,7 @@ class ApprovalCardData(TypedDict):
 
 
 async def _card(services: Services, approval: Approval, told: str) -> ApprovalCardData:
-    """What the card shows.
+    """Return the content of the card.
 
     Args:
         services: Of the call.

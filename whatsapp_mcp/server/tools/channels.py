@@ -90,7 +90,7 @@ class ChannelsData(TypedDict):
 
 
 class FollowingData(TypedDict):
-    """Whether the user follows a channel now."""
+    """A channel, and whether the user follows it now."""
 
     jid: str
     following: bool
@@ -212,7 +212,7 @@ def _post_line(post: ChannelPost, who: str) -> str:
 
 
 def _reactions(post: ChannelPost) -> Counter[str]:
-    """How often each emoji; what is no emoji is one kind."""
+    """Count the reactions by emoji; all that are not an emoji count as one kind."""
     counted = Counter[str]()
     for emoji, count in post.reactions.items():
         counted[reaction_shown(emoji)] += count

@@ -45,7 +45,7 @@ class ChangedChatData(TypedDict):
 
 
 class DeletedChatData(TypedDict):
-    """How many messages of a chat were deleted here, and how many that waited will not be sent."""
+    """Counts of a chat's messages deleted here, and of its waiting sends that were cancelled."""
 
     chat: str
     deleted: int
@@ -144,7 +144,7 @@ def _span(where: MessageFilter, zone: tzinfo) -> list[str]:
 
 
 def _completeness(covered: Coverage, zone: tzinfo) -> str:
-    """Whether the archive has the whole chat, and what came from where, in a few sentences."""
+    """Describe in a few sentences whether the archive has the whole chat, and the sources of its parts."""
     told = _sources(covered, zone)
     if covered.complete and not covered.gaps:
         return f"{told} The archive of this chat is complete."
@@ -160,7 +160,7 @@ def _completeness(covered: Coverage, zone: tzinfo) -> str:
 
 
 def _sources(covered: Coverage, zone: tzinfo) -> str:
-    """What came from which import, and what over the connection; nothing where there was no import."""
+    """Describe the messages from each import and from the connection; empty without an import."""
     if not covered.imports:
         return ""
     told = [

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _TAKEOVER_PAUSE: Final = 0.5
 _POLL: Final = 0.05
 _EXPIRY_SLACK: Final = timedelta(seconds=1)
-"""How early the library may withdraw its last code."""
+"""Time by which the library may withdraw its last code early."""
 FIRST_ANSWER_LIMIT: Final = 2.0
 """Seconds that the status waits for a server that has just started: some hosts start one per call."""
 _UNLINKED: Final = frozenset({ConnectionState.UNLINKED, ConnectionState.LINKING})
@@ -82,7 +82,7 @@ async def connection_status(call: Call) -> Result:
 
 
 async def unheard(services: Services) -> tuple[str, ...]:
-    """What an empty answer says while the connection is down: that nothing is here, not that nobody wrote."""
+    """Return a note for empty answers while the connection is down: messages may be missing here."""
     try:
         async with services.devices.use() as device:
             status = await device.do(control.status)
@@ -212,7 +212,7 @@ async def _outcome(
 
 
 def _step(link: LinkState, services: Services) -> str:
-    """How far linking is, for whoever watches the call."""
+    """Return the progress message for a call that waits for linking."""
     if link.state in _JUST_LINKED:
         return "The phone is linked."
     if link.state is not ConnectionState.LINKING:
@@ -269,7 +269,7 @@ def _with_failure(text: str, link: LinkState) -> str:
 
 
 def _account(services: Services) -> str:
-    """What a command in a terminal has to say to mean this account."""
+    """Return the option that selects this account in a terminal command; empty if none is needed."""
     is_first = services.account == "default" and services.base == BASE
     return "" if is_first else f" --account {services.account}"
 

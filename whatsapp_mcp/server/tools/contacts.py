@@ -29,7 +29,7 @@ PersonArg = Annotated[str, Field(description="Name, number or jid")]
 
 
 class NumberData(TypedDict):
-    """Whether a number is on WhatsApp; `business` is the name of a business that has it."""
+    """A number, and whether it is on WhatsApp; `business` is the name of a business that has it."""
 
     number: str
     on_whatsapp: bool
@@ -38,13 +38,13 @@ class NumberData(TypedDict):
 
 
 class NumbersData(TypedDict):
-    """Those that were asked about."""
+    """The numbers that were checked."""
 
     numbers: list[NumberData]
 
 
 class BlockData(TypedDict):
-    """Whether somebody is blocked now."""
+    """A contact, and whether they are blocked now."""
 
     jid: str
     blocked: bool
@@ -58,7 +58,7 @@ class BlockedContactData(TypedDict):
 
 
 class BlockedData(TypedDict):
-    """Who is blocked."""
+    """The blocked contacts."""
 
     blocked: list[BlockedContactData]
 
@@ -71,7 +71,7 @@ class SavedContactData(TypedDict):
 
 
 class PresenceData(TypedDict):
-    """Whether somebody is online, as far as they share it."""
+    """Presence of a person, as far as they share it."""
 
     jid: str
     online: bool | None
@@ -130,7 +130,7 @@ async def _block(call: Call, contact: str, *, blocked: bool) -> Result:
 
 @tool("contacts", Effect.READ, Audience.NOBODY, result=BlockedData)
 async def list_blocked(call: Call) -> Result:
-    """Who is blocked."""
+    """List the blocked contacts."""
     services = await call.services()
     async with services.device() as device:
         jids = await device.do(contacts.blocked)
@@ -163,7 +163,7 @@ async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
 
 @tool("contacts", Effect.READ, Audience.NOBODY, result=PresenceData, in_one=True)
 async def is_online(call: Call, contact: PersonArg) -> Result:
-    """Whether somebody is online, or when they were last online, if they share it."""
+    """Check whether somebody is online, or when they were last online, if they share it."""
     services = await call.services()
     person = await find_person(services, contact)
     async with services.device() as device:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MOST_FILES: Final = 30
-"""Of an album: WhatsApp's apps allow 100, and take their time with them."""
+"""Most files of an album; WhatsApp's apps allow 100, and process them slowly."""
 _IN_ALBUMS: Final = frozenset({"image", "video"})
 _SPOKEN: Final = frozenset({MessageKind.VOICE, MessageKind.AUDIO, MessageKind.VIDEO})
 
@@ -152,7 +152,7 @@ async def download_media(call: Call, message: MessageArg) -> Result:
 
 
 async def _said(services: Services, found: Message) -> Text:
-    """What is said in a recording, where it was written down."""
+    """Return the transcript of a recording, if it was transcribed."""
     if found.kind not in _SPOKEN:
         return Text("")
     wanted = Wanted()

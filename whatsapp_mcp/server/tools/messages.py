@@ -64,7 +64,7 @@ EDITABLE: Final = frozenset(
     {MessageKind.TEXT, MessageKind.IMAGE, MessageKind.VIDEO, MessageKind.GIF, MessageKind.DOCUMENT}
 )
 EDIT_WINDOW: Final = timedelta(minutes=15)
-"""How long WhatsApp's apps take an edit; a later one is in vain (its help pages)."""
+"""Time in which WhatsApp's apps accept an edit; a later edit has no effect (its help pages)."""
 
 
 async def _editable(services: Services, key: str) -> Message:
@@ -231,7 +231,7 @@ async def pin_message(
 
 
 class TypingData(TypedDict):
-    """What is shown in a chat: composing, recording or paused."""
+    """State shown in a chat: composing, recording or paused."""
 
     chat: str
     state: str

@@ -1,4 +1,4 @@
-"""What is told of a send: by the tool that sent it, and by `await_approval` once a person has said yes."""
+"""Results of a send: from the tool that sent it, and from `await_approval` once a person has approved."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PINNED: Final = {"24h": 86_400, "7d": 604_800, "30d": 2_592_000}
-"""How long a message is pinned, in seconds."""
+"""Seconds for which a message is pinned."""
 STATUS: Final = Chat(STATUS_JID, "the status", ChatKind.STATUS)
 _SENT: Final = frozenset({SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ})
 _SHOWN: Final = 60
@@ -60,7 +60,7 @@ def sent(
     mentions: Sequence[str] = (),
     what: str = "",
 ) -> Result:
-    """What is told of a message; what has no ref yet is asked after by its `send_id`.
+    """Return the result of sending a message; without a ref, it gives the `send_id` to ask with.
 
     Args:
         result: What became of it.
@@ -89,7 +89,7 @@ def sent(
 
 
 def changed(result: SendResult, message: Message, content: Content, services: Services) -> Result:
-    """What is told of a change of a message.
+    """Return the result of a change to a message.
 
     Args:
         result: What became of it.
@@ -122,7 +122,7 @@ def content_told(content: Content) -> str:
 
 
 async def told_later(services: Services, request: SendRequest, report: SendReport) -> Result:
-    """What the tool that sent this would have told, with receipts of a group as counts."""
+    """Return the result that the sending tool would have returned, with a group's receipts as counts."""
     content, result = request.content, report.result
     match content:
         case ReactionContent() | EditContent() | RevokeContent() | VoteContent() | PinContent():
@@ -171,7 +171,7 @@ async def _mentioned(services: Services, content: Content) -> list[str]:
 
 
 def _change_told(content: Content, message: Message) -> tuple[str, str]:
-    """What is told to have been done, before the message's ref, and behind it."""
+    """Describe a change that was made: the text before the message's ref, and the text after it."""
     match content:
         case ReactionContent(emoji=emoji):
             return f"Reacted {emoji} to" if emoji else "Took back the reaction to", _of_whom(message)
@@ -200,7 +200,7 @@ def _of_whom(message: Message) -> str:
 
 
 def _reached_before(message: Message) -> str:
-    """How far a message had come before it was deleted; nothing is known of other people's."""
+    """Describe the delivery of a message before its deletion; empty for other people's messages."""
     match message.status:
         case SendStatus.DELIVERED | SendStatus.READ:
             return f"; it had been {message.status.value}"
@@ -214,7 +214,7 @@ def _reason(result: SendResult) -> str:
 
 
 def _reached(chat: Chat) -> str:
-    """Who was written to: a name with the number it stands for, or a group that is called one."""
+    """Return the recipient of a send: a name with its number, or a group, marked as a group."""
     jid, name = Jid.parse(chat.jid), named(chat)
     if jid.is_group:
         return f"{name} (group)"

@@ -1,4 +1,4 @@
-"""What waits to go out, for its moment or for the user's yes; cancelled, or deleted for everyone."""
+"""Pending sends, which wait for their time or the user's approval: cancelling, deleting for everyone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 120
 """Characters of a scheduled text that a list shows."""
 DELETE_WINDOW: Final = timedelta(days=2, hours=12)
-"""How long WhatsApp's apps take a deletion; a later one is in vain (its help pages)."""
+"""Time in which WhatsApp's apps accept a deletion; a later deletion has no effect (its help pages)."""
 _WAITING: Final = frozenset({SendStatus.HELD, SendStatus.SCHEDULED, SendStatus.QUEUED})
 _UNCLEAR: Final = frozenset({SendStatus.SENDING, SendStatus.UNKNOWN})
 _SENT: Final = frozenset({SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ})
@@ -105,13 +105,13 @@ def _data(services: Services, shown: ShownSend) -> ScheduledSendData:
 
 
 async def name_of(services: Services, jid: str) -> str:
-    """What a chat is called that a send names."""
+    """Return the name of the chat of a send."""
     chat = await services.archive.chat(jid)
     return named(chat) if chat else identifier(jid)
 
 
 class _Fate(NamedTuple):
-    """What became of a file of an album.
+    """Outcome for one file of an album.
 
     Attributes:
         told: The same in words.
@@ -219,7 +219,7 @@ async def _delete_album(services: Services, album: SendResult, files: Sequence[S
 
 
 async def _try_to_take_back(services: Services, sent: SendResult, done: str) -> _Fate:
-    """As `_take_back`, but an error is told of as the message's fate.
+    """Take a message back like `_take_back`, but report an error as the message's outcome.
 
     Raises:
         ApprovalRequired: The user is asked first; it tells what is `done` already.
@@ -267,7 +267,7 @@ async def _is_deleted(services: Services, sent: SendResult) -> bool:
 
 
 def _told(fates: Sequence[_Fate]) -> str:
-    """What became of the files: `Files 1, 2: deleted for everyone. File 3: was never sent.`."""
+    """Describe the outcomes of the files: `Files 1, 2: deleted for everyone. File 3: was never sent.`."""
     numbers: dict[str, list[int]] = {}
     for number, fate in enumerate(fates, 1):
         numbers.setdefault(fate.told, []).append(number)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @tool("planning", Effect.READ, Audience.NOBODY, open_world=False, result=DigestData)
 async def digest(call: Call, since: Since = "1d") -> Result:
-    """What was said since then: the newest lines of each direct chat and group, in few characters."""
+    """Show what was said since then: the newest lines of each direct chat and group, in few characters."""
     services = await call.services()
     now, zone = services.now(), services.zone
     begin = time_grammar.since(since, zone, now)
@@ -113,7 +113,7 @@ async def change_scheduled(
 
 
 def _planned(result: SendResult, name: str, services: Services) -> Result:
-    """What is told of a send for later."""
+    """Return the result of a scheduled send."""
     told = f"{result.status.value} to {name} (send_id {result.send_id})"
     if result.due_at is not None:
         told += f" for {when(result.due_at, services.zone)}"

@@ -61,23 +61,23 @@ _VALUES: Final = {
     "read_receipts": ("all", "none"),
     "calls": ("all", "known"),
 }
-"""What each setting can be."""
+"""Allowed values of each setting."""
 
 
 class ChangedProfileData(TypedDict):
-    """What was changed."""
+    """Names of the profile fields that were changed."""
 
     changed: list[str]
 
 
 class PrivacyData(TypedDict):
-    """Who may see what, by the name of the setting."""
+    """Value of each privacy setting, by its name."""
 
     settings: dict[str, str]
 
 
 class AvailableData(TypedDict):
-    """Whether the user is shown as online."""
+    """Presence of the user: true while shown as online."""
 
     available: bool
 
@@ -114,7 +114,7 @@ async def update_profile(
 
 @tool("profile", Effect.READ, Audience.NOBODY, result=PrivacyData)
 async def privacy_settings(call: Call) -> Result:
-    """Who can see the user's last seen, photo, about and more."""
+    """Show who can see the user's last seen, photo, about and more."""
     services = await call.services()
     async with services.device() as device:
         settings = await device.do(profile.privacy)

@@ -93,7 +93,7 @@ async def with_context(
 
 
 def after_context(count: int) -> str:
-    """What the heading of such a list says of it; nothing where there is no context."""
+    """Return the heading's note on context messages; empty without context."""
     return f", each after up to {count} before it ({CONTEXT.strip()})" if count else ""
 
 
@@ -189,7 +189,7 @@ async def list_messages(
 async def _page(
     archive: GuardedArchive, where: MessageFilter, limit: int, cursor: str | None
 ) -> Page[Message]:
-    """As many messages as were asked for; of more than `MAX_LIMIT` as many as an answer has room for."""
+    """Return as many messages as requested; above `MAX_LIMIT`, only as many as fit an answer."""
     page = await archive.messages(where, limit=limit, cursor=cursor)
     fitting = fitting_texts(
         message.text or (message.reading.text if message.reading else "") for message in page.items

@@ -129,7 +129,7 @@ async def _found(
     *,
     substring: bool,
 ) -> tuple[str, Page[Message], bool]:
-    """What a search finds, or else what comes closest; what that is called; and whether it was found."""
+    """Return the heading of a search, its hits or else the closest messages, and whether there were hits."""
     mode = "substring" if substring else "words"
     page = await search(order=order, mode=mode, limit=limit, cursor=cursor)
     if page.items or page.withheld:

@@ -108,7 +108,7 @@ def check_text(text: str) -> str:
 
 
 async def _others_called_so(services: Services, given: str, chat: Chat) -> str:
-    """Who else has the name that was given, or one that differs by a letter; empty if nobody has."""
+    """Return a note on others with the given name, or one letter off; empty if there are none."""
     if is_certain(given):
         return ""
     others = [candidate_text(candidate(one)) for one in await services.archive.chats_named_alike(chat.jid)]
@@ -197,7 +197,7 @@ async def change(services: Services, message: Message, content: Content) -> Resu
 
 
 class MarkedData(TypedDict):
-    """How many messages of a chat were marked as read."""
+    """Number of messages of a chat that were marked as read."""
 
     chat: str
     marked: int

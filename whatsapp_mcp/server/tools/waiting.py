@@ -205,7 +205,7 @@ async def wait_for_messages(
 
 
 def _told(where: Chat | None, who: Chat | None, mentions_me: bool, text: str | None) -> str:
-    """What is waited for: ` from Tom in Boat club that mention the user with “station”`."""
+    """Describe the awaited messages: ` from Tom in Boat club that mention the user with “station”`."""
     words = f" from {named(who)}" if who else ""
     if where:
         direct = where.kind is ChatKind.DIRECT and not who
@@ -226,7 +226,7 @@ def _meanwhile(messages: Iterable[Message]) -> tuple[str, ...]:
 
 
 async def _start(services: Services, cursor: str | None, chat: str | None) -> int:
-    """Where waiting goes on; without a cursor at a recent send (to the chat), else now."""
+    """Return the change to wait from: the cursor's, else a recent send's (to the chat), else the last."""
     if cursor is None:
         send = await services.archive.last_send(services.now() - ANSWERING, chat=chat)
         return await services.archive.last_change() if send is None else send
@@ -259,7 +259,7 @@ async def _collect(
     wait: float,
     wanted: Callable[[Message], bool],
 ) -> _Heard:
-    """What comes in after a change.
+    """Collect the messages that arrive after a change.
 
     A burst is over when no wanted message came for a while and nobody is seen writing in its chats; what is
     not wanted does not prolong it.

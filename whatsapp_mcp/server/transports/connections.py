@@ -75,13 +75,13 @@ class BoundedProtocol(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
     _early: bytes | None = None
-    """What came right behind the handshake of TLS; None outside of it."""
+    """Bytes received right behind the TLS handshake; None outside of the handshake."""
     waiting_since: float = 0.0
     """The loop's time when it was opened or last finished an answer."""
 
     @property
     def is_admitted(self) -> bool:
-        """Whether an admitted request is being answered."""
+        """True while an admitted request is being answered."""
         # Before the first request it is None, in spite of its type.
         return bool(self.cycle) and not self.cycle.response_complete and is_admitted(self.cycle.scope)
 

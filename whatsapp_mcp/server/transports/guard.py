@@ -77,7 +77,8 @@ _UNKNOWN_BEARER: Final = (
 )
 _REALM: Final = "WhatsApp"
 _OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
-"""What `Sec-Fetch-Site` says of a request that a page of another origin causes: a picture has no `Origin`."""
+"""Values of `Sec-Fetch-Site` in a request that a page of another origin causes; a request for a picture has
+no `Origin`."""
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -119,7 +120,7 @@ class CheckedStream:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server bound to this host."""
+    """Return whether only this machine can reach a server bound to this host."""
     if host == "localhost":
         return True
     try:
@@ -145,12 +146,13 @@ class Sessions(Protocol):
         ...
 
     def is_signed_in(self, cookie: str) -> bool:
-        """Whether this is the cookie of a session."""
+        """Return whether a cookie belongs to a session."""
         ...
 
 
 Verify = Callable[[str], Awaitable[Principal | None]]
-"""Whom a bearer token stands for; None if it is none. It may raise `Denied` and `Busy`."""
+"""Function that returns the principal of a bearer token; None if the token is unknown. It may raise `Denied`
+and `Busy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,13 +321,13 @@ def _refused(error: WhatsAppError) -> Response:
 
 
 def is_person(scope: Mapping[str, Any]) -> bool:
-    """Whether the guard let this request in for the person who is signed in to the pages."""
+    """Return whether the guard admitted a request for the person who is signed in to the pages."""
     principal = admitted(scope)
     return principal is not None and principal.name == PERSON_PRINCIPAL
 
 
 def is_admitted(scope: Mapping[str, Any]) -> bool:
-    """Whether the guard let this request in; the open paths do not count, since anybody may ask there."""
+    """Return whether the guard admitted a request; the open paths do not count, being open to anybody."""
     return admitted(scope) is not None
 
 
@@ -350,7 +352,7 @@ def _authority(text: str, scheme: str) -> tuple[str, int] | None:
 
 
 def _is_same_origin(origin: str, host: str) -> bool:
-    """Whether a page of this origin was served under this Host header.
+    """Return whether a page of this origin was served under this Host header.
 
     The page's scheme gives the port that neither names: a reverse proxy may speak TLS for this server.
     """

@@ -248,7 +248,7 @@ def prepare_replica(
     further: Sequence[BaseRoute],
     until: Callable[[], Awaitable[None]],
 ) -> Callable[[], Awaitable[None]]:
-    """As `prepare`, for a server that holds no account: it has no pages, and its accounts come and go.
+    """Prepare, like `prepare`, a server that holds no account: no pages, and its accounts come and go.
 
     Args:
         application: Has the tools.
@@ -320,7 +320,7 @@ def _verify_with(tokens: Tokens | Directory, oauth: ResourceServer | None) -> Ve
 
 
 async def _verified(verify: Verify, served: Callable[[], frozenset[str]], token: str) -> Principal | None:
-    """Whom a token stands for, in the accounts that are served; without any of them it has no scope."""
+    """Return a token's principal, limited to the served accounts; without any of them it has no scope."""
     principal = await verify(token)
     if principal is None or principal.accounts is None:
         return principal

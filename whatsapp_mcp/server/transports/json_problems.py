@@ -12,11 +12,11 @@ API_HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
-"""Of every answer of an API."""
+"""Headers of every response of an API."""
 
 
 class _Said(NamedTuple):
-    """What is said of a refusal that a library, or the guard, answered in plain text."""
+    """Error code and texts for a refusal that a library, or the guard, answered in plain text."""
 
     code: str
     message: str = ""

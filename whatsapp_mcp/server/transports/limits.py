@@ -38,9 +38,9 @@ class Rate:
 
 
 UNADMITTED: Final = Rate(20, 200)
-"""For each address: requests that are refused, or that anybody may make."""
+"""Rate for each address of requests that are refused, or that anybody may make."""
 ADMITTED: Final = Rate(100, 1000)
-"""For each principal: requests that were admitted."""
+"""Rate for each principal of requests that were admitted."""
 
 
 MOST_OPEN: Final = 32

@@ -63,7 +63,7 @@ class LinkPage:
         return f"{LOGIN}?code={self._code}"
 
     def takes(self, code: str) -> bool:
-        """Whether this is the code, and no browser has used it."""
+        """Return whether a code is the page's, and no browser has used it."""
         return self._session is None and secrets.compare_digest(code.encode(), self._code.encode())
 
     def sign_in(self, code: str) -> str | None:
@@ -74,7 +74,7 @@ class LinkPage:
         return self._session
 
     def is_signed_in(self, cookie: str) -> bool:
-        """Whether this is the cookie of that browser."""
+        """Return whether a cookie is that of the signed-in browser."""
         return self._session is not None and secrets.compare_digest(cookie.encode(), self._session.encode())
 
     async def show(self, _: Request) -> Response:

@@ -60,7 +60,7 @@ _OF_ACCESS: Final = "at+jwt"
 _OF_ANY: Final = frozenset({"jwt", ""})
 """`typ` of every token of issuers without this profile: Entra, Okta, and by default Keycloak and Auth0."""
 _ACCESS_CLAIMS: Final = {"typ": "bearer", "token_use": "access"}
-"""What such issuers say in the claims instead: Keycloak, and Cognito."""
+"""Claims that mark an access token of Keycloak or Cognito, whose `typ` header does not."""
 _BOUND: Final = "cnf"
 """Claim of a token that its holder has to prove a key for (RFC 9449, RFC 8705), which no `Bearer` does."""
 _ID_CLAIMS: Final = frozenset({"nonce", "at_hash", "c_hash", "events"})
@@ -74,15 +74,15 @@ class Directory(Protocol):
 
     @property
     def unknown_bearer(self) -> str:
-        """What a request with any other bearer token is answered with: how to get one."""
+        """Answer to a request with any other bearer token: how to get a valid one."""
         ...
 
     def principal(self, token: str) -> Principal | None:
-        """Whom a bearer token stands for; None if it is none, or was revoked."""
+        """Return the principal of a bearer token; None if the token is unknown or was revoked."""
         ...
 
     def subject(self, subject: str) -> Principal | None:
-        """Who a user of the OAuth issuer is here: with every scope that a token of theirs may have."""
+        """Return the principal of a user of the OAuth issuer, with every scope their tokens may have."""
         ...
 
     def take(self, principal: str) -> float:
@@ -201,7 +201,7 @@ class IssuerKeys:
 
 @dataclass(frozen=True, slots=True)
 class ResourceServer:
-    """What this server is for OAuth.
+    """This server as a resource server of OAuth.
 
     Attributes:
         settings: The issuer, and whom of its users to let in.
@@ -238,7 +238,7 @@ class ResourceServer:
 
     @property
     def resource(self) -> str:
-        """What this server is called in tokens (RFC 8707)."""
+        """Name of this server in tokens (RFC 8707)."""
         return f"{self.base}{RESOURCE}"
 
     @property
@@ -264,7 +264,7 @@ class ResourceServer:
         return [Route(path, metadata, methods=["GET"]) for path in (METADATA, f"{METADATA}{RESOURCE}")]
 
     async def principal(self, token: str) -> Principal | None:
-        """Whom a token stands for; None if the issuer has not signed it for this server, or it has expired.
+        """Return a token's principal; None if it has expired or is not signed by the issuer for this server.
 
         Raises:
             Denied: It is valid, but its subject is nobody who may come in.
@@ -320,7 +320,7 @@ class ResourceServer:
         return claims
 
     def _scopes(self, claims: dict[str, Any]) -> frozenset[str]:
-        """What a token allows; `scp` is how some issuers call `scope`."""
+        """Return the scopes that a token grants; some issuers name the claim `scp` instead of `scope`."""
         given = claims.get("scope", claims.get("scp", ""))
         words = given.split() if isinstance(given, str) else given
         named = {word for word in words if isinstance(word, str)} if isinstance(words, list) else set[str]()
@@ -328,7 +328,7 @@ class ResourceServer:
 
 
 def _is_access_token(header: dict[str, Any], claims: dict[str, Any]) -> bool:
-    """Whether a token of the issuer is meant to give access, rather than to tell a client who signed in.
+    """Return whether a token of the issuer is an access token, rather than an ID token.
 
     The audience tells them apart already, unless the issuer calls the client what it calls this server.
     """

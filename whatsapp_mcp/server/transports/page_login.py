@@ -1,4 +1,4 @@
-"""How a person signs in to the pages: a URL from the terminal, valid once and for ten minutes, then a cookie.
+"""Sign-in to the pages: a URL from the terminal, valid once and for ten minutes, then a cookie.
 
 The URL shows a page with a button, and the button uses the code up: what only looks at URLs, as previews of
 chats, scanners of mail and browsers that load ahead do, does not.
@@ -55,7 +55,7 @@ class PageLogins:
     _sessions: dict[str, float] = field(default_factory=dict[str, float], repr=False)
 
     def takes(self, code: str) -> bool:
-        """Whether a code is valid: right, of the last ten minutes, and not used."""
+        """Return whether a code is authentic, from the last ten minutes, and unused."""
         now, expiry = self.clock(), _expiry(self.key, code)
         return expiry is not None and now < expiry <= now + CODE_LIFETIME and code not in self._used
 
@@ -76,7 +76,7 @@ class PageLogins:
         return cookie
 
     def is_signed_in(self, cookie: str) -> bool:
-        """Whether this is the cookie of a session that has not ended."""
+        """Return whether a cookie belongs to a session that has not ended."""
         return self.clock() < self._sessions.get(_digest(cookie), 0.0)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a server listens."""
+    """Listening socket of a server, its TLS context and its base URL."""
 
     listener: socket.socket
     tls: ssl.SSLContext | None
@@ -63,7 +63,7 @@ class Place:
 
 
 def checked(host: str, server: ServerSettings, *, auth: bool) -> ssl.SSLContext | None:
-    """See that a server may listen there; with which certificate, if it has one.
+    """Check that a server may listen on a host; return the TLS context of its certificate, if it has one.
 
     Args:
         host: What is to be bound.
@@ -139,7 +139,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def reached_at(host: str, port: int) -> tuple[str, int]:
-    """Where this machine reaches a server; `0.0.0.0` and `::` are addresses to listen on only."""
+    """Return the address by which this machine reaches a server; `0.0.0.0` and `::` become loopback."""
     address = ipaddress.ip_address(host)
     if address.is_unspecified:
         host = "127.0.0.1" if address.version == 4 else "::1"

@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known of a token; the token itself is not.
+    """Metadata of a token, without the token itself.
 
     Attributes:
         accounts: The names of those that it is for; None for all.
@@ -139,7 +139,7 @@ class Tokens:
             path.unlink(missing_ok=True)
 
     def principal(self, token: str) -> Principal | None:
-        """Whom this token stands for; None if it is none."""
+        """Return the principal of a token; None if the token is unknown."""
         if not _SHORTEST <= len(token) <= _LONGEST:
             return None
         path = self.home / FOLDER / _file_name(token)

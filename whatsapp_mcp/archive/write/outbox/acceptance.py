@@ -123,7 +123,7 @@ _LATER: Final = "due_at = ?, replies_after = ?"
 
 
 def _later(on: Applying, request: SendRequest) -> tuple[int | None, int | None]:
-    """What a scheduled send has beside others: the columns of `_LATER`."""
+    """Return the values of `_LATER` for a scheduled send; for any other, None twice."""
     if request.at is None:
         return None, None
     newest = value(on.db, "SELECT coalesce(max(ref), 0) FROM refs") if request.unless_reply else None
@@ -189,7 +189,7 @@ def _insert(
 
 
 def _is_one_unsettled(db: sqlite3.Connection, chat: str) -> bool:
-    """Whether a send to this chat is on its way, or may yet be."""
+    """Check whether a send to this chat is on its way, or may yet be."""
     unsettled = f"""SELECT EXISTS (SELECT 1 FROM outbox WHERE status IN {read.UNSETTLED_SENDS}
         AND (status <> 'unknown' OR handed_to IS NOT NULL) AND chat = ?)"""  # noqa: S608
     return bool(value(db, unsettled, (chat,)))
@@ -257,7 +257,7 @@ def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None
 
 
 def _bare(request: SendRequest) -> SendRequest:
-    """What makes a send the same send in its chat: neither its key nor how long the caller waits."""
+    """Return the request without its key and wait, to recognise the same send in its chat."""
     return SendRequest(
         "",
         request.content,
@@ -279,7 +279,7 @@ _OF_SCHEDULED: Final = ("at", "unless_reply", "replaces")
 
 
 def _is_same(stored: str, body: str) -> bool:
-    """Whether two requests are the same but for the moment, which "in two hours" moves with every call."""
+    """Check whether two requests are equal but for the time, which "in two hours" moves with every call."""
     if stored == body:
         return True
     one, other = json.loads(stored), json.loads(body)

@@ -131,7 +131,7 @@ def failed(on: Applying, send_id: int, reason: str) -> OutboxEntry:
 def queued(
     on: Applying, send_id: int, reason: str | None = None, *, handed_to: str | None = None
 ) -> OutboxEntry:
-    """It goes back to `queued`: it has not gone out, or a second time would change nothing.
+    """Put a send back to `queued`: it has not gone out, or a second time would change nothing.
 
     Args:
         reason: Why it may have gone out already; stays with it while it is handed over again.
@@ -192,7 +192,7 @@ def unknown(
 
 
 def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
-    """Whether anything that has come in names the message of this send."""
+    """Check whether anything that has come in names the message of this send."""
     chat, jid, wa_id, handed_at = db.execute(
         "SELECT chat_id, chat, message_id, handed_at / 1000 FROM outbox WHERE id = ?", (send_id,)
     ).fetchone()

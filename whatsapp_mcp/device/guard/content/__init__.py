@@ -1,4 +1,4 @@
-"""What an act carries: what is known of it, where it is from, and what in it wants a person's look."""
+"""The content of an act: the facts about it, its origin, and what in it needs a person's review."""
 
 from whatsapp_mcp.device.guard.content.carried_files import described_files
 from whatsapp_mcp.device.guard.content.concerns import Concerns

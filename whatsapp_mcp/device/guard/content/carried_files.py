@@ -21,7 +21,7 @@ from whatsapp_mcp.models import Media
 from whatsapp_mcp.policy import SCANNED_BYTES, quoted, text_of_file
 
 _MARKS: Final = (b"{\\rtf", b"<")
-"""How text begins that is not what a person sees."""
+"""Prefixes of text that is markup, not what a person sees."""
 _CHATS: Final = 3
 """Chats that a question names in which a file came."""
 
@@ -47,7 +47,7 @@ class Looked(NamedTuple):
 
     @property
     def told(self) -> str:
-        """Its kind and its size: `a PDF document, 120 kB`."""
+        """Kind and size of the file: `a PDF document, 120 kB`."""
         kind = self.label or ("text" if self.text is not None else "a file of no known kind")
         return f"{kind}, {_in_bytes(self.size)}"
 
@@ -97,7 +97,7 @@ async def message_with(archive: Archive, path: Path, looked: Looked, not_in: str
 
 
 async def described_files(archive: Archive, paths: Iterable[str]) -> dict[str, str]:
-    """What each of these files is, by path: kind, size, and which messages it came with."""
+    """Return a description of each file, by path: kind, size, and the messages that it came with."""
     return {path: await _described(archive, Path(path)) for path in paths}
 
 
@@ -118,7 +118,7 @@ async def _described(archive: Archive, path: Path) -> str:
 
 
 def described_media(media: Media) -> str:
-    """What the file of a message is, as far as its sender says."""
+    """Describe the file of a message, as far as its sender says."""
     named = f"named {quoted(media.file_name)}" if media.file_name else "without a name"
     return f"{named}: {quoted(media.mime_type or '')}, {_in_bytes(media.size or 0)}, as its sender says"
 
@@ -128,5 +128,5 @@ def _in_bytes(size: int) -> str:
 
 
 def _origin(path: Path) -> str:
-    """What copies of one file on their way out have in common: the beginning of its SHA-256, in hex."""
+    """Return what copies of one outgoing file share: the beginning of its SHA-256, in hex."""
     return path.name.partition(".")[0]

@@ -42,10 +42,10 @@ MOST_FORWARDS: Final = 3
 """Forwards that are not asked about within `_FORWARDS_WITHIN`."""
 _FORWARDS_WITHIN: Final = timedelta(hours=1)
 _WINDOW: Final = timedelta(hours=1)
-"""How long what was sent before counts as a part of what is sent now."""
+"""Time for which an earlier send counts as part of the current one."""
 _WINDOW_CHARACTERS: Final = 4_000
 _READ_CHARACTERS: Final = 50_000
-"""Of a file or of a forwarded message; the rest is not compared."""
+"""Most characters of a file or a forwarded message that are compared."""
 _READ_SECONDS: Final = 30.0
 """That a document may take; a file that is not read by then is not compared."""
 _THIRD_PARTY: Final = frozenset({MessageKind.CONTACT, MessageKind.LOCATION, MessageKind.LIVE_LOCATION})
@@ -67,7 +67,7 @@ class Concerns:
     async def about(
         self, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], caller: Caller
     ) -> list[str]:
-        """What in the arguments of an operation wants a look, as clauses: "it has a card number in it".
+        """Return the concerns about an operation's arguments, as clauses: "it has a card number in it".
 
         Args:
             arguments: By name.
@@ -97,7 +97,7 @@ class Concerns:
         return found
 
     async def _of_group(self, arguments: Mapping[str, Any]) -> list[str]:
-        """What the name, the topic and the photo of a group say."""
+        """Return the concerns about the name, the topic and the photo of a group."""
         change, chat, found = arguments.get("change"), arguments.get("jid", ""), list[str]()
         texts = [arguments.get("name")]
         if isinstance(change, GroupChange):
@@ -108,7 +108,7 @@ class Concerns:
         return [*await self._in_words(said, chat, "it"), *found]
 
     async def _in_words(self, text: str, chat: str, what: str, before: str = "") -> list[str]:
-        """What in a text wants a look, of which `what` is told."""
+        """Return the concerns about a text, as clauses that call it `what`."""
         text = UNSEEN.sub("", text)
         if not text:
             return []

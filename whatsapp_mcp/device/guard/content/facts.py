@@ -1,4 +1,4 @@
-"""What the policy is asked: acts, made of an operation, its arguments and what the archive knows."""
+"""The facts that the policy decides on: acts, made of an operation, its arguments and the archive."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from whatsapp_mcp.policy import Act, Audience, Effect, digest_of
 from whatsapp_mcp.settings import Settings
 
 _NOT_BOUND: Final = frozenset({"idempotency_key", "wait", "queue", "origin", "photo_origin"})
-"""What is no part of what a person is asked about."""
+"""Arguments that are not part of what a person is asked about."""
 _PATHS: Final = ("path", "photo")
 """Names of arguments and fields that hold the path of a file."""
 
 
 class Subject(Protocol):
-    """What the request of a feature is about."""
+    """The subject of a feature's request."""
 
     @property
     def chats(self) -> Sequence[str]:
@@ -59,16 +59,16 @@ class Subject(Protocol):
         ...
 
     async def asked(self) -> Asked:
-        """What a person is asked about it."""
+        """Return the question to a person about the request."""
         ...
 
     async def digests(self) -> dict[str, str]:
-        """Of each file that it names, by path, what changes with the file."""
+        """Return a digest of each file that the request names, by path; it changes with the file."""
         ...
 
 
 def subject_of(request: object) -> Subject | None:
-    """What a request is about, if it is one of a feature's."""
+    """Return the subject of a feature's request; None for any other request."""
     from whatsapp_mcp.features.imports.subject import import_subject
 
     found: list[Subject | None] = []
@@ -113,7 +113,7 @@ async def acts_of(archive: Archive, operation: Operation, arguments: Mapping[str
 
 
 async def referred(archive: Archive, arguments: Mapping[str, Any]) -> Known:
-    """What an act depends on beside its arguments: messages, and what a feature knows of its request."""
+    """Return what an act depends on besides its arguments: messages, and a feature's question."""
     request, messages = arguments.get("request"), list[Referred]()
     if (subject := subject_of(request)) is not None:
         return Known(asked=await subject.asked())
@@ -160,14 +160,14 @@ def words_of(content: Content) -> list[str]:
 async def digest(
     operation: Operation, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], known: Known
 ) -> str:
-    """Of an operation with whom it reaches and the words of other messages that go out with it."""
+    """Return a digest of an operation, its chats, its files and the messages that it refers to."""
     dumped = _bound(operation.dump(dict(arguments)))
     dumped["referred"] = known.bound
     return digest_of(operation.name, dumped, chats, await file_digests(arguments))
 
 
 def _bound(value: Any) -> Any:
-    """What a yes is about: the bytes of a file are bound, wherever they come from."""
+    """Return the part of a value that an approval binds: files by their bytes, not by their origin."""
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
         return {key: _bound(each) for key, each in members.items() if key not in _NOT_BOUND}

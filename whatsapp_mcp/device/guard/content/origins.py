@@ -1,4 +1,4 @@
-"""Where an act takes its content from: what carries something of another chat is as much a reading of it.
+"""The origin of an act's content: taking something from another chat counts as reading that chat.
 
 Files, forwards and quotes may take a chat's words to where they can be read, the chat with oneself among
 them. So the rules that hold for reading a chat hold for them, too.
@@ -27,7 +27,7 @@ _STRICTNESS: Final = ("allow", "ask", "deny")
 async def readings(
     archive: Archive, policy: Policy, name: str, arguments: Mapping[str, Any], situation: Situation
 ) -> list[Act]:
-    """For everything that an operation takes out of another chat the act of reading that chat.
+    """Return an act of reading for each item that an operation takes from another chat.
 
     Args:
         archive: Has the messages.
@@ -49,7 +49,7 @@ async def readings(
 
 
 def strictness(decision: Decision) -> int:
-    """How strict a decision is: higher is stricter."""
+    """Return how strict a decision is: higher is stricter."""
     return _STRICTNESS.index(decision.verdict)
 
 
@@ -61,7 +61,7 @@ def of_origin(decision: Decision) -> Decision:
 
 
 async def exposed_by(archive: Archive, request: SendRequest) -> frozenset[Exposure]:
-    """Whose words the files of a send may hold: a copy says nothing of who sent the file.
+    """Return whose words the files of a send may hold: a copy does not say who sent the file.
 
     What is forwarded says that it is.
     """
@@ -76,7 +76,7 @@ async def exposed_by(archive: Archive, request: SendRequest) -> frozenset[Exposu
 
 
 async def _origins(archive: Archive, arguments: Mapping[str, Any]) -> list[Sequence[Message]]:
-    """For each thing that is taken along the messages that carry it."""
+    """Return, for each item that an act takes along, the messages that carry it."""
     found = [await _carrying(archive, path) for path in paths_of(arguments)]
     request = arguments.get("request")
     for key, chat in keys_of(request) if isinstance(request, SendRequest) else ():

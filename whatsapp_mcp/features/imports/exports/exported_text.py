@@ -36,7 +36,7 @@ _SAID: Final = re.compile(r"^(?P<name>[^:\n\"“„«]{1,80}): ?(?P<text>.*)$", 
 _ATTACHED: Final = re.compile(r"<[^:<>]{2,30}: (?P<file>[^<>/\\]+\.\w{1,5})>")
 _WITH_FILE: Final = re.compile(r"^(?P<file>[^/\\\n]+\.\w{1,5}) \([^()\n]{3,40}\)$", re.MULTILINE)
 _NUMBERED: Final = re.compile(r"(?:IMG|VID|AUD|PTT|STK|DOC)-\d{8}-WA\d+\.")
-"""How Android names files that were sent."""
+"""Names that Android gives to sent files."""
 _OMITTED: Final = re.compile(
     r"<[^<>:\n]{5,45}>|\S[^\n]{0,25} "
     r"(?:omitted|omitid[oa]|omess[oa]|omise?|absente?|weggelaten|weggelassen|ocultad[oa]|pominięt[oy]|dihilangkan)",
@@ -116,7 +116,7 @@ def _block(head: re.Match[str]) -> _Block:
 
 
 def _rest(line: str, head: re.Match[str]) -> str:
-    """What follows the head, with its marks: the head was matched without them."""
+    """Return what follows the head, with its marks: the head was matched without them."""
     left = head.start("rest")
     for place, char in enumerate(line):
         if not left:
@@ -154,7 +154,7 @@ def _file(body: str, files: frozenset[str], marked: bool) -> tuple[str, str] | N
 
 
 def _date_order(blocks: Sequence[_Block]) -> str:
-    """What the parts of a date are (`dmy`, `mdy`, `ymd`): the possible one that lets time go forward."""
+    """Return the order of a date's parts (`dmy`, `mdy`, `ymd`): the possible one where time goes forward."""
     dates = [block.date for block in blocks]
     if any(date[0] > 31 for date in dates):
         return "ymd"

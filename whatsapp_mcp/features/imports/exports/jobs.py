@@ -22,14 +22,14 @@ from whatsapp_mcp.media.job import Job, Outcome
 from whatsapp_mcp.models import ExportedMessage
 
 TEXT_BYTES: Final = 64 * 1024 * 1024
-"""Of the unpacked text."""
+"""Most bytes of the unpacked text."""
 LINE: Final = 65_536
 """Characters of a line; the rest of it is left out."""
 ENTRIES: Final = 100_000
 AUTHORS: Final = 10_000
 """A group has 1,024 members; over the years more may have written in it."""
 RATIO: Final = 100
-"""How many times its size an entry may expand, if it is larger than that at all: text shrinks to a tenth."""
+"""Most times its compressed size that an entry over `_SMALL` bytes may expand to: text shrinks to a tenth."""
 _SMALL: Final = 1_000_000
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _CODECS: Final = (encodings.cp437, encodings.utf_8_sig)
@@ -48,7 +48,7 @@ def chat_export(file: BinaryIO, options: dict[str, Any]) -> Outcome:
 
 
 def chat_authors(file: BinaryIO, options: dict[str, Any]) -> Outcome:
-    """Who wrote in an export, as a JSON object of names and how many messages are theirs.
+    """Return who wrote in an export, as a JSON object of names and their numbers of messages.
 
     Raises:
         InvalidArgument, TooLong: As `chat_export`; or there are more people than a group has.
@@ -146,7 +146,7 @@ class _Counted(io.RawIOBase):
         self._left = TEXT_BYTES
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:

@@ -30,7 +30,7 @@ async def read_chat_export(worker: Worker, file: BinaryIO) -> tuple[ExportedMess
 
 
 async def read_chat_authors(worker: Worker, file: BinaryIO) -> dict[str, int]:
-    """Who wrote in such an export, and how many messages of it are theirs.
+    """Return who wrote in an export, and how many of its messages are theirs.
 
     Raises:
         InvalidArgument, TooLong, Unsupported, Busy: As `read_chat_export`.

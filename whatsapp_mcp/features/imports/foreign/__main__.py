@@ -30,12 +30,12 @@ from whatsapp_mcp.media.job import Outcome
 from whatsapp_mcp.models import ForeignPage
 
 MEMORY_BYTES: Final = 256 * 1024 * 1024
-"""What reading may take beside the loaded libraries."""
+"""Most memory that reading may take in addition to the loaded libraries."""
 _KEPT_FREE: Final = 500_000_000
 """Bytes of the disk that are never unpacked into."""
 _PAGE: Final = TypeAdapter(ForeignPage)
 _PAGE_BYTES: Final = 4_000_000
-"""Of a page: the server checks it in one go, which takes it some 60 ms for each million bytes."""
+"""Most bytes of a page: the server checks it in one go, which takes some 60 ms for each million bytes."""
 _TABLES: Final = TypeAdapter(dict[str, frozenset[str]])
 
 
@@ -55,7 +55,7 @@ class Reading:
         self._found: tuple[Source, Opened] | None = None
 
     def open(self, file: BinaryIO, options: dict[str, Any]) -> Outcome:
-        """What the archive is: `source` and `total`; or, of an unknown version, `version` and its tables.
+        """Identify the archive: `source` and `total`; or, of an unknown version, `version` and its tables.
 
         Options: `owner`, as in `Opened`; `key`, in base64, of an encrypted backup.
 

@@ -18,9 +18,9 @@ from whatsapp_mcp.models import ForeignPage, ForeignPerson, ImportSource, Unread
 
 CONTACTS: Final = 100_000
 NUMBERS: Final = 100
-"""Of one contact."""
+"""Most phone numbers of one contact."""
 HEAD_BYTES: Final = 100
-"""Of a file, to know one by."""
+"""Number of bytes of a file that are read to recognise an address book."""
 _NUMBER: Final = 100
 _NAME: Final = 1_000
 _BEGIN: Final = b"BEGIN:VCARD"
@@ -28,14 +28,14 @@ _PARTS: Final = re.compile(r"(?<!\\);")
 _NAMES: Final = ("fn", "n", "nickname", "org")
 """Properties that say what a contact is called, the best first."""
 _ORDER: Final = (3, 1, 2, 0, 4)
-"""Of the parts of `N`: family, given and further names, what stands before and after a name."""
+"""Display order of the parts of `N`, which are family, given and further names, prefixes and suffixes."""
 _PAGE: Final = TypeAdapter(ForeignPage)
 _CODECS: Final = (codecs.lookup("cp1252"), codecs.lookup("utf-8"))
 """Loaded now: once the process is confined nothing can be."""
 
 
 def is_address_book(start: bytes) -> bool:
-    """Whether a file that begins so is one."""
+    """Return whether a file that begins with these bytes is an address book."""
     return start.removeprefix(codecs.BOM_UTF8).lstrip().upper().startswith(_BEGIN)
 
 
@@ -55,7 +55,7 @@ class AddressBook:
         self._file = file
 
     def open(self, file: BinaryIO, options: dict[str, Any]) -> Outcome:
-        """What it is; there are no messages in it."""
+        """Return the source; an address book has no messages."""
         del file, options
         return {"source": ImportSource.ADDRESS_BOOK, "total": 0}, b""
 

@@ -19,9 +19,10 @@ TEXT: Final = 70_000
 BLOB: Final = 1_024
 """Bytes of a key or a digest that are taken along."""
 DAMAGE: Final = (sqlite3.Error, UnicodeDecodeError)
-"""What comes of a damaged database; Python may fail to decode SQLite's own sentence about a name in it."""
+"""Errors that a damaged database causes; Python may fail to decode SQLite's own message about a name in
+it."""
 _COLUMNS: Final = 20_000
-"""Of all tables together: msgstore.db has some 2,000."""
+"""Most columns of all tables together: msgstore.db has some 2,000."""
 _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_LENGTH: 16_000_000,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 100_000,
@@ -38,7 +39,7 @@ _MAY: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQL
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a database consists of.
+    """The schema of a database.
 
     Attributes:
         version: Its `user_version`.
@@ -49,7 +50,7 @@ class Schema:
     tables: Mapping[str, frozenset[str]]
 
     def has(self, table: str, *columns: str) -> bool:
-        """Whether there is this table, with these columns at least."""
+        """Check whether a table exists and has at least these columns."""
         return table in self.tables and self.tables[table].issuperset(columns)
 
 
@@ -153,7 +154,7 @@ def read_only(db: sqlite3.Connection) -> None:
 
 
 def damaged() -> InvalidArgument:
-    """What a database is called that cannot be read."""
+    """Return the error for a damaged database."""
     return InvalidArgument("The database is damaged.", "Give another copy of it.")
 
 

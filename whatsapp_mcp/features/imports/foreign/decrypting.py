@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.ciphers import AEADDecryptionContext, Cipher
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 
 RATIO: Final = 100
-"""How many times its size a backup may unpack to; databases have 2 to 10."""
+"""Most times its size that a backup may unpack to; databases have 2 to 10."""
 SMALL: Final = 64 * 1024 * 1024
 """Bytes to which any backup may unpack."""
 DATABASE: Final = b"SQLite format 3\0"
@@ -42,7 +42,7 @@ _NONCE: Final = 16
 _HEADER: Final = 1 << 16
 _KEY: Final = 32
 _JAVA_BYTES: Final = bytes.fromhex("aced0005757200025b42acf317f8060854e00200007870")
-"""How Java serialises an array of bytes, up to its length."""
+"""Beginning of a byte array that Java serialised, up to its length."""
 _KEY_FILE: Final = 131
 """Bytes in the key file of `.crypt14`: versions, the salt at 3, and the key at the end."""
 _WRITE_AHEAD: Final = slice(18, 20)
@@ -64,7 +64,7 @@ _WRONG_OR_DAMAGED: Final = InvalidArgument(
 
 
 class Key(NamedTuple):
-    """What a person gave as key: its 32 bytes, and the salt beside it in the key file of `.crypt14`."""
+    """A key that a person gave: its 32 bytes, and the salt beside it in the key file of `.crypt14`."""
 
     key: bytes
     salt: bytes | None = None
@@ -72,7 +72,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """How a backup was encrypted.
+    """The header of an encrypted backup.
 
     Attributes:
         nonce: Of AES-GCM.
@@ -151,7 +151,7 @@ def _finish(end: bytes, checksum: bytes, cipher: AEADDecryptionContext, unpacked
 
 
 def header_of(start: bytes) -> Header:
-    """What a backup begins with.
+    """Parse the header of a backup.
 
     Raises:
         InvalidArgument: It is none, or it is under a passkey.
@@ -224,12 +224,12 @@ class _Unpacked:
 
     @property
     def is_database(self) -> bool:
-        """Whether it begins as one."""
+        """True if the unpacked data begins as a database."""
         return self._start.startswith(DATABASE)
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is missing."""
+        """True if nothing of the unpacked data is missing."""
         return not self._wrong and (not self._packed or self._unpacker.eof)
 
     def add(self, data: bytes) -> None:

@@ -33,7 +33,7 @@ ROWS: Final = 1_000
 """Messages of a page."""
 _SCHEMA_BYTES: Final = 4_000_000
 _OPENING_SECONDS: Final = 60
-"""Of the processor, for any file; the tables of a large one are looked at once as a whole."""
+"""Processor seconds for opening any file; the tables of a large one are checked once as a whole."""
 _OPENING_BYTES: Final = 1_000_000
 """Bytes of a file for each further second; an encrypted one unpacks to many times its size."""
 _MOST_OPENING_SECONDS: Final = 1_800
@@ -43,7 +43,7 @@ _NEVER: Final = 1 << 30
 _LOGS: Final = ("-wal", "-journal", "-shm")
 """A log, and what is there as long as a program uses a database with one."""
 _SCRATCHES: Final = 8
-"""How many files may be unpacked at most: an iPhone's four databases and the list of its files."""
+"""Most files that may be unpacked: an iPhone's four databases and the list of its files."""
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 _TABLES: Final = 500
@@ -152,7 +152,7 @@ class ForeignArchive:
 
     @property
     def memory(self) -> int | None:
-        """As `Worker.memory`."""
+        """Memory of the process, as in `Worker.memory`."""
         return self._worker.memory
 
     async def open_file(self, path: str) -> BinaryIO | None:
@@ -182,7 +182,7 @@ class ForeignArchive:
         return await anyio.to_thread.run_sync(_opened, blob, key)
 
     async def pages(self, after: int | None = None, *, rows: int = ROWS) -> AsyncIterator[ForeignPage]:
-        """Its pages; the next one is read while the caller works on this one.
+        """Yield the pages; the next one is read while the caller works on this one.
 
         Args:
             after: Where to begin: `following` of the last page that was taken over.
@@ -250,7 +250,7 @@ def fingerprint_of(path: Path) -> bytes:
 
 @asynccontextmanager
 async def _removed(scratch: Sequence[Path]) -> AsyncIterator[None]:
-    """See that files are gone, before and after: where a file that is open has a name, it kept it."""
+    """Delete files before and after the body: on some systems a file keeps its name while it is open."""
     await anyio.to_thread.run_sync(_remove, scratch)
     try:
         yield
@@ -267,7 +267,7 @@ def _remove(paths: Sequence[Path]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What a person gave: what the process opens, its fingerprint and bytes, and the backup that it is."""
+    """A person's input: the files to open, their fingerprint and size, and the backup, if it is one."""
 
     files: tuple[Path, ...]
     fingerprint: bytes
@@ -306,7 +306,7 @@ def _bytes_of(files: Iterable[Path]) -> int:
 
 
 def _opening(size: int) -> Limits:
-    """What opening files of so many bytes may cost: a small one may be made to be read for ever."""
+    """Return the limits for opening files of so many bytes: even a small one may take forever to read."""
     seconds = min(_OPENING_SECONDS + size // _OPENING_BYTES, _MOST_OPENING_SECONDS)
     # It has the lowest priority, so it may have to wait much longer than it computes.
     return Limits(4.0 * seconds, seconds, _SCHEMA_BYTES)
@@ -349,7 +349,7 @@ def _closed(path: Path) -> Path:
 
 
 def _readable(paths: Sequence[Path]) -> list[Path]:
-    """Those that can be read."""
+    """Return the paths of the files that can be read."""
     found: list[Path] = []
     for path in paths:
         with suppress(InvalidArgument, Busy, OSError):

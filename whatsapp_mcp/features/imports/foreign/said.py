@@ -1,4 +1,4 @@
-"""What a message of a phone's database says, and the parts that Android and iPhone write in the same way."""
+"""The content of a message in a phone's database, and the parts that Android and iPhone share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TEL: Final = re.compile(r"^(?:[\w-]+\.)?TEL[^:\n]*:(.+)$", re.MULTILINE | re.IG
 
 
 class Said(NamedTuple):
-    """What a message says."""
+    """The content of a message."""
 
     kind: MessageKind
     text: str = ""
@@ -41,7 +41,7 @@ def kind_of(mime_type: str | None) -> MessageKind | None:
 
 
 def media_type_of(kind: MessageKind) -> str:
-    """How WhatsApp names the file of a message of this kind."""
+    """Return WhatsApp's name for the file of a message of this kind."""
     return _MEDIA_TYPES.get(kind, kind.value)
 
 

@@ -1,4 +1,4 @@
-"""What the process of an archive opens before it is confined: a database, or an encrypted backup."""
+"""The files that an archive's process opens before it is confined: databases and encrypted backups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from whatsapp_mcp.features.imports.foreign.decrypting import DATABASE, RATIO, SM
 
 _BUFFER = 1 << 20
 _PAGE_SIZE = slice(16, 18)
-"""Where a database says how large its pages are (https://sqlite.org/fileformat.html)."""
+"""Position of the page size in a database (https://sqlite.org/fileformat.html)."""
 
 
 class File(Protocol):
@@ -23,7 +23,7 @@ class File(Protocol):
 
     @property
     def written_bytes(self) -> int:
-        """How much may be written for it."""
+        """Most bytes that may be written for the database."""
         ...
 
     def database(self, key: bytes | None) -> sqlite3.Connection:
@@ -45,7 +45,7 @@ class Plain:
         self._db = database.opened(path)
 
     def database(self, key: bytes | None) -> sqlite3.Connection:
-        """See `File`.
+        """Return the connection to the database (see `File`).
 
         Raises:
             InvalidArgument: Its last page is cut, which SQLite would take for one with zeros at its end.
@@ -106,7 +106,7 @@ class Sealed:
         self._is_done = False
 
     def database(self, key: bytes | None) -> sqlite3.Connection:
-        """See `File`."""
+        """Decrypt the backup on the first call, and return the connection to its database (see `File`)."""
         if not self._is_done:
             self._scratch.fill(lambda write: decrypt(self._source, key, write))
             self._is_done = True
@@ -114,7 +114,7 @@ class Sealed:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file consists of whole pages, as the head of a database says how large they are."""
+    """Return whether a file consists of whole pages of the size that the database header gives."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(_PAGE_SIZE.stop)[_PAGE_SIZE], "big")
         return file.seek(0, os.SEEK_END) % ({1: 65_536}.get(size, size) or 1) == 0

@@ -15,18 +15,18 @@ from whatsapp_mcp.models import ForeignPage, ImportSource
 
 
 class Source(Protocol):
-    """How the databases of one program are read.
+    """A reader for the databases of one program.
 
     Whatever stands in a row may be of any type, size and sense. What a page leaves out it counts.
     """
 
     @property
     def SOURCE(self) -> ImportSource:  # noqa: N802
-        """Whose databases these are."""
+        """Program that wrote these databases."""
         ...
 
     def fits(self, schema: Schema) -> bool:
-        """Whether a database is of a version that is known."""
+        """Check whether a database is of a known version."""
         ...
 
     def tables(self, schema: Schema) -> Sequence[str]:
@@ -34,7 +34,7 @@ class Source(Protocol):
         ...
 
     def total(self, found: Opened) -> int:
-        """How many rows of messages it has."""
+        """Return the number of rows of messages."""
         ...
 
     def page(self, found: Opened, after: int | None, rows: int) -> ForeignPage:

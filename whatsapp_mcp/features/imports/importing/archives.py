@@ -24,7 +24,7 @@ OpenForeign = Callable[..., AbstractAsyncContextManager[ForeignArchive]]
 """Opens an archive of another program, as `open_foreign` does."""
 
 _SCRATCH: Final = "import.part"
-"""What is decrypted into, in the account's folder."""
+"""Name of the file in the account's folder into which a backup is decrypted."""
 _ALL: Final = 1 << 62
 """Position of an import whose messages are all taken over: its files may be missing still."""
 _KEY_BYTES: Final = 65_536

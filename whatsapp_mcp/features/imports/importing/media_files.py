@@ -122,7 +122,7 @@ class MediaFiles:
         return self._chats[address]
 
     async def _take(self, source: MediaSource, path: str) -> bool | None:
-        """Whether the file was stored; None where it does not come along."""
+        """Store the file of a message; return whether it was stored, None if the import has no such file."""
         file = await self._open_file(path)
         if file is None:
             return None
@@ -171,7 +171,7 @@ def _copy(file: BinaryIO, draft: Path, most: int) -> _Copied | None:
 
 
 def _is_that(source: MediaSource, copied: _Copied) -> bool:
-    """Whether it is the file of the message, as far as that is known."""
+    """Return whether a copied file is that of the message, as far as that is known."""
     if source.sha256 is not None:
         return source.sha256 == copied.digest
     return source.size is None or source.size == copied.size

@@ -1,4 +1,4 @@
-"""What lies at a path that is to be imported, told by names and first bytes alone: nothing is parsed here."""
+"""The kind of thing at a path to import, told by names and first bytes alone: nothing is parsed here."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _ADDRESS_BOOKS: Final = frozenset({".vcf", ".vcard"})
 _ENCRYPTED: Final = (".crypt12", ".crypt14", ".crypt15")
 _SQLITE: Final = b"SQLite format 3\0"
 _ANDROID: Final = ("msgstore.db", *(f"msgstore.db{suffix}" for suffix in reversed(_ENCRYPTED)))
-"""What the archive of WhatsApp on Android is called, the best first."""
+"""Names of the archive of WhatsApp on Android, the best first."""
 _IPHONE: Final = "ChatStorage.sqlite"
 _MANIFEST: Final = "Manifest.db"
 """In a backup of Finder or iTunes: which of its files is which."""
 _NAMES: Final = ("wa.db", *(f"wa.db{suffix}" for suffix in reversed(_ENCRYPTED)))
-"""What WhatsApp's address book on Android is called, the best first."""
+"""Names of WhatsApp's address book on Android, the best first."""
 _BESIDE_IPHONE: Final = ("ContactsV2.sqlite", "LID.sqlite", "CallHistory.sqlite")
 _PART: Final = 1_000_000
 """Bytes from the beginning and from the end of a file that its identity depends on, beside size and time."""
@@ -37,7 +37,7 @@ _FOLDER_HELP: Final = (
 
 
 class PlaceKind(StrEnum):
-    """Who reads what lies there."""
+    """Kinds of places, each with a reader of its own."""
 
     EXPORT = "export"
     """One exported chat."""
@@ -49,7 +49,7 @@ class PlaceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What lies at a path.
+    """A file or folder to import, and what belongs to it.
 
     Attributes:
         kind: Who reads it.
@@ -65,7 +65,7 @@ class Place:
 
 
 def place_of(path: Path) -> Place:
-    """What lies at a path.
+    """Identify what lies at a path.
 
     Raises:
         InvalidArgument: Nothing does, or nothing that can be imported.
@@ -110,7 +110,7 @@ def _inside(folder: Path) -> Path | None:
 
 
 def _is_below(folder: Path, top: Path) -> bool:
-    """Whether no link leads out of what was given."""
+    """Return whether no link leads out of the folder that was given."""
     return folder.resolve().is_relative_to(top.resolve())
 
 
@@ -146,7 +146,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def described(path: Path) -> tuple[str, ...]:
-    """What a person is told of it before they allow an import: sentences of ours.
+    """Describe what lies at a path to the person who may allow the import, in sentences of ours.
 
     Raises:
         InvalidArgument: As `place_of`.
@@ -191,7 +191,7 @@ def _head(path: Path) -> bytes:
 
 
 def identity_of(path: Path) -> str:
-    """What changes when what lies there does: a digest of sizes, times, and the ends of what is opened.
+    """Return a digest of sizes, times, and the ends of opened files; it changes when what lies there does.
 
     The whole of a backup of gigabytes would take longer to read than a question may take. Of a folder it is
     of the databases in it, wherever they lie; files of messages are known by what the messages say of them.
@@ -218,7 +218,7 @@ def identity_of(path: Path) -> str:
 
 
 def _facts(found: os.stat_result) -> bytes:
-    """What changes with a file; its last change too, which no program can set back."""
+    """Return what changes with a file; its last change too, which no program can set back."""
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n".encode()
 
 

@@ -1,4 +1,4 @@
-"""What an import has brought, in sentences of ours: no word of a file stands in them."""
+"""The result of an import, in sentences of ours that contain no word of a file."""
 
 from __future__ import annotations
 

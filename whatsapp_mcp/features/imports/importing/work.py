@@ -27,7 +27,7 @@ class Job(Protocol):
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether a person wants it to end; else what cancels it is the end of its leader."""
+        """True if a person cancelled the import; any other cancellation is the end of its leader."""
         ...
 
 
@@ -63,7 +63,7 @@ class Work:
     async def numbered(
         self, source: ImportSource, file: str, fingerprint: bytes, chat: str | None = None
     ) -> AsyncIterator[ImportRecord]:
-        """Its record, which is told how it ended; that of a dry run is number 0, and stored nowhere.
+        """Yield the record of the import and store how it ends; a dry run is number 0, and stored nowhere.
 
         Args:
             source: What wrote the file.
@@ -93,5 +93,5 @@ class Work:
 
 
 def said(error: WhatsAppError) -> str:
-    """What happened, and what to do."""
+    """Return what happened, and what to do."""
     return f"{error.message} {error.action}".strip()

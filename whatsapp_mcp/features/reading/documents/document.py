@@ -1,4 +1,4 @@
-"""What a family of documents gives: its pages, one after the other."""
+"""The common form of an opened document: its pages, one after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.models import Passage
 
 DOWNLOAD: Final = "Get the file itself with download_media."
-"""What to do with a file that is not read."""
+"""Action suggested for a file that is not read."""
 PART_CHARACTERS: Final = 4_000
 """About a page: where a document has none of its own, its text is divided into parts of this size."""
 

@@ -12,12 +12,12 @@ from whatsapp_mcp.models import Passage
 
 CONTENT: Final = "content.xml"
 MIME_TYPES: Final = b"application/vnd.oasis.opendocument."
-"""What the part `mimetype` of each begins with."""
+"""Beginning of the part `mimetype` of every OpenDocument package."""
 _MANIFEST: Final = "META-INF/manifest.xml"
 _SKIPPED: Final = frozenset({"tracked-changes", "forms", "scripts", "font-face-decls", "automatic-styles"})
 _PARAGRAPHS: Final = frozenset({"p", "h"})
 _REPEATED: Final = 20
-"""How often an empty or equal cell, or a space, is shown that says how often it is repeated."""
+"""Most times that a repeated cell or space is shown."""
 _PAGE: Final = 2 * PART_CHARACTERS
 
 

@@ -15,7 +15,7 @@ from whatsapp_mcp.features.reading.documents.zips import open_zip
 from whatsapp_mcp.media.formats import HEAD_BYTES, format_of
 
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-"""Of the files in which Office kept everything until 2007, and encrypted documents since."""
+"""Signature of OLE files: Office documents until 2007, and encrypted documents since."""
 _ENCRYPTED: Final = "EncryptedPackage"
 _OLE_STREAMS: Final = {
     _ENCRYPTED: "an encrypted document",

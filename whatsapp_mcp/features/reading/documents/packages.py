@@ -16,16 +16,17 @@ from whatsapp_mcp.features.reading.documents.document import DOWNLOAD, protected
 
 ENTRIES: Final = 65_536
 ENTRY_BYTES: Final = 100_000_000
-"""Of one file, unpacked."""
+"""Most bytes of one file, unpacked."""
 PACKAGE_BYTES: Final = 200_000_000
-"""Of all that are read of one package, unpacked."""
+"""Most bytes read of one package in total, unpacked."""
 RATIO: Final = 200
-"""How many times its size a file may unpack to, if it is large: a table of nearly equal rows reaches 100."""
+"""Largest ratio of unpacked to packed size for a large file; a table of nearly equal rows reaches 100."""
 _LARGE: Final = 10_000_000
 _CHUNK: Final = 65_536
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _CODECS: Final = codecs.lookup("cp437")
-"""Of names without UTF-8. Loaded now: once the reading process is confined nothing can be."""
+"""Codec of names without UTF-8. Loaded on import: nothing can be loaded once the reading process is
+confined."""
 _BROKEN: Final = (
     zipfile.BadZipFile,
     ArithmeticError,
@@ -34,10 +35,10 @@ _BROKEN: Final = (
     ValueError,
     struct.error,
 )
-"""What `zipfile` raises on files that are not as they should be."""
+"""Exceptions that `zipfile` raises on malformed files."""
 _ENCRYPTED: Final = 0x1
 _DIRECTORY_BYTES: Final = 16_000_000
-"""Of the list of files: parsing it takes thirty times as much memory."""
+"""Most bytes of the list of files; parsing it takes thirty times as much memory."""
 _END_RECORD: Final = b"PK\5\6"
 _END_BYTES: Final = 22 + 65_535
 
@@ -66,7 +67,7 @@ class Package:
         return self._zip.infolist()
 
     def has(self, name: str) -> bool:
-        """Whether it has a file of this name."""
+        """Return whether the package has a file of this name."""
         return name in self._zip.NameToInfo
 
     def chunks(self, name: str) -> Iterator[bytes]:
@@ -106,7 +107,7 @@ class Package:
 
 
 def is_encrypted(entry: zipfile.ZipInfo) -> bool:
-    """Whether a password is needed for it."""
+    """Return whether an entry needs a password."""
     return bool(entry.flag_bits & _ENCRYPTED)
 
 

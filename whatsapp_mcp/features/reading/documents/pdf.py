@@ -27,7 +27,7 @@ Words = Callable[[Image.Image], list[str]]
 """The lines of words in an RGB picture."""
 PAGES: Final = 20_000
 SCAN_PIXELS: Final = 250_000
-"""Of a picture that may be a scanned page."""
+"""Fewest pixels of a picture that may be a scanned page."""
 SCANS: Final = 8
 """Pictures of one page that are recognised: scanners cut a page into strips."""
 _SCAN_SIDE: Final = 2_000
@@ -36,7 +36,7 @@ _OBJECTS: Final = 50
 _FORMS: Final = 2
 """Forms inside forms in which a scan is looked for."""
 _ANNOTATIONS: Final = 1_000
-"""Of a page."""
+"""Most annotations read on one page."""
 _ANNOTATION_CHARACTERS: Final = 4_000
 _LITTLE: Final = 100
 """Characters that a page has although it is a picture: what a scanner's program stamps on it."""
@@ -44,11 +44,11 @@ _BROKEN: Final = (
     *(PyPdfError, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError),
     *(ImportError, RuntimeError, SyntaxError, TypeError, ValueError, struct.error, zlib.error),
 )
-"""What pypdf raises on files that are not as they should be."""
+"""Exceptions that pypdf raises on malformed files."""
 _CODECS: Final = tuple(
     map(codecs.lookup, "charmap latin1 gbk gb2312 gb18030 big5 cp932 utf-16 utf-16-be utf-16-le".split())
 )
-"""Of fonts. Loaded now: once the reading process is confined nothing can be."""
+"""Codecs of fonts. Loaded on import: nothing can be loaded once the reading process is confined."""
 _LOADED: Final = (core_font_metrics, filters, _image_xobject, Jpeg2KImagePlugin, TiffImagePlugin)
 """The same: pypdf and Pillow load parts of themselves when a file needs them."""
 pypdf.overwrite_configuration(
@@ -151,7 +151,7 @@ class _Pages:
 
 
 def _annotations(page: Any) -> Iterator[str]:
-    """What stands in the fields of a form on a page, and what somebody noted there."""
+    """Yield the values of a page's form fields and the text of its annotations."""
     try:
         for reference in list(page.get("/Annots") or ())[:_ANNOTATIONS]:
             yield from _annotation(reference.get_object())

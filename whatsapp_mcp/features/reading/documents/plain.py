@@ -14,7 +14,7 @@ from whatsapp_mcp.features.reading.documents.document import DOWNLOAD, Document,
 _CODECS: Final = tuple(map(codecs.lookup, "cp1252 utf-8-sig utf-16 utf-16-le utf-16-be utf-32".split()))
 """Loaded now: once the reading process is confined nothing can be."""
 TEXT_BYTES: Final = 8_000_000
-"""Of a text file: more than a reading takes, in any encoding."""
+"""Most bytes read of a text file; more than a reading holds, in any encoding."""
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
@@ -53,7 +53,7 @@ def open_text(text: str) -> Document:
 
 
 def is_table(mime_type: str, file_name: str) -> bool:
-    """Whether its sender calls a text a table."""
+    """Return whether the sender declares a text to be a table, by MIME type or file name."""
     return mime_type in _TABLE_TYPES or file_name.lower().endswith((".csv", ".tsv", ".tab"))
 
 

@@ -16,7 +16,7 @@ SHEETS: Final = 1_000
 STRINGS: Final = 1_000_000
 """Texts that cells share."""
 STRING_CHARACTERS: Final = 32_000_000
-"""Of all of them: most are in sheets that are read no more."""
+"""Most characters of all shared texts; any more mostly belong to sheets that are not read."""
 GAP: Final = 20
 """Empty cells in a row that are shown as such."""
 _STYLES: Final = 100_000
@@ -78,7 +78,7 @@ def _strings(package: Package, part: str) -> Iterator[str]:
 
 
 def _date_styles(package: Package, part: str) -> Iterator[bool]:
-    """Of each style of cells, whether it shows a date or a time."""
+    """Yield for each cell style whether it shows a date or a time."""
     custom: dict[str, bool] = {}
     is_cells, count = False, 0
     for event in events(package.chunks(part)):
@@ -97,7 +97,7 @@ def _date_styles(package: Package, part: str) -> Iterator[bool]:
 
 
 def _shows_date(code: str) -> bool:
-    """Whether a format has a year, a day or an hour outside of what it quotes."""
+    """Return whether a number format has a year, a day or an hour outside of quoted text."""
     plain = "".join(code[:1_000].split('"')[::2]).lower()
     bare = "".join(piece.partition("]")[2] if at else piece for at, piece in enumerate(plain.split("[")))
     return any(letter in bare.replace("\\d", "") for letter in "ydh")
@@ -165,7 +165,7 @@ class _Rows:
         self._value = []
 
     def _shown(self, value: str) -> str:
-        """What the cell shows, or about that."""
+        """Return the text of the cell, approximately as it is shown."""
         if self._kind == "s":
             index = int(value) if value.isdecimal() and len(value) < 9 else len(self._strings)
             return self._strings[index] if index < len(self._strings) else ""

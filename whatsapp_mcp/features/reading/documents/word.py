@@ -20,9 +20,9 @@ _BESIDE: Final = {
 }
 """Parts that stand beside the text, by their kind, with the title of their passage."""
 _BESIDE_PARTS: Final = 50
-"""Of each kind."""
+"""Most parts of each kind."""
 _SAID_TWICE: Final = frozenset({"Fallback"})
-"""What older programs show instead of its neighbour."""
+"""Elements that repeat their neighbour for older programs."""
 _MARKS: Final = {"tab": "\t", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 _PAGE: Final = 2 * PART_CHARACTERS
 """Characters of a page whose end the document does not tell."""

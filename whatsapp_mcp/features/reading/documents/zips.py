@@ -1,4 +1,4 @@
-"""What is in a ZIP, as a list: nothing of it is unpacked."""
+"""List of the files in a ZIP; nothing is unpacked."""
 
 from __future__ import annotations
 

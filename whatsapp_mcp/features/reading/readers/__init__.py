@@ -1,4 +1,4 @@
-"""What is in a file, as text: the reading process, and the server's side of it."""
+"""Reading files as text: the reading process, and the server's side of it."""
 
 from whatsapp_mcp.features.reading.readers.options import ReaderOptions
 from whatsapp_mcp.features.reading.readers.reader import Reader, open_reader

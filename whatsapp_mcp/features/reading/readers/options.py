@@ -1,4 +1,4 @@
-"""What a reading process loads, as values and as its arguments."""
+"""Options of a reading process, as values and as its arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatsapp_mcp.features.reading.speech.options import SpeechOptions
 
 @dataclass(frozen=True, slots=True)
 class ReaderOptions:
-    """What a reading process loads; documents are always read.
+    """Options of a reading process; documents are always read.
 
     Attributes:
         words: What recognises the words in pictures.
@@ -33,7 +33,7 @@ def arguments_of(options: ReaderOptions) -> tuple[str, ...]:
 
 
 def options_of(arguments: Sequence[str]) -> ReaderOptions:
-    """What a process with these arguments loads; it needs neither language nor address."""
+    """Parse the arguments of a reading process; they have no language and no address of a service."""
     parser = argparse.ArgumentParser(
         prog="python -m whatsapp_mcp.features.reading.readers", description=__doc__
     )

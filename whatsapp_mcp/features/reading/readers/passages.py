@@ -58,7 +58,7 @@ def cleaned(text: str) -> str:
 
 
 def fitting(text: str, most: int) -> tuple[int, int]:
-    """How many characters of a text fold to at most so many, and to how many; at least one each.
+    """Return how many characters of a text fold to at most `most`, and to how many; at least one each.
 
     Search takes ligatures apart: one character (U+FDFA) is eighteen letters. A page full of them, which costs
     its sender three bytes each, would keep the archive busy for seconds.
@@ -144,7 +144,7 @@ def transcribed(transcript: Transcript, engine: str) -> Outcome:
 
 
 def reading_of(kind: ReadingKind, answer: Answer) -> FileReading:
-    """What a job read.
+    """Validate a job's answer and return the reading in it.
 
     Raises:
         Unsupported: It is no such answer, or over the limits.

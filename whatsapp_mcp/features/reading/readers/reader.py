@@ -42,11 +42,11 @@ class Reader:
 
     @property
     def memory(self) -> int | None:
-        """As `Worker.memory`."""
+        """Bytes of memory of the process; None if none is running, and on all systems but Linux."""
         return self._worker.memory
 
     def paused(self) -> AbstractContextManager[None]:
-        """As `Worker.paused`."""
+        """Pause the process, and the clock of its job, while the body runs, where the system allows it."""
         return self._worker.paused()
 
     async def document(
@@ -100,7 +100,7 @@ class Reader:
     async def _by_service(
         self, service: Service, source: Source, language: str | None, duration: float | None
     ) -> Answer:
-        """What a service hears: the process makes the sound of the file, and only that is sent."""
+        """Transcribe with a service: the process extracts the sound of the file, and only that is sent."""
         sound = await self._worker.run("sound_in_pieces", source, {}, limits.sound_limits(duration))
         transcript = await service.transcribe(pieces_in(sound), language)
         return Answer(*transcribed(transcript, f"{service.model} at {service.host}"))

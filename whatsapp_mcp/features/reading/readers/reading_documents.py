@@ -17,7 +17,7 @@ from whatsapp_mcp.media.job import Outcome, done
 
 
 def read_document(file: BinaryIO, options: dict[str, Any], words: Words | None = None) -> Outcome:
-    """Its pages. Options: `mime_type` and `file_name`, as its sender calls it.
+    """Read a document. Options: `mime_type` and `file_name`, as given by the sender.
 
     Args:
         file, options: As every job's.
@@ -49,6 +49,6 @@ def rehearse() -> None:
 
 
 def _deadline(seconds: float) -> Callable[[], bool]:
-    """Whether so many seconds, of the clock or of the processor, have passed since now."""
+    """Return a check of whether so many seconds of clock or processor time have passed since now."""
     clock, processor = time.monotonic() + seconds, time.process_time() + seconds
     return lambda: time.monotonic() > clock or time.process_time() > processor

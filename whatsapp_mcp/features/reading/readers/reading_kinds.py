@@ -1,4 +1,4 @@
-"""What can be read here."""
+"""Kinds of readings that are available here."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from whatsapp_mcp.features.reading.readers.options import ReaderOptions
 from whatsapp_mcp.models import ReadingKind
 
 WRITING: Final = "Latin letters, Chinese and Japanese"
-"""What can be read in pictures, as sentences name it."""
+"""Scripts that are recognised in pictures, as messages name them."""
 
 
 def available(options: ReaderOptions) -> frozenset[ReadingKind]:
-    """What a reading process that loads this reads; its speech may be a service's."""
+    """Return the kinds that a process with these options reads; a service may transcribe the speech."""
     found = {ReadingKind.DOCUMENT}
     if options.words:
         found.add(ReadingKind.PICTURE)
@@ -23,5 +23,5 @@ def available(options: ReaderOptions) -> frozenset[ReadingKind]:
 
 
 def reads_words() -> bool:
-    """Whether words in pictures can be read here: the extra `ocr` is installed."""
+    """Return whether words in pictures can be read: the extra `ocr` is installed."""
     return importlib.util.find_spec("rapidocr") is not None

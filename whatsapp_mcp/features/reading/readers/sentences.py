@@ -1,4 +1,4 @@
-"""What errors of the reading process may say, beside those of what decodes pictures and sound for it."""
+"""Error sentences of the reading process, beside those of the jobs that decode pictures and sound."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OTHERS: Final = (
     "an old PowerPoint presentation (.ppt)",
     "an old Word document (.doc)",
 )
-"""What files are that are no documents, beside the formats that are known."""
+"""Descriptions of files that are not documents, beside those of the known formats."""
 SLOTS: Final = {
     "<other>": "|".join(map(re.escape, _OTHERS)),
     "<model>": r"[a-z0-9.-]{1,30}",
@@ -62,7 +62,7 @@ The table has a field of more than # characters.
 The writing in the picture cannot be read: Latin letters, Chinese and Japanese are read here.
 Whisper needs the extra `voice`.
 """
-"""What happened; `#` is a number, `<label>` a format, and the others are in `SLOTS`."""
+"""Error messages; `#` is a number, `<label>` a format, and the other slots are in `SLOTS`."""
 ACTIONS: Final = """
 Ask for it as a PDF.
 Ask the sender to send it again.
@@ -81,5 +81,5 @@ Tell the user to run `whatsapp-mcp voice install`.
 Tell the user.
 Tell the user; the sender can send it without one.
 """
-"""What to do next."""
+"""Actions that errors suggest."""
 SAID: Final = job.said(job.SENTENCES + SENTENCES, job.ACTIONS + ACTIONS, SLOTS)

@@ -26,12 +26,14 @@ from whatsapp_mcp.models import Passage
 
 ENGINE: Final = "rapidocr"
 MAX_PIXELS: Final = 4_000_000
-"""To which a picture is fitted first: two screens of a phone, or a page at 180 dots an inch."""
+"""Most pixels of a picture; a larger one is scaled down first. Two screens of a phone, or a page at 180 dots
+an inch."""
 MODELS: Final = {"Det": "PP-OCRv6_det_small.onnx", "Rec": "PP-OCRv6_rec_small.onnx"}
-"""What finds lines, and what reads them. The model that tells what stands on its head is left out: it takes
-long lines for such."""
+"""Models that detect lines and recognise their text. The model that detects upside-down text is left out: it
+misjudges long lines."""
 _SURE: Final = 0.75
-"""How sure the model has to be of a line, 0 to 1. Of writing that it does not know it is up to 0.72 sure."""
+"""Least confidence in a line, 0 to 1. In scripts that the model does not know, its confidence reaches
+0.72."""
 _DENSITY: Final = 0.7
 """Characters that a line holds at least for each of its heights. Latin text has 2 to 3, Chinese 1.4, a
 Russian line of which only the digits are read 0.3."""
@@ -42,7 +44,7 @@ _FEW: Final = 4.0
 _LEAST: Final = 32
 """Pixels a side that a picture has at least when it is looked at, with the white beside it."""
 _SLIMMEST: Final = 8
-"""How often its short side goes into its long one, at most."""
+"""Largest ratio of the picture's long side to its short side."""
 _COLUMN: Final = "  "
 
 
@@ -67,12 +69,12 @@ class Line(NamedTuple):
 
     @property
     def heights(self) -> float:
-        """How wide it is, in its heights."""
+        """Width of the line as a multiple of its height."""
         return self.width / max(self.height, 1.0)
 
     @property
     def is_read(self) -> bool:
-        """Whether its text is what stands there."""
+        """True if the recognised text is reliable."""
         count = sum(not character.isspace() for character in self.text)
         return self.sure >= _SURE and count > 0 and count >= _DENSITY * self.heights
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 DEFAULT: Final = "https://huggingface.co"
 _REPOSITORY: Final = "Systran/faster-whisper-{name}"
 _STORAGE: Final = (".huggingface.co", ".hf.co")
-"""Where that hub, and mirrors of it, store large files (https://huggingface.co/.well-known/meta.json)."""
+"""Domains in which that hub and its mirrors store large files
+(https://huggingface.co/.well-known/meta.json)."""
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _LARGEST: Final = {"model.bin": 4_000_000_000}
 _LARGEST_OTHER: Final = 20_000_000
@@ -57,7 +58,7 @@ class HubFile:
     blob: str
 
     def matches(self, path: Path) -> bool:
-        """Whether a file has this content.
+        """Return whether a file has this content.
 
         Raises:
             OSError: It cannot be read.
@@ -81,7 +82,7 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a hub has: a model at a commit."""
+    """A model that a hub offers, at one commit."""
 
     name: str
     hub: str
@@ -103,7 +104,7 @@ class Hub:
         self._address = address
 
     def offer(self, name: str) -> Offer:
-        """What the hub has of a model.
+        """Look up a model on the hub.
 
         Raises:
             InvalidArgument: There is no model of this name.
@@ -190,7 +191,7 @@ class Hub:
 
     @contextmanager
     def _answer(self, url: str, headers: dict[str, str]) -> Generator[httpx2.Response]:
-        """What a URL of the hub answers, after redirects within it."""
+        """Open the response to a URL of the hub, following the redirects that are allowed."""
         import httpx2
 
         try:
@@ -207,7 +208,7 @@ class Hub:
         raise Unsupported("The hub redirects too often.", "Use another hub.")
 
     def _redirected(self, url: str, location: str) -> str:
-        """Where a redirect leads.
+        """Return the URL that a redirect leads to.
 
         Raises:
             Unsupported: To neither the hub itself nor the storage of Hugging Face.
@@ -274,7 +275,7 @@ def _file(listed: dict[str, Any]) -> HubFile:
 
 
 def _goes_on(answer: httpx2.Response, here: int) -> bool:
-    """Whether an answer is the rest of a file of which `here` bytes are here."""
+    """Return whether a response continues a file of which `here` bytes are already stored."""
     return answer.status_code == 206 and str(answer.headers.get("content-range", "")).startswith(
         f"bytes {here}-"
     )

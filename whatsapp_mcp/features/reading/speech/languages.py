@@ -21,7 +21,7 @@ _WORDS: Final = """
 NAMES: Final = dict(zip(_WORDS[::2], _WORDS[1::2], strict=True))
 """The English name by code; a code is of ISO 639-1, of ISO 639-3 where that has none."""
 _ISO: Final = {"jw": "jv"}
-"""Where Whisper's code is another than that of ISO 639-1."""
+"""Whisper's codes that differ from ISO 639-1, with the ISO code of each."""
 _CODES: Final = {name: code for code, name in NAMES.items()}
 
 

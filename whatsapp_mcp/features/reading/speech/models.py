@@ -27,7 +27,7 @@ FILES: Final = (
     "vocabulary.json",
     "vocabulary.txt",
 )
-"""What belongs to a model that faster-whisper loads; a repository's other files are left there."""
+"""Files of a model that faster-whisper loads; other files of a repository are not downloaded."""
 _NEEDED: Final = (
     ("config.json",),
     ("model.bin",),
@@ -51,7 +51,7 @@ class RecordedFile:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where a model came from.
+    """The origin of a model.
 
     Attributes:
         name: Of the model, one of `SPEECH_MODELS`.
@@ -87,7 +87,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        """Of the model."""
+        """The model's name."""
         return self.record.name
 
     @property
@@ -96,7 +96,7 @@ class Model:
         return self.record.files[_WEIGHTS].size
 
     def check(self) -> None:
-        """See that every file is the one that was installed.
+        """Check that every file is the one that was installed.
 
         Raises:
             Unsupported: One is missing or differs.
@@ -110,7 +110,7 @@ class Model:
                 raise self.unusable(f"its file {name} is damaged or missing")
 
     def is_complete(self) -> bool:
-        """Whether every file is there in its size; quick, since none is read."""
+        """Return whether every file exists with its recorded size; quick, since none is read."""
         try:
             sizes = {name: (self.folder / name).stat().st_size for name in self.record.files}
         except OSError:
@@ -118,7 +118,7 @@ class Model:
         return sizes == {name: file.size for name, file in self.record.files.items()}
 
     def is_whole(self) -> bool:
-        """Whether every file is the one that was installed."""
+        """Return whether every file is the one that was installed."""
         try:
             self.check()
         except Unsupported:
@@ -134,7 +134,7 @@ class Model:
 
 
 def models_folder(home: Path) -> Path:
-    """Where the models are."""
+    """Return the folder of all models."""
     return home / "models"
 
 
@@ -185,12 +185,12 @@ def remove(home: Path, name: str) -> bool:
 
 
 def draft_of(home: Path, name: str) -> Path:
-    """Where a model is put together."""
+    """Return the folder in which a model is assembled."""
     return models_folder(home) / f".{folder_of(home, name).name}.part"
 
 
 def former_of(home: Path, name: str) -> Path:
-    """Where a model is for the moment in which another one takes its place."""
+    """Return the folder that holds the old model while a new one replaces it."""
     return models_folder(home) / f".{folder_of(home, name).name}.old"
 
 

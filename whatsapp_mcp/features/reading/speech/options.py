@@ -22,7 +22,7 @@ _KEYRING_NAME = "voice"
 
 @dataclass(frozen=True, slots=True)
 class SpeechOptions:
-    """What recognises speech.
+    """The engine that recognises speech, and its options.
 
     Attributes:
         engine: `whisper` and `pocketsphinx` run in the reading process, `service` elsewhere.
@@ -38,7 +38,7 @@ class SpeechOptions:
 
 
 def speech_options(settings: Settings) -> SpeechOptions | None:
-    """What recognises speech with these settings on this machine; None: nothing does (`why_no_speech`).
+    """Return the speech options of these settings on this machine; None without speech (`why_no_speech`).
 
     Raises:
         Busy: The key of a service is in a keyring that cannot be used.

@@ -1,4 +1,4 @@
-"""What recognises speech: any engine takes sound in pieces and answers what was said, with times."""
+"""The interface of speech engines: each takes sound in pieces and returns the words with their times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAMPLE_BYTES: Final = 2
 LONGEST_RECORDING: Final = 4 * 3600
 """Seconds; what is longer is not transcribed."""
 PIECE_SECONDS: Final = 300
-"""How much sound an engine gets at once, at most."""
+"""Most seconds of sound that an engine gets at once."""
 _PAUSE_SECONDS: Final = 1.0
 _PASSAGE_SECONDS: Final = 30.0
 
@@ -27,7 +27,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said in a recording; no segments where nobody speaks.
+    """The words spoken in a recording; no segments if nobody speaks.
 
     Attributes:
         language: As ISO 639-1 (`de`); None where the engine does not tell.

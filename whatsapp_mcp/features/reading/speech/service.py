@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _SECONDS: Final = 240.0
-"""For one piece of sound, the answer included."""
+"""Most seconds for one piece of sound, including the answer."""
 _MOST_BYTES: Final = 20_000_000
-"""Of one piece; OpenAI takes 25 MB."""
+"""Most bytes of one piece; OpenAI takes 25 MB."""
 _ANSWER_BYTES: Final = 4_000_000
 _MOST_TEXT: Final = 200_000
 _CHECK_URL: Final = "Tell the user to check voice.url and voice.url_model in config.toml."
@@ -80,7 +80,7 @@ class Service:
         return Transcript((language or spoken) if segments else None, tuple(segments))
 
     async def _posted(self, http: httpx2.AsyncClient, piece: bytes, language: str | None) -> dict[str, Any]:
-        """What the service answers to one piece."""
+        """Post one piece and return the service's answer."""
         import httpx2
 
         if len(piece) > _MOST_BYTES:

@@ -25,7 +25,7 @@ _SEARCHED: Final = 20 * RATE * SAMPLE_BYTES
 """The bytes at the end of a full piece in which a quiet place is looked for."""
 _WINDOW: Final = RATE // 10 * SAMPLE_BYTES
 _STRIDE: Final = 16
-"""Of so many samples one counts for how loud it is."""
+"""Stride in samples when loudness is measured."""
 _BIT_RATE: Final = 24_000
 _PIECE_BYTES: Final = PIECE_SECONDS * RATE * SAMPLE_BYTES
 
@@ -80,7 +80,7 @@ def _cut(sound: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _quiet_place(waiting: bytearray) -> int:
-    """Where to cut: the middle of the quietest tenth of a second near the end of a full piece."""
+    """Return the place to cut: the middle of the quietest tenth of a second near a full piece's end."""
     starts = range(_PIECE_BYTES - _SEARCHED, _PIECE_BYTES - _WINDOW + 1, _WINDOW)
     quietest = min(starts, key=lambda start: _loudness(waiting[start : start + _WINDOW]))
     return quietest + _WINDOW // 2

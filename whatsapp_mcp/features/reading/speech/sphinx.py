@@ -14,7 +14,8 @@ from whatsapp_mcp.features.reading.speech.recogniser import RATE, SAMPLE_BYTES, 
 
 _LANGUAGE: Final = "en"
 _UTTERANCE_BYTES: Final = 30 * RATE * SAMPLE_BYTES
-"""What is said without a pause for longer is decoded in parts: the decoder keeps all of an utterance."""
+"""Most bytes of speech without a pause; longer speech is decoded in parts, as the decoder keeps a whole
+utterance."""
 
 
 class Sphinx:
@@ -40,7 +41,7 @@ class Sphinx:
         self._decoder: Any = pocketsphinx.Decoder(loglevel="FATAL", samprate=RATE)
 
     def transcribe(self, pieces: Iterable[bytes], language: str | None) -> Transcript:
-        """As `Recogniser.transcribe`; what is said in another language comes out as English words."""
+        """Implement `Recogniser.transcribe` for English; other languages come out as English words."""
         if language not in (None, _LANGUAGE):
             raise Unsupported("PocketSphinx recognises English only.", "Set another voice.engine.")
         return Transcript(_LANGUAGE, tuple(self._segments(pieces)))

@@ -19,7 +19,8 @@ from whatsapp_mcp.system import working_in
 _MOST_THREADS: Final = 4
 _FULL_SCALE: Final = 32_768.0
 _TEMPERATURES: Final = (0.0, 0.4, 0.8)
-"""What comes out as noise is tried twice more with these; the library tries five times."""
+"""Temperatures of decoding: a noisy result is retried with the second and the third; the library retries five
+times."""
 
 
 class Whisper:
@@ -50,7 +51,7 @@ class Whisper:
 
     @property
     def working_bytes(self) -> int:
-        """As much as the file of weights takes.
+        """Memory for decoding in bytes: the size of the weights file.
 
         What it works with grows with the model: keys and values of five beams or samples.
         Decoding included, 844 MB of addresses were measured with weights of 536 MB.
@@ -58,7 +59,7 @@ class Whisper:
         return self._working_bytes
 
     def transcribe(self, pieces: Iterable[bytes], language: str | None) -> Transcript:
-        """As `Recogniser.transcribe`; the language is that of the first piece in which somebody speaks."""
+        """Implement `Recogniser.transcribe`; if unset, the language is that of the first spoken piece."""
         if language is not None and language not in self._model.supported_languages:
             raise Unsupported(
                 f"The model {self._name} does not know this language.", "Set another voice.language, or none."

@@ -133,12 +133,12 @@ def _agree(yes: bool) -> None:
 
 
 def _is_asked() -> bool:
-    """Whether somebody sits at the terminal."""
+    """Return whether standard input is a terminal."""
     return sys.stdin.isatty()
 
 
 def _say_what_is_missing(loaded: settings.Settings, model: str) -> None:
-    """What the person has to do before servers use the model."""
+    """Print the steps that remain before servers use the model."""
     from whatsapp_mcp.features.reading.speech import options
 
     if loaded.voice.model != model:

@@ -1,4 +1,4 @@
-"""How far the download of a model has come, for a person or a program."""
+"""Progress of a model's download, for a person or a program."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Progress(AbstractContextManager[Any], Protocol):
-    """What `voice install` tells; the download runs inside it."""
+    """Progress output of `voice install`; the download runs inside it."""
 
     def offered(self, offer: ModelOffer) -> None:
-        """What would be fetched."""
+        """Show the model that would be fetched."""
         ...
 
     def advanced(self, here: int, total: int) -> None:

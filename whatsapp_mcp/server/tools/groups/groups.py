@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat, GroupMember, SubGroup
 
 SHOWN: Final = 40
-"""How many people are listed at most."""
+"""Most people in a list."""
 _WITHHELD: Final = "[withheld: its author is not known]"
 GroupArg = Annotated[str, Field(description="Name or jid")]
 People = Annotated[Texts, Field(description="Names, numbers or jids")]
@@ -88,7 +88,7 @@ def described(group: Group, size: int, services: Services) -> str:
 
 
 def names(people: Sequence[Chat]) -> str:
-    """As `listed`, in a sentence."""
+    """Return the names that `listed` gives, for a sentence."""
     return ", ".join(listed(people))
 
 

@@ -35,7 +35,7 @@ def tables(schema: Schema) -> Iterable[str]:
 
 
 def has_calls(schema: Schema) -> bool:
-    """Whether there is a list of calls that can be read."""
+    """Return whether there is a list of calls that can be read."""
     return schema.has(_TABLE, *_NEEDED) and schema.has("jid", "raw_string", "user", "server")
 
 

@@ -1,4 +1,4 @@
-"""What a message is, by the number of its kind: its words, its file, and what only this kind has.
+"""The content of a message, by the number of its kind: its words, its file, and details of that kind.
 
 The numbers are those on which several people agree who compared them with their own backups
 (docs/importing.md). One that is not here is told by the MIME type that stands beside it.
@@ -194,14 +194,14 @@ def invite(values: Values, words: str) -> Said:
 
 
 def album(values: Values) -> Said:
-    """What stands before files that were sent together."""
+    """Return the notice that precedes files sent together."""
     images, videos = (_whole(values[at], _ALBUM) or _whole(values[at + 2], _ALBUM) or 0 for at in (0, 1))
     counts = {"images": images, "videos": videos}
     return Said(MessageKind.SYSTEM, f"Album of {images + videos} files", {"album": counts})
 
 
 def place_of(value: Any) -> str | None:
-    """Where a file lies in the folder `WhatsApp`; None for what leads out of it."""
+    """Return the path of a file in the folder `WhatsApp`; None for one that leads out of it."""
     path = path_of(value)
     if path is None:
         return None

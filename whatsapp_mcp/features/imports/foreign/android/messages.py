@@ -29,7 +29,7 @@ _ID: Final = 128
 _MENTIONS: Final = 1_024
 _ADD_ONS: Final = 1_024
 _ANSWERS: Final = (1, 2, 3)
-"""To an event: going, not going, maybe; kept as votes, in this order."""
+"""Answers to an event: going, not going, maybe; kept as votes, in this order."""
 
 
 def message_of(
@@ -117,7 +117,7 @@ def _action(row: Row, parts: Parts) -> int | None:
 
 
 def _sender(row: Row, chat: str, action: int | None) -> str | Unreadable | None:
-    """Who wrote it, or did it; None: the owner."""
+    """Return who wrote a message or caused a notice; None for the owner."""
     written = None if is_own(row.sender) else address(row.sender)
     if action is not None:
         # A notice is always from the owner, whoever did it; that stands beside it.
@@ -149,7 +149,7 @@ def _notice(row: Row, parts: Parts, action: int, chat: str, sender: str | None) 
 
 
 def _said(row: Row, parts: Parts, calls: dict[int, Values], media: kinds.Media | None) -> Said:
-    """What a row says that is no notice."""
+    """Return the content of a row that is not a notice."""
     number, kind, words = row.number, row.kind, text_of(row.text) or ""
     if kind == 0:
         return Said(MessageKind.TEXT, words)
@@ -229,7 +229,7 @@ def _mentioned(row: Row, parts: Parts, details: dict[str, Any]) -> dict[str, Any
 
 
 def _person(from_me: Any, sender: Any, chat: str) -> tuple[bool, str | None]:
-    """Whether it is known who did something, and who; None: the owner."""
+    """Return whether it is known who did something, and who; None for the owner."""
     if from_me == 1 or is_own(sender):
         return True, None
     person = address(sender)
@@ -263,7 +263,7 @@ def _votes(number: int, parts: Parts, chat: str, at: int) -> tuple[ForeignVote, 
 
 
 def _receipts(row: Row, parts: Parts, chat: str, at: int) -> tuple[ForeignReceipt, ...]:
-    """How far a message of the owner got; where the row alone says it, the time is the message's."""
+    """Return receipts of the owner's message; a time that only the row's status tells is the message's."""
     if not row.from_me or row.status == _NOTICE:
         return ()
     found = parts.many["receipt_user"].get(row.number)

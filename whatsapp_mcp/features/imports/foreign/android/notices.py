@@ -1,4 +1,4 @@
-"""What happened in a chat, by the number of its action, in the words of `decoding/history.py`.
+"""Notices of what happened in a chat, by the number of the action, worded as in `decoding/history.py`.
 
 The numbers are those on which several people agree who compared them with their own backups.
 """
@@ -63,19 +63,19 @@ class Notice(NamedTuple):
 
 
 def is_shown(action: Any) -> bool:
-    """Whether the app shows it to a person as something that happened."""
+    """Return whether the app shows an action to a person as something that happened."""
     return action not in _NEVER_SHOWN
 
 
 def is_about_the_other(action: Any) -> bool:
-    """Whether it is about the person whose chat it stands in, whoever the row says it is from."""
+    """Return whether an action is about the other person of its chat, whoever the row names as sender."""
     return action in _SAID_OF_THE_OTHER
 
 
 def notice(
     action: Any, text: Any, people: Sequence[str], numbers: Sequence[str], *, me: bool
 ) -> Notice | None:
-    """What an action says; None for one that is not known.
+    """Return the notice for an action; None for an unknown action.
 
     Args:
         action: Its number.

@@ -1,4 +1,4 @@
-"""What stands in other tables and belongs to the messages of a page, read by ranges.
+"""Rows of other tables that belong to the messages of a page, read by ranges.
 
 A backup comes without the indexes that the app makes, so tables that have several rows to a message are found
 by an index of ours (`database.indexed`).
@@ -76,7 +76,7 @@ def tables(schema: Schema) -> Iterable[str]:
 
 
 class Parts:
-    """What belongs to the messages from one number to another.
+    """The rows that belong to the messages from one number to another.
 
     Attributes:
         one: By table and by number of the message, its row.
@@ -175,7 +175,7 @@ class Parts:
         )
 
     def _columns(self, table: str, names: tuple[str, ...]) -> str:
-        """As `columns`, with an address in place of its number."""
+        """Return SQL columns as `columns` does, with addresses in place of their numbers."""
         return ", ".join(
             jid_of(f"t.{name}")
             if name.endswith("jid_row_id") and self._found.schema.has(table, name)

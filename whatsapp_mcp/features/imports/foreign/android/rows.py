@@ -15,7 +15,7 @@ from whatsapp_mcp.features.imports.foreign.database import Schema
 LOWEST: Final = -(1 << 63)
 """Before the number of any row."""
 CALLS: Final = 1 << 62
-"""Where the rows of calls begin among those of messages, which have no such numbers."""
+"""First number of the rows of calls, which no message has."""
 _MOST: Final = 1 << 62
 _OWN_SERVERS: Final = frozenset({"lid_me", "status_me"})
 _PERSONS: Final = {
@@ -79,12 +79,12 @@ def bare(jid: str) -> str | None:
 
 
 def address(value: Any) -> str | None:
-    """As `bare`, of what stands in a column."""
+    """Return the address in a column, as `bare` does; None if it is not text."""
     return bare(value) if isinstance(value, str) else None
 
 
 def is_own(value: Any) -> bool:
-    """Whether an address is one that stands for the owner."""
+    """Return whether an address stands for the owner."""
     return isinstance(value, str) and value.partition("@")[2] in _OWN_SERVERS
 
 

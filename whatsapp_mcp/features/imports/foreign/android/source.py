@@ -70,7 +70,7 @@ _OLD_MEDIA: Final = (
 
 
 def fits(schema: Schema) -> bool:
-    """Whether it is a `msgstore.db` of a version that is known."""
+    """Return whether a database is a `msgstore.db` of a known version."""
     return _has_new(schema) or _has_old(schema)
 
 
@@ -82,7 +82,7 @@ def tables(schema: Schema) -> tuple[str, ...]:
 
 
 def total(found: Opened) -> int:
-    """How many messages it has; calls come on top."""
+    """Return the number of messages; calls come on top."""
     table, root = ("message", _NEW_ROOT) if _is_new(found) else ("messages", _OLD_ROOT)
     return found.db.execute(f"SELECT count(*) FROM main.{table} AS m WHERE {root}").fetchone()[0]  # noqa: S608
 

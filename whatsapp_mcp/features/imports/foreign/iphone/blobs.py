@@ -1,4 +1,4 @@
-"""What `ChatStorage.sqlite` keeps in blobs: answered messages, reactions, polls, keys of files.
+"""Blobs of `ChatStorage.sqlite`: answered messages, reactions, polls, keys of files.
 
 WhatsApp published none of their schemas. What is read here is what several people found in backups of their
 own and agree about; whatever else is in a blob is left alone, and a value that does not look like what it has
@@ -44,7 +44,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Its question, its options and who chose which."""
+    """A poll: its question, its options, and who chose which."""
 
     question: str
     options: tuple[str, ...]

@@ -54,7 +54,7 @@ class Calls:
         return self._found is not None
 
     def of(self, ids: Iterable[Any]) -> dict[str, Details]:
-        """What is known of the calls with these ids."""
+        """Return the details of the calls with these ids."""
         wanted = [wa_id for wa_id in ids if isinstance(wa_id, str)]
         if not wanted:
             return {}
@@ -102,7 +102,7 @@ class Calls:
         return [_Event(*row) for row in found]
 
     def _participants(self) -> dict[Any, list[str]]:
-        """Who took part, by the aggregate that a call belongs to (its relationship is named `Z1…`)."""
+        """Return the participants by the aggregate of their call (its relationship is named `Z1…`)."""
         found: dict[Any, list[str]] = {}
         if self._found is not None and self._found.schema.has(_PARTICIPANTS, "Z1PARTICIPANTS", "ZJIDSTRING"):
             rows = self._found.db.execute(

@@ -1,4 +1,4 @@
-"""What one row of `ZWAMESSAGE` is: its kind, its words, its file.
+"""One row of `ZWAMESSAGE`: its kind, its words, its file.
 
 The numbers of `ZMESSAGETYPE` are WhatsApp's own and nowhere published. Here are those on which several people
 agree who compared them with the files of their own backups (docs/importing.md). A number that is not here is
@@ -68,7 +68,7 @@ class Media(NamedTuple):
 
 
 def is_event(kind: object) -> bool:
-    """Whether a row says what happened rather than what somebody said."""
+    """Return whether a row reports an event rather than a person's words."""
     return kind in (_GROUP_EVENT, _NOTICE)
 
 
@@ -80,7 +80,7 @@ def seconds(date: Any) -> int | None:
 
 
 def said(kind: int, event: Any, text: Any, member: str | None, media: Media) -> Said:
-    """What a row says, if it is no call, no poll and was not deleted.
+    """Return the content of a row that is no call and no poll and was not deleted.
 
     Args:
         kind: Its `ZMESSAGETYPE`.
@@ -184,7 +184,7 @@ def _with_file(kind: MessageKind, words: str, mime_type: str | None, media: Medi
 
 
 def _path(value: Any) -> str | None:
-    """Where a file lies in WhatsApp's folder; the column begins below `Message`."""
+    """Return the path of a file in WhatsApp's folder; the column begins below `Message`."""
     path = path_of(value)
     return None if path is None else f"Message/{path.lstrip('/')}"
 

@@ -21,17 +21,17 @@ from whatsapp_mcp.models import ForeignMessage, ForeignPage, ImportSource, Messa
 SOURCE: Final = ImportSource.IPHONE
 
 _CALLS: Final = 1 << 62
-"""Where the rows of calls begin among those of messages, which have no such numbers."""
+"""First number of the rows of calls, which no message has."""
 _QUOTE: Final = 500
 _FORWARDED: Final = 1 << 7
-"""Of `ZFLAGS`."""
+"""Bit of `ZFLAGS` that marks a forwarded message."""
 _NEEDED: Final = {
     "ZWACHATSESSION": ("ZCONTACTJID", "ZPARTNERNAME"),
     "ZWAMESSAGE": ("ZCHATSESSION", "ZISFROMME", "ZMESSAGETYPE", "ZMESSAGEDATE", "ZSTANZAID", "ZTEXT"),
     "ZWAGROUPMEMBER": ("ZMEMBERJID",),
     "ZWAMEDIAITEM": ("ZMEDIALOCALPATH",),
 }
-"""What a version must have that is read here."""
+"""Tables and columns that a version must have to be read here."""
 _MEDIA: Final = (
     *("ZMEDIALOCALPATH", "ZFILESIZE", "ZMOVIEDURATION", "ZTITLE", "ZLATITUDE", "ZLONGITUDE", "ZMEDIAURL"),
     *("ZVCARDSTRING", "ZVCARDNAME", "ZMEDIAKEY", "ZMETADATA", "ZMEDIAORIGIN"),
@@ -56,7 +56,7 @@ class _Row(NamedTuple):
 
 
 def fits(schema: Schema) -> bool:
-    """Whether it is a `ChatStorage.sqlite` of a version that is known."""
+    """Return whether a database is a `ChatStorage.sqlite` of a known version."""
     return all(schema.has(table, *columns) for table, columns in _NEEDED.items())
 
 
@@ -67,7 +67,7 @@ def tables(schema: Schema) -> tuple[str, ...]:
 
 
 def total(found: Opened) -> int:
-    """How many messages it has; calls come on top."""
+    """Return the number of messages; calls come on top."""
     return found.db.execute("SELECT count(*) FROM main.ZWAMESSAGE").fetchone()[0]
 
 
@@ -221,7 +221,7 @@ def _chat(session: Any) -> tuple[str, str | None] | None:
 
 
 def _author(row: _Row, chat: str) -> str | None:
-    """Who wrote a message that the owner did not write."""
+    """Return the author of a message that the owner did not write; None if unknown."""
     if not chat.endswith(("@g.us", "@broadcast")):
         return chat
     for found in (blobs.jid(row.member), blobs.jid(row.sender)):

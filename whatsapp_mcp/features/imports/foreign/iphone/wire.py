@@ -12,7 +12,7 @@ Field = tuple[int, int | bytes]
 
 MOST_BYTES: Final = 1 << 20
 _FIELDS: Final = 20_000
-"""Of one message. A reaction takes some 60 bytes, so a large channel has a few hundred."""
+"""Most fields of one message. A reaction takes some 60 bytes, so a large channel has a few hundred."""
 _VARINT_BYTES: Final = 10
 _WIDTHS: Final = {1: 8, 5: 4}
 

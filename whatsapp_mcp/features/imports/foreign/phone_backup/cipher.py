@@ -14,7 +14,7 @@ _BUFFER: Final = 1 << 18
 
 
 class Decrypted(io.RawIOBase):
-    """What a file says, from any place on.
+    """The plaintext of an encrypted file, readable from any position.
 
     Args:
         file: The encrypted one; it is closed with this one.
@@ -46,11 +46,11 @@ class Decrypted(io.RawIOBase):
         return io.BufferedReader(cls(file, key), _BUFFER)
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -60,7 +60,7 @@ class Decrypted(io.RawIOBase):
         return self._at
 
     def tell(self) -> int:
-        """Where it is."""
+        """Return the current position."""
         return self._at
 
     def readinto(self, buffer: Buffer) -> int:

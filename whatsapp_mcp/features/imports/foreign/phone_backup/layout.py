@@ -1,4 +1,4 @@
-"""Where things lie in a local backup of an iPhone.
+"""The layout of a local backup of an iPhone.
 
 A file of an app is named after its place on the phone: the SHA-1 of `domain-path`, in a folder named after
 the first two digits of that (before iOS 10 beside all others). So nothing that the backup says of itself is
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 LOG: Final = "-wal"
-"""What a database's name ends in for its log."""
+"""Suffix of a database's name that names its log."""
 DATABASE: Final = b"SQLite format 3\0"
 MANIFEST: Final = "Manifest.db"
 PROPERTIES: Final = "Manifest.plist"
@@ -79,7 +79,7 @@ class Layout:
         return [found for path in paths if (found := self.blob(path)) is not None]
 
     def media_blob(self, path: str) -> Path | None:
-        """As `blob`, of the file of a message."""
+        """Return the file of a message in the backup, as `blob` does."""
         return self.blob(self.media(path))
 
     def blob(self, path: str) -> Path | None:
@@ -93,12 +93,12 @@ class Layout:
 
 
 def is_phone_backup(path: Path) -> bool:
-    """Whether it is the folder of such a backup."""
+    """Return whether a path is the folder of a local backup of an iPhone."""
     return path.is_dir() and any((path / name).is_file() for name in _INDEXES)
 
 
 def find(folder: Path) -> Layout | None:
-    """What is of WhatsApp in a backup; None if there is nothing."""
+    """Find WhatsApp's files in a backup; None if there are none."""
     for domain in _DOMAINS:
         empty = Layout(folder, domain)
         paths = (f"{domain.databases}{name}" for name in (_MESSAGES, *BESIDE))

@@ -16,7 +16,7 @@ from xml.parsers.expat import ExpatError
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 
 _MOST_BYTES: Final = 64 * 1024 * 1024
-"""Of `Manifest.plist`, which lists the apps of the phone."""
+"""Most bytes of `Manifest.plist`, which lists the apps of the phone."""
 _WRAPPED: Final = 44
 """Bytes of a key that is wrapped: its class, and 40."""
 _AVAILABLE: Final = importlib.util.find_spec("iphone_backup_decrypt") is not None
@@ -24,7 +24,7 @@ _FAILURES: Final = (
     *(ArithmeticError, AttributeError, ExpatError, LookupError, RecursionError, TypeError, ValueError),
     struct.error,
 )
-"""What the library, and `plistlib`, make of content that is not what it has to be."""
+"""Errors that the library and `plistlib` raise for invalid content."""
 _SMALL_BAG: Final = b"".join(
     tag + struct.pack(">L", len(value)) + value
     for tag, value in (

@@ -1,4 +1,4 @@
-"""What the process of an archive opens of a local backup before it is confined, and makes of it then."""
+"""The files of a local backup: opened before the archive's process is confined, unpacked afterwards."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class _Packed:
         self._is_done = False
 
     def database(self, key: bytes | None) -> sqlite3.Connection:
-        """See `File`; the key is the password of the backup."""
+        """Return the connection (see `File`); the key is the password of the backup."""
         if not self._is_done:
             main, log = (
                 None if file is None else self._plain(file, name, key)

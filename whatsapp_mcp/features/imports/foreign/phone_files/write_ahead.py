@@ -56,7 +56,7 @@ def fold(main: BinaryIO, log: BinaryIO | None, write: Callable[[bytes], object])
 
 
 def _committed(log: BinaryIO, page_size: int, before: int) -> tuple[dict[int, int], int | None]:
-    """Where the newest content of each page is, and how many pages there are then; None: as `before`."""
+    """Return where each page's newest content is, and the number of pages then; None: as `before`."""
     log.seek(0)
     header = log.read(_HEADER.size)
     if len(header) < _HEADER.size:

@@ -84,7 +84,7 @@ class _Row(NamedTuple):
 
 
 def fits(schema: Schema) -> bool:
-    """Whether it has the tables of GOWA; what tells them from those of lharries' bridge is `created_at`."""
+    """Return whether a database has GOWA's tables; `created_at` tells them from lharries' bridge's."""
     return schema.has("chats", "jid", "name", "ephemeral_expiration") and schema.has(
         "messages", *_COLUMNS, "created_at"
     )
@@ -97,7 +97,7 @@ def tables(schema: Schema) -> tuple[str, ...]:
 
 
 def total(found: Opened) -> int:
-    """How many messages it has, of all accounts.
+    """Return the number of messages, of all accounts.
 
     Raises:
         InvalidArgument: They are several accounts', and it is not known which of them is meant.
@@ -126,7 +126,7 @@ def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
 
 @dataclass(frozen=True, slots=True)
 class _Ours:
-    """Whose rows are taken over.
+    """The account whose rows are imported.
 
     Attributes:
         owner: Jid of the owner's number; None: not known.
@@ -137,7 +137,7 @@ class _Ours:
     accounts: Mapping[str, str]
 
     def has(self, device: Any) -> bool:
-        """Whether a row of this device is of the account that it is imported into.
+        """Check whether a row of this device is of the account that it is imported into.
 
         A device without an account is, unless the database knows of another account.
         """
@@ -149,7 +149,7 @@ class _Ours:
 
 
 class _Addons:
-    """What belongs to the messages of a page.
+    """The add-ons of the messages of a page.
 
     Attributes:
         reactions, edited: By message.

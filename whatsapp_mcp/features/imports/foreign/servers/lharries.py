@@ -29,18 +29,18 @@ _KINDS: Final = {"image": MessageKind.IMAGE, "video": MessageKind.VIDEO, "audio"
 
 
 def fits(schema: Schema) -> bool:
-    """Whether it has the tables of that bridge."""
+    """Return whether a database has the tables of lharries' bridge."""
     return schema.has("chats", "jid", "name") and schema.has("messages", *_COLUMNS)
 
 
 def tables(schema: Schema) -> tuple[str, ...]:
-    """Its tables."""
+    """Return the names of the tables that are read."""
     del schema
     return ("chats", "messages")
 
 
 def total(found: Opened) -> int:
-    """How many messages it has."""
+    """Return the number of messages."""
     return found.db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
 
 
@@ -59,7 +59,7 @@ def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
 
 
 def _has_name(jid: str) -> bool:
-    """Whether a chat has a name of its own; another's is that of its person."""
+    """Return whether a chat has a name of its own; a direct chat has that of its person."""
     return jid.endswith(("@g.us", "@newsletter"))
 
 
@@ -114,5 +114,5 @@ def _sender(sender: str, chat: str, known: Collection[str]) -> str:
 
 
 def _path(chat: str, file_name: str | None) -> str | None:
-    """Where a file that was downloaded lies beside the database."""
+    """Return the path of a downloaded file beside the database; None without a usable name."""
     return f"{chat.replace(':', '_')}/{file_name}" if file_name and "/" not in file_name else None

@@ -1,4 +1,4 @@
-"""What has been read of a part of an archive, put together as a page."""
+"""Pages, put together from the rows that were read of an archive."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ _KINDS: Final = {
 }
 _PLACES: Final = {"location": MessageKind.LOCATION, "live_location": MessageKind.LIVE_LOCATION}
 _NO_TEXT: Final = "[Audio]"
-"""What it writes where a recording has no text."""
+"""Text that wacli writes for a recording without one."""
 _NO_MESSAGE: Final = frozenset({"Poll vote", "Poll option added"})
-"""What it writes into the row of something that belongs to a poll."""
+"""Texts that wacli writes into the rows of what belongs to a poll."""
 _POLL: Final = "Poll: "
 """Before the question of a poll, in its text."""
 _ROLES: Final = {"admin": 1, "superadmin": 2}
@@ -88,7 +88,7 @@ class _Row(NamedTuple):
 
 
 def fits(schema: Schema) -> bool:
-    """Whether it has the tables of wacli."""
+    """Return whether a database has the tables of wacli."""
     return (
         schema.has("messages", *_COLUMNS)
         and schema.has("chats", "jid", "kind", "name")
@@ -105,7 +105,7 @@ def tables(schema: Schema) -> tuple[str, ...]:
 
 
 def total(found: Opened) -> int:
-    """How many rows of messages it has; reactions and votes are some of them."""
+    """Return the number of rows of messages; reactions and votes are some of them."""
     return found.db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
 
 
@@ -209,7 +209,7 @@ def _message(row: _Row, addons: Addons) -> ForeignMessage | Unreadable | None:
 
 
 def _content(row: _Row, addons: Addons) -> tuple[MessageKind, str, dict[str, Any], ForeignFile | None] | None:
-    """What a message says; None where nothing of it is kept."""
+    """Return the content of a message; None where nothing of it is kept."""
     key = (row.chat, row.id)
     text = text_of(row.text) or text_of(row.caption) or ""
     media_type = text_of(row.media_type)

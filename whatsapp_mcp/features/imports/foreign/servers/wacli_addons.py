@@ -1,4 +1,4 @@
-"""What wacli keeps in other rows and tables of a message: reactions, stars, polls, places, calls."""
+"""The add-ons that wacli keeps in other rows and tables: reactions, stars, polls, places, calls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Key = tuple[Any, Any]
 
 
 class Addons:
-    """What belongs to the messages of a page, by chat and id of the message.
+    """The add-ons of the messages of a page, by chat and id of the message.
 
     Args:
         found: The database.
@@ -63,7 +63,7 @@ class Addons:
             yield (chat, wa_id), *rest
 
     def _sender(self, jid: Any, *, own: bool = False) -> str | None:
-        """Whose it is; None: the owner's."""
+        """Return the sender of an add-on; None for the owner."""
         text = text_of(jid) or ""
         bare = f"{text.partition('@')[0].partition(':')[0]}@{text.partition('@')[2]}"
         return None if own or bare == self._found.owner else text
