@@ -1,4 +1,4 @@
-"""What WhatsApp answers about groups, people, channels and the own account.
+"""WhatsApp's answers about groups, people, channels and the account itself.
 
 Plain, frozen dataclasses like those of `models`, and for the same journeys: jids are strings, times aware
 datetimes in UTC, durations seconds.
@@ -61,7 +61,7 @@ class SubGroup:
 
 @dataclass(frozen=True, slots=True)
 class GroupChange:
-    """What is to be changed in a group; None leaves it.
+    """Changes to a group; None leaves a value as it is.
 
     Attributes:
         photo: Path of a JPEG on this machine.
@@ -97,7 +97,7 @@ class JoinRequest:
 
 @dataclass(frozen=True, slots=True)
 class SentInvite:
-    """Where an invite to a group is from that somebody sent as a message; it holds for this account alone.
+    """Invite to a group that somebody sent as a message; it is valid for this account alone.
 
     Attributes:
         group: Jid of the group.
@@ -120,7 +120,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class NumberCheck:
-    """Whether an E.164 number is on WhatsApp: its jid, and its verified name if it is a business."""
+    """Lookup of an E.164 number: its jid if it is on WhatsApp, and the verified name of a business."""
 
     number: str
     jid: str | None = None
@@ -129,7 +129,7 @@ class NumberCheck:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Whether somebody is online, else when they were last, if they let it be seen."""
+    """Presence of a person: online, or the time they were last seen if they share it."""
 
     jid: str
     online: bool
@@ -138,7 +138,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class ProfileChange:
-    """What is to be changed in the own profile; None leaves it. `photo` is the path of a JPEG.
+    """Changes to the account's own profile; None leaves a value. `photo` is the path of a JPEG.
 
     `photo_origin` is the path or URL of what it was made of.
     """
@@ -170,7 +170,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class ChannelPost:
-    """What was written in a channel; `number` names it there. `reactions` are counts by emoji."""
+    """A post in a channel; `number` identifies it there. `reactions` are counts by emoji."""
 
     number: int
     text: str

@@ -1,4 +1,4 @@
-"""What was read in the file of a message: the text of a document, the words in a picture, a transcript."""
+"""Text read in the files of messages: text of documents, words in pictures, transcripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN_WITH: Final = 400
 
 
 class ReadingKind(StrEnum):
-    """What a text was read in."""
+    """The kind of source that a text was read from."""
 
     DOCUMENT = "document"
     PICTURE = "picture"
@@ -73,7 +73,7 @@ class ReadingExcerpt:
 
 
 class FileStep(StrEnum):
-    """What is done with a file, and may fail."""
+    """A step in the handling of a file, which may fail."""
 
     FETCH = "fetch"
     READ = "read"
@@ -101,7 +101,7 @@ class FileProblem:
 
 @dataclass(frozen=True, slots=True)
 class FilesStatus:
-    """How far fetching and reading of files has come.
+    """Progress of fetching and reading files.
 
     Attributes:
         to_fetch: Files that wait to be fetched.
@@ -121,7 +121,7 @@ class FilesStatus:
 
     @property
     def progress(self) -> str | None:
-        """What waits and what failed, in words; None where nothing does."""
+        """The waiting and the failed files, in words; None if there are none."""
         counts = ((self.to_fetch, "to fetch"), (self.to_read, "to read"), (self.failed, "failed"))
         said = ", ".join(f"{count} {what}" for count, what in counts if count)
         return f"{said}; paused: {self.paused}" if said and self.paused else said or None

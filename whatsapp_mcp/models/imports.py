@@ -37,17 +37,17 @@ class Unreadable(StrEnum):
     """Why something in a foreign file was not taken over."""
 
     NO_ID = "no_id"
-    """It has no id that WhatsApp can have given."""
+    """No id that WhatsApp can have assigned."""
     NO_CHAT = "no_chat"
-    """Its chat has no address, or one that is not WhatsApp's."""
+    """The chat has no address, or one that is not WhatsApp's."""
     NO_SENDER = "no_sender"
-    """Its sender has none."""
+    """The sender has no address."""
     NO_TIME = "no_time"
-    """It has no time, or one before WhatsApp began or that is still to come."""
+    """No time, or a time before WhatsApp began or in the future."""
     NO_NUMBER = "no_number"
     """A contact has no number that can be one."""
     OTHER_ACCOUNT = "other_account"
-    """It belongs to another account of the program that wrote the file."""
+    """Data of another account of the program that wrote the file."""
     DAMAGED = "damaged"
     """Something in it is of another type than it must be."""
     EMPTY = "empty"
@@ -55,7 +55,7 @@ class Unreadable(StrEnum):
     DELETED = "deleted"
     """The owner had deleted it there, for themselves."""
     UNKNOWN_KIND = "unknown_kind"
-    """It is of a kind that is not read; its place is taken over as `unknown`."""
+    """A kind of message that is not read; a message of kind `unknown` takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class ForeignVote:
 
 @dataclass(frozen=True, slots=True)
 class ForeignReceipt:
-    """How far one person got with a message of the owner; times in seconds, None where it is not known."""
+    """Receipts of one person for a message of the owner; times in seconds, None if not known."""
 
     reader: str
     delivered_at: int | None = None
@@ -207,7 +207,7 @@ class ForeignPage:
 
 @dataclass(frozen=True, slots=True)
 class ExportOutline:
-    """What an exported chat in a folder shows of whose it is.
+    """Evidence of whose chat an exported chat in a folder is.
 
     Attributes:
         file: The name of its file, in which the phone put the name of the chat.
@@ -238,7 +238,7 @@ class ImportSource(StrEnum):
 
     @property
     def label(self) -> str:
-        """What it is called in a sentence."""
+        """The source's name, as used in a sentence."""
         return _LABELS.get(self, self.value)
 
 
@@ -251,7 +251,7 @@ _LABELS: Final = {
 
 
 class ImportState(StrEnum):
-    """Where an import is."""
+    """The state of an import."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -259,15 +259,15 @@ class ImportState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
-    """Its server ended. The next import of the same file goes on where it was."""
+    """The server ended. The next import of the same file continues from there."""
     UNDOING = "undoing"
-    """What it brought is being removed."""
+    """The data that the import added is being removed."""
     UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import brought so far.
+    """Results of an import so far.
 
     Attributes:
         new: Messages that were not here.

@@ -1,4 +1,4 @@
-"""What was said, by whom and where: chats, people, messages."""
+"""Chats, people and messages: what was said, by whom and where."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MENTION: Final = re.compile(r"@(\d+|[A-Z_a-z]\w*)", re.ASCII)
 
 
 class ChatKind(StrEnum):
-    """What a conversation is."""
+    """The kind of a conversation."""
 
     DIRECT = "direct"
     GROUP = "group"
@@ -28,7 +28,7 @@ class ChatKind(StrEnum):
 
 
 class MessageKind(StrEnum):
-    """What a message carries."""
+    """The kind of content that a message carries."""
 
     TEXT = "text"
     IMAGE = "image"
@@ -50,7 +50,7 @@ class MessageKind(StrEnum):
 
 
 class SendStatus(StrEnum):
-    """What is known of a message we sent.
+    """Status of a message that this account sends, as far as it is known.
 
     `held` waits for a person's yes; `scheduled` for its moment; `queued` accepted and kept; `sending` handed
     over; `sent` WhatsApp has it; `delivered`, `read` as receipts say; `failed` refused, expired or
@@ -182,7 +182,7 @@ class Contact:
 
     @property
     def stranger(self) -> bool:
-        """As `Chat.stranger`."""
+        """True if the person is not `known`, with the same meaning as `Chat.stranger`."""
         return not self.known
 
 
@@ -329,7 +329,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """How many items of a list come after a page; more than that where only `at_least` so many are known."""
+    """Number of items of a list that come after a page; with `at_least`, a lower bound."""
 
     count: int
     at_least: bool = False
@@ -369,7 +369,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class ContactDetails:
-    """What WhatsApp shows of a person; `picture` is the address of the profile picture, None when hidden."""
+    """Details that WhatsApp shows of a person; `picture` is the profile picture's URL, None if hidden."""
 
     jid: str
     about: str | None = None

@@ -1,4 +1,4 @@
-"""Whose words a message carries: those of a known author, or of a stranger.
+"""Provenance of a message's words: from a known author, or from a stranger.
 
 Known is who stands in the phone's address book or was confirmed by a person (`Chat.stranger`). It is the
 author who counts, not the sender: who passed something on did not write it.
@@ -24,12 +24,12 @@ _OF_OTHERS: Final = frozenset({"channel", "invite", "pack", "title"})
 
 
 def names_of_others(details: Mapping[str, object] | None) -> bool:
-    """Whether a message shows what its sender only passes on, such as the name of a group in an invite."""
+    """Return whether a message shows something its sender passes on, such as a group's name in an invite."""
     return details is not None and not _OF_OTHERS.isdisjoint(details)
 
 
 def words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
-    """Whether the words, the file and whatever else a message carries may be a stranger's.
+    """Return whether the words, the file and any other content of a message may be a stranger's.
 
     So are those of a channel, which anybody may have written, and what was sent from here by somebody who had
     read strangers' words. What was imported counts as its author's: a person was asked about each import, and
@@ -49,7 +49,7 @@ def words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
 
 
 def file_words_are_senders(message: Message) -> bool:
-    """Whether what is read in the file of a message are words of whoever sent it, as its text is.
+    """Return whether text read in a message's file is the sender's own words, as its text is.
 
     A voice note is spoken by its sender. Anybody may have written a document that is sent, what stands in a
     picture, or what is said in a recording or a video.
@@ -58,12 +58,12 @@ def file_words_are_senders(message: Message) -> bool:
 
 
 def file_words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
-    """Whether what is read in the file of a message may be a stranger's words."""
+    """Return whether text read in a message's file may be a stranger's words."""
     return not file_words_are_senders(message) or words_are_strangers(message, tainted)
 
 
 def content_is_strangers(message: Message, mime_type: str, tainted: Container[str] = ()) -> bool:
-    """Whether the content of a file may hold a stranger's words, as it is handed out.
+    """Return whether the content of a file, as it is handed out, may hold a stranger's words.
 
     What is shown as a picture counts as its sender's while no words were recognised in it. So does the sound
     of a voice note. Anybody may have written or said whatever else is handed out, whoever sent it.
@@ -83,12 +83,12 @@ def content_is_strangers(message: Message, mime_type: str, tainted: Container[st
 
 
 def quote_is_strangers(quote: Quote, tainted: Container[str] = ()) -> bool:
-    """Whether what a reply quotes may be a stranger's; what is not in the archive, the reply alone says."""
+    """Return whether a quote may be a stranger's words; a quote of a message not in the archive may be."""
     return quote.ref is None or not quote.author_known or quote.message_id in tainted
 
 
 def last_words_are_strangers(last: LastMessage, tainted: Container[str] = ()) -> bool:
-    """As `words_are_strangers`, of the newest message of a chat."""
+    """Return whether the newest message of a chat may be a stranger's words."""
     if last.forwarded:
         return True
     if last.from_me:
@@ -114,7 +114,7 @@ def own_words(found: Iterable[Message | LastMessage | None]) -> frozenset[str]:
 
 
 def mention_keys(people: Iterable[Contact]) -> frozenset[str]:
-    """What stands behind the `@` where a text mentions any of these people."""
+    """Return the texts that follow the `@` where a message mentions any of these people."""
     forms = (form for one in people for form in (one.jid, one.lid, one.number) if form)
     return frozenset(form.removeprefix("+").partition("@")[0] for form in forms)
 
@@ -135,7 +135,7 @@ def name_only(message: Message, inside: Container[str]) -> None:
 
 
 def last_name_only(last: LastMessage, inside: Container[str]) -> None:
-    """As `name_only`, of the newest message of a chat."""
+    """Apply `name_only` to the newest message of a chat."""
     last.mentions = _named_only(last.mentions, inside)
     if last.before is not None:
         last_name_only(last.before, inside)

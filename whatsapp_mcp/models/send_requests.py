@@ -1,4 +1,4 @@
-"""What is sent, and what becomes of it."""
+"""Sends: their content, requests, results and receipts."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ Content = (
     | PinContent
     | VoteContent
 )
-"""What a send may carry, distinguished by `kind`; the outbox stores it as JSON."""
+"""Content of a send, distinguished by `kind`; the outbox stores it as JSON."""
 
 ALBUM_KEY: Final = "album:"
 """Begins the idempotency keys of an album's files, which no caller may use."""
@@ -228,7 +228,7 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True)
 class Authorship:
-    """For whom a send was accepted, and what was known then.
+    """The caller that a send was accepted for, and what was known at that time.
 
     Attributes:
         caller: For whom.
@@ -257,7 +257,7 @@ REPLIED: Final = "Somebody wrote in the chat after it was scheduled, so it was n
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What is known of a send. `message_id` and `timestamp` come from WhatsApp, `ref` from the archive.
+    """Result of a send so far. `message_id` and `timestamp` come from WhatsApp, `ref` from the archive.
 
     Attributes:
         due_at: When it is to go out, while it is scheduled.
@@ -275,7 +275,7 @@ class SendResult:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How far a sent message came with one person; without times no receipt has come yet.
+    """Receipts of one person for a sent message; without times no receipt has arrived yet.
 
     Attributes:
         stranger: Whether the person's name is of their own choice.
@@ -289,7 +289,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptCounts:
-    """Of how many people a sent message is read, only delivered, or nothing is known."""
+    """Numbers of people who read a sent message, who only received it, and without any receipt."""
 
     read: int = 0
     delivered: int = 0

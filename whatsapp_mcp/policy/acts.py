@@ -17,7 +17,7 @@ _ATTRIBUTE: Final = "_declared"
 
 
 class Effect(StrEnum):
-    """What is done, as far as the policy distinguishes it."""
+    """The effect of an operation, as far as the policy distinguishes it."""
 
     READ = "read"
     """Answers from what is stored or what WhatsApp tells; changes nothing that anybody else sees."""
@@ -36,11 +36,12 @@ class Effect(StrEnum):
     IMPORT = "import"
     """Takes over what a file says was said, which whoever made the file can have made up."""
     PERSON = "person"
-    """What a person alone may do: decide an approval, confirm somebody, clear what was handed out."""
+    """An action that only a person may take: deciding an approval, confirming somebody, clearing the record
+    of what was handed out."""
 
 
 class Audience(StrEnum):
-    """Who sees the effect."""
+    """The people who see an effect."""
 
     NOBODY = "nobody"
     """Nobody but the agent and its person."""
@@ -58,7 +59,7 @@ SEEN: frozenset[Audience] = frozenset({Audience.CHAT, Audience.EVERYONE})
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What an operation does.
+    """Declaration of an operation: its effect, its audience and its reach.
 
     Attributes:
         effect: What is done.
@@ -113,7 +114,7 @@ def has_effect(
 
 
 def declared_of(method: Callable[..., Any]) -> Declared | None:
-    """What was declared of a method."""
+    """Return the declaration of a method; None if it has none."""
     return getattr(method, _ATTRIBUTE, None)
 
 
@@ -156,7 +157,7 @@ class Act:
 
     @property
     def is_seen(self) -> bool:
-        """Whether anybody but the owner sees it."""
+        """True if anybody but the owner sees the act."""
         if self.audience is Audience.CHAT:
             return not self.chats or not all(chat.is_own for chat in self.chats)
         return self.audience is Audience.EVERYONE
@@ -164,7 +165,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Who asks, and what was handed out to them before.
+    """The caller of an act, and whether untrusted words were handed out to them before.
 
     Attributes:
         caller: Who asks.

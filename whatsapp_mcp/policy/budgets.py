@@ -16,7 +16,7 @@ from whatsapp_mcp.models import PastAct, Pauses
 from whatsapp_mcp.settings import PolicySettings, QuietHours
 
 WARM_UP: Final = timedelta(days=7)
-"""How long after linking the budgets of an hour and a day grow to their full size."""
+"""Time after linking in which the hourly and the daily budgets grow to their full size."""
 _AT_FIRST: Final = 0.2
 """The share of a budget right after linking."""
 _FEWEST_NEW: Final = 3

@@ -24,7 +24,7 @@ INVISIBLE: Final = frozenset(
 UNSEEN: Final = re.compile(
     f"[{''.join(sorted(INVISIBLE))}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]"
 )
-"""What may stand between the letters of a word or the digits of a number and is not seen."""
+"""Invisible characters that may stand between the letters of a word or the digits of a number."""
 LINE_MARK: Final = " ⏎ "
 """Stands where a text had a line break."""
 _JOINER: Final = "\u200d"
@@ -38,13 +38,13 @@ _SELECTORS: Final = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 TAG: Final = "messages"
 """The name of the tags between which other people's words stand."""
 _OPENINGS: Final = "＜﹤‹〈〈⟨"
-"""What may pass for the `<` of a tag."""
+"""Characters that may pass for the `<` of a tag."""
 _ALIKE: Final = "\x80-\u2e7f\ufb00-\U0001ffff"
 """Letters beyond ASCII, of which many look like others; Chinese, Japanese and Korean ones do not."""
 _LETTERS: Final = "[^A-Za-z]{0,2}".join(f"[{letter}{_ALIKE}]" for letter in TAG)
 _LOOKS_LIKE_A_TAG: Final = re.compile(rf"[<{_OPENINGS}](?=[^\w<{_OPENINGS}]{{0,8}}{_LETTERS})", re.IGNORECASE)
 _SUSPECT: Final = re.compile(f"[{''.join(sorted(INVISIBLE))}{_SELECTORS}{_OPENINGS}]")
-"""What hides although Python calls it printable, or may open a tag."""
+"""Characters that are hidden although Python calls them printable, or that may open a tag."""
 _LENGTH: Final = 25
 """Characters of a name: what WhatsApp lets people choose. A group's subject may be longer, and is cut."""
 _NAMES: Final = 1024
@@ -75,7 +75,7 @@ _MARKS: Final = frozenset(
 
 
 def is_shown(text: str, index: int) -> bool:
-    """Whether the character there shows anything, or holds an emoji together."""
+    """Return whether the character at `index` is visible, or holds an emoji together."""
     char = text[index]
     if char in "\n\t":
         return True
@@ -122,7 +122,7 @@ def clean(text: str) -> str:
 
 
 def _harmless(text: str) -> bool:
-    """Whether nothing in it needs a closer look; an answer for whole texts at the speed of C."""
+    """Return whether a text needs no closer look; for whole texts at the speed of C."""
     return text.isprintable() and (text.isascii() or _SUSPECT.search(text) is None)
 
 
@@ -148,7 +148,7 @@ def one_line(text: str, limit: int | None = None) -> str:
 
 
 def words_in_name(name: str) -> int:
-    """How many words a name has."""
+    """Return the number of words in a name."""
     return sum(1 for _ in _WORD.finditer(name))
 
 
@@ -194,7 +194,7 @@ def whole(lead: str, text: str) -> list[str]:
 
 
 def barred(lead: str, text: str) -> list[str]:
-    """As `whole`, always below: the exact text, with its own line breaks and quotation marks."""
+    """Return the exact text below a lead line, with its own line breaks and quotation marks."""
     lines = LINE_BREAKS.split(_counted(text))
     count = len(LINE_BREAKS.split(text))
     several = f" in {count:,} lines" if count > 1 else ""

@@ -71,7 +71,7 @@ def folded(text: str) -> str:
 
 
 def has_shape(text: str, start: int, end: int, digits: str) -> bool:
-    """Whether a number looks like a code by itself: six digits, neither round nor labelled otherwise."""
+    """Return whether a number alone looks like a code: six digits, not round, not labelled otherwise."""
     return (
         len(digits) == 6
         and not digits.endswith("000")
@@ -81,5 +81,5 @@ def has_shape(text: str, start: int, end: int, digits: str) -> bool:
 
 
 def is_alone(text: str) -> bool:
-    """Whether a text is nothing but six digits."""
+    """Return whether a text is only six digits, apart from a few separators."""
     return len(text) < 16 and _ALONE.fullmatch(text) is not None

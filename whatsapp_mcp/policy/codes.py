@@ -26,7 +26,7 @@ from whatsapp_mcp.policy.cleaning import UNSEEN
 from whatsapp_mcp.policy.code_signals import ENTERED, FAR, NEAR, SECRET, folded, has_shape, is_alone
 
 MASK: Final = "[one-time code hidden]"
-"""What stands in place of a code."""
+"""Text shown in place of a code."""
 
 _STRONG_REACH: Final = 300
 _WEAK_REACH: Final = 40
@@ -151,12 +151,12 @@ _BETWEEN_THOUSANDS: Final = (",", "\n")
 
 
 def has_code(text: str) -> bool:
-    """Whether a text holds a one-time code."""
+    """Return whether a text holds a one-time code."""
     return bool(_codes(text))
 
 
 def may_hold_code(text: str) -> bool:
-    """Whether a text holds what every one-time code has: a quick first look."""
+    """Return whether a text may hold a one-time code: a quick first check."""
     return _POSSIBLE.search(text) is not None
 
 
@@ -227,7 +227,7 @@ def _without_suspects(text: str) -> str:
 
 
 def _codes(text: str) -> Sequence[tuple[int, int]]:
-    """Where codes stand, in order, none over another; what is not seen in a code is a part of it."""
+    """Return the spans of codes, in order and without overlap; invisible characters in them are included."""
     return _codes_of_short(text) if len(text) <= _SHORT else _looked_up(text)
 
 
@@ -240,7 +240,7 @@ def _looked_up(text: str) -> Sequence[tuple[int, int]]:
 
 
 _codes_of_short = lru_cache(_KEPT)(_looked_up)
-"""As `_codes`, kept: the same texts and names of files stand in list after list."""
+"""Cached `_looked_up`: the same texts and file names appear in list after list."""
 
 
 def _seen_codes(text: str) -> list[tuple[int, int]]:
@@ -306,7 +306,7 @@ def _weak_reach(text: str, start: int, end: int, *, is_number: bool) -> int:
 
 
 def _has_other_form(text: str, start: int, end: int, phones: Sequence[tuple[int, int]]) -> bool:
-    """Whether a number is a price, a date, or a part of a phone number."""
+    """Return whether a number is a price, a date, or a part of a phone number."""
     if _PRICE_BEFORE.search(text[max(0, start - 8) : start]) or _PRICE_AFTER.match(text, end):
         return True
     if _DATE.fullmatch(text, start, end):
@@ -334,7 +334,7 @@ def _apart(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 class _Words:
-    """Where words stand that announce a code; asked in logarithmic time, for texts full of them."""
+    """Positions of the words that announce a code, with lookup in logarithmic time."""
 
     def __init__(self, pattern: re.Pattern[str], text: str, *, without: _Words | None = None) -> None:
         spans = [match.span() for match in pattern.finditer(text)]
@@ -347,7 +347,7 @@ class _Words:
         return bool(self._starts)
 
     def near(self, start: int, end: int, reach: int) -> bool:
-        """Whether one overlaps, or lies at most `reach` characters before `start` or after `end`."""
+        """Return whether a word overlaps the span, or lies at most `reach` characters before or after it."""
         # Spans of one pattern never overlap, so both lists are sorted.
         at = bisect_left(self._ends, start - reach)
         return at < len(self._ends) and self._starts[at] <= end + reach

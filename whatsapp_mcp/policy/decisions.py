@@ -27,14 +27,14 @@ from whatsapp_mcp.policy.rules import Policy
 from whatsapp_mcp.settings import Verdict
 
 _OWN_DEVICE: Final = frozenset({Effect.READ, Effect.LINK, Effect.EXPORT, Effect.IMPORT})
-"""What a read-only account allows: nobody else sees it."""
+"""Effects that a read-only account allows: nobody else sees them."""
 _WHEN_TAINTED: Final = frozenset({Effect.EXPORT, Effect.FETCH, Effect.DESTROY, Effect.NAME})
-"""What a tainted principal is asked about although nobody else sees it: it may carry words out, delete what
-shows an attack, or leave a name under which the next message goes to somebody else."""
+"""Effects that need approval for a tainted principal although nobody else sees them: they may carry words
+out, delete evidence of an attack, or leave a name under which the next message goes to somebody else."""
 
 
 class Decision(NamedTuple):
-    """What may be done.
+    """The policy's decision about an act.
 
     Attributes:
         verdict: `allow`, `ask` a person, or `deny`.
@@ -48,7 +48,7 @@ class Decision(NamedTuple):
 
 
 def decide(policy: Policy, act: Act, situation: Situation) -> Decision:
-    """What the policy says about an act."""
+    """Return the policy's decision about an act."""
     decision = forbidden(policy, act, situation) or _asked(policy, act, situation)
     # A host shows the path of a file that is imported, and not what it is.
     is_left_to_host = (
@@ -71,7 +71,7 @@ def require(policy: Policy, act: Act, situation: Situation) -> None:
 
 
 def is_offered(policy: Policy, act: Act) -> bool:
-    """Whether agents may do an act at all, whomever it is about and whatever a person would answer."""
+    """Return whether agents may do an act at all, whomever it is about and whatever a person answers."""
     decision = forbidden(policy, act, Situation(UNKNOWN))
     return decision is None or decision.verdict != "deny"
 
@@ -109,7 +109,7 @@ def forbidden(policy: Policy, act: Act, situation: Situation) -> Decision | None
 
 
 def _is_inside(act: Act, chat: str) -> bool:
-    """Whether an act stays within a chat."""
+    """Return whether an act stays within a chat."""
     return act.in_chat and all(chat in {each.jid, each.lid} for each in act.chats)
 
 

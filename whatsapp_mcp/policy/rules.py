@@ -46,7 +46,7 @@ Purpose = Literal["read", "send"]
 
 
 class Ruling(NamedTuple):
-    """What a rule says of a chat, and which rule it is, as a person wrote it."""
+    """The verdict of a rule on a chat, and the rule as a person wrote it."""
 
     verdict: Verdict
     rule: str
@@ -54,7 +54,7 @@ class Ruling(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What this account allows.
+    """The policy of an account.
 
     Attributes:
         policy: The section `[policy]`.
@@ -79,26 +79,26 @@ class Policy:
 
     @property
     def withholds(self) -> bool:
-        """Whether strangers' words are kept back until they are asked for."""
+        """True if strangers' words are withheld until they are asked for."""
         return self.mode != "open"
 
     @property
     def leaves_to_host(self) -> bool:
-        """Whether the person wants to be asked by the host alone."""
+        """True if the host alone asks the person."""
         return self.policy.approval == "host"
 
     @property
     def asks_on_phone(self) -> bool:
-        """Whether the person may be asked on the phone."""
+        """True if the person may be asked on the phone."""
         return self.policy.approval in {"auto", "phone"}
 
     def is_off(self, tool: str) -> bool:
-        """Whether a tool is switched off."""
+        """Return whether a tool is switched off."""
         only = self.policy.tools_on
         return tool in self.policy.tools_off or (bool(only) and tool not in only)
 
     def ruling(self, chat: ChatFacts, purpose: Purpose) -> Ruling | None:
-        """What the most specific rule for this chat says; None where no rule is about it."""
+        """Return the ruling of the most specific rule for this chat; None if no rule is about it."""
         best: tuple[int, ChatRule] | None = None
         for rule in self.policy.chats:
             verdict = rule.read if purpose == "read" else rule.send
@@ -114,7 +114,7 @@ class Policy:
 
     @property
     def rules_reading(self) -> bool:
-        """Whether any rule is about reading."""
+        """True if any rule is about reading."""
         return any(rule.read is not None for rule in self.policy.chats)
 
 

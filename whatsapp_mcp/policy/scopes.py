@@ -1,4 +1,4 @@
-"""What a bearer token allows: the scopes `read`, `send` and `admin`, each for some effects of tools.
+"""Scopes of a bearer token: `read`, `send` and `admin`, each of which allows some effects of tools.
 
 | scope | tools |
 |---|---|
@@ -30,7 +30,7 @@ _SCOPE_OF: Final[dict[Effect, Scope]] = {
 }
 """An effect that is not here belongs to no scope: what only a person may do is not for any token."""
 _ADMIN_TOOLS: Final = frozenset({"unlink_device"})
-"""They end what `admin` may begin, whatever their effect."""
+"""Tools that need `admin` whatever their effect: they end what `admin` may begin."""
 
 
 def scope_of(tool: str, effect: Effect) -> Scope | None:
@@ -39,7 +39,7 @@ def scope_of(tool: str, effect: Effect) -> Scope | None:
 
 
 def is_in_scope(scopes: frozenset[str] | None, tool: str, effect: Effect) -> bool:
-    """Whether these scopes allow a tool; None are all of them, and allow what no scope allows, too."""
+    """Return whether the scopes allow a tool; None allows every tool, even one that no scope allows."""
     return scopes is None or scope_of(tool, effect) in scopes
 
 

@@ -89,7 +89,7 @@ _SHORTEST_IBAN: Final = 15
 
 
 def find_secret(text: str, before: str = "") -> str | None:
-    """What kind of secret a text holds, in our words; None when none was found.
+    """Return the kind of secret that a text holds, in words of this server; None if none is found.
 
     Args:
         text: What is to be sent.

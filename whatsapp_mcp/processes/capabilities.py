@@ -1,4 +1,4 @@
-"""What the client library can do: the one table that tools, and answers of `UNSUPPORTED`, follow from.
+"""Capabilities of the client library: the one table behind the tools and the `UNSUPPORTED` errors.
 
 A capability is there if the library exports all its symbols; it works if it was verified on the simulator
 with this version of the library or an earlier one. Both are needed: neonize 0.5.2 exports `SendAppState`,
@@ -21,11 +21,11 @@ _FIRST: Final = ("0.5.2",)
 
 
 class CapabilityState(StrEnum):
-    """Whether the library can do something."""
+    """State of a capability in a version of the client library."""
 
     WORKS = "works"
     UNVERIFIED = "unverified"
-    """It is there, and nobody has seen it work."""
+    """Present in the library, but not verified to work."""
     ABSENT = "absent"
 
 
@@ -56,11 +56,11 @@ class Capability:
         return f"The client library cannot {self.what}."
 
     def was_verified(self, version: str) -> bool:
-        """Whether it was seen to work with this version of the library or an earlier one."""
+        """Return whether the capability was verified with this version of the library or an earlier one."""
         return any(_numbers(one) <= _numbers(version) for one in self.verified)
 
     def state(self, version: str, symbols: Collection[str]) -> CapabilityState:
-        """What this version of the library, which exports these of `SYMBOLS`, can do of it."""
+        """Return the state of the capability in this version, which exports these of `SYMBOLS`."""
         if not set(self.symbols).issubset(symbols):
             return CapabilityState.ABSENT
         return CapabilityState.WORKS if self.was_verified(version) else CapabilityState.UNVERIFIED
@@ -225,7 +225,7 @@ _BY_NAME: Final = {one.name: one for one in CAPABILITIES}
 
 
 def news(version: str, symbols: Collection[str]) -> tuple[list[str], list[str]]:
-    """What a library does otherwise than was seen: what it lacks, and what it has that nobody tried, by name.
+    """Return the names of verified capabilities that a library lacks, and of those it has untested.
 
     Args:
         version: Of the library.
@@ -247,7 +247,7 @@ def capability(name: str) -> Capability:
 
 
 def capability_of_call(method: str) -> Capability | None:
-    """What a call of the client process takes; None where it is no part of the table."""
+    """Return the capability that a call of the client process needs; None if it is not in the table."""
     return _BY_CALL.get(method)
 
 
@@ -258,5 +258,5 @@ def library_version() -> str:
 
 
 def is_offered(tool: str, version: str) -> bool:
-    """Whether a tool is worth offering with this version of the library."""
+    """Return whether a tool is worth offering with this version of the library."""
     return all(one.was_verified(version) for one in CAPABILITIES if tool in one.tools)

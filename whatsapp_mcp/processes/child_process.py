@@ -1,4 +1,4 @@
-"""How a child process of ours is started: this Python, a module of ours, and little else of what is here.
+"""Commands and environments of child processes: this Python, a module of this package, and little else.
 
 Applications start their servers in whatever folder the person works in, which may hold a stranger's files.
 Python puts that folder before all others on `sys.path`, unless it is told not to. On Linux a command can be
@@ -21,7 +21,7 @@ _KEPT_VARIABLES: Final = (
     "SYSTEMROOT",
     "USERPROFILE",
 )
-"""What finding Python's modules and the system's libraries may depend on."""
+"""Environment variables that finding Python's modules and the system's libraries may depend on."""
 SENDING: Final = "sending"
 """The folder beside that of a client process in which the leader puts what it uploads."""
 RECEIVED: Final = "received"
@@ -49,15 +49,15 @@ def kept_variables() -> dict[str, str]:
 
 
 kept_descriptors: Final = ContextVar[tuple[int, ...]]("kept_descriptors", default=())
-"""What client processes hold open beside their pipes: one end of a pipe where their parent has to
-see that they live."""
+"""File descriptors that client processes keep open beside their pipes: one end of a pipe by which their
+parent sees that they are alive."""
 _CLIENT: Final = module_command("whatsapp_mcp.client")
 client_program: Final = ContextVar("client_program", default=_CLIENT)
 """The command of client processes. The demo, and tests, set one that is pointed at the simulated WhatsApp."""
 
 
 def bound(command: tuple[str, ...], environment: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """What to start instead of a command, and with which variables; elsewhere that is the command itself."""
+    """Return the command and environment to start; on Linux, wrapped so that it ends with this process."""
     if sys.platform != "linux":
         return command, dict(environment)
     ours = {name: _named(value) for name, value in kept_variables().items() if name not in environment}

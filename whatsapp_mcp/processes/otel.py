@@ -47,7 +47,7 @@ class OtelTracer:
 
     @contextmanager
     def span(self, name: str, parent: str | None, *, is_root: bool) -> Iterator[None]:
-        """See `Tracer.span`."""
+        """Record a span around the block with OpenTelemetry."""
         context = Context() if is_root else None
         if parent is not None:
             context = _FORMAT.extract({_HEADER: parent}, Context())
@@ -70,17 +70,17 @@ class OtelTracer:
                 raise
 
     def past(self, name: str, begun: int, ended: int) -> None:
-        """See `Tracer.past`."""
+        """Record a span that is over, below the current one."""
         self._tracer.start_span(name, start_time=begun).end(ended)
 
     def carrier(self) -> str | None:
-        """See `Tracer.carrier`."""
+        """Return the `traceparent` of the current span; None if there is none."""
         said = dict[str, str]()
         _FORMAT.inject(said)
         return said.get(_HEADER)
 
     def flush(self) -> None:
-        """See `Tracer.flush`."""
+        """Export the spans that are not exported yet."""
         self._provider.force_flush()
 
 

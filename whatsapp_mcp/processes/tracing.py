@@ -96,7 +96,7 @@ def past(name: str, begun: int, ended: int) -> None:
 
 
 def is_recording() -> bool:
-    """Whether this process records spans."""
+    """Return whether this process records spans."""
     return _TRACER.get() is not None
 
 

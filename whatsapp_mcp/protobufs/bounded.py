@@ -16,16 +16,18 @@ from google.protobuf.message import Message as Proto
 
 M = TypeVar("M", bound=Proto)
 Descriptor = Any
-"""What a class of protobufs is; the two implementations of protobuf have a class of their own for it."""
+"""The descriptor of a protobuf class; each of the two implementations of protobuf has its own class for
+it."""
 
 MAX_BYTES: Final = 48 << 20
-"""Of one protobuf. A frame of WhatsApp has 16 MB at most; a chunk of history comes in a file of its own."""
+"""Most bytes of one protobuf. A frame of WhatsApp has 16 MB at most; a chunk of history comes in a file of
+its own."""
 MAX_WEIGHT: Final = 64 << 20
 """Bytes that a protobuf may take parsed, by the estimate here."""
 _SMALL: Final = 1024
 """Bytes of a protobuf that cannot take much, whatever it holds."""
 MAX_DEPTH: Final = 100
-"""Of messages within messages, as protobuf itself has it."""
+"""Most levels of nested messages, the limit of protobuf itself."""
 _MESSAGE: Final = 128
 """Bytes of a parsed message beside its fields, and of what Python makes of it."""
 _FIELD: Final = 12
@@ -47,7 +49,7 @@ class OverBounds(DecodeError):
 
 
 class Span(NamedTuple):
-    """Where a field lies.
+    """The position of a field.
 
     Attributes:
         tag: Its number and wire type, as they stand there.
@@ -63,9 +65,10 @@ class Span(NamedTuple):
 
 
 _Cost = tuple[int, int, Descriptor | None]
-"""What a field costs: itself, each byte of its value, and the fields of the message that it is."""
+"""The cost of a field: of the field itself, of each byte of its value, and the descriptor of its message if
+it holds one."""
 _UNKNOWN: Final[_Cost] = (8, _COPIES, None)
-"""Of a field that this version does not know: it is kept as it is."""
+"""The cost of a field that this version does not know: it is kept as it is."""
 
 
 def parsed(kind: type[M], data: bytes, most: int = MAX_WEIGHT) -> M:
@@ -189,7 +192,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 @cache
 def _costs(descriptor: Descriptor) -> dict[int, _Cost]:
-    """What each field costs, by its tag."""
+    """Return the cost of each field, by its tag."""
     costs: dict[int, _Cost] = {}
     for field in descriptor.fields:
         wire = _wire_type(field)

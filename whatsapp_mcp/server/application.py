@@ -88,7 +88,7 @@ class Tools(ToolManager):
         return self._made.get(name) or super().get_tool(name)
 
     def list_tools(self) -> list[Tool]:
-        """Those that a policy allows at all, then those that were added to the application (fixtures)."""
+        """List the tools that a policy allows at all, then those added to the application (fixtures)."""
         return [*(tool for tool in self._made.values() if _is_offered(tool)), *super().list_tools()]
 
 
@@ -145,7 +145,7 @@ class Application(MCPServer[Any]):
         return requester_of(Context(request_context=ctx, mcp_server=self))
 
     def _offers(self, accounts: frozenset[str] | None) -> Offered:
-        """What is offered at the moment to a requester who sees these accounts."""
+        """Return the tools and resources offered now to a requester who sees these accounts."""
         sight = Sight(accounts=accounts)
         listed = [*self._resources.listed(sight), *self._resources.templates(sight)]
         shown = (tool for tool in self._tool_manager.list_tools() if _is_offered(tool, accounts))
@@ -155,7 +155,7 @@ class Application(MCPServer[Any]):
         )
 
     def offers(self, name: str) -> bool:
-        """Whether there is a tool of this name."""
+        """Return whether there is a tool of this name."""
         return self._tool_manager.get_tool(name) is not None
 
     def _sees_several(self, ctx: ServerRequestContext[Any, Any]) -> bool:
@@ -258,7 +258,7 @@ class Application(MCPServer[Any]):
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
-        """What a URI stands for; errors are in our form."""
+        """Read the resource that a URI names; errors have this server's form."""
         found = await self._resources.read(str(uri), context) if context is not None else None
         return await super().read_resource(uri, context) if found is None else found
 
@@ -304,7 +304,7 @@ def _cards() -> Apps:
 
 
 def _icon() -> Icon:
-    """As a data URI: an application would download a web URL wherever it shows the server."""
+    """Return the icon as a data URI: an application would download a web URL to show the server."""
     image = base64.b64encode(Path(__file__).with_name("icon.png").read_bytes()).decode()
     return Icon(src=f"data:image/png;base64,{image}", mime_type="image/png", sizes=["48x48"])
 

@@ -1,4 +1,4 @@
-"""What changes in the archive, told to everything in a server process that waits for it.
+"""Change feed of the archive, for everything in a server process that waits for changes.
 
 One task waits for the archive; whoever follows the feed reads it by a number of its own (`Change.seq`). So
 there is no queue for each of them: one that is slow costs the others nothing, and nothing falls between.
@@ -40,23 +40,23 @@ class WaitedFor(Protocol):
     """An archive of which it can be told when it changes."""
 
     async def wait_change(self, after: int, timeout: float) -> int:
-        """As `ReadingArchive.wait_change`."""
+        """Wait until the feed goes beyond `after` or `timeout` seconds are over; return its last number."""
         ...
 
 
 class Changing(WaitedFor, Protocol):
-    """What the feed needs of `ReadingArchive`: nobody's words."""
+    """The part of `ReadingArchive` that the feed needs; it holds nobody's words."""
 
     async def last_change(self) -> int:
-        """As `ReadingArchive.last_change`."""
+        """Return the newest number of the change feed; 0 if nothing ever changed."""
         ...
 
     async def resume(self, after: int) -> int:
-        """As `ReadingArchive.resume`."""
+        """Return the number from which a reader that has seen everything up to `after` resumes."""
         ...
 
     async def changes(self, after: int, *, limit: int = ...) -> tuple[Change, ...]:
-        """As `ReadingArchive.changes`."""
+        """Return the change feed after a number, oldest first."""
         ...
 
 

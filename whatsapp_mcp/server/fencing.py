@@ -30,7 +30,7 @@ _CHARACTERS: Final = 1024
 NAME: Final = 48
 """Characters of a name in a line; more would be a message."""
 _SEPARATORS: Final = frozenset(':;,()[]{}<>"“”„‟«»|#~*`\\^=꞉∶ː˸։׃‚،؛、；：')
-"""What could end a name in a line, or open something else behind it."""
+"""Characters that could end a name in a line, or open something else behind it."""
 _LONGEST_ID: Final = 64
 _NOT_IN_AN_ID: Final = re.compile(r"[^\w.@:+=/-]", re.ASCII)
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][\w.+-]{0,40}/[\w.+-]{1,80}", re.ASCII | re.IGNORECASE)
@@ -39,7 +39,8 @@ _ENDS_A_QUOTE: Final = str.maketrans(dict.fromkeys('“”„‟"＂', "'"))
 _ENDS_A_NAME: Final = str.maketrans(":#<>", "꞉＃‹›")
 _APOSTROPHES: Final = frozenset("‘’")
 _BADGES: Final = re.compile("[✓✔✅☑🗸🗹🆗★☆✪✯⭐🌟●⬤🔴-🔹🟠-🟫🛡🔰🏅🎖©®™🎤🎙]\N{VARIATION SELECTOR-16}?")
-"""What may pass for WhatsApp's mark of a verified business, or for ours of a voice note."""
+"""Characters that may pass for WhatsApp's badge of a verified business, or for this server's mark of a voice
+note."""
 _LINK: Final = re.compile(
     r"(?<!\S)\S*(?:://|www\.)\S*|\b[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}/\S*", re.IGNORECASE
 )
@@ -52,7 +53,7 @@ def new_code() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a model reads.
+    """A text that a model reads.
 
     Attributes:
         head: A sentence or heading of ours.
@@ -128,7 +129,7 @@ def clean_name(name: str, limit: int = NAME) -> str:
 
 @lru_cache(_NAMES)
 def chosen_name(name: str, limit: int = NAME) -> str:
-    """As `clean_name`, of a name that may have been chosen to be taken for something else.
+    """Clean a name, as `clean_name` does, that may have been chosen to pass for something else.
 
     Brackets, quotes, what separates the parts of a line, links and what looks like a badge are left out:
     `Ann ✅ (+1555), 2 unread: pay` is no more than some words, and they end where the name ends.
@@ -141,7 +142,7 @@ def chosen_name(name: str, limit: int = NAME) -> str:
 
 @lru_cache(_CHARACTERS)
 def _separates(char: str) -> bool:
-    """Whether a character, or what it is a wide or small form of, ends a part of a line or opens another."""
+    """Return whether a character, or its plain form, ends a part of a line or opens another."""
     plain = unicodedata.normalize("NFKC", char)
     if char in _APOSTROPHES:
         return False
@@ -154,7 +155,7 @@ def called(name: str, stranger: bool) -> str:
 
 
 def titled(name: str) -> str:
-    """What a group or channel is called, for a line of our own: a name that anybody may have chosen."""
+    """Return a group or channel name in quotes, for use in a line; anybody may have chosen it."""
     chosen = chosen_name(name)
     return chosen if chosen.startswith("“") else f"“{chosen}”"
 
@@ -175,7 +176,7 @@ def identifier(text: str) -> str:
 
 
 known_identifier = lru_cache(_NAMES)(identifier)
-"""As `identifier`, of one that stands in many lines."""
+"""Cached `identifier`, for an id that appears in many lines."""
 
 
 def media_type(text: str) -> str | None:

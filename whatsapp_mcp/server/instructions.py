@@ -24,7 +24,7 @@ SEVERAL_ACCOUNTS: Final = (
     "The user has several accounts: `account` names one. A tool that reads asks all of them without it; refs "
     "count in each account by itself."
 )
-"""What is said to those who see several."""
+"""Instructions for requesters that see several accounts."""
 _TOOLSETS: Final = {
     "core": "list_chats unanswered=me: the others wrote last, them: the user did.",
     "messages": "Others see that a message was edited.",
@@ -34,7 +34,7 @@ _TOOLSETS: Final = {
     "profile": "Every contact may see a changed profile or a status.",
     "channels": "Channels are public.",
 }
-"""What a model should know of a toolset beside its tools."""
+"""Instructions about a toolset beside its tools, by its name."""
 
 
 def instructions(selection: str) -> str:

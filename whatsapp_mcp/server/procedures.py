@@ -56,7 +56,7 @@ class Procedure:
 
     @property
     def reads(self) -> bool:
-        """Whether doing it twice is doing it once, and a copy may be asked."""
+        """True if repeating the call has no further effect, and a copy may answer it."""
         return not self.is_leaders and (self.act is None or self.act.effect is Effect.READ)
 
     def dump(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,11 +78,11 @@ class Procedure:
             raise InvalidArgument(f"Invalid argument of {self.name}.") from error
 
     def dump_result(self, result: Any) -> Any:
-        """What it answered, as JSON."""
+        """Return the result as JSON."""
         return self.result.dump_python(result, mode="json")
 
     def load_result(self, result: Any) -> Any:
-        """What it answered, from JSON.
+        """Read a result from JSON.
 
         Raises:
             Busy: It is not what this version expects of it.

@@ -1,4 +1,4 @@
-"""What people ask for again and again, as steps: one text, given as prompts of MCP and as Agent Skills.
+"""Frequent requests as steps: one text for each, served as prompts of MCP and as Agent Skills.
 
 No step holds a word of a message. A prompt speaks with the person's authority, so what others wrote reaches a
 model through tools alone, where it comes fenced.
@@ -39,14 +39,14 @@ _LONGEST: Final = 300
 """Characters of an argument."""
 _COMPLETED: Final = 50
 _LISTS: Final = Act("list_chats", Effect.READ, Audience.NOBODY)
-"""What completing a chat does, under the name of the tool that does the same."""
+"""The act of completing a chat, under the name of the tool that does the same."""
 _CACHED: Final = {"ttlMs": 3_600_000, "cacheScope": "public"}
 """The files change with the version and the selected toolsets alone, and are the same for everybody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a person fills in.
+    """An argument of a prompt, which a person fills in.
 
     Attributes:
         told: What it is, for the person.
@@ -87,7 +87,7 @@ class Workflow:
 
     @property
     def title(self) -> str:
-        """What a person is shown: the name in words."""
+        """The name in words, for people."""
         return self.name.replace("_", " ").capitalize()
 
     @property

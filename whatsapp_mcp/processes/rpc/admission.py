@@ -29,7 +29,7 @@ HELLO: Final = "hello"
 GREETING_LIMIT: Final = 5.0
 """Seconds in which whoever connects has to have greeted."""
 GREETING_BYTES: Final = 4096
-"""What it may send in one frame for that."""
+"""Most bytes of the frame that holds the greeting."""
 UNGREETED: Final = 64
 """Connections at once that have not greeted. One more ends the oldest: a greeting takes milliseconds."""
 PAUSE: Final = 0.5

@@ -47,7 +47,7 @@ def error_of(body: dict[str, Any]) -> WhatsAppError:
 
 
 def why_unreadable(error: ValueError | RecursionError) -> str:
-    """What kept a frame from being read or written; Python takes integers of up to 4,300 digits."""
+    """Return why a frame cannot be read or written; Python takes integers of up to 4,300 digits."""
     if isinstance(error, RecursionError):
         return "nested too deep"
     if isinstance(error, json.JSONDecodeError | UnicodeError):

@@ -160,7 +160,7 @@ class Peer:
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is gone; it never comes back."""
+        """True if the connection is gone; it never comes back."""
         return self._closed.is_set()
 
     def allow_frames(self, limit: int) -> None:

@@ -1,4 +1,4 @@
-"""What a process of ours has the kernel take away from it for good: core dumps, and on Linux much more."""
+"""Permanent kernel restrictions on a process: no core dumps, and much more on Linux."""
 
 from whatsapp_mcp.processes.sandbox.landlock import (
     ABSTRACT_UNIX_SOCKET,

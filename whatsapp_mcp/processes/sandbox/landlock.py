@@ -39,9 +39,9 @@ BIND_TCP: Final = 1 << 0
 CONNECT_TCP: Final = 1 << 1
 _HAS_TCP: Final = 4
 ABSTRACT_UNIX_SOCKET: Final = 1 << 0
-"""To connect to a socket with a name, but no file, that another process has made."""
+"""Connecting to an abstract Unix socket (a name without a file) that another process has made."""
 SIGNAL: Final = 1 << 1
-"""To signal a process that is not confined likewise."""
+"""Sending a signal to a process that is not confined in the same way."""
 _HAS_SCOPES: Final = 6
 
 

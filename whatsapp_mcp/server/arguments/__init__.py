@@ -1,4 +1,4 @@
-"""What the arguments of a tool mean: chats, people, messages, files, mentions, photos."""
+"""Resolution of a tool's arguments: chats, people, messages, files, mentions, photos."""
 
 from whatsapp_mcp.server.arguments.arguments import (
     MAX_LIMIT,

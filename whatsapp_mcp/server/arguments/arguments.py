@@ -28,7 +28,7 @@ _KINDS_NAMED: Final = [str(kind) for kind in MessageKind if kind not in _RARELY_
 _REF: Final = re.compile(r"#\d{1,15}")
 MAX_LIMIT: Final = 200
 LONG_LIMIT: Final = 500
-"""As `MAX_LIMIT`, of a list whose pages may also end where the answer is full."""
+"""Most items per page of a list whose pages may also end where the answer is full."""
 MAX_AROUND: Final = 100
 """Messages that are shown on one side of another."""
 MAX_WAIT: Final = 50.0
@@ -184,7 +184,7 @@ async def choose_one(
     reading: bool = False,
     own_names: bool = False,
 ) -> Chat:
-    """As `choose`; of people who may be meant, the groups in common are told.
+    """Choose a chat as `choose` does; if ambiguous, name the groups in common with each person.
 
     Raises:
         ChatNotFound, AmbiguousChat: As `choose`.
@@ -224,7 +224,7 @@ def one_emoji(text: str) -> str:
 
 
 def is_ref(text: str) -> bool:
-    """Whether the text is the ref of a message (`#1042`)."""
+    """Return whether the text is the ref of a message (`#1042`)."""
     return _REF.fullmatch(text.strip()) is not None
 
 
@@ -254,7 +254,7 @@ async def find_chat(services: Services, text: str, *, reading: bool = False) -> 
 
 
 def is_certain(text: str) -> bool:
-    """Whether a text names a chat by more than a name."""
+    """Return whether a text identifies a chat by more than a name."""
     return is_ref(text) or looks_like_jid(text) or looks_like_number(text)
 
 
@@ -316,7 +316,7 @@ async def _refuse_two_meanings(services: Services, message: Message) -> None:
 
 
 async def _spelled(services: Services, jid: str, name: str, note: str, stranger: bool = False) -> Candidate:
-    """How to name a chat: by its name where that is certain to mean it, else by its number or jid."""
+    """Return a candidate for a chat, with its number or jid unless its name is certain to mean it."""
     given = chosen_name(name)
     try:
         certain = choose(await services.archive.resolve_chat(given), given).jid == jid
@@ -327,7 +327,7 @@ async def _spelled(services: Services, jid: str, name: str, note: str, stranger:
 
 
 async def find_known_chat(services: Services, text: str, *, reading: bool = False) -> Chat:
-    """As `find_chat`, and something is archived of it. Who reads is not asked back for a name shown once.
+    """Find an archived chat as `find_chat` does; for reading, a name that lists show only once is enough.
 
     Raises:
         ChatNotFound: Also when a number or jid was never seen.

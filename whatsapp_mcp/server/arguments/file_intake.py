@@ -81,7 +81,7 @@ class Taken:
 
 
 class Origin(NamedTuple):
-    """Where a file is: exactly one of the path, the URL, and the content in base64."""
+    """The source of a file: exactly one of the path, the URL, and the content in base64."""
 
     path: str | None = None
     url: str | None = None
@@ -142,7 +142,7 @@ async def _taken(services: Services, origin: Origin) -> Taken:
 
 
 def store_file(path: Path, content: bytes) -> None:
-    """As `write_private`, with an error that a tool can answer.
+    """Write a private file as `write_private` does, with an error that a tool can return.
 
     Raises:
         Busy: It cannot be written now.
@@ -178,7 +178,7 @@ def _read(services: Services, given: str, limit: int, named: Sequence[Path]) -> 
 
 
 def _is_in(path: Path, folder: Path) -> bool:
-    """Whether a path leads into a folder, by whatever links or spelling."""
+    """Return whether a path leads into a folder, by any links or spelling."""
     with suppress(OSError, RuntimeError):
         return any(parent.exists() and parent.samefile(folder) for parent in path.resolve().parents)
     return False
@@ -246,7 +246,7 @@ async def photo_of(services: Services, given: str) -> Photo:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How a file is to be shown.
+    """Requested presentation of a file.
 
     Attributes:
         kind: None leaves it to the content.
@@ -326,7 +326,7 @@ async def _prepared(worker: media.Worker, file: IO[bytes], taken: Taken, wish: W
 async def _kind_of(
     worker: media.Worker, file: IO[bytes], seen: media.Format | None, mime_type: str
 ) -> FileKind:
-    """How a file of this format is shown when nothing is asked for."""
+    """Return the kind of a file of this format if none is requested."""
     if seen is not None and seen.is_picture:
         if mime_type != _GIF or not (await media.look_at_picture(worker, file)).moves:
             return "image"

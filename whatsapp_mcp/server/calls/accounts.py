@@ -28,11 +28,11 @@ from whatsapp_mcp.server.fencing import LIMIT, Text
 ARGUMENT: Final = "account"
 CURSOR: Final = "cursor"
 EVERY: Final = "all"
-"""What a host that cannot leave an argument out gives for every account."""
+"""Value of `account` that means every account, for a host that cannot leave an argument out."""
 _OF_ACCOUNT, _NEXT = ":", ","
 """Stand in no account's name and in no cursor of a list."""
 Answers = Mapping[str, Result | WhatsAppError]
-"""What came of a call in each account, by its name."""
+"""Results or errors of a call in each account, by the account's name."""
 _NOT_THERE: Final = (ChatNotFound, ContactNotFound, InvalidArgument, MessageNotFound)
 """Errors of an account that has not what another has: its chat, message or question."""
 _FOLLOWING: Final = "next_cursor"
@@ -54,7 +54,7 @@ class Accounts:
         return cls({each.account: each for each in sorted(sources, key=lambda source: source.account)})
 
     def seen_by(self, names: frozenset[str] | None) -> Mapping[str, ServicesSource]:
-        """Those that a requester sees.
+        """Return the accounts that a requester sees.
 
         Args:
             names: To which it is limited; None for every one.
@@ -101,7 +101,7 @@ async def _handed_out(call: Call) -> Taint:
 
 
 async def taint(call: Call) -> Taint:
-    """Whose words the caller has in hand, as far as this account handed them out."""
+    """Return whose words the caller holds, as far as this account handed them out."""
     return await (await call.source.services()).ledger.taint(call.caller.principal)
 
 
@@ -195,7 +195,7 @@ class JoinedResult:
         return {"accounts": {name: _data_of(answer) for name, answer in self.answers.items()}}
 
     def to_mcp(self, new_code: Callable[[], str], *, structured: bool = False) -> CallToolResult:
-        """As `Result.to_mcp`; all texts together are no longer than one may be."""
+        """Return the answers as MCP carries them; all texts together stay within the limit of one."""
         code, room = new_code(), LIMIT // len(self.answers)
         content: list[ContentBlock] = []
         meta: dict[str, Any] = {}
@@ -220,7 +220,7 @@ def _data_of(answer: Result | WhatsAppError) -> Mapping[str, Any]:
 
 
 def joined(answers: Answers) -> JoinedResult:
-    """What is answered: nothing of accounts without what was asked for, as long as another has it.
+    """Join the answers, without accounts that lack what was asked for as long as another has it.
 
     Raises:
         WhatsAppError: No account answered: the first error, one that does not say "not found" before others.
@@ -234,7 +234,7 @@ def joined(answers: Answers) -> JoinedResult:
 async def everywhere(
     tool: str, calls: Mapping[str, Call], ask: Callable[[str], Awaitable[Result]]
 ) -> Answers:
-    """What each account answers, asked side by side; one that fails costs the others nothing.
+    """Ask all accounts concurrently; an error in one does not affect the answers of the others.
 
     Args:
         tool: The name.
@@ -253,7 +253,7 @@ async def everywhere(
 
 
 async def answered(tool: str, call: Call, answer: Callable[[], Awaitable[Result]]) -> Result | WhatsAppError:
-    """What a call in one account is answered, or its error.
+    """Return a call's answer in one account, or its error.
 
     Args:
         tool: The name, for the log and the account's figures.

@@ -1,4 +1,4 @@
-"""How every call begins, of a tool or of a resource, and what becomes of its errors."""
+"""Start of every call of a tool or a resource, and the handling of its errors."""
 
 from __future__ import annotations
 
@@ -82,17 +82,17 @@ async def last_change(call: Call) -> int:
 
 
 async def resumed(call: Call, after: int) -> int:
-    """As `ReadingArchive.resume`."""
+    """Return the number from which a reader of the change feed resumes."""
     return await (await call.services()).archive.resume(after)
 
 
 async def changes_after(call: Call, after: int, limit: int) -> tuple[Change, ...]:
-    """As `ReadingArchive.changes`."""
+    """Return the change feed after a number, oldest first."""
     return await (await call.services()).archive.changes(after, limit=limit)
 
 
 async def contained(name: str, answer: Callable[[], Awaitable[T]], meter: CallMeter | None = None) -> T:
-    """What is answered; whatever goes wrong is logged, and is an error of ours.
+    """Run a call and return its answer; any failure is logged and raised as a `WhatsAppError`.
 
     Args:
         name: Of the tool or resource, for the log.

@@ -1,4 +1,4 @@
-"""What a tool receives: the services of its account, and the call."""
+"""The call that a tool receives, and the services of its account."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class ServicesSource(Protocol):
 
     @property
     def feed(self) -> ChangeFeed:
-        """What changes in the archive, as it happens; it can be followed before anything is open."""
+        """The feed of changes in the archive; it can be followed before anything is open."""
         ...
 
     @property
@@ -136,7 +136,7 @@ class ServicesSource(Protocol):
 
     @property
     def principal(self) -> str:
-        """As whom every caller counts: the agent whose command started this server; empty: as themselves."""
+        """The principal of every caller: the agent whose command started this server; empty: their own."""
         ...
 
     @property
@@ -146,7 +146,7 @@ class ServicesSource(Protocol):
 
     @property
     def policy(self) -> Policy:
-        """What the account allows; known before anything is open."""
+        """The policy of the account; known before anything is open."""
         ...
 
     async def services(self) -> Services:
@@ -168,7 +168,7 @@ class ServicesSource(Protocol):
     async def perform(
         self, function: Callable[..., Awaitable[T]], call: Call, values: Mapping[str, Any]
     ) -> T:
-        """What a function answers, which is run where the services are.
+        """Run a function where the services are, and return its answer.
 
         Args:
             function: Takes the call, then values by name; these, and what it answers, can be JSON.
@@ -185,17 +185,17 @@ class LocalSource:
     """A source whose services are in this process."""
 
     async def services(self) -> Services:
-        """See `ServicesSource.services`."""
+        """Return the services of this process; subclasses implement it."""
         raise NotImplementedError
 
     async def devices(self) -> Devices:
-        """See `ServicesSource.devices`."""
+        """Return the devices of this process's services."""
         return (await self.services()).devices
 
     async def perform(
         self, function: Callable[..., Awaitable[T]], call: Call, values: Mapping[str, Any]
     ) -> T:
-        """See `ServicesSource.perform`."""
+        """Call the function directly: the services are in this process."""
         return await function(call, **values)
 
 
@@ -206,7 +206,7 @@ class ShowPage(Protocol):
     """Opens a page for the person, through the host."""
 
     async def __call__(self, url: str, message: str, *, asks: bool) -> bool | None:
-        """Whether the person agreed to open it; None if they were not asked.
+        """Ask the person to open a page, and return whether they agreed; None if they were not asked.
 
         Args:
             url: It names no secret: what it shows needs a sign-in of its own.
@@ -221,7 +221,7 @@ async def no_progress(done: float, total: float | None, message: str | None) -> 
 
 
 class Sight(NamedTuple):
-    """What a requester is shown of.
+    """The scopes and accounts that limit what a requester sees.
 
     Attributes:
         scopes: What it may do (`policy.scopes`); None for everything.
@@ -234,7 +234,7 @@ class Sight(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Who sent a request, whichever interface it came by.
+    """The sender of a request, over any interface.
 
     Attributes:
         caller: By whom the acts are kept; its tool is that of each call.
@@ -258,7 +258,7 @@ class Requester:
 
     @property
     def sight(self) -> Sight:
-        """What it is shown of."""
+        """The scopes and accounts that limit what the requester sees."""
         return Sight(self.scopes, self.accounts)
 
 
@@ -284,11 +284,11 @@ class Call:
 
     @property
     def base(self) -> str:
-        """What begins the URIs of this account's resources, for whoever calls."""
+        """The prefix of the URIs of this account's resources, as the caller sees them."""
         return f"{BASE}{self.source.account}/" if self.is_one_of_several else BASE
 
     async def perform(self, function: Callable[..., Awaitable[T]], /, **values: Any) -> T:
-        """What a function of a call answers, run where the services of the account are.
+        """Run a function of a call where the services of the account are, and return its answer.
 
         Raises:
             WhatsAppError: It could not be run, or what it raised.

@@ -116,7 +116,7 @@ async def asking(
 
 
 def _can_ask(context: Context[Any, Any], call: Call) -> bool:
-    """Whether the settings and the host leave it to the host to ask."""
+    """Return whether the settings and the host let the host ask the person."""
     declared = context.client_capabilities
     elicitation = declared.elicitation if declared else None
     if elicitation is None or (elicitation.form is None and elicitation.url is not None):
@@ -130,14 +130,14 @@ def _can_ask(context: Context[Any, Any], call: Call) -> bool:
 
 
 def asks_by_answer(context: Context[Any, Any]) -> bool:
-    """Whether a question is the answer of the call, in the version that the host speaks."""
+    """Return whether the host's protocol version returns a question as the answer of the call."""
     version = context.protocol_version
     return version is not None and version >= _IN_THE_ANSWER  # dates, so their order is that of their text
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What the host brings back with the answer: which question it was, for whom, and when it was asked."""
+    """State that the host returns with the answer: the question, its principal and the time it was asked."""
 
     approval: str
     principal: str
@@ -145,11 +145,11 @@ class _Asked:
 
     @classmethod
     def read(cls, state: str | None) -> _Asked | None:
-        """What `text` wrote; None where nothing was asked."""
+        """Read the state that `text` wrote; None if nothing was asked."""
         return None if state is None else cls(*json.loads(state))
 
     def text(self) -> str:
-        """For the host, which gets it sealed."""
+        """Return the state as text for the host, which gets it sealed."""
         return json.dumps([self.approval, self.principal, self.at])
 
 
@@ -171,7 +171,7 @@ def _response(context: Context[Any, Any]) -> ElicitResult | None:
 
 
 def _decision(answer: ElicitResult | None, seconds: float) -> bool | None:
-    """What a person decided; None if no person did.
+    """Return a person's decision; None if no person decided.
 
     Args:
         answer: The host's; None if it gave none.
@@ -253,7 +253,7 @@ class PageRequestedError(Exception):
 
 
 def page_opener(context: Context[Any, Any]) -> ShowPage | None:
-    """What opens a page for the person of a request; None if its host cannot."""
+    """Return a function that opens a page for the person behind a request; None if the host cannot."""
     declared = context.client_capabilities
     if declared is None or declared.elicitation is None or declared.elicitation.url is None:
         return None

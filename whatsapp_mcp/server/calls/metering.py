@@ -1,4 +1,4 @@
-"""How many calls there were of each tool, how they ended, and how long they took."""
+"""Counts of calls by tool, their outcomes and their durations."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Durations:
 
 @dataclass(slots=True)
 class CallMeter:
-    """What has been called in this process, of one account.
+    """Counters of the calls in this process, for one account.
 
     Attributes:
         outcomes: How many calls ended how, by tool and outcome: `DONE`, `CANCELLED`, `FAILED` for an error

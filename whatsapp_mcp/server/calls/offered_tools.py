@@ -52,13 +52,13 @@ from whatsapp_mcp.server.fencing import new_code
 
 T = TypeVar("T")
 _UNNAMED: Final = (None, "", EVERY)
-"""What `account` is where a read is of every account that offers it."""
+"""Values of `account` with which a read covers every account that offers it."""
 Perform = Callable[[Call, Callable[[Caller], Awaitable[Result]]], Awaitable[Result | T]]
 """Does, for a call, what the tool does for a caller: the call's, or the same with a person's answer."""
 
 
 class _Asked(NamedTuple):
-    """What a request is about.
+    """The accounts, cursors and arguments of a request.
 
     Attributes:
         sources: The accounts, by name.
@@ -98,7 +98,7 @@ class OfferedTool:
         return self.accounts.offering(self.spec.act, accounts)
 
     def is_one_of_several_for(self, accounts: frozenset[str] | None) -> bool:
-        """Whether a requester who sees these accounts has to tell them apart."""
+        """Return whether a requester who sees these accounts has to tell them apart."""
         return len(self.accounts.seen_by(accounts)) > 1
 
     def call_of(self, requester: Requester, account: str | None = None) -> Call:
@@ -258,7 +258,7 @@ class RegisteredTool(Tool):
         return result.to_mcp(self.new_code, structured=self.structured)
 
     def shown_for(self, accounts: frozenset[str] | None, listing: Listing) -> Listing | None:
-        """How it is listed for a requester; None where no account of theirs offers it.
+        """Return the tool's listing for a requester; None if no account of theirs offers it.
 
         Args:
             accounts: Those that the requester sees; None for every one.
@@ -279,7 +279,7 @@ class RegisteredTool(Tool):
         return listing.model_copy(update={"input_schema": schema, "output_schema": answer})
 
     def _hints(self, accounts: frozenset[str] | None) -> bool:
-        """Whether a requester is told of every tool that acts that it is destructive."""
+        """Return whether a requester sees every tool that acts declared as destructive."""
         offered: OfferedTool = self.offered
         return not self.hinting.isdisjoint(offered.accounts.seen_by(accounts))
 

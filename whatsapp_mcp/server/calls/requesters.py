@@ -1,4 +1,4 @@
-"""Who sent a request of MCP: the principal by which handed-out words, approvals and the audit are kept.
+"""The sender of an MCP request: the principal for handed-out words, approvals and the audit log.
 
 Over stdio it is the application that started the server, by the name it gave in the handshake; over HTTP it
 is the token, since some applications open a session for every call: the guard stores it in the request's
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a request was admitted for.
+    """The principal that a request was admitted for, and its rights.
 
     Attributes:
         name: as in `Caller`, or `ANYBODY`.
@@ -58,7 +58,7 @@ class Principal:
 
     @property
     def rights(self) -> str:
-        """What it may do, and where: equal if and only if both are."""
+        """The scopes and accounts as text: equal if and only if both are."""
         return json.dumps([None if each is None else sorted(each) for each in (self.scopes, self.accounts)])
 
 
@@ -68,12 +68,12 @@ def admit(scope: MutableMapping[str, Any], principal: Principal) -> None:
 
 
 def admitted(scope: Mapping[str, Any]) -> Principal | None:
-    """Whom the request of this ASGI scope was admitted for; None if it was not (the open paths never are)."""
+    """Return the principal this ASGI scope was admitted for; None if none (the open paths never have one)."""
     return scope.get("state", {}).get(_KEY)
 
 
 def principal_of(request: object) -> Principal | None:
-    """Whom an HTTP request was admitted for.
+    """Return the principal that an HTTP request was admitted for.
 
     Args:
         request: `request` of the SDK's request context: Starlette's request over HTTP, None over stdio.
@@ -129,7 +129,7 @@ def _is_narrow(folder: Path, home: Path) -> bool:
 
 
 def requester_of(context: Context[Any, Any]) -> Requester:
-    """Who sent the request of this context of the SDK."""
+    """Return the sender of the request in this context of the SDK."""
     params = context.session.client_params
     client = client_name(params.client_info.name) if params else ""
     request: Any = context.request_context.request

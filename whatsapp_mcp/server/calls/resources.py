@@ -102,12 +102,12 @@ class ResourceSpec:
 
     @property
     def title(self) -> str:
-        """What a person is shown: the name in words."""
+        """The name in words, for people."""
         return self.name.replace("_", " ").capitalize()
 
     @property
     def act(self) -> Act:
-        """What reading it does, under the name of its tool."""
+        """The act of reading the resource, under the name of its tool."""
         return Act(self.tool, self.effect, self.audience, in_chat=self.in_chat)
 
 
@@ -201,7 +201,7 @@ class Resources:
         return [(UriTemplate.parse(spec.template), spec) for spec in specs]
 
     def _offered(self, source: ServicesSource) -> list[tuple[UriTemplate, ResourceSpec]]:
-        """Those that are listed, as far as the policy does not forbid their tools altogether."""
+        """Return the listed resources whose tools the policy does not forbid altogether."""
         policy = source.policy
         return [each for each in self._specs if each[1].is_listed and is_offered(policy, each[1].act)]
 
@@ -220,7 +220,7 @@ class Resources:
         ]
 
     def templates(self, sight: Sight) -> list[TemplateListing]:
-        """Those with parameters, as they are listed for a requester."""
+        """Return the resources with parameters that are listed for a requester."""
         return [
             TemplateListing(name=spec.name, title=spec.title, uri_template=uri, description=spec.description)
             for uri, has_parameters, spec in self._shown(sight)
@@ -228,7 +228,7 @@ class Resources:
         ]
 
     def listed(self, sight: Sight) -> list[Listing]:
-        """Those without parameters, as they are listed for a requester."""
+        """Return the resources without parameters that are listed for a requester."""
         return [
             Listing(name=spec.name, title=spec.title, uri=uri, description=spec.description)
             for uri, has_parameters, spec in self._shown(sight)
@@ -236,7 +236,7 @@ class Resources:
         ]
 
     def find(self, uri: str, accounts: frozenset[str] | None) -> Place | None:
-        """What a URI, or a template, stands for; None if it is not ours.
+        """Find the resource that a URI or a template names; None if it is not one of this server.
 
         Args:
             uri: It names the account where the requester sees several.
@@ -286,7 +286,7 @@ class Resources:
     async def read(
         self, uri: str, context: Context[Any, Any]
     ) -> list[ReadResourceContents] | InputRequiredResult | None:
-        """What a URI stands for; None where it belongs to no resource of ours.
+        """Read the resource that a URI names; None if it is not one of this server.
 
         Raises:
             ResourceNotFoundError: There is nothing of that kind.

@@ -37,11 +37,11 @@ class Result:
 
     @property
     def summary(self) -> str:
-        """What the text says in words of ours."""
+        """The part of the text that is in this server's own words."""
         return self.text if isinstance(self.text, str) else self.text.head
 
     def rendered(self, code: str, limit: int = LIMIT) -> str:
-        """What the model reads, at most so many characters.
+        """Return the text for the model, at most `limit` characters.
 
         Args:
             code: The number of the fence.

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 ToolFunction = Callable[..., Awaitable[Result]]
 Across = Callable[["Mapping[str, Call]", "Mapping[str, Any]", "Mapping[str, str]"], "Awaitable[Answers]"]
-"""How a tool that reads answers for several accounts: their calls, the arguments without a cursor, and the
-cursors by account, where one was given."""
+"""Function with which a tool that reads answers for several accounts. It takes their calls, the arguments
+without a cursor, and the cursors by account where one was given."""
 _SPEC: Final = "_tool_spec"
 _LARGEST: Final = 2**63 - 1
 
@@ -90,27 +90,27 @@ class ToolSpec:
 
     @property
     def title(self) -> str:
-        """What a person is shown: the name in words."""
+        """The name in words, for people."""
         return self.name.replace("_", " ").capitalize()
 
     @property
     def reads(self) -> bool:
-        """It changes nothing (`readOnlyHint`)."""
+        """True if the tool changes nothing (`readOnlyHint`)."""
         return self.effect is Effect.READ
 
     @property
     def spans(self) -> bool:
-        """It answers for every account where none is named."""
+        """True if the tool answers for every account where none is named."""
         return self.reads and not self.in_one
 
     @property
     def act(self) -> Act:
-        """What it does, before its arguments say to whom."""
+        """The act of the tool, before its arguments name the chats it reaches."""
         return Act(self.name, self.effect, self.audience, in_chat=self.in_chat)
 
     @property
     def acts(self) -> bool:
-        """Whether the policy may want a person asked about it."""
+        """True if the policy may require a person's approval of the tool."""
         return self.effect not in {Effect.READ, Effect.LINK}
 
     def annotations(self, *, hint_acts: bool = False) -> ToolAnnotations:

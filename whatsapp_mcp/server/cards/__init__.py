@@ -27,7 +27,7 @@ class Card:
 
     @property
     def uri(self) -> str:
-        """As tools name it in their metadata."""
+        """The URI of the card, as tools name it in their metadata."""
         return f"ui://{self.name}"
 
     def html(self) -> str:
@@ -40,7 +40,7 @@ class Card:
 
 
 APPROVAL: Final = Card("approval")
-"""What a person is asked: recipient, exact text, pictures, and what became of it."""
+"""The card of a question to a person: recipient, exact text, pictures, and its outcome."""
 LINK: Final = Card("link")
 """The QR or the code with which a phone is linked, as long as it is valid, and then whose phone it is."""
 CARDS: Final = (APPROVAL, LINK)

@@ -1,4 +1,4 @@
-"""What an application reads by a URI, and how it is told that it has changed."""
+"""Resources that an application reads by URI, and notifications of their changes."""
 
 from whatsapp_mcp.server.push.handlers import serve_push
 from whatsapp_mcp.server.push.publisher import Offered, publishing

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 MOST: Final = 256
 """Clients that have asked to be told of changes, at once."""
 MOST_OF_ONE: Final = 16
-"""Those of one principal."""
+"""Most subscribed clients of one principal at once."""
 MOST_TOPICS: Final = 500
 """Resources of which one client is told."""
 LOOK: Final = 1.0
@@ -64,7 +64,7 @@ logger = logging.getLogger(__name__)
 
 
 class Offered(NamedTuple):
-    """What a server offers to somebody: resources by name, tools by name and account."""
+    """Tools by name and account, and resources by name, that a server offers to a requester."""
 
     tools: tuple[tuple[str, ...], ...]
     resources: tuple[str, ...]
@@ -356,7 +356,7 @@ def _wanted_lists(wanted: types.SubscriptionFilter) -> frozenset[Any]:
 
 
 def _filter_of(subscriber: Subscriber) -> types.SubscriptionFilter:
-    """What a client is told of, in the words of the protocol."""
+    """Return a client's subscriptions as a filter of the protocol."""
     return types.SubscriptionFilter(
         tools_list_changed=True if ToolsListChanged() in subscriber.lists else None,
         resources_list_changed=True if ResourcesListChanged() in subscriber.lists else None,

@@ -42,7 +42,7 @@ async def _person_jids(call: Call, typed: str) -> Sequence[str]:
 
 
 async def _given_by(call: Call, tool: str, **arguments: Any) -> Sequence[Content]:
-    """What a tool answers."""
+    """Return the text of a tool's answer."""
     spec = declared(tool)
     if spec is None:
         raise LookupError(tool)

@@ -36,7 +36,7 @@ QUIET: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a client wants to be told of.
+    """The subject of a client's subscription.
 
     Attributes:
         template: Of the resource.
@@ -59,7 +59,7 @@ def address_of(text: str) -> str:
 
 
 class Touched(NamedTuple):
-    """What shows something else after a change.
+    """The topics that a change affects.
 
     Attributes:
         topics: In no account yet; None for all of an account.
@@ -71,7 +71,7 @@ class Touched(NamedTuple):
 
 
 async def named_topic(call: Call, template: str, values: Mapping[str, str]) -> Topic:
-    """What a URI of a template names, as far as it may be read.
+    """Return the topic that a URI of a template names, if it may be read.
 
     Raises:
         WhatsAppError: It names nothing, or what may not be read.
@@ -87,7 +87,7 @@ async def named_topic(call: Call, template: str, values: Mapping[str, str]) -> T
 
 
 async def touched(call: Call, changes: tuple[Change, ...]) -> list[Touched]:
-    """What shows something else after each of these changes that the caller may hear of."""
+    """Return the topics affected by each of these changes that the caller may hear of."""
     services = await call.source.services()
     archive = services.archive.bound_to(call.caller, services.ask)
     reads = any(change.kind == "receipt" for change in changes)
@@ -113,7 +113,7 @@ async def _addresses(archive: GuardedArchive, chat: str) -> frozenset[str]:
 
 
 def touched_in(change: Change, addresses: Collection[str], *, by_owner: bool) -> frozenset[Topic]:
-    """What shows something else after a change, in no account yet.
+    """Return the topics that a change affects, with no account set yet.
 
     Args:
         change: One with a chat, or of a contact who is named.
@@ -133,7 +133,7 @@ def touched_in(change: Change, addresses: Collection[str], *, by_owner: bool) ->
 
 
 class Subscriber:
-    """What a client wants to be told, and what it has not been told yet.
+    """Subscriptions of a client, and the events that it has not been sent yet.
 
     An event says that something is to be read again, so one that waits stands for all that follow: a client
     that does not read costs as much memory as it has subscriptions.
@@ -160,7 +160,7 @@ class Subscriber:
 
     @property
     def topics(self) -> dict[str, Topic]:
-        """What it wants to be told of, by the URIs that it gave."""
+        """The topics that the client subscribes to, by the URIs that it gave."""
         return self._topics
 
     def add(self, uri: str, topic: Topic) -> None:
@@ -184,7 +184,7 @@ class Subscriber:
         self._news.set()
 
     async def events(self) -> AsyncGenerator[ServerEvent]:
-        """What to tell it: the first event at once, one of the same kind not before `QUIET`; without end."""
+        """Yield the client's events without end: the first at once, one of the same kind after `QUIET`."""
         while True:
             self._news = anyio.Event()
             now = anyio.current_time()

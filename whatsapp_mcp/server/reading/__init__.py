@@ -1,4 +1,4 @@
-"""What tools see of the archive: strangers' words are kept back until somebody opens them.
+"""Guarded view of the archive for tools: strangers' words are withheld until somebody opens them.
 
 Tools get a `GuardedArchive` and nothing else. What it hands out is written down before it leaves.
 """

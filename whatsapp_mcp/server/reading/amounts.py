@@ -1,4 +1,4 @@
-"""How much of a chat a person is asked to let an agent read, in words: a yes is bound to them.
+"""Descriptions of how much of a chat a person lets an agent read; an approval is bound to the words.
 
 The number of messages, and which ones, stand in each. What changes by itself until the person has answered,
 such as the newest message of a list, does not: the same call has to be the same question then.
@@ -69,12 +69,12 @@ def of_page(
 
 
 def of_search(query: str, limit: int, context: int = 0) -> str:
-    """What a search in a chat finds, whether it finds anything or not."""
+    """Describe the hits of a search in a chat, whether there are any or not."""
     return f"what a search for {in_quotes(query, _QUERY)} finds, {_count(limit)} at most{_context(context)}"
 
 
 def of_new(after: int | None, most: int) -> str:
-    """What comes in, after a change of the archive where one is named."""
+    """Describe incoming messages, after a change of the archive if one is given."""
     since = "" if after is None else f" after change {after}"
     return f"new messages{since}, {most} at most"
 

@@ -1,4 +1,4 @@
-"""What a person's rules say of reading a chat."""
+"""The person's rules for reading chats."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ChatRules:
         self._known: dict[str, Verdict | None] = {}
 
     async def verdicts(self, chats: Iterable[str]) -> dict[str, Verdict]:
-        """What rules say of these chats, by jid; a chat that no rule is about is left out."""
+        """Return the verdicts of the rules on these chats, by jid; a chat without a rule is left out."""
         wanted = set(chats)
         for jid in wanted - self._known.keys():
             facts = await self._archive.chat_facts(jid)
@@ -46,7 +46,7 @@ class ChatRules:
 
 @lru_cache(1024)
 def kind_of(jid: str) -> ChatKind:
-    """What kind of chat a jid names."""
+    """Return the kind of chat that a jid names."""
     if is_person(jid):
         return ChatKind.DIRECT
     address = Jid.parse(jid)

@@ -1,4 +1,4 @@
-"""What all methods of `GuardedArchive` need: how a call sees the archive, and what it writes down."""
+"""Base of all methods of `GuardedArchive`: how a call sees the archive, and what it records."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SPEAKERS: Final = frozenset({ChatKind.CHANNEL, ChatKind.STATUS})
 
 
 async def nobody_to_ask(_: Permit) -> None:
-    """What asks while no caller is known.
+    """Deny every permit: no caller is known, so nobody can be asked.
 
     Raises:
         Denied: Always.
@@ -98,7 +98,7 @@ class Guard:
         self._names = names
         self._agreed: set[Permit] = set()
         self._listed = ""
-        """How much of the chat the last list or search showed."""
+        """Amount of the chat that the last list or search showed, in words."""
         self._released: set[int] = set()
         """Refs of the messages of which a person has agreed in this call that they are handed out."""
         self._withholds = policy.withholds and not caller.is_trusted
@@ -106,7 +106,7 @@ class Guard:
         self._rules = ChatRules(archive, policy, caller.chat) if has_rules else None
 
     def view(self) -> View:
-        """How people and chats are seen."""
+        """Return a view of people and chats."""
         return View(self._withholds, names=self._names or Names())
 
     async def _own(self, names: Iterable[str]) -> frozenset[str]:
@@ -138,7 +138,7 @@ class Guard:
         view.tainted |= {each for each, whose in sources.items() if taint_of(whose).counts(mode)}
 
     async def view_of(self, found: Sequence[Message], *, opens: bool = False, named: bool = False) -> View:
-        """How messages are seen.
+        """Return the view for these messages.
 
         Args:
             found: The messages.
@@ -153,18 +153,18 @@ class Guard:
         return view
 
     def _opens(self, chat: str, stranger: bool, verdict: Verdict | None) -> bool:
-        """Whether to name a chat is to ask for the words in it that would stay back."""
+        """Return whether naming a chat is a request for its withheld words."""
         return self._whole or stranger or kind_of(chat) in _SPEAKERS or verdict == "ask"
 
     async def _opening(self, chat: str) -> tuple[bool, bool]:
-        """Whether to name a chat opens its words; whether a person has to agree before anything is found."""
+        """Return whether naming a chat opens its words, and whether a person has to agree first."""
         found = await self._archive.chat(chat)
         verdict = (await self.verdicts([chat]) or {}).get(chat)
         opens = self._opens(chat, found is not None and found.stranger, verdict)
         return opens, verdict == "ask" or (opens and self._withholds and self._policy.mode == "lockdown")
 
     async def _bound_view(self) -> View:
-        """How messages are seen; a caller that is bound to one chat is told the names of who is in it."""
+        """Return the view; a caller bound to one chat sees the names of the people in it."""
         view = self.view()
         if only := await self.only_chat():
             person = await self._archive.contact(only) if is_person(only) else None
@@ -173,7 +173,7 @@ class Guard:
         return view
 
     async def verdicts(self, chats: Iterable[str]) -> dict[str, Verdict] | None:
-        """What rules for reading say of these chats, by jid, where there are any."""
+        """Return the verdicts of the reading rules on these chats, by jid; None if there are no rules."""
         return None if self._rules is None else await self._rules.verdicts(chats)
 
     async def only_chat(self) -> str | None:
@@ -337,7 +337,7 @@ class Guard:
         return await filled(read, cursor, limit, sees)
 
     async def is_named(self, chat: str) -> bool:
-        """Whether a chat is the one whose words are asked for, whichever address named it."""
+        """Return whether a chat is the one whose words are asked for, under any of its addresses."""
         if self._named is None or self._named == chat:
             return self._named is not None
         named = await self._archive.chat(self._named)

@@ -58,7 +58,7 @@ class GuardedPeople(Guard):
     async def contacts(
         self, query: str | None = None, *, limit: int = 20, cursor: str | None = None
     ) -> Page[Contact]:
-        """As `ReadingArchive.contacts`."""
+        """Return people by name or number; without a query, all by name."""
 
         async def read(after: str | None, size: int) -> Page[Contact]:
             return await self._archive.contacts(query, limit=size, cursor=after)
@@ -67,12 +67,12 @@ class GuardedPeople(Guard):
         return replace(page, items=await self.shown_people(page.items))
 
     async def contact(self, jid: str) -> Contact | None:
-        """As `ReadingArchive.contact`; None also for somebody whose chat may not be read."""
+        """Return a person by either jid; None also if their chat may not be read."""
         found = await self._archive.contact(jid)
         return None if found is None else next(iter(await self.shown_people((found,))), None)
 
     async def members(self, chat: str) -> tuple[GroupMember, ...]:
-        """As `ReadingArchive.members`."""
+        """Return the participants of a group, as far as they are known."""
         await self.require_inside(chat)
         view = self.view()
         return tuple(
@@ -80,37 +80,37 @@ class GuardedPeople(Guard):
         )
 
     async def without_vote(self, key: MessageKey) -> tuple[Actor, ...]:
-        """As `ReadingArchive.without_vote`."""
+        """Return the known group members who have not voted in a poll, or took their vote back."""
         await self.require_inside((await self._archive.message(key)).chat)
         return tuple(map(self.view().actor, await self._archive.without_vote(key)))
 
     async def common_groups(self, jid: str) -> tuple[Chat, ...]:
-        """As `ReadingArchive.common_groups`."""
+        """Return the groups that the owner and a person are both in, the most recently used first."""
         groups = await self._archive.common_groups(jid)
         # They are named for who is in them: what was last said there is handed out to nobody.
         return await self.shown_chats([replace(each, last_message=None) for each in groups])
 
     async def chats_named_alike(self, jid: str, *, limit: int = 3) -> tuple[Chat, ...]:
-        """As `ReadingArchive.chats_named_alike`."""
+        """Return other people and groups with the chat's shown name, or one a letter or two different."""
         return await self.shown_chats(await self._archive.chats_named_alike(jid, limit=limit))
 
     async def likelier_chats(self, jid: str, since: datetime) -> tuple[Chat, ...]:
-        """As `ReadingArchive.likelier_chats`."""
+        """Return similarly named chats that the owner wrote to since then, if not also to this one."""
         return await self.shown_chats(await self._archive.likelier_chats(jid, since))
 
     async def communities(self) -> dict[str, str | None]:
-        """As `ReadingArchive.communities`."""
+        """Return the communities by jid, each with the jid of its announcement group, if known."""
         return await self._archive.communities()
 
     async def chat_shown_as(self, name: str) -> Chat | None:
-        """As `ReadingArchive.chat_shown_as`."""
+        """Return the only chat that lists show under this name, if it may be read."""
         found = await self._archive.chat_shown_as(name)
         if found is None:
             return None
         return next(iter(await self.shown_chats((replace(found, last_message=None),))), None)
 
     async def resolve_chat(self, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
-        """As `ReadingArchive.resolve_chat`; a name that was cut means the one that it was cut from.
+        """Return the chats that a text may mean, best first; a cut name stands for the full name.
 
         Whom no rule lets read has no name here, and is found by number or jid alone.
         """
@@ -139,7 +139,7 @@ class GuardedPeople(Guard):
         return tuple(candidates)
 
     def shows_words_of(self, author: Contact | None, words: str | None = None) -> bool:
-        """Whether what somebody tells of themselves or of a group is shown: its author has to be known.
+        """Return whether a person's words about themselves or a group are shown: the author must be known.
 
         An agent may have written what the owner tells (`words`), after it had been given a stranger's words.
         """
@@ -149,7 +149,7 @@ class GuardedPeople(Guard):
         return author is not None and author.known and not repeats
 
     async def hand_out_words_of(self, author: Contact | None, words: str | None) -> bool:
-        """Whether they are shown, as `shows_words_of` says; that they are handed out is written down.
+        """Return whether the words are shown, as `shows_words_of` says; record that they are handed out.
 
         Raises:
             Busy: It could not be written down whose words leave.
@@ -160,11 +160,11 @@ class GuardedPeople(Guard):
         return shown
 
     def group_name(self, name: str, jid: str = "") -> str:
-        """What a group, channel or business is called: nobody tells whose idea its name was."""
+        """Return a group, channel or business name as it is shown: its author is not known."""
         return self.view().chosen(name, jid) if self._withholds else name
 
     async def channel_names(self, channels: Sequence[Channel]) -> tuple[str, ...]:
-        """What channels are called that are asked for: more names than a list has are words that were read.
+        """Return the names of requested channels; more names than a list shows count as words that were read.
 
         Raises:
             Busy: It could not be written down whose words leave.
@@ -208,7 +208,7 @@ _ELSEWHERE: Final = "elsewhere"
 
 
 class GuardedArchive(GuardedMessages, GuardedSearch, GuardedPeople):
-    """What a caller's tools see of the archive."""
+    """The archive as a caller's tools see it."""
 
     def bound_to(self, caller: Caller, ask: Ask, *, is_one_of_several: bool = False) -> GuardedArchive:
         """The archive for the tools of a caller, who may see further accounts."""
@@ -257,7 +257,7 @@ class GuardedArchive(GuardedMessages, GuardedSearch, GuardedPeople):
     async def send_report(
         self, key: MessageKey, *, send_id: bool = False, cursor: str | None = None
     ) -> SendReport:
-        """As `ReadingArchive.send_report`."""
+        """Return the report of a sent message, person by person."""
         report = await self._archive.send_report(key, send_id=send_id, cursor=cursor)
         await self.require_inside(report.result.chat)
         if not self._withholds:
@@ -288,11 +288,11 @@ class GuardedArchive(GuardedMessages, GuardedSearch, GuardedPeople):
         return tuple(shown)
 
     async def own(self) -> tuple[str | None, str | None, str | None]:
-        """As `ReadingArchive.own`."""
+        """Return the account's own PN jid, LID jid and name, as far as they are known."""
         return await self._archive.own()
 
     async def coverage(self, chat: str) -> Coverage:
-        """As `ReadingArchive.coverage`; names of imported files are cut, as whoever made a file named it."""
+        """Return a chat's coverage; names of imported files are cut, as whoever made a file named it."""
         await self.require_inside(chat)
         found = await self._archive.coverage(chat)
         if not self._withholds:
@@ -300,11 +300,11 @@ class GuardedArchive(GuardedMessages, GuardedSearch, GuardedPeople):
         return replace(found, imports=tuple(replace(one, file=cut_name(one.file)) for one in found.imports))
 
     async def history_progress(self) -> HistoryProgress:
-        """As `ReadingArchive.history_progress`."""
+        """Return the progress of the phone's history transfer."""
         return await self._archive.history_progress()
 
     async def request_of_send(self, send_id: int) -> SendRequest:
-        """What was to be sent.
+        """Return the request of a send.
 
         Raises:
             MessageNotFound: No such send.
@@ -315,23 +315,23 @@ class GuardedArchive(GuardedMessages, GuardedSearch, GuardedPeople):
         return request
 
     async def album_files(self, send_id: int) -> tuple[SendResult, ...]:
-        """What is known of each file of an album, in its order; none of any other send."""
+        """Return the result of each file of an album, in its order; empty for any other send."""
         return tuple(file.result for file in await self._archive.outbox_album(send_id))
 
     async def last_change(self) -> int:
-        """As `ReadingArchive.last_change`."""
+        """Return the newest number of the change feed; 0 if nothing ever changed."""
         return await self._archive.last_change()
 
     async def resume(self, after: int) -> int:
-        """As `ReadingArchive.resume`."""
+        """Return the number from which a reader that has seen everything up to `after` resumes."""
         return await self._archive.resume(after)
 
     async def last_send(self, since: datetime, *, chat: str | None = None) -> int | None:
-        """As `ReadingArchive.last_send`."""
+        """Return the change that accepted the newest send since a time, to `chat` if given; else None."""
         return await self._archive.last_send(since, chat=await self.only_chat() or chat)
 
     async def changes(self, after: int, *, limit: int = 200) -> tuple[Change, ...]:
-        """As `ReadingArchive.changes`; of what a bound caller may not read it tells the number alone."""
+        """Return changes after a number; of other chats a bound caller sees only number and time."""
         found = await self._archive.changes(after, limit=limit)
         if (only := await self.only_chat()) is None:
             return found
@@ -346,5 +346,5 @@ class GuardedArchive(GuardedMessages, GuardedSearch, GuardedPeople):
         return tuple(each for each in changes if verdicts.get(places[each.seq] or "") != "deny")
 
     async def wait_change(self, after: int, timeout: float) -> int:
-        """As `ReadingArchive.wait_change`."""
+        """Wait until the feed goes beyond `after` or `timeout` seconds are over; return its last number."""
         return await self._archive.wait_change(after, timeout)

@@ -47,7 +47,7 @@ class GuardedMessages(Guard):
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Chat]:
-        """As `ReadingArchive.chats`."""
+        """Return chats, the one with the newest message first."""
         only = await self.only_chat()
 
         async def read(after: str | None, size: int) -> Page[Chat]:
@@ -66,12 +66,12 @@ class GuardedMessages(Guard):
         return replace(page, items=await self.shown_chats(page.items))
 
     async def chat(self, jid: str) -> Chat | None:
-        """As `ReadingArchive.chat`; None also for one that may not be read."""
+        """Return a chat; None also for one that may not be read."""
         found = await self._archive.chat(jid)
         return None if found is None else next(iter(await self.shown_chats((found,))), None)
 
     async def digest(self, since: datetime, *, now: datetime) -> Digest:
-        """As `ReadingArchive.digest`."""
+        """Return what was said in direct chats and groups since a time, newest chat first."""
         found = await self._archive.digest(since, now=now, jid=await self.only_chat())
         verdicts = await self.verdicts(found.others) or {}
         return replace(
@@ -88,7 +88,7 @@ class GuardedMessages(Guard):
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Message]:
-        """As `ReadingArchive.messages`.
+        """Return messages, newest first by default; the notes tell of gaps that the page touches.
 
         Raises:
             Denied: The chat that is named may not be read.
@@ -114,7 +114,7 @@ class GuardedMessages(Guard):
     async def message(
         self, key: MessageKey, *, chat: str | None = None, masker: Masker | None = None, among: int = 1
     ) -> Message:
-        """As `ReadingArchive.message`; with `masker` one of so many of an answer that it masks.
+        """Return a message; with `masker`, as one of `among` messages of the answer that it masks.
 
         Raises:
             MessageNotFound: No such message.
@@ -139,7 +139,7 @@ class GuardedMessages(Guard):
     async def context(
         self, key: MessageKey, *, before: int = 5, after: int = 5, reveal: bool = False
     ) -> Page[Message]:
-        """As `ReadingArchive.context`. What lists keep back of the message, and of those around, is opened.
+        """Return a message and its neighbours, oldest first; words that lists withhold are opened.
 
         Args:
             key: The message.
@@ -170,7 +170,7 @@ class GuardedMessages(Guard):
         return replace(page, items=shown)
 
     async def preceding(self, keys: Sequence[MessageKey], count: int) -> dict[int, tuple[Message, ...]]:
-        """As `ReadingArchive.preceding`."""
+        """Return up to `count` messages before each message, by ref, oldest first; each message once."""
         found = await self._archive.preceding(keys, count)
         every = [message for messages in found.values() for message in messages]
         view = await self.view_of(every, named=bool(every) and await self.is_named(every[0].chat))
@@ -206,7 +206,7 @@ class GuardedMessages(Guard):
         *,
         first: int | None = None,
     ) -> FileReading | None:
-        """As `ReadingArchive.reading`, with one-time codes masked; it is asked for.
+        """Return the text read in a message's file on request, with one-time codes masked.
 
         Args:
             key: The message.
@@ -248,7 +248,7 @@ class GuardedMessages(Guard):
         await self.hand_out(view, (), (found,), operation="file")
 
     async def thumbnail(self, key: MessageKey) -> bytes | None:
-        """As `ReadingArchive.thumbnail`; it is asked for.
+        """Return the thumbnail of a message on request; None if it has none.
 
         Raises:
             MessageNotFound: No such message.
@@ -262,7 +262,7 @@ class GuardedMessages(Guard):
         return thumbnail
 
     async def _view_of_file(self, message: Message, mime_type: str | None = None) -> View:
-        """How the words in the file of a message are seen, or its content, which has this type.
+        """Return the view for the words in a message's file, or for its content, which has this type.
 
         `message` becomes what is shown of it.
         """
@@ -278,7 +278,7 @@ class GuardedMessages(Guard):
         return view
 
     async def media_source(self, key: MessageKey) -> MediaSource:
-        """As `ReadingArchive.media_source`, for a download: the file's content is asked for."""
+        """Return what a download of a message's file needs; the file's content is asked for."""
         await self.opened_message(key)
         return await self._archive.media_source(key)
 

@@ -41,11 +41,12 @@ if TYPE_CHECKING:
 _REFS: Final = 5
 """Messages that are named of the hits in a chat whose words stay back."""
 _NAMING: Final = re.compile(r"(?:from|in):\S", re.IGNORECASE)
-"""What a search looks up among all names: what is found, or not, would tell who is in the address book."""
+"""Operators with which a search looks among all names: a hit, or none, would tell who is in the address
+book."""
 
 
 def hides_chat(view: View, chat: str) -> bool:
-    """Whether nothing may tell what is found in a chat."""
+    """Return whether nothing may be told of the hits in a chat."""
     verdict = view.verdict(chat)
     return verdict == "deny" or (verdict == "ask" and not view.opens)
 
@@ -111,7 +112,7 @@ class GuardedSearch(Guard):
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Message]:
-        """As `ReadingArchive.search`, without what is found only in words that are masked.
+        """Search the messages; hits that lie only in masked words are left out.
 
         Hits in strangers' words that stay back are counted by the refs that open them. Nothing is counted
         that only a person may open, nor for a caller that is bound to one chat: a count would tell it words.
@@ -166,7 +167,7 @@ class GuardedSearch(Guard):
         return Page(page.items, following, notes, withheld=tuple(hits))
 
     async def _view_of_search(self, query: str, where: MessageFilter, limit: int) -> View:
-        """How hits are seen. Who has to agree is asked before it is known whether there are any.
+        """Return the view for hits; a person is asked to agree before it is known whether there are any.
 
         Raises:
             WhatsAppError: Nobody has agreed.
@@ -184,11 +185,11 @@ class GuardedSearch(Guard):
 
     @property
     def _counts_hits(self) -> bool:
-        """Whether the caller is told how many hits stay back, which it can open itself."""
+        """True if the caller is told how many hits are withheld that it can open itself."""
         return not self._caller.chat and self._policy.mode != "lockdown"
 
     def _not_searched(self, sought: Sought) -> Iterator[str]:
-        """What a search that found nothing says nothing of, whether it would have found something or not."""
+        """Yield notes on what a search without hits did not cover, whether it would have matched or not."""
         if self._rules is not None or (self._withholds and not self._counts_hits):
             yield "Not searched: words that are only shown once the user agrees, or never."
         if self._withholds and tells_codes(sought):
@@ -197,7 +198,7 @@ class GuardedSearch(Guard):
     async def search_hints(
         self, query: str, where: MessageFilter, *, zone: tzinfo, now: datetime
     ) -> SearchHints:
-        """As `ReadingArchive.search_hints`; none where a rule may keep any of it back."""
+        """Return hints for a search without hits; none if a rule may withhold any of them."""
         if self._rules is not None:
             return SearchHints()
         found = await self._archive.search_hints(query, where, zone=zone, now=now)
@@ -205,7 +206,7 @@ class GuardedSearch(Guard):
         return replace(found, nobody=tuple(nobody))
 
     async def _masked_reading(self, message: Message, masker: Masker) -> Sequence[str] | None:
-        """What was read in the file of a hit, page by page, its one-time codes masked.
+        """Return the text read in a hit's file, page by page, with its one-time codes masked.
 
         None where there are none, there or in the text. In one that is long, or one of many, whatever could
         be a code is masked: looking for codes takes longer than finding it.

@@ -107,7 +107,7 @@ class Masker:
         return value
 
     def looks_into_file(self, length: int) -> bool:
-        """Whether what was read in a file is short enough to look for codes in it."""
+        """Return whether the text read in a file is short enough to look for codes; uses up the budget."""
         self._in_files -= min(length, _IN_FILE)
         return length <= _IN_FILE and self._in_files >= 0
 
@@ -154,7 +154,7 @@ def mask_name_in(message: Message, text: str, masker: Masker) -> None:
 
 @lru_cache(maxsize=4)
 def masked_reading(reading: FileReading, first: int | None = None) -> FileReading:
-    """What was read in a file, with its one-time codes masked wherever they are announced in it.
+    """Return the text read in a file, with one-time codes masked wherever they are announced in it.
 
     The last few are kept: they are read page by page.
 
@@ -201,7 +201,7 @@ def _masked_passages(reading: FileReading, passages: Sequence[Passage]) -> tuple
 
 
 class Carried(NamedTuple):
-    """What a search looks for words in, beside what was read in a file."""
+    """Texts of a message that a search covers, beside the text read in its file."""
 
     text: str
     file_name: str
@@ -210,7 +210,7 @@ class Carried(NamedTuple):
 
     @classmethod
     def of(cls, message: Message) -> Carried:
-        """What a message carries."""
+        """Return the texts that a message carries."""
         choices: Sequence[Any] = (message.details or {}).get("choices", ())
         return cls(
             message.text,
@@ -230,7 +230,7 @@ class Carried(NamedTuple):
 
 
 def finds_masked(sought: Sought, carried: Carried, read: Sequence[str]) -> bool:
-    """Whether a query would find a message also if the codes in it were masked in the archive.
+    """Return whether a query would still find a message if the codes in it were masked in the archive.
 
     Args:
         sought: The query.
@@ -270,7 +270,7 @@ def cut_again(sought: Sought, message: Message, read: Sequence[str]) -> None:
 
 
 def tells_codes(sought: Sought) -> bool:
-    """Whether what a query finds, or does not, may tell a one-time code."""
+    """Return whether the hits of a query, or their absence, may tell a one-time code."""
     # The index folds other digits, as `⁴`, to these.
     words = _DATES.sub(" ", unicodedata.normalize("NFKD", sought.query))
     return _DIGIT.search(words) is not None or sought.excludes
